@@ -1,0 +1,42 @@
+# The commands of this project. Each sets up what it needs; a second start finds it done and begins at once.
+#
+#     PYTHON=python3.12    the interpreter (3.11 or newer) that .venv is made with
+#     RUNS=DIR PORT=N      where "make demo" keeps its runs, and the port that the explorer is served on
+#     ARGS=...             more for pytest, as in: make test ARGS="-k copy -x"
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format web clean
+
+export PYTHON
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@sed -n 's/^#  *\([A-Z]*=.*\)/     \1/p' Makefile
+
+demo: ## Set up, train the example networks and show them in the explorer
+	@scripts/install
+	@exec .venv/bin/gatescope demo $(if $(RUNS),--runs "$(RUNS)") $(if $(PORT),--port "$(PORT)")
+
+test: ## Set up and run every test, those of the page in a real browser included
+	@scripts/install dev
+	@scripts/install-browser
+	@scripts/test-web
+	.venv/bin/python -m pytest -n 2 -q $(ARGS)
+
+check: ## Format, lint, types, layers, and that what is generated is fresh
+	@scripts/install dev
+	@scripts/check
+
+format: ## Bring the sources into form, and repair what ruff can repair
+	@scripts/install dev
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format .
+	@if [ -f web/package.json ]; then scripts/web npx prettier --write --log-level warn .; fi
+
+web: ## Build the page into the package (needs Node.js; the result is committed)
+	@scripts/web npm run build
+
+clean: ## Remove what the commands made here; runs stay
+	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
