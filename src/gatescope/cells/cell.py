@@ -1,0 +1,126 @@
+"""A cell: equations with names, a source and a way to start training.
+
+`define` turns a function of (x, u, p, s) into a `Cell`; the built-in cells in this folder are made the same way as
+a user's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatescope.equations import EquationError, Tape, expression, from_json, text, to_json, trace_function
+from gatescope.equations.tape import CellFunction
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An architecture: one step of a layer, for any number of neurons.
+
+    Attributes:
+        name: the short name, as in `--cell lstm`.
+        title: the name to print.
+        paper: where the equations come from.
+        tape: the equations.
+        titles: the long name of each signal ("forget gate").
+        biases: what b.k starts as, for each input drive k that does not start at 0.
+        note: how the cell's initial values were chosen, and where it departs from its paper.
+    """
+
+    name: str
+    title: str
+    paper: str
+    tape: Tape
+    titles: Mapping[str, str] = field(default_factory=dict)
+    biases: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The named signals, in the order in which the cell computes them."""
+        return tuple(self.tape.signals)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The signals that are carried to the next step."""
+        return self.tape.states
+
+    @property
+    def drives(self) -> tuple[str, ...]:
+        """The names of all drives, "x.k" then "u.k"."""
+        return (*(f"x.{k}" for k in self.tape.input_drives), *(f"u.{k}" for k in self.tape.recurrent_drives))
+
+    def title_of(self, signal: str) -> str:
+        """The long name of a signal; its short name where it has none."""
+        return self.titles.get(signal, signal)
+
+    def formula(self, signal: str) -> str:
+        """The equation of a signal as one line of text, as in `f · c₋₁ + i · g`."""
+        return text(expression(self.tape, signal))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, equations included, as JSON."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "paper": self.paper,
+            "titles": dict(self.titles),
+            "biases": dict(self.biases),
+            "note": self.note,
+            "tape": to_json(self.tape),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Cell:
+        """The cell that `to_json` wrote.
+
+        Raises:
+            EquationError: the data do not describe a cell.
+        """
+        if not isinstance(data, dict) or not all(isinstance(data.get(k), str) for k in ("name", "title", "paper")):
+            raise EquationError("a cell is an object with name, title, paper and tape; this is something else.")
+        titles, biases = data.get("titles", {}), data.get("biases", {})
+        if not isinstance(titles, dict) or not all(isinstance(v, str) for v in titles.values()):
+            raise EquationError(f"the signals' titles of {data['name']} are not texts.")
+        if not isinstance(biases, dict) or not all(isinstance(v, int | float) for v in biases.values()):
+            raise EquationError(f"the initial biases of {data['name']} are not numbers.")
+        tape = from_json(data.get("tape"), data["name"])
+        note = str(data.get("note", ""))
+        return cls(data["name"], data["title"], data["paper"], tape, titles, biases, note)
+
+
+def define(
+    *,
+    paper: str,
+    title: str = "",
+    titles: Mapping[str, str] | None = None,
+    biases: Mapping[str, float] | None = None,
+    note: str = "",
+) -> Callable[[CellFunction], Cell]:
+    """Make a cell of a function of (x, u, p, s) that returns a dict of named signals.
+
+    Inside the function `x.k` is W.k · input + b.k, `u.k` is U.k · h one step earlier, `p.k` is one learned number
+    per neuron and `s.k` is the signal k one step earlier; using a name declares it.
+
+    Args:
+        paper: the source of the equations, or "" for your own.
+        title: the name to print; the function's name when empty.
+        titles: long names of signals.
+        biases: initial values of b.k other than 0, as in `dict(f=1.0)`.
+        note: where the cell departs from its source.
+
+    Raises:
+        EquationError: the function is not a cell; see `trace_function`. Or a bias is given for an unused drive.
+    """
+
+    def decorate(function: CellFunction) -> Cell:
+        name = getattr(function, "__name__", "cell")
+        tape = trace_function(function)
+        unused = set(biases or {}) - set(tape.input_drives)
+        if unused:
+            drives = ", ".join(tape.input_drives)
+            raise EquationError(f"{name} has no input drive x.{', x.'.join(sorted(unused))}; it has {drives}.")
+        return Cell(name, title or name, paper, tape, dict(titles or {}), dict(biases or {}), note)
+
+    return decorate

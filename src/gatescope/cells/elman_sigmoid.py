@@ -1,0 +1,13 @@
+"""The simple recurrent network with Elman's own logistic units."""
+
+from gatescope.cells.cell import define
+from gatescope.equations import sigmoid
+
+
+@define(
+    title="Elman (sigmoid)",
+    paper="Elman 1990, Finding structure in time",
+    titles=dict(h="hidden state"),
+)
+def elman_sigmoid(x, u, p, s):
+    return dict(h=sigmoid(x.h + u.h))

@@ -1,0 +1,93 @@
+"""How a sequence of steps is run, whichever engine does it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gatescope.cells import Cell
+from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
+from gatescope.engine.parameters import Parameters, initialise, shapes
+from gatescope.engine.plain import run_plain
+
+Engine = Literal["auto", "plain"]
+State = Mapping[str, Float[Tensor, "B N"]]
+
+__all__ = [
+    "Engine",
+    "Intervention",
+    "Parameters",
+    "State",
+    "ablate",
+    "clamp",
+    "final_state",
+    "initial_state",
+    "initialise",
+    "nudge",
+    "patch",
+    "run",
+    "shapes",
+]
+
+
+def initial_state(cell: Cell, like: Tensor, batch: int, neurons: int) -> dict[str, Tensor]:
+    """The state before the first step: 0 for every state of the cell, (batch, neurons), typed and placed as `like`."""
+    return {name: like.new_zeros(batch, neurons) for name in cell.states}
+
+
+def run(
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
+    state: State | None = None,
+    *,
+    keep: Sequence[str] = ("h",),
+    interventions: Sequence[Intervention] = (),
+    engine: Engine = "auto",
+) -> dict[str, Float[Tensor, "T B N"]]:
+    """Run one layer over a sequence of steps and return what was asked for, by name.
+
+    Args:
+        cell: the equations.
+        parameters: the weights of N neurons that read I inputs.
+        inputs: vectors (T, B, I), or symbols (T, B) that stand for one-hot vectors; a symbol outside 0 .. I - 1 is
+            read as the zero vector. T must be at least 1.
+        state: the states before the first step, each (B, N); 0 when not given.
+        keep: the names of signals ("c") and drives ("x.i", "u.i") to return. Memory is paid for these only, plus
+            what autograd needs when gradients are on.
+        interventions: changes of this layer's signals, applied where the equations compute them.
+        engine: "plain", or "auto" for the fastest that can serve the request.
+
+    Returns:
+        name -> (T, B, N), differentiable when gradients are on.
+
+    Raises:
+        ValueError: no steps, an unknown name in `keep`, an unknown engine, an intervention on an unknown signal.
+    """
+    if engine not in ("auto", "plain"):
+        raise ValueError(f"engine is {engine!r}; it can be 'auto' or 'plain'.")
+    if not len(inputs):
+        raise ValueError("the inputs have no steps; a run needs at least one.")
+    unknown = [name for name in keep if name not in cell.signals and name not in cell.drives]
+    if unknown:
+        names = ", ".join((*cell.signals, *cell.drives))
+        raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
+    check_interventions(interventions, cell)
+    if state is None:
+        state = initial_state(cell, parameters.biases, inputs.shape[1], parameters.biases.shape[1])
+    return run_plain(cell, parameters, inputs, state, keep, interventions)
+
+
+def final_state(cell: Cell, signals: Mapping[str, Tensor], lengths: Int[Tensor, "B"] | None = None) -> dict[str, Tensor]:
+    """The states after the last step of each sequence, from a run that kept them.
+
+    Args:
+        cell: the cell that was run with `keep` containing `cell.states`.
+        signals: what `run` returned.
+        lengths: the number of steps of each sequence, at least 1; all of them when not given.
+    """
+    if lengths is None:
+        return {name: signals[name][-1] for name in cell.states}
+    rows = range(len(lengths))
+    return {name: signals[name][lengths - 1, list(rows)] for name in cell.states}

@@ -1,0 +1,71 @@
+"""The plain engine: the tape evaluated on torch tensors, step after step, on any device, with autograd.
+
+`T` step, `B` sequence, `I` input, `N` neuron, `G` and `R` drive.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gatescope.cells import Cell
+from gatescope.engine.interventions import Intervention, changes_at
+from gatescope.engine.parameters import Parameters
+from gatescope.equations import Evaluator, join_drives
+
+
+def run_plain(
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
+    state: Mapping[str, Float[Tensor, "B N"]],
+    keep: Sequence[str],
+    interventions: Sequence[Intervention],
+) -> dict[str, Float[Tensor, "T B N"]]:
+    """All kept signals and drives of a sequence of steps; see `gatescope.engine.run`."""
+    tape, joined = join_drives(cell.tape, keep)
+    heard_only = [name for name in cell.tape.input_drives if name not in joined]
+    echoed_only = [name for name in cell.tape.recurrent_drives if name not in joined]
+    heard = _input_drives(parameters, [cell.tape.input_drives.index(name) for name in (*joined, *heard_only)], inputs)
+    neurons = parameters.biases.shape[1]
+    joint, apart = heard.split([neurons * len(joined), neurons * len(heard_only)], 2)
+    # The recurrent product is added to these: to the input's share where both are joined, to 0 elsewhere.
+    base = torch.nn.functional.pad(joint, (0, neurons * len(echoed_only)))
+    order = [cell.tape.recurrent_drives.index(name) for name in (*joined, *echoed_only)]
+    recurrent = parameters.recurrent_weights[order].flatten(0, 1).t()
+    recurrent_names = (*joined, *(f"u.{name}" for name in echoed_only))
+    input_names = [f"x.{name}" for name in heard_only]
+
+    numbers = parameters.neuron_weights
+    neuron_weights = {name: numbers[k] for k, name in enumerate(tape.parameters)}
+    step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
+    change = changes_at(interventions, len(heard)) if interventions else None
+    kept: dict[str, list[Tensor]] = {name: [] for name in keep}
+    for t, (start, rest) in enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)):
+        drives = dict(zip(input_names, rest.split(neurons, 1), strict=False))
+        if recurrent_names:
+            product = torch.addmm(start, state["h"], recurrent)
+            drives.update(zip(recurrent_names, product.split(neurons, 1), strict=True))
+        state = step_of(drives, neuron_weights, state, partial(change, t) if change else None)
+        for name, values in kept.items():
+            values.append(state[name] if name in state else drives[name])
+    return {name: torch.stack(values) for name, values in kept.items()}
+
+
+def _input_drives(
+    parameters: Parameters, order: Sequence[int], inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"]
+) -> Float[Tensor, "T B GN"]:
+    """x.k of all steps in one product, in the given order of k; of symbols, by looking up a row of the weights.
+
+    A symbol outside 0 .. I - 1 (unknown, or padding) is read as the zero vector.
+    """
+    weights = parameters.input_weights[order].flatten(0, 1)
+    biases = parameters.biases[order].flatten()
+    if inputs.is_floating_point():
+        return torch.nn.functional.linear(inputs, weights, biases)
+    count = weights.shape[1]
+    rows = torch.cat([weights.t(), weights.new_zeros(1, len(weights))]) + biases
+    known = (inputs >= 0) & (inputs < count)
+    return torch.nn.functional.embedding(torch.where(known, inputs, count), rows)

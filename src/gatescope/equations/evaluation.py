@@ -1,0 +1,60 @@
+"""A tape computed on arrays, with torch or with NumPy."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from gatescope.equations.operations import OPERATIONS
+from gatescope.equations.tape import Tape
+
+Change = Callable[[str, Any], Any]
+
+
+class Evaluator:
+    """One step of a tape as a function of arrays.
+
+    The lines are looked up once, so that running a step costs little more than its array operations.
+
+    Args:
+        tape: the equations.
+        library: whose functions compute them, "torch" or "numpy". NumPy's are written independently of torch's.
+        constant: turns a constant of the equations into an array of the wanted type and device.
+    """
+
+    def __init__(self, tape: Tape, library: Literal["torch", "numpy"], constant: Callable[[float], Any]) -> None:
+        self.tape = tape
+        self._leaves = [
+            (index, node.kind, node.label) for index, node in enumerate(tape.nodes) if node.kind not in OPERATIONS
+        ]
+        self._constants = {k: constant(float(v)) for k, kind, v in self._leaves if kind == "constant"}
+        self._lines = [
+            (index, getattr(OPERATIONS[node.kind], library), node.arguments)
+            for index, node in enumerate(tape.nodes)
+            if node.kind in OPERATIONS
+        ]
+
+    def __call__(
+        self,
+        drives: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        states: Mapping[str, Any],
+        change: Change | None = None,
+    ) -> dict[str, Any]:
+        """All signals of one step, by name.
+
+        Args:
+            drives: "x.k" and "u.k" -> array.
+            parameters: k -> array, for each p.k.
+            states: name -> array, the signals one step earlier.
+            change: called with every named signal as soon as it is computed; what it returns is used instead.
+                The recorded values themselves, given back here, make each equation be computed on them.
+        """
+        stops = self.tape.stops
+        sources = {"drive": drives, "parameter": parameters, "state": states}
+        values: list[Any] = [None] * len(self.tape.nodes)
+        for index, kind, label in self._leaves:
+            value = self._constants[index] if kind == "constant" else sources[kind][label]
+            values[index] = change(stops[index], value) if change and index in stops else value
+        for index, function, arguments in self._lines:
+            value = function(*[values[k] for k in arguments])
+            values[index] = change(stops[index], value) if change and index in stops else value
+        return {name: values[index] for name, index in self.tape.signals.items()}

@@ -1,0 +1,220 @@
+"""The tape: a cell's equations as data, from which everything else is derived.
+
+A tape lists the operations of one step in the order in which they are computed. It is made by running the cell's
+function once on symbols, and it is plain data: it can be stored as JSON, compared, and evaluated with any library's
+arrays. It knows nothing of sizes, weights or training.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+from typing import Any
+
+from gatescope.equations.expression import LEAVES, EquationError, Expression, Namespace, tracing
+from gatescope.equations.operations import OPERATIONS, Interval
+
+CellFunction = Callable[[Any, Any, Any, Any], Mapping[str, Expression]]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One line of the tape: a leaf with its label, or an operation on earlier lines (their indices)."""
+
+    kind: str
+    arguments: tuple[int, ...] = ()
+    label: str | float = ""
+
+
+@dataclass(frozen=True)
+class Tape:
+    """The equations of one step.
+
+    `nodes` are in order of computation; `signals` maps each returned name to its node, in the order in which the
+    cell computes them.
+    """
+
+    nodes: tuple[Node, ...]
+    signals: Mapping[str, int]
+
+    def _labels(self, kind: str, prefix: str = "") -> tuple[str, ...]:
+        labels = (str(node.label) for node in self.nodes if node.kind == kind)
+        return tuple(label.removeprefix(prefix) for label in labels if label.startswith(prefix))
+
+    @cached_property
+    def input_drives(self) -> tuple[str, ...]:
+        """Names k of the used x.k = W.k · input + b.k, in the order of first use."""
+        return self._labels("drive", "x.")
+
+    @cached_property
+    def recurrent_drives(self) -> tuple[str, ...]:
+        """Names k of the used u.k = U.k · h one step earlier, in the order of first use."""
+        return self._labels("drive", "u.")
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names k of the used p.k: one learned number per neuron."""
+        return self._labels("parameter")
+
+    @cached_property
+    def states(self) -> tuple[str, ...]:
+        """What is carried to the next step: every signal used as s.k, and h when a recurrent drive reads it."""
+        used = set(self._labels("state")) | ({"h"} if self.recurrent_drives else set())
+        return tuple(name for name in self.signals if name in used)
+
+    @cached_property
+    def stops(self) -> dict[int, str]:
+        """The node of each signal and its name (the first name, where two names mean the same node)."""
+        return {index: name for name, index in reversed(self.signals.items())}
+
+    @cached_property
+    def ranges(self) -> dict[str, Interval]:
+        """A closed range that contains every value each signal can take from the initial state 0.
+
+        Interval arithmetic on the tape, iterated over the steps until the states' ranges stop growing; a bound that
+        goes on growing is infinite. Convex combinations (a gate times one value plus one minus the gate times
+        another) are recognised, so a GRU's hidden state is known to stay within -1 and 1.
+        """
+        states: dict[str, Interval] = dict.fromkeys(self.states, (0.0, 0.0))
+        for iteration in range(8):
+            found = self._step_ranges(states)
+            grown = dict(states)
+            for name in self.states:
+                low, high = min(states[name][0], found[name][0]), max(states[name][1], found[name][1])
+                widen = iteration >= 4
+                grown[name] = (
+                    -inf if widen and low < states[name][0] else low,
+                    inf if widen and high > states[name][1] else high,
+                )
+            if grown == states:
+                break
+            states = grown
+        return found
+
+    def _step_ranges(self, states: Mapping[str, Interval]) -> dict[str, Interval]:
+        ranges: list[Interval] = []
+        for node in self.nodes:
+            if node.kind == "constant":
+                ranges.append((float(node.label), float(node.label)))
+            elif node.kind == "state":
+                ranges.append(states[str(node.label)])
+            elif node.kind in LEAVES:
+                ranges.append((-inf, inf))
+            else:
+                hull = self._convex_hull(node, ranges) if node.kind == "add" else None
+                ranges.append(hull or OPERATIONS[node.kind].interval(*(ranges[k] for k in node.arguments)))
+        return {name: ranges[index] for name, index in self.signals.items()}
+
+    def _convex_hull(self, node: Node, ranges: list[Interval]) -> Interval | None:
+        """The range of (1 - z) · a + z · b with z in [0, 1]: from the smaller to the larger of a and b."""
+        left, right = (self.nodes[k] for k in node.arguments)
+        if left.kind != "multiply" or right.kind != "multiply":
+            return None
+        for weight, a in (left.arguments, left.arguments[::-1]):
+            for other, b in (right.arguments, right.arguments[::-1]):
+                if self._complementary(weight, other) and 0 <= ranges[weight][0] and ranges[weight][1] <= 1:
+                    return min(ranges[a][0], ranges[b][0]), max(ranges[a][1], ranges[b][1])
+        return None
+
+    def _complementary(self, first: int, second: int) -> bool:
+        """Whether one node is written as 1 minus the other."""
+        for whole, part in ((first, second), (second, first)):
+            node = self.nodes[whole]
+            if node.kind == "subtract" and node.arguments[1] == part:
+                one = self.nodes[node.arguments[0]]
+                return one.kind == "constant" and one.label == 1.0
+        return False
+
+
+def join_drives(tape: Tape, apart: Collection[str] = ()) -> tuple[Tape, tuple[str, ...]]:
+    """The same equations with x.k + u.k as one drive "k" wherever that sum is the only use of both.
+
+    An engine can then add the recurrent product to the input drive while it multiplies, instead of afterwards.
+
+    Args:
+        tape: the equations.
+        apart: drives ("x.k", "u.k") that must stay what they are.
+
+    Returns:
+        The rewritten tape and the names k of the joined drives, in the order of the recurrent drives.
+    """
+    uses = Counter(argument for node in tape.nodes for argument in node.arguments)
+    uses.update(tape.signals.values())
+    drive_at = {node.label: k for k, node in enumerate(tape.nodes) if node.kind == "drive"}
+    sums: dict[int, str] = {}
+    for name in tape.recurrent_drives:
+        pair = {f"x.{name}", f"u.{name}"}
+        places = {drive_at[label] for label in pair if label in drive_at}
+        if len(places) == 2 and not pair & set(apart) and all(uses[k] == 1 for k in places):
+            found = [k for k, node in enumerate(tape.nodes) if node.kind == "add" and set(node.arguments) == places]
+            sums.update(dict.fromkeys(found, name))
+    nodes = tuple(Node("drive", (), sums[k]) if k in sums else node for k, node in enumerate(tape.nodes))
+    needed = {argument for node in nodes for argument in node.arguments} | set(tape.signals.values())
+    new = {old: k for k, old in enumerate(k for k in range(len(nodes)) if k in needed)}
+    kept = tuple(Node(nodes[k].kind, tuple(new[j] for j in nodes[k].arguments), nodes[k].label) for k in new)
+    return Tape(kept, {name: new[k] for name, k in tape.signals.items()}), tuple(sums.values())
+
+
+def trace_function(function: CellFunction) -> Tape:
+    """Run a cell's function once on symbols and keep what it did.
+
+    Args:
+        function: takes (x, u, p, s) and returns a dict of named signals, "h" among them.
+
+    Raises:
+        EquationError: the function branches, returns something else, has no "h", uses a state it does not return,
+            or uses a name that cannot be an axis label.
+    """
+    name = getattr(function, "__name__", "the cell")
+    if len(inspect.signature(function).parameters) != 4:
+        raise EquationError(f"{name} takes {inspect.signature(function)}; a cell's function takes (x, u, p, s).")
+    with tracing():
+        namespaces = (Namespace("drive", "x."), Namespace("drive", "u."), Namespace("parameter", ""))
+        signals = function(*namespaces, Namespace("state", ""))
+        if not isinstance(signals, Mapping) or not signals:
+            raise EquationError(f"{name} returned {type(signals).__name__}; return dict(i=i, ..., h=h).")
+        for key, value in signals.items():
+            if not isinstance(value, Expression):
+                raise EquationError(f"{name} returned {key}={value!r}, which is not computed from x, u, p or s.")
+            if not (isinstance(key, str) and key.isidentifier()):
+                raise EquationError(f"{name} returned a signal named {key!r}; use a Python identifier.")
+        return _tape(name, signals)
+
+
+def _tape(name: str, signals: Mapping[str, Expression]) -> Tape:
+    index: dict[int, int] = {}
+    nodes: list[Node] = []
+
+    def visit(expression: Expression) -> int:
+        if id(expression) not in index:
+            arguments = tuple(visit(argument) for argument in expression.arguments)
+            index[id(expression)] = len(nodes)
+            nodes.append(Node(expression.kind, arguments, expression.label))
+        return index[id(expression)]
+
+    for value in signals.values():
+        visit(value)
+    ordered = sorted(signals, key=lambda key: index[id(signals[key])])
+    return checked(Tape(tuple(nodes), {key: index[id(signals[key])] for key in ordered}), name)
+
+
+def checked(tape: Tape, name: str) -> Tape:
+    """The tape itself, when it describes a cell that can be run.
+
+    Raises:
+        EquationError: there is no "h", or a state that no signal provides.
+    """
+    if "h" not in tape.signals:
+        raise EquationError(
+            f"{name} returns {', '.join(tape.signals)} but no h. The signal named h is what the next layer and the "
+            "recurrent drives u.k read."
+        )
+    missing = {str(node.label) for node in tape.nodes if node.kind == "state"} - set(tape.signals)
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise EquationError(f"{name} uses the state s.{names} but does not return {names}; add it to the dict.")
+    return tape
