@@ -2,6 +2,7 @@
 #
 #     PYTHON=python3.12    the interpreter (3.11 or newer) that .venv is made with
 #     RUNS=DIR PORT=N      where "make demo" keeps its runs, and the port that the explorer is served on
+#     APT=no               "make test" installs no package of the system (the tests of the page may then be skipped)
 #     ARGS=...             more for pytest, as in: make test ARGS="-k copy -x"
 
 SHELL := /bin/sh
@@ -32,7 +33,7 @@ format: ## Bring the sources into form, and repair what ruff can repair
 	@scripts/install dev
 	.venv/bin/ruff check --fix-only --quiet .
 	.venv/bin/ruff format .
-	@if [ -f web/package.json ]; then scripts/web npx prettier --write --log-level warn .; fi
+	@if [ -f web/package.json ]; then scripts/web npm run --silent format; fi
 
 web: ## Build the page into the package (needs Node.js; the result is committed)
 	@scripts/web npm run build

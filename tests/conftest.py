@@ -1,0 +1,19 @@
+"""What all tests share: types checked at run time, one thread per worker, property tests that repeat."""
+
+import os
+
+import torch
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+# Every annotated call in the package is checked, shapes included. This has to come before anything imports gatescope.
+install_import_hook("gatescope", "beartype.beartype")
+
+# Several workers share the cores, and so do the processes that tests start: threads would only fight over them.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# A machine that is busy with something else fails no test, and a run that decides about a change is repeatable.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
