@@ -21,7 +21,6 @@ __all__ = [
     "State",
     "ablate",
     "clamp",
-    "final_state",
     "initial_state",
     "initialise",
     "nudge",
@@ -42,10 +41,11 @@ def run(
     inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
     state: State | None = None,
     *,
+    lengths: Int[Tensor, "B"] | None = None,
     keep: Sequence[str] = ("h",),
     interventions: Sequence[Intervention] = (),
     engine: Engine = "auto",
-) -> dict[str, Float[Tensor, "T B N"]]:
+) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """Run one layer over a sequence of steps and return what was asked for, by name.
 
     Args:
@@ -54,13 +54,16 @@ def run(
         inputs: vectors (T, B, I), or symbols (T, B) that stand for one-hot vectors; a symbol outside 0 .. I - 1 is
             read as the zero vector. T must be at least 1.
         state: the states before the first step, each (B, N); 0 when not given.
+        lengths: the number of steps of each sequence, at least 1; all T when not given. What stands behind the end of
+            a sequence influences neither its own steps nor its final state.
         keep: the names of signals ("c") and drives ("x.i", "u.i") to return. Memory is paid for these only, plus
             what autograd needs when gradients are on.
         interventions: changes of this layer's signals, applied where the equations compute them.
         engine: "plain", or "auto" for the fastest that can serve the request.
 
     Returns:
-        name -> (T, B, N), differentiable when gradients are on.
+        What was kept, name -> (T, B, N), and the states after the last step of each sequence, name -> (B, N); both
+        differentiable when gradients are on.
 
     Raises:
         ValueError: no steps, an unknown name in `keep`, an unknown engine, an intervention on an unknown signal.
@@ -76,18 +79,4 @@ def run(
     check_interventions(interventions, cell)
     if state is None:
         state = initial_state(cell, parameters.biases, inputs.shape[1], parameters.biases.shape[1])
-    return run_plain(cell, parameters, inputs, state, keep, interventions)
-
-
-def final_state(cell: Cell, signals: Mapping[str, Tensor], lengths: Int[Tensor, "B"] | None = None) -> dict[str, Tensor]:
-    """The states after the last step of each sequence, from a run that kept them.
-
-    Args:
-        cell: the cell that was run with `keep` containing `cell.states`.
-        signals: what `run` returned.
-        lengths: the number of steps of each sequence, at least 1; all of them when not given.
-    """
-    if lengths is None:
-        return {name: signals[name][-1] for name in cell.states}
-    rows = range(len(lengths))
-    return {name: signals[name][lengths - 1, list(rows)] for name in cell.states}
+    return run_plain(cell, parameters, inputs, state, lengths, keep, interventions)

@@ -21,10 +21,11 @@ def run_plain(
     parameters: Parameters,
     inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
     state: Mapping[str, Float[Tensor, "B N"]],
+    lengths: Int[Tensor, "B"] | None,
     keep: Sequence[str],
     interventions: Sequence[Intervention],
-) -> dict[str, Float[Tensor, "T B N"]]:
-    """All kept signals and drives of a sequence of steps; see `gatescope.engine.run`."""
+) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
+    """What is kept of a sequence of steps, and the final state; see `gatescope.engine.run`."""
     tape, joined = join_drives(cell.tape, keep)
     heard_only = [name for name in cell.tape.input_drives if name not in joined]
     echoed_only = [name for name in cell.tape.recurrent_drives if name not in joined]
@@ -43,6 +44,8 @@ def run_plain(
     step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
     change = changes_at(interventions, len(heard)) if interventions else None
     kept: dict[str, list[Tensor]] = {name: [] for name in keep}
+    # Sequences that end early need their states of earlier steps; otherwise the last ones are at hand.
+    passed: dict[str, list[Tensor]] = {name: [] for name in cell.states} if lengths is not None else {}
     for t, (start, rest) in enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)):
         drives = dict(zip(input_names, rest.split(neurons, 1), strict=False))
         if recurrent_names:
@@ -51,7 +54,13 @@ def run_plain(
         state = step_of(drives, neuron_weights, state, partial(change, t) if change else None)
         for name, values in kept.items():
             values.append(state[name] if name in state else drives[name])
-    return {name: torch.stack(values) for name, values in kept.items()}
+        for name, values in passed.items():
+            values.append(state[name])
+    final = {name: state[name] for name in cell.states}
+    if lengths is not None:
+        rows = torch.arange(len(lengths), device=lengths.device)
+        final = {name: torch.stack(values)[lengths - 1, rows] for name, values in passed.items()}
+    return {name: torch.stack(values) for name, values in kept.items()}, final
 
 
 def _input_drives(

@@ -1,0 +1,253 @@
+"""The self-check: every equation computed once more, in float64, on the values that were recorded.
+
+Each named signal is recomputed from the recorded values of what its equation uses, so a residual says which equation
+does not hold, and an error made at one place does not hide in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.cells import Cell
+from gatescope.equations import Evaluator
+from gatescope.trace import Trace
+
+Array = NDArray[Any]
+
+# Rounding of the stored values limits how well an equation can hold. Swapped gates, or gates of the wrong step, are
+# off by a tenth and more.
+TOLERANCES = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
+PIECE = 1 << 22  # values of one array that are checked at a time
+
+
+@dataclass(frozen=True)
+class Residual:
+    """How far one equation is from what was recorded.
+
+    Attributes:
+        layer: "layer0".
+        name: the signal or drive.
+        formula: its equation.
+        largest: the largest |recomputed - recorded| / max(1, |recorded|) over all steps and neurons; None where the
+            trace does not hold what the equation uses.
+        sequence, step, neuron: where that is.
+        missing: what would be needed to check it.
+    """
+
+    layer: str
+    name: str
+    formula: str
+    largest: float | None
+    sequence: int = -1
+    step: int = -1
+    neuron: int = -1
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """All residuals of a trace.
+
+    Attributes:
+        residuals: one for each equation, in the order in which the cells compute them.
+        tolerance: what the largest residual may be at the precision in which the trace was recorded.
+    """
+
+    residuals: tuple[Residual, ...]
+    tolerance: float
+
+    @property
+    def largest(self) -> float:
+        """The largest residual of any equation that could be checked; 0 when none could."""
+        return max((r.largest for r in self.residuals if r.largest is not None), default=0.0)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every equation that could be checked holds, and at least one could."""
+        checked = [r for r in self.residuals if r.largest is not None]
+        return bool(checked) and all(r.largest <= self.tolerance for r in checked if r.largest is not None)
+
+    @property
+    def unchecked(self) -> tuple[Residual, ...]:
+        """The equations that the trace does not hold enough to check."""
+        return tuple(r for r in self.residuals if r.largest is None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON."""
+        residuals = [vars(residual) for residual in self.residuals]
+        return {"holds": self.holds, "largest": self.largest, "tolerance": self.tolerance, "residuals": residuals}
+
+
+def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None) -> Report:
+    """Recompute every named signal of a trace in float64 and say how far each is off.
+
+    Args:
+        trace: with its drives for a full check; without them only the equations that need none can be checked (the
+            cell and hidden state of an LSTM, say), and the report names the others.
+        weights: for each layer the four arrays of `gatescope.engine.Parameters`, with which the drives themselves are
+            recomputed (`gatescope.recording.check_with` passes them). The first layer's inputs are its symbols
+            (one-hot, or the rows of an "embedding" given beside them).
+
+    Returns:
+        The residuals; a NaN among recorded values counts as an infinite residual.
+    """
+    found: list[Residual] = []
+    below: str | None = None
+    for layer in trace.layers:
+        cell = Cell.from_json(trace.attributes["layers"][layer]["cell"])
+        if weights is not None:
+            found += _check_drives(trace, layer, below, cell, weights[layer])
+        found += _check_signals(trace, layer, cell)
+        below = layer
+    precision = str(trace.attributes["precision"])
+    return Report(tuple(found), TOLERANCES[precision])
+
+
+def _check_signals(trace: Trace, layer: str, cell: Cell) -> list[Residual]:
+    arrays = trace[layer]
+    leaves = {name: _leaves(cell, name) for name in cell.signals}
+    residuals = []
+    for name in cell.signals:
+        missing = sorted(leaf for leaf in leaves[name] if leaf not in arrays)
+        if name not in arrays or missing:
+            absent = tuple(missing) if name in arrays else (name, *missing)
+            residuals.append(Residual(layer, name, cell.formula(name), None, missing=absent))
+            continue
+        worst = _Worst()
+        for rows, steps in _pieces(arrays[name].shape):
+            recorded = _float64(arrays[name][rows, steps])
+            recomputed = _recompute(trace, layer, cell, name, leaves[name], rows, steps)
+            worst.see(recorded, recomputed, trace.lengths, rows, steps)
+        residuals.append(Residual(layer, name, cell.formula(name), *worst.result()))
+    return residuals
+
+
+def _leaves(cell: Cell, name: str) -> set[str]:
+    """The signals (this step's or the last one's) and drives that the equation of one signal reads."""
+    tape, found = cell.tape, set()
+
+    def visit(index: int, top: bool) -> None:
+        node = tape.nodes[index]
+        if not top and index in tape.stops:
+            found.add(tape.stops[index])
+        elif node.kind in ("drive", "state"):
+            found.add(str(node.label))
+        for argument in node.arguments if top or index not in tape.stops else ():
+            visit(argument, False)
+
+    visit(tape.signals[name], True)
+    return found
+
+
+def _recompute(
+    trace: Trace, layer: str, cell: Cell, name: str, leaves: set[str], rows: slice, steps: slice
+) -> Array:
+    """One signal from recorded values only: every other named signal is replaced by what was recorded of it."""
+    arrays = trace[layer]
+    recorded = {key: _float64(arrays[key][rows, steps]) for key in leaves if key in cell.signals}
+    drives = {key: _float64(arrays[key][rows, steps]) for key in leaves if key not in cell.signals}
+    states = {key: _previous(trace, layer, key, rows, steps) for key in leaves if key in cell.states}
+    parameters = {key.removeprefix("p."): _float64(value) for key, value in trace.parameters[layer].items()}
+    # What this equation does not read need not have been recorded; its place is taken by NaN, which would show.
+    nothing = np.float64(np.nan)
+    signals = cell.tape.signals
+    evaluate = Evaluator(cell.tape, "numpy", np.float64)
+    with np.errstate(all="ignore"):
+        return evaluate(
+            {key: drives.get(key, nothing) for key in cell.drives},
+            parameters,
+            {key: states.get(key, nothing) for key in cell.states},
+            lambda signal, value: value if signals[signal] == signals[name] else recorded.get(signal, nothing),
+        )[name]
+
+
+def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -> Array:
+    """The recorded values one step earlier, the initial state before the first."""
+    array = trace[layer][state]
+    if steps.start:
+        return _float64(array[rows, steps.start - 1 : steps.stop - 1])
+    first = _float64(trace.initial[layer][state][rows])[:, None]
+    return np.concatenate([first, _float64(array[rows, : steps.stop - 1])], axis=1)
+
+
+def _check_drives(
+    trace: Trace, layer: str, below: str | None, cell: Cell, weights: Mapping[str, Array]
+) -> list[Residual]:
+    arrays = trace[layer]
+    residuals = []
+    rules = [("x", k, name) for k, name in enumerate(cell.tape.input_drives)]
+    rules += [("u", k, name) for k, name in enumerate(cell.tape.recurrent_drives)]
+    for source, k, name in rules:
+        drive = f"{source}.{name}"
+        formula = f"W.{name} · input + b.{name}" if source == "x" else f"U.{name} · h₋₁"
+        needed = (drive, "h") if source == "u" else (drive,)
+        missing = tuple(key for key in needed if key not in arrays)
+        if source == "x" and below is not None and "h" not in trace[below]:
+            missing = (*missing, f"{below} h")
+        if missing:
+            residuals.append(Residual(layer, drive, formula, None, missing=missing))
+            continue
+        worst = _Worst()
+        for rows, steps in _pieces(arrays[drive].shape):
+            if source == "u":
+                before = _previous(trace, layer, "h", rows, steps)
+                recomputed = before @ _float64(weights["recurrent_weights"][k]).T
+            else:
+                heard = _inputs(trace, below, weights, rows, steps)
+                recomputed = heard @ _float64(weights["input_weights"][k]).T + _float64(weights["biases"][k])
+            worst.see(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
+        residuals.append(Residual(layer, drive, formula, *worst.result()))
+    return residuals
+
+
+def _inputs(trace: Trace, below: str | None, weights: Mapping[str, Array], rows: slice, steps: slice) -> Array:
+    """What a layer reads, (S, T, I): the hidden state of the layer below, or the vectors of the symbols."""
+    if below is not None:
+        return _float64(trace[below]["h"][rows, steps])
+    table = weights.get("embedding")
+    vectors = np.eye(weights["input_weights"].shape[2]) if table is None else _float64(table)
+    token = np.asarray(trace.steps["token"][rows, steps])
+    known = (token >= 0) & (token < len(vectors))
+    return vectors[np.where(known, token, 0)] * known[..., None]
+
+
+class _Worst:
+    """The largest residual seen, and where."""
+
+    def __init__(self) -> None:
+        self.largest, self.place = 0.0, (-1, -1, -1)
+
+    def see(self, recorded: Array, recomputed: Array, lengths: Array, rows: slice, steps: slice) -> None:
+        with np.errstate(all="ignore"):
+            residual = np.abs(recomputed - recorded) / np.maximum(1.0, np.abs(recorded))
+        residual = np.where(np.isfinite(residual), residual, np.inf)
+        inside = np.arange(steps.start, steps.stop) < np.asarray(lengths)[rows, None]
+        residual = np.where(inside[..., None], residual, 0.0)
+        if residual.size and residual.max() > self.largest:
+            row, step, neuron = np.unravel_index(int(residual.argmax()), residual.shape)
+            self.largest = float(residual.max())
+            self.place = (rows.start + int(row), steps.start + int(step), int(neuron))
+
+    def result(self) -> tuple[float, int, int, int]:
+        return self.largest, *self.place
+
+
+def _pieces(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """A trace cut so that no piece is large, whatever its size on disk."""
+    sequences, length, neurons = shape
+    steps = max(1, min(length, PIECE // max(1, neurons)))
+    rows = max(1, PIECE // max(1, neurons * steps))
+    return [
+        (slice(r, min(r + rows, sequences)), slice(t, min(t + steps, length)))
+        for r in range(0, sequences, rows)
+        for t in range(0, length, steps)
+    ]
+
+
+def _float64(array: Any) -> Array:
+    return np.asarray(array, dtype=np.float64)

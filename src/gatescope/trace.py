@@ -1,0 +1,133 @@
+"""The trace: everything a network did on a text, as named arrays with named axes.
+
+docs/trace.md is the schema; this class is a thin view of it and holds no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.text import Vocabulary
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = 1
+
+STEP_AXES: dict[str, tuple[str, ...]] = {
+    "token": ("sequence", "step"),
+    "target": ("sequence", "step"),
+    "log_probability": ("sequence", "step"),
+    "top_token": ("sequence", "step", "rank"),
+    "top_probability": ("sequence", "step", "rank"),
+}
+LAYER_AXES = ("sequence", "step", "neuron")
+STATE_AXES = ("sequence", "neuron")
+
+
+class TraceError(ValueError):
+    """Arrays that are no trace, or a question that the trace cannot answer; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The arrays of one recording of S sequences of at most T steps.
+
+    Attributes:
+        lengths: steps of each sequence, (S,).
+        steps: "token", "target" (S, T) ids, -1 behind the end of a sequence and where there is no target;
+            "log_probability" (S, T) of the target, in nats; "top_token", "top_probability" (S, T, K), the K most
+            probable symbols after each step, most probable first.
+        layers: "layer0" -> name -> (S, T, N): the signals, and the drives ("x.i", "u.i") where they were kept.
+        initial: "layer0" -> state -> (S, N): the states before the first step.
+        parameters: "layer0" -> "p.k" -> (N,): the numbers per neuron that the equations use.
+        attributes: JSON: the cells with their equations, the vocabulary, which network, engine, precision and version
+            made it, the largest residual of any equation.
+
+    Floating-point arrays are NaN behind the end of a sequence and where there is nothing to tell.
+    """
+
+    lengths: NDArray[np.int64]
+    steps: Mapping[str, Any]
+    layers: Mapping[str, Mapping[str, Any]]
+    initial: Mapping[str, Mapping[str, Any]]
+    parameters: Mapping[str, Mapping[str, Any]]
+    attributes: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        size = (len(self.lengths), self.steps["token"].shape[1])
+        for name, array in self.steps.items():
+            if name not in STEP_AXES or tuple(array.shape[:2]) != size:
+                raise TraceError(f"{name} of shape {array.shape} is not an array of steps of a trace of {size}.")
+        for layer, signals in self.layers.items():
+            neurons = {array.shape[2] for array in signals.values() if array.ndim == 3}
+            shapes = {tuple(array.shape[:2]) for array in signals.values()}
+            if len(neurons) > 1 or not shapes <= {size}:
+                raise TraceError(f"the signals of {layer} differ in shape: {({n: a.shape for n, a in signals.items()})}.")
+
+    def __getitem__(self, layer: str) -> Mapping[str, Any]:
+        """The named arrays (S, T, N) of a layer.
+
+        Raises:
+            TraceError: there is no such layer.
+        """
+        if layer not in self.layers:
+            raise TraceError(f"the trace has no {layer!r}; it has {', '.join(self.layers)}.")
+        return self.layers[layer]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols behind the ids."""
+        return Vocabulary.from_json(self.attributes["vocabulary"])
+
+    def text(self, sequence: int) -> str:
+        """The text of one sequence, with U+FFFD for characters that the network does not know."""
+        return self.vocabulary.decode(np.asarray(self.steps["token"][sequence])[: int(self.lengths[sequence])])
+
+    def sequence(self, index: int) -> Trace:
+        """One sequence alone, without padding."""
+        length = int(self.lengths[index])
+        rows = slice(index, index + 1) if index != -1 else slice(index, None)
+        return Trace(
+            lengths=self.lengths[rows],
+            steps={name: np.asarray(array[rows, :length]) for name, array in self.steps.items()},
+            layers={
+                layer: {name: np.asarray(array[rows, :length]) for name, array in signals.items()}
+                for layer, signals in self.layers.items()
+            },
+            initial={
+                layer: {name: np.asarray(array[rows]) for name, array in states.items()}
+                for layer, states in self.initial.items()
+            },
+            parameters=self.parameters,
+            attributes=self.attributes,
+        )
+
+    def to_xarray(self) -> xarray.DataTree:
+        """The same arrays with labelled axes: one group per layer, ranges and formulas as attributes.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        try:
+            import xarray  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ImportError("to_xarray needs xarray: pip install 'gatescope[xarray]'.") from error
+        steps = {name: (STEP_AXES[name], np.asarray(array)) for name, array in self.steps.items()}
+        groups = {
+            "/": xarray.Dataset(
+                {**steps, "length": (("sequence",), self.lengths)},
+                attrs={name: value for name, value in self.attributes.items() if not isinstance(value, dict)},
+            )
+        }
+        for layer, signals in self.layers.items():
+            about = self.attributes["layers"][layer]["arrays"]
+            groups[layer] = xarray.Dataset(
+                {name: (LAYER_AXES, np.asarray(array), about.get(name, {})) for name, array in signals.items()}
+            )
+        return xarray.DataTree.from_dict(groups)
