@@ -1,0 +1,47 @@
+"""The tasks: things a recurrent network can learn, each with its data, its score and its level of chance."""
+
+from __future__ import annotations
+
+from gatescope.tasks.copying import Copy
+from gatescope.tasks.counter import Counter
+from gatescope.tasks.selective_counter import SelectiveCounter
+from gatescope.tasks.state_memoriser import StateMemoriser
+from gatescope.tasks.task import Batch, Predict, Recommended, Score, Task, TaskError
+from gatescope.tasks.text import Text
+
+TASKS: dict[str, type[Task]] = {
+    "counter": Counter,
+    "selective_counter": SelectiveCounter,
+    "state_memoriser": StateMemoriser,
+    "copy": Copy,
+    "text": Text,
+}
+"""Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
+
+
+def load(data: object) -> Task:
+    """The task that `to_json` wrote (task.json, parsed).
+
+    Raises: TaskError where `data` describes no known task.
+    """
+    name = data.get("name") if isinstance(data, dict) else None
+    if not isinstance(name, str) or name not in TASKS:
+        raise TaskError(f"A task is one of {', '.join(TASKS)}; the description of this one says {name!r}.")
+    return TASKS[name].from_json(data)
+
+
+__all__ = [
+    "TASKS",
+    "Batch",
+    "Copy",
+    "Counter",
+    "Predict",
+    "Recommended",
+    "Score",
+    "SelectiveCounter",
+    "StateMemoriser",
+    "Task",
+    "TaskError",
+    "Text",
+    "load",
+]

@@ -1,0 +1,180 @@
+"""Which files a corpus is made of, and the text in them."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatescope.tasks.task import TaskError
+
+LARGEST = 200_000_000
+"""The most bytes a corpus may have. Its ids, and its text while it is read, are held in memory."""
+
+_SNIFFED = 1 << 16
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The text of some files, one after the other in the sorted order of their paths, with nothing in between.
+
+    Arguments:
+        text: all of it, newlines as they are in the files; a byte order mark at the start of a file is dropped.
+        files: the paths that were read.
+        skipped: the files of folders that were not read, each with the reason.
+    """
+
+    text: str
+    files: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+    @property
+    def sha256(self) -> str:
+        """Of the text in UTF-8."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def standard_library() -> list[Path]:
+    """The top-level modules of the Python standard library on this machine, sorted by name.
+
+    Raises: TaskError where Python came without their source.
+    """
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    files = sorted(folder.glob("*.py"))
+    if not files:
+        raise TaskError(
+            f"There is no source of the Python standard library in {folder}; give a file or folder of text."
+        )
+    return files
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path from the root, a leading ~ replaced by the user's folder where there is such a user."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 (Path.expanduser raises for an unknown user)
+
+
+def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST) -> Corpus:
+    """The corpus of files, folders (with all folders in them) and glob patterns.
+
+    In folders, and of what a pattern matches, hidden files and files that are not UTF-8 text are skipped; the latter
+    are listed. A file that is given by its own name must be UTF-8. Links are followed; a file that is reached twice is
+    read once.
+
+    Arguments: `largest` is the most bytes that all files together may have.
+
+    Raises: TaskError for a path that does not exist, files that cannot be read, no text at all, or too much of it.
+    """
+    named, found = _listed(paths)
+    wanted: dict[Path, Path] = {}  # the file itself -> the first path it was reached by
+    for path in sorted(named | found):
+        wanted.setdefault(path.resolve(), path)
+    chosen: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
+    for path in wanted.values():
+        reason = None if path in named else _unfit(path)
+        if reason is None:
+            chosen.append(path)
+        else:
+            skipped.append((path, reason))
+    total = sum(path.stat().st_size for path in chosen)
+    if total > largest:
+        raise TaskError(
+            f"These files have {total:,} bytes together, and a corpus may have at most {largest:,}; "
+            "give fewer files, or a part of them."
+        )
+    texts: list[str] = []
+    read_files: list[Path] = []
+    for path in chosen:
+        try:
+            texts.append(path.read_bytes().decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            if path in named:
+                raise TaskError(
+                    f"{path} is not UTF-8 text: the byte {error.object[error.start]:#04x} at offset {error.start:,} "
+                    "cannot be decoded; convert the file to UTF-8, or give another one."
+                ) from error
+            skipped.append((path, f"not UTF-8 at byte {error.start:,}"))
+            continue
+        except OSError as error:
+            raise TaskError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        read_files.append(path)
+    text = "".join(texts)
+    if not text:
+        raise TaskError(_nothing(paths, read_files, skipped))
+    return Corpus(text, tuple(read_files), tuple(skipped))
+
+
+def _listed(paths: Sequence[str | os.PathLike[str]]) -> tuple[set[Path], set[Path]]:
+    """The absolute paths of the files that were given by name, and of those found in folders and by patterns."""
+    if not paths:
+        raise TaskError("No path was given; name a file, a folder or a pattern such as 'texts/*.txt'.")
+    named: set[Path] = set()
+    found: set[Path] = set()
+    for given in paths:
+        path = absolute(given)
+        if path.is_file():
+            named.add(path)
+        elif path.is_dir():
+            found.update(_walk(path))
+        elif path.exists():
+            raise TaskError(f"{path} is neither a file nor a folder; give a file or folder of text.")
+        elif glob.has_magic(str(path)):
+            matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (it leaves hidden files out)
+            if not matches:
+                raise TaskError(f"Nothing matches the pattern {path}; check it, and the folder it starts from.")
+            found.update(match for match in matches if match.is_file())
+            found.update(file for match in matches if match.is_dir() for file in _walk(match))
+        else:
+            raise TaskError(f"There is no file or folder {path}; check the path.")
+    return named, found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in the folders in it, hidden ones left out; each folder once, so loops of links end."""
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            path = Path(place, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _unfit(path: Path) -> str | None:
+    """Why a file that nobody named is skipped, from its first bytes; None: it looks like text."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_SNIFFED)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if b"\0" in start:
+        return "binary"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 at byte {error.start:,}"
+    return None
+
+
+def _nothing(
+    paths: Iterable[str | os.PathLike[str]], files: Sequence[Path], skipped: Sequence[tuple[Path, str]]
+) -> str:
+    """The sentence for a corpus without a single character."""
+    given = ", ".join(str(path) for path in paths)
+    if files:
+        what = f"the file is empty: {given}" if len(files) == 1 else f"all {len(files)} files are empty: {given}"
+    elif skipped:
+        what = f"none of the {len(skipped)} files is UTF-8 text (the first: {skipped[0][0]}, {skipped[0][1]}): {given}"
+    else:
+        what = f"no files were found in {given} (hidden ones are left out)"
+    return f"There is no text to learn from, {what}; give a file or folder of text."

@@ -1,0 +1,77 @@
+"""The task counter: as many b's as there were a's.
+
+The language a^n b^n with a middle mark, after Gers and Schmidhuber, "LSTM recurrent networks learn simple
+context-free and context-sensitive languages", IEEE Transactions on Neural Networks 12 (2001).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from gatescope.tasks.strings import END, StringTask, exact_text
+from gatescope.tasks.task import Predict, Recommended, Score
+
+TRAINED = range(1, 11)
+TRIED = 100  # the largest N that is looked at beyond the trained ones
+
+
+class Counter(StringTask):
+    """a^N X b^N and the end mark, N from 1 to 10, each as likely."""
+
+    name: ClassVar[str] = "counter"
+    title: ClassVar[str] = "Counter"
+    question: ClassVar[str] = (
+        "After some a's and an X, the network must write exactly as many b's and then end the line: "
+        "which neurons count up through the a's and down through the b's?"
+    )
+    alphabet: ClassVar[str] = "aXb"
+    settings: ClassVar[Recommended] = Recommended(
+        layers=(10,), steps=2000, batch=32, learning_rate=0.02, score_every=50, until_solved=True
+    )
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings with N drawn from 1 to 10."""
+        return [_string(n) for n in random.integers(TRAINED[0], TRAINED[-1] + 1, count).tolist()]
+
+    def evaluation(self) -> list[str]:
+        """The string of each N from 1 to 10."""
+        return [_string(n) for n in TRAINED]
+
+    def score(self, predict: Predict) -> Score:
+        """The share of N from 1 to 10 for which greedy completion of a^N X is exactly b^N and the end mark.
+
+        Chance is one N in ten: a guess that knows only the present symbol must always choose the same after a b.
+        If it chooses b it never ends; if it chooses the end mark it is exact for N = 1 only.
+        """
+        exact = self._exact(predict, TRAINED)
+        if len(exact) == len(TRAINED):
+            beyond = range(TRAINED[-1] + 1, TRIED + 1)
+            failed = sorted(set(beyond) - set(self._exact(predict, beyond)))
+        else:
+            failed = sorted(set(TRAINED) - set(exact))
+        first = failed[0] if failed else None
+        return Score(
+            value=len(exact) / len(TRAINED),
+            chance=1 / len(TRAINED),
+            solved=len(exact) == len(TRAINED),
+            text=exact_text(exact, TRAINED, "N", first, TRIED),
+            details={"exact": exact, "first_failure": first, "tried": TRIED},
+        )
+
+    def _exact(self, predict: Predict, numbers: range) -> list[int]:
+        verdicts = self.right(predict, [("a" * n + "X", "b" * n + END) for n in numbers])
+        return [n for n, verdict in zip(numbers, verdicts, strict=True) if verdict.all()]
+
+    def examples(self) -> list[str]:
+        """Short and long counts; counts beyond the trained ones; b's that come too early or too late."""
+        return [
+            "".join(_string(n) for n in (3, 1, 7, 10)),
+            "".join(_string(n) for n in (10, 12, 14, 20)),
+            "aaaaXbb\naaaaXbbbbbbb\naaaaaaaa\n",
+        ]
+
+
+def _string(n: int) -> str:
+    return "a" * n + "X" + "b" * n + END

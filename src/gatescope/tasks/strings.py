@@ -1,0 +1,159 @@
+"""What the tasks of short strings share: a string such as aaXbb, closed by an end mark, is one sequence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.tasks.task import (
+    TRAINING,
+    Batch,
+    Predict,
+    Recommended,
+    Score,
+    TaskError,
+    generator,
+    loss_sum,
+    predictions,
+)
+from gatescope.text import PADDING, Vocabulary
+
+END = "\n"
+
+
+class StringTask(ABC):
+    """A task of strings that end with END. A subclass says how they are drawn and scored.
+
+    Arguments:
+        batch: strings in a batch; None: the recommended number.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    alphabet: ClassVar[str]
+    settings: ClassVar[Recommended]
+
+    def __init__(self, batch: int | None = None) -> None:
+        if batch is not None and batch < 1:
+            raise TaskError(f"A batch has at least one row; batch = {batch} was given.")
+        self.vocabulary: Vocabulary = Vocabulary((*self.alphabet, END), end=END)
+        self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
+
+    @abstractmethod
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings to train on, end mark included."""
+
+    @abstractmethod
+    def evaluation(self) -> list[str]:
+        """The fixed strings that `validation` is taken on, end mark included."""
+
+    @abstractmethod
+    def score(self, predict: Predict) -> Score:
+        """How well the task is done, generalisation included."""
+
+    @abstractmethod
+    def examples(self) -> list[str]:
+        """Texts to look at; the first is the default."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences to read before training starts: none."""
+        return []
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """The strings of one training step. The end mark is a target only: nothing is asked for after it."""
+        return self.rows(self.draw(generator(TRAINING, seed, step), self.recommended.batch))
+
+    def rows(self, strings: Sequence[str]) -> Batch:
+        """Strings as the rows of a batch, padded to the longest."""
+        length = np.array([len(string) for string in strings])
+        filled = np.arange(length.max()) < length[:, None]
+        ids = np.full(filled.shape, PADDING, dtype=np.int32)
+        ids[filled] = self.vocabulary.encode("".join(strings))  # a mask is filled row by row, as the text is joined
+        targets = ids[:, 1:].copy()
+        return Batch(np.where(targets == PADDING, np.int32(PADDING), ids[:, :-1]), targets)
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per symbol on the strings of `evaluation`."""
+        ids = [self.vocabulary.encode(string) for string in self.evaluation()]
+        rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
+        sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
+        return sum(nats for nats, _ in sums) / sum(count for _, count in sums)
+
+    def right(self, predict: Predict, problems: Sequence[tuple[str, str]]) -> list[NDArray[np.bool_]]:
+        """For each (prefix, answer): whether the most probable symbol is the right one, at each symbol of the answer.
+
+        The answer is what must follow the prefix, end mark included. All are right exactly when greedy completion of
+        the prefix (always take the most probable symbol, read it, go on until the end mark) gives the answer. For a
+        network sees no symbol before it comes: as long as every choice was right, completion has read the prefix and
+        the beginning of the answer, which is what the network read here, so it makes the same next choice. If all are
+        right it thus writes the answer and stops, the answer's only end mark being its last symbol; and at the first
+        wrong one it writes something else there, whatever follows. So one run over the known string replaces a
+        loop of single steps.
+        """
+        ids = [self.vocabulary.encode(prefix + answer) for prefix, answer in problems]
+        results = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
+        verdicts = []
+        for (prefix, _), sequence, rows in zip(problems, ids, results, strict=True):
+            asked = rows[len(prefix) - 1 :]
+            choice = np.where(np.isnan(asked).any(-1), PADDING, asked.argmax(-1))  # NaN is no answer
+            verdicts.append(choice == sequence[len(prefix) :])
+        return verdicts
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "batch": self.recommended.batch,
+            "vocabulary": self.vocabulary.to_json(),
+            "examples": self.examples(),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote.
+
+        Raises: TaskError where `data` is not this task, or has other symbols.
+        """
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError(
+                f"This is not the description of a task {cls.name!r}; is the task.json of another run here?"
+            )
+        size = data.get("batch")
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+            raise TaskError(f"'batch' of the task {cls.name!r} must be a whole number; {size!r} was given.")
+        task = cls(size)
+        try:
+            vocabulary = Vocabulary.from_json(data.get("vocabulary", task.vocabulary.to_json()))
+        except ValueError as error:
+            raise TaskError(f"The task.json of this {cls.name!r} run cannot be read: {error}") from error
+        if vocabulary != task.vocabulary:
+            raise TaskError(
+                f"The task {cls.name!r} of this run has the symbols {''.join(vocabulary.symbols)!r}, here it has "
+                f"{''.join(task.vocabulary.symbols)!r}; open it with the version of gatescope that wrote it."
+            )
+        return task
+
+
+def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> str:
+    """The sentence for a task that counts: which trained numbers are exact, and where it first fails.
+
+    Arguments: `unit` names the number ("N"); `tried` is the largest number that was tried.
+    """
+    low, high = trained[0], trained[-1]
+    if first_failure is None:
+        return f"exact for every {unit} tried, {low} to {tried}"
+    if len(exact) == len(trained):
+        return f"exact for every {unit} from {low} to {high}; the first {unit} it gets wrong is {first_failure}"
+    return (
+        f"exact for {len(exact)} of the {len(trained)} values of {unit} from {low} to {high}; "
+        f"the first {unit} it gets wrong is {first_failure}"
+    )

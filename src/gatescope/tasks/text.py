@@ -1,0 +1,363 @@
+"""The task text: predict every next character of a body of text."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.tasks.corpus import LARGEST, Corpus, absolute, read, standard_library
+from gatescope.tasks.task import (
+    TRAINING,
+    Batch,
+    Predict,
+    Recommended,
+    Score,
+    TaskError,
+    generator,
+    loss_sum,
+    predictions,
+)
+from gatescope.text import PADDING, Vocabulary
+
+SMALLEST_UNROLL = 16
+CHUNKS = 4  # chunks of a stream below which batch and unroll shrink: state is carried over at least three borders
+VALIDATION = (32, 2000)  # streams of the validation part, and characters of each, that a validation reads at most
+LONGEST_TEST = 1_000_000  # characters of the test part that a score reads at most
+PREDICTED = 1 << 26  # log-probabilities that are asked for at once: 256 MB in float32
+PASSAGES = 3
+PASSAGE = (200, 400)  # characters of an example
+
+Symbols = NDArray[np.integer[Any]]  # uint8, uint16 or int32, the smallest that holds every id
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The ids of the three contiguous parts of a corpus, one flat array each."""
+
+    training: Symbols
+    validation: Symbols
+    test: Symbols
+
+
+class Text:
+    """Every next character of a corpus that is cut, by position, into a training, a validation and a test part.
+
+    The training part is read as a ring by `batch` streams side by side, `unroll` symbols at a step; each row goes on
+    where it ended the step before. An epoch ends when a next step would read something twice: at most batch * unroll
+    symbols are then left over. The next epoch starts at another place of the ring, drawn from the seed and the epoch,
+    so what is left over differs. No loss is taken where the ring is closed, from its last symbol to its first.
+
+    Arguments:
+        paths: files, folders and glob patterns; None: the source of the Python standard library on this machine.
+        bytes: symbols are the bytes of the UTF-8 text instead of its characters. The parts are cut between characters.
+        parts: shares of the training, validation and test part.
+        batch: streams; None: the recommended number, fewer if the text is short.
+        unroll: symbols of a stream at a step; None: the recommended number, fewer if the text is short.
+        largest: the most bytes a corpus may have.
+
+    Raises: TaskError for paths that cannot be used and for a text that is too short.
+    """
+
+    name: ClassVar[str] = "text"
+    title: ClassVar[str] = "Text"
+    question: ClassVar[str] = (
+        "The network reads a text and predicts every next character: "
+        "which neurons follow quotes, brackets, indentation or the length of a line?"
+    )
+    settings: ClassVar[Recommended] = Recommended(
+        layers=(128,), steps=20_000, batch=32, learning_rate=0.004, final_learning_rate=0.05, unroll=64, score_every=0
+    )
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]] | None = None,
+        *,
+        bytes: bool = False,  # noqa: A002 (the name of the option)
+        parts: tuple[float, float, float] = (0.9, 0.05, 0.05),
+        batch: int | None = None,
+        unroll: int | None = None,
+        largest: int = LARGEST,
+    ) -> None:
+        if isinstance(paths, str | os.PathLike):
+            paths = [paths]
+        if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
+            raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.9 0.05 0.05; not {parts}.")
+        for label, value in (("batch", batch), ("unroll", unroll)):
+            if value is not None and value < 1:
+                raise TaskError(f"{label} is 1 or more; {value} was given.")
+        self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
+        self.shares = tuple(parts)
+        self.largest = largest
+        corpus = self._read()
+        texts = _cut(corpus.text, self.shares)
+        self.vocabulary: Vocabulary = Vocabulary.of_bytes() if bytes else Vocabulary.of(texts[0])
+        self._parts: Parts | None = self._encoded(texts)
+        self.recommended: Recommended = _fitted(len(self._parts.training), len(corpus.text), batch, unroll, self.shares)
+        self.characters = len(corpus.text)
+        self.sizes = tuple(map(len, texts))
+        self.sha256 = corpus.sha256
+        self.files = len(corpus.files)
+        self.skipped = tuple(f"{path}: {reason}" for path, reason in corpus.skipped)
+        self._examples = _passages(texts[2], self.vocabulary)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences to read before training starts: skipped files, and what was shrunk for a short text."""
+        notes = []
+        if self.skipped:
+            more = f" and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
+            notes.append(f"Skipped because they are not text: {'; '.join(self.skipped[:5])}{more}.")
+        now, usual = self.recommended, self.settings
+        if now.batch * (now.unroll or 0) < usual.batch * (usual.unroll or 0):
+            notes.append(
+                f"The text is short ({self.characters:,} characters), so it is read in {now.batch} streams of "
+                f"{now.unroll} symbols at a step instead of {usual.batch} of {usual.unroll}."
+            )
+        return notes
+
+    def _read(self) -> Corpus:
+        return read(standard_library() if self.paths is None else self.paths, self.largest)
+
+    def _encoded(self, texts: tuple[str, str, str]) -> Parts:
+        training, validation, test = (_compact(self.vocabulary, text) for text in texts)
+        return Parts(training, validation, test)
+
+    def parts(self) -> Parts:
+        """The ids of the three parts. They are read again if the task was rebuilt from its JSON.
+
+        Raises: TaskError where the corpus is not there any more or is not the same.
+        """
+        if self._parts is None:
+            try:
+                corpus = self._read()
+            except TaskError as error:
+                raise TaskError(f"The text this run was trained on cannot be read again. {error}") from error
+            if corpus.sha256 != self.sha256:
+                where = "The Python standard library" if self.paths is None else f"The text in {', '.join(self.paths)}"
+                raise TaskError(
+                    f"{where} has changed since this run began: it had {self.characters:,} characters and has "
+                    f"{len(corpus.text):,}, or other ones; bring the old text back, or start a new run."
+                )
+            self._parts = self._encoded(_cut(corpus.text, self.shares))
+        return self._parts
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """Step `step` of the streams: (batch, unroll). Unknown characters are read, but are no targets."""
+        ring = self.parts().training
+        streams, unroll = self.recommended.batch, self.recommended.unroll or SMALLEST_UNROLL
+        steps = (len(ring) - 1) // (streams * unroll)
+        epoch, chunk = divmod(step, steps)
+        offset = int(generator(TRAINING, seed, epoch).integers(len(ring)))
+        first = offset + steps * unroll * np.arange(streams) + chunk * unroll
+        places = (first[:, None] + np.arange(unroll + 1)) % len(ring)
+        ids = ring[places].astype(np.int32)
+        tokens, targets = ids[:, :-1], ids[:, 1:].copy()
+        targets[(places[:, 1:] == 0) | (targets == self.vocabulary.unknown)] = PADDING
+        return Batch(np.ascontiguousarray(tokens), targets, continues=chunk > 0)
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per symbol on up to 32 stretches of 2,000 symbols, spread over the validation part.
+
+        Each stretch starts from the initial state. Of the built-in corpus that is 64,000 of 234,914 characters.
+        """
+        ids = self.parts().validation
+        count = max(1, min(VALIDATION[0], len(ids) // VALIDATION[1]))
+        starts = np.arange(count) * (len(ids) // count)
+        length = min(VALIDATION[1], len(ids) // count)
+        return self._loss(predict, [ids[start : start + length] for start in starts])[0]
+
+    def score(self, predict: Predict) -> Score:
+        """The cross-entropy in nats per symbol on the test part, read once from the initial state.
+
+        Unknown characters are read but not asked for. At most 1,000,000 symbols are read, and where the
+        log-probabilities would not fit in 256 MB the part is read in pieces, each from the initial state; the sentence
+        says so.
+        Chance is a guess that knows only how often each symbol occurs in the training part.
+        """
+        parts = self.parts()
+        test = parts.test[:LONGEST_TEST]
+        most = max(2, PREDICTED // self.vocabulary.size)
+        count = math.ceil(len(test) / most)
+        pieces = np.array_split(test, count)
+        losses = [(self._loss(predict, [piece]), len(piece)) for piece in pieces if len(piece) > 1]
+        asked = sum(n for (_, n), _ in losses)
+        value = sum(nats * n for (nats, n), _ in losses if n) / asked if asked else math.nan
+        unknown = int((test == self.vocabulary.unknown).sum())
+        unit = "byte" if self.vocabulary.bytes else "character"
+        where = f"the test part of {len(parts.test):,} {unit}s"
+        if len(test) < len(parts.test):
+            where = f"the first {len(test):,} {unit}s of {where}"
+        if count > 1:
+            where += f", in {count} pieces each from the initial state"
+        text = f"{value:.3f} nats per {unit} ({value / math.log(2):.3f} bits) on {where}"
+        if unknown:
+            text += f"; {unknown} unknown character{'s' if unknown > 1 else ''} left out"
+        return Score(
+            value=value,
+            chance=_unigram(parts.training, test, self.vocabulary.size),
+            solved=None,
+            text=text,
+            details={"bits": value / math.log(2), "symbols": len(test), "asked": asked, "unknown": unknown},
+        )
+
+    def _loss(self, predict: Predict, pieces: list[Symbols]) -> tuple[float, int]:
+        """The mean loss over pieces that each start from the initial state, and the number of targets."""
+        ids = [piece.astype(np.int32) for piece in pieces]
+        rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
+        sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
+        count = sum(n for _, n in sums)
+        return (sum(nats for nats, _ in sums) / count if count else math.nan), count
+
+    def examples(self) -> list[str]:
+        """A few passages of the test part."""
+        return list(self._examples)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the text."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "paths": None if self.paths is None else list(self.paths),
+            "bytes": self.vocabulary.bytes,
+            "parts": list(self.shares),
+            "batch": self.recommended.batch,
+            "unroll": self.recommended.unroll,
+            "largest": self.largest,
+            "characters": self.characters,
+            "sizes": list(self.sizes),
+            "sha256": self.sha256,
+            "files": self.files,
+            "skipped": list(self.skipped),
+            "vocabulary": self.vocabulary.to_json(),
+            "examples": self.examples(),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. The corpus is not opened before it is needed.
+
+        Raises: TaskError where `data` is not such a task.
+        """
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError("This is not the description of a task 'text'; is the task.json of another run here?")
+        try:
+            task = cls.__new__(cls)
+            task.paths = None if data["paths"] is None else tuple(_strings(data["paths"]))
+            task.shares = tuple(float(share) for share in data["parts"])
+            task.largest = int(data["largest"])
+            task.characters = int(data["characters"])
+            task.sizes = tuple(int(size) for size in data["sizes"])
+            task.sha256 = str(data["sha256"])
+            task.files = int(data["files"])
+            task.skipped = tuple(_strings(data["skipped"]))
+            task.vocabulary = Vocabulary.from_json(data["vocabulary"])
+            task.recommended = replace(cls.settings, batch=int(data["batch"]), unroll=int(data["unroll"]))
+            task._examples = _strings(data["examples"])
+        except KeyError as error:
+            raise TaskError(
+                f"The task.json of this text run has no {error}; it is damaged or of another version."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise TaskError(f"The task.json of this text run cannot be read: {error}") from error
+        task._parts = None
+        return task
+
+
+def _strings(values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"a list of strings was expected; {values!r} was given.")
+    return values
+
+
+def _cut(text: str, shares: tuple[float, ...]) -> tuple[str, str, str]:
+    """The three contiguous parts."""
+    first = round(len(text) * shares[0])
+    second = round(len(text) * (shares[0] + shares[1]))
+    return text[:first], text[first:second], text[second:]
+
+
+def _compact(vocabulary: Vocabulary, text: str) -> Symbols:
+    """The ids of a text in the smallest integers that hold them, encoded piece by piece."""
+    size = vocabulary.unknown
+    dtype = np.uint8 if vocabulary.bytes or size < 1 << 8 else np.uint16 if size < 1 << 16 else np.int32
+    step = 1 << 20
+    pieces = [vocabulary.encode(text[k : k + step]).astype(dtype) for k in range(0, len(text), step)]
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype=dtype)
+
+
+def _fitted(
+    symbols: int, characters: int, batch: int | None, unroll: int | None, shares: tuple[float, ...]
+) -> Recommended:
+    """The recommended settings; what the user did not give shrinks until a stream has some chunks.
+
+    Arguments: `symbols` of the training part, `characters` of the whole text.
+    """
+    usual = Text.settings
+    rows, length = batch or usual.batch, unroll or usual.unroll or SMALLEST_UNROLL
+    while batch is None and rows > 1 and rows * length * CHUNKS >= symbols:
+        rows //= 2
+    while unroll is None and length > SMALLEST_UNROLL and rows * length * CHUNKS >= symbols:
+        length //= 2
+    # one chunk and the symbol after it for training, and one symbol with its successor in the other two parts
+    needed = max(math.ceil((rows * length + 1) / shares[0]), *(math.ceil(3 / share) for share in shares[1:]))
+    if symbols <= rows * length or characters < needed:
+        raise TaskError(
+            f"The text is too short: it has {characters:,} character{'s' if characters != 1 else ''}, and {needed:,} "
+            f"are needed to read {rows} stream{'s' if rows > 1 else ''} of {length} at a step"
+            + ("; give more text, or a smaller batch or unroll." if batch or unroll else "; give more text.")
+        )
+    return replace(usual, batch=rows, unroll=length)
+
+
+def _unigram(training: Symbols, test: Symbols, size: int) -> float:
+    """The loss on `test`, in nats per symbol, of always predicting the frequencies of `training`.
+
+    One is added to every count, for a byte that never occurs in the training part.
+    """
+    counts = np.bincount(training, minlength=size)[:size] + 1.0
+    asked = test[1:][test[1:] < size]
+    return float(-np.log(counts / counts.sum())[asked].mean()) if len(asked) else math.nan
+
+
+def _passages(text: str, vocabulary: Vocabulary) -> list[str]:
+    """Passages of 200 to 400 characters that start and end with a line, one from each third of `text`.
+
+    Of the starts that are looked at, spread evenly, those are taken whose passage has quotes, brackets, indentation and
+    comments in it, several lines, and no unknown characters.
+    """
+    third = len(text) / PASSAGES
+    best = []
+    for k in range(PASSAGES):
+        starts = sorted({_line_start(text, int((k + j / 64) * third)) for j in range(64)})
+        passages = [_passage(text, start) for start in starts]
+        best.append(max(passages, key=lambda passage: _interest(passage, vocabulary)))
+    return [passage for passage in dict.fromkeys(best) if passage]
+
+
+def _line_start(text: str, place: int) -> int:
+    """The start of the line after `place`, or `place` where the lines are long."""
+    newline = text.find("\n", place, place + PASSAGE[1])
+    return place if newline < 0 or newline + 1 == len(text) else newline + 1
+
+
+def _passage(text: str, start: int) -> str:
+    end = text.rfind("\n", start + PASSAGE[0], start + PASSAGE[1])
+    return text[start : end + 1 if end >= 0 else start + PASSAGE[1]]
+
+
+def _interest(passage: str, vocabulary: Vocabulary) -> float:
+    seen = Counter(passage)
+    lines = passage.splitlines()
+    score = sum(min(seen[mark], 4) for mark in "\"'()[]{}#:,.=") / 4
+    score += 3 * min(1, len(passage) / PASSAGE[0])
+    score += 3 * len({len(line) - len(line.lstrip()) for line in lines if line.strip()} & {0, 4, 8, 12, 2, 6})
+    score += min(len(lines), 8) / 4
+    return score - 10 * len(vocabulary.unknown_characters(passage)) - 2 * passage.count("\n\n\n")
