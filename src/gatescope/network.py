@@ -9,16 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatescope.cells import CELLS, Cell
 from gatescope.engine import Engine, Intervention, Parameters, State, initialise, run, shapes
-from gatescope.text import Vocabulary
+from gatescope.text import PADDING, Ids, Vocabulary
 
 Reads = Literal["every step", "last step"]
 FORMAT = 1
+PIECE = 16_384  # steps of all sequences together that are run at a time where texts can be long: bounds memory
 
 
 class NetworkError(ValueError):
@@ -258,3 +261,40 @@ def expected_tensors(configuration: Configuration) -> dict[str, tuple[int, ...]]
         found.update({f"layers.{k}.{n}": s for n, s in shapes(layer.cell, inputs, layer.neurons).items()})
         inputs = layer.neurons
     return found | {"readout_weights": (configuration.predicted, inputs), "readout_biases": (configuration.predicted,)}
+
+
+@torch.inference_mode()
+def predict(network: Network, sequences: Sequence[Ids]) -> list[NDArray[np.floating[Any]]]:
+    """The log-probabilities of the next symbol after every step, in nats; nothing else is kept.
+
+    Args:
+        network: one that reads out at every step.
+        sequences: ids, (T,) each, each from the initial state.
+
+    Returns:
+        (T, V) for each sequence.
+    """
+    network.eval()
+    order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
+    results: list[NDArray[np.floating[Any]]] = [np.empty(0)] * len(sequences)
+    rows = 64
+    for group in (order[k : k + rows] for k in range(0, len(order), rows)):
+        tokens, lengths = padded([sequences[k] for k in group])
+        parts, state = [], None
+        for piece in torch.from_numpy(tokens).long().t().split(max(1, PIECE // len(group))):
+            output = network(piece, state)
+            state = output.state
+            parts.append(output.logits.log_softmax(2).numpy())
+        whole = np.concatenate(parts)
+        for column, (k, length) in enumerate(zip(group, lengths, strict=True)):
+            results[k] = whole[:length, column]
+    return results
+
+
+def padded(sequences: Sequence[Ids]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """(S, T) ids with -1 behind the end of each sequence, and the lengths (S,)."""
+    lengths = np.array([len(ids) for ids in sequences])
+    tokens = np.full((len(sequences), int(lengths.max(initial=0))), PADDING, np.int32)
+    for row, ids in zip(tokens, sequences, strict=True):
+        row[: len(ids)] = ids
+    return tokens, lengths

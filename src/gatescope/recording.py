@@ -19,15 +19,13 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State, initial_state
-from gatescope.network import Network
+from gatescope.network import PIECE, Network, padded
 from gatescope.storage import Writer, open_trace
 from gatescope.text import PADDING, Ids
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
 
 Recordable = str | Sequence[Ids]
-
-PIECE = 16_384  # steps of all sequences together that are run and checked at a time: bounds memory, whatever the text
 
 
 class RecordingError(ValueError):
@@ -45,34 +43,6 @@ def sequences_of(network: Network, source: Recordable) -> list[Ids]:
     if not found or not all(len(ids) for ids in found):
         raise RecordingError("there is nothing to record: the text is empty. Give at least one character.")
     return list(found)
-
-
-@torch.inference_mode()
-def predict(network: Network, sequences: Sequence[Ids]) -> list[NDArray[np.floating[Any]]]:
-    """The log-probabilities of the next symbol after every step, in nats; nothing else is kept.
-
-    Args:
-        network: one that reads out at every step.
-        sequences: ids, (T,) each, each from the initial state.
-
-    Returns:
-        (T, V) for each sequence.
-    """
-    network.eval()
-    order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
-    results: list[NDArray[np.floating[Any]]] = [np.empty(0)] * len(sequences)
-    rows = 64
-    for group in (order[k : k + rows] for k in range(0, len(order), rows)):
-        tokens, lengths = _padded([sequences[k] for k in group])
-        parts, state = [], None
-        for piece in torch.from_numpy(tokens).long().t().split(max(1, PIECE // len(group))):
-            output = network(piece, state)
-            state = output.state
-            parts.append(output.logits.log_softmax(2).numpy())
-        whole = np.concatenate(parts)
-        for column, (k, length) in enumerate(zip(group, lengths, strict=True)):
-            results[k] = whole[:length, column]
-    return results
 
 
 def record(
@@ -167,7 +137,7 @@ def record_pieces(
     if network.configuration.reads != "every step":
         raise RecordingError("this network predicts once, after the last step; recording it needs one that always does.")
     network.eval()
-    tokens, lengths = _padded(sequences_of(network, source))
+    tokens, lengths = padded(sequences_of(network, source))
     targets = np.concatenate([tokens[:, 1:], np.full((len(tokens), 1), PADDING, np.int32)], axis=1)
     attributes, weights = describe(network), weights_of(network)
     names = [(*layer.cell.signals, *layer.cell.drives) for layer in network.configuration.layers]
@@ -242,15 +212,6 @@ def weights_of(network: Network) -> dict[str, dict[str, NDArray[Any]]]:
     if network.embedding is not None:
         found["layer0"]["embedding"] = network.embedding.detach().numpy()
     return found
-
-
-def _padded(sequences: Sequence[Ids]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """(S, T) ids with -1 behind the end of each sequence, and the lengths (S,)."""
-    lengths = np.array([len(ids) for ids in sequences])
-    tokens = np.full((len(sequences), int(lengths.max(initial=0))), PADDING, np.int32)
-    for row, ids in zip(tokens, sequences, strict=True):
-        row[: len(ids)] = ids
-    return tokens, lengths
 
 
 def _predictions(
