@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gatescope.cells import CELLS, Cell
 from gatescope.engine import Engine, Intervention, Parameters, State, initialise, run, shapes
+from gatescope.errors import GatescopeError
 from gatescope.text import PADDING, Ids, Vocabulary
 
 Reads = Literal["every step", "last step"]
@@ -24,7 +25,7 @@ FORMAT = 1
 PIECE = 16_384  # steps of all sequences together that are run at a time where texts can be long: bounds memory
 
 
-class NetworkError(ValueError):
+class NetworkError(GatescopeError):
     """A network cannot be made of what was given; the message says what was expected."""
 
 

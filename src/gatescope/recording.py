@@ -19,6 +19,7 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State, initial_state
+from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Network, padded
 from gatescope.storage import Writer, open_trace
 from gatescope.text import PADDING, Ids
@@ -28,7 +29,7 @@ from gatescope.version import __version__
 Recordable = str | Sequence[Ids]
 
 
-class RecordingError(ValueError):
+class RecordingError(GatescopeError):
     """There is nothing to record, or it cannot be recorded so; the message says what to change."""
 
 

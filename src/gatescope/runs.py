@@ -33,6 +33,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gatescope.equations import EquationError
+from gatescope.errors import GatescopeError
 from gatescope.files import sync_folder, write_bytes, write_json
 from gatescope.network import Configuration, Network, NetworkError, expected_tensors
 from gatescope.tasks import Task, TaskError
@@ -43,7 +44,7 @@ WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "sampl
 FILES = ("network.json", "task.json", "training.json")
 
 
-class RunError(ValueError):
+class RunError(GatescopeError):
     """A run directory cannot be used as it is; the message says which file, what is wrong, and what to do."""
 
 

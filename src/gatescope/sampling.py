@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gatescope.errors import GatescopeError
 from gatescope.network import Network
 
 
-class SamplingError(ValueError):
+class SamplingError(GatescopeError):
     """A setting that leaves nothing to draw from; the message says what it may be."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.errors import GatescopeError
 from gatescope.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LAYER_AXES = ("sequence", "step", "neuron")
 STATE_AXES = ("sequence", "neuron")
 
 
-class TraceError(ValueError):
+class TraceError(GatescopeError):
     """Arrays that are no trace, or a question that the trace cannot answer; the message says what is missing."""
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gatescope.engine import State
+from gatescope.errors import GatescopeError
 from gatescope.network import Configuration, Network, predict
 from gatescope.runs import HISTORY, SAMPLES, Checkpoint, Run
 from gatescope.sampling import Choice, sample
@@ -29,7 +30,7 @@ SCHEDULES = ("cosine", "linear", "constant")
 FIRST_VALIDATION = 100  # steps; then at twice, four times, ... as many, until `validate_every` takes over
 
 
-class TrainingError(ValueError):
+class TrainingError(GatescopeError):
     """Training cannot start or cannot go on; the message says why and what to change."""
 
 
@@ -310,13 +311,13 @@ class Outcome:
 
     Attributes:
         reason: "solved", "finished", "no improvement" or "interrupted".
-        score: of the best weights; None when it was interrupted before there were any.
+        score: of the best weights.
     """
 
     reason: str
     step: int
     seconds: float
-    score: Score | None
+    score: Score
 
 
 def create(
@@ -357,6 +358,9 @@ def train(
         checkpoint = run.last_checkpoint()
         if checkpoint is not None:
             training.restore(checkpoint)
+        else:  # the untrained network can be looked at, too
+            run.save_weights(training.network.state_dict(), 0)
+            run.save_checkpoint(training.checkpoint())
         run.forget_after(training.progress.step)
         end: Record = {}
         try:
@@ -374,7 +378,8 @@ def train(
         if end["reason"] == "interrupted":
             run.save_checkpoint(training.checkpoint())
         score = _final_score(run, task)
-        run.append(HISTORY, {**end, "score": score.to_json()} if score else end)
+        end = {**end, "score": score.to_json()}
+        run.append(HISTORY, end)
         on_record(end)
         return Outcome(end["reason"], end["step"], end["seconds"], score)
 
@@ -397,9 +402,7 @@ def _keep(run: Run, training: Loop, record: Record) -> None:
     run.save_checkpoint(training.checkpoint())
 
 
-def _final_score(run: Run, task: Task) -> Score | None:
+def _final_score(run: Run, task: Task) -> Score:
     """The score of the weights that the run shows: its best ones."""
-    if not (run.path / "weights.safetensors").is_file():
-        return None
     network, _ = run.network()
     return task.score(partial(predict, network))

@@ -55,9 +55,13 @@ class Cell:
         """The long name of a signal; its short name where it has none."""
         return self.titles.get(signal, signal)
 
+    def expression(self, signal: str) -> dict[str, Any]:
+        """The equation of a signal as nested JSON; see `gatescope.equations.expression`."""
+        return expression(self.tape, signal)
+
     def formula(self, signal: str) -> str:
         """The equation of a signal as one line of text, as in `f · c₋₁ + i · g`."""
-        return text(expression(self.tape, signal))
+        return text(self.expression(signal))
 
     def to_json(self) -> dict[str, Any]:
         """Everything, equations included, as JSON."""

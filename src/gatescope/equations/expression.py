@@ -12,11 +12,12 @@ from numbers import Real
 from typing import NoReturn
 
 from gatescope.equations.operations import OPERATIONS
+from gatescope.errors import GatescopeError
 
 LEAVES = ("drive", "parameter", "state", "constant")
 
 
-class EquationError(ValueError):
+class EquationError(GatescopeError):
     """A cell's function does something that equations cannot say; the message tells what, and what to write."""
 
 

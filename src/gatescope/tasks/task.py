@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.errors import GatescopeError
 from gatescope.text import PADDING, Ids, Vocabulary
 
 Probabilities = NDArray[np.floating[Any]]
@@ -17,7 +18,7 @@ Predict = Callable[[Sequence[Ids]], Sequence[Probabilities]]
 step, (T, V) each, V = the number of symbols. This is all a task knows of a network."""
 
 
-class TaskError(ValueError):
+class TaskError(GatescopeError):
     """Something a user gave a task cannot be used; the message is one sentence that says what to do."""
 
 

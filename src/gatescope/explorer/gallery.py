@@ -1,0 +1,168 @@
+"""What the page is told about runs: a summary of each, kept until its files change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gatescope.errors import GatescopeError
+from gatescope.network import Layer
+from gatescope.recording import arrays_of
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
+
+LATEST_SAMPLES = 20
+LONGEST_HISTORY = 2000  # records sent to the page; more are thinned out evenly
+
+Stamp = tuple[Any, ...]
+
+
+class Gallery:
+    """The runs in some places, by name. Only these can be asked for: a name is looked up, never joined to a path."""
+
+    def __init__(self, places: list[Path]) -> None:
+        self._places = places
+        self._summaries: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    def runs(self) -> dict[str, Run]:
+        """Name -> run; a second run of the same name is told apart by its folder."""
+        found: dict[str, Run] = {}
+        for run in find_runs(self._places):
+            name, number = run.name, 2
+            while name in found:
+                name, number = f"{run.name} ({number})", number + 1
+            found[name] = run
+        return found
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """The summary of every run, the newest first."""
+        with self._lock:
+            runs = self.runs()
+            summaries = [self._summary(name, run) for name, run in runs.items()]
+        return sorted(summaries, key=lambda summary: (-summary["created"], summary["name"]))
+
+    def _summary(self, name: str, run: Run) -> dict[str, Any]:
+        stamp = (name, run.is_training, *(_stamp(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
+        known = self._summaries.get(run.path)
+        if known is None or known[0] != stamp:
+            known = (stamp, summarise(name, run))
+            self._summaries[run.path] = known
+        return known[1]
+
+    def details(self, name: str) -> dict[str, Any] | None:
+        """Everything the page shows of one run but its traces; None when there is no such run."""
+        run = self.runs().get(name)
+        if run is None:
+            return None
+        with self._lock:
+            summary = self._summary(name, run)
+        if summary["state"] == "unreadable":
+            return summary
+        configuration, task = run.configuration(), run.task()
+        history = [record for record in run.read(HISTORY) if "event" not in record]
+        stride = -(-len(history) // LONGEST_HISTORY) or 1
+        return {
+            **summary,
+            "layers": [_layer(k, layer) for k, layer in enumerate(configuration.layers)],
+            "vocabulary": list(configuration.vocabulary.symbols),
+            "end": configuration.vocabulary.end,
+            "examples": task.examples(),
+            "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
+            "samples": run.read(SAMPLES)[-LATEST_SAMPLES:],
+            "checkpoints": run.checkpoints(),
+        }
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+def summarise(name: str, run: Run) -> dict[str, Any]:
+    """The summary of one run; of one that cannot be read, the sentence that says why."""
+    created = _stamp(run.path / "network.json")
+    summary: dict[str, Any] = {
+        "name": name,
+        "state": "unreadable",
+        "problem": None,
+        "task": {"name": "", "title": "", "question": ""},
+        "cell": {"name": "", "title": ""},
+        "layers": [],
+        "symbols": 0,
+        "step": 0,
+        "steps": None,
+        "minutes": None,
+        "progress": None,
+        "seconds": 0.0,
+        "loss": None,
+        "validation_loss": None,
+        "score": None,
+        "created": created[0] / 1e9 if created else 0.0,
+        "updated": 0.0,
+        "example": "",
+    }
+    try:
+        configuration, task, settings = run.configuration(), run.task(), run.settings()
+        history = run.read(HISTORY)
+    except GatescopeError as error:
+        return summary | {"problem": str(error)}
+    last = history[-1] if history else {}
+    cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
+    updated = _stamp(run.path / HISTORY) or created
+    return summary | {
+        "state": _state(run, last),
+        "problem": last.get("problem"),
+        "task": {"name": task.name, "title": task.title, "question": task.question},
+        "cell": {"name": ", ".join(cells), "title": ", ".join(cells.values())},
+        "layers": [{"cell": layer.cell.name, "neurons": layer.neurons} for layer in configuration.layers],
+        "symbols": configuration.vocabulary.size,
+        "step": last.get("step", 0),
+        "steps": settings.get("steps"),
+        "minutes": settings.get("minutes"),
+        "progress": _progress(last, settings),
+        "seconds": last.get("seconds", 0.0),
+        "loss": _latest(history, "loss"),
+        "validation_loss": _latest(history, "validation_loss"),
+        "score": _latest(history, "score"),
+        "updated": updated[0] / 1e9 if updated else 0.0,
+        "example": task.examples()[0],
+    }
+
+
+def _state(run: Run, last: Mapping[str, Any]) -> str:
+    if run.is_training:
+        return "training"
+    if last.get("event") != "end" or last.get("reason") == "interrupted":
+        return "interrupted"
+    return "failed" if last.get("reason") == "failed" else "finished"
+
+
+def _progress(last: Mapping[str, Any], settings: Mapping[str, Any]) -> float:
+    if last.get("event") == "end" and last.get("reason") not in ("interrupted", "failed"):
+        return 1.0
+    steps, minutes = settings.get("steps"), settings.get("minutes")
+    by_steps = last.get("step", 0) / steps if steps else 0.0
+    by_clock = last.get("seconds", 0.0) / 60 / minutes if minutes else 0.0
+    return min(1.0, max(by_steps, by_clock))
+
+
+def _latest(history: list[dict[str, Any]], key: str) -> Any:
+    return next((record[key] for record in reversed(history) if record.get(key) is not None), None)
+
+
+def _layer(index: int, layer: Layer) -> dict[str, Any]:
+    """One layer with its cell's equations, in the schema of the page."""
+    cell, about = layer.cell, arrays_of(layer.cell)
+    return {
+        "name": f"layer{index}",
+        "neurons": layer.neurons,
+        "cell": {"name": cell.name, "title": cell.title, "paper": cell.paper, "note": cell.note},
+        "signals": [{"name": name, **about[name], "expression": cell.expression(name)} for name in cell.signals],
+        "drives": [{"name": name, **about[name]} for name in cell.drives],
+        "parameters": [{"name": f"p.{name}", "title": f"per-neuron weight p.{name}"} for name in cell.tape.parameters],
+    }

@@ -1,0 +1,208 @@
+"""Traces for the page: a text in, the arrays that are asked for out, as raw bytes in the safetensors layout."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from gatescope.errors import GatescopeError
+from gatescope.network import Network
+from gatescope.recording import record, sequences_of
+from gatescope.runs import WEIGHTS, Run
+from gatescope.trace import Trace
+
+LONGEST = 20_000  # steps of a text
+KEPT_BYTES = 512 << 20  # of recorded traces
+KEPT_NETWORKS = 8
+TOP = 5
+
+Key = tuple[Any, ...]
+
+
+class RequestError(GatescopeError):
+    """A request that cannot be served; the message goes to the page as it is.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the page asks for.
+
+    Attributes:
+        text: any text; it may be empty.
+        layer: "layer0".
+        signals: names; all of the layer when None.
+        neurons: rows to send; all when None.
+        drives: whether the drives and the per-neuron parameters are sent too.
+        top: how many of the most probable next symbols.
+        checkpoint: the step of a checkpoint; the run's best weights when None.
+    """
+
+    text: str
+    layer: str = "layer0"
+    signals: tuple[str, ...] | None = None
+    neurons: tuple[int, ...] | None = None
+    drives: bool = False
+    top: int = 3
+    checkpoint: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Request:
+        """A request as the page sends it.
+
+        Raises:
+            RequestError: a field is missing, unknown or of the wrong kind.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("text"), str):
+            raise RequestError("A request for a trace is a JSON object with a text.")
+        unknown = set(data) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise RequestError(f"A request for a trace has no field {', '.join(sorted(unknown))}.")
+        given = dict(data)
+        for name, kind in (("signals", str), ("neurons", int)):
+            value = given.get(name)
+            if value is not None:
+                if not isinstance(value, list) or not all(type(entry) is kind for entry in value):
+                    raise RequestError(f"{name} of a request is a list of {kind.__name__}, or null.")
+                given[name] = tuple(value)
+        for name, kind in (("layer", str), ("drives", bool), ("top", int)):
+            if name in given and type(given[name]) is not kind:
+                raise RequestError(f"{name} of a request is a {kind.__name__}; {given[name]!r} was given.")
+        if given.get("checkpoint") is not None and type(given["checkpoint"]) is not int:
+            raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recorded text: its trace (None when it is empty) and what else the page is told."""
+
+    trace: Trace | None
+    labels: list[str]
+    unknown: list[str]
+    step: int
+    size: int
+
+
+class Recorder:
+    """Records texts, and keeps the last ones: the page asks for one neuron after another of the same text."""
+
+    def __init__(self) -> None:
+        self._networks: OrderedDict[Key, tuple[Network, int]] = OrderedDict()
+        self._recorded: OrderedDict[Key, Recorded] = OrderedDict()
+        self._lock = threading.Lock()  # one recording at a time: a second would only slow the first
+
+    def answer(self, run: Run, request: Request) -> bytes:
+        """The arrays of a request, in the layout that docs/explorer.md describes.
+
+        Raises:
+            RequestError: the text is too long, or names something that the network does not have.
+            RunError: the run cannot be read.
+        """
+        with self._lock:
+            network, step, key = self._network(run, request.checkpoint)
+            recorded = self._record(network, step, (*key, request.text), request.text)
+        return _encode(network, recorded, request)
+
+    def _network(self, run: Run, checkpoint: int | None) -> tuple[Network, int, Key]:
+        stamp = (run.path / WEIGHTS).stat().st_mtime_ns if checkpoint is None and (run.path / WEIGHTS).exists() else 0
+        key = (run.path.resolve(), checkpoint, stamp)
+        if key not in self._networks:
+            self._networks[key] = run.network(checkpoint)
+            while len(self._networks) > KEPT_NETWORKS:
+                self._networks.popitem(last=False)
+        self._networks.move_to_end(key)
+        return *self._networks[key], key
+
+    def _record(self, network: Network, step: int, key: Key, text: str) -> Recorded:
+        if key in self._recorded:
+            self._recorded.move_to_end(key)
+            return self._recorded[key]
+        vocabulary = network.configuration.vocabulary
+        labels = vocabulary.labels(text)
+        if len(labels) > LONGEST:
+            raise RequestError(
+                f"The text has {len(labels):,} characters; the page shows at most {LONGEST:,}. Use a part of it.", 413
+            )
+        trace = record(network, sequences_of(network, text), top=TOP) if labels else None
+        arrays = [] if trace is None else [a for signals in trace.layers.values() for a in signals.values()]
+        size = sum(array.nbytes for array in arrays)
+        recorded = Recorded(trace, labels, vocabulary.unknown_characters(text), step, size)
+        self._recorded[key] = recorded
+        while len(self._recorded) > 1 and sum(entry.size for entry in self._recorded.values()) > KEPT_BYTES:
+            self._recorded.popitem(last=False)
+        return recorded
+
+
+def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
+    layers = network.configuration.layers
+    names = [f"layer{k}" for k in range(len(layers))]
+    if request.layer not in names:
+        raise RequestError(f"The network has no {request.layer!r}; it has {', '.join(names)}.")
+    layer = layers[names.index(request.layer)]
+    wanted = layer.cell.signals if request.signals is None else request.signals
+    missing = set(wanted) - set(layer.cell.signals)
+    if missing:
+        raise RequestError(f"{layer.cell.title} has no {', '.join(sorted(missing))}; it has {', '.join(layer.cell.signals)}.")
+    if request.neurons is not None and not all(0 <= neuron < layer.neurons for neuron in request.neurons):
+        raise RequestError(f"{request.layer} has the neurons 0 to {layer.neurons - 1}; {request.neurons} was asked for.")
+    rows = slice(None) if request.neurons is None else list(request.neurons)
+    trace, top = recorded.trace, max(1, min(request.top, TOP))
+    if trace is None:
+        return _empty(recorded, request, [*wanted, *(layer.cell.drives if request.drives else ())], layer.neurons, top)
+    inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
+    shown = [*wanted, *(layer.cell.drives if request.drives else ())]
+    arrays = {f"{request.layer}.{name}": _neuron_major(trace[request.layer][name], inside, rows) for name in shown}
+    if request.drives:
+        parameters = trace.parameters[request.layer]
+        arrays |= {f"{request.layer}.{name}": np.ascontiguousarray(v[rows]) for name, v in parameters.items()}
+    start = np.zeros(inside.shape, np.uint8)
+    start[:, 0] = 1
+    arrays |= {
+        "token": trace.steps["token"][inside],
+        "start": start[inside],
+        "top_token": np.ascontiguousarray(trace.steps["top_token"][inside][:, :top]),
+        "top_probability": np.ascontiguousarray(trace.steps["top_probability"][inside][:, :top]),
+        "log_probability": trace.steps["log_probability"][inside],
+    }
+    return save(arrays, _metadata(recorded, trace))
+
+
+def _neuron_major(array: NDArray[Any], inside: NDArray[np.bool_], rows: Any) -> NDArray[Any]:
+    """(S, T, N) as (N, all steps of all sequences, one after the other)."""
+    return np.ascontiguousarray(array[inside].T[rows])
+
+
+def _empty(recorded: Recorded, request: Request, names: list[str], neurons: int, top: int) -> bytes:
+    rows = neurons if request.neurons is None else len(request.neurons)
+    arrays: dict[str, NDArray[Any]] = {f"{request.layer}.{name}": np.empty((rows, 0), np.float32) for name in names}
+    arrays |= {"token": np.empty(0, np.int32), "start": np.empty(0, np.uint8), "log_probability": np.empty(0, np.float32)}
+    arrays |= {"top_token": np.empty((0, top), np.int32), "top_probability": np.empty((0, top), np.float32)}
+    return save(arrays, _metadata(recorded, None))
+
+
+def _metadata(recorded: Recorded, trace: Trace | None) -> dict[str, str]:
+    residual = float(trace.attributes["residual"]) if trace else 0.0
+    tolerance = float(trace.attributes["tolerance"]) if trace else 1e-5
+    return {
+        "labels": json.dumps(recorded.labels),
+        "residual": f"{residual:.3g}",
+        "tolerance": f"{tolerance:.3g}",
+        "holds": json.dumps(residual <= tolerance),
+        "step": str(recorded.step),
+        "unknown": json.dumps(recorded.unknown),
+    }
