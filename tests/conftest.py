@@ -5,9 +5,10 @@ import os
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+from tests import typechecking
 
 # Every annotated call in the package is checked, shapes included. This has to come before anything imports gatescope.
-install_import_hook("gatescope", "beartype.beartype")
+install_import_hook("gatescope", f"{typechecking.__name__}.{typechecking.check.__name__}")
 
 # Several workers share the cores, and so do the processes that tests start: threads would only fight over them.
 torch.set_num_threads(1)
