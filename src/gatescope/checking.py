@@ -144,9 +144,7 @@ def _leaves(cell: Cell, name: str) -> set[str]:
     return found
 
 
-def _recompute(
-    trace: Trace, layer: str, cell: Cell, name: str, leaves: set[str], rows: slice, steps: slice
-) -> Array:
+def _recompute(trace: Trace, layer: str, cell: Cell, name: str, leaves: set[str], rows: slice, steps: slice) -> Array:
     """One signal from recorded values only: every other named signal is replaced by what was recorded of it."""
     arrays = trace[layer]
     recorded = {key: _float64(arrays[key][rows, steps]) for key in leaves if key in cell.signals}
@@ -220,7 +218,8 @@ class _Worst:
     """The largest residual seen, and where."""
 
     def __init__(self) -> None:
-        self.largest, self.place = 0.0, (-1, -1, -1)
+        self.largest = 0.0
+        self.row = self.step = self.neuron = -1
 
     def see(self, recorded: Array, recomputed: Array, lengths: Array, rows: slice, steps: slice) -> None:
         with np.errstate(all="ignore"):
@@ -231,10 +230,10 @@ class _Worst:
         if residual.size and residual.max() > self.largest:
             row, step, neuron = np.unravel_index(int(residual.argmax()), residual.shape)
             self.largest = float(residual.max())
-            self.place = (rows.start + int(row), steps.start + int(step), int(neuron))
+            self.row, self.step, self.neuron = rows.start + int(row), steps.start + int(step), int(neuron)
 
     def result(self) -> tuple[float, int, int, int]:
-        return self.largest, *self.place
+        return self.largest, self.row, self.step, self.neuron
 
 
 def _pieces(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:

@@ -117,9 +117,7 @@ class Configuration:
         return cls(vocabulary, layers, **fields)
 
 
-def configure(
-    vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], **settings: Any
-) -> Configuration:
+def configure(vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], **settings: Any) -> Configuration:
     """A configuration whose layers all have the same cell.
 
     Args:

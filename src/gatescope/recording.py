@@ -81,7 +81,9 @@ def record(
     }
     lengths = np.sum([piece.lengths for piece in pieces], axis=0)
     residual = max(piece.attributes["residual"] for piece in pieces)
-    return replace(first, lengths=lengths, steps=steps, layers=layers, attributes={**first.attributes, "residual": residual})
+    return replace(
+        first, lengths=lengths, steps=steps, layers=layers, attributes={**first.attributes, "residual": residual}
+    )
 
 
 def record_to(
@@ -136,7 +138,9 @@ def record_pieces(
     weights, drives included, and says so in `attributes["residual"]`.
     """
     if network.configuration.reads != "every step":
-        raise RecordingError("this network predicts once, after the last step; recording it needs one that always does.")
+        raise RecordingError(
+            "this network predicts once, after the last step; recording it needs one that always does."
+        )
     network.eval()
     tokens, lengths = padded(sequences_of(network, source))
     targets = np.concatenate([tokens[:, 1:], np.full((len(tokens), 1), PADDING, np.int32)], axis=1)
@@ -199,7 +203,9 @@ def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
         found[name] = {"title": cell.title_of(name), "range": bounds, "formula": cell.formula(name)}
     for drive in cell.drives:
         source, name = drive.split(".", 1)
-        heard = ("input drive", f"W.{name} · input + b.{name}") if source == "x" else ("recurrent drive", f"U.{name} · h₋₁")
+        heard = (
+            ("input drive", f"W.{name} · input + b.{name}") if source == "x" else ("recurrent drive", f"U.{name} · h₋₁")
+        )
         found[drive] = {"title": f"{heard[0]} of {name}", "range": [None, None], "formula": heard[1]}
     return found
 

@@ -262,7 +262,9 @@ class Run:
         except ValueError as error:
             if isinstance(error, RunError):
                 raise
-            raise RunError(f"{path} is not JSON ({error}); is it damaged? Bring it back, or start a new run.") from error
+            raise RunError(
+                f"{path} is not JSON ({error}); is it damaged? Bring it back, or start a new run."
+            ) from error
 
 
 def find_runs(places: list[Path]) -> list[Run]:

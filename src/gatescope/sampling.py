@@ -35,7 +35,9 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
-            raise SamplingError(f"temperature is {self.temperature}; it is more than 0 (and --argmax is the limit at 0).")
+            raise SamplingError(
+                f"temperature is {self.temperature}; it is more than 0 (and --argmax is the limit at 0)."
+            )
         if self.top_k is not None and self.top_k < 1:
             raise SamplingError(f"top-k is {self.top_k}; it is 1 or more.")
         if self.top_p is not None and not 0 < self.top_p <= 1:

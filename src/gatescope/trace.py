@@ -69,7 +69,9 @@ class Trace:
             neurons = {array.shape[2] for array in signals.values() if array.ndim == 3}
             shapes = {tuple(array.shape[:2]) for array in signals.values()}
             if len(neurons) > 1 or not shapes <= {size}:
-                raise TraceError(f"the signals of {layer} differ in shape: {({n: a.shape for n, a in signals.items()})}.")
+                raise TraceError(
+                    f"the signals of {layer} differ in shape: { ({n: a.shape for n, a in signals.items()}) }."
+                )
 
     def __getitem__(self, layer: str) -> Mapping[str, Any]:
         """The named arrays (S, T, N) of a layer.

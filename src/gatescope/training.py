@@ -302,7 +302,13 @@ def loop(training: Loop, stop: Callable[[], bool] = lambda: False) -> Iterator[R
             reason = training.ended()
         if len(record) > 3:
             yield record
-    yield {"step": progress.step, "symbols": progress.symbols, "seconds": progress.seconds, "event": "end", "reason": reason}
+    yield {
+        "step": progress.step,
+        "symbols": progress.symbols,
+        "seconds": progress.seconds,
+        "event": "end",
+        "reason": reason,
+    }
 
 
 @dataclass(frozen=True)
@@ -320,9 +326,7 @@ class Outcome:
     score: Score
 
 
-def create(
-    path: str, task: Task, configuration: Configuration, settings: Settings
-) -> Run:
+def create(path: str, task: Task, configuration: Configuration, settings: Settings) -> Run:
     """A run directory for a training that has not begun.
 
     Raises:
@@ -373,7 +377,9 @@ def train(
                     run.append(HISTORY, record)
                     on_record(record)
         except TrainingError as error:
-            run.append(HISTORY, {"step": training.progress.step, "event": "end", "reason": "failed", "problem": str(error)})
+            run.append(
+                HISTORY, {"step": training.progress.step, "event": "end", "reason": "failed", "problem": str(error)}
+            )
             raise
         if end["reason"] == "interrupted":
             run.save_checkpoint(training.checkpoint())
@@ -388,7 +394,9 @@ def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings
     known = {entry.name for entry in fields(Settings)}
     unknown = set(stored) - known
     if unknown:
-        raise TrainingError(f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade.")
+        raise TrainingError(
+            f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade."
+        )
     return Settings(**{**stored, **{name: value for name, value in changes.items() if value is not None}})
 
 

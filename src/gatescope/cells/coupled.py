@@ -7,9 +7,7 @@ from gatescope.equations import sigmoid, tanh
 @define(
     title="Coupled LSTM",
     paper="Greff, Srivastava, Koutník, Steunebrink and Schmidhuber 2017, LSTM: a search space odyssey (variant CIFG)",
-    titles=dict(
-        i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"
-    ),
+    titles=dict(i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"),
     biases=dict(f=1.0),
     note="The input gate is 1 minus the forget gate, which starts open (bias 1).",
 )

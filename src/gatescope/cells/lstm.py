@@ -7,9 +7,7 @@ from gatescope.equations import sigmoid, tanh
 @define(
     title="LSTM",
     paper="Gers, Schmidhuber and Cummins 2000, Learning to forget: continual prediction with LSTM",
-    titles=dict(
-        i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"
-    ),
+    titles=dict(i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"),
     biases=dict(f=1.0),
     note="The forget gate starts open (bias 1), as Jozefowicz, Zaremba and Sutskever 2015 recommend.",
 )

@@ -7,9 +7,7 @@ from gatescope.equations import sigmoid, tanh
 @define(
     title="Peephole LSTM",
     paper="Gers, Schraudolph and Schmidhuber 2002, Learning precise timing with LSTM recurrent networks",
-    titles=dict(
-        i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"
-    ),
+    titles=dict(i="input gate", f="forget gate", g="candidate", o="output gate", c="cell state", h="hidden state"),
     biases=dict(f=1.0),
     note="The input and forget gates see the cell one step earlier, the output gate sees it now. The peephole weights "
     "p.k start at 0, where the cell is an LSTM; the forget gate starts open (bias 1).",

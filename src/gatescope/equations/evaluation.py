@@ -52,7 +52,7 @@ class Evaluator:
         sources = {"drive": drives, "parameter": parameters, "state": states}
         values: list[Any] = [None] * len(self.tape.nodes)
         for index, kind, label in self._leaves:
-            value = self._constants[index] if kind == "constant" else sources[kind][label]
+            value = self._constants[index] if kind == "constant" else sources[kind][str(label)]
             values[index] = change(stops[index], value) if change and index in stops else value
         for index, function, arguments in self._lines:
             value = function(*[values[k] for k in arguments])

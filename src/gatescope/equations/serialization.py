@@ -24,7 +24,9 @@ def from_json(data: Any, name: str) -> Tape:
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
         raise EquationError(f"the equations of {name} are not a list of nodes with named signals.")
     if len(data["nodes"]) > MAXIMUM_NODES:
-        raise EquationError(f"the equations of {name} have {len(data['nodes'])} lines; at most {MAXIMUM_NODES} are read.")
+        raise EquationError(
+            f"the equations of {name} have {len(data['nodes'])} lines; at most {MAXIMUM_NODES} are read."
+        )
     nodes = tuple(_node(line, number, name) for number, line in enumerate(data["nodes"]))
     signals = data.get("signals")
     if not isinstance(signals, dict) or not all(_is_index(k, len(nodes)) for k in signals.values()):

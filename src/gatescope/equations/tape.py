@@ -69,7 +69,7 @@ class Tape:
     @cached_property
     def stops(self) -> dict[int, str]:
         """The node of each signal and its name (the first name, where two names mean the same node)."""
-        return {index: name for name, index in reversed(self.signals.items())}
+        return {index: name for name, index in reversed(list(self.signals.items()))}
 
     @cached_property
     def ranges(self) -> dict[str, Interval]:
@@ -80,6 +80,7 @@ class Tape:
         another) are recognised, so a GRU's hidden state is known to stay within -1 and 1.
         """
         states: dict[str, Interval] = dict.fromkeys(self.states, (0.0, 0.0))
+        found: dict[str, Interval] = {}
         for iteration in range(8):
             found = self._step_ranges(states)
             grown = dict(states)
@@ -116,7 +117,8 @@ class Tape:
             return None
         for weight, a in (left.arguments, left.arguments[::-1]):
             for other, b in (right.arguments, right.arguments[::-1]):
-                if self._complementary(weight, other) and 0 <= ranges[weight][0] and ranges[weight][1] <= 1:
+                low, high = ranges[weight]
+                if self._complementary(weight, other) and low >= 0 and high <= 1:
                     return min(ranges[a][0], ranges[b][0]), max(ranges[a][1], ranges[b][1])
         return None
 

@@ -157,9 +157,13 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     wanted = layer.cell.signals if request.signals is None else request.signals
     missing = set(wanted) - set(layer.cell.signals)
     if missing:
-        raise RequestError(f"{layer.cell.title} has no {', '.join(sorted(missing))}; it has {', '.join(layer.cell.signals)}.")
+        raise RequestError(
+            f"{layer.cell.title} has no {', '.join(sorted(missing))}; it has {', '.join(layer.cell.signals)}."
+        )
     if request.neurons is not None and not all(0 <= neuron < layer.neurons for neuron in request.neurons):
-        raise RequestError(f"{request.layer} has the neurons 0 to {layer.neurons - 1}; {request.neurons} was asked for.")
+        raise RequestError(
+            f"{request.layer} has the neurons 0 to {layer.neurons - 1}; {request.neurons} was asked for."
+        )
     rows = slice(None) if request.neurons is None else list(request.neurons)
     trace, top = recorded.trace, max(1, min(request.top, TOP))
     if trace is None:
@@ -190,7 +194,11 @@ def _neuron_major(array: NDArray[Any], inside: NDArray[np.bool_], rows: Any) -> 
 def _empty(recorded: Recorded, request: Request, names: list[str], neurons: int, top: int) -> bytes:
     rows = neurons if request.neurons is None else len(request.neurons)
     arrays: dict[str, NDArray[Any]] = {f"{request.layer}.{name}": np.empty((rows, 0), np.float32) for name in names}
-    arrays |= {"token": np.empty(0, np.int32), "start": np.empty(0, np.uint8), "log_probability": np.empty(0, np.float32)}
+    arrays |= {
+        "token": np.empty(0, np.int32),
+        "start": np.empty(0, np.uint8),
+        "log_probability": np.empty(0, np.float32),
+    }
     arrays |= {"top_token": np.empty((0, top), np.int32), "top_probability": np.empty((0, top), np.float32)}
     return save(arrays, _metadata(recorded, None))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class Recommended:
     until_solved: bool = False
 
 
+@runtime_checkable
 class Task(Protocol):
     """A task. `batch` depends on nothing but its arguments, so a resumed run sees what it would have seen."""
 
