@@ -28,7 +28,13 @@ class Counter(StringTask):
     )
     alphabet: ClassVar[str] = "aXb"
     settings: ClassVar[Recommended] = Recommended(
-        layers=(10,), steps=2000, batch=32, learning_rate=0.02, score_every=50, until_solved=True
+        layers=(10,),
+        steps=2000,
+        batch=32,
+        learning_rate=0.02,
+        final_learning_rate=0.1,
+        score_every=100,
+        until_solved=True,
     )
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:

@@ -33,7 +33,13 @@ class SelectiveCounter(StringTask):
     )
     alphabet: ClassVar[str] = "aXYb"
     settings: ClassVar[Recommended] = Recommended(
-        layers=(20,), steps=2000, batch=32, learning_rate=0.02, score_every=50, until_solved=True
+        layers=(20,),
+        steps=2000,
+        batch=32,
+        learning_rate=0.02,
+        final_learning_rate=0.1,
+        score_every=100,
+        until_solved=True,
     )
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:

@@ -28,7 +28,13 @@ class StateMemoriser(StringTask):
     )
     alphabet: ClassVar[str] = "ABxYab"
     settings: ClassVar[Recommended] = Recommended(
-        layers=(20,), steps=1000, batch=32, learning_rate=0.02, score_every=50, until_solved=True
+        layers=(20,),
+        steps=2000,
+        batch=32,
+        learning_rate=0.03,
+        final_learning_rate=0.1,
+        score_every=100,
+        until_solved=True,
     )
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
@@ -54,7 +60,7 @@ class StateMemoriser(StringTask):
         total = 2 * len(TRAINED)
         text = f"{known} of the {total} strings are right" if not solved else f"all {total} strings are right"
         if first is not None:
-            text += f"; the shortest gap it fails at is {first} x{'s' if first > 1 else ''}"
+            text += f"; the shortest gap it fails at is {first} x" + ("'s" if first > 1 else "")
         else:
             text += f", and so is every longer gap tried, up to {TRIED} x's"
         return Score(

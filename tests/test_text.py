@@ -1,0 +1,159 @@
+"""Laws of characters and ids."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatescope.text import PADDING, REPLACEMENT, Vocabulary
+
+ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)  # lone surrogates included
+CJK_AND_EMOJI = st.text("你好，世界。漢字かなカナ한국어👩‍💻🇨🇳é\u0301\u200b\ud83d\ude00\udfff\U0010ffff\0\n\t\r")
+TEXT = st.one_of(ANY, CJK_AND_EMOJI)
+BYTES = Vocabulary.of_bytes()
+
+
+@given(TEXT.filter(bool))
+def test_decoding_undoes_encoding(text: str) -> None:
+    vocabulary = Vocabulary.of(text)
+    ids = vocabulary.encode(text)
+    assert ids.dtype == np.int32
+    assert ids.shape == (len(text),)
+    assert vocabulary.decode(ids) == text
+    assert [vocabulary.symbols[k] for k in ids] == list(text)
+    assert list(vocabulary.symbols) == sorted(set(text))
+
+
+@given(TEXT.filter(bool), TEXT)
+def test_a_character_that_is_not_a_symbol_is_unknown_and_no_other(known: str, text: str) -> None:
+    vocabulary = Vocabulary.of(known)
+    ids = vocabulary.encode(text)
+    assert [k == vocabulary.unknown for k in ids] == [character not in known for character in text]
+    assert vocabulary.unknown == vocabulary.size == len(set(known))
+    assert vocabulary.decode(ids) == "".join(c if c in known else REPLACEMENT for c in text)
+    assert vocabulary.unknown_characters(text) == sorted(set(text) - set(known))
+
+
+@given(TEXT)
+def test_bytes_are_the_utf_8_of_the_text_and_come_back(text: str) -> None:
+    ids = BYTES.encode(text)
+    assert ids.dtype == np.int32
+    assert bytes(ids.tolist()) == text.encode("utf-8", "surrogatepass")
+    assert BYTES.decode(ids) == text
+    assert BYTES.unknown_characters(text) == []
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_decode_and_what_is_utf_8_is_kept(data: bytes) -> None:
+    text = BYTES.decode(list(data))
+    try:
+        assert text == data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        assert REPLACEMENT in text
+
+
+def test_bytes_that_are_not_utf_8_do_not_take_their_neighbours_along() -> None:
+    data = "a\ud800".encode("utf-8", "surrogatepass") + b"\xff" + "好".encode()
+    assert BYTES.decode(list(data)) == f"a\ud800{REPLACEMENT}好"
+    assert BYTES.decode([97, 256, 98, PADDING]) == f"a{REPLACEMENT}b"
+
+
+@given(TEXT, st.sampled_from(["\n", "a", "好", None]))
+def test_sequences_join_to_the_text_and_each_but_the_last_ends_with_the_mark(text: str, end: str | None) -> None:
+    pieces = Vocabulary(("\n", "a", "好"), end=end).split(text)
+    assert "".join(pieces) == text
+    assert all(pieces)
+    if end is None:
+        assert len(pieces) <= 1
+    else:
+        assert all(piece.endswith(end) for piece in pieces[:-1])
+        assert all(end not in piece[:-1] for piece in pieces)
+
+
+def test_sequences_of_a_line_end() -> None:
+    vocabulary = Vocabulary(("a", "\n"), end="\n")
+    assert vocabulary.split("") == []
+    assert vocabulary.split("\n\na") == ["\n", "\n", "a"]
+    assert vocabulary.split("a\n") == ["a\n"]
+
+
+@given(TEXT, TEXT.filter(bool))
+def test_there_is_one_label_for_each_step_and_json_carries_it(text: str, known: str) -> None:
+    for vocabulary in (Vocabulary.of(known), BYTES):
+        ids = vocabulary.encode(text)
+        for labels in (vocabulary.labels(text), vocabulary.labels(ids), vocabulary.labels(ids.tolist())):
+            assert len(labels) == len(ids)
+            assert json.loads(json.dumps(labels, ensure_ascii=False).encode()) == labels
+
+
+def test_labels_show_what_was_read() -> None:
+    vocabulary = Vocabulary(("a", "\n"))
+    assert vocabulary.labels("a\né\ud800") == ["a", "\n", "é", REPLACEMENT]
+    assert vocabulary.labels([0, 1, 2, PADDING]) == ["a", "\n", REPLACEMENT, ""]
+    assert BYTES.labels("aé\n") == ["a", "C3", "A9", "\n"]
+    assert BYTES.labels([97, 256, PADDING]) == ["a", REPLACEMENT, ""]
+
+
+@given(TEXT.filter(bool), st.booleans())
+def test_json_gives_the_same_vocabulary(text: str, marked: bool) -> None:
+    end = text[0] if marked else None
+    for vocabulary in (Vocabulary.of(text, end), BYTES, Vocabulary.of_bytes("\n")):
+        assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+
+
+def test_a_long_text_is_encoded_like_its_pieces() -> None:
+    text = "añ漢😀" * 300_000  # longer than the piece that is encoded at once
+    vocabulary = Vocabulary.of("añ漢")
+    assert (vocabulary.encode(text) == np.tile([0, 1, 2, 3], 300_000)).all()
+
+
+def test_padding_is_no_text() -> None:
+    vocabulary = Vocabulary(("a", "b"))
+    assert vocabulary.decode(np.array([0, 1, PADDING, PADDING])) == "ab"
+    assert vocabulary.decode([]) == ""
+    assert vocabulary.decode(np.array([], dtype=np.float64)) == ""
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (np.array([3]), "The id 3 does not exist: ids go from 0 to 2"),
+        (np.array([-2]), "The id -2 does not exist"),
+        (np.array([[0, 1]]), "flat list of whole numbers; an array \\(1, 2\\) of int64"),
+    ],
+)
+def test_wrong_ids_are_named(ids: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(("a", "b")).decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "a JSON object; a list was given"),
+        (None, "a JSON object; nothing was given"),
+        ({}, "needs the key 'bytes'"),
+        ({"bytes": False}, "needs the key 'end'; it has \\['bytes'\\]"),
+        ({"bytes": 1, "end": None}, "'bytes' of a vocabulary is true or false; a number was given"),
+        ({"bytes": False, "end": 3}, "'end' of a vocabulary is a character or null; a number was given"),
+        ({"bytes": False, "end": None}, "'symbols' of a vocabulary is a list of characters; nothing was given"),
+        ({"bytes": False, "end": None, "symbols": "ab"}, "a list of characters; a string was given"),
+        ({"bytes": False, "end": None, "symbols": []}, "needs at least one symbol"),
+        ({"bytes": False, "end": None, "symbols": ["ab"]}, "A symbol is one character; 'ab' was given"),
+        ({"bytes": False, "end": None, "symbols": ["a", None]}, "A symbol is one character; None was given"),
+        ({"bytes": False, "end": None, "symbols": ["a", "b", "a"]}, "must differ; 'a' was given more than once"),
+        ({"bytes": False, "end": "x", "symbols": ["a"]}, "The end mark must be one of the symbols; 'x' is not"),
+        ({"bytes": True, "end": "é"}, "must be an ASCII character; 'é' is not"),
+    ],
+)
+def test_json_that_is_no_vocabulary_says_what_is_wrong(data: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Vocabulary.from_json(data)
+
+
+def test_bytes_have_the_256_symbols_in_order() -> None:
+    assert BYTES.size == 256
+    with pytest.raises(ValueError, match="symbols 0 to 255"):
+        Vocabulary(("a",), bytes=True)
