@@ -1,0 +1,126 @@
+"""What a trace on disk says about itself: the root's zarr.json, its attributes, and names that can be folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatescope.storage.layout import PRECISIONS
+from gatescope.trace import STEP_AXES, TraceError
+
+MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
+IDS = ("token", "target", "top_token")
+PARTIAL = ".partial"  # a file that is still being written
+RESERVED = {*STEP_AXES, "length", "initial", "parameters", "zarr.json", ".", ".."}
+
+# Files of a trace are plain: links are not followed and pipes not waited for.
+READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def read_root(root: Path) -> dict[str, Any]:
+    """What the root's zarr.json says.
+
+    Raises:
+        TraceError: there is none, or it is too large or no JSON.
+    """
+    file = root / "zarr.json"
+    try:
+        descriptor = os.open(file, READ)
+    except OSError as error:
+        reason = "does not exist" if not root.exists() else f"holds no readable zarr.json ({error.strerror})"
+        raise TraceError(f"{root} is not a trace: it {reason}; `gatescope record` makes traces.") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAXIMUM_METADATA:
+            raise TraceError(f"{file} is not a file of at most {MAXIMUM_METADATA >> 20} MB, so it describes no trace.")
+        text = stream.read(MAXIMUM_METADATA)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TraceError(f"{file} is not JSON, so the trace is damaged; record it again.") from error
+    if not isinstance(data, dict) or data.get("zarr_format") != 3 or data.get("node_type") != "group":
+        raise TraceError(f"{file} does not describe a Zarr v3 group, so {root} is not a trace.")
+    return data
+
+
+def is_trace(directory: Path) -> bool:
+    """Whether a directory was made by a `Writer`, of whatever version, finished or not."""
+    try:
+        attributes = read_root(directory)["attributes"]
+    except (TraceError, OSError, KeyError):
+        return False
+    return isinstance(attributes, dict) and type(attributes.get("format")) is int
+
+
+def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str) -> dict[str, Any]:
+    """The attributes, when they hold what every reader of a trace relies on."""
+    about = data.get("layers")
+    if data.get("precision") not in PRECISIONS:
+        raise TraceError(f"{where}the precision is {data.get('precision')!r}; it is one of {', '.join(PRECISIONS)}.")
+    if not isinstance(data.get("vocabulary"), dict):
+        raise TraceError(f"{where}the attributes have no vocabulary, so the ids of the symbols mean nothing.")
+    if not isinstance(about, dict):
+        raise TraceError(f"{where}the attributes do not describe the layers; record the trace again.")
+    for layer in layers:
+        one = about.get(layer)
+        if not isinstance(one, dict) or not isinstance(one.get("cell"), dict):
+            raise TraceError(f"{where}the attributes do not say which cell {layer} has; record the trace again.")
+        arrays = one.get("arrays")
+        if not isinstance(arrays, dict) or not all(isinstance(value, dict) for value in arrays.values()):
+            raise TraceError(f"{where}the attributes do not describe the arrays of {layer}; record the trace again.")
+    return data
+
+
+def is_plain(name: Any) -> bool:
+    """Whether a name can be a folder: no path, nothing hidden, nothing that means something else here."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name.encode("utf-8", "replace")) <= 200
+        and name.isprintable()
+        and not set(name) & set('/\\:*?"<>|')
+        and not name.startswith((".", "__"))
+        and not name.endswith(PARTIAL)
+        and name not in RESERVED
+    )
+
+
+def plain_json(value: Any) -> Any:
+    """A value as JSON can hold it; NaN and the infinities, which it cannot, become their names.
+
+    Raises:
+        TraceError: the value has no such form.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, np.generic):
+        return plain_json(value.item())
+    if isinstance(value, float):
+        return value if isfinite(value) else "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TraceError(f"the attributes of a trace are JSON, whose keys are texts; {list(value)[:3]} were given.")
+        return {key: plain_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(inner) for inner in value]
+    raise TraceError(f"the attributes of a trace are JSON; {type(value).__name__} {str(value)[:40]!r} is not.")
+
+
+def sibling(directory: Path, kind: str) -> Path:
+    """Where a trace waits while another takes its place."""
+    return directory.with_name(f".{directory.name}.{kind}")
+
+
+def identity(root: Path) -> tuple[int, int]:
+    """Which directory this is, also after another one took its name."""
+    try:
+        found = root.stat()
+    except OSError as error:
+        raise TraceError(f"{root} is gone ({error.strerror}); open the trace from where it is now.") from error
+    return found.st_dev, found.st_ino

@@ -1,0 +1,113 @@
+"""Opening a trace: everything that was written by others is checked before it is believed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.storage.description import IDS, RESERVED, checked_attributes, is_plain, read_root, sibling
+from gatescope.storage.layout import Layout
+from gatescope.storage.lazy import LazyArray
+from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
+
+
+def open_trace(directory: str | os.PathLike[str]) -> Trace:
+    """The trace in a directory, with lazy arrays: nothing but the description and the lengths is read now.
+
+    Raises:
+        TraceError: there is no trace, or one that is damaged or from a newer version; the message says what to do.
+    """
+    root = Path(directory).resolve()
+    if not (root / "zarr.json").exists() and (sibling(root, "old") / "zarr.json").exists():
+        root = sibling(root, "old")  # see _prepare
+    data = read_root(root)
+    given = data.get("attributes")
+    version = given.get("format") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or type(version) is not int or version < 1:
+        raise TraceError(f"{root} is a Zarr group but no trace; `gatescope record` makes traces.")
+    if version > FORMAT:
+        raise TraceError(
+            f"{root} is a trace of format {version}, and this version reads formats up to {FORMAT}; upgrade gatescope."
+        )
+    nodes = _nodes(data, root)
+    if "token" not in nodes:
+        raise TraceError(f"{root} holds no steps: the recording was stopped before its first piece was written.")
+    layers = [path for path, node in nodes.items() if "/" not in path and _is_group(node)]
+    attributes = checked_attributes(given, tuple(layers), f"{root}: ")
+    layers.sort(key=list(attributes["layers"]).index)
+    parts: dict[str, dict[str, dict[str, LazyArray]]] = {"": {}, "initial": {}, "parameters": {}}
+    for layer in layers:
+        parts[""][layer] = {}
+    for path, node in nodes.items():
+        match path.split("/"):
+            case [layer, "initial" | "parameters" as kind] if layer in layers:
+                parts[kind].setdefault(layer, {})
+            case [layer, name] if layer in layers:
+                parts[""][layer][name] = _lazy(root, path, node, LAYER_AXES)
+            case [layer, "initial" | "parameters" as kind, name] if layer in layers:
+                axes = STATE_AXES if kind == "initial" else ("neuron",)
+                parts[kind].setdefault(layer, {})[name] = _lazy(root, path, node, axes)
+    steps = {name: _lazy(root, name, nodes[name], axes) for name, axes in STEP_AXES.items() if name in nodes}
+    lengths = _lengths(root, nodes, steps["token"].shape, bool(attributes.get("finished")))
+    trace = Trace(lengths, steps, parts[""], parts["initial"], parts["parameters"], attributes)
+    _check_sizes(trace, root)
+    return trace
+
+
+def _check_sizes(trace: Trace, root: Path) -> None:
+    """Whether states and parameters have the sequences and neurons of their layer."""
+    for layer in trace.layers:
+        neurons = {array.shape[-1] for array in trace.layers[layer].values()}
+        beside = {**trace.initial.get(layer, {}), **trace.parameters.get(layer, {})}
+        neurons |= {array.shape[-1] for array in beside.values()}
+        rows = {array.shape[0] for array in trace.initial.get(layer, {}).values()}
+        if len(neurons) > 1 or not rows <= {len(trace.lengths)}:
+            raise TraceError(f"{root}: the states or parameters of {layer} do not have its size; record it again.")
+
+
+def _nodes(data: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Path -> description of everything below the root, with paths that stay below it."""
+    match data.get("consolidated_metadata"):
+        case {"metadata": dict(nodes)}:
+            pass
+        case _:
+            raise TraceError(f"{root} does not list its arrays; run zarr.consolidate_metadata on it first.")
+    inside = f"{os.path.realpath(root)}{os.sep}"
+    for path in nodes:
+        *folders, name = path.split("/")
+        plain = all(map(is_plain, folders[:1])) and (is_plain(name) or name in RESERVED - {"zarr.json", ".", ".."})
+        plain = plain and (len(folders) < 2 or folders[1:] in (["initial"], ["parameters"]))
+        if not plain or not os.path.realpath(root / path).startswith(inside):
+            raise TraceError(f"{root} names an array {path[:80]!r}, which does not belong into a trace.")
+    return nodes
+
+
+def _is_group(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("node_type") == "group"
+
+
+def _lazy(root: Path, path: str, node: Any, axes: tuple[str, ...]) -> LazyArray:
+    kind = "i" if path in IDS or path == "length" else "f"
+    return LazyArray(root, path, Layout.from_json(node, path, axes, kind))
+
+
+def _lengths(root: Path, nodes: dict[str, Any], size: tuple[int, ...], finished: bool) -> NDArray[np.int64]:
+    """The steps of each sequence."""
+    if "length" not in nodes:
+        raise TraceError(f"{root} does not say how long its sequences are; record it again.")
+    lazy = _lazy(root, "length", nodes["length"], ("sequence",))
+    if lazy.shape != size[:1]:
+        raise TraceError(f"{root} has {size[0]} sequences and the lengths of {lazy.shape[0]}; record it again.")
+    present = sum(file.stat().st_size for file in (root / "length").glob("*"))
+    if present < lazy.size * lazy.dtype.itemsize:  # before memory is asked for that no file can fill
+        raise TraceError(f"{root} says it has {size[0]} sequences but holds fewer lengths; record it again.")
+    lengths = np.asarray(lazy, dtype=np.int64)
+    if not finished:  # the lengths are written just before the steps are counted
+        lengths = np.minimum(lengths, size[1])
+    if ((lengths < 0) | (lengths > size[1])).any():
+        raise TraceError(f"{root} has {size[1]} steps, but its sequences have {lengths.min()} to {lengths.max()}.")
+    return lengths
