@@ -5,6 +5,7 @@ import os
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
 from tests import typechecking
 
 # Every annotated call in the package is checked, shapes included. This has to come before anything imports gatescope.

@@ -1,0 +1,52 @@
+"""A page that notices what no user should ever meet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, Request, Response, Route
+
+
+@contextmanager
+def watched_page(browser: Browser, origins: set[str]) -> Iterator[Page]:
+    """An empty page with a memory of its own. `origins` is where it may get things from.
+
+    Raises:
+        AssertionError: at the end, when the page wrote to the console, raised an error, got an answer that says so, or
+            asked for anything from elsewhere.
+    """
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, locale="en-US", reduced_motion="reduce", service_workers="block"
+    )
+    context.set_default_timeout(15_000)
+    wrong: list[str] = []
+
+    def guard(route: Route) -> None:
+        address = urlsplit(route.request.url)
+        if f"{address.scheme}://{address.netloc}" in origins:
+            route.continue_()
+        else:
+            wrong.append(f"asked for {route.request.url}")
+            route.abort()
+
+    def answered(response: Response) -> None:
+        if response.status >= 400:
+            wrong.append(f"got {response.status} for {response.url}")
+
+    def unanswered(request: Request) -> None:
+        # Leaving a page, or a newer question, ends what is still on its way.
+        if request.failure != "net::ERR_ABORTED":
+            wrong.append(f"got nothing for {request.url}: {request.failure}")
+
+    context.route(lambda url: urlsplit(url).scheme in {"http", "https"}, guard)
+    context.on("console", lambda message: wrong.append(f"console.{message.type}: {message.text}"))
+    context.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
+    context.on("response", answered)
+    context.on("requestfailed", unanswered)
+    page = context.new_page()
+    page.on("websocket", lambda socket: wrong.append(f"opened the WebSocket {socket.url}"))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not wrong, "the page did what it should not:\n  " + "\n  ".join(wrong)
