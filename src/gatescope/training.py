@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
+from os import PathLike
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from gatescope.engine import State
 from gatescope.errors import GatescopeError
-from gatescope.network import Configuration, Network, predict
+from gatescope.network import Configuration, Network, configure, predict
 from gatescope.runs import HISTORY, SAMPLES, Checkpoint, Run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Batch, Score, Task
@@ -326,13 +327,26 @@ class Outcome:
     score: Score
 
 
-def create(path: str, task: Task, configuration: Configuration, settings: Settings) -> Run:
+def create(
+    path: str | PathLike[str],
+    task: Task,
+    configuration: Configuration | None = None,
+    settings: Settings | None = None,
+) -> Run:
     """A run directory for a training that has not begun.
+
+    Args:
+        path: the directory; it must not exist, or be empty.
+        task: what is learned.
+        configuration: the network; an LSTM of the size that the task recommends when not given.
+        settings: how it is trained; as the task recommends when not given.
 
     Raises:
         RunError: the place is taken or cannot be written.
     """
-    return Run.create(path, configuration, task, asdict(settings))
+    if configuration is None:
+        configuration = configure(task.vocabulary, "lstm", task.recommended.layers)
+    return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
 
 
 def train(

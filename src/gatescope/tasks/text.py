@@ -72,7 +72,7 @@ class Text:
         "which neurons follow quotes, brackets, indentation or the length of a line?"
     )
     settings: ClassVar[Recommended] = Recommended(
-        layers=(128,), steps=20_000, batch=32, learning_rate=0.004, final_learning_rate=0.05, unroll=64, score_every=0
+        layers=(128,), steps=20_000, batch=64, learning_rate=0.008, final_learning_rate=0.0, unroll=32, score_every=0
     )
 
     def __init__(

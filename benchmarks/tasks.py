@@ -1,0 +1,65 @@
+"""How long the four memory tasks take to learn, seed by seed.
+
+    python benchmarks/tasks.py [--cells lstm gru] [--seeds 5] [--write]
+
+Every run is a fresh training with the task's recommended settings, in a temporary directory, with everything that
+`gatescope train` does: validation, checkpoints, history. The seconds are of the training alone; importing torch
+takes about two more.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import torch
+from machine import machine
+
+from gatescope import TASKS, Settings, configure, create, train
+
+RESULTS = Path(__file__).parent / "results" / "tasks.md"
+NAMES = ("counter", "selective_counter", "state_memoriser", "copy")
+
+
+def measure(name: str, cell: str, seed: int) -> tuple[bool, float, int, str]:
+    """One training: solved, seconds, updates, the score's sentence."""
+    task = TASKS[name]()
+    configuration = configure(task.vocabulary, cell, task.recommended.layers)
+    with tempfile.TemporaryDirectory() as folder:
+        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
+        outcome = train(run)
+    return bool(outcome.score.solved), outcome.seconds, outcome.step, outcome.score.text
+
+
+def main() -> None:
+    """Measure, print, and write when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", nargs="+", default=["lstm"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [
+        "# The four memory tasks, seed by seed",
+        "",
+        f"`python benchmarks/tasks.py --cells {' '.join(arguments.cells)}` on {machine()}.",
+        "",
+        "| cell | task | solved | seconds, median (range) | updates, median (range) | what the last seed reached |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    print(*lines, sep="\n")
+    for cell in arguments.cells:
+        for name in NAMES:
+            found = [measure(name, cell, seed) for seed in range(arguments.seeds)]
+            solved, seconds, updates = sum(f[0] for f in found), [f[1] for f in found], [f[2] for f in found]
+            lines.append(
+                f"| {cell} | {name} | {solved} of {len(found)} | {median(seconds):.1f} ({min(seconds):.1f}-"
+                f"{max(seconds):.1f}) | {median(updates):.0f} ({min(updates)}-{max(updates)}) | {found[-1][3]} |"
+            )
+            print(lines[-1], flush=True)
+    if arguments.write:
+        RESULTS.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
