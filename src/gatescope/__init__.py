@@ -1,18 +1,43 @@
 """The microscope for recurrent networks: every gate of every neuron at every step, exact and checked."""
 
-from gatescope.cells import CELLS, Cell, define
-from gatescope.checking import Report, Residual, check
-from gatescope.engine import Intervention, ablate, clamp, nudge, patch
-from gatescope.network import Configuration, Layer, Network, configure, predict
-from gatescope.recording import check_with, record, record_to
-from gatescope.runs import Run, find_runs
-from gatescope.sampling import Choice, sample
-from gatescope.storage import open_trace, save
-from gatescope.tasks import TASKS
-from gatescope.text import Vocabulary
-from gatescope.trace import Trace
-from gatescope.training import Settings, create, train
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from gatescope.version import __version__
+
+# A name is imported when it is first used, so that `import gatescope`, and with it `gatescope --help`, does not wait
+# for torch. Type checkers and editors read the imports below; tests/test_public_names.py holds the two lists together.
+if TYPE_CHECKING:
+    from gatescope.cells import CELLS, Cell, define
+    from gatescope.checking import Report, Residual, check
+    from gatescope.engine import Intervention, ablate, clamp, nudge, patch
+    from gatescope.errors import GatescopeError
+    from gatescope.network import Configuration, Layer, Network, configure, predict
+    from gatescope.recording import check_with, record, record_to
+    from gatescope.runs import Run, find_runs
+    from gatescope.sampling import Choice, sample
+    from gatescope.storage import open_trace, save
+    from gatescope.tasks import TASKS
+    from gatescope.text import Vocabulary
+    from gatescope.trace import Trace
+    from gatescope.training import Settings, create, train
+
+_NAMES = {
+    "cells": ("CELLS", "Cell", "define"),
+    "checking": ("Report", "Residual", "check"),
+    "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
+    "errors": ("GatescopeError",),
+    "network": ("Configuration", "Layer", "Network", "configure", "predict"),
+    "recording": ("check_with", "record", "record_to"),
+    "runs": ("Run", "find_runs"),
+    "sampling": ("Choice", "sample"),
+    "storage": ("open_trace", "save"),
+    "tasks": ("TASKS",),
+    "text": ("Vocabulary",),
+    "trace": ("Trace",),
+    "training": ("Settings", "create", "train"),
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "CELLS",
@@ -20,6 +45,7 @@ __all__ = [
     "Cell",
     "Choice",
     "Configuration",
+    "GatescopeError",
     "Intervention",
     "Layer",
     "Network",
@@ -48,3 +74,15 @@ __all__ = [
     "save",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,133 @@
+"""What the commands share: finding a run, reading a text, printing."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from gatescope.errors import GatescopeError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gatescope.runs import Run
+    from gatescope.tasks import Task
+    from gatescope.text import Vocabulary
+
+RUNS = Path("runs")
+PIPED_WIDTH = 140  # columns of a table that does not go to a terminal
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for a script.")]
+
+
+class UsageError(GatescopeError):
+    """Options that do not go together, or a name that there is not; the message says what to give instead."""
+
+
+def nearest(given: str, names: Iterable[str]) -> str:
+    """", did you mean lstm?" where a name is close to what was given, otherwise nothing."""
+    close = difflib.get_close_matches(given, list(names), n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def find_run(given: str) -> Run:
+    """A run by its directory, or by its name in ./runs.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from gatescope.runs import Run, find_runs
+
+    for path in (Path(given), RUNS / given):
+        if Run(path).exists:
+            return Run(path)
+    if Path(given).is_dir():
+        raise UsageError(f"{given} is not a run: it has no network.json. `gatescope runs` lists the runs in ./{RUNS}.")
+    names = [run.name for run in find_runs([RUNS])]
+    there = f"the runs in ./{RUNS} are {', '.join(names)}" if names else "make one with `gatescope train counter`"
+    raise UsageError(f"there is no run {given}{nearest(given, names) or ';'} {there}.".replace("? the", "? The"))
+
+
+def text_for(task: Task, text: str | None, file: Path | None) -> str:
+    """The text a command works on: an argument, "-" for the standard input, a file, or the task's first example.
+
+    Raises:
+        UsageError: a text and a file were given.
+        TaskError: the file is not there, is empty or is not UTF-8.
+    """
+    from gatescope.tasks.corpus import read
+
+    if text is not None and file is not None:
+        raise UsageError("a text and --file were both given; give one of them.")
+    if file is not None:
+        return read([file]).text
+    if text == "-":
+        return sys.stdin.read()
+    return task.examples()[0] if text is None else text
+
+
+def warn_of_unknown(vocabulary: Vocabulary, text: str) -> None:
+    """Say which characters of a text the network reads as nothing."""
+    unknown = list(vocabulary.unknown_characters(text))
+    if unknown:
+        shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
+        print(f"note: not in the network's vocabulary, and read as nothing: {shown}", file=sys.stderr)
+
+
+def use_threads(count: int) -> None:
+    """Let torch use this many threads.
+
+    Raises:
+        UsageError: fewer than one.
+    """
+    import torch
+
+    if count < 1:
+        raise UsageError(f"--threads is {count}; it is 1 or more.")
+    torch.set_num_threads(count)
+
+
+def print_json(content: Any) -> None:
+    """One line of JSON; numbers that JSON cannot write become null."""
+    plain = json.loads(json.dumps(content, ensure_ascii=False, default=str), parse_constant=lambda _: None)
+    print(json.dumps(plain, ensure_ascii=False), flush=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """A table as wide as the terminal; `right` names the columns that are set flush right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table: Table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=max(PIPED_WIDTH, shutil.get_terminal_size().columns))
+    console.print(table)
+
+
+def visible(text: str) -> str:
+    """A text on one line: newline, tab and control characters as symbols."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda m: _picture(ord(m[0])), text)
+
+
+def _picture(code: int) -> str:
+    return {10: "⏎", 9: "⇥", 127: "␡"}.get(code, chr(0x2400 + code))
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed in a shell."""
+    return shlex.quote(str(path))

@@ -1,0 +1,45 @@
+"""`gatescope explore`: the page in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gatescope.cli.app import LOOK, command
+from gatescope.cli.common import RUNS, UsageError
+
+Port = Annotated[int, Parameter(help="Where to listen on 127.0.0.1; 0 for any free port.")]
+NoBrowser = Annotated[bool, Parameter(negative="", help="Only print the address.")]
+PORT = 8791
+
+
+@command(
+    LOOK,
+    "gatescope explore                              # all runs in ./runs",
+    "gatescope explore runs/counter --no-browser",
+    "gatescope explore runs more/runs --port 0      # two folders of runs, any free port",
+)
+def explore(*places: Path, port: Port = PORT, no_browser: NoBrowser = False) -> None:
+    """Look inside networks in the browser: every gate of every neuron, on any text you type.
+
+    The page is served on 127.0.0.1 only and needs no network; runs that appear or go on training are followed.
+
+    Parameters
+    ----------
+    places
+        Run directories, and folders of runs; ./runs when none is given.
+    """
+    if not places and not RUNS.is_dir():
+        raise UsageError(
+            f"there is no folder ./{RUNS} here; train something first (`gatescope train counter`), or name a folder of runs."
+        )
+    from gatescope.explorer import serve
+
+    serve(list(places) or [RUNS], port=port, open_browser=not no_browser, announce=announce)
+
+
+def announce(address: str) -> None:
+    """Say where the page is."""
+    print(f"gatescope is at {address} (stop with Ctrl-C)", flush=True)

@@ -1,0 +1,83 @@
+"""Running one command, and what becomes of an error.
+
+Exit status: 0, done; 1, `check` found an equation that does not hold; 2, something that was given cannot be used;
+70, an error nobody foresaw; 130 and 143, interrupted by Ctrl-C or told to end; 141, nobody read the output.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from gatescope.cli import check, demo, explore, lists, record, sample, train  # noqa: F401 (each adds its commands)
+from gatescope.cli.app import app
+from gatescope.errors import GatescopeError
+
+BAD_INPUT, UNFORESEEN = 2, 70
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get("GATESCOPE_DEBUG", "") not in {"", "0"}
+    given = [argument for argument in given if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets a question mark instead of an end of the program.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        status = app(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except (CycloptsError, GatescopeError, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        return _refuse(_sentence(error))
+    except Exception as error:  # noqa: BLE001 (the last place that can turn it into a sentence)
+        if debug:
+            traceback.print_exc()
+        elif "allocate memory" in str(error):
+            return _refuse(_sentence(MemoryError()))
+        return _report(error)
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(sentence: str) -> int:
+    print(f"gatescope: {sentence}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _sentence(error: BaseException) -> str:
+    """What a person can do about an error, on one line."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; take fewer neurons, a smaller batch or a shorter text."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return " ".join(str(error).split())
+
+
+def _report(error: BaseException) -> int:
+    print(
+        f"gatescope: an error that it did not foresee: {type(error).__name__}: {_sentence(error)}\n"
+        "Please report it, with the command; the same command with --debug shows where it happened.",
+        file=sys.stderr,
+    )
+    return UNFORESEEN
+
+
+def _drop_output() -> None:
+    """Nobody reads any more: what Python still holds back would fail once more when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -1,0 +1,210 @@
+"""`gatescope record`: everything a network does on a text, on the screen or in a directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import Parameter
+
+from gatescope.cli.app import LOOK, command
+from gatescope.cli.common import (
+    Json,
+    UsageError,
+    find_run,
+    print_json,
+    print_table,
+    text_for,
+    use_threads,
+    visible,
+    warn_of_unknown,
+)
+
+if TYPE_CHECKING:
+    from gatescope.network import Network
+    from gatescope.trace import Trace
+
+SHOWN = 200  # steps that are printed
+
+
+@command(
+    LOOK,
+    "gatescope record counter aaaXbbb",
+    "gatescope record runs/text --file notes.txt --out traces/notes",
+    "echo 'for x in range(10):' | gatescope record runs/text - --json",
+)
+def record(
+    run: str,
+    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    /,
+    *,
+    file: Path | None = None,
+    out: Path | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+    drives: Annotated[bool, Parameter(negative="--no-drives")] = True,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> None:
+    """Run a network over a text and keep every signal of every neuron at every step, checked.
+
+    Without --out the predictions and a summary of each signal are printed; with it, all values are kept in a trace
+    directory, which any Zarr library opens, too.
+
+    Parameters
+    ----------
+    run
+        A run directory, or the name of a run in ./runs.
+    text
+        The text; - reads the standard input; the first example of the task when nothing is given.
+    file
+        Take the text from this file.
+    out
+        Write a trace directory here.
+    dtype
+        How precisely the trace directory stores values.
+    drives
+        Whether the drives are kept, the sums that go into the gates; most equations can be checked again only with them.
+    overwrite
+        Replace a trace that is there.
+    """
+    use_threads(1)
+    from gatescope.recording import record as record_in_memory
+
+    place = find_run(run)
+    network, step = place.network()
+    source = text_for(place.task(), text, file)
+    warn_of_unknown(network.configuration.vocabulary, source)
+    if out is not None:
+        trace = _write(out, network, source, {"dtype": dtype, "drives": drives, "overwrite": overwrite}, quiet=json)
+        size = sum(entry.stat().st_size for entry in out.rglob("*") if entry.is_file())
+        if json:
+            print_json({"trace": str(out), "bytes": size, **_about(trace, step)})
+        else:
+            _tell(trace, out, size)
+        return
+    if overwrite:
+        raise UsageError("--overwrite is for --out DIR, which was not given.")
+    trace = record_in_memory(network, source, drives=drives)
+    if json:
+        print_json({**_about(trace, step), "steps": _steps(trace), "signals": _signals(trace)})
+    else:
+        _print(trace)
+
+
+def _write(out: Path, network: Network, source: str, settings: dict[str, Any], *, quiet: bool) -> Trace:
+    """Record to a directory, with a bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from gatescope.recording import record_to
+
+    console = Console(stderr=True)
+    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        entry = bar.add_task("", total=None)
+        return record_to(
+            out, network, source, progress=lambda done, total: bar.update(entry, completed=done, total=total), **settings
+        )
+
+
+def _about(trace: Trace, step: int) -> dict[str, Any]:
+    return {
+        "training_step": step,
+        "sequences": len(trace.lengths),
+        "total_steps": int(trace.lengths.sum()),
+        "residual": trace.attributes["residual"],
+        "tolerance": trace.attributes["tolerance"],
+    }
+
+
+def _steps(trace: Trace, most: int | None = None) -> list[dict[str, Any]]:
+    """What was read and predicted at each step."""
+    symbols = trace.vocabulary.symbols
+    found = []
+    for sequence, length in enumerate(trace.lengths):
+        # Ids beyond the symbols are unknown characters; nothing predicts them.
+        labels = trace.vocabulary.labels(np.asarray(trace.steps["token"][sequence])[:length])
+        for step in range(int(length)):
+            if most is not None and len(found) == most:
+                return found
+            told = float(trace.steps["log_probability"][sequence, step])
+            found.append(
+                {
+                    "sequence": sequence,
+                    "step": step,
+                    "symbol": labels[step],
+                    "log_probability_of_next": told,
+                    "predictions": [
+                        {"symbol": symbols[int(token)], "probability": float(share)}
+                        for token, share in zip(
+                            trace.steps["top_token"][sequence, step],
+                            trace.steps["top_probability"][sequence, step],
+                            strict=True,
+                        )
+                    ],
+                }
+            )
+    return found
+
+
+def _signals(trace: Trace) -> list[dict[str, Any]]:
+    """Of each signal of each layer: what it is, and the range of its values."""
+    found = []
+    for layer in trace.layers:
+        about = trace.attributes["layers"][layer]["arrays"]
+        for name, values in trace[layer].items():
+            if "." in name:
+                continue
+            known = np.asarray(values)[~np.isnan(values)]
+            numbers = {"least": float(known.min()), "mean": float(known.mean()), "greatest": float(known.max())}
+            found.append({"layer": layer, "signal": name, **about[name], "neurons": values.shape[2], **numbers})
+    return found
+
+
+def _print(trace: Trace) -> None:
+    """The predictions step by step, a summary of the signals, the largest residual."""
+    rows = []
+    for entry in _steps(trace, SHOWN):
+        best = entry["predictions"][:3]
+        told = np.exp(entry["log_probability_of_next"])
+        rows.append(
+            (
+                str(entry["sequence"]),
+                str(entry["step"]),
+                visible(entry["symbol"]),
+                "  ".join(f"{visible(p['symbol'])} {p['probability']:.1%}" for p in best),
+                "" if np.isnan(told) else f"{told:.1%}",
+            )
+        )
+    columns = ["sequence", "step", "reads", "expects next", "what came had"]
+    if len(trace.lengths) == 1:
+        columns, rows = columns[1:], [row[1:] for row in rows]
+    print_table(columns, rows, right=("sequence", "step", "what came had"))
+    total = int(trace.lengths.sum())
+    if total > SHOWN:
+        print(f"... and {total - SHOWN:,} more steps; --out DIR keeps all of them, --json prints them")
+    print()
+    print_table(
+        ("layer", "signal", "", "formula", "least", "mean", "greatest"),
+        [
+            (s["layer"], s["signal"], s["title"], s["formula"], *(f"{s[k]:.3f}" for k in ("least", "mean", "greatest")))
+            for s in _signals(trace)
+        ],
+        right=("least", "mean", "greatest"),
+    )
+    print(f"\n{_verdict(trace)}")
+
+
+def _verdict(trace: Trace) -> str:
+    residual, tolerance = trace.attributes["residual"], trace.attributes["tolerance"]
+    if residual <= tolerance:
+        return f"every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e})"
+    return f"NOT every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e}); see `gatescope check`"
+
+
+def _tell(trace: Trace, out: Path, size: int) -> None:
+    print(f"{out}: {int(trace.lengths.sum()):,} steps, {size / 1e6:,.1f} MB; {_verdict(trace)}")
+    print("\n  check it again   gatescope check " + str(out))
+    print(f'  open it          python -c "import gatescope; trace = gatescope.open_trace({str(out)!r})"', file=sys.stdout)

@@ -1,0 +1,304 @@
+"""`gatescope train`: make a network learn, or go on."""
+
+from __future__ import annotations
+
+import glob
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from gatescope.cli.app import LEARN, command
+from gatescope.cli.common import RUNS, Json, UsageError, find_run, nearest, print_json, quoted, use_threads
+from gatescope.cli.signals import Stop
+
+if TYPE_CHECKING:
+    from gatescope.runs import Run
+    from gatescope.tasks import Task
+    from gatescope.training import Outcome
+
+NETWORK = Group.create_ordered("The network")
+DATA = Group.create_ordered("What it reads")
+TRAINING = Group.create_ordered("How it is trained")
+
+
+@Parameter(name="*", group=NETWORK)
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What the network is; fixed when the run begins."""
+
+    cell: str | None = None
+    """What every layer is made of: lstm when nothing is said, or another of `gatescope cells`."""
+    layers: int | None = None
+    """How many recurrent layers; by default what the task recommends, which is 1 for all but copy."""
+    neurons: Annotated[str | None, Parameter(metavar="N[,N...]")] = None
+    """Neurons of every layer, or of each one from the input upwards, as in 20,10; by default what the task recommends."""
+    embedding: int | None = None
+    """Numbers in the learned vector of each symbol; without it a symbol is one-hot."""
+    dropout: float | None = None
+    """The share of each layer's output that the next layer does not see while training."""
+
+
+@Parameter(name="*", group=DATA)
+@dataclass(frozen=True)
+class DataOptions:
+    """What the network reads; fixed when the run begins."""
+
+    bytes: Annotated[bool, Parameter(negative="")] = False
+    """Read a text as the bytes of its UTF-8, not as characters."""
+    batch: int | None = None
+    """Sequences that are read side by side."""
+    unroll: int | None = None
+    """Steps of a text after which the weights change; no gradient goes further back."""
+
+
+@Parameter(name="*", group=TRAINING)
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How it is trained; what is not given is what the task recommends."""
+
+    steps: int | None = None
+    """The most updates of the weights, those already made included."""
+    minutes: float | None = None
+    """Train for this long instead, in all."""
+    optimizer: Literal["adam", "rmsprop", "sgd"] | None = None
+    """How the gradient changes the weights."""
+    learning_rate: float | None = None
+    """The largest learning rate."""
+    schedule: Literal["cosine", "linear", "constant"] | None = None
+    """How the learning rate falls."""
+    clip: float | None = None
+    """Scale gradients down to this norm."""
+    patience: int | None = None
+    """Stop after this many validations in a row without a better one."""
+    until_solved: bool | None = None
+    """Stop as soon as the task is solved, or go on nevertheless."""
+
+
+@command(
+    LEARN,
+    "gatescope train counter                                 # solved in seconds",
+    "gatescope train copy --cell gru --neurons 30,20 --run runs/two-layers",
+    "gatescope train text --minutes 5                        # the Python standard library of this machine",
+    "gatescope train notes/ 'more/*.md' --steps 5000         # texts of your own",
+    "gatescope train --resume --run runs/text --minutes 10   # go on to ten minutes in all",
+)
+def train(
+    *what: Annotated[str, Parameter(name="WHAT", metavar="TASK|PATH")],
+    network: NetworkOptions = NetworkOptions(),  # noqa: B008 (frozen)
+    data: DataOptions = DataOptions(),  # noqa: B008
+    training: TrainingOptions = TrainingOptions(),  # noqa: B008
+    run: Path | None = None,
+    seed: int | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    threads: int = 1,
+    json: Json = False,
+) -> int:
+    """Train a network on a task or on a text, and keep everything in a run directory.
+
+    Ctrl-C stops it; the run can be used, and goes on with `--resume`. A second Ctrl-C ends at once, and the run is then
+    as it was at its last checkpoint.
+
+    Parameters
+    ----------
+    what
+        The name of a task (`gatescope tasks` lists them), or files, folders and patterns of UTF-8 text. `text` alone
+        is the Python standard library on this machine. A file that has the name of a task is written ./counter.
+    run
+        The directory of the run; by default runs/ and the name of the task or file, with a number where that is taken.
+    seed
+        Of the first weights and of the data; the same seed gives the same losses. 0 when nothing is said.
+    resume
+        Go on with a run from its last checkpoint, perhaps with more steps or minutes.
+    threads
+        Processor threads; networks of a few hundred neurons gain nothing from more than one.
+    """
+    use_threads(threads)
+    changes = {name: value for name, value in asdict(training).items() if value is not None}
+    if "steps" in changes and "minutes" in changes:
+        raise UsageError("--steps and --minutes were both given; give the one that training should end by.")
+    if resume:
+        place = _to_resume(what, run, network, data, seed, changes)
+        return follow(place, changes, json=json, created=False)
+    place = begin(what, run, network, data, {**changes, "seed": seed})
+    return follow(place, {}, json=json, created=True)
+
+
+def begin(
+    what: Sequence[str], run: Path | None, network: NetworkOptions, data: DataOptions, changes: dict[str, Any]
+) -> Run:
+    """A new run directory for a task or text.
+
+    Raises:
+        GatescopeError: something that was given cannot be used; nothing was written.
+    """
+    import sys
+
+    from gatescope.network import configure
+    from gatescope.training import Settings, create
+
+    if not what:
+        raise UsageError("say what to learn: a task, as in `gatescope train counter`, or a file of text.")
+    if run is not None and run.exists() and not (run.is_dir() and not any(run.iterdir())):
+        raise UsageError(f"{run} is there already; name another directory, or go on with: {_resume_command(run)}")
+    _check_cell(network.cell)
+    task = task_for(what, data)
+    sizes = _sizes(network, task.recommended.layers)
+    configuration = configure(
+        task.vocabulary, network.cell or "lstm", sizes, embedding=network.embedding, dropout=network.dropout or 0.0
+    )
+    settings = Settings.recommended(task, **changes)
+    for note in task.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return create(str(run or free_place(default_name(what))), task, configuration, settings)
+
+
+def task_for(what: Sequence[str], data: DataOptions) -> Task:
+    """The task of a name, or the text task of paths.
+
+    Raises:
+        GatescopeError: there is no such task or file, or an option does not fit the task.
+    """
+    from gatescope.tasks import TASKS
+
+    name, *paths = what
+    if name in TASKS and name != "text":
+        if paths:
+            raise UsageError(f"{name} is a task and takes no files; leave out {' '.join(paths)}, or write ./{name}.")
+        if data.bytes or data.unroll is not None:
+            raise UsageError(f"--bytes and --unroll are for texts; {name} is a task of short strings.")
+        return TASKS[name](batch=data.batch)
+    if name != "text":
+        paths = [name, *paths]
+    for path in paths:
+        if not Path(path).expanduser().exists() and not glob.has_magic(path):
+            close = nearest(path, TASKS) if len(what) == 1 else ""
+            raise UsageError(
+                f"there is no task and no file {path}{close or ';'} `gatescope tasks` lists the tasks, "
+                "anything else is the path of a text."
+            )
+    return TASKS["text"](paths or None, bytes=data.bytes, batch=data.batch, unroll=data.unroll)
+
+
+def default_name(what: Sequence[str]) -> str:
+    """What a run is called: the task, or the first file or folder without its ending."""
+    path = next(entry for entry in what if entry != "text" or len(what) == 1)
+    fixed = path if not glob.has_magic(path) else str(Path(path[: re.search(r"[*?[]", path).start()] + "x").parent)  # type: ignore[union-attr]
+    stem = Path(fixed).expanduser().absolute().stem
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._") or "text"
+
+
+def free_place(name: str) -> Path:
+    """./runs/name, with the first number from 2 that is free where that is taken."""
+    path, number = RUNS / name, 2
+    while path.exists():
+        path, number = RUNS / f"{name}-{number}", number + 1
+    return path
+
+
+def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool) -> int:
+    """Train a run, show how it goes, and say what to do next. Returns the exit status."""
+    from gatescope.cli.progress import Progress, Quiet
+    from gatescope.training import train as learn
+
+    try:
+        settings = run.settings() | changes
+        task = run.task()
+        view = Quiet(run) if json else Progress(run, task, settings)
+        with Stop() as stop, view:
+            outcome = learn(run, on_record=view.see, stop=stop, **changes)
+    except Exception:
+        # Nothing was learned and nothing was there before: the place is free again.
+        if created and not run.checkpoints():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    if not json:
+        tell(run, outcome, str(task.vocabulary.end or ""))
+    return stop.status
+
+
+def tell(run: Run, outcome: Outcome, end: str) -> None:
+    """What came of a training, and the commands to go on with."""
+    place = quoted(run.path)
+    if outcome.reason == "interrupted":
+        print(f"stopped after {outcome.step:,} steps; the run is usable; go on with: {_resume_command(run.path)}")
+    else:
+        reasons = {
+            "solved": "the task is solved",
+            "no improvement": "the validation loss had stopped falling",
+            "finished": "all of the training was done",
+        }
+        print(f"{reasons[outcome.reason]} after {outcome.step:,} steps and {duration(outcome.seconds)}")
+    if outcome.score is not None:
+        print(f"score: {outcome.score.text}")
+    print(f"run: {run.path}\n")
+    print(f"  look inside   gatescope explore {place}")
+    print(f"  let it write  gatescope sample {place}{' --argmax' if end else ''}")
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it, as in 3.2 s, 4:05 min or 1:02:03 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+
+
+def _resume_command(path: Path) -> str:
+    return f"gatescope train --resume --run {quoted(path)}"
+
+
+def _check_cell(name: str | None) -> None:
+    from gatescope.cells import CELLS
+
+    if name is not None and name not in CELLS:
+        raise UsageError(f"there is no cell {name}{nearest(name, CELLS) or ';'} the cells are {', '.join(CELLS)}.")
+
+
+def _sizes(network: NetworkOptions, usual: tuple[int, ...]) -> tuple[int, ...]:
+    """The neurons of each layer."""
+    count = network.layers
+    if count is not None and count < 1:
+        raise UsageError(f"--layers is {count}; a network has at least 1.")
+    if network.neurons is None:
+        given = list(usual) if count in (None, len(usual)) else [usual[0]]
+    elif re.fullmatch(r"\d+(,\d+)*", network.neurons):
+        given = [int(size) for size in network.neurons.split(",")]
+    else:
+        raise UsageError(f"--neurons is {network.neurons}; give one whole number, or one for each layer, as in 20,10.")
+    if len(given) == 1:
+        given *= count or len(usual)
+    if count is not None and len(given) != count:
+        raise UsageError(f"--neurons {network.neurons} names {len(given)} layers, and --layers {count}; leave one out.")
+    return tuple(given)
+
+
+def _to_resume(
+    what: Sequence[str],
+    run: Path | None,
+    network: NetworkOptions,
+    data: DataOptions,
+    seed: int | None,
+    changes: dict[str, Any],
+) -> Run:
+    """The run to go on with.
+
+    Raises:
+        UsageError: there is none, more than one is named, or an option would make it another run.
+    """
+    fixed = [name for options in (network, data) for name, value in asdict(options).items() if value]
+    fixed += ["seed"] if seed is not None else []
+    fixed += ["optimizer"] if "optimizer" in changes else []
+    if fixed:
+        raise UsageError(f"--{fixed[0]} cannot change in a run that has begun; leave it out, or start a new run.")
+    if run is None and len(what) != 1 or run is not None and what:
+        raise UsageError("--resume goes on with one run and what it learns; name just that: --resume --run DIR.")
+    if run is not None:
+        return find_run(str(run))
+    name = default_name(what)
+    return find_run(what[0]) if not (RUNS / name / "network.json").is_file() else find_run(name)
