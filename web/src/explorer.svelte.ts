@@ -1,0 +1,301 @@
+// What the page knows: the view state, the runs, and the picture (one text run through one layer) that is shown.
+import { stepAt } from './glyphs'
+import { Latest, Queue } from './latest'
+import { type Order, order } from './order'
+import { chooseScale, type Scale } from './paint'
+import { type Layer, type Run, type RunList, type Signal, type Source, SourceError, type Summary } from './source'
+import { fromAddress, START, toAddress, type ViewState, ZOOMS } from './state'
+import type { Trace } from './trace'
+
+/** Up to this many values of one signal, everything is fetched at once, so that no hover has to wait. */
+const SMALL = 16000
+const TRAINING_PAUSE = 2000
+const ADDRESS_PAUSE = 300
+const KEPT = 8
+const TOP = 3
+
+export interface Picture {
+  run: Run
+  layer: Layer
+  text: string
+  signal: string
+  trace: Trace
+  whole: boolean
+  /** Grows with every reading of newer weights. */
+  generation: number
+}
+
+export class Explorer {
+  state = $state.raw<ViewState>(START)
+  list = $state.raw<RunList | null>(null)
+  lost = $state(false)
+  run = $state.raw<Run | null>(null)
+  picture = $state.raw<Picture | null>(null)
+  problem = $state<string | null>(null)
+  hover = $state.raw<{ neuron: number | null; step: number | null }>({ neuron: null, step: null })
+  /** Traces of single neurons with all signals and drives; they belong to `picture`. */
+  own = $state.raw<ReadonlyMap<number, Trace>>(new Map())
+  /** Grows when the cursor was moved by something else than the pointer and must be scrolled into sight. */
+  reveal = $state(0)
+  keys = $state(false)
+
+  readonly thumbnails = new Queue()
+  readonly #pictures = new Latest()
+  readonly #neurons = new Latest()
+  #stale: ReadonlyMap<number, Trace> = new Map()
+  readonly #kept = new Map<string, Trace>()
+  #generation = 0
+  #caret: number | null = null
+  #address: ReturnType<typeof setTimeout> | undefined
+  #training: ReturnType<typeof setTimeout> | undefined
+  #refreshed = 0
+
+  constructor(readonly source: Source) {}
+
+  summary = $derived<Summary | null>(this.list?.runs.find((run) => run.name === this.state.run) ?? null)
+  layer = $derived<Layer | null>(
+    this.run?.layers.find((layer) => layer.name === this.state.layer) ?? this.run?.layers[0] ?? null,
+  )
+  signal = $derived<Signal | null>(this.layer ? wanted(this.layer, this.state.signal) : null)
+  text = $derived(this.state.text ?? this.run?.examples[0] ?? '')
+
+  /** The signal that is on the screen: the wanted one as soon as its values are here. */
+  shownSignal = $derived.by<Signal | null>(() => {
+    const picture = this.picture
+    if (!picture) return null
+    const name = picture.whole && picture.layer.name === this.layer?.name ? this.signal?.name : picture.signal
+    return picture.layer.signals.find((signal) => signal.name === name) ?? picture.layer.signals[0] ?? null
+  })
+  values = $derived(
+    (this.picture &&
+      this.shownSignal &&
+      this.picture.trace.values(`${this.picture.layer.name}.${this.shownSignal.name}`)) ??
+      new Float32Array(),
+  )
+  scale = $derived<Scale>(chooseScale(this.shownSignal?.range ?? [null, null], this.values))
+  steps = $derived(this.picture?.trace.steps ?? 0)
+  order = $derived<Order>(order(this.state.sort, this.values, this.steps, this.state.neuron ?? 0))
+
+  pinned = $derived(this.state.neuron !== null && this.state.step !== null)
+  cursor = $derived.by<{ neuron: number | null; step: number | null }>(() => {
+    const { state, hover, picture, steps } = this
+    if (!picture) return { neuron: null, step: null }
+    const neuron = state.view === 'neuron' || this.pinned ? state.neuron : (hover.neuron ?? state.neuron)
+    const step = state.step ?? hover.step
+    return {
+      neuron: Math.min(neuron ?? this.order.neurons[0] ?? 0, picture.layer.neurons - 1),
+      step: steps ? Math.min(step ?? Math.floor(steps / 2), steps - 1) : null,
+    }
+  })
+
+  open(): () => void {
+    const back = (): void => {
+      clearTimeout(this.#address)
+      this.state = fromAddress(location.search, location.hash)
+      this.hover = { neuron: null, step: null }
+      this.#follow()
+    }
+    back()
+    const leave = (): void => this.#write(false)
+    addEventListener('popstate', back)
+    addEventListener('pagehide', leave)
+    const close = this.source.follow((list) => this.#hear(list))
+    return () => {
+      close()
+      clearTimeout(this.#training)
+      removeEventListener('popstate', back)
+      removeEventListener('pagehide', leave)
+    }
+  }
+
+  /** Changes the view. A change of page or run becomes a step of the browser's history, other changes do not. */
+  go(change: Partial<ViewState>): void {
+    const before = this.state
+    const next = { ...before, ...change }
+    if (next.run !== before.run) Object.assign(next, { ...START, ...change })
+    const page = next.view !== before.view || next.run !== before.run
+    clearTimeout(this.#address)
+    if (page) this.#write(false)
+    this.state = next
+    if (page) {
+      this.hover = { neuron: null, step: next.run === before.run ? this.hover.step : null }
+      this.#write(true)
+      scrollTo(0, 0)
+    } else this.#address = setTimeout(() => this.#write(false), ADDRESS_PAUSE)
+    this.#follow()
+  }
+
+  /** The text was edited; `caret` is where, so that the cursor follows. */
+  type(text: string, caret: number | null): void {
+    this.#caret = caret
+    this.go({ text: text === this.run?.examples[0] ? null : text })
+  }
+
+  point(neuron: number | null, step: number | null): void {
+    if (neuron !== this.hover.neuron || step !== this.hover.step) this.hover = { neuron, step }
+  }
+
+  /** Moves the cursor; when it is pinned, the pin moves. */
+  move(neuron: number, step: number | null): void {
+    if (this.pinned) this.go({ neuron, step })
+    else if (this.state.view === 'neuron') {
+      if (neuron !== this.state.neuron) this.go({ neuron })
+      if (this.state.step !== null) this.go({ step })
+      this.point(neuron, step)
+    } else this.point(neuron, step)
+    this.reveal++
+  }
+
+  /** Pins the cursor to one neuron and step, or frees it when it is pinned there already. */
+  pin(neuron: number, step: number | null): void {
+    if (neuron === this.state.neuron && step === this.state.step) this.free()
+    else this.go({ neuron, step })
+  }
+
+  free(): void {
+    this.hover = this.cursor
+    this.go(this.state.view === 'neuron' ? { step: null } : { neuron: null, step: null })
+  }
+
+  zoom(by: number): void {
+    this.go({ zoom: Math.max(0, Math.min(ZOOMS - 1, this.state.zoom + by)) })
+    this.reveal++
+  }
+
+  /** One neuron with all its signals and drives, when it is here; asks for it when it is not. */
+  neuron(index: number): { trace: Trace; row: number } | null {
+    if (this.picture?.whole) return { trace: this.picture.trace, row: index }
+    // While the new values are on their way, the ones of a moment ago stay.
+    const trace = this.own.get(index) ?? this.#stale.get(index)
+    return trace ? { trace, row: 0 } : null
+  }
+
+  want(index: number): void {
+    const picture = this.picture
+    if (!picture || picture.whole || this.own.has(index)) return
+    this.#neurons.ask(async () => {
+      if (this.picture !== picture || this.own.has(index)) return
+      const { run, layer, text } = picture
+      const signals = layer.signals.map((signal) => signal.name)
+      await this.#try(async () => {
+        const request = { text, layer: layer.name, signals, neurons: [index], drives: true, top: TOP }
+        const trace = await this.source.trace(run.name, request)
+        const same = this.picture?.text === text && this.picture.layer.name === layer.name
+        if (same && this.picture?.generation === picture.generation) this.own = new Map(this.own).set(index, trace)
+      })
+    })
+  }
+
+  #write(push: boolean): void {
+    const address = toAddress(this.state)
+    if (address === location.search + location.hash) return
+    history[push ? 'pushState' : 'replaceState'](null, '', address || location.pathname)
+  }
+
+  #hear(list: RunList | null): void {
+    const returned = this.lost && list !== null
+    this.lost = list === null
+    if (!list) return
+    this.list = list
+    const now = this.summary
+    if (returned) this.#reload()
+    else if (!this.run) this.#follow()
+    else if (now && now.name === this.run.name && (now.step !== this.run.step || now.state !== this.run.state)) {
+      const wait = Math.max(0, this.#refreshed + TRAINING_PAUSE - performance.now())
+      this.#training ??= setTimeout(() => this.#reload(), wait)
+    }
+  }
+
+  #reload(): void {
+    clearTimeout(this.#training)
+    this.#training = undefined
+    this.#generation++
+    if (this.state.view !== 'runs') this.#load(this.state.run, true)
+  }
+
+  #follow(): void {
+    if (this.state.view === 'runs') this.problem = null
+    else if (this.run?.name === this.state.run) this.#draw()
+    else {
+      this.run = null
+      this.picture = null
+      this.#load(this.state.run, false)
+    }
+  }
+
+  #load(name: string | null, again: boolean): void {
+    if (name === null) return
+    if (this.summary?.state === 'unreadable') {
+      this.problem = this.summary.problem
+      return
+    }
+    void this.#try(async () => {
+      this.#refreshed = performance.now()
+      const run = await this.source.run(name)
+      if (this.state.run !== name || (!again && this.run?.name === name)) return
+      this.run = run
+      this.#draw()
+    })
+  }
+
+  /** Asks for the values that the view needs and shows them when they are here; until then the old picture stays. */
+  #draw(): void {
+    this.#pictures.ask(async () => {
+      const { run, layer, signal, text } = this
+      if (!run || !layer || !signal || this.state.view === 'runs') return
+      const whole = layer.neurons * text.length <= SMALL
+      const generation = this.#generation
+      const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, text])
+      await this.#try(async () => {
+        const signals = whole ? layer.signals.map((one) => one.name) : [signal.name]
+        const request = { text, layer: layer.name, signals, neurons: null, drives: whole, top: TOP }
+        const trace = this.#kept.get(key) ?? (await this.source.trace(run.name, request))
+        this.#keep(key, trace)
+        if (this.run?.name !== run.name) return
+        this.#show({ run, layer, text, signal: signal.name, trace, whole, generation })
+      })
+    })
+  }
+
+  #keep(key: string, trace: Trace): void {
+    this.#kept.delete(key)
+    this.#kept.set(key, trace)
+    for (const old of this.#kept.keys()) if (this.#kept.size > KEPT) this.#kept.delete(old)
+  }
+
+  #show(picture: Picture): void {
+    const old = this.picture
+    const same = old && old.text === picture.text && old.layer.name === picture.layer.name
+    if (!same || old.generation !== picture.generation) {
+      const related = old?.run.name === picture.run.name && old.layer.name === picture.layer.name
+      this.#stale = related && this.own.size ? this.own : related ? this.#stale : new Map()
+      this.own = new Map()
+    }
+    this.picture = picture
+    this.problem = null
+    this.lost = false
+    if (this.#caret === null || picture.text !== this.text) return
+    const step = stepAt(picture.trace.labels, picture.text, this.#caret)
+    this.#caret = null
+    if (this.state.step === null && step !== null) {
+      this.point(this.hover.neuron, step)
+      this.reveal++
+    }
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (error instanceof SourceError && error.lost) {
+        this.lost = true
+        this.#training ??= setTimeout(() => this.#reload(), TRAINING_PAUSE)
+      } else this.problem = error instanceof Error ? error.message : String(error)
+    }
+  }
+}
+
+function wanted(layer: Layer, name: string | null): Signal | null {
+  const find = (one: string): Signal | undefined => layer.signals.find((signal) => signal.name === one)
+  return (name !== null && find(name)) || find('c') || find('h') || layer.signals.at(-1) || null
+}

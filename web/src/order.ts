@@ -1,0 +1,73 @@
+// In which order the neurons are listed. Everything here reads values [N, T] of one signal; NaN counts as missing.
+import type { Sort } from './state'
+
+export function variances(values: Float32Array, steps: number): Float64Array {
+  const neurons = steps ? values.length / steps : 0
+  const result = new Float64Array(neurons)
+  for (let n = 0; n < neurons; n++) {
+    let count = 0
+    let mean = 0
+    let spread = 0
+    for (let t = n * steps; t < (n + 1) * steps; t++) {
+      const value = values[t]!
+      if (Number.isNaN(value)) continue
+      count++
+      const off = value - mean
+      mean += off / count
+      spread += off * (value - mean)
+    }
+    result[n] = count ? spread / count : 0
+  }
+  return result
+}
+
+/** Correlation of every neuron with neuron `chosen` over the text; 0 for one that never moves. */
+export function correlations(values: Float32Array, steps: number, chosen: number): Float64Array {
+  const neurons = steps ? values.length / steps : 0
+  const result = new Float64Array(neurons)
+  for (let n = 0; n < neurons; n++) {
+    let count = 0
+    let a = 0
+    let b = 0
+    let aa = 0
+    let bb = 0
+    let ab = 0
+    // Shifted by the first value: keeps a nearly constant neuron from drowning in rounding.
+    const shiftA = values[chosen * steps]! || 0
+    const shiftB = values[n * steps]! || 0
+    for (let t = 0; t < steps; t++) {
+      const x = values[chosen * steps + t]! - shiftA
+      const y = values[n * steps + t]! - shiftB
+      if (Number.isNaN(x) || Number.isNaN(y)) continue
+      count++
+      a += x
+      b += y
+      aa += x * x
+      bb += y * y
+      ab += x * y
+    }
+    const spread = (aa - (a * a) / count) * (bb - (b * b) / count)
+    result[n] = spread > 1e-20 ? (ab - (a * b) / count) / Math.sqrt(spread) : 0
+  }
+  return result
+}
+
+export interface Order {
+  /** Neuron numbers from top to bottom. */
+  neurons: number[]
+  /** What was sorted by, for each neuron (by neuron number); null when sorted by number. */
+  by: Float64Array | null
+}
+
+export function order(sort: Sort, values: Float32Array, steps: number, chosen: number): Order {
+  const count = steps ? values.length / steps : 0
+  const neurons = Array.from({ length: count }, (_, n) => n)
+  if (sort === 'number') return { neurons, by: null }
+  const by = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
+  if (sort === 'similar' && chosen < count) by[chosen] = 1
+  neurons.sort(
+    (a, b) =>
+      (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : by[b]! - by[a]!) || a - b,
+  )
+  return { neurons, by }
+}

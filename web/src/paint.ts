@@ -1,0 +1,150 @@
+// Colour scales: which colour a value has. Red - paper - blue for quantities with two sides, paper - blue for gates.
+
+export type Rgb = readonly [number, number, number]
+
+export interface Scale {
+  /** 'two': -high..high with zero the colour of the paper; 'one': low..high, low the colour of the paper. */
+  kind: 'two' | 'one'
+  low: number
+  high: number
+  /** True when values may lie beyond the scale; those are hatched. */
+  open: boolean
+}
+
+export interface Theme {
+  dark: boolean
+  paper: string
+  panel: string
+  ink: string
+  mute: string
+  line: string
+  accent: string
+  bar: string
+  barQuiet: string
+  warn: string
+  middle: Rgb
+  negative: Rgb
+  positive: Rgb
+}
+
+export const LIGHT: Theme = {
+  dark: false,
+  paper: '#fbfbf9',
+  panel: '#ffffff',
+  ink: '#1c1f23',
+  mute: '#636b77',
+  line: '#e4e4df',
+  accent: '#1f5fa8',
+  bar: '#b9cde4',
+  barQuiet: '#dededa',
+  warn: '#b4232a',
+  middle: [246, 246, 243],
+  negative: [190, 50, 42],
+  positive: [27, 90, 168],
+}
+
+export const DARK: Theme = {
+  dark: true,
+  paper: '#131518',
+  panel: '#1a1d21',
+  ink: '#e6e7e9',
+  mute: '#9aa1ab',
+  line: '#2b2f35',
+  accent: '#7fb2f0',
+  bar: '#2f527d',
+  barQuiet: '#34383f',
+  warn: '#ff8f86',
+  middle: [30, 33, 38],
+  negative: [216, 78, 66],
+  positive: [64, 134, 219],
+}
+
+/** Share of the values that an open scale must cover. */
+const COVERED = 0.95
+
+/** The smallest of ... 1/4, 1/2, 1, 2, 4, 8 ... that covers most of the sizes of the values. */
+export function roundLimit(values: ArrayLike<number>, covered = COVERED): number {
+  const sizes: number[] = []
+  // A fixed stride keeps this cheap for millions of values and the same on every redraw.
+  const stride = Math.max(1, Math.floor(values.length / 20000))
+  for (let k = 0; k < values.length; k += stride) {
+    const size = Math.abs(values[k]!)
+    if (Number.isFinite(size)) sizes.push(size)
+  }
+  if (sizes.length === 0) return 1
+  sizes.sort((a, b) => a - b)
+  const most = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
+  if (most <= 0) return 1
+  return 2 ** Math.min(20, Math.max(-10, Math.ceil(Math.log2(most))))
+}
+
+export function chooseScale(range: readonly [number | null, number | null], values: ArrayLike<number>): Scale {
+  const [low, high] = range
+  if (low !== null && low >= 0)
+    return high === null
+      ? { kind: 'one', low, high: low + roundLimit(values), open: true }
+      : { kind: 'one', low, high, open: false }
+  if (low !== null && high !== null)
+    return { kind: 'two', low: -Math.max(-low, high), high: Math.max(-low, high), open: false }
+  const limit = roundLimit(values)
+  return { kind: 'two', low: -limit, high: limit, open: true }
+}
+
+/** Position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that when it is clipped. */
+export function position(scale: Scale, value: number): number {
+  return scale.kind === 'two' ? value / scale.high : (value - scale.low) / (scale.high - scale.low)
+}
+
+export function clipped(scale: Scale, value: number): boolean {
+  return value > scale.high || value < scale.low
+}
+
+const mix = (a: Rgb, b: Rgb, t: number): Rgb => [
+  Math.round(a[0] + (b[0] - a[0]) * t),
+  Math.round(a[1] + (b[1] - a[1]) * t),
+  Math.round(a[2] + (b[2] - a[2]) * t),
+]
+
+/** Colour at a position -1..1; the steps between are even. */
+export function colourAt(theme: Theme, at: number): Rgb {
+  const t = Math.max(-1, Math.min(1, at))
+  return mix(theme.middle, t < 0 ? theme.negative : theme.positive, Math.abs(t))
+}
+
+export const css = (rgb: Rgb): string => `rgb(${rgb.join(',')})`
+
+const luminance = ([r, g, b]: Rgb): number => 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+/** Colour number of "no data", and the numbers of the darkest negative and positive. */
+export const NONE = 0
+const LEVELS = 255
+
+/** A table of colours, computed once: cells are painted by looking up, hundreds of thousands a frame. */
+export class Palette {
+  /** RGBA as little-endian 32-bit numbers; entry 0 is transparent. */
+  readonly rgba = new Uint32Array(LEVELS + 1)
+  /** 1 where letters on that colour must be light. */
+  readonly light = new Uint8Array(LEVELS + 1)
+
+  constructor(readonly theme: Theme) {
+    for (let level = 1; level <= LEVELS; level++) {
+      const rgb = colourAt(theme, (level - 1) / ((LEVELS - 1) / 2) - 1)
+      this.rgba[level] = ((255 << 24) | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0]) >>> 0
+      this.light[level] = theme.dark ? Number(luminance(rgb) > 60) : Number(luminance(rgb) < 150)
+    }
+  }
+
+  level(scale: Scale, value: number): number {
+    if (Number.isNaN(value)) return NONE
+    const at = Math.max(-1, Math.min(1, position(scale, value)))
+    return 1 + Math.round(((at + 1) * (LEVELS - 1)) / 2)
+  }
+}
+
+/** A round number as it is printed at the end of a scale: 4, 0.25, 1/512 as 2e-3. */
+export function tick(value: number, sign = false): string {
+  if (value === 0) return '0'
+  const size = Math.abs(value)
+  const text = size >= 1e-3 && size < 1e5 ? String(Number(size.toPrecision(3))) : size.toExponential(0)
+  return (value < 0 ? '−' : sign ? '+' : '') + text
+}

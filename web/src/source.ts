@@ -1,0 +1,155 @@
+// Where the data come from. The page asks the local server; a widget or an exported file can be other sources.
+import { Trace } from './trace'
+
+export type Expression =
+  | { operation: string; arguments: Expression[] }
+  | { signal: string }
+  | { state: string }
+  | { drive: string }
+  | { parameter: string }
+  | { constant: number }
+
+export interface Score {
+  value: number
+  chance: number
+  solved: boolean | null
+  text: string
+}
+
+export type RunState = 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
+
+export interface Summary {
+  name: string
+  state: RunState
+  problem: string | null
+  task: { name: string; title: string; question: string }
+  cell: { name: string; title: string }
+  layers: { cell: string; neurons: number }[]
+  symbols: number
+  step: number
+  steps: number | null
+  minutes: number | null
+  progress: number | null
+  seconds: number
+  loss: number | null
+  validation_loss: number | null
+  score: Score | null
+  updated: number
+  example: string
+}
+
+export interface Signal {
+  name: string
+  title: string
+  range: [number | null, number | null]
+  formula: string
+  expression: Expression
+}
+
+export interface Layer {
+  name: string
+  neurons: number
+  cell: { name: string; title: string; paper: string }
+  signals: Signal[]
+  drives: { name: string; title: string; formula: string }[]
+  parameters: { name: string; title: string }[]
+}
+
+export interface HistoryRecord {
+  step: number
+  loss?: number
+  validation_loss?: number
+}
+
+export interface Run extends Omit<Summary, 'layers'> {
+  layers: Layer[]
+  vocabulary: string[]
+  end: string | null
+  examples: string[]
+  history: HistoryRecord[]
+  samples: { step: number; text: string; temperature: number }[]
+  checkpoints: number[]
+}
+
+export interface TraceRequest {
+  text: string
+  layer: string
+  signals: string[]
+  neurons: number[] | null
+  drives: boolean
+  top: number
+}
+
+export interface RunList {
+  version: string
+  runs: Summary[]
+}
+
+/** `problem` is a sentence for the reader; `lost` says that nobody answered at all. */
+export class SourceError extends Error {
+  constructor(
+    readonly problem: string,
+    readonly lost = false,
+  ) {
+    super(problem)
+  }
+}
+
+export interface Source {
+  run(name: string): Promise<Run>
+  trace(name: string, request: TraceRequest): Promise<Trace>
+  /** Calls back with the list of runs, at once and whenever it changed, and with null when the connection is lost. */
+  follow(report: (list: RunList | null) => void): () => void
+}
+
+const LOST =
+  'The program that serves this page does not answer. Start it again with “gatescope explore”; this page will notice.'
+
+export class HttpSource implements Source {
+  constructor(private readonly base = '') {}
+
+  private async ask(path: string, body?: unknown): Promise<Response> {
+    const options: RequestInit =
+      body === undefined
+        ? {}
+        : { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
+    const answer = await fetch(this.base + path, options).catch(() => {
+      throw new SourceError(LOST, true)
+    })
+    if (answer.ok) return answer
+    const said: unknown = await answer.json().catch(() => null)
+    const sentence = (said as { error?: string } | null)?.error
+    throw new SourceError(sentence ?? `The server answered with an error (status ${answer.status}).`)
+  }
+
+  async run(name: string): Promise<Run> {
+    return (await (await this.ask(`/api/runs/${encodeURIComponent(name)}`)).json()) as Run
+  }
+
+  async trace(name: string, request: TraceRequest): Promise<Trace> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/trace`, { ...request, checkpoint: null })
+    const bytes = await answer.arrayBuffer().catch(() => {
+      throw new SourceError(LOST, true)
+    })
+    return Trace.read(bytes)
+  }
+
+  follow(report: (list: RunList | null) => void): () => void {
+    let events: EventSource
+    let again: ReturnType<typeof setTimeout> | undefined
+    const open = (): void => {
+      events = new EventSource(`${this.base}/api/events`)
+      events.addEventListener('runs', (event) => report(JSON.parse((event as MessageEvent<string>).data) as RunList))
+      events.onerror = () => {
+        report(null)
+        // The browser tries again by itself, except after an answer that was an error.
+        if (events.readyState === EventSource.CLOSED) again = setTimeout(open, 2000)
+      }
+    }
+    open()
+    return () => {
+      clearTimeout(again)
+      events.close()
+    }
+  }
+}

@@ -1,0 +1,79 @@
+// The whole view in the address: what is looked at <-> the query string. Only what differs from the default is written.
+
+export const SORTS = ['number', 'activity', 'similar'] as const
+export type Sort = (typeof SORTS)[number]
+export type View = 'runs' | 'network' | 'neuron'
+
+/** null = the default: the first layer, its main signal, the run's first example, nothing pinned. */
+export interface ViewState {
+  view: View
+  run: string | null
+  layer: string | null
+  signal: string | null
+  neuron: number | null
+  step: number | null
+  text: string | null
+  sort: Sort
+  zoom: number
+}
+
+export const ZOOMS = 5
+export const DEFAULT_ZOOM = 3
+
+export const START: ViewState = {
+  view: 'runs',
+  run: null,
+  layer: null,
+  signal: null,
+  neuron: null,
+  step: null,
+  text: null,
+  sort: 'number',
+  zoom: DEFAULT_ZOOM,
+}
+
+// A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
+const LONGEST_QUERY_TEXT = 3000
+
+export function toAddress(state: ViewState): string {
+  const query = new URLSearchParams()
+  let fragment = ''
+  if (state.view !== START.view) query.set('view', state.view)
+  for (const key of ['run', 'layer', 'signal'] as const) if (state[key] !== null) query.set(key, state[key])
+  for (const key of ['neuron', 'step'] as const) if (state[key] !== null) query.set(key, String(state[key]))
+  if (state.sort !== START.sort) query.set('sort', state.sort)
+  if (state.zoom !== START.zoom) query.set('zoom', String(state.zoom))
+  if (state.text !== null) {
+    const text = new URLSearchParams({ text: state.text }).toString()
+    if (text.length > LONGEST_QUERY_TEXT) fragment = `#${text}`
+    else query.set('text', state.text)
+  }
+  const search = query.toString()
+  return (search ? `?${search}` : '') + fragment
+}
+
+function count(value: string | null): number | null {
+  return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : null
+}
+
+export function fromAddress(search: string, fragment = ''): ViewState {
+  const query = new URLSearchParams(search)
+  const run = query.get('run')
+  const view = query.get('view')
+  const zoom = count(query.get('zoom'))
+  const sort = SORTS.find((known) => known === query.get('sort'))
+  const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
+  const state: ViewState = {
+    view: run !== null && (view === 'network' || view === 'neuron') ? view : 'runs',
+    run,
+    layer: query.get('layer'),
+    signal: query.get('signal'),
+    neuron: count(query.get('neuron')),
+    step: count(query.get('step')),
+    text,
+    sort: sort ?? START.sort,
+    zoom: zoom !== null && zoom < ZOOMS ? zoom : START.zoom,
+  }
+  if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
+  return state
+}

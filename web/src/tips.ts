@@ -1,0 +1,50 @@
+// What is said about the predictions and the text when the pointer is over them.
+import type { Picture } from './explorer.svelte'
+import type { Spot } from './geometry'
+import { named } from './glyphs'
+import { percent } from './words'
+
+export interface Guess {
+  label: string
+  probability: number
+}
+
+/** The likeliest next symbols after one step, and what really came with its probability (null at the end of a sequence). */
+export function guesses(picture: Picture, step: number): { list: Guess[]; came: Guess | null } {
+  const { trace, run } = picture
+  const list: Guess[] = []
+  for (let k = step * trace.top; k < (step + 1) * trace.top; k++) {
+    const probability = trace.topProbability[k]!
+    if (probability > 0) list.push({ label: run.vocabulary[trace.topToken[k]!] ?? '?', probability })
+  }
+  const log = trace.logProbability[step]!
+  const next = trace.labels[step + 1]
+  const came =
+    Number.isNaN(log) || next === undefined || trace.start[step + 1]
+      ? null
+      : { label: next, probability: Math.exp(log) }
+  return { list, came }
+}
+
+export function headTip(picture: Picture, spot: Spot): string[] | null {
+  if (!('step' in spot)) return null
+  const { step } = spot
+  const here = named(picture.trace.labels[step] ?? '')
+  const { list, came } = guesses(picture, step)
+  const really = came
+    ? `really came: ${named(came.label)}, ${percent(came.probability)}`
+    : 'nothing comes after it in this text'
+  if (spot.part === 'ruler') {
+    const strange = (picture.trace.token[step] ?? 0) >= picture.run.vocabulary.length
+    return [`Step ${step}: ${here}`, ...(strange ? ['the network does not know this character'] : [])]
+  }
+  if (spot.part === 'surprise') {
+    const nats = -(picture.trace.logProbability[step] ?? NaN)
+    return [came ? `Surprise ${nats.toFixed(2)} nats` : 'No surprise to measure', really]
+  }
+  return [
+    `After ${here} the network expects`,
+    ...list.map((one) => `${named(one.label)}  ${percent(one.probability)}`),
+    really,
+  ]
+}

@@ -1,0 +1,103 @@
+// Works one neuron out at one step: the numbers that its formulas read, and each formula computed again.
+import { evaluate, filled, type Leaf, leafName, leaves, reduced, symbolic } from './formula'
+import { chooseScale, clipped, position, type Scale } from './paint'
+import type { Layer, Signal } from './source'
+import type { Trace } from './trace'
+
+export interface Line {
+  signal: Signal
+  value: number
+  symbolic: string
+  filled: string
+  reduced: string | null
+  /** The formula computed again from the numbers in it. */
+  again: number
+  agrees: boolean
+  scale: Scale
+  at: number
+  clipped: boolean
+}
+
+export interface Input {
+  name: string
+  title: string
+  explained: string
+  value: number
+}
+
+export interface Worked {
+  signals: Line[]
+  inputs: Input[]
+}
+
+/** What a formula reads at one step. A state is its signal one step earlier, and 0 where a sequence starts. */
+export function reader(layer: string, trace: Trace, row: number, step: number): (leaf: Leaf) => number {
+  const at = (name: string, when: number): number => trace.row(`${layer}.${name}`, row)?.[when] ?? NaN
+  return (leaf) => {
+    if ('signal' in leaf) return at(leaf.signal, step)
+    if ('state' in leaf) return step === 0 || trace.start[step] ? 0 : at(leaf.state, step - 1)
+    if ('drive' in leaf) return at(leaf.drive, step)
+    if ('parameter' in leaf) return trace.parameter(`${layer}.${leaf.parameter}`, row) ?? NaN
+    return leaf.constant
+  }
+}
+
+export function work(layer: Layer, trace: Trace, row: number, step: number): Worked {
+  const values = reader(layer.name, trace, row, step)
+  const inputs = new Map<string, Input>()
+  const signals = layer.signals.map((signal) => {
+    for (const leaf of leaves(signal.expression)) {
+      const input = describe(layer, leaf, values(leaf))
+      if (input) inputs.set(leafName(leaf), input)
+    }
+    return line(layer, signal, trace, row, step, values)
+  })
+  return { signals, inputs: [...inputs.values()] }
+}
+
+function line(
+  layer: Layer,
+  signal: Signal,
+  trace: Trace,
+  row: number,
+  step: number,
+  values: (leaf: Leaf) => number,
+): Line {
+  const all = trace.row(`${layer.name}.${signal.name}`, row) ?? new Float32Array()
+  const value = all[step] ?? NaN
+  const again = evaluate(signal.expression, values)
+  const scale = chooseScale(signal.range, all)
+  return {
+    signal,
+    value,
+    symbolic: symbolic(signal.expression),
+    filled: filled(signal.expression, values),
+    reduced: reduced(signal.expression, values),
+    again,
+    agrees: Math.abs(again - value) <= (trace.tolerance || 1e-5) * Math.max(1, Math.abs(value)),
+    scale,
+    at: Math.max(-1, Math.min(1, position(scale, value))),
+    clipped: clipped(scale, value),
+  }
+}
+
+function describe(layer: Layer, leaf: Leaf, value: number): Input | null {
+  if ('drive' in leaf) {
+    const drive = layer.drives.find((one) => one.name === leaf.drive)
+    return { name: leaf.drive, title: drive?.title ?? 'drive', explained: drive?.formula ?? '', value }
+  }
+  if ('parameter' in leaf) {
+    const parameter = layer.parameters.find((one) => one.name === leaf.parameter)
+    return {
+      name: leaf.parameter,
+      title: parameter?.title ?? 'learned number',
+      explained: 'the same at every step',
+      value,
+    }
+  }
+  if ('state' in leaf) {
+    const title = layer.signals.find((one) => one.name === leaf.state)?.title ?? leaf.state
+    return { name: leafName(leaf), title: `${title}, one step earlier`, explained: '0 where a sequence starts', value }
+  }
+  return null
+}
