@@ -131,8 +131,20 @@ class Run:
             raise RunError(f"{self.path / 'task.json'} cannot be used: {error}") from error
 
     def settings(self) -> dict[str, Any]:
-        """The settings of the training, as `create` was given them."""
-        return self._json("training.json")
+        """The settings of the training.
+
+        Raises:
+            RunError: training.json is missing or damaged.
+        """
+        settings = self._json("training.json")
+        if not isinstance(settings, dict):
+            raise RunError(f"{self.path / 'training.json'} does not hold the settings of a training; is it damaged?")
+        return settings
+
+    def save_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace the settings of the training, where they are different."""
+        if settings != self.settings():
+            write_json(self.path / "training.json", dict(settings))
 
     def network(self, checkpoint: int | None = None) -> tuple[Network, int]:
         """The network with its best weights so far, or those of a checkpoint, and the step they are of.

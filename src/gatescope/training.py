@@ -283,7 +283,8 @@ def loop(training: Loop, stop: Callable[[], bool] = lambda: False) -> Iterator[R
     before = training.progress.seconds
     began = time.monotonic()
     progress, settings = training.progress, training.settings
-    reason = None
+    # A run that was complete, or was killed while its score was measured, is not trained further.
+    reason = training.ended()
     while reason is None:
         if stop():
             reason = "interrupted"
@@ -318,13 +319,13 @@ class Outcome:
 
     Attributes:
         reason: "solved", "finished", "no improvement" or "interrupted".
-        score: of the best weights.
+        score: of the best weights; None when it was interrupted, because the score of a text takes a while.
     """
 
     reason: str
     step: int
     seconds: float
-    score: Score
+    score: Score | None
 
 
 def create(
@@ -362,7 +363,8 @@ def train(
         run: made by `create`.
         on_record: called with every record, after it was written.
         stop: asked before every update; True ends the training with a checkpoint from which it can go on.
-        changes: settings that are different from now on, such as more steps.
+        changes: settings that are different from now on, such as more steps; they are kept in the run. A new limit,
+            steps or minutes, replaces the old one.
 
     Raises:
         RunError: the run is damaged, or another process is training it.
@@ -380,6 +382,7 @@ def train(
             run.save_weights(training.network.state_dict(), 0)
             run.save_checkpoint(training.checkpoint())
         run.forget_after(training.progress.step)
+        run.save_settings(asdict(settings))
         end: Record = {}
         try:
             for record in loop(training, stop):
@@ -397,21 +400,29 @@ def train(
             raise
         if end["reason"] == "interrupted":
             run.save_checkpoint(training.checkpoint())
-        score = _final_score(run, task)
-        end = {**end, "score": score.to_json()}
+        score = None if end["reason"] == "interrupted" else _final_score(run, task)
+        if score is not None:
+            end = {**end, "score": score.to_json()}
         run.append(HISTORY, end)
         on_record(end)
         return Outcome(end["reason"], end["step"], end["seconds"], score)
 
 
 def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
+    """The stored settings with changes; a change that is None is none."""
     known = {entry.name for entry in fields(Settings)}
     unknown = set(stored) - known
     if unknown:
         raise TrainingError(
             f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade."
         )
-    return Settings(**{**stored, **{name: value for name, value in changes.items() if value is not None}})
+    given = {name: value for name, value in changes.items() if value is not None}
+    if "steps" in given or "minutes" in given:
+        given = {"steps": None, "minutes": None, **given}
+    try:
+        return Settings(**{**stored, **given})
+    except TypeError as error:
+        raise TrainingError(f"training.json does not hold the settings of a training ({error}); is it damaged?") from error
 
 
 def _keep(run: Run, training: Loop, record: Record) -> None:
