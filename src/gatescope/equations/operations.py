@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 Interval = tuple[float, float]
+Numbers = np.ndarray | np.floating
 
 # How tightly a printed form binds; an argument that binds less tightly than it needs to is put in parentheses.
 NEGATED, SUM, PRODUCT, ATOM = range(4)
@@ -28,7 +29,7 @@ class Operation:
     """
 
     torch: Callable[..., torch.Tensor]
-    numpy: Callable[..., np.ndarray]
+    numpy: Callable[..., Numbers]
     text: str
     latex: str
     interval: Callable[..., Interval]
@@ -53,7 +54,7 @@ def _divide_interval(a: Interval, b: Interval) -> Interval:
     return _multiply_interval(a, reciprocal)
 
 
-def _monotone(function: Callable[..., np.ndarray]) -> Callable[..., Interval]:
+def _monotone(function: Callable[..., Numbers]) -> Callable[..., Interval]:
     def interval(*arguments: Interval) -> Interval:
         with np.errstate(over="ignore"):
             ends = [float(function(*(np.float64(a[end]) for a in arguments))) for end in (0, 1)]
@@ -62,17 +63,17 @@ def _monotone(function: Callable[..., np.ndarray]) -> Callable[..., Interval]:
     return interval
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def _sigmoid(x: Numbers) -> Numbers:
     """The logistic function without overflow: exp is only taken of numbers below 0."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
-def _log_sigmoid(x: np.ndarray) -> np.ndarray:
+def _log_sigmoid(x: Numbers) -> Numbers:
     return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
-def _relu(x: np.ndarray) -> np.ndarray:
+def _relu(x: Numbers) -> Numbers:
     return np.maximum(x, 0.0)
 
 

@@ -1,0 +1,41 @@
+"""What the documents show is run: every block of Python, in the order in which a reader meets it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def blocks(document: Path) -> list[str]:
+    """The Python blocks of a document."""
+    return BLOCK.findall(document.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d)], ids=lambda d: d.name)
+def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks(document)):
+        exec(compile(block, f"{document.name}, block {number}", "exec"), names)  # noqa: S102  our own documents
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    links = LINK.findall(document.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert not missing
+
+
+def test_the_chinese_readme_is_the_english_one() -> None:
+    """The same code, the same links and the same headings and tables, in the same order."""
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+    assert BLOCK.findall(english) == BLOCK.findall(chinese)
+    for pattern in (r"^(#+) ", r"^(\|)", r"^(\* )", r"^(```\w*)"):
+        assert re.findall(pattern, english, re.MULTILINE) == re.findall(pattern, chinese, re.MULTILINE), pattern
+    swapped = [link.replace("README.md", "README.zh.md") for link in LINK.findall(chinese)]
+    assert LINK.findall(english) == swapped
