@@ -78,7 +78,7 @@ function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: stri
   return { text: `${name}(${parts.map((part) => render(part, leaf, times).text).join(', ')})`, strength: ATOM }
 }
 
-const minus = (text: string): string => text.replace('-', '−')
+const minus = (text: string): string => text.replaceAll('-', '−')
 const plain = (constant: number): string => minus(String(constant))
 
 export function leafName(leaf: Leaf): string {

@@ -75,7 +75,7 @@ export function roundLimit(values: ArrayLike<number>, covered = COVERED): number
   sizes.sort((a, b) => a - b)
   const most = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
   if (most <= 0) return 1
-  return 2 ** Math.min(20, Math.max(-10, Math.ceil(Math.log2(most))))
+  return 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(most))))
 }
 
 export function chooseScale(range: readonly [number | null, number | null], values: ArrayLike<number>): Scale {
@@ -141,10 +141,11 @@ export class Palette {
   }
 }
 
-/** A round number as it is printed at the end of a scale: 4, 0.25, 1/512 as 2e-3. */
+/** A round number as it is printed at the end of a scale: 4, 0.25, 1e−3. */
 export function tick(value: number, sign = false): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  const text = size >= 1e-3 && size < 1e5 ? String(Number(size.toPrecision(3))) : size.toExponential(0)
+  const text =
+    size >= 1e-3 && size < 1e5 ? String(Number(size.toPrecision(3))) : size.toExponential(0).replace('-', '−')
   return (value < 0 ? '−' : sign ? '+' : '') + text
 }

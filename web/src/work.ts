@@ -42,7 +42,13 @@ export function reader(layer: string, trace: Trace, row: number, step: number): 
   }
 }
 
-export function work(layer: Layer, trace: Trace, row: number, step: number): Worked {
+export function work(
+  layer: Layer,
+  trace: Trace,
+  row: number,
+  step: number,
+  scales: ReadonlyMap<string, Scale> = new Map(),
+): Worked {
   const values = reader(layer.name, trace, row, step)
   const inputs = new Map<string, Input>()
   const signals = layer.signals.map((signal) => {
@@ -50,7 +56,7 @@ export function work(layer: Layer, trace: Trace, row: number, step: number): Wor
       const input = describe(layer, leaf, values(leaf))
       if (input) inputs.set(leafName(leaf), input)
     }
-    return line(layer, signal, trace, row, step, values)
+    return line(layer, signal, trace, row, step, values, scales.get(signal.name))
   })
   return { signals, inputs: [...inputs.values()] }
 }
@@ -62,11 +68,12 @@ function line(
   row: number,
   step: number,
   values: (leaf: Leaf) => number,
+  given: Scale | undefined,
 ): Line {
   const all = trace.row(`${layer.name}.${signal.name}`, row) ?? new Float32Array()
   const value = all[step] ?? NaN
   const again = evaluate(signal.expression, values)
-  const scale = chooseScale(signal.range, all)
+  const scale = given ?? chooseScale(signal.range, all)
   return {
     signal,
     value,

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { cellWidth, glyph, named, shown, stepAt } from '../src/glyphs'
+
+// A monospaced font in which wide characters take two columns.
+const measure = (text: string): number => [...text].reduce((sum, one) => sum + (one >= '\u2e80' ? 16 : 8), 0)
+
+describe('what is printed for a step', () => {
+  it('shows line ends, tabs and spaces as signs', () => {
+    expect(['\n', '\t', ' '].map((label) => glyph(label).text)).toEqual(['⏎', '⇥', '·'])
+    expect(shown('a\n\tb c')).toBe('a⏎⇥b c')
+  })
+
+  it('shows unprintable characters by their code and stands combining marks on something', () => {
+    expect(glyph('\u200b')).toEqual({ text: '200B', quiet: true, code: true })
+    expect(glyph('\u0007')).toMatchObject({ text: '07', code: true })
+    expect(glyph('\ud800')).toMatchObject({ text: 'D800', code: true })
+    expect(glyph('\u0301').text).toBe('◌\u0301')
+    expect(glyph('月')).toEqual({ text: '月', quiet: false, code: false })
+    expect([named('a'), named(' '), named('\u200b'), named('\u0007')]).toEqual(['“a”', 'a space', 'U+200B', 'U+0007'])
+  })
+})
+
+describe('the width of the cells', () => {
+  it('is enough for the widest character of the text, and the same for all', () => {
+    const narrow = cellWidth([...'aXb'], 10, measure)
+    const wide = cellWidth([...'aX床'], 10, measure)
+    expect(narrow).toBe(12)
+    expect(wide).toBe(20)
+    expect(cellWidth([...'床前明月光'], 10, measure)).toBe(wide)
+    expect(cellWidth([], 10, measure)).toBe(10)
+    expect(cellWidth(['\u200b'], 10, measure)).toBe(10)
+  })
+})
+
+describe('the step under the caret', () => {
+  it('counts characters as the network does', () => {
+    const text = 'a😀月\n'
+    const labels = ['a', '😀', '月', '\n']
+    expect(stepAt(labels, text, 0)).toBeNull()
+    expect([1, 2, 3, 4, 5].map((caret) => stepAt(labels, text, caret))).toEqual([0, 1, 1, 2, 3])
+    expect(stepAt(['61', 'e6'], 'a月', 1)).toBeNull()
+  })
+})

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { DEFAULT_ZOOM, fromAddress, SORTS, START, toAddress, type ViewState, ZOOMS } from '../src/state'
+
+function again(state: ViewState): ViewState {
+  const url = new URL(`http://127.0.0.1/${toAddress(state)}`)
+  return fromAddress(url.search, url.hash)
+}
+
+const TEXTS = [
+  '',
+  'aaXbb',
+  'a b+c&d=e%20#f?\n\tg',
+  '床前明月光，\n',
+  'e\u0301\u200b😀',
+  'x'.repeat(5000),
+  '月'.repeat(3000),
+]
+
+describe('the address', () => {
+  it('is empty for the view that everybody starts with', () => {
+    expect(toAddress(START)).toBe('')
+    expect(fromAddress('')).toEqual(START)
+  })
+
+  it('restores every view', () => {
+    for (const view of ['network', 'neuron'] as const)
+      for (const text of [null, ...TEXTS])
+        for (const sort of SORTS)
+          for (let zoom = 0; zoom < ZOOMS; zoom++) {
+            const state: ViewState = {
+              view,
+              run: 'a run/with & signs',
+              layer: zoom % 2 ? 'layer1' : null,
+              signal: sort === 'number' ? null : 'c',
+              neuron: 0,
+              step: zoom,
+              text,
+              sort,
+              zoom,
+            }
+            expect(again(state)).toEqual(state)
+          }
+  })
+
+  it('has only what differs from the default', () => {
+    expect(toAddress({ ...START, view: 'network', run: 'counter', neuron: 3, step: 0 })).toBe(
+      '?view=network&run=counter&neuron=3&step=0',
+    )
+  })
+
+  it('keeps long texts out of the part that is sent to the server', () => {
+    const address = toAddress({ ...START, view: 'network', run: 'counter', text: '月'.repeat(2000) })
+    expect(address.split('#')[0]!.length).toBeLessThan(100)
+  })
+
+  it('survives nonsense', () => {
+    expect(fromAddress('?view=network')).toEqual(START)
+    expect(fromAddress('?view=sideways&run=a').view).toBe('runs')
+    expect(fromAddress('?view=network&run=a&neuron=-1&step=1.5&zoom=99&sort=colour&text=%E0%A4')).toMatchObject({
+      neuron: null,
+      step: null,
+      zoom: DEFAULT_ZOOM,
+      sort: 'number',
+    })
+    expect(fromAddress('?view=neuron&run=a').neuron).toBe(0)
+  })
+})
