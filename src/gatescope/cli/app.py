@@ -48,11 +48,16 @@ for flag in ("--help", "--version"):
     app[flag].group = (ABOUT,)
 
 
-def command(group: Group, *examples: str) -> Callable[[Command], Command]:
-    """Make a function a command; its examples end its help."""
+def command(group: Group, usage: str, *examples: str) -> Callable[[Command], Command]:
+    """Make a function a command, whose help ends with the examples."""
 
     def add(function: Command) -> Command:
-        app.command(function, group=group, help_epilogue=_block(examples))
+        app.command(
+            function,
+            group=group,
+            usage=f"Usage: gatescope {function.__name__} {usage}",
+            help_epilogue=_block(examples),
+        )
         return function
 
     return add

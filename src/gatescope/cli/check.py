@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 @command(
     LOOK,
+    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
     "gatescope check counter                      # on the first example of its task",
     "gatescope check runs/text --file notes.txt",
     "gatescope check traces/notes --json          # a trace directory, without the network",

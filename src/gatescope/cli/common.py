@@ -6,7 +6,6 @@ import difflib
 import json
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 PIPED_WIDTH = 140  # columns of a table that does not go to a terminal
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for a script.")]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON, for a script.")]
 
 
 class UsageError(GatescopeError):
@@ -34,7 +34,7 @@ class UsageError(GatescopeError):
 
 
 def nearest(given: str, names: Iterable[str]) -> str:
-    """", did you mean lstm?" where a name is close to what was given, otherwise nothing."""
+    """A question, as in `, did you mean lstm?`, where a name is close to what was given; otherwise nothing."""
     close = difflib.get_close_matches(given, list(names), n=1)
     return f", did you mean {close[0]}?" if close else ""
 
@@ -114,9 +114,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=max(PIPED_WIDTH, shutil.get_terminal_size().columns))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console = Console(highlight=False, markup=False, width=PIPED_WIDTH)
+    with console.capture() as printed:
+        console.print(table)
+    for line in printed.get().splitlines():
+        print(line.rstrip())
 
 
 def visible(text: str) -> str:

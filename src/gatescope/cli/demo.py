@@ -6,6 +6,7 @@ when this one is killed: it looks for its parent before every update of the weig
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -48,6 +49,7 @@ def lessons(minutes: float) -> list[Lesson]:
 
 @command(
     LEARN,
+    "[OPTIONS]",
     "gatescope demo",
     "gatescope demo --minutes 10                    # a better code model",
     "gatescope demo --runs /tmp/demo --port 0 --no-browser",
@@ -83,6 +85,8 @@ def demo(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         serve([runs], port=port, open_browser=not no_browser, announce=begin)
+    except KeyboardInterrupt:  # how one leaves it
+        print("\nstopping; what is being trained keeps what it has", flush=True)
     finally:
         end(trainer)
         signal.signal(signal.SIGTERM, before)
@@ -114,10 +118,8 @@ def train_behind(runs: Path, minutes: float, parent: int) -> None:
 
 def say(line: str) -> None:
     """Print a line at once; nobody may be listening."""
-    try:
+    with contextlib.suppress(OSError):
         print(line, flush=True)
-    except OSError:
-        pass
 
 
 def train_all(
@@ -164,7 +166,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
         long = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
         say(f"  {lesson.name}: trains{long}")
     outcome = train(run, stop=stop)
-    if outcome.reason == "interrupted":
+    if outcome.score is None:
         say(f"  {lesson.name}: stopped after {outcome.step:,} steps; the next start goes on")
     else:
         say(f"  {lesson.name}: {outcome.score.text} ({outcome.seconds:.1f} s)")

@@ -11,12 +11,13 @@ from gatescope.cli.app import LOOK, command
 from gatescope.cli.common import RUNS, UsageError
 
 Port = Annotated[int, Parameter(help="Where to listen on 127.0.0.1; 0 for any free port.")]
-NoBrowser = Annotated[bool, Parameter(negative="", help="Only print the address.")]
+NoBrowser = Annotated[bool, Parameter(negative="", show_default=False, help="Only print the address.")]
 PORT = 8791
 
 
 @command(
     LOOK,
+    "[RUN|DIR...] [OPTIONS]",
     "gatescope explore                              # all runs in ./runs",
     "gatescope explore runs/counter --no-browser",
     "gatescope explore runs more/runs --port 0      # two folders of runs, any free port",
@@ -33,11 +34,14 @@ def explore(*places: Path, port: Port = PORT, no_browser: NoBrowser = False) -> 
     """
     if not places and not RUNS.is_dir():
         raise UsageError(
-            f"there is no folder ./{RUNS} here; train something first (`gatescope train counter`), or name a folder of runs."
+            f"there is no folder ./{RUNS} here; train something first (gatescope train counter), or name a folder."
         )
     from gatescope.explorer import serve
 
-    serve(list(places) or [RUNS], port=port, open_browser=not no_browser, announce=announce)
+    try:
+        serve(list(places) or [RUNS], port=port, open_browser=not no_browser, announce=announce)
+    except KeyboardInterrupt:  # how one leaves it
+        print("\nstopped")
 
 
 def announce(address: str) -> None:

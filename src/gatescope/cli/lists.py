@@ -12,20 +12,22 @@ if TYPE_CHECKING:
     from gatescope.cells import Cell
 
 
-@command(LIST, "gatescope tasks")
+@command(LIST, "[--json]", "gatescope tasks")
 def tasks(*, json: Json = False) -> None:
     """List the tasks that a network can learn, with the network that is recommended for each."""
     from gatescope.tasks import TASKS
 
     if json:
-        print_json([{"name": t.name, "title": t.title, "question": t.question, **vars(t.settings)} for t in TASKS.values()])
+        print_json(
+            [{"name": t.name, "title": t.title, "question": t.question, **vars(t.settings)} for t in TASKS.values()]
+        )
         return
     rows = [(t.name, _neurons(t.settings.layers), t.question) for t in TASKS.values()]
     print_table(("task", "neurons", "what the network must do, and what to look for in it"), rows)
     print("\ntrain one: gatescope train counter (text alone is the Python standard library; or give files of your own)")
 
 
-@command(LIST, "gatescope cells", "gatescope cells lstm          # one in full")
+@command(LIST, "[CELL] [--json]", "gatescope cells", "gatescope cells lstm          # one in full")
 def cells(name: str | None = None, /, *, json: Json = False) -> None:
     """List the cells, the architectures a layer can be made of, with their equations.
 
@@ -55,7 +57,11 @@ def cells(name: str | None = None, /, *, json: Json = False) -> None:
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
     formulas = {signal: cell.formula(signal) for signal in cell.signals}
-    return {**{k: v for k, v in cell.to_json().items() if k != "tape"}, "formulas": formulas, "states": list(cell.states)}
+    return {
+        **{k: v for k, v in cell.to_json().items() if k != "tape"},
+        "formulas": formulas,
+        "states": list(cell.states),
+    }
 
 
 def _print_cell(cell: Cell) -> None:
@@ -86,7 +92,7 @@ def _legend(shown: list[Cell]) -> str:
     return "; ".join(words)
 
 
-@command(LIST, "gatescope runs", "gatescope runs runs/demo --json")
+@command(LIST, "[DIR] [--json]", "gatescope runs", "gatescope runs runs/demo --json")
 def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
     """List the runs in a folder: what they learn, how far they are, and how good.
 
@@ -96,7 +102,9 @@ def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
         A folder of runs.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; make a run with `gatescope train counter`, or name a folder of runs.")
+        raise UsageError(
+            f"there is no folder {folder}; make a run with `gatescope train counter`, or name a folder of runs."
+        )
     from gatescope.explorer.gallery import Gallery
 
     found = Gallery([folder]).summaries()

@@ -11,14 +11,25 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from gatescope.cli import check, demo, explore, lists, record, sample, train  # noqa: F401 (each adds its commands)
 from gatescope.cli.app import app
+from gatescope.cli.check import check
+from gatescope.cli.demo import demo
+from gatescope.cli.explore import explore
+from gatescope.cli.lists import cells, runs, tasks
+from gatescope.cli.record import record
+from gatescope.cli.sample import sample
+from gatescope.cli.train import train
 from gatescope.errors import GatescopeError
 
 BAD_INPUT, UNFORESEEN = 2, 70
+
+# Each added itself to the application when it was imported; this is the order in which they are listed.
+for place, command in enumerate((demo, train, explore, sample, record, check, tasks, cells, runs)):
+    app[command.__name__].sort_key = place
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [argument for argument in given if argument != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets a question mark instead of an end of the program.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         status = app(given)

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LOOK, command
 from gatescope.cli.common import (
+    Flag,
     Json,
     UsageError,
     find_run,
@@ -31,6 +32,7 @@ SHOWN = 200  # steps that are printed
 
 @command(
     LOOK,
+    "RUN [TEXT | --file FILE] [OPTIONS]",
     "gatescope record counter aaaXbbb",
     "gatescope record runs/text --file notes.txt --out traces/notes",
     "echo 'for x in range(10):' | gatescope record runs/text - --json",
@@ -43,8 +45,8 @@ def record(
     file: Path | None = None,
     out: Path | None = None,
     dtype: Literal["float16", "float32"] = "float16",
-    drives: Annotated[bool, Parameter(negative="--no-drives")] = True,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    no_drives: Flag = False,
+    overwrite: Flag = False,
     json: Json = False,
 ) -> None:
     """Run a network over a text and keep every signal of every neuron at every step, checked.
@@ -64,8 +66,8 @@ def record(
         Write a trace directory here.
     dtype
         How precisely the trace directory stores values.
-    drives
-        Whether the drives are kept, the sums that go into the gates; most equations can be checked again only with them.
+    no_drives
+        Leave out the drives, the sums that go into the gates: half the size, but most equations cannot be checked.
     overwrite
         Replace a trace that is there.
     """
@@ -77,7 +79,9 @@ def record(
     source = text_for(place.task(), text, file)
     warn_of_unknown(network.configuration.vocabulary, source)
     if out is not None:
-        trace = _write(out, network, source, {"dtype": dtype, "drives": drives, "overwrite": overwrite}, quiet=json)
+        trace = _write(
+            out, network, source, {"dtype": dtype, "drives": not no_drives, "overwrite": overwrite}, quiet=json
+        )
         size = sum(entry.stat().st_size for entry in out.rglob("*") if entry.is_file())
         if json:
             print_json({"trace": str(out), "bytes": size, **_about(trace, step)})
@@ -86,7 +90,7 @@ def record(
         return
     if overwrite:
         raise UsageError("--overwrite is for --out DIR, which was not given.")
-    trace = record_in_memory(network, source, drives=drives)
+    trace = record_in_memory(network, source, drives=not no_drives)
     if json:
         print_json({**_about(trace, step), "steps": _steps(trace), "signals": _signals(trace)})
     else:
@@ -105,7 +109,11 @@ def _write(out: Path, network: Network, source: str, settings: dict[str, Any], *
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         entry = bar.add_task("", total=None)
         return record_to(
-            out, network, source, progress=lambda done, total: bar.update(entry, completed=done, total=total), **settings
+            out,
+            network,
+            source,
+            progress=lambda done, total: bar.update(entry, completed=done, total=total),
+            **settings,
         )
 
 
@@ -201,10 +209,14 @@ def _verdict(trace: Trace) -> str:
     residual, tolerance = trace.attributes["residual"], trace.attributes["tolerance"]
     if residual <= tolerance:
         return f"every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e})"
-    return f"NOT every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e}); see `gatescope check`"
+    return (
+        f"NOT every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e}); see `gatescope check`"
+    )
 
 
 def _tell(trace: Trace, out: Path, size: int) -> None:
     print(f"{out}: {int(trace.lengths.sum()):,} steps, {size / 1e6:,.1f} MB; {_verdict(trace)}")
     print("\n  check it again   gatescope check " + str(out))
-    print(f'  open it          python -c "import gatescope; trace = gatescope.open_trace({str(out)!r})"', file=sys.stdout)
+    print(
+        f'  open it          python -c "import gatescope; trace = gatescope.open_trace({str(out)!r})"', file=sys.stdout
+    )

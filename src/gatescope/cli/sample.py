@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from gatescope.cli.app import LOOK, command
-from gatescope.cli.common import Json, find_run, print_json, use_threads, warn_of_unknown
+from gatescope.cli.common import Flag, Json, find_run, print_json, use_threads, warn_of_unknown
 
 
 @command(
     LOOK,
+    "RUN [OPTIONS]",
     'gatescope sample runs/text --prime "def " --length 500 --temperature 0.7',
     "gatescope sample counter --prime aaaaaX --argmax    # does it count to five?",
     "gatescope sample runs/text --seed 3 --top-k 5 > written.py",
@@ -27,7 +25,7 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    argmax: Annotated[bool, Parameter(negative="")] = False,
+    argmax: Flag = False,
     seed: int = 0,
     stop: str | None = None,
     json: Json = False,

@@ -18,6 +18,7 @@ class Stop:
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
+        """Whether it was."""
         return bool(self.received)
 
     @property

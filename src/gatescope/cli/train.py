@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from gatescope.cli.app import LEARN, command
-from gatescope.cli.common import RUNS, Json, UsageError, find_run, nearest, print_json, quoted, use_threads
+from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, nearest, quoted, use_threads
 from gatescope.cli.signals import Stop
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class NetworkOptions:
     layers: int | None = None
     """How many recurrent layers; by default what the task recommends, which is 1 for all but copy."""
     neurons: Annotated[str | None, Parameter(metavar="N[,N...]")] = None
-    """Neurons of every layer, or of each one from the input upwards, as in 20,10; by default what the task recommends."""
+    """Neurons of every layer, or of each from the input upwards, as in 20,10; by default what the task recommends."""
     embedding: int | None = None
     """Numbers in the learned vector of each symbol; without it a symbol is one-hot."""
     dropout: float | None = None
@@ -48,7 +48,7 @@ class NetworkOptions:
 class DataOptions:
     """What the network reads; fixed when the run begins."""
 
-    bytes: Annotated[bool, Parameter(negative="")] = False
+    bytes: Flag = False
     """Read a text as the bytes of its UTF-8, not as characters."""
     batch: int | None = None
     """Sequences that are read side by side."""
@@ -81,20 +81,21 @@ class TrainingOptions:
 
 @command(
     LEARN,
-    "gatescope train counter                                 # solved in seconds",
+    "TASK|PATH... [OPTIONS]",
+    "gatescope train counter                 # solved in seconds",
     "gatescope train copy --cell gru --neurons 30,20 --run runs/two-layers",
-    "gatescope train text --minutes 5                        # the Python standard library of this machine",
-    "gatescope train notes/ 'more/*.md' --steps 5000         # texts of your own",
-    "gatescope train --resume --run runs/text --minutes 10   # go on to ten minutes in all",
+    "gatescope train text --minutes 5        # the Python standard library",
+    "gatescope train notes/ 'more/*.md' --steps 5000",
+    "gatescope train --resume --run runs/text --minutes 10",
 )
 def train(
     *what: Annotated[str, Parameter(name="WHAT", metavar="TASK|PATH")],
-    network: NetworkOptions = NetworkOptions(),  # noqa: B008 (frozen)
-    data: DataOptions = DataOptions(),  # noqa: B008
-    training: TrainingOptions = TrainingOptions(),  # noqa: B008
+    network: NetworkOptions = NetworkOptions(),
+    data: DataOptions = DataOptions(),
+    training: TrainingOptions = TrainingOptions(),
     run: Path | None = None,
     seed: int | None = None,
-    resume: Annotated[bool, Parameter(negative="")] = False,
+    resume: Flag = False,
     threads: int = 1,
     json: Json = False,
 ) -> int:
@@ -296,7 +297,7 @@ def _to_resume(
     fixed += ["optimizer"] if "optimizer" in changes else []
     if fixed:
         raise UsageError(f"--{fixed[0]} cannot change in a run that has begun; leave it out, or start a new run.")
-    if run is None and len(what) != 1 or run is not None and what:
+    if (run is None and len(what) != 1) or (run is not None and what):
         raise UsageError("--resume goes on with one run and what it learns; name just that: --resume --run DIR.")
     if run is not None:
         return find_run(str(run))

@@ -94,6 +94,7 @@ class Task(Protocol):
     name: ClassVar[str]
     title: ClassVar[str]
     question: ClassVar[str]  # what the network must do, and what one looks for in it
+    settings: ClassVar[Recommended]  # before the data or the user have changed any of it
 
     def __init__(self, *args: Any, **settings: Any) -> None: ...
 
