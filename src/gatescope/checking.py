@@ -152,7 +152,7 @@ def _recompute(trace: Trace, layer: str, cell: Cell, name: str, leaves: set[str]
     states = {key: _previous(trace, layer, key, rows, steps) for key in leaves if key in cell.states}
     parameters = {key.removeprefix("p."): _float64(value) for key, value in trace.parameters[layer].items()}
     # What this equation does not read need not have been recorded; its place is taken by NaN, which would show.
-    nothing = np.float64(np.nan)
+    nothing = np.full((1, 1, 1), np.nan)
     signals = cell.tape.signals
     evaluate = Evaluator(cell.tape, "numpy", np.float64)
     with np.errstate(all="ignore"):
