@@ -142,7 +142,7 @@ def test_wrong_ids_are_named(ids: np.ndarray, message: str) -> None:
         ({"bytes": False, "end": None, "symbols": "ab"}, "a list of characters; a string was given"),
         ({"bytes": False, "end": None, "symbols": []}, "needs at least one symbol"),
         ({"bytes": False, "end": None, "symbols": ["ab"]}, "A symbol is one character; 'ab' was given"),
-        ({"bytes": False, "end": None, "symbols": ["a", None]}, "A symbol is one character; None was given"),
+        ({"bytes": False, "end": None, "symbols": ["a", None]}, "A symbol is one character; nothing was given"),
         ({"bytes": False, "end": None, "symbols": ["a", "b", "a"]}, "must differ; 'a' was given more than once"),
         ({"bytes": False, "end": "x", "symbols": ["a"]}, "The end mark must be one of the symbols; 'x' is not"),
         ({"bytes": True, "end": "é"}, "must be an ASCII character; 'é' is not"),

@@ -43,7 +43,7 @@ class Vocabulary:
         if not self.symbols:
             raise ValueError("A vocabulary needs at least one symbol; none was given.")
         for symbol in self.symbols:
-            if not isinstance(symbol, str) or len(symbol) != 1:
+            if len(symbol) != 1:
                 raise ValueError(f"A symbol is one character; {symbol!r} was given.")
         if len(set(self.symbols)) != len(self.symbols):
             twice = next(s for k, s in enumerate(self.symbols) if s in self.symbols[:k])
@@ -187,6 +187,9 @@ class Vocabulary:
         symbols = data.get("symbols")
         if not isinstance(symbols, list):
             raise ValueError(f"'symbols' of a vocabulary is a list of characters; {_kind(symbols)} was given.")
+        wrong = [symbol for symbol in symbols if not isinstance(symbol, str)]
+        if wrong:
+            raise ValueError(f"A symbol is one character; {_kind(wrong[0])} was given.")
         return cls(tuple(symbols), data["end"])
 
 

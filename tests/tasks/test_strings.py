@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tasks import oracles
 
 from gatescope.tasks import TASKS, Task, TaskError, load
 from gatescope.tasks.selective_counter import held_out
 from gatescope.tasks.strings import StringTask
+from tests.tasks import oracles
 
 NAMES = ["counter", "selective_counter", "state_memoriser", "copy"]
 LANGUAGE: dict[str, Callable[[str], bool]] = {

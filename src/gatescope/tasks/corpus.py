@@ -9,6 +9,7 @@ import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from gatescope.tasks.task import TaskError
@@ -124,7 +125,7 @@ def _listed(paths: Sequence[str | os.PathLike[str]]) -> tuple[set[Path], set[Pat
         elif path.exists():
             raise TaskError(f"{path} is neither a file nor a folder; give a file or folder of text.")
         elif glob.has_magic(str(path)):
-            matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (it leaves hidden files out)
+            matches = _matches(path)
             if not matches:
                 raise TaskError(f"Nothing matches the pattern {path}; check it, and the folder it starts from.")
             found.update(match for match in matches if match.is_file())
@@ -132,6 +133,23 @@ def _listed(paths: Sequence[str | os.PathLike[str]]) -> tuple[set[Path], set[Pat
         else:
             raise TaskError(f"There is no file or folder {path}; check the path.")
     return named, found
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """What an absolute pattern matches, without what is hidden unless the pattern itself names something hidden.
+
+    Not glob.glob, which goes round and round where links of folders form a loop.
+    """
+    fixed = list(takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+    rest = pattern.parts[len(fixed) :]
+    base = Path(*fixed)
+    try:
+        matches = sorted(base.glob("/".join(rest)))
+    except ValueError as error:
+        raise TaskError(f"The pattern {pattern} cannot be used: {error}; check it.") from error
+    if any(part.startswith(".") for part in rest):
+        return matches
+    return [path for path in matches if not any(part.startswith(".") for part in path.relative_to(base).parts)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -87,11 +87,7 @@ class Text:
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
-            raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.9 0.05 0.05; not {parts}.")
-        for label, value in (("batch", batch), ("unroll", unroll)):
-            if value is not None and value < 1:
-                raise TaskError(f"{label} is 1 or more; {value} was given.")
+        _check(parts, batch, unroll)
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.shares = tuple(parts)
         self.largest = largest
@@ -255,12 +251,13 @@ class Text:
             task.largest = int(data["largest"])
             task.characters = int(data["characters"])
             task.sizes = tuple(int(size) for size in data["sizes"])
-            task.sha256 = str(data["sha256"])
+            task.sha256 = _strings([data["sha256"]])[0]
             task.files = int(data["files"])
             task.skipped = tuple(_strings(data["skipped"]))
             task.vocabulary = Vocabulary.from_json(data["vocabulary"])
             task.recommended = replace(cls.settings, batch=int(data["batch"]), unroll=int(data["unroll"]))
             task._examples = _strings(data["examples"])
+            _check(task.shares, task.recommended.batch, task.recommended.unroll)
         except KeyError as error:
             raise TaskError(
                 f"The task.json of this text run has no {error}; it is damaged or of another version."
@@ -269,6 +266,15 @@ class Text:
             raise TaskError(f"The task.json of this text run cannot be read: {error}") from error
         task._parts = None
         return task
+
+
+def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> None:
+    """Settings that make no sense. Raises: TaskError."""
+    if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
+        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.9 0.05 0.05; not {parts}.")
+    for label, value in (("batch", batch), ("unroll", unroll)):
+        if value is not None and value < 1:
+            raise TaskError(f"{label} is 1 or more; {value} was given.")
 
 
 def _strings(values: object) -> list[str]:
@@ -306,9 +312,9 @@ def _fitted(
         rows //= 2
     while unroll is None and length > SMALLEST_UNROLL and rows * length * CHUNKS >= symbols:
         length //= 2
-    # one chunk and the symbol after it for training, and one symbol with its successor in the other two parts
+    # one chunk and the symbol after it for training; a symbol and its successor in the other parts, however rounded
     needed = max(math.ceil((rows * length + 1) / shares[0]), *(math.ceil(3 / share) for share in shares[1:]))
-    if symbols <= rows * length or characters < needed:
+    if characters < needed:
         raise TaskError(
             f"The text is too short: it has {characters:,} character{'s' if characters != 1 else ''}, and {needed:,} "
             f"are needed to read {rows} stream{'s' if rows > 1 else ''} of {length} at a step"

@@ -1,0 +1,407 @@
+"""Laws of the task text and of the files it is made of."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope.tasks import TASKS, TaskError, Text, load
+from gatescope.tasks.corpus import read, standard_library
+from gatescope.tasks.task import Predict
+from tests.tasks import oracles
+
+LINES = "".join(f"def f{k}(a, b={k}):\n    return '{chr(97 + k % 26)}' + str([a] * {k})\n\n" for k in range(200))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.txt"
+    path.write_text(LINES, encoding="utf-8")
+    return path
+
+
+def written(folder: Path, text: str, name: str = "t.txt") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def decoded(task: Text, ids: np.ndarray) -> str:
+    return task.vocabulary.decode(ids)
+
+
+def remembering(task: Text, text: str) -> Predict:
+    """Nearly sure of the next symbol of `text`, which holds every sequence it is asked about."""
+    ids, size = task.vocabulary.encode(text), task.vocabulary.size
+
+    def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        results = []
+        for sequence in sequences:
+            pattern, whole = sequence.tobytes(), ids.tobytes()
+            start = whole.index(pattern) // 4
+            rows = np.full((len(sequence), size), math.log(1e-9))
+            following = ids[start + 1 : start + 1 + len(sequence)]
+            known = following < size
+            rows[np.flatnonzero(known), following[known]] = -0.25
+            results.append(rows)
+        return results
+
+    return predict
+
+
+def test_parts_are_contiguous_and_together_the_text(corpus: Path) -> None:
+    task = Text([corpus], parts=(0.5, 0.2, 0.3))
+    parts = task.parts()
+    assert decoded(task, parts.training) == LINES[: round(len(LINES) * 0.5)]
+    joined = decoded(task, np.concatenate([parts.training, parts.validation, parts.test]))
+    assert joined == LINES
+    assert task.sizes == tuple(map(len, (parts.training, parts.validation, parts.test)))
+    assert task.characters == sum(task.sizes) == len(LINES)
+    assert task.vocabulary.symbols == tuple(sorted(set(LINES[: task.sizes[0]])))
+
+
+def test_characters_that_are_not_in_the_training_part_are_unknown_and_no_targets(tmp_path: Path) -> None:
+    text = "ab" * 450 + "aba漢b" * 10 + "abc漢b" * 10
+    task = Text([written(tmp_path, text)])
+    assert task.vocabulary.symbols == ("a", "b")
+    parts = task.parts()
+    assert (parts.validation == task.vocabulary.unknown).sum() == 10
+    score = task.score(remembering(task, text[-50:]))
+    assert score.value == pytest.approx(0.25)
+    assert score.details["unknown"] == 20
+    assert score.details["asked"] == 50 - 1 - 20
+    assert "the test part of 50 characters; 20 unknown characters left out" in score.text
+    assert task.validation(remembering(task, text[950 - 50 : 950])) == pytest.approx(0.25)
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**40),
+    batch=st.integers(1, 9),
+    unroll=st.integers(1, 40),
+    length=st.integers(410, 900),
+    bytes_=st.booleans(),
+)
+def test_streams_go_on_exactly_and_an_epoch_reads_nothing_twice(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, batch: int, unroll: int, length: int, bytes_: bool
+) -> None:
+    text = "".join(chr(0x4E00 + k) for k in range(length))  # every character once: its place can be read off
+    path = written(tmp_path_factory.mktemp("ring"), text)
+    task = Text([path], bytes=bytes_, batch=batch, unroll=unroll)
+    ring = task.parts().training
+    if not bytes_:
+        assert (ring == np.arange(len(ring))).all()
+    steps = (len(ring) - 1) // (batch * unroll)
+    for epoch in range(2):
+        rows = [task.batch(seed, epoch * steps + k) for k in range(steps)]
+        assert [row.continues for row in rows] == [False] + [True] * (steps - 1)
+        assert all(row.tokens.shape == row.targets.shape == (batch, unroll) for row in rows)
+        assert all(row.tokens.dtype == row.targets.dtype == np.int32 for row in rows)
+        tokens = np.concatenate([row.tokens for row in rows], axis=1)
+        targets = np.concatenate([row.targets for row in rows], axis=1)
+        if bytes_:
+            whole = bytes(ring.tolist()) * 2
+            assert all(bytes(row.tolist()) in whole for row in tokens)
+        else:
+            assert len(np.unique(tokens)) == tokens.size, "nothing is read twice"
+            following = (tokens + 1) % len(ring)
+            assert (targets == np.where(following == 0, -1, following)).all(), "no loss where the ring closes"
+            assert (tokens[:, 1:] == following[:, :-1]).all(), "rows go on where they ended"
+            assert (tokens[1:, 0] == following[:-1, -1]).all(), "streams lie side by side"
+            assert len(ring) - tokens.size <= batch * unroll, "what is left over"
+    assert (
+        task.batch(seed, 3).tokens == Text([path], bytes=bytes_, batch=batch, unroll=unroll).batch(seed, 3).tokens
+    ).all()
+
+
+def test_seeds_and_epochs_start_at_different_places(corpus: Path) -> None:
+    task = Text([corpus])
+    steps = (len(task.parts().training) - 1) // (task.recommended.batch * (task.recommended.unroll or 0))
+    starts = {tuple(task.batch(seed, epoch * steps).tokens[0]) for seed in range(5) for epoch in range(5)}
+    assert len(starts) > 20
+
+
+def test_bytes_are_cut_between_characters(tmp_path: Path) -> None:
+    text = "é漢😀a" * 123 + "é"
+    task = Text([written(tmp_path, text)], bytes=True)
+    parts = task.parts()
+    joined = b""
+    for part, size in zip((parts.training, parts.validation, parts.test), task.sizes, strict=True):
+        assert part.dtype == np.uint8
+        assert len(bytes(part).decode()) == size
+        joined += bytes(part)
+    assert joined.decode() == text
+    assert task.vocabulary.bytes
+    assert "nats per byte" in task.score(oracles.uniform(task)).text
+
+
+@pytest.mark.parametrize("bytes_", [False, True])
+def test_a_uniform_guess_is_worse_than_chance_and_a_perfect_one_is_near_zero(corpus: Path, bytes_: bool) -> None:
+    task = Text([corpus], bytes=bytes_)
+    guess = task.score(oracles.uniform(task))
+    assert guess.value == pytest.approx(math.log(task.vocabulary.size))
+    assert guess.value > guess.chance
+    assert guess.solved is None
+    test = LINES[-task.sizes[2] :]
+    assert task.score(remembering(task, test)).value == pytest.approx(0.25)
+    assert guess.text.startswith(f"{guess.value:.3f} nats per {'byte' if bytes_ else 'character'} (")
+    assert f"({guess.value / math.log(2):.3f} bits) on the test part of {len(test):,} " in guess.text
+
+
+def test_chance_is_the_loss_of_the_frequencies_of_the_training_part(tmp_path: Path) -> None:
+    text = "aaab" * 225 + "ab" * 50
+    task = Text([written(tmp_path, text)])
+    expected = -(25 * math.log(226 / 902) + 24 * math.log(676 / 902)) / 49  # one is added to every count
+    assert task.score(oracles.uniform(task)).chance == pytest.approx(expected)
+
+
+def test_a_long_test_part_is_read_in_pieces_and_that_is_said(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Text([corpus])
+    symbols = task.sizes[2]
+    lengths: list[int] = []
+
+    def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        lengths.extend(len(ids) for ids in sequences)
+        return list(oracles.uniform(task)(sequences))
+
+    assert "pieces" not in task.score(predict).text
+    assert lengths == [symbols - 1], "one sequence from the initial state"
+    lengths.clear()
+    monkeypatch.setattr("gatescope.tasks.text.PREDICTED", 100 * task.vocabulary.size)
+    count = math.ceil(symbols / 100)
+    assert f"in {count} pieces each from the initial state" in task.score(predict).text
+    assert max(lengths) <= 100
+    assert sum(lengths) == symbols - count
+    monkeypatch.setattr("gatescope.tasks.text.LONGEST_TEST", 150)
+    assert f"the first 150 characters of the test part of {symbols:,} characters" in task.score(predict).text
+
+
+def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Text([corpus])
+    read_ids: list[np.ndarray] = []
+
+    def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        read_ids.extend(sequences)
+        return list(oracles.uniform(task)(sequences))
+
+    assert task.validation(predict) == pytest.approx(math.log(task.vocabulary.size))
+    assert [len(ids) for ids in read_ids] == [len(task.parts().validation) - 1]
+    read_ids.clear()
+    monkeypatch.setattr("gatescope.tasks.text.VALIDATION", (3, 50))
+    task.validation(predict)
+    assert [len(ids) for ids in read_ids] == [49] * 3
+    whole = decoded(task, task.parts().validation)
+    places = [whole.index(decoded(task, ids)) for ids in read_ids]
+    assert places[0] == 0
+    assert places[2] > len(whole) / 2
+
+
+def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> None:
+    task = Text([corpus], batch=4, unroll=8, parts=(0.8, 0.1, 0.1))
+    data = json.loads(json.dumps(task.to_json()))
+    again = load(data)
+    assert again.to_json() == task.to_json()
+    assert again.recommended == task.recommended
+    assert (again.batch(7, 11).tokens == task.batch(7, 11).tokens).all()
+    assert again.score(oracles.uniform(task)) == task.score(oracles.uniform(task))
+
+    corpus.write_text(LINES.replace("f7", "g7"))
+    changed = load(data)
+    assert changed.vocabulary == task.vocabulary
+    assert changed.examples() == task.examples()
+    message = rf"The text in .*corpus.txt has changed since this run began: it had {len(LINES):,} characters and has "
+    for ask in (
+        lambda t: t.batch(0, 0),
+        lambda t: t.score(oracles.uniform(t)),
+        lambda t: t.validation(oracles.uniform(t)),
+    ):
+        with pytest.raises(TaskError, match=message):
+            ask(changed)
+    corpus.unlink()
+    missing = load(data)
+    assert missing.examples() == task.examples()
+    with pytest.raises(TaskError, match=r"cannot be read again\. There is no file or folder .*corpus.txt"):
+        missing.batch(0, 0)
+
+
+@pytest.mark.parametrize("key", ["paths", "parts", "sha256", "vocabulary", "examples", "batch"])
+@pytest.mark.parametrize("value", ["gone", 0, [3], {"a": 1}])
+def test_a_damaged_description_gets_a_sentence(corpus: Path, key: str, value: object) -> None:
+    data = Text([corpus]).to_json()
+    if value == "gone":
+        del data[key]
+    else:
+        data[key] = value
+    with pytest.raises(TaskError, match=r"task\.json of this text run (has no|cannot be read)"):
+        load(data)
+
+
+def test_relative_paths_are_kept_from_the_root(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(corpus.parent)
+    data = Text(["corpus.txt"]).to_json()
+    monkeypatch.chdir("/")
+    assert data["paths"] == [str(corpus)]
+    assert load(data).batch(0, 0)
+
+
+def test_the_built_in_corpus_is_the_standard_library_of_this_machine() -> None:
+    task = TASKS["text"]()
+    assert isinstance(task, Text)
+    files = standard_library()
+    assert [path.name for path in files] == sorted(path.name for path in files)
+    assert "argparse.py" in {path.name for path in files}
+    whole = "".join(path.read_bytes().decode() for path in files)
+    assert task.characters == len(whole) > 1_000_000
+    parts = task.parts()
+    assert decoded(task, parts.training) == whole[: len(parts.training)]
+    assert task.to_json()["paths"] is None
+    assert len(task.examples()) == 3
+    tail = whole[-task.sizes[2] :]
+    for passage in task.examples():
+        assert passage in tail, "nothing that was trained on"
+        assert 200 <= len(passage) <= 400
+        assert passage.endswith("\n")
+        assert tail[tail.index(passage) - 1] == "\n"
+        assert set("()") <= set(passage)
+        assert "\n    " in passage
+        assert {"'", '"'} & set(passage)
+
+
+def test_examples_of_other_texts(tmp_path: Path) -> None:
+    for text in ("漢字" * 5000, "x" * 300, LINES[:400], "a\n" * 4000):
+        task = Text([written(tmp_path, text)])
+        assert task.examples()
+        assert all(passage in text and 0 < len(passage) <= 400 for passage in task.examples())
+
+
+def test_a_short_text_shrinks_batch_and_unroll_and_says_so(tmp_path: Path) -> None:
+    usual = Text.settings
+    small = Text([written(tmp_path, LINES[:3000])])
+    unroll = small.recommended.unroll or 0
+    assert small.recommended.batch < usual.batch
+    assert small.recommended.batch * unroll * 4 < 2700, "state is carried over some borders"
+    assert f"read in {small.recommended.batch} streams of {unroll} symbols" in small.notes[0]
+    large = Text([written(tmp_path, LINES * 8)])
+    assert large.recommended == usual
+    assert large.notes == []
+
+
+@given(st.integers(1, 400))
+def test_every_text_is_long_enough_or_the_error_says_how_long(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
+    folder = tmp_path_factory.mktemp("short")
+    needed = 60  # three characters in each of the parts of a twentieth, as the error has to say
+    path = written(folder, "a" * length)
+    if length < needed:
+        with pytest.raises(
+            TaskError, match=rf"it has {length} characters?, and {needed} are needed to read 1 stream of"
+        ):
+            Text([path])
+    else:
+        task = Text([path])
+        assert (task.batch(0, 0).targets == 0).any()
+        assert math.isfinite(task.validation(oracles.uniform(task)))
+        assert math.isfinite(task.score(oracles.uniform(task)).chance)
+
+
+def test_what_the_user_chose_does_not_shrink(tmp_path: Path) -> None:
+    path = written(tmp_path, "a" * 1000)
+    assert Text([path], unroll=64).recommended.unroll == 64
+    assert Text([path], batch=8, unroll=100).recommended.batch == 8
+    with pytest.raises(TaskError, match=r"1,113 are needed to read 10 streams of 100 at a step; .* smaller batch"):
+        Text([path], batch=10, unroll=100)
+    with pytest.raises(TaskError, match="batch is 1 or more; 0 was given"):
+        Text([path], batch=0)
+    for parts in ((0.5, 0.5, 0.0), (0.5, 0.2, 0.2)):
+        with pytest.raises(TaskError, match="three positive shares that sum to 1"):
+            Text([path], parts=parts)
+
+
+def test_a_folder_is_read_in_the_order_of_its_paths_without_what_is_hidden_or_no_text(tmp_path: Path) -> None:
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    written(tmp_path / ".git", "no")
+    written(tmp_path, "no", ".hidden")
+    written(tmp_path, "1", "a.txt")
+    written(tmp_path, "3é", "b/z.txt")
+    written(tmp_path, "2", "b/deep/x")
+    written(tmp_path, "", "empty")
+    (tmp_path / "c.bin").write_bytes(b"PK\0\1")
+    (tmp_path / "d.txt").write_bytes("é".encode("latin-1"))
+    (tmp_path / "e.txt").write_bytes(b"a" * 70_000 + b"\xff")
+    written(tmp_path, "\ufeff4\r\n", "f.txt")
+    found = read([tmp_path])
+    assert found.text == "123é4\r\n"
+    assert {path.name: reason for path, reason in found.skipped} == {
+        "c.bin": "binary",
+        "d.txt": "not UTF-8 at byte 0",
+        "e.txt": "not UTF-8 at byte 70,000",
+    }
+    assert read([tmp_path / "b", tmp_path / "a.txt", str(tmp_path / "*.txt")]).text == "123é4\r\n"
+    assert read([str(tmp_path / "**" / "?.txt")]).text == "13é4\r\n"
+    assert read([tmp_path / ".hidden"]).text == "no"
+    notes = Text([tmp_path, written(tmp_path, LINES, "long")]).notes
+    assert "d.txt: not UTF-8 at byte 0" in notes[0]
+
+
+def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    written(inside, "1", "a.txt")
+    written(outside, "2", "b.txt")
+    (inside / "again").symlink_to(inside)
+    (inside / "to").symlink_to(outside)
+    (outside / "back").symlink_to(inside)
+    (inside / "z.txt").symlink_to(inside / "a.txt")
+    (inside / "dangling").symlink_to(tmp_path / "nowhere")
+    assert read([inside]).text == "12"
+    assert read([inside, inside / "z.txt", str(inside / "**")]).text == "12"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "No path was given; name a file, a folder"),
+        (["nothing"], "There is no file or folder .*nothing; check the path"),
+        (["no*.txt"], r"Nothing matches the pattern .*no\*\.txt"),
+        (["empty"], "There is no text to learn from, the file is empty: .*empty; give"),
+        (["empty", "empty2"], "all 2 files are empty"),
+        (["folder"], r"no files were found in .*folder \(hidden ones are left out\)"),
+        (["binary"], r"none of the 1 files is UTF-8 text \(the first: .*x.bin, binary\)"),
+        (["latin.txt"], r"latin.txt is not UTF-8 text: the byte 0xe9 at offset 3 cannot be decoded; convert"),
+        (["pipe"], "pipe is neither a file nor a folder"),
+        (["short"], r"The text is too short: it has 5 characters, and \d+ are needed to read 1 stream of 16"),
+    ],
+)
+def test_paths_that_cannot_be_used_get_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "empty2"):
+        written(tmp_path, "", name)
+    written(tmp_path, "short", "short")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "x.bin").write_bytes(b"\0\1")
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TaskError, match=message) as caught:
+        Text(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_too_much_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a" * 1001)
+    with pytest.raises(TaskError, match="have 1,001 bytes together, and a corpus may have at most 1,000; give fewer"):
+        Text([path], largest=1000)
+    assert Text([path], largest=1001).characters == 1001
+    (tmp_path / "large.bin").write_bytes(b"\0" * 5000)
+    assert Text([tmp_path], largest=1001).characters == 1001, "what is skipped does not count"
