@@ -301,7 +301,7 @@ def _load(path: Path, expected: Mapping[str, tuple[int, ...]] | None) -> tuple[d
     Raises:
         RunError: they are not, or the file is truncated or damaged.
     """
-    advice = "Copy the file anew, or resume the training from an earlier checkpoint."
+    advice = "Copy the file anew; the folders in checkpoints/ hold the weights of earlier steps."
     try:
         with safe_open(path, "pt") as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from gatescope.engine import State
 from gatescope.errors import GatescopeError
 from gatescope.network import Configuration, Network, configure, predict
-from gatescope.runs import HISTORY, SAMPLES, Checkpoint, Run
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, Run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Batch, Score, Task
 from gatescope.text import PADDING
@@ -78,11 +78,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise TrainingError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
-        if not 0 <= self.final_learning_rate <= 1 or self.warmup < 0 or self.seed < 0:
-            raise TrainingError(
-                f"the final learning rate is a share from 0 to 1 ({self.final_learning_rate} was given); warmup "
-                f"({self.warmup}) and seed ({self.seed}) are 0 or more."
-            )
+        for name in ("warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not 0 <= self.final_learning_rate <= 1:
+            raise TrainingError(f"final learning rate is {self.final_learning_rate}; it is a share from 0 to 1.")
         if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
             raise TrainingError(
                 f"the optimizer can be {', '.join(OPTIMIZERS)} and the schedule {', '.join(SCHEDULES)}; "
@@ -378,6 +378,10 @@ def train(
         checkpoint = run.last_checkpoint()
         if checkpoint is not None:
             training.restore(checkpoint)
+            if (run.path / WEIGHTS).is_file():
+                run.network()  # damaged weights are found before anything is changed
+            else:
+                run.save_weights(checkpoint.weights, training.progress.step)
         else:  # the untrained network can be looked at, too
             run.save_weights(training.network.state_dict(), 0)
             run.save_checkpoint(training.checkpoint())
@@ -422,7 +426,7 @@ def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings
     try:
         return Settings(**{**stored, **given})
     except TypeError as error:
-        raise TrainingError(f"training.json does not hold the settings of a training ({error}); is it damaged?") from error
+        raise TrainingError(f"training.json does not hold settings of a training ({error}); is it damaged?") from error
 
 
 def _keep(run: Run, training: Loop, record: Record) -> None:

@@ -1,5 +1,5 @@
 """The command line: each command is one call of the library, and printing."""
 
-from gatescope.cli.main import main
+from gatescope.cli.entry import main
 
 __all__ = ["main"]

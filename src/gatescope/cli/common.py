@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import shlex
 import sys
@@ -33,10 +34,12 @@ class UsageError(GatescopeError):
     """Options that do not go together, or a name that there is not; the message says what to give instead."""
 
 
-def nearest(given: str, names: Iterable[str]) -> str:
-    """A question, as in `, did you mean lstm?`, where a name is close to what was given; otherwise nothing."""
+def no_such(what: str, given: str, names: Iterable[str], advice: str) -> UsageError:
+    """The error for a name that there is not, with the name that is closest to it and a sentence of advice."""
     close = difflib.get_close_matches(given, list(names), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    if close:
+        return UsageError(f"there is no {what} {given}; did you mean {close[0]}? {advice[0].upper()}{advice[1:]}.")
+    return UsageError(f"there is no {what} {given}; {advice}.")
 
 
 def find_run(given: str) -> Run:
@@ -54,7 +57,7 @@ def find_run(given: str) -> Run:
         raise UsageError(f"{given} is not a run: it has no network.json. `gatescope runs` lists the runs in ./{RUNS}.")
     names = [run.name for run in find_runs([RUNS])]
     there = f"the runs in ./{RUNS} are {', '.join(names)}" if names else "make one with `gatescope train counter`"
-    raise UsageError(f"there is no run {given}{nearest(given, names) or ';'} {there}.".replace("? the", "? The"))
+    raise no_such("run", given, names, there)
 
 
 def text_for(task: Task, text: str | None, file: Path | None) -> str:
@@ -122,6 +125,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
         console.print(table)
     for line in printed.get().splitlines():
         print(line.rstrip())
+
+
+def loss(nats: float) -> str:
+    """A loss as it is printed, in nats and in bits."""
+    digits = ".4f" if abs(nats) < 1000 else ".3g"
+    return f"{nats:{digits}} nats ({nats / math.log(2):{digits}} bits)"
+
+
+def file_size(count: int) -> str:
+    """A number of bytes as a person says it."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def visible(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gatescope.cli.app import LEARN, command
+from gatescope.cli.common import UsageError
 from gatescope.cli.explore import PORT, NoBrowser, Port, announce
 from gatescope.errors import GatescopeError
 
@@ -72,6 +73,8 @@ def demo(
     from gatescope.training import Settings
 
     Settings(steps=None, minutes=minutes)  # says what is wrong with it before anything starts
+    if runs.exists() and not runs.is_dir():
+        raise UsageError(f"{runs} is a file; give the folder that the runs are kept in.")
     runs.mkdir(parents=True, exist_ok=True)
     trainer = multiprocessing.get_context("spawn").Process(
         target=train_behind, args=(runs, minutes, os.getpid()), daemon=True

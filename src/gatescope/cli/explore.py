@@ -30,7 +30,7 @@ def explore(*places: Path, port: Port = PORT, no_browser: NoBrowser = False) -> 
     Parameters
     ----------
     places
-        Run directories, and folders of runs; ./runs when none is given.
+        Run directories, names of runs in ./runs, and folders of runs; ./runs when none is given.
     """
     if not places and not RUNS.is_dir():
         raise UsageError(
@@ -39,9 +39,14 @@ def explore(*places: Path, port: Port = PORT, no_browser: NoBrowser = False) -> 
     from gatescope.explorer import serve
 
     try:
-        serve(list(places) or [RUNS], port=port, open_browser=not no_browser, announce=announce)
+        serve([_place(given) for given in places] or [RUNS], port=port, open_browser=not no_browser, announce=announce)
     except KeyboardInterrupt:  # how one leaves it
         print("\nstopped")
+
+
+def _place(given: Path) -> Path:
+    """A path, or the run of this name in ./runs."""
+    return RUNS / given if not given.exists() and (RUNS / given).is_dir() else given
 
 
 def announce(address: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import LIST, command
-from gatescope.cli.common import RUNS, Json, UsageError, nearest, print_json, print_table
+from gatescope.cli.common import RUNS, Json, UsageError, no_such, print_json, print_table
 
 if TYPE_CHECKING:
     from gatescope.cells import Cell
@@ -39,7 +39,7 @@ def cells(name: str | None = None, /, *, json: Json = False) -> None:
     from gatescope.cells import CELLS
 
     if name is not None and name not in CELLS:
-        raise UsageError(f"there is no cell {name}{nearest(name, CELLS) or ';'} the cells are {', '.join(CELLS)}.")
+        raise no_such("cell", name, CELLS, f"the cells are {', '.join(CELLS)}")
     chosen = list(CELLS.values()) if name is None else [CELLS[name]]
     if json:
         listed = [_cell_json(cell) for cell in chosen]
@@ -128,7 +128,7 @@ def _run_row(summary: dict[str, Any]) -> tuple[str, ...]:
         summary["cell"]["name"],
         _neurons([layer["neurons"] for layer in summary["layers"]]),
         summary["state"],
-        f"{summary['step']:,}",
+        f"{summary['step']:,}" if summary["task"]["name"] else "",
         "" if loss is None else f"{loss:.3f}",
         summary["problem"] or ("" if score is None else score["text"]),
     )

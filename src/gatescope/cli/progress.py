@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from gatescope.cli.common import print_json, visible
+from gatescope.cli.common import loss, print_json, visible
 from gatescope.runs import SAMPLES
 from gatescope.training import Record
 
@@ -93,7 +92,7 @@ class Progress:
             self.entry,
             completed=fraction,
             step=f"step {step:,}" + (f"/{steps:,}" if steps else ""),
-            loss=f"{record['loss']:.3f} nats ({record['loss'] / math.log(2):.3f} bits)",
+            loss=loss(record["loss"]),
             speed=f"{self.speed:,.0f} {self.unit}/s" if self.speed else "",
             left="measuring the score" if fraction >= 1 else f"{_clock(left)} left" if left is not None else "",
         )
@@ -115,8 +114,7 @@ class Progress:
         return min(1.0, fraction), max(0.0, min(left)) if left else None
 
     def _tell(self, record: Record) -> None:
-        nats = record["validation_loss"]
-        line = f"step {record['step']:>6,}   validation {nats:.4f} nats ({nats / math.log(2):.4f} bits)"
+        line = f"step {record['step']:>6,}   validation {loss(record['validation_loss'])}"
         if "score" in record:
             line += f"   {record['score']['text']}"
         self._print(line)
@@ -129,7 +127,6 @@ class Progress:
             self.console.print(line, soft_wrap=True)
         else:
             print(line, flush=True)
-            sys.stdout.flush()
 
 
 def _clock(seconds: float) -> str:

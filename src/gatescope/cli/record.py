@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +13,11 @@ from gatescope.cli.common import (
     Flag,
     Json,
     UsageError,
+    file_size,
     find_run,
     print_json,
     print_table,
+    quoted,
     text_for,
     use_threads,
     visible,
@@ -79,6 +80,8 @@ def record(
     source = text_for(place.task(), text, file)
     warn_of_unknown(network.configuration.vocabulary, source)
     if out is not None:
+        if not overwrite and out.is_dir() and any(out.iterdir()):
+            raise UsageError(f"{out} is there already; give another directory, or --overwrite to replace a trace.")
         trace = _write(
             out, network, source, {"dtype": dtype, "drives": not no_drives, "overwrite": overwrite}, quiet=json
         )
@@ -215,8 +218,6 @@ def _verdict(trace: Trace) -> str:
 
 
 def _tell(trace: Trace, out: Path, size: int) -> None:
-    print(f"{out}: {int(trace.lengths.sum()):,} steps, {size / 1e6:,.1f} MB; {_verdict(trace)}")
-    print("\n  check it again   gatescope check " + str(out))
-    print(
-        f'  open it          python -c "import gatescope; trace = gatescope.open_trace({str(out)!r})"', file=sys.stdout
-    )
+    print(f"{out}: {int(trace.lengths.sum()):,} steps, {file_size(size)}; {_verdict(trace)}")
+    print(f"\n  check it again   gatescope check {quoted(out)}")
+    print(f"  open in Python   gatescope.open_trace({str(out)!r})")

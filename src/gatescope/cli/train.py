@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from gatescope.cli.app import LEARN, command
-from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, nearest, quoted, use_threads
+from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, no_such, quoted, use_threads
 from gatescope.cli.signals import Stop
 
 if TYPE_CHECKING:
@@ -177,11 +177,8 @@ def task_for(what: Sequence[str], data: DataOptions) -> Task:
         paths = [name, *paths]
     for path in paths:
         if not Path(path).expanduser().exists() and not glob.has_magic(path):
-            close = nearest(path, TASKS) if len(what) == 1 else ""
-            raise UsageError(
-                f"there is no task and no file {path}{close or ';'} `gatescope tasks` lists the tasks, "
-                "anything else is the path of a text."
-            )
+            advice = f"the tasks are {', '.join(TASKS)}, and anything else is the path of a text"
+            raise no_such("task and no file", path, TASKS if len(what) == 1 else (), advice)
     return TASKS["text"](paths or None, bytes=data.bytes, batch=data.batch, unroll=data.unroll)
 
 
@@ -206,6 +203,7 @@ def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool) -> i
     from gatescope.cli.progress import Progress, Quiet
     from gatescope.training import train as learn
 
+    before = 0 if created else (run.checkpoints() or [0])[-1]
     try:
         settings = run.settings() | changes
         task = run.task()
@@ -218,11 +216,13 @@ def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool) -> i
             shutil.rmtree(run.path, ignore_errors=True)
         raise
     if not json:
-        tell(run, outcome, str(task.vocabulary.end or ""))
+        if outcome.step == before and outcome.reason != "interrupted":
+            print("nothing was left to do; train it longer with more --steps or --minutes, or with --no-until-solved")
+        tell(run, outcome, writes_answers=task.vocabulary.end is not None)
     return stop.status
 
 
-def tell(run: Run, outcome: Outcome, end: str) -> None:
+def tell(run: Run, outcome: Outcome, *, writes_answers: bool) -> None:
     """What came of a training, and the commands to go on with."""
     place = quoted(run.path)
     if outcome.reason == "interrupted":
@@ -238,7 +238,7 @@ def tell(run: Run, outcome: Outcome, end: str) -> None:
         print(f"score: {outcome.score.text}")
     print(f"run: {run.path}\n")
     print(f"  look inside   gatescope explore {place}")
-    print(f"  let it write  gatescope sample {place}{' --argmax' if end else ''}")
+    print(f"  let it write  gatescope sample {place}{' --argmax' if writes_answers else ''}")
 
 
 def duration(seconds: float) -> str:
@@ -258,7 +258,7 @@ def _check_cell(name: str | None) -> None:
     from gatescope.cells import CELLS
 
     if name is not None and name not in CELLS:
-        raise UsageError(f"there is no cell {name}{nearest(name, CELLS) or ';'} the cells are {', '.join(CELLS)}.")
+        raise no_such("cell", name, CELLS, f"the cells are {', '.join(CELLS)}")
 
 
 def _sizes(network: NetworkOptions, usual: tuple[int, ...]) -> tuple[int, ...]:
