@@ -127,10 +127,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
         print(line.rstrip())
 
 
-def loss(nats: float) -> str:
+def loss(nats: float, digits: int = 4) -> str:
     """A loss as it is printed, in nats and in bits."""
-    digits = ".4f" if abs(nats) < 1000 else ".3g"
-    return f"{nats:{digits}} nats ({nats / math.log(2):{digits}} bits)"
+    form = f".{digits}f" if abs(nats) < 1000 else f".{digits}g"
+    return f"{nats:{form}} nats ({nats / math.log(2):{form}} bits)"
 
 
 def file_size(count: int) -> str:

@@ -28,7 +28,8 @@ from gatescope.errors import GatescopeError
 BAD_INPUT, UNFORESEEN = 2, 70
 
 # Each added itself to the application when it was imported; this is the order in which they are listed.
-for place, command in enumerate((demo, train, explore, sample, record, check, tasks, cells, runs)):
+COMMANDS = (demo, train, explore, sample, record, check, tasks, cells, runs)
+for place, command in enumerate(COMMANDS):
     app[command.__name__].sort_key = place
 
 

@@ -92,7 +92,7 @@ class Progress:
             self.entry,
             completed=fraction,
             step=f"step {step:,}" + (f"/{steps:,}" if steps else ""),
-            loss=loss(record["loss"]),
+            loss=f"loss {loss(record['loss'], 3)}",
             speed=f"{self.speed:,.0f} {self.unit}/s" if self.speed else "",
             left="measuring the score" if fraction >= 1 else f"{_clock(left)} left" if left is not None else "",
         )
