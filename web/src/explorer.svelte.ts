@@ -57,6 +57,8 @@ export class Explorer {
     this.run?.layers.find((layer) => layer.name === this.state.layer) ?? this.run?.layers[0] ?? null,
   )
   signal = $derived<Signal | null>(this.layer ? wanted(this.layer, this.state.signal) : null)
+  /** A run that has only just begun has nothing to look at yet. */
+  hasWeights = $derived((this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0)
   text = $derived(this.state.text ?? this.run?.examples[0] ?? '')
 
   /** The signal that is on the screen: the wanted one as soon as its values are here. */
@@ -242,7 +244,7 @@ export class Explorer {
   #draw(): void {
     this.#pictures.ask(async () => {
       const { run, layer, signal, text } = this
-      if (!run || !layer || !signal || this.state.view === 'runs') return
+      if (!run || !layer || !signal || this.state.view === 'runs' || !this.hasWeights) return
       const whole = layer.neurons * text.length <= SMALL
       const generation = this.#generation
       const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, text])

@@ -49,7 +49,7 @@ export interface Signal {
 export interface Layer {
   name: string
   neurons: number
-  cell: { name: string; title: string; paper: string }
+  cell: { name: string; title: string; paper: string; note?: string }
   signals: Signal[]
   drives: { name: string; title: string; formula: string }[]
   parameters: { name: string; title: string }[]

@@ -18,7 +18,7 @@ const MEANINGS: Record<string, string> = {
 export function meaning(title: string, cell: string): string {
   if (title === 'update gate' && cell !== 'gru')
     return 'How the old value and the candidate are mixed: see the formula.'
-  return MEANINGS[title] ?? ''
+  return MEANINGS[title.replace(/ \(.*\)$/, '')] ?? ''
 }
 
 const QUESTIONS: Record<string, string> = {
