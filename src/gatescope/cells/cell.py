@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from gatescope.equations import EquationError, Tape, expression, from_json, text, to_json, trace_function
@@ -87,9 +88,10 @@ class Cell:
         titles, biases = data.get("titles", {}), data.get("biases", {})
         if not isinstance(titles, dict) or not all(isinstance(v, str) for v in titles.values()):
             raise EquationError(f"the signals' titles of {data['name']} are not texts.")
-        if not isinstance(biases, dict) or not all(isinstance(v, int | float) for v in biases.values()):
-            raise EquationError(f"the initial biases of {data['name']} are not numbers.")
         tape = from_json(data.get("tape"), data["name"])
+        if not isinstance(biases, dict) or not all(type(v) in (int, float) and isfinite(v) for v in biases.values()):
+            raise EquationError(f"the initial biases of {data['name']} are not numbers.")
+        _check_biases(biases, tape, data["name"])
         note = str(data.get("note", ""))
         return cls(data["name"], data["title"], data["paper"], tape, titles, biases, note)
 
@@ -121,10 +123,14 @@ def define(
     def decorate(function: CellFunction) -> Cell:
         name = getattr(function, "__name__", "cell")
         tape = trace_function(function)
-        unused = set(biases or {}) - set(tape.input_drives)
-        if unused:
-            drives = ", ".join(tape.input_drives)
-            raise EquationError(f"{name} has no input drive x.{', x.'.join(sorted(unused))}; it has {drives}.")
+        _check_biases(biases or {}, tape, name)
         return Cell(name, title or name, paper, tape, dict(titles or {}), dict(biases or {}), note)
 
     return decorate
+
+
+def _check_biases(biases: Mapping[str, float], tape: Tape, name: str) -> None:
+    unused = sorted(set(biases) - set(tape.input_drives))
+    if unused:
+        has = ", ".join(f"x.{drive}" for drive in tape.input_drives) or "none"
+        raise EquationError(f"{name} has no input drive x.{', x.'.join(unused)} to start a bias of; it has {has}.")

@@ -8,6 +8,7 @@ duplicates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from numbers import Real
 from typing import NoReturn
 
@@ -31,6 +32,13 @@ class Expression:
     kind: str
     arguments: tuple[Expression, ...] = ()
     label: str | float = ""
+
+    # NumPy's numbers leave the arithmetic to the operators below.
+    __array_ufunc__ = None
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<{self.label if self.kind in LEAVES else self.kind}>"
 
     def __add__(self, other: Expression | float) -> Expression:
         return operation("add", self, other)
@@ -65,10 +73,12 @@ class Expression:
             "or an order. Write maximum(a, b), relu(a) or a gate times a value instead."
         )
 
-    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
 
-    def __pow__(self, other: object) -> NoReturn:
-        raise EquationError(f"a power is not among the operations ({', '.join(OPERATIONS)}). Write a · a instead.")
+    def _refuse_power(self, _: object) -> NoReturn:
+        raise EquationError(f"a power is not among the operations ({', '.join(OPERATIONS)}). Write a * a instead.")
+
+    __pow__ = __rpow__ = _refuse_power
 
 
 class _Pool:
@@ -76,25 +86,37 @@ class _Pool:
 
     def __init__(self) -> None:
         self.nodes: dict[tuple[object, ...], Expression] = {}
+        self.made: set[int] = set()  # ids of the nodes
 
     def get(self, kind: str, arguments: tuple[Expression, ...] = (), label: str | float = "") -> Expression:
         key = (kind, tuple(map(id, arguments)), label)
         if key not in self.nodes:
             self.nodes[key] = Expression(kind, arguments, label)
+            self.made.add(id(self.nodes[key]))
         return self.nodes[key]
+
+    def own(self, value: Expression) -> Expression:
+        """The expression itself, when it belongs to the function being traced."""
+        if id(value) not in self.made:
+            raise EquationError(f"{value!r} is a quantity of another cell; every cell computes its own.")
+        return value
 
 
 _pools: list[_Pool] = []
 
 
-def leaf(kind: str, label: str | float) -> Expression:
-    """A named quantity, or a constant, of the function being traced."""
+def _pool() -> _Pool:
     if not _pools:
         raise EquationError(
             "sigmoid, tanh and the other operations of gatescope.equations describe cells; they compute nothing on "
             "numbers. Use them inside a cell's function, and torch or NumPy elsewhere."
         )
-    return _pools[-1].get(kind, (), label)
+    return _pools[-1]
+
+
+def leaf(kind: str, label: str | float) -> Expression:
+    """A named quantity, or a constant, of the function being traced."""
+    return _pool().get(kind, (), label)
 
 
 def operation(kind: str, *arguments: Expression | float) -> Expression:
@@ -103,18 +125,17 @@ def operation(kind: str, *arguments: Expression | float) -> Expression:
     Raises:
         EquationError: an argument is neither a quantity of the cell nor a number.
     """
-    operands = tuple(map(_expression, arguments))
-    return _pools[-1].get(kind, operands)
+    return _pool().get(kind, tuple(map(_expression, arguments)))
 
 
 def _expression(value: Expression | float) -> Expression:
     if isinstance(value, Expression):
-        return value
-    if isinstance(value, Real):
+        return _pool().own(value)
+    if isinstance(value, Real) and isfinite(value):
         return leaf("constant", float(value))
     raise EquationError(
         f"an equation was given {value!r} ({type(value).__name__}); it takes quantities of the cell "
-        "(x.name, u.name, p.name, s.name and what is computed of them) and plain numbers."
+        "(x.name, u.name, p.name, s.name and what is computed of them) and finite numbers."
     )
 
 
@@ -133,8 +154,9 @@ class Namespace:
 class tracing:  # noqa: N801  a context manager, used like a function
     """Expressions made inside the block are shared: equal ones are one object."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Pool:
         _pools.append(_Pool())
+        return _pools[-1]
 
     def __exit__(self, *_: object) -> None:
         _pools.pop()

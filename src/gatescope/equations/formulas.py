@@ -46,7 +46,7 @@ def latex(nested: Nested) -> str:
 def _leaf(nested: Nested, latex: bool) -> str:
     (kind, label), *_ = nested.items()
     if kind == "constant":
-        return f"{label:g}"
+        return next(short for short in (f"{label:g}", repr(label)) if float(short) == label)
     if not latex:
         return f"{label}₋₁" if kind == "state" else str(label)
     if kind == "signal":

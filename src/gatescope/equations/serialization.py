@@ -7,6 +7,7 @@ from gatescope.equations.operations import OPERATIONS
 from gatescope.equations.tape import Node, Tape, checked
 
 MAXIMUM_NODES = 1000
+LARGEST_CONSTANT = 1e300
 
 
 def to_json(tape: Tape) -> dict[str, Any]:
@@ -44,8 +45,10 @@ def _node(line: Any, number: int, name: str) -> Node:
             arity = OPERATIONS[kind].text.count("{}")
             if len(arguments) == arity and all(_is_index(k, number) for k in arguments):
                 return Node(kind, tuple(arguments))
-        case ["constant", int(value) | float(value)]:
+        case ["constant", int(value) | float(value)] if type(value) is not bool and abs(value) <= LARGEST_CONSTANT:
             return Node("constant", (), float(value))
         case [str(kind), str(label)] if kind in LEAVES and kind != "constant":
             return Node(kind, (), label)
-    raise EquationError(f"line {number} of the equations of {name} is {line!r}, which is no operation and no quantity.")
+    raise EquationError(
+        f"line {number} of the equations of {name} is {str(line)[:80]}, which is no operation and no quantity."
+    )

@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from math import inf
 from typing import Any
 
 from gatescope.equations.expression import LEAVES, EquationError, Expression, Namespace, tracing
 from gatescope.equations.operations import OPERATIONS, Interval
+
+LONGEST_FORMULA = 200  # terms
 
 CellFunction = Callable[[Any, Any, Any, Any], Mapping[str, Expression]]
 
@@ -81,7 +84,7 @@ class Tape:
         """
         states: dict[str, Interval] = dict.fromkeys(self.states, (0.0, 0.0))
         found: dict[str, Interval] = {}
-        for iteration in range(8):
+        for iteration in count():  # ends: from the fifth on, a bound can only become infinite
             found = self._step_ranges(states)
             grown = dict(states)
             for name in self.states:
@@ -174,16 +177,21 @@ def trace_function(function: CellFunction) -> Tape:
     name = getattr(function, "__name__", "the cell")
     if len(inspect.signature(function).parameters) != 4:
         raise EquationError(f"{name} takes {inspect.signature(function)}; a cell's function takes (x, u, p, s).")
-    with tracing():
+    with tracing() as pool:
         namespaces = (Namespace("drive", "x."), Namespace("drive", "u."), Namespace("parameter", ""))
-        signals = function(*namespaces, Namespace("state", ""))
+        try:
+            signals = function(*namespaces, Namespace("state", ""))
+        except (TypeError, AttributeError) as error:
+            raise EquationError(
+                f"{name} does something that is no equation ({error}). Use + - * / and the operations of "
+                f"gatescope.equations: {', '.join(OPERATIONS)}."
+            ) from error
         if not isinstance(signals, Mapping) or not signals:
             raise EquationError(f"{name} returned {type(signals).__name__}; return dict(i=i, ..., h=h).")
         for key, value in signals.items():
             if not isinstance(value, Expression):
                 raise EquationError(f"{name} returned {key}={value!r}, which is not computed from x, u, p or s.")
-            if not (isinstance(key, str) and key.isidentifier()):
-                raise EquationError(f"{name} returned a signal named {key!r}; use a Python identifier.")
+            pool.own(value)
         return _tape(name, signals)
 
 
@@ -205,11 +213,22 @@ def _tape(name: str, signals: Mapping[str, Expression]) -> Tape:
 
 
 def checked(tape: Tape, name: str) -> Tape:
-    """The tape itself, when it describes a cell that can be run.
+    """The tape itself, when it describes a cell that can be run, stored and printed.
 
     Raises:
-        EquationError: there is no "h", or a state that no signal provides.
+        EquationError: there is no "h", a state that no signal provides, a name that cannot be an axis label, a quantity
+            that is there twice, a signal that is only a number, or a formula that nobody could read.
     """
+    leaves = [(node.kind, str(node.label)) for node in tape.nodes if node.kind in LEAVES]
+    names = [label.removeprefix("x.").removeprefix("u.") if kind == "drive" else label for kind, label in leaves]
+    for (kind, label), given in [*zip(leaves, names, strict=True), *((("signal", k), k) for k in tape.signals)]:
+        if kind != "constant" and not (isinstance(given, str) and given.isidentifier()):
+            raise EquationError(f"{name} has a {kind} named {label!r}; use a Python identifier.")
+        if kind == "drive" and not label.startswith(("x.", "u.")):
+            raise EquationError(f"{name} has a drive named {label!r}; drives are x.name or u.name.")
+    twice = [label for (kind, label), times in Counter(leaves).items() if times > 1 and kind != "constant"]
+    if twice:
+        raise EquationError(f"{name} lists {', '.join(twice)} more than once.")
     if "h" not in tape.signals:
         raise EquationError(
             f"{name} returns {', '.join(tape.signals)} but no h. The signal named h is what the next layer and the "
@@ -217,6 +236,24 @@ def checked(tape: Tape, name: str) -> Tape:
         )
     missing = {str(node.label) for node in tape.nodes if node.kind == "state"} - set(tape.signals)
     if missing:
-        names = ", ".join(sorted(missing))
-        raise EquationError(f"{name} uses the state s.{names} but does not return {names}; add it to the dict.")
+        states = ", ".join(sorted(missing))
+        raise EquationError(f"{name} uses the state s.{states} but does not return {states}; add it to the dict.")
+    _check_formulas(tape, name)
     return tape
+
+
+def _check_formulas(tape: Tape, name: str) -> None:
+    """Refuse signals that are only numbers, and formulas whose printed form would be huge (it has no sharing)."""
+    fixed: list[bool] = []
+    terms: list[int] = []
+    for node in tape.nodes:
+        fixed.append(node.kind == "constant" or (bool(node.arguments) and all(fixed[k] for k in node.arguments)))
+        terms.append(1 + sum(1 if k in tape.stops else terms[k] for k in node.arguments))
+    for signal, index in tape.signals.items():
+        if fixed[index]:
+            raise EquationError(f"the signal {signal} of {name} is only a number; leave it out.")
+        if terms[index] > LONGEST_FORMULA:
+            raise EquationError(
+                f"the equation of {signal} of {name} has more than {LONGEST_FORMULA} terms; name parts of it, that is, "
+                "return them as signals of their own."
+            )
