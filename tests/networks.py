@@ -1,0 +1,45 @@
+"""Layers and networks with random weights, for tests that draw their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from hypothesis import strategies as st
+
+from gatescope import CELLS, Cell, Network, Vocabulary, configure
+from gatescope.engine import Parameters, shapes
+
+ALPHABET = Vocabulary(tuple("abcde"))
+EACH_CELL = tuple(CELLS)
+
+cells = st.sampled_from(list(CELLS.values()))
+few = st.integers(1, 4)
+seeds = st.integers(0, 2**31)
+
+
+def numbers(seed: int, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Normally distributed numbers that depend on nothing but their seed."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def layer(
+    cell: Cell, inputs: int, neurons: int, seed: int, scale: float = 0.7, dtype: torch.dtype = torch.float64
+) -> Parameters:
+    """A layer in which every weight, bias and per-neuron number is random."""
+    drawn = [
+        numbers(seed + k, *shape, dtype=dtype) * scale for k, shape in enumerate(shapes(cell, inputs, neurons).values())
+    ]
+    return Parameters(*drawn)
+
+
+def network(
+    cell: Cell | str, neurons: Sequence[int], seed: int = 0, vocabulary: Vocabulary = ALPHABET, **settings: object
+) -> Network:
+    """A network whose biases and per-neuron numbers are random too; float32."""
+    made = Network(configure(vocabulary, cell, neurons, **settings), seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in made.parameters():
+            value.add_(0.3 * torch.randn(value.shape, generator=generator))
+    return made
