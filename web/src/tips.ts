@@ -26,25 +26,33 @@ export function guesses(picture: Picture, step: number): { list: Guess[]; came: 
   return { list, came }
 }
 
+/** What came after a step, in words. */
+export function really(picture: Picture, step: number): string {
+  const { trace } = picture
+  const { came } = guesses(picture, step)
+  if (came) return `really came: ${named(came.label)}, ${percent(came.probability)}`
+  const next = trace.labels[step + 1]
+  if (next === undefined) return 'the text ends here'
+  if (trace.start[step + 1]) return 'the sequence ends here; the next one starts afresh'
+  return `really came: ${named(next)}, which it does not know`
+}
+
 export function headTip(picture: Picture, spot: Spot): string[] | null {
   if (!('step' in spot)) return null
   const { step } = spot
   const here = named(picture.trace.labels[step] ?? '')
   const { list, came } = guesses(picture, step)
-  const really = came
-    ? `really came: ${named(came.label)}, ${percent(came.probability)}`
-    : 'nothing comes after it in this text'
   if (spot.part === 'ruler') {
     const strange = (picture.trace.token[step] ?? 0) >= picture.run.vocabulary.length
     return [`Step ${step}: ${here}`, ...(strange ? ['the network does not know this character'] : [])]
   }
   if (spot.part === 'surprise') {
     const nats = -(picture.trace.logProbability[step] ?? NaN)
-    return [came ? `Surprise ${nats.toFixed(2)} nats` : 'No surprise to measure', really]
+    return [came ? `Surprise ${nats.toFixed(2)} nats` : 'No surprise to measure', really(picture, step)]
   }
   return [
     `After ${here} the network expects`,
     ...list.map((one) => `${named(one.label)}  ${percent(one.probability)}`),
-    really,
+    really(picture, step),
   ]
 }
