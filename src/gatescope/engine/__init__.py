@@ -66,7 +66,8 @@ def run(
         differentiable when gradients are on.
 
     Raises:
-        ValueError: no steps, an unknown name in `keep`, an unknown engine, an intervention on an unknown signal.
+        ValueError: no steps, an unknown name in `keep`, an unknown engine, a state that is missing, an intervention on
+            something that is not there.
     """
     if engine not in ("auto", "plain"):
         raise ValueError(f"engine is {engine!r}; it can be 'auto' or 'plain'.")
@@ -76,7 +77,13 @@ def run(
     if unknown:
         names = ", ".join((*cell.signals, *cell.drives))
         raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
-    check_interventions(interventions, cell)
+    steps, rows, neurons = *inputs.shape[:2], parameters.biases.shape[1]
+    changes = check_interventions(interventions, cell, steps, rows, neurons)
     if state is None:
-        state = initial_state(cell, parameters.biases, inputs.shape[1], parameters.biases.shape[1])
-    return run_plain(cell, parameters, inputs, state, lengths, keep, interventions)
+        state = initial_state(cell, parameters.biases, rows, neurons)
+    missing = [name for name in cell.states if name not in state]
+    if missing:
+        raise ValueError(
+            f"the initial state has no {', '.join(missing)}; {cell.name} carries {', '.join(cell.states)}."
+        )
+    return run_plain(cell, parameters, inputs, state, lengths, keep, changes)

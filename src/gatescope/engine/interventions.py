@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -64,18 +64,27 @@ def patch(layer: int, signal: str, neuron: int | slice, values: Tensor, steps: s
     return Intervention(layer, signal, neuron, steps, 0.0, values)
 
 
-def check_interventions(interventions: Sequence[Intervention], cell: Cell) -> None:
-    """Refuse what could not act.
+def check_interventions(
+    interventions: Sequence[Intervention], cell: Cell, steps: int, rows: int, neurons: int
+) -> list[Intervention]:
+    """The interventions under the names by which the equations are run: of two names of one quantity, the first.
 
     Raises:
-        ValueError: a signal that the cell does not have.
+        ValueError: one of them could not act: a signal, neuron or row that is not there, or values for fewer steps.
     """
-    for intervention in interventions:
-        if intervention.signal not in cell.signals:
+    found = []
+    for one in interventions:
+        if one.signal not in cell.signals:
             raise ValueError(
-                f"an intervention names the signal {intervention.signal!r}; the cell {cell.name} has "
-                f"{', '.join(cell.signals)}."
+                f"an intervention names the signal {one.signal!r}; the cell {cell.name} has {', '.join(cell.signals)}."
             )
+        for what, place, count in (("neuron", one.neuron, neurons), ("row", one.row, rows)):
+            if isinstance(place, int) and not 0 <= place < count:
+                raise ValueError(f"an intervention names the {what} {place}; there are 0 to {count - 1}.")
+        if isinstance(one.shift, Tensor) and one.shift.ndim and len(one.shift) != steps:
+            raise ValueError(f"an intervention has values for {len(one.shift)} steps; the run has {steps} steps.")
+        found.append(replace(one, signal=cell.tape.stops[cell.tape.signals[one.signal]]))
+    return found
 
 
 def changes_at(interventions: Sequence[Intervention], length: int) -> Callable[[int, str, Tensor], Tensor]:

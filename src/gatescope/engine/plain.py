@@ -40,7 +40,8 @@ def run_plain(
     input_names = [f"x.{name}" for name in heard_only]
 
     numbers = parameters.neuron_weights
-    neuron_weights = {name: numbers[k] for k, name in enumerate(tape.parameters)}
+    # Of the shape of a signal, because an equation may make one of them alone.
+    neuron_weights = {name: numbers[k].expand(inputs.shape[1], -1) for k, name in enumerate(tape.parameters)}
     step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
     change = changes_at(interventions, len(heard)) if interventions else None
     kept: dict[str, list[Tensor]] = {name: [] for name in keep}
