@@ -42,8 +42,15 @@ export function question(task: string): string {
 export const SURPRISE =
   'How unexpected the character that really came next was, in nats: 0 = the network was sure of it, 0.7 = one chance in two, 2.3 = one in ten, 4.6 = one in a hundred.'
 
-export const EQUATION_CHECK =
-  'Every value that you see was put back into its formula and the formula was computed again with more digits. The residual is the largest difference that was found anywhere; up to the tolerance it is rounding. So what is drawn is what the network really computed.'
+const CHECKED =
+  'Every value that you see was put back into its formula, and the formula was computed again with more digits. The residual is the largest difference that was found anywhere.'
+
+export function equationCheck(holds: boolean, tolerance: number): string {
+  const meaning = holds
+    ? 'Up to the tolerance it is only rounding: what is drawn is what the network really computed.'
+    : 'Here it is more than rounding can explain: something on this page is not what its formula says. Please do not trust it, and report it.'
+  return `${CHECKED} ${meaning} Tolerance: ${tolerance}.`
+}
 
 export const DRIVES =
   'x.… is what the character just read (or the layer below) contributes, u.… is what the layer’s own hidden state of one step earlier contributes: both are weighted sums. σ squeezes any number into 0…1, tanh into −1…1, and ₋₁ means “one step earlier”.'

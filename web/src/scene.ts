@@ -1,0 +1,64 @@
+// What is to be drawn, and which part of it is in sight.
+import type { Geometry } from './geometry'
+import type { Palette, Scale } from './paint'
+import type { Sprites } from './sprites'
+
+export interface Row {
+  label: string
+  /** A short remark beside the label. */
+  note: string
+  values: Float32Array
+  scale: Scale
+}
+
+export interface Scene {
+  geometry: Geometry
+  palette: Palette
+  sprites: Sprites
+  labels: string[]
+  start: Uint8Array
+  /** Steps whose character the network does not know. */
+  unknown: Uint8Array
+  rows: Row[]
+  /** Predictions for the symbol after each step: `top` of them a step, most likely first. */
+  top: number
+  topLabels: (token: number) => string
+  topToken: Int32Array
+  topProbability: Float32Array
+  logProbability: Float32Array
+  cursor: { row: number | null; step: number | null; pinned: boolean }
+  selected: number | null
+}
+
+export interface Window {
+  width: number
+  height: number
+  left: number
+  top: number
+  ratio: number
+}
+
+/** Full height of the surprise bar, in nats. */
+export const SURPRISE_LIMIT = 5
+
+export interface Visible {
+  from: number
+  to: number
+  firstRow: number
+  lastRow: number
+  x: (step: number) => number
+  y: (row: number) => number
+}
+
+export function visible(scene: Scene, view: Window): Visible {
+  const g = scene.geometry
+  const steps = scene.labels.length
+  return {
+    from: Math.max(0, Math.floor(view.left / g.cell)),
+    to: Math.min(steps, Math.ceil((view.left + view.width - g.label) / g.cell)),
+    firstRow: Math.max(0, Math.floor(view.top / g.pitch)),
+    lastRow: Math.min(scene.rows.length, Math.ceil((view.top + view.height - g.head) / g.pitch)),
+    x: (step) => g.label + step * g.cell - view.left,
+    y: (row) => g.head + row * g.pitch - view.top,
+  }
+}
