@@ -29,7 +29,7 @@ goes. Notes and errors go to standard error.
 | 130, 143 | stopped by Ctrl-C, or asked to end; a training keeps what it has and goes on with `--resume` |
 
 Let the shell complete commands and options with Tab: `gatescope --install-completion` writes a completion script for
-bash, zsh or fish, and says which line to add where one is needed.
+the shell that is in use (bash, zsh or fish), and adds the line that loads it to the shell's start-up file.
 """
 
 

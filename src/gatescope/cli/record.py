@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from cyclopts import Parameter
 
 from gatescope.cli.app import LOOK, command
@@ -132,6 +132,8 @@ def _about(trace: Trace, step: int) -> dict[str, Any]:
 
 def _steps(trace: Trace, most: int | None = None) -> list[dict[str, Any]]:
     """What was read and predicted at each step."""
+    import numpy as np
+
     symbols = trace.vocabulary.symbols
     found = []
     for sequence, length in enumerate(trace.lengths):
@@ -162,6 +164,8 @@ def _steps(trace: Trace, most: int | None = None) -> list[dict[str, Any]]:
 
 def _signals(trace: Trace) -> list[dict[str, Any]]:
     """Of each signal of each layer: what it is, and the range of its values."""
+    import numpy as np
+
     found = []
     for layer in trace.layers:
         about = trace.attributes["layers"][layer]["arrays"]
@@ -179,14 +183,14 @@ def _print(trace: Trace) -> None:
     rows = []
     for entry in _steps(trace, SHOWN):
         best = entry["predictions"][:3]
-        told = np.exp(entry["log_probability_of_next"])
+        told = math.exp(entry["log_probability_of_next"])
         rows.append(
             (
                 str(entry["sequence"]),
                 str(entry["step"]),
                 visible(entry["symbol"]),
                 "  ".join(f"{visible(p['symbol'])} {p['probability']:.1%}" for p in best),
-                "" if np.isnan(told) else f"{told:.1%}",
+                "" if math.isnan(told) else f"{told:.1%}",
             )
         )
     columns = ["sequence", "step", "reads", "expects next", "what came had"]

@@ -299,7 +299,7 @@ def _to_resume(
         raise UsageError(f"--{fixed[0]} cannot change in a run that has begun; leave it out, or start a new run.")
     if (run is None and len(what) != 1) or (run is not None and what):
         raise UsageError("--resume goes on with one run and what it learns; name just that: --resume --run DIR.")
-    if run is not None:
-        return find_run(str(run))
-    name = default_name(what)
-    return find_run(what[0]) if not (RUNS / name / "network.json").is_file() else find_run(name)
+    given = str(run) if run is not None else what[0]
+    begun_as = RUNS / default_name([given])
+    taken_by_name = any((path / "network.json").is_file() for path in (Path(given), RUNS / given))
+    return find_run(str(begun_as) if not taken_by_name and begun_as.is_dir() else given)

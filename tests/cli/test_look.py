@@ -1,0 +1,209 @@
+"""`gatescope sample`, `record` and `check`."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gatescope import Run, check, open_trace, record, save
+from tests.cli.conftest import ROOT, Cli
+
+
+def test_the_same_seed_writes_the_same(cli: Cli, run: Path) -> None:
+    first = cli("sample", "counter", "--seed", 3, "--length", 20)
+    assert first.status == 0
+    assert first.out.startswith("a")
+    assert cli("sample", run, "--seed", 3, "--length", 20).out == first.out
+    assert any(cli("sample", run, "--seed", seed, "--length", 20).out != first.out for seed in range(4, 9))
+
+
+def test_a_prime_comes_first_and_a_text_ends_the_writing(cli: Cli, run: Path) -> None:
+    written = cli("sample", "counter", "--prime", "aaX", "--stop", "b", "--length", 500).out
+    assert written.startswith("aaX")
+    assert written.endswith("b")
+    assert written.count("b") == 1
+
+
+def test_a_sample_as_json(cli: Cli, run: Path) -> None:
+    told = json.loads(cli("sample", "counter", "--prime", "aaX", "--argmax", "--json").out)
+    assert told["prime"] == "aaX"
+    assert told["text"] == cli("sample", "counter", "--prime", "aaX", "--argmax").out.removeprefix("aaX")
+
+
+def test_characters_a_network_does_not_know_are_named(cli: Cli, run: Path) -> None:
+    result = cli("sample", "counter", "--prime", "aé", "--length", 3)
+    assert result.status == 0
+    assert "'é'" in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--temperature", "0"), "temperature is 0"),
+        (("--temperature", "-1"), "temperature is -1"),
+        (("--top-k", "0"), "top-k is 0"),
+        (("--top-p", "2"), "top-p is 2"),
+        (("--length", "-1"), "length is -1"),
+    ],
+)
+def test_choices_that_cannot_be(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
+    assert sentence in cli("sample", "counter", *options).refused()
+
+
+def test_a_recording_on_the_screen(cli: Cli, run: Path) -> None:
+    result = cli("record", "counter", "aaXbb\naXb\n")
+    assert result.status == 0
+    rows = result.out.split("\n\n")[0].splitlines()
+    assert rows[0].split()[:3] == ["sequence", "step", "reads"]
+    assert [row.split()[2] for row in rows[1:]] == list("aaXbb⏎aXb⏎")
+    assert "f · c₋₁ + i · g" in result.out
+    assert "every equation holds" in result.out
+
+
+def test_a_recording_as_json_has_the_numbers_of_the_trace(cli: Cli, run: Path) -> None:
+    told = json.loads(cli("record", "counter", "aaXb", "--json").out)
+    trace = record(Run(run).network()[0], "aaXb")
+    assert [step["symbol"] for step in told["steps"]] == list("aaXb")
+    assert told["steps"][0]["log_probability_of_next"] == pytest.approx(float(trace.steps["log_probability"][0, 0]))
+    assert told["steps"][3]["log_probability_of_next"] is None
+    cell = next(signal for signal in told["signals"] if signal["signal"] == "c")
+    assert cell["greatest"] == pytest.approx(float(trace["layer0"]["c"].max()))
+
+
+def test_a_text_from_a_file_and_from_the_standard_input(
+    cli: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "it.txt").write_text("aaXbb")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("aaXbb"))
+    expected = cli("record", "counter", "aaXbb").out
+    assert cli("record", "counter", "--file", "it.txt").out == expected
+    assert cli("record", "counter", "-").out == expected
+
+
+def test_a_trace_directory(cli: Cli, run: Path) -> None:
+    result = cli("record", "counter", "aaXbb", "--out", "it", "--dtype", "float32")
+    assert result.status == 0
+    assert "gatescope check it" in result.out
+    expected = record(Run(run).network()[0], "aaXbb")["layer0"]["c"]
+    assert np.array_equal(np.asarray(open_trace("it")["layer0"]["c"]), expected)
+    assert "--overwrite" in cli("record", "counter", "aXb", "--out", "it").refused()
+    assert open_trace("it").text(0) == "aaXbb"
+    told = json.loads(cli("record", "counter", "aXb", "--out", "it", "--overwrite", "--json").out)
+    assert (told["trace"], told["total_steps"]) == ("it", 3)
+    assert open_trace("it").text(0) == "aXb"
+
+
+def test_a_run_is_no_place_for_a_trace(cli: Cli, run: Path) -> None:
+    assert "is left alone" in cli("record", "counter", "aXb", "--out", run, "--overwrite").refused()
+    assert cli("sample", "counter").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("",), "there is nothing to record"),
+        (("a", "--file", "it.txt"), "both given"),
+        (("--file", "missing.txt"), "missing.txt"),
+        (("a", "--overwrite"), "which was not given"),
+    ],
+)
+def test_texts_that_cannot_be_recorded(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
+    assert sentence in cli("record", "counter", *options).refused()
+
+
+def test_every_equation_of_a_run_holds(cli: Cli, run: Path) -> None:
+    result = cli("check", "counter", "aaXbb")
+    assert result.status == 0
+    assert "every equation holds" in result.out
+    told = json.loads(cli("check", "counter", "aaXbb", "--json").out)
+    assert told["holds"] is True
+    assert {"x.i", "u.o", "c", "h"} <= {residual["name"] for residual in told["residuals"]}
+
+
+def test_a_trace_is_checked_from_what_it_holds(cli: Cli, run: Path) -> None:
+    cli("record", "counter", "aaXbb", "--out", "whole")
+    cli("record", "counter", "aaXbb", "--out", "half", "--no-drives")
+    assert "every equation holds" in cli("check", "whole").out
+    assert "could not be checked" in cli("check", "half").out
+    assert "holds its own text" in cli("check", "whole", "aaXbb").refused()
+
+
+def test_an_equation_that_does_not_hold_is_exit_status_1(cli: Cli, run: Path) -> None:
+    trace = record(Run(run).network()[0], "aaXbb")
+    signals = dict(trace["layer0"])
+    signals["i"], signals["f"] = signals["f"], signals["i"]
+    swapped = replace(trace, layers={"layer0": signals})
+    save(swapped, "swapped")
+    result = cli("check", "swapped")
+    worst = max((r for r in check(swapped).residuals if r.largest), key=lambda r: r.largest or 0)
+    assert result.status == 1
+    assert result.out.count("DOES NOT HOLD") == sum((r.largest or 0) > 0.01 for r in check(swapped).residuals)
+    place = f"{worst.name} of layer0 at sequence 0, step {worst.step}, neuron {worst.neuron}"
+    assert result.out.splitlines()[-1].endswith(place)
+    assert json.loads(cli("check", "swapped", "--json").out)["holds"] is False
+
+
+DAMAGES = {
+    "truncated": ("weights.safetensors", lambda content: content[:-10], "truncated or damaged"),
+    "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
+    "cut": ("network.json", lambda content: content[:100], "is not JSON"),
+    "newer": ("network.json", lambda content: content.replace(b'"format": 1', b'"format": 99'), "newer gatescope"),
+    "other": ("network.json", lambda _: b"[]", "is not an object"),
+    "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
+    "null": ("task.json", lambda _: b"null", "task.json cannot be used"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("command", [("sample",), ("record",), ("check",), ("train", "--resume", "--run")])
+def test_a_damaged_run_is_refused_and_left_as_it_is(cli: Cli, run: Path, damage: str, command: tuple[str, ...]) -> None:
+    file, change, sentence = DAMAGES[damage]
+    (run / file).write_bytes(change((run / file).read_bytes()))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert sentence in cli(*command, run).refused()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_settings_that_are_none(cli: Cli, run: Path) -> None:
+    for content in ("[]", '{"steps": "many"}', '{"speed": 1}'):
+        (run / "training.json").write_text(content)
+        assert "training.json" in cli("train", "--resume", "counter").refused()
+
+
+def test_a_run_that_is_not_there(cli: Cli, run: Path) -> None:
+    for command in ("sample", "record", "check"):
+        assert "did you mean counter?" in cli(command, "countr").refused()
+    assert "has no network.json" in cli("sample", "runs").refused()
+    shutil.rmtree(run)
+    assert "gatescope train counter" in cli("sample", "counter").refused()
+
+
+def test_nobody_reads_the_output(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "gatescope", "tasks"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, cwd=tmp_path, env=environment)
+    os.close(writing)
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault\nof the program")
+
+    monkeypatch.setattr("gatescope.cli.lists.print_table", fail)
+    result = cli("tasks")
+    assert result.status == 70
+    assert "RuntimeError: a fault of the program" in result.err
+    assert "report it" in result.err
+    assert "Traceback" not in result.err
+    assert "Traceback" in cli("tasks", "--debug").err

@@ -1,0 +1,110 @@
+"""Ctrl-C, a request to end, and a kill: what a training leaves, and that it goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatescope import Run, train
+from gatescope.cli import main
+from gatescope.cli.signals import Stop
+from tests.cli.conftest import TEXT, Cli
+
+Program = Callable[..., subprocess.Popen[str]]
+STEPS = 260
+OPTIONS = ("--neurons", 3, "--unroll", 16, "--batch", 4, "--steps", STEPS)
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(record["step"], record["loss"]) for record in Run(run).read("history.jsonl") if "loss" in record]
+
+
+def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
+    """Read its JSON until this many updates are made."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line).get("step", 0) >= step:
+            return
+    raise AssertionError(process.communicate())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, float]]:
+    """The losses of a training that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
+    assert main(["train", str(folder / "notes.txt"), *map(str, OPTIONS), "--run", str(folder / "it")]) == 0
+    return losses(folder / "it")
+
+
+def slow(text: Path, program: Program) -> subprocess.Popen[str]:
+    """The same training in a process of its own."""
+    return program("train", text, *OPTIONS, "--run", "it", "--json")
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(
+    cli: Cli, text: Path, program: Program, whole: list[tuple[int, float]]
+) -> None:
+    process = slow(text, program)
+    wait_for_step(process, 120)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
+    assert cli("sample", "it", "--length", 5).status == 0
+    assert losses(Path("it")) == [entry for entry in whole if entry[0] <= losses(Path("it"))[-1][0]]
+    result = cli("train", "--resume", "--run", "it")
+    assert result.status == 0
+    assert losses(Path("it")) == whole
+
+
+def test_a_kill_takes_at_most_what_came_after_the_last_checkpoint(
+    cli: Cli, text: Path, program: Program, whole: list[tuple[int, float]]
+) -> None:
+    process = slow(text, program)
+    wait_for_step(process, 220)
+    process.kill()
+    process.wait()
+    assert Run("it").checkpoints()[-1] >= 200
+    assert cli("sample", "it", "--length", 5).status == 0
+    assert cli("train", "--resume", "--run", "it").status == 0
+    assert losses(Path("it")) == whole
+
+
+def test_what_is_said_after_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(run: Run, **settings: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return train(run, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gatescope.training.train", interrupted)
+    result = cli("train", "counter", "--neurons", 2)
+    assert result.status == 130
+    assert "stopped after 0 steps" in result.out
+    assert "gatescope train --resume --run runs/counter" in result.out
+    assert "once more to end at once" in result.err
+
+
+def test_the_second_ctrl_c_ends_at_once() -> None:
+    with Stop() as stop:
+        assert not stop()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
+        assert stop.status == 130
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_request_to_end_is_like_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop()
+        assert stop.status == 143
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,224 @@
+"""`gatescope train`: what it makes, where, and that it never takes anything away."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from gatescope import Run
+from tests.cli.conftest import Cli
+
+
+def lines(printed: str) -> list[dict]:
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(record["step"], record["loss"]) for record in Run(run).read("history.jsonl") if "loss" in record]
+
+
+def test_a_run_and_what_to_do_next(cli: Cli) -> None:
+    result = cli("train", "counter", "--neurons", 3, "--steps", 12)
+    assert result.status == 0
+    assert "all of the training was done after 12 steps" in result.out
+    assert "score: exact for" in result.out
+    assert "gatescope explore runs/counter" in result.out
+    assert cli("sample", "counter").status == 0
+
+
+def test_a_place_that_is_taken_is_left_alone(cli: Cli, run: Path) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for number in (2, 3):
+        cli("train", "counter", "--neurons", 2, "--steps", 1)
+        assert Run(run.with_name(f"counter-{number}")).exists
+    assert "--resume --run" in cli("train", "counter", "--run", run).refused()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_records_as_json(cli: Cli) -> None:
+    begin, *records, end = lines(cli("train", "counter", "--neurons", 2, "--steps", 20, "--json").out)
+    assert begin == {"event": "begin", "run": "runs/counter"}
+    assert [record["step"] for record in records] == [10, 20]
+    assert end["event"] == "end"
+    assert end["score"]["chance"] == 0.1
+
+
+def test_the_same_seed_gives_the_same_losses(cli: Cli) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        cli("train", "counter", "--neurons", 2, "--steps", 20, "--seed", seed, "--run", name)
+    assert losses(Path("a")) == losses(Path("b"))
+    assert losses(Path("a")) != losses(Path("c"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ((), [20, 20]),
+        (("--neurons", "4"), [4, 4]),
+        (("--neurons", "4,3"), [4, 3]),
+        (("--layers", 1), [20]),
+        (("--layers", 3, "--neurons", 2), [2, 2, 2]),
+    ],
+)
+def test_sizes_of_layers(cli: Cli, options: tuple[object, ...], sizes: list[int]) -> None:
+    cli("train", "copy", "--steps", 1, "--run", "it", *options)
+    assert [layer.neurons for layer in Run("it").configuration().layers] == sizes
+
+
+def test_options_reach_the_network_and_the_training(cli: Cli) -> None:
+    network = ("--cell", "gru", "--embedding", 3, "--dropout", 0.1, "--batch", 8)
+    training = ("--optimizer", "sgd", "--learning-rate", 0.1, "--schedule", "linear", "--clip", 2, "--patience", 4)
+    result = cli("train", "copy", "--steps", 2, "--run", "it", *network, *training, "--no-until-solved")
+    assert result.status == 0
+    configuration, settings = Run("it").configuration(), Run("it").settings()
+    assert configuration.layers[0].cell.name == "gru"
+    assert (configuration.embedding, configuration.dropout) == (3, 0.1)
+    expected = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "linear", "clip": 2, "patience": 4, "seed": 0}
+    assert expected.items() <= settings.items()
+    assert settings["until_solved"] is False
+    assert Run("it").task().recommended.batch == 8
+
+
+def test_a_text_of_ones_own(cli: Cli, text: Path) -> None:
+    result = cli("train", text, "--neurons", 4, "--steps", 20, "--unroll", 16, "--batch", 4)
+    assert result.status == 0
+    assert "it writes" in result.out
+    assert "nats per character" in result.out
+    assert Run("runs/notes").exists
+
+
+def test_bytes_of_a_text(cli: Cli, text: Path) -> None:
+    cli("train", text, "--bytes", "--neurons", 2, "--steps", 1, "--run", "it")
+    assert Run("it").configuration().vocabulary.size == 256
+
+
+def test_a_pattern_names_the_folder_it_is_about(cli: Cli, text: Path) -> None:
+    folder = text.parent / "my papers"
+    folder.mkdir()
+    text.rename(folder / "one.txt")
+    cli("train", folder / "*.txt", "--neurons", 2, "--steps", 1)
+    assert Run("runs/my_papers").exists
+
+
+def test_minutes(cli: Cli) -> None:
+    result = cli("train", "counter", "--neurons", 2, "--minutes", 0.005)
+    assert result.status == 0
+    assert Run("runs/counter").settings()["steps"] is None
+
+
+def test_going_on_is_as_if_it_had_not_stopped(cli: Cli) -> None:
+    options = ("--neurons", 3, "--schedule", "constant", "--no-until-solved")
+    cli("train", "counter", *options, "--steps", 40, "--run", "whole")
+    cli("train", "counter", *options, "--steps", 20)
+    assert cli("train", "counter", "--resume", "--steps", 40).status == 0
+    # The loss of step 20 was recorded on its own where training ended there, and so it was otherwise.
+    assert losses(Path("runs/counter")) == losses(Path("whole"))
+    assert Run("runs/counter").settings()["steps"] == 40
+
+
+def test_a_run_that_goes_on_is_named_by_its_directory_its_name_or_what_it_began_with(
+    cli: Cli, text: Path, tmp_path: Path
+) -> None:
+    cli("train", text, "--neurons", 2, "--steps", 1)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "runs" / "notes").rename(tmp_path / "more" / "notes")
+    cli("train", text, "--neurons", 2, "--steps", 1)
+    for steps, name in ((2, "more/notes"), (3, "notes"), (4, "notes.txt")):
+        assert cli("train", "--resume", name, "--steps", steps).status == 0
+    assert Run("more/notes").settings()["steps"] == 2
+    assert Run("runs/notes").settings()["steps"] == 4
+
+
+def test_a_new_limit_replaces_the_old_one(cli: Cli) -> None:
+    cli("train", "counter", "--neurons", 2, "--minutes", 0.002, "--run", "it")
+    before = Run("it").read("history.jsonl")[-1]["step"]
+    cli("train", "--resume", "--run", "it", "--steps", before + 10)
+    assert Run("it").read("history.jsonl")[-1]["step"] == before + 10
+
+
+def test_a_complete_run_stays_as_it_is(cli: Cli, run: Path) -> None:
+    weights = (run / "weights.safetensors").read_bytes()
+    result = cli("train", "--resume", "--run", run)
+    assert result.status == 0
+    assert "nothing was left to do" in result.out
+    assert (run / "weights.safetensors").read_bytes() == weights
+    assert Run(run).read("history.jsonl")[-1]["step"] == 30
+
+
+def test_weights_that_were_lost_come_back_from_the_checkpoint(cli: Cli, run: Path) -> None:
+    (run / "weights.safetensors").unlink()
+    assert cli("train", "--resume", "counter").status == 0
+    assert cli("sample", "counter").status == 0
+
+
+def test_a_loss_that_is_no_number(cli: Cli) -> None:
+    options = ("--learning-rate", "1e38", "--optimizer", "sgd", "--clip", "1e38", "--neurons", 2)
+    result = cli("train", "counter", *options, "--run", "it", "--json")
+    assert "no longer a number" in result.refused()
+    assert cli("sample", "it").status == 0
+    weights = Run("it").network()[0].readout_weights
+    assert math.isfinite(float(weights.detach().sum()))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "say what to learn"),
+        (("conter",), "did you mean counter?"),
+        (("missing.txt",), "there is no task and no file missing.txt"),
+        (("*.none",), "Nothing matches the pattern"),
+        (("counter", "notes.txt"), "takes no files"),
+        (("counter", "--bytes"), "are for texts"),
+        (("counter", "--cell", "lstn"), "did you mean lstm?"),
+        (("counter", "--neurons", "0"), "it needs at least 1"),
+        (("counter", "--neurons", "-3"), "--neurons is -3"),
+        (("counter", "--neurons", "many"), "--neurons is many"),
+        (("counter", "--neurons", "3,4", "--layers", "3"), "leave one out"),
+        (("counter", "--layers", "0"), "--layers is 0"),
+        (("counter", "--layers", "-1"), "--layers is -1"),
+        (("counter", "--steps", "-5"), "steps is -5"),
+        (("counter", "--steps", "ten"), "--steps"),
+        (("counter", "--minutes", "nan"), "minutes is nan"),
+        (("counter", "--steps", "5", "--minutes", "1"), "both given"),
+        (("counter", "--seed", "-1"), "seed is -1"),
+        (("counter", "--dropout", "1.5"), "dropout is 1.5"),
+        (("counter", "--embedding", "0"), "the embedding has 0"),
+        (("counter", "--batch", "0"), "at least one row"),
+        (("counter", "--threads", "0"), "--threads is 0"),
+        (("counter", "--learning-rate", "-1"), "learning rate is -1"),
+        (("counter", "--optimizer", "adm"), "Did you mean"),
+        (("counter", "--schedul", "cosine"), "Did you mean --schedule?"),
+        (("counter", "--steps"), "--steps"),
+        (("--resume",), "--resume --run DIR"),
+        (("--resume", "--run", "nowhere"), "there is no run nowhere"),
+        (("--resume", "nowhere"), "there is no run nowhere"),
+        (("--resume", "counter", "--neurons", "5"), "--neurons cannot change"),
+        (("--resume", "counter", "--seed", "5"), "--seed cannot change"),
+        (("counter", "--neurons", "1000000000000"), "not enough memory"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in cli("train", *options).refused()
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "empty"), (b"abc", "too short"), (b"\xff\xfe" * 500, "not UTF-8"), (b"x" * 59, "too short")],
+)
+def test_texts_that_cannot_be_learned(cli: Cli, tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "it.txt").write_bytes(content)
+    assert sentence in cli("train", "it.txt").refused()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_text_that_has_changed(cli: Cli, text: Path) -> None:
+    cli("train", text, "--neurons", 2, "--steps", 2, "--run", "it")
+    text.write_text("another text, which is long enough to train on. " * 50)
+    assert "has changed since this run began" in cli("train", "--resume", "--run", "it", "--steps", 4).refused()
+    text.unlink()
+    assert "cannot be read again" in cli("train", "--resume", "--run", "it", "--steps", 4).refused()
+    assert cli("sample", "it", "--length", 5).status == 0
