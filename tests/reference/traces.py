@@ -111,5 +111,5 @@ def _as_engine(name: str, weights: cells.Weights, neurons: int) -> dict[str, np.
         "input_weights": np.stack([weights.W[k] for k in tape.input_drives]),
         "biases": np.stack([weights.b[k] for k in tape.input_drives]),
         "recurrent_weights": np.stack([weights.U[k] for k in tape.recurrent_drives]) if weights.U else none,
-        "neuron_weights": np.stack([weights.p[k] for k in tape.parameters]) if weights.p else none[:, 0],
+        "neuron_weights": np.stack([weights.p[k] for k in tape.parameters]) if weights.p else np.zeros((0, neurons)),
     }

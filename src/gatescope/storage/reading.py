@@ -39,23 +39,27 @@ def open_trace(directory: str | os.PathLike[str]) -> Trace:
     layers = [path for path, node in nodes.items() if "/" not in path and _is_group(node)]
     attributes = checked_attributes(given, tuple(layers), f"{root}: ")
     layers.sort(key=list(attributes["layers"]).index)
-    parts: dict[str, dict[str, dict[str, LazyArray]]] = {"": {}, "initial": {}, "parameters": {}}
-    for layer in layers:
-        parts[""][layer] = {}
+    arrays = {"": {layer: {} for layer in layers}, "initial": {}, "parameters": {}}
     for path, node in nodes.items():
-        match path.split("/"):
-            case [layer, "initial" | "parameters" as kind] if layer in layers:
-                parts[kind].setdefault(layer, {})
-            case [layer, name] if layer in layers:
-                parts[""][layer][name] = _lazy(root, path, node, LAYER_AXES)
-            case [layer, "initial" | "parameters" as kind, name] if layer in layers:
-                axes = STATE_AXES if kind == "initial" else ("neuron",)
-                parts[kind].setdefault(layer, {})[name] = _lazy(root, path, node, axes)
+        layer, *folder, name = path.split("/") if path.count("/") else ("", path)
+        if layer in layers and name in arrays:
+            arrays[name].setdefault(layer, {})
+        elif layer in layers:
+            kind = folder[0] if folder else ""
+            axes = {"": LAYER_AXES, "initial": STATE_AXES, "parameters": ("neuron",)}[kind]
+            arrays[kind].setdefault(layer, {})[name] = _lazy(root, path, node, axes)
+    signals = {layer: _in_order(found, attributes["layers"][layer]) for layer, found in arrays[""].items()}
     steps = {name: _lazy(root, name, nodes[name], axes) for name, axes in STEP_AXES.items() if name in nodes}
     lengths = _lengths(root, nodes, steps["token"].shape, bool(attributes.get("finished")))
-    trace = Trace(lengths, steps, parts[""], parts["initial"], parts["parameters"], attributes)
+    trace = Trace(lengths, steps, signals, arrays["initial"], arrays["parameters"], attributes)
     _check_sizes(trace, root)
     return trace
+
+
+def _in_order(arrays: dict[str, LazyArray], about: dict[str, Any]) -> dict[str, LazyArray]:
+    """The arrays of a layer in the order in which its cell computes them, whatever the order they are listed in."""
+    known = {name: place for place, name in enumerate(about["arrays"])}
+    return {name: arrays[name] for name in sorted(arrays, key=lambda name: known.get(name, len(known)))}
 
 
 def _check_sizes(trace: Trace, root: Path) -> None:
@@ -102,7 +106,7 @@ def _lengths(root: Path, nodes: dict[str, Any], size: tuple[int, ...], finished:
     lazy = _lazy(root, "length", nodes["length"], ("sequence",))
     if lazy.shape != size[:1]:
         raise TraceError(f"{root} has {size[0]} sequences and the lengths of {lazy.shape[0]}; record it again.")
-    present = sum(file.stat().st_size for file in (root / "length").glob("*"))
+    present = sum(file.stat().st_size for file in (root / "length").rglob("c*"))
     if present < lazy.size * lazy.dtype.itemsize:  # before memory is asked for that no file can fill
         raise TraceError(f"{root} says it has {size[0]} sequences but holds fewer lengths; record it again.")
     lengths = np.asarray(lazy, dtype=np.int64)

@@ -124,7 +124,8 @@ class Writer:
             self.directory.rename(old)
             self._root.rename(self.directory)
             sync_directory(self.directory.parent)
-            shutil.rmtree(old)
+            old.rename(self._root)  # what is under the name of the old trace is always whole
+            _remove(self._root)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +134,7 @@ class Writer:
         if kind is None and self._lengths is not None:
             self.finish()
         elif not self._closed and (self._beside or self._lengths is None):
-            shutil.rmtree(self._root)
+            _remove(self._root)
 
     def _layers(self) -> list[str]:
         return [path for path in self._groups if "/" not in path]
@@ -192,6 +193,8 @@ class Writer:
         group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
         nodes: dict[str, Any] = dict.fromkeys(self._groups, group)
         nodes |= {path: layout.to_json() for path, layout in self._layouts.items()}
+        # The zarr library needs the children of a group side by side in the list.
+        nodes = {path: nodes[path] for path in sorted(nodes, key=lambda path: path.rpartition("/")[0])}
         for path, node in nodes.items():
             if node["node_type"] == "array" or self._pieces == 1:
                 (self._root / path).mkdir(parents=True, exist_ok=True)
@@ -276,8 +279,19 @@ def _prepare(directory: Path, overwrite: bool) -> bool:
         if leftover.exists():
             if not is_trace(leftover) and any(not e.name.endswith(PARTIAL) for e in leftover.iterdir()):
                 raise TraceError(f"{leftover} is in the way and is not a trace; move it away first.")
-            shutil.rmtree(leftover)
+            _remove(leftover)
     return True
+
+
+def _remove(directory: Path) -> None:
+    """Remove a trace, what says that it is one last: what a kill leaves of it is still known for what it was."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != "zarr.json":
+            entry.unlink()
+    (directory / "zarr.json").unlink(missing_ok=True)
+    directory.rmdir()
 
 
 def _even(total: int, limit: int) -> int:
