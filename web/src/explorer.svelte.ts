@@ -86,7 +86,7 @@ export class Explorer {
     const step = state.step ?? hover.step
     return {
       neuron: Math.min(neuron ?? this.order.neurons[0] ?? 0, picture.layer.neurons - 1),
-      step: steps ? Math.min(step ?? Math.floor(steps / 2), steps - 1) : null,
+      step: steps ? Math.min(step ?? Math.min(12, Math.floor(steps / 2)), steps - 1) : null,
     }
   })
 

@@ -66,11 +66,29 @@ export function cellWidth(labels: string[], least: number, measure: Measure): nu
 /** Index of the step that the character before text position `caret` became. */
 export function stepAt(labels: string[], text: string, caret: number): number | null {
   if (caret <= 0 || labels.length === 0) return null
-  if (labels.join('') !== text) return null
+  if (labels.join('') !== text) {
+    // A network that reads bytes has one step for each byte of the UTF-8.
+    const encode = new TextEncoder()
+    if (labels.length !== encode.encode(text).length) return null
+    return encode.encode(text.slice(0, caret)).length - 1
+  }
   let end = 0
   for (let step = 0; step < labels.length; step++) {
     end += labels[step]!.length
     if (end >= caret) return step
   }
   return labels.length - 1
+}
+
+const printed = new WeakMap<string[], string[]>()
+
+/** How each symbol is printed; a network that reads bytes has bytes for symbols, and half a character cannot be printed. */
+export function symbolLabels(vocabulary: string[]): string[] {
+  let labels = printed.get(vocabulary)
+  if (!labels) {
+    const bytes = vocabulary.length === 256 && vocabulary.every((symbol, k) => symbol.codePointAt(0) === k)
+    labels = bytes ? vocabulary.map((symbol, k) => (k < 128 ? symbol : k.toString(16).toUpperCase())) : vocabulary
+    printed.set(vocabulary, labels)
+  }
+  return labels
 }

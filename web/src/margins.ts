@@ -115,7 +115,7 @@ function everyTenth(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
     if (row % 4 && row !== scene.selected && row !== scene.cursor.row) continue
     const marked = row === scene.selected || row === scene.cursor.row
     pen.fillStyle = marked ? scene.palette.theme.accent : scene.palette.theme.mute
-    pen.fillText(scene.rows[row]!.label, marked ? 4 : 30, v.y(row) + scene.geometry.strip / 2)
+    pen.fillText(scene.rows[row]!.label, marked ? 4 : 30, v.y(row) + scene.geometry.strip / 2 + 2)
   }
 }
 

@@ -1,7 +1,7 @@
 // What is said about the predictions and the text when the pointer is over them.
 import type { Picture } from './explorer.svelte'
 import type { Spot } from './geometry'
-import { named } from './glyphs'
+import { named, symbolLabels } from './glyphs'
 import { percent } from './words'
 
 export interface Guess {
@@ -15,7 +15,7 @@ export function guesses(picture: Picture, step: number): { list: Guess[]; came: 
   const list: Guess[] = []
   for (let k = step * trace.top; k < (step + 1) * trace.top; k++) {
     const probability = trace.topProbability[k]!
-    if (probability > 0) list.push({ label: run.vocabulary[trace.topToken[k]!] ?? '?', probability })
+    if (probability > 0) list.push({ label: symbolLabels(run.vocabulary)[trace.topToken[k]!] ?? '?', probability })
   }
   const log = trace.logProbability[step]!
   const next = trace.labels[step + 1]

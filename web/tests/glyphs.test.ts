@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cellWidth, glyph, named, shown, stepAt } from '../src/glyphs'
+import { cellWidth, glyph, named, shown, stepAt, symbolLabels } from '../src/glyphs'
 
 // A monospaced font in which wide characters take two columns.
 const measure = (text: string): number => [...text].reduce((sum, one) => sum + (one >= '\u2e80' ? 16 : 8), 0)
@@ -39,5 +39,13 @@ describe('the step under the caret', () => {
     expect(stepAt(labels, text, 0)).toBeNull()
     expect([1, 2, 3, 4, 5].map((caret) => stepAt(labels, text, caret))).toEqual([0, 1, 1, 2, 3])
     expect(stepAt(['61', 'e6'], 'a月', 1)).toBeNull()
+    const bytes = ['a', 'E6', '9C', '88', 'b']
+    expect([1, 2, 3].map((caret) => stepAt(bytes, 'a月b', caret))).toEqual([0, 3, 4])
   })
+})
+
+it('prints the symbols of a network that reads bytes as its labels do', () => {
+  const bytes = symbolLabels(Array.from({ length: 256 }, (_, k) => String.fromCodePoint(k)))
+  expect([bytes[0x61], bytes[0xe6], bytes[0x0a]]).toEqual(['a', 'E6', '\n'])
+  expect(symbolLabels(['æ', 'a'])).toEqual(['æ', 'a'])
 })
