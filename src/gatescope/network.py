@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ class Configuration:
             NetworkError: it is of a newer format, or not a configuration.
             EquationError: a cell's equations are not equations.
         """
-        if not isinstance(data, dict) or not isinstance(data.get("format"), int):
+        if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
             raise NetworkError("the description of the network is not an object with a format number.")
         if data["format"] > FORMAT:
             raise NetworkError(
@@ -109,12 +110,21 @@ class Configuration:
             )
         try:
             cells = {name: Cell.from_json(cell) for name, cell in data["cells"].items()}
-            layers = tuple(Layer(cells[layer["cell"]], int(layer["neurons"])) for layer in data["layers"])
+            chosen = [(cells[layer["cell"]], layer["neurons"]) for layer in data["layers"]]
             vocabulary = Vocabulary.from_json(data["vocabulary"])
             fields = {name: data[name] for name in ("embedding", "dropout", "outputs", "reads")}
         except (KeyError, TypeError, AttributeError) as error:
             raise NetworkError(f"the description of the network is incomplete or damaged: {error!r}.") from error
-        return cls(vocabulary, layers, **fields)
+        sizes = [neurons for _, neurons in chosen] + [
+            fields[k] for k in ("embedding", "outputs") if fields[k] is not None
+        ]
+        if not all(type(size) is int for size in sizes) or type(fields["dropout"]) not in (int, float):
+            raise NetworkError(
+                f"the sizes of the network ({sizes}) or its dropout ({fields['dropout']}) are no numbers."
+            )
+        if fields["reads"] not in get_args(Reads):
+            raise NetworkError(f"the readout reads {fields['reads']!r}; it can read {' or '.join(get_args(Reads))}.")
+        return cls(vocabulary, tuple(Layer(*each) for each in chosen), **fields)
 
 
 def configure(vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], **settings: Any) -> Configuration:
@@ -148,7 +158,7 @@ class Output:
     """
 
     logits: Tensor
-    signals: tuple[Mapping[str, Float[Tensor, "T B N"]], ...]
+    signals: tuple[Mapping[str, Float[Tensor, "T B _"]], ...]
     state: tuple[State, ...]
 
 
@@ -262,6 +272,17 @@ def expected_tensors(configuration: Configuration) -> dict[str, tuple[int, ...]]
     return found | {"readout_weights": (configuration.predicted, inputs), "readout_biases": (configuration.predicted,)}
 
 
+@contextmanager
+def evaluating(network: Network) -> Iterator[None]:
+    """No dropout inside the block; afterwards the network trains again if it did."""
+    before = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(before)
+
+
 @torch.inference_mode()
 def predict(network: Network, sequences: Sequence[Ids]) -> list[NDArray[np.floating[Any]]]:
     """The log-probabilities of the next symbol after every step, in nats; nothing else is kept.
@@ -272,16 +293,22 @@ def predict(network: Network, sequences: Sequence[Ids]) -> list[NDArray[np.float
 
     Returns:
         (T, V) for each sequence.
+
+    Raises:
+        NetworkError: the network reads out after the last step only.
     """
-    network.eval()
-    order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
-    results: list[NDArray[np.floating[Any]]] = [np.empty(0)] * len(sequences)
+    if network.configuration.reads != "every step":
+        raise NetworkError("this network predicts once, after the last step; one that always does is needed here.")
+    order = sorted((k for k in range(len(sequences)) if len(sequences[k])), key=lambda k: len(sequences[k]))
+    nothing = np.empty((0, network.configuration.predicted), np.float32)
+    results: list[NDArray[np.floating[Any]]] = [nothing] * len(sequences)
     rows = 64
     for group in (order[k : k + rows] for k in range(0, len(order), rows)):
         tokens, lengths = padded([sequences[k] for k in group])
         parts, state = [], None
         for piece in torch.from_numpy(tokens).long().t().split(max(1, PIECE // len(group))):
-            output = network(piece, state)
+            with evaluating(network):
+                output = network(piece, state)
             state = output.state
             parts.append(output.logits.log_softmax(2).numpy())
         whole = np.concatenate(parts)

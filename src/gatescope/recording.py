@@ -20,7 +20,7 @@ from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State, initial_state
 from gatescope.errors import GatescopeError
-from gatescope.network import PIECE, Network, padded
+from gatescope.network import PIECE, Network, evaluating, padded
 from gatescope.storage import Writer, open_trace
 from gatescope.text import PADDING, Ids
 from gatescope.trace import FORMAT, Trace
@@ -141,7 +141,6 @@ def record_pieces(
         raise RecordingError(
             "this network predicts once, after the last step; recording it needs one that always does."
         )
-    network.eval()
     tokens, lengths = padded(sequences_of(network, source))
     targets = np.concatenate([tokens[:, 1:], np.full((len(tokens), 1), PADDING, np.int32)], axis=1)
     attributes, weights = describe(network), weights_of(network)
@@ -151,7 +150,7 @@ def record_pieces(
     size = tokens.shape[1] if interventions else max(1, PIECE // len(tokens))
     for start in range(0, tokens.shape[1], size):
         part = slice(start, start + size)
-        with torch.inference_mode():
+        with torch.inference_mode(), evaluating(network):
             ids = torch.from_numpy(tokens[:, part]).long().t()
             output = network(ids, state, keep=names, interventions=interventions)
         left = np.clip(lengths - start, 0, len(ids))
@@ -203,10 +202,12 @@ def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
         found[name] = {"title": cell.title_of(name), "range": bounds, "formula": cell.formula(name)}
     for drive in cell.drives:
         source, name = drive.split(".", 1)
-        heard = (
-            ("input drive", f"W.{name} · input + b.{name}") if source == "x" else ("recurrent drive", f"U.{name} · h₋₁")
-        )
-        found[drive] = {"title": f"{heard[0]} of {name}", "range": [None, None], "formula": heard[1]}
+        of = f"the {cell.titles[name]}" if name in cell.titles else name
+        if source == "x":
+            title, formula = f"input drive of {of}", f"W.{name} · input + b.{name}"
+        else:
+            title, formula = f"recurrent drive of {of}", f"U.{name} · h₋₁"
+        found[drive] = {"title": title, "range": [None, None], "formula": formula}
     return found
 
 

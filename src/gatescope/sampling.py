@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gatescope.errors import GatescopeError
-from gatescope.network import Network
+from gatescope.network import Network, evaluating
 
 
 class SamplingError(GatescopeError):
@@ -48,7 +48,9 @@ class Choice:
         if self.greedy:
             return int(logits.argmax())
         order = logits.argsort(descending=True, stable=True)
-        probabilities = (logits[order].double() / self.temperature).softmax(0)
+        sorted_logits = logits[order].double()
+        # The largest becomes 0, so that no temperature, however small, makes infinities of which softmax makes NaN.
+        probabilities = ((sorted_logits - sorted_logits[0]) / self.temperature).softmax(0)
         if self.top_k is not None:
             probabilities[self.top_k :] = 0
         if self.top_p is not None:
@@ -86,7 +88,6 @@ def sample(
         raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")
     if length < 0:
         raise SamplingError(f"length is {length}; it is 0 or more.")
-    network.eval()
     choice = choice or Choice()
     generator = torch.Generator().manual_seed(seed)
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
@@ -94,7 +95,8 @@ def sample(
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     written, state = "", None
     for _ in range(length):
-        output = network(read, state)
+        with evaluating(network):
+            output = network(read, state)
         state = output.state
         drawn = choice.draw(output.logits[-1, 0], generator)
         piece = decoder.decode(bytes([drawn])) if vocabulary.bytes else vocabulary.symbols[drawn]

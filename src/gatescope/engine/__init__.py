@@ -12,7 +12,7 @@ from gatescope.engine.parameters import Parameters, initialise, shapes
 from gatescope.engine.plain import run_plain
 
 Engine = Literal["auto", "plain"]
-State = Mapping[str, Float[Tensor, "B N"]]
+State = Mapping[str, Float[Tensor, "B _"]]  # _ is N of the layer; the layers of a network may differ
 
 __all__ = [
     "Engine",
