@@ -1,0 +1,261 @@
+"""Recording: what a network did, complete, checked, and equal to what it does without being watched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gatescope.recording
+from gatescope import (
+    CELLS,
+    Network,
+    Trace,
+    Vocabulary,
+    ablate,
+    check,
+    check_with,
+    configure,
+    define,
+    nudge,
+    record,
+    record_to,
+)
+from gatescope.cells import Cell
+from gatescope.equations import exp, log_sigmoid, maximum, relu, sigmoid, tanh
+from gatescope.recording import RecordingError, record_pieces
+from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
+
+LINES = Vocabulary((*"abc", "\n"), end="\n")
+
+
+def same(a: Trace, b: Trace, tolerance: float = 0.0) -> None:
+    assert a.lengths.tolist() == b.lengths.tolist()
+    for name in a.steps:
+        np.testing.assert_allclose(a.steps[name], b.steps[name], rtol=tolerance, atol=tolerance, err_msg=name)
+    for layer in a.layers:
+        assert list(a[layer]) == list(b[layer])
+        for name, array in a[layer].items():
+            np.testing.assert_allclose(array, b[layer][name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), few, few, seeds)
+@settings(max_examples=15)
+def test_shapes_names_and_padding(lengths: list[int], neurons: int, top: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sequences = [random.integers(0, 7, length).astype(np.int32) for length in lengths]
+    made = network("lstm", (neurons, 2), seed)
+    trace = record(made, sequences, top=top)
+    S, T = len(lengths), max(lengths)
+    assert trace.lengths.tolist() == lengths
+    behind = np.arange(T) >= np.array(lengths)[:, None]
+    assert list(trace.layers) == ["layer0", "layer1"]
+    for layer, size in zip(trace.layers, (neurons, 2), strict=True):
+        assert set(trace[layer]) == {*CELLS["lstm"].signals, *CELLS["lstm"].drives}
+        for array in trace[layer].values():
+            assert array.shape == (S, T, size)
+            assert array.dtype == np.float32
+            assert np.isnan(array[behind]).all()
+            assert np.isfinite(array[~behind]).all()
+        assert {k: (v.shape, v.any()) for k, v in trace.initial[layer].items()} == dict.fromkeys(
+            "ch", ((S, size), False)
+        )
+    assert trace.steps["token"].shape == trace.steps["target"].shape == (S, T)
+    for row, ids in enumerate(sequences):
+        assert trace.steps["token"][row].tolist() == [*ids, *[-1] * (T - len(ids))]
+        assert trace.steps["target"][row].tolist() == [*ids[1:], *[-1] * (T - len(ids) + 1)]
+    assert trace.steps["top_token"].shape == trace.steps["top_probability"].shape == (S, T, min(top, 5))
+    assert (trace.steps["top_token"][behind] == -1).all()
+    assert np.isnan(trace.steps["top_probability"][behind]).all()
+    told = ~np.isnan(trace.steps["log_probability"])
+    assert (told == ((trace.steps["target"] >= 0) & (trace.steps["target"] < 5))).all()
+
+
+@given(cells, seeds, st.text("abcdex", min_size=1, max_size=20))
+@settings(max_examples=15)
+def test_predictions_are_those_of_the_network(cell: Cell, seed: int, text: str) -> None:
+    made = network(cell, (3,), seed)
+    trace = record(made, text, top=5)
+    with torch.no_grad():
+        logits = made(torch.from_numpy(ALPHABET.encode(text)).long().unsqueeze(1)).logits[:, 0].double()
+    probabilities = logits.softmax(1).numpy()
+    best = np.sort(probabilities, axis=1)[:, ::-1]
+    np.testing.assert_allclose(trace.steps["top_probability"][0], best, rtol=1e-5, atol=1e-6)
+    chosen = np.take_along_axis(probabilities, trace.steps["top_token"][0].astype(int), 1)
+    np.testing.assert_allclose(trace.steps["top_probability"][0], chosen, rtol=1e-5, atol=1e-6)
+    for t, ids in enumerate(ALPHABET.encode(text)[1:]):
+        if ids < 5:
+            assert trace.steps["log_probability"][0, t] == pytest.approx(np.log(probabilities[t, ids]), abs=1e-5)
+
+
+@given(cells, st.lists(st.integers(1, 12), min_size=1, max_size=3), st.integers(1, 9), seeds)
+@settings(max_examples=15)
+def test_pieces_are_one_recording(cell: Cell, lengths: list[int], piece: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    sequences = [random.integers(0, 6, length).astype(np.int32) for length in lengths]
+    made = network(cell, (3, 2), seed)
+    whole = record(made, sequences)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gatescope.recording, "PIECE", piece)
+        pieces = list(record_pieces(made, sequences))
+        joined = record(made, sequences)
+    assert len(pieces) == -(-max(lengths) // max(1, piece // len(lengths)))
+    same(whole, joined, 2e-5)
+    assert joined.attributes["residual"] == max(part.attributes["residual"] for part in pieces)
+    for part in pieces:
+        assert check_with(made, part).holds
+
+
+def test_pieces_on_disk_are_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, text = network("gru", (3, 2)), "abcabcdedeabc" * 3
+    whole, seen = record(made, text), []
+    monkeypatch.setattr(gatescope.recording, "PIECE", 10)
+    stored = record_to(tmp_path / "trace", made, text, dtype="float32", progress=lambda *now: seen.append(now))
+    same(whole, stored, 2e-5)
+    assert seen == [(10, 39), (20, 39), (30, 39), (39, 39)]
+    assert stored.attributes["residual"] <= 1e-5
+    assert check_with(made, stored).holds
+
+
+def test_a_network_that_stops_in_the_middle_leaves_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatescope.recording, "PIECE", 10)
+
+    def interrupt(done: int, _: int) -> None:
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record_to(tmp_path / "trace", network("lstm", (2,)), "abc" * 20, progress=interrupt)
+    assert gatescope.open_trace(tmp_path / "trace").lengths.tolist() == [20]
+
+
+@pytest.mark.parametrize("name", EACH_CELL)
+@given(
+    neurons=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=seeds,
+    length=st.integers(1, 40),
+    embedded=st.booleans(),
+)
+@settings(max_examples=6)
+def test_every_equation_of_every_cell_holds(
+    name: str, neurons: tuple[int, int], seed: int, length: int, embedded: bool
+) -> None:
+    made = network(name, neurons, seed, embedding=3 if embedded else None)
+    text = "".join(np.random.default_rng(seed).choice([*"abcdez"], length))
+    trace = record(made, text)
+    assert trace.attributes["residual"] <= 1e-5
+    report = check_with(made, trace)
+    assert report.holds
+    assert not report.unchecked
+    assert report.largest == trace.attributes["residual"]
+    exact = record(made.double(), text)
+    assert exact.attributes["precision"] == "float64"
+    assert exact["layer0"]["h"].dtype == np.float64
+    assert exact.attributes["residual"] <= 1e-12
+
+
+def test_an_intervention_shows_in_the_residual_where_it_acts() -> None:
+    made, text = network("lstm", (4, 3)), "abcabcab"
+    nothing = record(made, text, interventions=[nudge(0, "c", 2, 0.0)])
+    same(record(made, text), nothing)
+    changed = record(made, text, interventions=[nudge(0, "c", 2, 0.5, slice(3, 4))])
+    assert changed.attributes["residual"] > 0.1
+    broken = [r for r in check_with(made, changed).residuals if r.largest is not None and r.largest > 1e-5]
+    assert [(r.layer, r.name, r.sequence, r.step, r.neuron) for r in broken] == [("layer0", "c", 0, 3, 2)]
+    assert record(made, text, interventions=[ablate(1, "h", 0)]).attributes["residual"] > 1e-3
+
+
+def test_steps_of_interventions_are_those_of_the_text_not_of_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatescope.recording, "PIECE", 3)
+    trace = record(network("lstm", (2,)), "abcabcab", interventions=[ablate(0, "c", 0, steps=slice(5, 6))])
+    assert (trace["layer0"]["c"][0, :, 0] == 0).nonzero()[0].tolist() == [5]
+
+
+def test_a_text_is_cut_behind_its_end_marks_and_every_part_starts_anew() -> None:
+    made = network("lstm", (3,), vocabulary=LINES)
+    trace = record(made, "ab\ncab\n\na")
+    assert trace.lengths.tolist() == [3, 4, 1, 1]
+    assert [trace.text(k) for k in range(4)] == ["ab\n", "cab\n", "\n", "a"]
+    for k, part in enumerate(("ab\n", "cab\n", "\n", "a")):
+        same(record(made, part), trace.sequence(k), 1e-6)
+
+
+def test_without_drives_the_trace_is_smaller_and_was_still_checked() -> None:
+    made = network("gru", (3,))
+    trace = record(made, "abc", drives=False)
+    assert set(trace["layer0"]) == set(CELLS["gru"].signals)
+    assert 0 < trace.attributes["residual"] <= 1e-5
+    assert {r.name for r in check(trace).unchecked} == {"r", "z", "n"}
+
+
+def test_the_attributes_say_what_made_it() -> None:
+    trace = record(network("peephole", (2,)), "abc")
+    about = trace.attributes
+    assert about["precision"] == "float32"
+    assert about["engine"] == "plain"
+    assert about["version"] == gatescope.__version__
+    assert about["tolerance"] == 1e-5
+    layer = about["layers"]["layer0"]
+    assert Cell.from_json(layer["cell"]) == CELLS["peephole"]
+    assert layer["arrays"]["f"] == {
+        "title": "forget gate",
+        "range": [0.0, 1.0],
+        "formula": CELLS["peephole"].formula("f"),
+    }
+    assert layer["arrays"]["c"]["range"] == [None, None]
+    assert set(layer["arrays"]) == set(trace["layer0"])
+    assert set(trace.parameters["layer0"]) == {"p.i", "p.f", "p.o"}
+
+
+def test_recording_changes_nothing() -> None:
+    made = network("lstm", (3, 3), dropout=0.5)
+    made.train()
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    same(record(made, "abcabc"), record(made, "abcabc"))
+    assert torch.equal(torch.rand(3), expected)
+    assert made.training
+    assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "source", ["", [], [np.array([], np.int32)], [np.array([1], np.int32), np.array([], np.int32)]]
+)
+def test_nothing_to_record(source: Any) -> None:
+    with pytest.raises(RecordingError, match="at least one"):
+        record(network("lstm", (2,)), source)
+
+
+def test_a_network_that_reads_out_once_cannot_be_recorded() -> None:
+    with pytest.raises(RecordingError, match="last step"):
+        record(network("lstm", (2,), reads="last step"), "abc")
+
+
+def test_a_cell_of_ones_own_works_at_once() -> None:
+    """define -> Network -> record -> check -> formulas -> interventions, with every operation there is."""
+
+    @define(paper="", titles=dict(m="memory"), biases=dict(keep=2.0))
+    def mine(x, u, p, s):
+        keep = sigmoid(x.keep + u.keep)
+        speed = exp(log_sigmoid(p.speed))
+        write = relu(x.write - u.write) / (1 + maximum(u.keep, x.write) * maximum(u.keep, x.write))
+        m = keep * s.m - speed * write
+        return dict(speed=speed, keep=keep, write=write, m=m, h=tanh(-m))
+
+    made = Network(configure(ALPHABET, mine, (4, 3)), 1)
+    trace = record(made, "abcabcdeabc")
+    assert trace.attributes["residual"] <= 1e-5
+    assert check_with(made, trace).holds
+    assert mine.formula("m") == "keep · m₋₁ - speed · write"
+    assert mine.tape.ranges["write"][0] == 0 or mine.tape.ranges["write"] == (-np.inf, np.inf)
+    assert (trace["layer0"]["speed"] == 0.5).all()
+    held = record(made, "abc", interventions=[ablate(0, "m", 1, mean=0.5)])
+    np.testing.assert_allclose(held["layer0"]["h"][..., 1], -np.tanh(0.5), rtol=1e-6)
+    assert Cell.from_json(trace.attributes["layers"]["layer1"]["cell"]) == mine

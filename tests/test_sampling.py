@@ -1,0 +1,185 @@
+"""Sampling: drawn as the network predicts, repeatable, and always text."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope import Choice, Network, Vocabulary, sample
+from gatescope.sampling import SamplingError
+from tests.networks import ALPHABET, network, seeds
+
+
+def written(made: Network, prime: str = "ab", **settings_: Any) -> str:
+    return "".join(sample(made, prime, **settings_))
+
+
+def greedy_by_hand(made: Network, prime: str, length: int) -> str:
+    """The whole text is read anew for every symbol."""
+    text = prime
+    with torch.no_grad():
+        for _ in range(length):
+            logits = made(torch.from_numpy(ALPHABET.encode(text)).long().unsqueeze(1)).logits[-1, 0]
+            text += ALPHABET.symbols[int(logits.argmax())]
+    return text.removeprefix(prime)
+
+
+@given(st.sampled_from(["lstm", "gru", "slstm"]), seeds, st.text("abcdez", min_size=1, max_size=6))
+@settings(max_examples=10)
+def test_greedy_takes_the_most_probable_symbol(cell: str, seed: int, prime: str) -> None:
+    made = network(cell, (4, 3), seed)
+    expected = greedy_by_hand(made, prime, 12)
+    assert written(made, prime, length=12, choice=Choice(greedy=True), seed=seed) == expected
+    assert written(made, prime, length=12, choice=Choice(top_k=1), seed=seed) == expected
+    assert written(made, prime, length=12, choice=Choice(top_p=1e-9), seed=seed) == expected
+    assert written(made, prime, length=12, choice=Choice(temperature=1e-300), seed=seed) == expected
+
+
+def test_the_seed_decides() -> None:
+    made = network("lstm", (4,))
+    assert written(made, seed=3) == written(made, seed=3)
+    assert len({written(made, seed=seed) for seed in range(5)}) == 5
+    assert len(written(made)) == 200
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    written(made)
+    assert torch.equal(torch.rand(1), expected)  # nobody else's random numbers are used up
+
+
+LOGITS = torch.tensor([0.3, 2.0, -1.0, 1.0, 0.0])
+
+
+def frequencies(choice: Choice, draws: int = 4000) -> np.ndarray:
+    generator = torch.Generator().manual_seed(0)
+    return np.bincount([choice.draw(LOGITS, generator) for _ in range(draws)], minlength=5)
+
+
+def chi_square(counts: np.ndarray, expected: np.ndarray) -> float:
+    assert (counts[expected == 0] == 0).all()
+    wanted = expected[expected > 0] * counts.sum()
+    return float(((counts[expected > 0] - wanted) ** 2 / wanted).sum())
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_frequencies_are_those_of_the_softmax_at_a_temperature(temperature: float) -> None:
+    expected = np.exp(LOGITS.double().numpy() / temperature)
+    # 18.5 is exceeded once in a thousand times with 4 degrees of freedom; the seed is fixed.
+    assert chi_square(frequencies(Choice(temperature)), expected / expected.sum()) < 18.5
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3, 5, 99])
+def test_top_k_keeps_the_k_most_probable(top_k: int) -> None:
+    expected = np.exp(LOGITS.double().numpy())
+    kept = np.argsort(-expected)[:top_k]
+    expected = np.where(np.isin(np.arange(5), kept), expected, 0)
+    assert chi_square(frequencies(Choice(top_k=top_k)), expected / expected.sum()) < 18.5
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(1e-6, 1), (0.57, 1), (0.58, 2), (0.78, 2), (0.88, 3), (0.95, 4), (1.0, 5)]
+)
+def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, kept: int) -> None:
+    """The probabilities add up to 0.576, 0.788, 0.893, 0.971 and 1, in order."""
+    expected = np.exp(LOGITS.double().numpy())
+    order = np.argsort(-expected)
+    cumulative = np.cumsum(expected[order] / expected.sum())
+    assert int((cumulative[:-1] < top_p).sum()) + 1 == kept
+    expected = np.where(np.isin(np.arange(5), order[:kept]), expected, 0)
+    assert chi_square(frequencies(Choice(top_p=top_p)), expected / expected.sum()) < 18.5
+
+
+def test_equal_predictions_are_all_drawn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = {Choice(temperature=1e-3).draw(torch.zeros(5), generator) for _ in range(100)}
+    assert drawn == set(range(5))
+
+
+def test_writing_ends_with_the_stop_text() -> None:
+    made = network("gru", (4,))
+    free = written(made, length=100)
+    for stop in ("a", free[10:13], free[40:50]):
+        end = free.index(stop) + len(stop)
+        assert written(made, length=100, stop=stop) == free[:end]
+    assert written(made, length=100, stop="not in the alphabet") == free
+    assert written(made, length=100, stop="") == free
+    assert written(made, length=7) == free[:7]
+    assert written(made, length=0) == ""
+
+
+def test_the_stop_text_counts_only_what_was_written() -> None:
+    made = network("gru", (4,))
+    free = written(made, "ab", length=60)
+    assert len(written(made, "ab", length=60, stop="b" + free[0])) != 1
+
+
+@given(seeds, st.integers(0, 40))
+@settings(max_examples=15)
+def test_bytes_are_written_as_whole_characters(seed: int, length: int) -> None:
+    made = network("lstm", (6,), seed, Vocabulary.of_bytes())
+    pieces = list(sample(made, "Zürich 東京", length=length, seed=seed))
+    text = "".join(pieces)
+    assert all(pieces)
+    text.encode("utf-8")
+    assert len(text) <= length
+
+
+def test_bytes_of_one_character_come_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = network("lstm", (2,), vocabulary=Vocabulary.of_bytes())
+
+    def pieces(data: bytes, **settings_: Any) -> list[str]:
+        queue = iter(data)
+        monkeypatch.setattr(Choice, "draw", lambda *_: next(queue))
+        return list(sample(made, "x", length=len(data), **settings_))
+
+    assert pieces("aé東🙂".encode()) == ["a", "é", "東", "🙂"]
+    assert pieces("東".encode()[:2]) == ["\ufffd"]
+    assert "".join(pieces(b"\xffa\xe6b")) == "\ufffda\ufffdb"
+    assert "".join(pieces("a東b".encode(), stop="東")) == "a東"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "begins"),
+    [(Vocabulary(tuple("ab\n;"), end=";"), ";"), (Vocabulary(tuple("ab\n")), "\n"), (ALPHABET, "a")],
+)
+def test_without_a_prime_it_reads_what_begins_a_text(vocabulary: Vocabulary, begins: str) -> None:
+    made = network("lstm", (3,), vocabulary=vocabulary)
+    assert written(made, "", length=20) == written(made, begins, length=20)
+
+
+def test_it_is_written_as_it_is_drawn() -> None:
+    endless = sample(network("lstm", (2,)), "a", length=10**9)
+    assert len("".join(itertools.islice(endless, 5))) == 5
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 0.0},
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"top_k": 0},
+        {"top_k": -3},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_p": float("nan")},
+    ],
+)
+def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
+    with pytest.raises(SamplingError, match=next(iter(fields)).replace("_", "-")):
+        Choice(**fields)
+
+
+def test_networks_that_cannot_write() -> None:
+    for settings_ in ({"reads": "last step"}, {"outputs": 3}):
+        with pytest.raises(SamplingError, match="cannot write"):
+            written(network("lstm", (2,), **settings_))
+    with pytest.raises(SamplingError, match="length is -1"):
+        written(network("lstm", (2,)), length=-1)
