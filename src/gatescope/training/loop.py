@@ -1,0 +1,214 @@
+"""The one training loop.
+
+Gradients come from back-propagation through time: through whole sequences where a task has short ones, through chunks
+whose state is carried on (but not its gradient) where it has a text.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gatescope.engine import State
+from gatescope.network import Network, predict
+from gatescope.runs import Checkpoint
+from gatescope.tasks import Batch, Task
+from gatescope.text import PADDING
+from gatescope.training.settings import Settings, TrainingError
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Progress:
+    """Where a training stands; what a checkpoint keeps besides arrays."""
+
+    step: int = 0
+    symbols: int = 0
+    seconds: float = 0.0
+    nats: float = 0.0
+    targets: int = 0
+    best: list[float] | None = None
+    since_best: int = 0
+    solved_in_a_row: int = 0
+
+
+@dataclass
+class Loop:
+    """One training: the network, its optimizer, and where it stands."""
+
+    network: Network
+    task: Task
+    settings: Settings
+    progress: Progress = field(default_factory=Progress)
+    state: tuple[State, ...] | None = None
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.settings.seed)
+        parameters = list(self.network.parameters())
+        rate = self.settings.learning_rate
+        self.optimizer: torch.optim.Optimizer
+        if self.settings.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
+        elif self.settings.optimizer == "rmsprop":
+            self.optimizer = torch.optim.RMSprop(parameters, lr=rate)
+        else:
+            self.optimizer = torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the training is done, by steps or by the clock, whichever is further."""
+        by_steps = self.progress.step / self.settings.steps if self.settings.steps else 0.0
+        by_clock = self.progress.seconds / 60 / self.settings.minutes if self.settings.minutes else 0.0
+        return max(by_steps, by_clock)
+
+    def update(self) -> tuple[float, float]:
+        """One step of the optimizer. Returns the learning rate and the norm of the gradient before clipping.
+
+        Raises:
+            TrainingError: the loss is not a number.
+        """
+        batch = self.task.batch(self.settings.seed, self.progress.step)
+        rate = self.settings.rate(self.progress.step, self.fraction)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, count = self._loss(batch)
+        (loss / max(1, count)).backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        nats = float(loss.detach())
+        if not (math.isfinite(nats) and math.isfinite(float(norm))):
+            raise TrainingError(
+                f"the loss is no longer a number at step {self.progress.step}. The weights of the last validation are "
+                f"kept. Try a smaller learning rate than {self.settings.learning_rate:g}, or stronger clipping than "
+                f"{self.settings.clip:g}."
+            )
+        self.optimizer.step()
+        self.progress.step += 1
+        self.progress.symbols += int((batch.tokens != PADDING).sum())
+        self.progress.nats += nats
+        self.progress.targets += count
+        return rate, float(norm)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
+        """The sum of -log p(target) in nats over a batch, and the number of targets."""
+        tokens = torch.from_numpy(batch.tokens).long().t()
+        targets = torch.from_numpy(batch.targets).long().t()
+        lengths = (tokens != PADDING).sum(0)
+        short = bool((lengths < len(tokens)).any())
+        start = self.state if batch.continues else None
+        output = self.network(tokens, start, lengths=lengths if short else None)
+        self.state = tuple({name: value.detach() for name, value in layer.items()} for layer in output.state)
+        if output.logits.ndim == 2:
+            targets = targets[lengths - 1, torch.arange(len(lengths))]
+        loss = nn.functional.cross_entropy(
+            output.logits.flatten(0, -2), targets.flatten(), ignore_index=PADDING, reduction="sum"
+        )
+        return loss, int((targets != PADDING).sum())
+
+    def validate(self) -> Record:
+        """The validation loss, and the score where the task wants it during training."""
+        ask = partial(predict, self.network)
+        record: Record = {"validation_loss": self.task.validation(ask)}
+        if self.task.recommended.score_every:
+            score = self.task.score(ask)
+            record["score"] = score.to_json()
+            self.progress.solved_in_a_row = self.progress.solved_in_a_row + 1 if score.solved else 0
+        return record
+
+    def is_best(self, record: Record) -> bool:
+        """Whether a validation is the best so far: a better score, or the same with a smaller loss."""
+        rank = [record["score"]["value"] if "score" in record else 0.0, -record["validation_loss"]]
+        if self.progress.best is not None and rank <= self.progress.best:
+            self.progress.since_best += 1
+            return False
+        self.progress.best, self.progress.since_best = rank, 0
+        return True
+
+    def ended(self) -> str | None:
+        """Why training is over, or None."""
+        if self.settings.until_solved and self.progress.solved_in_a_row >= 2:
+            return "solved"
+        if self.settings.patience and self.progress.since_best >= self.settings.patience:
+            return "no improvement"
+        return "finished" if self.fraction >= 1 else None
+
+    def checkpoint(self) -> Checkpoint:
+        """All that is needed to go on as if nothing had happened."""
+        arrays = {"random": torch.get_rng_state()}
+        for index, entry in self.optimizer.state_dict()["state"].items():
+            arrays.update({f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entry.items()})
+        for k, layer in enumerate(self.state or ()):
+            arrays.update({f"state.{k}.{name}": value for name, value in layer.items()})
+        return Checkpoint(self.network.state_dict(), arrays, asdict(self.progress))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint.
+
+        Raises:
+            TrainingError: it is of another training.
+        """
+        known = {entry.name for entry in fields(Progress)}
+        if set(checkpoint.progress) != known:
+            raise TrainingError("the checkpoint was made by another version of gatescope; start a new run.")
+        self.progress = Progress(**checkpoint.progress)
+        self.network.load_state_dict(dict(checkpoint.weights))
+        entries: dict[int, dict[str, Tensor]] = {}
+        layers: dict[int, dict[str, Tensor]] = {}
+        for name, value in checkpoint.arrays.items():
+            place, _, rest = name.partition(".")
+            index, _, label = rest.partition(".")
+            if place in ("optimizer", "state"):
+                (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        self.state = tuple(layers[k] for k in sorted(layers)) or None
+        torch.set_rng_state(checkpoint.arrays["random"])
+
+
+def loop(training: Loop, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
+    """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
+
+    Records hold "step", "symbols" and "seconds" and one or more of: "loss" (mean nats per symbol since the last such
+    record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss" and "score"; "event": "end" with
+    its "reason".
+    """
+    before = training.progress.seconds
+    began = time.monotonic()
+    progress, settings = training.progress, training.settings
+    # A run that was complete, or was killed while its score was measured, is not trained further.
+    reason = training.ended()
+    while reason is None:
+        if stop():
+            reason = "interrupted"
+            break
+        rate, norm = training.update()
+        progress.seconds = before + time.monotonic() - began
+        over = training.fraction >= 1
+        validates = over or settings.validates(progress.step)
+        record: Record = {"step": progress.step, "symbols": progress.symbols, "seconds": progress.seconds}
+        if validates or progress.step % settings.report_every == 0:
+            loss = progress.nats / max(1, progress.targets)
+            record |= {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
+            progress.nats, progress.targets = 0.0, 0
+        if validates:
+            record |= training.validate()
+            progress.seconds = record["seconds"] = before + time.monotonic() - began
+            reason = training.ended()
+        if len(record) > 3:
+            yield record
+    yield {
+        "step": progress.step,
+        "symbols": progress.symbols,
+        "seconds": progress.seconds,
+        "event": "end",
+        "reason": reason,
+    }

@@ -1,0 +1,108 @@
+"""How a network is trained: every number that training can be given, checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from gatescope.errors import GatescopeError
+from gatescope.tasks import Task
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+SCHEDULES = ("cosine", "linear", "constant")
+FIRST_VALIDATION = 100  # steps; then at twice, four times, ... as many, until `validate_every` takes over
+
+
+class TrainingError(GatescopeError):
+    """Training cannot start or cannot go on; the message says why and what to change."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained.
+
+    Attributes:
+        steps: the most updates; None: as many as the minutes allow.
+        minutes: the longest time, validation included; None: as long as the steps take. With a time limit the
+            learning rate follows the clock, so two runs of one seed differ; with steps alone they are the same.
+        seed: of the initial weights, the data and dropout.
+        optimizer: "adam" (Kingma and Ba 2015), "rmsprop", or "sgd" with momentum 0.9.
+        learning_rate: the largest one.
+        final_learning_rate: the share of it that is left at the end.
+        schedule: how it gets there: "cosine", "linear", or "constant" (never).
+        warmup: updates over which the learning rate rises to its largest.
+        clip: the norm to which larger gradients are scaled down (Pascanu, Mikolov and Bengio 2013).
+        report_every: updates between two records of the training loss.
+        validate_every: updates between two validations; the first come earlier, at 100, 200, 400, ... A checkpoint
+            and a sample are made each time.
+        patience: validations in a row without a better one after which training stops; None: never.
+        until_solved: stop as soon as two scores in a row say the task is solved.
+    """
+
+    steps: int | None
+    minutes: float | None = None
+    seed: int = 0
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    learning_rate: float = 0.004
+    final_learning_rate: float = 0.0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: int = 0
+    clip: float = 1.0
+    report_every: int = 20
+    validate_every: int = 1000
+    patience: int | None = None
+    until_solved: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise TrainingError("training has no end: give a number of steps, or minutes.")
+        for name in ("steps", "minutes", "learning_rate", "clip", "report_every", "validate_every", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise TrainingError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
+        for name in ("warmup", "seed"):
+            if getattr(self, name) < 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not 0 <= self.final_learning_rate <= 1:
+            raise TrainingError(f"final learning rate is {self.final_learning_rate}; it is a share from 0 to 1.")
+        if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
+            raise TrainingError(
+                f"the optimizer can be {', '.join(OPTIMIZERS)} and the schedule {', '.join(SCHEDULES)}; "
+                f"{self.optimizer!r} and {self.schedule!r} were given."
+            )
+
+    @classmethod
+    def recommended(cls, task: Task, **changes: Any) -> Settings:
+        """What the task recommends, with changes; a change that is None is none."""
+        usual = task.recommended
+        given = {name: value for name, value in changes.items() if value is not None}
+        if "minutes" in given:
+            given.setdefault("steps", None)
+        text = usual.unroll is not None
+        start = cls(
+            steps=usual.steps,
+            learning_rate=usual.learning_rate,
+            final_learning_rate=usual.final_learning_rate,
+            clip=usual.clip,
+            warmup=100 if text else 0,
+            report_every=20 if text else 10,
+            validate_every=usual.score_every or 1000,
+            patience=10 if text else None,
+            until_solved=usual.until_solved,
+        )
+        return replace(start, **given)
+
+    def rate(self, step: int, fraction: float) -> float:
+        """The learning rate of one update, when `fraction` of the training is done."""
+        fraction = min(1.0, fraction)
+        left = {"cosine": (1 + math.cos(math.pi * fraction)) / 2, "linear": 1 - fraction, "constant": 1.0}
+        share = self.final_learning_rate + (1 - self.final_learning_rate) * left[self.schedule]
+        return self.learning_rate * share * min(1.0, (step + 1) / max(1, self.warmup))
+
+    def validates(self, step: int) -> bool:
+        """Whether there is a validation after this many updates."""
+        early = step // FIRST_VALIDATION
+        return step % self.validate_every == 0 or (
+            step < self.validate_every and step % FIRST_VALIDATION == 0 and early & (early - 1) == 0
+        )
