@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask
+from gatescope.tasks.strings import END, StringTask, recommended
 from gatescope.tasks.task import Predict, Recommended, Score
 
 LETTERS = "abc"
@@ -29,15 +29,7 @@ class Copy(StringTask):
         "which neurons remember which letter stood in which place?"
     )
     alphabet: ClassVar[str] = LETTERS + "X"
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(20, 20),
-        steps=2000,
-        batch=32,
-        learning_rate=0.02,
-        final_learning_rate=0.1,
-        score_every=100,
-        until_solved=True,
-    )
+    settings: ClassVar[Recommended] = recommended(20, 20)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` of the 27 strings."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask, exact_text
+from gatescope.tasks.strings import END, StringTask, exact_text, recommended
 from gatescope.tasks.task import Predict, Recommended, Score
 
 TRAINED = range(1, 11)
@@ -27,15 +27,7 @@ class Counter(StringTask):
         "which neurons count up through the a's and down through the b's?"
     )
     alphabet: ClassVar[str] = "aXb"
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(10,),
-        steps=2000,
-        batch=32,
-        learning_rate=0.02,
-        final_learning_rate=0.1,
-        score_every=100,
-        until_solved=True,
-    )
+    settings: ClassVar[Recommended] = recommended(10)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings with N drawn from 1 to 10."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask
+from gatescope.tasks.strings import END, StringTask, recommended
 from gatescope.tasks.task import EVALUATION, Predict, Recommended, Score, generator
 
 TRAINED = range(1, 11)
@@ -32,15 +32,7 @@ class SelectiveCounter(StringTask):
         "which gates close at an X, so that it is not counted?"
     )
     alphabet: ClassVar[str] = "aXYb"
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(20,),
-        steps=2000,
-        batch=32,
-        learning_rate=0.02,
-        final_learning_rate=0.1,
-        score_every=100,
-        until_solved=True,
-    )
+    settings: ClassVar[Recommended] = recommended(20)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings that are not held out, N and the number of X's drawn evenly, their order at random."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask
+from gatescope.tasks.strings import END, StringTask, recommended
 from gatescope.tasks.task import Predict, Recommended, Score
 
 TRAINED = range(1, 11)
@@ -27,15 +27,7 @@ class StateMemoriser(StringTask):
         "which neuron holds on to it while the x's go by?"
     )
     alphabet: ClassVar[str] = "ABxYab"
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(20,),
-        steps=2000,
-        batch=32,
-        learning_rate=0.03,
-        final_learning_rate=0.1,
-        score_every=100,
-        until_solved=True,
-    )
+    settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` of the 20 strings."""
