@@ -20,11 +20,13 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import torch
@@ -41,7 +43,7 @@ from gatescope.tasks import load as load_task
 
 LARGEST_JSON = 64 << 20  # bytes of one JSON file that are read: a vocabulary of all of Unicode takes 15 MB
 WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "samples.jsonl", "training.lock"
-FILES = ("network.json", "task.json", "training.json")
+LOCK_TRIES = 10
 
 
 class RunError(GatescopeError):
@@ -154,7 +156,7 @@ class Run:
         """
         configuration = self.configuration()
         path = self.path / WEIGHTS if checkpoint is None else self._checkpoint(checkpoint) / WEIGHTS
-        if not path.is_file():
+        if not path.is_file() if checkpoint is None else checkpoint not in self.checkpoints():
             missing = "has no weights yet" if checkpoint is None else f"has no checkpoint of step {checkpoint}"
             raise RunError(f"{self.path} {missing}; its checkpoints are {self.checkpoints() or 'none'}.")
         weights, about = _load(path, expected_tensors(configuration))
@@ -177,6 +179,8 @@ class Run:
         """Keep a point from which training can go on; earlier ones keep their weights only."""
         step = int(checkpoint.progress["step"])
         place, beside = self._checkpoint(step), self.path / "checkpoints" / f".step-{step:08d}.tmp"
+        if (place / "progress.json").is_file():
+            return  # training was resumed and stopped at once: a point from which it can go on is never taken away
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         _save(beside / WEIGHTS, checkpoint.weights, step)
@@ -219,8 +223,8 @@ class Run:
         with path.open(encoding="utf-8", errors="replace") as handle:
             for line in handle:
                 try:
-                    record = json.loads(line)
-                except ValueError:
+                    record = json.loads(line, parse_constant=_refuse)
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(record, dict):
                     records.append(record)
@@ -241,10 +245,8 @@ class Run:
             RunError: another process is training it.
         """
         with (self.path / LOCK).open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{self.path} is being trained by another process; wait for it, or stop it.") from error
+            if not any(map(_locked, repeat(handle, LOCK_TRIES))):
+                raise RunError(f"{self.path} is being trained by another process; wait for it, or stop it.")
             yield
 
     @property
@@ -268,10 +270,10 @@ class Run:
         try:
             if path.stat().st_size > LARGEST_JSON:
                 raise RunError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read.")
-            return json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         except OSError as error:
             raise RunError(f"{path} cannot be read: {error.strerror or error}.") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if isinstance(error, RunError):
                 raise
             raise RunError(
@@ -318,6 +320,20 @@ def _load(path: Path, expected: Mapping[str, tuple[int, ...]] | None) -> tuple[d
     if expected is not None and not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise RunError(f"{path} holds numbers that are not finite: its training failed. {advice}")
     return tensors, about
+
+
+def _locked(handle: IO[str]) -> bool:
+    """Whether the lock could be taken. `is_training` holds it for an instant, which is no reason to give up."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.01)
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _finite(value: Any) -> Any:

@@ -95,13 +95,13 @@ def train(
         end: Record = {}
         try:
             for record in loop(training, stop):
-                if "validation_loss" in record:
-                    _keep(run, training, record)
                 if record.get("event") == "end":
                     end = record
-                else:
-                    run.append(HISTORY, record)
-                    on_record(record)
+                    break
+                run.append(HISTORY, record)  # before the checkpoint, behind which nothing is written again
+                if "validation_loss" in record:
+                    _keep(run, training, record)
+                on_record(record)
         except TrainingError as error:
             run.append(
                 HISTORY, {"step": training.progress.step, "event": "end", "reason": "failed", "problem": str(error)}

@@ -86,17 +86,20 @@ class Loop:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         nats = float(loss.detach())
         if not (math.isfinite(nats) and math.isfinite(float(norm))):
-            raise TrainingError(
-                f"the loss is no longer a number at step {self.progress.step}. The weights of the last validation are "
-                f"kept. Try a smaller learning rate than {self.settings.learning_rate:g}, or stronger clipping than "
-                f"{self.settings.clip:g}."
-            )
+            raise self._no_number("loss")
         self.optimizer.step()
         self.progress.step += 1
         self.progress.symbols += int((batch.tokens != PADDING).sum())
         self.progress.nats += nats
         self.progress.targets += count
         return rate, float(norm)
+
+    def _no_number(self, what: str) -> TrainingError:
+        return TrainingError(
+            f"the {what} is no longer a number at step {self.progress.step}. The weights of the last validation are "
+            f"kept. Try a smaller learning rate than {self.settings.learning_rate:g}, or stronger clipping than "
+            f"{self.settings.clip:g}."
+        )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """The sum of -log p(target) in nats over a batch, and the number of targets."""
@@ -115,9 +118,15 @@ class Loop:
         return loss, int((targets != PADDING).sum())
 
     def validate(self) -> Record:
-        """The validation loss, and the score where the task wants it during training."""
+        """The validation loss, and the score where the task wants it during training.
+
+        Raises:
+            TrainingError: the loss is not a number.
+        """
         ask = partial(predict, self.network)
         record: Record = {"validation_loss": self.task.validation(ask)}
+        if not math.isfinite(record["validation_loss"]):
+            raise self._no_number("validation loss")
         if self.task.recommended.score_every:
             score = self.task.score(ask)
             record["score"] = score.to_json()
@@ -202,9 +211,10 @@ def loop(training: Loop, stop: Callable[[], bool] = lambda: False) -> Iterator[R
         if validates:
             record |= training.validate()
             progress.seconds = record["seconds"] = before + time.monotonic() - began
-            reason = training.ended()
         if len(record) > 3:
             yield record
+        if validates:  # now that whoever listens has asked whether this validation was the best
+            reason = training.ended()
     yield {
         "step": progress.step,
         "symbols": progress.symbols,
