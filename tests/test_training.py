@@ -1,0 +1,364 @@
+"""Training: repeatable, resumable, and it ends when it should."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gatescope import TASKS, Network, Run, Settings, configure, create, train
+from gatescope.runs import HISTORY, SAMPLES
+from gatescope.tasks import Batch, Copy, Score, Task
+from gatescope.training import Loop, TrainingError, loop
+
+SHORT = dict(report_every=3, validate_every=7)
+PROSE = "It was the best of times, it was the worst of times;\nit was (so to speak) the age of 'wisdom'.\n" * 12
+
+
+def small_text(folder: Path) -> Task:
+    file = folder / "prose.txt"
+    file.write_text(PROSE)
+    return TASKS["text"]([str(file)], batch=3, unroll=16)
+
+
+def make(folder: Path, task: Task, name: str = "run", dropout: float = 0.0, cell: str = "lstm", **settings: Any) -> Run:
+    configuration = configure(task.vocabulary, cell, (6, 5), dropout=dropout)
+    return create(folder / name, task, configuration, Settings(**{"steps": 25, **SHORT, **settings}))
+
+
+def told(run: Run) -> list[dict[str, Any]]:
+    """Everything in history.jsonl but the clock."""
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in run.read(HISTORY)]
+
+
+def after(steps: int) -> Any:
+    counter = itertools.count()
+    return lambda: next(counter) >= steps
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.network()[0].state_dict()
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return set(a) == set(b) and all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
+    task = TASKS["counter"](batch=4)
+    runs = [make(tmp_path, task, str(k), seed=seed, dropout=0.2) for k, seed in enumerate((1, 1, 2))]
+    for run in runs:
+        torch.rand(3)  # what was drawn before must not matter
+        train(run)
+    assert told(runs[0]) == told(runs[1])
+    assert equal(weights(runs[0]), weights(runs[1]))
+    assert [r["loss"] for r in told(runs[0]) if "loss" in r] != [r["loss"] for r in told(runs[2]) if "loss" in r]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("kind", ["strings", "text"])
+def test_stopping_and_going_on_is_as_never_having_stopped(tmp_path: Path, optimizer: str, kind: str) -> None:
+    task = small_text(tmp_path) if kind == "text" else TASKS["counter"](batch=4)
+    settings: dict[str, Any] = dict(optimizer=optimizer, dropout=0.3, warmup=4, final_learning_rate=0.1)
+    straight, halting = make(tmp_path, task, "straight", **settings), make(tmp_path, task, "halting", **settings)
+    train(straight)
+    for steps in (0, 5, 1, 9):  # also before the first update, and between reports and validations
+        assert train(halting, stop=after(steps)).reason == "interrupted"
+        torch.rand(5)
+        assert halting.read(HISTORY)[-1]["reason"] == "interrupted"
+    assert train(halting).step == 25
+    assert told(halting) == told(straight)
+    assert halting.read(SAMPLES) == straight.read(SAMPLES)
+    assert equal(weights(halting), weights(straight))
+    last, other = halting.last_checkpoint(), straight.last_checkpoint()
+    assert last is not None
+    assert other is not None
+    assert equal(dict(last.arrays), dict(other.arrays))
+    assert equal(dict(last.weights), dict(other.weights))
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+    task = small_text(tmp_path)
+    straight, killed = make(tmp_path, task, "straight", dropout=0.3), make(tmp_path, task, "killed", dropout=0.3)
+    train(straight)
+
+    def die(record: dict[str, Any]) -> None:
+        if record["step"] == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, on_record=die)
+    with (killed.path / HISTORY).open("a") as file:
+        file.write('{"step": 13, "lo')
+    assert killed.read(HISTORY)[-1]["step"] == 12
+    train(killed)
+    assert told(killed) == told(straight)
+    assert killed.read(SAMPLES) == straight.read(SAMPLES)
+    assert equal(weights(killed), weights(straight))
+
+
+def test_a_complete_run_stays_as_it_is(tmp_path: Path) -> None:
+    run = make(tmp_path, TASKS["counter"](batch=4), steps=10)
+    train(run)
+    before, history = weights(run), told(run)
+    assert train(run).step == 10
+    assert told(run) == history
+    assert equal(weights(run), before)
+    assert train(run, steps=12).step == 12
+    assert run.settings()["steps"] == 12
+
+
+def test_the_counter_is_learned(tmp_path: Path) -> None:
+    outcome = train(create(tmp_path / "run", TASKS["counter"]()))
+    assert outcome.reason == "solved"
+    assert outcome.score is not None
+    assert outcome.score.solved
+    record = Run(tmp_path / "run").read(HISTORY)[-1]
+    assert record["event"] == "end"
+    assert record["score"]["value"] == 1.0
+
+
+class Scripted:
+    """The task counter with validation losses and scores that were written down before."""
+
+    def __init__(self, losses: list[float], solved: list[bool] | None = None) -> None:
+        self._task = TASKS["counter"](batch=2)
+        self.losses, self.solved = iter(losses), iter(solved or [])
+        self.recommended = replace(self._task.recommended, score_every=1 if solved else 0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def validation(self, _: Any) -> float:
+        return next(self.losses)
+
+    def score(self, _: Any) -> Score:
+        solved = next(self.solved)
+        return Score(float(solved), 0.1, solved, "")
+
+
+def scripted(task: Scripted, **settings: Any) -> Loop:
+    made = Settings(**{"steps": 50, "report_every": 100, "validate_every": 1, **settings})
+    return Loop(Network(configure(task.vocabulary, "elman", (2,))), task, made)  # type: ignore[arg-type]
+
+
+def listened(training: Loop) -> Iterator[dict[str, Any]]:
+    """What `train` does with a record, as far as ending is concerned."""
+    for record in loop(training):
+        if "validation_loss" in record:
+            record["best"] = training.is_best(record)
+        yield record
+
+
+def test_it_stops_after_as_many_validations_without_a_better_one_as_patience_says() -> None:
+    records = list(listened(scripted(Scripted([5, 4, 4.5, 3, 3.2, 3.1, 1, 1, 1]), patience=2)))
+    assert records[-1]["reason"] == "no improvement"
+    assert records[-1]["step"] == 6
+    assert [r["best"] for r in records[:-1]] == [True, True, False, True, False, False]
+
+
+def test_it_stops_when_two_scores_in_a_row_say_solved() -> None:
+    solved = [False, True, False, True, True, True]
+    training = scripted(Scripted([5, 4, 3, 2, 1.5, 1], solved), until_solved=True)
+    records = list(listened(training))
+    assert (records[-1]["reason"], records[-1]["step"]) == ("solved", 5)
+    # The better score wins, whatever the loss; of equal scores the smaller loss.
+    assert [r["best"] for r in records[:-1]] == [True, True, False, True, True]
+
+
+def test_validations_come_early_and_then_regularly() -> None:
+    settings = Settings(steps=10_000, validate_every=1000)
+    assert [k for k in range(1, 3001) if settings.validates(k)] == [100, 200, 400, 800, 1000, 2000, 3000]
+    assert [k for k in range(1, 200) if Settings(steps=1, validate_every=50).validates(k)] == [50, 100, 150]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "middle"), [("cosine", 0.5 + 0.5 * 0.2), ("linear", 0.5 + 0.5 * 0.2), ("constant", 1.0)]
+)
+def test_the_learning_rate_follows_its_schedule(schedule: Any, middle: float) -> None:
+    settings = Settings(steps=100, learning_rate=0.5, final_learning_rate=0.2, schedule=schedule, warmup=4)
+    assert [settings.rate(k, 0.0) for k in range(5)] == [0.125, 0.25, 0.375, 0.5, 0.5]
+    assert settings.rate(50, 0.5) == pytest.approx(0.5 * middle)
+    assert settings.rate(99, 1.0) == pytest.approx(0.5 if schedule == "constant" else 0.1)
+    assert settings.rate(200, 7.0) == settings.rate(99, 1.0)
+    rates = [settings.rate(10, k / 20) for k in range(21)]
+    assert rates == sorted(rates, reverse=True)
+    assert Settings(steps=1).rate(0, 0.0) == 0.004
+
+
+def test_the_quarter_of_a_cosine_is_no_line() -> None:
+    settings = Settings(steps=100, learning_rate=1.0)
+    assert settings.rate(25, 0.25) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_gradients_are_clipped_to_their_norm() -> None:
+    task = TASKS["counter"](batch=4)
+    configuration = configure(task.vocabulary, "lstm", (4,))
+
+    def step(clip: float) -> tuple[float, float]:
+        training = Loop(Network(configuration), task, Settings(1, optimizer="sgd", learning_rate=1.0, clip=clip))
+        before = torch.cat([value.detach().flatten().clone() for value in training.network.parameters()])
+        _, norm = training.update()
+        moved = torch.cat([value.detach().flatten() for value in training.network.parameters()]) - before
+        return norm, float(moved.norm())
+
+    norm, moved = step(1e9)
+    assert moved == pytest.approx(norm, rel=1e-4)
+    assert step(norm / 10) == (pytest.approx(norm), pytest.approx(norm / 10, rel=1e-4))
+
+
+def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
+    """By hand: -log p of every symbol after the first of each string, padding left out."""
+    task = TASKS["counter"](batch=5)
+    network = Network(configure(task.vocabulary, "gru", (4,)))
+    training = Loop(network, task, Settings(5, optimizer="sgd", learning_rate=0.1, clip=1e9, report_every=1))
+    batch = task.batch(0, 0)
+    total, count = torch.zeros(()), 0
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        length = int((tokens >= 0).sum())
+        logits = network(torch.from_numpy(tokens[:length]).long().unsqueeze(1)).logits[:, 0]
+        total = total - logits.log_softmax(1)[torch.arange(length), torch.from_numpy(targets[:length]).long()].sum()
+        count += length
+    gradients = torch.autograd.grad(total / count, list(network.parameters()))
+    expected = [v.detach() - 0.1 * g for v, g in zip(network.parameters(), gradients, strict=True)]
+    record = next(loop(training))
+    assert record["loss"] == pytest.approx(float(total.detach()) / count, rel=1e-5)
+    assert record["symbols"] == count
+    for value, wanted in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(value.detach(), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> None:
+    task = small_text(tmp_path)
+    training = Loop(Network(configure(task.vocabulary, "lstm", (4,))), task, Settings(9, learning_rate=1e-12))
+    assert not task.batch(0, 0).continues
+    assert task.batch(0, 1).continues
+    training.update()
+    training.update()
+    state = training.state
+    assert state is not None
+    assert not state[0]["c"].requires_grad
+    both = np.concatenate([task.batch(0, 0).tokens, task.batch(0, 1).tokens], axis=1)
+    whole = training.network(torch.from_numpy(both).long().t()).state
+    torch.testing.assert_close(state[0]["c"], whole[0]["c"].detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"learning_rate": 1e30}, {"learning_rate": 1e38, "optimizer": "sgd", "clip": 1e30}]
+)
+def test_a_loss_that_is_no_number_fails_and_keeps_the_last_good_weights(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    run = make(tmp_path, TASKS["counter"](batch=4), cell="elman_relu", validate_every=1, steps=40, **settings)
+    with pytest.raises(TrainingError, match="no longer a number"):
+        train(run)
+    end = run.read(HISTORY)[-1]
+    assert (end["event"], end["reason"]) == ("end", "failed")
+    assert "smaller learning rate" in end["problem"]
+    assert all(bool(value.isfinite().all()) for value in weights(run).values())
+    assert not run.is_training
+    checkpoint = run.last_checkpoint()
+    assert checkpoint is not None
+    train(run, learning_rate=1e-3, optimizer="adam" if "optimizer" not in settings else "sgd", clip=1.0, steps=41)
+
+
+def test_a_limit_of_minutes_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of this test moves one second at every look."""
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    run = make(tmp_path, TASKS["counter"](batch=4), steps=None, minutes=0.5, learning_rate=0.01)
+    outcome = train(run)
+    assert outcome.reason == "finished"
+    assert 30 <= outcome.seconds <= 34
+    rates = [r["learning_rate"] for r in run.read(HISTORY) if "learning_rate" in r]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.1 * rates[0]
+    resumed = train(run, minutes=1.0)  # half of the time was used already
+    assert 60 <= resumed.seconds <= 64
+
+
+def test_the_run_shows_the_best_weights_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(tmp_path, TASKS["state_memoriser"](batch=4), steps=30, validate_every=10, learning_rate=0.05)
+    task = type(run.task())
+    losses = iter([0.5, 0.1, 0.9])
+    monkeypatch.setattr(task, "validation", lambda *_: next(losses))
+    monkeypatch.setattr(task, "score", lambda *_: Score(0.0, 0.1, False, ""))
+    train(run)
+    assert run.network()[1] == 20
+    assert equal(weights(run), run.network(20)[0].state_dict())
+    assert run.checkpoints() == [0, 10, 20, 30]
+
+
+class FirstSymbol(Copy):
+    """Many to one: after the last step, which symbol was the first?"""
+
+    def batch(self, seed: int, step: int) -> Batch:
+        random = np.random.default_rng([seed, step])
+        tokens = random.integers(0, 3, (16, 4)).astype(np.int32)
+        lengths = random.integers(1, 5, 16)
+        tokens[np.arange(4) >= lengths[:, None]] = -1
+        targets = np.full((16, 4), -1, np.int32)
+        targets[np.arange(16), lengths - 1] = tokens[:, 0]
+        return Batch(tokens, targets)
+
+
+def test_many_to_one_learns_from_the_last_step_of_each_sequence() -> None:
+    configuration = configure(FirstSymbol().vocabulary, "lstm", (12,), reads="last step", outputs=3)
+    training = Loop(Network(configuration), FirstSymbol(), Settings(150, learning_rate=0.02))
+    for _ in range(150):
+        training.update()
+    batch = FirstSymbol().batch(99, 0)
+    lengths = torch.from_numpy((batch.tokens >= 0).sum(1))
+    logits = training.network(torch.from_numpy(batch.tokens).long().t(), lengths=lengths).logits
+    assert logits.argmax(1).tolist() == batch.tokens[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(steps=None),
+        dict(steps=0),
+        dict(minutes=-1.0),
+        dict(learning_rate=0.0),
+        dict(learning_rate=math.nan),
+        dict(clip=math.inf),
+        dict(report_every=0),
+        dict(validate_every=0),
+        dict(patience=0),
+        dict(seed=-1),
+        dict(warmup=-1),
+        dict(final_learning_rate=1.5),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense(change: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError) as refused:
+        Settings(**{"steps": 5, **change})
+    name = next(iter(change)).replace("_", " ")
+    assert name in str(refused.value)
+
+
+def test_recommended_settings_take_changes() -> None:
+    task = TASKS["counter"]()
+    usual = Settings.recommended(task)
+    assert usual.steps == task.recommended.steps
+    assert usual.until_solved
+    assert Settings.recommended(task, steps=7, seed=None).steps == 7
+    assert Settings.recommended(task, minutes=2.0).steps is None
+    assert Settings(**asdict(usual)) == usual
+
+
+def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:
+    run = make(tmp_path, TASKS["counter"](batch=2))
+    file = run.path / "training.json"
+    file.write_text(file.read_text().replace('"warmup"', '"wormup"'))
+    with pytest.raises(TrainingError, match="wormup"):
+        train(run)
