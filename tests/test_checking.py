@@ -99,6 +99,29 @@ def test_confirms_what_was_stored_in_float16(name: str, seed: int, tmp_path_fact
     assert report.tolerance == TOLERANCES["float16"]
 
 
+@given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([3.0, 10.0, 30.0]), dtype=st.sampled_from(["f2", "f4"]))
+@settings(max_examples=30)
+def test_rounding_of_large_values_is_no_fault(seed: int, scale: float, dtype: str) -> None:
+    """exp(a - b) of values in the hundreds, each rounded to float16, is off by more than any tolerance for gates."""
+    made = make(["slstm"], [12, 5], seed=seed, scale=scale)
+    rounded = {key: array.astype(dtype) for key, array in made.trace["layer0"].items()}
+    states = {key: array.astype(dtype) for key, array in made.trace.initial["layer0"].items()}
+    precision = np.dtype(dtype).name
+    trace = replace(_with(made.trace, rounded), initial={"layer0": states})
+    trace = replace(trace, attributes={**trace.attributes, "precision": precision})
+    report = check(trace)
+    assert report.holds, _failing(report)
+    swapped = check(_with(trace, {"i": rounded["f"], "f": rounded["i"]}))
+    assert {"i", "f"} <= set(_failing(swapped))
+
+
+def test_says_that_the_state_before_the_first_step_is_missing() -> None:
+    made = make(["lstm"], [6, 4])
+    report = check(replace(made.trace, initial={}, parameters={}))
+    assert {r.name: r.missing for r in report.unchecked} == {"c": ("c before step 0",)}
+    assert report.holds
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(READERS))
 def test_catches_gates_of_the_step_before(name: str, dtype: str) -> None:

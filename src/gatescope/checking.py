@@ -22,6 +22,8 @@ Array = NDArray[Any]
 # Rounding of the stored values limits how well an equation can hold. Swapped gates, or gates of the wrong step, are
 # off by a tenth and more.
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
+# How far a stored value may be from the true one, relative to its size: half of the distance from 1 to the next number.
+EPSILONS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11}
 PIECE = 1 << 22  # values of one array that are checked at a time
 
 
@@ -34,7 +36,8 @@ class Residual:
         name: the signal or drive.
         formula: its equation.
         largest: the largest |recomputed - recorded| / max(1, |recorded|) over all steps and neurons; None where the
-            trace does not hold what the equation uses.
+            trace does not hold what the equation uses. Where that is more than the tolerance, what the rounding of
+            the recorded values explains is taken off first.
         sequence, step, neuron: where that is.
         missing: what would be needed to check it.
     """
@@ -96,47 +99,58 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
     Returns:
         The residuals; a NaN among recorded values counts as an infinite residual.
     """
+    precision = str(trace.attributes["precision"])
     found: list[Residual] = []
     below: str | None = None
     for layer in trace.layers:
         cell = Cell.from_json(trace.attributes["layers"][layer]["cell"])
         if weights is not None:
             found += _check_drives(trace, layer, below, cell, weights[layer])
-        found += _check_signals(trace, layer, cell)
+        found += _check_signals(trace, layer, cell, precision)
         below = layer
-    precision = str(trace.attributes["precision"])
     return Report(tuple(found), TOLERANCES[precision])
 
 
-def _check_signals(trace: Trace, layer: str, cell: Cell) -> list[Residual]:
-    arrays = trace[layer]
+def _check_signals(trace: Trace, layer: str, cell: Cell, precision: str) -> list[Residual]:
+    arrays, tolerance = trace[layer], TOLERANCES[precision]
     leaves = {name: _leaves(cell, name) for name in cell.signals}
     residuals = []
     for name in cell.signals:
-        missing = sorted(leaf for leaf in leaves[name] if leaf not in arrays)
+        missing = sorted(key for _, key in leaves[name] if key not in arrays)
+        started = trace.initial.get(layer, {})
+        missing += sorted(
+            f"{key} before step 0" for kind, key in leaves[name] if kind == "state" and key not in started
+        )
         if name not in arrays or missing:
             absent = tuple(missing) if name in arrays else (name, *missing)
             residuals.append(Residual(layer, name, cell.formula(name), None, missing=absent))
             continue
-        worst = _Worst()
+        worst, evaluate = _Worst(), _Equation(cell, name)
         for rows, steps in _pieces(arrays[name].shape):
-            recorded = _float64(arrays[name][rows, steps])
-            recomputed = _recompute(trace, layer, cell, name, leaves[name], rows, steps)
-            worst.see(recorded, recomputed, trace.lengths, rows, steps)
+            values = _recorded(trace, layer, leaves[name], rows, steps)
+            recorded, recomputed = _float64(arrays[name][rows, steps]), evaluate(values)
+            allowance = 0.0
+            if _largest(recorded, recomputed) > tolerance:
+                allowance = evaluate.rounding(values, EPSILONS[precision])
+            worst.see(recorded, recomputed, trace.lengths, rows, steps, allowance)
         residuals.append(Residual(layer, name, cell.formula(name), *worst.result()))
     return residuals
 
 
-def _leaves(cell: Cell, name: str) -> set[str]:
-    """The signals (this step's or the last one's) and drives that the equation of one signal reads."""
-    tape, found = cell.tape, set()
+Leaf = tuple[str, str]  # ("signal", "f") of this step, ("state", "c") of the step before, ("drive", "x.i")
+
+
+def _leaves(cell: Cell, name: str) -> set[Leaf]:
+    """What the equation of one signal reads, its parameters aside."""
+    tape = cell.tape
+    found: set[Leaf] = set()
 
     def visit(index: int, top: bool) -> None:
         node = tape.nodes[index]
         if not top and index in tape.stops:
-            found.add(tape.stops[index])
+            found.add(("signal", tape.stops[index]))
         elif node.kind in ("drive", "state"):
-            found.add(str(node.label))
+            found.add((node.kind, str(node.label)))
         for argument in node.arguments if top or index not in tape.stops else ():
             visit(argument, False)
 
@@ -144,24 +158,51 @@ def _leaves(cell: Cell, name: str) -> set[str]:
     return found
 
 
-def _recompute(trace: Trace, layer: str, cell: Cell, name: str, leaves: set[str], rows: slice, steps: slice) -> Array:
-    """One signal from recorded values only: every other named signal is replaced by what was recorded of it."""
-    arrays = trace[layer]
-    recorded = {key: _float64(arrays[key][rows, steps]) for key in leaves if key in cell.signals}
-    drives = {key: _float64(arrays[key][rows, steps]) for key in leaves if key not in cell.signals}
-    states = {key: _previous(trace, layer, key, rows, steps) for key in leaves if key in cell.states}
-    parameters = {key.removeprefix("p."): _float64(value) for key, value in trace.parameters[layer].items()}
-    # What this equation does not read need not have been recorded; its place is taken by NaN, which would show.
-    nothing = np.full((1, 1, 1), np.nan)
-    signals = cell.tape.signals
-    evaluate = Evaluator(cell.tape, "numpy", np.float64)
-    with np.errstate(all="ignore"):
-        return evaluate(
-            {key: drives.get(key, nothing) for key in cell.drives},
-            parameters,
-            {key: states.get(key, nothing) for key in cell.states},
-            lambda signal, value: value if signals[signal] == signals[name] else recorded.get(signal, nothing),
-        )[name]
+def _recorded(trace: Trace, layer: str, leaves: set[Leaf], rows: slice, steps: slice) -> dict[Leaf, Array]:
+    """What was recorded of all that an equation reads, and the layer's parameters."""
+    values: dict[Leaf, Array] = {
+        ("parameter", key.removeprefix("p.")): _float64(value) for key, value in trace.parameters.get(layer, {}).items()
+    }
+    for kind, key in leaves:
+        before = kind == "state"
+        values[kind, key] = (
+            _previous(trace, layer, key, rows, steps) if before else _float64(trace[layer][key][rows, steps])
+        )
+    return values
+
+
+class _Equation:
+    """One equation on recorded values only: every other named signal is replaced by what was recorded of it."""
+
+    def __init__(self, cell: Cell, name: str) -> None:
+        self.cell, self.name = cell, name
+        self.evaluator = Evaluator(cell.tape, "numpy", np.float64)
+
+    def __call__(self, values: dict[Leaf, Array]) -> Array:
+        # What this equation does not read need not have been recorded; its place is taken by NaN, which would show.
+        nothing = np.full((1, 1, 1), np.nan)
+        signals = self.cell.tape.signals
+        own = signals[self.name]
+        with np.errstate(all="ignore"):
+            return self.evaluator(
+                {key: values.get(("drive", key), nothing) for key in self.cell.drives},
+                {key: values.get(("parameter", key), nothing) for key in self.cell.tape.parameters},
+                {key: values.get(("state", key), nothing) for key in self.cell.states},
+                lambda key, value: value if signals[key] == own else values.get(("signal", key), nothing),
+            )[self.name]
+
+    def rounding(self, values: dict[Leaf, Array], epsilon: float) -> Array:
+        """How far the result can be off because each value it is computed from was rounded.
+
+        The exponential gates of an sLSTM need this: exp(a - b) of two large values that were stored as float16 is
+        rightly off by more than any fixed tolerance.
+        """
+        exact = self(values)
+        total = np.zeros_like(exact)
+        with np.errstate(all="ignore"):
+            for key, value in values.items():
+                total += np.abs(self({**values, key: value * (1 + epsilon)}) - exact)
+        return np.where(np.isfinite(total), total, 0.0)
 
 
 def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -> Array:
@@ -221,9 +262,18 @@ class _Worst:
         self.largest = 0.0
         self.row = self.step = self.neuron = -1
 
-    def see(self, recorded: Array, recomputed: Array, lengths: Array, rows: slice, steps: slice) -> None:
+    def see(
+        self,
+        recorded: Array,
+        recomputed: Array,
+        lengths: Array,
+        rows: slice,
+        steps: slice,
+        allowance: Array | float = 0.0,
+    ) -> None:
         with np.errstate(all="ignore"):
-            residual = np.abs(recomputed - recorded) / np.maximum(1.0, np.abs(recorded))
+            difference = np.maximum(np.abs(recomputed - recorded) - allowance, 0.0)
+            residual = difference / np.maximum(1.0, np.abs(recorded))
         residual = np.where(np.isfinite(residual), residual, np.inf)
         inside = np.arange(steps.start, steps.stop) < np.asarray(lengths)[rows, None]
         residual = np.where(inside[..., None], residual, 0.0)
@@ -234,6 +284,13 @@ class _Worst:
 
     def result(self) -> tuple[float, int, int, int]:
         return self.largest, self.row, self.step, self.neuron
+
+
+def _largest(recorded: Array, recomputed: Array) -> float:
+    """The largest residual where both are numbers."""
+    with np.errstate(all="ignore"):
+        residual = np.abs(recomputed - recorded) / np.maximum(1.0, np.abs(recorded))
+    return float(np.max(residual, initial=0.0, where=np.isfinite(residual)))
 
 
 def _pieces(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:

@@ -61,17 +61,20 @@ class Trace:
     attributes: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        size = (len(self.lengths), self.steps["token"].shape[1])
+        token = self.steps.get("token")
+        if token is None or token.ndim != 2:
+            raise TraceError("a trace needs the symbols that were read: steps['token'] with the axes sequence, step.")
+        size = (len(self.lengths), token.shape[1])
         for name, array in self.steps.items():
-            if name not in STEP_AXES or tuple(array.shape[:2]) != size:
-                raise TraceError(f"{name} of shape {array.shape} is not an array of steps of a trace of {size}.")
+            axes = STEP_AXES.get(name, ())
+            if array.ndim != len(axes) or tuple(array.shape[:2]) != size:
+                raise TraceError(f"{name} of shape {tuple(array.shape)} is not an array of steps of a trace of {size}.")
         for layer, signals in self.layers.items():
-            neurons = {array.shape[2] for array in signals.values() if array.ndim == 3}
-            shapes = {tuple(array.shape[:2]) for array in signals.values()}
-            if len(neurons) > 1 or not shapes <= {size}:
-                raise TraceError(
-                    f"the signals of {layer} differ in shape: { ({n: a.shape for n, a in signals.items()}) }."
-                )
+            shapes = {name: tuple(array.shape) for name, array in signals.items()}
+            if len({shape[2:] for shape in shapes.values()}) > 1 or any(
+                len(shape) != len(LAYER_AXES) or shape[:2] != size for shape in shapes.values()
+            ):
+                raise TraceError(f"the signals of {layer} differ in shape, or from the {size} of the trace: {shapes}.")
 
     def __getitem__(self, layer: str) -> Mapping[str, Any]:
         """The named arrays (S, T, N) of a layer.
@@ -112,7 +115,7 @@ class Trace:
         )
 
     def to_xarray(self) -> xarray.DataTree:
-        """The same arrays with labelled axes: one group per layer, ranges and formulas as attributes.
+        """The same arrays with labelled axes: one group per layer, as docs/trace.md lays them out.
 
         Raises:
             ImportError: xarray is not installed.
@@ -132,5 +135,11 @@ class Trace:
             about = self.attributes["layers"][layer]["arrays"]
             groups[layer] = xarray.Dataset(
                 {name: (LAYER_AXES, np.asarray(array), about.get(name, {})) for name, array in signals.items()}
+            )
+            groups[f"{layer}/initial"] = xarray.Dataset(
+                {name: (STATE_AXES, np.asarray(array)) for name, array in self.initial.get(layer, {}).items()}
+            )
+            groups[f"{layer}/parameters"] = xarray.Dataset(
+                {name: (("neuron",), np.asarray(array)) for name, array in self.parameters.get(layer, {}).items()}
             )
         return xarray.DataTree.from_dict(groups)

@@ -1,0 +1,143 @@
+"""A trace is its arrays under their names: selection, labels, padding, and arrays that are none."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope.storage import open_trace, save
+from gatescope.trace import Trace, TraceError
+from tests.reference.traces import make
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "trace.md"
+
+
+def test_layers_are_found_by_name() -> None:
+    trace = make(["lstm", "gru"], [3]).trace
+    assert trace["layer1"] is trace.layers["layer1"]
+    with pytest.raises(TraceError, match="the trace has no 'layer2'; it has layer0, layer1"):
+        trace["layer2"]
+
+
+def test_the_text_is_what_was_read() -> None:
+    trace = make(["elman"], [3, 0, 2], symbols=2).trace
+    trace.steps["token"][0] = [1, 0, 2]  # 2 is the id of every unknown character
+    trace.steps["token"][2, :2] = [0, 0]
+    assert [trace.text(k) for k in range(3)] == ["ba\N{REPLACEMENT CHARACTER}", "", "aa"]
+
+
+@settings(max_examples=30)
+@given(data=st.data(), lazy=st.booleans())
+def test_one_sequence_alone_has_no_padding(
+    data: st.DataObject, lazy: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lengths = data.draw(st.lists(st.integers(0, 7), min_size=1, max_size=4))
+    trace = make(["peephole", "elman"], lengths, padding=data.draw(st.integers(0, 2))).trace
+    if lazy:
+        directory = tmp_path_factory.mktemp("stored") / "trace"
+        save(trace, directory, "float32")
+        trace = open_trace(directory)
+    index = data.draw(st.integers(-len(lengths), len(lengths) - 1))
+    alone = trace.sequence(index)
+    assert alone.lengths.tolist() == [lengths[index]]
+    assert alone.text(0) == trace.text(index)
+    for layer, signals in alone.layers.items():
+        for name, array in signals.items():
+            assert array.shape == (1, lengths[index], 4)
+            assert np.isfinite(array).all()
+            assert np.array_equal(array[0], np.asarray(trace[layer][name])[index, : lengths[index]])
+        for name, array in alone.initial[layer].items():
+            assert np.array_equal(array[0], np.asarray(trace.initial[layer][name])[index])
+    assert alone.steps["top_token"].shape == (1, lengths[index], 2)
+
+
+def test_a_sequence_that_is_not_there_is_an_index_error() -> None:
+    trace = make(["elman"], [3, 2]).trace
+    for index in (2, -3):
+        with pytest.raises(IndexError):
+            trace.sequence(index)
+
+
+@settings(max_examples=20)
+@given(
+    lengths=st.lists(st.integers(0, 6), max_size=3), names=st.lists(st.sampled_from(["lstm", "peephole"]), max_size=2)
+)
+def test_xarray_has_the_names_and_nan_for_padding(lengths: list[int], names: list[str]) -> None:
+    trace = make(names, lengths, neurons=3, padding=1).trace
+    tree = trace.to_xarray()
+    assert tree["token"].dims == ("sequence", "step")
+    assert tree["top_token"].dims == ("sequence", "step", "rank")
+    assert np.asarray(tree["length"]).tolist() == lengths
+    assert tree.attrs["precision"] == "float32"
+    assert set(tree.children) == set(trace.layers)
+    for layer, signals in trace.layers.items():
+        for name, array in signals.items():
+            labelled = tree[f"{layer}/{name}"]
+            assert labelled.dims == ("sequence", "step", "neuron")
+            assert labelled.attrs["formula"] == f"formula of {name}"
+            assert np.array_equal(labelled, array, equal_nan=True)
+            behind = np.isnan(np.asarray(labelled)).all(axis=2)
+            assert behind.tolist() == [[step >= length for step in range(array.shape[1])] for length in lengths]
+        for name, array in trace.initial[layer].items():
+            assert tree[f"{layer}/initial/{name}"].dims == ("sequence", "neuron")
+            assert np.array_equal(tree[f"{layer}/initial/{name}"], array)
+        for name, array in trace.parameters[layer].items():
+            assert tree[f"{layer}/parameters/{name}"].dims == ("neuron",)
+            assert np.array_equal(tree[f"{layer}/parameters/{name}"], array)
+
+
+def test_xarray_of_a_stored_trace_is_what_xarray_reads_itself(tmp_path: Path) -> None:
+    import xarray
+
+    save(make(["lstm", "peephole"], [4, 2]).trace, tmp_path / "trace", "float32")
+    trace = open_trace(tmp_path / "trace")
+    ours, theirs = trace.to_xarray(), xarray.open_datatree(tmp_path / "trace", engine="zarr")
+    assert {node.path for node in ours.subtree} == {node.path for node in theirs.subtree}
+    for node in ours.subtree:
+        other = theirs[node.path].to_dataset()
+        assert node.to_dataset().equals(other), node.path
+
+
+def test_without_xarray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"pip install 'gatescope\[xarray\]'"):
+        make(["elman"], [2]).trace.to_xarray()
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    trace = make(["lstm"], [4, 2], neurons=3).trace
+    steps, signals = trace.steps, trace["layer0"]
+
+    def signal(**changed: np.ndarray) -> Trace:
+        return replace(trace, layers={"layer0": {**signals, **changed}})
+
+    for make_wrong, reason in [
+        (lambda: replace(trace, steps={}), "needs the symbols that were read"),
+        (lambda: replace(trace, steps={**steps, "token": steps["token"][0]}), "needs the symbols that were read"),
+        (lambda: replace(trace, steps={**steps, "target": steps["target"][:, 1:]}), "target of shape"),
+        (lambda: replace(trace, steps={**steps, "top_token": steps["token"]}), "top_token of shape"),
+        (lambda: replace(trace, steps={**steps, "colour": steps["token"]}), "colour of shape"),
+        (lambda: replace(trace, lengths=trace.lengths[:1]), "is not an array of steps of a trace of"),
+        (lambda: signal(h=signals["h"][..., :2]), "the signals of layer0 differ in shape"),
+        (lambda: signal(h=signals["h"][:, 1:]), "the signals of layer0 differ in shape"),
+        (lambda: signal(h=signals["h"][..., 0]), "the signals of layer0 differ in shape"),
+    ]:
+        with pytest.raises(TraceError, match=reason):
+            make_wrong()
+
+
+def test_the_document_describes_what_is_written(tmp_path: Path) -> None:
+    """Every array, axis and attribute of a stored trace is named in docs/trace.md, and its example runs."""
+    text = DOCUMENT.read_text()
+    save(make(["peephole"], [9, 4]).trace, tmp_path / "trace")
+    trace = open_trace(tmp_path / "trace")
+    words = ["sequence", "step", "rank", "neuron", "initial", "parameters", "length", *trace.steps, *trace.attributes]
+    assert [word for word in words if f"`{word}`" not in text] == []
+    code = "\n".join(part.partition("```")[0] for part in text.split("```python\n")[1:])
+    assert "trace-directory" in code
+    code = code.replace("trace-directory", str(tmp_path / "trace"))
+    exec(code, {"print": lambda *_: None})  # noqa: S102  the example of our own document
