@@ -131,13 +131,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 
 def test_the_document_describes_what_is_written(tmp_path: Path) -> None:
-    """Every array, axis and attribute of a stored trace is named in docs/trace.md, and its example runs."""
-    text = DOCUMENT.read_text()
+    """Every array, axis and attribute of a stored trace is named in docs/trace.md."""
+    text = DOCUMENT.read_text(encoding="utf-8")
     save(make(["peephole"], [9, 4]).trace, tmp_path / "trace")
     trace = open_trace(tmp_path / "trace")
     words = ["sequence", "step", "rank", "neuron", "initial", "parameters", "length", *trace.steps, *trace.attributes]
     assert [word for word in words if f"`{word}`" not in text] == []
-    code = "\n".join(part.partition("```")[0] for part in text.split("```python\n")[1:])
-    assert "trace-directory" in code
-    code = code.replace("trace-directory", str(tmp_path / "trace"))
-    exec(code, {"print": lambda *_: None})  # noqa: S102  the example of our own document
