@@ -1,0 +1,367 @@
+"""The run directory: whole at any moment, and damaged files are named and refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import gatescope.files
+from gatescope import TASKS, Network, Run, Settings, configure, create, find_runs, train
+from gatescope.files import write_bytes, write_json
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, RunError
+
+TASK = TASKS["counter"](batch=2)
+
+
+def make(path: Path, steps: int = 8) -> Run:
+    configuration = configure(TASK.vocabulary, "lstm", (3, 2))
+    return create(path, TASK, configuration, Settings(steps, report_every=2, validate_every=4))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = make(tmp_path_factory.mktemp("runs") / "trained")
+    train(run)
+    return run.path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    return Run(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def test_what_was_created_is_read_back(tmp_path: Path) -> None:
+    made = make(tmp_path / "deep" / "run")
+    again = Run(str(tmp_path / "deep" / "run"))
+    assert again.name == "run"
+    assert again.exists
+    assert again.configuration() == configure(TASK.vocabulary, "lstm", (3, 2))
+    assert again.task().to_json() == TASK.to_json()
+    assert again.settings() == asdict(Settings(8, report_every=2, validate_every=4))
+    assert made.checkpoints() == again.read(HISTORY) == []
+    assert again.last_checkpoint() is None
+    with pytest.raises(RunError, match="no weights yet"):
+        again.network()
+
+
+@pytest.mark.parametrize("content", ["file", "run", "something else"])
+def test_occupied_places_are_left_alone(tmp_path: Path, content: str) -> None:
+    place = tmp_path / "place"
+    if content == "file":
+        place.write_text("mine")
+    elif content == "run":
+        make(place)
+    else:
+        place.mkdir()
+        (place / "thesis.tex").write_text("mine")
+    before = {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()}
+    with pytest.raises(RunError, match="a run" if content == "run" else "something else"):
+        make(place)
+    assert {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()} == before
+
+
+def test_an_empty_directory_is_no_obstacle_and_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert make(tmp_path / "empty").exists
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="file"):
+        make(tmp_path / "file" / "run")
+
+
+# --- atomic writes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_between_writing_and_renaming_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "content"
+    write_bytes(file, b"old")
+    for place in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+
+            def crash(*_: Any) -> None:
+                raise KeyboardInterrupt
+
+            patch.setattr(*((Path, "replace") if place == "replace" else (gatescope.files.os, "fsync")), crash)
+            with pytest.raises(KeyboardInterrupt):
+                write_bytes(file, b"new and longer")
+        assert file.read_bytes() == b"old"
+    write_bytes(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
+def test_everything_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(gatescope.files.os, "fsync", lambda handle: (events.append("sync"), fsync(handle))[1])
+    monkeypatch.setattr(Path, "replace", lambda self, to: (events.append("rename"), replace(self, to))[1])
+    write_bytes(tmp_path / "content", b"x")
+    assert events == ["sync", "rename", "sync"]
+
+
+def test_what_other_readers_would_not_take_is_not_written(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"text": "東\n", "number": 0.1})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"text": "東\n", "number": 0.1}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"number": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8"))["number"] == 0.1
+
+
+@pytest.mark.parametrize("crash_at", range(8))
+def test_a_crash_while_a_checkpoint_is_kept_leaves_one_to_go_on_from(
+    run: Run, monkeypatch: pytest.MonkeyPatch, crash_at: int
+) -> None:
+    """Whatever step of keeping it the process dies at: each call that changes a file or folder, one after the other."""
+    before = run.last_checkpoint()
+    assert before is not None
+    new = Checkpoint(before.weights, before.arrays, {**before.progress, "step": 99})
+    for step in (99, 8):  # a later one, and the same again
+        calls = iter(range(100))
+
+        def dying(function: Callable[..., Any], calls: Any = calls) -> Callable[..., Any]:
+            def call(*arguments: Any, **named: Any) -> Any:
+                if next(calls) == crash_at:
+                    raise KeyboardInterrupt
+                return function(*arguments, **named)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for owner, name in (
+                (Path, "replace"),
+                (Path, "rename"),
+                (Path, "unlink"),
+                (shutil, "rmtree"),
+                (os, "fsync"),
+            ):
+                patch.setattr(owner, name, dying(getattr(owner, name)))
+            with suppress(KeyboardInterrupt):
+                run.save_checkpoint(Checkpoint(new.weights, new.arrays, {**new.progress, "step": step}))
+        found = run.last_checkpoint()
+        assert found is not None
+        assert found.progress["step"] in (8, 99)
+        assert set(found.arrays) == set(before.arrays)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _other_shapes(path: Path) -> None:
+    other = Network(configure(TASK.vocabulary, "lstm", (3, 4)))
+    save_file({name: value.detach() for name, value in other.named_parameters()}, path)
+
+
+def _not_finite(path: Path) -> None:
+    other = Network(configure(TASK.vocabulary, "lstm", (3, 2))).state_dict()
+    other["readout_biases"][0] = float("inf")
+    save_file(other, path)
+
+
+class _Boom:
+    def __reduce__(self) -> Any:
+        return os.system, ("exit 1",)
+
+
+def _pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps(_Boom()))
+
+
+def _pickled_by_torch(path: Path) -> None:
+    torch.save(Network(configure(TASK.vocabulary, "lstm", (3, 2))).state_dict(), path)
+
+
+def _huge_header(path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+
+def _write(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(text)
+
+
+def _change(key: str, value: Any) -> Callable[[Path], None]:
+    return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _other_shapes, _not_finite, _pickled, _pickled_by_torch, _huge_header, _write("")]
+)
+@pytest.mark.parametrize("where", [WEIGHTS, f"checkpoints/step-00000008/{WEIGHTS}"])
+def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], None], where: str) -> None:
+    damage(run.path / where)
+    with pytest.raises(RunError, match=WEIGHTS) as refused:
+        run.network(8 if "checkpoints" in where else None)
+    assert str(run.path) in str(refused.value)
+    before = {
+        entry: entry.read_bytes() for entry in run.path.rglob("*") if entry.is_file() and entry.name != "training.lock"
+    }
+    with pytest.raises(RunError, match=WEIGHTS):
+        train(run, steps=20)
+    for entry, content in before.items():
+        assert entry.read_bytes() == content, entry
+
+
+@pytest.mark.parametrize("damage", [_truncate, _pickled, _write("")])
+def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], None]) -> None:
+    damage(run.path / "checkpoints/step-00000008/optimizer.safetensors")
+    with pytest.raises(RunError, match="optimizer"):
+        train(run, steps=20)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "words"),
+    [
+        ("network.json", _truncate, "not JSON"),
+        ("network.json", _write(""), "not JSON"),
+        ("network.json", _write("[]"), "format"),
+        ("network.json", _write("[" * 200_000), "not JSON"),
+        ("network.json", _change("format", 2), "newer.*upgrade"),
+        ("network.json", _change("layers", [{"cell": "gru", "neurons": 1}]), "damaged"),
+        ("network.json", _change("dropout", float("nan")), "NaN"),
+        ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not JSON"),
+        ("task.json", _truncate, "not JSON"),
+        ("task.json", _change("name", "juggling"), "juggling"),
+        ("task.json", _write("3"), "task"),
+        ("task.json", Path.unlink, "cannot be read"),
+        ("training.json", _truncate, "not JSON"),
+        ("training.json", _write("[1]"), "settings"),
+        ("training.json", Path.unlink, "cannot be read"),
+    ],
+)
+def test_damaged_descriptions_are_named(run: Run, file: str, damage: Callable[[Path], None], words: str) -> None:
+    damage(run.path / file)
+    with pytest.raises(RunError, match=words) as refused:
+        run.configuration(), run.task(), run.settings()
+    assert file in str(refused.value)
+    with pytest.raises(RunError):
+        train(run, steps=20)
+
+
+def test_a_file_too_large_to_be_one_of_ours_is_not_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatescope.runs.LARGEST_JSON", 100)
+    with pytest.raises(RunError, match=r"network\.json.*at most 100"):
+        run.configuration()
+
+
+@pytest.mark.parametrize(
+    "line", ['{"step": 9, "loss": 0.', '{"step": 9}}', "[1, 2]", "9", '{"loss": NaN}', "[" * 100_000, "\ufffd", ""]
+)
+def test_a_line_that_is_no_record_is_not_read(run: Run, line: str) -> None:
+    before = run.read(HISTORY)
+    with (run.path / HISTORY).open("a", encoding="utf-8") as file:
+        file.write(line)
+    assert run.read(HISTORY) == before
+
+
+def test_numbers_that_json_has_not_become_null(run: Run) -> None:
+    run.append(
+        SAMPLES,
+        {"step": 1, "a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": float("-inf")}, "e": "東\n"},
+    )
+    assert run.read(SAMPLES)[-1] == {"step": 1, "a": None, "b": [None, 1.5], "c": {"d": None}, "e": "東\n"}
+
+
+def test_no_run_and_no_checkpoint(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no network\.json"):
+        Run(tmp_path / "nowhere").configuration()
+    for step in (5, -1, 10**300):
+        with pytest.raises(RunError, match=r"no checkpoint of step.*0, 4, 8"):
+            run.network(step)
+    assert run.network(4)[1] == 4
+
+
+# --- checkpoints, locks, places --------------------------------------------------------------------------------------
+
+
+def test_only_the_last_checkpoint_can_be_gone_on_from(run: Run) -> None:
+    assert run.checkpoints() == [0, 4, 8]
+    kept = {
+        step: sorted(entry.name for entry in (run.path / f"checkpoints/step-{step:08d}").iterdir())
+        for step in (0, 4, 8)
+    }
+    assert kept == {0: [WEIGHTS], 4: [WEIGHTS], 8: ["optimizer.safetensors", "progress.json", WEIGHTS]}
+    checkpoint = run.last_checkpoint()
+    assert checkpoint is not None
+    assert checkpoint.progress["step"] == 8
+    assert not list(run.path.rglob("*.tmp"))
+
+
+def test_folders_that_are_no_checkpoints_are_passed_over(run: Run) -> None:
+    for name in ("step-x", "step-00000009", ".step-00000010.tmp", "step-"):
+        (run.path / "checkpoints" / name).mkdir()
+    assert run.checkpoints() == [0, 4, 8]
+
+
+def _hold(path: str, ready: Any, done: Any) -> None:
+    with Run(path).training():
+        ready.set()
+        done.wait(30)
+
+
+def test_one_process_trains_at_a_time_and_a_dead_one_holds_nothing(run: Run) -> None:
+    assert not run.is_training
+    context = multiprocessing.get_context("fork" if os.name == "posix" else "spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(str(run.path), ready, done))
+    other.start()
+    try:
+        assert ready.wait(30)
+        assert run.is_training
+        with pytest.raises(RunError, match="another process"):
+            train(run, steps=20)
+    finally:
+        other.kill()
+        other.join()
+    assert not run.is_training
+    with run.training():
+        assert run.is_training
+        with pytest.raises(RunError, match="another process"), run.training():
+            pass
+    assert not run.is_training
+
+
+def test_who_looks_does_not_keep_a_training_from_starting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`is_training` must hold the lock for an instant to find out; a training that starts then waits for it."""
+    import fcntl
+
+    (run.path / "training.lock").touch()
+    looking = (run.path / "training.lock").open()
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda _: looking.close())
+    with run.training():
+        assert looking.closed
+
+
+def test_runs_are_found_in_order_and_once(tmp_path: Path, trained: Path) -> None:
+    for name in ("b", "a"):
+        shutil.copytree(trained, tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    found = find_runs([tmp_path, tmp_path / "b", tmp_path / "nowhere", tmp_path / "file"])
+    assert [entry.path for entry in found] == [tmp_path / "a", tmp_path / "b"]
+    assert [entry.path for entry in find_runs([tmp_path / "b"])] == [tmp_path / "b"]
+
+
+def test_nothing_in_a_run_is_pickled(run: Run) -> None:
+    for entry in run.path.rglob("*"):
+        if entry.is_file() and entry.name != "training.lock":
+            content = entry.read_bytes()
+            assert entry.suffix in (".json", ".jsonl", ".safetensors")
+            assert not content.startswith((b"\x80", b"PK"))
