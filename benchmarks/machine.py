@@ -14,7 +14,9 @@ import gatescope
 def machine() -> str:
     """Processor, cores, versions and day."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
     threads = torch.get_num_threads()
     return (
         f"{model}, {os.cpu_count()} cores, {threads} torch thread{'s' if threads > 1 else ''}; {platform.system()}, "

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import gatescope.storage.writing
-from gatescope.storage import LazyArray, Writer, open_trace, save
+from gatescope.storage import LazyArray, Writer, open_trace, save_trace
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 from tests.reference.traces import make
 
@@ -57,7 +57,7 @@ def test_what_is_stored_is_loaded(recipe: dict[str, Any], dtype: str, rows: int,
     directory, trace = fresh(), make(**recipe).trace
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gatescope.storage.writing, "MAXIMUM_ROWS", rows)
-        save(trace, directory, dtype)
+        save_trace(trace, directory, dtype)
     loaded = open_trace(directory)
     _assert_equal(loaded, trace, dtype)
     computed = trace.attributes["precision"]
@@ -89,8 +89,8 @@ def test_pieces_are_the_whole(recipe: dict[str, Any], data: st.DataObject, fresh
 
 def test_what_was_rounded_stays_rounded(fresh: Fresh) -> None:
     first, second = fresh(), fresh()
-    save(make(["lstm"], [5], dtype="float64").trace, first, "float16")
-    save(open_trace(first), second, "float32")
+    save_trace(make(["lstm"], [5], dtype="float64").trace, first, "float16")
+    save_trace(open_trace(first), second, "float32")
     attributes = open_trace(second).attributes
     assert attributes["precision"] == "float16"
     assert attributes["computed_in"] == "float64"
@@ -108,7 +108,7 @@ def test_values_survive_as_far_as_their_type_can_hold_them(values: np.ndarray, f
     trace = replace(trace, layers={"layer0": {"h": values}})
     for dtype in ("float16", "float32", "float64"):
         directory = fresh()
-        save(trace, directory, dtype)
+        save_trace(trace, directory, dtype)
         assert np.array_equal(open_trace(directory)["layer0"]["h"][...], values.astype(dtype), equal_nan=True)
 
 
@@ -121,7 +121,7 @@ def test_a_value_beyond_the_range_is_refused_and_never_clipped(
     directory, trace = fresh(), make(["lstm"], [6], dtype="float64").trace
     trace["layer0"]["c"][0, 4, 1] = value
     with pytest.raises(TraceError, match=rf"layer0/c reaches .*, which {dtype} cannot hold; .*{advice}"):
-        save(trace, directory, dtype)
+        save_trace(trace, directory, dtype)
     assert not directory.exists()
     with pytest.raises(TraceError, match="cannot hold"), Writer(directory, dtype) as writer:
         writer.append(_piece(trace, 0, 3))
@@ -132,7 +132,7 @@ def test_a_value_beyond_the_range_is_refused_and_never_clipped(
 def test_residuals_that_json_cannot_hold_become_words(fresh: Fresh) -> None:
     directory, trace = fresh(), make(["lstm"], [2]).trace
     trace = replace(trace, attributes={**trace.attributes, "residual": np.inf, "loss": float("nan")})
-    save(trace, directory)
+    save_trace(trace, directory)
     attributes = open_trace(directory).attributes
     assert (attributes["residual"], attributes["loss"]) == ("Infinity", "NaN")
 
@@ -140,7 +140,7 @@ def test_residuals_that_json_cannot_hold_become_words(fresh: Fresh) -> None:
 def test_symbols_of_any_kind_survive(fresh: Fresh) -> None:
     directory, trace = fresh(), make(["lstm"], [2]).trace
     symbols = {"bytes": False, "end": "\n", "symbols": ["\n", "\0", '"', "é", "中", "😀", "\ud800"]}
-    save(replace(trace, attributes={**trace.attributes, "vocabulary": symbols}), directory)
+    save_trace(replace(trace, attributes={**trace.attributes, "vocabulary": symbols}), directory)
     assert open_trace(directory).vocabulary.to_json() == symbols
 
 
@@ -155,7 +155,7 @@ def test_zarr_opens_the_same_directory(recipe: dict[str, Any], dtype: str, rows:
     directory, trace = fresh(), make(**recipe).trace
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gatescope.storage.writing, "MAXIMUM_ROWS", rows)
-        save(trace, directory, dtype)
+        save_trace(trace, directory, dtype)
     for consolidated in (True, False):
         group = zarr.open_group(directory, mode="r", use_consolidated=consolidated)
         assert json.loads(json.dumps(dict(group.attrs))) == open_trace(directory).attributes
@@ -176,7 +176,7 @@ def test_zarr_and_xarray_show_names_and_padding(fresh: Fresh) -> None:
     import zarr
 
     directory, trace = fresh(), make(["lstm", "gru"], [4, 2]).trace
-    save(trace, directory, "float32")
+    save_trace(trace, directory, "float32")
     array = zarr.open_array(directory / "layer0" / "f", mode="r")
     assert array.attrs["title"] == "the f of lstm"
     assert array.attrs["formula"] == "formula of f"
@@ -195,7 +195,7 @@ def test_traces_that_zarr_wrote_are_read(fresh: Fresh) -> None:
     from zarr.codecs import TransposeCodec
 
     directory, copy = fresh(), fresh()
-    save(make(["lstm"], [7, 5], dtype="float32").trace, directory, "float32")
+    save_trace(make(["lstm"], [7, 5], dtype="float32").trace, directory, "float32")
     source = zarr.open_group(directory, mode="r")
     target = zarr.create_group(copy, attributes=dict(source.attrs))
     for path, node in source.members(max_depth=None):
@@ -306,7 +306,7 @@ def test_only_what_is_asked_for_is_read(fresh: Fresh) -> None:
 
 def test_chunks_that_were_never_written_are_padding(fresh: Fresh) -> None:
     directory = fresh()
-    save(make(["lstm"], [5]).trace, directory)
+    save_trace(make(["lstm"], [5]).trace, directory)
     (directory / "layer0" / "h" / "c.0.0.0").unlink()
     (directory / "token" / "c.0.0").unlink()
     loaded = open_trace(directory)
@@ -321,30 +321,30 @@ def test_a_directory_with_something_else_is_left_alone(fresh: Fresh) -> None:
     trace = make(["lstm"], [5]).trace
     directory = fresh()
     directory.mkdir()
-    save(trace, directory)  # an empty one is fine
+    save_trace(trace, directory)  # an empty one is fine
     for overwrite in (False, True):
         other = fresh()
         other.mkdir()
         (other / "thesis.tex").write_text("years of work")
         with pytest.raises(TraceError, match="holds something that is not a trace and is left alone"):
-            save(trace, other, overwrite=overwrite)
+            save_trace(trace, other, overwrite=overwrite)
         assert (other / "thesis.tex").read_text() == "years of work"
         with pytest.raises(TraceError, match="is a file"):
-            save(trace, other / "thesis.tex", overwrite=overwrite)
+            save_trace(trace, other / "thesis.tex", overwrite=overwrite)
 
 
 def test_a_trace_is_replaced_only_on_request(fresh: Fresh) -> None:
     directory, old, new = fresh(), make(["lstm"], [5]).trace, make(["gru"], [3, 4], seed=1).trace
-    save(old, directory, "float32")
+    save_trace(old, directory, "float32")
     with pytest.raises(TraceError, match="already holds a trace; give another name, or ask for it to be replaced"):
-        save(new, directory)
+        save_trace(new, directory)
     opened = open_trace(directory)
-    save(new, directory, "float32", overwrite=True)
+    save_trace(new, directory, "float32", overwrite=True)
     _assert_equal(open_trace(directory), new, "float32")
     assert [path.name for path in directory.parent.iterdir()] == ["trace"]
     with pytest.raises(TraceError, match="was replaced after it was opened; open it again"):
         opened["layer0"]["h"][0]
-    save(open_trace(directory), directory, "float64", overwrite=True)  # from itself
+    save_trace(open_trace(directory), directory, "float64", overwrite=True)  # from itself
     _assert_equal(open_trace(directory), new, "float64")
 
 
@@ -354,7 +354,7 @@ class _StopError(Exception):
 
 def test_an_interrupted_replacement_keeps_the_old_trace(fresh: Fresh) -> None:
     directory, old, new = fresh(), make(["lstm"], [5]).trace, make(["gru"], [6]).trace
-    save(old, directory, "float32")
+    save_trace(old, directory, "float32")
     with pytest.raises(_StopError), Writer(directory, overwrite=True) as writer:
         writer.append(_piece(new, 0, 3))
         raise _StopError
@@ -416,7 +416,7 @@ def test_names_that_are_no_folders_are_refused(name: str, fresh: Fresh) -> None:
         told = {**trace.attributes, "layers": {"layer0": about, name: about}}
         changed = replace(trace, layers=layers, initial={}, parameters={}, attributes=told)
         with pytest.raises(TraceError, match="cannot be stored"):
-            save(changed, directory)
+            save_trace(changed, directory)
         assert not directory.exists()
 
 
@@ -424,7 +424,7 @@ def test_names_that_are_no_folders_are_refused(name: str, fresh: Fresh) -> None:
 def test_other_names_are_kept(name: str, fresh: Fresh) -> None:
     directory, trace = fresh(), make(["elman"], [2]).trace
     trace = replace(trace, layers={"layer0": {name: trace["layer0"]["h"]}})
-    save(trace, directory, "float32")
+    save_trace(trace, directory, "float32")
     _assert_equal(open_trace(directory), trace, "float32")
 
 
@@ -444,13 +444,13 @@ def test_attributes_that_readers_could_not_use_are_refused(
 ) -> None:
     directory, trace = fresh(), make(["elman"], [2]).trace
     with pytest.raises(TraceError, match=reason):
-        save(replace(trace, attributes={**trace.attributes, **attributes}), directory)
+        save_trace(replace(trace, attributes={**trace.attributes, **attributes}), directory)
     assert not directory.exists()
 
 
 def test_dtypes_that_are_not_stored_are_refused(fresh: Fresh) -> None:
     with pytest.raises(TraceError, match="'int8' was asked for"):
-        save(make(["elman"], [2]).trace, fresh(), "int8")
+        save_trace(make(["elman"], [2]).trace, fresh(), "int8")
 
 
 # --- what a reader refuses -------------------------------------------------------------------------------------------
@@ -556,7 +556,7 @@ DAMAGE: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
     directory = tmp_path / "trace"
-    save(make(["peephole"], [5, 4], neurons=3).trace, directory)
+    save_trace(make(["peephole"], [5, 4], neurons=3).trace, directory)
     return directory
 
 
@@ -576,7 +576,7 @@ def test_a_description_that_is_wrong_is_refused_in_one_sentence(
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     directory = tmp_path_factory.mktemp("described") / "trace"
-    save(make(["peephole"], [5, 4], neurons=3).trace, directory)
+    save_trace(make(["peephole"], [5, 4], neurons=3).trace, directory)
     return directory, (directory / "zarr.json").read_text()
 
 
@@ -700,7 +700,7 @@ KILLED = """
 import os, pathlib, random, signal, sys, time
 from tests.reference.traces import make
 from tests.test_storage import _piece
-from gatescope.storage import Writer, save
+from gatescope.storage import Writer, save_trace
 
 folder, mode = pathlib.Path(sys.argv[1]), sys.argv[2]
 old, new = make(["elman"], [6], seed=1).trace, make(["gru"], [9, 5], seed=2).trace
@@ -744,7 +744,7 @@ def started(work, *arguments):
 for number in range(1, 10_000):
     directory = folder / f"{number:05}"
     if mode == "overwrite":
-        save(old, directory, "float32")
+        save_trace(old, directory, "float32")
     if mode == "random":
         process = started(write, directory, False)
         time.sleep(random.Random(number).uniform(0, 0.03))
@@ -793,7 +793,7 @@ def test_a_killed_writer_leaves_what_it_had_finished(mode: str, tmp_path: Path) 
             _assert_equal(found, _piece(new, 0, steps), "float32")
             lengths.append(steps)
         if mode == "overwrite":  # and the next writer finds its way
-            save(new, directory, "float32", overwrite=True)
+            save_trace(new, directory, "float32", overwrite=True)
             _assert_equal(open_trace(directory), new, "float32")
     if mode != "random":
         assert set(lengths) == ({0, 9} if mode == "overwrite" else {3, 6, 9})

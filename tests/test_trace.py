@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatescope.storage import open_trace, save
+from gatescope.storage import open_trace, save_trace
 from gatescope.trace import Trace, TraceError
 from tests.reference.traces import make
 
@@ -39,7 +39,7 @@ def test_one_sequence_alone_has_no_padding(
     trace = make(["peephole", "elman"], lengths, padding=data.draw(st.integers(0, 2))).trace
     if lazy:
         directory = tmp_path_factory.mktemp("stored") / "trace"
-        save(trace, directory, "float32")
+        save_trace(trace, directory, "float32")
         trace = open_trace(directory)
     index = data.draw(st.integers(-len(lengths), len(lengths) - 1))
     alone = trace.sequence(index)
@@ -93,7 +93,7 @@ def test_xarray_has_the_names_and_nan_for_padding(lengths: list[int], names: lis
 def test_xarray_of_a_stored_trace_is_what_xarray_reads_itself(tmp_path: Path) -> None:
     import xarray
 
-    save(make(["lstm", "peephole"], [4, 2]).trace, tmp_path / "trace", "float32")
+    save_trace(make(["lstm", "peephole"], [4, 2]).trace, tmp_path / "trace", "float32")
     trace = open_trace(tmp_path / "trace")
     ours, theirs = trace.to_xarray(), xarray.open_datatree(tmp_path / "trace", engine="zarr")
     assert {node.path for node in ours.subtree} == {node.path for node in theirs.subtree}
@@ -133,7 +133,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 def test_the_document_describes_what_is_written(tmp_path: Path) -> None:
     """Every array, axis and attribute of a stored trace is named in docs/trace.md."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    save(make(["peephole"], [9, 4]).trace, tmp_path / "trace")
+    save_trace(make(["peephole"], [9, 4]).trace, tmp_path / "trace")
     trace = open_trace(tmp_path / "trace")
     words = ["sequence", "step", "rank", "neuron", "initial", "parameters", "length", *trace.steps, *trace.attributes]
     assert [word for word in words if f"`{word}`" not in text] == []

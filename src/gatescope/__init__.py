@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatescope.recording import check_with, record, record_to
     from gatescope.runs import Run, find_runs
     from gatescope.sampling import Choice, sample
-    from gatescope.storage import open_trace, save
+    from gatescope.storage import open_trace, save_trace
     from gatescope.tasks import TASKS
     from gatescope.text import Vocabulary
     from gatescope.trace import Trace
@@ -31,7 +31,7 @@ _NAMES = {
     "recording": ("check_with", "record", "record_to"),
     "runs": ("Run", "find_runs"),
     "sampling": ("Choice", "sample"),
-    "storage": ("open_trace", "save"),
+    "storage": ("open_trace", "save_trace"),
     "tasks": ("TASKS",),
     "text": ("Vocabulary",),
     "trace": ("Trace",),
@@ -71,7 +71,7 @@ __all__ = [
     "record",
     "record_to",
     "sample",
-    "save",
+    "save_trace",
     "train",
 ]
 

@@ -7,16 +7,26 @@ import os
 from pathlib import Path
 from typing import Any
 
+PARTIAL = ".partial"  # ends the name of a file that is still being written
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: written beside it, synced, renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
+
+def write_bytes(path: Path, content: bytes | memoryview, *, sync: bool = True) -> None:
+    """Replace a file as a whole: written beside it, synced, renamed.
+
+    Args:
+        path: the file.
+        content: all of it.
+        sync: whether the rename is made to survive a loss of power at once; who writes many files of one folder says
+            False and calls `sync_folder` after the last.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
+    partial.replace(path)
+    if sync:
+        sync_folder(path.parent)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -223,7 +223,7 @@ class Run:
         with path.open(encoding="utf-8", errors="replace") as handle:
             for line in handle:
                 try:
-                    record = json.loads(line, parse_constant=_refuse)
+                    record = _parsed(line)
                 except (ValueError, RecursionError):
                     continue
                 if isinstance(record, dict):
@@ -270,7 +270,7 @@ class Run:
         try:
             if path.stat().st_size > LARGEST_JSON:
                 raise RunError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read.")
-            return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+            return _parsed(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise RunError(f"{path} cannot be read: {error.strerror or error}.") from error
         except (ValueError, RecursionError) as error:
@@ -332,8 +332,16 @@ def _locked(handle: IO[str]) -> bool:
     return True
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
+def _parsed(text: str) -> Any:
+    """JSON, without the numbers that Python reads and nobody else does."""
+    return json.loads(text, parse_constant=_number, parse_float=_number)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
 
 
 def _finite(value: Any) -> Any:

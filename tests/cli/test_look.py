@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gatescope import Run, check, open_trace, record, save
+from gatescope import Run, check, open_trace, record, save_trace
 from tests.cli.conftest import ROOT, Cli
 
 
@@ -140,7 +140,7 @@ def test_an_equation_that_does_not_hold_is_exit_status_1(cli: Cli, run: Path) ->
     signals = dict(trace["layer0"])
     signals["i"], signals["f"] = signals["f"], signals["i"]
     swapped = replace(trace, layers={"layer0": signals})
-    save(swapped, "swapped")
+    save_trace(swapped, "swapped")
     result = cli("check", "swapped")
     worst = max((r for r in check(swapped).residuals if r.largest), key=lambda r: r.largest or 0)
     assert result.status == 1

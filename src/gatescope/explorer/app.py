@@ -37,6 +37,14 @@ HEADERS = {
 }
 
 
+class Answer(JSONResponse):
+    """JSON in ASCII: a name or a text may hold what UTF-8 cannot write (a lone surrogate)."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False).encode("ascii")
+
+
 class Guard:
     """Lets only this machine's own page in.
 
@@ -57,7 +65,7 @@ class Guard:
         headers = dict(scope["headers"])
         host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
         if host not in self._hosts or (origin is not None and origin.decode("latin-1") not in self._origins):
-            refusal = JSONResponse({"error": "This address answers only its own page on this machine."}, 403)
+            refusal = Answer({"error": "This address answers only its own page on this machine."}, 403)
             await refusal(scope, receive, send)
             return
 
@@ -77,11 +85,11 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         return {"version": __version__, "runs": gallery.summaries()}
 
     async def runs(_: HttpRequest) -> Response:
-        return JSONResponse(await to_thread.run_sync(everything))
+        return Answer(await to_thread.run_sync(everything))
 
     async def run(request: HttpRequest) -> Response:
         details = await to_thread.run_sync(gallery.details, request.path_params["name"])
-        return _no_run(request) if details is None else JSONResponse(details)
+        return _no_run(request) if details is None else Answer(details)
 
     async def trace(request: HttpRequest) -> Response:
         found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
@@ -130,22 +138,22 @@ async def _json(request: HttpRequest) -> Any:
             raise RequestError(f"A request may have at most {LARGEST_REQUEST:,} bytes. Use a shorter text.", 413)
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"The request is not JSON: {error}.") from error
 
 
 def _no_run(request: HttpRequest) -> Response:
-    return JSONResponse({"error": f"There is no run named {request.path_params['name']!r} here any more."}, 404)
+    return Answer({"error": f"There is no run named {request.path_params['name']!r} here any more."}, 404)
 
 
 async def _refused(_: HttpRequest, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, error.status if isinstance(error, RequestError) else 409)
+    return Answer({"error": str(error)}, error.status if isinstance(error, RequestError) else 409)
 
 
 async def _http_error(_: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": f"{error.detail}."}, error.status_code)
+    return Answer({"error": f"{error.detail}."}, error.status_code)
 
 
 async def _failed(_: HttpRequest, error: Exception) -> Response:
-    return JSONResponse({"error": f"The explorer met an error of its own ({error!r}); please report it."}, 500)
+    return Answer({"error": f"The explorer met an error of its own ({error!r}); please report it."}, 500)

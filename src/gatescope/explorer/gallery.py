@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +48,13 @@ class Gallery:
         stamp = (name, run.is_training, *(_stamp(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
         known = self._summaries.get(run.path)
         if known is None or known[0] != stamp:
-            known = (stamp, summarise(name, run))
+            try:
+                summary = summarise(name, run)
+                json.dumps(summary, allow_nan=False)
+            except Exception as error:  # noqa: BLE001  one damaged run must not hide the others
+                problem = f"{run.path} is damaged: what it holds is no history of a training ({error!r})."
+                summary = nothing_known(name, run) | {"problem": problem}
+            known = (stamp, summary)
             self._summaries[run.path] = known
         return known[1]
 
@@ -83,10 +90,10 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return about.st_mtime_ns, about.st_size
 
 
-def summarise(name: str, run: Run) -> dict[str, Any]:
-    """The summary of one run; of one that cannot be read, the sentence that says why."""
+def nothing_known(name: str, run: Run) -> dict[str, Any]:
+    """The summary of a run that cannot be read."""
     created = _stamp(run.path / "network.json")
-    summary: dict[str, Any] = {
+    return {
         "name": name,
         "state": "unreadable",
         "problem": None,
@@ -106,6 +113,11 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "updated": 0.0,
         "example": "",
     }
+
+
+def summarise(name: str, run: Run) -> dict[str, Any]:
+    """The summary of one run; of one that cannot be read, the sentence that says why."""
+    summary = nothing_known(name, run)
     try:
         configuration, task, settings = run.configuration(), run.task(), run.settings()
         history = run.read(HISTORY)
@@ -113,7 +125,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         return summary | {"problem": str(error)}
     last = history[-1] if history else {}
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
-    updated = _stamp(run.path / HISTORY) or created
+    updated = _stamp(run.path / HISTORY)
     return summary | {
         "state": _state(run, last),
         "problem": last.get("problem"),
@@ -129,8 +141,8 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "loss": _latest(history, "loss"),
         "validation_loss": _latest(history, "validation_loss"),
         "score": _latest(history, "score"),
-        "updated": updated[0] / 1e9 if updated else 0.0,
-        "example": task.examples()[0],
+        "updated": updated[0] / 1e9 if updated else summary["created"],
+        "example": next(iter(task.examples()), ""),
     }
 
 

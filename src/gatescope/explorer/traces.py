@@ -20,6 +20,7 @@ from gatescope.trace import Trace
 
 LONGEST = 20_000  # steps of a text
 KEPT_BYTES = 512 << 20  # of recorded traces
+KEPT_TEXTS = 64
 KEPT_NETWORKS = 8
 TOP = 5
 
@@ -71,7 +72,7 @@ class Request:
             raise RequestError("A request for a trace is a JSON object with a text.")
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
-            raise RequestError(f"A request for a trace has no field {', '.join(sorted(unknown))}.")
+            raise RequestError(f"A request for a trace has no field {', '.join(map(repr, sorted(unknown)))}.")
         given = dict(data)
         for name, kind in (("signals", str), ("neurons", int)):
             value = given.get(name)
@@ -143,9 +144,12 @@ class Recorder:
         size = sum(array.nbytes for array in arrays)
         recorded = Recorded(trace, labels, vocabulary.unknown_characters(text), step, size)
         self._recorded[key] = recorded
-        while len(self._recorded) > 1 and sum(entry.size for entry in self._recorded.values()) > KEPT_BYTES:
+        while len(self._recorded) > KEPT_TEXTS or (len(self._recorded) > 1 and self._kept_bytes() > KEPT_BYTES):
             self._recorded.popitem(last=False)
         return recorded
+
+    def _kept_bytes(self) -> int:
+        return sum(entry.size for entry in self._recorded.values())
 
 
 def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
@@ -158,12 +162,11 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     missing = set(wanted) - set(layer.cell.signals)
     if missing:
         raise RequestError(
-            f"{layer.cell.title} has no {', '.join(sorted(missing))}; it has {', '.join(layer.cell.signals)}."
+            f"{layer.cell.title} has no {', '.join(map(repr, sorted(missing)))}; it has {', '.join(layer.cell.signals)}."
         )
-    if request.neurons is not None and not all(0 <= neuron < layer.neurons for neuron in request.neurons):
-        raise RequestError(
-            f"{request.layer} has the neurons 0 to {layer.neurons - 1}; {request.neurons} was asked for."
-        )
+    neurons = request.neurons or ()
+    if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in neurons):
+        raise RequestError(f"neurons of a request are some of 0 to {layer.neurons - 1} in {request.layer}, each once.")
     rows = slice(None) if request.neurons is None else list(request.neurons)
     trace, top = recorded.trace, max(1, min(request.top, TOP))
     if trace is None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from gatescope.files import PARTIAL
 from gatescope.storage.layout import PRECISIONS
 from gatescope.trace import STEP_AXES, TraceError
 
 MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
 IDS = ("token", "target", "top_token")
-PARTIAL = ".partial"  # a file that is still being written
 RESERVED = {*STEP_AXES, "length", "initial", "parameters", "zarr.json", ".", ".."}
 
 # Files of a trace are plain: links are not followed and pipes not waited for.

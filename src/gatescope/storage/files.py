@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from math import ceil, prod
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.storage.description import PARTIAL
+from gatescope.files import sync_folder, write_bytes
 from gatescope.storage.layout import Layout
 from gatescope.trace import TraceError
 
@@ -26,8 +25,8 @@ def write_array(folder: Path, path: str, layout: Layout, array: Any, piece: int 
         place = [row, *([0] * (len(layout.shape) - 1))]
         if piece is not None:
             place[1] = piece
-        write_file(folder / layout.key(place), _chunk(np.asarray(part), layout, path).data)
-    sync_directory(folder)
+        write_bytes(folder / layout.key(place), _chunk(np.asarray(part), layout, path).data, sync=False)
+    sync_folder(folder)
 
 
 def _chunk(values: Array, layout: Layout, path: str) -> Array:
@@ -53,23 +52,3 @@ def _chunk(values: Array, layout: Layout, path: str) -> Array:
         advice = f'store the trace with dtype="{wider}"' if wider else "ids are whole numbers of 32 bits"
         raise TraceError(f"{path} reaches {value:g}, which {layout.dtype} cannot hold; {advice}.")
     return chunk
-
-
-def write_file(path: Path, data: bytes | memoryview) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def sync_directory(folder: Path) -> None:
-    """Make renames in a folder survive a power cut; only POSIX lets one ask for that."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -15,8 +15,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.storage.description import IDS, PARTIAL, checked_attributes, is_plain, is_trace, plain_json, sibling
-from gatescope.storage.files import sync_directory, write_array, write_file
+from gatescope.files import PARTIAL, sync_folder, write_bytes
+from gatescope.storage.description import IDS, checked_attributes, is_plain, is_trace, plain_json, sibling
+from gatescope.storage.files import write_array
 from gatescope.storage.layout import PRECISIONS, Layout
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
@@ -123,7 +124,7 @@ class Writer:
             old = sibling(self.directory, "old")
             self.directory.rename(old)
             self._root.rename(self.directory)
-            sync_directory(self.directory.parent)
+            sync_folder(self.directory.parent)
             old.rename(self._root)  # what is under the name of the old trace is always whole
             _remove(self._root)
 
@@ -198,14 +199,15 @@ class Writer:
         for path, node in nodes.items():
             if node["node_type"] == "array" or self._pieces == 1:
                 (self._root / path).mkdir(parents=True, exist_ok=True)
-                write_file(self._root / path / "zarr.json", json.dumps(node).encode())
+                write_bytes(self._root / path / "zarr.json", json.dumps(node).encode(), sync=False)
         listed = {"kind": "inline", "must_understand": False, "metadata": nodes}
         root = {**group, "attributes": self._attributes, "consolidated_metadata": listed}
-        write_file(self._root / "zarr.json", json.dumps(root).encode())
-        sync_directory(self._root)
+        write_bytes(self._root / "zarr.json", json.dumps(root).encode())
 
 
-def save(trace: Trace, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False) -> None:
+def save_trace(
+    trace: Trace, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False
+) -> None:
     """Write a whole trace into a directory; see `Writer`.
 
     Raises:
