@@ -161,9 +161,8 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     wanted = layer.cell.signals if request.signals is None else request.signals
     missing = set(wanted) - set(layer.cell.signals)
     if missing:
-        raise RequestError(
-            f"{layer.cell.title} has no {', '.join(map(repr, sorted(missing)))}; it has {', '.join(layer.cell.signals)}."
-        )
+        unknown, known = ", ".join(map(repr, sorted(missing))), ", ".join(layer.cell.signals)
+        raise RequestError(f"{layer.cell.title} has no {unknown}; it has {known}.")
     neurons = request.neurons or ()
     if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in neurons):
         raise RequestError(f"neurons of a request are some of 0 to {layer.neurons - 1} in {request.layer}, each once.")
