@@ -1,0 +1,500 @@
+"""The explorer's HTTP side: what it answers, what it refuses, and that one damaged run hides no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import numpy as np
+import pytest
+from safetensors.numpy import load
+from starlette.types import ASGIApp
+
+import gatescope.explorer.traces
+from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create, record, train
+from gatescope.explorer.app import make_app
+from gatescope.explorer.gallery import Gallery
+from gatescope.runs import HISTORY
+
+PORT = 8791
+TASK = TASKS["counter"](batch=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("runs")
+    for name, cell in (("lstm", "lstm"), ("deep peephole", "peephole")):
+        configuration = configure(TASK.vocabulary, cell, (4,) if name == "lstm" else (4, 3))
+        run = create(place / name, TASK, configuration, Settings(6, report_every=2, validate_every=3))
+        train(run)
+    return place
+
+
+@pytest.fixture
+def place(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "runs"))
+
+
+class Page:
+    """Asks as the explorer's own page does."""
+
+    def __init__(self, *places: Path) -> None:
+        self.app: ASGIApp = make_app(Gallery(list(places)), PORT)
+
+    def ask(self, method: str, path: str, host: str = f"127.0.0.1:{PORT}", **arguments: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+                return await client.request(method, path, **arguments)
+
+        return anyio.run(send)
+
+    def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return self.ask("GET", path, **arguments)
+
+    def trace(self, name: str = "lstm", **body: Any) -> httpx.Response:
+        return self.ask("POST", f"/api/runs/{name}/trace", json={"text": "aaXbb\naXb", **body})
+
+
+@pytest.fixture
+def page(place: Path) -> Page:
+    return Page(place)
+
+
+def refused(response: httpx.Response, status: int, words: str = "") -> None:
+    assert response.status_code == status, response.text
+    message = response.json()["error"]
+    assert words in message
+    assert "Traceback" not in message
+    assert len(message) < 500
+
+
+def unpacked(response: httpx.Response) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/octet-stream"
+    body = response.content
+    header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+    return load(body), header["__metadata__"]
+
+
+# --- who may ask -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1:80", f"127.0.0.1.evil.example:{PORT}", f"[::1]:{PORT}"]
+)
+def test_foreign_hosts_are_refused(page: Page, host: str) -> None:
+    refused(page.ask("GET", "/api/runs", host=host), 403)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "", f"https://127.0.0.1:{PORT}", "http://127.0.0.1:1"]
+)
+def test_foreign_origins_are_refused(page: Page, origin: str) -> None:
+    for method, path in (("GET", "/api/runs"), ("GET", "/"), ("POST", "/api/runs/lstm/trace")):
+        refused(page.ask(method, path, headers={"Origin": origin}), 403)
+
+
+def test_its_own_page_is_let_in(page: Page) -> None:
+    for name in ("127.0.0.1", "localhost"):
+        answer = page.ask("GET", "/api/runs", host=f"{name}:{PORT}", headers={"Origin": f"http://{name}:{PORT}"})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/runs", "/api/runs/lstm", "/nothing", "/explorer.js"])
+def test_every_answer_keeps_the_page_to_this_machine(page: Page, path: str) -> None:
+    headers = page.get(path).headers
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "http" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_the_page_is_served(page: Page) -> None:
+    index = page.get("/")
+    assert index.status_code == 200
+    assert index.headers["content-type"].startswith("text/html")
+    assert page.get("/?view=network&run=lstm").content == index.content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../pyproject.toml",
+        "/..%2f..%2fapp.py",
+        "/%2e%2e/app.py",
+        "/....//app.py",
+        "//etc/passwd",
+        "/app.py",
+        "/static/%00",
+    ],
+)
+def test_nothing_outside_the_page_is_served(page: Page, path: str) -> None:
+    assert page.get(path).status_code in (400, 404, 405)
+
+
+@pytest.mark.parametrize("name", ["nothing", "..%2Flstm", "%2e%2e%2flstm", "lstm%2f..%2flstm", "lstm%00", "LSTM"])
+def test_a_run_is_looked_up_and_never_joined_to_a_path(page: Page, name: str) -> None:
+    assert page.get(f"/api/runs/{name}").status_code == 404
+    assert page.trace(name).status_code in (404, 405)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/runs"), ("GET", "/api/runs/lstm/trace"), ("DELETE", "/api/runs/lstm")]
+)
+def test_other_methods_are_refused(page: Page, method: str, path: str) -> None:
+    assert page.ask(method, path).status_code in (404, 405)
+
+
+# --- lists of runs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_list(page: Page) -> None:
+    answer = page.get("/api/runs").json()
+    assert answer["version"] == __version__
+    runs = {run["name"]: run for run in answer["runs"]}
+    assert set(runs) == {"lstm", "deep peephole"}
+    deep = runs["deep peephole"]
+    assert deep["state"] == "finished"
+    assert deep["problem"] is None
+    assert deep["task"]["name"] == "counter"
+    assert deep["cell"] == {"name": "peephole", "title": "Peephole LSTM"}
+    assert deep["layers"] == [{"cell": "peephole", "neurons": 4}, {"cell": "peephole", "neurons": 3}]
+    assert (deep["symbols"], deep["step"], deep["steps"], deep["progress"]) == (4, 6, 6, 1.0)
+    assert deep["loss"] > 0
+    assert deep["validation_loss"] > 0
+    assert deep["score"]["chance"] == 0.1
+
+
+def test_the_details(page: Page) -> None:
+    answer = page.get("/api/runs/deep peephole").json()
+    assert [layer["name"] for layer in answer["layers"]] == ["layer0", "layer1"]
+    layer = answer["layers"][1]
+    assert layer["neurons"] == 3
+    assert [s["name"] for s in layer["signals"]] == list("ifgcoh")
+    forget = layer["signals"][1]
+    assert (forget["title"], forget["range"], forget["formula"]) == ("forget gate", [0, 1], "σ(x.f + u.f + p.f · c₋₁)")
+    assert forget["expression"]["operation"] == "sigmoid"
+    assert {d["name"] for d in layer["drives"]} == {f"{a}.{b}" for a in "xu" for b in "ifgo"}
+    assert [p["name"] for p in layer["parameters"]] == ["p.i", "p.f", "p.o"]
+    assert answer["vocabulary"] == ["a", "X", "b", "\n"]
+    assert answer["end"] == "\n"
+    assert answer["checkpoints"] == [0, 3, 6]
+    assert answer["examples"]
+    assert [r["step"] for r in answer["history"]] == [2, 3, 4, 6]
+
+
+DAMAGES: list[tuple[str, Any]] = [
+    ("network.json", b"{"),
+    ("network.json", b"[]"),
+    ("network.json", b'{"format": 99}'),
+    ("network.json", b"[" * 200_000),
+    ("task.json", b""),
+    ("task.json", b"\xff"),
+    ("training.json", b"[]"),
+    ("training.json", b'{"steps": "many"}'),
+    ("training.json", b'{"steps": 5, "minutes": [1]}'),
+    (HISTORY, b'{"step": "many", "loss": 1}\n'),
+    (HISTORY, b'{"step": 1, "seconds": null, "loss": [1]}\n'),
+    (HISTORY, b'{"step": 1, "loss": 1e999}\n'),
+    (HISTORY, b'{"step": 1, "loss": NaN}\n'),
+    (HISTORY, b'{"step": 1, "event": "end", "reason": "failed", "problem": "\\ud800"}\n'),
+    (HISTORY, b"\x00\xff\n" * 9),
+]
+
+
+@pytest.mark.parametrize(("file", "content"), DAMAGES, ids=lambda value: str(value)[:40])
+def test_a_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, content: bytes) -> None:
+    (place / "lstm" / file).write_bytes(content)
+    page = Page(place)
+    answer = page.get("/api/runs")
+    assert answer.status_code == 200, answer.text
+    runs = {run["name"]: run for run in answer.json()["runs"]}
+    assert runs["deep peephole"]["state"] == "finished"
+    assert runs["lstm"]["state"] == "unreadable" or file in (HISTORY, "training.json")
+    if runs["lstm"]["state"] == "unreadable":
+        assert len(runs["lstm"]["problem"]) > 20
+    assert page.get("/api/runs/lstm").status_code == 200
+    assert page.get("/api/runs/deep peephole").status_code == 200
+
+
+def test_a_run_whose_name_is_no_text_hides_no_other(place: Path) -> None:
+    (place / "lstm").rename(os.fsdecode(os.fsencode(place) + b"/\xff"))
+    names = [run["name"] for run in Page(place).get("/api/runs").json()["runs"]]
+    assert "deep peephole" in names
+    assert len(names) == 2
+
+
+def test_runs_of_one_name_are_told_apart(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "lstm", tmp_path / "other" / "lstm")
+    page = Page(place, tmp_path / "other")
+    assert {run["name"] for run in page.get("/api/runs").json()["runs"]} == {"lstm", "lstm (2)", "deep peephole"}
+    assert page.get("/api/runs/lstm (2)").status_code == 200
+
+
+def test_runs_that_change_appear_and_vanish_are_seen(place: Path) -> None:
+    page = Page(place)
+    assert len(page.get("/api/runs").json()["runs"]) == 2
+    train(Run(place / "lstm"), steps=8)
+    assert {run["name"]: run["step"] for run in page.get("/api/runs").json()["runs"]}["lstm"] == 8
+    with Run(place / "lstm").training():
+        assert {run["name"]: run["state"] for run in page.get("/api/runs").json()["runs"]}["lstm"] == "training"
+    shutil.rmtree(place / "lstm")
+    assert len(page.get("/api/runs").json()["runs"]) == 1
+    refused(page.trace("lstm"), 404, "lstm")
+
+
+def test_states_of_a_run(place: Path) -> None:
+    history = place / "lstm" / HISTORY
+    lines = history.read_text().splitlines(keepends=True)
+
+    def state() -> str:
+        return {run["name"]: run["state"] for run in Page(place).get("/api/runs").json()["runs"]}["lstm"]
+
+    history.write_text("".join(lines[:-1]))
+    assert state() == "interrupted"
+    for reason in ("interrupted", "failed"):
+        history.write_text("".join(lines[:-1]) + json.dumps({"step": 6, "event": "end", "reason": reason}) + "\n")
+        assert state() == reason
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+def recorded(place: Path, name: str, text: str) -> Trace:
+    return record(Run(place / name).network()[0], text)
+
+
+def test_the_arrays_are_those_of_a_recording(page: Page, place: Path) -> None:
+    text = "aaXbb\naXb\n\nab?"
+    arrays, about = unpacked(page.trace("deep peephole", text=text, layer="layer1", drives=True, top=4))
+    trace = recorded(place, "deep peephole", text)
+    inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
+    names = {
+        "token",
+        "start",
+        "top_token",
+        "top_probability",
+        "log_probability",
+        "layer1.p.i",
+        "layer1.p.f",
+        "layer1.p.o",
+    }
+    assert set(arrays) == names | {f"layer1.{name}" for name in trace["layer1"]}
+    for name, array in trace["layer1"].items():
+        sent = arrays[f"layer1.{name}"]
+        assert sent.dtype == np.float32
+        np.testing.assert_array_equal(sent, array[inside].T)
+        assert not np.isnan(sent).any()
+    np.testing.assert_array_equal(arrays["layer1.p.f"], trace.parameters["layer1"]["p.f"])
+    assert arrays["token"].dtype == np.int32
+    assert arrays["token"].tolist() == TASK.vocabulary.encode(text).tolist()
+    assert arrays["start"].dtype == np.uint8
+    assert np.flatnonzero(arrays["start"]).tolist() == [0, 6, 10, 11]
+    assert arrays["top_token"].shape == arrays["top_probability"].shape == (14, 4)
+    np.testing.assert_array_equal(arrays["top_probability"], trace.steps["top_probability"][inside][:, :4])
+    np.testing.assert_array_equal(arrays["log_probability"], trace.steps["log_probability"][inside])
+    # No symbol follows the end of a sequence, and an unknown one was never predicted.
+    assert np.flatnonzero(np.isnan(arrays["log_probability"])).tolist() == [5, 9, 10, 12, 13]
+    assert json.loads(about["labels"]) == list(text)
+    assert json.loads(about["unknown"]) == ["?"]
+    assert json.loads(about["holds"]) is True
+    assert float(about["residual"]) == pytest.approx(
+        check_with(Run(place / "deep peephole").network()[0], trace).largest, rel=1e-2
+    )
+    assert float(about["tolerance"]) == 1e-5
+    assert about["step"] == str(Run(place / "deep peephole").network()[1])
+
+
+def test_only_what_is_asked_for_is_sent(page: Page) -> None:
+    whole, _ = unpacked(page.trace())
+    assert {name for name in whole if "." in name} == {f"layer0.{k}" for k in "ifgoch"}
+    some, _ = unpacked(page.trace(signals=["c"], neurons=[3, 1], top=1))
+    assert {name for name in some if "." in name} == {"layer0.c"}
+    np.testing.assert_array_equal(some["layer0.c"], whole["layer0.c"][[3, 1]])
+    assert some["top_token"].shape == (9, 1)
+    with_drives, _ = unpacked(page.trace("deep peephole", signals=[], neurons=[2], drives=True))
+    assert with_drives["layer0.x.i"].shape == (1, 9)
+    assert with_drives["layer0.p.i"].shape == (1,)
+    assert all(unpacked(page.trace(top=top))[0]["top_token"].shape[1] in (1, 4) for top in (-5, 0, 1000))
+
+
+@pytest.mark.parametrize("drives", [False, True])
+def test_an_empty_text_is_an_empty_trace(page: Page, drives: bool) -> None:
+    full, _ = unpacked(page.trace("deep peephole", text="a", drives=drives))
+    arrays, about = unpacked(page.trace("deep peephole", text="", drives=drives))
+    assert {name for name in full if ".p." not in name} == {name for name in arrays if ".p." not in name}
+    for name, array in arrays.items():
+        assert array.dtype == full[name].dtype, name
+        if ".p." not in name:
+            assert array.size == 0, name
+    assert arrays["layer0.c"].shape == (4, 0)
+    assert arrays["top_token"].shape == (0, 3)
+    assert (about["labels"], about["unknown"]) == ("[]", "[]")
+
+
+@pytest.mark.parametrize("text", ["東京 ?!", "\ud800", "a\x00b", "\u202e🙂é", "a" * 300])
+def test_any_text_is_answered(page: Page, text: str) -> None:
+    body = json.dumps({"text": text})
+    arrays, about = unpacked(
+        page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    )
+    assert len(arrays["token"]) == len(text) == len(json.loads(about["labels"]))
+    assert json.loads(about["unknown"]) == sorted(set(text) - set("aXb\n"))
+
+
+def test_checkpoints_can_be_looked_at(page: Page, place: Path) -> None:
+    arrays, about = unpacked(page.trace(checkpoint=3))
+    assert about["step"] == "3"
+    expected = record(Run(place / "lstm").network(3)[0], "aaXbb\n")
+    np.testing.assert_array_equal(arrays["layer0.c"][:, :6], expected["layer0"]["c"][0].T)
+    assert not np.array_equal(arrays["layer0.c"], unpacked(page.trace(checkpoint=0))[0]["layer0.c"])
+    for step in (4, -1, 10**30):
+        refused(page.trace(checkpoint=step), 409, "0, 3, 6")
+
+
+def test_new_weights_are_used_as_soon_as_they_are_there(page: Page, place: Path) -> None:
+    before, _ = unpacked(page.trace())
+    run = Run(place / "lstm")
+    run.save_weights(run.network(0)[0].state_dict(), 77)
+    after, about = unpacked(page.trace())
+    assert about["step"] == "77"
+    assert not np.array_equal(before["layer0.h"], after["layer0.h"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layer": "layer1"}, "layer0"),
+        ({"layer": "../layer0"}, "layer0"),
+        ({"layer": 0}, "layer"),
+        ({"signals": ["q"]}, "i, f, g, o, c, h"),
+        ({"signals": ["x.i"]}, "i, f, g, o, c, h"),
+        ({"signals": ["\ud800"]}, "i, f, g, o, c, h"),
+        ({"signals": "c"}, "signals"),
+        ({"signals": [1]}, "signals"),
+        ({"neurons": [4]}, "0 to 3"),
+        ({"neurons": [-1]}, "0 to 3"),
+        ({"neurons": [10**30]}, "0 to 3"),
+        ({"neurons": [0.5]}, "neurons"),
+        ({"neurons": [True]}, "neurons"),
+        ({"neurons": [0] * 100_000}, "neurons"),
+        ({"neurons": 3}, "neurons"),
+        ({"drives": 1}, "drives"),
+        ({"top": "3"}, "top"),
+        ({"top": 2.5}, "top"),
+        ({"checkpoint": "3"}, "checkpoint"),
+        ({"checkpoint": True}, "checkpoint"),
+        ({"text": None}, "text"),
+        ({"text": 3}, "text"),
+        ({"color": "red"}, "color"),
+        ({"\ud800": 1}, "field"),
+    ],
+    ids=str,
+)
+def test_requests_that_cannot_be_served(page: Page, change: dict[str, Any], words: str) -> None:
+    body = json.dumps({"text": "aXb", **change})
+    answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    refused(answer, 400, words)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"text": "a"} x', b'{"text": "a", "top": NaN}']
+)
+def test_bodies_that_are_no_requests(page: Page, body: bytes) -> None:
+    answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    refused(answer, 400)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"])
+def test_what_a_foreign_form_could_send_is_refused(page: Page, kind: str) -> None:
+    refused(page.ask("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
+
+
+def test_what_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(page.trace(text="a" * (1 << 20)), 413)
+    refused(page.trace(text="a" * 20_001), 413, "20,000")
+    monkeypatch.setattr(gatescope.explorer.traces, "LONGEST", 10)
+    refused(page.trace(text="a" * 11), 413, "10")
+    assert page.trace(text="a" * 10).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04", None])
+def test_a_trace_of_a_run_without_weights_says_so(page: Page, place: Path, content: bytes | None) -> None:
+    weights = place / "lstm" / "weights.safetensors"
+    weights.unlink() if content is None else weights.write_bytes(content)
+    refused(page.trace(), 409, "weights")
+    assert page.trace("deep peephole").status_code == 200
+
+
+def test_recordings_are_kept_but_not_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = gatescope.explorer.traces.record
+    monkeypatch.setattr(gatescope.explorer.traces, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
+    recorder = gatescope.explorer.traces.Recorder()
+    run, request = Run(place / "lstm"), gatescope.explorer.traces.Request
+    for signal in "ifc":
+        recorder.answer(run, request("aXb", signals=(signal,)))
+    assert len(calls) == 1
+    for length in range(1, 80):
+        recorder.answer(run, request("a" * length))
+    assert len(recorder._recorded) <= 64
+    monkeypatch.setattr(gatescope.explorer.traces, "KEPT_BYTES", 1)
+    recorder.answer(run, request("ab"))
+    assert len(recorder._recorded) == 1
+
+
+# --- live changes ----------------------------------------------------------------------------------------------------
+
+
+def test_events_tell_everything_at_once_and_again_when_something_changed(
+    page: Page, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spoken to without a client in between, because those wait for the end of an answer that has none."""
+    monkeypatch.setattr("gatescope.explorer.app.POLL", 0.01)
+    events: list[dict[str, Any]] = []
+    started: dict[str, Any] = {}
+
+    async def listen() -> None:
+        gone = anyio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                started.update(message)
+            elif message.get("body"):
+                kind, data = message["body"].decode().rstrip().split("\n")
+                assert kind == "event: runs"
+                events.append(json.loads(data.removeprefix("data: ")))
+                if len(events) == 1:
+                    Run(place / "lstm").append(HISTORY, {"step": 7, "loss": 0.5})
+                else:
+                    gone.set()
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/events",
+            "raw_path": b"/api/events",
+            "query_string": b"",
+            "headers": [(b"host", f"127.0.0.1:{PORT}".encode())],
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
+        }
+        with anyio.fail_after(30):
+            await page.app(scope, receive, send)
+
+    anyio.run(listen)
+    assert started["status"] == 200
+    assert dict(started["headers"])[b"content-type"].startswith(b"text/event-stream")
+    assert events[0]["version"] == __version__
+    assert [{run["name"]: run["step"] for run in event["runs"]}["lstm"] for event in events] == [6, 7]
