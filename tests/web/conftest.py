@@ -20,8 +20,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.web.examples import train_examples
+from tests.web.looking import View
 from tests.web.watching import watched_page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -34,6 +36,7 @@ QUIET = (
     "--disable-sync",
 )
 SECONDS_TO_START = 60  # on a machine that is busy with the other tests
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,13 @@ def page(browser: Browser, origins: set[str]) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture
+def refused_page(browser: Browser, origins: set[str]) -> Iterator[Page]:
+    """The same, but it may ask for what it does not get."""
+    with watched_page(browser, origins, refusals=True) as page:
+        yield page
+
+
 @pytest.fixture(scope="session")
 def start_server(origins: set[str]) -> Iterator[Callable[[Path], str]]:
     """Start the explorer on a directory of runs: `start_server(directory)` -> its address, such as http://127.0.0.1:8791.
@@ -86,14 +96,26 @@ def start_server(origins: set[str]) -> Iterator[Callable[[Path], str]]:
         yield start
 
 
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of runs to look at, and never to change (see tests/web/examples.py)."""
+    return train_examples(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def view(page: Page, start_server: Callable[[Path], str], runs: Path) -> View:
+    """The page of those runs, and what can be read off it."""
+    return View(page, start_server(runs), runs)
+
+
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
+def serving(directory: Path, port: int = 0) -> Iterator[str]:
     """The explorer in a process of its own, started as a user starts it. Yields its address.
 
     Raises:
         AssertionError: the program ended, or said no address, before it served anything.
     """
-    command = [sys.executable, "-m", "gatescope", "explore", str(directory), "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "gatescope", "explore", str(directory), "--port", str(port), "--no-browser"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

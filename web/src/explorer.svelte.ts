@@ -226,8 +226,13 @@ export class Explorer {
   }
 
   #load(name: string | null, again: boolean): void {
-    if (name === null) return
-    if (this.summary?.state === 'unreadable') {
+    // Nothing is asked for that is not there: the list of runs comes first, and says what is.
+    if (name === null || !this.list) return
+    if (!this.summary) {
+      this.problem = `There is no run named “${name}” here. The link may be of another folder, or the run was removed.`
+      return
+    }
+    if (this.summary.state === 'unreadable') {
       this.problem = this.summary.problem
       return
     }

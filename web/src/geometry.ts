@@ -38,7 +38,7 @@ export interface Geometry {
 export function geometry(zoom: number, labels: string[], label: number, curve: number, measure: Measure): Geometry {
   const { least, strip, font } = LEVELS[zoom] ?? LEVELS[3]!
   const cell = font ? cellWidth(labels, least, (text) => (measure(text) * (font + 1.5)) / 100) : least
-  const ruler = { y: 15, height: font ? font + 12 : 0 }
+  const ruler = { y: 15, height: font ? Math.ceil(font) + 12 : 0 }
   const predictions = { y: ruler.y + ruler.height + 4, height: 38 }
   const surprise = { y: predictions.y + predictions.height + 4, height: 12 }
   const tall = curve ? Math.max(strip, 18) : strip

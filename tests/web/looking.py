@@ -1,0 +1,198 @@
+"""Looking at the page as a person does: what stands there, and which colours are where on the canvas.
+
+`N` neuron, `T` step.
+"""
+
+import base64
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.sync_api import Locator, Page, Position, expect
+
+from gatescope import Run, record
+
+Colour = tuple[int, int, int]
+
+# Copied to a canvas that is made for reading: Chromium complains on the console about readings of any other.
+SNAPSHOT = """async (canvas) => {
+  for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame)
+  const copy = new OffscreenCanvas(canvas.width, canvas.height)
+  const pen = copy.getContext('2d', { willReadFrequently: true })
+  pen.drawImage(canvas, 0, 0)
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height)
+  let bytes = ''
+  for (let k = 0; k < data.length; k += 32768) bytes += String.fromCharCode(...data.subarray(k, k + 32768))
+  const scroller = canvas.closest('[data-testid=strips]')
+  return {
+    width: canvas.width, height: canvas.height, data: btoa(bytes), ...canvas.dataset,
+    left: Math.round(scroller?.scrollLeft ?? 0), top: Math.round(scroller?.scrollTop ?? 0),
+  }
+}"""
+
+
+def eventually(check: Callable[[], None], seconds: float = 15) -> None:
+    """Wait until `check` no longer fails; what it said last is raised when it never does."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The canvas of the strips at one moment, and where the cells lie on it.
+
+    Attributes:
+        pixels: (height, width, 3), 0 to 255.
+        cell: width of a step; `pitch`: from row to row; `label`: width of the labels; `head`: height above the rows.
+        rows: of strips, in sight or not; `steps`: of the text.
+        left: how far it is scrolled; `top`: likewise.
+    """
+
+    pixels: NDArray[np.int64]
+    cell: int
+    pitch: int
+    label: int
+    head: int
+    rows: int
+    steps: int
+    left: int
+    top: int
+
+    def corner(self, row: int, step: int) -> tuple[int, int]:
+        """x and y of the upper left corner of a cell."""
+        return self.label + step * self.cell - self.left, self.head + row * self.pitch - self.top
+
+    def patch(self, row: int, step: int) -> NDArray[np.int64]:
+        """The pixels of a cell, without the line that parts it from the next: (pixels, 3)."""
+        x, y = self.corner(row, step)
+        width = self.cell - 1 if self.cell > 6 else self.cell
+        return self.pixels[y : y + min(self.pitch - 2, 16), x : x + width].reshape(-1, 3)
+
+    def colour(self, row: int, step: int) -> Colour:
+        """The colour of a cell: the commonest one, for a character may stand on it."""
+        colours, counts = np.unique(self.patch(row, step), axis=0, return_counts=True)
+        red, green, blue = colours[counts.argmax()].tolist()
+        return red, green, blue
+
+    def cells(self) -> list[tuple[int, int]]:
+        """Row and step of every cell that is wholly in sight."""
+        height, width, _ = self.pixels.shape
+        steps = range(-(-self.left // self.cell), (width - self.label + self.left) // self.cell)
+        rows = range(-(-self.top // self.pitch), (height - self.head + self.top) // self.pitch)
+        return [(row, step) for row in rows for step in steps if row < self.rows and step < self.steps]
+
+    def columns(self, top: int, bottom: int, step: int) -> NDArray[np.int64]:
+        """The pixels above or below a step, between two heights: (bottom - top, cell, 3)."""
+        x, _ = self.corner(0, step)
+        return self.pixels[top:bottom, x : x + self.cell]
+
+
+def pixels(snapshot: dict[str, Any]) -> NDArray[np.int64]:
+    """What SNAPSHOT says of a canvas, as (height, width, 3)."""
+    data = np.frombuffer(base64.b64decode(snapshot["data"]), np.uint8)
+    return data.reshape(snapshot["height"], snapshot["width"], 4)[:, :, :3].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `record` says of a text: steps of all its sequences one after the other.
+
+    Attributes:
+        layers: "layer0" -> signal -> (N, T).
+        top: for each step the symbols that were predicted next, with their probabilities.
+        log_probability: (T,), of what came.
+    """
+
+    layers: dict[str, dict[str, NDArray[np.float32]]]
+    top: list[list[tuple[str, float]]]
+    log_probability: NDArray[np.float32]
+
+
+def recorded(run: Path, text: str) -> Recorded:
+    """Record a text with the weights of a run."""
+    trace = record(Run(run).network()[0], text)
+    parts = [trace.sequence(k) for k in range(len(trace.lengths))]
+    layers = {
+        layer: {name: np.concatenate([part[layer][name][0].T for part in parts], axis=1) for name in trace[layer]}
+        for layer in trace.layers
+    }
+    symbols = trace.vocabulary.symbols
+    top = [
+        [(symbols[token], float(probability)) for token, probability in zip(tokens, probabilities, strict=True)]
+        for part in parts
+        for tokens, probabilities in zip(part.steps["top_token"][0], part.steps["top_probability"][0], strict=True)
+    ]
+    return Recorded(layers, top, np.concatenate([part.steps["log_probability"][0] for part in parts]))
+
+
+class View:
+    """One page of the explorer."""
+
+    def __init__(self, page: Page, address: str, runs: Path) -> None:
+        self.page, self.address, self.runs = page, address, runs
+
+    def at(self, name: str) -> Locator:
+        """What carries a data-testid."""
+        return self.page.get_by_test_id(name)
+
+    def open(self, **query: Any) -> None:
+        """Follow a link; with a text, wait until it is drawn."""
+        self.page.goto(f"{self.address}/?{urlencode(query)}" if query else self.address)
+        if query.get("view") and query.get("text") != "":
+            expect(self.at("cursor-text")).not_to_be_empty()
+
+    def recorded(self, run: str, text: str) -> Recorded:
+        """Record a text with the weights of one of the runs."""
+        return recorded(self.runs / run, text)
+
+    def picture(self) -> Picture:
+        """What is on the canvas of the strips."""
+        found = self.at("strips-canvas").evaluate(SNAPSHOT)
+        names = ("cell", "pitch", "label", "head", "rows", "steps", "left", "top")
+        return Picture(pixels(found), **{name: int(found[name]) for name in names})
+
+    def place(self, row: int, step: int) -> Position:
+        """The middle of a cell, in pixels of the canvas."""
+        lies = self.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
+        left, top = self.at("strips").evaluate("(scroller) => [scroller.scrollLeft, scroller.scrollTop]")
+        label, cell, head, pitch = (int(lies[name]) for name in ("label", "cell", "head", "pitch"))
+        return {"x": label + (step + 0.5) * cell - left, "y": head + (row + 0.5) * pitch - top}
+
+    def point(self, row: int, step: int) -> None:
+        """Move the pointer over a cell, and wait until the cursor is there."""
+        self.at("strips-canvas").hover(position=self.place(row, step))
+        expect(self.at("cursor-text")).to_contain_text(f"step {step} ·")
+
+    def click(self, row: int, step: int) -> None:
+        """Click a cell."""
+        self.at("strips-canvas").click(position=self.place(row, step))
+
+    def panel(self) -> dict[str, float]:
+        """The full value of every signal that the panel works out."""
+        found = self.at("neuron-panel").locator("[data-testid^=panel-value-]")
+        pairs = found.evaluate_all("(all) => all.map((one) => [one.dataset.testid, one.title])")
+        return {name.removeprefix("panel-value-"): float(value) for name, value in pairs}
+
+    def variable(self, name: str) -> Colour:
+        """A colour of the page's style, such as --bg."""
+        value = self.page.evaluate("(name) => getComputedStyle(document.body).getPropertyValue(name).trim()", name)
+        assert re.fullmatch("#[0-9a-f]{6}", value), value
+        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
+
+    def expected_colour(self, value: float, low: float, high: float) -> NDArray[np.float64]:
+        """The colour of a value: the paper at zero, or at the low end of a scale with one side, even steps to its end."""
+        paper, negative, positive = (np.array(self.variable(name)) for name in ("--bg", "--negative", "--positive"))
+        share = np.clip(value / high if low < 0 else (value - low) / (high - low), -1, 1)
+        return paper + ((negative if share < 0 else positive) - paper) * abs(share)
