@@ -66,11 +66,11 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         found = [measure(folder, arguments, seed) for seed in range(arguments.seeds)]
+        command = f"--minutes {arguments.minutes:g} --cell {arguments.cell} --neurons {arguments.neurons}"
         lines = [
             "# A character model of the Python standard library",
             "",
-            f"`python benchmarks/standard_library.py --minutes {arguments.minutes:g} --cell {arguments.cell} --neurons "
-            f"{arguments.neurons} --seeds {arguments.seeds}` on {machine()}.",
+            f"`python benchmarks/standard_library.py {command} --seeds {arguments.seeds}` on {machine()}.",
             "",
             "| seed | nats per character, test part | updates | seconds | thousand characters per second |",
             "| --- | --- | --- | --- | --- |",

@@ -142,7 +142,8 @@ def test_an_equation_that_does_not_hold_is_exit_status_1(cli: Cli, run: Path) ->
     swapped = replace(trace, layers={"layer0": signals})
     save_trace(swapped, "swapped")
     result = cli("check", "swapped")
-    worst = max((r for r in check(swapped).residuals if r.largest), key=lambda r: r.largest or 0)
+    # From disk as well: rounded to float16, the two swapped gates are off by almost the same.
+    worst = max((r for r in check(open_trace("swapped")).residuals if r.largest), key=lambda r: r.largest or 0)
     assert result.status == 1
     assert result.out.count("DOES NOT HOLD") == sum((r.largest or 0) > 0.01 for r in check(swapped).residuals)
     place = f"{worst.name} of layer0 at sequence 0, step {worst.step}, neuron {worst.neuron}"
