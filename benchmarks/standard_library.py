@@ -3,7 +3,7 @@
     python benchmarks/standard_library.py [--minutes 5] [--seeds 1] [--cell lstm] [--neurons 128] [--write]
 
 Prints the nats per character on the test part (the last 5 % by position), and with --write keeps the result, the
-curve as a picture (needs matplotlib) and samples in benchmarks/results and docs.
+curve as a picture (pip install 'gatescope[benchmarks]') and samples in benchmarks/results and docs.
 """
 
 import argparse
