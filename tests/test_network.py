@@ -88,7 +88,8 @@ def test_dropout_acts_between_layers_while_training_only() -> None:
     clean = network("elman", (30, 30))
     keep = (("h",), ("x.h", "h"))
     torch.manual_seed(0)
-    one.train(), two.train()
+    one.train()
+    two.train()
     assert torch.equal(one(tokens).logits, one(tokens).logits)
     first, second = two(tokens, keep=keep), two(tokens, keep=keep)
     assert torch.equal(first.signals[0]["h"], second.signals[0]["h"])
@@ -180,7 +181,7 @@ def test_a_cell_of_ones_own_is_rebuilt_without_its_code() -> None:
     ],
 )
 def test_configurations_that_make_no_sense(change: dict[str, Any], words: str) -> None:
-    fields = dict(vocabulary=ALPHABET, layers=(Layer(CELLS["lstm"], 2),)) | change
+    fields: dict[str, Any] = {"vocabulary": ALPHABET, "layers": (Layer(CELLS["lstm"], 2),), **change}
     with pytest.raises(NetworkError, match=words):
         Configuration(**fields)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -191,11 +192,11 @@ def _huge_header(path: Path) -> None:
     path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
 
 
-def _write(text: str) -> Callable[[Path], None]:
+def _write(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text)
 
 
-def _change(key: str, value: Any) -> Callable[[Path], None]:
+def _change(key: str, value: Any) -> Callable[[Path], object]:
     return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
 
 
@@ -203,7 +204,7 @@ def _change(key: str, value: Any) -> Callable[[Path], None]:
     "damage", [_truncate, _other_shapes, _not_finite, _pickled, _pickled_by_torch, _huge_header, _write("")]
 )
 @pytest.mark.parametrize("where", [WEIGHTS, f"checkpoints/step-00000008/{WEIGHTS}"])
-def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], None], where: str) -> None:
+def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], object], where: str) -> None:
     damage(run.path / where)
     with pytest.raises(RunError, match=WEIGHTS) as refused:
         run.network(8 if "checkpoints" in where else None)
@@ -218,7 +219,7 @@ def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], None], whe
 
 
 @pytest.mark.parametrize("damage", [_truncate, _pickled, _write("")])
-def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], object]) -> None:
     damage(run.path / "checkpoints/step-00000008/optimizer.safetensors")
     with pytest.raises(RunError, match="optimizer"):
         train(run, steps=20)
@@ -244,10 +245,10 @@ def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], None]) 
         ("training.json", Path.unlink, "cannot be read"),
     ],
 )
-def test_damaged_descriptions_are_named(run: Run, file: str, damage: Callable[[Path], None], words: str) -> None:
+def test_damaged_descriptions_are_named(run: Run, file: str, damage: Callable[[Path], object], words: str) -> None:
     damage(run.path / file)
     with pytest.raises(RunError, match=words) as refused:
-        run.configuration(), run.task(), run.settings()
+        _ = run.configuration(), run.task(), run.settings()
     assert file in str(refused.value)
     with pytest.raises(RunError):
         train(run, steps=20)
@@ -299,7 +300,7 @@ def test_only_the_last_checkpoint_can_be_gone_on_from(run: Run) -> None:
     checkpoint = run.last_checkpoint()
     assert checkpoint is not None
     assert checkpoint.progress["step"] == 8
-    assert not list(run.path.rglob("*.tmp"))
+    assert not list(run.path.rglob("*.partial"))
 
 
 def test_folders_that_are_no_checkpoints_are_passed_over(run: Run) -> None:
@@ -308,26 +309,23 @@ def test_folders_that_are_no_checkpoints_are_passed_over(run: Run) -> None:
     assert run.checkpoints() == [0, 4, 8]
 
 
-def _hold(path: str, ready: Any, done: Any) -> None:
-    with Run(path).training():
-        ready.set()
-        done.wait(30)
+HOLD = (
+    "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+)
 
 
 def test_one_process_trains_at_a_time_and_a_dead_one_holds_nothing(run: Run) -> None:
     assert not run.is_training
-    context = multiprocessing.get_context("fork" if os.name == "posix" else "spawn")
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(run.path), ready, done))
-    other.start()
-    try:
-        assert ready.wait(30)
-        assert run.is_training
-        with pytest.raises(RunError, match="another process"):
-            train(run, steps=20)
-    finally:
-        other.kill()
-        other.join()
+    command = [sys.executable, "-c", HOLD, str(run.path / "training.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            assert run.is_training
+            with pytest.raises(RunError, match="another process"):
+                train(run, steps=20)
+        finally:
+            other.kill()
     assert not run.is_training
     with run.training():
         assert run.is_training

@@ -178,8 +178,8 @@ def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
 
 
 def test_networks_that_cannot_write() -> None:
-    for settings_ in ({"reads": "last step"}, {"outputs": 3}):
+    for made in (network("lstm", (2,), reads="last step"), network("lstm", (2,), outputs=3)):
         with pytest.raises(SamplingError, match="cannot write"):
-            written(network("lstm", (2,), **settings_))
+            written(made)
     with pytest.raises(SamplingError, match="length is -1"):
         written(network("lstm", (2,)), length=-1)
