@@ -37,12 +37,13 @@ SNAPSHOT = """async (canvas) => {
 }"""
 
 
-def eventually(check: Callable[[], None], seconds: float = 15) -> None:
+def eventually(check: Callable[[], object], seconds: float = 15) -> None:
     """Wait until `check` no longer fails; what it said last is raised when it never does."""
     end = time.monotonic() + seconds
     while True:
         try:
-            return check()
+            check()
+            return
         except AssertionError:
             if time.monotonic() > end:
                 raise
@@ -82,9 +83,9 @@ class Picture:
 
     def colour(self, row: int, step: int) -> Colour:
         """The colour of a cell: the commonest one, for a character may stand on it."""
-        colours, counts = np.unique(self.patch(row, step), axis=0, return_counts=True)
-        red, green, blue = colours[counts.argmax()].tolist()
-        return red, green, blue
+        colours, counts = np.unique(self.patch(row, step) @ (65536, 256, 1), return_counts=True)
+        commonest = int(colours[counts.argmax()])
+        return commonest >> 16, commonest >> 8 & 255, commonest & 255
 
     def cells(self) -> list[tuple[int, int]]:
         """Row and step of every cell that is wholly in sight."""
@@ -191,8 +192,30 @@ class View:
         assert re.fullmatch("#[0-9a-f]{6}", value), value
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
-    def expected_colour(self, value: float, low: float, high: float) -> NDArray[np.float64]:
-        """The colour of a value: the paper at zero, or at the low end of a scale with one side, even steps to its end."""
-        paper, negative, positive = (np.array(self.variable(name)) for name in ("--bg", "--negative", "--positive"))
-        share = np.clip(value / high if low < 0 else (value - low) / (high - low), -1, 1)
-        return paper + ((negative if share < 0 else positive) - paper) * abs(share)
+    def legend(self) -> "Legend":
+        """The printed scale of the strips."""
+        legend = self.at("legend")
+        style = legend.locator(".colours").evaluate("(one) => getComputedStyle(one).backgroundImage")
+        stops = np.array([[int(part) for part in stop] for stop in re.findall(r"rgb\((\d+), (\d+), (\d+)\)", style)])
+        low, high = (float(legend.get_attribute(name) or "nan") for name in ("data-low", "data-high"))
+        return Legend(low, high, stops)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """A scale as it is printed.
+
+    Attributes:
+        low: the value at its left end; `high`: at its right end.
+        stops: the colours from left to right, (stops, 3).
+    """
+
+    low: float
+    high: float
+    stops: NDArray[np.int64]
+
+    def colour(self, value: float) -> NDArray[np.float64]:
+        """The colour that the legend has for a value."""
+        at = (value - self.low) / (self.high - self.low) * (len(self.stops) - 1)
+        places = np.arange(len(self.stops))
+        return np.array([np.interp(at, places, self.stops[:, channel]) for channel in range(3)])
