@@ -1,0 +1,277 @@
+"""The address that holds the whole view, the browser's history, the keys, light and dark, and narrow screens."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.examples import POEM
+from tests.web.looking import Colour, View, eventually
+
+LINES = "abcX\ncab\n"
+CHANGED = {
+    "view": "network",
+    "run": "deep",
+    "layer": "layer1",
+    "signal": "z",
+    "neuron": "3",
+    "step": "5",
+    "text": LINES,
+    "sort": "similar",
+    "zoom": "4",
+}
+
+
+def query(view: View) -> dict[str, str]:
+    """The address, taken apart."""
+    found = parse_qs(view.page.evaluate("() => location.search.slice(1)"), keep_blank_values=True)
+    return {name: value for name, (value,) in found.items()}
+
+
+def check_changed(view: View) -> None:
+    """The page shows what the address of CHANGED says."""
+    expect(view.at("text-box")).to_have_value(LINES)
+    expect(view.at("layer-1")).to_have_attribute("aria-pressed", "true")
+    expect(view.at("signal-z")).to_have_attribute("aria-pressed", "true")
+    expect(view.at("sort")).to_have_value("similar")
+    expect(view.at("zoom-in")).to_be_disabled()
+    expect(view.at("strips")).to_have_attribute("aria-label", "update gate of 6 neurons over 9 steps")
+    expect(view.at("cursor-text")).to_contain_text("neuron 3 · step 5 · “c” · update gate")
+    expect(view.at("neuron-panel")).to_contain_text("pinned")
+
+
+def test_all_that_is_chosen_is_in_the_address_and_reload_restores_it(view: View) -> None:
+    view.open(view="network", run="deep")
+    view.at("text-box").fill(LINES)
+    view.at("layer-1").click()
+    view.at("signal-z").click()
+    expect(view.at("strips")).to_have_attribute("aria-label", "update gate of 6 neurons over 9 steps")
+    view.at("zoom-in").click()
+    view.click(3, 5)
+    view.at("sort").select_option("similar")
+    check_changed(view)
+    eventually(lambda: _equal(query(view), CHANGED))
+    before, pixels = view.at("cursor-text").inner_text(), view.picture().pixels
+    view.page.reload()
+    check_changed(view)
+    expect(view.at("cursor-text")).to_have_text(before)
+    assert (view.picture().pixels == pixels).all()
+
+
+def _equal(one: Any, other: Any) -> None:
+    assert one == other
+
+
+def test_a_link_shares_the_view(view: View) -> None:
+    view.open(**CHANGED)
+    check_changed(view)
+    href = view.at("open-neuron").get_attribute("href") or ""
+    view.page.goto(f"{view.address}/{href}")
+    expect(view.page.get_by_role("heading", name="Neuron 3", exact=True)).to_be_visible()
+    expect(view.at("cursor-text")).to_contain_text("neuron 3 · step 5 · “c” · update gate")
+    expect(view.at("text-box")).to_have_value(LINES)
+
+
+def test_a_long_text_is_kept_too(view: View) -> None:
+    text = POEM * 40
+    view.open(view="network", run="poem", text="光")
+    view.at("text-box").fill(text)
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
+    expect(view.page).to_have_url(re.compile("#text="))
+    assert "text" not in query(view)  # what is behind the # is never sent, so that no server can find it too long
+    view.page.reload()
+    expect(view.at("text-box")).to_have_value(text)
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
+
+
+def test_back_and_forward(view: View) -> None:
+    view.open()
+    view.page.locator('[data-run="counter"]').click()
+    expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
+    view.at("text-box").fill("aaXbb")
+    view.at("signal-f").click()
+    view.at("open-neuron").click()
+    expect(view.at("neuron-page")).to_be_visible()
+    expect(view.at("strips-canvas")).to_have_attribute("data-rows", "6")
+    view.page.go_back()
+    expect(view.at("neuron-page")).to_be_hidden()
+    expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
+    expect(view.at("text-box")).to_have_value("aaXbb")
+    expect(view.at("signal-f")).to_have_attribute("aria-pressed", "true")
+    view.page.go_back()
+    expect(view.at("run-card")).not_to_have_count(0)
+    view.page.go_forward()
+    expect(view.at("text-box")).to_have_value("aaXbb")
+    view.page.go_forward()
+    expect(view.at("neuron-page")).to_be_visible()
+    expect(view.at("text-box")).to_have_value("aaXbb")
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["neuron=99999&step=99999", "layer=layer9&signal=q&sort=colour&zoom=77", "neuron=-1"]
+)
+def test_an_address_with_nonsense_shows_something_sensible(view: View, nonsense: str) -> None:
+    for page_of in ("network", "neuron"):
+        view.page.goto(f"{view.address}/?view={page_of}&run=counter&text=aXb&{nonsense}")
+        expect(view.at("cursor-text")).not_to_be_empty()
+        expect(view.at("error-note")).to_be_hidden()
+        expect(view.at("neuron-panel")).to_contain_text("after reading")
+
+
+def test_the_keys_move_the_cursor(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXbb\n")
+    view.at("strips").focus()
+    cursor, press = view.at("cursor-text"), view.page.keyboard.press
+    press("Home")
+    expect(cursor).to_contain_text("neuron 0 · step 0 · “a”")
+    press("ArrowRight")
+    press("ArrowRight")
+    press("ArrowDown")
+    expect(cursor).to_contain_text("neuron 1 · step 2 · “X”")
+    press("ArrowLeft")
+    press("ArrowUp")
+    expect(cursor).to_contain_text("neuron 0 · step 1 · “a”")
+    press("ArrowUp")
+    press("End")
+    press("ArrowRight")
+    expect(cursor).to_contain_text("neuron 0 · step 5 · “⏎”")
+    press("PageDown")
+    expect(cursor).to_contain_text("neuron 9 · step 5")
+
+
+def test_the_keys_choose_signals_pin_and_open(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXbb\n", neuron=4, step=2)
+    cursor, press = view.at("cursor-text"), view.page.keyboard.press
+    expect(cursor).to_contain_text("cell state")
+    press("]")
+    expect(cursor).to_contain_text("neuron 4 · step 2 · “X” · hidden state")
+    press("]")
+    expect(cursor).to_contain_text("input gate")
+    press("[")
+    press("[")
+    expect(cursor).to_contain_text("cell state")
+    expect(view.at("neuron-panel")).to_contain_text("pinned")
+    press(" ")
+    expect(view.at("neuron-panel")).not_to_contain_text("pinned")
+    press("ArrowDown")
+    press(" ")
+    expect(view.at("neuron-panel")).to_contain_text("pinned")
+    expect(cursor).to_contain_text("neuron 5 · step 2")
+    press("Enter")
+    expect(view.page.get_by_role("heading", name="Neuron 5", exact=True)).to_be_visible()
+    press("ArrowRight")
+    expect(cursor).to_contain_text("neuron 5 · step 3")
+    press("ArrowUp")
+    expect(view.page.get_by_role("heading", name="Neuron 4", exact=True)).to_be_visible()
+    press("Escape")
+    expect(view.at("neuron-page")).to_be_hidden()
+    press("Escape")
+    expect(view.at("neuron-panel")).not_to_contain_text("pinned")
+    press("Escape")
+    expect(view.at("run-card").first).to_be_visible()
+
+
+def test_the_keys_zoom_and_explain_themselves(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXbb\n")
+    cell = view.picture().cell
+    view.page.keyboard.press("-")
+    eventually(lambda: _smaller(view.picture().cell, cell))
+    view.page.keyboard.press("+")
+    eventually(lambda: _equal(view.picture().cell, cell))
+    view.page.keyboard.press("?")
+    expect(view.at("keys")).to_be_visible()
+    for word in ("pin the cursor", "previous or next signal", "this list"):
+        expect(view.at("keys")).to_contain_text(word)
+    view.page.keyboard.press("Escape")
+    expect(view.at("keys")).to_be_hidden()
+    expect(view.at("strips-canvas")).to_be_visible()
+
+
+def _smaller(one: int, other: int) -> None:
+    assert one < other
+
+
+def test_the_text_box_keeps_its_keys(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXb", signal="i")
+    view.at("text-box").focus()
+    view.page.keyboard.press("End")
+    view.page.keyboard.type("[]? +-")
+    expect(view.at("text-box")).to_have_value("aaXb[]? +-")
+    expect(view.at("keys")).to_be_hidden()
+    expect(view.at("signal-i")).to_have_attribute("aria-pressed", "true")
+    view.page.keyboard.press("Escape")
+    expect(view.at("text-box")).not_to_be_focused()
+    expect(view.at("strips-canvas")).to_be_visible()
+
+
+def test_everything_is_reached_with_the_tab_key(view: View) -> None:
+    view.open(view="network", run="deep", text="abcX")
+    reached: set[str] = set()
+    for _ in range(60):
+        view.page.keyboard.press("Tab")
+        reached.add(view.page.evaluate("() => document.activeElement.dataset.testid ?? ''"))
+    wanted = {"text-box", "example", "layer-0", "layer-1", "signal-r", "sort", "zoom-in", "zoom-out", "strips"}
+    assert reached >= {*wanted, "open-neuron", "equation-check"}
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """The contrast of two colours as WCAG 2 defines it, 1 to 21."""
+
+    def luminance(colour: Colour) -> float:
+        parts = [part / 255 for part in colour]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_light_and_dark(view: View) -> None:
+    papers = {}
+    for scheme in ("light", "dark"):
+        view.page.emulate_media(color_scheme=scheme)
+        view.open(view="network", run="counter", text="aaXbb\n", signal="h", neuron=0, step=0)
+        values = view.recorded("counter", "aaXbb\n").layers["layer0"]["h"]
+        picture, legend = view.picture(), view.legend()
+        for row in range(10):
+            for step in range(2, 6):
+                assert np.abs(picture.colour(row, step) - legend.colour(float(values[row, step]))).max() < 2.5
+        paper = view.variable("--bg")
+        assert tuple(picture.pixels[-1, 0]) == paper
+        assert contrast(view.variable("--ink"), paper) > 7
+        for name in ("--mute", "--accent", "--good", "--warn"):
+            assert contrast(view.variable(name), paper) > 4.5, f"{name} is hard to read when {scheme}"
+        papers[scheme] = sum(paper)
+    assert papers["light"] > 700
+    assert papers["dark"] < 100
+
+
+def test_the_page_follows_when_the_light_changes(view: View) -> None:
+    view.page.emulate_media(color_scheme="light")
+    view.open(view="neuron", run="counter", text="aaXbb\n")
+    view.page.emulate_media(color_scheme="dark")
+    eventually(lambda: _equal(tuple(view.picture().pixels[-1, 0]), view.variable("--bg")))
+
+
+@pytest.mark.parametrize(
+    "query", ["", "view=network&run=poem", "view=neuron&run=slstm&neuron=2", "view=network&run=wide"]
+)
+def test_a_narrow_screen_is_not_too_narrow(view: View, query: str) -> None:
+    def check_width() -> None:
+        assert view.page.evaluate("() => document.documentElement.scrollWidth") <= 400
+
+    view.page.set_viewport_size({"width": 400, "height": 800})
+    view.page.goto(f"{view.address}/?{query}")
+    expect(view.at("cursor-text") if query else view.at("run-card").last).not_to_be_empty()
+    check_width()
+    if query:
+        picture = view.picture()
+        assert picture.pixels.shape[1] - picture.label > 200, "there is room for the text"
+        view.point(1, 2)
+        expect(view.at("neuron-panel")).to_contain_text("step 2,")
+        view.at("equation-check").focus()
+        expect(view.page.get_by_role("tooltip")).to_have_count(1)
+        check_width()

@@ -1,0 +1,266 @@
+"""The text that is typed, what the network makes of it, and one neuron worked out with its numbers."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.looking import Recorded, View, eventually
+
+LINES = "aaXbb\naXb\n"
+FORMULAS = {
+    "counter": {
+        "i": "i = σ(x.i + u.i)",
+        "f": "f = σ(x.f + u.f)",
+        "g": "g = tanh(x.g + u.g)",
+        "o": "o = σ(x.o + u.o)",
+        "c": "c = f · c₋₁ + i · g",
+        "h": "h = o · tanh(c)",
+    },
+    "deep": {
+        "r": "r = σ(x.r + u.r)",
+        "z": "z = σ(x.z + u.z)",
+        "n": "n = tanh(x.n + r · (u.n + p.n))",
+        "h": "h = (1 − z) · n + z · h₋₁",
+    },
+    "slstm": {
+        "g": "g = tanh(x.g + u.g)",
+        "o": "o = σ(x.o + u.o)",
+        "m": "m = max(log σ(x.f + u.f) + m₋₁, x.i + u.i)",
+        "i": "i = exp(x.i + u.i − m)",
+        "f": "f = exp(log σ(x.f + u.f) + m₋₁ − m)",
+        "c": "c = f · c₋₁ + i · g",
+        "n": "n = f · n₋₁ + i",
+        "h": "h = o · c / n",
+    },
+}
+
+
+def decimals(value: float) -> str:
+    """A number as the page writes it; tiny ones keep their magnitude."""
+    if 0 < abs(value) < 0.0005:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    return f"{value:.3f}".replace("-", "−")
+
+
+def numbers(formula: str) -> list[float]:
+    """The numbers in a formula with its numbers filled in, as they stand there."""
+    found = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", formula)
+    return [float(number.replace("−", "-")) for number in found]
+
+
+def check_panel(view: View, run: str, right: Recorded, layer: str, neuron: int, step: int) -> None:
+    """Everything the panel says of a neuron at a step is what was recorded."""
+    expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron}, step {step}, after reading")
+    values = {name: float(right.layers[layer][name][neuron, step]) for name in FORMULAS[run]}
+    eventually(lambda: _close(view.panel(), values))
+    for name, formula in FORMULAS[run].items():
+        expect(view.at(f"panel-value-{name}")).to_have_text(decimals(values[name]))
+        expect(view.at(f"equation-{name}")).to_contain_text(formula)
+    expect(view.page.locator(".wrong")).to_have_count(0)
+
+
+def _close(seen: dict[str, float], right: dict[str, float]) -> None:
+    assert seen == pytest.approx(right, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("run", "layer", "text"), [("counter", "layer0", LINES), ("deep", "layer1", "abXab"), ("slstm", "layer0", LINES)]
+)
+def test_hovering_shows_values_and_formulas(view: View, run: str, layer: str, text: str) -> None:
+    view.open(view="network", run=run, layer=layer, text=text)
+    right = view.recorded(run, text)
+    # The first step of all, one inside, the first of the second line (where there is one), and the last.
+    for neuron, step in {(0, 0), (3, 2), (5, min(6, len(text) - 1)), (2, len(text) - 1)}:
+        view.point(neuron, step)
+        check_panel(view, run, right, layer, neuron, step)
+
+
+def test_the_formula_has_its_numbers_filled_in(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES)
+    values = view.recorded("counter", LINES).layers["layer0"]
+    for neuron, step, starts in ((1, 0, True), (4, 3, False), (7, 6, True)):
+        view.point(neuron, step)
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron}, step {step},")
+        f, i, g, c = (float(values[name][neuron, step]) for name in "figc")
+        before = 0.0 if starts else float(values["c"][neuron, step - 1])
+        filled = view.at("panel-filled-c").inner_text()
+        assert numbers(filled) == pytest.approx([abs(f), abs(before), abs(i), abs(g)], abs=0.00051)
+        assert filled.count("−") == (before < 0) + (g < 0)
+        expect(view.at("equation-c")).to_contain_text(f"= {decimals(c)}")
+
+
+def test_the_drives_add_up(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES, neuron=2, step=3)
+    values = view.recorded("counter", LINES).layers["layer0"]
+    inputs = {name: float(values[name][2, 3]) for name in ("x.i", "u.i", "x.f", "u.f", "x.g", "u.g", "x.o", "u.o")}
+    filled = numbers(view.at("panel-filled-i").inner_text())
+    assert filled == pytest.approx([abs(inputs["x.i"]), abs(inputs["u.i"])], abs=0.00051)
+    view.page.get_by_text("what x. and u. and σ mean").click()
+    for name, value in inputs.items():
+        row = view.page.get_by_role("row").filter(has=view.page.get_by_text(name, exact=True))
+        expect(row.locator(".value")).to_have_text(decimals(value))
+
+
+def test_the_equations_hold_and_that_is_said(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES)
+    expect(view.at("equation-check")).to_contain_text("every equation holds")
+    expect(view.at("equation-check")).to_contain_text("largest residual")
+    view.at("equation-check").focus()
+    expect(view.page.get_by_role("tooltip").filter(has_text="put back into its formula")).to_be_visible()
+
+
+def test_predictions_are_those_of_the_network(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES, neuron=0)
+    right = view.recorded("counter", LINES)
+    for step in (1, 4, 7):
+        view.point(0, step)
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 0, step {step},")
+        listed = view.at("predictions").get_by_role("listitem")
+        shown = [re.split(r"\s+", text, maxsplit=1) for text in listed.all_inner_texts()]
+        assert len(shown) == 3
+        for (symbol, share), (name, probability) in zip(shown, right.top[step], strict=False):
+            assert symbol == f"“{'⏎' if name == chr(10) else name}”"
+            if probability >= 0.001:
+                assert float(re.findall(r"[\d.]+", share)[0]) == pytest.approx(100 * probability, abs=0.51)
+            else:
+                assert "under 0.1 %" in share
+        came = right.log_probability[step]
+        share = float(np.exp(came)) * 100
+        said = view.at("predictions").locator("p").last.inner_text()
+        assert said.startswith(f"really came: “{LINES[step + 1]}”".replace("\n", "⏎"))
+        assert float(re.findall(r"([\d.]+) %", said)[0]) == pytest.approx(share, abs=0.51)
+
+
+def test_predictions_are_drawn_under_each_character(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES, neuron=0, step=0)
+    right = view.recorded("counter", LINES)
+    picture = view.picture()
+    bar = (0xB9, 0xCD, 0xE4)
+    for step in range(2, picture.steps):
+        # Left of the character that may stand in the bar; the ruler and the surprise have other colours.
+        column = picture.columns(0, picture.head, step)[:, 1]
+        height = int((column == bar).all(axis=1).sum())
+        assert height == pytest.approx(38 * right.top[step][0][1], abs=2)
+
+
+def test_what_the_pointer_finds_above_the_strips(view: View) -> None:
+    view.open(view="network", run="counter", text=LINES, neuron=0)
+    right = view.recorded("counter", LINES)
+    name, probability = right.top[3][0]
+    picture = view.picture()
+    x = picture.label + 3.5 * picture.cell
+    tip = view.page.locator(".tip")
+    view.at("strips-canvas").hover(position={"x": x, "y": picture.head - 40})
+    expect(tip).to_contain_text("After “b” the network expects")
+    expect(tip).to_contain_text(f"“{name}”")
+    assert probability > 0.9
+    view.at("strips-canvas").hover(position={"x": x, "y": picture.head - 14})
+    expect(tip).to_contain_text(f"Surprise {-right.log_probability[3]:.2f} nats")
+    view.at("strips-canvas").hover(position={"x": x, "y": 25})
+    expect(tip).to_contain_text("Step 3: “b”")
+
+
+def test_the_page_follows_the_typing(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXb")
+    box = view.at("text-box")
+    box.focus()
+    view.page.keyboard.press("Home")
+    view.page.keyboard.press("ArrowRight")
+    for step, text in enumerate(("aaaXb", "aaaaXb", "aaaXaXb"), start=1):
+        view.page.keyboard.type(text[step])
+        expect(box).to_have_value(text)
+        expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
+        # The cursor is where the caret is, and the numbers are those of the new text.
+        expect(view.at("cursor-text")).to_contain_text(f"step {step} ·")
+        neuron = int(re.findall(r"neuron (\d+)", view.at("cursor-text").inner_text())[0])
+        check_panel(view, "counter", view.recorded("counter", text), "layer0", neuron, step)
+        assert box.evaluate("(box) => [box.selectionStart, box.selectionEnd]") == [step + 1, step + 1]
+    view.page.keyboard.press("Backspace")
+    expect(box).to_have_value("aaaaXb")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
+
+
+def test_another_character_changes_the_colours_after_it_and_none_before(view: View) -> None:
+    view.open(view="network", run="counter", text="aaaaXbbbb", neuron=0, step=0)
+    before = view.picture()
+    view.at("text-box").fill("aaXaXbbbb")
+    right = view.recorded("counter", "aaXaXbbbb").layers["layer0"]["c"]
+    eventually(lambda: _changed(before.colour(5, 4), view.picture().colour(5, 4)))
+    after, legend = view.picture(), view.legend()
+    for row in range(10):
+        for step in range(2, 9):
+            assert np.abs(after.colour(row, step) - legend.colour(float(right[row, step]))).max() < 2.5
+    assert (right[:, :2] == view.recorded("counter", "aaaaXbbbb").layers["layer0"]["c"][:, :2]).all()
+
+
+def _changed(one: tuple[int, int, int], other: tuple[int, int, int]) -> None:
+    assert one != other
+
+
+def test_examples_are_one_click(view: View) -> None:
+    view.open(view="network", run="counter")
+    examples = view.at("example")
+    expect(examples.first).to_have_attribute("aria-pressed", "true")
+    first = view.at("text-box").input_value()
+    examples.nth(1).click()
+    expect(view.at("text-box")).not_to_have_value(first)
+    expect(examples.nth(1)).to_have_attribute("aria-pressed", "true")
+    steps = len(view.at("text-box").input_value())
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(steps))
+
+
+def test_unknown_characters_are_named(view: View) -> None:
+    view.open(view="network", run="counter", text="aaXbb")
+    expect(view.at("unknown-note")).to_be_hidden()
+    view.at("text-box").fill("aq月\tb")
+    note = view.at("unknown-note")
+    for name in ("“q”", "“月”", "“⇥”"):
+        expect(note).to_contain_text(name)
+    expect(note).not_to_contain_text("“a”")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
+    right = view.recorded("counter", "aq月\tb")
+    view.point(2, 3)
+    check_panel(view, "counter", right, "layer0", 2, 3)
+    expect(view.page.locator(".wrong")).to_have_count(0)
+
+
+@pytest.mark.parametrize("page_of", ["network", "neuron"])
+def test_an_empty_text_is_no_error(view: View, page_of: str) -> None:
+    view.open(view=page_of, run="counter", text="", neuron=1)
+    expect(view.page.get_by_text("There is no text to read yet")).to_be_visible()
+    expect(view.at("error-note")).to_be_hidden()
+    view.at("text-box").fill("a")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "1")
+    view.at("text-box").fill("")
+    expect(view.page.get_by_text("There is no text to read yet")).to_be_visible()
+    for key in ("ArrowRight", "]", "Home", "Enter"):
+        view.page.keyboard.press("Escape")
+        view.page.keyboard.press(key)
+    expect(view.at("error-note")).to_be_hidden()
+
+
+def test_bytes_are_read_one_by_one(view: View) -> None:
+    view.open(view="network", run="bytes", text="a月\n")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
+    for step, name in enumerate(("“a”", "“E6”", "“9C”", "“88”", "“⏎”")):
+        view.point(1, step)
+        expect(view.at("cursor-text")).to_contain_text(f"step {step} · {name}")
+    assert len(view.at("predictions").get_by_role("listitem").all()) == 3
+
+
+def test_a_text_that_is_too_long_is_refused_in_words(
+    refused_page: Page, start_server: Callable[[Path], str], runs: Path
+) -> None:
+    view = View(refused_page, start_server(runs), runs)
+    view.open(view="network", run="counter", text="aXb")
+    view.at("text-box").fill("a" * 20_001)
+    expect(view.at("error-note")).to_contain_text("20,001 characters; the page shows at most 20,000")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "3")
+    view.at("text-box").fill("aaXbb")
+    expect(view.at("error-note")).to_be_hidden()
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
