@@ -129,7 +129,7 @@ def test_a_crash_while_a_checkpoint_is_kept_leaves_one_to_go_on_from(
     before = run.last_checkpoint()
     assert before is not None
     new = Checkpoint(before.weights, before.arrays, {**before.progress, "step": 99})
-    for step in (99, 8):  # a later one, and the same again
+    for step in (8, 99, 99):  # the same again, a later one, and that again
         calls = iter(range(100))
 
         def dying(function: Callable[..., Any], calls: Any = calls) -> Callable[..., Any]:

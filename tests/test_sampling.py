@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gatescope import Choice, Network, Vocabulary, sample
@@ -31,7 +31,7 @@ def greedy_by_hand(made: Network, prime: str, length: int) -> str:
 
 
 @given(st.sampled_from(["lstm", "gru", "slstm"]), seeds, st.text("abcdez", min_size=1, max_size=6))
-@settings(max_examples=10)
+@settings(max_examples=10, phases=(Phase.generate,))  # a smaller failing network would not be easier to read
 def test_greedy_takes_the_most_probable_symbol(cell: str, seed: int, prime: str) -> None:
     made = network(cell, (4, 3), seed)
     expected = greedy_by_hand(made, prime, 12)
