@@ -121,7 +121,7 @@ def test_what_other_readers_would_not_take_is_not_written(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "a.json").read_text("utf-8"))["number"] == 0.1
 
 
-@pytest.mark.parametrize("crash_at", range(8))
+@pytest.mark.parametrize("crash_at", range(18))
 def test_a_crash_while_a_checkpoint_is_kept_leaves_one_to_go_on_from(
     run: Run, monkeypatch: pytest.MonkeyPatch, crash_at: int
 ) -> None:
