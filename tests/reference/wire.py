@@ -1,0 +1,152 @@
+"""Traces as they travel to the page, and the same numbers as JSON: what the page's reader is tested with.
+
+    python -m tests.reference.wire        writes web/tests/fixtures/ anew
+
+The bytes come from the explorer; the JSON comes from loops over the arrays that went in.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from gatescope import Network, Trace, Vocabulary, configure
+from gatescope.explorer.traces import Recorded, Request, _encode
+from gatescope.recording import describe
+
+FIXTURES = Path(__file__).parents[2] / "web" / "tests" / "fixtures"
+LABELS = ["a", "月", "\n", "é", "😀"]  # two sequences: three symbols, then two characters that are none
+LENGTHS = (3, 2)
+NEURONS = 2
+# Everything that a float32 can be: no data, no bound, both zeros, the smallest, the largest, and a third.
+VALUES = (math.nan, math.inf, -math.inf, -0.0, 0.0, 1e-45, 3.4028234663852886e38, -1 / 3, 1.5, -65504.0)
+
+
+def network() -> Network:
+    """A GRU of two neurons over three symbols; only its configuration matters."""
+    return Network(configure(Vocabulary(("a", "月", "\n"), end="\n"), "gru", [NEURONS]))
+
+
+def trace(network: Network) -> Trace:
+    """Numbers that no network would give, each to be found again: two sequences side by side, NaN behind the second."""
+    cell = network.configuration.layers[0].cell
+    layer: dict[str, NDArray[np.float32]] = {}
+    for k, name in enumerate((*cell.signals, *cell.drives)):
+        layer[name] = _numbers(k, (2, 3, NEURONS))
+    inside = np.arange(3) < np.array(LENGTHS)[:, None]
+    steps = {
+        "token": np.where(inside, np.array([[0, 1, 2], [3, 3, 0]]), -1).astype(np.int32),
+        "target": np.array([[1, 2, -1], [3, -1, -1]], np.int32),
+        "log_probability": np.array([[-0.25, -3.5, math.nan], [math.nan] * 3], np.float32),
+        "top_token": np.array([[[1, 0], [2, 0], [0, 2]], [[0, 1], [1, 0], [-1, -1]]], np.int32),
+        "top_probability": np.where(inside[..., None], _numbers(3, (2, 3, 2)), np.nan).astype(np.float32),
+    }
+    parameters = {"layer0": {f"p.{name}": _numbers(8, (NEURONS,)) for name in cell.tape.parameters}}
+    attributes = {**describe(network), "residual": 3.14159e-7}
+    return Trace(np.array(LENGTHS), steps, {"layer0": layer}, {"layer0": {}}, parameters, attributes)
+
+
+def _numbers(offset: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    count = math.prod(shape)
+    values = [VALUES[k] if (k := (offset * 3 + place) % 23) < len(VALUES) else k / 8 for place in range(count)]
+    return np.array(values, np.float32).reshape(shape)
+
+
+def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    """Name, bytes, and what they say, of every fixture."""
+    net = network()
+    given = trace(net)
+    about = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
+    told = {**about, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
+    recorded = Recorded(given, LABELS, ["é", "😀"], 40, 0)
+    signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
+
+    everything = Request("a月\né😀", drives=True, top=2)
+    arrays = {f"layer0.{name}": _rows(given["layer0"][name], [0, 1]) for name in (*signals, *drives)}
+    arrays |= {f"layer0.{name}": _flat(v) for name, v in given.parameters["layer0"].items()}
+    yield "trace", _encode(net, recorded, everything), {"metadata": told, "arrays": arrays | _steps(given, 2)}
+
+    one = Request("a月\né😀", signals=("h",), neurons=(1,), top=1)
+    arrays = {"layer0.h": _rows(given["layer0"]["h"], [1])}
+    yield "one-neuron", _encode(net, recorded, one), {"metadata": told, "arrays": arrays | _steps(given, 1)}
+
+    nothing = Recorded(None, [], [], 40, 0)
+    empty = {name: {"dtype": "I32", "shape": [0], "values": []} for name in ("token",)}
+    empty["start"] = {"dtype": "U8", "shape": [0], "values": []}
+    empty["log_probability"] = {"dtype": "F32", "shape": [0], "values": []}
+    empty["top_token"] = {"dtype": "I32", "shape": [0, 3], "values": []}
+    empty["top_probability"] = {"dtype": "F32", "shape": [0, 3], "values": []}
+    empty |= {f"layer0.{name}": {"dtype": "F32", "shape": [NEURONS, 0], "values": []} for name in signals}
+    told = {**about, "residual": "0", "labels": "[]", "unknown": "[]"}
+    yield "empty", _encode(net, nothing, Request("")), {"metadata": told, "arrays": empty}
+
+    every = {
+        "half": np.array([[*VALUES[:5], 6e-8], [65504.0, -1 / 3, 1.5, -0.125, 2.0, 1e-4]], np.float16),
+        "whole": np.array([-(2**31), -1, 0, 2**31 - 1], np.int32),
+        "small": np.array([0, 1, 255], np.uint8),
+        "none": np.empty((4, 0), np.float16),
+    }
+    names = {"half": "F16", "whole": "I32", "small": "U8", "none": "F16"}
+    arrays = {name: {**_flat(array), "dtype": names[name]} for name, array in every.items()}
+    yield "types", save(every, {"said": "σ · 月"}), {"metadata": {"said": "σ · 月"}, "arrays": arrays}
+
+
+def _rows(array: NDArray[np.float32], neurons: list[int]) -> dict[str, Any]:
+    """(S, T, N) as one row per neuron, the steps of the sequences one after the other."""
+    values = [float(array[s, t, n]) for n in neurons for s, length in enumerate(LENGTHS) for t in range(length)]
+    return {"dtype": "F32", "shape": [len(neurons), sum(LENGTHS)], "values": _json(values)}
+
+
+def _steps(given: Trace, top: int) -> dict[str, Any]:
+    places = [(s, t) for s, length in enumerate(LENGTHS) for t in range(length)]
+    steps = given.steps
+    token, ranked = (
+        [int(steps["token"][place]) for place in places],
+        [(*place, k) for place in places for k in range(top)],
+    )
+    logs = [float(steps["log_probability"][place]) for place in places]
+    shares = [float(steps["top_probability"][place]) for place in ranked]
+    return {
+        "token": {"dtype": "I32", "shape": [5], "values": token},
+        "start": {"dtype": "U8", "shape": [5], "values": [1, 0, 0, 1, 0]},
+        "log_probability": {"dtype": "F32", "shape": [5], "values": _json(logs)},
+        "top_token": {
+            "dtype": "I32",
+            "shape": [5, top],
+            "values": [int(steps["top_token"][place]) for place in ranked],
+        },
+        "top_probability": {"dtype": "F32", "shape": [5, top], "values": _json(shares)},
+    }
+
+
+def _flat(array: NDArray[Any]) -> dict[str, Any]:
+    return {"dtype": "F32", "shape": list(array.shape), "values": _json(array.flatten().tolist())}
+
+
+def _json(values: list[float]) -> list[float | str]:
+    """JSON has no number for these: they are written as JavaScript spells them. Its zero has a sign, like ours."""
+    names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return [names.get(str(value), value) for value in values]
+
+
+def parted(message: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and arrays; in which order the header names things is left to the library that writes it."""
+    size = int.from_bytes(message[:8], "little")
+    return json.loads(message[8 : 8 + size]), message[8 + size :]
+
+
+def write(folder: Path) -> None:
+    """Write every fixture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, message, said in messages():
+        (folder / f"{name}.bin").write_bytes(message)
+        (folder / f"{name}.json").write_text(json.dumps(said, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FIXTURES)

@@ -1,0 +1,23 @@
+"""The fixtures that the page's reader is tested with are what the explorer sends today."""
+
+import json
+
+import pytest
+
+from tests.reference.wire import FIXTURES, messages, parted
+
+MESSAGES = {name: (message, said) for name, message, said in messages()}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_the_fixtures_are_fresh(name: str) -> None:
+    message, said = MESSAGES[name]
+    renew = "renew it with: .venv/bin/python -m tests.reference.wire"
+    header, arrays = parted((FIXTURES / f"{name}.bin").read_bytes())
+    assert (header, arrays) == parted(message), f"{name}.bin is stale; {renew}"
+    kept = (FIXTURES / f"{name}.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == json.loads(json.dumps(said)), f"{name}.json is stale; {renew}"
+
+
+def test_every_fixture_is_tested() -> None:
+    assert {file.stem for file in FIXTURES.iterdir()} == set(MESSAGES)
