@@ -17,7 +17,7 @@ import torch
 from gatescope import TASKS, Network, Run, Settings, configure, create, train
 from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
-from gatescope.training import Loop, TrainingError, loop
+from gatescope.training import Loop, TrainingError
 
 SHORT = dict(report_every=3, validate_every=7)
 PROSE = "It was the best of times, it was the worst of times;\nit was (so to speak) the age of 'wisdom'.\n" * 12
@@ -152,7 +152,7 @@ def scripted(task: Scripted, **settings: Any) -> Loop:
 
 def listened(training: Loop) -> Iterator[dict[str, Any]]:
     """What `train` does with a record, as far as ending is concerned."""
-    for record in loop(training):
+    for record in training.records():
         if "validation_loss" in record:
             record["best"] = training.is_best(record)
         yield record
@@ -229,7 +229,7 @@ def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
         count += length
     gradients = torch.autograd.grad(total / count, list(network.parameters()))
     expected = [v.detach() - 0.1 * g for v, g in zip(network.parameters(), gradients, strict=True)]
-    record = next(loop(training))
+    record = next(training.records())
     assert record["loss"] == pytest.approx(float(total.detach()) / count, rel=1e-5)
     assert record["symbols"] == count
     for value, wanted in zip(network.parameters(), expected, strict=True):

@@ -12,10 +12,10 @@ from gatescope.network import Configuration, Network, configure, predict
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Score, Task
-from gatescope.training.loop import Loop, Record, loop
+from gatescope.training.loop import Loop, Record
 from gatescope.training.settings import Settings, TrainingError
 
-__all__ = ["Loop", "Outcome", "Record", "Settings", "TrainingError", "create", "loop", "train"]
+__all__ = ["Loop", "Outcome", "Record", "Settings", "TrainingError", "create", "train"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def train(
         run.save_settings(asdict(settings))
         end: Record = {}
         try:
-            for record in loop(training, stop):
+            for record in training.records(stop):
                 if record.get("event") == "end":
                     end = record
                     break

@@ -168,57 +168,61 @@ class Loop:
         known = {entry.name for entry in fields(Progress)}
         if set(checkpoint.progress) != known:
             raise TrainingError("the checkpoint was made by another version of gatescope; start a new run.")
-        self.progress = Progress(**checkpoint.progress)
-        self.network.load_state_dict(dict(checkpoint.weights))
         entries: dict[int, dict[str, Tensor]] = {}
         layers: dict[int, dict[str, Tensor]] = {}
-        for name, value in checkpoint.arrays.items():
-            place, _, rest = name.partition(".")
-            index, _, label = rest.partition(".")
-            if place in ("optimizer", "state"):
-                (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        try:
+            for name, value in checkpoint.arrays.items():
+                place, _, rest = name.partition(".")
+                index, _, label = rest.partition(".")
+                if place in ("optimizer", "state"):
+                    (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
+            self.network.load_state_dict(dict(checkpoint.weights))
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+            torch.set_rng_state(checkpoint.arrays["random"])
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise TrainingError(
+                f"the last checkpoint does not hold what training needs to go on ({error}); start a new run."
+            ) from error
+        self.progress = Progress(**checkpoint.progress)
         self.state = tuple(layers[k] for k in sorted(layers)) or None
-        torch.set_rng_state(checkpoint.arrays["random"])
 
+    def records(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
+        """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
 
-def loop(training: Loop, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
-    """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
-
-    Records hold "step", "symbols" and "seconds" and one or more of: "loss" (mean nats per symbol since the last such
-    record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss" and "score"; "event": "end" with
-    its "reason".
-    """
-    before = training.progress.seconds
-    began = time.monotonic()
-    progress, settings = training.progress, training.settings
-    # A run that was complete, or was killed while its score was measured, is not trained further.
-    reason = training.ended()
-    while reason is None:
-        if stop():
-            reason = "interrupted"
-            break
-        rate, norm = training.update()
-        progress.seconds = before + time.monotonic() - began
-        over = training.fraction >= 1
-        validates = over or settings.validates(progress.step)
-        record: Record = {"step": progress.step, "symbols": progress.symbols, "seconds": progress.seconds}
-        if validates or progress.step % settings.report_every == 0:
-            loss = progress.nats / max(1, progress.targets)
-            record |= {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
-            progress.nats, progress.targets = 0.0, 0
-        if validates:
-            record |= training.validate()
-            progress.seconds = record["seconds"] = before + time.monotonic() - began
-        if len(record) > 3:
-            yield record
-        if validates:  # now that whoever listens has asked whether this validation was the best
-            reason = training.ended()
-    yield {
-        "step": progress.step,
-        "symbols": progress.symbols,
-        "seconds": progress.seconds,
-        "event": "end",
-        "reason": reason,
-    }
+        Records hold "step", "symbols" and "seconds" and one or more of: "loss" (mean nats per symbol since the last
+        such record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss" and "score";
+        "event": "end" with its "reason".
+        """
+        before = self.progress.seconds
+        began = time.monotonic()
+        progress, settings = self.progress, self.settings
+        # A run that was complete, or was killed while its score was measured, is not trained further.
+        reason = self.ended()
+        while reason is None:
+            if stop():
+                reason = "interrupted"
+                break
+            rate, norm = self.update()
+            progress.seconds = before + time.monotonic() - began
+            over = self.fraction >= 1
+            validates = over or settings.validates(progress.step)
+            record: Record = {"step": progress.step, "symbols": progress.symbols, "seconds": progress.seconds}
+            if validates or progress.step % settings.report_every == 0:
+                loss = progress.nats / max(1, progress.targets)
+                record |= {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
+                progress.nats, progress.targets = 0.0, 0
+            if validates:
+                record |= self.validate()
+                progress.seconds = record["seconds"] = before + time.monotonic() - began
+            if len(record) > 3:
+                yield record
+            if validates:  # now that whoever listens has asked whether this validation was the best
+                reason = self.ended()
+        yield {
+            "step": progress.step,
+            "symbols": progress.symbols,
+            "seconds": progress.seconds,
+            "event": "end",
+            "reason": reason,
+        }
