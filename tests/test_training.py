@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from gatescope import TASKS, Network, Run, Settings, configure, create, train
 from gatescope.runs import HISTORY, SAMPLES
@@ -362,3 +363,17 @@ def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"warmup"', '"wormup"'))
     with pytest.raises(TrainingError, match="wormup"):
         train(run)
+
+
+@pytest.mark.parametrize("missing", ["random", "optimizer.0.exp_avg"])
+def test_a_checkpoint_without_what_training_needs_is_refused(tmp_path: Path, missing: str) -> None:
+    run = make(tmp_path, small_text(tmp_path))
+    train(run, stop=after(9))
+    (path,) = run.path.glob("checkpoints/*/optimizer.safetensors")
+    arrays = load_file(path)
+    del arrays[missing]
+    save_file(arrays, path)
+    history = told(run)
+    with pytest.raises(TrainingError, match="start a new run"):
+        train(run)
+    assert told(run) == history

@@ -21,7 +21,7 @@ from gatescope.network import Network, predict
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.text import PADDING
-from gatescope.training.settings import Settings, TrainingError
+from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
 
 Record = dict[str, Any]
 
@@ -177,6 +177,7 @@ class Loop:
                 if place in ("optimizer", "state"):
                     (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
             self.network.load_state_dict(dict(checkpoint.weights))
+            self._expect(entries, int(checkpoint.progress["step"]))
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
             torch.set_rng_state(checkpoint.arrays["random"])
@@ -186,6 +187,19 @@ class Loop:
             ) from error
         self.progress = Progress(**checkpoint.progress)
         self.state = tuple(layers[k] for k in sorted(layers)) or None
+
+    def _expect(self, entries: dict[int, dict[str, Tensor]], step: int) -> None:
+        """What torch would find missing only while it trains.
+
+        Raises:
+            KeyError: an array of the optimizer is missing, or has not the shape of its weights.
+        """
+        weights = list(self.network.parameters())
+        for index, weight in enumerate(weights if step else []):
+            for name in OPTIMIZERS[self.settings.optimizer]:
+                found = entries.get(index, {}).get(name)
+                if found is None or (name != "step" and found.shape != weight.shape):
+                    raise KeyError(f"optimizer.{index}.{name}")
 
     def records(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.

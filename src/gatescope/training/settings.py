@@ -9,7 +9,11 @@ from typing import Any, Literal
 from gatescope.errors import GatescopeError
 from gatescope.tasks import Task
 
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
+OPTIMIZERS = {
+    "adam": ("step", "exp_avg", "exp_avg_sq"),
+    "rmsprop": ("step", "square_avg"),
+    "sgd": ("momentum_buffer",),
+}  # and the arrays that each keeps for every weight, by torch's names
 SCHEDULES = ("cosine", "linear", "constant")
 FIRST_VALIDATION = 100  # steps; then at twice, four times, ... as many, until `validate_every` takes over
 
