@@ -194,8 +194,9 @@ class Loop:
         Raises:
             KeyError: an array of the optimizer is missing, or has not the shape of its weights.
         """
-        weights = list(self.network.parameters())
-        for index, weight in enumerate(weights if step else []):
+        # A cell without numbers per neuron has an empty array of them, which the optimizer never meets.
+        known = [(k, weight) for k, weight in enumerate(self.network.parameters()) if step and weight.numel()]
+        for index, weight in known:
             for name in OPTIMIZERS[self.settings.optimizer]:
                 found = entries.get(index, {}).get(name)
                 if found is None or (name != "step" and found.shape != weight.shape):
