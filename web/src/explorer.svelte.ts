@@ -3,7 +3,16 @@ import { stepAt } from './glyphs'
 import { Latest, Queue } from './latest'
 import { type Order, order } from './order'
 import { chooseScale, type Scale } from './paint'
-import { type Layer, type Run, type RunList, type Signal, type Source, SourceError, type Summary } from './source'
+import {
+  mainSignal,
+  type Run,
+  type RunList,
+  type Signal,
+  type Layer,
+  type Source,
+  SourceError,
+  type Summary,
+} from './source'
 import { fromAddress, START, toAddress, type ViewState, ZOOMS } from './state'
 import type { Trace } from './trace'
 
@@ -56,7 +65,11 @@ export class Explorer {
   layer = $derived<Layer | null>(
     this.run?.layers.find((layer) => layer.name === this.state.layer) ?? this.run?.layers[0] ?? null,
   )
-  signal = $derived<Signal | null>(this.layer ? wanted(this.layer, this.state.signal) : null)
+  signal = $derived.by<Signal | null>(() => {
+    const { layer, run } = this
+    const named = layer?.signals.find((signal) => signal.name === this.state.signal)
+    return named ?? (layer && run ? mainSignal(layer, run.end) : null)
+  })
   /** A run that has only just begun has nothing to look at yet. */
   hasWeights = $derived((this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0)
   text = $derived(this.state.text ?? this.run?.examples[0] ?? '')
@@ -300,9 +313,4 @@ export class Explorer {
       } else this.problem = error instanceof Error ? error.message : String(error)
     }
   }
-}
-
-function wanted(layer: Layer, name: string | null): Signal | null {
-  const find = (one: string): Signal | undefined => layer.signals.find((signal) => signal.name === one)
-  return (name !== null && find(name)) || find('c') || find('h') || layer.signals.at(-1) || null
 }
