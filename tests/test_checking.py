@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatescope.cells import CELLS
 from gatescope.checking import TOLERANCES, Report, check
-from gatescope.storage import open_trace, save
+from gatescope.storage import open_trace, save_trace
 from gatescope.trace import Trace
 from tests.reference.cells import REFERENCES, run
 from tests.reference.traces import Made, make
@@ -93,7 +93,7 @@ def test_confirms_layers_of_different_cells(data: st.DataObject) -> None:
 def test_confirms_what_was_stored_in_float16(name: str, seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     made = make([name], [12, 5], neurons=5, seed=seed)
     directory = tmp_path_factory.mktemp("stored") / "trace"
-    save(made.trace, directory)
+    save_trace(made.trace, directory)
     report = check(open_trace(directory))
     assert report.holds, _failing(report)
     assert report.tolerance == TOLERANCES["float16"]
