@@ -1,12 +1,13 @@
 """The text that is typed, what the network makes of it, and one neuron worked out with its numbers."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.web.looking import Recorded, View, eventually
 
@@ -183,6 +184,35 @@ def test_the_page_follows_the_typing(view: View) -> None:
     view.page.keyboard.press("Backspace")
     expect(box).to_have_value("aaaaXb")
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
+
+
+def test_typing_faster_than_the_answers_come(view: View) -> None:
+    view.open(view="network", run="counter", text="Xb")
+    held: list[Route] = []
+    box = view.at("text-box")
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    def asked(*texts: str) -> None:
+        expect(box).to_have_value(re.compile("Xb$"))
+        assert [json.loads(route.request.post_data or "")["text"] for route in held] == list(texts)
+
+    view.page.route("**/trace", hold)
+    box.focus()
+    view.page.keyboard.press("Home")
+    view.page.keyboard.type("a")
+    eventually(lambda: asked("aXb"))
+    view.page.keyboard.type("aaa")
+    expect(box).to_have_value("aaaaXb")
+    assert box.evaluate("(box) => box.selectionStart") == 4
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "2")  # the old picture stays
+    held[0].continue_()
+    eventually(lambda: asked("aXb", "aaaaXb"))  # the newest text, and none between
+    held[1].continue_()
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
+    expect(view.at("cursor-text")).to_contain_text("step 3 · “a”")
+    assert box.evaluate("(box) => box.selectionStart") == 4
 
 
 def test_another_character_changes_the_colours_after_it_and_none_before(view: View) -> None:
