@@ -164,3 +164,17 @@ def test_a_server_that_goes_away_and_comes_back(
     with serving(tmp_path, port):
         expect(view.at("lost-note")).to_be_hidden()
         expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
+
+
+def test_a_tab_that_nobody_sees_gives_its_connection_back(view: View) -> None:
+    view.open()
+    expect(view.at("run-card")).to_have_count(len(SAID) + 1)
+    look = """hidden => {
+        Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))
+    }"""
+    with view.page.expect_event("requestfailed", lambda request: request.url.endswith("/api/events")):
+        view.page.evaluate(look, True)
+    with view.page.expect_request("**/api/events"):
+        view.page.evaluate(look, False)
+    expect(view.at("lost-note")).to_have_count(0)

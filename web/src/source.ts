@@ -135,21 +135,31 @@ export class HttpSource implements Source {
   }
 
   follow(report: (list: RunList | null) => void): () => void {
-    let events: EventSource
+    let events: EventSource | undefined
     let again: ReturnType<typeof setTimeout> | undefined
+    const close = (): void => {
+      clearTimeout(again)
+      events?.close()
+      events = undefined
+    }
     const open = (): void => {
-      events = new EventSource(`${this.base}/api/events`)
-      events.addEventListener('runs', (event) => report(JSON.parse((event as MessageEvent<string>).data) as RunList))
-      events.onerror = () => {
+      close()
+      const stream = new EventSource(`${this.base}/api/events`)
+      events = stream
+      stream.addEventListener('runs', (event) => report(JSON.parse((event as MessageEvent<string>).data) as RunList))
+      stream.onerror = () => {
         report(null)
         // The browser tries again by itself, except after an answer that was an error.
-        if (events.readyState === EventSource.CLOSED) again = setTimeout(open, 2000)
+        if (stream.readyState === EventSource.CLOSED) again = setTimeout(open, 2000)
       }
     }
-    open()
+    // A browser keeps only a few connections to one address: tabs that nobody sees give theirs back.
+    const seen = (): void => (document.hidden ? close() : open())
+    document.addEventListener('visibilitychange', seen)
+    seen()
     return () => {
-      clearTimeout(again)
-      events.close()
+      document.removeEventListener('visibilitychange', seen)
+      close()
     }
   }
 }
