@@ -78,6 +78,8 @@ def main() -> None:
             "",
             f"Test part of seed {arguments.seeds - 1}: {found[-1][0].read('history.jsonl')[-1]['score']['text']}.",
             "",
+            "![The loss in nats per character over the characters read](../../docs/images/standard_library.svg)",
+            "",
             "What the network wrote on the way (temperature 0.7):",
         ]
         samples = found[0][0].read("samples.jsonl")
