@@ -142,6 +142,7 @@ def test_bytes_of_one_character_come_in_one_piece(monkeypatch: pytest.MonkeyPatc
     assert pieces("東".encode()[:2]) == ["\ufffd"]
     assert "".join(pieces(b"\xffa\xe6b")) == "\ufffda\ufffdb"
     assert "".join(pieces("a東b".encode(), stop="東")) == "a東"
+    assert "".join(pieces(b"a\xe6bcd", stop="a\ufffd")) == "a\ufffdb"  # one byte completed both: nothing is taken back
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,6 @@ def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
 def test_networks_that_cannot_write() -> None:
     for made in (network("lstm", (2,), reads="last step"), network("lstm", (2,), outputs=3)):
         with pytest.raises(SamplingError, match="cannot write"):
-            written(made)
+            sample(made, "a")  # at the call, before anything is asked for
     with pytest.raises(SamplingError, match="length is -1"):
-        written(network("lstm", (2,)), length=-1)
+        sample(network("lstm", (2,)), "a", length=-1)

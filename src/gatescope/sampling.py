@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from gatescope.errors import GatescopeError
@@ -59,7 +60,6 @@ class Choice:
         return int(order[torch.multinomial(probabilities, 1, generator=generator)])
 
 
-@torch.inference_mode()
 def sample(
     network: Network,
     prime: str,
@@ -88,10 +88,22 @@ def sample(
         raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")
     if length < 0:
         raise SamplingError(f"length is {length}; it is 0 or more.")
-    choice = choice or Choice()
-    generator = torch.Generator().manual_seed(seed)
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
     read = torch.from_numpy(vocabulary.encode(prime or begin)).long().unsqueeze(1)
+    return _write(network, read, length, choice or Choice(), torch.Generator().manual_seed(seed), stop)
+
+
+@torch.inference_mode()
+def _write(
+    network: Network,
+    read: Int[Tensor, "T 1"],
+    length: int,
+    choice: Choice,
+    generator: torch.Generator,
+    stop: str | None,
+) -> Iterator[str]:
+    """What `sample` yields, once its arguments were found to make sense."""
+    vocabulary = network.configuration.vocabulary
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     written, state = "", None
     for _ in range(length):
@@ -103,8 +115,9 @@ def sample(
         if piece:
             yield piece
         if stop:
-            written = (written + piece)[-len(stop) :]
-            if written == stop:
+            # The last bytes of a piece may complete several characters at once.
+            written = (written + piece)[-len(stop) - len(piece) :]
+            if stop in written:
                 return
         read = torch.tensor([[drawn]])
     if rest := decoder.decode(b"", final=True):
