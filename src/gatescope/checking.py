@@ -223,13 +223,12 @@ def _check_drives(
     rules += [("u", k, name) for k, name in enumerate(cell.tape.recurrent_drives)]
     for source, k, name in rules:
         drive = f"{source}.{name}"
-        formula = f"W.{name} · input + b.{name}" if source == "x" else f"U.{name} · h₋₁"
         needed = (drive, "h") if source == "u" else (drive,)
         missing = tuple(key for key in needed if key not in arrays)
         if source == "x" and below is not None and "h" not in trace[below]:
             missing = (*missing, f"{below} h")
         if missing:
-            residuals.append(Residual(layer, drive, formula, None, missing=missing))
+            residuals.append(Residual(layer, drive, cell.formula(drive), None, missing=missing))
             continue
         worst = _Worst()
         for rows, steps in _pieces(arrays[drive].shape):
@@ -240,7 +239,7 @@ def _check_drives(
                 heard = _inputs(trace, below, weights, rows, steps)
                 recomputed = heard @ _float64(weights["input_weights"][k]).T + _float64(weights["biases"][k])
             worst.see(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
-        residuals.append(Residual(layer, drive, formula, *worst.result()))
+        residuals.append(Residual(layer, drive, cell.formula(drive), *worst.result()))
     return residuals
 
 
@@ -271,9 +270,7 @@ class _Worst:
         steps: slice,
         allowance: Array | float = 0.0,
     ) -> None:
-        with np.errstate(all="ignore"):
-            difference = np.maximum(np.abs(recomputed - recorded) - allowance, 0.0)
-            residual = difference / np.maximum(1.0, np.abs(recorded))
+        residual = _residual(recorded, recomputed, allowance)
         residual = np.where(np.isfinite(residual), residual, np.inf)
         inside = np.arange(steps.start, steps.stop) < np.asarray(lengths)[rows, None]
         residual = np.where(inside[..., None], residual, 0.0)
@@ -286,10 +283,16 @@ class _Worst:
         return self.largest, self.row, self.step, self.neuron
 
 
+def _residual(recorded: Array, recomputed: Array, allowance: Array | float = 0.0) -> Array:
+    """How far off each value is, beyond what is allowed, as a share of it where it is larger than 1."""
+    with np.errstate(all="ignore"):
+        difference = np.maximum(np.abs(recomputed - recorded) - allowance, 0.0)
+        return difference / np.maximum(1.0, np.abs(recorded))
+
+
 def _largest(recorded: Array, recomputed: Array) -> float:
     """The largest residual where both are numbers."""
-    with np.errstate(all="ignore"):
-        residual = np.abs(recomputed - recorded) / np.maximum(1.0, np.abs(recorded))
+    residual = _residual(recorded, recomputed)
     return float(np.max(residual, initial=0.0, where=np.isfinite(residual)))
 
 

@@ -203,11 +203,8 @@ def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
     for drive in cell.drives:
         source, name = drive.split(".", 1)
         of = f"the {cell.titles[name]}" if name in cell.titles else name
-        if source == "x":
-            title, formula = f"input drive of {of}", f"W.{name} · input + b.{name}"
-        else:
-            title, formula = f"recurrent drive of {of}", f"U.{name} · h₋₁"
-        found[drive] = {"title": title, "range": [None, None], "formula": formula}
+        title = f"{'input' if source == 'x' else 'recurrent'} drive of {of}"
+        found[drive] = {"title": title, "range": [None, None], "formula": cell.formula(drive)}
     return found
 
 

@@ -262,6 +262,18 @@ class Run:
                 return True
         return False
 
+    def state(self, last: Mapping[str, Any]) -> str:
+        """What became of the training, given the last record of its history (an empty one where there is none).
+
+        Returns:
+            "training" now, "finished", "failed", or "interrupted": it can go on.
+        """
+        if self.is_training:
+            return "training"
+        if last.get("event") != "end" or last.get("reason") == "interrupted":
+            return "interrupted"
+        return "failed" if last.get("reason") == "failed" else "finished"
+
     def _checkpoint(self, step: int) -> Path:
         return self.path / "checkpoints" / f"step-{step:08d}"
 

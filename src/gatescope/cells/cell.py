@@ -60,9 +60,12 @@ class Cell:
         """The equation of a signal as nested JSON; see `gatescope.equations.expression`."""
         return expression(self.tape, signal)
 
-    def formula(self, signal: str) -> str:
-        """The equation of a signal as one line of text, as in `f · c₋₁ + i · g`."""
-        return text(self.expression(signal))
+    def formula(self, name: str) -> str:
+        """The equation of a signal or drive as one line of text, as in `f · c₋₁ + i · g`."""
+        if name not in self.drives:
+            return text(self.expression(name))
+        source, drive = name.split(".", 1)
+        return f"W.{drive} · input + b.{drive}" if source == "x" else f"U.{drive} · h₋₁"
 
     def to_json(self) -> dict[str, Any]:
         """Everything, equations included, as JSON."""

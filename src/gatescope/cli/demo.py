@@ -157,7 +157,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
     run = Run(path)
     if run.exists:
         last = (run.read(HISTORY) or [{}])[-1]
-        if last.get("event") == "end" and last.get("reason") != "interrupted":
+        if run.state(last) in ("finished", "failed"):
             run.network()  # a damaged run is reported, and is not called trained
             outcome = last["score"]["text"] if last.get("score") else last.get("problem", "")
             say(f"  {lesson.name}: trained before; {outcome}")

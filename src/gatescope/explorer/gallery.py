@@ -127,7 +127,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
     updated = _stamp(run.path / HISTORY)
     return summary | {
-        "state": _state(run, last),
+        "state": run.state(last),
         "problem": last.get("problem"),
         "task": {"name": task.name, "title": task.title, "question": task.question},
         "cell": {"name": ", ".join(cells), "title": ", ".join(cells.values())},
@@ -144,14 +144,6 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "updated": updated[0] / 1e9 if updated else summary["created"],
         "example": next(iter(task.examples()), ""),
     }
-
-
-def _state(run: Run, last: Mapping[str, Any]) -> str:
-    if run.is_training:
-        return "training"
-    if last.get("event") != "end" or last.get("reason") == "interrupted":
-        return "interrupted"
-    return "failed" if last.get("reason") == "failed" else "finished"
 
 
 def _progress(last: Mapping[str, Any], settings: Mapping[str, Any]) -> float:

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from gatescope.errors import GatescopeError
 from gatescope.network import Network
-from gatescope.recording import record, sequences_of
+from gatescope.recording import record
 from gatescope.runs import WEIGHTS, Run
 from gatescope.trace import Trace
 
@@ -139,7 +139,7 @@ class Recorder:
             raise RequestError(
                 f"The text has {len(labels):,} characters; the page shows at most {LONGEST:,}. Use a part of it.", 413
             )
-        trace = record(network, sequences_of(network, text), top=TOP) if labels else None
+        trace = record(network, text, top=TOP) if labels else None
         arrays = [] if trace is None else [a for signals in trace.layers.values() for a in signals.values()]
         size = sum(array.nbytes for array in arrays)
         recorded = Recorded(trace, labels, vocabulary.unknown_characters(text), step, size)
@@ -168,10 +168,10 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
         raise RequestError(f"neurons of a request are some of 0 to {layer.neurons - 1} in {request.layer}, each once.")
     rows = slice(None) if request.neurons is None else list(request.neurons)
     trace, top = recorded.trace, max(1, min(request.top, TOP))
-    if trace is None:
-        return _empty(recorded, request, [*wanted, *(layer.cell.drives if request.drives else ())], layer.neurons, top)
-    inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     shown = [*wanted, *(layer.cell.drives if request.drives else ())]
+    if trace is None:
+        return _empty(recorded, request, shown, layer.neurons, top)
+    inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     arrays = {f"{request.layer}.{name}": _neuron_major(trace[request.layer][name], inside, rows) for name in shown}
     if request.drives:
         parameters = trace.parameters[request.layer]
