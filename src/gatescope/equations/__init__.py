@@ -1,5 +1,7 @@
 """The equations of a cell, and everything that is derived from them."""
 
+from gatescope.equations.cpp import source
+from gatescope.equations.derivatives import Reverse, reverse
 from gatescope.equations.evaluation import Evaluator
 from gatescope.equations.expression import (
     EquationError,
@@ -13,7 +15,7 @@ from gatescope.equations.expression import (
 )
 from gatescope.equations.formulas import expression, latex, text
 from gatescope.equations.operations import OPERATIONS
-from gatescope.equations.serialization import from_json, to_json
+from gatescope.equations.serialization import from_json, key, to_json
 from gatescope.equations.tape import Node, Tape, join_drives, trace_function
 
 __all__ = [
@@ -22,16 +24,20 @@ __all__ = [
     "Evaluator",
     "Expression",
     "Node",
+    "Reverse",
     "Tape",
     "exp",
     "expression",
     "from_json",
     "join_drives",
+    "key",
     "latex",
     "log_sigmoid",
     "maximum",
     "relu",
+    "reverse",
     "sigmoid",
+    "source",
     "tanh",
     "text",
     "to_json",

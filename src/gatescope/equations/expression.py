@@ -12,7 +12,6 @@ from math import isfinite
 from numbers import Real
 from typing import NoReturn
 
-from gatescope.equations.operations import OPERATIONS
 from gatescope.errors import GatescopeError
 
 LEAVES = ("drive", "parameter", "state", "constant")
@@ -76,7 +75,7 @@ class Expression:
     __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
 
     def _refuse_power(self, _: object) -> NoReturn:
-        raise EquationError(f"a power is not among the operations ({', '.join(OPERATIONS)}). Write a * a instead.")
+        raise EquationError("a power is not among the operations of gatescope.equations. Write a * a instead.")
 
     __pow__ = __rpow__ = _refuse_power
 

@@ -1,8 +1,9 @@
 """The operations a cell may be written with, each defined once.
 
 One row of `OPERATIONS` says everything the derived programs need to know of an operation: how torch computes it, how
-NumPy computes it (independently, for the self-check), how it is printed, and what range its result has. Adding an
-operation means adding a row, nothing else.
+NumPy computes it (independently, for the self-check), how it is printed, how C++ writes it, what range its result has
+and what its derivatives are. Adding an operation means adding a row, and its function on vectors to the native engine
+where C++ has no operator for it.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from math import inf
 
 import numpy as np
 import torch
+
+from gatescope.equations.expression import Expression, operation, sigmoid
 
 Interval = tuple[float, float]
 Numbers = np.ndarray | np.floating
@@ -23,16 +26,20 @@ NEGATED, SUM, PRODUCT, ATOM = range(4)
 class Operation:
     """One row of the table.
 
-    `text` and `latex` are format strings over the printed arguments; `binding` says how tightly the result binds
-    and `needs` what each argument must at least bind (empty for functions, which bring their own parentheses).
-    `interval` maps the closed ranges of the arguments to a range that contains every result.
+    `text`, `latex` and `cpp` are format strings over the printed arguments; `binding` says how tightly the result
+    binds and `needs` what each argument must at least bind (empty for functions, which bring their own parentheses).
+    `interval` maps the closed ranges of the arguments to a range that contains every result. `partials` has, for each
+    argument, a function of the symbols (result, *arguments): the derivative of the result by that argument, written
+    with the result where that is possible, because results are what a trace keeps.
     """
 
     torch: Callable[..., torch.Tensor]
     numpy: Callable[..., Numbers]
     text: str
     latex: str
+    cpp: str
     interval: Callable[..., Interval]
+    partials: tuple[Callable[..., Expression | float], ...]
     binding: int = ATOM
     needs: tuple[int, ...] = ()
 
@@ -85,20 +92,155 @@ def _subtract_interval(a: Interval, b: Interval) -> Interval:
     return a[0] - b[1], a[1] - b[0]
 
 
+def _positive(x: Numbers) -> Numbers:
+    return np.heaviside(x, 0.0)
+
+
+def _torch_positive(x: torch.Tensor) -> torch.Tensor:
+    return (x > 0).to(x.dtype)
+
+
+def _above(a: Numbers, b: Numbers) -> Numbers:
+    return np.where(np.equal(a, b), 0.5, np.greater(a, b))
+
+
+def _torch_above(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return (a > b).to(a.dtype) + 0.5 * (a == b)
+
+
 OPERATIONS: dict[str, Operation] = {
-    "add": Operation(torch.add, np.add, "{} + {}", "{} + {}", _add_interval, SUM, (SUM, SUM)),
-    "subtract": Operation(torch.sub, np.subtract, "{} - {}", "{} - {}", _subtract_interval, SUM, (SUM, PRODUCT)),
+    "add": Operation(
+        torch.add,
+        np.add,
+        "{} + {}",
+        "{} + {}",
+        "{} + {}",
+        _add_interval,
+        (lambda y, a, b: 1.0, lambda y, a, b: 1.0),
+        SUM,
+        (SUM, SUM),
+    ),
+    "subtract": Operation(
+        torch.sub,
+        np.subtract,
+        "{} - {}",
+        "{} - {}",
+        "{} - {}",
+        _subtract_interval,
+        (lambda y, a, b: 1.0, lambda y, a, b: -1.0),
+        SUM,
+        (SUM, PRODUCT),
+    ),
     "multiply": Operation(
-        torch.mul, np.multiply, "{} · {}", r"{} \odot {}", _multiply_interval, PRODUCT, (PRODUCT, PRODUCT)
+        torch.mul,
+        np.multiply,
+        "{} · {}",
+        r"{} \odot {}",
+        "{} * {}",
+        _multiply_interval,
+        (lambda y, a, b: b, lambda y, a, b: a),
+        PRODUCT,
+        (PRODUCT, PRODUCT),
     ),
-    "divide": Operation(torch.div, np.divide, "{} / {}", "{} / {}", _divide_interval, PRODUCT, (PRODUCT, ATOM)),
-    "negate": Operation(torch.neg, np.negative, "-{}", "-{}", lambda a: (-a[1], -a[0]), NEGATED, (PRODUCT,)),
-    "sigmoid": Operation(torch.sigmoid, _sigmoid, "σ({})", r"\sigma({})", _monotone(_sigmoid)),
-    "tanh": Operation(torch.tanh, np.tanh, "tanh({})", r"\tanh({})", _monotone(np.tanh)),
-    "relu": Operation(torch.relu, _relu, "relu({})", r"\mathrm{{relu}}({})", _monotone(_relu)),
-    "exp": Operation(torch.exp, np.exp, "exp({})", r"\exp({})", _monotone(np.exp)),
+    "divide": Operation(
+        torch.div,
+        np.divide,
+        "{} / {}",
+        "{} / {}",
+        "{} / {}",
+        _divide_interval,
+        (lambda y, a, b: 1 / b, lambda y, a, b: -(y * (1 / b))),  # one reciprocal serves both
+        PRODUCT,
+        (PRODUCT, ATOM),
+    ),
+    "negate": Operation(
+        torch.neg,
+        np.negative,
+        "-{}",
+        "-{}",
+        "-{}",
+        lambda a: (-a[1], -a[0]),
+        (lambda y, a: -1.0,),
+        NEGATED,
+        (PRODUCT,),
+    ),
+    "sigmoid": Operation(
+        torch.sigmoid,
+        _sigmoid,
+        "σ({})",
+        r"\sigma({})",
+        "sigmoid({})",
+        _monotone(_sigmoid),
+        (lambda y, x: y * (1 - y),),
+    ),
+    "tanh": Operation(
+        torch.tanh,
+        np.tanh,
+        "tanh({})",
+        r"\tanh({})",
+        "tanh_({})",
+        _monotone(np.tanh),
+        (lambda y, x: 1 - y * y,),
+    ),
+    "relu": Operation(
+        torch.relu,
+        _relu,
+        "relu({})",
+        r"\mathrm{{relu}}({})",
+        "relu({})",
+        _monotone(_relu),
+        (lambda y, x: operation("positive", y),),  # y > 0 exactly where x > 0
+    ),
+    "exp": Operation(
+        torch.exp,
+        np.exp,
+        "exp({})",
+        r"\exp({})",
+        "exp_({})",
+        _monotone(np.exp),
+        (lambda y, x: y,),
+    ),
     "log_sigmoid": Operation(
-        torch.nn.functional.logsigmoid, _log_sigmoid, "log σ({})", r"\log\sigma({})", _monotone(_log_sigmoid)
+        torch.nn.functional.logsigmoid,
+        _log_sigmoid,
+        "log σ({})",
+        r"\log\sigma({})",
+        "log_sigmoid({})",
+        _monotone(_log_sigmoid),
+        (lambda y, x: sigmoid(-x),),  # 1 - exp(y) would lose its digits where y is near 0
     ),
-    "maximum": Operation(torch.maximum, np.maximum, "max({}, {})", r"\max({}, {})", _monotone(np.maximum)),
+    "maximum": Operation(
+        torch.maximum,
+        np.maximum,
+        "max({}, {})",
+        r"\max({}, {})",
+        "maximum({}, {})",
+        _monotone(np.maximum),
+        (lambda y, a, b: operation("above", a, b), lambda y, a, b: operation("above", b, a)),
+    ),
+}
+
+# What only derivatives are written with. A cell's function has no use for them: nothing is learned through a jump.
+JUMPS: dict[str, Operation] = {
+    "positive": Operation(  # 1 where x > 0, otherwise 0: torch's derivative of relu, at 0 too
+        _torch_positive,
+        _positive,
+        "[{} > 0]",
+        "[{} > 0]",
+        "positive({})",
+        _monotone(_positive),
+        (lambda y, x: 0.0,),
+    ),
+    "above": Operation(  # 1 where a > b, 1/2 where they are equal, otherwise 0: torch's derivatives of maximum
+        _torch_above,
+        _above,
+        "[{} > {}]",
+        "[{} > {}]",
+        "above({}, {})",
+        lambda a, b: (
+            float(_above(np.float64(a[0]), np.float64(b[1]))),
+            float(_above(np.float64(a[1]), np.float64(b[0]))),
+        ),
+        (lambda y, a, b: 0.0, lambda y, a, b: 0.0),
+    ),
 }

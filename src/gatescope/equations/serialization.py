@@ -1,5 +1,7 @@
 """A tape as JSON and back: a run carries its equations, so no foreign code is needed to read it."""
 
+import hashlib
+import json
 from typing import Any
 
 from gatescope.equations.expression import LEAVES, EquationError
@@ -14,6 +16,12 @@ def to_json(tape: Tape) -> dict[str, Any]:
     """`{"nodes": [["drive", "x.i"], ["add", 0, 1], ...], "signals": {"i": 3, ...}}`."""
     nodes = [[n.kind, *n.arguments] if n.kind in OPERATIONS else [n.kind, n.label] for n in tape.nodes]
     return {"nodes": nodes, "signals": dict(tape.signals)}
+
+
+def key(tape: Tape) -> str:
+    """16 hexadecimal digits that are the same for equal equations only: the start of the SHA-256 of their JSON."""
+    canonical = json.dumps(to_json(tape), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def from_json(data: Any, name: str) -> Tape:
