@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format web clean
+.PHONY: help demo test check format web native clean
 
 export PYTHON
 
@@ -38,6 +38,10 @@ format: ## Bring the sources into form, and repair what ruff can repair
 web: ## Build the page into the package (needs Node.js; the result is committed)
 	@scripts/web npm run build
 
+native: ## Compile what has changed of the native engine (every command above begins with that)
+	@scripts/install
+
 clean: ## Remove what the commands made here; runs stay
 	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -f src/gatescope/engine/_native.*.so
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
