@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope.equations import OPERATIONS
+from gatescope.equations.operations import JUMPS
 
 UNARY = [name for name, row in OPERATIONS.items() if row.text.count("{}") == 1]
 BINARY = [name for name in OPERATIONS if name not in UNARY]
@@ -95,3 +96,18 @@ def test_intervals_at_infinity() -> None:
     assert OPERATIONS["divide"].interval((1, 1), (0, math.inf)) == (0, math.inf)
     assert OPERATIONS["divide"].interval((1, 2), (-1, 1)) == whole
     assert OPERATIONS["divide"].interval((1, 2), (0, 0)) == whole
+
+
+def test_jumps_are_the_same_in_torch_and_numpy_and_within_their_intervals() -> None:
+    a, b = (grid.ravel() for grid in np.meshgrid(NUMBERS[::9], NUMBERS[::9]))
+    for row, arguments in ((JUMPS["positive"], (a,)), (JUMPS["above"], (a, b))):
+        ours = np.asarray(row.numpy(*arguments))
+        theirs = row.torch(*map(torch.from_numpy, arguments)).numpy()
+        assert ours.dtype == theirs.dtype == np.float64
+        np.testing.assert_array_equal(ours, theirs)
+        assert set(ours.tolist()) <= {0.0, 0.5, 1.0}
+    assert JUMPS["positive"].interval((-1, 0)) == (0, 0)
+    assert JUMPS["positive"].interval((-1, 1)) == (0, 1)
+    assert JUMPS["above"].interval((0, 1), (1, 2)) == (0, 0.5)
+    assert JUMPS["above"].interval((1, 2), (0, 1)) == (0.5, 1)
+    assert JUMPS["above"].interval((0, 3), (1, 2)) == (0, 1)
