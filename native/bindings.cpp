@@ -1,34 +1,249 @@
-// What Python sees of the kernels.
+// What Python sees of the kernels. Arrays come as addresses: gatescope/engine/native.py has checked what is behind them.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "memory.hpp"
+#include "request.hpp"
+#include "threads.hpp"
+
+namespace gatescope {
+namespace baseline {
+extern const Level LEVEL;
+}
+#if defined(GATESCOPE_X86)
+namespace avx2 {
+extern const Level LEVEL;
+}
+namespace avx512 {
+extern const Level LEVEL;
+}
+#endif
+}  // namespace gatescope
+
 namespace nb = nanobind;
+using namespace gatescope;
 
 namespace {
 
 // The instruction-set levels that this processor can run, the fastest last.
-std::vector<std::string> levels() {
-    std::vector<std::string> names = {"baseline"};
+std::vector<const Level*> supported() {
+    std::vector<const Level*> levels = {&baseline::LEVEL};
 #if defined(GATESCOPE_X86)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        names.push_back("avx2");
+        levels.push_back(&avx2::LEVEL);
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-            names.push_back("avx512");
+            levels.push_back(&avx512::LEVEL);
         }
     }
 #endif
+    return levels;
+}
+
+std::atomic<const Level*> chosen{supported().back()};
+
+std::vector<std::string> levels() {
+    std::vector<std::string> names;
+    for (const Level* level : supported()) names.push_back(level->name);
     return names;
+}
+
+void use_level(const std::string& name) {
+    for (const Level* level : supported()) {
+        if (name == level->name) {
+            chosen = level;
+            return;
+        }
+    }
+    throw std::invalid_argument("this processor has no level '" + name + "'.");
+}
+
+using Address = uintptr_t;
+
+// A cell's struct, and which of a layer's weights each of its drives has.
+struct Cell {
+    int index;
+    CellShape shape;
+    std::vector<int> input_order, recurrent_order;
+
+    Cell(const std::string& key, std::vector<int> input, std::vector<int> recurrent)
+        : index(-1), shape{}, input_order(std::move(input)), recurrent_order(std::move(recurrent)) {
+        const Level& level = *chosen.load();
+        for (int k = 0; k < level.count; ++k) {
+            if (key == level.cells[k].key) index = k;
+        }
+        if (index < 0) throw std::invalid_argument("no struct was generated for the equations " + key + ".");
+        shape = level.cells[index];
+        const size_t drives = static_cast<size_t>(shape.drives());
+        if (input_order.size() != drives || recurrent_order.size() != drives) {
+            throw std::invalid_argument("the orders of the drives do not fit the struct.");
+        }
+    }
+};
+
+// Of one signal: its number, scale, shift, values before, strides of a step and of a row.
+using Change = std::tuple<int, Address, Address, Address, ptrdiff_t, ptrdiff_t>;
+using Strided = std::tuple<Address, ptrdiff_t, ptrdiff_t>;
+
+template <class T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+template <class T>
+void put(const std::vector<Address>& addresses, T* (&into)[MOST]) {
+    for (size_t k = 0; k < addresses.size() && k < MOST; ++k) into[k] = at<T>(addresses[k]);
+}
+
+template <class T>
+void fill(Problem<T>& problem, const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads,
+          const Strided& x, const Strided& ids, Address lengths, const std::vector<Address>& weights,
+          const std::vector<Address>& initial, const std::vector<Address>& signals,
+          const std::vector<Address>& residuals, const std::vector<Change>& changes) {
+    problem.cell = cell.index;
+    problem.steps = sizes.at(0);
+    problem.rows = sizes.at(1);
+    problem.inputs = sizes.at(2);
+    problem.neurons = sizes.at(3);
+    problem.reverse = reverse;
+    problem.threads = threads;
+    problem.x = at<T>(std::get<0>(x));
+    problem.x_step = std::get<1>(x);
+    problem.x_row = std::get<2>(x);
+    problem.ids = at<int64_t>(std::get<0>(ids));
+    problem.id_step = std::get<1>(ids);
+    problem.id_row = std::get<2>(ids);
+    problem.lengths = at<int64_t>(lengths);
+    problem.input_weights = at<T>(weights.at(0));
+    problem.biases = at<T>(weights.at(1));
+    problem.recurrent_weights = at<T>(weights.at(2));
+    problem.neuron_weights = at<T>(weights.at(3));
+    for (int k = 0; k < cell.shape.drives(); ++k) {
+        problem.input_order[k] = cell.input_order[k];
+        problem.recurrent_order[k] = cell.recurrent_order[k];
+    }
+    put(initial, problem.initial);
+    put(signals, problem.signals);
+    put(residuals, problem.residuals);
+    problem.changed = !changes.empty();
+    for (const auto& [signal, scale, shift, before, step, row] : changes) {
+        problem.scale[signal] = at<T>(scale);
+        problem.shift[signal] = at<T>(shift);
+        problem.before[signal] = at<T>(before);
+        problem.change_step[signal] = step;
+        problem.change_row[signal] = row;
+    }
+}
+
+template <class T>
+void forward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads, const Strided& x,
+             const Strided& ids, Address lengths, const std::vector<Address>& weights,
+             const std::vector<Address>& initial, const std::vector<Address>& signals,
+             const std::vector<Address>& residuals, const std::vector<Change>& changes,
+             const std::vector<Address>& final_states) {
+    Forward<T> request;
+    fill<T>(request, cell, sizes, reverse, threads, x, ids, lengths, weights, initial, signals, residuals, changes);
+    put(final_states, request.final);
+    if constexpr (sizeof(T) == 4) chosen.load()->forward_float(request);
+    else chosen.load()->forward_double(request);
+}
+
+template <class T>
+void backward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads, const Strided& x,
+              const Strided& ids, Address lengths, const std::vector<Address>& weights,
+              const std::vector<Address>& initial, const std::vector<Address>& signals,
+              const std::vector<Address>& residuals, const std::vector<Change>& changes,
+              const std::vector<Strided>& d_signals, const std::vector<Address>& d_final, Address d_x,
+              const std::vector<Address>& d_initial, const std::vector<Address>& d_weights) {
+    Backward<T> request;
+    fill<T>(request, cell, sizes, reverse, threads, x, ids, lengths, weights, initial, signals, residuals, changes);
+    for (size_t k = 0; k < d_signals.size() && k < MOST; ++k) {
+        request.d_signals[k] = at<T>(std::get<0>(d_signals[k]));
+        request.d_step[k] = std::get<1>(d_signals[k]);
+        request.d_row[k] = std::get<2>(d_signals[k]);
+    }
+    put(d_final, request.d_final);
+    request.d_x = at<T>(d_x);
+    put(d_initial, request.d_initial);
+    request.d_input_weights = at<T>(d_weights.at(0));
+    request.d_biases = at<T>(d_weights.at(1));
+    request.d_recurrent_weights = at<T>(d_weights.at(2));
+    request.d_neuron_weights = at<T>(d_weights.at(3));
+    if constexpr (sizeof(T) == 4) chosen.load()->backward_float(request);
+    else chosen.load()->backward_double(request);
+}
+
+// A one-dimensional tensor whose memory goes back to the pool when nobody refers to it any more.
+template <class T>
+nb::ndarray<nb::pytorch, T, nb::ndim<1>> buffer(size_t count) {
+    struct Held {
+        void* memory;
+        size_t bytes;
+    };
+    Held* held = new Held{take_memory(count * sizeof(T)), count * sizeof(T)};
+    nb::capsule owner(held, [](void* pointer) noexcept {
+        Held* held = static_cast<Held*>(pointer);
+        give_memory(held->memory, held->bytes);
+        delete held;
+    });
+    return nb::ndarray<nb::pytorch, T, nb::ndim<1>>(held->memory, {count}, owner);
+}
+
+double peak(int threads, double seconds) {
+    using clock = std::chrono::steady_clock;
+    const auto start = clock::now();
+    double operations = 0, passed = 0;
+    while (passed < seconds) {
+        struct Part {
+            double operations[MOST_THREADS] = {};
+        } part;
+        Threads together(threads);
+        together.run(
+            [](void* context, int worker) {
+                static_cast<Part*>(context)->operations[worker] = chosen.load()->multiply_adds(200000);
+            },
+            &part);
+        for (double done : part.operations) operations += done;
+        passed = std::chrono::duration<double>(clock::now() - start).count();
+    }
+    return operations / passed;
 }
 
 }  // namespace
 
 NB_MODULE(_native, module) {
     module.doc() = "The kernels of the native engine.";
+    const nb::call_guard<nb::gil_scoped_release> released;
+    nb::class_<Cell>(module, "Cell")
+        .def(nb::init<const std::string&, std::vector<int>, std::vector<int>>(), nb::arg("key"),
+             nb::arg("input_order"), nb::arg("recurrent_order"));
+    module.def("keys", [] {
+        std::vector<std::string> keys;
+        const Level& level = *chosen.load();
+        for (int k = 0; k < level.count; ++k) keys.push_back(level.cells[k].key);
+        return keys;
+    }, "The keys of the equations that structs were generated for.");
+    module.def("forward_float", &forward<float>, released);
+    module.def("forward_double", &forward<double>, released);
+    module.def("backward_float", &backward<float>, released);
+    module.def("backward_double", &backward<double>, released);
+    module.def("buffer_float", &buffer<float>, "A tensor of `count` undefined numbers, from the pool.");
+    module.def("buffer_double", &buffer<double>, "A tensor of `count` undefined numbers, from the pool.");
+    module.def("release", &release_memory, "Give the memory that is kept for later calls back; returns the bytes.");
     module.def("levels", &levels, "The instruction-set levels that this processor can run, the fastest last.");
+    module.def("level", [] { return std::string(chosen.load()->name); }, "The level that is used.");
+    module.def("use_level", &use_level, nb::arg("name"), "Use another level, as tests do.");
+    module.def("peak", &peak, nb::arg("threads"), nb::arg("seconds"), released,
+               "How many multiplications and additions the threads can do in a second, measured.");
 }

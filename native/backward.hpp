@@ -1,0 +1,522 @@
+// The backward pass: from the gradients of what a run returned to those of what it was given.
+//
+// Steps are taken in the opposite order. The gradients of the drives are kept for a window of steps only: when the
+// window is full, what its steps add to the gradients of the weights and inputs is computed for all of them together.
+#pragma once
+
+#include "forward.hpp"
+
+namespace gatescope {
+namespace GATESCOPE_LEVEL {
+
+// One vector of neurons, for a block of rows at one step.
+template <class T>
+struct BackwardBlock {
+    const Layer<T>* layer;
+    const Backward<T>* request;
+    ptrdiff_t tile, step, rows;
+    int vector;
+    const ptrdiff_t* row;            // which of the batch each one is
+    const T* parameters;             // (parameter, padded neurons)
+    const T* const* previous[MOST];  // for each state, where the one of each row stands
+    const T* hidden;                 // dL/dh by way of the next step's recurrent drives
+    ptrdiff_t hidden_pitch;
+    T* carried[MOST];                // dL/d state: of this step's when it begins, of the one before it when it ends
+    T* drives;                       // receives dL/d drive: (rows, drive, vector, lane)
+    T* d_parameters;                 // (parameter, padded neurons), added to
+};
+
+template <class Cell, class T, bool changes>
+void backward_block(const BackwardBlock<T>& block) {
+    using V = Vector<T>;
+    const Layer<T>& layer = *block.layer;
+    const Backward<T>& request = *block.request;
+    const ptrdiff_t pitch = ptrdiff_t(layer.width) * layer.lanes;
+    constexpr int drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
+    const ptrdiff_t neuron = layer.neuron_of(block.tile, block.vector);
+    const Lanes<T> lanes(layer.filled(neuron));
+    V parameter[Cell::parameters + 1], d_parameter[Cell::parameters + 1], total[Cell::parameters + 1];
+    for (int k = 0; k < Cell::parameters; ++k) {
+        parameter[k] = load(block.parameters + k * layer.padded + neuron);
+        total[k] = load(block.d_parameters + k * layer.padded + neuron);
+    }
+    for (ptrdiff_t r = 0; r < block.rows; ++r) {
+        const ptrdiff_t row = block.row[r], place = (block.step * layer.B + row) * layer.N + neuron;
+        V signal[Cell::signals], gradient[Cell::signals], state[Cell::states + 1], residual[Cell::residuals + 1];
+        V d_drive[drives + 1], d_state[Cell::states + 1];
+        for (int k = 0; k < Cell::signals; ++k) {
+            signal[k] = lanes.load(request.signals[k] + place);
+            gradient[k] = request.d_signals[k] ? lanes.load(request.d_signals[k] + block.step * request.d_step[k] +
+                                                            row * request.d_row[k] + neuron)
+                                               : V{};
+        }
+        for (int k = 0; k < Cell::states; ++k) {
+            state[k] = lanes.load(block.previous[k][r] + neuron);
+            gradient[Cell::state_signal[k]] += load(block.carried[k] + r * layer.padded + neuron);
+        }
+        gradient[Cell::hidden] += load(block.hidden + r * block.hidden_pitch);
+        for (int k = 0; k < Cell::residuals; ++k) residual[k] = lanes.load(request.residuals[k] + place);
+        if constexpr (changes) {
+            const Changed<T> change{request, lanes, block.step, row, neuron};
+            Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter, change);
+        } else {
+            Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter,
+                           Unchanged<V>());
+        }
+        // What the equations make of lanes without a neuron may be anything, 0 / 0 too.
+        for (int d = 0; d < drives; ++d) {
+            store(block.drives + r * pitch + (d * layer.vectors + block.vector) * layer.lanes, lanes.only(d_drive[d]));
+        }
+        for (int k = 0; k < Cell::states; ++k) {
+            store(block.carried[k] + r * layer.padded + neuron, lanes.only(d_state[k]));
+        }
+        for (int k = 0; k < Cell::parameters; ++k) total[k] += lanes.only(d_parameter[k]);
+    }
+    for (int k = 0; k < Cell::parameters; ++k) store(block.d_parameters + k * layer.padded + neuron, total[k]);
+}
+
+template <class T>
+using BackwardCell = void (*)(const BackwardBlock<T>&);
+
+template <class T>
+class BackwardPass {
+public:
+    BackwardPass(const Backward<T>& request, const CellShape& cell, BackwardCell<T> equations)
+        : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
+          division_(layer_, threads_.count(), 4), heard_(Tile<T>::of_width(layer_.heard)),
+          echoed_(Tile<T>::of_width(layer_.echoed)) {}
+
+    void run() {
+        if (layer_.N == 0) return;
+        threads_.keep(division_.threads);
+        prepare();
+        threads_.run([](void* self, int worker) { static_cast<BackwardPass*>(self)->work(worker); }, this);
+    }
+
+private:
+    using V = Vector<T>;
+
+    // What the threads of a team share.
+    struct Common {
+        T* window;            // dL/d drive: (tile, slot, drive, vector, lane)
+        T* carried[MOST];     // dL/d state, (rows, padded neurons)
+        T* d_input;           // (tile, input, drives that hear it)
+        T* d_bias;            // (tile, drives that hear the input)
+        T* d_echo;            // (tile, neuron heard, drives that hear the hidden state)
+        T* d_parameters;      // (parameter, padded neurons)
+    };
+
+    struct Worker {
+        Common common;
+        ptrdiff_t* rows;
+        const T** previous[MOST];
+        const T** later;       // where the gradients of each row's drives one step later stand
+        const T** inputs;      // of every slot of the window
+        const T** hidden;      // h one step earlier, of every slot
+        int64_t* ids;
+        ptrdiff_t* places;     // (step, row) of every slot, as a number
+        T* block;
+        ptrdiff_t used = 0;         // slots
+        ptrdiff_t later_begin = 0;  // the first slot of the step that was computed last
+        bool first = true;     // nothing is in the sums yet
+    };
+
+    void prepare() {
+        const auto& p = request_;
+        wide_ = static_cast<int>(smaller(4, divided_up(layer_.N, layer_.lanes)));
+        back_ = Tile<T>::of_width(wide_);
+        input_wide_ = static_cast<int>(smaller(4, divided_up(larger(1, layer_.I), layer_.lanes)));
+        input_back_ = Tile<T>::of_width(input_wide_);
+        hidden_state_ = -1;
+        for (int k = 0; k < layer_.cell.states; ++k) {
+            if (layer_.cell.state_signal[k] == layer_.cell.hidden) hidden_state_ = k;
+        }
+        const ptrdiff_t L = layer_.lanes;
+        packed_echo_ = take<T>(scratch_, columns(layer_.N, wide_) * wide_ * L * layer_.tiles * layer_.echoed * L + 1);
+        packed_input_ = p.d_x ? take<T>(scratch_, columns(layer_.I, input_wide_) * input_wide_ * L * layer_.tiles *
+                                                      layer_.heard * L + 1)
+                              : nullptr;
+        parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
+        zeros_ = take<T>(scratch_, larger(layer_.N, 4 * L) + L);
+        for (ptrdiff_t n = 0; n < larger(layer_.N, 4 * L) + L; ++n) zeros_[n] = 0;
+        order_ = take<ptrdiff_t>(scratch_, layer_.B + 1);
+        Division<T>::sort(layer_, order_, take<ptrdiff_t>(scratch_, layer_.T_ + 1));
+        teams_ = take<Team>(scratch_, MOST_THREADS + 1);
+        everyone_ = new (teams_ + MOST_THREADS) Team(division_.threads);
+        for (int k = 0; k < MOST_THREADS; ++k) new (teams_ + k) Team(division_.by_rows ? 1 : division_.threads);
+
+        const ptrdiff_t rows = larger(1, division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B);
+        slots_ = larger(3 * rows, smaller(WINDOW / rows * rows, layer_.T_ * rows));
+        Common common{};
+        for (int w = 0; w < division_.threads; ++w) {
+            if (w == 0 || division_.by_rows) common = make_common(rows);
+            Worker& worker = workers_[w];
+            worker.common = common;
+            worker.rows = take<ptrdiff_t>(scratch_, layer_.B + 1);
+            for (int k = 0; k < layer_.cell.states; ++k) worker.previous[k] = take<const T*>(scratch_, rows);
+            worker.later = take<const T*>(scratch_, rows);
+            worker.inputs = take<const T*>(scratch_, slots_);
+            worker.hidden = take<const T*>(scratch_, slots_);
+            worker.ids = take<int64_t>(scratch_, slots_);
+            worker.places = take<ptrdiff_t>(scratch_, slots_);
+            worker.block = take<T>(scratch_, MOST_ROWS * 4 * L);
+        }
+    }
+
+    Common make_common(ptrdiff_t rows) {
+        const ptrdiff_t L = layer_.lanes;
+        Common common{};
+        common.window = take<T>(scratch_, layer_.tiles * slots_ * layer_.width * L);
+        // A tile may end in vectors without neurons; nothing is ever written there.
+        for (ptrdiff_t s = 0; s < slots_; ++s) {
+            T* drives = common.window + ((layer_.tiles - 1) * slots_ + s) * layer_.width * L;
+            for (int w = 0; w < layer_.width; ++w) {
+                if (layer_.filled(layer_.neuron_of(layer_.tiles - 1, w)) == 0) store(drives + w * L, V{});
+            }
+        }
+        for (int k = 0; k < layer_.cell.states; ++k) common.carried[k] = take<T>(scratch_, rows * layer_.padded);
+        if (layer_.any_input) {
+            common.d_input = take<T>(scratch_, layer_.tiles * layer_.I * layer_.heard * L + 1);
+            common.d_bias = take<T>(scratch_, layer_.tiles * layer_.heard * L);
+        }
+        if (layer_.any_echo) common.d_echo = take<T>(scratch_, layer_.tiles * layer_.N * layer_.echoed * L);
+        common.d_parameters = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
+        for (ptrdiff_t n = 0; n < layer_.cell.parameters * layer_.padded; ++n) common.d_parameters[n] = 0;
+        return common;
+    }
+
+    // How many tiles of `wide` vectors the columns of a matrix fill.
+    ptrdiff_t columns(ptrdiff_t count, int wide) const { return divided_up(count, ptrdiff_t(wide) * layer_.lanes); }
+
+    void pack(int worker) {
+        const ptrdiff_t L = layer_.lanes;
+        const auto echo = [&](int drive) { return layer_.recurrent_matrix(drive); };
+        const auto input = [&](int drive) { return layer_.input_matrix(drive); };
+        if (layer_.any_echo) {
+            const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.echoed * L, count = columns(layer_.N, wide_);
+            for (ptrdiff_t c = count * worker / division_.threads; c < count * (worker + 1) / division_.threads; ++c) {
+                layer_.pack_back(c * wide_ * L, wide_, layer_.echo_from, layer_.echoed, layer_.N, echo,
+                                 packed_echo_ + c * size);
+            }
+        }
+        if (packed_input_ && layer_.any_input) {
+            const ptrdiff_t size = input_wide_ * L * layer_.tiles * layer_.heard * L;
+            const ptrdiff_t count = columns(layer_.I, input_wide_);
+            for (ptrdiff_t c = count * worker / division_.threads; c < count * (worker + 1) / division_.threads; ++c) {
+                layer_.pack_back(c * input_wide_ * L, input_wide_, 0, layer_.heard, layer_.I, input,
+                                 packed_input_ + c * size);
+            }
+        }
+        if (worker != 0) return;
+        for (int k = 0; k < layer_.cell.parameters; ++k) {
+            for (ptrdiff_t n = 0; n < layer_.padded; ++n) {
+                parameters_[k * layer_.padded + n] = n < layer_.N ? request_.neuron_weights[k * layer_.N + n] : 0;
+            }
+        }
+    }
+
+    void work(int k) {
+        pack(k);
+        everyone_->wait(k);
+        Worker& worker = workers_[k];
+        const Share share = division_.share(layer_, k, teams_, order_, worker.rows);
+        worker.used = 0;
+        worker.first = true;
+        ptrdiff_t active = request_.reverse ? share.count : 0, later = 0;
+        for (ptrdiff_t at = layer_.T_ - 1; at >= 0; --at) {
+            const ptrdiff_t t = layer_.step_at(at);
+            while (active > 0 && layer_.length(share.rows[active - 1]) <= t) --active;
+            while (active < share.count && layer_.length(share.rows[active]) > t) ++active;
+            if (worker.used + active > slots_) {
+                add_up(worker, share);
+                worker.used = 0;
+            }
+            if (active > 0) step(worker, share, t, active, smaller(later, active));
+            later = active;
+            share.team->wait(share.member);
+            if (active > 0) begin_rows(worker, share, t, active);
+        }
+        add_up(worker, share);
+        without_steps(share);
+        everyone_->wait(k);
+        unpack(k);
+    }
+
+    T* slot(const Worker& worker, ptrdiff_t tile, ptrdiff_t slot) const {
+        return worker.common.window + (tile * slots_ + slot) * layer_.width * layer_.lanes;
+    }
+
+    // Of `active` rows the first `continuing` have a later step; its drives' gradients are the last in the window.
+    void step(Worker& worker, const Share& share, ptrdiff_t t, ptrdiff_t active, ptrdiff_t continuing) {
+        const ptrdiff_t before = request_.reverse ? t + 1 : t - 1, L = layer_.lanes, N = layer_.N;
+        for (ptrdiff_t r = 0; r < active; ++r) {
+            const ptrdiff_t b = share.rows[r];
+            const bool first = t == layer_.first_step(b);
+            for (int k = 0; k < layer_.cell.states; ++k) {
+                const T* initial = request_.initial[k] ? request_.initial[k] + b * N : zeros_;
+                worker.previous[k][r] =
+                    first ? initial : request_.signals[layer_.cell.state_signal[k]] + (before * layer_.B + b) * N;
+            }
+            if (t == layer_.last_step(b)) begin_carrying(worker, share, r);
+            const ptrdiff_t s = worker.used + r;
+            worker.hidden[s] = hidden_state_ >= 0 ? worker.previous[hidden_state_][r] : zeros_;
+            worker.places[s] = t * layer_.B + b;
+            if (request_.ids) worker.ids[s] = request_.ids[t * request_.id_step + b * request_.id_row];
+            else worker.inputs[s] = request_.x + t * request_.x_step + b * request_.x_row;
+        }
+
+        BackwardBlock<T> block{};
+        block.layer = &layer_;
+        block.request = &request_;
+        block.step = t;
+        block.parameters = parameters_;
+        block.d_parameters = worker.common.d_parameters;
+        block.hidden_pitch = wide_ * L;
+        const ptrdiff_t vectors = layer_.vectors;
+        const ptrdiff_t first_column = share.tile_begin * vectors / wide_;
+        const ptrdiff_t last_column = smaller(columns(N, wide_), divided_up(share.tile_end * vectors, wide_));
+        for (ptrdiff_t column = first_column; column < last_column; ++column) {
+            for (ptrdiff_t begin = 0; begin < active;) {
+                // Rows with and without a later step are not in one block.
+                const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
+                const ptrdiff_t count = Blocks(left, back_.rows).size(0);
+                fetch(column, t, share.rows + begin, count);
+                if (begin < continuing && layer_.any_echo) send_back(worker, column, begin, count);
+                else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
+                block.rows = count;
+                block.row = share.rows + begin;
+                for (int k = 0; k < layer_.cell.states; ++k) {
+                    block.previous[k] = worker.previous[k] + begin;
+                    block.carried[k] = worker.common.carried[k] + begin * layer_.padded;
+                }
+                for (int v = 0; v < wide_; ++v) {
+                    const ptrdiff_t vector = column * wide_ + v;
+                    block.tile = vector / vectors;
+                    block.vector = static_cast<int>(vector % vectors);
+                    if (block.tile >= layer_.tiles || layer_.filled(vector * L) == 0) break;
+                    block.hidden = worker.block + v * L;
+                    block.drives = slot(worker, block.tile, worker.used + begin);
+                    equations_(block);
+                }
+                begin += count;
+            }
+        }
+        worker.later_begin = worker.used;
+        worker.used += active;
+    }
+
+    // Calls what the equations will read, while the product is computed.
+    void fetch(ptrdiff_t column, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+        const ptrdiff_t neuron = column * wide_ * layer_.lanes;
+        const ptrdiff_t bytes = smaller(layer_.N - neuron, ptrdiff_t(wide_) * layer_.lanes) * sizeof(T);
+        for (ptrdiff_t r = 0; r < count; ++r) {
+            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N + neuron;
+            for (int k = 0; k < layer_.cell.signals; ++k) {
+                const T* gradient = request_.d_signals[k];
+                if (gradient) gradient += t * request_.d_step[k] + rows[r] * request_.d_row[k] + neuron;
+                for (ptrdiff_t byte = 0; byte < bytes; byte += 64) {
+                    __builtin_prefetch(reinterpret_cast<const char*>(request_.signals[k] + place) + byte);
+                    if (gradient) __builtin_prefetch(reinterpret_cast<const char*>(gradient) + byte);
+                }
+            }
+        }
+    }
+
+    // dL/dh of the state that the drives of `count` rows heard, one tile of neurons wide, into the worker's block.
+    void send_back(Worker& worker, ptrdiff_t column, ptrdiff_t begin, ptrdiff_t count) {
+        const ptrdiff_t L = layer_.lanes;
+        memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
+        for (ptrdiff_t r = 0; r < count; ++r) worker.later[r] = slot(worker, 0, worker.later_begin + begin + r);
+        const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.echoed * L;
+        back_.multiply[count - 1](worker.later, layer_.echo_from * L, layer_.tiles, layer_.echoed * L,
+                                  slots_ * layer_.width * L, packed_echo_ + column * size, worker.block, wide_ * L);
+    }
+
+    // At the last step of a row, what is carried back is what was asked of its final state.
+    void begin_carrying(Worker& worker, const Share& share, ptrdiff_t r) {
+        const ptrdiff_t begin = share.tile_begin * layer_.vectors * layer_.lanes;
+        const ptrdiff_t end = share.tile_end * layer_.vectors * layer_.lanes;
+        for (int k = 0; k < layer_.cell.states; ++k) {
+            T* carried = worker.common.carried[k] + r * layer_.padded;
+            const T* asked = request_.d_final[k] ? request_.d_final[k] + share.rows[r] * layer_.N : nullptr;
+            for (ptrdiff_t n = begin; n < end; ++n) carried[n] = asked && n < layer_.N ? asked[n] : 0;
+        }
+    }
+
+    // The rows whose first step this was: what reaches their initial state.
+    void begin_rows(Worker& worker, const Share& share, ptrdiff_t t, ptrdiff_t active) {
+        const ptrdiff_t L = layer_.lanes, N = layer_.N;
+        const ptrdiff_t begin = share.tile_begin * layer_.vectors * L;
+        const ptrdiff_t end = smaller(N, share.tile_end * layer_.vectors * L);
+        for (ptrdiff_t r = 0; r < active; ++r) {
+            const ptrdiff_t b = share.rows[r];
+            if (t != layer_.first_step(b)) continue;
+            for (int k = 0; k < layer_.cell.states; ++k) {
+                T* target = request_.d_initial[k];
+                if (!target) continue;
+                target += b * N;
+                const T* carried = worker.common.carried[k] + r * layer_.padded;
+                for (ptrdiff_t n = begin; n < end; ++n) target[n] = carried[n];
+                if (k != hidden_state_ || !layer_.any_echo) continue;
+                for (ptrdiff_t column = begin / (wide_ * L); column * wide_ * L < end; ++column) {
+                    send_back(worker, column, r, 1);
+                    const ptrdiff_t from = column * wide_ * L;
+                    for (ptrdiff_t n = from; n < smaller(end, from + wide_ * L); ++n) target[n] += worker.block[n - from];
+                }
+            }
+        }
+    }
+
+    // What the steps of the window add to the gradients of weights and inputs.
+    void add_up(Worker& worker, const Share& share) {
+        const ptrdiff_t L = layer_.lanes, I = layer_.I, N = layer_.N;
+        const ptrdiff_t pitch = layer_.width * L, heard = layer_.heard * L, echoed = layer_.echoed * L;
+        const Common& common = worker.common;
+        for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
+            const T* drives = slot(worker, tile, 0);
+            if (layer_.any_input && request_.d_biases) {
+                T* sum = common.d_bias + tile * heard;
+                for (int w = 0; w < layer_.heard; ++w) {
+                    V total = worker.first ? V{} : load(sum + w * L);
+                    for (ptrdiff_t s = 0; s < worker.used; ++s) total += load(drives + s * pitch + w * L);
+                    store(sum + w * L, total);
+                }
+            }
+            if (layer_.any_input && request_.d_input_weights) {
+                T* sum = common.d_input + tile * I * heard;
+                if (request_.ids) add_up_symbols(worker, drives, sum);
+                else add_up_products(heard_, worker.inputs, I, drives, worker, sum, heard);
+            }
+            if (layer_.any_echo && request_.d_recurrent_weights) {
+                add_up_products(echoed_, worker.hidden, N, drives + layer_.echo_from * L, worker,
+                                common.d_echo + tile * N * echoed, echoed);
+            }
+        }
+        if (request_.d_x) {
+            send_to_inputs(worker, share);
+            share.team->wait(share.member);  // the others' drives are read: nobody may go on and replace them
+        }
+        worker.first = false;
+    }
+
+    void add_up_products(const Tile<T>& tile, const T* const* read, ptrdiff_t count, const T* drives,
+                         const Worker& worker, T* sum, ptrdiff_t size) {
+        const Blocks blocks(count, tile.rows);
+        for (ptrdiff_t b = 0; b < blocks.count; ++b) {
+            tile.accumulate[blocks.size(b) - 1](read, blocks.begin(b), worker.used, drives,
+                                                ptrdiff_t(layer_.width) * layer_.lanes, sum + blocks.begin(b) * size,
+                                                size, worker.first);
+        }
+    }
+
+    void add_up_symbols(const Worker& worker, const T* drives, T* sum) {
+        const ptrdiff_t L = layer_.lanes, size = layer_.heard * L;
+        if (worker.first) memset(sum, 0, static_cast<size_t>(layer_.I * size) * sizeof(T));
+        for (ptrdiff_t s = 0; s < worker.used; ++s, drives += layer_.width * L) {
+            if (worker.ids[s] < 0 || worker.ids[s] >= layer_.I) continue;
+            T* row = sum + worker.ids[s] * size;
+            for (int w = 0; w < layer_.heard; ++w) store(row + w * L, load(row + w * L) + load(drives + w * L));
+        }
+    }
+
+    // dL/dx of the steps of the window; the threads of a team divide the columns.
+    void send_to_inputs(Worker& worker, const Share& share) {
+        const ptrdiff_t L = layer_.lanes, I = layer_.I, wide = input_wide_ * L;
+        const ptrdiff_t count = columns(I, input_wide_), size = wide * layer_.tiles * layer_.heard * L;
+        const Blocks blocks(worker.used, input_back_.rows);
+        const T* rows[MOST_ROWS];
+        for (ptrdiff_t c = count * share.member / share.team->size; c < count * (share.member + 1) / share.team->size;
+             ++c) {
+            for (ptrdiff_t b = 0; b < blocks.count; ++b) {
+                const ptrdiff_t begin = blocks.begin(b), many = blocks.size(b);
+                memset(worker.block, 0, static_cast<size_t>(many * wide) * sizeof(T));
+                for (ptrdiff_t r = 0; r < many; ++r) rows[r] = slot(worker, 0, begin + r);
+                if (layer_.any_input) {
+                    input_back_.multiply[many - 1](rows, 0, layer_.tiles, layer_.heard * L, slots_ * layer_.width * L,
+                                                   packed_input_ + c * size, worker.block, wide);
+                }
+                for (ptrdiff_t r = 0; r < many; ++r) {
+                    memcpy(request_.d_x + worker.places[begin + r] * I + c * wide, worker.block + r * wide,
+                           static_cast<size_t>(smaller(wide, I - c * wide)) * sizeof(T));
+                }
+            }
+        }
+    }
+
+    // Rows that have no steps give what they are asked straight to their initial state; no input behind an end counts.
+    void without_steps(const Share& share) {
+        if (share.member != 0) return;
+        const size_t row_bytes = static_cast<size_t>(layer_.N) * sizeof(T);
+        for (ptrdiff_t r = 0; r < share.count; ++r) {
+            const ptrdiff_t b = share.rows[r], length = layer_.length(b);
+            for (int k = 0; k < layer_.cell.states && length == 0; ++k) {
+                if (!request_.d_initial[k]) continue;
+                T* target = request_.d_initial[k] + b * layer_.N;
+                if (request_.d_final[k]) memcpy(target, request_.d_final[k] + b * layer_.N, row_bytes);
+                else memset(target, 0, row_bytes);
+            }
+            for (ptrdiff_t t = length; request_.d_x && t < layer_.T_; ++t) {
+                memset(request_.d_x + (t * layer_.B + b) * layer_.I, 0, static_cast<size_t>(layer_.I) * sizeof(T));
+            }
+        }
+    }
+
+    // The sums of all teams, in the layouts of the weights.
+    void unpack(int worker) {
+        const int teams = division_.teams();
+        const T *d_input[MOST_THREADS], *d_bias[MOST_THREADS], *d_echo[MOST_THREADS];
+        for (int k = 0; k < teams; ++k) {
+            d_input[k] = workers_[k].common.d_input;
+            d_bias[k] = workers_[k].common.d_bias;
+            d_echo[k] = workers_[k].common.d_echo;
+        }
+        const ptrdiff_t N = layer_.N, I = layer_.I, heard = layer_.heard * layer_.lanes;
+        const ptrdiff_t echoed = layer_.echoed * layer_.lanes;
+        const auto& p = request_;
+        const ptrdiff_t end = layer_.tiles * (worker + 1) / division_.threads;
+        for (ptrdiff_t tile = layer_.tiles * worker / division_.threads; tile < end; ++tile) {
+            if (layer_.any_input && p.d_input_weights) {
+                layer_.unpack(tile, 0, layer_.heard, I, d_input, teams, tile * I * heard,
+                              [&](int drive) { return p.d_input_weights + p.input_order[drive] * N * I; });
+            }
+            if (layer_.any_input && p.d_biases) {
+                layer_.unpack(tile, 0, layer_.heard, 1, d_bias, teams, tile * heard,
+                              [&](int drive) { return p.d_biases + p.input_order[drive] * N; });
+            }
+            if (layer_.any_echo && p.d_recurrent_weights) {
+                layer_.unpack(tile, layer_.echo_from, layer_.echoed, N, d_echo, teams, tile * N * echoed,
+                              [&](int drive) { return p.d_recurrent_weights + p.recurrent_order[drive] * N * N; });
+            }
+        }
+        if (worker != 0 || !p.d_neuron_weights) return;
+        for (int k = 0; k < layer_.cell.parameters; ++k) {
+            for (ptrdiff_t n = 0; n < N; ++n) {
+                T sum = 0;
+                for (int team = 0; team < teams; ++team) {
+                    sum += workers_[team].common.d_parameters[k * layer_.padded + n];
+                }
+                p.d_neuron_weights[k * N + n] = sum;
+            }
+        }
+    }
+
+    static constexpr ptrdiff_t WINDOW = 128;  // rows of all steps of the window
+
+    const Backward<T>& request_;
+    Layer<T> layer_;
+    BackwardCell<T> equations_;
+    Threads threads_;
+    Division<T> division_;
+    Tile<T> heard_, echoed_;      // the tiles of the forward pass
+    Tile<T> back_, input_back_;   // those of what the hidden state and the inputs receive
+    int wide_ = 1, input_wide_ = 1, hidden_state_ = -1;
+    ptrdiff_t slots_ = 0;         // in the window
+    Scratch scratch_;
+    T *packed_echo_ = nullptr, *packed_input_ = nullptr, *parameters_ = nullptr, *zeros_ = nullptr;
+    ptrdiff_t* order_ = nullptr;
+    Team *teams_ = nullptr, *everyone_ = nullptr;
+    Worker workers_[MOST_THREADS];
+};
+
+}  // namespace GATESCOPE_LEVEL
+}  // namespace gatescope

@@ -1,0 +1,382 @@
+// The forward pass: the one time loop of all cells.
+#pragma once
+
+#include "layer.hpp"
+
+namespace gatescope {
+namespace GATESCOPE_LEVEL {
+
+// A run without interventions; everything here disappears in the compiled code.
+template <class V>
+struct Unchanged {
+    V operator()(int, V value) const { return value; }
+    V before(int, V value) const { return value; }
+    V back(int, V adjoint) const { return adjoint; }
+};
+
+// value <- scale * value + shift, for one vector of neurons of one row at one step.
+template <class T>
+struct Changed {
+    using V = Vector<T>;
+    const Problem<T>& problem;
+    Lanes<T> lanes;
+    ptrdiff_t step, row, neuron;
+
+    ptrdiff_t kept() const { return (step * problem.rows + row) * problem.neurons + neuron; }
+    ptrdiff_t given(int k) const { return step * problem.change_step[k] + row * problem.change_row[k] + neuron; }
+
+    V operator()(int k, V value) const {
+        if (!problem.scale[k]) return value;
+        if (problem.before[k]) lanes.store(problem.before[k] + kept(), value);
+        return lanes.load(problem.scale[k] + given(k)) * value + lanes.load(problem.shift[k] + given(k));
+    }
+    V before(int k, V value) const { return problem.before[k] ? lanes.load(problem.before[k] + kept()) : value; }
+    V back(int k, V adjoint) const {
+        return problem.scale[k] ? lanes.load(problem.scale[k] + given(k)) * adjoint : adjoint;
+    }
+};
+
+// What the equations of one tile are computed on, for a block of rows at one step.
+template <class T>
+struct ForwardBlock {
+    const Layer<T>* layer;
+    ptrdiff_t tile, step, rows;
+    const ptrdiff_t* row;             // which of the batch each one is
+    const T* drives;                  // (rows, drive, vector, lane)
+    const T* parameters;              // (parameter, padded neurons)
+    const T* const* previous[MOST];   // for each state, where the one of each row stands
+    T* passing[MOST];                 // for each state that is not kept, where the first row's goes
+};
+
+template <class Cell, class T, bool changes>
+void forward_block(const ForwardBlock<T>& block) {
+    using V = Vector<T>;
+    const Layer<T>& layer = *block.layer;
+    const Problem<T>& problem = layer.problem;
+    const ptrdiff_t pitch = ptrdiff_t(layer.width) * layer.lanes;
+    constexpr int drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
+    for (int v = 0; v < layer.vectors; ++v) {
+        const ptrdiff_t neuron = layer.neuron_of(block.tile, v);
+        if (layer.filled(neuron) == 0) break;
+        const Lanes<T> lanes(layer.filled(neuron));
+        V parameter[Cell::parameters + 1];
+        for (int k = 0; k < Cell::parameters; ++k) parameter[k] = load(block.parameters + k * layer.padded + neuron);
+        for (ptrdiff_t r = 0; r < block.rows; ++r) {
+            const ptrdiff_t place = (block.step * layer.B + block.row[r]) * layer.N + neuron;
+            V drive[drives + 1], state[Cell::states + 1], signal[Cell::signals];
+            for (int d = 0; d < drives; ++d) {
+                drive[d] = load(block.drives + r * pitch + (d * layer.vectors + v) * layer.lanes);
+            }
+            for (int k = 0; k < Cell::states; ++k) state[k] = lanes.load(block.previous[k][r] + neuron);
+            if constexpr (changes) {
+                const Changed<T> change{problem, lanes, block.step, block.row[r], neuron};
+                Cell::forward(drive, state, parameter, signal, change);
+            } else {
+                Cell::forward(drive, state, parameter, signal, Unchanged<V>());
+            }
+            for (int k = 0; k < Cell::signals; ++k) {
+                if (problem.signals[k]) lanes.store(problem.signals[k] + place, signal[k]);
+            }
+            for (int k = 0; k < Cell::residuals; ++k) {
+                if (problem.residuals[k]) lanes.store(problem.residuals[k] + place, drive[Cell::residual_drive[k]]);
+            }
+            for (int k = 0; k < Cell::states; ++k) {
+                if (block.passing[k]) {
+                    lanes.store(block.passing[k] + r * layer.N + neuron, signal[Cell::state_signal[k]]);
+                }
+            }
+        }
+    }
+}
+
+template <class T>
+using ForwardCell = void (*)(const ForwardBlock<T>&);
+
+template <class T>
+class ForwardPass {
+public:
+    ForwardPass(const Forward<T>& request, const CellShape& cell, ForwardCell<T> equations)
+        : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
+          division_(layer_, threads_.count(), 1), heard_(Tile<T>::of_width(layer_.heard)), echoed_(Tile<T>::of_width(layer_.echoed)) {}
+
+    void run() {
+        if (layer_.B == 0 || layer_.N == 0) return;
+        threads_.keep(division_.threads);
+        prepare();
+        threads_.run([](void* self, int worker) { static_cast<ForwardPass*>(self)->work(worker); }, this);
+    }
+
+private:
+    using V = Vector<T>;
+
+    struct Worker {
+        ptrdiff_t* rows;
+        const T** inputs;           // of each row at this step
+        const T** starts;           // where its drives begin: a symbol's row, or what was computed ahead
+        const T** previous[MOST];   // its states
+        T* passing[MOST];           // two steps of the states that are not kept, (2, rows, N)
+        T* ahead;                   // (tile, slot, drives that hear the input)
+        T* block;
+    };
+
+    void prepare() {
+        const ptrdiff_t table_rows = layer_.problem.ids ? layer_.I + 1 : layer_.I;
+        packed_input_ = take<T>(scratch_, layer_.tiles * larger(1, table_rows) * layer_.heard * layer_.lanes + 1);
+        packed_echo_ = take<T>(scratch_, layer_.tiles * layer_.N * layer_.echoed * layer_.lanes + 1);
+        packed_bias_ = take<T>(scratch_, layer_.tiles * layer_.heard * layer_.lanes + 1);
+        parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
+        zeros_ = take<T>(scratch_, larger(layer_.N, layer_.I) + layer_.lanes);
+        for (ptrdiff_t n = 0; n < larger(layer_.N, layer_.I) + layer_.lanes; ++n) zeros_[n] = 0;
+        order_ = take<ptrdiff_t>(scratch_, layer_.B);
+        ptrdiff_t* counts = take<ptrdiff_t>(scratch_, layer_.T_ + 1);
+        Division<T>::sort(layer_, order_, counts);
+        teams_ = take<Team>(scratch_, MOST_THREADS + 1);
+        everyone_ = new (teams_ + MOST_THREADS) Team(division_.threads);
+        for (int k = 0; k < MOST_THREADS; ++k) new (teams_ + k) Team(division_.by_rows ? 1 : division_.threads);
+
+        for (int k = 0; k < layer_.cell.states; ++k) passed_[k] = !request_.signals[layer_.cell.state_signal[k]];
+        // With few rows, the products with the inputs of many steps are computed together.
+        const ptrdiff_t most_rows = division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B;
+        ahead_steps_ = 0;
+        if (layer_.problem.x && layer_.any_input && most_rows < heard_.rows) {
+            ahead_steps_ = smaller(layer_.T_, larger(1, 64 / most_rows));
+        }
+        T* shared_passing[MOST] = {};
+        T* shared_ahead = nullptr;
+        for (int w = 0; w < division_.threads; ++w) {
+            Worker& worker = workers_[w];
+            worker.rows = take<ptrdiff_t>(scratch_, layer_.B);
+            const ptrdiff_t slots = larger(layer_.B, ahead_steps_ * most_rows);
+            worker.inputs = take<const T*>(scratch_, slots);
+            worker.starts = take<const T*>(scratch_, layer_.B);
+            worker.block = take<T>(scratch_, MOST_ROWS * layer_.width * layer_.lanes);
+            const bool first = w == 0 || division_.by_rows;
+            for (int k = 0; k < layer_.cell.states; ++k) {
+                worker.previous[k] = take<const T*>(scratch_, layer_.B);
+                if (passed_[k] && first) {
+                    const ptrdiff_t rows = division_.by_rows ? most_rows + 1 : layer_.B;
+                    shared_passing[k] = take<T>(scratch_, 2 * rows * layer_.N + layer_.lanes);
+                }
+                worker.passing[k] = shared_passing[k];
+            }
+            if (ahead_steps_ && first) {
+                shared_ahead = take<T>(scratch_, layer_.tiles * ahead_steps_ * most_rows * layer_.heard * layer_.lanes);
+            }
+            worker.ahead = shared_ahead;
+        }
+        ahead_rows_ = most_rows;
+    }
+
+    void pack(int worker) {
+        const ptrdiff_t begin = layer_.tiles * worker / division_.threads;
+        const ptrdiff_t end = layer_.tiles * (worker + 1) / division_.threads;
+        const auto input = [&](int drive) { return layer_.input_matrix(drive); };
+        const auto echo = [&](int drive) { return layer_.recurrent_matrix(drive); };
+        const ptrdiff_t heard = ptrdiff_t(layer_.heard) * layer_.lanes;
+        for (ptrdiff_t tile = begin; tile < end; ++tile) {
+            if (layer_.any_input) {
+                T* bias = packed_bias_ + tile * heard;
+                layer_.pack(tile, 0, layer_.heard, 1, [&](int drive) { return layer_.bias(drive); }, bias);
+                const ptrdiff_t table_rows = layer_.problem.ids ? layer_.I + 1 : layer_.I;
+                T* table = packed_input_ + tile * table_rows * heard;
+                layer_.pack(tile, 0, layer_.heard, layer_.I, input, table);
+                if (layer_.problem.ids) {  // a symbol's row has the bias in it; the last row is that of no symbol
+                    for (ptrdiff_t k = 0; k < layer_.I; ++k) {
+                        for (ptrdiff_t n = 0; n < heard; ++n) table[k * heard + n] += bias[n];
+                    }
+                    memcpy(table + layer_.I * heard, bias, heard * sizeof(T));
+                }
+            }
+            if (layer_.any_echo) {
+                layer_.pack(tile, layer_.echo_from, layer_.echoed, layer_.N, echo,
+                            packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes);
+            }
+            for (int k = 0; k < layer_.cell.parameters; ++k) {
+                for (int v = 0; v < layer_.vectors; ++v) {
+                    const ptrdiff_t neuron = layer_.neuron_of(tile, v);
+                    const T* source = request_.neuron_weights + k * layer_.N + neuron;
+                    const int here = layer_.filled(neuron);
+                    store(parameters_ + k * layer_.padded + neuron, here ? Lanes<T>(here).load(source) : V{});
+                }
+            }
+        }
+    }
+
+    void work(int k) {
+        pack(k);
+        everyone_->wait(k);
+        const Share share = division_.share(layer_, k, teams_, order_, workers_[k].rows);
+        Worker& worker = workers_[k];
+        ptrdiff_t active = request_.reverse ? 0 : share.count;
+        for (ptrdiff_t at = 0; at < layer_.T_; ++at) {
+            const ptrdiff_t t = layer_.step_at(at);
+            while (active > 0 && layer_.length(share.rows[active - 1]) <= t) --active;
+            while (active < share.count && layer_.length(share.rows[active]) > t) ++active;
+            if (ahead_steps_ && at % ahead_steps_ == 0) look_ahead(worker, share, at);
+            if (active > 0) step(worker, share, at, t, active);
+            share.team->wait(share.member);
+        }
+        finish(worker, share);
+    }
+
+    // The drives' share of the input, for some steps together.
+    void look_ahead(Worker& worker, const Share& share, ptrdiff_t at) {
+        const ptrdiff_t steps = smaller(ahead_steps_, layer_.T_ - at), slots = steps * share.count;
+        for (ptrdiff_t s = 0; s < steps; ++s) {
+            for (ptrdiff_t r = 0; r < share.count; ++r) {
+                worker.inputs[s * share.count + r] =
+                    request_.x + layer_.step_at(at + s) * request_.x_step + share.rows[r] * request_.x_row;
+            }
+        }
+        const ptrdiff_t size = ptrdiff_t(layer_.heard) * layer_.lanes;
+        const Blocks blocks(slots, heard_.rows);
+        for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
+            for (ptrdiff_t b = 0; b < blocks.count; ++b) {
+                T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size;
+                for (ptrdiff_t r = 0; r < blocks.size(b); ++r) {
+                    memcpy(target + r * size, packed_bias_ + tile * size, size * sizeof(T));
+                }
+                heard_.multiply[blocks.size(b) - 1](worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
+                                                    packed_input_ + tile * layer_.I * size, target, size);
+            }
+        }
+    }
+
+    void step(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t t, ptrdiff_t active) {
+        const ptrdiff_t before = request_.reverse ? t + 1 : t - 1;
+        bool echo = layer_.any_echo;
+        if (at == 0 && !layer_.state_given()) echo = false;
+        for (ptrdiff_t r = 0; r < active; ++r) {
+            const ptrdiff_t b = share.rows[r];
+            const bool first = t == layer_.first_step(b);
+            for (int k = 0; k < layer_.cell.states; ++k) {
+                if (first) worker.previous[k][r] = request_.initial[k] ? request_.initial[k] + b * layer_.N : zeros_;
+                else worker.previous[k][r] = state(worker, share, k, before, r);
+            }
+        }
+        const ptrdiff_t size = ptrdiff_t(layer_.heard) * layer_.lanes;
+        if (request_.x && !ahead_steps_) {
+            for (ptrdiff_t r = 0; r < active; ++r) {
+                worker.inputs[r] = request_.x + t * request_.x_step + share.rows[r] * request_.x_row;
+            }
+        }
+        const T** hidden = worker.previous[0];
+        for (int k = 0; k < layer_.cell.states; ++k) {
+            if (layer_.cell.state_signal[k] == layer_.cell.hidden) hidden = worker.previous[k];
+        }
+
+        ForwardBlock<T> block{};
+        block.layer = &layer_;
+        block.step = t;
+        block.drives = worker.block;
+        block.parameters = parameters_;
+        const int narrowest = static_cast<int>(smaller(layer_.any_input ? heard_.rows : MOST_ROWS,
+                                                       layer_.any_echo ? echoed_.rows : MOST_ROWS));
+        const Blocks blocks(active, narrowest);
+        const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
+        for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
+            const T* weights = packed_input_ + tile * (request_.ids ? layer_.I + 1 : layer_.I) * size;
+            for (ptrdiff_t r = 0; r < active; ++r) {
+                if (ahead_steps_) {
+                    const ptrdiff_t slot = at % ahead_steps_ * share.count + r;
+                    worker.starts[r] = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + slot) * size;
+                } else if (request_.ids) {
+                    const int64_t id = request_.ids[t * request_.id_step + share.rows[r] * request_.id_row];
+                    worker.starts[r] = weights + (id >= 0 && id < layer_.I ? id : layer_.I) * size;
+                } else {
+                    worker.starts[r] = packed_bias_ + tile * size;
+                }
+            }
+            for (ptrdiff_t b = 0; b < blocks.count; ++b) {
+                const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
+                for (ptrdiff_t r = 0; r < count; ++r) {
+                    T* drives = worker.block + r * pitch;
+                    for (int w = 0; w < layer_.heard; ++w) {
+                        store(drives + w * layer_.lanes, load(worker.starts[begin + r] + w * layer_.lanes));
+                    }
+                    for (int w = layer_.heard; w < layer_.width; ++w) store(drives + w * layer_.lanes, V{});
+                }
+                fetch(tile, t, share.rows + begin, count);
+                if (layer_.any_input && request_.x && !ahead_steps_) {
+                    heard_.multiply[count - 1](worker.inputs + begin, 0, 1, layer_.I, 0, weights, worker.block, pitch);
+                }
+                if (echo) {
+                    echoed_.multiply[count - 1](hidden + begin, 0, 1, layer_.N, 0,
+                                                packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes,
+                                                worker.block + layer_.echo_from * layer_.lanes, pitch);
+                }
+                block.tile = tile;
+                block.rows = count;
+                block.row = share.rows + begin;
+                for (int k = 0; k < layer_.cell.states; ++k) {
+                    block.previous[k] = worker.previous[k] + begin;
+                    block.passing[k] = passed_[k] ? passing(worker, share, k, t) + begin * layer_.N : nullptr;
+                }
+                equations_(block);
+            }
+        }
+    }
+
+    // Calls the cache lines that the equations will write, while the products are computed.
+    void fetch(ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+        const ptrdiff_t neuron = layer_.neuron_of(tile, 0);
+        const ptrdiff_t bytes = smaller(layer_.N - neuron, ptrdiff_t(layer_.vectors) * layer_.lanes) * sizeof(T);
+        for (ptrdiff_t r = 0; r < count; ++r) {
+            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N + neuron;
+            for (int k = 0; k < layer_.cell.signals; ++k) {
+                if (!request_.signals[k]) continue;
+                const char* target = reinterpret_cast<const char*>(request_.signals[k] + place);
+                for (ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(target + byte, 1);
+            }
+        }
+    }
+
+    T* passing(const Worker& worker, const Share& share, int k, ptrdiff_t t) const {
+        return worker.passing[k] + (t & 1) * share.count * layer_.N;
+    }
+
+    // Where a state of a row stands after a step.
+    const T* state(const Worker& worker, const Share& share, int k, ptrdiff_t t, ptrdiff_t r) const {
+        if (passed_[k]) return passing(worker, share, k, t) + r * layer_.N;
+        return request_.signals[layer_.cell.state_signal[k]] + (t * layer_.B + share.rows[r]) * layer_.N;
+    }
+
+    // Final states, and 0 behind the end of every sequence.
+    void finish(Worker& worker, const Share& share) {
+        if (share.member != 0) return;
+        for (ptrdiff_t r = 0; r < share.count; ++r) {
+            const ptrdiff_t b = share.rows[r], length = layer_.length(b);
+            for (int k = 0; k < layer_.cell.states; ++k) {
+                if (!request_.final[k]) continue;
+                const T* source = length ? state(worker, share, k, layer_.last_step(b), r)
+                                  : request_.initial[k] ? request_.initial[k] + b * layer_.N
+                                                        : zeros_;
+                memcpy(request_.final[k] + b * layer_.N, source, layer_.N * sizeof(T));
+            }
+            for (ptrdiff_t t = length; t < layer_.T_; ++t) {
+                const ptrdiff_t place = (t * layer_.B + b) * layer_.N;
+                for (int k = 0; k < layer_.cell.signals; ++k) {
+                    if (request_.signals[k]) memset(request_.signals[k] + place, 0, layer_.N * sizeof(T));
+                }
+            }
+        }
+    }
+
+    const Forward<T>& request_;
+    Layer<T> layer_;
+    ForwardCell<T> equations_;
+    Threads threads_;
+    Division<T> division_;
+    Tile<T> heard_, echoed_;
+    Scratch scratch_;
+    T *packed_input_ = nullptr, *packed_echo_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
+    T* zeros_ = nullptr;
+    ptrdiff_t* order_ = nullptr;
+    Team *teams_ = nullptr, *everyone_ = nullptr;
+    bool passed_[MOST] = {};  // states that are not kept: only the last two steps of them exist
+    ptrdiff_t ahead_steps_ = 0, ahead_rows_ = 0;
+    Worker workers_[MOST_THREADS];
+};
+
+}  // namespace GATESCOPE_LEVEL
+}  // namespace gatescope

@@ -1,0 +1,152 @@
+// The two matrix products of the time loop, for a block of rows and a tile of a few vectors.
+//
+// Both keep the whole block in registers and read each weight once for all its rows. The order of the additions of one
+// result depends on nothing but the sizes of the layer: not on the block, the batch or the number of threads.
+#pragma once
+
+#include "vector.hpp"
+
+namespace gatescope {
+namespace GATESCOPE_LEVEL {
+
+constexpr int WIDEST = 8;     // vectors in a tile
+constexpr int MOST_ROWS = 8;  // rows in a block
+
+// How many rows fit into the registers beside a tile of `width` vectors.
+constexpr int rows_beside(int width) {
+    const int free_registers = GATESCOPE_REGISTERS - (GATESCOPE_REGISTERS > 16 ? width + 2 : 3);
+    const int rows = free_registers / width;
+    return rows < 1 ? 1 : rows > MOST_ROWS ? MOST_ROWS : rows;
+}
+
+// block[m][w] += sum over k of rows[m][offset + k] * weights[k][w]. k runs through `segments` pieces of `length`
+// numbers that lie `stride` apart in a row and one after the other in the weights.
+template <class T, int M, int W>
+void multiply(const T* const* rows, ptrdiff_t offset, ptrdiff_t segments, ptrdiff_t length, ptrdiff_t stride,
+              const T* weights, T* block, ptrdiff_t pitch) {
+    using V = Vector<T>;
+    V sum[M][W];
+    const T* row[M];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+        row[m] = rows[m] + offset;
+#pragma GCC unroll 8
+        for (int w = 0; w < W; ++w) sum[m][w] = load(block + m * pitch + w * WIDTH<T>);
+    }
+    for (ptrdiff_t segment = 0; segment < segments; ++segment) {
+        for (ptrdiff_t k = 0; k < length; ++k) {
+            V weight[W];
+#pragma GCC unroll 8
+            for (int w = 0; w < W; ++w) weight[w] = load(weights + w * WIDTH<T>);
+#pragma GCC unroll 8
+            for (int m = 0; m < M; ++m) {
+                const T value = row[m][k];
+#pragma GCC unroll 8
+                for (int w = 0; w < W; ++w) sum[m][w] += value * weight[w];
+            }
+            weights += W * WIDTH<T>;
+        }
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) row[m] += stride;
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+        for (int w = 0; w < W; ++w) store(block + m * pitch + w * WIDTH<T>, sum[m][w]);
+    }
+}
+
+// block[m][w] (+)= sum over s of rows[s][column + m] * values[s][w]: what `count` steps and rows add to a gradient.
+template <class T, int M, int W>
+void accumulate(const T* const* rows, ptrdiff_t column, ptrdiff_t count, const T* values, ptrdiff_t pitch, T* block,
+                ptrdiff_t block_pitch, bool first) {
+    using V = Vector<T>;
+    V sum[M][W];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+        for (int w = 0; w < W; ++w) sum[m][w] = first ? V{} : load(block + m * block_pitch + w * WIDTH<T>);
+    }
+    for (ptrdiff_t s = 0; s < count; ++s) {
+        const T* row = rows[s] + column;
+        V value[W];
+#pragma GCC unroll 8
+        for (int w = 0; w < W; ++w) value[w] = load(values + w * WIDTH<T>);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) {
+            const T factor = row[m];
+#pragma GCC unroll 8
+            for (int w = 0; w < W; ++w) sum[m][w] += factor * value[w];
+        }
+        values += pitch;
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+        for (int w = 0; w < W; ++w) store(block + m * block_pitch + w * WIDTH<T>, sum[m][w]);
+    }
+}
+
+template <class T>
+using Multiply = void (*)(const T* const*, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const T*, T*, ptrdiff_t);
+template <class T>
+using Accumulate = void (*)(const T* const*, ptrdiff_t, ptrdiff_t, const T*, ptrdiff_t, T*, ptrdiff_t, bool);
+
+// The kernels for a tile of W vectors, by the number of rows in the block.
+template <class T, int W>
+struct Kernels {
+    static constexpr int rows = rows_beside(W);
+    template <int M>
+    static constexpr int at_most = M < rows ? M : rows;
+    static constexpr Multiply<T> multiply[] = {
+        GATESCOPE_LEVEL::multiply<T, at_most<1>, W>, GATESCOPE_LEVEL::multiply<T, at_most<2>, W>,
+        GATESCOPE_LEVEL::multiply<T, at_most<3>, W>, GATESCOPE_LEVEL::multiply<T, at_most<4>, W>,
+        GATESCOPE_LEVEL::multiply<T, at_most<5>, W>, GATESCOPE_LEVEL::multiply<T, at_most<6>, W>,
+        GATESCOPE_LEVEL::multiply<T, at_most<7>, W>, GATESCOPE_LEVEL::multiply<T, at_most<8>, W>};
+    static constexpr Accumulate<T> accumulate[] = {
+        GATESCOPE_LEVEL::accumulate<T, at_most<1>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<2>, W>,
+        GATESCOPE_LEVEL::accumulate<T, at_most<3>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<4>, W>,
+        GATESCOPE_LEVEL::accumulate<T, at_most<5>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<6>, W>,
+        GATESCOPE_LEVEL::accumulate<T, at_most<7>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<8>, W>};
+};
+
+template <class T>
+struct Tile {
+    int width = 1;  // vectors
+    int rows = 1;   // rows that fit beside them
+    const Multiply<T>* multiply = nullptr;
+    const Accumulate<T>* accumulate = nullptr;
+
+    template <int W>
+    static Tile of() {
+        return {W, Kernels<T, W>::rows, Kernels<T, W>::multiply, Kernels<T, W>::accumulate};
+    }
+
+    static Tile of_width(int width) {
+        switch (width) {
+            case 1: return of<1>();
+            case 2: return of<2>();
+            case 3: return of<3>();
+            case 4: return of<4>();
+            case 5: return of<5>();
+            case 6: return of<6>();
+            case 7: return of<7>();
+            default: return of<8>();
+        }
+    }
+};
+
+// Rows divided into blocks of nearly equal size, none of them larger than `most`.
+struct Blocks {
+    ptrdiff_t count, whole, longer;
+
+    Blocks(ptrdiff_t rows, ptrdiff_t most) : count((rows + most - 1) / most) {
+        whole = count ? rows / count : 0;
+        longer = count ? rows % count : 0;
+    }
+    ptrdiff_t begin(ptrdiff_t k) const { return k * whole + (k < longer ? k : longer); }
+    ptrdiff_t size(ptrdiff_t k) const { return whole + (k < longer ? 1 : 0); }
+};
+
+}  // namespace GATESCOPE_LEVEL
+}  // namespace gatescope

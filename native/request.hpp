@@ -1,0 +1,91 @@
+// What the time loop is asked to do: sizes and pointers, nothing that depends on an instruction set.
+//
+// T step, B row (sequence of the batch), I input, N neuron. Arrays whose strides are not given are contiguous.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gatescope {
+
+constexpr int MOST = 16;  // signals, states, drives, parameters or residuals of one cell
+
+// A cell as the loop sees it; the constants of one struct of cells.hpp.
+struct CellShape {
+    const char* key;
+    const char* name;
+    int input_alone, joined, recurrent_alone;
+    int states, parameters, signals, residuals;
+    int hidden;
+    const int* state_signal;
+    const int* residual_drive;
+
+    int drives() const { return input_alone + joined + recurrent_alone; }
+};
+
+template <class T>
+struct Problem {
+    int cell = 0;
+    ptrdiff_t steps = 0, rows = 0, inputs = 0, neurons = 0;
+    bool reverse = false;
+    int threads = 1;
+
+    // Vectors x[t * x_step + b * x_row + i], or symbols ids[t * id_step + b * id_row] (unknown ones: the zero vector).
+    const T* x = nullptr;
+    ptrdiff_t x_step = 0, x_row = 0;
+    const int64_t* ids = nullptr;
+    ptrdiff_t id_step = 0, id_row = 0;
+    const int64_t* lengths = nullptr;  // (B), or all T
+
+    // (G, N, I), (G, N), (R, N, N), (P, N); the orders say which of them each drive of the struct has.
+    const T* input_weights = nullptr;
+    const T* biases = nullptr;
+    const T* recurrent_weights = nullptr;
+    const T* neuron_weights = nullptr;
+    int input_order[MOST] = {}, recurrent_order[MOST] = {};
+
+    const T* initial[MOST] = {};  // (B, N) for each state, or 0
+    T* signals[MOST] = {};        // (T, B, N) or not wanted
+    T* residuals[MOST] = {};      // (T, B, N)
+
+    // Interventions: a signal becomes scale * value + shift, both at [t * change_step + b * change_row + n].
+    bool changed = false;
+    const T* scale[MOST] = {};
+    const T* shift[MOST] = {};
+    ptrdiff_t change_step[MOST] = {}, change_row[MOST] = {};
+    T* before[MOST] = {};  // (T, B, N): the values before the change, for the backward pass
+};
+
+template <class T>
+struct Forward : Problem<T> {
+    T* final[MOST] = {};  // (B, N) for each state
+};
+
+template <class T>
+struct Backward : Problem<T> {
+    const T* d_signals[MOST] = {};  // dL/d signal, at [t * d_step + b * d_row + n], or 0
+    ptrdiff_t d_step[MOST] = {}, d_row[MOST] = {};
+    const T* d_final[MOST] = {};  // (B, N) for each state, or 0
+
+    // What is wanted of: inputs (T, B, I), initial states (B, N) and the four weights in their own layouts.
+    T* d_x = nullptr;
+    T* d_initial[MOST] = {};
+    T* d_input_weights = nullptr;
+    T* d_biases = nullptr;
+    T* d_recurrent_weights = nullptr;
+    T* d_neuron_weights = nullptr;
+};
+
+// Everything that is compiled once for each instruction-set level.
+struct Level {
+    const char* name;
+    const CellShape* cells;
+    int count;
+    void (*forward_float)(const Forward<float>&);
+    void (*forward_double)(const Forward<double>&);
+    void (*backward_float)(const Backward<float>&);
+    void (*backward_double)(const Backward<double>&);
+    double (*multiply_adds)(ptrdiff_t);  // does as many rounds of nothing else; returns the operations done
+};
+
+}  // namespace gatescope

@@ -1,0 +1,116 @@
+#include "threads.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace gatescope {
+namespace {
+
+constexpr int SPINS = 4000;  // about 50 microseconds: calls that follow each other find the threads awake
+
+void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+class Pool {
+public:
+    bool reserve() { return busy_.try_lock(); }
+    void release() { busy_.unlock(); }
+
+    void run(int threads, void (*work)(void*, int), void* context) {
+        while (started_ < threads - 1) start();
+        work_ = work;
+        context_ = context;
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            wanted_ = threads - 1;
+            running_.store(threads - 1, std::memory_order_relaxed);
+            call_.fetch_add(1, std::memory_order_release);
+        }
+        wake_.notify_all();
+        work(context, 0);
+        for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
+            if (spins < SPINS) pause();
+            else std::this_thread::yield();
+        }
+    }
+
+private:
+    void start() {
+        const int worker = ++started_;
+        const unsigned seen = call_.load(std::memory_order_relaxed);
+        std::thread([this, worker, seen] { serve(worker, seen); }).detach();
+    }
+
+    void serve(int worker, unsigned seen) {
+        for (;;) {
+            for (int spins = 0; spins < SPINS && call_.load(std::memory_order_acquire) == seen; ++spins) pause();
+            bool take_part;
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                wake_.wait(lock, [&] { return call_.load(std::memory_order_relaxed) != seen; });
+                seen = call_.load(std::memory_order_relaxed);
+                take_part = worker <= wanted_;
+            }
+            if (take_part) {
+                work_(context_, worker);
+                running_.fetch_sub(1, std::memory_order_release);
+            }
+        }
+    }
+
+    std::mutex busy_, mutex_;
+    std::condition_variable wake_;
+    std::atomic<unsigned> call_{0};
+    std::atomic<int> running_{0};
+    int started_ = 0, wanted_ = 0;
+    void (*work_)(void*, int) = nullptr;
+    void* context_ = nullptr;
+};
+
+}  // namespace
+
+void yield_thread() { std::this_thread::yield(); }
+
+Threads::Threads(int wanted) : count_(1) {
+    if (wanted < 2) return;
+    // A process that was forked has none of its parent's threads; the pool of the parent is left as it was.
+    static std::mutex making;
+    static Pool* pool = nullptr;
+    static pid_t owner = 0;
+    std::lock_guard<std::mutex> lock(making);
+    if (pool == nullptr || owner != getpid()) {
+        pool = new Pool;
+        owner = getpid();
+    }
+    if (!pool->reserve()) return;
+    pool_ = pool;
+    count_ = wanted < MOST_THREADS ? wanted : MOST_THREADS;
+}
+
+Threads::~Threads() { release(); }
+
+void Threads::keep(int count) {
+    count_ = count;
+    if (count == 1) release();
+}
+
+void Threads::run(void (*work)(void*, int), void* context) {
+    if (pool_ == nullptr) return work(context, 0);
+    static_cast<Pool*>(pool_)->run(count_, work, context);
+}
+
+void Threads::release() {
+    if (pool_) static_cast<Pool*>(pool_)->release();
+    pool_ = nullptr;
+}
+
+}  // namespace gatescope

@@ -1,0 +1,34 @@
+// Threads that wait for the next call, and the barrier between the steps of threads that share a sequence.
+#pragma once
+
+namespace gatescope {
+
+constexpr int MOST_THREADS = 64;
+
+// The threads of the process for one call, as many as `wanted`; just the calling one while another call has them.
+class Threads {
+public:
+    explicit Threads(int wanted);
+    Threads(const Threads&) = delete;
+    Threads& operator=(const Threads&) = delete;
+    ~Threads();
+
+    int count() const { return count_; }
+
+    // Gives back those above `count`.
+    void keep(int count);
+
+    // work(context, k) for k = 0 .. count() - 1 at the same time, k = 0 on the calling thread; returns when all are done.
+    void run(void (*work)(void* context, int worker), void* context);
+
+private:
+    void release();
+
+    int count_;
+    void* pool_ = nullptr;
+};
+
+// Lets another thread run on this processor.
+void yield_thread();
+
+}  // namespace gatescope
