@@ -184,20 +184,21 @@ void backward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool revers
     else chosen.load()->backward_double(request);
 }
 
-// A one-dimensional tensor whose memory goes back to the pool when nobody refers to it any more.
+// A tensor whose memory goes back to the pool when nobody refers to it any more.
 template <class T>
-nb::ndarray<nb::pytorch, T, nb::ndim<1>> buffer(size_t count) {
+nb::ndarray<nb::pytorch, T, nb::ndim<3>> buffer(size_t steps, size_t rows, size_t neurons) {
     struct Held {
         void* memory;
         size_t bytes;
     };
-    Held* held = new Held{take_memory(count * sizeof(T)), count * sizeof(T)};
+    const size_t bytes = steps * rows * neurons * sizeof(T);
+    Held* held = new Held{take_memory(bytes), bytes};
     nb::capsule owner(held, [](void* pointer) noexcept {
         Held* held = static_cast<Held*>(pointer);
         give_memory(held->memory, held->bytes);
         delete held;
     });
-    return nb::ndarray<nb::pytorch, T, nb::ndim<1>>(held->memory, {count}, owner);
+    return nb::ndarray<nb::pytorch, T, nb::ndim<3>>(held->memory, {steps, rows, neurons}, owner);
 }
 
 double peak(int threads, double seconds) {
@@ -238,8 +239,8 @@ NB_MODULE(_native, module) {
     module.def("forward_double", &forward<double>, released);
     module.def("backward_float", &backward<float>, released);
     module.def("backward_double", &backward<double>, released);
-    module.def("buffer_float", &buffer<float>, "A tensor of `count` undefined numbers, from the pool.");
-    module.def("buffer_double", &buffer<double>, "A tensor of `count` undefined numbers, from the pool.");
+    module.def("buffer_float", &buffer<float>, "A tensor of undefined numbers, from the pool.");
+    module.def("buffer_double", &buffer<double>, "A tensor of undefined numbers, from the pool.");
     module.def("release", &release_memory, "Give the memory that is kept for later calls back; returns the bytes.");
     module.def("levels", &levels, "The instruction-set levels that this processor can run, the fastest last.");
     module.def("level", [] { return std::string(chosen.load()->name); }, "The level that is used.");

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
-from gatescope.equations import EquationError, Tape, expression, from_json, text, to_json, trace_function
+from gatescope.equations import EquationError, Tape, expression, from_json, key, text, to_json, trace_function
 from gatescope.equations.tape import CellFunction
 
 
@@ -36,6 +37,11 @@ class Cell:
     titles: Mapping[str, str] = field(default_factory=dict)
     biases: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """The same for cells with the same equations only; see `gatescope.equations.key`."""
+        return key(self.tape)
 
     @property
     def signals(self) -> tuple[str, ...]:

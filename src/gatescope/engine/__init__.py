@@ -1,17 +1,21 @@
 """How a sequence of steps is run, whichever engine does it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from functools import cache
+from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
 from gatescope.engine.parameters import Parameters, initialise, shapes
-from gatescope.engine.plain import run_plain
+from gatescope.engine.native import run_native, unserved
+from gatescope.engine.plain import input_drives, run_plain
 
-Engine = Literal["auto", "plain"]
+Engine = Literal["auto", "native", "plain"]
 State = Mapping[str, Float[Tensor, "B _"]]  # _ is N of the layer; the layers of a network may differ
 
 __all__ = [
@@ -42,6 +46,7 @@ def run(
     state: State | None = None,
     *,
     lengths: Int[Tensor, "B"] | None = None,
+    reverse: bool = False,
     keep: Sequence[str] = ("h",),
     interventions: Sequence[Intervention] = (),
     engine: Engine = "auto",
@@ -52,38 +57,117 @@ def run(
         cell: the equations.
         parameters: the weights of N neurons that read I inputs.
         inputs: vectors (T, B, I), or symbols (T, B) that stand for one-hot vectors; a symbol outside 0 .. I - 1 is
-            read as the zero vector. T must be at least 1.
+            read as the zero vector.
         state: the states before the first step, each (B, N); 0 when not given.
-        lengths: the number of steps of each sequence, at least 1; all T when not given. What stands behind the end of
-            a sequence influences neither its own steps nor its final state.
+        lengths: the number of steps of each sequence, from 0 to T; all T when not given. What stands behind the end of
+            a sequence influences neither its own steps nor its final state, and what is returned there is 0.
+        reverse: whether each sequence is read from its last step to its first; what is returned stays in the order of
+            the inputs, and the final state is the one after the first step.
         keep: the names of signals ("c") and drives ("x.i", "u.i") to return. Memory is paid for these only, plus
             what autograd needs when gradients are on.
         interventions: changes of this layer's signals, applied where the equations compute them.
-        engine: "plain", or "auto" for the fastest that can serve the request.
+        engine: "native" for the compiled one, "plain" for the one on torch tensors, "auto" for the fastest that can
+            serve the request. Where the native engine cannot, the plain one does; it says so once if it was named.
 
     Returns:
         What was kept, name -> (T, B, N), and the states after the last step of each sequence, name -> (B, N); both
-        differentiable when gradients are on.
+        differentiable when gradients are on (twice and more by the plain engine only).
 
     Raises:
-        ValueError: no steps, an unknown name in `keep`, an unknown engine, a state that is missing, an intervention on
-            something that is not there.
+        ValueError: an unknown name in `keep`, an unknown engine, a state that is missing, sizes that do not fit, an
+            intervention on something that is not there.
     """
-    if engine not in ("auto", "plain"):
-        raise ValueError(f"engine is {engine!r}; it can be 'auto' or 'plain'.")
-    if not len(inputs):
-        raise ValueError("the inputs have no steps; a run needs at least one.")
+    if engine not in get_args(Engine):
+        raise ValueError(f"engine is {engine!r}; it can be {' or '.join(map(repr, get_args(Engine)))}.")
+    keep = tuple(dict.fromkeys(keep))
     unknown = [name for name in keep if name not in cell.signals and name not in cell.drives]
     if unknown:
         names = ", ".join((*cell.signals, *cell.drives))
         raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
     steps, rows, neurons = *inputs.shape[:2], parameters.biases.shape[1]
     changes = check_interventions(interventions, cell, steps, rows, neurons)
+    _check_sizes(cell, parameters, inputs, state, lengths)
+    reason = "" if engine == "plain" else unserved(cell, parameters, inputs, state or {}, changes)
+    if engine != "plain" and not reason:
+        return _run_native(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+    if engine == "native":
+        _say_plain(reason)
     if state is None:
         state = initial_state(cell, parameters.biases, rows, neurons)
-    missing = [name for name in cell.states if name not in state]
-    if missing:
-        raise ValueError(
-            f"the initial state has no {', '.join(missing)}; {cell.name} carries {', '.join(cell.states)}."
-        )
-    return run_plain(cell, parameters, inputs, state, lengths, keep, changes)
+    return run_plain(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+
+
+@cache
+def _say_plain(reason: str) -> None:
+    warnings.warn(f"the plain engine is used instead of the native one: {reason}.", RuntimeWarning, stacklevel=3)
+
+
+def _check_sizes(
+    cell: Cell, parameters: Parameters, inputs: Tensor, state: State | None, lengths: Tensor | None
+) -> None:
+    (steps, rows), neurons = inputs.shape[:2], parameters.biases.shape[1]
+    count = inputs.shape[2] if inputs.is_floating_point() else parameters.input_weights.shape[2]
+    for name, shape in shapes(cell, count, neurons).items():
+        found = getattr(parameters, name).shape
+        if found != shape:
+            raise ValueError(f"the {name} are {tuple(found)}; {cell.name} with these inputs needs {shape}.")
+    if state is not None:
+        missing = [name for name in cell.states if name not in state]
+        if missing:
+            raise ValueError(
+                f"the initial state has no {', '.join(missing)}; {cell.name} carries {', '.join(cell.states)}."
+            )
+        for name in cell.states:
+            if state[name].shape != (rows, neurons):
+                raise ValueError(f"the initial {name} is {tuple(state[name].shape)}; it must be {(rows, neurons)}.")
+    if lengths is not None:
+        if lengths.shape != (rows,):
+            raise ValueError(f"the lengths are {tuple(lengths.shape)}; there must be one for each of {rows} sequences.")
+        if rows and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+            raise ValueError(f"the lengths go from {int(lengths.min())} to {int(lengths.max())}; the run has {steps}.")
+
+
+def _run_native(
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Tensor,
+    state: State | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    keep: Sequence[str],
+    interventions: Sequence[Intervention],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The native engine's signals, and the drives that were asked for as products with what it found."""
+    signals = [name for name in keep if name in cell.signals]
+    drives = [name for name in keep if name not in cell.signals]
+    heard = any(name.startswith("u.") for name in drives) and "h" not in signals
+    found, final = run_native(
+        cell, parameters, inputs, state, lengths, reverse, [*signals, "h"] if heard else signals, interventions
+    )
+    if not drives:
+        return found, final
+    steps, rows = inputs.shape[:2]
+    here = None if lengths is None else (torch.arange(steps)[:, None] < lengths)[:, :, None]
+    for name in drives:
+        source, drive = name.split(".", 1)
+        if source == "x":
+            value = input_drives(parameters, [cell.tape.input_drives.index(drive)], inputs)
+        else:
+            before = _before(found["h"], None if state is None else state["h"], lengths, reverse)
+            value = before @ parameters.recurrent_weights[cell.tape.recurrent_drives.index(drive)].t()
+        found[name] = value if here is None else value.where(here, 0)
+    return {name: found[name] for name in keep}, final
+
+
+def _before(
+    h: Float[Tensor, "T B N"], start: Float[Tensor, "B N"] | None, lengths: Int[Tensor, "B"] | None, reverse: bool
+) -> Float[Tensor, "T B N"]:
+    """The hidden state one step earlier, in the order in which the steps were run."""
+    first = h.new_zeros(1, *h.shape[1:]) if start is None else start.unsqueeze(0)
+    if not reverse:
+        return torch.cat([first, h])[:-1]
+    later = torch.cat([h, first])[1:]
+    if lengths is None:
+        return later
+    last = (torch.arange(len(h))[:, None] == lengths - 1)[:, :, None]
+    return torch.where(last, first, later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from gatescope.cells import Cell
@@ -38,7 +39,7 @@ class Intervention:
         """The changed copy of a signal's values (B, N) at one of `length` steps; the input where it does not act."""
         if step not in range(*self.steps.indices(length)):
             return value
-        shift = self.shift[step] if isinstance(self.shift, Tensor) and self.shift.ndim else self.shift
+        shift = self.shift[step] if _varies(self.shift) else self.shift  # type: ignore[index]
         changed = value.clone()
         changed[self.row, self.neuron] = value[self.row, self.neuron] * self.scale + shift
         return changed
@@ -97,3 +98,47 @@ def changes_at(interventions: Sequence[Intervention], length: int) -> Callable[[
         return value
 
     return change
+
+
+def scales_and_shifts(
+    interventions: Sequence[Intervention], like: Tensor, steps: int, rows: int
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """All interventions on a signal as one: value <- scale · value + shift, for each signal that has any.
+
+    Args:
+        interventions: of one layer, in the order in which they act.
+        like: a tensor (_, N) of the wanted type.
+        steps: T.
+        rows: B.
+
+    Returns:
+        Signal -> scale and shift, each (T, B, N), with one step (or row) where all of them are alike.
+    """
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for signal in dict.fromkeys(one.signal for one in interventions):
+        acting = [one for one in interventions if one.signal == signal]
+        same_steps = all(one.steps == EVERY and not _varies(one.shift) for one in acting)
+        same_rows = all(one.row == EVERY for one in acting)
+        size = (1 if same_steps else steps, 1 if same_rows else rows, like.shape[1])
+        scale, shift = like.new_ones(size), like.new_zeros(size)
+        for one in acting:
+            when = torch.arange(steps)[[0] if same_steps and steps else _places(one.steps, steps)]
+            where = torch.meshgrid(
+                when,
+                torch.tensor([0] if same_rows else _places(one.row, rows)),
+                torch.tensor(_places(one.neuron, like.shape[1])),
+                indexing="ij",
+            )
+            value = one.shift.to(like)[when][:, None, None] if _varies(one.shift) else one.shift  # type: ignore[union-attr, index]
+            scale[where] *= one.scale
+            shift[where] = shift[where] * one.scale + value
+        found[signal] = scale, shift
+    return found
+
+
+def _varies(shift: float | Tensor) -> bool:
+    return isinstance(shift, Tensor) and shift.ndim > 0
+
+
+def _places(which: int | slice, count: int) -> list[int]:
+    return [which] if isinstance(which, int) else list(range(count))[which]

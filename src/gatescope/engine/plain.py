@@ -22,6 +22,7 @@ def run_plain(
     inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
     state: Mapping[str, Float[Tensor, "B N"]],
     lengths: Int[Tensor, "B"] | None,
+    reverse: bool,
     keep: Sequence[str],
     interventions: Sequence[Intervention],
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
@@ -29,7 +30,7 @@ def run_plain(
     tape, joined = join_drives(cell.tape, keep)
     heard_only = [name for name in cell.tape.input_drives if name not in joined]
     echoed_only = [name for name in cell.tape.recurrent_drives if name not in joined]
-    heard = _input_drives(parameters, [cell.tape.input_drives.index(name) for name in (*joined, *heard_only)], inputs)
+    heard = input_drives(parameters, [cell.tape.input_drives.index(name) for name in (*joined, *heard_only)], inputs)
     neurons = parameters.biases.shape[1]
     joint, apart = heard.split([neurons * len(joined), neurons * len(heard_only)], 2)
     # The recurrent product is added to these: to the input's share where both are joined, to 0 elsewhere.
@@ -45,26 +46,30 @@ def run_plain(
     step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
     change = changes_at(interventions, len(heard)) if interventions else None
     kept: dict[str, list[Tensor]] = {name: [] for name in keep}
-    # Sequences that end early need their states of earlier steps; otherwise the last ones are at hand.
-    passed: dict[str, list[Tensor]] = {name: [] for name in cell.states} if lengths is not None else {}
-    for t, (start, rest) in enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)):
+    steps = list(enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)))
+    for t, (start, rest) in reversed(steps) if reverse else steps:
         drives = dict(zip(input_names, rest.split(neurons, 1), strict=False))
         if recurrent_names:
             product = torch.addmm(start, state["h"], recurrent)
             drives.update(zip(recurrent_names, product.split(neurons, 1), strict=True))
-        state = step_of(drives, neuron_weights, state, partial(change, t) if change else None)
+        found = step_of(drives, neuron_weights, state, partial(change, t) if change else None)
+        found |= {name: drives[name] for name in keep if name not in found}
+        if lengths is not None:  # behind its end a sequence is 0, and its state stays what it was
+            here = (t < lengths).unsqueeze(1)
+            found = {name: value.where(here, 0) for name, value in found.items()}
+            state = {name: found[name].where(here, state[name]) for name in cell.states}
+        else:
+            state = found
         for name, values in kept.items():
-            values.append(state[name] if name in state else drives[name])
-        for name, values in passed.items():
-            values.append(state[name])
-    final = {name: state[name] for name in cell.states}
-    if lengths is not None:
-        rows = torch.arange(len(lengths), device=lengths.device)
-        final = {name: torch.stack(values)[lengths - 1, rows] for name, values in passed.items()}
-    return {name: torch.stack(values) for name, values in kept.items()}, final
+            values.append(found[name])
+    nothing = numbers.new_zeros(0, inputs.shape[1], neurons)
+    return (
+        {name: torch.stack(values[::-1] if reverse else values) if values else nothing for name, values in kept.items()},
+        {name: state[name] for name in cell.states},
+    )
 
 
-def _input_drives(
+def input_drives(
     parameters: Parameters, order: Sequence[int], inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"]
 ) -> Float[Tensor, "T B GN"]:
     """x.k of all steps in one product, in the given order of k; of symbols, by looking up a row of the weights.

@@ -1,0 +1,312 @@
+"""The native engine: C++ forward and backward, emitted from each built-in cell's tape, run by one time loop.
+
+This module is the border: it checks what comes from Python, takes memory for what goes back, and makes the run one node
+of autograd's graph. The loop itself is in the folder native/ of the sources.
+
+`T` step, `B` sequence, `I` input, `N` neuron, `G` and `R` drive, `P` parameter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+
+from gatescope.cells import Cell
+from gatescope.engine.interventions import Intervention, scales_and_shifts
+from gatescope.engine.parameters import Parameters
+from gatescope.equations import join_drives, reverse
+
+if TYPE_CHECKING:
+    from gatescope.engine import _native
+
+try:
+    from gatescope.engine import _native
+except ImportError as error:  # not compiled, or for another Python or processor
+    _native = None
+    _problem = str(error)
+else:
+    _problem = ""
+
+POOLED = 1 << 20  # bytes from which an array comes from the engine's own pool: fresh pages are slow to touch
+PRECISIONS = (torch.float32, torch.float64)
+
+
+def available() -> bool:
+    """Whether the native engine was compiled and can be loaded here; if not, one warning says how to build it."""
+    if _native is None:
+        _warn_of_missing()
+    return _native is not None
+
+
+@cache
+def _warn_of_missing() -> None:
+    warnings.warn(
+        f"the native engine is not there ({_problem}); everything runs on the plain engine, with the same results, only "
+        "slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of its "
+        "repository: scripts/install.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all runs of a cell: its struct, its states and residuals by their numbers."""
+
+    cell: Any
+    states: tuple[str, ...]
+    state_signals: tuple[int, ...]
+    signals: tuple[str, ...]
+    residuals: int
+
+
+_plans: dict[str, _Plan | None] = {}
+
+
+def _plan(cell: Cell) -> _Plan | None:
+    """The plan of a cell; None when no struct was generated for its equations."""
+    if cell.key not in _plans:
+        _plans[cell.key] = _make_plan(cell)
+    return _plans[cell.key]
+
+
+def _make_plan(cell: Cell) -> _Plan | None:
+    if _native is None or cell.key not in _native.keys():
+        return None
+    tape, joined = join_drives(cell.tape)
+    heard, echoed = cell.tape.input_drives, cell.tape.recurrent_drives
+    # The struct numbers its drives so: those of the input alone, the joined, those of the hidden state alone.
+    order = [k for k in heard if k not in joined], list(joined), [k for k in echoed if k not in joined]
+    input_order = [heard.index(k) for k in (*order[0], *order[1])] + [-1] * len(order[2])
+    recurrent_order = [-1] * len(order[0]) + [echoed.index(k) for k in (*order[1], *order[2])]
+    return _Plan(
+        _native.Cell(cell.key, input_order, recurrent_order),
+        cell.states,
+        tuple(cell.signals.index(k) for k in cell.states),
+        cell.signals,
+        len(reverse(tape).residuals),
+    )
+
+
+def unserved(
+    cell: Cell, parameters: Parameters, inputs: Tensor, state: Mapping[str, Tensor], changes: Sequence[Intervention]
+) -> str:
+    """Why this engine cannot serve a request; empty when it can."""
+    if not available():
+        return "it was not compiled"
+    if _plan(cell) is None:
+        return f"no C++ was generated for the equations of {cell.name}"
+    tensors = [*parameters.by_name().values(), *state.values()]
+    if inputs.is_floating_point():
+        tensors.append(inputs)
+    precision = parameters.biases.dtype
+    if precision not in PRECISIONS or any(value.dtype != precision for value in tensors):
+        found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
+        return f"it computes in float32 or in float64, all of one, and was given {found}"
+    for value in (*tensors, inputs):
+        if value.device.type != "cpu":
+            return f"it runs on the processor, and was given tensors on {value.device}"
+        if value.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(value):
+            return "it takes plain dense tensors, not those of torch.func or of another layout"
+    if any(isinstance(one.shift, Tensor) and one.shift.requires_grad for one in changes):
+        return "it gives no gradients to the values of an intervention"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Everything of a run that needs no gradient."""
+
+    plan: _Plan
+    keep: tuple[int, ...]  # the numbers of the signals to return
+    lengths: Tensor | None
+    reverse: bool
+    changes: tuple[tuple[int, Tensor, Tensor], ...]  # (signal, scale, shift), each (T or 1, B or 1, N)
+    threads: int
+
+
+def run_native(
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
+    state: Mapping[str, Float[Tensor, "B N"]] | None,
+    lengths: Int[Tensor, "B"] | None,
+    reverse: bool,
+    keep: Sequence[str],
+    interventions: Sequence[Intervention],
+) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
+    """What is kept of a sequence of steps (signals only), and the final state; see `gatescope.engine.run`."""
+    plan = _plan(cell)
+    assert plan is not None  # the caller has asked `unserved`
+    # Two names of one signal are two arrays for the loop, and one for whoever asked.
+    numbers = tuple(plan.signals.index(name) for name in keep)
+    steps, rows = inputs.shape[:2]
+    request = _Request(
+        plan,
+        numbers,
+        None if lengths is None else lengths.to(torch.int64).contiguous(),
+        reverse,
+        tuple(
+            (plan.signals.index(name), scale, shift)
+            for name, (scale, shift) in scales_and_shifts(interventions, parameters.biases, steps, rows).items()
+        ),
+        torch.get_num_threads(),
+    )
+    x = inputs if inputs.is_floating_point() else inputs.to(torch.int64)
+    if x.is_floating_point() and x.shape[2] > 1 and x.stride(2) != 1:
+        x = x.contiguous()
+    weights = [value.contiguous() for value in parameters.by_name().values()]
+    starts = [] if state is None else [state[name].contiguous() for name in plan.states]
+    tensors = (x, *weights, *starts)
+    if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
+        results: Sequence[Tensor] = _Run.apply(request, *tensors)  # type: ignore[assignment]
+    else:
+        _, results = _forward(request, tensors, every=False)
+    return dict(zip(keep, results[: len(keep)], strict=True)), dict(zip(plan.states, results[len(keep) :], strict=True))
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    """An array whose numbers are undefined."""
+    size = like.element_size()
+    for length in shape:
+        size *= length
+    if size < POOLED or _native is None:
+        return like.new_empty(shape)
+    return (_native.buffer_float if like.dtype == torch.float32 else _native.buffer_double)(*shape)
+
+
+def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
+    return [0 if value is None else value.data_ptr() for value in tensors]
+
+
+def _strided(value: Tensor) -> tuple[int, int, int]:
+    return value.data_ptr(), value.stride(0), value.stride(1)
+
+
+NOTHING = (0, 0, 0)
+
+
+def _arguments(
+    request: _Request,
+    tensors: Sequence[Tensor],
+    signals: Sequence[Tensor | None],
+    residuals: Sequence[Tensor],
+    before: Sequence[Tensor],
+) -> tuple[Any, ...]:
+    """What the forward and the backward pass of the loop are both told."""
+    x, input_weights, biases, recurrent_weights, neuron_weights, *starts = tensors
+    steps, rows = x.shape[:2]
+    sizes = (steps, rows, input_weights.shape[2], biases.shape[1])
+    vectors = x.is_floating_point()
+    changes = []
+    for k, (signal, scale, shift) in enumerate(request.changes):
+        step, row = (scale.stride(axis) if scale.shape[axis] > 1 else 0 for axis in (0, 1))
+        kept = before[k].data_ptr() if before else 0
+        changes.append((signal, scale.data_ptr(), shift.data_ptr(), kept, step, row))
+    return (
+        request.plan.cell,
+        sizes,
+        request.reverse,
+        request.threads,
+        _strided(x) if vectors else NOTHING,
+        NOTHING if vectors else _strided(x),
+        0 if request.lengths is None else request.lengths.data_ptr(),
+        _addresses((input_weights, biases, recurrent_weights, neuron_weights)),
+        _addresses(starts),
+        _addresses(signals),
+        _addresses(residuals),
+        changes,
+    )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the backward pass reads: every signal, the residual drives, what interventions replaced."""
+
+    signals: list[Tensor | None]
+    residuals: list[Tensor]
+    before: list[Tensor]
+
+
+def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[_Kept, list[Tensor]]:
+    """Run the loop; `every` signal is kept, or only those to return. Returns what was kept, and the results."""
+    assert _native is not None
+    plan, biases = request.plan, tensors[2]
+    (steps, rows), neurons = tensors[0].shape[:2], biases.shape[1]
+    signals: list[Tensor | None] = [
+        _empty(biases, steps, rows, neurons) if every or k in request.keep else None for k in range(len(plan.signals))
+    ]
+    residuals = [_empty(biases, steps, rows, neurons) for _ in range(plan.residuals)] if every else []
+    before = [_empty(biases, steps, rows, neurons) for _ in request.changes] if every else []
+    final = [biases.new_empty(rows, neurons) for _ in plan.states]
+    forward = _native.forward_float if biases.dtype == torch.float32 else _native.forward_double
+    forward(*_arguments(request, tensors, signals, residuals, before), _addresses(final))
+    kept = [signals[k] for k in request.keep]
+    return _Kept(signals, residuals, before), [value for value in kept if value is not None] + final
+
+
+class _Run(Function):
+    """A run as one node of autograd's graph."""
+
+    @staticmethod
+    def forward(ctx: Any, request: _Request, *tensors: Tensor) -> tuple[Tensor, ...]:
+        kept, results = _forward(request, tensors, every=True)
+        ctx.request = request
+        ctx.counts = len(tensors), len(kept.signals), len(kept.residuals)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *kept.signals, *kept.residuals, *kept.before)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "the native engine computes first derivatives only, and these were asked for with a graph of their own "
+                '(create_graph=True). For second derivatives run the network with engine="plain".'
+            )
+        assert _native is not None
+        request, (given, signals, residuals) = ctx.request, ctx.counts
+        saved = ctx.saved_tensors
+        tensors, rest = saved[:given], saved[given:]
+        x, *learned = tensors
+        biases = learned[1]
+        wanted = ctx.needs_input_grad[1:]
+        d_x = _empty(biases, *x.shape) if wanted[0] else None
+        # A cell without parameters has an empty array of them: its gradient is as empty.
+        d_learned = [
+            torch.empty_like(value) if need else None for value, need in zip(learned, wanted[1:], strict=True)
+        ]
+        d_signals = [NOTHING] * signals
+        asked = []  # keeps copies alive until the loop has run
+        for k, gradient in zip(request.keep, gradients, strict=False):
+            if gradient is None:
+                continue
+            if gradient.shape[2] > 1 and gradient.stride(2) != 1:
+                gradient = gradient.contiguous()
+            asked.append(gradient)
+            d_signals[k] = _strided(gradient)
+        d_final = [None if value is None else value.contiguous() for value in gradients[len(request.keep) :]]
+        backward = _native.backward_float if biases.dtype == torch.float32 else _native.backward_double
+        backward(
+            *_arguments(
+                request,
+                tensors,
+                rest[:signals],
+                rest[signals : signals + residuals],
+                rest[signals + residuals :],
+            ),
+            d_signals,
+            _addresses(d_final),
+            0 if d_x is None else d_x.data_ptr(),
+            _addresses(d_learned[4:]),
+            _addresses(d_learned[:4]),
+        )
+        return None, d_x, *d_learned
