@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -23,7 +24,8 @@ class Intervention:
         neuron: one neuron or a slice of them.
         steps: the steps at which it acts.
         scale: what the value is multiplied by; 0 replaces it.
-        shift: what is then added: one number, or an array with one number per step.
+        shift: what is then added: one number, or an array whose first axis is the step; its other axes, if there are
+            any, are broadcast against the rows (where `row` is a slice) and the neurons (where `neuron` is one).
         row: the sequence of the batch on which it acts, or a slice of them.
     """
 
@@ -39,7 +41,7 @@ class Intervention:
         """The changed copy of a signal's values (B, N) at one of `length` steps; the input where it does not act."""
         if step not in range(*self.steps.indices(length)):
             return value
-        shift = self.shift[step] if _varies(self.shift) else self.shift  # type: ignore[index]
+        shift = self.shift[step] if _varies(self.shift) else self.shift
         changed = value.clone()
         changed[self.row, self.neuron] = value[self.row, self.neuron] * self.scale + shift
         return changed
@@ -118,26 +120,37 @@ def scales_and_shifts(
     for signal in dict.fromkeys(one.signal for one in interventions):
         acting = [one for one in interventions if one.signal == signal]
         same_steps = all(one.steps == EVERY and not _varies(one.shift) for one in acting)
-        same_rows = all(one.row == EVERY for one in acting)
+        same_rows = all(one.row == EVERY and not _varies_by_row(one) for one in acting)
         size = (1 if same_steps else steps, 1 if same_rows else rows, like.shape[1])
         scale, shift = like.new_ones(size), like.new_zeros(size)
         for one in acting:
             when = torch.arange(steps)[[0] if same_steps and steps else _places(one.steps, steps)]
-            where = torch.meshgrid(
-                when,
-                torch.tensor([0] if same_rows else _places(one.row, rows)),
-                torch.tensor(_places(one.neuron, like.shape[1])),
-                indexing="ij",
-            )
-            value = one.shift.to(like)[when][:, None, None] if _varies(one.shift) else one.shift  # type: ignore[union-attr, index]
+            row_places = [0] if same_rows else _places(one.row, rows)
+            neuron_places = _places(one.neuron, like.shape[1])
+            where = torch.meshgrid(when, torch.tensor(row_places), torch.tensor(neuron_places), indexing="ij")
+            value = one.shift
+            if _varies(value):
+                axes = [
+                    len(places)
+                    for places, of in ((row_places, one.row), (neuron_places, one.neuron))
+                    if isinstance(of, slice)
+                ]
+                value = value.to(like)[when]
+                value = value.reshape(len(when), *[1] * (len(axes) + 1 - value.ndim), *value.shape[1:])
+                value = value.expand(-1, *axes).reshape(len(when), len(row_places), len(neuron_places))
             scale[where] *= one.scale
             shift[where] = shift[where] * one.scale + value
         found[signal] = scale, shift
     return found
 
 
-def _varies(shift: float | Tensor) -> bool:
+def _varies(shift: float | Tensor) -> TypeGuard[Tensor]:
     return isinstance(shift, Tensor) and shift.ndim > 0
+
+
+def _varies_by_row(one: Intervention) -> bool:
+    """Whether the values of an intervention on every row have an axis for the rows."""
+    return _varies(one.shift) and one.shift.ndim > (2 if isinstance(one.neuron, slice) else 1)
 
 
 def _places(which: int | slice, count: int) -> list[int]:
