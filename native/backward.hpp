@@ -116,6 +116,7 @@ private:
         int64_t* ids;
         ptrdiff_t* places;     // (step, row) of every slot, as a number
         T* block;
+        const char** lines;
         ptrdiff_t used = 0;         // slots
         ptrdiff_t later_begin = 0;  // the first slot of the step that was computed last
         bool first = true;     // nothing is in the sums yet
@@ -160,6 +161,7 @@ private:
             worker.ids = take<int64_t>(scratch_, slots_);
             worker.places = take<ptrdiff_t>(scratch_, slots_);
             worker.block = take<T>(scratch_, MOST_ROWS * 4 * L);
+            worker.lines = take<const char*>(scratch_, MOST_ROWS * 3 * MOST * 5);
         }
     }
 
@@ -280,8 +282,8 @@ private:
                 // Rows with and without a later step are not in one block.
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
                 const ptrdiff_t count = Blocks(left, back_.rows).size(0);
-                fetch(column, t, share.rows + begin, count);
-                if (begin < continuing && layer_.any_echo) send_back(worker, column, begin, count);
+                Lines lines = to_read(worker, column, t, before, share.rows + begin, count);
+                if (begin < continuing && layer_.any_echo) send_back(worker, column, begin, count, lines);
                 else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
                 block.rows = count;
                 block.row = share.rows + begin;
@@ -305,31 +307,41 @@ private:
         worker.used += active;
     }
 
-    // Calls what the equations will read, while the product is computed.
-    void fetch(ptrdiff_t column, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+    // The cache lines that the equations will read.
+    Lines to_read(Worker& worker, ptrdiff_t column, ptrdiff_t t, ptrdiff_t before, const ptrdiff_t* rows,
+                  ptrdiff_t count) const {
+        Lines lines{worker.lines};
+        if (!layer_.large()) return lines;
         const ptrdiff_t neuron = column * wide_ * layer_.lanes;
-        const ptrdiff_t bytes = smaller(layer_.N - neuron, ptrdiff_t(wide_) * layer_.lanes) * sizeof(T);
+        const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(wide_) * layer_.lanes);
+        const bool has_before = before >= 0 && before < layer_.T_;
         for (ptrdiff_t r = 0; r < count; ++r) {
-            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N + neuron;
-            for (int k = 0; k < layer_.cell.signals; ++k) {
-                const T* gradient = request_.d_signals[k];
-                if (gradient) gradient += t * request_.d_step[k] + rows[r] * request_.d_row[k] + neuron;
-                for (ptrdiff_t byte = 0; byte < bytes; byte += 64) {
-                    __builtin_prefetch(reinterpret_cast<const char*>(request_.signals[k] + place) + byte);
-                    if (gradient) __builtin_prefetch(reinterpret_cast<const char*>(gradient) + byte);
+            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N;
+            const ptrdiff_t place_before = (before * layer_.B + rows[r]) * layer_.N;
+            for (ptrdiff_t n = neuron; n < end; n += 64 / sizeof(T)) {
+                for (int k = 0; k < layer_.cell.signals; ++k) {
+                    if (k != layer_.cell.hidden) lines.add(request_.signals[k] + place + n);
+                    if (!request_.d_signals[k]) continue;
+                    lines.add(request_.d_signals[k] + t * request_.d_step[k] + rows[r] * request_.d_row[k] + n);
+                }
+                for (int k = 0; k < layer_.cell.states && has_before; ++k) {
+                    if (k != hidden_state_) lines.add(request_.signals[layer_.cell.state_signal[k]] + place_before + n);
                 }
             }
         }
+        const ptrdiff_t chunks = layer_.tiles * divided_up(ptrdiff_t(layer_.echoed) * layer_.lanes, CHUNK);
+        lines.chunk = divided_up(lines.count, larger(1, chunks));
+        return lines;
     }
 
     // dL/dh of the state that the drives of `count` rows heard, one tile of neurons wide, into the worker's block.
-    void send_back(Worker& worker, ptrdiff_t column, ptrdiff_t begin, ptrdiff_t count) {
+    void send_back(Worker& worker, ptrdiff_t column, ptrdiff_t begin, ptrdiff_t count, Lines& lines) {
         const ptrdiff_t L = layer_.lanes;
-        memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
         for (ptrdiff_t r = 0; r < count; ++r) worker.later[r] = slot(worker, 0, worker.later_begin + begin + r);
         const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.echoed * L;
-        back_.multiply[count - 1](worker.later, layer_.echo_from * L, layer_.tiles, layer_.echoed * L,
-                                  slots_ * layer_.width * L, packed_echo_ + column * size, worker.block, wide_ * L);
+        const Source<T> source = {worker.later, layer_.echo_from * L,       layer_.tiles, layer_.echoed * L,
+                                  slots_ * layer_.width * L, packed_echo_ + column * size};
+        back_.multiply[count - 1](&source, 1, nullptr, worker.block, wide_ * L, lines);
     }
 
     // At the last step of a row, what is carried back is what was asked of its final state.
@@ -359,7 +371,8 @@ private:
                 for (ptrdiff_t n = begin; n < end; ++n) target[n] = carried[n];
                 if (k != hidden_state_ || !layer_.any_echo) continue;
                 for (ptrdiff_t column = begin / (wide_ * L); column * wide_ * L < end; ++column) {
-                    send_back(worker, column, r, 1);
+                    Lines none{worker.lines};
+                    send_back(worker, column, r, 1, none);
                     const ptrdiff_t from = column * wide_ * L;
                     for (ptrdiff_t n = from; n < smaller(end, from + wide_ * L); ++n) target[n] += worker.block[n - from];
                 }
@@ -429,12 +442,11 @@ private:
              ++c) {
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), many = blocks.size(b);
-                memset(worker.block, 0, static_cast<size_t>(many * wide) * sizeof(T));
                 for (ptrdiff_t r = 0; r < many; ++r) rows[r] = slot(worker, 0, begin + r);
-                if (layer_.any_input) {
-                    input_back_.multiply[many - 1](rows, 0, layer_.tiles, layer_.heard * L, slots_ * layer_.width * L,
-                                                   packed_input_ + c * size, worker.block, wide);
-                }
+                const Source<T> source = {rows, 0, layer_.any_input ? layer_.tiles : 0, layer_.heard * L,
+                                          slots_ * layer_.width * L, packed_input_ + c * size};
+                Lines none{worker.lines};
+                input_back_.multiply[many - 1](&source, 1, nullptr, worker.block, wide, none);
                 for (ptrdiff_t r = 0; r < many; ++r) {
                     memcpy(request_.d_x + worker.places[begin + r] * I + c * wide, worker.block + r * wide,
                            static_cast<size_t>(smaller(wide, I - c * wide)) * sizeof(T));

@@ -112,6 +112,8 @@ private:
     struct Worker {
         ptrdiff_t* rows;
         const T** inputs;           // of each row at this step
+        const T** echo_starts;      // the rows of the block, from the drives on that hear the hidden state
+        const char** lines;
         const T** starts;           // where its drives begin: a symbol's row, or what was computed ahead
         const T** previous[MOST];   // its states
         T* passing[MOST];           // two steps of the states that are not kept, (2, rows, N)
@@ -150,6 +152,11 @@ private:
             worker.inputs = take<const T*>(scratch_, slots);
             worker.starts = take<const T*>(scratch_, layer_.B);
             worker.block = take<T>(scratch_, MOST_ROWS * layer_.width * layer_.lanes);
+            worker.lines = take<const char*>(scratch_, MOST_ROWS * MOST * (layer_.vectors + 1));
+            worker.echo_starts = take<const T*>(scratch_, MOST_ROWS);
+            for (int r = 0; r < MOST_ROWS; ++r) {
+                worker.echo_starts[r] = worker.block + (r * layer_.width + layer_.echo_from) * layer_.lanes;
+            }
             const bool first = w == 0 || division_.by_rows;
             for (int k = 0; k < layer_.cell.states; ++k) {
                 worker.previous[k] = take<const T*>(scratch_, layer_.B);
@@ -233,11 +240,12 @@ private:
         for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size;
-                for (ptrdiff_t r = 0; r < blocks.size(b); ++r) {
-                    memcpy(target + r * size, packed_bias_ + tile * size, size * sizeof(T));
-                }
-                heard_.multiply[blocks.size(b) - 1](worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
-                                                    packed_input_ + tile * layer_.I * size, target, size);
+                const T* starts[MOST_ROWS];
+                for (ptrdiff_t r = 0; r < blocks.size(b); ++r) starts[r] = packed_bias_ + tile * size;
+                const Source<T> source = {worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
+                                          packed_input_ + tile * layer_.I * size};
+                Lines none{nullptr};
+                heard_.multiply[blocks.size(b) - 1](&source, 1, starts, target, size, none);
             }
         }
     }
@@ -273,6 +281,7 @@ private:
         const int narrowest = static_cast<int>(smaller(layer_.any_input ? heard_.rows : MOST_ROWS,
                                                        layer_.any_echo ? echoed_.rows : MOST_ROWS));
         const Blocks blocks(active, narrowest);
+        const bool hear = layer_.any_input && request_.x && !ahead_steps_;
         const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
         for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
             const T* weights = packed_input_ + tile * (request_.ids ? layer_.I + 1 : layer_.I) * size;
@@ -287,23 +296,31 @@ private:
                     worker.starts[r] = packed_bias_ + tile * size;
                 }
             }
+            const T* echo_weights = packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes;
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
-                for (ptrdiff_t r = 0; r < count; ++r) {
-                    T* drives = worker.block + r * pitch;
-                    for (int w = 0; w < layer_.heard; ++w) {
-                        store(drives + w * layer_.lanes, load(worker.starts[begin + r] + w * layer_.lanes));
+                Lines lines = to_write(worker, tile, t, share.rows + begin, count);
+                Source<T> sources[2];
+                int products = 0;
+                if (hear) sources[products++] = {worker.inputs + begin, 0, 1, layer_.I, 0, weights};
+                const Source<T> echoes = {hidden + begin, 0, 1, layer_.N, 0, echo_weights};
+                if (echo && layer_.heard == layer_.width && layer_.echoed == layer_.width) {
+                    sources[products++] = echoes;  // every drive is a sum of both: one product
+                    heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
+                } else {
+                    if (layer_.any_input) {
+                        heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
                     }
-                    for (int w = layer_.heard; w < layer_.width; ++w) store(drives + w * layer_.lanes, V{});
-                }
-                fetch(tile, t, share.rows + begin, count);
-                if (layer_.any_input && request_.x && !ahead_steps_) {
-                    heard_.multiply[count - 1](worker.inputs + begin, 0, 1, layer_.I, 0, weights, worker.block, pitch);
-                }
-                if (echo) {
-                    echoed_.multiply[count - 1](hidden + begin, 0, 1, layer_.N, 0,
-                                                packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes,
-                                                worker.block + layer_.echo_from * layer_.lanes, pitch);
+                    for (ptrdiff_t r = 0; r < count; ++r) {
+                        for (int w = layer_.heard; w < layer_.width; ++w) {
+                            store(worker.block + r * pitch + w * layer_.lanes, V{});
+                        }
+                    }
+                    if (echo) {
+                        lines.count = 0;
+                        echoed_.multiply[count - 1](&echoes, 1, worker.echo_starts,
+                                                    worker.block + layer_.echo_from * layer_.lanes, pitch, lines);
+                    }
                 }
                 block.tile = tile;
                 block.rows = count;
@@ -317,18 +334,22 @@ private:
         }
     }
 
-    // Calls the cache lines that the equations will write, while the products are computed.
-    void fetch(ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+    // The cache lines that the equations will write.
+    Lines to_write(Worker& worker, ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+        Lines lines{worker.lines};
+        if (!layer_.large()) return lines;
         const ptrdiff_t neuron = layer_.neuron_of(tile, 0);
-        const ptrdiff_t bytes = smaller(layer_.N - neuron, ptrdiff_t(layer_.vectors) * layer_.lanes) * sizeof(T);
+        const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(layer_.vectors) * layer_.lanes);
         for (ptrdiff_t r = 0; r < count; ++r) {
-            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N + neuron;
+            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N;
             for (int k = 0; k < layer_.cell.signals; ++k) {
                 if (!request_.signals[k]) continue;
-                const char* target = reinterpret_cast<const char*>(request_.signals[k] + place);
-                for (ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(target + byte, 1);
+                for (ptrdiff_t n = neuron; n < end; n += 64 / sizeof(T)) lines.add(request_.signals[k] + place + n);
             }
         }
+        const ptrdiff_t chunks = divided_up(layer_.I, CHUNK) + divided_up(layer_.N, CHUNK);
+        lines.chunk = divided_up(lines.count, larger(1, chunks));
+        return lines;
     }
 
     T* passing(const Worker& worker, const Share& share, int k, ptrdiff_t t) const {

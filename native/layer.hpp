@@ -102,6 +102,9 @@ struct Layer {
     }
     const T* bias(int drive) const { return problem.biases + problem.input_order[drive] * N; }
 
+    // Whether the signals are more than the caches hold.
+    bool large() const { return static_cast<double>(T_) * B * N * sizeof(T) * cell.signals > 8e6; }
+
     bool state_given() const {
         for (int k = 0; k < cell.states; ++k) {
             if (problem.initial[k]) return true;

@@ -19,35 +19,66 @@ constexpr int rows_beside(int width) {
     return rows < 1 ? 1 : rows > MOST_ROWS ? MOST_ROWS : rows;
 }
 
-// block[m][w] += sum over k of rows[m][offset + k] * weights[k][w]. k runs through `segments` pieces of `length`
-// numbers that lie `stride` apart in a row and one after the other in the weights.
+// One factor of a product: numbers rows[m][offset + k] and a packed matrix weights[k][w]. k runs through `segments` pieces
+// of `length` numbers that lie `stride` apart in a row and one after the other in the weights.
+template <class T>
+struct Source {
+    const T* const* rows;
+    ptrdiff_t offset, segments, length, stride;
+    const T* weights;
+};
+
+// Cache lines that will be needed soon. They are called a few at a time while a product is computed: all at once they
+// would wait for each other, and the product for them.
+struct Lines {
+    const char** addresses;
+    ptrdiff_t count = 0, chunk = 0;
+
+    void add(const void* address) { addresses[count++] = static_cast<const char*>(address); }
+};
+
+constexpr ptrdiff_t CHUNK = 32;  // numbers k between two calls for cache lines
+
+// block[m][w] = starts[m][w] + the sum over `count` sources and k of rows[m][k] * weights[k][w]; starts may be 0.
 template <class T, int M, int W>
-void multiply(const T* const* rows, ptrdiff_t offset, ptrdiff_t segments, ptrdiff_t length, ptrdiff_t stride,
-              const T* weights, T* block, ptrdiff_t pitch) {
+void multiply(const Source<T>* sources, int count, const T* const* starts, T* block, ptrdiff_t pitch, Lines& lines) {
     using V = Vector<T>;
     V sum[M][W];
-    const T* row[M];
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
-        row[m] = rows[m] + offset;
 #pragma GCC unroll 8
-        for (int w = 0; w < W; ++w) sum[m][w] = load(block + m * pitch + w * WIDTH<T>);
+        for (int w = 0; w < W; ++w) sum[m][w] = starts ? load(starts[m] + w * WIDTH<T>) : V{};
     }
-    for (ptrdiff_t segment = 0; segment < segments; ++segment) {
-        for (ptrdiff_t k = 0; k < length; ++k) {
-            V weight[W];
+    const char* const* line = lines.addresses;
+    const char* const* last = line + lines.count;
+    for (int s = 0; s < count; ++s) {
+        const Source<T>& source = sources[s];
+        const T* weights = source.weights;
+        const T* row[M];
 #pragma GCC unroll 8
-            for (int w = 0; w < W; ++w) weight[w] = load(weights + w * WIDTH<T>);
+        for (int m = 0; m < M; ++m) row[m] = source.rows[m] + source.offset;
+        for (ptrdiff_t segment = 0; segment < source.segments; ++segment) {
+            for (ptrdiff_t from = 0; from < source.length; from += CHUNK) {
+                const ptrdiff_t to = from + CHUNK < source.length ? from + CHUNK : source.length;
+                for (const char* const* stop = line + lines.chunk; line < last && line < stop; ++line) {
+                    __builtin_prefetch(*line);
+                }
+                for (ptrdiff_t k = from; k < to; ++k) {
+                    V weight[W];
 #pragma GCC unroll 8
-            for (int m = 0; m < M; ++m) {
-                const T value = row[m][k];
+                    for (int w = 0; w < W; ++w) weight[w] = load(weights + w * WIDTH<T>);
 #pragma GCC unroll 8
-                for (int w = 0; w < W; ++w) sum[m][w] += value * weight[w];
+                    for (int m = 0; m < M; ++m) {
+                        const T value = row[m][k];
+#pragma GCC unroll 8
+                        for (int w = 0; w < W; ++w) sum[m][w] += value * weight[w];
+                    }
+                    weights += W * WIDTH<T>;
+                }
             }
-            weights += W * WIDTH<T>;
-        }
 #pragma GCC unroll 8
-        for (int m = 0; m < M; ++m) row[m] += stride;
+            for (int m = 0; m < M; ++m) row[m] += source.stride;
+        }
     }
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
@@ -88,7 +119,7 @@ void accumulate(const T* const* rows, ptrdiff_t column, ptrdiff_t count, const T
 }
 
 template <class T>
-using Multiply = void (*)(const T* const*, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const T*, T*, ptrdiff_t);
+using Multiply = void (*)(const Source<T>*, int, const T* const*, T*, ptrdiff_t, Lines&);
 template <class T>
 using Accumulate = void (*)(const T* const*, ptrdiff_t, ptrdiff_t, const T*, ptrdiff_t, T*, ptrdiff_t, bool);
 
