@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
+from gatescope.engine.native import release_memory, run_native, unserved
 from gatescope.engine.parameters import Parameters, initialise, shapes
-from gatescope.engine.native import run_native, unserved
 from gatescope.engine.plain import input_drives, run_plain
 
 Engine = Literal["auto", "native", "plain"]
@@ -29,6 +29,7 @@ __all__ = [
     "initialise",
     "nudge",
     "patch",
+    "release_memory",
     "run",
     "shapes",
 ]

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from gatescope.engine import _native
 
 try:
-    from gatescope.engine import _native
-except ImportError as error:  # not compiled, or for another Python or processor
-    _native = None
-    _problem = str(error)
+    import gatescope.engine._native as _native  # noqa: PLR0402 (the other form blames a circle of imports when it fails)
+except ModuleNotFoundError:
+    _native, _problem = None, "it was not compiled"
+except ImportError as error:  # for another Python or processor
+    _native, _problem = None, str(error)
 else:
     _problem = ""
 
@@ -48,13 +49,42 @@ def available() -> bool:
 
 @cache
 def _warn_of_missing() -> None:
-    warnings.warn(
-        f"the native engine is not there ({_problem}); everything runs on the plain engine, with the same results, only "
-        "slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of its "
-        "repository: scripts/install.",
-        RuntimeWarning,
-        stacklevel=2,
+    warnings.warn(describe().missing, RuntimeWarning, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is of the native engine on this machine.
+
+    Attributes:
+        missing: why it is not there, and how to build it; empty when it is there.
+        level: the instruction set that it uses; empty when it is not there.
+        levels: those that it was compiled for and this processor has, the fastest last.
+        threads: the most that one run uses; `torch.set_num_threads` changes it.
+    """
+
+    missing: str
+    level: str
+    levels: tuple[str, ...]
+    threads: int
+
+
+def describe() -> Description:
+    """What there is of this engine here; runs nothing and warns of nothing."""
+    threads = torch.get_num_threads()
+    if _native is not None:
+        return Description("", _native.level(), tuple(_native.levels()), threads)
+    missing = (
+        f"the native engine is not there ({_problem}); everything runs on the plain engine, with the same results, "
+        "only slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of its "
+        "repository: scripts/install."
     )
+    return Description(missing, "", (), threads)
+
+
+def release_memory() -> int:
+    """Give the memory that the engine keeps for later runs back to the system; returns how many bytes that were."""
+    return 0 if _native is None else _native.release()
 
 
 @dataclass(frozen=True)
@@ -96,14 +126,21 @@ def _make_plan(cell: Cell) -> _Plan | None:
     )
 
 
+def unserved_cell(cell: Cell) -> str:
+    """Why this engine can run no layer of a cell; empty when it can."""
+    if _native is None:
+        return _problem
+    if _plan(cell) is None:
+        return f"no C++ was generated for the equations of {cell.name}"
+    return ""
+
+
 def unserved(
     cell: Cell, parameters: Parameters, inputs: Tensor, state: Mapping[str, Tensor], changes: Sequence[Intervention]
 ) -> str:
     """Why this engine cannot serve a request; empty when it can."""
-    if not available():
-        return "it was not compiled"
-    if _plan(cell) is None:
-        return f"no C++ was generated for the equations of {cell.name}"
+    if not available() or unserved_cell(cell):
+        return unserved_cell(cell)
     tensors = [*parameters.by_name().values(), *state.values()]
     if inputs.is_floating_point():
         tensors.append(inputs)
