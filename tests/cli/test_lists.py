@@ -2,8 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from gatescope import CELLS, TASKS
+import pytest
+
+from gatescope import CELLS, TASKS, Run, configure, define
+from gatescope.engine import native
+from gatescope.equations import tanh
 from tests.cli.conftest import Cli
 
 
@@ -30,6 +35,75 @@ def test_one_cell_in_full(cli: Cli) -> None:
     assert "b.f = 1" in printed
     assert CELLS["lstm"].paper in printed
     assert json.loads(cli("cells", "lstm", "--json").out)["formulas"]["h"] == "o · tanh(c)"
+
+
+def test_cells_of_a_run(cli: Cli, run: Path) -> None:
+    assert [cell["name"] for cell in json.loads(cli("cells", "--run", "counter", "--json").out)] == ["lstm"]
+    printed = cli("cells", "--run", run).out
+    assert "c = f · c₋₁ + i · g" in printed
+    assert "feedforward" not in printed
+    assert f"gatescope cells lstm --run {run}" in printed
+    assert "there is no cell gru; the cells are lstm" in cli("cells", "gru", "--run", run).refused()
+    assert "there is no run nothing" in cli("cells", "--run", "nothing").refused()
+
+
+def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a compiler."""
+    monkeypatch.setattr(native, "_native", None)
+    monkeypatch.setattr(native, "_problem", "it was not compiled")
+    native._warn_of_missing.cache_clear()
+
+
+def test_which_engine_runs_which_cell(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    native_here = native.describe()
+    if native_here.missing:
+        pytest.skip(native_here.missing)
+    listed = json.loads(cli("cells", "--engines", "--json").out)
+    assert [(cell["name"], cell["engine"], cell["reason"]) for cell in listed["cells"]] == [
+        (name, "native", "") for name in CELLS
+    ]
+    assert listed["native"]["missing"] == ""
+    assert listed["native"]["level"] in listed["native"]["levels"]
+    assert listed["native"]["levels"][0] == "baseline"
+    header, row, *_ = cli("cells", "gru", "--engines").out.splitlines()
+    assert header.split() == ["cell", "engine", "why", "not", "native"]
+    assert row.split() == ["gru", "native"]
+    assert f"uses {native_here.level}" in cli("cells", "--engines").out
+
+
+def test_the_cell_of_a_run_may_have_no_native_code(cli: Cli, tmp_path: Path) -> None:
+    @define(paper="")
+    def halved(x: Any, u: Any, p: Any, s: Any) -> Any:
+        return dict(h=tanh(x.h + u.h) / 2)
+
+    task = TASKS["counter"]()
+    Run.create(tmp_path / "mine", configure(task.vocabulary, halved, [3]), task, {})
+    (cell,) = json.loads(cli("cells", "--engines", "--json", "--run", "mine").out)["cells"]
+    assert (cell["name"], cell["engine"]) == ("halved", "plain")
+    assert cell["reason"]
+    assert "halved  plain" in cli("cells", "--engines", "--run", "mine").out
+
+
+def test_without_the_native_engine_the_list_says_how_to_build_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_native(monkeypatch)
+    result = cli("cells", "--engines")
+    assert (result.status, result.err) == (0, "")
+    assert "it was not compiled" in result.out
+    assert "scripts/install" in result.out
+    listed = json.loads(cli("cells", "--engines", "--json").out)
+    assert {(cell["engine"], cell["reason"]) for cell in listed["cells"]} == {("plain", "it was not compiled")}
+    assert listed["native"]["missing"] == native.describe().missing
+    assert listed["native"]["level"] == ""
+
+
+@pytest.mark.filterwarnings("default:the native engine is not there")
+def test_without_the_native_engine_a_command_says_so_in_one_line(
+    cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_native(monkeypatch)
+    result = cli("check", run, "aXb")
+    assert result.status == 0
+    assert result.err == f"note: {native.describe().missing}\n"
 
 
 def test_runs(cli: Cli, run: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        status = app(given)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            status = app(given)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -62,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(_sentence(MemoryError()))
         return _report(error)
     return status if isinstance(status, int) else 0
+
+
+def _note(message: Warning | str, *_where: object) -> None:
+    """A warning for whoever types commands: not the line of the source that gave it."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def _refuse(sentence: str) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import LIST, command
-from gatescope.cli.common import RUNS, Json, UsageError, no_such, print_json, print_table
+from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, no_such, print_json, print_table, quoted
 
 if TYPE_CHECKING:
     from gatescope.cells import Cell
@@ -27,21 +28,34 @@ def tasks(*, json: Json = False) -> None:
     print("\ntrain one: gatescope train counter (text alone is the Python standard library; or give files of your own)")
 
 
-@command(LIST, "[CELL] [--json]", "gatescope cells", "gatescope cells lstm          # one in full")
-def cells(name: str | None = None, /, *, json: Json = False) -> None:
+@command(
+    LIST,
+    "[CELL] [--run RUN] [--engines] [--json]",
+    "gatescope cells",
+    "gatescope cells lstm          # one in full",
+    "gatescope cells --engines     # which engine runs each of them on this machine",
+)
+def cells(name: str | None = None, /, *, run: str | None = None, engines: Flag = False, json: Json = False) -> None:
     """List the cells, the architectures a layer can be made of, with their equations.
 
     Parameters
     ----------
     name
         Show one cell in full: equations, paper, how it starts.
+    run
+        The cells of this run's layers instead of the built-in ones: a directory, or the name of a run in ./runs.
+    engines
+        Show which engine runs each cell and, where it is not the native one, why; and what the native one uses here.
     """
     from gatescope.cells import CELLS
 
-    if name is not None and name not in CELLS:
-        raise no_such("cell", name, CELLS, f"the cells are {', '.join(CELLS)}")
-    chosen = list(CELLS.values()) if name is None else [CELLS[name]]
-    if json:
+    known = CELLS if run is None else {one.cell.name: one.cell for one in find_run(run).configuration().layers}
+    if name is not None and name not in known:
+        raise no_such("cell", name, known, f"the cells are {', '.join(known)}")
+    chosen = list(known.values()) if name is None else [known[name]]
+    if engines:
+        _show_engines(chosen, json)
+    elif json:
         listed = [_cell_json(cell) for cell in chosen]
         print_json(listed if name is None else listed[0])
     elif name is None:
@@ -49,10 +63,29 @@ def cells(name: str | None = None, /, *, json: Json = False) -> None:
             ("cell", "", "equations"),
             [(c.name, c.title, "\n".join(f"{s} = {c.formula(s)}" for s in c.signals) + "\n") for c in chosen],
         )
-        print(_legend(list(CELLS.values())))
-        print("one in full: gatescope cells lstm")
+        print(_legend(chosen))
+        example = "lstm" if run is None else f"{chosen[0].name} --run {quoted(Path(run))}"
+        print(f"one in full: gatescope cells {example}")
     else:
         _print_cell(chosen[0])
+
+
+def _show_engines(chosen: list[Cell], json: bool) -> None:
+    from gatescope.engine import native
+
+    here = native.describe()
+    reasons = [native.unserved_cell(cell) for cell in chosen]
+    rows = [(cell.name, "plain" if why else "native", why) for cell, why in zip(chosen, reasons, strict=True)]
+    if json:
+        listed = [dict(zip(("name", "engine", "reason"), row, strict=True)) for row in rows]
+        print_json({"native": asdict(here), "cells": listed})
+        return
+    print_table(("cell", "engine", "why not native"), rows)
+    if here.missing:
+        print(f"\n{here.missing}")
+        return
+    print(f"\nthe native engine uses {here.level}; it can use {', '.join(here.levels)} on this processor")
+    print(f"threads: up to {here.threads} from Python (torch.set_num_threads), 1 in commands (train has --threads)")
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
