@@ -277,7 +277,8 @@ private:
         const ptrdiff_t vectors = layer_.vectors;
         const ptrdiff_t first_column = share.tile_begin * vectors / wide_;
         const ptrdiff_t last_column = smaller(columns(N, wide_), divided_up(share.tile_end * vectors, wide_));
-        for (ptrdiff_t column = first_column; column < last_column; ++column) {
+        for (ptrdiff_t k = first_column; k < last_column; ++k) {
+            const ptrdiff_t column = to_and_fro(t, k, first_column, last_column);
             for (ptrdiff_t begin = 0; begin < active;) {
                 // Rows with and without a later step are not in one block.
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;

@@ -283,7 +283,8 @@ private:
         const Blocks blocks(active, narrowest);
         const bool hear = layer_.any_input && request_.x && !ahead_steps_;
         const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
-        for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
+        for (ptrdiff_t k = share.tile_begin; k < share.tile_end; ++k) {
+            const ptrdiff_t tile = to_and_fro(at, k, share.tile_begin, share.tile_end);
             const T* weights = packed_input_ + tile * (request_.ids ? layer_.I + 1 : layer_.I) * size;
             for (ptrdiff_t r = 0; r < active; ++r) {
                 if (ahead_steps_) {

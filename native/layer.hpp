@@ -35,8 +35,8 @@ struct Team {
         __atomic_store_n(&counters[member].arrived, mine, __ATOMIC_RELEASE);
         for (int other = 0; other < size; ++other) {
             for (int spins = 0; __atomic_load_n(&counters[other].arrived, __ATOMIC_ACQUIRE) < mine; ++spins) {
-                if (spins > 20000) {  // more threads than processors: let the other one run
-                    yield_thread();
+                if (spins > 5000) {
+                    rest_thread();
                     continue;
                 }
 #if defined(__x86_64__)
@@ -46,6 +46,11 @@ struct Team {
         }
     }
 };
+
+// Every other step goes through the weights backwards: what was used last is still in the cache.
+static inline ptrdiff_t to_and_fro(ptrdiff_t step, ptrdiff_t k, ptrdiff_t begin, ptrdiff_t end) {
+    return step & 1 ? end - 1 - (k - begin) : k;
+}
 
 template <class T>
 T* take(Scratch& scratch, ptrdiff_t count) {

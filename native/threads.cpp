@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -39,7 +40,7 @@ public:
         work(context, 0);
         for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
             if (spins < SPINS) pause();
-            else std::this_thread::yield();
+            else rest_thread();
         }
     }
 
@@ -78,7 +79,7 @@ private:
 
 }  // namespace
 
-void yield_thread() { std::this_thread::yield(); }
+void rest_thread() { std::this_thread::sleep_for(std::chrono::microseconds(20)); }
 
 Threads::Threads(int wanted) : count_(1) {
     if (wanted < 2) return;

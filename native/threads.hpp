@@ -28,7 +28,7 @@ private:
     void* pool_ = nullptr;
 };
 
-// Lets another thread run on this processor.
-void yield_thread();
+// Leaves the processor for a moment. Who is waited for may have lost its own to another program, and can have this one.
+void rest_thread();
 
 }  // namespace gatescope
