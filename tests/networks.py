@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 
 from gatescope import CELLS, Cell, Network, Vocabulary, configure
 from gatescope.engine import Parameters, shapes
+from tests.reference.cells import Weights
 
 ALPHABET = Vocabulary(tuple("abcde"))
 EACH_CELL = tuple(CELLS)
@@ -31,6 +33,21 @@ def layer(
         numbers(seed + k, *shape, dtype=dtype) * scale for k, shape in enumerate(shapes(cell, inputs, neurons).values())
     ]
     return Parameters(*drawn)
+
+
+def parameters_of(name: str, weights: Weights, inputs: int, neurons: int) -> Parameters:
+    """A layer with the weights that tests/reference runs its loop with."""
+    tape = CELLS[name].tape
+
+    def stack(rows: list[np.ndarray], *shape: int) -> torch.Tensor:
+        return torch.from_numpy(np.array(rows).reshape(len(rows), *shape))
+
+    return Parameters(
+        stack([weights.W[k] for k in tape.input_drives], neurons, inputs),
+        stack([weights.b[k] for k in tape.input_drives], neurons),
+        stack([weights.U[k] for k in tape.recurrent_drives], neurons, neurons),
+        stack([weights.p[k] for k in tape.parameters], neurons),
+    )
 
 
 def network(

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from gatescope import CELLS
-from gatescope.engine import Parameters, run
+from gatescope.engine import Engine, Parameters, run
 from tests.networks import EACH_CELL, layer, numbers
 
 
-def of_everything(name: str, lengths: Tensor | None = None):
+def of_everything(name: str, engine: Engine, lengths: Tensor | None = None, reverse: bool = False):
     """All signals and final states as a function of inputs, initial states and weights, and where to start."""
     cell = CELLS[name]
     weights = layer(cell, 2, 2, seed=3)
@@ -27,29 +27,40 @@ def of_everything(name: str, lengths: Tensor | None = None):
         states = dict(zip(state, rest[: len(state)], strict=True))
         full = [k for k in weights.by_name() if k not in empty]
         made = Parameters(**{**empty, **dict(zip(full, rest[len(state) :], strict=True))})
-        found, final = run(cell, made, x, states, lengths=lengths, keep=cell.signals)
+        found, final = run(cell, made, x, states, lengths=lengths, reverse=reverse, keep=cell.signals, engine=engine)
         return (*found.values(), *final.values())
 
     return function, tuple(start)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_first_derivatives(name: str) -> None:
-    function, start = of_everything(name)
+def test_first_derivatives(engine: Engine, name: str) -> None:
+    function, start = of_everything(name, engine)
     assert torch.autograd.gradcheck(function, start, eps=1e-6, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "slstm"])
-def test_first_derivatives_of_sequences_that_end_early(name: str) -> None:
-    function, start = of_everything(name, torch.tensor([1, 3, 2]))
+@pytest.mark.parametrize("reverse", [False, True])
+def test_first_derivatives_of_sequences_that_end_early(engine: Engine, name: str, reverse: bool) -> None:
+    function, start = of_everything(name, engine, torch.tensor([0, 3, 2]), reverse)
     assert torch.autograd.gradcheck(function, start, eps=1e-6, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
 def test_second_derivatives(name: str) -> None:
-    function, start = of_everything(name)
+    function, start = of_everything(name, "plain")
 
     def last(*values: Tensor) -> Tensor:
         return function(*values)[-1]
 
     assert torch.autograd.gradgradcheck(last, start, eps=1e-6, atol=1e-6, rtol=1e-5, fast_mode=True)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", EACH_CELL)
+def test_the_native_engine_says_where_second_derivatives_are(name: str) -> None:
+    function, start = of_everything(name, "native")
+    (first,) = torch.autograd.grad(function(*start)[-1].sum(), start[0])
+    assert not first.requires_grad
+    with pytest.raises(RuntimeError, match=r'first derivatives only.*engine="plain"'):
+        torch.autograd.grad(function(*start)[-1].sum(), start[0], create_graph=True)

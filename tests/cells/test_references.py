@@ -1,4 +1,4 @@
-"""Every cell, run by the plain engine, against the loops of tests/reference."""
+"""Every cell, run by each engine, against the loops of tests/reference."""
 
 from __future__ import annotations
 
@@ -9,23 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope import CELLS
-from gatescope.engine import Parameters, run
-from tests.networks import EACH_CELL
+from gatescope.engine import Engine, run
+from tests.networks import EACH_CELL, parameters_of
 from tests.reference import cells as reference
-
-
-def parameters_of(name: str, weights: reference.Weights, inputs: int, neurons: int) -> Parameters:
-    tape = CELLS[name].tape
-
-    def stack(rows: list[np.ndarray], *shape: int) -> torch.Tensor:
-        return torch.from_numpy(np.array(rows).reshape(len(rows), *shape))
-
-    return Parameters(
-        stack([weights.W[k] for k in tape.input_drives], neurons, inputs),
-        stack([weights.b[k] for k in tape.input_drives], neurons),
-        stack([weights.U[k] for k in tape.recurrent_drives], neurons, neurons),
-        stack([weights.p[k] for k in tape.parameters], neurons),
-    )
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
@@ -33,7 +19,7 @@ def parameters_of(name: str, weights: reference.Weights, inputs: int, neurons: i
 @given(data=st.data())
 @settings(max_examples=8)
 def test_signals_drives_and_final_state_are_those_of_the_reference(
-    name: str, joined: bool, data: st.DataObject
+    engine: Engine, name: str, joined: bool, data: st.DataObject
 ) -> None:
     steps, batch, inputs, neurons = (data.draw(st.integers(1, 5)) for _ in range(4))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
@@ -51,6 +37,7 @@ def test_signals_drives_and_final_state_are_those_of_the_reference(
         torch.from_numpy(x),
         {k: torch.from_numpy(v) for k, v in state.items()},
         keep=keep,
+        engine=engine,
     )
     assert set(found) == set(keep)
     for key in keep:
@@ -62,7 +49,7 @@ def test_signals_drives_and_final_state_are_those_of_the_reference(
         np.testing.assert_allclose(final[key].numpy(), expected, rtol=1e-12, atol=1e-12, err_msg=key)
 
 
-def test_sizes_without_bounds_stay_finite() -> None:
+def test_sizes_without_bounds_stay_finite(engine: Engine) -> None:
     """Drives of a thousand saturate every gate; nothing overflows.
 
     Those of the sLSTM stay smaller here: where its very first input gates are all below exp(-745) of the forget gate's,
@@ -72,6 +59,6 @@ def test_sizes_without_bounds_stay_finite() -> None:
         scale = 200.0 if name == "slstm" else 700.0
         weights = reference.draw(name, 2, 3, np.random.default_rng(1), "float64", scale)
         x = np.random.default_rng(2).normal(size=(6, 2, 2))
-        found, _ = run(cell, parameters_of(name, weights, 2, 3), torch.from_numpy(x), keep=cell.signals)
+        found, _ = run(cell, parameters_of(name, weights, 2, 3), torch.from_numpy(x), keep=cell.signals, engine=engine)
         limited = set(cell.signals) - {"h"} if name == "elman_relu" else set(cell.signals)
         assert all(bool(found[key].isfinite().all()) for key in limited), name

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gatescope import CELLS, Network, configure
-from gatescope.engine import Parameters, run
+from gatescope.engine import Engine, Parameters, run
 from tests.networks import ALPHABET, few, layer, numbers, seeds
 
 # Gatescope's drives in the order in which torch stacks its gates.
@@ -69,7 +69,9 @@ def compare_gradients(module: nn.RNNBase, name: str, k: int, ours: Parameters, n
 @pytest.mark.parametrize("name", list(GATES))
 @given(steps=st.integers(1, 7), batch=few, inputs=few, neurons=st.integers(1, 6), seed=seeds, share=st.floats(-1, 2))
 @settings(max_examples=12)
-def test_one_layer(name: str, steps: int, batch: int, inputs: int, neurons: int, seed: int, share: float) -> None:
+def test_one_layer(
+    engine: Engine, name: str, steps: int, batch: int, inputs: int, neurons: int, seed: int, share: float
+) -> None:
     ours = layer(CELLS[name], inputs, neurons, seed)
     module = torch_module(name, inputs, neurons, 1)
     put_into(module, name, 0, ours, share)
@@ -83,7 +85,7 @@ def test_one_layer(name: str, steps: int, batch: int, inputs: int, neurons: int,
     our_x, their_x = x.clone().requires_grad_(), x.clone().requires_grad_()
     our_start = [value.clone().requires_grad_() for value in start]
     their_start = [value.clone().requires_grad_() for value in start]
-    found, final = run(CELLS[name], ours, our_x, dict(zip(STATES[name], our_start, strict=True)))
+    found, final = run(CELLS[name], ours, our_x, dict(zip(STATES[name], our_start, strict=True)), engine=engine)
     wide = [value.unsqueeze(0) for value in their_start]
     output, after = module(their_x, tuple(wide) if name == "lstm" else wide[0])
     after = after if name == "lstm" else (after,)
@@ -106,7 +108,7 @@ def test_one_layer(name: str, steps: int, batch: int, inputs: int, neurons: int,
 @given(steps=st.integers(1, 6), batch=few, neurons=few, layers=st.integers(1, 3), seed=seeds, embedded=st.booleans())
 @settings(max_examples=8)
 def test_stacked_layers_of_a_network(
-    name: str, steps: int, batch: int, neurons: int, layers: int, seed: int, embedded: bool
+    engine: Engine, name: str, steps: int, batch: int, neurons: int, layers: int, seed: int, embedded: bool
 ) -> None:
     embedding = 3 if embedded else None
     network = Network(configure(ALPHABET, name, (neurons,) * layers, embedding=embedding), seed).double()
@@ -119,7 +121,7 @@ def test_stacked_layers_of_a_network(
     tokens = torch.randint(0, ALPHABET.size, (steps, batch), generator=torch.Generator().manual_seed(seed))
     weight = numbers(seed + 99, steps, batch, ALPHABET.size)
 
-    output = network(tokens)
+    output = network(tokens, engine=engine)
     (output.logits * weight).sum().backward()
     one_hot = torch.eye(ALPHABET.size, dtype=torch.float64)[tokens]
     table = None if network.embedding is None else network.embedding.detach().clone().requires_grad_()

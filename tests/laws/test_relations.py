@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gatescope import CELLS, clamp, record
-from gatescope.engine import Parameters, run
+from gatescope.engine import Engine, Parameters, run
 from tests.networks import few, layer, network, numbers, seeds
 
 LSTM = CELLS["lstm"]
@@ -41,11 +41,13 @@ sizes = dict(steps=st.integers(1, 8), batch=few, inputs=few, neurons=few, seed=s
 @given(**sizes)
 @settings(max_examples=15)
 def test_a_peephole_lstm_without_peepholes_is_an_lstm(
-    steps: int, batch: int, inputs: int, neurons: int, seed: int
+    engine: Engine, steps: int, batch: int, inputs: int, neurons: int, seed: int
 ) -> None:
     parameters, x = layer(LSTM, inputs, neurons, seed), numbers(seed + 9, steps, batch, inputs)
-    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals)
-    peephole, _ = run(CELLS["peephole"], rearranged(parameters, "lstm", "peephole"), x, keep=LSTM.signals)
+    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals, engine=engine)
+    peephole, _ = run(
+        CELLS["peephole"], rearranged(parameters, "lstm", "peephole"), x, keep=LSTM.signals, engine=engine
+    )
     for name in LSTM.signals:
         near(lstm[name], peephole[name])
 
@@ -53,15 +55,15 @@ def test_a_peephole_lstm_without_peepholes_is_an_lstm(
 @given(**sizes)
 @settings(max_examples=15)
 def test_a_coupled_lstm_is_an_lstm_whose_input_gate_is_1_minus_its_forget_gate(
-    steps: int, batch: int, inputs: int, neurons: int, seed: int
+    engine: Engine, steps: int, batch: int, inputs: int, neurons: int, seed: int
 ) -> None:
     """σ(-a) = 1 - σ(a): so an LSTM whose i has the negated weights of f is a coupled one."""
     parameters, x = layer(LSTM, inputs, neurons, seed), numbers(seed + 9, steps, batch, inputs)
     i, f = (LSTM.tape.input_drives.index(k) for k in "if")
     for array in (parameters.input_weights, parameters.biases, parameters.recurrent_weights):
         array[i] = -array[f]
-    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals)
-    coupled, _ = run(CELLS["coupled"], rearranged(parameters, "lstm", "coupled"), x, keep=LSTM.signals)
+    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals, engine=engine)
+    coupled, _ = run(CELLS["coupled"], rearranged(parameters, "lstm", "coupled"), x, keep=LSTM.signals, engine=engine)
     for name in LSTM.signals:
         near(lstm[name], coupled[name])
 
@@ -69,12 +71,18 @@ def test_a_coupled_lstm_is_an_lstm_whose_input_gate_is_1_minus_its_forget_gate(
 @given(**sizes)
 @settings(max_examples=15)
 def test_an_lstm_that_never_forgets_is_that_of_1997(
-    steps: int, batch: int, inputs: int, neurons: int, seed: int
+    engine: Engine, steps: int, batch: int, inputs: int, neurons: int, seed: int
 ) -> None:
     parameters, x = layer(LSTM, inputs, neurons, seed), numbers(seed + 9, steps, batch, inputs)
     kept_open = [clamp(0, "f", slice(None), 1.0)]
-    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals, interventions=kept_open)
-    old, _ = run(CELLS["lstm_1997"], rearranged(parameters, "lstm", "lstm_1997"), x, keep=CELLS["lstm_1997"].signals)
+    lstm, _ = run(LSTM, parameters, x, keep=LSTM.signals, interventions=kept_open, engine=engine)
+    old, _ = run(
+        CELLS["lstm_1997"],
+        rearranged(parameters, "lstm", "lstm_1997"),
+        x,
+        keep=CELLS["lstm_1997"].signals,
+        engine=engine,
+    )
     for name in old:
         near(lstm[name], old[name])
 
@@ -101,11 +109,11 @@ def test_a_gru_mixes_its_candidate_and_its_past(seed: int, neurons: int, text: s
     np.testing.assert_allclose((1 - z) * n + z * before, h, rtol=1e-6, atol=1e-6)
 
 
-def test_an_slstm_does_not_depend_on_its_stabiliser() -> None:
+def test_an_slstm_does_not_depend_on_its_stabiliser(engine: Engine) -> None:
     """c / n without the division by exp(m): the same h, while the numbers are small enough for it."""
     cell = CELLS["slstm"]
     parameters, x = layer(cell, 2, 3, 4), numbers(5, 12, 2, 2)
-    found, _ = run(cell, parameters, x, keep=(*cell.signals, *cell.drives))
+    found, _ = run(cell, parameters, x, keep=(*cell.signals, *cell.drives), engine=engine)
     c = n = torch.zeros(2, 3, dtype=torch.float64)
     for t in range(len(x)):
         i, f = (found["x.i"][t] + found["u.i"][t]).exp(), (found["x.f"][t] + found["u.f"][t]).sigmoid()

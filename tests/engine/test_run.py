@@ -1,0 +1,260 @@
+"""Running sequences of steps: the laws of time, batches, padding and symbols, for every cell."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gatescope import CELLS, Cell, clamp, define
+from gatescope.engine import Engine, Parameters, initial_state, initialise, run, shapes
+from gatescope.equations import sigmoid, tanh
+from tests.networks import EACH_CELL, cells, few, layer, numbers, seeds
+
+
+def everything(cell: Cell) -> tuple[str, ...]:
+    return (*cell.signals, *cell.drives)
+
+
+def drawn(cell: Cell, data: st.DataObject, steps: int = 6) -> tuple[Parameters, Tensor]:
+    seed = data.draw(seeds, label="seed")
+    inputs, neurons = data.draw(few, label="inputs"), data.draw(few, label="neurons")
+    x = numbers(seed + 50, data.draw(st.integers(1, steps), label="steps"), data.draw(few, label="batch"), inputs)
+    return layer(cell, inputs, neurons, seed), x
+
+
+def near(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_step_by_step_equals_the_whole_sequence(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    whole, final = run(cell, parameters, x, keep=everything(cell), engine=engine)
+    state = None
+    for t in range(len(x)):
+        found, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
+        for name, values in found.items():
+            near(values[0], whole[name][t])
+    assert state is not None
+    for name in cell.states:
+        near(state[name], final[name])
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_a_row_of_a_batch_equals_that_row_alone(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    whole, final = run(cell, parameters, x, keep=everything(cell), engine=engine)
+    row = data.draw(st.integers(0, x.shape[1] - 1))
+    alone, after = run(cell, parameters, x[:, row : row + 1], keep=everything(cell), engine=engine)
+    for name in everything(cell):
+        near(alone[name][:, 0], whole[name][:, row])
+    for name in cell.states:
+        near(after[name][0], final[name][row])
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_the_past_does_not_know_the_future(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    t = data.draw(st.integers(0, len(x) - 1))
+    other = x.clone()
+    other[t:] += 3
+    before, _ = run(cell, parameters, x, keep=everything(cell), engine=engine)
+    after, _ = run(cell, parameters, other, keep=everything(cell), engine=engine)
+    for name in everything(cell):
+        assert torch.equal(before[name][:t], after[name][:t])
+    assert not torch.equal(before[f"x.{cell.tape.input_drives[0]}"][t], after[f"x.{cell.tape.input_drives[0]}"][t])
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_what_stands_behind_the_end_changes_nothing_and_is_0(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    lengths = [data.draw(st.integers(0, len(x))) for _ in range(x.shape[1])]
+    padded = x.clone()
+    for row, length in enumerate(lengths):
+        padded[length:, row] = data.draw(st.sampled_from([1e3, float("nan")]))
+    settings: dict[str, Any] = dict(reverse=data.draw(st.booleans()), keep=everything(cell), engine=engine)
+    found, final = run(cell, parameters, padded, lengths=torch.tensor(lengths), **settings)
+    for row, length in enumerate(lengths):
+        alone, after = run(cell, parameters, x[:length, row : row + 1], **settings)
+        for name in everything(cell):
+            near(found[name][:length, row], alone[name][:, 0])
+            assert (found[name][length:, row] == 0).all()
+        for name in cell.states:
+            near(final[name][row], after[name][0])
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_backwards_is_forwards_through_the_mirror(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    settings: dict[str, Any] = dict(keep=everything(cell), engine=engine)
+    backwards, final = run(cell, parameters, x, reverse=True, **settings)
+    forwards, after = run(cell, parameters, x.flip(0), **settings)
+    for name in everything(cell):
+        near(backwards[name], forwards[name].flip(0))
+    for name in cell.states:
+        near(final[name], after[name])
+
+
+@pytest.mark.parametrize("name", EACH_CELL)
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("symbols", [False, True])
+def test_no_steps_give_the_initial_state_back(engine: Engine, name: str, rows: int, symbols: bool) -> None:
+    cell = CELLS[name]
+    parameters = layer(cell, 2, 3, 0)
+    x = torch.zeros(0, rows, dtype=torch.int64) if symbols else numbers(1, 0, rows, 2)
+    given_state = {name: numbers(k, rows, 3).requires_grad_() for k, name in enumerate(cell.states)}
+    for start in (None, given_state):
+        for lengths in (None, torch.zeros(rows, dtype=torch.int64)):
+            found, final = run(cell, parameters, x, start, lengths=lengths, keep=everything(cell), engine=engine)
+            assert {values.shape for values in found.values()} == {(0, rows, 3)}
+            assert set(final) == set(cell.states)
+            for state, value in final.items():
+                assert torch.equal(value, torch.zeros(rows, 3).double() if start is None else start[state])
+                if start is not None:
+                    (gradient,) = torch.autograd.grad(value.sum(), start[state], retain_graph=True)
+                    assert (gradient == 1).all()
+
+
+def test_padding_gets_no_gradient(engine: Engine) -> None:
+    for cell in CELLS.values():
+        parameters = layer(cell, 2, 3, 0)
+        x = numbers(1, 5, 2, 2).requires_grad_()
+        _, final = run(cell, parameters, x, lengths=torch.tensor([2, 5]), keep=(), engine=engine)
+        if final:
+            sum(value.sum() for value in final.values()).backward()  # type: ignore[union-attr]
+            assert x.grad is not None
+            assert (x.grad[2:, 0] == 0).all()
+            assert (x.grad[1, 0] != 0).any()
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=40)
+def test_keeping_more_changes_nothing(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    """Where drives are kept they are computed apart from each other, otherwise as one sum."""
+    parameters, x = drawn(cell, data)
+    few_kept, final = run(cell, parameters, x, keep=("h",), engine=engine)
+    some = data.draw(st.lists(st.sampled_from(everything(cell)), unique=True))
+    for keep in (everything(cell), some):
+        found, after = run(cell, parameters, x, keep=keep, engine=engine)
+        assert list(found) == list(keep)
+        if "h" in found:
+            near(found["h"], few_kept["h"])
+        for name in cell.states:
+            near(after[name], final[name])
+    for name, values in run(cell, parameters, x, keep=everything(cell), engine=engine)[0].items():
+        assert values.shape == (len(x), x.shape[1], parameters.biases.shape[1]), name
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=30)
+def test_symbols_are_one_hot_vectors_and_unknown_ones_are_nothing(
+    engine: Engine, cell: Cell, data: st.DataObject
+) -> None:
+    parameters, x = drawn(cell, data)
+    size = x.shape[2]
+    tokens = torch.randint(-2, size + 3, x.shape[:2], generator=torch.Generator().manual_seed(data.draw(seeds)))
+    vectors = torch.zeros(*tokens.shape, size, dtype=torch.float64)
+    for place in (tokens.clamp(0, size - 1) == tokens).nonzero().tolist():
+        vectors[(*place, int(tokens[*place]))] = 1
+    by_symbol, by_vector = (
+        run(cell, parameters, tokens, keep=everything(cell), engine=engine),
+        run(cell, parameters, vectors, keep=everything(cell), engine=engine),
+    )
+    for name in everything(cell):
+        near(by_symbol[0][name], by_vector[0][name])
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=30)
+def test_values_stay_in_the_ranges_that_the_tape_promises(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    seed = data.draw(seeds)
+    neurons = data.draw(few)
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    parameters = layer(cell, 2, neurons, seed, scale=data.draw(st.sampled_from([0.1, 1.0, 8.0])), dtype=dtype)
+    found, _ = run(cell, parameters, numbers(seed, 12, 2, 2, dtype=dtype), keep=cell.signals, engine=engine)
+    ulp = 4 * torch.finfo(dtype).eps
+    for name, (low, high) in cell.tape.ranges.items():
+        assert low - ulp <= found[name].min()
+        assert found[name].max() <= high + ulp
+
+
+@given(cell=cells, data=st.data())
+@settings(max_examples=20)
+def test_no_gradients_no_difference(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    parameters, x = drawn(cell, data)
+    with torch.inference_mode():
+        quiet, _ = run(cell, parameters, x, engine=engine)
+    loud, _ = run(cell, parameters, x.requires_grad_(), engine=engine)
+    assert torch.equal(quiet["h"], loud["h"].detach())
+
+
+def test_a_signal_of_parameters_alone_has_a_value_for_every_row() -> None:
+    """A time constant per neuron, say: it does not depend on the input."""
+
+    @define(paper="")
+    def leaky(x, u, p, s):
+        keep = sigmoid(p.keep)
+        return dict(keep=keep, raw=p.raw, h=keep * s.h + (1 - keep) * tanh(x.h + u.h + p.raw))
+
+    parameters = layer(leaky, 2, 3, 0)
+    for lengths in (None, torch.tensor([2, 5])):
+        found, final = run(leaky, parameters, numbers(1, 5, 2, 2), keep=leaky.signals, lengths=lengths)
+        assert {name: values.shape for name, values in found.items()} == dict.fromkeys(leaky.signals, (5, 2, 3))
+        assert final["h"].shape == (2, 3)
+        assert torch.equal(found["keep"][3, 1], parameters.neuron_weights[0].sigmoid())
+
+
+@pytest.mark.parametrize("name", EACH_CELL)
+def test_initial_weights_are_as_stated(name: str) -> None:
+    cell = CELLS[name]
+    made = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
+    again = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
+    assert {k: tuple(v.shape) for k, v in made.by_name().items()} == shapes(cell, 7, 20)
+    assert all(torch.equal(v, again.by_name()[k]) for k, v in made.by_name().items())
+    bound = (6 / 27) ** 0.5
+    assert made.input_weights.abs().max() <= bound
+    assert made.input_weights.abs().max() > 0.9 * bound
+    for matrix in made.recurrent_weights:
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(20), rtol=0, atol=1e-5)
+    assert (made.neuron_weights == 0).all()
+    for k, drive in enumerate(cell.tape.input_drives):
+        assert (made.biases[k] == cell.biases.get(drive, 0.0)).all()
+    if "f" in cell.tape.input_drives:
+        assert cell.biases["f"] == 1.0
+
+
+def test_what_cannot_be_run_is_refused(engine: Engine) -> None:
+    """Before anything is computed: addresses are all that the native engine is told of an array."""
+    cell = CELLS["peephole"]
+    parameters, inputs = layer(cell, 2, 3, 0), numbers(1, 4, 2, 2)
+    start = initial_state(cell, parameters.biases, 2, 3)
+    assert set(start) == {"c", "h"}
+
+    def refused(words: str, x: Tensor = inputs, **settings: Any) -> None:
+        # Without the checks of types that tests put around it, which would find some of these first.
+        with pytest.raises(ValueError, match=words):
+            inspect.unwrap(run)(settings.pop("cell", cell), parameters, x, **{"engine": engine, **settings})
+
+    refused(r"x\.q.*x\.i", keep=("h", "x.q"))
+    refused("engine is 'fast'.*'auto' or 'native' or 'plain'", engine="fast")
+    refused("initial state has no c", state={"h": start["h"]})
+    refused(r"initial c is \(2, 4\).*\(2, 3\)", state=start | {"c": numbers(0, 2, 4)})
+    refused(r"initial h is \(1, 3\).*\(2, 3\)", state=start | {"h": numbers(0, 1, 3)})
+    refused(r"lengths are \(3,\).*2 sequences", lengths=torch.tensor([1, 2, 3]))
+    refused("lengths go from 1 to 5.*4", lengths=torch.tensor([5, 1]))
+    refused("lengths go from -1 to 2.*4", lengths=torch.tensor([2, -1]))
+    refused(r"input_weights are \(4, 3, 2\).*\(4, 3, 5\)", numbers(1, 4, 2, 5))
+    refused(r"input_weights are \(4, 3, 2\); gru .*\(3, 3, 2\)", cell=CELLS["gru"], state=None)
+    refused(r"neuron_weights are \(3, 3\); lstm .*\(0, 3\)", cell=CELLS["lstm"])
+    refused("neuron 3", interventions=[clamp(0, "c", 3, 0.0)])
