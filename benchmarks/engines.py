@@ -1,0 +1,269 @@
+"""How fast the native engine is beside its peers, in one run.
+
+    python benchmarks/engines.py [--quick] [--sizes 100,100,87,128 ...] [--cells lstm ...] [--peers JAX ...]
+                                 [--seconds 60] [--allocator] [--write]
+
+f is a forward pass without gradients, fb forward and backward with random gradients sent into everything that is kept:
+into every signal for our engine, the loops and JAX, into h for those that return no more. Float32, random vectors as
+inputs. Of one size and cell all candidates take turns; times are medians. Before they are measured, all of them must
+agree with ours. Peers that are not installed are left out and named (pip install 'gatescope[benchmarks]').
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import engines_report as report
+import numpy as np
+import peers_jax
+import peers_onnx
+import peers_torch
+import torch
+from engines_problem import Candidate, Problem, Size, array, disagreement, ours, problem
+from engines_timing import bind, measure, memory, peaks
+from machine import machine
+
+from gatescope import CELLS
+
+RESULTS = Path(__file__).parent / "results" / "engines.md"
+TOLERANCE, GRADIENT_TOLERANCE, BLACK_BOX_TOLERANCE = 1e-4, 1e-3, 1e-5
+# glibc then keeps freed memory instead of giving it back to the system and asking for it again at the next call.
+RETAINING = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+
+
+def peers(threads: int) -> dict[str, Callable[[Problem], Candidate | None]]:
+    """Everything that the engine is compared with, by name."""
+    return {
+        "torch.nn": peers_torch.module,
+        "nn cell loop": peers_torch.cell_module,
+        "step loop": peers_torch.step_loop,
+        "torch.compile": peers_torch.compiled,
+        "JAX": peers_jax.scan,
+        "onnxruntime": partial(peers_onnx.onnx_runtime, threads=threads),
+        "OpenVINO": partial(peers_onnx.openvino, threads=threads),
+    }
+
+
+def candidates(given: Problem, arguments: argparse.Namespace, missing: set[str]) -> list[Candidate]:
+    """Ours first, then the peers that have such a cell; the names of those not installed are added to `missing`."""
+    found = [ours(given, arguments.engine, True), ours(given, arguments.engine, False)]
+    for name, make in peers(arguments.threads).items():
+        if name in arguments.peers and name not in missing:
+            try:
+                candidate = make(given)
+            except ImportError as error:
+                missing.add(name)
+                print(f"{name} is left out: {error}", flush=True)
+                continue
+            if candidate:
+                found.append(candidate)
+    return found
+
+
+def check(given: Problem, found: list[Candidate]) -> None:
+    """Every candidate's signals and its gradient of the input weights are ours.
+
+    Raises:
+        ValueError: one of them computes something else; it is not worth timing.
+    """
+    expected = {name: array(values).copy() for name, values in found[0].forward().items()}
+    gradients: dict[bool, np.ndarray] = {}
+    where = f"{given.cell.name} at {given.size}"
+    for one in found:
+        start = perf_counter()
+        results = one.forward()
+        if one.every_signal and set(results) != set(expected):
+            raise ValueError(f"{one.name}, {where}: it kept {sorted(results)}; expected were {sorted(expected)}.")
+        for name, values in results.items():
+            difference = disagreement(values, expected[name])
+            if difference > TOLERANCE:
+                raise ValueError(f"{one.name}, {where}: {name} differs from ours by up to {difference:.1e}.")
+        if one.both is not None:
+            gradient = array(one.both()).copy()
+            mine = gradients.setdefault(one.every_signal, gradient)
+            difference = float(np.abs(gradient.reshape(mine.shape) - mine).max() / np.abs(mine).max())
+            if not difference <= GRADIENT_TOLERANCE:
+                raise ValueError(
+                    f"{one.name}, {where}: its gradient differs from ours by {difference:.1e} of its size."
+                )
+        if perf_counter() - start > 5:
+            print(f"{one.name}, {where}: {perf_counter() - start:.0f} s until the first results", flush=True)
+    reference = next((one for one in found if one.name == "torch.nn"), None)
+    for one in found:
+        if reference and one.name in report.BLACK_BOXES:
+            difference = disagreement(one.forward()["h"], array(reference.forward()["h"]))
+            if difference > BLACK_BOX_TOLERANCE:
+                raise ValueError(f"{one.name}, {where}: h differs from torch.nn's by up to {difference:.1e}.")
+
+
+def compare(size: Size, cell: str, arguments: argparse.Namespace, missing: set[str]) -> list[report.Record]:
+    """The records of one size and cell."""
+    given = problem(cell, size)
+    found = candidates(given, arguments, missing)
+    check(given, found)
+    calls: dict[tuple[str, str], Callable[[], Any]] = {}
+    for one in found:
+        calls[one.name, "f"] = one.forward
+        if one.both is not None:
+            calls[one.name, "fb"] = one.both
+    timings = measure(calls, arguments.seconds / len(arguments.cells))
+    print(f"{size}: {cell}", flush=True)
+    for what in ("f", "fb"):
+        mine = timings["ours", what].seconds
+        rest = [
+            (name, timing.seconds) for (name, passed), timing in timings.items() if passed == what and name != "ours"
+        ]
+        ratios = ", ".join(f"{name} {seconds / mine:.2f}" for name, seconds in rest)
+        print(f"  {what:2} {1000 * mine:8.3f} ms; theirs / ours: {ratios}", flush=True)
+    return [
+        dict(size=size, cell=cell, candidate=name, seconds=timing.seconds, calls=timing.calls, faults=timing.faults)
+        | {"pass": what}
+        for (name, what), timing in timings.items()
+    ]
+
+
+def memories(arguments: argparse.Namespace) -> list[report.Record]:
+    """Peak memory of the cells that torch.nn has."""
+    found = []
+    for size in arguments.sizes:
+        for cell in (cell for cell in arguments.cells if cell in report.MODULE_CELLS):
+            taken = {who: memory(who, cell, size, arguments.engine, arguments.threads) for who in ("ours", "torch.nn")}
+            if None not in taken.values():
+                found.append(dict(size=size, cell=cell, **taken))
+    return found
+
+
+def with_retaining_allocator(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The results of this script in a process whose allocator keeps freed memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "results.json"
+        command = [sys.executable, __file__, "--json", str(file), "--no-memory", "--seconds", str(arguments.seconds)]
+        command += ["--engine", arguments.engine, "--threads", str(arguments.threads)]
+        command += ["--sizes", *(",".join(map(str, size)) for size in arguments.sizes)]
+        command += ["--cells", *arguments.cells, "--peers", *arguments.peers]
+        subprocess.run(command, check=True, env=os.environ | RETAINING, stdout=sys.stderr)  # its tables come again
+        return json.loads(file.read_text())
+
+
+def versions(missing: set[str], arguments: argparse.Namespace) -> str:
+    """Which peers were compared."""
+    packages = {"JAX": ["jax"], "onnxruntime": ["onnxruntime", "onnx"], "OpenVINO": ["openvino"]}
+    found = []
+    for package in (p for name, some in packages.items() if name in arguments.peers for p in some):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"no {package}")
+    absent = f"; not installed, so left out: {', '.join(sorted(missing))}" if missing else ""
+    return (", ".join(found) or "no optional peers") + absent
+
+
+def document(data: dict[str, Any], retained: dict[str, Any] | None) -> list[str]:
+    """The whole report."""
+    results, top = report.Results(data["records"]), data["peaks"]
+    lines = ["# The engine and its peers", "", *data["about"], "", "## What is to be reached", ""]
+    lines += [*report.reached(results), *report.further(results, top)]
+    if retained:
+        again = report.Results(retained["records"])
+        settings = " ".join(f"{name}={value}" for name, value in RETAINING.items())
+        lines += ["## With an allocator that keeps freed memory", "", f"The same again with `{settings}`.", ""]
+        lines += [*report.reached(again), *report.further(again, retained["peaks"])]
+        lines += ["Page faults per call, the most of all cells and passes; first as the system is set up:", ""]
+        lines += [*report.page_faults(results), "and with the allocator that keeps memory:", ""]
+        lines += report.page_faults(again)
+    lines += ["## Everything", "", "Milliseconds, and (their time over ours).", "", *report.details(results, top)]
+    if data["memory"]:
+        lines += ["## Memory", "", "Megabytes that the first fb adds at its peak, each in a fresh process.", ""]
+        lines += report.memory_table(data["memory"])
+    return lines
+
+
+def about(arguments: argparse.Namespace, missing: set[str], confined: str, top: dict[str, float]) -> list[str]:
+    """Under which conditions all of it was measured."""
+    rates = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in top.items())
+    threads = f"{arguments.threads} thread{'s' if arguments.threads > 1 else ''}"
+    command = " ".join(["python benchmarks/engines.py", *sys.argv[1:]])
+    return [
+        f"`{command}` on {machine()}. Peers: {versions(missing, arguments)}.",
+        "",
+        (
+            f"Engine {arguments.engine!r}, float32, {threads}: torch by set_num_threads, onnxruntime by "
+            "intra_op_num_threads, OpenVINO by INFERENCE_NUM_THREADS (latency hint, f32), JAX by NPROC; "
+            f"{confined}. Peaks in this run: {rates}."
+        ),
+        "",
+        (
+            "f: forward without gradients. fb: forward and backward, gradients into every signal that is kept; for "
+            "torch.nn, the loop over torch.nn's cell and our h-only mode into h. Operations are those of the matrix "
+            f"products. torch.compile is given the whole loop up to {peers_torch.WHOLE_LOOP} steps, beyond that the "
+            "step. The loops written by hand compute all that needs no state before the loop: feedforward has no loop, "
+            "mingru's has only h."
+        ),
+    ]
+
+
+def size(text: str) -> Size:
+    """A size as in 100,100,87,128."""
+    return Size(*(int(number) for number in text.split(",")))
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    names = list(peers(1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", type=size, default=list(report.TARGETS), metavar="T,B,I,N")
+    parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS), metavar="CELL")
+    parser.add_argument("--peers", nargs="*", choices=names, default=names, metavar="PEER", help=", ".join(names))
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each size, about")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--engine", default="native")
+    parser.add_argument("--quick", action="store_true", help="the two smallest sizes, 5 seconds each, no torch.compile")
+    parser.add_argument("--allocator", action="store_true", help="all again with an allocator that keeps freed memory")
+    parser.add_argument("--no-memory", action="store_true", help="without peak memory")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.sizes, arguments.seconds = arguments.sizes[:2], min(arguments.seconds, 5.0)
+        arguments.peers = [name for name in arguments.peers if name != "torch.compile"]
+    return arguments
+
+
+def main() -> None:
+    """Measure, print, and write when asked to."""
+    arguments = parse()
+    confined = bind(arguments.threads)
+    torch.set_num_threads(arguments.threads)
+    missing: set[str] = set()
+    top = peaks(arguments.threads)
+    taken = [] if arguments.no_memory else memories(arguments)
+    records = [
+        r for size in arguments.sizes for cell in arguments.cells for r in compare(size, cell, arguments, missing)
+    ]
+    data = dict(about=about(arguments, missing, confined, top), peaks=top, records=records, memory=taken)
+    retained = with_retaining_allocator(arguments) if arguments.allocator else None
+    lines = document(data, retained)
+    print(*lines, sep="\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(data | dict(retained=retained), indent=1))
+    if arguments.write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
