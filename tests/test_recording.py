@@ -11,9 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import gatescope.engine
 import gatescope.recording
 from gatescope import (
     CELLS,
+    Configuration,
+    Layer,
     Network,
     Trace,
     Vocabulary,
@@ -27,6 +30,7 @@ from gatescope import (
     record_to,
 )
 from gatescope.cells import Cell
+from gatescope.engine import native
 from gatescope.equations import exp, log_sigmoid, maximum, relu, sigmoid, tanh
 from gatescope.recording import RecordingError, record_pieces
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
@@ -197,7 +201,6 @@ def test_the_attributes_say_what_made_it() -> None:
     trace = record(network("peephole", (2,)), "abc")
     about = trace.attributes
     assert about["precision"] == "float32"
-    assert about["engine"] == "plain"
     assert about["version"] == gatescope.__version__
     assert about["tolerance"] == 1e-5
     layer = about["layers"]["layer0"]
@@ -210,6 +213,31 @@ def test_the_attributes_say_what_made_it() -> None:
     assert layer["arrays"]["c"]["range"] == [None, None]
     assert set(layer["arrays"]) == set(trace["layer0"])
     assert set(trace.parameters["layer0"]) == {"p.i", "p.f", "p.o"}
+
+
+def test_the_trace_says_which_engine_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    @define(paper="")
+    def halved(x: Any, u: Any, p: Any, s: Any) -> Any:
+        return dict(h=tanh(x.h + u.h) / 2)
+
+    vocabulary = Vocabulary.of("abc")
+    built_in, own = (Network(configure(vocabulary, cell, [2, 3], embedding=4)) for cell in ("gru", halved))
+    mixed = Network(Configuration(vocabulary, (Layer(CELLS["lstm"], 2), Layer(halved, 3))))
+
+    # Only the engine that is named can be asked: the other one would fail.
+    with monkeypatch.context() as only_plain:
+        only_plain.setattr(gatescope.engine, "run_native", None)
+        assert record(own, "abc").attributes["engine"] == "plain"
+        only_plain.setattr(native, "_native", None)
+        only_plain.setattr(native, "_problem", "it was not compiled")
+        native._warn_of_missing.cache_clear()
+        with pytest.warns(RuntimeWarning, match="the native engine is not there"):
+            assert record(built_in, "abc").attributes["engine"] == "plain"
+    if not native.describe().missing:
+        assert record(mixed, "abc").attributes["engine"] == "native, plain"
+        monkeypatch.setattr(gatescope.engine, "run_plain", None)
+        assert record(built_in, "abc").attributes["engine"] == "native"
+        assert record(built_in, "abc", interventions=[ablate(0, "z", 1)]).attributes["engine"] == "native"
 
 
 def test_recording_changes_nothing() -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State, initial_state
+from gatescope.engine.native import unserved
 from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Network, evaluating, padded
 from gatescope.storage import Writer, open_trace
@@ -143,7 +144,7 @@ def record_pieces(
         )
     tokens, lengths = padded(sequences_of(network, source))
     targets = np.concatenate([tokens[:, 1:], np.full((len(tokens), 1), PADDING, np.int32)], axis=1)
-    attributes, weights = describe(network), weights_of(network)
+    attributes, weights = describe(network, interventions), weights_of(network)
     names = [(*layer.cell.signals, *layer.cell.drives) for layer in network.configuration.layers]
     state: Sequence[State] | None = None
     # Interventions name steps of the whole text, so they are run in one piece.
@@ -176,8 +177,8 @@ def check_with(network: Network, trace: Trace) -> Report:
     return check(trace, weights_of(network))
 
 
-def describe(network: Network) -> dict[str, Any]:
-    """The attributes of every trace of a network; docs/trace.md lists them."""
+def describe(network: Network, interventions: Sequence[Intervention] = ()) -> dict[str, Any]:
+    """The attributes of every trace of a network that runs with these interventions; docs/trace.md lists them."""
     precision = str(network.readout_biases.dtype).removeprefix("torch.")
     layers = {
         f"layer{k}": {"cell": layer.cell.to_json(), "neurons": layer.neurons, "arrays": arrays_of(layer.cell)}
@@ -186,12 +187,23 @@ def describe(network: Network) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": __version__,
-        "engine": "plain",
+        "engine": _engine_of(network, interventions),
         "precision": precision,
         "tolerance": TOLERANCES[precision],
         "vocabulary": network.configuration.vocabulary.to_json(),
         "layers": layers,
     }
+
+
+def _engine_of(network: Network, interventions: Sequence[Intervention]) -> str:
+    """The engine that runs the network; where its layers differ, one for each."""
+    engines = []
+    for k, layer in enumerate(network.configuration.layers):
+        parameters = network.parameters_of(k)
+        changes = [one for one in interventions if one.layer == k]
+        # The biases stand for what the layer reads: of the same precision, in the same place.
+        engines.append("plain" if unserved(layer.cell, parameters, parameters.biases, {}, changes) else "native")
+    return engines[0] if len(set(engines)) == 1 else ", ".join(engines)
 
 
 def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:

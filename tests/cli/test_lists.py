@@ -54,10 +54,8 @@ def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
     native._warn_of_missing.cache_clear()
 
 
-def test_which_engine_runs_which_cell(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    native_here = native.describe()
-    if native_here.missing:
-        pytest.skip(native_here.missing)
+@pytest.mark.usefixtures("compiled")
+def test_which_engine_runs_which_cell(cli: Cli) -> None:
     listed = json.loads(cli("cells", "--engines", "--json").out)
     assert [(cell["name"], cell["engine"], cell["reason"]) for cell in listed["cells"]] == [
         (name, "native", "") for name in CELLS
@@ -68,7 +66,7 @@ def test_which_engine_runs_which_cell(cli: Cli, monkeypatch: pytest.MonkeyPatch)
     header, row, *_ = cli("cells", "gru", "--engines").out.splitlines()
     assert header.split() == ["cell", "engine", "why", "not", "native"]
     assert row.split() == ["gru", "native"]
-    assert f"uses {native_here.level}" in cli("cells", "--engines").out
+    assert f"uses {native.describe().level}" in cli("cells", "--engines").out
 
 
 def test_the_cell_of_a_run_may_have_no_native_code(cli: Cli, tmp_path: Path) -> None:
