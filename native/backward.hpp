@@ -142,9 +142,12 @@ private:
         for (ptrdiff_t n = 0; n < larger(layer_.N, 4 * L) + L; ++n) zeros_[n] = 0;
         order_ = take<ptrdiff_t>(scratch_, layer_.B + 1);
         Division<T>::sort(layer_, order_, take<ptrdiff_t>(scratch_, layer_.T_ + 1));
-        teams_ = take<Team>(scratch_, MOST_THREADS + 1);
-        everyone_ = new (teams_ + MOST_THREADS) Team(division_.threads);
-        for (int k = 0; k < MOST_THREADS; ++k) new (teams_ + k) Team(division_.by_rows ? 1 : division_.threads);
+        teams_ = take<Team>(scratch_, division_.teams() + 1);
+        Team::Counter* counters = take<Team::Counter>(scratch_, 2 * division_.threads);
+        everyone_ = new (teams_ + division_.teams()) Team(counters, division_.threads);
+        for (int k = 0; k < division_.teams(); ++k) {
+            new (teams_ + k) Team(counters + division_.threads + k, division_.threads / division_.teams());
+        }
 
         const ptrdiff_t rows = larger(1, division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B);
         slots_ = larger(3 * rows, smaller(WINDOW / rows * rows, layer_.T_ * rows));

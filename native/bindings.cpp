@@ -245,6 +245,9 @@ NB_MODULE(_native, module) {
     module.def("levels", &levels, "The instruction-set levels that this processor can run, the fastest last.");
     module.def("level", [] { return std::string(chosen.load()->name); }, "The level that is used.");
     module.def("use_level", &use_level, nb::arg("name"), "Use another level, as tests do.");
+    module.def("share_openmp", [](Address parallel, Address number, Address count) {
+        share_openmp(at<void>(parallel), at<void>(number), at<void>(count));
+    }, "Run on the threads of an OpenMP library that is loaded; see threads.hpp.");
     module.def("peak", &peak, nb::arg("threads"), nb::arg("seconds"), released,
                "How many multiplications and additions the threads can do in a second, measured.");
 }

@@ -132,9 +132,12 @@ private:
         order_ = take<ptrdiff_t>(scratch_, layer_.B);
         ptrdiff_t* counts = take<ptrdiff_t>(scratch_, layer_.T_ + 1);
         Division<T>::sort(layer_, order_, counts);
-        teams_ = take<Team>(scratch_, MOST_THREADS + 1);
-        everyone_ = new (teams_ + MOST_THREADS) Team(division_.threads);
-        for (int k = 0; k < MOST_THREADS; ++k) new (teams_ + k) Team(division_.by_rows ? 1 : division_.threads);
+        teams_ = take<Team>(scratch_, division_.teams() + 1);
+        Team::Counter* counters = take<Team::Counter>(scratch_, 2 * division_.threads);
+        everyone_ = new (teams_ + division_.teams()) Team(counters, division_.threads);
+        for (int k = 0; k < division_.teams(); ++k) {
+            new (teams_ + k) Team(counters + division_.threads + k, division_.threads / division_.teams());
+        }
 
         for (int k = 0; k < layer_.cell.states; ++k) passed_[k] = !request_.signals[layer_.cell.state_signal[k]];
         // With few rows, the products with the inputs of many steps are computed together.

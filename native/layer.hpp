@@ -22,11 +22,12 @@ struct Team {
     struct alignas(64) Counter {
         int64_t arrived;
     };
-    Counter counters[MOST_THREADS];
+    Counter* counters;
     int size;
 
-    explicit Team(int members) : size(members) {
-        for (auto& counter : counters) counter.arrived = 0;
+    // `room` for as many counters as there are members.
+    Team(Counter* room, int members) : counters(room), size(members) {
+        for (int k = 0; k < members; ++k) counters[k].arrived = 0;
     }
 
     void wait(int member) {

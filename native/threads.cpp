@@ -77,7 +77,43 @@ private:
     void* context_ = nullptr;
 };
 
+struct OpenMP {
+    void (*parallel)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
+    int (*thread_number)() = nullptr;
+    int (*thread_count)() = nullptr;
+    pid_t owner = 0;  // a forked process has the library, but none of its threads
+
+    // Returns false, having run nothing, when there are fewer threads than wanted, as inside another parallel region.
+    bool run(int threads, void (*work)(void*, int), void* context) const {
+        struct Job {
+            const OpenMP* openmp;
+            int threads;
+            void (*work)(void*, int);
+            void* context;
+            std::atomic<bool> done;
+        } job{this, threads, work, context, {false}};
+        parallel(
+            [](void* data) {
+                Job& job = *static_cast<Job*>(data);
+                if (job.openmp->thread_count() != job.threads) return;
+                job.work(job.context, job.openmp->thread_number());
+                job.done.store(true, std::memory_order_relaxed);
+            },
+            &job, static_cast<unsigned>(threads), 0);
+        return job.done;
+    }
+};
+
+OpenMP openmp;
+
 }  // namespace
+
+void share_openmp(void* parallel, void* thread_number, void* thread_count) {
+    openmp.thread_number = reinterpret_cast<int (*)()>(thread_number);
+    openmp.thread_count = reinterpret_cast<int (*)()>(thread_count);
+    openmp.owner = getpid();
+    openmp.parallel = reinterpret_cast<decltype(openmp.parallel)>(parallel);
+}
 
 void rest_thread() { std::this_thread::sleep_for(std::chrono::microseconds(20)); }
 
@@ -106,6 +142,7 @@ void Threads::keep(int count) {
 
 void Threads::run(void (*work)(void*, int), void* context) {
     if (pool_ == nullptr) return work(context, 0);
+    if (openmp.parallel && openmp.owner == getpid() && openmp.run(count_, work, context)) return;
     static_cast<Pool*>(pool_)->run(count_, work, context);
 }
 

@@ -5,6 +5,11 @@ namespace gatescope {
 
 constexpr int MOST_THREADS = 64;
 
+// OpenMP's library, when another library of the process (PyTorch) has it loaded. Its threads stay awake for a while after
+// every use: taking the same ones costs nothing, while others would have to share the processors with them.
+// `parallel` is GOMP_parallel, the others are omp_get_thread_num and omp_get_num_threads.
+void share_openmp(void* parallel, void* thread_number, void* thread_count);
+
 // The threads of the process for one call, as many as `wanted`; just the calling one while another call has them.
 class Threads {
 public:

@@ -43,17 +43,17 @@ class Cell:
         """The same for cells with the same equations only; see `gatescope.equations.key`."""
         return key(self.tape)
 
-    @property
+    @cached_property
     def signals(self) -> tuple[str, ...]:
         """The named signals, in the order in which the cell computes them."""
         return tuple(self.tape.signals)
 
-    @property
+    @cached_property
     def states(self) -> tuple[str, ...]:
         """The signals that are carried to the next step."""
         return self.tape.states
 
-    @property
+    @cached_property
     def drives(self) -> tuple[str, ...]:
         """The names of all drives, "x.k" then "u.k"."""
         return (*(f"x.{k}" for k in self.tape.input_drives), *(f"u.{k}" for k in self.tape.recurrent_drives))

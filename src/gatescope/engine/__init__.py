@@ -107,11 +107,10 @@ def _check_sizes(
     cell: Cell, parameters: Parameters, inputs: Tensor, state: State | None, lengths: Tensor | None
 ) -> None:
     (steps, rows), neurons = inputs.shape[:2], parameters.biases.shape[1]
-    count = inputs.shape[2] if inputs.is_floating_point() else parameters.input_weights.shape[2]
-    for name, shape in shapes(cell, count, neurons).items():
-        found = getattr(parameters, name).shape
-        if found != shape:
-            raise ValueError(f"the {name} are {tuple(found)}; {cell.name} with these inputs needs {shape}.")
+    count = inputs.shape[2] if inputs.ndim == 3 else parameters.input_weights.shape[2]
+    for (name, shape), given in zip(shapes(cell, count, neurons).items(), vars(parameters).values(), strict=True):
+        if given.shape != shape:
+            raise ValueError(f"the {name} are {tuple(given.shape)}; {cell.name} with these inputs needs {shape}.")
     if state is not None:
         missing = [name for name in cell.states if name not in state]
         if missing:

@@ -8,10 +8,14 @@ of autograd's graph. The loop itself is in the folder native/ of the sources.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,6 +39,24 @@ except ImportError as error:  # for another Python or processor
     _native, _problem = None, str(error)
 else:
     _problem = ""
+
+
+def _share_openmp() -> None:
+    """Let the engine run on PyTorch's own threads, where they are OpenMP's; otherwise it has its own."""
+    assert _native is not None
+    names = ["libgomp.so.1", "libomp.so.5", "libiomp5.so"]
+    for name in (*sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*")), *names):
+        try:
+            library = ctypes.CDLL(str(name), mode=os.RTLD_NOLOAD | os.RTLD_NOW)  # only what is loaded already
+            found = [library[symbol] for symbol in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")]
+        except (OSError, AttributeError):
+            continue
+        _native.share_openmp(*(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in found))
+        return
+
+
+if _native is not None and sys.platform == "linux":
+    _share_openmp()
 
 POOLED = 1 << 20  # bytes from which an array comes from the engine's own pool: fresh pages are slow to touch
 PRECISIONS = (torch.float32, torch.float64)
@@ -141,21 +163,26 @@ def unserved(
     """Why this engine cannot serve a request; empty when it can."""
     if not available() or unserved_cell(cell):
         return unserved_cell(cell)
-    tensors = [*parameters.by_name().values(), *state.values()]
+    numbers = [*vars(parameters).values(), *state.values()]
+    tensors = [*numbers, inputs]
     if inputs.is_floating_point():
-        tensors.append(inputs)
+        numbers = tensors
+    # Dtypes and layouts are single objects, which "is" compares faster than anything else.
     precision = parameters.biases.dtype
-    if precision not in PRECISIONS or any(value.dtype != precision for value in tensors):
-        found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
+    if precision not in PRECISIONS or not all(value.dtype is precision for value in numbers):
+        found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in numbers}))
         return f"it computes in float32 or in float64, all of one, and was given {found}"
-    for value in (*tensors, inputs):
-        if value.device.type != "cpu":
+    for value in tensors:
+        if not value.is_cpu:
             return f"it runs on the processor, and was given tensors on {value.device}"
-        if value.layout != torch.strided or torch._C._functorch.is_functorch_wrapped_tensor(value):
+        if value.layout is not torch.strided or _is_wrapped(value):
             return "it takes plain dense tensors, not those of torch.func or of another layout"
     if any(isinstance(one.shift, Tensor) and one.shift.requires_grad for one in changes):
         return "it gives no gradients to the values of an intervention"
     return ""
+
+
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
 @dataclass(frozen=True)
@@ -210,14 +237,15 @@ def run_native(
     return dict(zip(keep, results[: len(keep)], strict=True)), dict(zip(plan.states, results[len(keep) :], strict=True))
 
 
-def _empty(like: Tensor, *shape: int) -> Tensor:
-    """An array whose numbers are undefined."""
+def _empty(like: Tensor, count: int, *shape: int) -> Sequence[Tensor]:
+    """As many arrays, whose numbers are undefined. Small ones share their memory, large ones come from the pool."""
     size = like.element_size()
     for length in shape:
         size *= length
     if size < POOLED or _native is None:
-        return like.new_empty(shape)
-    return (_native.buffer_float if like.dtype == torch.float32 else _native.buffer_double)(*shape)
+        return like.new_empty(count, *shape).unbind(0) if count else ()
+    make = _native.buffer_float if like.dtype is torch.float32 else _native.buffer_double
+    return [make(*shape) for _ in range(count)]
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
@@ -269,8 +297,8 @@ class _Kept:
     """What the backward pass reads: every signal, the residual drives, what interventions replaced."""
 
     signals: list[Tensor | None]
-    residuals: list[Tensor]
-    before: list[Tensor]
+    residuals: Sequence[Tensor]
+    before: Sequence[Tensor]
 
 
 def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[_Kept, list[Tensor]]:
@@ -278,16 +306,17 @@ def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple
     assert _native is not None
     plan, biases = request.plan, tensors[2]
     (steps, rows), neurons = tensors[0].shape[:2], biases.shape[1]
-    signals: list[Tensor | None] = [
-        _empty(biases, steps, rows, neurons) if every or k in request.keep else None for k in range(len(plan.signals))
-    ]
-    residuals = [_empty(biases, steps, rows, neurons) for _ in range(plan.residuals)] if every else []
-    before = [_empty(biases, steps, rows, neurons) for _ in request.changes] if every else []
-    final = [biases.new_empty(rows, neurons) for _ in plan.states]
-    forward = _native.forward_float if biases.dtype == torch.float32 else _native.forward_double
+    wanted = range(len(plan.signals)) if every else sorted(request.keep)
+    signals: list[Tensor | None] = [None] * len(plan.signals)
+    for k, value in zip(wanted, _empty(biases, len(wanted), steps, rows, neurons), strict=True):
+        signals[k] = value
+    residuals = _empty(biases, plan.residuals if every else 0, steps, rows, neurons)
+    before = _empty(biases, len(request.changes) if every else 0, steps, rows, neurons)
+    final = _empty(biases, len(plan.states), rows, neurons)
+    forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
     forward(*_arguments(request, tensors, signals, residuals, before), _addresses(final))
     kept = [signals[k] for k in request.keep]
-    return _Kept(signals, residuals, before), [value for value in kept if value is not None] + final
+    return _Kept(signals, residuals, before), [*(value for value in kept if value is not None), *final]
 
 
 class _Run(Function):
@@ -316,7 +345,7 @@ class _Run(Function):
         x, *learned = tensors
         biases = learned[1]
         wanted = ctx.needs_input_grad[1:]
-        d_x = _empty(biases, *x.shape) if wanted[0] else None
+        d_x = _empty(biases, 1, *x.shape)[0] if wanted[0] else None
         # A cell without parameters has an empty array of them: its gradient is as empty.
         d_learned = [
             torch.empty_like(value) if need else None for value, need in zip(learned, wanted[1:], strict=True)
@@ -331,7 +360,7 @@ class _Run(Function):
             asked.append(gradient)
             d_signals[k] = _strided(gradient)
         d_final = [None if value is None else value.contiguous() for value in gradients[len(request.keep) :]]
-        backward = _native.backward_float if biases.dtype == torch.float32 else _native.backward_double
+        backward = _native.backward_float if biases.dtype is torch.float32 else _native.backward_double
         backward(
             *_arguments(
                 request,
