@@ -16,6 +16,7 @@ from gatescope.engine.parameters import Parameters, initialise, shapes
 from gatescope.engine.plain import input_drives, run_plain
 
 Engine = Literal["auto", "native", "plain"]
+ENGINES = get_args(Engine)
 State = Mapping[str, Float[Tensor, "B _"]]  # _ is N of the layer; the layers of a network may differ
 
 __all__ = [
@@ -78,19 +79,21 @@ def run(
         ValueError: an unknown name in `keep`, an unknown engine, a state that is missing, sizes that do not fit, an
             intervention on something that is not there.
     """
-    if engine not in get_args(Engine):
-        raise ValueError(f"engine is {engine!r}; it can be {' or '.join(map(repr, get_args(Engine)))}.")
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; it can be {' or '.join(map(repr, ENGINES))}.")
     keep = tuple(dict.fromkeys(keep))
-    unknown = [name for name in keep if name not in cell.signals and name not in cell.drives]
-    if unknown:
+    drives = [name for name in keep if name not in cell.tape.signals]
+    if unknown := [name for name in drives if name not in cell.drives]:
         names = ", ".join((*cell.signals, *cell.drives))
         raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
-    steps, rows, neurons = *inputs.shape[:2], parameters.biases.shape[1]
-    changes = check_interventions(interventions, cell, steps, rows, neurons)
+    steps, rows, neurons = inputs.shape[0], inputs.shape[1], parameters.biases.shape[1]
     _check_sizes(cell, parameters, inputs, state, lengths)
+    changes = check_interventions(interventions, cell, steps, rows, neurons) if interventions else []
     reason = "" if engine == "plain" else unserved(cell, parameters, inputs, state or {}, changes)
     if engine != "plain" and not reason:
-        return _run_native(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+        if drives:
+            return _with_drives(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+        return run_native(cell, parameters, inputs, state, lengths, reverse, keep, changes)
     if engine == "native":
         _say_plain(reason)
     if state is None:
@@ -106,7 +109,7 @@ def _say_plain(reason: str) -> None:
 def _check_sizes(
     cell: Cell, parameters: Parameters, inputs: Tensor, state: State | None, lengths: Tensor | None
 ) -> None:
-    (steps, rows), neurons = inputs.shape[:2], parameters.biases.shape[1]
+    steps, rows, neurons = inputs.shape[0], inputs.shape[1], parameters.biases.shape[1]
     count = inputs.shape[2] if inputs.ndim == 3 else parameters.input_weights.shape[2]
     for (name, shape), given in zip(shapes(cell, count, neurons).items(), vars(parameters).values(), strict=True):
         if given.shape != shape:
@@ -127,7 +130,7 @@ def _check_sizes(
             raise ValueError(f"the lengths go from {int(lengths.min())} to {int(lengths.max())}; the run has {steps}.")
 
 
-def _run_native(
+def _with_drives(
     cell: Cell,
     parameters: Parameters,
     inputs: Tensor,
@@ -144,10 +147,7 @@ def _run_native(
     found, final = run_native(
         cell, parameters, inputs, state, lengths, reverse, [*signals, "h"] if heard else signals, interventions
     )
-    if not drives:
-        return found, final
-    steps, rows = inputs.shape[:2]
-    here = None if lengths is None else (torch.arange(steps)[:, None] < lengths)[:, :, None]
+    here = None if lengths is None else (torch.arange(len(inputs))[:, None] < lengths)[:, :, None]
     for name in drives:
         source, drive = name.split(".", 1)
         if source == "x":

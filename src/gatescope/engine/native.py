@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -98,8 +98,8 @@ def describe() -> Description:
         return Description("", _native.level(), tuple(_native.levels()), threads)
     missing = (
         f"the native engine is not there ({_problem}); everything runs on the plain engine, with the same results, "
-        "only slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of its "
-        "repository: scripts/install."
+        "only slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of "
+        "its repository: scripts/install."
     )
     return Description(missing, "", (), threads)
 
@@ -115,8 +115,8 @@ class _Plan:
 
     cell: Any
     states: tuple[str, ...]
-    state_signals: tuple[int, ...]
     signals: tuple[str, ...]
+    numbers: Mapping[str, int]  # of the signals
     residuals: int
 
 
@@ -131,7 +131,7 @@ def _plan(cell: Cell) -> _Plan | None:
 
 
 def _make_plan(cell: Cell) -> _Plan | None:
-    if _native is None or cell.key not in _native.keys():
+    if _native is None or cell.key not in set(_native.keys()):
         return None
     tape, joined = join_drives(cell.tape)
     heard, echoed = cell.tape.input_drives, cell.tape.recurrent_drives
@@ -142,8 +142,8 @@ def _make_plan(cell: Cell) -> _Plan | None:
     return _Plan(
         _native.Cell(cell.key, input_order, recurrent_order),
         cell.states,
-        tuple(cell.signals.index(k) for k in cell.states),
         cell.signals,
+        {name: k for k, name in enumerate(cell.signals)},
         len(reverse(tape).residuals),
     )
 
@@ -185,8 +185,7 @@ def unserved(
 _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     """Everything of a run that needs no gradient."""
 
     plan: _Plan
@@ -210,31 +209,26 @@ def run_native(
     """What is kept of a sequence of steps (signals only), and the final state; see `gatescope.engine.run`."""
     plan = _plan(cell)
     assert plan is not None  # the caller has asked `unserved`
-    # Two names of one signal are two arrays for the loop, and one for whoever asked.
-    numbers = tuple(plan.signals.index(name) for name in keep)
-    steps, rows = inputs.shape[:2]
-    request = _Request(
-        plan,
-        numbers,
-        None if lengths is None else lengths.to(torch.int64).contiguous(),
-        reverse,
-        tuple(
-            (plan.signals.index(name), scale, shift)
-            for name, (scale, shift) in scales_and_shifts(interventions, parameters.biases, steps, rows).items()
-        ),
-        torch.get_num_threads(),
-    )
-    x = inputs if inputs.is_floating_point() else inputs.to(torch.int64)
-    if x.is_floating_point() and x.shape[2] > 1 and x.stride(2) != 1:
-        x = x.contiguous()
-    weights = [value.contiguous() for value in parameters.by_name().values()]
-    starts = [] if state is None else [state[name].contiguous() for name in plan.states]
-    tensors = (x, *weights, *starts)
+    changes: tuple[tuple[int, Tensor, Tensor], ...] = ()
+    if interventions:
+        found = scales_and_shifts(interventions, parameters.biases, inputs.shape[0], inputs.shape[1])
+        changes = tuple((plan.numbers[name], scale, shift) for name, (scale, shift) in found.items())
+    if lengths is not None:
+        lengths = lengths.to(torch.int64).contiguous()
+    numbers = tuple([plan.numbers[name] for name in keep])
+    request = _Request(plan, numbers, lengths, reverse, changes, torch.get_num_threads())
+    if inputs.ndim == 2:
+        inputs = inputs.to(torch.int64)
+    elif inputs.stride(2) != 1 and inputs.shape[2] > 1:
+        inputs = inputs.contiguous()
+    tensors = [inputs, *[value.contiguous() for value in vars(parameters).values()]]
+    if state is not None:
+        tensors += [state[name].contiguous() for name in plan.states]
     if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
         results: Sequence[Tensor] = _Run.apply(request, *tensors)  # type: ignore[assignment]
     else:
-        _, results = _forward(request, tensors, every=False)
-    return dict(zip(keep, results[: len(keep)], strict=True)), dict(zip(plan.states, results[len(keep) :], strict=True))
+        results = _forward(request, tensors, every=False)[1]
+    return dict(zip(keep, results, strict=False)), dict(zip(plan.states, results[len(keep) :], strict=True))
 
 
 def _empty(like: Tensor, count: int, *shape: int) -> Sequence[Tensor]:
@@ -259,64 +253,59 @@ def _strided(value: Tensor) -> tuple[int, int, int]:
 NOTHING = (0, 0, 0)
 
 
-def _arguments(
-    request: _Request,
-    tensors: Sequence[Tensor],
-    signals: Sequence[Tensor | None],
-    residuals: Sequence[Tensor],
-    before: Sequence[Tensor],
-) -> tuple[Any, ...]:
-    """What the forward and the backward pass of the loop are both told."""
-    x, input_weights, biases, recurrent_weights, neuron_weights, *starts = tensors
-    steps, rows = x.shape[:2]
-    sizes = (steps, rows, input_weights.shape[2], biases.shape[1])
-    vectors = x.is_floating_point()
+def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tensor], places: Sequence[int]) -> Any:
+    """What the forward and the backward pass of the loop are both told.
+
+    Args:
+        request: the run.
+        tensors: inputs, the four arrays of weights, initial states.
+        kept: the signals that are kept, and for the backward pass also the residuals and what interventions replaced.
+        places: the numbers of those signals.
+    """
+    x, input_weights = tensors[0], tensors[1]
+    plan = request.plan
+    sizes = (x.shape[0], x.shape[1], input_weights.shape[2], input_weights.shape[1])
+    addresses = [value.data_ptr() for value in kept]
+    signals = [0] * len(plan.signals)
+    for k, address in zip(places, addresses, strict=False):
+        signals[k] = address
+    rest = addresses[len(places) :]
     changes = []
     for k, (signal, scale, shift) in enumerate(request.changes):
         step, row = (scale.stride(axis) if scale.shape[axis] > 1 else 0 for axis in (0, 1))
-        kept = before[k].data_ptr() if before else 0
-        changes.append((signal, scale.data_ptr(), shift.data_ptr(), kept, step, row))
+        before = rest[plan.residuals + k] if rest else 0
+        changes.append((signal, scale.data_ptr(), shift.data_ptr(), before, step, row))
     return (
-        request.plan.cell,
+        plan.cell,
         sizes,
         request.reverse,
         request.threads,
-        _strided(x) if vectors else NOTHING,
-        NOTHING if vectors else _strided(x),
+        _strided(x) if x.ndim == 3 else NOTHING,
+        NOTHING if x.ndim == 3 else _strided(x),
         0 if request.lengths is None else request.lengths.data_ptr(),
-        _addresses((input_weights, biases, recurrent_weights, neuron_weights)),
-        _addresses(starts),
-        _addresses(signals),
-        _addresses(residuals),
+        [value.data_ptr() for value in tensors[1:5]],
+        [value.data_ptr() for value in tensors[5:]],
+        signals,
+        rest[: plan.residuals],
         changes,
     )
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """What the backward pass reads: every signal, the residual drives, what interventions replaced."""
+def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[Sequence[Tensor], list[Tensor]]:
+    """Run the loop. Returns what was kept, as `_arguments` wants it, and the results.
 
-    signals: list[Tensor | None]
-    residuals: Sequence[Tensor]
-    before: Sequence[Tensor]
-
-
-def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[_Kept, list[Tensor]]:
-    """Run the loop; `every` signal is kept, or only those to return. Returns what was kept, and the results."""
+    Kept are the signals to return; of `every` signal, and what else the backward pass reads, when that is to follow.
+    """
     assert _native is not None
     plan, biases = request.plan, tensors[2]
-    (steps, rows), neurons = tensors[0].shape[:2], biases.shape[1]
-    wanted = range(len(plan.signals)) if every else sorted(request.keep)
-    signals: list[Tensor | None] = [None] * len(plan.signals)
-    for k, value in zip(wanted, _empty(biases, len(wanted), steps, rows, neurons), strict=True):
-        signals[k] = value
-    residuals = _empty(biases, plan.residuals if every else 0, steps, rows, neurons)
-    before = _empty(biases, len(request.changes) if every else 0, steps, rows, neurons)
+    steps, rows, neurons = tensors[0].shape[0], tensors[0].shape[1], biases.shape[1]
+    places = range(len(plan.signals)) if every else request.keep
+    more = plan.residuals + len(request.changes) if every else 0
+    kept = _empty(biases, len(places) + more, steps, rows, neurons)
     final = _empty(biases, len(plan.states), rows, neurons)
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
-    forward(*_arguments(request, tensors, signals, residuals, before), _addresses(final))
-    kept = [signals[k] for k in request.keep]
-    return _Kept(signals, residuals, before), [*(value for value in kept if value is not None), *final]
+    forward(*_arguments(request, tensors, kept, places), [value.data_ptr() for value in final])
+    return kept, [*([kept[k] for k in request.keep] if every else kept), *final]
 
 
 class _Run(Function):
@@ -326,9 +315,9 @@ class _Run(Function):
     def forward(ctx: Any, request: _Request, *tensors: Tensor) -> tuple[Tensor, ...]:
         kept, results = _forward(request, tensors, every=True)
         ctx.request = request
-        ctx.counts = len(tensors), len(kept.signals), len(kept.residuals)
+        ctx.given = len(tensors)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *kept.signals, *kept.residuals, *kept.before)
+        ctx.save_for_backward(*tensors, *kept)
         return tuple(results)
 
     @staticmethod
@@ -339,36 +328,25 @@ class _Run(Function):
                 '(create_graph=True). For second derivatives run the network with engine="plain".'
             )
         assert _native is not None
-        request, (given, signals, residuals) = ctx.request, ctx.counts
-        saved = ctx.saved_tensors
-        tensors, rest = saved[:given], saved[given:]
+        request, saved = ctx.request, ctx.saved_tensors
+        tensors, kept = saved[: ctx.given], saved[ctx.given :]
         x, *learned = tensors
-        biases = learned[1]
-        wanted = ctx.needs_input_grad[1:]
-        d_x = _empty(biases, 1, *x.shape)[0] if wanted[0] else None
-        # A cell without parameters has an empty array of them: its gradient is as empty.
-        d_learned = [
-            torch.empty_like(value) if need else None for value, need in zip(learned, wanted[1:], strict=True)
-        ]
-        d_signals = [NOTHING] * signals
-        asked = []  # keeps copies alive until the loop has run
-        for k, gradient in zip(request.keep, gradients, strict=False):
+        wanted = ctx.needs_input_grad
+        d_x = _empty(learned[1], 1, *x.shape)[0] if wanted[1] else None
+        d_learned = [torch.empty_like(value) if wanted[2 + k] else None for k, value in enumerate(learned)]
+        d_signals = [NOTHING] * len(request.plan.signals)
+        asked = list(gradients)  # copies stay alive until the loop has run
+        for k, place in enumerate(request.keep):
+            gradient = gradients[k]
             if gradient is None:
                 continue
-            if gradient.shape[2] > 1 and gradient.stride(2) != 1:
-                gradient = gradient.contiguous()
-            asked.append(gradient)
-            d_signals[k] = _strided(gradient)
+            if gradient.stride(2) != 1 and gradient.shape[2] > 1:
+                asked[k] = gradient = gradient.contiguous()
+            d_signals[place] = _strided(gradient)
         d_final = [None if value is None else value.contiguous() for value in gradients[len(request.keep) :]]
-        backward = _native.backward_float if biases.dtype is torch.float32 else _native.backward_double
+        backward = _native.backward_float if learned[1].dtype is torch.float32 else _native.backward_double
         backward(
-            *_arguments(
-                request,
-                tensors,
-                rest[:signals],
-                rest[signals : signals + residuals],
-                rest[signals + residuals :],
-            ),
+            *_arguments(request, tensors, kept, range(len(request.plan.signals))),
             d_signals,
             _addresses(d_final),
             0 if d_x is None else d_x.data_ptr(),

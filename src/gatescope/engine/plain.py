@@ -63,10 +63,10 @@ def run_plain(
         for name, values in kept.items():
             values.append(found[name])
     nothing = numbers.new_zeros(0, inputs.shape[1], neurons)
-    return (
-        {name: torch.stack(values[::-1] if reverse else values) if values else nothing for name, values in kept.items()},
-        {name: state[name] for name in cell.states},
-    )
+    if reverse:
+        kept = {name: values[::-1] for name, values in kept.items()}
+    stacked = {name: torch.stack(values) if values else nothing for name, values in kept.items()}
+    return stacked, {name: state[name] for name in cell.states}
 
 
 def input_drives(
