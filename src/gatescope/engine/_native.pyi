@@ -2,57 +2,23 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from typing import Any
 
-Strided = tuple[int, int, int]
-Change = tuple[int, int, int, int, int, int]
+from torch import Tensor
 
 class Cell:
     def __init__(self, key: str, input_order: Sequence[int], recurrent_order: Sequence[int]) -> None: ...
 
 def keys() -> list[str]: ...
-def forward_float(
-    cell: Cell,
-    sizes: Sequence[int],
-    reverse: bool,
-    threads: int,
-    x: Strided,
-    ids: Strided,
-    lengths: int,
-    weights: Sequence[int],
-    initial: Sequence[int],
-    signals: Sequence[int],
-    residuals: Sequence[int],
-    changes: Sequence[Change],
-    final: Sequence[int],
-    /,
-) -> None: ...
 
-forward_double = forward_float
-
-def backward_float(
-    cell: Cell,
-    sizes: Sequence[int],
-    reverse: bool,
-    threads: int,
-    x: Strided,
-    ids: Strided,
-    lengths: int,
-    weights: Sequence[int],
-    initial: Sequence[int],
-    signals: Sequence[int],
-    residuals: Sequence[int],
-    changes: Sequence[Change],
-    d_signals: Sequence[Strided],
-    d_final: Sequence[int],
-    d_x: int,
-    d_initial: Sequence[int],
-    d_weights: Sequence[int],
-    /,
-) -> None: ...
-
-backward_double = backward_float
-
+# The arguments, in this order: cell, (T, B, I, N), reverse, threads, x and ids as (address, stride of a step, of a row),
+# lengths, the four weights, the initial states, the signals, the residuals, the changes as (signal, scale, shift, values
+# before, stride of a step, of a row); then forward: the final states; backward: the gradients of the signals as (address,
+# stride of a step, of a row) and of the final states, and where those of x, the initial states and the weights go.
+def forward_float(*arguments: Any) -> None: ...
+def forward_double(*arguments: Any) -> None: ...
+def backward_float(*arguments: Any) -> None: ...
+def backward_double(*arguments: Any) -> None: ...
 def buffer_float(steps: int, rows: int, neurons: int, /) -> Tensor: ...
 def buffer_double(steps: int, rows: int, neurons: int, /) -> Tensor: ...
 def release() -> int: ...
