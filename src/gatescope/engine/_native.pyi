@@ -1,7 +1,6 @@
 """The kernels of the native engine; see native/bindings.cpp. Numbers named after arrays are their addresses."""
 
 from collections.abc import Sequence
-
 from typing import Any
 
 from torch import Tensor
@@ -11,10 +10,11 @@ class Cell:
 
 def keys() -> list[str]: ...
 
-# The arguments, in this order: cell, (T, B, I, N), reverse, threads, x and ids as (address, stride of a step, of a row),
-# lengths, the four weights, the initial states, the signals, the residuals, the changes as (signal, scale, shift, values
-# before, stride of a step, of a row); then forward: the final states; backward: the gradients of the signals as (address,
-# stride of a step, of a row) and of the final states, and where those of x, the initial states and the weights go.
+# The arguments, in this order: cell, (T, B, I, N), reverse, threads, x and ids as (address, stride of a step, of a
+# row), lengths, the four weights, the initial states, the signals, the residuals, the changes as (signal, scale, shift,
+# values before, stride of a step, of a row); then forward: the final states; backward: the gradients of the signals as
+# (address, stride of a step, of a row) and of the final states, and where those of x, the initial states and the
+# weights go.
 def forward_float(*arguments: Any) -> None: ...
 def forward_double(*arguments: Any) -> None: ...
 def backward_float(*arguments: Any) -> None: ...

@@ -246,11 +246,14 @@ def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
     return [0 if value is None else value.data_ptr() for value in tensors]
 
 
-def _strided(value: Tensor) -> tuple[int, int, int]:
+Strided = tuple[int, int, int]  # an address, the strides of a step and of a row
+
+
+def _strided(value: Tensor) -> Strided:
     return value.data_ptr(), value.stride(0), value.stride(1)
 
 
-NOTHING = (0, 0, 0)
+NOTHING: Strided = (0, 0, 0)
 
 
 def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tensor], places: Sequence[int]) -> Any:
