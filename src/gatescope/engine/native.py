@@ -182,7 +182,7 @@ def unserved(
     return ""
 
 
-_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # type: ignore[attr-defined]
 
 
 class _Request(NamedTuple):
@@ -225,7 +225,7 @@ def run_native(
     if state is not None:
         tensors += [state[name].contiguous() for name in plan.states]
     if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
-        results: Sequence[Tensor] = _Run.apply(request, *tensors)  # type: ignore[assignment]
+        results: Sequence[Tensor] = _Run.apply(request, *tensors)
     else:
         results = _forward(request, tensors, every=False)[1]
     return dict(zip(keep, results, strict=False)), dict(zip(plan.states, results[len(keep) :], strict=True))
