@@ -225,6 +225,7 @@ double peak(int threads, double seconds) {
 
 NB_MODULE(_native, module) {
     module.doc() = "The kernels of the native engine.";
+    nb::set_leak_warnings(false);  // a tensor may live until the interpreter ends
     const nb::call_guard<nb::gil_scoped_release> released;
     nb::class_<Cell>(module, "Cell")
         .def(nb::init<const std::string&, std::vector<int>, std::vector<int>>(), nb::arg("key"),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd import Function
+from torch.autograd import Function, forward_ad
 
 from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, scales_and_shifts
@@ -177,6 +177,8 @@ def unserved(
             return f"it runs on the processor, and was given tensors on {value.device}"
         if value.layout is not torch.strided or _is_wrapped(value):
             return "it takes plain dense tensors, not those of torch.func or of another layout"
+    if forward_ad._current_level >= 0:
+        return "it has no forward-mode derivatives"
     if any(isinstance(one.shift, Tensor) and one.shift.requires_grad for one in changes):
         return "it gives no gradients to the values of an intervention"
     return ""
