@@ -17,6 +17,7 @@ struct BackwardBlock {
     ptrdiff_t tile, step, rows;
     int vector;
     const ptrdiff_t* row;            // which of the batch each one is
+    const ptrdiff_t* places;         // where its signals of this step begin, in arrays (T, B, N)
     const T* parameters;             // (parameter, padded neurons)
     const T* const* previous[MOST];  // for each state, where the one of each row stands
     const T* hidden;                 // dL/dh by way of the next step's recurrent drives
@@ -29,33 +30,42 @@ struct BackwardBlock {
 template <class Cell, class T, bool changes>
 void backward_block(const BackwardBlock<T>& block) {
     using V = Vector<T>;
+    constexpr int L = WIDTH<T>, drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
     const Layer<T>& layer = *block.layer;
     const Backward<T>& request = *block.request;
-    const ptrdiff_t pitch = ptrdiff_t(layer.width) * layer.lanes;
-    constexpr int drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
-    const ptrdiff_t neuron = layer.neuron_of(block.tile, block.vector);
+    const int vectors = layer.vectors;
+    const ptrdiff_t pitch = ptrdiff_t(drives) * vectors * L, padded = layer.padded, rows = block.rows;
+    const ptrdiff_t neuron = (block.tile * vectors + block.vector) * L, hidden_pitch = block.hidden_pitch;
     const Lanes<T> lanes(layer.filled(neuron));
     V parameter[Cell::parameters + 1], d_parameter[Cell::parameters + 1], total[Cell::parameters + 1];
     for (int k = 0; k < Cell::parameters; ++k) {
-        parameter[k] = load(block.parameters + k * layer.padded + neuron);
-        total[k] = load(block.d_parameters + k * layer.padded + neuron);
+        parameter[k] = load(block.parameters + k * padded + neuron);
+        total[k] = load(block.d_parameters + k * padded + neuron);
     }
-    for (ptrdiff_t r = 0; r < block.rows; ++r) {
-        const ptrdiff_t row = block.row[r], place = (block.step * layer.B + row) * layer.N + neuron;
+    const T *signals[Cell::signals], *d_signals[Cell::signals];
+    ptrdiff_t d_row[Cell::signals];
+    for (int k = 0; k < Cell::signals; ++k) {
+        signals[k] = request.signals[k] + neuron;
+        const T* asked = request.d_signals[k];
+        d_signals[k] = asked ? asked + block.step * request.d_step[k] + neuron : nullptr;
+        d_row[k] = request.d_row[k];
+    }
+    T* target = block.drives + block.vector * L;
+    const T* hidden = block.hidden;
+    for (ptrdiff_t r = 0; r < rows; ++r, target += pitch, hidden += hidden_pitch) {
+        const ptrdiff_t row = block.row[r], place = block.places[r];
         V signal[Cell::signals], gradient[Cell::signals], state[Cell::states + 1], residual[Cell::residuals + 1];
         V d_drive[drives + 1], d_state[Cell::states + 1];
         for (int k = 0; k < Cell::signals; ++k) {
-            signal[k] = lanes.load(request.signals[k] + place);
-            gradient[k] = request.d_signals[k] ? lanes.load(request.d_signals[k] + block.step * request.d_step[k] +
-                                                            row * request.d_row[k] + neuron)
-                                               : V{};
+            signal[k] = lanes.load(signals[k] + place);
+            gradient[k] = d_signals[k] ? lanes.load(d_signals[k] + row * d_row[k]) : V{};
         }
         for (int k = 0; k < Cell::states; ++k) {
             state[k] = lanes.load(block.previous[k][r] + neuron);
-            gradient[Cell::state_signal[k]] += load(block.carried[k] + r * layer.padded + neuron);
+            gradient[Cell::state_signal[k]] += load(block.carried[k] + r * padded + neuron);
         }
-        gradient[Cell::hidden] += load(block.hidden + r * block.hidden_pitch);
-        for (int k = 0; k < Cell::residuals; ++k) residual[k] = lanes.load(request.residuals[k] + place);
+        gradient[Cell::hidden] += load(hidden);
+        for (int k = 0; k < Cell::residuals; ++k) residual[k] = lanes.load(request.residuals[k] + place + neuron);
         if constexpr (changes) {
             const Changed<T> change{request, lanes, block.step, row, neuron};
             Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter, change);
@@ -64,15 +74,13 @@ void backward_block(const BackwardBlock<T>& block) {
                            Unchanged<V>());
         }
         // What the equations make of lanes without a neuron may be anything, 0 / 0 too.
-        for (int d = 0; d < drives; ++d) {
-            store(block.drives + r * pitch + (d * layer.vectors + block.vector) * layer.lanes, lanes.only(d_drive[d]));
-        }
+        for (int d = 0; d < drives; ++d) store(target + d * vectors * L, lanes.only(d_drive[d]));
         for (int k = 0; k < Cell::states; ++k) {
-            store(block.carried[k] + r * layer.padded + neuron, lanes.only(d_state[k]));
+            store(block.carried[k] + r * padded + neuron, lanes.only(d_state[k]));
         }
         for (int k = 0; k < Cell::parameters; ++k) total[k] += lanes.only(d_parameter[k]);
     }
-    for (int k = 0; k < Cell::parameters; ++k) store(block.d_parameters + k * layer.padded + neuron, total[k]);
+    for (int k = 0; k < Cell::parameters; ++k) store(block.d_parameters + k * padded + neuron, total[k]);
 }
 
 template <class T>
@@ -114,7 +122,8 @@ private:
         const T** inputs;      // of every slot of the window
         const T** hidden;      // h one step earlier, of every slot
         int64_t* ids;
-        ptrdiff_t* places;     // (step, row) of every slot, as a number
+        ptrdiff_t* places;         // (step, row) of every slot, as a number
+        ptrdiff_t* signal_places;  // where each row's signals of this step begin
         T* block;
         const char** lines;
         ptrdiff_t used = 0;         // slots
@@ -163,6 +172,7 @@ private:
             worker.hidden = take<const T*>(scratch_, slots_);
             worker.ids = take<int64_t>(scratch_, slots_);
             worker.places = take<ptrdiff_t>(scratch_, slots_);
+            worker.signal_places = take<ptrdiff_t>(scratch_, rows);
             worker.block = take<T>(scratch_, MOST_ROWS * 4 * L);
             worker.lines = take<const char*>(scratch_, MOST_ROWS * 3 * MOST * 5);
         }
@@ -266,6 +276,7 @@ private:
             const ptrdiff_t s = worker.used + r;
             worker.hidden[s] = hidden_state_ >= 0 ? worker.previous[hidden_state_][r] : zeros_;
             worker.places[s] = t * layer_.B + b;
+            worker.signal_places[r] = worker.places[s] * N;
             if (request_.ids) worker.ids[s] = request_.ids[t * request_.id_step + b * request_.id_row];
             else worker.inputs[s] = request_.x + t * request_.x_step + b * request_.x_row;
         }
@@ -291,6 +302,7 @@ private:
                 else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
                 block.rows = count;
                 block.row = share.rows + begin;
+                block.places = worker.signal_places + begin;
                 for (int k = 0; k < layer_.cell.states; ++k) {
                     block.previous[k] = worker.previous[k] + begin;
                     block.carried[k] = worker.common.carried[k] + begin * layer_.padded;

@@ -42,31 +42,40 @@ struct ForwardBlock {
     const Layer<T>* layer;
     ptrdiff_t tile, step, rows;
     const ptrdiff_t* row;             // which of the batch each one is
+    const ptrdiff_t* places;          // where its signals of this step begin, in arrays (T, B, N)
     const T* drives;                  // (rows, drive, vector, lane)
     const T* parameters;              // (parameter, padded neurons)
     const T* const* previous[MOST];   // for each state, where the one of each row stands
     T* passing[MOST];                 // for each state that is not kept, where the first row's goes
 };
 
+// Rows are computed one after the other and overlap in the processor, the more the shorter the loop is: what does not
+// change in it is kept in local variables, where the compiler can see that.
 template <class Cell, class T, bool changes>
 void forward_block(const ForwardBlock<T>& block) {
     using V = Vector<T>;
+    constexpr int L = WIDTH<T>, drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
     const Layer<T>& layer = *block.layer;
     const Problem<T>& problem = layer.problem;
-    const ptrdiff_t pitch = ptrdiff_t(layer.width) * layer.lanes;
-    constexpr int drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
-    for (int v = 0; v < layer.vectors; ++v) {
-        const ptrdiff_t neuron = layer.neuron_of(block.tile, v);
-        if (layer.filled(neuron) == 0) break;
+    const int vectors = layer.vectors;
+    const ptrdiff_t pitch = ptrdiff_t(drives) * vectors * L, N = layer.N, rows = block.rows;
+    bool passes = false;
+    for (int k = 0; k < Cell::states; ++k) passes = passes || block.passing[k];
+    for (int v = 0; v < vectors; ++v) {
+        const ptrdiff_t neuron = (block.tile * vectors + v) * L;
+        if (neuron >= N) break;
         const Lanes<T> lanes(layer.filled(neuron));
         V parameter[Cell::parameters + 1];
         for (int k = 0; k < Cell::parameters; ++k) parameter[k] = load(block.parameters + k * layer.padded + neuron);
-        for (ptrdiff_t r = 0; r < block.rows; ++r) {
-            const ptrdiff_t place = (block.step * layer.B + block.row[r]) * layer.N + neuron;
+        T *signals[Cell::signals], *residuals[Cell::residuals + 1];
+        for (int k = 0; k < Cell::signals; ++k) signals[k] = problem.signals[k] ? problem.signals[k] + neuron : nullptr;
+        for (int k = 0; k < Cell::residuals; ++k) {
+            residuals[k] = problem.residuals[k] ? problem.residuals[k] + neuron : nullptr;
+        }
+        const T* source = block.drives + v * L;
+        for (ptrdiff_t r = 0; r < rows; ++r, source += pitch) {
             V drive[drives + 1], state[Cell::states + 1], signal[Cell::signals];
-            for (int d = 0; d < drives; ++d) {
-                drive[d] = load(block.drives + r * pitch + (d * layer.vectors + v) * layer.lanes);
-            }
+            for (int d = 0; d < drives; ++d) drive[d] = load(source + d * vectors * L);
             for (int k = 0; k < Cell::states; ++k) state[k] = lanes.load(block.previous[k][r] + neuron);
             if constexpr (changes) {
                 const Changed<T> change{problem, lanes, block.step, block.row[r], neuron};
@@ -74,16 +83,16 @@ void forward_block(const ForwardBlock<T>& block) {
             } else {
                 Cell::forward(drive, state, parameter, signal, Unchanged<V>());
             }
+            const ptrdiff_t place = block.places[r];
             for (int k = 0; k < Cell::signals; ++k) {
-                if (problem.signals[k]) lanes.store(problem.signals[k] + place, signal[k]);
+                if (signals[k]) lanes.store(signals[k] + place, signal[k]);
             }
             for (int k = 0; k < Cell::residuals; ++k) {
-                if (problem.residuals[k]) lanes.store(problem.residuals[k] + place, drive[Cell::residual_drive[k]]);
+                if (residuals[k]) lanes.store(residuals[k] + place, drive[Cell::residual_drive[k]]);
             }
+            if (!passes) continue;
             for (int k = 0; k < Cell::states; ++k) {
-                if (block.passing[k]) {
-                    lanes.store(block.passing[k] + r * layer.N + neuron, signal[Cell::state_signal[k]]);
-                }
+                if (block.passing[k]) lanes.store(block.passing[k] + r * N + neuron, signal[Cell::state_signal[k]]);
             }
         }
     }
@@ -111,6 +120,7 @@ private:
 
     struct Worker {
         ptrdiff_t* rows;
+        ptrdiff_t* places;          // where each row's signals of this step begin
         const T** inputs;           // of each row at this step
         const T** echo_starts;      // the rows of the block, from the drives on that hear the hidden state
         const char** lines;
@@ -151,6 +161,7 @@ private:
         for (int w = 0; w < division_.threads; ++w) {
             Worker& worker = workers_[w];
             worker.rows = take<ptrdiff_t>(scratch_, layer_.B);
+            worker.places = take<ptrdiff_t>(scratch_, layer_.B);
             const ptrdiff_t slots = larger(layer_.B, ahead_steps_ * most_rows);
             worker.inputs = take<const T*>(scratch_, slots);
             worker.starts = take<const T*>(scratch_, layer_.B);
@@ -260,6 +271,7 @@ private:
         for (ptrdiff_t r = 0; r < active; ++r) {
             const ptrdiff_t b = share.rows[r];
             const bool first = t == layer_.first_step(b);
+            worker.places[r] = (t * layer_.B + b) * layer_.N;
             for (int k = 0; k < layer_.cell.states; ++k) {
                 if (first) worker.previous[k][r] = request_.initial[k] ? request_.initial[k] + b * layer_.N : zeros_;
                 else worker.previous[k][r] = state(worker, share, k, before, r);
@@ -329,6 +341,7 @@ private:
                 block.tile = tile;
                 block.rows = count;
                 block.row = share.rows + begin;
+                block.places = worker.places + begin;
                 for (int k = 0; k < layer_.cell.states; ++k) {
                     block.previous[k] = worker.previous[k] + begin;
                     block.passing[k] = passed_[k] ? passing(worker, share, k, t) + begin * layer_.N : nullptr;

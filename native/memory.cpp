@@ -11,7 +11,7 @@
 namespace gatescope {
 namespace {
 
-constexpr size_t LARGE = size_t(1) << 20;       // from here on a buffer has pages of its own
+constexpr size_t LARGE = size_t(1) << 17;       // from here on a buffer has pages of its own
 constexpr size_t HUGE_PAGE = size_t(2) << 20;   // where the system has them, one fault brings this much
 constexpr size_t KEPT_AT_MOST = size_t(1) << 30;
 

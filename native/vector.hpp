@@ -151,6 +151,15 @@ struct Lanes {
 
     // The value with 0 in the lanes that stand for no neuron.
     Vector<T> only(Vector<T> value) const {
+#if defined(__AVX512F__)
+        if constexpr (sizeof(T) == 4) {
+            return reinterpret_cast<Vector<T>>(
+                _mm512_maskz_mov_ps(static_cast<__mmask16>(mask), reinterpret_cast<__m512>(value)));
+        } else {
+            return reinterpret_cast<Vector<T>>(
+                _mm512_maskz_mov_pd(static_cast<__mmask8>(mask), reinterpret_cast<__m512d>(value)));
+        }
+#endif
         if (count == WIDTH<T>) return value;
         typename Format<Vector<T>>::bits index;
         for (int k = 0; k < WIDTH<T>; ++k) index[k] = k;

@@ -58,7 +58,7 @@ def _share_openmp() -> None:
 if _native is not None and sys.platform == "linux":
     _share_openmp()
 
-POOLED = 1 << 20  # bytes from which an array comes from the engine's own pool: fresh pages are slow to touch
+POOLED = 1 << 17  # bytes from which an array comes from the own pool, as malloc would give every time fresh pages
 PRECISIONS = (torch.float32, torch.float64)
 
 
