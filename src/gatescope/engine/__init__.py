@@ -81,8 +81,10 @@ def run(
     """
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; it can be {' or '.join(map(repr, ENGINES))}.")
-    keep = tuple(dict.fromkeys(keep))
-    drives = [name for name in keep if name not in cell.tape.signals]
+    drives: list[str] = []
+    if keep is not cell.signals:
+        keep = tuple(dict.fromkeys(keep))
+        drives = [name for name in keep if name not in cell.tape.signals]
     if unknown := [name for name in drives if name not in cell.drives]:
         names = ", ".join((*cell.signals, *cell.drives))
         raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
@@ -111,9 +113,12 @@ def _check_sizes(
 ) -> None:
     steps, rows, neurons = inputs.shape[0], inputs.shape[1], parameters.biases.shape[1]
     count = inputs.shape[2] if inputs.ndim == 3 else parameters.input_weights.shape[2]
-    for (name, shape), given in zip(shapes(cell, count, neurons).items(), vars(parameters).values(), strict=True):
-        if given.shape != shape:
-            raise ValueError(f"the {name} are {tuple(given.shape)}; {cell.name} with these inputs needs {shape}.")
+    expected = shapes(cell, count, neurons)
+    if [value.shape for value in vars(parameters).values()] != list(expected.values()):
+        for name, shape in expected.items():
+            found = tuple(getattr(parameters, name).shape)
+            if found != shape:
+                raise ValueError(f"the {name} are {found}; {cell.name} with these inputs needs {shape}.")
     if state is not None:
         missing = [name for name in cell.states if name not in state]
         if missing:

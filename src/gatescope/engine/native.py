@@ -71,6 +71,7 @@ def available() -> bool:
 
 @cache
 def _warn_of_missing() -> None:
+    """Say once that the native engine is not there, and how to build it."""
     warnings.warn(describe().missing, RuntimeWarning, stacklevel=2)
 
 
@@ -163,16 +164,17 @@ def unserved(
     """Why this engine cannot serve a request; empty when it can."""
     if not available() or unserved_cell(cell):
         return unserved_cell(cell)
-    numbers = [*vars(parameters).values(), *state.values()]
-    tensors = [*numbers, inputs]
-    if inputs.is_floating_point():
-        numbers = tensors
     # Dtypes and layouts are single objects, which "is" compares faster than anything else.
     precision = parameters.biases.dtype
-    if precision not in PRECISIONS or not all(value.dtype is precision for value in numbers):
-        found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in numbers}))
-        return f"it computes in float32 or in float64, all of one, and was given {found}"
+    tensors = [*vars(parameters).values(), *state.values()]
+    if inputs.ndim == 3:
+        tensors.append(inputs)
+    elif not inputs.is_cpu:
+        return f"it runs on the processor, and was given inputs on {inputs.device}"
     for value in tensors:
+        if value.dtype is not precision or precision not in PRECISIONS:
+            found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
+            return f"it computes in float32 or in float64, all of one, and was given {found}"
         if not value.is_cpu:
             return f"it runs on the processor, and was given tensors on {value.device}"
         if value.layout is not torch.strided or _is_wrapped(value):
