@@ -236,7 +236,7 @@ def run_native(
 
 
 def _empty(like: Tensor, count: int, *shape: int) -> Sequence[Tensor]:
-    """As many arrays, whose numbers are undefined. Small ones share their memory, large ones come from the pool."""
+    """As many three-dimensional arrays of undefined numbers; small ones share memory, large ones come from the pool."""
     size = like.element_size()
     for length in shape:
         size *= length
@@ -309,7 +309,7 @@ def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple
     places = range(len(plan.signals)) if every else request.keep
     more = plan.residuals + len(request.changes) if every else 0
     kept = _empty(biases, len(places) + more, steps, rows, neurons)
-    final = _empty(biases, len(plan.states), rows, neurons)
+    final = biases.new_empty(len(plan.states), rows, neurons).unbind(0) if plan.states else ()
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
     forward(*_arguments(request, tensors, kept, places), [value.data_ptr() for value in final])
     return kept, [*([kept[k] for k in request.keep] if every else kept), *final]
