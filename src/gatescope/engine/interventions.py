@@ -127,7 +127,9 @@ def scales_and_shifts(
             when = torch.arange(steps)[[0] if same_steps and steps else _places(one.steps, steps)]
             row_places = [0] if same_rows else _places(one.row, rows)
             neuron_places = _places(one.neuron, like.shape[1])
-            where = torch.meshgrid(when, torch.tensor(row_places), torch.tensor(neuron_places), indexing="ij")
+            where = torch.meshgrid(
+                when, torch.tensor(row_places).long(), torch.tensor(neuron_places).long(), indexing="ij"
+            )
             value = one.shift
             if _varies(value):
                 axes = [
