@@ -236,15 +236,14 @@ def run_native(
 
 
 def _empty(like: Tensor, count: int, *shape: int) -> Sequence[Tensor]:
-    """As many arrays of undefined numbers; small ones share memory, large ones come from the pool."""
+    """As many three-dimensional arrays of undefined numbers; small ones share memory, large ones come from the pool."""
     size = like.element_size()
     for length in shape:
         size *= length
     if size < POOLED or _native is None:
         return like.new_empty(count, *shape).unbind(0) if count else ()
     make = _native.buffer_float if like.dtype is torch.float32 else _native.buffer_double
-    whole = (*(1,) * (3 - len(shape)), *shape)  # a final state has no steps
-    return [make(*whole).view(shape) for _ in range(count)]
+    return [make(*shape) for _ in range(count)]
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
