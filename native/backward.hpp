@@ -104,6 +104,8 @@ public:
 private:
     using V = Vector<T>;
 
+    static constexpr double OUT_OF_CACHE = 5e5;  // of bytes: less is still in the processor's second cache
+
     // What the threads of a team share.
     struct Common {
         T* window;            // dL/d drive: (tile, slot, drive, vector, lane)
@@ -297,7 +299,8 @@ private:
                 // Rows with and without a later step are not in one block.
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
                 const ptrdiff_t count = Blocks(left, back_.rows).size(0);
-                Lines lines = to_read(worker, column, t, before, share.rows + begin, count);
+                Lines lines{worker.lines};
+                if (layer_.bytes > OUT_OF_CACHE) to_read(lines, column, t, before, share.rows + begin, count);
                 if (begin < continuing && layer_.any_echo) send_back(worker, column, begin, count, lines);
                 else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
                 block.rows = count;
@@ -324,10 +327,8 @@ private:
     }
 
     // The cache lines that the equations will read.
-    Lines to_read(Worker& worker, ptrdiff_t column, ptrdiff_t t, ptrdiff_t before, const ptrdiff_t* rows,
-                  ptrdiff_t count) const {
-        Lines lines{worker.lines};
-        if (!layer_.large()) return lines;
+    void to_read(Lines& lines, ptrdiff_t column, ptrdiff_t t, ptrdiff_t before, const ptrdiff_t* rows,
+                 ptrdiff_t count) const {
         const ptrdiff_t neuron = column * wide_ * layer_.lanes;
         const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(wide_) * layer_.lanes);
         const bool has_before = before >= 0 && before < layer_.T_;
@@ -347,7 +348,6 @@ private:
         }
         const ptrdiff_t chunks = layer_.tiles * divided_up(ptrdiff_t(layer_.echoed) * layer_.lanes, CHUNK);
         lines.chunk = divided_up(lines.count, larger(1, chunks));
-        return lines;
     }
 
     // dL/dh of the state that the drives of `count` rows heard, one tile of neurons wide, into the worker's block.

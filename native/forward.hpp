@@ -118,6 +118,8 @@ public:
 private:
     using V = Vector<T>;
 
+    static constexpr double OUT_OF_CACHE = 8e6;  // of bytes: less stays in the processor's last cache until it is read
+
     struct Worker {
         ptrdiff_t* rows;
         ptrdiff_t* places;          // where each row's signals of this step begin
@@ -297,6 +299,7 @@ private:
                                                        layer_.any_echo ? echoed_.rows : MOST_ROWS));
         const Blocks blocks(active, narrowest);
         const bool hear = layer_.any_input && request_.x && !ahead_steps_;
+        const bool together = layer_.heard == layer_.width && layer_.echoed == layer_.width;  // every drive is a sum
         const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
         for (ptrdiff_t k = share.tile_begin; k < share.tile_end; ++k) {
             const ptrdiff_t tile = to_and_fro(at, k, share.tile_begin, share.tile_end);
@@ -312,20 +315,28 @@ private:
                     worker.starts[r] = packed_bias_ + tile * size;
                 }
             }
-            const T* echo_weights = packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes;
+            Source<T> sources[2];
+            int products = 0, echo_product = 0;
+            if (hear) sources[products++] = {worker.inputs, 0, 1, layer_.I, 0, weights};
+            if (echo) {
+                echo_product = products;
+                sources[products++] = {hidden, 0, 1, layer_.N, 0,
+                                       packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes};
+            }
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
-                Lines lines = to_write(worker, tile, t, share.rows + begin, count);
-                Source<T> sources[2];
-                int products = 0;
-                if (hear) sources[products++] = {worker.inputs + begin, 0, 1, layer_.I, 0, weights};
-                const Source<T> echoes = {hidden + begin, 0, 1, layer_.N, 0, echo_weights};
-                if (echo && layer_.heard == layer_.width && layer_.echoed == layer_.width) {
-                    sources[products++] = echoes;  // every drive is a sum of both: one product
+                Lines lines{worker.lines};
+                if (layer_.bytes > OUT_OF_CACHE) to_write(lines, tile, t, share.rows + begin, count);
+                // Only the pointers change from block to block. (The structures are never copied here: reading again
+                // what was just written in smaller pieces would make the processor wait for all earlier blocks.)
+                if (hear) sources[0].rows = worker.inputs + begin;
+                if (echo) sources[echo_product].rows = hidden + begin;
+                if (together) {
                     heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
                 } else {
                     if (layer_.any_input) {
-                        heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
+                        heard_.multiply[count - 1](sources, hear ? 1 : 0, worker.starts + begin, worker.block, pitch,
+                                                   lines);
                     }
                     for (ptrdiff_t r = 0; r < count; ++r) {
                         for (int w = layer_.heard; w < layer_.width; ++w) {
@@ -334,7 +345,7 @@ private:
                     }
                     if (echo) {
                         lines.count = 0;
-                        echoed_.multiply[count - 1](&echoes, 1, worker.echo_starts,
+                        echoed_.multiply[count - 1](sources + echo_product, 1, worker.echo_starts,
                                                     worker.block + layer_.echo_from * layer_.lanes, pitch, lines);
                     }
                 }
@@ -352,9 +363,7 @@ private:
     }
 
     // The cache lines that the equations will write.
-    Lines to_write(Worker& worker, ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
-        Lines lines{worker.lines};
-        if (!layer_.large()) return lines;
+    void to_write(Lines& lines, ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
         const ptrdiff_t neuron = layer_.neuron_of(tile, 0);
         const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(layer_.vectors) * layer_.lanes);
         for (ptrdiff_t r = 0; r < count; ++r) {
@@ -366,7 +375,6 @@ private:
         }
         const ptrdiff_t chunks = divided_up(layer_.I, CHUNK) + divided_up(layer_.N, CHUNK);
         lines.chunk = divided_up(lines.count, larger(1, chunks));
-        return lines;
     }
 
     T* passing(const Worker& worker, const Share& share, int k, ptrdiff_t t) const {

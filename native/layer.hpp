@@ -68,8 +68,8 @@ struct Layer {
     int width, heard, echoed;  // vectors of all drives in a tile, of those that hear the input, and the hidden state
     int echo_from;             // where those of the hidden state begin
     ptrdiff_t tiles, padded;   // neurons, filled up to whole tiles
-    bool any_input;            // whether there is an input drive
-    bool any_echo;
+    bool any_input, any_echo;  // whether there is a drive that hears the input, the hidden state
+    double bytes;              // of all signals
 
     Layer(const Problem<T>& p, const CellShape& c)
         : problem(p), cell(c), T_(p.steps), B(p.rows), I(p.inputs), N(p.neurons) {
@@ -83,6 +83,7 @@ struct Layer {
         echo_from = cell.input_alone * vectors;
         tiles = divided_up(N, ptrdiff_t(vectors) * lanes);
         padded = tiles * vectors * lanes;
+        bytes = static_cast<double>(T_) * B * N * sizeof(T) * cell.signals;
         any_input = heard > 0;
         any_echo = echoed > 0;
     }
@@ -107,9 +108,6 @@ struct Layer {
         return problem.recurrent_weights + problem.recurrent_order[drive] * N * N;
     }
     const T* bias(int drive) const { return problem.biases + problem.input_order[drive] * N; }
-
-    // Whether the signals are more than the caches hold.
-    bool large() const { return static_cast<double>(T_) * B * N * sizeof(T) * cell.signals > 8e6; }
 
     bool state_given() const {
         for (int k = 0; k < cell.states; ++k) {
