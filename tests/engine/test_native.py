@@ -278,8 +278,8 @@ def test_functions_are_accurate_to_the_last_bits_wherever_they_are_asked(level: 
 def test_nan_and_infinity_go_where_they_go_on_the_plain_engine(level: str, name: str, value: float) -> None:
     """In one number of one row at one step.
 
-    The plain engine's NaN are the native one's too. Only where an input is infinite, what is not finite may be NaN on one
-    and infinite on the other: the native σ(-∞) is not quite 0, and 0 · ∞ is NaN.
+    The plain engine's NaN are the native one's too. Only where an input is infinite, what is not finite may be NaN on
+    one and infinite on the other: the native σ(-∞) is not quite 0, and 0 · ∞ is NaN.
     """
     for dtype in (torch.float32, torch.float64):
         problem = make(name, 5, 3, 2, 20, 1).to(dtype)
@@ -381,20 +381,21 @@ def test_arrays_that_are_not_laid_out_in_order() -> None:
 
     expected, gradients = plain.forward("plain"), plain.gradients("plain")
     for relaid in (transposed, sliced):
+        state = {name: relaid(value) for name, value in plain.state.items()}
         problem = replace(
             plain,
             parameters=Parameters(**{name: relaid(value) for name, value in plain.parameters.by_name().items()}),
             inputs=relaid(plain.inputs),
-            state={name: relaid(value) for name, value in plain.state.items()},
+            state=state,
             lengths=relaid(plain.lengths),
         )
         agree(problem.forward(), expected, FLOAT64)
-        leaves = [problem.inputs, *problem.parameters.by_name().values(), *problem.state.values()]
+        leaves = [problem.inputs, *problem.parameters.by_name().values(), *state.values()]
         for leaf in leaves:
             leaf.requires_grad_()
         found = problem.forward()
         total = torch.stack([(value * weights_for(name, value)).sum() for name, value in found.items()]).sum()
-        names = ["x", *problem.parameters.by_name(), *(f"initial {state}" for state in problem.state)]
+        names = ["x", *problem.parameters.by_name(), *(f"initial {state}" for state in plain.state)]
         agree(dict(zip(names, torch.autograd.grad(total, leaves), strict=True)), gradients, FLOAT64)
     rows = plain.inputs[:, :1].expand(-1, 3, -1)
     identical(replace(plain, inputs=rows).forward(), replace(plain, inputs=rows.contiguous()).forward())
@@ -458,7 +459,7 @@ def test_using_a_result_twice_and_changing_it_in_place_is_seen_by_autograd() -> 
     problem, leaves = make("lstm", 4, 3, 2, 9).leaves()
     found = problem.forward()
     total = found["h"].sum()
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         found["c"].mul_(2)
         torch.autograd.grad(total, leaves["biases"])
 
@@ -506,9 +507,9 @@ def test_memory_that_is_used_again_is_nobody_elses() -> None:
 
 
 def test_large_final_states() -> None:
-    """They come from the pool as the signals do, and have no steps."""
+    """So many rows that one state is as large as what comes from the pool."""
     problem = make("lstm", 3, 600, 2, 70).to(torch.float32)
-    assert 600 * 70 * 4 >= native.POOLED
+    assert native.POOLED <= 600 * 70 * 4
     agree(problem.forward(), problem.forward("plain"), 2e-6)
     agree(problem.gradients(), problem.gradients("plain"), 1e-5)
 
@@ -587,8 +588,9 @@ def served_by_plain(problem: Problem, reason: str, changes: Sequence[Interventio
     expected = problem.forward("plain", None, changes)
     identical(problem.forward("auto", None, changes), expected)
     with pytest.warns(RuntimeWarning, match=f"the plain engine is used instead of the native one: .*{reason}") as said:
-        identical(problem.forward("native", None, changes), expected)
-        identical(problem.forward("native", None, changes), expected)
+        answers = [problem.forward("native", None, changes) for _ in range(2)]
+    for answer in answers:
+        identical(answer, expected)
     assert len(said) == 1
 
 
@@ -646,8 +648,7 @@ def test_without_the_library_everything_runs_and_how_to_build_it_is_said_once(mo
     with pytest.warns(
         RuntimeWarning, match=r"not there \(No module of this name.*install a C\+\+17 compiler.*scripts/install"
     ) as said:
-        found = problem.forward("auto")
-        problem.gradients("auto")
+        found, _ = problem.forward("auto"), problem.gradients("auto")
     assert len(said) == 1
     identical(found, problem.forward("plain"))
     with warnings.catch_warnings(record=True) as said:
