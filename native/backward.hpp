@@ -2,89 +2,13 @@
 //
 // Steps are taken in the opposite order. The gradients of the drives are kept for a window of steps only: when the
 // window is full, what its steps add to the gradients of the weights and inputs is computed for all of them together.
+// (More than 400 lines, because the window is known to every part of it.)
 #pragma once
 
-#include "forward.hpp"
+#include "blocks.hpp"
 
 namespace gatescope {
 namespace GATESCOPE_LEVEL {
-
-// One vector of neurons, for a block of rows at one step.
-template <class T>
-struct BackwardBlock {
-    const Layer<T>* layer;
-    const Backward<T>* request;
-    ptrdiff_t tile, step, rows;
-    int vector;
-    const ptrdiff_t* row;            // which of the batch each one is
-    const ptrdiff_t* places;         // where its signals of this step begin, in arrays (T, B, N)
-    const T* parameters;             // (parameter, padded neurons)
-    const T* const* previous[MOST];  // for each state, where the one of each row stands
-    const T* hidden;                 // dL/dh by way of the next step's recurrent drives
-    ptrdiff_t hidden_pitch;
-    T* carried[MOST];                // dL/d state: of this step's when it begins, of the one before it when it ends
-    T* drives;                       // receives dL/d drive: (rows, drive, vector, lane)
-    T* d_parameters;                 // (parameter, padded neurons), added to
-};
-
-template <class Cell, class T, bool changes>
-void backward_block(const BackwardBlock<T>& block) {
-    using V = Vector<T>;
-    constexpr int L = WIDTH<T>, drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
-    const Layer<T>& layer = *block.layer;
-    const Backward<T>& request = *block.request;
-    const int vectors = layer.vectors;
-    const ptrdiff_t pitch = ptrdiff_t(drives) * vectors * L, padded = layer.padded, rows = block.rows;
-    const ptrdiff_t neuron = (block.tile * vectors + block.vector) * L, hidden_pitch = block.hidden_pitch;
-    const Lanes<T> lanes(layer.filled(neuron));
-    V parameter[Cell::parameters + 1], d_parameter[Cell::parameters + 1], total[Cell::parameters + 1];
-    for (int k = 0; k < Cell::parameters; ++k) {
-        parameter[k] = load(block.parameters + k * padded + neuron);
-        total[k] = load(block.d_parameters + k * padded + neuron);
-    }
-    const T *signals[Cell::signals], *d_signals[Cell::signals];
-    ptrdiff_t d_row[Cell::signals];
-    for (int k = 0; k < Cell::signals; ++k) {
-        signals[k] = request.signals[k] + neuron;
-        const T* asked = request.d_signals[k];
-        d_signals[k] = asked ? asked + block.step * request.d_step[k] + neuron : nullptr;
-        d_row[k] = request.d_row[k];
-    }
-    T* target = block.drives + block.vector * L;
-    const T* hidden = block.hidden;
-    for (ptrdiff_t r = 0; r < rows; ++r, target += pitch, hidden += hidden_pitch) {
-        const ptrdiff_t row = block.row[r], place = block.places[r];
-        V signal[Cell::signals], gradient[Cell::signals], state[Cell::states + 1], residual[Cell::residuals + 1];
-        V d_drive[drives + 1], d_state[Cell::states + 1];
-        for (int k = 0; k < Cell::signals; ++k) {
-            signal[k] = lanes.load(signals[k] + place);
-            gradient[k] = d_signals[k] ? lanes.load(d_signals[k] + row * d_row[k]) : V{};
-        }
-        for (int k = 0; k < Cell::states; ++k) {
-            state[k] = lanes.load(block.previous[k][r] + neuron);
-            gradient[Cell::state_signal[k]] += load(block.carried[k] + r * padded + neuron);
-        }
-        gradient[Cell::hidden] += load(hidden);
-        for (int k = 0; k < Cell::residuals; ++k) residual[k] = lanes.load(request.residuals[k] + place + neuron);
-        if constexpr (changes) {
-            const Changed<T> change{request, lanes, block.step, row, neuron};
-            Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter, change);
-        } else {
-            Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter,
-                           Unchanged<V>());
-        }
-        // What the equations make of lanes without a neuron may be anything, 0 / 0 too.
-        for (int d = 0; d < drives; ++d) store(target + d * vectors * L, lanes.only(d_drive[d]));
-        for (int k = 0; k < Cell::states; ++k) {
-            store(block.carried[k] + r * padded + neuron, lanes.only(d_state[k]));
-        }
-        for (int k = 0; k < Cell::parameters; ++k) total[k] += lanes.only(d_parameter[k]);
-    }
-    for (int k = 0; k < Cell::parameters; ++k) store(block.d_parameters + k * padded + neuron, total[k]);
-}
-
-template <class T>
-using BackwardCell = void (*)(const BackwardBlock<T>&);
 
 template <class T>
 class BackwardPass {
@@ -390,7 +314,8 @@ private:
                     Lines none{worker.lines};
                     send_back(worker, column, r, 1, none);
                     const ptrdiff_t from = column * wide_ * L;
-                    for (ptrdiff_t n = from; n < smaller(end, from + wide_ * L); ++n) target[n] += worker.block[n - from];
+                    const ptrdiff_t to = smaller(end, from + wide_ * L);
+                    for (ptrdiff_t n = from; n < to; ++n) target[n] += worker.block[n - from];
                 }
             }
         }

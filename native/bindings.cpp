@@ -1,4 +1,5 @@
-// What Python sees of the kernels. Arrays come as addresses: gatescope/engine/native.py has checked what is behind them.
+// What Python sees of the kernels. Arrays come as addresses: gatescope/engine/native.py has checked what is behind
+// them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>

@@ -1,112 +1,18 @@
 // The forward pass: the one time loop of all cells.
 #pragma once
 
-#include "layer.hpp"
+#include "blocks.hpp"
 
 namespace gatescope {
 namespace GATESCOPE_LEVEL {
-
-// A run without interventions; everything here disappears in the compiled code.
-template <class V>
-struct Unchanged {
-    V operator()(int, V value) const { return value; }
-    V before(int, V value) const { return value; }
-    V back(int, V adjoint) const { return adjoint; }
-};
-
-// value <- scale * value + shift, for one vector of neurons of one row at one step.
-template <class T>
-struct Changed {
-    using V = Vector<T>;
-    const Problem<T>& problem;
-    Lanes<T> lanes;
-    ptrdiff_t step, row, neuron;
-
-    ptrdiff_t kept() const { return (step * problem.rows + row) * problem.neurons + neuron; }
-    ptrdiff_t given(int k) const { return step * problem.change_step[k] + row * problem.change_row[k] + neuron; }
-
-    V operator()(int k, V value) const {
-        if (!problem.scale[k]) return value;
-        if (problem.before[k]) lanes.store(problem.before[k] + kept(), value);
-        return lanes.load(problem.scale[k] + given(k)) * value + lanes.load(problem.shift[k] + given(k));
-    }
-    V before(int k, V value) const { return problem.before[k] ? lanes.load(problem.before[k] + kept()) : value; }
-    V back(int k, V adjoint) const {
-        return problem.scale[k] ? lanes.load(problem.scale[k] + given(k)) * adjoint : adjoint;
-    }
-};
-
-// What the equations of one tile are computed on, for a block of rows at one step.
-template <class T>
-struct ForwardBlock {
-    const Layer<T>* layer;
-    ptrdiff_t tile, step, rows;
-    const ptrdiff_t* row;             // which of the batch each one is
-    const ptrdiff_t* places;          // where its signals of this step begin, in arrays (T, B, N)
-    const T* drives;                  // (rows, drive, vector, lane)
-    const T* parameters;              // (parameter, padded neurons)
-    const T* const* previous[MOST];   // for each state, where the one of each row stands
-    T* passing[MOST];                 // for each state that is not kept, where the first row's goes
-};
-
-// Rows are computed one after the other and overlap in the processor, the more the shorter the loop is: what does not
-// change in it is kept in local variables, where the compiler can see that.
-template <class Cell, class T, bool changes>
-void forward_block(const ForwardBlock<T>& block) {
-    using V = Vector<T>;
-    constexpr int L = WIDTH<T>, drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
-    const Layer<T>& layer = *block.layer;
-    const Problem<T>& problem = layer.problem;
-    const int vectors = layer.vectors;
-    const ptrdiff_t pitch = ptrdiff_t(drives) * vectors * L, N = layer.N, rows = block.rows;
-    bool passes = false;
-    for (int k = 0; k < Cell::states; ++k) passes = passes || block.passing[k];
-    for (int v = 0; v < vectors; ++v) {
-        const ptrdiff_t neuron = (block.tile * vectors + v) * L;
-        if (neuron >= N) break;
-        const Lanes<T> lanes(layer.filled(neuron));
-        V parameter[Cell::parameters + 1];
-        for (int k = 0; k < Cell::parameters; ++k) parameter[k] = load(block.parameters + k * layer.padded + neuron);
-        T *signals[Cell::signals], *residuals[Cell::residuals + 1];
-        for (int k = 0; k < Cell::signals; ++k) signals[k] = problem.signals[k] ? problem.signals[k] + neuron : nullptr;
-        for (int k = 0; k < Cell::residuals; ++k) {
-            residuals[k] = problem.residuals[k] ? problem.residuals[k] + neuron : nullptr;
-        }
-        const T* source = block.drives + v * L;
-        for (ptrdiff_t r = 0; r < rows; ++r, source += pitch) {
-            V drive[drives + 1], state[Cell::states + 1], signal[Cell::signals];
-            for (int d = 0; d < drives; ++d) drive[d] = load(source + d * vectors * L);
-            for (int k = 0; k < Cell::states; ++k) state[k] = lanes.load(block.previous[k][r] + neuron);
-            if constexpr (changes) {
-                const Changed<T> change{problem, lanes, block.step, block.row[r], neuron};
-                Cell::forward(drive, state, parameter, signal, change);
-            } else {
-                Cell::forward(drive, state, parameter, signal, Unchanged<V>());
-            }
-            const ptrdiff_t place = block.places[r];
-            for (int k = 0; k < Cell::signals; ++k) {
-                if (signals[k]) lanes.store(signals[k] + place, signal[k]);
-            }
-            for (int k = 0; k < Cell::residuals; ++k) {
-                if (residuals[k]) lanes.store(residuals[k] + place, drive[Cell::residual_drive[k]]);
-            }
-            if (!passes) continue;
-            for (int k = 0; k < Cell::states; ++k) {
-                if (block.passing[k]) lanes.store(block.passing[k] + r * N + neuron, signal[Cell::state_signal[k]]);
-            }
-        }
-    }
-}
-
-template <class T>
-using ForwardCell = void (*)(const ForwardBlock<T>&);
 
 template <class T>
 class ForwardPass {
 public:
     ForwardPass(const Forward<T>& request, const CellShape& cell, ForwardCell<T> equations)
         : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
-          division_(layer_, threads_.count(), 1), heard_(Tile<T>::of_width(layer_.heard)), echoed_(Tile<T>::of_width(layer_.echoed)) {}
+          division_(layer_, threads_.count(), 1), heard_(Tile<T>::of_width(layer_.heard)),
+          echoed_(Tile<T>::of_width(layer_.echoed)) {}
 
     void run() {
         if (layer_.B == 0 || layer_.N == 0) return;
@@ -326,7 +232,12 @@ private:
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
                 Lines lines{worker.lines};
-                if (layer_.bytes > OUT_OF_CACHE) to_write(lines, tile, t, share.rows + begin, count);
+                if (layer_.bytes > OUT_OF_CACHE) {
+                    to_write(lines, tile, t, share.rows + begin, count);
+                    const ptrdiff_t chunks = (echo ? divided_up(layer_.N, CHUNK) : 0) +
+                                             (hear && (together || !echo) ? divided_up(layer_.I, CHUNK) : 0);
+                    lines.chunk = divided_up(lines.count, larger(1, chunks));
+                }
                 // Only the pointers change from block to block. (The structures are never copied here: reading again
                 // what was just written in smaller pieces would make the processor wait for all earlier blocks.)
                 if (hear) sources[0].rows = worker.inputs + begin;
@@ -334,9 +245,10 @@ private:
                 if (together) {
                     heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
                 } else {
+                    Lines none{worker.lines};
                     if (layer_.any_input) {
                         heard_.multiply[count - 1](sources, hear ? 1 : 0, worker.starts + begin, worker.block, pitch,
-                                                   lines);
+                                                   echo ? none : lines);
                     }
                     for (ptrdiff_t r = 0; r < count; ++r) {
                         for (int w = layer_.heard; w < layer_.width; ++w) {
@@ -344,7 +256,6 @@ private:
                         }
                     }
                     if (echo) {
-                        lines.count = 0;
                         echoed_.multiply[count - 1](sources + echo_product, 1, worker.echo_starts,
                                                     worker.block + layer_.echo_from * layer_.lanes, pitch, lines);
                     }
@@ -373,8 +284,6 @@ private:
                 for (ptrdiff_t n = neuron; n < end; n += 64 / sizeof(T)) lines.add(request_.signals[k] + place + n);
             }
         }
-        const ptrdiff_t chunks = divided_up(layer_.I, CHUNK) + divided_up(layer_.N, CHUNK);
-        lines.chunk = divided_up(lines.count, larger(1, chunks));
     }
 
     T* passing(const Worker& worker, const Share& share, int k, ptrdiff_t t) const {

@@ -2,6 +2,7 @@
 #include <new>
 
 #include "backward.hpp"
+#include "forward.hpp"
 
 namespace gatescope {
 namespace GATESCOPE_LEVEL {

@@ -19,8 +19,8 @@ constexpr int rows_beside(int width) {
     return rows < 1 ? 1 : rows > MOST_ROWS ? MOST_ROWS : rows;
 }
 
-// One factor of a product: numbers rows[m][offset + k] and a packed matrix weights[k][w]. k runs through `segments` pieces
-// of `length` numbers that lie `stride` apart in a row and one after the other in the weights.
+// One factor of a product: numbers rows[m][offset + k] and a packed matrix weights[k][w]. k runs through `segments`
+// pieces of `length` numbers that lie `stride` apart in a row and one after the other in the weights.
 template <class T>
 struct Source {
     const T* const* rows;

@@ -5,8 +5,8 @@ namespace gatescope {
 
 constexpr int MOST_THREADS = 64;
 
-// OpenMP's library, when another library of the process (PyTorch) has it loaded. Its threads stay awake for a while after
-// every use: taking the same ones costs nothing, while others would have to share the processors with them.
+// OpenMP's library, when another library of the process (PyTorch) has it loaded. Its threads stay awake for a while
+// after every use: taking the same ones costs nothing, while others would have to share the processors with them.
 // `parallel` is GOMP_parallel, the others are omp_get_thread_num and omp_get_num_threads.
 void share_openmp(void* parallel, void* thread_number, void* thread_count);
 
@@ -23,7 +23,8 @@ public:
     // Gives back those above `count`.
     void keep(int count);
 
-    // work(context, k) for k = 0 .. count() - 1 at the same time, k = 0 on the calling thread; returns when all are done.
+    // work(context, k) for k = 0 .. count() - 1 at the same time, k = 0 on the calling thread; returns when all are
+    // done.
     void run(void (*work)(void* context, int worker), void* context);
 
 private:

@@ -313,6 +313,18 @@ double difference(const std::vector<Array<T>>& found, const std::vector<Array<U>
     return worst;
 }
 
+// How many numbers of a result were never written.
+template <class T>
+double untouched(const Outcome<T>& outcome) {
+    double count = 0;
+    for (const auto* arrays : {&outcome.values, &outcome.gradients}) {
+        for (const auto& array : *arrays) {
+            for (ptrdiff_t n = 0; n < array.size(); ++n) count += array[n] == Exercise<T>::UNTOUCHED;
+        }
+    }
+    return count;
+}
+
 int failures = 0;
 long checks = 0;
 double worst_double = 0, worst_float = 0, worst_slope = 0;
@@ -355,6 +367,7 @@ void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool 
         const Outcome<double> alone = in_double(*level, 1);
         const Outcome<float> alone_float = in_float(*level, 1);
         const std::string where = wanted.text(*level, 1, 8), where_float = wanted.text(*level, 1, 4);
+        expect(untouched(alone) + untouched(alone_float), 0, "the numbers written and those asked for", where);
         const double apart =
             std::fmax(difference(alone.values, first.values), difference(alone.gradients, first.gradients));
         worst_double = std::fmax(worst_double, apart);
