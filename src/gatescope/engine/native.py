@@ -235,13 +235,13 @@ def run_native(
     return dict(zip(keep, results, strict=False)), dict(zip(plan.states, results[len(keep) :], strict=True))
 
 
-def _empty(like: Tensor, count: int, *shape: int) -> Sequence[Tensor]:
-    """As many three-dimensional arrays of undefined numbers; small ones share memory, large ones come from the pool."""
+def _empty(like: Tensor, count: int, *shape: int) -> list[Tensor]:
+    """As many three-dimensional arrays of undefined numbers; large ones come from the engine's own pool."""
     size = like.element_size()
     for length in shape:
         size *= length
     if size < POOLED or _native is None:
-        return like.new_empty(count, *shape).unbind(0) if count else ()
+        return [like.new_empty(shape) for _ in range(count)]
     make = _native.buffer_float if like.dtype is torch.float32 else _native.buffer_double
     return [make(*shape) for _ in range(count)]
 
@@ -309,7 +309,7 @@ def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple
     places = range(len(plan.signals)) if every else request.keep
     more = plan.residuals + len(request.changes) if every else 0
     kept = _empty(biases, len(places) + more, steps, rows, neurons)
-    final = biases.new_empty(len(plan.states), rows, neurons).unbind(0) if plan.states else ()
+    final = [biases.new_empty(rows, neurons) for _ in plan.states]
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
     forward(*_arguments(request, tensors, kept, places), [value.data_ptr() for value in final])
     return kept, [*([kept[k] for k in request.keep] if every else kept), *final]
