@@ -13,55 +13,26 @@
 #include <tuple>
 #include <vector>
 
+#include "levels.hpp"
 #include "memory.hpp"
 #include "request.hpp"
 #include "threads.hpp"
-
-namespace gatescope {
-namespace baseline {
-extern const Level LEVEL;
-}
-#if defined(GATESCOPE_X86)
-namespace avx2 {
-extern const Level LEVEL;
-}
-namespace avx512 {
-extern const Level LEVEL;
-}
-#endif
-}  // namespace gatescope
 
 namespace nb = nanobind;
 using namespace gatescope;
 
 namespace {
 
-// The instruction-set levels that this processor can run, the fastest last.
-std::vector<const Level*> supported() {
-    std::vector<const Level*> levels = {&baseline::LEVEL};
-#if defined(GATESCOPE_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        levels.push_back(&avx2::LEVEL);
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-            levels.push_back(&avx512::LEVEL);
-        }
-    }
-#endif
-    return levels;
-}
-
-std::atomic<const Level*> chosen{supported().back()};
+std::atomic<const Level*> chosen{supported_levels().back()};
 
 std::vector<std::string> levels() {
     std::vector<std::string> names;
-    for (const Level* level : supported()) names.push_back(level->name);
+    for (const Level* level : supported_levels()) names.push_back(level->name);
     return names;
 }
 
 void use_level(const std::string& name) {
-    for (const Level* level : supported()) {
+    for (const Level* level : supported_levels()) {
         if (name == level->name) {
             chosen = level;
             return;

@@ -11,41 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "levels.hpp"
 #include "memory.hpp"
 #include "request.hpp"
-
-namespace gatescope {
-namespace baseline {
-extern const Level LEVEL;
-}
-#if defined(GATESCOPE_X86)
-namespace avx2 {
-extern const Level LEVEL;
-}
-namespace avx512 {
-extern const Level LEVEL;
-}
-#endif
-}  // namespace gatescope
 
 using namespace gatescope;
 
 namespace {
-
-std::vector<const Level*> supported() {
-    std::vector<const Level*> levels = {&baseline::LEVEL};
-#if defined(GATESCOPE_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        levels.push_back(&avx2::LEVEL);
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-            levels.push_back(&avx512::LEVEL);
-        }
-    }
-#endif
-    return levels;
-}
 
 void run(const Level& level, const Forward<float>& request) { level.forward_float(request); }
 void run(const Level& level, const Forward<double>& request) { level.forward_double(request); }
@@ -394,7 +366,7 @@ void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool 
 }  // namespace
 
 int main() {
-    const std::vector<const Level*> levels = supported();
+    const std::vector<const Level*> levels = supported_levels();
     const ptrdiff_t neurons[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65};
     const ptrdiff_t sizes[][3] = {{3, 2, 4}, {0, 2, 3}, {4, 0, 2}, {1, 1, 1}, {5, 9, 2}, {2, 17, 6}};  // T, B, I
     int turn = 0;

@@ -1,0 +1,13 @@
+// The instruction-set levels that the kernels were compiled for.
+#pragma once
+
+#include <vector>
+
+#include "request.hpp"
+
+namespace gatescope {
+
+// Those that this processor can run, the fastest last.
+std::vector<const Level*> supported_levels();
+
+}  // namespace gatescope
