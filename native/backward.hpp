@@ -63,10 +63,6 @@ private:
         back_ = Tile<T>::of_width(wide_);
         input_wide_ = static_cast<int>(smaller(4, divided_up(larger(1, layer_.I), layer_.lanes)));
         input_back_ = Tile<T>::of_width(input_wide_);
-        hidden_state_ = -1;
-        for (int k = 0; k < layer_.cell.states; ++k) {
-            if (layer_.cell.state_signal[k] == layer_.cell.hidden) hidden_state_ = k;
-        }
         const ptrdiff_t L = layer_.lanes;
         packed_echo_ = take<T>(scratch_, columns(layer_.N, wide_) * wide_ * L * layer_.tiles * layer_.echoed * L + 1);
         packed_input_ = p.d_x ? take<T>(scratch_, columns(layer_.I, input_wide_) * input_wide_ * L * layer_.tiles *
@@ -75,14 +71,7 @@ private:
         parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
         zeros_ = take<T>(scratch_, larger(layer_.N, 4 * L) + L);
         for (ptrdiff_t n = 0; n < larger(layer_.N, 4 * L) + L; ++n) zeros_[n] = 0;
-        order_ = take<ptrdiff_t>(scratch_, layer_.B + 1);
-        Division<T>::sort(layer_, order_, take<ptrdiff_t>(scratch_, layer_.T_ + 1));
-        teams_ = take<Team>(scratch_, division_.teams() + 1);
-        Team::Counter* counters = take<Team::Counter>(scratch_, 2 * division_.threads);
-        everyone_ = new (teams_ + division_.teams()) Team(counters, division_.threads);
-        for (int k = 0; k < division_.teams(); ++k) {
-            new (teams_ + k) Team(counters + division_.threads + k, division_.threads / division_.teams());
-        }
+        division_.gather(layer_, scratch_);
 
         const ptrdiff_t rows = larger(1, division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B);
         slots_ = larger(3 * rows, smaller(WINDOW / rows * rows, layer_.T_ * rows));
@@ -148,26 +137,20 @@ private:
                                  packed_input_ + c * size);
             }
         }
-        if (worker != 0) return;
-        for (int k = 0; k < layer_.cell.parameters; ++k) {
-            for (ptrdiff_t n = 0; n < layer_.padded; ++n) {
-                parameters_[k * layer_.padded + n] = n < layer_.N ? request_.neuron_weights[k * layer_.N + n] : 0;
-            }
-        }
+        if (worker == 0) layer_.pack_parameters(parameters_);
     }
 
     void work(int k) {
         pack(k);
-        everyone_->wait(k);
+        division_.everyone->wait(k);
         Worker& worker = workers_[k];
-        const Share share = division_.share(layer_, k, teams_, order_, worker.rows);
+        const Share share = division_.share(layer_, k, worker.rows);
         worker.used = 0;
         worker.first = true;
         ptrdiff_t active = request_.reverse ? share.count : 0, later = 0;
         for (ptrdiff_t at = layer_.T_ - 1; at >= 0; --at) {
             const ptrdiff_t t = layer_.step_at(at);
-            while (active > 0 && layer_.length(share.rows[active - 1]) <= t) --active;
-            while (active < share.count && layer_.length(share.rows[active]) > t) ++active;
+            active = share.active(layer_, t, active);
             if (worker.used + active > slots_) {
                 add_up(worker, share);
                 worker.used = 0;
@@ -179,7 +162,7 @@ private:
         }
         add_up(worker, share);
         without_steps(share);
-        everyone_->wait(k);
+        division_.everyone->wait(k);
         unpack(k);
     }
 
@@ -200,7 +183,7 @@ private:
             }
             if (t == layer_.last_step(b)) begin_carrying(worker, share, r);
             const ptrdiff_t s = worker.used + r;
-            worker.hidden[s] = hidden_state_ >= 0 ? worker.previous[hidden_state_][r] : zeros_;
+            worker.hidden[s] = layer_.hidden_state >= 0 ? worker.previous[layer_.hidden_state][r] : zeros_;
             worker.places[s] = t * layer_.B + b;
             worker.signal_places[r] = worker.places[s] * N;
             if (request_.ids) worker.ids[s] = request_.ids[t * request_.id_step + b * request_.id_row];
@@ -266,7 +249,8 @@ private:
                     lines.add(request_.d_signals[k] + t * request_.d_step[k] + rows[r] * request_.d_row[k] + n);
                 }
                 for (int k = 0; k < layer_.cell.states && has_before; ++k) {
-                    if (k != hidden_state_) lines.add(request_.signals[layer_.cell.state_signal[k]] + place_before + n);
+                    if (k == layer_.hidden_state) continue;
+                    lines.add(request_.signals[layer_.cell.state_signal[k]] + place_before + n);
                 }
             }
         }
@@ -309,7 +293,7 @@ private:
                 target += b * N;
                 const T* carried = worker.common.carried[k] + r * layer_.padded;
                 for (ptrdiff_t n = begin; n < end; ++n) target[n] = carried[n];
-                if (k != hidden_state_ || !layer_.any_echo) continue;
+                if (k != layer_.hidden_state || !layer_.any_echo) continue;
                 for (ptrdiff_t column = begin / (wide_ * L); column * wide_ * L < end; ++column) {
                     Lines none{worker.lines};
                     send_back(worker, column, r, 1, none);
@@ -416,7 +400,7 @@ private:
 
     // The sums of all teams, in the layouts of the weights.
     void unpack(int worker) {
-        const int teams = division_.teams();
+        const int teams = division_.team_count();
         const T *d_input[MOST_THREADS], *d_bias[MOST_THREADS], *d_echo[MOST_THREADS];
         for (int k = 0; k < teams; ++k) {
             d_input[k] = workers_[k].common.d_input;
@@ -462,12 +446,10 @@ private:
     Division<T> division_;
     Tile<T> heard_, echoed_;      // the tiles of the forward pass
     Tile<T> back_, input_back_;   // those of what the hidden state and the inputs receive
-    int wide_ = 1, input_wide_ = 1, hidden_state_ = -1;
+    int wide_ = 1, input_wide_ = 1;
     ptrdiff_t slots_ = 0;         // in the window
     Scratch scratch_;
     T *packed_echo_ = nullptr, *packed_input_ = nullptr, *parameters_ = nullptr, *zeros_ = nullptr;
-    ptrdiff_t* order_ = nullptr;
-    Team *teams_ = nullptr, *everyone_ = nullptr;
     Worker workers_[MOST_THREADS];
 };
 

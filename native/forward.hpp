@@ -47,15 +47,7 @@ private:
         parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
         zeros_ = take<T>(scratch_, larger(layer_.N, layer_.I) + layer_.lanes);
         for (ptrdiff_t n = 0; n < larger(layer_.N, layer_.I) + layer_.lanes; ++n) zeros_[n] = 0;
-        order_ = take<ptrdiff_t>(scratch_, layer_.B);
-        ptrdiff_t* counts = take<ptrdiff_t>(scratch_, layer_.T_ + 1);
-        Division<T>::sort(layer_, order_, counts);
-        teams_ = take<Team>(scratch_, division_.teams() + 1);
-        Team::Counter* counters = take<Team::Counter>(scratch_, 2 * division_.threads);
-        everyone_ = new (teams_ + division_.teams()) Team(counters, division_.threads);
-        for (int k = 0; k < division_.teams(); ++k) {
-            new (teams_ + k) Team(counters + division_.threads + k, division_.threads / division_.teams());
-        }
+        division_.gather(layer_, scratch_);
 
         for (int k = 0; k < layer_.cell.states; ++k) passed_[k] = !request_.signals[layer_.cell.state_signal[k]];
         // With few rows, the products with the inputs of many steps are computed together.
@@ -120,27 +112,19 @@ private:
                 layer_.pack(tile, layer_.echo_from, layer_.echoed, layer_.N, echo,
                             packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes);
             }
-            for (int k = 0; k < layer_.cell.parameters; ++k) {
-                for (int v = 0; v < layer_.vectors; ++v) {
-                    const ptrdiff_t neuron = layer_.neuron_of(tile, v);
-                    const T* source = request_.neuron_weights + k * layer_.N + neuron;
-                    const int here = layer_.filled(neuron);
-                    store(parameters_ + k * layer_.padded + neuron, here ? Lanes<T>(here).load(source) : V{});
-                }
-            }
         }
+        if (worker == 0) layer_.pack_parameters(parameters_);
     }
 
     void work(int k) {
         pack(k);
-        everyone_->wait(k);
-        const Share share = division_.share(layer_, k, teams_, order_, workers_[k].rows);
+        division_.everyone->wait(k);
+        const Share share = division_.share(layer_, k, workers_[k].rows);
         Worker& worker = workers_[k];
         ptrdiff_t active = request_.reverse ? 0 : share.count;
         for (ptrdiff_t at = 0; at < layer_.T_; ++at) {
             const ptrdiff_t t = layer_.step_at(at);
-            while (active > 0 && layer_.length(share.rows[active - 1]) <= t) --active;
-            while (active < share.count && layer_.length(share.rows[active]) > t) ++active;
+            active = share.active(layer_, t, active);
             if (ahead_steps_ && at % ahead_steps_ == 0) look_ahead(worker, share, at);
             if (active > 0) step(worker, share, at, t, active);
             share.team->wait(share.member);
@@ -191,10 +175,7 @@ private:
                 worker.inputs[r] = request_.x + t * request_.x_step + share.rows[r] * request_.x_row;
             }
         }
-        const T** hidden = worker.previous[0];
-        for (int k = 0; k < layer_.cell.states; ++k) {
-            if (layer_.cell.state_signal[k] == layer_.cell.hidden) hidden = worker.previous[k];
-        }
+        const T** hidden = layer_.hidden_state < 0 ? nullptr : worker.previous[layer_.hidden_state];
 
         ForwardBlock<T> block{};
         block.layer = &layer_;
@@ -326,8 +307,6 @@ private:
     Scratch scratch_;
     T *packed_input_ = nullptr, *packed_echo_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
     T* zeros_ = nullptr;
-    ptrdiff_t* order_ = nullptr;
-    Team *teams_ = nullptr, *everyone_ = nullptr;
     bool passed_[MOST] = {};  // states that are not kept: only the last two steps of them exist
     ptrdiff_t ahead_steps_ = 0, ahead_rows_ = 0;
     Worker workers_[MOST_THREADS];

@@ -67,6 +67,7 @@ struct Layer {
     int vectors;               // of neurons in a tile
     int width, heard, echoed;  // vectors of all drives in a tile, of those that hear the input, and the hidden state
     int echo_from;             // where those of the hidden state begin
+    int hidden_state = -1;     // which of the states is h, if one is
     ptrdiff_t tiles, padded;   // neurons, filled up to whole tiles
     bool any_input, any_echo;  // whether there is a drive that hears the input, the hidden state
     double bytes;              // of all signals
@@ -86,6 +87,9 @@ struct Layer {
         bytes = static_cast<double>(T_) * B * N * sizeof(T) * cell.signals;
         any_input = heard > 0;
         any_echo = echoed > 0;
+        for (int k = 0; k < cell.states; ++k) {
+            if (cell.state_signal[k] == cell.hidden) hidden_state = k;
+        }
     }
 
     // The order in which a row's steps are computed.
@@ -114,6 +118,15 @@ struct Layer {
             if (problem.initial[k]) return true;
         }
         return false;
+    }
+
+    // target[parameter][neuron], filled up to whole tiles with 0.
+    void pack_parameters(T* target) const {
+        for (int k = 0; k < cell.parameters; ++k) {
+            for (ptrdiff_t n = 0; n < padded; ++n) {
+                target[k * padded + n] = n < N ? problem.neuron_weights[k * N + n] : 0;
+            }
+        }
     }
 
     // target[k][w] of one tile = matrix(drive of w)[neuron][k], where `matrix` has `columns` columns.
@@ -194,6 +207,14 @@ struct Share {
     const ptrdiff_t* rows = nullptr;  // in the order of falling lengths
     ptrdiff_t count = 0;
     ptrdiff_t tile_begin = 0, tile_end = 0;
+
+    // How many of the rows have a step t, when `before` of them had the one computed last.
+    template <class T>
+    ptrdiff_t active(const Layer<T>& layer, ptrdiff_t t, ptrdiff_t before) const {
+        while (before > 0 && layer.length(rows[before - 1]) <= t) --before;
+        while (before < count && layer.length(rows[before]) > t) ++before;
+        return before;
+    }
 };
 
 // How the work is divided: by rows, so that no thread ever waits for another, or, where there are too few of them, by
@@ -203,6 +224,9 @@ struct Division {
     int threads;
     bool by_rows;
     ptrdiff_t unit;  // tiles that stay together, so that forward and backward tiles have the same owner
+    ptrdiff_t* order = nullptr;  // the rows in the order of falling lengths
+    Team* teams = nullptr;
+    Team* everyone = nullptr;
 
     // For at most `wanted` threads; `unit_vectors` vectors of neurons must have one owner.
     Division(const Layer<T>& layer, int wanted, int unit_vectors) {
@@ -217,27 +241,20 @@ struct Division {
         if (threads == 1) by_rows = true;
     }
 
-    int teams() const { return by_rows ? threads : 1; }
+    int team_count() const { return by_rows ? threads : 1; }
 
-    // The rows in the order of falling lengths; `order` has room for B of them and `counts` for T + 1 numbers.
-    static void sort(const Layer<T>& layer, ptrdiff_t* order, ptrdiff_t* counts) {
-        if (!layer.problem.lengths) {
-            for (ptrdiff_t b = 0; b < layer.B; ++b) order[b] = b;
-            return;
-        }
-        for (ptrdiff_t t = 0; t <= layer.T_; ++t) counts[t] = 0;
-        for (ptrdiff_t b = 0; b < layer.B; ++b) ++counts[layer.length(b)];
-        ptrdiff_t place = 0;
-        for (ptrdiff_t t = layer.T_; t >= 0; --t) {
-            const ptrdiff_t many = counts[t];
-            counts[t] = place;
-            place += many;
-        }
-        for (ptrdiff_t b = 0; b < layer.B; ++b) order[counts[layer.length(b)]++] = b;
+    // Sorts the rows and makes the teams.
+    void gather(const Layer<T>& layer, Scratch& scratch) {
+        order = take<ptrdiff_t>(scratch, layer.B + 1);
+        sort(layer, take<ptrdiff_t>(scratch, layer.T_ + 1));
+        teams = take<Team>(scratch, team_count() + 1);
+        Team::Counter* counters = take<Team::Counter>(scratch, 2 * threads);
+        everyone = new (teams + team_count()) Team(counters, threads);
+        for (int k = 0; k < team_count(); ++k) new (teams + k) Team(counters + threads + k, threads / team_count());
     }
 
     // `rows` has room for B numbers. Of sorted rows every thread gets as many long ones as the others.
-    Share share(const Layer<T>& layer, int worker, Team* teams, const ptrdiff_t* order, ptrdiff_t* rows) const {
+    Share share(const Layer<T>& layer, int worker, ptrdiff_t* rows) const {
         Share share;
         share.team = by_rows ? teams + worker : teams;
         share.member = by_rows ? 0 : worker;
@@ -258,6 +275,24 @@ struct Division {
             share.tile_end = smaller(layer.tiles, units * (worker + 1) / threads * unit);
         }
         return share;
+    }
+
+private:
+    // `counts` has room for T + 1 numbers.
+    void sort(const Layer<T>& layer, ptrdiff_t* counts) {
+        if (!layer.problem.lengths) {
+            for (ptrdiff_t b = 0; b < layer.B; ++b) order[b] = b;
+            return;
+        }
+        for (ptrdiff_t t = 0; t <= layer.T_; ++t) counts[t] = 0;
+        for (ptrdiff_t b = 0; b < layer.B; ++b) ++counts[layer.length(b)];
+        ptrdiff_t place = 0;
+        for (ptrdiff_t t = layer.T_; t >= 0; --t) {
+            const ptrdiff_t many = counts[t];
+            counts[t] = place;
+            place += many;
+        }
+        for (ptrdiff_t b = 0; b < layer.B; ++b) order[counts[layer.length(b)]++] = b;
     }
 };
 

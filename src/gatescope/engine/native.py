@@ -116,8 +116,7 @@ class _Plan:
 
     cell: Any
     states: tuple[str, ...]
-    signals: tuple[str, ...]
-    numbers: Mapping[str, int]  # of the signals
+    numbers: Mapping[str, int]  # of the signals, by name
     residuals: int
 
 
@@ -143,7 +142,6 @@ def _make_plan(cell: Cell) -> _Plan | None:
     return _Plan(
         _native.Cell(cell.key, input_order, recurrent_order),
         cell.states,
-        cell.signals,
         {name: k for k, name in enumerate(cell.signals)},
         len(reverse(tape).residuals),
     )
@@ -273,7 +271,7 @@ def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tens
     plan = request.plan
     sizes = (x.shape[0], x.shape[1], input_weights.shape[2], input_weights.shape[1])
     addresses = [value.data_ptr() for value in kept]
-    signals = [0] * len(plan.signals)
+    signals = [0] * len(plan.numbers)
     for k, address in zip(places, addresses, strict=False):
         signals[k] = address
     rest = addresses[len(places) :]
@@ -306,7 +304,7 @@ def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple
     assert _native is not None
     plan, biases = request.plan, tensors[2]
     steps, rows, neurons = tensors[0].shape[0], tensors[0].shape[1], biases.shape[1]
-    places = range(len(plan.signals)) if every else request.keep
+    places = range(len(plan.numbers)) if every else request.keep
     more = plan.residuals + len(request.changes) if every else 0
     kept = _empty(biases, len(places) + more, steps, rows, neurons)
     final = [biases.new_empty(rows, neurons) for _ in plan.states]
@@ -341,7 +339,7 @@ class _Run(Function):
         wanted = ctx.needs_input_grad
         d_x = _empty(learned[1], 1, *x.shape)[0] if wanted[1] else None
         d_learned = [torch.empty_like(value) if wanted[2 + k] else None for k, value in enumerate(learned)]
-        d_signals = [NOTHING] * len(request.plan.signals)
+        d_signals = [NOTHING] * len(request.plan.numbers)
         asked = list(gradients)  # copies stay alive until the loop has run
         for k, place in enumerate(request.keep):
             gradient = gradients[k]
@@ -353,7 +351,7 @@ class _Run(Function):
         d_final = [None if value is None else value.contiguous() for value in gradients[len(request.keep) :]]
         backward = _native.backward_float if learned[1].dtype is torch.float32 else _native.backward_double
         backward(
-            *_arguments(request, tensors, kept, range(len(request.plan.signals))),
+            *_arguments(request, tensors, kept, range(len(request.plan.numbers))),
             d_signals,
             _addresses(d_final),
             0 if d_x is None else d_x.data_ptr(),
