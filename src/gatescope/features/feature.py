@@ -1,0 +1,149 @@
+"""What a feature is: one annotation of every character of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.errors import GatescopeError
+
+Kind = Literal["binary", "count", "category"]
+
+
+class FeatureError(GatescopeError):
+    """An annotation that does not fit its text, or a name that there is not; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number, truth value or category for every character of a text, known once that character was read.
+
+    Attributes:
+        name: what it is called in tables, on the command line and in addresses: the family's name, a dot, its own.
+        title: what it says of a character, in words: "inside double quotes".
+        values: (T,). bool: binary; float32: a count or position, NaN where there is none; int16: a category, -1 where
+            there is none.
+        categories: the names behind the numbers of a category.
+    """
+
+    name: str
+    title: str
+    values: NDArray[Any]
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 1 or self.values.dtype.kind not in "bfi":
+            raise FeatureError(
+                f"the feature {self.name} has values of shape {self.values.shape} and type {self.values.dtype}; one "
+                "truth value, number or category for each character was expected."
+            )
+        if (self.values.dtype.kind == "i") != bool(self.categories):
+            raise FeatureError(f"the feature {self.name} needs names for its categories, and only then whole numbers.")
+
+    @property
+    def kind(self) -> Kind:
+        """What its values are."""
+        return {"b": "binary", "f": "count", "i": "category"}[self.values.dtype.kind]  # type: ignore[return-value]
+
+    def binaries(self) -> list[Feature]:
+        """Of a category, whether each character is of it, one binary feature a category; of others, itself."""
+        if self.kind != "category":
+            return [self]
+        return [
+            Feature(f"{self.name}={category}", f"{self.title}: {category}", self.values == number)
+            for number, category in enumerate(self.categories)
+        ]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of annotations.
+
+    Attributes:
+        name: as in "quotes".
+        title: what its features have in common.
+        annotate: the features of one text; which ones may depend on the text.
+    """
+
+    name: str
+    title: str
+    annotate: Callable[[str], Iterable[Feature]]
+
+
+def annotate(texts: Sequence[str], families: Iterable[Family]) -> list[Feature]:
+    """The features of some texts, one after the other, each read from its start.
+
+    Args:
+        texts: the sequences of a trace, or files.
+        families: whose features to take.
+
+    Returns:
+        Features whose values (T,) run through all texts, T characters together. Where a feature does not occur in
+        one of them, it is false, NaN or of no category there.
+
+    Raises:
+        FeatureError: a family gave values that do not fit its text, or the same name twice.
+    """
+    sizes = np.cumsum([0, *map(len, texts)])
+    found: dict[str, Feature] = {}
+    for family in families:
+        parts = [_named(family, text) for text in texts]
+        for name in dict.fromkeys(name for part in parts for name in part):
+            if name in found:
+                raise FeatureError(f"two features are called {name}; give one of them another name.")
+            found[name] = _joined([part.get(name) for part in parts], sizes)
+    return list(found.values())
+
+
+def _named(family: Family, text: str) -> dict[str, Feature]:
+    features = {}
+    for feature in family.annotate(text):
+        if len(feature.values) != len(text):
+            raise FeatureError(
+                f"the feature {feature.name} has {len(feature.values)} values for a text of {len(text)} characters."
+            )
+        if feature.name in features:
+            raise FeatureError(f"two features are called {feature.name}; give one of them another name.")
+        features[feature.name] = feature
+    return features
+
+
+def _joined(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Feature:
+    """One feature of all texts from those of each; categories are numbered anew."""
+    present = [part for part in parts if part is not None]
+    first = present[0]
+    kinds = {part.kind for part in present}
+    if len(kinds) > 1:
+        raise FeatureError(f"the feature {first.name} is a {' in one text and a '.join(sorted(kinds))} in another.")
+    nothing = {"binary": False, "count": np.nan, "category": -1}[first.kind]
+    values = np.full(sizes[-1], nothing, first.values.dtype)
+    number: dict[str, int] = {}
+    for start, part in zip(sizes[:-1], parts, strict=True):
+        if part is None:
+            continue
+        new = np.array([number.setdefault(name, len(number)) for name in part.categories] + [-1], np.int16)
+        # The last entry stands for -1, which is no category.
+        values[start : start + len(part.values)] = new[part.values] if part.categories else part.values
+    return Feature(first.name, first.title, values, tuple(number))
+
+
+def of_arrays(family: str, arrays: Mapping[str, NDArray[Any]], titles: Mapping[str, str]) -> list[Feature]:
+    """Features from plain arrays: truth values are binary, numbers are counts.
+
+    Args:
+        family: what stands before the dot of each name.
+        arrays: name -> (T,) bool, or whole or real numbers.
+        titles: name -> what it says; a name that is missing is its own title.
+    """
+    return [
+        Feature(
+            f"{family}.{name}",
+            titles.get(name, name.replace("_", " ")),
+            values if values.dtype == np.bool_ else values.astype(np.float32),
+        )
+        for name, values in arrays.items()
+    ]

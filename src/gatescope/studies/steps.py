@@ -1,0 +1,90 @@
+"""The steps of all sequences of a trace, one after the other: the axis along which studies count.
+
+`P` step of any sequence (a place), `N` neuron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.features import Family, Feature, annotate
+from gatescope.studies.table import StudyError
+from gatescope.trace import Trace
+
+
+class Steps:
+    """Where the steps of a trace lie on one axis of P places.
+
+    Attributes:
+        starts: the place of the first step of each sequence, and P at the end, (S + 1,).
+        sequence: of each place, (P,).
+        step: of each place within its sequence, (P,).
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        lengths = np.asarray(trace.lengths, dtype=np.int64)
+        self.starts = np.concatenate([[0], np.cumsum(lengths)])
+        self.sequence = np.repeat(np.arange(len(lengths)), lengths)
+        self.step = np.arange(self.starts[-1]) - np.repeat(self.starts[:-1], lengths)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def values(self, layer: str, signal: str, neurons: slice | Sequence[int] = slice(None)) -> NDArray[np.float32]:
+        """A signal of some neurons at every place, (P, N); only these are read from a trace on disk.
+
+        Raises:
+            TraceError: the trace has no such layer.
+            StudyError: the layer has no such signal.
+        """
+        signals = self._trace[layer]
+        if signal not in signals:
+            raise StudyError(f"{layer} of this trace has no {signal!r}; it has {', '.join(signals)}.")
+        array = signals[signal]
+        rows = neurons if isinstance(neurons, slice) else list(neurons)
+        parts = [
+            np.asarray(array[sequence, : int(length)])[:, rows]
+            if isinstance(array, np.ndarray)
+            else array[sequence, : int(length), rows]
+            for sequence, length in enumerate(self._trace.lengths)
+        ]
+        width = len(range(*rows.indices(array.shape[2]))) if isinstance(rows, slice) else len(rows)
+        found = np.empty((len(self), width), np.float32)
+        for start, part in zip(self.starts, parts, strict=False):
+            found[start : start + len(part)] = part
+        return found
+
+    def of_step(self, name: str) -> NDArray[np.generic]:
+        """An array of steps ("token", "log_probability") at every place, (P,) or (P, K)."""
+        array = self._trace.steps[name]
+        parts = [np.asarray(array[sequence, : int(length)]) for sequence, length in enumerate(self._trace.lengths)]
+        return np.concatenate(parts)
+
+    def texts(self) -> list[str]:
+        """The text of each sequence."""
+        return [self._trace.text(sequence) for sequence in range(len(self._trace.lengths))]
+
+    def features(self, families: Iterable[Family]) -> list[Feature]:
+        """The features of the trace's text at every place, (P,).
+
+        Where the network reads bytes, each byte has the features of the character that it is a part of.
+        """
+        texts = self.texts()
+        found = annotate(texts, families)
+        if not self._trace.vocabulary.bytes:
+            return found
+        widths = [_width(character) for text in texts for character in text]
+        found = [replace(feature, values=np.repeat(feature.values, widths)) for feature in found]
+        if found and len(found[0].values) != len(self):
+            raise StudyError("the bytes of the trace are no text: features of characters cannot be told of them.")
+        return found
+
+
+def _width(character: str) -> int:
+    """The bytes of one character in UTF-8."""
+    return len(character.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,139 @@
+"""What a study finds: a table whose columns have names, titles and one type each."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.errors import GatescopeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class StudyError(GatescopeError):
+    """A question that cannot be answered with what was given; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of named columns.
+
+    Attributes:
+        columns: name -> (rows,), in the order in which they are shown.
+        titles: name -> what the column says, with its unit.
+        about: what the table as a whole says, JSON values: of what it was made, and how.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    titles: Mapping[str, str]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len({len(column) for column in self.columns.values()}) > 1 or set(self.columns) != set(self.titles):
+            sizes = {name: len(column) for name, column in self.columns.items()}
+            raise ValueError(f"columns of one length, each with a title, were expected; got {sizes}, {self.titles}.")
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], **about: Any) -> Table:
+        """The table of some rows, each with a value for every title; None becomes NaN in a column of numbers."""
+        columns = {}
+        for name in titles:
+            values = [row[name] for row in rows]
+            if any(isinstance(value, str) for value in values):
+                columns[name] = np.array(["" if value is None else value for value in values], dtype=object)
+            elif any(value is None or isinstance(value, float) for value in values):
+                columns[name] = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+            else:
+                columns[name] = np.array(values)
+        return cls(columns, titles, about)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """One column.
+
+        Raises:
+            StudyError: there is no such column.
+        """
+        if name not in self.columns:
+            raise StudyError(f"the table has no column {name!r}; it has {', '.join(self.columns)}.")
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The rows, as Python values."""
+        lists = [column.tolist() for column in self.columns.values()]
+        return (dict(zip(self.columns, row, strict=True)) for row in zip(*lists, strict=True))
+
+    def where(self, **values: Any) -> Table:
+        """The rows in which these columns have these values."""
+        return self.take(np.flatnonzero(np.logical_and.reduce([self[name] == value for name, value in values.items()])))
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Table:
+        """Some rows, in the order given."""
+        return Table({name: column[rows] for name, column in self.columns.items()}, self.titles, self.about)
+
+    def sorted_by(self, name: str, *, descending: bool = True) -> Table:
+        """The rows in the order of one column; what is NaN comes last, and equal ones stay in their order."""
+        column = self[name]
+        if column.dtype.kind in "biuf":
+            keys = np.nan_to_num(column.astype(np.float64) * (-1 if descending else 1), nan=np.inf)
+            return self.take(np.argsort(keys, kind="stable"))
+        order = sorted(range(len(self)), key=column.__getitem__, reverse=descending)
+        return self.take(np.array(order, dtype=np.int64))
+
+    def to_json(self) -> dict[str, Any]:
+        """Columns, titles and what the table says, as JSON values; numbers that JSON cannot write become null."""
+        content = {
+            "columns": {name: column.tolist() for name, column in self.columns.items()},
+            "titles": dict(self.titles),
+            "about": dict(self.about),
+        }
+        return json.loads(json.dumps(content), parse_constant=lambda _: None)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Table:
+        """The table that `to_json` wrote.
+
+        Raises:
+            StudyError: it is no such table.
+        """
+        try:
+            rows = [dict(zip(data["columns"], row, strict=True)) for row in zip(*data["columns"].values(), strict=True)]
+            return cls.of(rows, data["titles"], **data["about"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StudyError(f"this is not a table that a study wrote ({error!r}); make it again.") from error
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write the columns to a file, with a line of their names first; NaN is an empty field."""
+        with Path(path).open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(self.columns)
+            for row in self:
+                writer.writerow(
+                    ["" if isinstance(value, float) and math.isnan(value) else value for value in row.values()]
+                )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same as a pandas DataFrame.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install 'gatescope[pandas]'.") from error
+        frame = pd.DataFrame(dict(self.columns))
+        frame.attrs.update(self.about)
+        return frame
