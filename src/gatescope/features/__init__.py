@@ -1,5 +1,24 @@
-"""Features: what can be said of each character of a text. One file, one family; NumPy and `re` only."""
+"""Features: what can be said of each character of a text. One file, one family; NumPy, `re` and Pygments only.
 
+A feature says at a character what is known once that character was read, unless its title says that it looks ahead.
+"""
+
+from gatescope.features import tokens
+from gatescope.features.choose import FAMILIES, choose
+from gatescope.features.expression import pattern
 from gatescope.features.feature import Family, Feature, FeatureError, annotate, of_arrays
+from gatescope.features.own import feature, from_quantities
 
-__all__ = ["Family", "Feature", "FeatureError", "annotate", "of_arrays"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "Feature",
+    "FeatureError",
+    "annotate",
+    "choose",
+    "feature",
+    "from_quantities",
+    "of_arrays",
+    "pattern",
+    "tokens",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,11 +68,14 @@ class Family:
         name: as in "quotes".
         title: what its features have in common.
         annotate: the features of one text; which ones may depend on the text.
+        fitted: the family as it is made for some texts, where something must be the same for all of them: an alphabet,
+            the step of indentation. None: it depends on no text.
     """
 
     name: str
     title: str
     annotate: Callable[[str], Iterable[Feature]]
+    fitted: Callable[[Sequence[str]], Family] | None = None
 
 
 def annotate(texts: Sequence[str], families: Iterable[Family]) -> list[Feature]:
@@ -90,7 +94,8 @@ def annotate(texts: Sequence[str], families: Iterable[Family]) -> list[Feature]:
     """
     sizes = np.cumsum([0, *map(len, texts)])
     found: dict[str, Feature] = {}
-    for family in families:
+    for general in families:
+        family = general if general.fitted is None else general.fitted(texts)
         parts = [_named(family, text) for text in texts]
         for name in dict.fromkeys(name for part in parts for name in part):
             if name in found:
@@ -116,6 +121,8 @@ def _joined(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Featur
     """One feature of all texts from those of each; categories are numbered anew."""
     present = [part for part in parts if part is not None]
     first = present[0]
+    if len(parts) == 1:
+        return first
     kinds = {part.kind for part in present}
     if len(kinds) > 1:
         raise FeatureError(f"the feature {first.name} is a {' in one text and a '.join(sorted(kinds))} in another.")
@@ -131,14 +138,35 @@ def _joined(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Featur
     return Feature(first.name, first.title, values, tuple(number))
 
 
+def checked_name(name: str) -> str:
+    """A name as it may stand in tables and addresses.
+
+    Raises:
+        FeatureError: it has other characters than a to z, digits and underscores, or begins with none of a to z.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII):
+        raise FeatureError(
+            f"{name!r} cannot name a feature; a lower case letter, then lower case letters, digits and underscores."
+        )
+    return name
+
+
 def of_arrays(family: str, arrays: Mapping[str, NDArray[Any]], titles: Mapping[str, str]) -> list[Feature]:
-    """Features from plain arrays: truth values are binary, numbers are counts.
+    """Features from plain arrays: truth values are binary, numbers are counts (float32).
 
     Args:
         family: what stands before the dot of each name.
         arrays: name -> (T,) bool, or whole or real numbers.
         titles: name -> what it says; a name that is missing is its own title.
+
+    Raises:
+        FeatureError: an array holds neither truth values nor numbers.
     """
+    for name, values in arrays.items():
+        if values.dtype.kind not in "biuf":
+            raise FeatureError(
+                f"{family}.{name} has values of the type {values.dtype}; truth values or numbers were expected."
+            )
     return [
         Feature(
             f"{family}.{name}",

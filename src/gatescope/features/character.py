@@ -1,0 +1,48 @@
+"""Characters: which one it is, and of what class."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+
+from gatescope.features.feature import Family, Feature
+from gatescope.features.spans import as_category, code_points, most_frequent, where
+
+VOWELS = frozenset("aeiouAEIOU")
+
+CLASSES: dict[str, tuple[str, Callable[[str], bool]]] = {
+    "letter": ("a letter", str.isalpha),
+    "upper": ("an upper case letter", str.isupper),
+    "lower": ("a lower case letter", str.islower),
+    "vowel": ("one of a, e, i, o, u", VOWELS.__contains__),
+    "consonant": (
+        "another letter from a to z",
+        lambda c: c.isascii() and c.isalpha() and c not in VOWELS,
+    ),
+    "ideograph": ("a Chinese character", lambda c: unicodedata.name(c, "").startswith("CJK UNIFIED")),
+    "digit": ("a digit", str.isdecimal),
+    "whitespace": ("white space", str.isspace),
+    "space": ("a space", " ".__eq__),
+    "newline": ("a newline", "\n".__eq__),
+    "punctuation": ("a punctuation mark", lambda c: unicodedata.category(c).startswith("P")),
+    "symbol": ("a symbol, such as + or $", lambda c: unicodedata.category(c).startswith("S")),
+}
+"""Name -> title and test of one character. Letters and digits are those of any script, as Unicode has them."""
+
+
+def _fitted(texts: Sequence[str]) -> Family:
+    characters = most_frequent(texts)
+
+    def annotate(text: str) -> Iterator[Feature]:
+        points = code_points(text)
+        for name, (title, test) in CLASSES.items():
+            yield Feature(f"character.{name}", title, where(points, test))
+        yield from as_category("character.is", "the character", points, characters)
+
+    return Family("character", "which character it is, and of what class", annotate, _fitted)
+
+
+FAMILY = Family(
+    "character", "which character it is, and of what class", lambda text: _fitted([text]).annotate(text), _fitted
+)
+"""`character.is` tells the 200 most frequent characters of all texts apart; a rarer one is of no category."""

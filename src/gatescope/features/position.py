@@ -1,0 +1,78 @@
+"""Position: how far along in line, word, sentence and text, and how much of word and line is still to come.
+
+A word is a run of letters, digits and underscores. A sentence ends at . ! or ? with white space behind it (and closing
+quotes or brackets between), at a Chinese full stop, and at a blank line; the next begins with its first character that
+is no white space. "Mr. Smith" is two sentences by this rule.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from gatescope.features.feature import Family, Feature
+from gatescope.features.spans import (
+    AHEAD,
+    NEWLINE,
+    Truth,
+    code_points,
+    first_after,
+    last,
+    named,
+    only,
+    shifted,
+    since,
+    where,
+)
+
+_BETWEEN_SENTENCES = re.compile(r"""[.!?]["'”’»)\]]*\s+|[。！？][。！？”’」』）]*\s*|\n[^\S\n]*\n\s*""")
+
+
+def sentence_starts(text: str) -> Truth:
+    """Whether a sentence begins with the character, (T,). The first one does."""
+    starts = np.zeros(len(text) + 1, np.bool_)
+    starts[[0, *(match.end() for match in _BETWEEN_SENTENCES.finditer(text))]] = True
+    return starts[:-1]
+
+
+def _annotate(text: str) -> list[Feature]:
+    points = code_points(text)
+    places = np.arange(len(points))
+    newline = points == NEWLINE
+    line_starts = first_after(newline)
+    word = where(points, lambda c: c.isalnum() or c == "_")
+    in_word = since(word & ~shifted(word))
+    begun = last(where(points, lambda c: not c.isspace()) | newline)
+    text_began = _first_in(begun > last(newline), line_starts)
+    sentences = sentence_starts(text)
+    # Backwards, the end of a word is where it begins, and a line begins with its newline or the end of the text.
+    backwards = word[::-1]
+    remaining_in_word = since(backwards & ~shifted(backwards))[::-1]
+    ends = newline.copy()
+    ends[-1:] = True
+    return named(
+        "position",
+        {
+            "in_sequence": ("characters since the start of the text", places),
+            "in_line": ("characters since the start of the line", since(line_starts)),
+            "in_line_text": (
+                "characters since the line's first that is no white space",
+                only(last(text_began) >= last(line_starts), since(text_began)),
+            ),
+            "line": ("lines before this one", np.cumsum(line_starts) - 1),
+            "in_word": ("characters since the start of the word", only(word, in_word)),
+            "word_length": ("length of the word so far, 0 outside", np.where(word, in_word + 1, 0)),
+            "in_sentence": ("characters since the start of the sentence", since(sentences)),
+            "remaining_in_word": (f"characters of the word to come {AHEAD}", only(word, remaining_in_word)),
+            "remaining_in_line": (f"characters of the line to come {AHEAD}", since(ends[::-1])[::-1]),
+        },
+    )
+
+
+def _first_in(condition: Truth, starts: Truth) -> Truth:
+    """Where a condition that lasts to the end of the line becomes true."""
+    return condition & (~shifted(condition) | starts)
+
+
+FAMILY = Family("position", "how far along in line, word, sentence and text", _annotate)
