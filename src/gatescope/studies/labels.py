@@ -1,0 +1,450 @@
+"""Which feature does each neuron follow? Every signal of every neuron against every feature, on text held out.
+
+A score alone says little: of hundreds of features one always fits a little. So the same search is made with the
+features shifted along the text, all by the same distance and round its end, which keeps how neurons and features change
+over time and breaks what they have to do with each other; see `Chance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.features import Feature
+from gatescope.studies.scores import (
+    Columns,
+    Halves,
+    areas,
+    best_threshold,
+    centred_ranks,
+    halves,
+    matthews,
+    moments,
+)
+from gatescope.studies.steps import Steps
+from gatescope.studies.table import StudyError, Table
+from gatescope.trace import Trace
+
+LAGS = (0, 1, 2, 3, 5, 8, -1, -2)
+BLOCK = 1 << 28  # bytes of the values of a block of neurons: bounds memory, changes no result
+PAIRED = 12  # binary features of which pairs are made
+PAIRING = 20_000  # places on which these are chosen
+GAIN = 0.01  # of a pair's area over that of both its features, without which it says nothing new
+NEURONS = 64  # of a signal that are compared with shifted features
+CHANCES = 10_000  # of such comparisons in all, at the least
+MEASURES = ("AUROC", "R2")
+
+TITLES = {
+    "layer": "layer",
+    "signal": "signal",
+    "neuron": "neuron",
+    "place": "place among the neuron's labels, from 0",
+    "feature": "feature",
+    "title": "what the feature says",
+    "measure": "AUROC of a binary feature, R2 of a count",
+    "score": "score on the text held out",
+    "fit_score": "score on the text it was chosen on",
+    "lag": "steps by which the neuron follows the feature; under 0: foresees it",
+    "direction": "1: higher where the feature is; -1: lower",
+    "threshold": "value that separates on from off best",
+    "matthews": "Matthews correlation at this threshold, on the text held out",
+    "slope": "change of the count per unit of the signal",
+    "intercept": "count at which the signal is 0",
+}
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What a search as long as this one finds where there is nothing to be found.
+
+    For some neurons of each signal the best score is taken, exactly as for the labels, with the features of each half
+    shifted by distances drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of
+    such scores that reach a neuron's own best score is its p-value, and those neurons have labels at which the false discovery rate is at most `rate`
+    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins:
+    no lower one is shown.
+
+    Attributes:
+        least: AUROC and R2 -> the lowest score that is shown; NaN where there is no feature of the kind.
+        rate: the false discovery rate.
+        searches: how many scores of shifted features there are, for each measure.
+    """
+
+    least: dict[str, float]
+    rate: float
+    searches: int
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Of N neurons and all columns at all lags, fitted and held out.
+
+    Attributes:
+        directions: 1 or -1, (N, L, K).
+        fit: AUROC in that direction on the half it was chosen on, (N, L, K).
+        held_out: the same on the other half.
+        lines: slope and intercept, (N, L, C) each.
+        fit_r2, held_out_r2: (N, L, C).
+    """
+
+    directions: NDArray[np.float64]
+    fit: NDArray[np.float64]
+    held_out: NDArray[np.float64]
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]]
+    fit_r2: NDArray[np.float64]
+    held_out_r2: NDArray[np.float64]
+
+    def best(self) -> dict[str, NDArray[np.float64]]:
+        """For each measure the held-out score of what is best on the other half, (N,)."""
+        found = {}
+        for measure, fit, held in (
+            ("AUROC", self.fit, self.held_out),
+            ("R2", self.fit_r2, self.held_out_r2),
+        ):
+            if fit.shape[1] * fit.shape[2]:
+                flat = fit.reshape(len(fit), -1)
+                found[measure] = held.reshape(len(held), -1)[np.arange(len(flat)), flat.argmax(1)]
+        return found
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the labels are looked for.
+
+    Attributes:
+        lags: steps by which a neuron may follow a feature.
+        top: labels of each neuron and signal, at most.
+        pairs: whether "A and B" and "A and not B" of the best binary features are tried too.
+        rate: the false discovery rate.
+        least: how many places a feature must be on, and off, in each half; None: 5, or one in a thousand.
+        seed: of the distances by which features are shifted.
+    """
+
+    lags: tuple[int, ...] = LAGS
+    top: int = 3
+    pairs: bool = True
+    rate: float = 0.05
+    least: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.lags or len(set(self.lags)) < len(self.lags):
+            raise StudyError(f"the lags are {self.lags}; give at least one, and each once.")
+        if self.top < 1 or not 0 < self.rate < 1:
+            raise StudyError(f"top is {self.top}, 1 or more; the rate is {self.rate}, between 0 and 1.")
+
+
+def labels(
+    trace: Trace,
+    features: Sequence[Feature],
+    *,
+    layers: Sequence[str] | None = None,
+    signals: Sequence[str] | None = None,
+    search: Search | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """For every neuron and signal, the features that it follows best.
+
+    Everything that is chosen (the feature, the lag, the direction, the line, the threshold) is chosen on one half of
+    the text, and every score is taken on the other; see `gatescope.studies.scores.halves`.
+
+    Args:
+        trace: in memory or on disk; a block of neurons is read at a time.
+        features: of the trace's text at every place, from `Steps.features`.
+        layers: some of the trace's; all when None.
+        signals: some of the layers'; all when None.
+        search: how the labels are looked for.
+        progress: called with the number of parts done, and of all parts.
+
+    Returns:
+        A row for each label, the best of a neuron first. `about` has "chance": see `Chance`; and of what the table was
+        made.
+
+    Raises:
+        StudyError: the trace is too short, has no such signal, or no feature varies in it.
+    """
+    search = search or Search()
+    steps = Steps(trace)
+    kept = halves(steps)
+    least = search.least or max(5, len(kept.held_out) // 1000)
+    columns = Columns(features, steps, least, kept)
+    if not columns.binaries and not columns.counts:
+        raise StudyError(
+            f"none of the {len(features)} features is on, and off, at {least} places in each half of the text; "
+            "give a longer text, or other features."
+        )
+    wanted = _wanted(trace, layers, signals)
+    study = _Study(trace, steps, kept, columns, search)
+    done = 0
+    parts = sum(study.blocks(layer) for layer, _ in wanted) + len(wanted)
+    scored: list[tuple[str, str, Columns, _Scores]] = []
+    shifted: dict[str, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
+    draws = -(-CHANCES // sum(len(study.some_neurons(layer)) for layer, _ in wanted))
+    for place, (layer, signal) in enumerate(wanted):
+        with_pairs = study.with_pairs(layer, signal)
+        pieces = []
+        for piece in study.scores(layer, signal, with_pairs):
+            pieces.append(piece)
+            done += 1
+            if progress:
+                progress(done, parts)
+        scored.append((layer, signal, with_pairs, _stacked(pieces)))
+        for measure, best in study.by_chance(layer, signal, with_pairs, draws, place):
+            shifted[measure].append(best)
+        done += 1
+        if progress:
+            progress(done, parts)
+    chance = _chance([scores.best() for *_, scores in scored], shifted, search.rate)
+    rows = [row for each in scored for row in study.rows(*each, chance)]
+    about = {
+        "chance": {"least": chance.least, "false_discovery_rate": chance.rate, "searches": chance.searches},
+        "steps": {"fit": len(kept.fit), "held_out": len(kept.held_out)},
+        "features": {"binary": len(columns.binaries), "count": len(columns.counts), "given": len(features)},
+        "neurons": sum(len(scores.fit) for *_, scores in scored),
+        "lags": list(search.lags),
+    }
+    return Table.of(rows, TITLES, **about)
+
+
+def _wanted(trace: Trace, layers: Sequence[str] | None, signals: Sequence[str] | None) -> list[tuple[str, str]]:
+    """The signals of the layers, without drives."""
+    found = []
+    for layer in layers if layers is not None else trace.layers:
+        there = [name for name in trace[layer] if "." not in name]
+        missing = [name for name in signals or () if name not in there]
+        if missing:
+            raise StudyError(f"{layer} of this trace has no {missing[0]!r}; it has {', '.join(there)}.")
+        found += [(layer, name) for name in (signals if signals is not None else there)]
+    if not found:
+        raise StudyError("no signal was named; name some, or leave the choice out.")
+    return found
+
+
+class _Study:
+    """The passes over one trace."""
+
+    def __init__(self, trace: Trace, steps: Steps, kept: Halves, columns: Columns, search: Search) -> None:
+        self.trace, self.steps, self.kept, self.columns, self.search = trace, steps, kept, columns, search
+
+    def neurons(self, layer: str) -> int:
+        return next(iter(self.trace[layer].values())).shape[2]
+
+    def block(self) -> int:
+        """Neurons of which all values are held at once."""
+        return max(1, BLOCK // (4 * max(1, len(self.steps))))
+
+    def blocks(self, layer: str) -> int:
+        return -(-self.neurons(layer) // self.block())
+
+    def some_neurons(self, layer: str) -> list[int]:
+        """The neurons that are compared with shifted features, spread evenly."""
+        count = self.neurons(layer)
+        return sorted({int(k) for k in np.linspace(0, count - 1, min(count, NEURONS)).round()})
+
+    def with_pairs(self, layer: str, signal: str) -> Columns:
+        """The columns and, behind them, the pairs of those binary features that the neurons of a signal follow best."""
+        if not self.search.pairs or len(self.columns.binaries) < 2:
+            return self.columns
+        places = self.kept.fit[:: -(-len(self.kept.fit) // PAIRING)]
+        best = np.zeros(len(self.columns.binaries))
+        for start in range(0, self.neurons(layer), self.block()):
+            values = self.steps.values(layer, signal, slice(start, start + self.block()))
+            area = areas(centred_ranks(values[places]), self.columns.on, places)
+            best = np.maximum(best, np.abs(area - 0.5).max(0))
+        chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED].tolist())
+        pairs = []
+        for a, b in combinations([self.columns.binaries[k] for k in chosen], 2):
+            pairs.append(Feature(f"{a.name} & {b.name}", f"{a.title}, and {b.title}", a.values & b.values))
+            for one, other in ((a, b), (b, a)):
+                name, title = f"{one.name} & not {other.name}", f"{one.title}, but not {other.title}"
+                pairs.append(Feature(name, title, one.values & ~other.values))
+        least = self.search.least or max(5, len(self.kept.held_out) // 1000)
+        return Columns([*self.columns.binaries, *pairs, *self.columns.counts], self.steps, least, self.kept)
+
+    def scores(self, layer: str, signal: str, columns: Columns) -> Iterator[_Scores]:
+        """All scores of a signal, one block of neurons after the other."""
+        for start in range(0, self.neurons(layer), self.block()):
+            values = self.steps.values(layer, signal, slice(start, start + self.block()))
+            if not np.isfinite(values).all():
+                raise StudyError(f"{signal} of {layer} is not finite everywhere; has the network's training failed?")
+            fit, held = values[self.kept.fit], values[self.kept.held_out]
+            yield self._scores(
+                (fit, held), (centred_ranks(fit), centred_ranks(held)), columns, (self.kept.fit, self.kept.held_out)
+            )
+
+    def by_chance(
+        self, layer: str, signal: str, columns: Columns, draws: int, place: int
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """The best scores of some neurons where the features are shifted."""
+        values = self.steps.values(layer, signal, self.some_neurons(layer))
+        fit, held = values[self.kept.fit], values[self.kept.held_out]
+        ranks = centred_ranks(fit), centred_ranks(held)
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.search.seed, spawn_key=(place,))))
+        for _ in range(draws):
+            places = _shifted(self.kept.fit, self.steps, random), _shifted(self.kept.held_out, self.steps, random)
+            # Chance needs no more than single precision, which takes half the time.
+            yield from self._scores((fit, held), ranks, columns, places, np.float32).best().items()
+
+    def _scores(
+        self,
+        values: tuple[NDArray[np.float32], NDArray[np.float32]],
+        ranks: tuple[NDArray[np.float32], NDArray[np.float32]],
+        columns: Columns,
+        places: tuple[NDArray[np.int64], NDArray[np.int64]],
+        dtype: type = np.float64,
+    ) -> _Scores:
+        """The scores of some neurons, given by the values and the ranks of both halves, (M, N) each.
+
+        `places` says where the features of each half are read, (M,); `dtype` is that of the areas' products.
+        """
+        area = np.array(
+            [
+                [areas(rank, columns.on, columns.rows(half, lag), dtype) for lag in self.search.lags]
+                for rank, half in zip(ranks, places, strict=True)
+            ]
+        ).transpose(0, 2, 1, 3)  # half, N, L, K
+        directions = np.where(area[0] >= 0.5, 1.0, -1.0)
+        fit, held = 0.5 + directions * (area - 0.5)
+        of_counts = np.nan_to_num(np.nanmean(columns.numbers[:-1], axis=0, dtype=np.float64)) if columns.counts else 0.0
+        origin = values[0].mean(0, dtype=np.float64), np.broadcast_to(of_counts, (len(columns.counts),))
+        lines, r2 = [], []
+        for lag in self.search.lags:
+            sums = [
+                moments(value, columns.numbers, columns.rows(half, lag), origin)
+                for value, half in zip(values, places, strict=True)
+            ]
+            line = sums[0].line()
+            r2.append([each.determination(*line) for each in sums])
+            # The same line between the values as they are.
+            lines.append((line[0], line[1] + origin[1] - line[0] * origin[0][:, None]))
+        fit_r2, held_r2 = np.array(r2).transpose(1, 2, 0, 3)
+        slope, intercept = np.array(lines).transpose(1, 2, 0, 3)
+        return _Scores(directions, fit, held, (slope, intercept), fit_r2, held_r2)
+
+    def rows(
+        self, layer: str, signal: str, columns: Columns, scores: _Scores, chance: Chance
+    ) -> Iterator[dict[str, Any]]:
+        """The labels of all neurons of a signal."""
+        for start in range(0, len(scores.fit), self.block()):
+            values: NDArray[np.float32] | None = None
+            for neuron in range(start, min(start + self.block(), len(scores.fit))):
+                found = _labels_of(neuron, columns, scores, chance, self.search)
+                if found and values is None:
+                    values = self.steps.values(layer, signal, slice(start, start + self.block()))
+                for place, row in enumerate(found):
+                    assert values is not None
+                    told = self._threshold(values[:, neuron - start], columns, row)
+                    yield {"layer": layer, "signal": signal, "neuron": neuron, "place": place, **row, **told}
+
+    def _threshold(self, values: NDArray[np.float32], columns: Columns, row: dict[str, Any]) -> dict[str, Any]:
+        """How well a threshold on a neuron tells whether a binary feature is on; nothing for a count."""
+        if row["measure"] != "AUROC":
+            return {"threshold": None, "matthews": None}
+        column = [one.name for one in columns.binaries].index(row["feature"])
+        on = [columns.on[columns.rows(half, row["lag"]), column] for half in (self.kept.fit, self.kept.held_out)]
+        threshold = best_threshold(values[self.kept.fit], on[0], above=row["direction"] > 0)
+        said = (values[self.kept.held_out] > threshold) == (row["direction"] > 0)
+        return {"threshold": threshold, "matthews": matthews(said, on[1])}
+
+
+def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, search: Search) -> list[dict[str, Any]]:
+    """The labels of one neuron: the features above chance, each at its best lag, the best first."""
+    parts = {one.name: k for k, one in enumerate(columns.binaries)}
+    found = []
+    for measure, fit, held in (
+        ("AUROC", scores.fit[neuron], scores.held_out[neuron]),
+        ("R2", scores.fit_r2[neuron], scores.held_out_r2[neuron]),
+    ):
+        if not fit.size:
+            continue
+        lags = fit.argmax(0)
+        for column in np.flatnonzero(held[lags, np.arange(fit.shape[1])] >= chance.least[measure]):
+            lag = lags[column]
+            feature = (columns.binaries if measure == "AUROC" else columns.counts)[column]
+            if " & " in feature.name:
+                names = feature.name.replace("not ", "").split(" & ")
+                if fit[lag, column] < max(fit[:, parts[name]].max() for name in names) + GAIN:
+                    continue
+            binary = measure == "AUROC"
+            found.append(
+                {
+                    "feature": feature.name,
+                    "title": feature.title,
+                    "measure": measure,
+                    "score": float(held[lag, column]),
+                    "fit_score": float(fit[lag, column]),
+                    "lag": search.lags[lag],
+                    "direction": int(
+                        scores.directions[neuron, lag, column]
+                        if binary
+                        else np.sign(scores.lines[0][neuron, lag, column]) or 1
+                    ),
+                    "slope": None if binary else float(scores.lines[0][neuron, lag, column]),
+                    "intercept": None if binary else float(scores.lines[1][neuron, lag, column]),
+                }
+            )
+    return sorted(found, key=_strength, reverse=True)[: search.top]
+
+
+def _strength(label: dict[str, Any]) -> float:
+    """Comparable between the measures: an area of 1/2 and an R2 of 0 are nothing, 1 is all."""
+    return 2 * label["fit_score"] - 1 if label["measure"] == "AUROC" else label["fit_score"]
+
+
+def _chance(
+    best: Sequence[dict[str, NDArray[np.float64]]], shifted: dict[str, list[NDArray[np.float64]]], rate: float
+) -> Chance:
+    """The lowest score of each measure that is shown."""
+    measures = [measure for measure in MEASURES if shifted[measure]]
+    pooled = {measure: np.sort(np.concatenate(shifted[measure])) for measure in measures}
+    own = {measure: np.concatenate([each[measure] for each in best]) for measure in measures}
+    p_values = {
+        measure: (1 + len(pooled[measure]) - np.searchsorted(pooled[measure], own[measure]))
+        / (1 + len(pooled[measure]))
+        for measure in measures
+    }
+    every = np.sort(np.concatenate([p_values[measure] for measure in measures]))
+    passed = np.flatnonzero(every <= rate * np.arange(1, len(every) + 1) / len(every))
+    limit = every[passed[-1]] if len(passed) else 0.0
+    least = {}
+    for measure in MEASURES:
+        if measure not in measures:
+            least[measure] = float("nan")
+            continue
+        shown = own[measure][p_values[measure] <= limit]
+        # Where nothing is discovered, only what no shifted feature reached would be.
+        least[measure] = (
+            float(shown.min())
+            if len(shown)
+            else float(np.nextafter(max(pooled[measure][-1], own[measure].max()), np.inf))
+        )
+    return Chance(least, rate, min((len(values) for values in pooled.values()), default=0))
+
+
+def _shifted(places: NDArray[np.int64], steps: Steps, random: np.random.Generator) -> NDArray[np.int64]:
+    """The places of a half with its sequences in another order, shifted by a tenth to nine tenths round the end.
+
+    The order matters where few sequences follow a pattern: shifting AAABBB by half only exchanges A and B.
+    """
+    parts = np.split(places, np.flatnonzero(np.diff(steps.sequence[places])) + 1)
+    shuffled = np.concatenate([parts[k] for k in random.permutation(len(parts))])
+    return np.roll(shuffled, round(random.uniform(0.1, 0.9) * len(shuffled)))
+
+
+def _stacked(pieces: Sequence[_Scores]) -> _Scores:
+    return _Scores(
+        *(
+            (
+                tuple(np.concatenate([getattr(piece, name)[k] for piece in pieces]) for k in range(2))
+                if name == "lines"
+                else np.concatenate([getattr(piece, name) for piece in pieces])
+            )
+            for name in _Scores.__dataclass_fields__
+        )  # type: ignore[arg-type]
+    )
