@@ -14,6 +14,7 @@ from gatescope.equations.expression import (
     tanh,
 )
 from gatescope.equations.formulas import expression, latex, text
+from gatescope.equations.forward import Forward, Place, forward
 from gatescope.equations.operations import OPERATIONS
 from gatescope.equations.serialization import from_json, key, to_json
 from gatescope.equations.tape import Node, Tape, join_drives, trace_function
@@ -23,11 +24,14 @@ __all__ = [
     "EquationError",
     "Evaluator",
     "Expression",
+    "Forward",
     "Node",
+    "Place",
     "Reverse",
     "Tape",
     "exp",
     "expression",
+    "forward",
     "from_json",
     "join_drives",
     "key",

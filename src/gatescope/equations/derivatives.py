@@ -5,7 +5,7 @@ signals are never computed again. It knows of interventions: where a named signa
 shift), whatever uses it has the changed value, while the operation that computed it has the value before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gatescope.equations.expression import Expression, leaf, operation, tracing
@@ -49,7 +49,7 @@ def reverse(tape: Tape) -> Reverse:
     the first.
     """
     with tracing() as pool:
-        known = _values(tape)
+        known = readable(tape)
         adjoints: list[Expression | None] = [None] * len(tape.nodes)
         for name, index in tape.signals.items():
             adjoints[index] = _total(adjoints[index], leaf("gradient", name))
@@ -71,7 +71,7 @@ def reverse(tape: Tape) -> Reverse:
         return _linear(list(pool.nodes.values()), found)
 
 
-def _values(tape: Tape) -> list[Expression]:
+def readable(tape: Tape) -> list[Expression]:
     """Every line of the tape as what uses it can read: a signal, or computed again of signals, leaves and residuals."""
     values: list[Expression] = []
     for index, node in enumerate(tape.nodes):
@@ -103,16 +103,20 @@ def _total(first: Expression | None, second: Expression | None) -> Expression | 
 
 def _linear(made: list[Expression], found: Mapping[str, Mapping[str, Expression]]) -> Reverse:
     """The expressions that the results need, as lines in the order in which they were made."""
-    results = [value for values in found.values() for value in values.values()]
+    nodes, index = lines(made, [value for values in found.values() for value in values.values()])
+    drives, states, parameters = (
+        {label: index[id(value)] for label, value in found[kind].items()} for kind in ("drive", "state", "parameter")
+    )
+    read = {node.label for node in nodes if node.kind == "drive"}
+    return Reverse(nodes, drives, states, parameters, tuple(label for label in drives if label in read))
+
+
+def lines(made: list[Expression], results: Iterable[Expression]) -> tuple[tuple[Node, ...], dict[int, int]]:
+    """What the results need of the expressions that were made, in this order; and the line of each, by its id."""
     needed = set(map(id, results))
     for value in reversed(made):
         if id(value) in needed:
             needed.update(map(id, value.arguments))
     kept = [value for value in made if id(value) in needed]
     index = {id(value): k for k, value in enumerate(kept)}
-    nodes = tuple(Node(value.kind, tuple(index[id(a)] for a in value.arguments), value.label) for value in kept)
-    drives, states, parameters = (
-        {label: index[id(value)] for label, value in found[kind].items()} for kind in ("drive", "state", "parameter")
-    )
-    read = {node.label for node in nodes if node.kind == "drive"}
-    return Reverse(nodes, drives, states, parameters, tuple(label for label in drives if label in read))
+    return tuple(Node(value.kind, tuple(index[id(a)] for a in value.arguments), value.label) for value in kept), index

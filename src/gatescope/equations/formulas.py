@@ -5,10 +5,11 @@ Every formula stops at named signals, so the cell state of an LSTM reads f Â· câ
 
 from typing import Any
 
-from gatescope.equations.operations import ATOM, NEGATED, OPERATIONS, SUM
+from gatescope.equations.operations import ATOM, JUMPS, NEGATED, OPERATIONS, SUM
 from gatescope.equations.tape import Tape
 
 Nested = dict[str, Any]
+ROWS = OPERATIONS | JUMPS
 
 
 def expression(tape: Tape, signal: str) -> Nested:
@@ -65,7 +66,7 @@ def _print(nested: Nested, latex: bool) -> tuple[str, int]:
         if latex and str(nested.get("drive")).startswith("x."):
             return _leaf(nested, latex), SUM
         return _leaf(nested, latex), NEGATED if nested.get("constant", 0.0) < 0 else ATOM
-    row = OPERATIONS[nested["operation"]]
+    row = ROWS[nested["operation"]]
     printed = []
     for position, argument in enumerate(nested["arguments"]):
         inner, binding = _print(argument, latex)
