@@ -11,8 +11,8 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from gatescope import Choice, Network, Vocabulary, sample
-from gatescope.sampling import SamplingError
+from gatescope import Choice, Intervention, Network, Vocabulary, clamp, nudge, patch, sample
+from gatescope.sampling import SamplingError, sample_many
 from tests.networks import ALPHABET, network, seeds
 
 
@@ -20,13 +20,13 @@ def written(made: Network, prime: str = "ab", **settings_: Any) -> str:
     return "".join(sample(made, prime, **settings_))
 
 
-def greedy_by_hand(made: Network, prime: str, length: int) -> str:
+def greedy_by_hand(made: Network, prime: str, length: int, *interventions: Intervention) -> str:
     """The whole text is read anew for every symbol."""
     text = prime
     with torch.no_grad():
         for _ in range(length):
-            logits = made(torch.from_numpy(ALPHABET.encode(text)).long().unsqueeze(1)).logits[-1, 0]
-            text += ALPHABET.symbols[int(logits.argmax())]
+            ids = torch.from_numpy(ALPHABET.encode(text)).long().unsqueeze(1)
+            text += ALPHABET.symbols[int(made(ids, interventions=interventions).logits[-1, 0].argmax())]
     return text.removeprefix(prime)
 
 
@@ -135,7 +135,7 @@ def test_bytes_of_one_character_come_in_one_piece(monkeypatch: pytest.MonkeyPatc
 
     def pieces(data: bytes, **settings_: Any) -> list[str]:
         queue = iter(data)
-        monkeypatch.setattr(Choice, "draw", lambda *_: next(queue))
+        monkeypatch.setattr(Choice, "draw_each", lambda *_: [next(queue)])
         return list(sample(made, "x", length=len(data), **settings_))
 
     assert pieces("aé東🙂".encode()) == ["a", "é", "東", "🙂"]
@@ -184,3 +184,81 @@ def test_networks_that_cannot_write() -> None:
             sample(made, "a")  # at the call, before anything is asked for
     with pytest.raises(SamplingError, match="length is -1"):
         sample(network("lstm", (2,)), "a", length=-1)
+
+
+@given(
+    st.lists(seeds, max_size=6), st.text("abcde", max_size=5), st.integers(0, 12), st.sampled_from([None, "a", "bc"])
+)
+@settings(max_examples=15)
+def test_many_are_what_each_seed_writes_alone(many: list[int], prime: str, length: int, stop: str | None) -> None:
+    made = network("lstm", (4, 3), 5)
+    for choice in (Choice(), Choice(0.7, top_k=3), Choice(top_p=0.8), Choice(greedy=True)):
+        found = sample_many(made, prime, many, length=length, choice=choice, stop=stop)
+        assert found == [written(made, prime, length=length, choice=choice, seed=seed, stop=stop) for seed in many]
+
+
+def test_many_of_bytes_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = network("lstm", (3,), vocabulary=Vocabulary.of_bytes())
+    free = sample_many(made, "東", range(4), length=30)
+    assert free == [written(made, "東", length=30, seed=seed) for seed in range(4)]
+    queue = iter(zip("a東b".encode(), b"b\xe6\x9dcd", strict=True))
+    monkeypatch.setattr(Choice, "draw_each", lambda *_: list(next(queue)))
+    assert sample_many(made, "x", [0, 1], length=5, stop="b") == ["a東b", "b"]
+
+
+def test_many_stop_when_the_last_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = iter([[0, 1], [1, 2], [2, 0]])  # another draw would find nothing
+    monkeypatch.setattr(Choice, "draw_each", lambda *_: next(queue))
+    assert sample_many(network("lstm", (2,)), "a", [0, 0], length=100, stop="a") == ["a", "bca"]
+
+
+HELD = (
+    clamp(0, "c", 1, 2.0),
+    clamp(1, "h", 0, -3.0, slice(4, 9, 2)),
+    nudge(0, "h", slice(None), 0.4, slice(0, 2)),
+    clamp(1, "h", slice(1, 3), 1.5, slice(12, 7, -3)),
+)
+
+
+@given(seeds, st.lists(st.sampled_from(HELD), max_size=3))
+@settings(max_examples=20, phases=(Phase.generate,))
+def test_interventions_act_as_in_one_run_over_the_whole_text(seed: int, held: list[Intervention]) -> None:
+    """The prime has 4 symbols and 12 are written, of which the last is not read: the run has 15 steps."""
+    made = network("lstm", (4, 3), seed)
+    # A slice that counts down from a step that is still to come would stop short in a shorter run.
+    ascending = [one if (one.steps.step or 1) > 0 else clamp(1, "h", one.neuron, 1.5, slice(9, 13, 3)) for one in held]
+    expected = greedy_by_hand(made, "abca", 12, *ascending)
+    greedy = Choice(greedy=True)
+    assert written(made, "abca", length=12, choice=greedy, interventions=held) == expected
+    assert sample_many(made, "abca", [1, 2], length=12, choice=greedy, interventions=held) == [expected] * 2
+
+
+def test_steps_from_the_end_are_those_of_the_whole_run() -> None:
+    made, greedy = network("gru", (4,), 1), Choice(greedy=True)
+    last = written(made, length=9, choice=greedy, interventions=[clamp(0, "h", slice(None), 5.0, slice(-3, None))])
+    assert last == greedy_by_hand(made, "ab", 9, clamp(0, "h", slice(None), 5.0, slice(7, None)))
+    values = torch.linspace(-2, 2, 10)
+    patched = written(made, length=9, choice=greedy, interventions=[patch(0, "h", 2, values)])
+    each = [clamp(0, "h", 2, float(value), slice(t, t + 1)) for t, value in enumerate(values)]
+    assert patched == greedy_by_hand(made, "ab", 9, *each)
+    with pytest.raises(ValueError, match="values for 9 steps; the run has 10"):
+        written(made, length=9, interventions=[patch(0, "h", 2, values[1:])])
+    with pytest.raises(ValueError, match="neuron 4"):
+        written(made, interventions=[clamp(0, "h", 4, 1.0)])
+
+
+def test_each_row_of_many_has_its_own_interventions() -> None:
+    made = network("lstm", (5,), 2)
+    values = [-4.0, 0.0, 4.0]
+    held = [Intervention(0, "c", 3, shift=value, row=k + 1) for k, value in enumerate(values)]
+    found = sample_many(made, "ab", [7] * 4, length=40, interventions=held)
+    assert found[0] == written(made, length=40, seed=7)
+    assert found[1:] == [written(made, length=40, seed=7, interventions=[clamp(0, "c", 3, value)]) for value in values]
+    assert len(set(found)) > 1
+
+
+def test_a_long_prime_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, prime, held = network("lstm", (5,), 2), "abcde" * 9, [clamp(0, "c", 3, 1.0, slice(11, None, 3))]
+    expected = sample_many(made, prime, range(3), length=40, interventions=held)
+    monkeypatch.setattr("gatescope.sampling.PIECE", 10)
+    assert sample_many(made, prime, range(3), length=40, interventions=held) == expected

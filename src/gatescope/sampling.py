@@ -1,17 +1,22 @@
-"""Letting a network write: each symbol is drawn from its prediction and read as the next input."""
+"""Letting a network write: each symbol is drawn from its prediction and read as the next input.
+
+`T` step, `B` text, `V` symbol.
+"""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float
 from torch import Tensor
 
+from gatescope.engine import Intervention
 from gatescope.errors import GatescopeError
-from gatescope.network import Network, evaluating
+from gatescope.network import PIECE, Network, evaluating
+from gatescope.text import Ids, Vocabulary
 
 
 class SamplingError(GatescopeError):
@@ -44,20 +49,29 @@ class Choice:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise SamplingError(f"top-p is {self.top_p}; it is more than 0 and at most 1.")
 
-    def draw(self, logits: Tensor, generator: torch.Generator) -> int:
-        """One symbol's id from unnormalised log-probabilities (V,)."""
+    def draw(self, logits: Float[Tensor, " V"], generator: torch.Generator) -> int:
+        """One symbol's id from unnormalised log-probabilities."""
+        return self.draw_each(logits.unsqueeze(0), [generator])[0]
+
+    def draw_each(self, logits: Float[Tensor, "B V"], generators: Sequence[torch.Generator]) -> list[int]:
+        """One symbol's id from each row of unnormalised log-probabilities, with the random numbers of its generator."""
         if self.greedy:
-            return int(logits.argmax())
-        order = logits.argsort(descending=True, stable=True)
-        sorted_logits = logits[order].double()
+            return logits.argmax(1).tolist()
+        order = logits.argsort(dim=1, descending=True, stable=True)
+        sorted_logits = logits.gather(1, order).double()
         # The largest becomes 0, so that no temperature, however small, makes infinities of which softmax makes NaN.
-        probabilities = ((sorted_logits - sorted_logits[0]) / self.temperature).softmax(0)
+        probabilities = ((sorted_logits - sorted_logits[:, :1]) / self.temperature).softmax(1)
         if self.top_k is not None:
-            probabilities[self.top_k :] = 0
+            probabilities[:, self.top_k :] = 0
         if self.top_p is not None:
             # A symbol stays when those before it have not yet reached top_p: the most probable always does.
-            probabilities[probabilities.cumsum(0) - probabilities >= self.top_p] = 0
-        return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+            probabilities[probabilities.cumsum(1) - probabilities >= self.top_p] = 0
+        # Row by row, because each has random numbers of its own: what else is drawn beside it changes nothing.
+        ranks = [
+            torch.multinomial(row, 1, generator=generator)
+            for row, generator in zip(probabilities, generators, strict=True)
+        ]
+        return order.gather(1, torch.stack(ranks))[:, 0].tolist()
 
 
 def sample(
@@ -68,6 +82,7 @@ def sample(
     choice: Choice | None = None,
     seed: int = 0,
     stop: str | None = None,
+    interventions: Sequence[Intervention] = (),
 ) -> Iterator[str]:
     """Text that goes on after `prime`, yielded as it is written (without the prime).
 
@@ -79,46 +94,126 @@ def sample(
         choice: how symbols are chosen; at temperature 1 when not given.
         seed: of the random numbers.
         stop: writing ends as soon as this text is complete.
+        interventions: changes made while it reads and writes. Their steps are those of the whole run: of the prime's
+            symbols, then of each symbol that was written and is read again, which the last one is not.
 
     Raises:
         SamplingError: the network does not predict symbols at every step, or length is negative.
+        ValueError: while it is written: an intervention on something that is not there.
     """
+    read = _begin(network, prime, length)
+    return _write(network, read, length, choice or Choice(), seed, stop, interventions)
+
+
+@torch.inference_mode()
+def sample_many(
+    network: Network,
+    prime: str,
+    seeds: Sequence[int],
+    *,
+    length: int = 200,
+    choice: Choice | None = None,
+    stop: str | None = None,
+    interventions: Sequence[Intervention] = (),
+) -> list[str]:
+    """Many texts that go on after `prime`, written side by side in one batch.
+
+    Text number k is what `sample` writes with seed number k and the interventions that act on row k. (Where a batch
+    rounds a prediction differently from one row alone, a draw that lies on the very edge may fall to the other side.)
+
+    Args:
+        seeds: one for each text; texts of equal seeds are drawn with the same random numbers.
+        network, prime, length, choice, stop, interventions: as of `sample`; an intervention's `row` is a text.
+
+    Raises:
+        SamplingError, ValueError: as `sample`.
+    """
+    read, choice = _begin(network, prime, length), choice or Choice()
+    writers = [_Writer(network.configuration.vocabulary, stop) for _ in seeds]
+    texts: list[list[str]] = [[] for _ in seeds]
+    for drawn in _draws(network, read, length, choice, seeds, interventions) if writers else ():
+        for writer, text, symbol in zip(writers, texts, drawn, strict=True):
+            if not writer.ended:
+                text.append(writer.write(symbol))
+        if all(writer.ended for writer in writers):
+            break
+    return ["".join(text) + writer.rest() for writer, text in zip(writers, texts, strict=True)]
+
+
+def _begin(network: Network, prime: str, length: int) -> Ids:
+    """What the network reads first, once the arguments were found to make sense."""
     configuration, vocabulary = network.configuration, network.configuration.vocabulary
     if configuration.reads != "every step" or configuration.outputs is not None:
         raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")
     if length < 0:
         raise SamplingError(f"length is {length}; it is 0 or more.")
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
-    read = torch.from_numpy(vocabulary.encode(prime or begin)).long().unsqueeze(1)
-    return _write(network, read, length, choice or Choice(), torch.Generator().manual_seed(seed), stop)
+    return vocabulary.encode(prime or begin)
 
 
 @torch.inference_mode()
 def _write(
     network: Network,
-    read: Int[Tensor, "T 1"],
+    read: Ids,
     length: int,
     choice: Choice,
-    generator: torch.Generator,
+    seed: int,
     stop: str | None,
+    interventions: Sequence[Intervention],
 ) -> Iterator[str]:
-    """What `sample` yields, once its arguments were found to make sense."""
-    vocabulary = network.configuration.vocabulary
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    written, state = "", None
-    for _ in range(length):
-        with evaluating(network):
-            output = network(read, state)
-        state = output.state
-        drawn = choice.draw(output.logits[-1, 0], generator)
-        piece = decoder.decode(bytes([drawn])) if vocabulary.bytes else vocabulary.symbols[drawn]
-        if piece:
+    """What `sample` yields."""
+    writer = _Writer(network.configuration.vocabulary, stop)
+    for drawn in _draws(network, read, length, choice, [seed], interventions):
+        if piece := writer.write(drawn[0]):
             yield piece
-        if stop:
-            # The last bytes of a piece may complete several characters at once.
-            written = (written + piece)[-len(stop) - len(piece) :]
-            if stop in written:
-                return
-        read = torch.tensor([[drawn]])
-    if rest := decoder.decode(b"", final=True):
+        if writer.ended:
+            return
+    if rest := writer.rest():
         yield rest
+
+
+def _draws(
+    network: Network,
+    read: Ids,
+    length: int,
+    choice: Choice,
+    seeds: Sequence[int],
+    interventions: Sequence[Intervention],
+) -> Iterator[list[int]]:
+    """One symbol of every text at a time, each drawn from what was predicted after the one before."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    ids = torch.from_numpy(read).long().unsqueeze(1).expand(-1, len(seeds))
+    done, total, state = 0, len(ids) + length - 1, None
+    for _ in range(length):
+        for piece in ids.split(max(1, PIECE // len(seeds))):
+            after = done + len(piece)
+            changes = [one.within(done, after, total) for one in interventions]
+            with evaluating(network):
+                output = network(piece, state, interventions=changes)
+            state, done = output.state, after
+        drawn = choice.draw_each(output.logits[-1], generators)
+        yield drawn
+        ids = torch.tensor([drawn])
+
+
+class _Writer:
+    """Symbols of one text as characters, until the stop text is complete."""
+
+    def __init__(self, vocabulary: Vocabulary, stop: str | None) -> None:
+        self.ended = False
+        self._vocabulary, self._stop, self._written = vocabulary, stop, ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, symbol: int) -> str:
+        """The characters that this symbol completes."""
+        vocabulary = self._vocabulary
+        piece = self._decoder.decode(bytes([symbol])) if vocabulary.bytes else vocabulary.symbols[symbol]
+        if self._stop:
+            # The last bytes of a piece may complete several characters at once.
+            self._written = (self._written + piece)[-len(self._stop) - len(piece) :]
+            self.ended = self._stop in self._written
+        return piece
+
+    def rest(self) -> str:
+        """What stands for the bytes of a character that was never completed; nothing behind the stop text."""
+        return "" if self.ended else self._decoder.decode(b"", final=True)

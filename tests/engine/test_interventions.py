@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -144,6 +146,36 @@ def test_two_names_of_one_quantity_are_changed_together() -> None:
         after = changed("auto", twice, clamp(0, name, 1, 0.5))
         assert (after["c"][:, :, 1] == 0.5).all()
         assert (after["h"][:, :, 1] == 0.5).all()
+
+
+@given(
+    cell=cells,
+    data=st.data(),
+    cuts=st.lists(st.integers(0, STEPS), max_size=3).map(sorted),
+    scale=st.sampled_from([0.0, 0.5]),
+    varies=st.booleans(),
+)
+@settings(max_examples=60)
+def test_in_pieces_it_acts_as_in_one_run(
+    engine: Engine, cell: Cell, data: st.DataObject, cuts: list[int], scale: float, varies: bool
+) -> None:
+    shift = numbers(3, STEPS) if varies else 0.25
+    one = Intervention(0, data.draw(st.sampled_from(cell.signals)), 1, data.draw(steps), scale, shift, 2)
+    parameters, x, state = layer(cell, 2, NEURONS, 0), numbers(9, STEPS, ROWS, 2), None
+    whole, final = run(cell, parameters, x, keep=cell.signals, interventions=[one], engine=engine)
+    for start, stop in itertools.pairwise([0, *cuts, STEPS]):
+        held = [one.within(start, stop, STEPS)]
+        found, state = run(cell, parameters, x[start:stop], state, keep=cell.signals, interventions=held, engine=engine)
+        for name, values in found.items():
+            torch.testing.assert_close(values, whole[name][start:stop], rtol=1e-12, atol=1e-12)
+    assert state is not None
+    for name, values in final.items():
+        torch.testing.assert_close(state[name], values, rtol=1e-12, atol=1e-12)
+
+
+def test_a_piece_of_one_with_values_for_other_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="values for 5 steps; the run has 6"):
+        patch(0, "h", 0, torch.zeros(5)).within(0, 3, 6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
@@ -37,14 +38,31 @@ class Intervention:
     shift: float | Tensor = 0.0
     row: int | slice = field(default_factory=lambda: EVERY)
 
-    def apply(self, value: Tensor, step: int, length: int) -> Tensor:
-        """The changed copy of a signal's values (B, N) at one of `length` steps; the input where it does not act."""
-        if step not in range(*self.steps.indices(length)):
-            return value
+    def acts(self, step: int, length: int) -> bool:
+        """Whether it acts at one of `length` steps."""
+        return self.steps == EVERY or step in range(*self.steps.indices(length))
+
+    def apply(self, value: Tensor, step: int) -> None:
+        """Change a signal's values (B, N) at a step in place."""
         shift = self.shift[step] if _varies(self.shift) else self.shift
-        changed = value.clone()
-        changed[self.row, self.neuron] = value[self.row, self.neuron] * self.scale + shift
-        return changed
+        value[self.row, self.neuron] = value[self.row, self.neuron] * self.scale + shift
+
+    def within(self, start: int, stop: int, length: int) -> Intervention:
+        """The same change for a run of the steps `start` to `stop` alone, which is a piece of a run of `length` steps.
+
+        Raises:
+            ValueError: it has values for another number of steps than `length`.
+        """
+        if self.steps == EVERY and not _varies(self.shift):
+            return self
+        _check_values(self.shift, length)
+        places = range(*self.steps.indices(length))
+        if places.step < 0:
+            places = places[::-1]
+        acting = places[bisect_left(places, start) : bisect_left(places, stop)]
+        steps = slice(acting.start - start, acting.stop - start, acting.step) if acting else slice(0, 0)
+        shift = self.shift[start:stop] if _varies(self.shift) else self.shift
+        return replace(self, steps=EVERY if acting == range(start, stop) else steps, shift=shift)
 
 
 def clamp(layer: int, signal: str, neuron: int | slice, value: float, steps: slice = EVERY) -> Intervention:
@@ -84,8 +102,7 @@ def check_interventions(
         for what, place, count in (("neuron", one.neuron, neurons), ("row", one.row, rows)):
             if isinstance(place, int) and not 0 <= place < count:
                 raise ValueError(f"an intervention names the {what} {place}; there are 0 to {count - 1}.")
-        if isinstance(one.shift, Tensor) and one.shift.ndim and len(one.shift) != steps:
-            raise ValueError(f"an intervention has values for {len(one.shift)} steps; the run has {steps} steps.")
+        _check_values(one.shift, steps)
         found.append(replace(one, signal=cell.tape.stops[cell.tape.signals[one.signal]]))
     return found
 
@@ -94,10 +111,13 @@ def changes_at(interventions: Sequence[Intervention], length: int) -> Callable[[
     """One function of (step, signal, value) that applies all of them, in their order."""
 
     def change(step: int, signal: str, value: Tensor) -> Tensor:
-        for intervention in interventions:
-            if intervention.signal == signal:
-                value = intervention.apply(value, step, length)
-        return value
+        acting = [one for one in interventions if one.signal == signal and one.acts(step, length)]
+        if not acting:
+            return value
+        changed = value.clone()  # one copy for all of them: every row of a batch may have its own
+        for one in acting:
+            one.apply(changed, step)
+        return changed
 
     return change
 
@@ -144,6 +164,11 @@ def scales_and_shifts(
             shift[where] = shift[where] * one.scale + value
         found[signal] = scale, shift
     return found
+
+
+def _check_values(shift: float | Tensor, steps: int) -> None:
+    if _varies(shift) and len(shift) != steps:
+        raise ValueError(f"an intervention has values for {len(shift)} steps; the run has {steps} steps.")
 
 
 def _varies(shift: float | Tensor) -> TypeGuard[Tensor]:
