@@ -7,6 +7,7 @@ Sentences are those of the family "position".
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from gatescope.features.spans import (
     code_points,
     covered,
     last,
+    lines_are_paragraphs,
     matched,
     named,
     shifted,
@@ -68,13 +70,20 @@ EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
 """Name -> title and expression; where that has a group "inside", the feature is true in the group only."""
 
 
-def _annotate(text: str) -> list[Feature]:
+def _fitted(texts: Sequence[str]) -> Family:
+    lines = lines_are_paragraphs(texts)
+    return Family(
+        "english", "function words, sentences and questions of English", lambda text: _annotate(text, lines), _fitted
+    )
+
+
+def _annotate(text: str, lines: bool) -> list[Feature]:
     points = code_points(text)
     letter = where(points, str.isalpha)
     after_letter = shifted(letter)
     apostrophe = shifted(among(points, "'’") & after_letter)
     word_starts = letter & ~after_letter & ~apostrophe
-    sentences = sentence_starts(text)
+    sentences = sentence_starts(text, lines=lines)
     words = np.cumsum(word_starts)
     in_sentence = words - (words - word_starts)[last(sentences)]
     capital = word_starts & where(points, str.isupper) & (in_sentence > 1)
@@ -114,4 +123,9 @@ def _questions(text: str, sentences: Truth) -> dict[str, tuple[str, Truth]]:
     }
 
 
-FAMILY = Family("english", "function words, sentences and questions of English", _annotate)
+FAMILY = Family(
+    "english",
+    "function words, sentences and questions of English",
+    lambda text: _fitted([text]).annotate(text),
+    _fitted,
+)

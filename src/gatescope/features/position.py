@@ -2,12 +2,14 @@
 
 A word is a run of letters, digits and underscores. A sentence ends at . ! or ? with white space behind it (and closing
 quotes or brackets between), at a Chinese full stop, and at a blank line; the next begins with its first character that
-is no white space. "Mr. Smith" is two sentences by this rule.
+is no white space. "Mr. Smith" is two sentences by this rule. Where the texts have more than 50 lines and none is blank,
+a sentence ends with its line, too.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from gatescope.features.spans import (
     code_points,
     first_after,
     last,
+    lines_are_paragraphs,
     named,
     only,
     shifted,
@@ -26,17 +29,31 @@ from gatescope.features.spans import (
     where,
 )
 
-_BETWEEN_SENTENCES = re.compile(r"""[.!?]["'”’»)\]]*\s+|[。！？][。！？”’」』）]*\s*|\n[^\S\n]*\n\s*""")
+_BETWEEN_SENTENCES = r"""[.!?]["'”’»)\]]*\s+|[。！？][。！？”’」』）]*\s*|\n[^\S\n]*\n\s*"""
+_AFTER_BLANK_LINES = re.compile(_BETWEEN_SENTENCES)
+_AFTER_LINES = re.compile(rf"{_BETWEEN_SENTENCES}|\n\s*")
 
 
-def sentence_starts(text: str) -> Truth:
-    """Whether a sentence begins with the character, (T,). The first one does."""
+def sentence_starts(text: str, *, lines: bool) -> Truth:
+    """Whether a sentence begins with the character, (T,). The first one does.
+
+    Args:
+        text: the text.
+        lines: a sentence ends at every newline, not only at a blank line.
+    """
     starts = np.zeros(len(text) + 1, np.bool_)
-    starts[[0, *(match.end() for match in _BETWEEN_SENTENCES.finditer(text))]] = True
+    starts[[0, *(match.end() for match in (_AFTER_LINES if lines else _AFTER_BLANK_LINES).finditer(text))]] = True
     return starts[:-1]
 
 
-def _annotate(text: str) -> list[Feature]:
+def _fitted(texts: Sequence[str]) -> Family:
+    lines = lines_are_paragraphs(texts)
+    return Family(
+        "position", "how far along in line, word, sentence and text", lambda text: _annotate(text, lines), _fitted
+    )
+
+
+def _annotate(text: str, lines: bool) -> list[Feature]:
     points = code_points(text)
     places = np.arange(len(points))
     newline = points == NEWLINE
@@ -45,7 +62,7 @@ def _annotate(text: str) -> list[Feature]:
     in_word = since(word & ~shifted(word))
     begun = last(where(points, lambda c: not c.isspace()) | newline)
     text_began = _first_in(begun > last(newline), line_starts)
-    sentences = sentence_starts(text)
+    sentences = sentence_starts(text, lines=lines)
     # Backwards, the end of a word is where it begins, and a line begins with its newline or the end of the text.
     backwards = word[::-1]
     remaining_in_word = since(backwards & ~shifted(backwards))[::-1]
@@ -75,4 +92,6 @@ def _first_in(condition: Truth, starts: Truth) -> Truth:
     return condition & (~shifted(condition) | starts)
 
 
-FAMILY = Family("position", "how far along in line, word, sentence and text", _annotate)
+FAMILY = Family(
+    "position", "how far along in line, word, sentence and text", lambda text: _fitted([text]).annotate(text), _fitted
+)

@@ -1,8 +1,9 @@
 """Quotes: inside which marks of quotation.
 
 After the opening mark one is inside, after the closing mark outside. Closing a mark closes what was opened inside it,
-and all are closed at a blank line at the latest; triple quotes and fences of three backticks go on across it. What
-follows a backslash is no mark.
+and all are closed at a blank line at the latest (at the end of the line, where the texts have more than 50 lines and
+none is blank); triple quotes and fences of three backticks go on across it. “ « and 「 do not nest in themselves: one
+that comes before the last was closed takes its place. What follows a backslash is no mark.
 
 The straight single quote is also the apostrophe. It is no mark between two letters (don't) or before the short forms
 that begin with one ('tis); it opens only where no letter or digit stands before it (or the prefix of a string in a
@@ -14,11 +15,12 @@ is taken for the closing one.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from gatescope.features.feature import Family, Feature
-from gatescope.features.spans import AHEAD, held, named, only
+from gatescope.features.spans import AHEAD, held, lines_are_paragraphs, named, only
 
 KINDS = {
     "double": '"..."',
@@ -32,13 +34,22 @@ KINDS = {
 }
 _NUMBER = {kind: 1 << number for number, kind in enumerate(KINDS)}
 _OPENING = {"“": "curly", "‘": "curly_single", "«": "guillemets", "「": "corner", "『": "corner"}
-_CLOSING = {"”": "curly", "’": "curly_single", "»": "guillemets", "」": "corner", "』": "corner"}
+_CLOSING = {
+    "”": ("curly", "“"),
+    "’": ("curly_single", "‘"),
+    "»": ("guillemets", "«"),
+    "」": ("corner", "「"),
+    "』": ("corner", "『"),
+}
 _STRAIGHT = {'"': "double", "'": "single"}
 
-_MARK = re.compile(r"""\\[^\n]|\n[^\S\n]*\n|`+|["'“”‘’«»「」『』]""")
+_MARK = r"""\\[^\n]|`+|["'“”‘’«»「」『』]"""
+_UP_TO_BLANK_LINES = re.compile(rf"{_MARK}|\n[^\S\n]*\n")
+_UP_TO_LINES = re.compile(rf"{_MARK}|\n")
 _PREFIX = re.compile(r"(?<![\w'])[bfru]{1,2}\Z", re.IGNORECASE)
 _SHORT_FORM = re.compile(
-    r"['’](?:tis|twas|twere|twill|twould|tisn|em|til|till|cause|bout|gainst|gins|neath|tween|twixt|scape|n|\d\ds?)\b",
+    r"['’](?:(?:tis|twas|twere|twill|twould|em|til|till|cause|bout|fore|gainst|gins|mid|mongst|neath|tween|twixt|scapes?"
+    r"|zounds|n|\d\ds?)\b(?!['’])|(?:s|t|d|ll|re|ve)(?=[\s,.;:!?]))",
     re.IGNORECASE,
 )
 
@@ -52,7 +63,7 @@ class _Reader:
         places, masks, since: after each mark, the kinds that are open as bits and where the innermost was opened.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, lines: bool) -> None:
         self.text = text
         self.open: list[tuple[str, str, int]] = []
         self.places: list[int] = []
@@ -60,31 +71,32 @@ class _Reader:
         self.since: list[int] = []
         self._empty = -2  # where the last empty pair of straight quotes ended
         self._row = (-2, 0)  # of straight quotes inside three: where the last stood, how many in a row
-        for match in _MARK.finditer(text):
+        for match in (_UP_TO_LINES if lines else _UP_TO_BLANK_LINES).finditer(text):
             self._read(match[0], match.start())
 
     def _read(self, mark: str, place: int) -> None:
         if mark[0] == "\n":
+            place += len(mark) - 1
             self.open = [opened for opened in self.open if len(opened[0]) >= 3]
         elif mark[0] == "`":
             place = self._backticks(mark, place)
         elif mark in _STRAIGHT:
             self._straight(mark, place)
         elif mark in _OPENING:
+            self._close(_OPENING[mark], mark)
             self.open.append((mark, _OPENING[mark], place))
         elif mark in _CLOSING and not (mark == "’" and self._apostrophe(place)):
-            self._close(_CLOSING[mark])
+            self._close(*_CLOSING[mark])
         self.places.append(place)
         self.masks.append(sum({_NUMBER[kind] for _, kind, _ in self.open}))
         self.since.append(self.open[-1][2] if self.open else -1)
 
-    def _close(self, kind: str, mark: str = "") -> bool:
+    def _close(self, kind: str, mark: str = "") -> None:
         """Close the innermost of a kind (with this mark, if one is given) and all inside it, if there is one."""
         for number in range(len(self.open) - 1, -1, -1):
             if self.open[number][1] == kind and mark in ("", self.open[number][0]):
                 del self.open[number:]
-                return True
-        return False
+                return
 
     def _backticks(self, mark: str, place: int) -> int:
         """A row of backticks closes one that is no longer, or else opens; returns where that becomes so."""
@@ -132,8 +144,13 @@ def _in_word(character: str) -> bool:
     return character.isalnum() and character < "\u2e80"
 
 
-def _annotate(text: str) -> list[Feature]:
-    reader = _Reader(text)
+def _fitted(texts: Sequence[str]) -> Family:
+    lines = lines_are_paragraphs(texts)
+    return Family("quotes", "inside which marks of quotation", lambda text: _annotate(text, lines), _fitted)
+
+
+def _annotate(text: str, lines: bool) -> list[Feature]:
+    reader = _Reader(text, lines)
     masks = held(len(text), reader.places, reader.masks, 0)
     opened = held(len(text), reader.places, reader.since, -1)
     values = {
@@ -148,4 +165,4 @@ def _annotate(text: str) -> list[Feature]:
     return named("quotes", values)
 
 
-FAMILY = Family("quotes", "inside which marks of quotation", _annotate)
+FAMILY = Family("quotes", "inside which marks of quotation", lambda text: _fitted([text]).annotate(text), _fitted)

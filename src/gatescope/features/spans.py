@@ -19,6 +19,7 @@ AHEAD = "(looks ahead)"
 
 NEWLINE = 10
 MOST_CATEGORIES = 200
+MOST_LINES = 50  # that a passage without blank lines has, if its lines are no paragraphs
 
 Points = NDArray[np.uint32]
 Truth = NDArray[np.bool_]
@@ -116,6 +117,17 @@ def spans_of(expression: re.Pattern[str], text: str) -> list[tuple[int, int]]:
 def matched(expression: re.Pattern[str], text: str) -> Truth:
     """Whether each character lies in a match of an expression, or in its group "inside", (T,)."""
     return covered(len(text), spans_of(expression, text))
+
+
+_BLANK = re.compile(r"\n[^\S\n]*\n")
+
+
+def lines_are_paragraphs(texts: Sequence[str]) -> bool:
+    """Whether each line stands for itself: there are more than 50 of them and none is blank.
+
+    So it is in lists of messages, and in many Chinese books; a passage of a few lines says nothing about it.
+    """
+    return sum(text.count("\n") for text in texts) > MOST_LINES and not any(map(_BLANK.search, texts))
 
 
 def visible(character: str) -> str:

@@ -6,7 +6,7 @@ from gatescope.tasks.copying import Copy
 from gatescope.tasks.counter import Counter
 from gatescope.tasks.selective_counter import SelectiveCounter
 from gatescope.tasks.state_memoriser import StateMemoriser
-from gatescope.tasks.task import Batch, Predict, Recommended, Score, Task, TaskError
+from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
 from gatescope.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {
@@ -36,6 +36,7 @@ __all__ = [
     "Copy",
     "Counter",
     "Predict",
+    "Quantity",
     "Recommended",
     "Score",
     "SelectiveCounter",

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask, recommended
-from gatescope.tasks.task import Predict, Recommended, Score
+from gatescope.tasks.strings import END, Phases, StringTask, is_symbol, recommended
+from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 
 LETTERS = "abc"
 LENGTH = 3
@@ -30,6 +30,19 @@ class Copy(StringTask):
     )
     alphabet: ClassVar[str] = LETTERS + "X"
     settings: ClassVar[Recommended] = recommended(20, 20)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading the word, before the X",
+        "at_x": "at the X",
+        "writing": "writing the word, after the X",
+        "position": "symbols read before the X, or written since, so far",
+        **{f"next_{letter}": f"{letter} is to be written next" for letter in LETTERS},
+        "next_end": "the end mark is to be written next",
+        **{
+            f"letter{place}_{letter}": f"letter {place} of the word is {letter}"
+            for place in range(LENGTH)
+            for letter in LETTERS
+        },
+    }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` of the 27 strings."""
@@ -71,6 +84,34 @@ class Copy(StringTask):
         words = _words(length)
         verdicts = self.right(predict, [(word + "X", word + END) for word in words])
         return [word for word, verdict in zip(words, verdicts, strict=True) if verdict.all()]
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, the place in the word, what comes next, and each of the first three letters once it was read.
+
+        The word is all that stands before the first X. What is to be written next is the letter at the place that is
+        reached, whatever was written before, and behind the word the end mark; before the X and from the end mark on,
+        nothing is.
+        """
+        phases = Phases.of(text, "X")
+        word = text[: int(phases.reading.sum())]
+        answering = phases.at_mark | phases.writing
+        position = np.cumsum(np.where(answering, phases.writing, phases.reading))
+        position -= np.where(answering, len(word), 0)
+        step = np.arange(len(text))
+        quantities: dict[str, Quantity] = {
+            "reading": phases.reading,
+            "at_x": phases.at_mark,
+            "writing": phases.writing,
+            "position": np.where(answering | phases.reading, position, 0),
+        }
+        for letter in LETTERS:
+            here = np.append(is_symbol(word, letter), False)
+            quantities[f"next_{letter}"] = answering & here[np.clip(position, 0, len(word))]
+        quantities["next_end"] = answering & (position >= len(word))
+        for place in range(LENGTH):
+            for letter in LETTERS:
+                quantities[f"letter{place}_{letter}"] = (step >= place) & (word[place : place + 1] == letter)
+        return quantities
 
     def examples(self) -> list[str]:
         """Three words; the same letter in each place; words of other lengths."""

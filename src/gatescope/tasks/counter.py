@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask, exact_text, recommended
-from gatescope.tasks.task import Predict, Recommended, Score
+from gatescope.tasks.strings import END, Phases, StringTask, exact_text, is_symbol, recommended
+from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 
 TRAINED = range(1, 11)
 TRIED = 100  # the largest N that is looked at beyond the trained ones
@@ -28,6 +28,13 @@ class Counter(StringTask):
     )
     alphabet: ClassVar[str] = "aXb"
     settings: ClassVar[Recommended] = recommended(10)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading the a's, before the X",
+        "at_x": "at the X",
+        "writing": "writing the b's, after the X",
+        "so_far": "a's before the X, so far",
+        "owed": "b's still to be written, after this symbol",
+    }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings with N drawn from 1 to 10."""
@@ -61,6 +68,22 @@ class Counter(StringTask):
     def _exact(self, predict: Predict, numbers: range) -> list[int]:
         verdicts = self.right(predict, [("a" * n + "X", "b" * n + END) for n in numbers])
         return [n for n, verdict in zip(numbers, verdicts, strict=True) if verdict.all()]
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, how many a's so far, how many b's are owed.
+
+        Each a before the first X makes one b owed, and each b after it pays one, never below 0. So in a wrong string
+        b's before the X and a's after it count for nothing, and what is still owed at the end mark stays owed.
+        """
+        phases = Phases.of(text, "X")
+        so_far = np.cumsum(is_symbol(text, "a") & phases.reading)
+        return {
+            "reading": phases.reading,
+            "at_x": phases.at_mark,
+            "writing": phases.writing,
+            "so_far": so_far,
+            "owed": np.maximum(so_far - np.cumsum(is_symbol(text, "b") & phases.writing), 0),
+        }
 
     def examples(self) -> list[str]:
         """Short and long counts; counts beyond the trained ones; b's that come too early or too late."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask, recommended
-from gatescope.tasks.task import EVALUATION, Predict, Recommended, Score, generator
+from gatescope.tasks.strings import END, Phases, StringTask, is_symbol, recommended
+from gatescope.tasks.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 
 TRAINED = range(1, 11)
 MOST_X = 10
@@ -33,6 +33,15 @@ class SelectiveCounter(StringTask):
     )
     alphabet: ClassVar[str] = "aXYb"
     settings: ClassVar[Recommended] = recommended(20)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading a's and X's, before the Y",
+        "at_y": "at the Y",
+        "writing": "writing the b's, after the Y",
+        "is_x": "at an X",
+        "so_far": "a's before the Y, so far",
+        "x_so_far": "X's before the Y, so far",
+        "owed": "b's still to be written, after this symbol",
+    }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings that are not held out, N and the number of X's drawn evenly, their order at random."""
@@ -91,6 +100,24 @@ class SelectiveCounter(StringTask):
         wrong = {p.count("a") for p, verdict in zip(patterns, verdicts, strict=True) if not verdict.all()}
         share = float(np.concatenate(verdicts).mean())
         return share, [n for n in numbers if n not in wrong], sum(bool(verdict.all()) for verdict in verdicts)
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, how many a's and X's so far, how many b's are owed.
+
+        Each a before the first Y makes one b owed, and each b after it pays one, never below 0. So in a wrong string
+        b's before the Y and a's after it count for nothing, and what is still owed at the end mark stays owed.
+        """
+        phases = Phases.of(text, "Y")
+        so_far = np.cumsum(is_symbol(text, "a") & phases.reading)
+        return {
+            "reading": phases.reading,
+            "at_y": phases.at_mark,
+            "writing": phases.writing,
+            "is_x": is_symbol(text, "X"),
+            "so_far": so_far,
+            "x_so_far": np.cumsum(is_symbol(text, "X") & phases.reading),
+            "owed": np.maximum(so_far - np.cumsum(is_symbol(text, "b") & phases.writing), 0),
+        }
 
     def examples(self) -> list[str]:
         """X's between, before and after the a's; only X's but one; the same with and without; beyond the trained."""

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gatescope.tasks.strings import END, StringTask, recommended
-from gatescope.tasks.task import Predict, Recommended, Score
+from gatescope.tasks.strings import END, Phases, StringTask, is_symbol, recommended
+from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 
 TRAINED = range(1, 11)
 TRIED = 200  # the largest number of x's that is looked at beyond the trained ones
@@ -28,6 +28,14 @@ class StateMemoriser(StringTask):
     )
     alphabet: ClassVar[str] = "ABxYab"
     settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "before the Y",
+        "at_y": "at the Y",
+        "writing": "after the Y",
+        "remembers_a": "the string began with A",
+        "remembers_b": "the string began with B",
+        "gap": "x's before the Y, so far",
+    }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` of the 20 strings."""
@@ -74,6 +82,21 @@ class StateMemoriser(StringTask):
         return {
             (prefix[0], len(prefix) - 2): bool(verdict.all())
             for (prefix, _), verdict in zip(problems, verdicts, strict=True)
+        }
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, the letter to be remembered, and how many x's it was remembered for.
+
+        The letter is the string's first symbol; of a wrong string that begins with neither, neither is remembered.
+        """
+        phases = Phases.of(text, "Y")
+        return {
+            "reading": phases.reading,
+            "at_y": phases.at_mark,
+            "writing": phases.writing,
+            "remembers_a": np.full(len(text), text.startswith("A")),
+            "remembers_b": np.full(len(text), text.startswith("B")),
+            "gap": np.cumsum(is_symbol(text, "x") & phases.reading),
         }
 
     def examples(self) -> list[str]:

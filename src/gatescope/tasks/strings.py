@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from gatescope.tasks.task import (
     TRAINING,
     Batch,
     Predict,
+    Quantity,
     Recommended,
     Score,
     TaskError,
@@ -55,6 +56,7 @@ class StringTask(ABC):
     question: ClassVar[str]
     alphabet: ClassVar[str]
     settings: ClassVar[Recommended]
+    quantity_titles: ClassVar[dict[str, str]]
 
     def __init__(self, batch: int | None = None) -> None:
         if batch is not None and batch < 1:
@@ -77,6 +79,10 @@ class StringTask(ABC):
     @abstractmethod
     def examples(self) -> list[str]:
         """Texts to look at; the first is the default."""
+
+    @abstractmethod
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """What must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
 
     @property
     def notes(self) -> list[str]:
@@ -158,6 +164,40 @@ class StringTask(ABC):
                 f"{''.join(task.vocabulary.symbols)!r}; open it with the version of gatescope that wrote it."
             )
         return task
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Where each symbol of a string stands: before the mark, at it, behind it. All are false from the end mark on.
+
+    Arguments:
+        reading: no mark was read yet, (T,).
+        at_mark: the first mark is this symbol, (T,).
+        writing: the first mark was read before, (T,).
+    """
+
+    reading: NDArray[np.bool_]
+    at_mark: NDArray[np.bool_]
+    writing: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, text: str, mark: str) -> Phases:
+        """The phases of one string, right or wrong; a second mark is a symbol like any other."""
+        steps = np.arange(len(text))
+        end = _place(text, END)
+        first = min(_place(text, mark), end)
+        return cls(steps < first, (steps == first) & (steps < end), (steps > first) & (steps < end))
+
+
+def _place(text: str, symbol: str) -> int:
+    """Where a symbol first stands; the length of the text if nowhere."""
+    found = text.find(symbol)
+    return found if found >= 0 else len(text)
+
+
+def is_symbol(text: str, symbol: str) -> NDArray[np.bool_]:
+    """Whether each character is this symbol, (T,)."""
+    return np.array([character == symbol for character in text], dtype=np.bool_)
 
 
 def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> str:

@@ -13,6 +13,7 @@ from gatescope.errors import GatescopeError
 from gatescope.text import PADDING, Ids, Vocabulary
 
 Probabilities = NDArray[np.floating[Any]]
+Quantity = NDArray[np.bool_] | NDArray[np.int64]
 Predict = Callable[[Sequence[Ids]], Sequence[Probabilities]]
 """Sequences of ids, (T,) each and each from the initial state, to the log-probabilities of the next symbol after every
 step, (T, V) each, V = the number of symbols. This is all a task knows of a network."""
@@ -95,6 +96,7 @@ class Task(Protocol):
     title: ClassVar[str]
     question: ClassVar[str]  # what the network must do, and what one looks for in it
     settings: ClassVar[Recommended]  # before the data or the user have changed any of it
+    quantity_titles: ClassVar[dict[str, str]]  # what each of `quantities` says, in words
 
     def __init__(self, *args: Any, **settings: Any) -> None: ...
 
@@ -127,6 +129,14 @@ class Task(Protocol):
 
     def examples(self) -> list[str]:
         """Texts to look at; the first is the default."""
+        ...
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """What must be remembered to do the task: name -> a value after each symbol of one sequence, (T,).
+
+        Truth values or whole numbers, known once the symbol was read, under the names of `quantity_titles`. They are
+        defined for any text, right or wrong.
+        """
         ...
 
     def to_json(self) -> dict[str, Any]:

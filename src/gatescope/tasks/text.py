@@ -17,6 +17,7 @@ from gatescope.tasks.task import (
     TRAINING,
     Batch,
     Predict,
+    Quantity,
     Recommended,
     Score,
     TaskError,
@@ -74,6 +75,7 @@ class Text:
     settings: ClassVar[Recommended] = Recommended(
         layers=(128,), steps=20_000, batch=64, learning_rate=0.008, final_learning_rate=0.0, unroll=32, score_every=0
     )
+    quantity_titles: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self,
@@ -214,6 +216,10 @@ class Text:
     def examples(self) -> list[str]:
         """A few passages of the test part."""
         return list(self._examples)
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """None: what a text makes one remember is what the features say."""
+        return {}
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the text."""
