@@ -188,6 +188,9 @@ class _Text:
     """
 
     def __init__(self, trace: Trace) -> None:
+        nothing = "this trace has no predictions to compare; record one of a text of at least two symbols."
+        if not len(trace.lengths):
+            raise StudyError(nothing)
         steps = Steps(trace)
         self.vocabulary = trace.vocabulary
         self.starts = steps.starts
@@ -201,7 +204,7 @@ class _Text:
         if (told != self.ids)[self.asked].any():
             raise StudyError("in this trace some targets are not the symbols that follow: it predicts no text.")
         if not self.asked.any():
-            raise StudyError("this trace has no predictions to compare; record one of a text of at least two symbols.")
+            raise StudyError(nothing)
 
 
 class _Causes:

@@ -1,0 +1,296 @@
+"""The errors of a network against loops that read a text as a person would, and against examples worked by hand."""
+
+import math
+from collections import Counter, defaultdict
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope.studies import StudyError
+from gatescope.studies.errors import errors
+from gatescope.studies.ngrams import log_probabilities
+from gatescope.text import Vocabulary
+from gatescope.trace import Trace
+
+RUN, WIDE = "aé1_\u0301", "人心"
+ALPHABET = RUN + WIDE + " \n\t\"'“”()[]（）.+"
+VOCABULARY = Vocabulary(tuple(ALPHABET))
+
+
+def trace_of(texts: list[str], probabilities: list[list[float]], vocabulary: Vocabulary = VOCABULARY) -> Trace:
+    """A trace that gave these probabilities to the second symbol of each text, the third, and so on."""
+    ids = [vocabulary.encode(text) for text in texts]
+    longest = max([0, *map(len, ids)])
+    token = np.full((len(ids), longest), -1, np.int32)
+    target = token.copy()
+    told = np.full((len(ids), longest), np.nan)
+    for row, (symbols, values) in enumerate(zip(ids, probabilities, strict=True)):
+        token[row, : len(symbols)] = symbols
+        target[row, : max(0, len(symbols) - 1)] = symbols[1:]
+        told[row, : len(values)] = np.log(values)
+    told[(target < 0) | (target == vocabulary.unknown)] = np.nan
+    lengths = np.array([len(symbols) for symbols in ids], np.int64)
+    steps = {"token": token, "target": target, "log_probability": told}
+    return Trace(lengths, steps, {}, {}, {}, {"vocabulary": vocabulary.to_json()})
+
+
+def words_of(text: str) -> list[tuple[int, int, int, int]]:
+    """Of each word where it begins and ends, and which of its characters it is the word of."""
+    found, start = [], None
+    for k, character in enumerate(text + " "):
+        if character in RUN or character not in ALPHABET:
+            start = k if start is None else start
+        elif start is not None:
+            found.append((start, k, start, k))
+            start = None
+        if character in WIDE:
+            found.append((k - 1 if k and text[k - 1] in WIDE else k, k + 1, k, k + 1))
+    return found
+
+
+def cause_of(text: str, k: int, p: float, rights: dict[int, bool], training: Counter[str]) -> tuple[str, str]:
+    """The first cause and level of the error at character k, with memories of 5 and 20, and counts of 0 and 2."""
+    for order, right in sorted(rights.items()):
+        if right:
+            return "n-gram", f"order {order}"
+    mine = next((word for word in words_of(text) if word[2] <= k < word[3]), None)
+    if mine is not None:
+        spelled = text[mine[0] : mine[1]]
+        before = [start for start, end, *_ in words_of(text) if text[start:end] == spelled and start < mine[0]]
+        for distance in (5, 20):
+            if before and mine[0] - max(before) <= distance:
+                return "memory", f"within {distance} characters"
+        if training[spelled] <= 2:
+            return "rare word", "2 times in training" if training[spelled] else "never in training"
+    for level, marks in [
+        ("after a newline", "\n"),
+        ("after other white space", " \t"),
+        ("after a quotation mark", "\"'“”"),
+    ]:
+        if text[k - 1] in marks:
+            return "word", level
+    if mine is not None and text[k] in RUN and k == mine[0]:
+        return "word", "first character otherwise"
+    if text[k] in "\"'“”()[]（）.+":
+        return "punctuation", ""
+    missing = next(step for step in range(1, 6) if step == 5 or p >= 0.5 - step / 10)
+    return "boost", f"by {missing / 10}"
+
+
+CHARACTERS = st.text(alphabet=ALPHABET + "\N{SNOWMAN}", max_size=40)
+SETTINGS = {"recent": (5, 20), "rare": (0, 2), "short": 2, "resamples": 1}
+
+
+@settings(max_examples=80)
+@given(data=st.data(), training=CHARACTERS, threshold=st.just(0.5))
+def test_every_error_has_its_first_cause(data: st.DataObject, training: str, threshold: float) -> None:
+    texts = data.draw(st.lists(CHARACTERS, min_size=1, max_size=3))
+    probability = st.floats(0.01, 0.99).filter(lambda p: abs(p * 10 - round(p * 10)) > 1e-6)
+    values = [[data.draw(probability) for _ in text[1:]] for text in texts]
+    asked = [(s, k) for s, text in enumerate(texts) for k in range(1, len(text)) if text[k] in ALPHABET]
+    if not asked:
+        with pytest.raises(StudyError, match="no predictions to compare"):
+            errors(trace_of(texts, values), VOCABULARY.encode(training), [1], **SETTINGS)
+        return
+    found = errors(trace_of(texts, values), VOCABULARY.encode(training), [1, 2, 4], threshold, **SETTINGS)
+    models = {}
+    for order, flat in log_probabilities(
+        VOCABULARY.encode(training), [VOCABULARY.encode(t) for t in texts], VOCABULARY.size, [1, 2, 4]
+    ):
+        ends = np.cumsum([0, *map(len, texts)])
+        models[order] = [np.exp(flat[start:end]) for start, end in pairwise(ends)]
+    counts = Counter(training[start:end] for start, end, *_ in words_of(training))
+
+    expected: Counter[tuple[str, str]] = Counter()
+    losses: dict[tuple[str, str], float] = defaultdict(float)
+    for s, k in asked:
+        p = values[s][k - 1]
+        if p < threshold:
+            rights = {order: models[order][s][k] >= threshold for order in (1, 2)}
+            cause = cause_of(texts[s], k, p, rights, counts)
+            expected[cause] += 1
+            losses[cause] -= math.log(p)
+    rows = list(found.causes)
+    assert {(row["cause"], row["level"]): row["errors"] for row in rows if row["errors"]} == dict(expected)
+    total, left = sum(expected.values()), sum(expected.values())
+    assert found.causes.about["errors"] == total
+    assert found.causes.about["asked"] == len(asked)
+    for row in rows:
+        left -= row["errors"]
+        assert row["share"] == pytest.approx(row["errors"] / max(1, total), abs=1e-12)
+        assert row["left"] == pytest.approx(left / max(1, total), abs=1e-12)
+        if row["errors"]:
+            mean = losses[row["cause"], row["level"]] / row["errors"]
+            assert row["loss"] == pytest.approx(mean, abs=1e-12)
+        else:
+            assert math.isnan(row["loss"])
+
+    for row in found.orders:
+        pairs = [(values[s][k - 1], float(models[row["order"]][s][k])) for s, k in asked]
+        assert row["cross_entropy"] == pytest.approx(-sum(math.log(q) for _, q in pairs) / len(pairs), abs=1e-12)
+        assert row["errors"] == sum(q < 0.5 for _, q in pairs)
+        assert row["shared"] == sum(p < 0.5 and q < 0.5 for p, q in pairs)
+        assert row["network_alone"] == sum(p < 0.5 <= q for p, q in pairs)
+        assert row["ngram_alone"] == sum(q < 0.5 <= p for p, q in pairs)
+    mean = -sum(math.log(values[s][k - 1]) for s, k in asked) / len(asked)
+    assert found.orders.about["cross_entropy"] == pytest.approx(mean, abs=1e-12)
+
+
+def closings_of(text: str) -> list[tuple[str, int, int]]:
+    """Kind, place and distance of every closing mark, with a stack for each kind."""
+    found = []
+    for opening, closing in ("()", "[]", "“”", "（）"):
+        stack: list[int] = []
+        for k, character in enumerate(text):
+            if character == opening:
+                stack.append(k)
+            elif character == closing and stack:
+                found.append((opening + closing, k, k - stack.pop()))
+    start = 0
+    for line in text.split("\n"):
+        places = [start + k for k, character in enumerate(line) if character == '"']
+        for first, second in zip(places[::2], places[1::2], strict=False):
+            follower = text[second + 1 : second + 2]
+            if not follower or (follower in ALPHABET and follower not in RUN + WIDE):
+                found.append(('""', second, second - first))
+        start += len(line) + 1
+    return found
+
+
+@settings(max_examples=80)
+@given(data=st.data())
+def test_closing_marks_find_their_openings(data: st.DataObject) -> None:
+    characters = st.text(alphabet='()[]“”（）"a人\n \N{SNOWMAN}', max_size=60)
+    texts = data.draw(st.lists(characters, min_size=1, max_size=3).filter(lambda ts: any(")" in t[1:] for t in ts)))
+    values = [[0.1 + 0.8 * ((7 * k) % 11) / 11 for k in range(len(text) - 1)] for text in texts]
+    table = errors(trace_of(texts, values), VOCABULARY.encode("()(a)"), [1, 3], resamples=2).closings
+    expected: dict[tuple[str, int, int], list[float]] = {}
+    for text, row in zip(texts, values, strict=True):
+        for kind, place, distance in closings_of(text):
+            power = 2 ** int(math.log2(distance))
+            expected.setdefault((kind, power, 2 * power), []).append(row[place - 1])
+    found = {(row["bracket"], row["from"], row["to"]): row for row in table}
+    assert {key: row["count"] for key, row in found.items()} == {key: len(row) for key, row in expected.items()}
+    for key, probabilities in expected.items():
+        row = found[key]
+        assert row["network"] == pytest.approx(np.mean(np.log(probabilities)), abs=1e-12)
+        assert row["network_probability"] == pytest.approx(np.mean(probabilities), abs=1e-12)
+        assert row["gain"] == pytest.approx(row["network"] - row["ngram"], abs=1e-12)
+
+
+def test_the_best_model_is_asked_at_closing_marks() -> None:
+    training, text = "(a)(é)(a)(a)[1]" * 4, "(a)(é)"
+    found = errors(trace_of([text], [[0.5] * 5]), VOCABULARY.encode(training), [1, 2, 3])
+    best = int(found.orders.sorted_by("cross_entropy", descending=False)["order"][0])
+    assert found.closings.about["best_order"] == best < 3  # not the longest
+    _, values = next(log_probabilities(VOCABULARY.encode(training), [VOCABULARY.encode(text)], VOCABULARY.size, [best]))
+    (row,) = found.closings
+    assert (row["bracket"], row["from"], row["to"], row["count"]) == ("()", 2, 4, 2)
+    assert row["ngram"] == pytest.approx((values[2] + values[5]) / 2, abs=1e-12)
+    assert row["ngram_probability"] == pytest.approx(np.exp(values[[2, 5]]).mean(), abs=1e-12)
+
+
+def test_intervals_are_those_of_a_mean() -> None:
+    # 2000 closing marks, half of them at p and half at q: the mean of n values has the standard error sd / sqrt(n).
+    p, q, count = 0.2, 0.8, 2000
+    values = [value for k in range(count) for value in (0.9, p if k % 2 else q, 0.9)][:-1]
+    text = "(a)" * count
+    found = errors(trace_of([text], [values[:]]), VOCABULARY.encode("(a)"), [1], resamples=2000).closings
+    (row,) = found
+    wide = 1.959964 * abs(math.log(p / q)) / 2 / math.sqrt(count)
+    for name in ("network", "gain"):
+        assert row[name] - row[f"{name}_low"] == pytest.approx(wide, rel=0.08)
+        assert row[f"{name}_high"] - row[name] == pytest.approx(wide, rel=0.08)
+    assert row["ngram_low"] == pytest.approx(row["ngram_high"], abs=1e-12)  # the model of order 1 sees nothing
+
+
+def test_one_closing_mark_has_no_interval() -> None:
+    (row,) = errors(trace_of(["(a)"], [[0.5, 0.5]]), VOCABULARY.encode("(a)"), [1]).closings
+    assert row["count"] == 1
+    assert math.isnan(row["network_low"])
+    assert math.isnan(row["gain_high"])
+
+
+def test_a_seed_gives_the_same_intervals() -> None:
+    trace = trace_of(["(a)(a)(a)"], [[0.9, 0.1, 0.9, 0.9, 0.3, 0.9, 0.9, 0.7]])
+    both = [errors(trace, VOCABULARY.encode("a"), [1], seed=4).closings.to_json() for _ in range(2)]
+    assert both[0] == both[1]
+
+
+def levels(text: str, training: str, p: float = 0.01, vocabulary: Vocabulary | None = None) -> list[tuple[str, str]]:
+    """The causes where every symbol of a text is an error, for an n-gram model that knows nothing."""
+    vocabulary = vocabulary or Vocabulary.of(text + training)
+    trace = trace_of([text], [[p] * (len(vocabulary.encode(text)) - 1)], vocabulary)
+    table = errors(trace, vocabulary.encode(training), [1], short=0).causes
+    return [(row["cause"], row["level"]) for row in table for _ in range(row["errors"])]
+
+
+def test_a_word_is_remembered_from_where_it_began() -> None:
+    many = "Mary " * 9
+    assert levels("Mary " + "." * 95 + "Mary", many).count(("memory", "within 100 characters")) == 4
+    assert levels("Mary " + "." * 96 + "Mary", many).count(("memory", "within 500 characters")) == 4
+    # A word is looked for as a whole.
+    assert not any(cause == "memory" for cause, _ in levels("Maryland Mary", many + "Maryland " * 9))
+
+
+def test_languages_other_than_english() -> None:
+    often = "слово " * 9 + "हिन्दी " * 9 + "كلمة " * 9
+    assert levels(".слово", often)[0] == ("word", "first character otherwise")
+    assert Counter(levels(". हिन्दी", often, 0.45)) == {
+        ("word", "after other white space"): 1,
+        ("boost", "by 0.1"): 6,  # the vowel signs and the virama are a part of the word
+    }
+    assert Counter(levels(".كلمة", often, 0.45))["boost", "by 0.1"] == 3
+    # 喜欢 twice: its second 欢 is in the same pair as before, 我 stands alone after the full stop.
+    assert Counter(levels("。喜欢。喜欢", "喜欢。" * 9))["memory", "within 100 characters"] == 2
+    assert Counter(levels("。喜欢", "喜。" * 9))["rare word", "never in training"] == 1
+
+
+def test_bytes_above_ascii_are_letters() -> None:
+    found = Counter(levels(".né (", "né " * 9, 0.45, Vocabulary.of_bytes()))
+    assert found == {
+        ("word", "first character otherwise"): 1,
+        ("boost", "by 0.1"): 3,  # the two bytes of é, and the space
+        ("word", "after other white space"): 1,
+    }
+
+
+def test_progress_counts_orders() -> None:
+    told: list[tuple[int, int]] = []
+    trace = trace_of(["aa"], [[0.5]])
+    errors(trace, VOCABULARY.encode("aa"), [1, 3, 9], progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_trace_that_predicts_no_text() -> None:
+    trace = trace_of(["aé1"], [[0.5, 0.5]])
+    trace.steps["target"][0, 0] = 0
+    with pytest.raises(StudyError, match="not the symbols that follow"):
+        errors(trace, VOCABULARY.encode("a"), [1])
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["a"], ["a", "", "é"], ["a\N{SNOWMAN}"]])
+def test_nothing_to_compare(texts: list[str]) -> None:
+    with pytest.raises(StudyError, match="no predictions to compare"):
+        errors(trace_of(texts, [[0.5] * (len(text) - 1) for text in texts]), VOCABULARY.encode("a"), [1])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"threshold": 0.0}, "a threshold from 0 to 1"),
+        ({"threshold": 1.5}, "a threshold from 0 to 1"),
+        ({"recent": (500, 100)}, "rising distances"),
+        ({"rare": (1, 1)}, "rising distances"),
+        ({"resamples": 0}, "rising distances"),
+        ({"orders": [0]}, "orders from 1 on"),
+        ({"orders": []}, "orders from 1 on"),
+    ],
+)
+def test_settings_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        errors(trace_of(["aa"], [[0.5]]), VOCABULARY.encode("a"), **wrong)
