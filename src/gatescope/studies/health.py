@@ -106,7 +106,7 @@ def health(trace: Trace) -> Table:
                 "time_constant": np.inf if logarithm[k] >= 0 else float(-1 / logarithm[k]),
             }
             shares = [(title, float(left[k]), float(right[k])) for title, left, right in gates]
-            rows.append({**row, "verdict": _verdict(row, output.constant(k), memory.constant(k), shares)})
+            rows.append({**row, "verdict": _verdict(row, output, memory, shares)})
     titles = {
         "layer": "layer",
         "neuron": "neuron",
@@ -259,12 +259,13 @@ def _mean_log(trace: Trace, layer: str, kept: _Derivative) -> Array:
 
 @dataclass(frozen=True)
 class _Moments:
-    """Mean, standard deviation, smallest and largest value of a signal of each neuron, (N,)."""
+    """Mean, standard deviation, smallest, largest of a signal of each neuron, and its steps without a number, (N,)."""
 
     mean: Array
     deviation: Array
     smallest: Array
     largest: Array
+    broken: Array
 
     def constant(self, neuron: int) -> bool:
         return bool(self.smallest[neuron] == self.largest[neuron])
@@ -272,7 +273,7 @@ class _Moments:
 
 def _moments(trace: Trace, layer: str, signal: str) -> _Moments:
     neurons, places = signal_of(trace, layer, signal).shape[2], int(np.sum(trace.lengths))
-    found = np.full((4, neurons), np.nan)
+    found = np.full((5, neurons), np.nan)
     for block in blocks(neurons, places):
         values = of_neurons(trace, layer, signal, block)
         with np.errstate(invalid="ignore"):  # infinite values have a mean, but no deviation from it
@@ -280,6 +281,7 @@ def _moments(trace: Trace, layer: str, signal: str) -> _Moments:
             found[:2, block] = mean, np.sqrt(_mean((values - mean[:, None]) ** 2))
         found[2, block] = np.fmin.reduce(values, axis=1, initial=np.inf)
         found[3, block] = np.fmax.reduce(values, axis=1, initial=-np.inf)
+        found[4, block] = (~np.isfinite(values)).sum(axis=1)
     return _Moments(*found)
 
 
@@ -330,13 +332,15 @@ def _saturation(trace: Trace, layer: str, gate: str) -> tuple[Array, Array]:
 
 
 def _verdict(
-    row: Mapping[str, Any], constant: bool, memory_constant: bool, gates: Sequence[tuple[str, float, float]]
+    row: Mapping[str, Any], output: _Moments, memory: _Moments, gates: Sequence[tuple[str, float, float]]
 ) -> str:
     """What there is to say of a neuron, the most important first."""
-    said = []
-    if constant or row["deviation"] < STILL:
-        said.append("dead: h is constant" if constant else "dead: h hardly moves")
-    elif memory_constant or row["memory_deviation"] < STILL:
+    said, k = [], row["neuron"]
+    if max(output.broken[k], memory.broken[k]) > 0:
+        said.append("not all of its values are numbers")
+    if row["deviation"] < STILL:
+        said.append("dead: h is constant" if output.constant(k) else "dead: h hardly moves")
+    elif row["memory_deviation"] < STILL:
         said.append("its memory does not move")
     if row["twin"] >= 0:
         said.append(f"{'duplicate' if row['correlation'] > 0 else 'mirror image'} of {row['twin']}")

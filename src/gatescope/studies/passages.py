@@ -192,7 +192,7 @@ def _span(values: NDArray[np.float64], bounds: Any, bins: int) -> tuple[float, f
     end = largest if high is None or largest > high + slack else float(high)
     # Bins need edges that differ: not narrower than a few of the numbers between them.
     narrow = 4 * bins * np.spacing(max(abs(start), abs(end)))
-    return (start, end) if end - start > narrow else (start - 0.5, end + 0.5)
+    return (start, end) if end - start > narrow else (start - max(0.5, narrow), end + max(0.5, narrow))
 
 
 def _describe(values: NDArray[np.float64]) -> dict[str, Any]:

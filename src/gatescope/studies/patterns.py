@@ -103,6 +103,7 @@ def pattern(
     about = {"layer": layer, "signal": signal, "sequence": sequence, "first": first, "last": last}
     about |= {"threshold": threshold, "of": of, "sign": sign, "before": before, "after": after}
     about["text"] = around(trace, sequence, first, last, 0)[1]
+    rows.sort(key=lambda row: (row["neuron"], -row["sign"]))  # whatever the size of the blocks
     found = Table.of(rows, titles, **about)
     shares = np.array([plane.mean() for plane in _planes(trace, found)], dtype=np.float64)
     columns, titles = {**found.columns, "share": shares}, {**titles, "share": "share of all steps at which it is on"}
@@ -182,7 +183,7 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
     return Table.of(rows, titles, **said)
 
 
-def _on(values: NDArray[np.float64], bounds: NDArray[np.float64], sign: int) -> Flags:
+def _on(values: NDArray[np.float64], bounds: NDArray[np.float64] | float, sign: int) -> Flags:
     """Where a neuron is on; it is not where its value is no number."""
     return values >= bounds if sign == 1 else values <= bounds
 
@@ -199,7 +200,7 @@ def _planes(trace: Trace, found: Table) -> Iterator[Flags]:
     for block in blocks(len(neurons), places):
         values = of_neurons(trace, found.about["layer"], found.about["signal"], neurons[block])
         for row, bound, sign in zip(values, found["bound"][block], found["sign"][block], strict=True):
-            yield _on(row, bound, int(sign))
+            yield _on(row, float(bound), int(sign))
 
 
 def _edges(steps: Steps) -> tuple[Flags, Flags]:

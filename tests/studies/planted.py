@@ -1,0 +1,94 @@
+"""Traces whose values are given, not computed by any network: what a study should find in them is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatescope import Cell, Trace, Vocabulary
+from gatescope.cells import CELLS
+from gatescope.recording import arrays_of
+from gatescope.storage import open_trace, save_trace
+from gatescope.studies import reading
+
+
+def planted(
+    signals: Mapping[str, Sequence[Any]],
+    *,
+    cell: str | Cell = "lstm",
+    texts: Sequence[str] | None = None,
+    vocabulary: Vocabulary | None = None,
+    initial: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, list[float | None]] | None = None,
+) -> Trace:
+    """A trace of one layer: signal -> for each sequence its values (T, N).
+
+    Sequence k reads texts[k], "abcabc..." if none are given; the initial states are 0.
+    """
+    rows = {name: [np.asarray(row, np.float64) for row in values] for name, values in signals.items()}
+    some = next(iter(rows.values()))
+    lengths, neurons = [len(row) for row in some], some[0].shape[1] if some else 1
+    texts = [("abc" * length)[:length] for length in lengths] if texts is None else texts
+    vocabulary = vocabulary or Vocabulary.of("abc" + "".join(texts))
+    token = np.full((len(lengths), max([0, *lengths])), -1, np.int32)
+    for row, text in zip(token, texts, strict=True):
+        ids = vocabulary.encode(text)
+        row[: len(ids)] = ids
+    padded = {name: np.full((*token.shape, neurons), np.nan) for name in rows}
+    for name, values in rows.items():
+        for k, row in enumerate(values):
+            padded[name][k, : len(row)] = row
+    made = CELLS[cell] if isinstance(cell, str) else cell
+    arrays = {name: {**about, "range": (ranges or {}).get(name, about["range"])} for name, about in _arrays(made)}
+    states = {name: np.zeros((len(lengths), neurons)) for name in made.states}
+    return Trace(
+        lengths=np.array(lengths, dtype=np.int64),
+        steps={"token": token},
+        layers={"layer0": padded},
+        initial={"layer0": {**states, **{name: np.asarray(value) for name, value in (initial or {}).items()}}},
+        parameters={"layer0": {f"p.{name}": np.asarray(value) for name, value in (parameters or {}).items()}},
+        attributes={
+            "format": 1,
+            "precision": "float64",
+            "vocabulary": vocabulary.to_json(),
+            "layers": {"layer0": {"cell": made.to_json(), "neurons": neurons, "arrays": arrays}},
+        },
+    )
+
+
+def column(*values: float) -> np.ndarray:
+    """The values of a single neuron, (T, 1)."""
+    return np.array(values, dtype=np.float64).reshape(-1, 1)
+
+
+def stored(trace: Trace, directory: Any) -> Trace:
+    """The same trace on disk, read lazily."""
+    save_trace(trace, directory, "float64")
+    return open_trace(directory)
+
+
+@contextmanager
+def pieces_of(size: int) -> Iterator[None]:
+    """Studies read so many values at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "PIECE", size)
+        yield
+
+
+def places(trace: Trace, signal: str, layer: str = "layer0") -> np.ndarray:
+    """A signal at every step of every sequence, (P, N), put together by hand."""
+    array = np.asarray(trace[layer][signal])
+    parts = [array[k, :length] for k, length in enumerate(trace.lengths)]
+    return np.concatenate([np.zeros((0, array.shape[2])), *parts])
+
+
+def _arrays(cell: Cell) -> Iterator[tuple[str, dict[str, Any]]]:
+    return iter(arrays_of(cell).items())
+
+
+Fresh = Callable[[], Any]

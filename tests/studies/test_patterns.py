@@ -1,0 +1,259 @@
+"""Patterns and their matches: planted ones, and all of them beside plain loops."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gatescope import Trace
+from gatescope.studies import StudyError
+from gatescope.studies.patterns import matches, pattern
+from tests.studies.planted import column, pieces_of, planted, stored
+
+TEXTS = ["xx(ab)yy(cd)zz", "(ef)g(hij)"]
+
+
+def _brackets() -> Trace:
+    """Neuron 0 is on inside brackets, 1 as well but on after the first, too; 2 never, 3 always, 4 the other way."""
+    rows = []
+    for text in TEXTS:
+        inside = np.zeros(len(text))
+        depth = 0
+        for k, character in enumerate(text):
+            depth += (character == "(") - (character == ")")
+            inside[k] = depth
+        longer = np.maximum(inside, np.concatenate([[0], inside[:-1]]))
+        rows.append(np.stack([inside * 0.8, longer * 0.6, inside * 0, inside * 0 + 1, -0.7 * inside], axis=1))
+    return planted({"h": rows}, texts=TEXTS)
+
+
+def test_a_planted_pattern_is_chosen() -> None:
+    trace = _brackets()
+    found = pattern(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
+    assert found["neuron"].tolist() == [0]
+    assert found.about["text"] == "(ab"
+    assert next(iter(found)) == {"neuron": 0, "sign": 1, "bound": 0.5, "mean": pytest.approx(0.8), "share": 13 / 24}
+    assert set(pattern(trace, "layer0", 0, 2, 4, 0.5, after=False)["neuron"]) == {0, 1}
+    assert set(pattern(trace, "layer0", 0, 2, 4, 0.5, after=False, before=False)["neuron"]) == {0, 1, 3}
+    assert pattern(trace, "layer0", 0, 2, 4, 0.7)["neuron"].tolist() == [0]
+    assert len(pattern(trace, "layer0", 0, 2, 4, 0.9)) == 0
+    negative = pattern(trace, "layer0", 0, 2, 4, 0.5, sign="negative")
+    assert (negative["neuron"].tolist(), negative["bound"].tolist()) == ([4], [-0.5])
+    both = pattern(trace, "layer0", 0, 2, 4, 0.5, sign="both")
+    assert sorted(zip(both["neuron"], both["sign"], both["bound"], strict=True)) == [(0, 1, 0.5), (4, -1, -0.5)]
+    assert set(pattern(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {0}  # nothing is before the beginning
+
+
+def test_planted_matches_are_ranked() -> None:
+    trace = _brackets()
+    found = matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.5, sign="both"), context=2)
+    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in found]
+    assert shown == [(0, 8, 10, 2, 2), (1, 0, 2, 2, 2), (1, 5, 8, 2, 2)]  # of one length first
+    assert [row["before"] + "|" + row["at"] + "|" + row["after"] for row in found] == [
+        "yy|(cd|)z",
+        "|(ef|)g",
+        ")g|(hij|)",
+    ]
+    assert (found.about["neurons"], found.about["needed"], found.about["runs"]) == (2, 2, 4)
+    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+    assert len(matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.5), count=1)) == 1
+
+
+def test_neurons_can_be_left_out() -> None:
+    trace = _brackets()
+    found = pattern(trace, "layer0", 0, 2, 4, 0.5, after=False)
+    alone = matches(trace, found.where(neuron=1))
+    assert [(row["sequence"], row["first"], row["last"], row["exact"]) for row in alone] == [
+        (0, 8, 11, 1),
+        (1, 0, 3, 1),
+        (1, 5, 9, 1),
+    ]
+
+
+def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
+    a = [1, 1, 0, 0, 0, 1, 1, 0, 0]
+    b = [1, 1, 0, 0, 1, 1, 1, 1, 0]
+    trace = planted({"h": [np.array([a, b], float).T]})
+    found = matches(trace, pattern(trace, "layer0", 0, 0, 1, 0.5), share=0.5)
+    # Neuron 1 alone would be on exactly at 4 to 7, which holds 5 to 6; each has one that is exact, 5 to 6 is as long.
+    assert [(row["first"], row["last"], row["exact"], row["on"]) for row in found] == [(5, 6, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sequence": 2}, "the trace has 2 sequences"),
+        ({"sequence": -1}, "the trace has 2 sequences"),
+        ({"first": 3, "last": 2}, "the range 3 to 2 is not there"),
+        ({"last": 14}, "has the steps 0 to 13"),
+        ({"first": -1}, "the range -1"),
+        ({"threshold": 1.5, "of": "quantile"}, "1.5 is no quantile"),
+        ({"threshold": 0.0, "sign": "both"}, "both ways"),
+        ({"threshold": 0.5, "sign": "both", "of": "quantile"}, "both ways"),
+        ({"signal": "q"}, "has no 'q'"),
+    ],
+)
+def test_what_is_no_pattern_is_said(given: dict[str, Any], message: str) -> None:
+    asked = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
+    with pytest.raises(StudyError, match=message):
+        pattern(_brackets(), **asked)
+
+
+def test_what_cannot_be_matched_is_said() -> None:
+    trace = _brackets()
+    with pytest.raises(StudyError, match="no neuron follows this pattern"):
+        matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.95))
+    found = pattern(trace, "layer0", 0, 2, 4, 0.5)
+    for share in (0.0, 1.1):
+        with pytest.raises(StudyError, match="the share of neurons"):
+            matches(trace, found, share=share)
+    for wrong in ({"count": 0}, {"context": -1}):
+        with pytest.raises(StudyError, match="places with"):
+            matches(trace, found, **wrong)
+
+
+# --- beside plain loops ----------------------------------------------------------------------------------------------
+
+Problem = tuple[list[np.ndarray], int, int, int, dict[str, Any]]
+
+choices = st.fixed_dictionaries(
+    {
+        "threshold": st.sampled_from([-0.5, 0.25, 0.5, 0.75]),
+        "of": st.sampled_from(["value", "quantile"]),
+        "sign": st.sampled_from(["positive", "negative", "both"]),
+        "before": st.booleans(),
+        "after": st.booleans(),
+    }
+)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Values of few neurons that are often equal, a range, and options."""
+    neurons = draw(st.integers(1, 4))
+    lengths = draw(st.lists(st.integers(0, 10), min_size=1, max_size=3).filter(any))
+    numbers = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, float("nan")])
+    rows = [draw(arrays(np.float64, (length, neurons), elements=numbers)) for length in lengths]
+    sequence = draw(st.sampled_from([k for k, length in enumerate(lengths) if length]))
+    first = draw(st.integers(0, lengths[sequence] - 1))
+    last = draw(st.integers(first, lengths[sequence] - 1))
+    options: dict[str, Any] = dict(draw(choices))
+    assume(options["of"] == "value" or options["threshold"] >= 0)
+    assume(options["sign"] != "both" or options["threshold"] > (0.5 if options["of"] == "quantile" else 0))
+    return rows, sequence, first, last, options
+
+
+def _is_on(rows: list[np.ndarray], neuron: int, sign: int, options: dict[str, Any]) -> list[list[bool]]:
+    """Of each sequence, at which steps a neuron is on."""
+    if options["of"] == "quantile":
+        known = [row[neuron] for part in rows for row in part if not np.isnan(row[neuron])]
+        share = options["threshold"] if sign == 1 else 1 - options["threshold"]
+        bound = np.quantile(known, share) if known else np.nan
+    else:
+        bound = sign * options["threshold"]
+    return [[bool(sign * row[neuron] >= sign * bound) for row in part] for part in rows]
+
+
+def _chosen(problem: Problem) -> list[tuple[int, int]]:
+    rows, sequence, first, last, options = problem
+    found = []
+    for neuron in range(rows[0].shape[1]):
+        for sign in {"positive": [1], "negative": [-1], "both": [1, -1]}[options["sign"]]:
+            on = _is_on(rows, neuron, sign, options)[sequence]
+            ok = all(on[first : last + 1])
+            if options["before"] and first > 0:
+                ok = ok and not on[first - 1]
+            if options["after"] and last + 1 < len(on):
+                ok = ok and not on[last + 1]
+            if ok:
+                found.append((neuron, sign))
+    return found
+
+
+@settings(max_examples=200)
+@given(problem=problems())
+def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
+    rows, sequence, first, last, options = problem
+    found = pattern(planted({"h": rows}), "layer0", sequence, first, last, **options)
+    assert sorted(zip(found["neuron"], found["sign"], strict=True)) == sorted(_chosen(problem))
+    for row in found:
+        on = [value for part in _is_on(rows, row["neuron"], row["sign"], options) for value in part]
+        assert row["share"] == pytest.approx(sum(on) / len(on), abs=1e-15)
+        assert row["mean"] == pytest.approx(np.mean(rows[sequence][first : last + 1, row["neuron"]]), abs=1e-15)
+    assert all(a["share"] <= b["share"] for a, b in pairwise(found))
+
+
+@settings(max_examples=200)
+@given(problem=problems(), share=st.sampled_from([0.25, 0.5, 0.75, 1.0]), size=st.sampled_from([1, 20, 1 << 22]))
+def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size: int) -> None:
+    rows, sequence, first, last, options = problem
+    chosen = _chosen(problem)
+    assume(chosen)
+    trace = planted({"h": rows})
+    with pieces_of(size):
+        found = matches(trace, pattern(trace, "layer0", sequence, first, last, **options), share=share)
+    on = [_is_on(rows, neuron, sign, options) for neuron, sign in chosen]
+    needed = -(-int(100 * share) * len(chosen) // 100)
+    candidates = []
+    for number, part in enumerate(rows):
+        together = [sum(plane[number][step] for plane in on) for step in range(len(part))]
+        for begin in range(len(part)):
+            for end in range(begin, len(part)):
+                least = min(together[begin : end + 1])
+                around = [together[k] for k in (begin - 1, end + 1) if 0 <= k < len(part)]
+                if least >= needed and all(value < least for value in around):  # a longest run
+                    candidates.append((number, begin, end))
+
+    def rank(candidate: tuple[int, int, int]) -> tuple[int, ...]:
+        number, begin, end = candidate
+        throughout = exact = 0
+        for plane in on:
+            row = plane[number]
+            through = all(row[begin : end + 1])
+            before = begin == 0 or not row[begin - 1] or not options["before"]
+            after = end + 1 == len(row) or not row[end + 1] or not options["after"]
+            throughout += through
+            exact += through and before and after
+        return (-exact, abs(end - begin - (last - first)), -throughout, number, begin)
+
+    taken = [(sequence, first, last)]
+    expected = []
+    for number, begin, end in sorted(candidates, key=rank):
+        if all(other != number or end < low or begin > high for other, low, high in taken):
+            taken.append((number, begin, end))
+            ranked = rank((number, begin, end))
+            expected.append((number, begin, end, -ranked[0], -ranked[2]))
+    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in found]
+    assert shown == expected
+    assert all(row["length"] == row["last"] - row["first"] + 1 for row in found)
+
+
+def test_disk_memory_and_pieces_agree(tmp_path: object) -> None:
+    random = np.random.default_rng(3)
+    rows = [np.round(random.standard_normal((length, 9)), 1) for length in (120, 0, 40, 7)]
+    trace = planted({"h": rows})
+    lazy = stored(trace, f"{tmp_path}/trace")
+    asked = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
+    for options in asked:
+        expected = pattern(trace, "layer0", 0, 50, 50, before=False, **options)
+        assert len(expected) > 1
+        best = matches(trace, expected, share=0.5)
+        assert len(best) > 5
+        for one in (trace, lazy):
+            for size in (1, 100, 700):
+                with pieces_of(size):
+                    found = pattern(one, "layer0", 0, 50, 50, before=False, **options)
+                    assert found.to_json() == expected.to_json()
+                    assert matches(one, found, share=0.5).to_json() == best.to_json()
+
+
+def test_a_text_without_another_place_has_no_matches() -> None:
+    trace = planted({"h": [column(0, 1, 0)]})
+    assert len(matches(trace, pattern(trace, "layer0", 0, 1, 1, 0.5))) == 0
+    alone = planted({"h": [column(1)]})
+    assert len(matches(alone, pattern(alone, "layer0", 0, 0, 0, 0.5))) == 0
