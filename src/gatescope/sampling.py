@@ -105,7 +105,6 @@ def sample(
     return _write(network, read, length, choice or Choice(), seed, stop, interventions)
 
 
-@torch.inference_mode()
 def sample_many(
     network: Network,
     prime: str,
@@ -151,7 +150,6 @@ def _begin(network: Network, prime: str, length: int) -> Ids:
     return vocabulary.encode(prime or begin)
 
 
-@torch.inference_mode()
 def _write(
     network: Network,
     read: Ids,
@@ -183,15 +181,15 @@ def _draws(
     """One symbol of every text at a time, each drawn from what was predicted after the one before."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     ids = torch.from_numpy(read).long().unsqueeze(1).expand(-1, len(seeds))
-    done, total, state = 0, len(ids) + length - 1, None
+    done, total, state, logits = 0, len(ids) + length - 1, None, torch.empty(0)
     for _ in range(length):
-        for piece in ids.split(max(1, PIECE // len(seeds))):
-            after = done + len(piece)
-            changes = [one.within(done, after, total) for one in interventions]
-            with evaluating(network):
+        with torch.inference_mode(), evaluating(network):
+            for piece in ids.split(max(1, PIECE // len(seeds))):
+                after = done + len(piece)
+                changes = [one.within(done, after, total) for one in interventions]
                 output = network(piece, state, interventions=changes)
-            state, done = output.state, after
-        drawn = choice.draw_each(output.logits[-1], generators)
+                state, logits, done = output.state, output.logits[-1], after
+            drawn = choice.draw_each(logits, generators)
         yield drawn
         ids = torch.tensor([drawn])
 

@@ -1,0 +1,382 @@
+"""What does the network lose without a neuron? Every neuron of a layer is held still, and the loss is compared.
+
+`T` step, `G` sequence of a group, `K` neuron of a chunk, `P` step of any sequence (a place), `U` unit of resampling,
+`F` feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatescope.engine import Intervention
+from gatescope.features import Feature
+from gatescope.network import PIECE, Network, evaluating, padded
+from gatescope.recording import Recordable, sequences_of
+from gatescope.studies.resampling import BLOCK, LEVEL, interval, resampled
+from gatescope.studies.table import StudyError, Table
+from gatescope.text import Ids
+
+Held = Literal["zero", "mean"] | float
+Progress = Callable[[int, int], None]
+EVERY = slice(None)
+
+ROWS = 256  # of a batch; more were not faster
+SUMS = 1 << 24  # numbers that are held for a chunk of neurons: bounds memory
+
+_OF = {
+    "on": "where the feature is on",
+    "off": "where it is off",
+    "difference": "on minus off",
+}
+TITLES = {
+    "neuron": "neuron",
+    "feature": "feature; empty: every step counts as on",
+    "held": "value at which the neuron was held",
+    "steps_on": "steps with a target where the feature is on",
+    "steps_off": "steps with a target where it is off",
+    "loss_on": "loss of the unchanged network where the feature is on (nats per symbol)",
+    "loss_off": "loss of the unchanged network where it is off (nats per symbol)",
+    **{
+        f"{name}{end}": f"{bound}change of the loss {where} (nats per symbol)"
+        for name, where in _OF.items()
+        for end, bound in (
+            ("", ""),
+            ("_low", f"lower end of the {LEVEL:.0%} interval: "),
+            ("_high", f"upper end of the {LEVEL:.0%} interval: "),
+        )
+    },
+}
+
+
+def ablate(
+    network: Network,
+    source: Recordable,
+    layer: int,
+    signal: str = "h",
+    *,
+    neurons: Sequence[int] | None = None,
+    to: Held = "mean",
+    features: Sequence[Feature] = (),
+    steps: slice = EVERY,
+    draws: int = 1000,
+    block: int = BLOCK,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Hold each neuron of a layer still, one at a time, and compare the loss with that of the unchanged network.
+
+    The loss of a step is -log p(next symbol). A step counts where it has a target: not at the end of a sequence, nor
+    before a symbol that the network does not know. The neurons are run side by side, as rows of one batch.
+
+    Args:
+        network: one that predicts the next symbol at every step; it is not changed.
+        source: a text, or sequences of ids, as `gatescope.recording.record` takes them.
+        layer: which layer, from 0.
+        signal: which of its signals is held: "h", "c", a gate, whatever the cell names.
+        neurons: which neurons; all of the layer when not given.
+        to: "zero"; "mean": each neuron at its own mean over all steps of the unchanged run; or a value for all.
+        features: their values (P,) run through the steps of all sequences, one after the other. A category counts as
+            one binary feature for each of its names. Those that count are left out, as they are never on or off;
+            `about["left out"]` names them.
+        steps: the steps at which a neuron is held, counted as in a run of all sequences side by side.
+        draws: how often the units are resampled for the intervals.
+        block: where the text is one sequence, its units are blocks of so many steps; otherwise they are the sequences.
+        seed: of the resampling.
+        progress: called with the number of steps run, and the number of all.
+
+    Returns:
+        For every neuron one row with the feature "", whose columns "on" tell of all steps, and one row a feature. The
+        intervals (percentile bootstrap) use the same draws for all neurons and features; a draw in which a mean has
+        no step is left out. They are NaN where there are fewer than two units.
+
+    Raises:
+        StudyError: the network, the layer, the signal, a neuron, a feature or a number does not fit.
+        RecordingError: there is nothing to read.
+    """
+    _check(network, layer, signal, to, draws, block)
+    chosen = _chosen(network.configuration.layers[layer].neurons, neurons)
+    sequences = sequences_of(network, source)
+    text = _Text(network.configuration.vocabulary.size, sequences, block)
+    binary = [each for feature in features if feature.kind != "count" for each in feature.binaries()]
+    on = _on(binary, text)
+    done, total = 0, len(text.asked) * (1 + len(chosen))
+
+    def tell(steps_run: int) -> None:
+        nonlocal done
+        done += steps_run
+        if progress is not None:
+            progress(done, total)
+
+    before, means = _unchanged(network, text, layer, signal, tell)
+    held = means[chosen] if to == "mean" else np.full(len(chosen), 0.0 if to == "zero" else float(to))
+    changes = [
+        Intervention(layer, signal, int(neuron), steps, 0.0, float(value))
+        for neuron, value in zip(chosen, held, strict=True)
+    ]
+    results = _results(network, text, before, on, changes, draws, seed, tell)
+    columns = _columns(before, text, on, chosen, held, ["", *(feature.name for feature in binary)], results)
+    about = {
+        "study": "ablation",
+        "layer": layer,
+        "signal": signal,
+        "to": to,
+        "steps": [steps.start, steps.stop, steps.step],
+        "sequences": len(sequences),
+        "units": f"blocks of {block} steps" if len(sequences) == 1 else "sequences",
+        "unit_count": text.units,
+        "level": LEVEL,
+        "draws": draws,
+        "seed": seed,
+        "features": {feature.name: feature.title for feature in binary},
+        "left_out": [feature.name for feature in features if feature.kind == "count"],
+    }
+    return Table(columns, TITLES, about)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Sequences of similar length, run side by side."""
+
+    tokens: Tensor  # (T, G)
+    targets: Tensor  # (T, G), -100 where there is none
+    places: NDArray[np.int64]  # (T, G), -1 behind the end of a sequence
+
+
+class _Text:
+    """The sequences of a text, their places on one axis (P,), and in which unit each place lies.
+
+    Attributes:
+        groups: the sequences in groups.
+        longest: steps of the longest sequence.
+        asked: of each place, whether it has a target, (P,).
+        unit: of each place, (P,), in ascending order.
+        units: how many there are.
+    """
+
+    def __init__(self, symbols: int, sequences: Sequence[Ids], block: int) -> None:
+        lengths = np.array([len(ids) for ids in sequences])
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        self.longest = int(lengths.max())
+        if len(sequences) == 1:
+            self.unit = np.arange(starts[-1]) // block
+        else:
+            self.unit = np.repeat(np.arange(len(sequences)), lengths)
+        self.units = int(self.unit[-1]) + 1
+        following = np.concatenate([*sequences, [-1]])[1:].astype(np.int64)
+        following[starts[1:] - 1] = -1
+        self.asked = (following >= 0) & (following < symbols)
+        following[~self.asked] = _NO_TARGET
+        order = np.argsort(lengths, kind="stable")
+        self.groups = []
+        for members in (order[k : k + _GROUP] for k in range(0, len(order), _GROUP)):
+            tokens, sizes = padded([sequences[k] for k in members])
+            step = np.arange(tokens.shape[1])[:, None]
+            places = np.where(step < sizes, step + starts[members], -1)
+            targets = np.where(places >= 0, following[places], _NO_TARGET)
+            ids = torch.from_numpy(np.ascontiguousarray(tokens.T)).long()
+            self.groups.append(_Group(ids, torch.from_numpy(targets), places))
+
+
+_GROUP = 64  # sequences
+_NO_TARGET = -100  # as torch's cross_entropy has it
+
+
+def _check(network: Network, layer: int, signal: str, to: Held, draws: int, block: int) -> None:
+    configuration = network.configuration
+    if configuration.reads != "every step" or configuration.outputs is not None:
+        raise StudyError(
+            "this network does not predict the next symbol after every step; ablation needs one that does."
+        )
+    if not 0 <= layer < len(configuration.layers):
+        raise StudyError(f"there is no layer {layer}; the network has 0 to {len(configuration.layers) - 1}.")
+    cell = configuration.layers[layer].cell
+    if signal not in cell.signals:
+        raise StudyError(f"there is no signal {signal!r} in layer {layer}; {cell.name} has {', '.join(cell.signals)}.")
+    if to not in ("zero", "mean") and (isinstance(to, str) or not isfinite(to)):
+        raise StudyError(f"a neuron cannot be held at {to}; give 'zero', 'mean' or a finite number.")
+    for name, value in (("draws", draws), ("block", block)):
+        if value < 1:
+            raise StudyError(f"{name} is {value}; it is 1 or more.")
+
+
+def _chosen(count: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
+    """The neurons that are held, each once."""
+    if neurons is None:
+        return np.arange(count)
+    if wrong := [neuron for neuron in neurons if not 0 <= neuron < count]:
+        raise StudyError(f"there is no neuron {wrong[0]}; the layer has 0 to {count - 1}.")
+    return np.array(list(dict.fromkeys(neurons)), np.int64)
+
+
+def _on(features: Sequence[Feature], text: _Text) -> NDArray[np.bool_]:
+    """Where each feature is on and there is a target, (1 + F, P); the first is on everywhere."""
+    rows = [text.asked]
+    for feature in features:
+        if len(feature.values) != len(text.asked):
+            raise StudyError(
+                f"the feature {feature.name} has {len(feature.values)} values; the text has {len(text.asked)} steps."
+            )
+        rows.append(text.asked & feature.values)
+    return np.stack(rows)
+
+
+def _unchanged(
+    network: Network, text: _Text, layer: int, signal: str, tell: Callable[[int], None]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The loss of the unchanged network at every place, (P,), and the mean of each neuron over all places, (N,)."""
+    losses = np.zeros(len(text.asked))
+    sums = np.zeros(network.configuration.layers[layer].neurons)
+    keep = [(signal,) if k == layer else () for k in range(len(network.configuration.layers))]
+    for group in text.groups:
+        for places, loss, signals in _pieces(network, group, [], 1, text.longest, keep):
+            there = places >= 0
+            losses[places[there]] = loss[:, 0][there]
+            sums += signals[layer][signal].numpy()[there].sum(0, dtype=np.float64)
+            tell(int(there.sum()))
+    return losses, sums / len(text.asked)
+
+
+def _pieces(
+    network: Network,
+    group: _Group,
+    changes: Sequence[Intervention],
+    copies: int,
+    longest: int,
+    keep: Sequence[Sequence[str]] | None = None,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], Any]]:
+    """Run copies of a group side by side, in pieces of steps: places (T, G), losses (T, copies, G), what is kept."""
+    size = group.tokens.shape[1]
+    length = max(1, PIECE // (size * copies))
+    state = None
+    for start in range(0, len(group.tokens), length):
+        part = slice(start, start + length)
+        ids, targets = group.tokens[part].repeat(1, copies), group.targets[part].repeat(1, copies)
+        held = [one.within(start, start + len(ids), longest) for one in changes]
+        with torch.inference_mode(), evaluating(network):
+            output = network(ids, state, keep=keep, interventions=held)
+            told = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), targets.flatten(), reduction="none")
+        state, losses = output.state, told.double().view(len(ids), copies, size).numpy()
+        yield group.places[part], losses, output.signals
+
+
+def _results(
+    network: Network,
+    text: _Text,
+    before: NDArray[np.float64],
+    on: NDArray[np.bool_],
+    changes: Sequence[Intervention],
+    draws: int,
+    seed: int,
+    tell: Callable[[int], None],
+) -> dict[str, NDArray[np.float64]]:
+    """Of "on", "off" and "difference" the means and their intervals, each (1 + F, neurons)."""
+    counts = np.stack([np.bincount(text.unit[row], minlength=text.units) for row in on], 1).astype(np.float64)
+    weights = resampled(text.units, draws if text.units > 1 else 0, seed).reshape(-1, text.units)
+    size = max(1, SUMS // (text.units * len(on)))
+    parts = []
+    for start in range(0, len(changes), size):
+        sums = _sums(network, text, before, on, changes[start : start + size], tell)
+        parts.append(_means(sums, counts, weights))
+    return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]} if parts else {}
+
+
+def _sums(
+    network: Network,
+    text: _Text,
+    before: NDArray[np.float64],
+    on: NDArray[np.bool_],
+    changes: Sequence[Intervention],
+    tell: Callable[[int], None],
+) -> NDArray[np.float64]:
+    """The change of the loss in each unit, summed where each feature is on, for each intervention, (U, 1 + F, K)."""
+    sums = np.zeros((text.units, len(on), len(changes)))
+    for group in text.groups:
+        size = group.tokens.shape[1]
+        copies = max(1, ROWS // size)
+        for start in range(0, len(changes), copies):
+            columns = slice(start, min(start + copies, len(changes)))
+            rows = [
+                Intervention(one.layer, one.signal, one.neuron, one.steps, one.scale, one.shift, row)
+                for one, row in zip(
+                    changes[columns], (slice(k * size, (k + 1) * size) for k in range(copies)), strict=False
+                )
+            ]
+            for places, losses, _ in _pieces(network, group, rows, len(rows), text.longest):
+                # Sequence after sequence, so that the places of a unit stand together.
+                flat, changed = places.T.ravel(), losses.transpose(2, 0, 1).reshape(-1, len(rows))
+                tell(int((flat >= 0).sum()) * len(rows))
+                counted = flat >= 0
+                counted[counted] = text.asked[flat[counted]]
+                flat, changed = flat[counted], changed[counted] - before[flat[counted], None]
+                units, mask = text.unit[flat], on[:, flat].astype(np.float64)
+                bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
+                for first, last in pairwise(bounds):
+                    if last > first:
+                        sums[units[first], :, columns] += mask[:, first:last] @ changed[first:last]
+    return sums
+
+
+def _means(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], weights: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Means and intervals from the sums (U, 1 + F, K) and the numbers of steps (U, 1 + F) of every unit."""
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    once = np.ones((1, len(sums)))
+    all_changes, all_steps = weights @ sums[:, 0], weights @ counts[:, 0]
+    for k in range(sums.shape[1]):
+        means = _ratios(once @ sums[:, k], once @ counts[:, k], once @ sums[:, 0], once @ counts[:, 0])
+        drawn = _ratios(weights @ sums[:, k], weights @ counts[:, k], all_changes, all_steps)
+        for name, value in means.items():
+            # Whether a draw has a step depends on the units alone, so all neurons lose the same draws.
+            used = ~np.isnan(drawn[name]).any(1)
+            low, high = interval(drawn[name][used])
+            for column, values in ((name, value[0]), (f"{name}_low", low), (f"{name}_high", high)):
+                found.setdefault(column, []).append(values)
+    return {name: np.stack(rows) for name, rows in found.items()}
+
+
+def _ratios(
+    on: NDArray[np.float64], steps_on: NDArray[np.float64], every: NDArray[np.float64], steps: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Mean changes (D, K) of sums (D, K) over numbers of steps (D,); NaN where there is no step."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        where_on = on / steps_on[:, None]
+        left = (steps - steps_on)[:, None]
+        where_off = np.where(left > 0, (every - on) / left, np.nan)
+    return {"on": where_on, "off": where_off, "difference": where_on - where_off}
+
+
+def _columns(
+    before: NDArray[np.float64],
+    text: _Text,
+    on: NDArray[np.bool_],
+    chosen: NDArray[np.int64],
+    held: NDArray[np.float64],
+    names: Sequence[str],
+    results: dict[str, NDArray[np.float64]],
+) -> dict[str, NDArray[Any]]:
+    """The columns of the table, neuron by neuron, from what is known of features (1 + F,) and of both (1 + F, N)."""
+    steps, sums = on.sum(1), on @ before
+    with np.errstate(invalid="ignore", divide="ignore"):
+        loss_on = sums / steps
+        loss_off = np.where(steps[0] > steps, (sums[0] - sums) / (steps[0] - steps), np.nan)
+    columns: dict[str, NDArray[Any]] = {
+        "neuron": np.repeat(chosen, len(names)),
+        "feature": np.array(list(names) * len(chosen), dtype=object),
+        "held": np.repeat(held, len(names)),
+        "steps_on": np.tile(steps, len(chosen)),
+        "steps_off": np.tile(steps[0] - steps, len(chosen)),
+        "loss_on": np.tile(loss_on, len(chosen)),
+        "loss_off": np.tile(loss_off, len(chosen)),
+    }
+    missing = np.empty((len(names), 0))
+    return columns | {name: results.get(name, missing).T.ravel() for name in TITLES if name not in columns}
