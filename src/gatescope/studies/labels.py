@@ -66,9 +66,9 @@ class Chance:
 
     For some neurons of each signal the best score is taken, exactly as for the labels, with the features of each half
     shifted by distances drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of
-    such scores that reach a neuron's own best score is its p-value, and those neurons have labels at which the false discovery rate is at most `rate`
-    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins:
-    no lower one is shown.
+    such scores that reach a neuron's own best score is its p-value, and those neurons have labels at which the false
+    discovery rate is at most `rate` (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is
+    the score at which that begins: no lower one is shown.
 
     Attributes:
         least: AUROC and R2 -> the lowest score that is shown; NaN where there is no feature of the kind.
@@ -100,16 +100,24 @@ class _Scores:
     fit_r2: NDArray[np.float64]
     held_out_r2: NDArray[np.float64]
 
-    def best(self) -> dict[str, NDArray[np.float64]]:
+    def at_best_lag(self, measure: str, lags: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
+        """Number of the lag, score and held-out score of each neuron and feature, (N, K) each.
+
+        Another lag than 0 is taken where it is better by `GAIN`: much that lasts fits a little better a step later.
+        """
+        fit, held = (self.fit, self.held_out) if measure == "AUROC" else (self.fit_r2, self.held_out_r2)
+        preferred = fit + GAIN * (np.array(lags) == 0)[:, None]
+        chosen = preferred.argmax(1)
+        pick = chosen[:, None]
+        return chosen, np.take_along_axis(fit, pick, 1)[:, 0], np.take_along_axis(held, pick, 1)[:, 0]
+
+    def best(self, lags: Sequence[int]) -> dict[str, NDArray[np.float64]]:
         """For each measure the held-out score of what is best on the other half, (N,)."""
         found = {}
-        for measure, fit, held in (
-            ("AUROC", self.fit, self.held_out),
-            ("R2", self.fit_r2, self.held_out_r2),
-        ):
-            if fit.shape[1] * fit.shape[2]:
-                flat = fit.reshape(len(fit), -1)
-                found[measure] = held.reshape(len(held), -1)[np.arange(len(flat)), flat.argmax(1)]
+        for measure in MEASURES:
+            _, fit, held = self.at_best_lag(measure, lags)
+            if fit.shape[1]:
+                found[measure] = held[np.arange(len(fit)), fit.argmax(1)]
         return found
 
 
@@ -200,7 +208,7 @@ def labels(
         done += 1
         if progress:
             progress(done, parts)
-    chance = _chance([scores.best() for *_, scores in scored], shifted, search.rate)
+    chance = _chance([scores.best(search.lags) for *_, scores in scored], shifted, search.rate)
     rows = [row for each in scored for row in study.rows(*each, chance)]
     about = {
         "chance": {"least": chance.least, "false_discovery_rate": chance.rate, "searches": chance.searches},
@@ -255,8 +263,8 @@ class _Study:
         best = np.zeros(len(self.columns.binaries))
         for start in range(0, self.neurons(layer), self.block()):
             values = self.steps.values(layer, signal, slice(start, start + self.block()))
-            area = areas(centred_ranks(values[places]), self.columns.on, places)
-            best = np.maximum(best, np.abs(area - 0.5).max(0))
+            area = areas(centred_ranks(values[places]), self.columns.on, places[None])
+            best = np.maximum(best, np.abs(area - 0.5).max((0, 1)))
         chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED].tolist())
         pairs = []
         for a, b in combinations([self.columns.binaries[k] for k in chosen], 2):
@@ -289,7 +297,7 @@ class _Study:
         for _ in range(draws):
             places = _shifted(self.kept.fit, self.steps, random), _shifted(self.kept.held_out, self.steps, random)
             # Chance needs no more than single precision, which takes half the time.
-            yield from self._scores((fit, held), ranks, columns, places, np.float32).best().items()
+            yield from self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags).items()
 
     def _scores(
         self,
@@ -303,28 +311,17 @@ class _Study:
 
         `places` says where the features of each half are read, (M,); `dtype` is that of the areas' products.
         """
-        area = np.array(
-            [
-                [areas(rank, columns.on, columns.rows(half, lag), dtype) for lag in self.search.lags]
-                for rank, half in zip(ranks, places, strict=True)
-            ]
-        ).transpose(0, 2, 1, 3)  # half, N, L, K
+        rows = [columns.rows(half, self.search.lags) for half in places]
+        area = [areas(rank, columns.on, row, dtype) for rank, row in zip(ranks, rows, strict=True)]
         directions = np.where(area[0] >= 0.5, 1.0, -1.0)
-        fit, held = 0.5 + directions * (area - 0.5)
-        of_counts = np.nan_to_num(np.nanmean(columns.numbers[:-1], axis=0, dtype=np.float64)) if columns.counts else 0.0
-        origin = values[0].mean(0, dtype=np.float64), np.broadcast_to(of_counts, (len(columns.counts),))
-        lines, r2 = [], []
-        for lag in self.search.lags:
-            sums = [
-                moments(value, columns.numbers, columns.rows(half, lag), origin)
-                for value, half in zip(values, places, strict=True)
-            ]
-            line = sums[0].line()
-            r2.append([each.determination(*line) for each in sums])
-            # The same line between the values as they are.
-            lines.append((line[0], line[1] + origin[1] - line[0] * origin[0][:, None]))
-        fit_r2, held_r2 = np.array(r2).transpose(1, 2, 0, 3)
-        slope, intercept = np.array(lines).transpose(1, 2, 0, 3)
+        fit, held = (0.5 + directions * (each - 0.5) for each in area)
+        middle = np.asarray(np.nanmean(columns.numbers, axis=0, dtype=np.float64)) if columns.counts else np.zeros(0)
+        origin = values[0].mean(0, dtype=np.float64), middle
+        sums = [moments(value, columns.numbers, row, origin) for value, row in zip(values, rows, strict=True)]
+        slope, intercept = sums[0].line()
+        fit_r2, held_r2 = (each.determination(slope, intercept) for each in sums)
+        # The same line between the values as they are.
+        intercept = intercept + middle - slope * origin[0][:, None, None]
         return _Scores(directions, fit, held, (slope, intercept), fit_r2, held_r2)
 
     def rows(
@@ -347,7 +344,8 @@ class _Study:
         if row["measure"] != "AUROC":
             return {"threshold": None, "matthews": None}
         column = [one.name for one in columns.binaries].index(row["feature"])
-        on = [columns.on[columns.rows(half, row["lag"]), column] for half in (self.kept.fit, self.kept.held_out)]
+        places = [columns.rows(half, [row["lag"]])[0] for half in (self.kept.fit, self.kept.held_out)]
+        on = [columns.on[each, column] for each in places]
         threshold = best_threshold(values[self.kept.fit], on[0], above=row["direction"] > 0)
         said = (values[self.kept.held_out] > threshold) == (row["direction"] > 0)
         return {"threshold": threshold, "matthews": matthews(said, on[1])}
@@ -357,36 +355,30 @@ def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, s
     """The labels of one neuron: the features above chance, each at its best lag, the best first."""
     parts = {one.name: k for k, one in enumerate(columns.binaries)}
     found = []
-    for measure, fit, held in (
-        ("AUROC", scores.fit[neuron], scores.held_out[neuron]),
-        ("R2", scores.fit_r2[neuron], scores.held_out_r2[neuron]),
-    ):
-        if not fit.size:
-            continue
-        lags = fit.argmax(0)
-        for column in np.flatnonzero(held[lags, np.arange(fit.shape[1])] >= chance.least[measure]):
-            lag = lags[column]
-            feature = (columns.binaries if measure == "AUROC" else columns.counts)[column]
+    for measure, features in (("AUROC", columns.binaries), ("R2", columns.counts)):
+        lags, fit, held = (each[neuron] for each in scores.at_best_lag(measure, search.lags))
+        for column in np.flatnonzero(held >= chance.least[measure]):
+            feature, lag = features[column], lags[column]
             if " & " in feature.name:
                 names = feature.name.replace("not ", "").split(" & ")
-                if fit[lag, column] < max(fit[:, parts[name]].max() for name in names) + GAIN:
+                if fit[column] < max(fit[parts[name]] for name in names) + GAIN:
                     continue
             binary = measure == "AUROC"
+            slope, intercept = (None, None) if binary else (float(each[neuron, lag, column]) for each in scores.lines)
+            direction = (
+                scores.directions[neuron, lag, column] if binary else np.sign(scores.lines[0][neuron, lag, column])
+            )
             found.append(
                 {
                     "feature": feature.name,
                     "title": feature.title,
                     "measure": measure,
-                    "score": float(held[lag, column]),
-                    "fit_score": float(fit[lag, column]),
+                    "score": float(held[column]),
+                    "fit_score": float(fit[column]),
                     "lag": search.lags[lag],
-                    "direction": int(
-                        scores.directions[neuron, lag, column]
-                        if binary
-                        else np.sign(scores.lines[0][neuron, lag, column]) or 1
-                    ),
-                    "slope": None if binary else float(scores.lines[0][neuron, lag, column]),
-                    "intercept": None if binary else float(scores.lines[1][neuron, lag, column]),
+                    "direction": int(direction),
+                    "slope": slope,
+                    "intercept": intercept,
                 }
             )
     return sorted(found, key=_strength, reverse=True)[: search.top]

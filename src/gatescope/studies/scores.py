@@ -10,10 +10,12 @@ matrix of zeros and ones. The regression of a count on a neuron needs six sums, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
@@ -22,7 +24,7 @@ from gatescope.studies.table import StudyError
 
 Counted = float | NDArray[np.float64]
 
-CHUNK = 8192  # places whose features are turned into numbers at a time: bounds memory, changes no result
+CHUNK = 1 << 22  # numbers that features are turned into at a time: bounds memory, changes no result
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,12 @@ class Columns:
         for column, feature in enumerate(self.counts):
             self.numbers[:size, column] = feature.values
 
-    def rows(self, places: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
-        """The rows of the features `lag` steps before some places: the last row where the sequence had not begun.
+    def rows(self, places: NDArray[np.int64], lags: Sequence[int]) -> NDArray[np.int64]:
+        """The rows of the features some steps before some places, (L, M): the last row outside a place's sequence.
 
         A lag under 0 looks ahead.
         """
-        wanted = places - lag
+        wanted = places - np.array(lags)[:, None]
         inside = (wanted >= 0) & (wanted < len(self._steps))
         wanted = np.where(inside, wanted, 0)
         same = inside & (self._steps.sequence[wanted] == self._steps.sequence[places])
@@ -135,27 +137,40 @@ def areas(
     Args:
         ranks: (M, N) from `centred_ranks`.
         on: (P + 1, K).
-        rows: of `on` for each of the M places.
+        rows: of `on` for each of the M places, at each of L lags, (L, M).
         dtype: of the products.
 
     Returns:
-        (N, K) from 0 to 1: the share of pairs of places, one with and one without the feature, at which the neuron is
-        higher with it (equal counts half).
+        (N, L, K) from 0 to 1: the share of pairs of places, one with and one without the feature, at which the neuron
+        is higher with it (equal counts half).
     """
-    sums, ones = np.zeros((ranks.shape[1], on.shape[1])), np.zeros(on.shape[1])
-    for start in range(0, len(rows), CHUNK):
-        chunk = on[rows[start : start + CHUNK]]
-        sums += ranks[start : start + CHUNK].T.astype(dtype) @ chunk.astype(dtype)
+    (lags, count), columns, neurons = rows.shape, on.shape[1], ranks.shape[1]
+    sums, ones = np.zeros((neurons, lags * columns)), np.zeros(lags * columns)
+    for part in _chunks(count, lags * columns):
+        chunk = on[rows[:, part].T].reshape(-1, lags * columns)
+        sums += product(ranks[part].astype(dtype).T, chunk.astype(dtype))
         ones += chunk.sum(0)
-    pairs = ones * (len(rows) - ones)
-    return 0.5 + sums / np.where(pairs, pairs, np.inf)
+    pairs = ones * (count - ones)
+    return (0.5 + sums / np.where(pairs, pairs, np.inf)).reshape(neurons, lags, columns)
+
+
+def product(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The matrix product, with as many threads as torch uses. NumPy's own threads cannot be told how many to be."""
+    return torch.matmul(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+
+
+def _chunks(count: int, columns: int) -> Iterator[slice]:
+    """Pieces of the places, so many that the features of one fit in memory as numbers."""
+    size = max(1, CHUNK // max(1, columns))
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 @dataclass(frozen=True)
 class Moments:
     """The sums over places from which every regression of a count on a neuron follows, over the places that count.
 
-    `x` is the neuron's value, `y` the count, both less what was taken off. `n`, `y`, `yy` are (C,), the others (N, C).
+    `x` is the neuron's value, `y` the count, both less what was taken off. `n`, `y`, `yy` are (L, C), the others
+    (N, L, C): every neuron with every count at every lag.
     """
 
     n: NDArray[np.float64]
@@ -166,7 +181,7 @@ class Moments:
     xy: NDArray[np.float64]
 
     def line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Slope and intercept of the least squares line of y over x, (N, C); a constant neuron has slope 0."""
+        """Slope and intercept of the least squares line of y over x, (N, L, C); a constant neuron has slope 0."""
         n = np.maximum(self.n, 1)
         spread = self.xx - self.x * self.x / n
         # Rounding leaves a constant neuron a spread of its own square times 1e-16.
@@ -175,7 +190,7 @@ class Moments:
         return slope, (self.y - slope * self.x) / n
 
     def determination(self, slope: NDArray[np.float64], intercept: NDArray[np.float64]) -> NDArray[np.float64]:
-        """R2 of a line on these places: 1 - sum (y - line)^2 / sum (y - mean y)^2, (N, C); 0 where y is constant."""
+        """R2 of a line on these places: 1 - sum (y - line)^2 / sum (y - mean y)^2, (N, L, C); 0 for a constant y."""
         n = np.maximum(self.n, 1)
         total = self.yy - self.y * self.y / n
         rest = (
@@ -185,7 +200,8 @@ class Moments:
             + 2 * slope * intercept * self.x
             + slope**2 * self.xx
         )
-        return np.where(total > 0, 1 - rest / np.where(total > 0, total, 1.0), 0.0)
+        varies = total > 1e-12 * np.maximum(self.yy, 1e-300)
+        return np.where(varies, 1 - rest / np.where(varies, total, 1.0), 0.0)
 
 
 def moments(
@@ -199,25 +215,20 @@ def moments(
     Args:
         values: (M, N).
         numbers: (P + 1, C), NaN where a count is not defined: such places are left out, of this count only.
-        rows: of `numbers` for each of the M places.
+        rows: of `numbers` for each of the M places, at each of L lags, (L, M).
         origin: what is taken off the neurons (N,) and off the counts (C,), so that sums of squares stay small.
     """
-    (neurons, counts), (of_neurons, of_counts) = (values.shape[1], numbers.shape[1]), origin
-    n, y, yy = np.zeros(counts), np.zeros(counts), np.zeros(counts)
-    x, xx, xy = (np.zeros((neurons, counts)) for _ in range(3))
-    for start in range(0, len(rows), CHUNK):
-        count = numbers[rows[start : start + CHUNK]].astype(np.float64) - of_counts
-        known = ~np.isnan(count)
-        count[~known] = 0
-        value = values[start : start + CHUNK] - of_neurons
-        n += known.sum(0)
-        y += count.sum(0)
-        yy += (count * count).sum(0)
-        weights, value = known.astype(np.float64), value.T
-        x += value @ weights
-        xx += (value * value) @ weights
-        xy += value @ count
-    return Moments(n, y, yy, x, xx, xy)
+    (lags, size), counts, neurons = rows.shape, numbers.shape[1], values.shape[1]
+    of_neurons, of_counts = origin
+    of_columns, of_pairs = np.zeros((3, lags * counts)), np.zeros((3, neurons, lags * counts))
+    for part in _chunks(size, 3 * lags * counts):
+        count = (numbers[rows[:, part].T] - of_counts).reshape(-1, lags * counts)
+        known = (~np.isnan(count)).astype(np.float64)
+        count[known == 0] = 0
+        value = (values[part] - of_neurons).T
+        of_columns += known.sum(0), count.sum(0), (count * count).sum(0)
+        of_pairs += product(value, known), product(value * value, known), product(value, count)
+    return Moments(*of_columns.reshape(3, lags, counts), *of_pairs.reshape(3, neurons, lags, counts))
 
 
 def best_threshold(values: NDArray[np.float32], on: NDArray[np.bool_], *, above: bool) -> float:
