@@ -36,7 +36,7 @@ def _loop(trace: Trace, count: int, apart: int, least: bool) -> list[tuple[int, 
     return found[:count]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(rows=texts_of_values, count=st.integers(1, 6), apart=st.integers(1, 5), least=st.booleans())
 def test_peaks_are_those_of_a_plain_loop(rows: list[list[float]], count: int, apart: int, least: bool) -> None:
     trace = planted({"h": [column(*row) for row in rows]})

@@ -175,7 +175,7 @@ def _chosen(problem: Problem) -> list[tuple[int, int]]:
     return found
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(problem=problems())
 def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
     rows, sequence, first, last, options = problem
@@ -188,7 +188,7 @@ def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
     assert all(a["share"] <= b["share"] for a, b in pairwise(found))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(problem=problems(), share=st.sampled_from([0.25, 0.5, 0.75, 1.0]), size=st.sampled_from([1, 20, 1 << 22]))
 def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size: int) -> None:
     rows, sequence, first, last, options = problem

@@ -9,6 +9,8 @@ constant is the number of steps after which a content has shrunk to 1/e at the r
 -1 / (mean of ln |retention|): the T = -1 / ln f of Mahto, Vo, Turek and Huth 2021 (Multi-timescale representation
 learning in LSTM language models), with the geometric mean for f, because a content is multiplied by one f
 after the other.
+Of an sLSTM it is that of the stabilised cell c, whose scale moves with the stabiliser m: h reads c / n, in which that
+scale cancels, so its time constants say less.
 
 `P` place, `N` neuron.
 """
