@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def _questions(text: str, sentences: Truth) -> dict[str, tuple[str, Truth]]:
     """Sentences that end with a question mark, and those that began with a word that asks, from its end on."""
     starts = np.flatnonzero(sentences).tolist()
     asking, asked = [], []
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         if text[max(start, end - 20) : end].rstrip(" \n\t\r\"'”’)]").endswith("?"):
             asked.append((start, end))
         match = _QUESTION_WORD.match(text, start, end)

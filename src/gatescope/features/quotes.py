@@ -49,7 +49,7 @@ _UP_TO_LINES = re.compile(rf"{_MARK}|\n")
 _PREFIX = re.compile(r"(?<![\w'])[bfru]{1,2}\Z", re.IGNORECASE)
 _SHORT_FORM = re.compile(
     r"['’](?:(?:tis|twas|twere|twill|twould|em|til|till|cause|bout|fore|gainst|gins|mid|mongst|neath|tween|twixt|scapes?"
-    r"|zounds|n|\d\ds?)\b(?!['’])|(?:s|t|d|ll|re|ve)(?=[\s,.;:!?]))",
+    r"|zounds|\d\ds?)\b(?!['’])|(?:s|t|d|ll|re|ve)(?=[\s,.;:!?]))",
     re.IGNORECASE,
 )
 

@@ -1,0 +1,112 @@
+"""Tokens: where they are, beside the tokenizer of Python itself, and whatever the ends of lines are."""
+
+import inspect
+import io
+import keyword
+import string
+import textwrap
+import tokenize
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope.features import FeatureError, tokens
+from tests.features.pictures import named, pieces
+
+PYTHON = tokens.family("python")
+
+
+def python_tokens(text: str, wanted: int) -> list[tuple[int, int]]:
+    """Where the tokens of one kind are, by Python's own tokenizer."""
+    starts = np.cumsum([0, *map(len, text.splitlines(keepends=True))])
+    found = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [
+        (int(starts[token.start[0] - 1]) + token.start[1], int(starts[token.end[0] - 1]) + token.end[1])
+        for token in found
+        if token.type == wanted
+    ]
+
+
+def covered(size: int, spans: list[tuple[int, int]]) -> np.ndarray:
+    inside = np.zeros(size, bool)
+    for start, end in spans:
+        inside[start:end] = True
+    return inside
+
+
+@pytest.mark.parametrize("module", [textwrap, string, keyword])
+def test_python_is_cut_where_python_cuts_it(module) -> None:
+    text = inspect.getsource(module)
+    found = named(text, PYTHON)
+    for name, kind in (("comment", tokenize.COMMENT), ("string", tokenize.STRING), ("number", tokenize.NUMBER)):
+        spans = python_tokens(text, kind)
+        assert spans or kind != tokenize.COMMENT
+        inside = covered(len(text), spans)
+        # A minus before a number is part of neither; f-strings and joined strings do not occur in these modules.
+        assert (found[name].values == inside).all(), name
+        starts = [start for start, _ in spans]
+        assert np.flatnonzero(found[f"begins_{name}"].values).tolist() == starts
+        assert np.flatnonzero(found[f"ends_{name}"].values).tolist() == [end - 1 for _, end in spans]
+    words = [text[a:b] for a, b in python_tokens(text, tokenize.NAME)]
+    hard = [word for word in words if word in keyword.kwlist]
+    keywords = found["begins_keyword"].values | found["operator"].values  # "in" and "not" are operators
+    assert keywords.sum() >= len(hard) > 0
+    assert not found["error"].values.any()
+
+
+def test_kinds_are_nested() -> None:
+    text = 'class A:\n    """Doc\n    it."""\n    def f(self): return len("a\\n") # no\n'
+    found = named(text, PYTHON)
+    assert pieces(found["docstring"], text) == ['"""Doc\n    it."""']
+    assert pieces(found["string"], text) == ['"""Doc\n    it."""', '"a\\n"']
+    assert pieces(found["escape"], text) == ["\\n"]
+    assert pieces(found["comment"], text) == ["# no"]
+    assert pieces(found["class"], text) == ["A"]
+    assert pieces(found["function"], text) == ["f"]
+    assert pieces(found["builtin"], text) == ["self", "len"]
+    assert pieces(found["keyword"], text) == ["class", "def", "return"]
+    for inner, outer in (("docstring", "string"), ("string", "literal"), ("function", "name"), ("builtin", "name")):
+        assert not (found[inner].values & ~found[outer].values).any()
+    assert pieces(found["begins_name"], text) == ["A", "f", "s", "l"]
+    assert pieces(found["ends_name"], text) == ["A", "f", "f", "n"]
+    assert pieces(found["begins_string"], text) == ['"', '"']
+
+
+def test_other_languages_have_their_own_words() -> None:
+    assert pieces(named("<b id='x'>", tokens.family("html"))["tag"], "<b id='x'>") == ["b"]
+    assert pieces(named("int x = 0x1; // y", tokens.family("java"))["comment"], "int x = 0x1; // y") == ["// y"]
+
+
+PIECES = ["x", " ", "\t", "\n", "\n\n", "# c", '"s"', "'''", "def f():", "1.5", "\\", "é", "我", "<a>", "<<EOF", "`"]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=15).map("".join),
+    st.sampled_from(["python", "html", "ruby", "bash", "pycon"]),
+)
+def test_the_ends_of_lines_change_nothing(text: str, lexer: str) -> None:
+    family = tokens.family(lexer)
+    plain, windows = named(text, family), named(text.replace("\n", "\r\n"), family)
+    at = [place for place, character in enumerate(text.replace("\n", "\r\n")) if character != "\r"]
+    for name, feature in plain.items():
+        values = windows[name].values
+        if not name.startswith(("begins_", "ends_")):
+            assert (values[at] == feature.values).all(), name
+        assert values.sum() >= feature.values.sum()
+
+
+def test_texts_need_not_end_in_a_newline_nor_begin_with_a_word() -> None:
+    assert pieces(named("\n\n  x # a", PYTHON)["comment"], "\n\n  x # a") == ["# a"]
+    assert pieces(named("\tx=1", PYTHON)["number"], "\tx=1") == ["1"]
+    assert named("", PYTHON)["comment"].values.shape == (0,)
+    assert pieces(named("a\rb # c\rd", PYTHON)["comment"], "a\rb # c\rd") == ["# c"], "the ends of old lines too"
+
+
+def test_an_unknown_lexer_is_refused_with_a_close_name() -> None:
+    with pytest.raises(FeatureError, match=r"Pygments has no lexer 'pyton'; give one of its names, perhaps .*python"):
+        tokens.family("pyton")
+    with pytest.raises(FeatureError, match="for instance"):
+        tokens.family("############")
