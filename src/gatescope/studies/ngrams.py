@@ -139,7 +139,6 @@ class _Places:
         symbol = (codes > BOUNDARY) & (codes <= size)
         self.known = symbol[given]
         self.asked = np.flatnonzero(given & symbol)
-        self._depth = depth[self.asked]
         self._codes = codes
         self._sorted = _sort(codes, longest)
         # The longest n-gram that ends at each sorted place and is to be counted.
@@ -180,8 +179,8 @@ class _Places:
         total = np.bincount(context, counts[seen], self._context_count)
         spare = np.bincount(context, off[np.minimum(counts[seen], 3)], self._context_count)
         own = counts[self._by_place[self.asked]]
-        within = self._contexts[self.asked - 1]
-        divisor = np.where(self._depth >= self._order, total[within], 0)
+        within = self._contexts[self.asked - 1]  # one that reaches over a boundary was never counted
+        divisor = total[within]
         kept = own - off[np.minimum(own, 3)] + spare[within] * lower
         return np.where(divisor > 0, kept / np.maximum(divisor, 1), lower)
 
@@ -202,10 +201,10 @@ def _coded(ids: Symbols, size: int) -> NDArray[np.int64]:
 
 
 def _sort(codes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """The places in the order of the `length` symbols up to each, the last symbol first.
+    """The places in the order of the `length` symbols (or a few more) up to each, the last symbol first.
 
     As many symbols as fit are packed into one number and sorted; the ranks found are then the symbols of the next,
-    wider packing (prefix doubling, Manber and Myers 1993), until the width is `length`.
+    wider packing (prefix doubling, Manber and Myers 1993), until they reach back that far.
     """
     rank, width = codes, 1
     while True:
@@ -213,12 +212,12 @@ def _sort(codes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         pieces = max(1, min(KEY_BITS // bits, -(-length // width)))
         key = rank.copy()
         for piece in range(1, pieces):
-            back = min(piece * width, length - width)
+            back = piece * width
             key <<= bits
             key[back:] |= rank[: len(rank) - back]
         order = np.argsort(key)
-        width = min(pieces * width, length)
-        if width == length:
+        width *= pieces
+        if width >= length:
             return order
         ordered = key[order]
         rank = np.empty_like(key)
