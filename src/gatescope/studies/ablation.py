@@ -86,7 +86,7 @@ def ablate(
         to: "zero"; "mean": each neuron at its own mean over all steps of the unchanged run; or a value for all.
         features: their values (P,) run through the steps of all sequences, one after the other. A category counts as
             one binary feature for each of its names. Those that count are left out, as they are never on or off;
-            `about["left out"]` names them.
+            `about["left_out"]` names them.
         steps: the steps at which a neuron is held, counted as in a run of all sequences side by side.
         draws: how often the units are resampled for the intervals.
         block: where the text is one sequence, its units are blocks of so many steps; otherwise they are the sequences.
@@ -313,10 +313,10 @@ def _sums(
             for places, losses, _ in _pieces(network, group, rows, len(rows), text.longest):
                 # Sequence after sequence, so that the places of a unit stand together.
                 flat, changed = places.T.ravel(), losses.transpose(2, 0, 1).reshape(-1, len(rows))
-                tell(int((flat >= 0).sum()) * len(rows))
-                counted = flat >= 0
-                counted[counted] = text.asked[flat[counted]]
-                flat, changed = flat[counted], changed[counted] - before[flat[counted], None]
+                there = flat >= 0
+                flat = flat[there]
+                changed = changed[there] - before[flat, None]
+                tell(len(flat) * len(rows))
                 units, mask = text.unit[flat], on[:, flat].astype(np.float64)
                 bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
                 for first, last in pairwise(bounds):
