@@ -258,12 +258,12 @@ class _Layer:
 
     def names(self) -> dict[str, int]:
         """Every weight of the layer, and its number of rows."""
-        neurons = self.arrays["h"].shape[1]
+        neurons: int = self.arrays["h"].shape[1]
         named = [f"{self.prefix}.input_weights.{k}" for k in self.heard_drives]
         named += [f"{self.prefix}.biases.{k}" for k in self.heard_drives]
         named += [f"{self.prefix}.recurrent_weights.{k}" for k in self.recurrent_drives]
         named += [f"{self.prefix}.neuron_weights.{k}" for k in self.parameters]
-        return dict.fromkeys(named, neurons)
+        return dict(zip(named, [neurons] * len(named), strict=True))
 
     def deltas(self, step: int, arrived: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The derivative by what each weight is added to."""
