@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal
@@ -304,12 +304,7 @@ def _sums(
         copies = max(1, ROWS // size)
         for start in range(0, len(changes), copies):
             columns = slice(start, min(start + copies, len(changes)))
-            rows = [
-                Intervention(one.layer, one.signal, one.neuron, one.steps, one.scale, one.shift, row)
-                for one, row in zip(
-                    changes[columns], (slice(k * size, (k + 1) * size) for k in range(copies)), strict=False
-                )
-            ]
+            rows = [replace(one, row=slice(k * size, (k + 1) * size)) for k, one in enumerate(changes[columns])]
             for places, losses, _ in _pieces(network, group, rows, len(rows), text.longest):
                 # Sequence after sequence, so that the places of a unit stand together.
                 flat, changed = places.T.ravel(), losses.transpose(2, 0, 1).reshape(-1, len(rows))
