@@ -266,6 +266,15 @@ def test_languages_other_than_english() -> None:
     assert Counter(levels("。喜欢", "喜。" * 9))["rare word", "never in training"] == 1
 
 
+@pytest.mark.parametrize("texts", [[".a", "b.b"], ["。人", "心。心"]])
+def test_words_end_with_their_sequence(texts: list[str]) -> None:
+    vocabulary = Vocabulary.of("".join(texts))
+    trace = trace_of(texts, [[0.6], [0.6, 0.01]], vocabulary)
+    table = errors(trace, vocabulary.encode("".join(texts)), [1], short=0).causes
+    # Of the second text the last character is asked for: it was there alone at the beginning.
+    assert [(row["cause"], row["level"]) for row in table if row["errors"]] == [("memory", "within 100 characters")]
+
+
 def test_bytes_above_ascii_are_letters() -> None:
     found = Counter(levels(".né (", "né " * 9, 0.45, Vocabulary.of_bytes()))
     assert found == {

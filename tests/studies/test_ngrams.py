@@ -108,6 +108,16 @@ def test_every_order_equals_the_formulas_where_discounts_are_estimated(size: int
     compare(ids, [ids[100:160], random.integers(0, size, 60).tolist()], size, longest)
 
 
+@pytest.mark.parametrize("size", [40, 70_000])
+def test_long_ngrams_of_many_symbols_equal_the_formulas(size: int) -> None:
+    # Too many bits for one sorting key, and phrases that come again, some of them changed a little.
+    random = np.random.default_rng(size)
+    phrases = random.integers(0, size, (4, 30))
+    ids = phrases[random.integers(0, 4, 20)].ravel()
+    ids[random.integers(0, len(ids), 40)] = random.integers(0, size, 40)
+    compare(ids.tolist(), [ids[100:150].tolist(), phrases[1].tolist()], size, 20)
+
+
 @settings(max_examples=40)
 @given(data=st.data(), size=st.integers(1, 5), order=st.integers(1, 20))
 def test_a_distribution_sums_to_one_and_leaves_nothing_out(data: st.DataObject, size: int, order: int) -> None:
