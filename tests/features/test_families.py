@@ -178,7 +178,8 @@ def test_brackets_by_hand() -> None:
             "since_opening": ".0101456019...001",
         },
     )
-    check("brackets", "(])", {"round": "##.", "square": "..."})  # each kind for itself
+    check("brackets", "(])", {"round": "##.", "square": "..."})  # nothing to close
+    check("brackets", "([a)b", {"round": "###..", "square": ".##..", "since_opening": "001.."})  # closed by the outer
 
 
 def test_angle_brackets_are_brackets_on_demand() -> None:
@@ -189,12 +190,18 @@ def test_angle_brackets_are_brackets_on_demand() -> None:
 @given(st.text(alphabet="([{<)]}>a", max_size=30))
 def test_brackets_as_a_plain_loop_finds_them(text: str) -> None:
     found = named(text, brackets(angle=True))
-    for kind, (opening, closing) in {"round": "()", "square": "[]", "curly": "{}", "angle": "<>"}.items():
-        depth = 0
-        for place, character in enumerate(text):
-            depth = depth + 1 if character == opening else max(depth - 1, 0) if character == closing else depth
-            assert found[f"{kind}_depth"].values[place] == depth
-            assert found[kind].values[place] == (depth > 0)
+    kinds = {"round": "()", "square": "[]", "curly": "{}", "angle": "<>"}
+    opened = ""
+    for place, character in enumerate(text):
+        for opening, closing in kinds.values():
+            if character == opening:
+                opened += opening
+            elif character == closing and opening in opened:
+                opened = opened[: opened.rindex(opening)]
+        assert found["depth"].values[place] == len(opened)
+        for kind, (opening, _) in kinds.items():
+            assert found[f"{kind}_depth"].values[place] == opened.count(opening)
+            assert found[kind].values[place] == (opening in opened)
 
 
 # --- indentation -----------------------------------------------------------------------------------------------------

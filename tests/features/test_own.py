@@ -181,3 +181,5 @@ def test_angle_brackets_are_chosen_for_tags() -> None:
     names = {f.name for f in annotate([text], choose(text))}
     assert "brackets.angle" in names
     assert "brackets.angle" not in {f.name for f in annotate([text], FAMILIES.values())}
+    program = "if (number < limit) return; // <b>never</b>, number > limit"
+    assert "brackets.angle" not in {f.name for f in annotate([program], choose(program))}

@@ -1,9 +1,9 @@
 """Brackets: how deep, inside which kind, and how far from the opening one.
 
 This is plain text: brackets in strings and comments of a program count like any other (the tokens tell them apart).
-Each kind is matched for itself. A closing bracket with nothing to close changes nothing, so depth is never negative;
-an opening one that is never closed counts to the end of the text. After an opening bracket one is inside, after its
-closing one outside.
+A closing bracket closes the innermost one of its kind and all that was opened inside it. With nothing to close it
+changes nothing, so depth is never negative; an opening one that nothing closes counts to the end of the text. After an
+opening bracket one is inside, after its closing one outside.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gatescope.features.feature import Family, Feature
-from gatescope.features.spans import Numbers, held, named, only
+from gatescope.features.spans import named, only
 
 KINDS = {"round": ("(（", ")）"), "square": ("[［【", "]］】"), "curly": ("{｛", "}｝")}
 ANGLE = {"angle": ("<《〈", ">》〉")}
@@ -32,39 +32,41 @@ def family(*, angle: bool = False) -> Family:
 
 
 def _annotate(text: str, kinds: Mapping[str, tuple[str, str]]) -> list[Feature]:
-    depths, opened = {}, []
-    for kind, (opening, closing) in kinds.items():
-        depths[kind], place = _matched(text, opening, closing)
-        opened.append(place)
-    total = np.sum([*depths.values()], axis=0)
-    innermost = np.max(opened, axis=0)
+    opening = {mark: kind for kind, (marks, _) in kinds.items() for mark in marks}
+    closing = {mark: kind for kind, (_, marks) in kinds.items() for mark in marks}
+    number = {kind: n for n, kind in enumerate(kinds)}
+    stack: list[tuple[str, int]] = []  # of each open bracket its kind and place, the innermost last
+    depth = [0] * len(kinds)
+    places, depths, innermost = [], [depth[:]], [-1]
+    for match in re.finditer(f"[{re.escape(''.join([*opening, *closing]))}]", text):
+        mark, place = match[0], match.start()
+        if mark in opening:
+            stack.append((opening[mark], place))
+            depth[number[opening[mark]]] += 1
+        elif depth[number[closing[mark]]]:
+            closed = ""
+            while closed != closing[mark]:
+                closed, _ = stack.pop()
+                depth[number[closed]] -= 1
+        places.append(place)
+        depths.append(depth[:])
+        innermost.append(stack[-1][1] if stack else -1)
+    read = np.cumsum(np.bincount(np.array(places, np.int64), minlength=len(text)))  # brackets so far
+    by_kind = np.array(depths)[read].T
+    opened = np.array(innermost)[read]
+    total = by_kind.sum(axis=0)
     values = {
         "any": ("inside brackets of any kind", total > 0),
         "depth": ("depth of brackets of all kinds", total),
         "since_opening": (
             "characters since the innermost open bracket",
-            only(innermost >= 0, np.arange(len(text)) - innermost),
+            only(opened >= 0, np.arange(len(text)) - opened),
         ),
     }
-    for kind, depth in depths.items():
-        values[kind] = (f"inside {SHOWN[kind]}", depth > 0)
-        values[f"{kind}_depth"] = (f"depth of {SHOWN[kind]}", depth)
+    for kind, deep in zip(kinds, by_kind, strict=True):
+        values[kind] = (f"inside {SHOWN[kind]}", deep > 0)
+        values[f"{kind}_depth"] = (f"depth of {SHOWN[kind]}", deep)
     return named("brackets", values)
-
-
-def _matched(text: str, opening: str, closing: str) -> tuple[Numbers, np.ndarray]:
-    """Depth after each character, and the place of the innermost open bracket, -1 if there is none; (T,) each."""
-    places, depth, innermost, stack = [], [], [], [-1]
-    for match in re.finditer(f"[{re.escape(opening + closing)}]", text):
-        place = match.start()
-        if match[0] in opening:
-            stack.append(place)
-        elif len(stack) > 1:
-            stack.pop()
-        places.append(place)
-        depth.append(len(stack) - 1)
-        innermost.append(stack[-1])
-    return held(len(text), places, depth, 0).astype(np.float32), held(len(text), places, innermost, -1)
 
 
 FAMILY = family()

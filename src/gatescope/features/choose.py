@@ -25,8 +25,11 @@ FAMILIES: dict[str, Family] = {
 """Name -> family, of those that need no argument."""
 
 LOOKED_AT = 200_000  # characters of a text that decide
+TAGS = 0.95  # share of the <; a program with comments in HTML has fewer
 INDENTED = 0.05  # share of the lines
 FUNCTION_WORDS = 0.15  # share of the words; about 0.45 in English prose, below 0.1 in most programs
+
+_TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>")
 
 
 def choose(text: str, lexer: str | None = None) -> list[Family]:
@@ -34,7 +37,7 @@ def choose(text: str, lexer: str | None = None) -> list[Family]:
 
     Always: character, neighbours, position. Then
         counts       if it has at most 12 different characters besides the newline, and nothing else then
-        brackets     if there is one; < and > count if there is a closing tag such as </p>
+        brackets     if there is one; < and > count if 19 of 20 are those of tags, such as </p>
         indentation  if one line in 20 is indented
         quotes       if there is a mark of quotation
         web          if there is a digit, a capital or one of @ and #
@@ -53,8 +56,10 @@ def choose(text: str, lexer: str | None = None) -> list[Family]:
     if counts.alphabet([text]):
         chosen.append(FAMILIES["counts"])
     else:
-        if re.search(r"[()\[\]{}（）［］【】｛｝]|</\w", sample):
-            chosen.append(brackets.family(angle=re.search(r"</\w", sample) is not None))
+        tags = len(_TAG.findall(sample))
+        angle = tags > 0 and tags >= TAGS * sample.count("<")
+        if angle or re.search(r"[()\[\]{}（）［］【】｛｝]", sample):
+            chosen.append(brackets.family(angle=angle))
         lines = re.findall(r"^[ \t]*(?=\S)", sample, re.MULTILINE)
         if sum(map(bool, lines)) > INDENTED * len(lines):
             chosen.append(FAMILIES["indentation"])
