@@ -36,7 +36,6 @@ PAIRED = 12  # binary features of which pairs are made
 PAIRING = 20_000  # places on which these are chosen
 GAIN = 0.01  # of a pair's area over that of both its features, without which it says nothing new
 NEURONS = 64  # of a signal that are compared with shifted features
-CHANCES = 10_000  # of such comparisons in all, at the least
 MEASURES = ("AUROC", "R2")
 
 TITLES = {
@@ -64,11 +63,12 @@ Progress = Callable[[int, int], None]
 class Chance:
     """What a search as long as this one finds where there is nothing to be found.
 
-    For some neurons of each signal the best score is taken, exactly as for the labels, with the features of each half
-    shifted by distances drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of
-    such scores that reach a neuron's own best score is its p-value, and those neurons have labels at which the false
-    discovery rate is at most `rate` (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is
-    the score at which that begins: no lower one is shown.
+    What counts is the score that a feature reaches on both halves of the text. For some neurons of each signal the best
+    such score of all features is taken, exactly as for the labels, with the features of each half shifted by distances
+    drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of these that reach a
+    neuron's own best is its p-value, and those neurons have labels at which the false discovery rate is at most `rate`
+    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins:
+    no feature is shown that does not reach it on both halves.
 
     Attributes:
         least: AUROC and R2 -> the lowest score that is shown; NaN where there is no feature of the kind.
@@ -112,12 +112,12 @@ class _Scores:
         return chosen, np.take_along_axis(fit, pick, 1)[:, 0], np.take_along_axis(held, pick, 1)[:, 0]
 
     def best(self, lags: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-        """For each measure the held-out score of what is best on the other half, (N,)."""
+        """For each measure the best of the scores that a feature reaches on both halves, (N,)."""
         found = {}
         for measure in MEASURES:
             _, fit, held = self.at_best_lag(measure, lags)
             if fit.shape[1]:
-                found[measure] = held[np.arange(len(fit)), fit.argmax(1)]
+                found[measure] = np.minimum(fit, held).max(1)
         return found
 
 
@@ -130,6 +130,7 @@ class Search:
         top: labels of each neuron and signal, at most.
         pairs: whether "A and B" and "A and not B" of the best binary features are tried too.
         rate: the false discovery rate.
+        chances: scores of shifted features that are made, at the least; more tell rarer chances apart.
         least: how many places a feature must be on, and off, in each half; None: 5, or one in a thousand.
         seed: of the distances by which features are shifted.
     """
@@ -138,14 +139,18 @@ class Search:
     top: int = 3
     pairs: bool = True
     rate: float = 0.05
+    chances: int = 10_000
     least: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.lags or len(set(self.lags)) < len(self.lags):
             raise StudyError(f"the lags are {self.lags}; give at least one, and each once.")
-        if self.top < 1 or not 0 < self.rate < 1:
-            raise StudyError(f"top is {self.top}, 1 or more; the rate is {self.rate}, between 0 and 1.")
+        if self.top < 1 or self.chances < 1 or not 0 < self.rate < 1:
+            raise StudyError(
+                f"top is {self.top} and chances {self.chances}, which are 1 or more; the rate is {self.rate}, which is "
+                "between 0 and 1."
+            )
 
 
 def labels(
@@ -193,7 +198,7 @@ def labels(
     parts = sum(study.blocks(layer) for layer, _ in wanted) + len(wanted)
     scored: list[tuple[str, str, Columns, _Scores]] = []
     shifted: dict[str, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
-    draws = -(-CHANCES // sum(len(study.some_neurons(layer)) for layer, _ in wanted))
+    draws = -(-search.chances // sum(len(study.some_neurons(layer)) for layer, _ in wanted))
     for place, (layer, signal) in enumerate(wanted):
         with_pairs = study.with_pairs(layer, signal)
         pieces = []
@@ -357,7 +362,7 @@ def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, s
     found = []
     for measure, features in (("AUROC", columns.binaries), ("R2", columns.counts)):
         lags, fit, held = (each[neuron] for each in scores.at_best_lag(measure, search.lags))
-        for column in np.flatnonzero(held >= chance.least[measure]):
+        for column in np.flatnonzero(np.minimum(fit, held) >= chance.least[measure]):
             feature, lag = features[column], lags[column]
             if " & " in feature.name:
                 names = feature.name.replace("not ", "").split(" & ")

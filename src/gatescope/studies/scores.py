@@ -147,7 +147,7 @@ def areas(
     (lags, count), columns, neurons = rows.shape, on.shape[1], ranks.shape[1]
     sums, ones = np.zeros((neurons, lags * columns)), np.zeros(lags * columns)
     for part in _chunks(count, lags * columns):
-        chunk = on[rows[:, part].T].reshape(-1, lags * columns)
+        chunk = on[rows[:, part].T].reshape(rows[:, part].shape[1], lags * columns)
         sums += product(ranks[part].astype(dtype).T, chunk.astype(dtype))
         ones += chunk.sum(0)
     pairs = ones * (count - ones)
@@ -222,7 +222,7 @@ def moments(
     of_neurons, of_counts = origin
     of_columns, of_pairs = np.zeros((3, lags * counts)), np.zeros((3, neurons, lags * counts))
     for part in _chunks(size, 3 * lags * counts):
-        count = (numbers[rows[:, part].T] - of_counts).reshape(-1, lags * counts)
+        count = (numbers[rows[:, part].T] - of_counts).reshape(rows[:, part].shape[1], lags * counts)
         known = (~np.isnan(count)).astype(np.float64)
         count[known == 0] = 0
         value = (values[part] - of_neurons).T

@@ -1,0 +1,187 @@
+"""Labels: what was planted is found, what was not is not, and neither depends on how the work is cut."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score, roc_auc_score
+
+from gatescope import Network, Trace, record
+from gatescope.features import Feature, of_arrays
+from gatescope.studies import Steps, StudyError
+from gatescope.studies import labels as module
+from gatescope.studies.labels import Search, labels
+from gatescope.studies.table import Table
+from tests.studies import handmade
+from tests.studies.planted import planted
+
+LENGTH = 4000
+QUICK = Search(chances=1000)
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    return record(handmade.network(), handmade.text(LENGTH, 1), drives=False)
+
+
+@pytest.fixture(scope="module")
+def features() -> list[Feature]:
+    return handmade.truth(handmade.text(LENGTH, 1))
+
+
+@pytest.fixture(scope="module")
+def found(trace: Trace, features: list[Feature]) -> Table:
+    return labels(trace, features, signals=["c"], search=Search(top=2, chances=2000))
+
+
+def test_the_network_does_what_it_was_made_to_do(trace: Trace, features: list[Feature]) -> None:
+    cell_state = trace["layer0"]["c"][0]
+    truth = {feature.name: feature.values.astype(float) for feature in features}
+    assert np.abs(cell_state[:, handmade.COUNTER] / 0.5 - truth["planted.owed"]).max() < 1e-3
+    assert np.abs(cell_state[:, handmade.DEPTH] / 0.5 - truth["planted.depth"]).max() < 1e-3
+    assert np.abs(cell_state[:, handmade.SPREAD].sum(1) / 0.5 - truth["planted.spread"]).max() < 1e-3
+    noise = trace["layer0"]["h"][0][:, handmade.NOISE]
+    assert noise.std(0).min() > 0.1
+    assert len(np.unique(noise.round(3), axis=0)) > 0.9 * LENGTH  # it neither stands still nor goes round
+
+
+@pytest.mark.parametrize(
+    ("neuron", "feature", "measure"),
+    [
+        (handmade.COUNTER, "planted.owed", "R2"),
+        (handmade.LATCH, "planted.latched", "AUROC"),
+        (handmade.DEPTH, "planted.depth", "R2"),
+    ],
+)
+def test_what_was_planted_is_the_first_label(found: Table, neuron: int, feature: str, measure: str) -> None:
+    (row,) = found.where(neuron=neuron, place=0)
+    assert (row["feature"], row["measure"], row["lag"], row["direction"]) == (feature, measure, 0, 1)
+    assert row["score"] > 0.999
+    if measure == "R2":
+        assert row["slope"] == pytest.approx(2, abs=1e-2)  # the neuron counts in halves
+    else:
+        assert row["matthews"] == 1
+        assert -0.5 < row["threshold"] < 0.5
+
+
+def test_noise_has_no_label_and_no_neuron_has_a_feature_that_is_noise(found: Table) -> None:
+    assert not set(found["neuron"].tolist()) & set(handmade.NOISE)
+    assert not [name for name in found["feature"] if "nothing" in name or "no_count" in name]
+
+
+def test_each_of_five_neurons_follows_what_they_share_only_a_little(found: Table) -> None:
+    for neuron in handmade.SPREAD:
+        (row,) = found.where(neuron=neuron, place=0)
+        assert row["feature"] == "planted.spread"
+        assert row["score"] < 0.5
+
+
+def test_scores_are_scikit_learns_on_the_text_held_out(trace: Trace, features: list[Feature], found: Table) -> None:
+    kept = {feature.name: feature.values for feature in features}
+    half = LENGTH // 2
+    for row in found:
+        values = trace["layer0"]["c"][0, :, row["neuron"]].astype(np.float64)
+        truth = np.roll(kept[row["feature"]].astype(float), row["lag"])[half + 10 : -10]
+        values = values[half + 10 : -10]
+        if row["measure"] == "AUROC":
+            expected = roc_auc_score(truth, row["direction"] * values)
+        else:
+            expected = r2_score(truth, row["slope"] * values + row["intercept"])
+        # Ten places at either end are left out here, because a lag reaches over them.
+        assert row["score"] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("neurons", [1, 5])
+def test_blocks_and_files_change_nothing(
+    trace: Trace, features: list[Feature], found: Table, neurons: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", 4 * LENGTH * neurons)
+    again = labels(trace, features, signals=["c"], search=Search(top=2, chances=2000))
+    assert len(again) == len(found)
+    for name in ("score", "fit_score", "threshold", "matthews", "slope"):
+        assert np.nanmax(np.abs(again[name] - found[name])) < 1e-9
+    assert again["feature"].tolist() == found["feature"].tolist()
+
+
+def test_on_pure_noise_labels_are_as_rare_as_stated() -> None:
+    rate, trials, wrong = 0.1, 40, 0
+    random = np.random.default_rng(0)
+    for trial in range(trials):
+        # Both change slowly, which is what makes chance high: a random walk drawn back to 0, and runs.
+        noise = random.normal(size=(300, 6))
+        values = np.zeros((300, 6))
+        for step in range(1, 300):
+            values[step] = 0.8 * values[step - 1] + noise[step]
+        on = np.repeat(random.random((75, 8)) < 0.4, 4, axis=0)
+        counts = np.cumsum(random.normal(size=(300, 3)), axis=0)
+        arrays = {f"on{k}": on[:, k] for k in range(8)} | {f"count{k}": counts[:, k] for k in range(3)}
+        trace = planted({"h": [values]}, cell="elman")
+        search = Search(lags=(0, 1), rate=rate, chances=600, seed=trial)
+        wrong += len(labels(trace, of_arrays("noise", arrays, {}), search=search)) > 0
+    # Of 40 trials at 10 %, more than 9 would be seen once in a hundred (binomial).
+    assert wrong <= 9
+
+
+def test_a_lag_is_found() -> None:
+    random = np.random.default_rng(1)
+    on = random.random(2000) < 0.3
+    values = np.stack([np.roll(on, 3) + 0.1 * random.normal(size=2000), random.normal(size=2000)], axis=1)
+    found = labels(planted({"h": [values]}, cell="elman"), of_arrays("x", {"on": on}, {}), search=QUICK)
+    assert [(row["neuron"], row["lag"]) for row in found] == [(0, 3)]
+    assert found["score"][0] > 0.999
+
+
+def test_a_pair_is_found_where_it_says_more_than_either() -> None:
+    random = np.random.default_rng(2)
+    a, b, other = (random.random((3, 3000)) < 0.4).astype(bool)
+    values = np.stack([(a & b), (a & ~b), b, random.random(3000)], axis=1) + 0.05 * random.normal(size=(3000, 4))
+    trace = planted({"h": [values]}, cell="elman")
+    features = of_arrays("x", {"a": a, "b": b, "other": other}, {})
+    first = {row["neuron"]: row["feature"] for row in labels(trace, features, search=QUICK) if row["place"] == 0}
+    assert first == {0: "x.a & x.b", 1: "x.a & not x.b", 2: "x.b"}
+    alone = labels(trace, features, search=Search(pairs=False, chances=1000))
+    assert not [name for name in alone["feature"] if "&" in name]
+
+
+def test_the_direction_is_told() -> None:
+    random = np.random.default_rng(3)
+    on = random.random(1000) < 0.3
+    count = random.integers(0, 9, 1000).astype(np.float32)
+    values = np.stack([-1.0 * on, -2.0 * count], axis=1) + 0.05 * random.normal(size=(1000, 2))
+    found = labels(planted({"h": [values]}, cell="elman"), of_arrays("x", {"on": on, "count": count}, {}), search=QUICK)
+    assert {(row["neuron"], row["feature"], row["direction"]) for row in found} == {(0, "x.on", -1), (1, "x.count", -1)}
+    assert found["slope"][1] == pytest.approx(-0.5, abs=0.01)
+
+
+def test_what_cannot_be_asked_is_refused_in_a_sentence(trace: Trace, features: list[Feature]) -> None:
+    with pytest.raises(StudyError, match="layer0 of this trace has no 'r'"):
+        labels(trace, features, signals=["r"])
+    with pytest.raises(StudyError, match="none of the 1 features is on, and off, at"):
+        labels(trace, [Feature("x.never", "", np.zeros(LENGTH, np.bool_))])
+    with pytest.raises(StudyError, match="too few"):
+        labels(record(handmade.network(), "a"), [])
+    with pytest.raises(StudyError, match="the lags are"):
+        Search(lags=(1, 1))
+    broken = planted({"h": [np.full((50, 2), np.inf)]}, cell="elman")
+    with pytest.raises(StudyError, match="not finite"):
+        labels(broken, of_arrays("x", {"on": np.arange(50) % 2 == 0}, {}))
+
+
+def test_progress_comes_to_its_end(trace: Trace, features: list[Feature]) -> None:
+    seen: list[tuple[int, int]] = []
+    labels(
+        trace,
+        features,
+        signals=["c"],
+        search=Search(pairs=False, chances=100),
+        progress=lambda *both: seen.append(both),
+    )
+    assert seen[-1] == (2, 2)
+
+
+def test_a_network_of_two_layers_has_labels_in_both(features: list[Feature]) -> None:
+    assert isinstance(handmade.network(), Network)
+    values = np.random.default_rng(0).normal(size=(LENGTH, 2))
+    owed = next(feature for feature in features if feature.name == "planted.owed")
+    trace = planted({"c": [np.stack([owed.values, values[:, 0]], 1)], "h": [values]})
+    found = labels(trace, features, search=Search(top=1, pairs=False, chances=1000))
+    assert [(row["signal"], row["neuron"], row["feature"]) for row in found] == [("c", 0, "planted.owed")]
+    assert Steps(trace).texts()[0].startswith("abc")

@@ -1,0 +1,130 @@
+"""Probes: in one neuron, or spread? Against scikit-learn, and on what was planted."""
+
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score, roc_auc_score
+
+from gatescope import record
+from gatescope.features import of_arrays
+from gatescope.studies import StudyError
+from gatescope.studies import probes as module
+from gatescope.studies.probes import probes
+from gatescope.studies.table import Table
+from tests.studies import handmade
+from tests.studies.planted import planted
+
+LENGTH = 4000
+
+
+@pytest.fixture(scope="module")
+def found() -> Table:
+    text = handmade.text(LENGTH, 1)
+    trace = record(handmade.network(), text, drives=False)
+    return probes(trace, handmade.truth(text), layer="layer0", signal="c")
+
+
+def verdict(found: Table, feature: str) -> int:
+    return found.where(feature=feature)["verdict"][0]
+
+
+def test_one_neuron_is_enough_where_one_was_planted(found: Table) -> None:
+    for feature, neuron in (
+        ("planted.owed", handmade.COUNTER),
+        ("planted.depth", handmade.DEPTH),
+        ("planted.latched", handmade.LATCH),
+    ):
+        assert verdict(found, feature) == 1
+        assert found.where(feature=feature, size=1)["neurons"].tolist() == [str(neuron)]
+
+
+def test_what_is_spread_over_five_neurons_is_said_to_be(found: Table) -> None:
+    assert verdict(found, "planted.spread") == 8  # the smallest size that holds all five
+    scores = dict(
+        zip(*(found.where(feature="planted.spread")[name].tolist() for name in ("size", "score")), strict=True)
+    )
+    assert scores[1] < 0.5
+    assert scores[8] > 0.999
+    chosen = found.where(feature="planted.spread", size=8)["neurons"][0].split()
+    assert {int(neuron) for neuron in chosen[:5]} == set(handmade.SPREAD)
+
+
+def test_what_nobody_follows_cannot_be_read(found: Table) -> None:
+    nothing = found.where(measure="AUROC", size=handmade.NEURONS)
+    scores = {row["feature"]: row["score"] for row in nothing if "nothing" in row["feature"]}
+    assert len(scores) == 10
+    # Six deviations of an area of chance with runs of ten among 2,000 places.
+    assert max(abs(score - 0.5) for score in scores.values()) < 0.15
+
+
+@pytest.fixture(scope="module")
+def random_case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(5)
+    values = (random.normal(size=(600, 6)) @ random.normal(size=(6, 6)) + 2).astype(np.float32)
+    count = (values @ random.normal(size=6) + random.normal(size=600)).astype(np.float32)
+    count[random.integers(0, 600, 40)] = np.nan
+    on = values[:, 0] - 0.5 * values[:, 3] + random.normal(size=600) > 1
+    return values, count, on
+
+
+def test_all_neurons_are_read_as_scikit_learn_reads_them(
+    random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RIDGE", 0.0)
+    values, count, on = random_case
+    trace = planted({"h": [values]}, cell="elman")
+    found = probes(trace, of_arrays("x", {"count": count, "on": on}, {}), layer="layer0")
+    x = values.astype(np.float64)
+    line = LinearRegression().fit(x[:300][~np.isnan(count[:300])], count[:300][~np.isnan(count[:300])])
+    known = ~np.isnan(count[300:])
+    expected = r2_score(count[300:][known], line.predict(x[300:][known]))
+    assert found.where(feature="x.count", size=6)["score"][0] == pytest.approx(expected, abs=1e-9)
+    disc = LinearDiscriminantAnalysis().fit(x[:300], on[:300])
+    area = roc_auc_score(on[300:], disc.decision_function(x[300:]))
+    assert found.where(feature="x.on", size=6)["score"][0] == pytest.approx(area, abs=1e-9)
+
+
+def test_each_next_neuron_leaves_the_smallest_rest(
+    random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RIDGE", 0.0)
+    values, count, _ = random_case
+    trace = planted({"h": [values]}, cell="elman")
+    found = probes(trace, of_arrays("x", {"count": count}, {}), layer="layer0", sizes=(1, 2, 3, 4, 5))
+    known = ~np.isnan(count[:300])
+    x, y = values[:300][known].astype(np.float64), count[:300][known].astype(np.float64)
+    chosen: list[int] = []
+    for size in range(1, 6):
+
+        def rest(neuron: int) -> float:
+            some = x[:, [*chosen, neuron]]
+            return float(((y - LinearRegression().fit(some, y).predict(some)) ** 2).sum())
+
+        chosen.append(min(set(range(6)) - set(chosen), key=rest))
+        assert found.where(size=size)["neurons"][0] == " ".join(map(str, chosen))
+
+
+def test_chunks_change_nothing(
+    random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, count, on = random_case
+    trace, features = planted({"h": [values]}, cell="elman"), of_arrays("x", {"count": count, "on": on}, {})
+    whole = probes(trace, features, layer="layer0")
+    monkeypatch.setattr(module, "CHUNK", 7)
+    assert np.abs(probes(trace, features, layer="layer0")["score"] - whole["score"]).max() < 1e-9
+
+
+def test_equal_and_constant_neurons_are_no_trouble() -> None:
+    random = np.random.default_rng(0)
+    on = random.random(200) < 0.5
+    values = np.stack([on, on, np.ones(200), np.zeros(200)], axis=1).astype(np.float32)
+    found = probes(planted({"h": [values]}, cell="elman"), of_arrays("x", {"on": on}, {}), layer="layer0")
+    assert found["score"].tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert found["verdict"].tolist() == [1, 1, 1]
+
+
+def test_nothing_to_probe_is_said() -> None:
+    trace = planted({"h": [np.zeros((20, 2))]}, cell="elman")
+    with pytest.raises(StudyError, match="no feature is on, and off"):
+        probes(trace, of_arrays("x", {"on": np.zeros(20, bool)}, {}), layer="layer0")

@@ -1,0 +1,164 @@
+"""Every score against scikit-learn and scipy, and the same however the work is cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import linregress, rankdata
+from sklearn.metrics import matthews_corrcoef, r2_score, roc_auc_score
+
+from gatescope import Vocabulary
+from gatescope.features import Feature
+from gatescope.studies import Steps, StudyError, scores
+from gatescope.trace import Trace
+
+
+def steps(*lengths: int) -> Steps:
+    tokens = np.full((len(lengths), max(lengths)), -1, np.int32)
+    for row, length in zip(tokens, lengths, strict=True):
+        row[:length] = 0
+    attributes = {"vocabulary": Vocabulary(("a",)).to_json(), "layers": {}}
+    return Steps(Trace(np.array(lengths), {"token": tokens}, {}, {}, {}, attributes))
+
+
+def drawn(seed: int, places: int, neurons: int, levels: int) -> np.ndarray:
+    """Values with many ties where there are few levels."""
+    random = np.random.default_rng(seed)
+    return (random.integers(0, levels, (places, neurons)) / levels).astype(np.float32)
+
+
+def correlation(on: np.ndarray, said: np.ndarray) -> float:
+    # scikit-learn warns where both are the same all along; it is 0 there by definition.
+    return float(matthews_corrcoef(on, said)) if len({*on, *said}) > 1 else 0.0
+
+
+sizes = {"seed": st.integers(0, 2**31), "places": st.integers(2, 60), "levels": st.sampled_from([1, 2, 5, 10**6])}
+
+
+@given(**sizes)
+def test_ranks_are_scipys_less_their_mean(seed: int, places: int, levels: int) -> None:
+    values = drawn(seed, places, 3, levels)
+    expected = rankdata(values, axis=0) - (places + 1) / 2
+    assert np.array_equal(scores.centred_ranks(values), expected)
+
+
+@given(**sizes)
+def test_the_area_is_scikit_learns(seed: int, places: int, levels: int) -> None:
+    values, random = drawn(seed, places, 3, levels), np.random.default_rng(seed)
+    on = random.random((places + 1, 4)) < [0.5, 0.1, 0.9, 0.5]
+    on[-1] = False
+    rows = np.stack([np.arange(places), np.roll(np.arange(places), 1)])
+    found = scores.areas(scores.centred_ranks(values), on, rows)
+    for neuron in range(3):
+        for lag in range(2):
+            for column in range(4):
+                truth = on[rows[lag], column]
+                expected = roc_auc_score(truth, values[:, neuron]) if 0 < truth.sum() < places else 0.5
+                assert abs(found[neuron, lag, column] - expected) < 1e-12
+
+
+@given(seed=st.integers(0, 2**31), places=st.integers(4, 80))
+def test_the_line_and_its_r2_are_scipys_and_scikit_learns(seed: int, places: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(3, 2, (2 * places, 2)).astype(np.float32)
+    numbers = np.full((2 * places + 1, 2), np.nan, np.float32)
+    numbers[:-1] = values @ [[1.0, 0.0], [0.3, 1.0]] + random.normal(size=(2 * places, 2))
+    numbers[random.integers(0, 2 * places, places // 4), 0] = np.nan
+    numbers[:3, 0] = numbers[places : places + 3, 0] = [1, 2, 4]  # something is left in each half
+    fit, held = np.arange(places), np.arange(places, 2 * places)
+    origin = values.mean(0, dtype=np.float64), np.array([1.0, -1.0])
+    sums = [scores.moments(values[half], numbers, half[None], origin) for half in (fit, held)]
+    slope, intercept = sums[0].line()
+    found = sums[1].determination(slope, intercept)
+    for neuron in range(2):
+        for column in range(2):
+            known = [half[~np.isnan(numbers[half, column])] for half in (fit, held)]
+            x, y = values.astype(np.float64)[:, neuron], numbers.astype(np.float64)[:, column]
+            line = linregress(x[known[0]], y[known[0]])
+            assert slope[neuron, 0, column] == pytest.approx(line.slope, rel=1e-9, abs=1e-9)
+            expected = r2_score(y[known[1]], line.slope * x[known[1]] + line.intercept)
+            assert found[neuron, 0, column] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(**sizes)
+def test_the_threshold_is_the_best_of_all_by_scikit_learn(seed: int, places: int, levels: int) -> None:
+    values, random = drawn(seed, places, 1, levels)[:, 0], np.random.default_rng(seed)
+    on = random.random(places) < 0.4
+    cuts = np.unique(values).astype(np.float64)
+    between = (cuts[1:] + cuts[:-1]) / 2
+    for above in (True, False):
+        found = scores.best_threshold(values, on, above=above)
+        said = (values > found) == above
+        every = [correlation(on, (values > cut) == above) for cut in between]
+        if every:
+            assert found in between
+            assert correlation(on, said) == pytest.approx(max(every), abs=1e-12)
+        assert scores.matthews(said, on) == pytest.approx(correlation(on, said), abs=1e-12)
+
+
+@given(seed=st.integers(0, 2**31), chunk=st.integers(1, 400))
+def test_the_size_of_a_chunk_changes_nothing(seed: int, chunk: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(50, 3)).astype(np.float32)
+    on, numbers = random.random((51, 4)) < 0.5, random.normal(5, 1, (51, 2)).astype(np.float32)
+    rows = np.stack([np.arange(50), np.roll(np.arange(50), 3)])
+    origin = values.mean(0, dtype=np.float64), np.array([5.0, 5.0])
+
+    def everything() -> list[np.ndarray]:
+        sums = scores.moments(values, numbers, rows, origin)
+        return [scores.areas(scores.centred_ranks(values), on, rows), sums.determination(*sums.line())]
+
+    whole = everything()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scores, "CHUNK", chunk)
+        for one, other in zip(whole, everything(), strict=True):
+            assert np.abs(one - other).max() < 1e-9
+
+
+def test_a_constant_neuron_and_a_constant_count_tell_nothing() -> None:
+    values = np.full((10, 1), 0.1, np.float32)
+    numbers = np.arange(11, dtype=np.float32)[:, None]
+    rows = np.arange(10)[None]
+    sums = scores.moments(values, numbers, rows, (np.zeros(1), np.zeros(1)))
+    slope, intercept = sums.line()
+    assert slope == 0
+    assert intercept == pytest.approx(4.5)
+    assert sums.determination(slope, intercept) == pytest.approx(0, abs=1e-12)
+    constant = scores.moments(numbers[:10], np.full((11, 1), 0.3, np.float32), rows, (np.zeros(1), np.zeros(1)))
+    assert constant.determination(*constant.line()) == 0
+
+
+def test_every_other_sequence_is_held_out_or_the_second_half_of_each() -> None:
+    many = scores.halves(steps(2, 3, 1, 2))
+    assert many.fit.tolist() == [0, 1, 5]
+    assert many.held_out.tolist() == [2, 3, 4, 6, 7]
+    few = scores.halves(steps(5, 4))
+    assert few.fit.tolist() == [0, 1, 5, 6]
+    assert few.held_out.tolist() == [2, 3, 4, 7, 8]
+    with pytest.raises(StudyError, match="longer text"):
+        scores.halves(steps(2))
+
+
+def test_a_feature_some_steps_before_stays_in_its_sequence() -> None:
+    where = steps(3, 2)
+    columns = scores.Columns([], where, 1, scores.halves(where))
+    rows = columns.rows(np.arange(5), (0, 1, -2))
+    assert rows.tolist() == [[0, 1, 2, 3, 4], [5, 0, 1, 5, 3], [2, 5, 5, 5, 5]]
+
+
+def test_features_that_hardly_vary_are_left_out() -> None:
+    where = steps(20)
+    half = np.arange(20) % 10
+    features = [
+        Feature("x.rare", "", half == 3),
+        Feature("x.often", "", half % 2 == 0),
+        Feature("x.category", "", (half % 3).astype(np.int16), ("p", "q", "r")),
+        Feature("x.constant", "", np.full(20, 2, np.float32)),
+        Feature("x.count", "", half.astype(np.float32)),
+        Feature("x.undefined", "", np.where(half > 1, np.nan, half).astype(np.float32)),
+    ]
+    columns = scores.Columns(features, where, 2, scores.halves(where))
+    assert [one.name for one in columns.binaries] == ["x.often", *(f"x.category={k}" for k in "pqr")]
+    assert [one.name for one in columns.counts] == ["x.count"]
+    with pytest.raises(StudyError, match=r"x\.short has 3 values; the trace has 20 steps"):
+        scores.Columns([Feature("x.short", "", np.zeros(3, np.bool_))], where, 2, scores.halves(where))
