@@ -160,15 +160,19 @@ class Jacobians:
                 rows[self.states.index(term.to)].addcmul_(factors[step].unsqueeze(1), self.weights[term.drive])
         return rows.flatten(0, 1)
 
-    def forwards(self, step: int, vectors: Float[Tensor, "S *K N"]) -> Float[Tensor, "S *K N"]:
-        """The Jacobian of a step times vectors: what small changes before it become."""
-        found = torch.zeros_like(vectors)
-        for (to, source), factors in self.diagonals.items():
-            found[self.states.index(to)] += factors[step] * vectors[self.states.index(source)]
+    def forwards(
+        self, step: int, vectors: Float[Tensor, "S *K N"], out: Float[Tensor, "S *K N"] | None = None
+    ) -> Float[Tensor, "S *K N"]:
+        """The Jacobian of a step times vectors: what small changes before it become. `out` must be other memory."""
+        found = torch.empty_like(vectors) if out is None else out
         if self.weights:
-            through = vectors[self.states.index("h")] @ self.dense(step).t()
-            for place, part in enumerate(through.split(self.neurons, -1)):
-                found[place] += part
+            heard = vectors[self.states.index("h")].reshape(-1, self.neurons)
+            for part, matrix in zip(found, self.dense(step).split(self.neurons), strict=True):
+                torch.mm(heard, matrix.t(), out=part.view(-1, self.neurons))
+        else:
+            found.zero_()
+        for (to, source), factors in self.diagonals.items():
+            found[self.states.index(to)].addcmul_(factors[step], vectors[self.states.index(source)])
         return found
 
     def backwards(self, step: int, vectors: Float[Tensor, "S *K N"]) -> Float[Tensor, "S *K N"]:

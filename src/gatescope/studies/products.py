@@ -142,17 +142,22 @@ def product_map(
         raise StudyError("spectral radii are those of whole, exact products: leave out the source, and the vectors.")
     radii = np.full((steps, steps), np.nan) if radius else None
     far = steps if furthest is None else furthest
-    for step, first, logs, vectors_now, direct, around in _travel(used, sources, start, far):
+    for step, first, logs, now, around, direct in _travel(used, sources, start, far):
         columns = slice(first, step + 1)
-        parts = vectors_now.square().sum(3) @ shares  # (S, n)
-        maps["norm"][step, columns] = _log(parts.sum(0), logs)
-        for place, state in enumerate(states):
-            maps[state][step, columns] = _log(parts[place], logs)
+        grams = [part @ part.transpose(1, 2) for part in now]  # per state (n, K, K)
+        sizes = [gram.diagonal(dim1=1, dim2=2) @ shares for gram in grams]
+        rests = [
+            size if part is None else part.square_().sum(2) @ shares for size, part in zip(sizes, around, strict=True)
+        ]
+        gram = _total(grams)
+        maps["norm"][step, columns] = _log(_total(sizes), logs)
+        maps["rest"][step, columns] = _log(_total(rests), logs)
         maps["bypass"][step, columns] = _log(direct, logs)
-        maps["rest"][step, columns] = _log((vectors_now - around).square().sum((0, 3)) @ shares, logs)
-        written = vectors_now.permute(1, 0, 3, 2).flatten(1, 2)  # (n, M, K)
-        maps["largest"][step, columns] = _log(_largest(written).square(), logs)
+        maps["largest"][step, columns] = _log(torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0), logs)
+        for state, size in zip(states, sizes, strict=True):
+            maps[state][step, columns] = _log(size, logs)
         if radii is not None:
+            written = now.permute(1, 0, 3, 2).flatten(1, 2)  # (n, M, K)
             radii[step, columns] = _log(torch.linalg.eigvals(written).abs().amax(1).square(), logs)
     by_state = {state: maps[state] for state in states}
     return ProductMap(
@@ -179,7 +184,7 @@ def _sources(jacobians: Jacobians, source: str | None) -> list[int]:
 
 def _travel(
     jacobians: Jacobians, sources: list[int], start: Float[Tensor, "T _ K"], furthest: int
-) -> Iterator[tuple[int, int, Tensor, Tensor, Tensor, Tensor]]:
+) -> Iterator[tuple[int, int, Tensor, Tensor, list[Tensor | None], Tensor]]:
     """Vectors that start after every step, carried along side by side.
 
     Args:
@@ -190,30 +195,36 @@ def _travel(
 
     Yields:
         A step t and the first s that has come there; then for s to t the logarithm by which all that follows was
-        divided (n,); the vectors (S, n, K, N); the squared norm of the product of the direct terms (n,); and what this
-        product makes of the vectors (S, n, K, N).
+        divided (n,); the vectors (S, n, K, N); for each state what of them did not come through the direct terms
+        (n, K, N), None where nothing did; and the squared norm of the product of the direct terms (n,).
     """
     steps, neurons, count = jacobians.steps, jacobians.neurons, start.shape[2]
     begun = start.new_zeros(len(jacobians.states), steps, count, neurons)
     begun[sources] = start.unflatten(1, (len(sources), neurons)).permute(1, 0, 3, 2)
-    now, logs = begun.clone(), torch.zeros(steps, dtype=torch.float64)
+    now, spare, logs = begun.clone(), begun.clone(), torch.zeros(steps, dtype=torch.float64)
     # (state, source) -> the diagonal of the product of the direct terms
     direct = {(place, place): start.new_ones(steps, neurons) for place in sources}
     for step in range(steps):
         first = max(0, step - furthest)
         old = slice(first, step)
         if step > first:
-            now[:, old] = jacobians.forwards(step, now[:, old])
+            # What has not begun is the same in both.
+            jacobians.forwards(step, now[:, old], spare[:, old])
+            now, spare = spare, now
             direct = _direct(jacobians, step, old, direct)
             if step % RESCALED == 0:
                 _rescale(now, direct, logs, old)
         here = slice(first, step + 1)
-        around = torch.zeros_like(now[:, here])
+        around: list[Tensor | None] = [None] * len(now)
         size = start.new_zeros(step + 1 - first)
         for (to, source), diagonal in direct.items():
-            around[to] += diagonal[here].unsqueeze(1) * begun[source, here]
+            left, way = around[to], diagonal[here].unsqueeze(1)
+            if left is None:
+                around[to] = torch.addcmul(now[to, here], way, begun[source, here], value=-1)
+            else:
+                left.addcmul_(way, begun[source, here], value=-1)
             size += diagonal[here].square().sum(1)
-        yield step, first, logs[here], now[:, here], size, around
+        yield step, first, logs[here], now[:, here], around, size
 
 
 def _direct(
@@ -244,15 +255,13 @@ def _rescale(now: Tensor, direct: dict[tuple[int, int], Tensor], logs: Tensor, o
     logs[old] += exponent.double() * float(np.log(2.0))
 
 
+def _total(parts: list[Tensor]) -> Tensor:
+    return torch.stack(parts).sum(0)
+
+
 def _log(squared: Tensor, logs: Tensor) -> NDArray[np.float64]:
     """Half the logarithm of squared sizes, with what they were divided by."""
     return (squared.double().log() / 2 + logs).numpy()
-
-
-def _largest(matrices: Float[Tensor, "n M K"]) -> Float[Tensor, "n"]:
-    """The largest singular value of each."""
-    gram = matrices.transpose(1, 2) @ matrices
-    return torch.linalg.eigvalsh(gram)[:, -1].clamp(min=0).sqrt()
 
 
 def _start(jacobians: Jacobians, sources: list[int], count: int, seed: int) -> tuple[Tensor, Tensor]:
