@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gatescope.checking import Report, Residual, check
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
     from gatescope.errors import GatescopeError
+    from gatescope.features import feature, pattern
     from gatescope.network import Configuration, Layer, Network, configure, predict
     from gatescope.recording import check_with, record, record_to
     from gatescope.runs import Run, find_runs
@@ -27,6 +28,7 @@ _NAMES = {
     "checking": ("Report", "Residual", "check"),
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
     "errors": ("GatescopeError",),
+    "features": ("feature", "pattern"),
     "network": ("Configuration", "Layer", "Network", "configure", "predict"),
     "recording": ("check_with", "record", "record_to"),
     "runs": ("Run", "find_runs"),
@@ -63,10 +65,12 @@ __all__ = [
     "configure",
     "create",
     "define",
+    "feature",
     "find_runs",
     "nudge",
     "open_trace",
     "patch",
+    "pattern",
     "predict",
     "record",
     "record_to",

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import isinf
 from os import PathLike
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
 
 Recordable = str | Sequence[Ids]
+
+IN_MEMORY = 2 << 30  # bytes of a trace that are not put on disk
 
 
 class RecordingError(GatescopeError):
@@ -123,6 +127,29 @@ def record_to(
                 progress(done, total)
         writer.finish(residual=max(seen))
     return open_trace(directory)
+
+
+@contextmanager
+def recorded(
+    network: Network, source: Recordable, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Trace]:
+    """A trace without drives that is there inside the block: in memory, or, where it is larger than 2 GB, on disk.
+
+    Args:
+        progress: called with the number of steps recorded, and the number of all, where there are several pieces.
+
+    Raises:
+        RecordingError, TraceError: there is nothing to record, or no room for it.
+    """
+    sequences = sequences_of(network, source)
+    values = sum(len(layer.cell.signals) * layer.neurons for layer in network.configuration.layers)
+    precision = network.readout_biases.element_size()
+    if len(sequences) * max(map(len, sequences)) * values * precision <= IN_MEMORY:
+        yield record(network, sequences, drives=False, top=1)
+        return
+    with TemporaryDirectory(prefix="gatescope-") as folder:
+        # Single precision: of a gate near 1, half precision would leave little of how near.
+        yield record_to(folder, network, sequences, drives=False, top=1, dtype="float32", progress=progress)
 
 
 def record_pieces(

@@ -7,6 +7,7 @@
       weights.safetensors   the best weights so far; the step they are of is in its metadata
       history.jsonl         one record a line
       samples.jsonl         what the network wrote on the way
+      studies/              what was found out about its neurons
       checkpoints/step-XXXXXXXX/   weights, and in the last one what is needed to go on
 
 Every file is written beside its place, synced and renamed, or appended a line at a time; a last line that a killed
@@ -43,6 +44,7 @@ from gatescope.tasks import load as load_task
 
 LARGEST_JSON = 64 << 20  # bytes of one JSON file that are read: a vocabulary of all of Unicode takes 15 MB
 WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "samples.jsonl", "training.lock"
+STUDIES = "studies"
 LOCK_TRIES = 10
 
 
@@ -207,6 +209,26 @@ class Run:
                 arrays, _ = _load(folder / "optimizer.safetensors", None)
                 return Checkpoint(weights, arrays, self._json(f"checkpoints/{folder.name}/progress.json"))
         return None
+
+    def study(self, name: str) -> Any:
+        """What `save_study` wrote under a name.
+
+        Raises:
+            RunError: there is none, or it is damaged.
+        """
+        return self._json(f"{STUDIES}/{name}.json")
+
+    def save_study(self, name: str, content: Mapping[str, Any]) -> None:
+        """Keep what a study found in the run directory.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            (self.path / STUDIES).mkdir(exist_ok=True)
+            write_json(self.path / STUDIES / f"{name}.json", dict(content))
+        except OSError as error:
+            raise RunError(f"{self.path / STUDIES} cannot be written: {error.strerror or error}.") from error
 
     def append(self, file: str, record: Mapping[str, Any]) -> None:
         """Add one line to history.jsonl or samples.jsonl; numbers that JSON cannot write become null."""

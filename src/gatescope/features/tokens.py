@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 import numpy as np
 from pygments.lexer import Lexer
-from pygments.lexers import get_all_lexers, get_lexer_by_name
+from pygments.lexers import find_lexer_class_for_filename, get_all_lexers, get_lexer_by_name
 from pygments.token import (
     Comment,
     Error,
@@ -73,6 +73,12 @@ def family(lexer: str) -> Family:
         advice = f"perhaps {' or '.join(close)}" if close else 'for instance "python", "java", "c" or "html"'
         raise FeatureError(f"Pygments has no lexer {lexer!r}; give one of its names, {advice}.") from error
     return Family("tokens", f"the tokens of {found.name}", lambda text: _annotate(text, found))
+
+
+def lexer_of(file: str) -> str | None:
+    """The lexer for a file of this name, by its ending; None for a text, or where Pygments knows none."""
+    found = find_lexer_class_for_filename(file)
+    return None if found is None or found.name == "Text only" else found.aliases[0]
 
 
 def _annotate(text: str, lexer: Lexer) -> list[Feature]:

@@ -23,7 +23,8 @@ from gatescope.studies.jacobians import Jacobians
 from gatescope.studies.table import StudyError, Table
 
 LARGEST_EXACT = 64  # numbers in a state, up to which every product is written out
-RESCALED = 8  # steps between two scalings: a vector grows or shrinks by less than 1e30 in as many
+RESCALED = 2  # steps between two looks at the sizes: squares of float32 hold what a step shrinks or grows by 1e8
+TOLERATED = 12  # powers of 2 that a vector may be away from 1
 Map = NDArray[np.float64]  # (T, T): entry [t, s]; NaN where s > t, or further away than was asked for
 
 
@@ -247,7 +248,10 @@ def _direct(
 def _rescale(now: Tensor, direct: dict[tuple[int, int], Tensor], logs: Tensor, old: slice) -> None:
     """Divide what started together by the size of its largest number, a power of 2: no digit is lost."""
     largest = now[:, old].abs().amax((0, 2, 3))
-    exponent = torch.frexp(largest).exponent.where(largest > 0, 0)
+    exponent = torch.frexp(largest).exponent
+    exponent = exponent.where((largest > 0) & (exponent.abs() > TOLERATED), 0)
+    if not bool(exponent.any()):
+        return
     factor = torch.ldexp(torch.ones_like(largest), -exponent)
     now[:, old] *= factor[:, None, None]
     for diagonal in direct.values():

@@ -36,14 +36,15 @@ class Halves:
 
 
 def halves(steps: Steps) -> Halves:
-    """Every other sequence is held out; of fewer than four sequences, the second half of each.
+    """Every other sequence is held out, equal ones together; of fewer than four different ones, the second half each.
 
     Raises:
         StudyError: there is too little to hold anything out.
     """
     lengths = np.diff(steps.starts)
-    if len(lengths) >= 4:
-        held = steps.sequence % 2 == 1
+    different = steps.same()
+    if different.max(initial=0) >= 3:
+        held = different[steps.sequence] % 2 == 1
     else:
         held = steps.step >= lengths[steps.sequence] // 2
     places = np.arange(len(steps))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Family, Feature, annotate
+from gatescope.studies.reading import of_neurons
 from gatescope.studies.table import StudyError
 from gatescope.trace import Trace
 
@@ -42,28 +44,20 @@ class Steps:
             TraceError: the trace has no such layer.
             StudyError: the layer has no such signal.
         """
-        signals = self._trace[layer]
-        if signal not in signals:
-            raise StudyError(f"{layer} of this trace has no {signal!r}; it has {', '.join(signals)}.")
-        array = signals[signal]
-        rows = neurons if isinstance(neurons, slice) else list(neurons)
-        parts = [
-            np.asarray(array[sequence, : int(length)])[:, rows]
-            if isinstance(array, np.ndarray)
-            else array[sequence, : int(length), rows]
-            for sequence, length in enumerate(self._trace.lengths)
-        ]
-        width = len(range(*rows.indices(array.shape[2]))) if isinstance(rows, slice) else len(rows)
-        found = np.empty((len(self), width), np.float32)
-        for start, part in zip(self.starts, parts, strict=False):
-            found[start : start + len(part)] = part
-        return found
+        return of_neurons(self._trace, layer, signal, neurons).T.astype(np.float32, order="C")
 
     def of_step(self, name: str) -> NDArray[np.generic]:
         """An array of steps ("token", "log_probability") at every place, (P,) or (P, K)."""
         array = self._trace.steps[name]
         parts = [np.asarray(array[sequence, : int(length)]) for sequence, length in enumerate(self._trace.lengths)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty((0, *array.shape[2:]), array.dtype)
+
+    def same(self) -> NDArray[np.int64]:
+        """Of each sequence, a number that is the same for equal ones, (S,), in the order of their first places."""
+        tokens = self.of_step("token")
+        numbers: dict[bytes, int] = {}
+        parts = (tokens[start:end].tobytes() for start, end in pairwise(self.starts))
+        return np.array([numbers.setdefault(part, len(numbers)) for part in parts], dtype=np.int64)
 
     def texts(self) -> list[str]:
         """The text of each sequence."""

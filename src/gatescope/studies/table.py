@@ -49,8 +49,9 @@ class Table:
         columns = {}
         for name in titles:
             values = [row[name] for row in rows]
-            if any(isinstance(value, str) for value in values):
-                columns[name] = np.array(["" if value is None else value for value in values], dtype=object)
+            if any(isinstance(value, str | list) for value in values):
+                columns[name] = np.empty(len(values), dtype=object)
+                columns[name][:] = ["" if value is None else value for value in values]
             elif any(value is None or isinstance(value, float) for value in values):
                 columns[name] = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
             else:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.tasks.task import (
+    EVALUATION,
     TRAINING,
     Batch,
     Predict,
@@ -79,6 +80,14 @@ class StringTask(ABC):
     @abstractmethod
     def examples(self) -> list[str]:
         """Texts to look at; the first is the default."""
+
+    def held_out(self, characters: int) -> str:
+        """Strings of `evaluation` in a drawn order, again and again, until there are so many characters."""
+        strings, random, drawn = self.evaluation(), generator(EVALUATION, 0), []
+        while sum(map(len, drawn)) < characters:
+            drawn += [strings[k] for k in random.permutation(len(strings))]
+        sizes = np.cumsum([len(string) for string in drawn])
+        return "".join(drawn[: int(np.searchsorted(sizes, characters)) + 1])
 
     @abstractmethod
     def quantities(self, text: str) -> dict[str, Quantity]:

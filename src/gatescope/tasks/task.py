@@ -131,6 +131,10 @@ class Task(Protocol):
         """Texts to look at; the first is the default."""
         ...
 
+    def held_out(self, characters: int) -> str:
+        """Text to study a network on, about so many characters: never trained on, where there is such a thing."""
+        ...
+
     def quantities(self, text: str) -> dict[str, Quantity]:
         """What must be remembered to do the task: name -> a value after each symbol of one sequence, (T,).
 

@@ -217,6 +217,10 @@ class Text:
         """A few passages of the test part."""
         return list(self._examples)
 
+    def held_out(self, characters: int) -> str:
+        """The beginning of the test part."""
+        return self.vocabulary.decode(self.parts().test[:characters])
+
     def quantities(self, text: str) -> dict[str, Quantity]:
         """None: what a text makes one remember is what the features say."""
         return {}

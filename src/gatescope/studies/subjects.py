@@ -1,0 +1,135 @@
+"""What a study is about: a run's network on a text that it was not trained on, with the features of that text.
+
+The command line and the explorer ask the same questions of a run; the answers that take longer are kept in its
+directory, with a mark of the weights that they are about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gatescope.errors import GatescopeError
+from gatescope.features import Family, Feature, choose, from_quantities, tokens
+from gatescope.network import Network
+from gatescope.recording import recorded
+from gatescope.runs import WEIGHTS, Run
+from gatescope.studies.steps import Steps
+from gatescope.studies.table import Table
+from gatescope.tasks import Task, Text
+from gatescope.trace import Trace
+
+CHARACTERS = {"text": 100_000}  # of the test part; of strings there are only so many different ones
+OF_STRINGS = 4_000
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, and a text to study it on.
+
+    Attributes:
+        run: where the network comes from.
+        network: with the run's best weights, or those of a checkpoint.
+        task: what it learned.
+        text: what it reads.
+        families: whose features of the text are taken.
+    """
+
+    run: Run
+    network: Network
+    task: Task
+    text: str
+    families: Sequence[Family]
+
+    @contextmanager
+    def trace(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Trace]:
+        """Every signal on the text, without drives."""
+        with recorded(self.network, self.text, progress=progress) as trace:
+            yield trace
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """layer0, layer1, ..."""
+        return [f"layer{k}" for k in range(len(self.network.configuration.layers))]
+
+
+def subject(
+    run: Run,
+    *,
+    text: str | None = None,
+    characters: int | None = None,
+    lexer: str | None = None,
+    families: Sequence[Family] | None = None,
+    more: Sequence[Family] = (),
+    checkpoint: int | None = None,
+) -> Subject:
+    """The subject of studies of a run.
+
+    Args:
+        run: a run directory.
+        text: what to read; a part of what the task keeps from training when None.
+        characters: how much of that; 100,000 of a text, 4,000 of strings when None.
+        lexer: a name of Pygments, if the text is a program; by the names of the task's files when None.
+        families: whose features to take; those that fit the text, and the task's own, when None.
+        more: families besides these.
+        checkpoint: whose weights; the best when None.
+
+    Raises:
+        RunError, TaskError, FeatureError: the run or its text cannot be read, or there is no such lexer.
+    """
+    network, _ = run.network(checkpoint)
+    task = run.task()
+    if text is None:
+        text = task.held_out(characters or CHARACTERS.get(task.name, OF_STRINGS))
+    if families is None:
+        families = choose(text, lexer or _lexer_of(task))
+        if task.quantity_titles:
+            families = [from_quantities(task.quantities, task.quantity_titles), *families]
+    return Subject(run, network, task, text, [*families, *more])
+
+
+def features_of(about: Subject, trace: Trace) -> list[Feature]:
+    """The features of a subject's text at every place of its trace."""
+    return Steps(trace).features(about.families)
+
+
+def _lexer_of(task: Task) -> str | None:
+    """The lexer for the files of a text, where all of them are of one language."""
+    if not isinstance(task, Text):
+        return None
+    if task.paths is None:
+        return "python"
+    found = {tokens.lexer_of(path) for path in task.paths}
+    return found.pop() if len(found) == 1 else None
+
+
+def weights_mark(run: Run) -> str:
+    """What changes whenever the run's best weights do: the start of their SHA-256."""
+    return hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def kept(run: Run, name: str) -> Table | None:
+    """The answer of a study that `keep` put into the run directory; None where there is none of the present weights.
+
+    A damaged one counts as none: it can be made again.
+    """
+    try:
+        content: Any = run.study(name)
+        if content["weights"] != weights_mark(run):
+            return None
+        return Table.from_json(content["table"])
+    except (GatescopeError, OSError, KeyError, TypeError):
+        return None
+
+
+def keep(run: Run, name: str, table: Table) -> None:
+    """Put the answer of a study about the present weights into the run directory.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    run.save_study(name, {"weights": weights_mark(run), "table": table.to_json()})
