@@ -14,6 +14,7 @@ from gatescope.trace import Trace
 
 
 def steps(*lengths: int) -> Steps:
+    """Sequences of these lengths; those of one length are equal."""
     tokens = np.full((len(lengths), max(lengths)), -1, np.int32)
     for row, length in zip(tokens, lengths, strict=True):
         row[:length] = 0
@@ -129,9 +130,9 @@ def test_a_constant_neuron_and_a_constant_count_tell_nothing() -> None:
 
 
 def test_every_other_sequence_is_held_out_or_the_second_half_of_each() -> None:
-    many = scores.halves(steps(2, 3, 1, 2))
-    assert many.fit.tolist() == [0, 1, 5]
-    assert many.held_out.tolist() == [2, 3, 4, 6, 7]
+    many = scores.halves(steps(2, 3, 1, 4, 2, 3))
+    assert many.fit.tolist() == [0, 1, 5, 10, 11]
+    assert many.held_out.tolist() == [2, 3, 4, 6, 7, 8, 9, 12, 13, 14]
     few = scores.halves(steps(5, 4))
     assert few.fit.tolist() == [0, 1, 5, 6]
     assert few.held_out.tolist() == [2, 3, 4, 7, 8]
