@@ -1,0 +1,241 @@
+"""Products of Jacobians: against NumPy's loops over all pairs, and estimates against what they estimate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope.cells import Cell
+from gatescope.studies import StudyError
+from gatescope.studies.jacobians import Jacobians, jacobians_of
+from gatescope.studies.products import (
+    ProductMap,
+    chain,
+    lyapunov,
+    product_map,
+    singular_values,
+    spectral_radius,
+)
+from tests.networks import EACH_CELL, cells, few, network, seeds
+
+STEPS = 12
+TEXT = "abcdeabbcedaeecbdacb" * 4
+
+
+def made(name: str, neurons: int, steps: int = STEPS, seed: int = 2) -> Jacobians:
+    return jacobians_of(network(name, [neurons], seed), TEXT[:steps])
+
+
+def products(matrices: np.ndarray) -> Any:
+    """(t, s, the product of the matrices of the steps s + 1 to t) for all s <= t."""
+    for s in range(len(matrices)):
+        product = np.eye(matrices.shape[1])
+        for t in range(s, len(matrices)):
+            product = matrices[t] @ product if t > s else product
+            yield t, s, product
+
+
+def logarithm(value: Any) -> float:
+    with np.errstate(divide="ignore"):
+        return float(np.log(value))
+
+
+def close(found: Any, expected: Any, smallest: float = 1e-10) -> None:
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=smallest)
+
+
+@pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
+def test_all_pairs_against_a_loop(name: str) -> None:
+    jacobians = made(name, 3)
+    found = product_map(jacobians, radius=True)
+    assert found.exact
+    assert found.radius is not None
+    direct = np.zeros((STEPS, jacobians.width, jacobians.width))
+    for term in jacobians.terms:
+        if term.direct:
+            to, source = (3 * jacobians.states.index(k) for k in (term.to, term.source))
+            direct[:, to : to + 3, source : source + 3] += jacobians.matrix(term.to, term.source, term.name)
+    around = {(t, s): product for t, s, product in products(direct)}
+    for t, s, product in products(jacobians.whole()):
+        close(found.norm[t, s], logarithm(np.linalg.norm(product)))
+        close(found.largest[t, s], logarithm(np.linalg.norm(product, 2)))
+        close(found.bypass[t, s], logarithm(np.linalg.norm(around[t, s])))
+        rest = np.linalg.norm(product - around[t, s])
+        close(np.exp(found.rest[t, s]), rest, 1e-12)
+        for place, state in enumerate(jacobians.states):
+            rows = product[3 * place : 3 * place + 3]
+            close(np.exp(found.by_state[state][t, s]), np.linalg.norm(rows), 1e-12)
+        # Eigenvalues that are nearly 0 are lost in the rounding of the others.
+        close(np.exp(found.radius[t, s]), np.abs(np.linalg.eigvals(product)).max(), 1e-7)
+    assert np.isnan(found.norm[np.triu_indices(STEPS, 1)]).all()
+
+
+@given(cells, few, st.integers(1, 6), st.integers(0, 7), st.integers(0, 10), seeds)
+@settings(max_examples=30)
+def test_by_one_state_and_not_further(
+    cell: Cell, neurons: int, steps: int, furthest: int, which: int, seed: int
+) -> None:
+    jacobians = jacobians_of(network(cell, [neurons], seed), TEXT[:steps])
+    if not jacobians.states:
+        return
+    place = which % len(jacobians.states)
+    found = product_map(jacobians, jacobians.states[place], furthest=furthest)
+    columns = slice(place * neurons, (place + 1) * neurons)
+    for t, s, product in products(jacobians.whole()):
+        if t - s > furthest:
+            assert np.isnan(found.norm[t, s])
+        else:
+            close(np.exp(found.norm[t, s]), np.linalg.norm(product[:, columns]), 1e-12)
+
+
+def test_an_lstm_forgets_around_its_gates_as_its_forget_gates_say() -> None:
+    """The way around all gates, by c, is the product of the forget gates: by hand for three steps of one neuron."""
+    jacobians = made("lstm", 1, 4)
+    forget = jacobians.matrix("c", "c", "direct")[:, 0, 0]
+    found = product_map(jacobians, "c")
+    outer = jacobians.matrix("h", "c", "direct")[:, 0, 0]
+    cell = forget[1] * forget[2]
+    close(np.exp(found.bypass[3, 0]), np.hypot(cell * forget[3], cell * outer[3]))
+    assert found.bypass[2, 2] == 0.0
+    assert np.isneginf(found.rest[2, 2])
+
+
+def off(estimate: np.ndarray, true: np.ndarray, nearest: int, furthest: int) -> np.ndarray:
+    """The differences of logarithms at some distances."""
+    steps = np.arange(len(true))
+    distance = steps[:, None] - steps
+    return (estimate - true)[(distance >= nearest) & (distance < furthest)]
+
+
+@pytest.fixture(scope="module", params=["lstm", "gru", "elman"])
+def estimated(request: pytest.FixtureRequest) -> tuple[ProductMap, ProductMap]:
+    """Exact and estimated with 4 vectors, 32 neurons, 80 steps."""
+    jacobians = made(request.param, 32, 80)
+    return product_map(jacobians, vectors=1000), product_map(jacobians, vectors=4)
+
+
+def test_an_estimate_is_near(estimated: tuple[ProductMap, ProductMap]) -> None:
+    true, estimate = estimated
+    assert true.exact
+    assert not estimate.exact
+    for nearest, furthest, error in ((1, 5, 0.15), (5, 20, 0.2), (40, 80, 0.05)):
+        found = off(estimate.norm, true.norm, nearest, furthest)
+        assert np.sqrt(np.mean(found**2)) < error
+        assert abs(np.median(found)) < error / 2
+    np.testing.assert_allclose(estimate.bypass, true.bypass, rtol=0, atol=1e-4)  # float32 over 80 steps
+
+
+def test_the_largest_singular_value_is_bounded_from_below(estimated: tuple[ProductMap, ProductMap]) -> None:
+    true, estimate = estimated
+    found = off(estimate.largest, true.largest, 0, 80)
+    assert found.max() < 1e-4  # float32 over 80 steps
+    assert np.median(off(estimate.largest, true.largest, 40, 80)) > -0.05
+
+
+def test_estimates_have_no_bias() -> None:
+    """The mean of many squared norms is within four standard errors of the true one."""
+    jacobians = made("lstm", 6, 8)
+    true = np.exp(2 * product_map(jacobians).norm[7, 2])
+    drawn = np.array([np.exp(2 * product_map(jacobians, vectors=3, seed=k).norm[7, 2]) for k in range(200)])
+    assert drawn.std() > 0.01 * true
+    assert abs(drawn.mean() - true) < 4 * drawn.std() / np.sqrt(len(drawn))
+
+
+SHRINKS = -10 * np.log(2)
+
+
+def test_products_that_no_float_holds() -> None:
+    """An Elman neuron that shrinks everything 1024 times at each of 80 steps, in float32 too."""
+    net = network("elman", [6], 0)
+    with torch.no_grad():
+        for name, value in net.parameters_of(0).by_name().items():
+            value.copy_(2.0**-10 * torch.eye(6)[None] if name == "recurrent_weights" else torch.zeros_like(value))
+    jacobians = jacobians_of(net, TEXT)
+    for vectors in (None, 2):
+        found = product_map(jacobians, vectors=vectors)
+        np.testing.assert_allclose(found.norm[79, 0], 79 * SHRINKS + np.log(6) / 2, rtol=1e-5)
+        np.testing.assert_allclose(found.growth()[79, 0], SHRINKS, rtol=1e-5)
+        assert np.isnan(found.growth()[3, 3])
+    np.testing.assert_allclose(lyapunov(jacobians), SHRINKS, rtol=1e-12)
+    np.testing.assert_allclose(singular_values(jacobians, 79, 0, 6), 79 * SHRINKS, rtol=1e-12)
+    np.testing.assert_allclose(spectral_radius(jacobians, 79, 0), 79 * SHRINKS, rtol=1e-12)
+
+
+def test_nothing_passes_where_every_derivative_is_zero() -> None:
+    net = network("elman_relu", [3], 0)
+    with torch.no_grad():
+        net.parameters_of(0).biases.fill_(-1e3)  # no neuron is ever positive
+    jacobians = jacobians_of(net, "abcd")
+    for vectors in (None, 2):
+        found = product_map(jacobians, vectors=vectors)
+        assert np.isneginf(found.norm[3, 0])
+        assert np.isneginf(found.largest[3, 2])
+        assert found.largest[2, 2] == pytest.approx(0.0, abs=1e-6)
+    assert spectral_radius(jacobians, 3, 0) == -np.inf
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "slstm"])
+def test_pairs_without_a_matrix(name: str) -> None:
+    jacobians = made(name, 5)
+    for t, s, product in products(jacobians.whole()):
+        if (t, s) in ((7, 3), (11, 0), (4, 4)):
+            values = np.linalg.svd(product, compute_uv=False)
+            np.testing.assert_allclose(np.exp(singular_values(jacobians, t, s, 2)), values[:2], rtol=1e-4)
+            radius = np.abs(np.linalg.eigvals(product)).max()
+            np.testing.assert_allclose(np.exp(spectral_radius(jacobians, t, s, vectors=20)), radius, rtol=1e-9)
+
+
+def test_lyapunov_exponents() -> None:
+    """Their sum is the mean logarithm of the determinants; a diagonal product has its entries' for exponents."""
+    jacobians = made("lstm", 4, 20)
+    determinants = [np.linalg.slogdet(matrix)[1] for matrix in jacobians.whole()]
+    close(lyapunov(jacobians).sum(), np.mean(determinants))
+    close(lyapunov(jacobians, skip=5).sum(), np.mean(determinants[5:]))
+    assert (np.diff(lyapunov(jacobians)) <= 0).all()
+    assert len(lyapunov(jacobians, 3)) == 3
+    alone = made("mingru", 4, 20)
+    kept = alone.matrix("h", "h").diagonal(axis1=1, axis2=2)
+    # Over finitely many steps the first vectors are still turning towards the slowest decay.
+    close(np.sort(np.log(kept).mean(0)).sum(), lyapunov(alone).sum())
+
+
+def test_the_table_by_distance() -> None:
+    found = product_map(made("lstm", 3), furthest=4)
+    table = found.by_distance()
+    assert table["distance"].tolist() == [0, 1, 2, 3, 4]
+    assert table["pairs"].tolist() == [12, 11, 10, 9, 8]
+    assert table["norm"][2] == np.median(np.diagonal(found.norm, -2))
+
+
+def test_the_chain_of_factors() -> None:
+    jacobians = made("lstm", 3)
+    table = chain(jacobians, "c", 1, 6, 2)
+    forget = jacobians.matrix("c", "c", "direct")[3:7, 1, 1]
+    assert table["step"].tolist() == [3, 4, 5, 6]
+    close(table["direct"], forget)
+    close(table["product"], np.cumprod(forget))
+    through = jacobians.matrix("c", "h", "u.f")[3:7, 1]
+    close(np.abs(table["u.f"]), np.linalg.norm(through, axis=1))
+    assert chain(made("elman", 2), "h", 0, 3, 3).columns["step"].tolist() == []
+
+
+def test_what_cannot_be_asked() -> None:
+    jacobians = made("lstm", 3)
+    for call, message in (
+        (lambda: product_map(made("feedforward", 3)), "no state"),
+        (lambda: product_map(jacobians, "z"), "'z' is none"),
+        (lambda: product_map(jacobians, vectors=1), "at least 2"),
+        (lambda: product_map(jacobians, vectors=2, radius=True), "leave out"),
+        (lambda: product_map(jacobians, "c", radius=True), "leave out"),
+        (lambda: singular_values(jacobians, 2, 3), "the earlier one second"),
+        (lambda: spectral_radius(jacobians, 12, 3), "0 to 11"),
+        (lambda: lyapunov(jacobians, skip=12), "at least one"),
+        (lambda: chain(jacobians, "c", 3, 4, 2), "no c of neuron 3"),
+    ):
+        with pytest.raises(StudyError, match=message):
+            call()
