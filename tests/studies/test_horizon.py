@@ -1,0 +1,207 @@
+"""The memory horizon: of curves and networks whose memory is known, and against whole runs with one other character."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope import Network, Vocabulary
+from gatescope.network import predict
+from gatescope.recording import RecordingError
+from gatescope.studies import StudyError, horizon
+from gatescope.studies.backpropagation import saliency
+from gatescope.studies.horizon import crossing, influence
+from gatescope.studies.jacobians import exact
+from tests.networks import EACH_CELL, network, seeds
+
+TEXT = "abcdeabbcedaeecbdacb" * 3
+
+
+def ids_of(net: Network, text: str) -> np.ndarray:
+    return net.configuration.vocabulary.encode(text)
+
+
+# --- curves ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.05, 0.95), st.floats(0.02, 0.9), st.floats(1e-6, 1e6))
+def test_an_exponential_falls_where_its_logarithm_says(factor: float, share: float, size: float) -> None:
+    curve = size * factor ** np.arange(200)
+    expected = math.log(share) / math.log(factor)
+    np.testing.assert_allclose(crossing(curve, share), expected if expected <= 199 else math.inf, rtol=1e-9)
+
+
+def test_curves_by_hand() -> None:
+    assert crossing(np.array([1.0, 0.5, 0.25]), 0.5) == 1.0
+    assert crossing(np.array([1.0, 2.0, 0.5, 3.0, 0.1]), 0.5) == 2.0  # the first time, from above
+    assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(1.75)  # 4, 2, 1, 1/2, 1/4 in quarters
+    assert crossing(np.array([8.0, 0.0]), 0.01) == 1.0
+    assert crossing(np.array([8.0, 7.0]), 0.5) == math.inf
+    assert crossing(np.array([8.0]), 0.5) == math.inf
+    assert math.isnan(crossing(np.array([0.0, 0.0]), 0.5))
+    assert math.isnan(crossing(np.array([math.nan, 1.0]), 0.5))
+    several = np.array([[1.0, 0.0, 8.0], [0.5, 1.0, 7.0]])
+    np.testing.assert_array_equal(crossing(several, 0.5), [1.0, math.nan, math.inf])
+    assert crossing(np.empty((3, 0)), 0.5).shape == (0,)
+
+
+# --- replaced characters ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EACH_CELL)
+def test_every_replaced_character_against_a_whole_run(name: str) -> None:
+    net = exact(network(name, [3, 2], 4))
+    ids = ids_of(net, "abcadbecaa")
+    found = influence(net, ids, furthest=6, seed=3)
+    assert found.places.tolist() == list(range(10))
+    before = predict(net, [ids])[0]
+    for row, place in enumerate(found.places):
+        other = ids.copy()
+        other[place] = found.replaced[row]
+        assert other[place] != ids[place]
+        after = predict(net, [other])[0]
+        for distance in range(7):
+            step = place + distance
+            if step >= len(ids):
+                assert math.isnan(found.divergence[row, distance])
+                continue
+            expected = sum(math.exp(p) * (p - q) for p, q in zip(before[step], after[step], strict=True))
+            np.testing.assert_allclose(found.divergence[row, distance], expected, rtol=1e-9, atol=1e-14)
+
+
+@given(st.text("abcde?", min_size=1, max_size=6), seeds, st.integers(0, 8), st.data())
+@settings(max_examples=25)
+def test_any_places(text: str, seed: int, furthest: int, data: st.DataObject) -> None:
+    net = network("lstm", [2], 1)
+    ids = ids_of(net, text)
+    places = data.draw(st.lists(st.integers(0, len(ids) - 1)))
+    found = influence(net, ids, places, furthest=furthest, seed=seed)
+    assert found.divergence.shape == (len(places), min(furthest, len(ids) - 1) + 1)
+    assert (found.replaced != ids[places]).all() if places else True
+    assert (found.divergence[~np.isnan(found.divergence)] >= 0).all()
+
+
+def test_frequent_characters_are_put_in_more_often() -> None:
+    net = network("lstm", [2], 1)
+    ids = ids_of(net, "a" + "b" * 29 + "c" * 10)
+    drawn = influence(net, ids, [0] * 2000, furthest=0).replaced
+    assert set(drawn) == {1, 2}
+    assert abs((drawn == 1).mean() - 29 / 39) < 4 * math.sqrt(29 / 39 * 10 / 39 / 2000)
+    alone = influence(net, ids_of(net, "aaaa"), [1] * 50, furthest=0).replaced
+    assert set(alone) == {1, 2, 3, 4}
+
+
+def test_what_cannot_be_replaced() -> None:
+    net = network("lstm", [2], 1)
+    with pytest.raises(StudyError, match="0 to 2"):
+        influence(net, ids_of(net, "abc"), [3])
+    lonely = network("lstm", [2], 1, Vocabulary(("a",)))
+    with pytest.raises(StudyError, match="one symbol only"):
+        influence(lonely, np.zeros(3, np.int32))
+    last = network("lstm", [2], 1, outputs=2, reads="last step")
+    with pytest.raises(RecordingError, match="once, after the last step"):
+        influence(last, ids_of(last, "abc"))
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def leaky(kept: float, size: float = 1e-4) -> Network:
+    """A minGRU whose gate is always the same: its state keeps this share of itself at every step, and reads little."""
+    net = network("mingru", [4], 2)
+    with torch.no_grad():
+        parameters = net.parameters_of(0)
+        gate, candidate = (net.configuration.layers[0].cell.tape.input_drives.index(k) for k in "zn")
+        parameters.input_weights[gate] = 0.0
+        parameters.biases[gate] = math.log((1 - kept) / kept)  # z = 1 - kept
+        parameters.input_weights[candidate] *= size
+    return net
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.8, 0.9])
+def test_a_network_whose_memory_is_known(kept: float) -> None:
+    """Every gradient falls by the same factor at every step, and so does the root of every small change."""
+    found = horizon.horizon(leaky(kept), 4 * TEXT, furthest=50, samples=30)
+    table = found.table()
+    falls = {"1/e": -1 / math.log(kept), "1 %": math.log(0.01) / math.log(kept)}
+    for name, distance in falls.items():
+        expected = distance if distance <= 50 else math.inf
+        exactly = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient", "median neuron"])))
+        np.testing.assert_allclose(exactly[name], expected, rtol=1e-6)  # weights are float32 numbers
+        np.testing.assert_allclose(found.by_neuron()[name], expected, rtol=1e-5)  # kept in float32
+        # The median over places is exact only as far as a small change is a linear one.
+        np.testing.assert_allclose(table.where(measure="root of change")[name], expected, rtol=2e-2)
+    half = table.where(measure="change")["1/e"]
+    np.testing.assert_allclose(half, -0.5 / math.log(kept), rtol=2e-2)
+
+
+def test_medians_over_all_places() -> None:
+    net = network("lstm", [4, 3], 5)
+    found = horizon.horizon(net, TEXT, furthest=4, samples=1000)
+    assert (found.places, found.changed) == (59, 60)
+    ids = ids_of(net, TEXT)
+    every = saliency(net, ids, furthest=4, neurons=True)
+    np.testing.assert_allclose(found.gradient, np.nanmedian(every.inputs, 0), rtol=1e-12)
+    for key, values in every.states.items():
+        np.testing.assert_allclose(found.states[key], np.nanmedian(values, 0), rtol=1e-12)
+        np.testing.assert_allclose(found.neurons[key], np.nanmedian(every.neurons[key], 0), rtol=1e-6)
+    assert found.curves()["layer1 c"].tolist() == found.states["layer1", "c"].tolist()
+    assert len(found.by_neuron()) == 14
+
+
+def test_places_have_all_distances_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+
+    def watched(net: Network, ids: np.ndarray, places: list[int], **settings: object) -> object:
+        asked.append(places)
+        return saliency(net, ids, places, furthest=10, neurons=True)
+
+    monkeypatch.setattr(horizon, "saliency", watched)
+    horizon.horizon(network("gru", [2], 0), TEXT, furthest=10, samples=20)
+    (places,) = asked
+    assert len(set(places)) == 20
+    assert min(places) >= 10
+
+
+def test_a_feed_forward_network_remembers_nothing() -> None:
+    found = horizon.horizon(network("feedforward", [3], 1), TEXT, furthest=5)
+    assert not found.gradient[1:].any()
+    assert not found.change[1:].any()
+    assert (found.table()["1/e"] == 1.0).all()
+
+
+@given(st.lists(st.text("abcde", min_size=1, max_size=6), min_size=1, max_size=4), seeds)
+@settings(max_examples=15)
+def test_many_short_sequences(texts: list[str], seed: int) -> None:
+    net = network("gru", [2], seed)
+    sequences = [ids_of(net, text) for text in texts]
+    if max(map(len, sequences)) == 1:
+        with pytest.raises(StudyError, match="one step only"):
+            horizon.horizon(net, sequences)
+        return
+    found = horizon.horizon(net, sequences, seed=seed)
+    assert len(found.gradient) == max(map(len, sequences)) - 1
+    assert found.places == sum(len(ids) - 1 for ids in sequences)
+    assert not np.isnan(found.gradient).any()
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    net = network("lstm", [3], 0)
+    one, other = (horizon.horizon(net, TEXT, furthest=8, samples=10, seed=4) for _ in range(2))
+    assert one.table().to_json() == other.table().to_json()
+    assert one.table().about == {"places": 10, "changed": 10, "furthest": 8}
+
+
+def test_questions_without_an_answer() -> None:
+    net = network("lstm", [2], 0)
+    with pytest.raises(StudyError, match="0 and 5 were asked"):
+        horizon.horizon(net, TEXT, furthest=0, samples=5)
+    with pytest.raises(StudyError, match="no loss"):
+        horizon.horizon(net, "a??")
+    with pytest.raises(RecordingError, match="empty"):
+        horizon.horizon(net, "")
