@@ -14,7 +14,7 @@ from gatescope.equations.expression import (
     tanh,
 )
 from gatescope.equations.formulas import expression, latex, text
-from gatescope.equations.forward import Forward, Place, forward
+from gatescope.equations.forward_derivatives import Forward, Place, forward
 from gatescope.equations.operations import OPERATIONS
 from gatescope.equations.serialization import from_json, key, to_json
 from gatescope.equations.tape import Node, Tape, join_drives, trace_function

@@ -1,7 +1,7 @@
 """What does each state say of the states one step earlier, and through which part of the equations?
 
 The exact Jacobian of a layer's step, at the values that were recorded, as the sum of its terms: one for every place
-where an earlier state enters the equations (see `gatescope.equations.forward`). `whole` and `matrix` write it out;
+where an earlier state enters the equations (see `gatescope.equations.forward_derivatives`). `whole` and `matrix` write it out;
 `forwards` and `backwards` multiply with it without doing so.
 
 `T` step, `N` neuron, `S` state, `M` = S · N, `K` vector.
