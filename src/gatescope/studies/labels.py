@@ -8,7 +8,7 @@ over time and breaks what they have to do with each other; see `Chance`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -22,6 +22,7 @@ from gatescope.studies.scores import (
     areas,
     best_threshold,
     centred_ranks,
+    determinations,
     halves,
     matthews,
     moments,
@@ -32,7 +33,7 @@ from gatescope.trace import Trace
 
 LAGS = (0, 1, 2, 3, 5, 8, -1, -2)
 BLOCK = 1 << 28  # bytes of the values of a block of neurons: bounds memory, changes no result
-PAIRED = 12  # binary features of which pairs are made
+PAIRED = 8  # binary features of which pairs are made
 PAIRING = 20_000  # places on which these are chosen
 GAIN = 0.01  # of a pair's area over that of both its features, without which it says nothing new
 NEURONS = 64  # of a signal that are compared with shifted features
@@ -48,6 +49,7 @@ TITLES = {
     "measure": "AUROC of a binary feature, R2 of a count",
     "score": "score on the text held out",
     "fit_score": "score on the text it was chosen on",
+    "explained": "share of the feature's variance that a line from the neuron explains, on the text held out",
     "lag": "steps by which the neuron follows the feature; under 0: foresees it",
     "direction": "1: higher where the feature is; -1: lower",
     "threshold": "value that separates on from off best",
@@ -89,6 +91,7 @@ class _Scores:
         directions: 1 or -1, (N, L, K).
         fit: AUROC in that direction on the half it was chosen on, (N, L, K).
         held_out: the same on the other half.
+        explained: the squared correlation of the same on the half it was chosen on.
         lines: slope and intercept, (N, L, C) each.
         fit_r2, held_out_r2: (N, L, C).
     """
@@ -96,6 +99,7 @@ class _Scores:
     directions: NDArray[np.float64]
     fit: NDArray[np.float64]
     held_out: NDArray[np.float64]
+    explained: NDArray[np.float64]
     lines: tuple[NDArray[np.float64], NDArray[np.float64]]
     fit_r2: NDArray[np.float64]
     held_out_r2: NDArray[np.float64]
@@ -164,8 +168,9 @@ def labels(
 ) -> Table:
     """For every neuron and signal, the features that it follows best.
 
-    Everything that is chosen (the feature, the lag, the direction, the line, the threshold) is chosen on one half of
-    the text, and every score is taken on the other; see `gatescope.studies.scores.halves`.
+    The best is the one of which a line from the neuron explains most; scores are AUROC for binary features and R2 for
+    counts. Everything that is chosen (the feature, the lag, the direction, the line, the threshold) is chosen on one
+    half of the text, and every score is taken on the other; see `gatescope.studies.scores.halves`.
 
     Args:
         trace: in memory or on disk; a block of neurons is read at a time.
@@ -287,9 +292,9 @@ class _Study:
             if not np.isfinite(values).all():
                 raise StudyError(f"{signal} of {layer} is not finite everywhere; has the network's training failed?")
             fit, held = values[self.kept.fit], values[self.kept.held_out]
-            yield self._scores(
-                (fit, held), (centred_ranks(fit), centred_ranks(held)), columns, (self.kept.fit, self.kept.held_out)
-            )
+            found = self._scores((fit, held), (centred_ranks(fit), centred_ranks(held)), columns, self.kept)
+            rows = columns.rows(self.kept.fit, self.search.lags)
+            yield replace(found, explained=determinations(fit, columns.on, rows))
 
     def by_chance(
         self, layer: str, signal: str, columns: Columns, draws: int, place: int
@@ -300,7 +305,7 @@ class _Study:
         ranks = centred_ranks(fit), centred_ranks(held)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.search.seed, spawn_key=(place,))))
         for _ in range(draws):
-            places = _shifted(self.kept.fit, self.steps, random), _shifted(self.kept.held_out, self.steps, random)
+            places = Halves(*(_shifted(half, self.steps, random) for half in (self.kept.fit, self.kept.held_out)))
             # Chance needs no more than single precision, which takes half the time.
             yield from self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags).items()
 
@@ -309,14 +314,15 @@ class _Study:
         values: tuple[NDArray[np.float32], NDArray[np.float32]],
         ranks: tuple[NDArray[np.float32], NDArray[np.float32]],
         columns: Columns,
-        places: tuple[NDArray[np.int64], NDArray[np.int64]],
+        places: Halves,
         dtype: type = np.float64,
     ) -> _Scores:
         """The scores of some neurons, given by the values and the ranks of both halves, (M, N) each.
 
-        `places` says where the features of each half are read, (M,); `dtype` is that of the areas' products.
+        `places` says where the features of each half are read; `dtype` is that of the areas' products. What a line
+        explains of a binary feature is left at 0.
         """
-        rows = [columns.rows(half, self.search.lags) for half in places]
+        rows = [columns.rows(half, self.search.lags) for half in (places.fit, places.held_out)]
         area = [areas(rank, columns.on, row, dtype) for rank, row in zip(ranks, rows, strict=True)]
         directions = np.where(area[0] >= 0.5, 1.0, -1.0)
         fit, held = (0.5 + directions * (each - 0.5) for each in area)
@@ -327,7 +333,7 @@ class _Study:
         fit_r2, held_r2 = (each.determination(slope, intercept) for each in sums)
         # The same line between the values as they are.
         intercept = intercept + middle - slope * origin[0][:, None, None]
-        return _Scores(directions, fit, held, (slope, intercept), fit_r2, held_r2)
+        return _Scores(directions, fit, held, np.zeros_like(fit), (slope, intercept), fit_r2, held_r2)
 
     def rows(
         self, layer: str, signal: str, columns: Columns, scores: _Scores, chance: Chance
@@ -345,15 +351,17 @@ class _Study:
                     yield {"layer": layer, "signal": signal, "neuron": neuron, "place": place, **row, **told}
 
     def _threshold(self, values: NDArray[np.float32], columns: Columns, row: dict[str, Any]) -> dict[str, Any]:
-        """How well a threshold on a neuron tells whether a binary feature is on; nothing for a count."""
+        """What is left to be told of a label: how well a threshold tells whether a binary feature is on."""
         if row["measure"] != "AUROC":
-            return {"threshold": None, "matthews": None}
+            return {"threshold": None, "matthews": None, "explained": row["score"]}
         column = [one.name for one in columns.binaries].index(row["feature"])
         places = [columns.rows(half, [row["lag"]])[0] for half in (self.kept.fit, self.kept.held_out)]
         on = [columns.on[each, column] for each in places]
         threshold = best_threshold(values[self.kept.fit], on[0], above=row["direction"] > 0)
-        said = (values[self.kept.held_out] > threshold) == (row["direction"] > 0)
-        return {"threshold": threshold, "matthews": matthews(said, on[1])}
+        held = values[self.kept.held_out]
+        said = (held > threshold) == (row["direction"] > 0)
+        explained = float(determinations(held[:, None], on[1][:, None], np.arange(len(held))[None])[0, 0, 0])
+        return {"threshold": threshold, "matthews": matthews(said, on[1]), "explained": explained}
 
 
 def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, search: Search) -> list[dict[str, Any]]:
@@ -380,18 +388,16 @@ def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, s
                     "measure": measure,
                     "score": float(held[column]),
                     "fit_score": float(fit[column]),
+                    "strength": float(scores.explained[neuron, lag, column] if binary else fit[column]),
                     "lag": search.lags[lag],
                     "direction": int(direction),
                     "slope": slope,
                     "intercept": intercept,
                 }
             )
-    return sorted(found, key=_strength, reverse=True)[: search.top]
-
-
-def _strength(label: dict[str, Any]) -> float:
-    """Comparable between the measures: an area of 1/2 and an R2 of 0 are nothing, 1 is all."""
-    return 2 * label["fit_score"] - 1 if label["measure"] == "AUROC" else label["fit_score"]
+    # By what a line explains: it can be compared between binary features and counts, and frequent and rare ones.
+    found.sort(key=lambda label: label["strength"], reverse=True)
+    return [{name: value for name, value in label.items() if name != "strength"} for label in found[: search.top]]
 
 
 def _chance(

@@ -155,6 +155,35 @@ def areas(
     return (0.5 + sums / np.where(pairs, pairs, np.inf)).reshape(neurons, lags, columns)
 
 
+def determinations(values: NDArray[np.float32], on: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a line from each neuron explains of a binary feature: the squared correlation; 0 where either is constant.
+
+    A rare feature has a high area as soon as the neuron is high there, however often it is high elsewhere; this is low
+    then, and can be compared with R2 of a count.
+
+    Args:
+        values: (M, N).
+        on: (P + 1, K).
+        rows: of `on` for each of the M places, at each of L lags, (L, M).
+
+    Returns:
+        (N, L, K) from 0 to 1.
+    """
+    (lags, count), columns, neurons = rows.shape, on.shape[1], values.shape[1]
+    middle = values.mean(0, dtype=np.float64)
+    sums, ones, squares = np.zeros((neurons, lags * columns)), np.zeros(lags * columns), np.zeros(neurons)
+    for part in _chunks(count, lags * columns):
+        chunk = on[rows[:, part].T].reshape(rows[:, part].shape[1], lags * columns)
+        value = (values[part] - middle).T
+        sums += product(value, chunk.astype(np.float64))
+        ones += chunk.sum(0)
+        squares += (value * value).sum(1)
+    # The values have a mean of 0, so the covariance is the sum over the places where the feature is on.
+    spread = squares[:, None] * (ones * (count - ones) / count)
+    flat = spread <= 1e-12 * count * np.maximum(middle**2, 1e-300)[:, None]
+    return np.where(flat, 0.0, sums**2 / np.where(flat, 1.0, spread)).reshape(neurons, lags, columns)
+
+
 def product(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The matrix product, with as many threads as torch uses. NumPy's own threads cannot be told how many to be."""
     return torch.matmul(torch.from_numpy(a), torch.from_numpy(b)).numpy()
