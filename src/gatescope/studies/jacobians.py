@@ -1,8 +1,8 @@
 """What does each state say of the states one step earlier, and through which part of the equations?
 
 The exact Jacobian of a layer's step, at the values that were recorded, as the sum of its terms: one for every place
-where an earlier state enters the equations (see `gatescope.equations.forward_derivatives`). `whole` and `matrix` write it out;
-`forwards` and `backwards` multiply with it without doing so.
+where an earlier state enters the equations (see `gatescope.equations.forward_derivatives`). `whole` and `matrix` write
+it out; `forwards` and `backwards` multiply with it without doing so.
 
 `T` step, `N` neuron, `S` state, `M` = S · N, `K` vector.
 """
@@ -67,6 +67,7 @@ class Jacobians:
         weights: k -> U_k, (N, N).
         inside: (state, other state) -> the derivative of the first by the second within the step that computes both,
             (T, N): o · (1 - tanh²(c)) for h and c of an LSTM. A pair that is not there has none.
+        size: T and N.
     """
 
     layer: str
@@ -74,7 +75,7 @@ class Jacobians:
     factors: Mapping[Term, Float[Tensor, "T N"]]
     weights: Mapping[str, Float[Tensor, "N N"]]
     inside: Mapping[tuple[str, str], Float[Tensor, "T N"]]
-    size: tuple[int, int]  # T, N
+    size: tuple[int, int]
 
     @property
     def steps(self) -> int:
