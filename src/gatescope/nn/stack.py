@@ -1,0 +1,345 @@
+"""What every recurrent module does: check what it is given, run its layers in both directions, give it back.
+
+torch.nn's modules are the specification, errors included; what is computed, the engine computes.
+
+`T` step, `B` sequence, `I` input, `N` neuron, `P` projected, `G` and `R` drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence
+
+from gatescope.cells import Cell
+from gatescope.engine import Engine, Intervention, Parameters, run
+from gatescope.nn.packing import Batch, batch_of
+from gatescope.nn.traces import Ran, trace_of
+from gatescope.trace import Trace
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of one layer.
+
+    Attributes:
+        layer: which layer, from 0.
+        reverse: whether it reads the last step first.
+        parameters: its weights; the recurrent ones are (G, N, P) where there is a projection.
+        projection: (P, N): what is handed on is projection · h.
+    """
+
+    layer: int
+    reverse: bool
+    parameters: Parameters
+    projection: Tensor | None = None
+
+    @property
+    def name(self) -> str:
+        """As the weights of torch.nn end: "l0", "l0_reverse"."""
+        return f"l{self.layer}{'_reverse' if self.reverse else ''}"
+
+
+class Stack:
+    """The part of a module that is the same for all cells; it stands before a class of torch among the bases.
+
+    Attributes:
+        cell: the equations of every layer.
+        engine: which engine runs them; see `gatescope.engine.run`.
+        initial: the names of the initial states in the order of `hx`, the hidden state first.
+    """
+
+    engine: Engine = "auto"  # here too, for modules that were unpickled
+    cell: Cell
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    training: bool
+    proj_size: int = 0
+    weight_ih_l0: Tensor
+
+    def direction(self, layer: int, reverse: bool) -> Direction:
+        """The weights of one direction of one layer as the engine takes them."""
+        raise NotImplementedError
+
+    @property
+    def initial(self) -> tuple[str, ...]:
+        """The names of the states in the order of `hx`: the hidden state first, then in the cell's own order."""
+        states = self.cell.states
+        return (*[name for name in states if name == "h"], *[name for name in states if name != "h"])
+
+    def forward(
+        self,
+        input: Any,  # noqa: A002  torch's name for it
+        hx: Any = None,
+        *,
+        interventions: Sequence[Intervention] = (),
+        interventions_reverse: Sequence[Intervention] = (),
+    ) -> Any:
+        """Run all layers; the arguments and results are those of torch.nn's modules.
+
+        Args:
+            input: (T, B, I), or (B, T, I) with `batch_first`, or one sequence (T, I), or a PackedSequence.
+            hx: the states before the first step, (layers · directions, B, N) each, without B for one sequence; 0 when
+                not given. One tensor where the cell has one state, otherwise a tuple in the order of `initial`.
+            interventions: changes of signals, each in the layer that it names. Rows count the sequences as they
+                were given, packed or not; steps count from the beginning of a sequence.
+            interventions_reverse: the same in the backward direction of a layer.
+
+        Returns:
+            The hidden states of the last layer at every step, in the form of the input, and the states after the last.
+
+        Raises:
+            RuntimeError, ValueError: as torch.nn's module would; or an intervention on something that is not there.
+        """
+        changes = self._checked_changes(interventions, interventions_reverse)
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            raise RuntimeError(_NO_SCRIPT.format(name=type(self).__name__, what="traced"))
+        self._check_shape(input, hx)
+        with self._full_precision(input):
+            batch, state = self._prepared(input, hx)
+            output, final = self._run(batch, state, ("h",), changes, self.training)
+        if batch.single:
+            final = [value.squeeze(1) for value in final]
+        return batch.given_back(output), final[0] if len(final) == 1 else tuple(final)
+
+    def record(
+        self,
+        input: Any,  # noqa: A002  as in forward
+        hx: Any = None,
+        *,
+        drives: bool = True,
+        interventions: Sequence[Intervention] = (),
+        interventions_reverse: Sequence[Intervention] = (),
+    ) -> Trace:
+        """Run all layers, without dropout, and keep every signal of every neuron at every step, checked.
+
+        Args:
+            drives: whether the trace keeps the drives, without which it cannot be checked again as a whole. They are
+                checked while recording in any case.
+
+        Returns:
+            A trace whose layers are "layer0", "layer0_reverse", "layer1", ...; its sequences have no symbols, so its
+            tokens are -1 and its vocabulary has no symbol. Where there is a projection, h is what is projected.
+
+        Raises:
+            TraceError: the module is of a precision that traces do not have.
+            RuntimeError, ValueError: as `forward`.
+        """
+        changes = self._checked_changes(interventions, interventions_reverse)
+        self._check_shape(input, hx)
+        seen: list[Ran] = []
+        keep = (*self.cell.signals, *self.cell.drives)
+        with torch.no_grad(), self._full_precision(input):
+            batch, state = self._prepared(input, hx)
+            self._run(batch, state, keep, changes, False, seen.append)
+        return trace_of(self.cell, seen, batch.lengths, drives)
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: the engine takes the weights as they are. It is here because programs call it."""
+
+    def __prepare_scriptable__(self) -> Any:
+        raise RuntimeError(_NO_SCRIPT.format(name=type(self).__name__, what="scripted"))
+
+    def _run(
+        self,
+        batch: Batch,
+        state: Mapping[str, Tensor] | None,
+        keep: Sequence[str],
+        changes: tuple[Sequence[Intervention], Sequence[Intervention]],
+        training: bool,
+        see: Callable[[Ran], None] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The outputs of the last layer, (T, B, directions · N), and the final states, (layers · directions, B, N)."""
+        inputs, finals = batch.inputs, {name: list[Tensor]() for name in self.initial}
+        directions = (False, True) if self.bidirectional else (False,)
+        for layer in range(self.num_layers):
+            outputs = []
+            for reverse in directions:
+                start = None
+                if state is not None:
+                    place = layer * len(directions) + reverse
+                    start = {name: value[place] for name, value in state.items()}
+                direction = self.direction(layer, reverse)
+                acting = [one for one in changes[reverse] if one.layer == layer]
+                ran, output, final = _run_direction(
+                    self.cell, direction, inputs, start, batch.lengths, keep, acting, self.engine
+                )
+                if see is not None:
+                    see(ran)
+                outputs.append(output)
+                for name, values in finals.items():
+                    values.append(final[name])
+            inputs = torch.cat(outputs, 2) if self.bidirectional else outputs[0]
+            if training and self.dropout and layer + 1 < self.num_layers:
+                # On what torch would draw it for, in its order: the same numbers are dropped for the same seed.
+                inputs = batch.unflat(dropout(batch.flat(inputs), self.dropout))
+        return inputs, [torch.stack(values) for values in finals.values()]
+
+    def _check_shape(self, given: Any, hx: Any) -> None:
+        """The number of axes of what was given."""
+        packed = isinstance(given, PackedSequence)
+        axes = (given.data if packed else given).dim()
+        if packed:
+            if axes != 2:
+                raise RuntimeError(f"the vectors of a packed input must have 2 axes, got {axes}")
+            return
+        if axes not in (2, 3):
+            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {axes}D tensor instead")
+        if hx is None:
+            return
+        found = [value.dim() for value in self._states_of(hx)]
+        if any(count != axes for count in found):
+            kind = "batched" if axes == 3 else "unbatched"
+            names = "hx" if len(found) == 1 else "the states of hx"
+            told = ", ".join(f"{count}-D" for count in found)
+            raise RuntimeError(f"For {kind} {axes}-D input, {names} should also be {axes}-D but got {told}")
+
+    def _states_of(self, hx: Any) -> list[Any]:
+        """The states in what was given as `hx`, in the order of `initial`."""
+        count = len(self.initial)
+        if count == 1:
+            return [hx]
+        if len(hx) != count:
+            raise RuntimeError(f"hx must have {count} states, {', '.join(self.initial)}; got {len(hx)}")
+        return [hx[k] for k in range(count)]
+
+    def _prepared(self, given: Any, hx: Any) -> tuple[Batch, dict[str, Tensor] | None]:
+        """The batch and the states, (layers · directions, B, N) each, after the checks that torch.nn makes."""
+        weights = self.weight_ih_l0
+        data = given.data if isinstance(given, PackedSequence) else given
+        amp = _autocast(data)
+        if data.dtype != weights.dtype and not amp:
+            raise ValueError(
+                f"RNN input dtype ({data.dtype}) does not match weight dtype ({weights.dtype}). "
+                f"Give input.to({weights.dtype}), or make the module one of {data.dtype} with .to({data.dtype})"
+            )
+        if data.shape[-1] != self.input_size:
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {data.shape[-1]}"
+            )
+        if amp:
+            given = given.to(weights.dtype)
+        batch = batch_of(given, self.batch_first)
+        steps, rows = batch.inputs.shape[:2]
+        state = None
+        if hx is not None:
+            values = [value.unsqueeze(1) if batch.single else value for value in self._states_of(hx)]
+            state = {}
+            for k, (name, value) in enumerate(zip(self.initial, values, strict=True)):
+                size = (self.num_layers * (2 if self.bidirectional else 1), rows, self._size_of(name))
+                if tuple(value.shape) != size:
+                    which = "hidden" if len(values) == 1 else f"hidden[{k}]"
+                    raise RuntimeError(f"Expected {which} size {size}, got {list(value.shape)}")
+                if not amp and (value.dtype != weights.dtype or value.device != weights.device):
+                    raise RuntimeError(
+                        f"the initial {name} is {value.dtype} on {value.device}; "
+                        f"the module is {weights.dtype} on {weights.device}"
+                    )
+                state[name] = value.to(weights.dtype)
+        if batch.inputs.device != weights.device:
+            raise RuntimeError(
+                f"the input is on {batch.inputs.device}, the module on {weights.device}; move one of them"
+            )
+        if not steps:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        return batch, state
+
+    def _size_of(self, state: str) -> int:
+        return self.proj_size if self.proj_size and state == "h" else self.hidden_size
+
+    def _checked_changes(
+        self, forward: Sequence[Intervention], backward: Sequence[Intervention]
+    ) -> tuple[Sequence[Intervention], Sequence[Intervention]]:
+        for one in (*forward, *backward):
+            if not 0 <= one.layer < self.num_layers:
+                raise ValueError(f"an intervention names the layer {one.layer}; there are 0 to {self.num_layers - 1}.")
+        if backward and not self.bidirectional:
+            raise ValueError("interventions_reverse were given to a module with one direction; give interventions.")
+        return forward, backward
+
+    def _full_precision(self, given: Any) -> Any:
+        """Inside, autocast is off: what is carried over many steps is computed in the precision of the weights."""
+        data = given.data if isinstance(given, PackedSequence) else given
+        return torch.autocast(data.device.type, enabled=False) if _autocast(data) else nullcontext()
+
+
+_NO_SCRIPT = (
+    "gatescope.nn.{name} cannot be {what} by torch.jit, which would keep the numbers of one run, or nothing. Load its "
+    "state_dict() into the module of the same name in torch.nn, which computes the same, and use that."
+)
+
+
+def _autocast(data: Tensor) -> bool:
+    return torch.is_autocast_enabled(data.device.type)
+
+
+def _run_direction(
+    cell: Cell,
+    direction: Direction,
+    inputs: Tensor,
+    state: dict[str, Tensor] | None,
+    lengths: Tensor | None,
+    keep: Sequence[str],
+    changes: Sequence[Intervention],
+    engine: Engine,
+) -> tuple[Ran, Tensor, dict[str, Tensor]]:
+    """What was run, what it hands on (T, B, N or P), and its final states."""
+    parameters = direction.parameters
+    if direction.projection is not None:
+        parameters, inputs, state = _unprojected(direction, inputs, state, lengths)
+    reverse = direction.reverse
+    signals, final = run(
+        cell,
+        parameters,
+        inputs,
+        state,
+        lengths=lengths,
+        reverse=reverse,
+        keep=keep,
+        interventions=changes,
+        engine=engine,
+    )
+    ran = Ran(direction.layer, reverse, parameters, inputs, state, signals, changes, engine)
+    if direction.projection is None:
+        return ran, signals["h"], final
+    smaller = direction.projection.t()
+    return ran, signals["h"] @ smaller, {**final, "h": final["h"] @ smaller}
+
+
+def _unprojected(
+    direction: Direction, inputs: Tensor, state: dict[str, Tensor] | None, lengths: Tensor | None
+) -> tuple[Parameters, Tensor, dict[str, Tensor] | None]:
+    """A layer whose hidden state is projected (Sak, Senior and Beaufays 2014) as one that is not.
+
+    The neurons hear U · (projection · h) = (U · projection) · h, a layer of N neurons like any other. An initial state
+    has been projected already, so what it says is heard as P more inputs of the first step that is run.
+    """
+    weights, projection = direction.parameters, direction.projection
+    assert projection is not None
+    changed = Parameters(
+        weights.input_weights, weights.biases, weights.recurrent_weights @ projection, weights.neuron_weights
+    )
+    if state is None:
+        return changed, inputs, None
+    heard = state["h"]
+    steps = torch.arange(len(inputs), device=inputs.device).unsqueeze(1)
+    first = 0 if not direction.reverse else len(inputs) - 1 if lengths is None else lengths - 1
+    more = heard.where((steps == first).unsqueeze(2), 0).expand(-1, *heard.shape)
+    changed = Parameters(
+        torch.cat([weights.input_weights, weights.recurrent_weights], 2),
+        changed.biases,
+        changed.recurrent_weights,
+        changed.neuron_weights,
+    )
+    nothing = heard.new_zeros(len(heard), weights.biases.shape[1])
+    return changed, torch.cat([inputs, more], 2), {**state, "h": nothing}
