@@ -206,12 +206,21 @@ class _Equation:
 
 
 def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -> Array:
-    """The recorded values one step earlier, the initial state before the first."""
+    """The recorded values of the step that was read before, the initial state before the first.
+
+    In a backward direction that is one step later, and the first one read is the last of each sequence.
+    """
     array = trace[layer][state]
+    started = _float64(trace.initial[layer][state][rows])[:, None]
+    if layer.endswith("_reverse"):
+        later = _float64(array[rows, steps.start + 1 : steps.stop + 1])
+        if later.shape[1] < steps.stop - steps.start:
+            later = np.concatenate([later, started], axis=1)
+        last = np.arange(steps.start, steps.stop) == np.asarray(trace.lengths)[rows, None] - 1
+        return np.where(last[..., None], started, later)
     if steps.start:
         return _float64(array[rows, steps.start - 1 : steps.stop - 1])
-    first = _float64(trace.initial[layer][state][rows])[:, None]
-    return np.concatenate([first, _float64(array[rows, : steps.stop - 1])], axis=1)
+    return np.concatenate([started, _float64(array[rows, : steps.stop - 1])], axis=1)
 
 
 def _check_drives(
