@@ -397,6 +397,8 @@ def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, s
             )
     # By what a line explains: it can be compared between binary features and counts, and frequent and rare ones.
     found.sort(key=lambda label: label["strength"], reverse=True)
+    # Two names of one thing, such as a character and what was the previous one a step later, have the same scores.
+    found = list({(label["score"], label["fit_score"]): label for label in reversed(found)}.values())[::-1]
     return [{name: value for name, value in label.items() if name != "strength"} for label in found[: search.top]]
 
 
