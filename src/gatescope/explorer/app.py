@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.studying import Question, Studies
 from gatescope.explorer.traces import Recorder, Request, RequestError
+from gatescope.explorer.tracks import Tracks
 from gatescope.version import __version__
 
 STATIC = Path(__file__).parent / "static"
@@ -80,6 +82,7 @@ class Guard:
 def make_app(gallery: Gallery, port: int) -> ASGIApp:
     """The application that serves the page and answers it."""
     recorder = Recorder()
+    studies, tracks = Studies(recorder), Tracks(recorder)
 
     def everything() -> dict[str, Any]:
         return {"version": __version__, "runs": gallery.summaries()}
@@ -99,6 +102,20 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         body = await to_thread.run_sync(recorder.answer, found, asked)
         return Response(body, media_type="application/octet-stream")
 
+    async def features(request: HttpRequest) -> Response:
+        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if found is None:
+            return _no_run(request)
+        body = await to_thread.run_sync(tracks.answer, found, await _json(request))
+        return Response(body, media_type="application/octet-stream")
+
+    async def study(request: HttpRequest) -> Response:
+        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if found is None:
+            return _no_run(request)
+        body = await to_thread.run_sync(studies.answer, found, Question.from_json(await _json(request)))
+        return Response(body, media_type="application/json")
+
     async def events(request: HttpRequest) -> Response:
         return StreamingResponse(_changes(request, everything), media_type="text/event-stream")
 
@@ -106,6 +123,8 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
         Route("/api/runs/{name}/trace", trace, methods=["POST"]),
+        Route("/api/runs/{name}/features", features, methods=["POST"]),
+        Route("/api/runs/{name}/study", study, methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
@@ -130,7 +149,7 @@ async def _changes(request: HttpRequest, everything: Any) -> AsyncIterator[str]:
 
 async def _json(request: HttpRequest) -> Any:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RequestError("A request for a trace is sent as application/json.", 415)
+        raise RequestError("A request is sent as application/json.", 415)
     body = b""
     async for piece in request.stream():
         body += piece

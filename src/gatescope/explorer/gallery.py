@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.traces import stamp_of
 from gatescope.network import Layer
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
@@ -45,7 +46,7 @@ class Gallery:
         return sorted(summaries, key=lambda summary: (-summary["created"], summary["name"]))
 
     def _summary(self, name: str, run: Run) -> dict[str, Any]:
-        stamp = (name, run.is_training, *(_stamp(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
+        stamp = (name, run.is_training, *(stamp_of(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
         known = self._summaries.get(run.path)
         if known is None or known[0] != stamp:
             try:
@@ -82,17 +83,9 @@ class Gallery:
         }
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size
-
-
 def nothing_known(name: str, run: Run) -> dict[str, Any]:
     """The summary of a run that cannot be read."""
-    created = _stamp(run.path / "network.json")
+    created = stamp_of(run.path / "network.json")
     return {
         "name": name,
         "state": "unreadable",
@@ -125,7 +118,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         return summary | {"problem": str(error)}
     last = history[-1] if history else {}
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
-    updated = _stamp(run.path / HISTORY)
+    updated = stamp_of(run.path / HISTORY)
     return summary | {
         "state": run.state(last),
         "problem": last.get("problem"),

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,20 @@ class Request:
         return cls(**given)
 
 
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+def weights_stamp(run: Run) -> tuple[int, int] | None:
+    """What changes when the best weights of a run do."""
+    return stamp_of(run.path / WEIGHTS)
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A recorded text: its trace (None when it is empty) and what else the page is told."""
@@ -119,9 +134,19 @@ class Recorder:
             recorded = self._record(network, step, (*key, request.text), request.text)
         return _encode(network, recorded, request)
 
+    def recorded(self, run: Run, text: str) -> Recorded:
+        """A text read with the run's best weights.
+
+        Raises:
+            RequestError: the text is too long.
+            RunError: the run cannot be read.
+        """
+        with self._lock:
+            network, step, key = self._network(run, None)
+            return self._record(network, step, (*key, text), text)
+
     def _network(self, run: Run, checkpoint: int | None) -> tuple[Network, int, Key]:
-        stamp = (run.path / WEIGHTS).stat().st_mtime_ns if checkpoint is None and (run.path / WEIGHTS).exists() else 0
-        key = (run.path.resolve(), checkpoint, stamp)
+        key = (run.path.resolve(), checkpoint, weights_stamp(run) if checkpoint is None else None)
         if key not in self._networks:
             self._networks[key] = run.network(checkpoint)
             while len(self._networks) > KEPT_NETWORKS:
