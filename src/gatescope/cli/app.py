@@ -13,6 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 LEARN = Group.create_ordered("Train")
 LOOK = Group.create_ordered("Look inside")
+FIND = Group.create_ordered("Find out")
 LIST = Group.create_ordered("What there is")
 ABOUT = Group.create_ordered("About this program")
 

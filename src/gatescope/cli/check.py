@@ -12,6 +12,7 @@ from gatescope.cli.common import (
     Json,
     UsageError,
     find_run,
+    is_trace,
     print_json,
     print_table,
     text_for,
@@ -53,16 +54,12 @@ def check(
         Take the text from this file.
     """
     use_threads(1)
-    report = _check_trace(Path(place), text, file) if _is_trace(Path(place)) else _check_run(place, text, file)
+    report = _check_trace(Path(place), text, file) if is_trace(Path(place)) else _check_run(place, text, file)
     if json:
         print_json(report.to_json())
     else:
         _print(report)
     return 0 if report.holds else 1
-
-
-def _is_trace(path: Path) -> bool:
-    return (path / "zarr.json").is_file()
 
 
 def _check_trace(path: Path, text: str | None, file: Path | None) -> Report:

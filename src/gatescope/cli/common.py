@@ -18,6 +18,7 @@ from gatescope.errors import GatescopeError
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from gatescope.runs import Run
     from gatescope.tasks import Task
@@ -105,7 +106,12 @@ def print_json(content: Any) -> None:
     print(json.dumps(plain, ensure_ascii=False), flush=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+def is_trace(path: Path) -> bool:
+    """Whether this is a trace directory."""
+    return (path / "zarr.json").is_file()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Sequence[str] = ()) -> None:
     """A table as wide as the terminal; `right` names the columns that are set flush right."""
     from rich.console import Console
     from rich.table import Table
@@ -115,7 +121,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     console = Console(highlight=False, markup=False)
     if console.is_terminal:
         console.print(table)

@@ -16,20 +16,33 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
+from gatescope.cli.ablate import ablate
 from gatescope.cli.app import app
 from gatescope.cli.check import check
 from gatescope.cli.demo import demo
+from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
+from gatescope.cli.health import health
+from gatescope.cli.label import label
 from gatescope.cli.lists import cells, runs, tasks
+from gatescope.cli.passages import passages
+from gatescope.cli.pattern import pattern
+from gatescope.cli.probe import probe
 from gatescope.cli.record import record
 from gatescope.cli.sample import sample
+from gatescope.cli.steer import steer
 from gatescope.cli.train import train
 from gatescope.errors import GatescopeError
 
 BAD_INPUT, UNFORESEEN = 2, 70
 
 # Each added itself to the application when it was imported; this is the order in which they are listed.
-COMMANDS = (demo, train, explore, sample, record, check, tasks, cells, runs)
+COMMANDS = (
+    *(demo, train),
+    *(explore, sample, record, check),
+    *(label, probe, ablate, steer, passages, pattern, health, errors),
+    *(tasks, cells, runs),
+)
 for place, command in enumerate(COMMANDS):
     app[command.__name__].sort_key = place
 
