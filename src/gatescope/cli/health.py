@@ -70,12 +70,16 @@ def _print(neurons: Table, gates: Table, steps: int, every: bool) -> None:
     odd = neurons.take((neurons["verdict"] != "ordinary").nonzero()[0])
     if len(odd):
         print(f"There is something to say of {counted(len(odd), 'neuron')}; the others are ordinary.\n")
-        shown = list(odd) if every else list(odd)[:SHOWN]
-        rows = [(row["layer"].removeprefix("layer"), str(row["neuron"]), row["verdict"]) for row in shown]
-        names = ("layer", "neuron", "it is")
+        alike: dict[tuple[str, str], list[str]] = {}
+        for row in odd:
+            alike.setdefault((row["layer"].removeprefix("layer"), row["verdict"]), []).append(str(row["neuron"]))
+        groups = sorted(alike.items(), key=lambda group: (group[0][0], -len(group[1])))
+        shown = groups if every else groups[:SHOWN]
+        rows = [(layer, what, str(len(which)), " ".join(which)) for (layer, what), which in shown]
+        names = ("layer", "it is", "neurons", "which")
         cut = 0 if several(layers) else 1
-        print_table(names[cut:], [row[cut:] for row in rows], right=("layer", "neuron"))
-        _rest(len(odd) - len(shown))
+        print_table(names[cut:], [row[cut:] for row in rows], right=("layer", "neurons"))
+        _rest(sum(len(which) for _, which in groups[len(shown) :]))
     else:
         print("Every neuron is ordinary: none is idle, the same as another, or has a gate that never moves.")
     _print_memory(neurons, layers, every)

@@ -128,9 +128,10 @@ def _print(table: Table, about: Studied, layers: list[str], every: bool) -> None
         f"chosen among {counted(table.about['features']['binary'], 'feature')} that are on or off and "
         f"{counted(table.about['features']['count'], 'count')}."
     )
+    rate = f"{100 * chance['false_discovery_rate']:g} %"
     print(
         f"Scores are of {held_out:,} steps that were held out. Beside {chance['searches']:,} searches with features "
-        f"shifted along the text, at most {100 * chance['false_discovery_rate']:g} % of the labels are expected to be chance."
+        f"shifted along the text, at most {rate} of the labels are expected to be chance."
     )
     for measure in ("AUROC", "R2"):
         rows = sorted((row for row in table if row["measure"] == measure), key=_order)

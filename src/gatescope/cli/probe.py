@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import FIND, command
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gatescope.studies import Table
 
 SHOWN = 25  # features of each measure
+OF_FAMILY = 5  # of these, of one family
 WHAT = {
     "AUROC": "On or off: the area under the ROC curve. 0.5 says nothing, 1 everything.",
     "R2": "Counts: the share of the variance that is explained. 0 says nothing, 1 everything.",
@@ -90,7 +92,7 @@ def _print(table: Table, every: bool) -> None:
         groups = [group for group in by_feature.values() if group[0]["measure"] == measure]
         # One's own first, then what is best told.
         groups.sort(key=lambda group: (not group[0]["feature"].startswith("expression."), -group[-1]["score"]))
-        shown = groups if every else groups[:SHOWN]
+        shown = groups if every else _some_of_each_family(groups)[:SHOWN]
         if not shown:
             continue
         print(f"\n{what}\n")
@@ -101,6 +103,18 @@ def _print(table: Table, every: bool) -> None:
         print_table(("feature", *sizes, "it is"), rows, right=sizes)
         if len(shown) < len(groups):
             print(f"\n... and {counted(len(groups) - len(shown), 'more feature')}; --all prints them")
+
+
+def _some_of_each_family(groups: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """The first features of each family: there are as many features of single characters as characters."""
+    seen: Counter[str] = Counter()
+    found = []
+    for group in groups:
+        family = group[0]["feature"].split(".")[0]
+        seen[family] += 1
+        if seen[family] <= OF_FAMILY or family == "expression":
+            found.append(group)
+    return found
 
 
 def verdict(group: list[dict[str, Any]]) -> str:
