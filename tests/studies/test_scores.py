@@ -130,9 +130,9 @@ def test_a_constant_neuron_and_a_constant_count_tell_nothing() -> None:
 
 
 def test_every_other_sequence_is_held_out_or_the_second_half_of_each() -> None:
-    many = scores.halves(steps(2, 3, 1, 4, 2, 3))
-    assert many.fit.tolist() == [0, 1, 5, 10, 11]
-    assert many.held_out.tolist() == [2, 3, 4, 6, 7, 8, 9, 12, 13, 14]
+    many = scores.halves(steps(2, 3, 1, 4, 2, 3))  # of the lengths 1, 2, 3, 4 the second and the fourth
+    assert many.held_out.tolist() == [0, 1, 6, 7, 8, 9, 10, 11]
+    assert many.fit.tolist() == [2, 3, 4, 5, 12, 13, 14]
     few = scores.halves(steps(5, 4))
     assert few.fit.tolist() == [0, 1, 5, 6]
     assert few.held_out.tolist() == [2, 3, 4, 7, 8]

@@ -36,15 +36,20 @@ class Halves:
 
 
 def halves(steps: Steps) -> Halves:
-    """Every other sequence is held out, equal ones together; of fewer than four different ones, the second half each.
+    """Every other sequence in the order of their lengths is held out; of fewer than four, the second half of each.
+
+    Equal sequences are held out together, or not at all.
 
     Raises:
         StudyError: there is too little to hold anything out.
     """
     lengths = np.diff(steps.starts)
-    different = steps.same()
-    if different.max(initial=0) >= 3:
-        held = different[steps.sequence] % 2 == 1
+    equal = steps.same()
+    _, first = np.unique(equal, return_index=True)
+    if len(first) >= 4:
+        rank = np.empty(len(first), np.int64)
+        rank[np.argsort(lengths[first], kind="stable")] = np.arange(len(first))
+        held = rank[equal[steps.sequence]] % 2 == 1
     else:
         held = steps.step >= lengths[steps.sequence] // 2
     places = np.arange(len(steps))
