@@ -8,17 +8,17 @@ program that asks `isinstance(module, torch.nn.LSTM)` is answered yes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gatescope.cells import CELLS, Cell
 from gatescope.engine import ENGINES, Engine, Parameters
-from gatescope.nn.stack import Direction, Stack
+from gatescope.nn.stack import Direction, Projected, Stack
 
 
-def checked_engine(engine: Any) -> Engine:
+def checked_engine(engine: str) -> Engine:
     """The name of an engine.
 
     Raises:
@@ -26,7 +26,7 @@ def checked_engine(engine: Any) -> Engine:
     """
     if engine not in ENGINES:
         raise ValueError(f"engine is {engine!r}; it can be {' or '.join(map(repr, ENGINES))}.")
-    return engine
+    return cast(Engine, engine)
 
 
 class RNN(Stack, nn.RNN):
@@ -37,7 +37,7 @@ class RNN(Stack, nn.RNN):
         engine: "auto", "native" or "plain"; the plain one has second derivatives.
     """
 
-    def __init__(self, *args: Any, engine: Engine = "auto", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.engine = checked_engine(engine)
 
@@ -61,7 +61,7 @@ class LSTM(Stack, nn.LSTM):
 
     cell = CELLS["lstm"]
 
-    def __init__(self, *args: Any, engine: Engine = "auto", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.engine = checked_engine(engine)
 
@@ -80,7 +80,7 @@ class GRU(Stack, nn.GRU):
 
     cell = CELLS["gru"]
 
-    def __init__(self, *args: Any, engine: Engine = "auto", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.engine = checked_engine(engine)
 
@@ -100,13 +100,17 @@ def _direction(module: Any, layer: int, reverse: bool) -> Direction:
     else:
         biases = heard.new_zeros(drives * neurons)
         inner = heard.new_zeros(len(module.cell.tape.parameters) * neurons)
+    recurrent, projected = echoed.reshape(drives, neurons, echoed.shape[1]), None
+    if module.proj_size:
+        projected = Projected(getattr(module, f"weight_hr{end}"), recurrent)
+        recurrent = recurrent @ projected.projection
     parameters = Parameters(
         heard.reshape(drives, neurons, heard.shape[1]),
         biases.reshape(drives, neurons),
-        echoed.reshape(drives, neurons, echoed.shape[1]),
+        recurrent,
         inner.reshape(-1, neurons),
     )
-    return Direction(layer, reverse, parameters, getattr(module, f"weight_hr{end}") if module.proj_size else None)
+    return Direction(layer, reverse, parameters, projected)
 
 
 def _biases(cell: Cell, heard: Tensor, echoed: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gatescope.cells import CELLS, Cell
-from gatescope.engine import Engine, Parameters
+from gatescope.engine import Parameters
 from gatescope.nn.drop_in import checked_engine
 from gatescope.nn.stack import Direction, Stack
 
@@ -52,7 +52,7 @@ class Recurrent(Stack, nn.Module):
         device: Any = None,
         dtype: Any = None,
         *,
-        engine: Engine = "auto",
+        engine: str = "auto",
     ) -> None:
         # What may be given is torch's to say, also where its rules change. A module on "meta" takes no memory.
         model = nn.GRU(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device="meta")

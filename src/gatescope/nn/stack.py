@@ -7,12 +7,13 @@ torch.nn's modules are the specification, errors included; what is computed, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
@@ -25,25 +26,36 @@ from gatescope.trace import Trace
 
 
 @dataclass(frozen=True)
+class Projected:
+    """The projection of a hidden state (Sak, Senior and Beaufays 2014).
+
+    The neurons hear heard · (projection · h) = (heard · projection) · h, so with the product as recurrent weights the
+    layer is one of N neurons like any other.
+
+    Attributes:
+        projection: what is handed on is projection · h.
+        heard: the weights of what is handed on, at the next step.
+    """
+
+    projection: Float[Tensor, "P N"]
+    heard: Float[Tensor, "G N P"]
+
+
+@dataclass(frozen=True)
 class Direction:
     """One direction of one layer.
 
     Attributes:
         layer: which layer, from 0.
         reverse: whether it reads the last step first.
-        parameters: its weights; the recurrent ones are (G, N, P) where there is a projection.
-        projection: (P, N): what is handed on is projection · h.
+        parameters: its weights.
+        projected: where what is handed on, and heard at the next step, is a projection of h: its weights.
     """
 
     layer: int
     reverse: bool
     parameters: Parameters
-    projection: Tensor | None = None
-
-    @property
-    def name(self) -> str:
-        """As the weights of torch.nn end: "l0", "l0_reverse"."""
-        return f"l{self.layer}{'_reverse' if self.reverse else ''}"
+    projected: Projected | None = None
 
 
 class Stack:
@@ -99,14 +111,21 @@ class Stack:
             The hidden states of the last layer at every step, in the form of the input, and the states after the last.
 
         Raises:
-            RuntimeError, ValueError: as torch.nn's module would; or an intervention on something that is not there.
+            RuntimeError, ValueError, IndexError: as torch.nn's module would; or an intervention on something that is not there.
         """
-        changes = self._checked_changes(interventions, interventions_reverse)
+        # In a program that is compiled, this is one piece that is not.
+        act = _uncompiled() if torch.compiler.is_compiling() else Stack._forward
+        return act(self, input, hx, interventions, interventions_reverse)
+
+    def _forward(
+        self, given: Any, hx: Any, forward: Sequence[Intervention], backward: Sequence[Intervention]
+    ) -> tuple[Any, Any]:
+        changes = self._checked_changes(forward, backward)
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             raise RuntimeError(_NO_SCRIPT.format(name=type(self).__name__, what="traced"))
-        self._check_shape(input, hx)
-        with self._full_precision(input):
-            batch, state = self._prepared(input, hx)
+        self._check_shape(given, hx)
+        with _full_precision(given) as mixed:
+            batch, state = self._prepared(given, hx, mixed)
             output, final = self._run(batch, state, ("h",), changes, self.training)
         if batch.single:
             final = [value.squeeze(1) for value in final]
@@ -133,14 +152,14 @@ class Stack:
 
         Raises:
             TraceError: the module is of a precision that traces do not have.
-            RuntimeError, ValueError: as `forward`.
+            RuntimeError, ValueError, IndexError: as `forward`.
         """
         changes = self._checked_changes(interventions, interventions_reverse)
         self._check_shape(input, hx)
         seen: list[Ran] = []
         keep = (*self.cell.signals, *self.cell.drives)
-        with torch.no_grad(), self._full_precision(input):
-            batch, state = self._prepared(input, hx)
+        with torch.no_grad(), _full_precision(input) as mixed:
+            batch, state = self._prepared(input, hx, mixed)
             self._run(batch, state, keep, changes, False, seen.append)
         return trace_of(self.cell, seen, batch.lengths, drives)
 
@@ -183,12 +202,12 @@ class Stack:
             if training and self.dropout and layer + 1 < self.num_layers:
                 # On what torch would draw it for, in its order: the same numbers are dropped for the same seed.
                 inputs = batch.unflat(dropout(batch.flat(inputs), self.dropout))
-        return inputs, [torch.stack(values) for values in finals.values()]
+        return inputs, [torch.stack(v) if len(v) > 1 else v[0].unsqueeze(0) for v in finals.values()]
 
     def _check_shape(self, given: Any, hx: Any) -> None:
         """The number of axes of what was given."""
         packed = isinstance(given, PackedSequence)
-        axes = (given.data if packed else given).dim()
+        axes = _vectors(given).dim()
         if packed:
             if axes != 2:
                 raise RuntimeError(f"the vectors of a packed input must have 2 axes, got {axes}")
@@ -210,15 +229,18 @@ class Stack:
         if count == 1:
             return [hx]
         if len(hx) != count:
-            raise RuntimeError(f"hx must have {count} states, {', '.join(self.initial)}; got {len(hx)}")
+            problem = f"hx must have {count} states, {', '.join(self.initial)}; got {len(hx)}"
+            raise IndexError(problem) if len(hx) < count else RuntimeError(problem)
         return [hx[k] for k in range(count)]
 
-    def _prepared(self, given: Any, hx: Any) -> tuple[Batch, dict[str, Tensor] | None]:
-        """The batch and the states, (layers · directions, B, N) each, after the checks that torch.nn makes."""
+    def _prepared(self, given: Any, hx: Any, mixed: bool) -> tuple[Batch, dict[str, Tensor] | None]:
+        """The batch and the states, (layers · directions, B, N) each, after the checks that torch.nn makes.
+
+        With `mixed` they may be of any precision and become that of the weights.
+        """
         weights = self.weight_ih_l0
-        data = given.data if isinstance(given, PackedSequence) else given
-        amp = _autocast(data)
-        if data.dtype != weights.dtype and not amp:
+        data = _vectors(given)
+        if data.dtype != weights.dtype and not mixed:
             raise ValueError(
                 f"RNN input dtype ({data.dtype}) does not match weight dtype ({weights.dtype}). "
                 f"Give input.to({weights.dtype}), or make the module one of {data.dtype} with .to({data.dtype})"
@@ -227,7 +249,7 @@ class Stack:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {data.shape[-1]}"
             )
-        if amp:
+        if mixed:
             given = given.to(weights.dtype)
         batch = batch_of(given, self.batch_first)
         steps, rows = batch.inputs.shape[:2]
@@ -240,7 +262,7 @@ class Stack:
                 if tuple(value.shape) != size:
                     which = "hidden" if len(values) == 1 else f"hidden[{k}]"
                     raise RuntimeError(f"Expected {which} size {size}, got {list(value.shape)}")
-                if not amp and (value.dtype != weights.dtype or value.device != weights.device):
+                if not mixed and (value.dtype != weights.dtype or value.device != weights.device):
                     raise RuntimeError(
                         f"the initial {name} is {value.dtype} on {value.device}; "
                         f"the module is {weights.dtype} on {weights.device}"
@@ -267,11 +289,6 @@ class Stack:
             raise ValueError("interventions_reverse were given to a module with one direction; give interventions.")
         return forward, backward
 
-    def _full_precision(self, given: Any) -> Any:
-        """Inside, autocast is off: what is carried over many steps is computed in the precision of the weights."""
-        data = given.data if isinstance(given, PackedSequence) else given
-        return torch.autocast(data.device.type, enabled=False) if _autocast(data) else nullcontext()
-
 
 _NO_SCRIPT = (
     "gatescope.nn.{name} cannot be {what} by torch.jit, which would keep the numbers of one run, or nothing. Load its "
@@ -279,8 +296,33 @@ _NO_SCRIPT = (
 )
 
 
-def _autocast(data: Tensor) -> bool:
-    return torch.is_autocast_enabled(data.device.type)
+def _uncompiled() -> Callable[..., Any]:
+    """Made when a program is compiled only: it imports torch's compiler, which takes seconds."""
+    return torch.compiler.disable(Stack._forward)
+
+
+def _vectors(given: Any) -> Any:
+    return given.data if isinstance(given, PackedSequence) else given
+
+
+def _full_precision(given: Any) -> AbstractContextManager[bool]:
+    """Inside, autocast is off: what is carried over many steps is computed in the precision of the weights.
+
+    The context says whether it was on.
+    """
+    kind = _vectors(given).device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        return _without_autocast(kind)
+    return _AS_IT_IS
+
+
+@contextmanager
+def _without_autocast(kind: str) -> Iterator[bool]:
+    with torch.autocast(kind, enabled=False):
+        yield True
+
+
+_AS_IT_IS = nullcontext(False)
 
 
 def _run_direction(
@@ -294,10 +336,9 @@ def _run_direction(
     engine: Engine,
 ) -> tuple[Ran, Tensor, dict[str, Tensor]]:
     """What was run, what it hands on (T, B, N or P), and its final states."""
-    parameters = direction.parameters
-    if direction.projection is not None:
-        parameters, inputs, state = _unprojected(direction, inputs, state, lengths)
-    reverse = direction.reverse
+    parameters, reverse, projected = direction.parameters, direction.reverse, direction.projected
+    if projected is not None and state is not None:
+        parameters, inputs, state = _started(parameters, projected, reverse, inputs, state, lengths)
     signals, final = run(
         cell,
         parameters,
@@ -310,36 +351,28 @@ def _run_direction(
         engine=engine,
     )
     ran = Ran(direction.layer, reverse, parameters, inputs, state, signals, changes, engine)
-    if direction.projection is None:
+    if projected is None:
         return ran, signals["h"], final
-    smaller = direction.projection.t()
+    smaller = projected.projection.t()
     return ran, signals["h"] @ smaller, {**final, "h": final["h"] @ smaller}
 
 
-def _unprojected(
-    direction: Direction, inputs: Tensor, state: dict[str, Tensor] | None, lengths: Tensor | None
-) -> tuple[Parameters, Tensor, dict[str, Tensor] | None]:
-    """A layer whose hidden state is projected (Sak, Senior and Beaufays 2014) as one that is not.
+def _started(
+    weights: Parameters,
+    projected: Projected,
+    reverse: bool,
+    inputs: Tensor,
+    state: dict[str, Tensor],
+    lengths: Tensor | None,
+) -> tuple[Parameters, Tensor, dict[str, Tensor]]:
+    """A layer that starts from a projected hidden state as one that starts from 0.
 
-    The neurons hear U · (projection · h) = (U · projection) · h, a layer of N neurons like any other. An initial state
-    has been projected already, so what it says is heard as P more inputs of the first step that is run.
+    No h need have that projection. What the state says is therefore heard as P more inputs of the first step read.
     """
-    weights, projection = direction.parameters, direction.projection
-    assert projection is not None
-    changed = Parameters(
-        weights.input_weights, weights.biases, weights.recurrent_weights @ projection, weights.neuron_weights
-    )
-    if state is None:
-        return changed, inputs, None
     heard = state["h"]
     steps = torch.arange(len(inputs), device=inputs.device).unsqueeze(1)
-    first = 0 if not direction.reverse else len(inputs) - 1 if lengths is None else lengths - 1
+    first = 0 if not reverse else len(inputs) - 1 if lengths is None else lengths - 1
     more = heard.where((steps == first).unsqueeze(2), 0).expand(-1, *heard.shape)
-    changed = Parameters(
-        torch.cat([weights.input_weights, weights.recurrent_weights], 2),
-        changed.biases,
-        changed.recurrent_weights,
-        changed.neuron_weights,
-    )
+    both = torch.cat([weights.input_weights, projected.heard], 2)
     nothing = heard.new_zeros(len(heard), weights.biases.shape[1])
-    return changed, torch.cat([inputs, more], 2), {**state, "h": nothing}
+    return replace(weights, input_weights=both), torch.cat([inputs, more], 2), {**state, "h": nothing}

@@ -1,0 +1,192 @@
+"""RNN, LSTM and GRU compute what torch.nn's compute, in every form of input, to the last digits; gradients too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
+
+from gatescope import nn as ours
+
+KINDS = ("RNN", "LSTM", "GRU")
+
+
+def pair(kind: str, *arguments: Any, seed: int = 0, **options: Any) -> tuple[Any, Any]:
+    """A module of torch.nn and one of gatescope, each made after the same seed."""
+    torch.manual_seed(seed)
+    theirs = getattr(torch.nn, kind)(*arguments, **{k: v for k, v in options.items() if k != "engine"})
+    torch.manual_seed(seed)
+    return theirs, getattr(ours, kind)(*arguments, **options)
+
+
+def assert_equal(found: Any, expected: Any, about: str = "") -> None:
+    """Up to the rounding of float64."""
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12, msg=lambda text: f"{about} {text}")
+
+
+@dataclass
+class Case:
+    """Arguments of a module and of a call."""
+
+    kind: str
+    sizes: tuple[int, int, int]  # of the input, of the hidden state, number of layers
+    options: dict[str, Any]
+    form: str  # of the input
+    lengths: list[int]
+    started: bool
+    seed: int
+
+    def inputs(self) -> tuple[Any, list[Tensor]]:
+        """The input, and the tensors in it that take gradients."""
+        torch.manual_seed(self.seed)
+        count = self.sizes[0]
+        if self.form == "single":
+            x = torch.randn(self.lengths[0], count, dtype=torch.float64, requires_grad=True)
+            return x, [x]
+        if self.form == "batch":
+            size = self.lengths[0], len(self.lengths), count
+            if self.options["batch_first"]:
+                size = size[1], size[0], count
+            x = torch.randn(size, dtype=torch.float64, requires_grad=True)
+            return x, [x]
+        rows = [torch.randn(length, count, dtype=torch.float64, requires_grad=True) for length in self.lengths]
+        return pack_sequence(rows, enforce_sorted=False), rows
+
+    def states(self) -> Any:
+        """The initial states, or None."""
+        if not self.started:
+            return None
+        torch.manual_seed(self.seed + 1)
+        places = self.sizes[2] * (2 if self.options["bidirectional"] else 1)
+        rows = () if self.form == "single" else (len(self.lengths),)
+        h, c = (
+            torch.randn(places, *rows, size, dtype=torch.float64, requires_grad=True)
+            for size in (self.options.get("proj_size", 0) or self.sizes[1], self.sizes[1])
+        )
+        return (h, c) if self.kind == "LSTM" else h
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    kind = draw(st.sampled_from(KINDS))
+    sizes = draw(st.integers(1, 5)), draw(st.integers(1, 9)), draw(st.integers(1, 3))
+    options: dict[str, Any] = {name: draw(st.booleans()) for name in ("bias", "batch_first", "bidirectional")}
+    options["dropout"] = draw(st.sampled_from([0.0, 0.3, 1.0])) if sizes[2] > 1 else 0.0
+    if kind == "LSTM" and sizes[1] > 1:
+        options["proj_size"] = draw(st.integers(0, sizes[1] - 1))
+    if kind == "RNN":
+        options["nonlinearity"] = draw(st.sampled_from(["tanh", "relu"]))
+    form = draw(st.sampled_from(["batch", "single", "packed"]))
+    lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    return Case(kind, sizes, options, form, lengths, draw(st.booleans()), draw(st.integers(0, 99)))
+
+
+def told(module: Any, case: Case) -> dict[str, Tensor]:
+    """Everything that comes of a call: outputs, states, the gradients of a sum in which every number has its weight."""
+    x, leaves = case.inputs()
+    states = case.states()
+    torch.manual_seed(case.seed + 2)  # what dropout draws
+    output, final = module(x, states)
+    found = {"output": output.data if isinstance(output, PackedSequence) else output}
+    if isinstance(output, PackedSequence):
+        found |= {name: value for name, value in zip(output._fields[1:], output[1:], strict=True) if value is not None}
+    found |= {f"final {k}": value for k, value in enumerate(final if isinstance(final, tuple) else [final])}
+    torch.manual_seed(case.seed + 3)
+    sums = [(value * torch.randn_like(value)).sum() for value in found.values() if value.is_floating_point()]
+    torch.stack(sums).sum().backward()
+    given = [] if states is None else list(states) if isinstance(states, tuple) else [states]
+    for name, tensors in (("x", leaves), ("state", given)):
+        found |= {f"gradient of {name} {k}": value.grad for k, value in enumerate(tensors) if value.grad is not None}
+    return found | {f"gradient of {name}": value.grad for name, value in module.named_parameters()}
+
+
+@settings(max_examples=150)
+@given(case=cases(), engine=st.sampled_from(["auto", "plain"]))
+def test_everything_is_as_torch_computes_it(case: Case, engine: str) -> None:
+    """Dropout included: with the same seed the same numbers are dropped."""
+    theirs, mine = pair(case.kind, *case.sizes, seed=case.seed, dtype=torch.float64, engine=engine, **case.options)
+    expected, found = told(theirs, case), told(mine, case)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_equal(found[name], value, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_other_precisions(kind: str, dtype: torch.dtype) -> None:
+    theirs, mine = pair(kind, 3, 8, 2, bidirectional=True, dtype=torch.float32)
+    theirs, mine = theirs.to(dtype), mine.to(dtype)
+    x = torch.randn(6, 2, 3).to(dtype)
+    found, final = mine(x)
+    expected, last = theirs(x)
+    # Half precision rounds after every operation, and the two do not have the same ones.
+    tolerance = {torch.float32: 1e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}[dtype]
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(final, last, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packed_sequence_keeps_its_order(kind: str) -> None:
+    theirs, mine = pair(kind, 3, 4, 2, bidirectional=True, dtype=torch.float64)
+    x = torch.randn(5, 4, 3, dtype=torch.float64)
+    for lengths, in_order in (([5, 3, 3, 1], True), ([2, 5, 1, 3], False), ([4, 4, 4, 4], True)):
+        packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=in_order)
+        expected, found = theirs(packed)[0], mine(packed)[0]
+        assert_equal(found.data, expected.data)
+        assert found.batch_sizes is packed.batch_sizes
+        assert found.sorted_indices is packed.sorted_indices
+        assert found.unsorted_indices is packed.unsorted_indices
+
+
+def test_a_batch_of_no_sequences() -> None:
+    for kind in KINDS:
+        theirs, mine = pair(kind, 3, 4, 2, bidirectional=True)
+        for expected, found in zip(theirs(torch.zeros(5, 0, 3)), mine(torch.zeros(5, 0, 3)), strict=True):
+            assert [v.shape for v in (found if isinstance(found, tuple) else [found])] == [
+                v.shape for v in (expected if isinstance(expected, tuple) else [expected])
+            ]
+
+
+def test_second_derivatives_need_the_plain_engine(compiled: None) -> None:
+    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    module = ours.LSTM(2, 3, bidirectional=True, dtype=torch.float64, engine="plain")
+    assert torch.autograd.gradgradcheck(lambda v: module(v)[0], (x,))
+    module = ours.LSTM(2, 3, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match='engine="plain"'):
+        torch.autograd.grad(module(x)[0].sum(), x, create_graph=True)
+
+
+def test_weights_that_are_not_parameters() -> None:
+    """functional_call, weight normalisation, vmap: what is computed with is what the attribute holds then."""
+    theirs, mine = pair("LSTM", 3, 4, dtype=torch.float64)
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    other = {name: value * 2 for name, value in theirs.state_dict().items()}
+    assert_equal(torch.func.functional_call(mine, other, (x,)), torch.func.functional_call(theirs, other, (x,)))
+    many = torch.stack([x, x * 2])
+    assert_equal(torch.vmap(lambda v: mine(v)[0])(many)[1], theirs(x * 2)[0])
+    for module in (theirs, mine):
+        torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+        module.parametrizations.weight_hh_l0.original0.data *= 3
+    assert_equal(mine(x), theirs(x))
+
+
+def test_autocast_leaves_the_precision_of_the_weights() -> None:
+    theirs, mine = pair("GRU", 3, 4)
+    x = torch.randn(5, 2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mine(x)[0]
+        assert mine(x.bfloat16(), x.new_zeros(1, 2, 4).bfloat16())[0].dtype == torch.float32
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, theirs(x)[0], rtol=1e-6, atol=1e-6)
+
+
+def test_on_the_device_that_has_no_numbers() -> None:
+    output, (h, c) = ours.LSTM(3, 4, 2, proj_size=2, device="meta")(torch.empty(5, 2, 3, device="meta"))
+    assert (output.shape, h.shape, c.shape) == ((5, 2, 2), (2, 2, 2), (2, 2, 4))
+    assert output.device.type == "meta"
