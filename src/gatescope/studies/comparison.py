@@ -1,0 +1,389 @@
+"""Which cells learn a task, and how far do their gradients reach before, while and after they learn it?
+
+`reach` says how far the memory of one network reaches: its horizons, and of every layer by how much gradients grow in a
+step and along which terms of the equations they go. `compare` trains several cells on one task with one budget, seed by
+seed, in run directories, and measures the reach of each one at its beginning, on the way and at its end.
+
+`T` step, `D` distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.cells import CELLS, Cell
+from gatescope.network import Configuration, Network, configure, predict
+from gatescope.recording import Recordable, sequences_of
+from gatescope.runs import HISTORY, Run
+from gatescope.studies.growth import lyapunov
+from gatescope.studies.horizon import horizon
+from gatescope.studies.jacobians import Jacobians, jacobians_of
+from gatescope.studies.products import product_map
+from gatescope.studies.table import StudyError, Table
+from gatescope.tasks import Task, Text
+from gatescope.training import Settings, TrainingError, create, train
+
+STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
+DISTANCE = 50
+ALL_VECTORS = 128  # numbers in a state, up to which the norm at the distance is exact
+CHARACTERS = {"text": 5000}  # of what the task keeps from training, on which the reach is measured
+OF_STRINGS = 1000
+WHEN = ("beginning", "on the way", "end")
+MEASURES = {
+    "score": "score",
+    "loss": "validation loss in nats per symbol",
+    "horizon": "memory horizon by gradient: steps until 1/e is left",
+    "horizon_1": "the same, until 1 % is left",
+    "change": "memory horizon by replaced characters (root of the divergence): steps until 1/e is left",
+    "change_1": "the same, until 1 % is left",
+    "gradient": "norm of d h / d states so many steps earlier, median",
+    "growth": "growth of that norm per step, natural logarithm",
+}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the memory of a network reaches.
+
+    Attributes:
+        horizons: the table of `gatescope.studies.horizon.Horizon`.
+        layers: a row for every layer: how gradients grow in it.
+        terms: a row for every layer and term of its Jacobians: its norm, and its share of the derivative.
+    """
+
+    horizons: Table
+    layers: Table
+    terms: Table
+
+    def row(self) -> dict[str, float]:
+        """The measures of `compare`; of the layers the last one, from which predictions are read."""
+        last = list(self.layers)[-1]
+        found = {"gradient": last["gradient"], "growth": last["growth"]}
+        for name, measure in (("horizon", "gradient"), ("change", "root of change")):
+            here = next(iter(self.horizons.where(of="input", measure=measure)))
+            found |= {name: here["1/e"], f"{name}_1": here["1 %"]}
+        return found
+
+
+def reach(
+    network: Network,
+    source: Recordable,
+    *,
+    furthest: int = 100,
+    distance: int | None = None,
+    samples: int = 200,
+    layers: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Reach:
+    """How far the memory of a network reaches on a text.
+
+    Horizons are taken on the whole text. Jacobians are taken on its longest sequence, of which up to 300 steps are
+    used; the norms at a distance are medians over all pairs of steps so far apart. They are exact where the states of a
+    layer have up to 128 numbers, and estimates otherwise (see `gatescope.studies.products.product_map`).
+
+    Args:
+        network: one that reads out at every step.
+        source: a text, or sequences of ids.
+        furthest: the largest distance of the horizons.
+        distance: between the steps of which the gradient's norm is told; when not given half of the longest sequence,
+            50 and `furthest` at most.
+        samples: at how many places the horizons are taken.
+        layers: which ones, by number; all when not given.
+        seed: of what is drawn.
+
+    Raises:
+        StudyError: the distance is not in the text, or a layer is not in the network.
+        RecordingError: there is nothing to record, or the network reads out once.
+    """
+    sequences = sequences_of(network, source)
+    longest = max(sequences, key=len)[:STEPS]
+    if distance is None:
+        distance = max(1, min(DISTANCE, furthest, len(longest) // 2))
+    if not 1 <= distance < len(longest):
+        raise StudyError(
+            f"a distance of {distance} steps was asked for; the longest sequence of the text has {len(longest)} that "
+            "are looked at."
+        )
+    chosen = range(len(network.configuration.layers)) if layers is None else layers
+    rows, terms = [], []
+    for k in chosen:
+        found = jacobians_of(network, [longest], k)
+        about = network.configuration.layers[k]
+        rows.append(
+            {"layer": f"layer{k}", "cell": about.cell.name, "neurons": about.neurons, **_layer(found, distance)}
+        )
+        terms += [{"layer": f"layer{k}", **row} for row in found.table()]
+    titles = {
+        "layer": "layer",
+        "cell": "cell",
+        "neurons": "neurons",
+        "gradient": f"norm of d h / d states {distance} steps earlier, median",
+        "growth": "growth of that norm per step, natural logarithm",
+        "direct": f"norm of the product of the direct terms over {distance} steps, median",
+        "rest": f"norm of every other way over {distance} steps, median",
+        "exponent": "largest Lyapunov exponent, nats per step",
+    }
+    facts = {"distance": distance, "steps": len(longest)}
+    names = {"layer": "layer", **_TERMS}
+    horizons = horizon(network, sequences, furthest=furthest, samples=samples, seed=seed).table()
+    return Reach(horizons, Table.of(rows, titles, **facts), Table.of(terms, names, **facts))
+
+
+_TERMS = {
+    "to": "state",
+    "source": "state one step earlier",
+    "term": "how it enters",
+    "formula": "the factors of the term",
+    "norm": "Frobenius norm, median over steps",
+    "share": "share of the derivative, median over steps",
+}
+
+
+def _layer(found: Jacobians, distance: int) -> dict[str, float]:
+    """How gradients grow in a layer; a layer that carries nothing has none after one step."""
+    if not found.states:
+        return {"gradient": 0.0, "growth": -math.inf, "direct": 0.0, "rest": 0.0, "exponent": -math.inf}
+    vectors = found.width if found.width <= ALL_VECTORS else None
+    sizes = product_map(found, vectors=vectors, furthest=distance)
+    norm = sizes.by_state.get("h", sizes.norm)
+    near, far = _at(norm, 1), _at(norm, distance)
+    return {
+        "gradient": _exp(far),
+        "growth": _growth(near, far, distance - 1) if distance > 1 else _growth(_at(norm, 0), far, 1),
+        "direct": _exp(_at(sizes.bypass, distance)),
+        "rest": _exp(_at(sizes.rest, distance)),
+        "exponent": float(lyapunov(found, 1, skip=min(20, found.steps // 5))[0]),
+    }
+
+
+def _at(logs: NDArray[np.float64], distance: int) -> float:
+    """The median over all pairs of steps of one distance."""
+    return float(np.median(np.diagonal(logs, -distance)))
+
+
+def _growth(near: float, far: float, steps: int) -> float:
+    return (far - near) / steps if math.isfinite(near) else -math.inf
+
+
+def _exp(log: float) -> float:
+    return math.exp(log) if log < 709 else math.inf
+
+
+def cell_of(given: str | Cell) -> Cell:
+    """A built-in cell by its name, perhaps with other biases at the start: "lstm", "lstm:f=3", "lstm:f=0,i=-1".
+
+    Raises:
+        StudyError: there is no such cell, it has no such drive, or the value is no number.
+    """
+    if isinstance(given, Cell):
+        return given
+    name, _, wanted = given.partition(":")
+    if name not in CELLS:
+        raise StudyError(f"there is no cell {name!r}; the built-in ones are {', '.join(CELLS)}.")
+    cell = CELLS[name]
+    if not wanted:
+        return cell
+    biases = dict(cell.biases)
+    for part in wanted.split(","):
+        drive, _, value = part.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if drive not in cell.tape.input_drives or not math.isfinite(number):
+            raise StudyError(
+                f"{given} is not a cell with other biases, as in lstm:f=3; {name} has biases of "
+                f"{', '.join(cell.tape.input_drives)}."
+            )
+        biases[drive] = number
+    return replace(cell, name=given, title=f"{cell.title} ({wanted} at the start)", biases=biases)
+
+
+def compare(
+    task: Task,
+    cells: Sequence[str | Cell],
+    seeds: int | Sequence[int] = 5,
+    *,
+    out: str | PathLike[str],
+    neurons: Sequence[int] | None = None,
+    text: str | None = None,
+    distance: int | None = None,
+    furthest: int = 100,
+    samples: int = 100,
+    on_the_way: int = 2,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[str, float], None] = lambda what, share: None,
+    **changes: Any,
+) -> Table:
+    """Train several cells on one task with one budget, and measure them at their beginning, on the way and at the end.
+
+    Every training is a run directory, out/CELL-SEED, like that of any other training. Called again with the same
+    arguments, it goes on where it was stopped, and what is complete is not trained again.
+
+    Args:
+        task: what is learned.
+        cells: cells or names of built-in ones, see `cell_of`.
+        seeds: how many, counted from 0, or which ones.
+        out: the directory of the run directories.
+        neurons: of each layer; what the task recommends when not given.
+        text: on which the reach is measured; what the task keeps from training when not given.
+        distance: see `reach`; as are `furthest` and `samples`.
+        furthest: the largest distance of the horizons.
+        samples: at how many places the horizons are taken.
+        on_the_way: how many of the checkpoints between are measured, spread evenly.
+        stop: asked again and again; True ends it, and the table has what was complete.
+        progress: called with what is being done and how much of everything is done.
+        changes: settings that are not what the task recommends, such as steps=500 or minutes=0.1.
+
+    Returns:
+        A row for every cell, seed and checkpoint that was measured. "end" means the best weights, which a run shows.
+        A cell whose loss is no longer a number has the reason "failed".
+
+    Raises:
+        StudyError: there is no such cell, or `out` holds runs of something else.
+        RunError, TrainingError, TaskError: the runs cannot be written, or a setting makes no sense.
+    """
+    chosen = [cell_of(cell) for cell in cells]
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    names = [cell.name for cell in chosen]
+    if not chosen or not numbers or len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
+        raise StudyError(f"cells and seeds, each of them once, were expected; {names} and {numbers} were given.")
+    source = text if text is not None else task.held_out(CHARACTERS.get(task.name, OF_STRINGS))
+    plans = [_plan(Path(out), task, cell, seed, neurons, changes) for seed in numbers for cell in chosen]
+    measure = partial(reach, source=source, furthest=furthest, distance=distance, samples=samples)
+    rows: list[dict[str, Any]] = []
+    for place, plan in enumerate(plans):
+        if stop():
+            break
+        say = partial(_told, progress, f"{plan.cell.name}, seed {plan.settings.seed}", place, len(plans))
+        if _trained(plan, stop, say):
+            rows += _rows(plan, measure, on_the_way)
+    order = {name: k for k, name in enumerate(names)}
+    rows.sort(key=lambda row: (order[row["cell"]], row["seed"], row["step"]))
+    titles = {"cell": "cell", "seed": "seed", "when": "when", "step": "updates", "reason": "why training ended"}
+    titles |= {"seconds": "seconds of training", "solved": "whether the task is solved", **MEASURES}
+    done = {(row["cell"], row["seed"]) for row in rows}
+    missing = [f"{p.cell.name}, seed {p.settings.seed}" for p in plans if (p.cell.name, p.settings.seed) not in done]
+    return Table.of(rows, titles, task=task.name, missing=missing, out=str(out))
+
+
+def summary(table: Table) -> Table:
+    """The medians of a comparison over the seeds, with the smallest and the largest value, for every cell.
+
+    "at the beginning" and "at the end"; a share of seeds that solved the task; NaN counts as no value.
+    """
+    rows = []
+    for cell in dict.fromkeys(table["cell"].tolist()):
+        for when in (WHEN[0], WHEN[2]):
+            part = table.where(cell=cell, when=when)
+            solved, judged = int(np.nansum(part["solved"])), int((~np.isnan(part["solved"])).sum())
+            about: dict[str, Any] = {"cell": cell, "when": when, "seeds": len(part)}
+            rows.append({**about, "solved": solved if judged else None} | _spread(part))
+    titles = {"cell": "cell", "when": "when", "seeds": "seeds", "solved": "seeds that solved the task"}
+    for name, title in MEASURES.items():
+        titles |= {name: f"{title}, median", f"{name}_low": "its smallest value", f"{name}_high": "its largest value"}
+    return Table.of(rows, titles, **table.about)
+
+
+def _spread(part: Table) -> dict[str, float]:
+    found = {}
+    for name in MEASURES:
+        known = part[name][~np.isnan(part[name])]
+        values = [math.nan] * 3 if not len(known) else [float(f(known)) for f in (np.median, np.min, np.max)]
+        found |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One training."""
+
+    cell: Cell
+    task: Task
+    settings: Settings
+    configuration: Configuration
+    path: Path
+
+
+def _plan(
+    out: Path, task: Task, cell: Cell, seed: int, neurons: Sequence[int] | None, changes: Mapping[str, Any]
+) -> _Plan:
+    """One training, after a look at whether its place is free or its own."""
+    settings = Settings.recommended(task, **{**changes, "seed": seed})
+    configuration = configure(task.vocabulary, cell, neurons or task.recommended.layers)
+    plan = _Plan(cell, task, settings, configuration, out / f"{cell.name.replace(':', '-')}-{seed}")
+    run = Run(plan.path)
+    if run.exists:
+        same = run.configuration().to_json() == configuration.to_json() and run.task().to_json() == task.to_json()
+        if not same or run.settings() != asdict(settings):
+            raise StudyError(f"{plan.path} is a run of something else, or of other settings; name another directory.")
+    return plan
+
+
+def _told(progress: Callable[[str, float], None], what: str, place: int, count: int, share: float) -> None:
+    progress(what, (place + share) / count)
+
+
+def _trained(plan: _Plan, stop: Callable[[], bool], say: Callable[[float], None]) -> bool:
+    """Train it unless that was done before. Returns whether it is complete."""
+    run, settings = Run(plan.path), plan.settings
+    if not run.exists:
+        run = create(plan.path, plan.task, plan.configuration, settings)
+    say(0.0)
+
+    def see(record: Mapping[str, Any]) -> None:
+        by_steps = record.get("step", 0) / settings.steps if settings.steps else 0.0
+        say(min(1.0, max(by_steps, record.get("seconds", 0.0) / 60 / settings.minutes if settings.minutes else 0.0)))
+
+    if run.state(_end(run)) == "interrupted":
+        try:
+            return train(run, on_record=see, stop=stop).reason != "interrupted"
+        except TrainingError:
+            return run.state(_end(run)) == "failed"  # the loss is no longer a number: that is a result, too
+    return True
+
+
+def _end(run: Run) -> dict[str, Any]:
+    return next(iter(run.read(HISTORY)[-1:]), {})
+
+
+def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> Iterator[dict[str, Any]]:
+    """What is told of one training: at its beginning, on the way and at its end."""
+    run = Run(plan.path)
+    end, (_, best) = _end(run), run.network()
+    about = {"cell": plan.cell.name, "seed": plan.settings.seed}
+    between = [step for step in run.checkpoints() if 0 < step < best]
+    picked = np.linspace(0, len(between), min(on_the_way, len(between)) + 2)[1:-1].astype(int)
+    steps = [0, *(between[k] for k in dict.fromkeys(picked.tolist())), None]
+    known = {record["step"]: record for record in run.read(HISTORY) if "validation_loss" in record}
+    for step, when in zip(steps, (WHEN[0], *[WHEN[1]] * (len(steps) - 2), WHEN[2]), strict=True):
+        network, at = run.network(step)
+        record = known.get(at) or _validated(plan.task, network)
+        score = (step is None and end.get("score")) or record.get("score")
+        yield {
+            **about,
+            "when": when,
+            "step": at,
+            "reason": str(end.get("reason", "")) if step is None else "",
+            "seconds": float(end["seconds"]) if step is None and "seconds" in end else None,
+            "solved": None if not score or score["solved"] is None else float(score["solved"]),
+            "score": score["value"] if score else None,
+            "loss": record["validation_loss"],
+            **measure(network).row(),
+        }
+
+
+def _validated(task: Task, network: Network) -> dict[str, Any]:
+    """The validation of an untrained network, which training does not make."""
+    ask = partial(predict, network)
+    scored = {} if isinstance(task, Text) else {"score": task.score(ask).to_json()}
+    return {"validation_loss": task.validation(ask), **scored}
