@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, Task, TaskError, load
 from gatescope.tasks.selective_counter import held_out
+from gatescope.tasks.state_memoriser import StateMemoriser
 from gatescope.tasks.strings import StringTask
 from tests.tasks import oracles
 
@@ -190,6 +191,46 @@ def test_the_first_failure_of_the_memoriser_is_the_shortest_gap(broken: str, val
     assert score.solved == (value == 1)
     assert score.text == text
     assert score.details["wrong"] == ([] if len(broken) > 10 else [f"{broken[0]}{len(broken) - 1}"])
+
+
+def test_the_memoriser_can_be_asked_for_other_gaps() -> None:
+    task = StateMemoriser(3, shortest=4, longest=6)
+    expected = {f"{a}{'x' * gap}Y{b}\n" for a, b in ("Aa", "Bb") for gap in (4, 5, 6)}
+    assert set(task.evaluation()) == expected
+    assert {s for step in range(40) for s in strings(task, 0, step)} == expected
+    again = load(json.loads(json.dumps(task.to_json())))
+    assert isinstance(again, StateMemoriser)
+    assert again.evaluation() == task.evaluation()
+    assert again.recommended.batch == 3
+    assert task.score(oracles.predictor(task, oracles.state_memoriser)).value == 1
+    half = task.score(oracles.predictor(task, lambda read: "a" if read.endswith("Y") else "\n"))
+    assert (half.value, half.text) == (0.5, "3 of the 6 strings are right; the shortest gap it fails at is 4 x's")
+
+
+def test_the_memoriser_of_one_long_gap_is_solved_at_that_gap() -> None:
+    task = StateMemoriser(longest=300, shortest=300)
+    score = task.score(oracles.predictor(task, oracles.state_memoriser))
+    assert score.solved
+    assert score.details == {"wrong": [], "first_failure": None, "tried": 300}
+
+
+def test_a_memoriser_from_before_there_were_other_gaps_has_the_usual_ones() -> None:
+    data = {k: v for k, v in StateMemoriser().to_json().items() if k not in ("shortest", "longest")}
+    assert StateMemoriser.from_json(data).evaluation() == StateMemoriser().evaluation()
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(0, 5), (6, 5), (-1, -1)])
+def test_the_memoriser_refuses_gaps_that_are_none(shortest: int, longest: int) -> None:
+    with pytest.raises(TaskError, match=f"The shortest string has 1 x or more.*; {shortest} and {longest} were given"):
+        StateMemoriser(shortest=shortest, longest=longest)
+    with pytest.raises(TaskError, match="The shortest string has 1 x or more"):
+        load({**StateMemoriser().to_json(), "shortest": shortest, "longest": longest})
+
+
+@pytest.mark.parametrize("damaged", ["10", None, True, 2.0])
+def test_damaged_gaps_of_the_memoriser_are_found(damaged: object) -> None:
+    with pytest.raises(TaskError, match="are they damaged"):
+        load({**StateMemoriser().to_json(), "longest": damaged})
 
 
 def test_copy_says_what_becomes_of_words_it_never_saw() -> None:
