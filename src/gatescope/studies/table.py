@@ -111,6 +111,8 @@ class Table:
         """
         try:
             rows = [dict(zip(data["columns"], row, strict=True)) for row in zip(*data["columns"].values(), strict=True)]
+            if set(data["columns"]) != set(data["titles"]):
+                raise KeyError("titles")
             return cls.of(rows, data["titles"], **data["about"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StudyError(f"this is not a table that a study wrote ({error!r}); make it again.") from error

@@ -1,0 +1,88 @@
+"""All steps of all sequences on one axis."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatescope import TASKS, Vocabulary, record, record_to
+from gatescope.features import FAMILIES, Family, of_arrays
+from gatescope.studies import Steps, StudyError
+from tests.networks import network
+
+LETTERS = Vocabulary(tuple("abX\n"), end="\n")
+
+
+def lengths_of(text: str) -> Family:
+    return of_arrays("own", {"place": np.arange(len(text)), "is_a": np.array([c == "a" for c in text])}, {})
+
+
+OWN = Family("own", "", lengths_of)
+
+
+@given(st.lists(st.text(alphabet="abX", max_size=5), min_size=1, max_size=5))
+def test_every_step_has_one_place_in_the_order_of_the_text(strings: list[str]) -> None:
+    text = "\n".join(strings) + "\n"
+    trace = record(network("gru", [3], vocabulary=LETTERS), text, drives=False)
+    steps = Steps(trace)
+    assert "".join(steps.texts()) == text
+    assert LETTERS.decode(steps.of_step("token")) == text
+    assert len(steps) == len(text)
+    values = steps.values("layer0", "h")
+    for place in range(len(text)):
+        expected = trace["layer0"]["h"][steps.sequence[place], steps.step[place]]
+        assert np.array_equal(values[place], expected)
+    assert np.array_equal(steps.values("layer0", "h", [2, 0]), values[:, [2, 0]])
+    place, is_a = steps.features([OWN])
+    assert np.array_equal(place.values, steps.step)
+    assert is_a.values.tolist() == [c == "a" for c in text]
+
+
+def test_equal_sequences_have_equal_numbers() -> None:
+    trace = record(network("gru", [3], vocabulary=LETTERS), "a\nbb\na\nb\nbb\n", drives=False)
+    assert Steps(trace).same().tolist() == [0, 1, 0, 2, 1]
+
+
+def test_a_byte_has_the_features_of_its_character() -> None:
+    text = "aé€a"
+    trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), text, drives=False)
+    steps = Steps(trace)
+    assert len(steps) == 7
+    place, is_a = steps.features([OWN])
+    assert place.values.tolist() == [0, 1, 1, 2, 2, 2, 3]
+    assert is_a.values.tolist() == [True, False, False, False, False, False, True]
+
+
+def test_bytes_that_are_no_text_have_no_features() -> None:
+    ids = [np.array([0x61, 0xFF], np.int32)]
+    trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), ids, drives=False)
+    with pytest.raises(StudyError, match="no text"):
+        Steps(trace).features([OWN])
+
+
+def test_a_trace_on_disk_is_read_alike(tmp_path: object) -> None:
+    made = network("lstm", [4], vocabulary=LETTERS)
+    text = "aXb\naaXbb\nX\n"
+    memory, disk = record(made, text), record_to(f"{tmp_path}/trace", made, text, dtype="float32")
+    for signal in ("c", "f"):
+        assert np.array_equal(
+            Steps(disk).values("layer0", signal, slice(1, 3)), Steps(memory).values("layer0", signal, slice(1, 3))
+        )
+    assert np.array_equal(Steps(disk).of_step("target"), Steps(memory).of_step("target"))
+
+
+def test_a_signal_that_is_not_there_is_named() -> None:
+    trace = record(network("gru", [3], vocabulary=LETTERS), "ab", drives=False)
+    with pytest.raises(StudyError, match="layer0 of this trace has no 'c'; it has"):
+        Steps(trace).values("layer0", "c")
+
+
+@pytest.mark.parametrize("name", ["counter", "selective_counter", "state_memoriser", "copy"])
+def test_strings_to_study_are_those_of_the_evaluation(name: str) -> None:
+    task = TASKS[name]()
+    text = task.held_out(500)
+    strings = task.vocabulary.split(text)
+    assert set(strings) <= set(task.evaluation())
+    assert 500 <= len(text) < 500 + max(map(len, strings))
+    assert text == TASKS[name]().held_out(500)
+    assert FAMILIES["character"].annotate(strings[0])

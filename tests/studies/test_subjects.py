@@ -1,0 +1,90 @@
+"""What studies of a run are about, and the answers that are kept with it."""
+
+from pathlib import Path
+
+import pytest
+
+from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope.features import FeatureError, pattern
+from gatescope.studies import Table, features_of, keep, kept, subject
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    task = TASKS["counter"]()
+    run = create(
+        tmp_path_factory.mktemp("runs") / "counter",
+        task,
+        configure(task.vocabulary, "lstm", [4]),
+        Settings.recommended(task, steps=2, until_solved=False),
+    )
+    train(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("code")
+    (folder / "module.py").write_text("def add(a, b):  # sum\n    return a + b\n\n\n" * 60)
+    task = TASKS["text"]([folder / "module.py"])
+    made = create(
+        folder / "run",
+        task,
+        configure(task.vocabulary, "gru", [3]),
+        Settings.recommended(task, steps=2, until_solved=False),
+    )
+    train(made)
+    return made
+
+
+def test_a_task_has_its_own_features_and_those_of_its_strings(counter: Run) -> None:
+    about = subject(counter, characters=200)
+    with about.trace() as trace:
+        names = {feature.name for feature in features_of(about, trace)}
+    assert {"task.owed", "task.writing", "character.is", "counts.a"} <= names
+    assert about.layers == ["layer0"]
+
+
+def test_of_a_program_the_tokens_are_features(code: Run) -> None:
+    about = subject(code, more=[pattern("sum", "a.b")])
+    assert about.text == code.task().held_out(100_000)
+    with about.trace() as trace:
+        names = {feature.name for feature in features_of(about, trace)}
+        assert set(trace["layer0"]) == set(about.network.configuration.layers[0].cell.signals)  # no drives
+    assert {"tokens.comment", "expression.sum", "indentation.depth"} <= names
+    assert not any(name.startswith("task.") for name in names)
+    with pytest.raises(FeatureError, match="pyhton"):
+        subject(code, lexer="pyhton")
+
+
+def test_an_answer_is_kept_until_the_weights_change(counter: Run) -> None:
+    answer = Table.of([{"neuron": 1, "score": 0.5}], {"neuron": "neuron", "score": "score"}, of="it")
+    assert kept(counter, "labels") is None
+    keep(counter, "labels", answer)
+    found = kept(counter, "labels")
+    assert found is not None
+    assert list(found) == list(answer)
+    weights, step = counter.network()
+    counter.save_weights({name: value + 1 for name, value in weights.state_dict().items()}, step)
+    assert kept(counter, "labels") is None
+
+
+@pytest.mark.parametrize("content", ["", "[", "[]", '{"weights": "x"}', '{"weights": 3, "table": {}}'])
+def test_a_damaged_answer_counts_as_none(counter: Run, content: str) -> None:
+    folder = Path(counter.path) / "studies"
+    folder.mkdir(exist_ok=True)
+    (folder / "damaged.json").write_text(content)
+    assert kept(counter, "damaged") is None
+
+
+def test_a_large_trace_is_put_on_disk_and_taken_away_again(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = subject(code, characters=300)
+    with about.trace() as memory:
+        small = memory["layer0"]["h"][0]
+    monkeypatch.setattr("gatescope.recording.IN_MEMORY", 0)
+    with about.trace() as trace:
+        array = trace["layer0"]["h"]
+        place = Path(array._root)
+        assert place.is_dir()
+        assert (array[0] == small).all()
+    assert not place.exists()

@@ -1,0 +1,98 @@
+"""Tables: rows in, columns out, and nothing lost on the way to a file and back."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatescope.studies import StudyError, Table
+
+TITLES = {"neuron": "neuron", "feature": "feature", "score": "score", "values": "values"}
+ROWS = [
+    {"neuron": 3, "feature": "b", "score": 0.5, "values": [1.0, 2.0]},
+    {"neuron": 1, "feature": "a", "score": None, "values": [3.0]},
+    {"neuron": 2, "feature": "b", "score": 0.9, "values": []},
+]
+
+
+def table() -> Table:
+    return Table.of(ROWS, TITLES, made_of="a test")
+
+
+def test_columns_have_one_type_and_rows_come_back_as_python_values() -> None:
+    found = table()
+    assert found["neuron"].dtype.kind == "i"
+    assert found["score"].dtype == np.float64
+    assert len(found) == 3
+    first, second, _ = found
+    assert first == ROWS[0]
+    assert type(first["neuron"]) is int
+    assert math.isnan(second["score"])
+
+
+def test_rows_are_chosen_and_sorted_nan_last() -> None:
+    found = table()
+    assert found.where(feature="b")["neuron"].tolist() == [3, 2]
+    assert found.where(feature="b", neuron=2)["score"].tolist() == [0.9]
+    assert len(found.where(feature="c")) == 0
+    assert found.sorted_by("score")["neuron"].tolist() == [2, 3, 1]
+    assert found.sorted_by("score", descending=False)["neuron"].tolist() == [3, 2, 1]
+    assert found.sorted_by("feature", descending=False)["neuron"].tolist() == [1, 3, 2]
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.floats(allow_infinity=False), st.text(max_size=3)), max_size=8))
+def test_json_and_back(rows: list[tuple[int, float, str]]) -> None:
+    made = Table.of([{"n": n, "x": x, "t": t} for n, x, t in rows], {"n": "n", "x": "x", "t": "t"}, about_it=[1, None])
+    again = Table.from_json(json.loads(json.dumps(made.to_json())))
+    assert again.about == {"about_it": [1, None]}
+    assert again.titles == made.titles
+    for name in made.columns:
+        one, other = made[name].tolist(), again[name].tolist()
+        assert len(one) == len(other)
+        assert all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
+
+
+def test_lists_survive_json() -> None:
+    again = Table.from_json(table().to_json())
+    assert again["values"].tolist() == [[1.0, 2.0], [3.0], []]
+
+
+def test_infinite_numbers_become_null_which_json_can_write() -> None:
+    content = Table.of([{"x": math.inf}, {"x": 1.0}], {"x": "x"}).to_json()
+    assert content["columns"]["x"] == [None, 1.0]
+    assert Table.from_json(content)["x"][1] == 1
+
+
+@pytest.mark.parametrize("content", [None, [], {}, {"columns": {"x": [1]}, "titles": {}, "about": {}}, {"columns": 3}])
+def test_what_is_no_table_is_refused(content: object) -> None:
+    with pytest.raises(StudyError, match="make it again"):
+        Table.from_json(content)
+
+
+def test_a_file_for_spreadsheets(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["score"] for row in rows] == ["0.5", "", "0.9"]
+    assert [row["feature"] for row in rows] == ["b", "a", "b"]
+
+
+def test_a_data_frame() -> None:
+    frame = table().to_pandas()
+    assert frame["neuron"].tolist() == [3, 1, 2]
+    assert frame.attrs == {"made_of": "a test"}
+
+
+def test_columns_fit_together_or_are_refused() -> None:
+    with pytest.raises(ValueError, match="columns of one length"):
+        Table({"a": np.arange(2), "b": np.arange(3)}, {"a": "", "b": ""})
+    with pytest.raises(ValueError, match="each with a title"):
+        Table({"a": np.arange(2)}, {})
+    with pytest.raises(StudyError, match="no column 'z'; it has neuron, feature"):
+        table()["z"]
+    assert len(Table.of([], TITLES)) == 0
