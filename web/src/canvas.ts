@@ -1,5 +1,6 @@
 // Draws the strips on one canvas: only what is visible, one lookup per cell.
 import { headNames, names, predictions, ruler } from './margins'
+import { rangeBand, rangeEdges, track } from './overlays'
 import { clipped, NONE, position } from './paint'
 import { type Scene, visible, type Visible, type Window } from './scene'
 
@@ -206,11 +207,14 @@ export function draw(pen: CanvasRenderingContext2D, scene: Scene, view: Window):
   if (g.font && g.strip >= 12) characters(pen, scene, v, view.ratio)
   if (g.curve) curves(pen, scene, v)
   starts(pen, scene, v, g.head, v.y(scene.rows.length))
+  rangeEdges(pen, scene, v, view)
   names(pen, scene, v, view)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, g.head - 2)
+  rangeBand(pen, scene, v)
   ruler(pen, scene, v)
   predictions(pen, scene, v)
+  track(pen, scene, v)
   starts(pen, scene, v, 2, g.head - 6)
   headNames(pen, scene)
   cursor(pen, scene, v, view)

@@ -1,7 +1,8 @@
 // What the page knows: the view state, the runs, and the picture (one text run through one layer) that is shown.
+import { Findings } from './findings.svelte'
 import { stepAt } from './glyphs'
 import { Latest, Queue } from './latest'
-import { type Order, order } from './order'
+import { type Known, type Order, order } from './order'
 import { chooseScale, type Scale } from './paint'
 import {
   mainSignal,
@@ -13,7 +14,9 @@ import {
   SourceError,
   type Summary,
 } from './source'
-import { fromAddress, START, toAddress, type ViewState, ZOOMS } from './state'
+import { fromAddress, type Range, START, toAddress, type ViewState, ZOOMS } from './state'
+import { type Label, strength } from './study'
+import type { Track } from './tracks'
 import type { Trace } from './trace'
 
 /** Up to this many values of one signal, everything is fetched at once, so that no hover has to wait. */
@@ -48,6 +51,7 @@ export class Explorer {
   reveal = $state(0)
   keys = $state(false)
 
+  readonly findings: Findings
   readonly thumbnails = new Queue()
   readonly #pictures = new Latest()
   readonly #neurons = new Latest()
@@ -59,7 +63,9 @@ export class Explorer {
   #training: ReturnType<typeof setTimeout> | undefined
   #refreshed = 0
 
-  constructor(readonly source: Source) {}
+  constructor(readonly source: Source) {
+    this.findings = new Findings(source)
+  }
 
   summary = $derived<Summary | null>(this.list?.runs.find((run) => run.name === this.state.run) ?? null)
   layer = $derived<Layer | null>(
@@ -89,7 +95,57 @@ export class Explorer {
   )
   scale = $derived<Scale>(chooseScale(this.shownSignal?.range ?? [null, null], this.values))
   steps = $derived(this.picture?.trace.steps ?? 0)
-  order = $derived<Order>(order(this.state.sort, this.values, this.steps, this.state.neuron ?? 0))
+  /** The label of each neuron for the shown signal: its best one, or the best that the filter lets through. */
+  labels = $derived.by<(Label | null)[]>(() => {
+    const { picture, shownSignal: signal, findings } = this
+    const labels = findings.labels.value
+    if (!picture || !signal || !labels) return []
+    const { filter } = this.state
+    return Array.from({ length: picture.layer.neurons }, (_, n) =>
+      labels.shown(picture.layer.name, signal.name, n, filter),
+    )
+  })
+  known = $derived.by<Known>(() => {
+    const count = this.picture?.layer.neurons ?? 0
+    const effects = this.findings.effects.value
+    const name = this.picture?.layer.name ?? ''
+    const each = <T>(read: (neuron: number) => T): T[] => Array.from({ length: count }, (_, n) => read(n))
+    return {
+      score: Float64Array.from(each((n) => (this.labels[n] ? strength(this.labels[n]) : NaN))),
+      effect: Float64Array.from(each((n) => effects?.get(`${name} ${n}`)?.change ?? NaN)),
+      label: each((n) => this.labels[n]?.title ?? ''),
+    }
+  })
+  order = $derived.by<Order>(() => {
+    const { sort, neuron, filter } = this.state
+    const all = order(sort, this.values, this.steps, neuron ?? 0, this.known)
+    // Without labels there is nothing to filter by.
+    if (!filter.trim() || !this.findings.labels.value) return all
+    return { ...all, neurons: all.neurons.filter((n) => this.labels[n]) }
+  })
+
+  /** From which value on a neuron is on in the chosen range. */
+  threshold = $derived(this.state.threshold ?? Number((0.3 * this.scale.high).toPrecision(2)))
+  /** The chosen range as far as it lies in the text. */
+  range = $derived.by<Range | null>(() => {
+    const { range } = this.state
+    return range && range.first < this.steps ? { first: range.first, last: Math.min(range.last, this.steps - 1) } : null
+  })
+  /** The chosen feature, as soon as it is here for the text that is shown. */
+  track = $derived.by<Track | null>(() => {
+    const { picture, findings, state } = this
+    const found = findings.track
+    const fits = found && found.run === picture?.run.name && found.text === picture.text
+    const track = fits && found.feature === state.feature ? found.track : null
+    return track && track.values.length === this.steps ? track : null
+  })
+  /** The neurons that are on in the range, and off around it. */
+  chosen = $derived.by<ReadonlySet<number>>(() => {
+    const found = this.range ? this.findings.places.value : null
+    return new Set((found?.neurons.columns['neuron'] ?? []) as number[])
+  })
+  #anchor: number | null = null
+  #revealing = false
 
   pinned = $derived(this.state.neuron !== null && this.state.step !== null)
   cursor = $derived.by<{ neuron: number | null; step: number | null }>(() => {
@@ -143,7 +199,7 @@ export class Explorer {
   /** The text was edited; `caret` is where, so that the cursor follows. */
   type(text: string, caret: number | null): void {
     this.#caret = caret
-    this.go({ text: text === this.run?.examples[0] ? null : text })
+    this.go({ text: text === this.run?.examples[0] ? null : text, range: null })
   }
 
   point(neuron: number | null, step: number | null): void {
@@ -170,6 +226,37 @@ export class Explorer {
   free(): void {
     this.hover = this.cursor
     this.go(this.state.view === 'neuron' ? { step: null } : { neuron: null, step: null })
+  }
+
+  /** Chooses a range of the text; null chooses nothing. */
+  brush(range: Range | null): void {
+    const now = this.state.range
+    if (range?.first === now?.first && range?.last === now?.last) return
+    this.go({ range, threshold: range ? this.state.threshold : null })
+  }
+
+  /** Makes the range longer or shorter at the cursor; the other end stays. */
+  stretch(by: number): void {
+    const { neuron, step } = this.cursor
+    if (step === null) return
+    const { range } = this.state
+    if (!range || this.#anchor === null || (this.#anchor !== range.first && this.#anchor !== range.last))
+      this.#anchor = step
+    const to = range ? Math.max(0, Math.min(this.steps - 1, step + by)) : step
+    this.brush({ first: Math.min(this.#anchor, to), last: Math.max(this.#anchor, to) })
+    this.move(neuron ?? 0, to)
+  }
+
+  /** Another text, with one place of it chosen; the browser's back button leads back. */
+  visit(text: string, from: number, to: number | null): void {
+    clearTimeout(this.#address)
+    this.#write(false)
+    const range = to === null ? null : { first: from, last: to }
+    this.state = { ...this.state, text, step: from, range }
+    if (this.state.neuron === null) this.state = { ...this.state, neuron: this.cursor.neuron }
+    this.#write(true)
+    this.#revealing = true
+    this.#follow()
   }
 
   zoom(by: number): void {
@@ -294,6 +381,10 @@ export class Explorer {
     this.picture = picture
     this.problem = null
     this.lost = false
+    if (this.#revealing && picture.text === this.text) {
+      this.#revealing = false
+      this.reveal++
+    }
     if (this.#caret === null || picture.text !== this.text) return
     const step = stepAt(picture.trace.labels, picture.text, this.#caret)
     this.#caret = null

@@ -28,6 +28,10 @@ export interface Geometry {
   ruler: { y: number; height: number }
   predictions: { y: number; height: number }
   surprise: { y: number; height: number }
+  /** The chosen feature; without one it has no height. */
+  track: { y: number; height: number }
+  /** Where in the column of labels the chips lie. */
+  chip: { x: number; width: number } | null
   head: number
   /** Height of a strip, of the curve under it, and the distance from row to row. */
   strip: number
@@ -35,12 +39,33 @@ export interface Geometry {
   pitch: number
 }
 
-export function geometry(zoom: number, labels: string[], label: number, curve: number, measure: Measure): Geometry {
+/** What there is besides the strips. */
+export interface Extras {
+  track: boolean
+  /** Room for chips in the column of labels, and how much of it the remarks take. */
+  chips: boolean
+  note: number
+}
+
+export const PLAIN: Extras = { track: false, chips: false, note: 0 }
+const NUMBER = 36
+const LEAST_CHIP = 16
+
+export function geometry(
+  zoom: number,
+  labels: string[],
+  label: number,
+  curve: number,
+  measure: Measure,
+  extras = PLAIN,
+): Geometry {
   const { least, strip, font } = LEVELS[zoom] ?? LEVELS[3]!
   const cell = font ? cellWidth(labels, least, (text) => (measure(text) * (font + 1.5)) / 100) : least
   const ruler = { y: 15, height: font ? Math.ceil(font) + 12 : 0 }
   const predictions = { y: ruler.y + ruler.height + 4, height: 38 }
   const surprise = { y: predictions.y + predictions.height + 4, height: 12 }
+  const track = { y: surprise.y + surprise.height + (extras.track ? 6 : 0), height: extras.track ? 22 : 0 }
+  const room = label - NUMBER - 10 - extras.note
   const tall = curve ? Math.max(strip, 18) : strip
   return {
     cell,
@@ -49,7 +74,9 @@ export function geometry(zoom: number, labels: string[], label: number, curve: n
     ruler,
     predictions,
     surprise,
-    head: surprise.y + surprise.height + 8,
+    track,
+    chip: extras.chips && room >= LEAST_CHIP && strip >= 8 ? { x: NUMBER, width: room } : null,
+    head: track.y + track.height + 8,
     strip: tall,
     curve,
     pitch: tall + (curve ? curve + 18 : strip > 6 ? 2 : 1),
@@ -74,8 +101,8 @@ export function measure(text: string): number {
 
 export type Spot =
   | { part: 'cell'; row: number; step: number }
-  | { part: 'label'; row: number }
-  | { part: 'predictions' | 'surprise' | 'ruler'; step: number }
+  | { part: 'label' | 'chip'; row: number }
+  | { part: 'predictions' | 'surprise' | 'ruler' | 'track'; step: number }
 
 /** What lies under a point of the canvas, given how far it is scrolled. */
 export function spotAt(
@@ -91,10 +118,11 @@ export function spotAt(
   if (y < g.head) {
     if (!inText) return null
     if (y < g.predictions.y) return { part: 'ruler', step }
+    if (g.track.height && y >= g.track.y - 3) return { part: 'track', step }
     return { part: y < g.surprise.y ? 'predictions' : 'surprise', step }
   }
   const row = Math.floor((y - g.head + scroll.top) / g.pitch)
   if (row < 0 || row >= rows) return null
-  if (x < g.label) return { part: 'label', row }
+  if (x < g.label) return { part: g.chip && x >= g.chip.x && x < g.chip.x + g.chip.width ? 'chip' : 'label', row }
   return inText ? { part: 'cell', row, step } : null
 }

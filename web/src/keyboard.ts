@@ -6,6 +6,7 @@ export const KEYS: [string, string][] = [
   ['↑ ↓', 'the neuron above or below'],
   ['Home End', 'first or last step'],
   ['Page ↑ Page ↓', 'ten neurons up or down'],
+  ['Shift ← →', 'choose characters; where its neurons do this again'],
   ['[ ]', 'previous or next signal'],
   ['Space', 'pin the cursor here, or free it again'],
   ['Enter', 'everything about this neuron'],
@@ -29,24 +30,39 @@ export function press(explorer: Explorer, event: KeyboardEvent): void {
   }
   if (event.key === 'Escape' && event.target instanceof HTMLTextAreaElement) return event.target.blur()
   if (busyElsewhere(event)) return
-  if (act(explorer, event.key)) event.preventDefault()
+  if (act(explorer, event.key, event.shiftKey)) event.preventDefault()
 }
 
-function act(explorer: Explorer, key: string): boolean {
+function act(explorer: Explorer, key: string, shift: boolean): boolean {
   const { state } = explorer
   if (key === '?') explorer.keys = true
   else if (state.view === 'runs') return false
   else if (key === 'Escape') escape(explorer)
   else if (key === '[' || key === ']') nextSignal(explorer, key === '[' ? -1 : 1)
+  else if (state.view === 'health') return alongHealth(explorer, key)
+  else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.stretch(key === 'ArrowLeft' ? -1 : 1)
   else if (key === '+' || key === '=') explorer.zoom(1)
   else if (key === '-') explorer.zoom(-1)
   else return moveOrOpen(explorer, key)
   return true
 }
 
+/** On the page of gates the arrows go from neuron to neuron. */
+function alongHealth(explorer: Explorer, key: string): boolean {
+  const count = explorer.layer?.neurons ?? 0
+  const now = explorer.hover.neuron
+  const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key]
+  if (by) explorer.point(now === null ? 0 : Math.max(0, Math.min(count - 1, now + by)), explorer.hover.step)
+  else if (key === 'Enter' && now !== null) explorer.go({ view: 'neuron', neuron: now })
+  else return false
+  return true
+}
+
 function escape(explorer: Explorer): void {
-  const { view, step, neuron } = explorer.state
-  if (view === 'neuron') explorer.go({ view: 'network' })
+  const { view, step, neuron, range } = explorer.state
+  if (view === 'health') explorer.go({ view: 'network' })
+  else if (range) explorer.brush(null)
+  else if (view === 'neuron') explorer.go({ view: 'network' })
   else if (step !== null || neuron !== null) explorer.free()
   else explorer.go({ view: 'runs' })
 }

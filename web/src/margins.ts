@@ -1,5 +1,6 @@
 // What stands around the strips: the text as a ruler, the predictions and surprise under it, the labels at the left.
 import { type Geometry, MONO, SANS } from './geometry'
+import { chip, chosenMark, fitted } from './overlays'
 import { type Scale, tick } from './paint'
 import { type Scene, SURPRISE_LIMIT, type Visible, type Window } from './scene'
 import { drawGlyph } from './sprites'
@@ -81,11 +82,14 @@ export function names(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, v
   for (let row = v.firstRow; row < v.lastRow; row++) {
     const { label, note } = scene.rows[row]!
     const y = v.y(row) + g.strip / 2
+    chosenMark(pen, scene, scene.rows[row]!, v.y(row))
+    chip(pen, scene, scene.rows[row]!, y)
     const small = g.pitch < 13
     pen.textAlign = 'left'
-    pen.fillStyle = row === scene.selected || row === scene.cursor.row ? theme.accent : theme.ink
+    const marked = row === scene.selected || row === scene.cursor.row || scene.rows[row]!.chosen
+    pen.fillStyle = marked ? theme.accent : theme.ink
     pen.font = `${row === scene.selected ? 600 : 400} ${small ? 9 : 12}px ${g.curve ? SANS : MONO}`
-    pen.fillText(label, 4, y, g.label - 14)
+    pen.fillText(label, 6, y, g.chip ? g.chip.x - 8 : g.label - 14)
     pen.fillStyle = theme.mute
     pen.font = `${small ? 8.5 : 11}px ${SANS}`
     if (g.curve) {
@@ -112,6 +116,7 @@ function everyTenth(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
   pen.textAlign = 'left'
   pen.textBaseline = 'middle'
   for (let row = v.firstRow; row < v.lastRow; row++) {
+    chosenMark(pen, scene, scene.rows[row]!, v.y(row))
     if (row % 4 && row !== scene.selected && row !== scene.cursor.row) continue
     const marked = row === scene.selected || row === scene.cursor.row
     pen.fillStyle = marked ? scene.palette.theme.accent : scene.palette.theme.mute
@@ -131,4 +136,7 @@ export function headNames(pen: CanvasRenderingContext2D, scene: Scene): void {
   if (g.font) pen.fillText(narrow ? 'text' : 'text, as read', 4, g.ruler.y + g.ruler.height / 2)
   pen.fillText(narrow ? 'next?' : 'next, as predicted', 4, g.predictions.y + g.predictions.height / 2)
   pen.fillText(narrow ? 'surprise' : 'surprise (0–5 nats)', 4, g.surprise.y + g.surprise.height / 2)
+  if (!g.track.height) return
+  pen.fillStyle = scene.palette.theme.accent
+  pen.fillText(fitted(pen, scene.track?.title ?? '…', g.label - 10), 4, g.track.y + g.track.height / 2 + 2)
 }

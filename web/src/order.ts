@@ -52,6 +52,15 @@ export function correlations(values: Float32Array, steps: number, chosen: number
   return result
 }
 
+/** What is known of each neuron, by neuron number; NaN and '' where nothing is. */
+export interface Known {
+  score: Float64Array
+  effect: Float64Array
+  label: string[]
+}
+
+const NOTHING: Known = { score: new Float64Array(), effect: new Float64Array(), label: [] }
+
 export interface Order {
   /** Neuron numbers from top to bottom. */
   neurons: number[]
@@ -59,10 +68,24 @@ export interface Order {
   by: Float64Array | null
 }
 
-export function order(sort: Sort, values: Float32Array, steps: number, chosen: number): Order {
+const last = (value: number | undefined): number => (value === undefined || Number.isNaN(value) ? -Infinity : value)
+
+function byKnown(sort: Sort, neurons: number[], known: Known): Order {
+  const by = sort === 'effect' ? known.effect : known.score
+  neurons.sort((a, b) => {
+    const names = sort === 'label' ? [known.label[a] || '\uffff', known.label[b] || '\uffff'] : ['', '']
+    if (names[0] !== names[1]) return names[0]! < names[1]! ? -1 : 1
+    // Infinities of the same sign have no difference.
+    return last(by[a]) === last(by[b]) ? a - b : last(by[b]) - last(by[a])
+  })
+  return { neurons, by }
+}
+
+export function order(sort: Sort, values: Float32Array, steps: number, chosen: number, known = NOTHING): Order {
   const count = steps ? values.length / steps : 0
   const neurons = Array.from({ length: count }, (_, n) => n)
   if (sort === 'number') return { neurons, by: null }
+  if (sort === 'label' || sort === 'score' || sort === 'effect') return byKnown(sort, neurons, known)
   const by = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
   if (sort === 'similar' && chosen < count) by[chosen] = 1
   neurons.sort(

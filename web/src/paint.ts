@@ -22,6 +22,8 @@ export interface Theme {
   bar: string
   barQuiet: string
   warn: string
+  chip: string
+  chipFull: string
   middle: Rgb
   negative: Rgb
   positive: Rgb
@@ -38,6 +40,8 @@ export const LIGHT: Theme = {
   bar: '#b9cde4',
   barQuiet: '#dededa',
   warn: '#b4232a',
+  chip: '#e9edf2',
+  chipFull: '#bcd4f0',
   middle: [246, 246, 243],
   negative: [190, 50, 42],
   positive: [27, 90, 168],
@@ -54,6 +58,8 @@ export const DARK: Theme = {
   bar: '#2f527d',
   barQuiet: '#34383f',
   warn: '#ff8f86',
+  chip: '#22272d',
+  chipFull: '#2b4c72',
   middle: [30, 33, 38],
   negative: [216, 78, 66],
   positive: [64, 134, 219],

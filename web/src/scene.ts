@@ -2,6 +2,8 @@
 import type { Geometry } from './geometry'
 import type { Palette, Scale } from './paint'
 import type { Sprites } from './sprites'
+import type { Range } from './state'
+import type { Track } from './tracks'
 
 export interface Row {
   label: string
@@ -9,6 +11,10 @@ export interface Row {
   note: string
   values: Float32Array
   scale: Scale
+  /** The label of the neuron, and how much it says, 0 to 1. */
+  chip?: { text: string; strength: number }
+  /** Set where the neuron is one of the chosen range. */
+  chosen?: boolean
 }
 
 export interface Scene {
@@ -28,6 +34,8 @@ export interface Scene {
   logProbability: Float32Array
   cursor: { row: number | null; step: number | null; pinned: boolean }
   selected: number | null
+  track: Track | null
+  range: Range | null
 }
 
 export interface Window {

@@ -1,5 +1,7 @@
 // Where the data come from. The page asks the local server; a widget or an exported file can be other sources.
+import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
+import { readTracks, type Tracks } from './tracks'
 
 export type Expression =
   | { operation: string; arguments: Expression[] }
@@ -98,6 +100,10 @@ export class SourceError extends Error {
 export interface Source {
   run(name: string): Promise<Run>
   trace(name: string, request: TraceRequest): Promise<Trace>
+  /** What is known about neurons, or how far the work is; `start` begins it. */
+  study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer>
+  /** The values of some features over a text, and the list of all. */
+  features(name: string, text: string, features: string[]): Promise<Tracks>
   /** Calls back with the list of runs, at once and whenever it changed, and with null when the connection is lost. */
   follow(report: (list: RunList | null) => void): () => void
 }
@@ -132,6 +138,21 @@ export class HttpSource implements Source {
       throw new SourceError(LOST, true)
     })
     return Trace.read(bytes)
+  }
+
+  async study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/study`, { ...request, start })
+    return (await answer.json().catch(() => {
+      throw new SourceError(LOST, true)
+    })) as StudyAnswer
+  }
+
+  async features(name: string, text: string, features: string[]): Promise<Tracks> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/features`, { text, features })
+    const bytes = await answer.arrayBuffer().catch(() => {
+      throw new SourceError(LOST, true)
+    })
+    return readTracks(bytes)
   }
 
   follow(report: (list: RunList | null) => void): () => void {

@@ -1,8 +1,14 @@
 // The whole view in the address: what is looked at <-> the query string. Only what differs from the default is written.
 
-export const SORTS = ['number', 'activity', 'similar'] as const
+export const SORTS = ['number', 'activity', 'similar', 'label', 'score', 'effect'] as const
 export type Sort = (typeof SORTS)[number]
-export type View = 'runs' | 'network' | 'neuron'
+export type View = 'runs' | 'network' | 'neuron' | 'health'
+
+/** Some steps of the text, the last one included. */
+export interface Range {
+  first: number
+  last: number
+}
 
 /** null = the default: the first layer, its main signal, the run's first example, nothing pinned. */
 export interface ViewState {
@@ -15,6 +21,13 @@ export interface ViewState {
   text: string | null
   sort: Sort
   zoom: number
+  /** The feature that is drawn above the strips. */
+  feature: string | null
+  /** Only neurons with a label that has this in it are listed. */
+  filter: string
+  range: Range | null
+  /** From which value on a neuron is on in the range; null = chosen by the scale. */
+  threshold: number | null
 }
 
 export const ZOOMS = 5
@@ -30,6 +43,10 @@ export const START: ViewState = {
   text: null,
   sort: 'number',
   zoom: DEFAULT_ZOOM,
+  feature: null,
+  filter: '',
+  range: null,
+  threshold: null,
 }
 
 // A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
@@ -43,6 +60,10 @@ export function toAddress(state: ViewState): string {
   for (const key of ['neuron', 'step'] as const) if (state[key] !== null) query.set(key, String(state[key]))
   if (state.sort !== START.sort) query.set('sort', state.sort)
   if (state.zoom !== START.zoom) query.set('zoom', String(state.zoom))
+  if (state.feature !== null) query.set('feature', state.feature)
+  if (state.filter) query.set('filter', state.filter)
+  if (state.range) query.set('range', `${state.range.first}-${state.range.last}`)
+  if (state.threshold !== null) query.set('threshold', String(state.threshold))
   if (state.text !== null) {
     const text = new URLSearchParams({ text: state.text }).toString()
     if (text.length > LONGEST_QUERY_TEXT) fragment = `#${text}`
@@ -56,6 +77,16 @@ function count(value: string | null): number | null {
   return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : null
 }
 
+function range(value: string | null): Range | null {
+  const [first = null, last = null] = (/^(\d{1,9})-(\d{1,9})$/.exec(value ?? '') ?? []).slice(1).map(Number)
+  return first !== null && last !== null && first <= last ? { first, last } : null
+}
+
+function size(value: string | null): number | null {
+  const number = value === null || value.trim() === '' ? NaN : Number(value)
+  return Number.isFinite(number) && number > 0 ? number : null
+}
+
 export function fromAddress(search: string, fragment = ''): ViewState {
   const query = new URLSearchParams(search)
   const run = query.get('run')
@@ -64,7 +95,7 @@ export function fromAddress(search: string, fragment = ''): ViewState {
   const sort = SORTS.find((known) => known === query.get('sort'))
   const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
   const state: ViewState = {
-    view: run !== null && (view === 'network' || view === 'neuron') ? view : 'runs',
+    view: run !== null && (view === 'network' || view === 'neuron' || view === 'health') ? view : 'runs',
     run,
     layer: query.get('layer'),
     signal: query.get('signal'),
@@ -73,6 +104,10 @@ export function fromAddress(search: string, fragment = ''): ViewState {
     text,
     sort: sort ?? START.sort,
     zoom: zoom !== null && zoom < ZOOMS ? zoom : START.zoom,
+    feature: query.get('feature') || null,
+    filter: query.get('filter') ?? '',
+    range: range(query.get('range')),
+    threshold: size(query.get('threshold')),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state

@@ -2,6 +2,7 @@
 import type { Picture } from './explorer.svelte'
 import type { Spot } from './geometry'
 import { named, symbolLabels } from './glyphs'
+import type { Track } from './tracks'
 import { percent } from './words'
 
 export interface Guess {
@@ -37,14 +38,25 @@ export function really(picture: Picture, step: number): string {
   return `really came: ${named(next)}, which it does not know`
 }
 
-export function headTip(picture: Picture, spot: Spot): string[] | null {
+export function headTip(picture: Picture, spot: Spot, shown: Track | null): string[] | null {
   if (!('step' in spot)) return null
   const { step } = spot
   const here = named(picture.trace.labels[step] ?? '')
   const { list, came } = guesses(picture, step)
   if (spot.part === 'ruler') {
     const strange = (picture.trace.token[step] ?? 0) >= picture.run.vocabulary.length
-    return [`Step ${step}: ${here}`, ...(strange ? ['the network does not know this character'] : [])]
+    return [
+      `Step ${step}: ${here}`,
+      ...(strange ? ['the network does not know this character'] : []),
+      'drag to choose characters',
+    ]
+  }
+  if (spot.part === 'track') {
+    const track = shown
+    if (!track) return ['This text has no such feature']
+    const value = track.values[step] ?? NaN
+    const said = track.kind === 'binary' ? (value ? 'yes' : 'no') : Number.isNaN(value) ? 'not told' : String(value)
+    return [track.title, `step ${step}, ${here}: ${said}`, track.name]
   }
   if (spot.part === 'surprise') {
     const nats = -(picture.trace.logProbability[step] ?? NaN)

@@ -23,7 +23,7 @@ describe('the address', () => {
   })
 
   it('restores every view', () => {
-    for (const view of ['network', 'neuron'] as const)
+    for (const view of ['network', 'neuron', 'health'] as const)
       for (const text of [null, ...TEXTS])
         for (const sort of SORTS)
           for (let zoom = 0; zoom < ZOOMS; zoom++) {
@@ -37,6 +37,10 @@ describe('the address', () => {
               text,
               sort,
               zoom,
+              feature: zoom % 2 ? 'character.is=& & not quotes.any' : null,
+              filter: zoom === 2 ? 'a # b' : '',
+              range: zoom > 2 ? { first: zoom, last: 2 * zoom } : null,
+              threshold: zoom === 3 ? 0.25 : null,
             }
             expect(again(state)).toEqual(state)
           }
@@ -63,5 +67,9 @@ describe('the address', () => {
       sort: 'number',
     })
     expect(fromAddress('?view=neuron&run=a').neuron).toBe(0)
+    for (const range of ['5', '7-3', '-1-2', '1.5-2', '1-', 'a-b', '0-99999999999'])
+      expect(fromAddress(`?view=network&run=a&range=${range}`).range).toBeNull()
+    for (const threshold of ['', 'x', '0', '-1', 'Infinity'])
+      expect(fromAddress(`?view=network&run=a&threshold=${threshold}`).threshold).toBeNull()
   })
 })

@@ -10,12 +10,14 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.errors import GatescopeError
 from gatescope.explorer.jobs import PATIENCE, Job, Jobs, Tell
 from gatescope.explorer.traces import Recorder, RequestError, stamp_of, weights_stamp
 from gatescope.features import Feature
@@ -203,8 +205,10 @@ class Studies:
         tables = _WHOLE[asked.study](material, tell)
         # A network that learned on meanwhile has other weights than those that this is about.
         if weights_mark(run) == material.mark:
-            for name, table in tables.items():
-                keep(run, name, table)
+            # Where it cannot be written, it is found out anew next time.
+            with suppress(GatescopeError):
+                for name, table in tables.items():
+                    keep(run, name, table)
         answer = {name: _json(table) for name, table in tables.items()}
         return answer, (material.stamp, *_stamp(run, asked.study)[1:])
 

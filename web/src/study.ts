@@ -1,0 +1,222 @@
+// What studies found about neurons, as it arrives: tables of columns, read into labels, effects and health.
+
+export interface Table {
+  columns: Record<string, (number | string | null)[]>
+  titles: Record<string, string>
+  about: Record<string, unknown>
+}
+
+export type StudyAnswer =
+  | { state: 'none' }
+  | { state: 'working'; doing: string; done: number; total: number }
+  | { state: 'failed'; error: string }
+  | { state: 'done'; stale: boolean; result: unknown }
+
+export interface StudyRequest {
+  study: 'labels' | 'ablation' | 'health' | 'neuron' | 'places'
+  layer?: string
+  signal?: string
+  neuron?: number
+  features?: string[]
+  text?: string
+  first?: number
+  last?: number
+  threshold?: number
+}
+
+export interface Label {
+  layer: string
+  signal: string
+  neuron: number
+  feature: string
+  title: string
+  measure: string
+  score: number
+  lag: number
+  direction: number
+  place: number
+}
+
+export type Row = Record<string, number | string | null>
+
+/** The rows of a table, each with the names of its columns. */
+export function rows(table: Table): Row[] {
+  const names = Object.keys(table.columns)
+  const count = table.columns[names[0] ?? '']?.length ?? 0
+  return Array.from({ length: count }, (_, k) =>
+    Object.fromEntries(names.map((name) => [name, table.columns[name]![k]!])),
+  )
+}
+
+/** How much a label says, comparable between the measures: 0 = nothing (an AUROC of 1/2), 1 = all. */
+export function strength(label: Label): number {
+  return Math.max(0, Math.min(1, label.measure === 'AUROC' ? 2 * label.score - 1 : label.score))
+}
+
+/** As it is printed on a chip: an arrow where the neuron is low instead of high. */
+export function short(label: Label): string {
+  return (label.direction < 0 ? '↓ ' : '') + label.title
+}
+
+/** Whether what was typed into the filter is a part of a label. */
+export function matches(label: Label, filter: string): boolean {
+  const wanted = filter.trim().toLowerCase()
+  return label.title.toLowerCase().includes(wanted) || label.feature.toLowerCase().includes(wanted)
+}
+
+export class Labels {
+  /** AUROC and R2 -> the score that features shifted along the text reach only by chance; null where there is none. */
+  readonly chance: Record<string, number | null>
+  readonly steps: number
+  readonly features: ReadonlyMap<string, string>
+  readonly #of = new Map<string, Label[]>()
+
+  constructor(table: Table) {
+    const features = new Map<string, string>()
+    for (const row of rows(table)) {
+      const label = row as unknown as Label
+      const key = `${label.layer} ${label.signal} ${label.neuron}`
+      const list = this.#of.get(key)
+      if (list) list.push(label)
+      else this.#of.set(key, [label])
+      features.set(label.feature, label.title)
+    }
+    for (const list of this.#of.values()) list.sort((a, b) => a.place - b.place)
+    this.features = features
+    const chance = table.about['chance'] as { least?: Record<string, number | null> } | undefined
+    this.chance = chance?.least ?? {}
+    const steps = table.about['steps'] as { held_out?: number } | undefined
+    this.steps = steps?.held_out ?? 0
+  }
+
+  /** The labels of one signal of a neuron, the best first. */
+  of(layer: string, signal: string, neuron: number): Label[] {
+    return this.#of.get(`${layer} ${signal} ${neuron}`) ?? []
+  }
+
+  /** The best label that fits the filter. */
+  shown(layer: string, signal: string, neuron: number, filter: string): Label | null {
+    return this.of(layer, signal, neuron).find((label) => matches(label, filter)) ?? null
+  }
+}
+
+/** What a label says in full, a line each. */
+export function explain(label: Label, chance: Record<string, number | null>): string[] {
+  const name = label.measure === 'R2' ? 'R²' : label.measure
+  const least = chance[label.measure]
+  const sides = label.measure === 'AUROC' ? (label.direction < 0 ? 'lower where it is' : 'higher where it is') : null
+  const lag =
+    label.lag === 0
+      ? null
+      : label.lag > 0
+        ? `${label.lag} step${label.lag === 1 ? '' : 's'} behind it`
+        : `${-label.lag} step${label.lag === -1 ? '' : 's'} ahead of it`
+  return [
+    label.title,
+    `${name} ${label.score.toFixed(3)}${typeof least === 'number' ? `, shown from ${least.toFixed(3)} on (chance)` : ''}`,
+    ...[sides, lag].filter((part) => part !== null),
+    label.feature,
+  ]
+}
+
+export interface Effect {
+  change: number
+  low: number | null
+  high: number | null
+}
+
+/** Change of the loss without each neuron, by "layer neuron". */
+export function effects(table: Table): Map<string, Effect> {
+  const found = new Map<string, Effect>()
+  for (const row of rows(table))
+    if (row['feature'] === '' && typeof row['on'] === 'number')
+      found.set(`${row['layer']} ${row['neuron']}`, {
+        change: row['on'],
+        low: row['on_low'] as number | null,
+        high: row['on_high'] as number | null,
+      })
+  return found
+}
+
+export interface Health {
+  neuron: number
+  layer: string
+  verdict: string
+  twin: number
+  /** In steps; null where there is none, Infinity where nothing is forgotten. */
+  time: number | null
+}
+
+export interface Saturated {
+  layer: string
+  gate: string
+  title: string
+  neuron: number
+  left: number
+  right: number
+}
+
+export function timeConstant(value: unknown, verdict: string): number | null {
+  if (typeof value === 'number') return value
+  return value === 'infinite' || verdict.includes('forgets nothing') ? Infinity : null
+}
+
+/** 12.3 steps, in words. */
+export function inSteps(time: number | null): string {
+  if (time === null) return 'none: it keeps nothing by itself'
+  if (time === Infinity) return 'endless: nothing is forgotten'
+  return `${time >= 100 ? Math.round(time).toLocaleString('en-US') : Number(time.toPrecision(2))} steps`
+}
+
+export function healthOf(table: Table): Health[] {
+  return rows(table).map((row) => ({
+    layer: String(row['layer']),
+    neuron: Number(row['neuron']),
+    verdict: String(row['verdict']),
+    twin: Number(row['twin']),
+    time: timeConstant(row['time_constant'], String(row['verdict'])),
+  }))
+}
+
+export interface Passage {
+  value: number
+  before: string
+  at: string
+  after: string
+  first: number
+  step: number
+  values: number[]
+  labels: string[]
+  text: string
+  from: number
+  to: number
+}
+
+export interface AboutNeuron {
+  steps: number
+  characters: number
+  most: Passage[]
+  least: Passage[]
+  histogram: Table
+  health: Row
+  effect: Table
+}
+
+export interface Place {
+  before: string
+  at: string
+  after: string
+  exact: number
+  on: number
+  text: string
+  from: number
+  to: number
+}
+
+export interface Places {
+  neurons: Table
+  places: Place[]
+  runs: number
+  needed: number
+  characters: number
+}
