@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +113,13 @@ def ablate(
                 )
                 parts.append(_own(name, table, wanted))
         found = _joined(parts)
+        if not found["steps_on"].any():
+            raise UsageError(
+                "no symbol of the text follows another one and is known to the network; give a longer text."
+            )
         keep("ablation", found)
+    if not wanted.keys() - {None} and not feature:
+        note(f"no labels are kept with this run; `gatescope label {about.run.path}` finds what its neurons follow.")
     deliver(found, lambda: _print(found, every), json=json, csv=csv)
 
 
@@ -120,9 +127,12 @@ def _held(to: str) -> Any:
     if to in ("mean", "zero"):
         return to
     try:
-        return float(to)
+        value = float(to)
     except ValueError as error:
         raise UsageError(f"--to {to} is neither mean nor zero nor a number.") from error
+    if not math.isfinite(value):
+        raise UsageError(f"a neuron cannot be held at {to}; give --to mean, zero or a finite number.")
+    return value
 
 
 def _features(
@@ -134,8 +144,6 @@ def _features(
     from gatescope.studies import Steps, features_of, kept
 
     labels = kept(about.run, "labels")
-    if labels is None:
-        note(f"no labels are kept with this run; `gatescope label {about.run.path}` finds what its neurons follow.")
     with about.trace() as trace:
         features, ends = features_of(about, trace), Steps(trace).starts[1:] - 1
     # At the end of a sequence nothing is predicted.
@@ -145,7 +153,7 @@ def _features(
     wanted: dict[tuple[str, int] | None, list[str]] = {None: [each.name for each in theirs]}
     found = {each.name: each for each in theirs}
     # Of the signal that is held if there is one, and the best of these.
-    best = sorted(labels or (), key=lambda row: (row["signal"] != signal, -row["score"]))
+    best = sorted(labels or (), key=lambda row: (row["signal"] != signal, -row["explained"]))
     for row in best:
         neuron = row["layer"], row["neuron"]
         if row["measure"] != "AUROC" or neuron in wanted:

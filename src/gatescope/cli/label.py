@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -35,11 +34,14 @@ from gatescope.cli.studying import (
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 25  # rows of each measure
+SHOWN = 40
 LAGS = "0,1,2,3,5,8,-1,-2"
-WHAT = {
-    "AUROC": "On or off: the area under the ROC curve. 0.5 says nothing, 1 everything",
-    "R2": "Counts: the share of the variance that a straight line explains. 0 says nothing, 1 everything",
+HOW = {
+    ("AUROC", 1): "high where",
+    ("AUROC", -1): "low where",
+    ("R2", 1): "rising with",
+    ("R2", -1): "falling with",
+    ("R2", 0): "level with",
 }
 
 
@@ -74,8 +76,10 @@ def label(
 ) -> None:
     """Find the features that each neuron follows, and say how well, on text held out, and what chance gives.
 
-    Printed are the best label of each neuron for features that are on or off, and the best for counts. What is found
-    with no option that changes it is kept with the run, where the explorer shows it.
+    Printed is the best label of each neuron: the feature of which a line from one of its signals explains most of the
+    variance. AUROC, the area under the ROC curve, and Matthews, the correlation with what a threshold tells, are 1
+    where a signal tells a feature perfectly. What is found with no option that changes it is kept with the run, where
+    the explorer shows it.
 
     Parameters
     ----------
@@ -129,26 +133,24 @@ def _print(table: Table, about: Studied, layers: list[str], every: bool) -> None
         f"{counted(table.about['features']['count'], 'count')}."
     )
     rate = f"{100 * chance['false_discovery_rate']:g} %"
+    least = [f"{measure} {number(low)}" for measure, low in chance["least"].items() if low is not None]
     print(
         f"Scores are of {held_out:,} steps that were held out. Beside {chance['searches']:,} searches with features "
-        f"shifted along the text, at most {rate} of the labels are expected to be chance."
+        f"shifted along the text, labels begin at {' and '.join(least)}: at most {rate} of them are expected to be "
+        "chance."
     )
-    for measure in ("AUROC", "R2"):
-        rows = sorted((row for row in table if row["measure"] == measure), key=_order)
-        shown = rows if every else _best_of_each(rows)[:SHOWN]
-        if shown:
-            print(f"\n{WHAT[measure]}; labels begin at {chance['least'][measure]:.3f}.\n")
-            _print_rows(shown, several(layers), measure)
-        if len(shown) < len(rows):
-            print(
-                f"\n... and {counted(len(rows) - len(shown), 'more label')}; --all prints them, --csv FILE keeps them"
-            )
+    rows = sorted(table, key=_order)
+    shown = rows if every else _best_of_each(rows)[:SHOWN]
+    if shown:
+        print()
+        _print_rows(shown, several(layers))
+    if len(shown) < len(rows):
+        print(f"\n... and {counted(len(rows) - len(shown), 'more label')}; --all prints them, --csv FILE keeps them")
 
 
 def _order(row: dict[str, Any]) -> tuple[float, ...]:
-    """The best score first; of those that look the same, what a threshold tells best, and what is not late."""
-    matthews = 0.0 if row["matthews"] is None or math.isnan(row["matthews"]) else row["matthews"]
-    return (-round(row["score"], 3), -round(matthews, 3), abs(row["lag"]))
+    """The best explained first; of those that look the same, the best score, and what is not late."""
+    return (-round(row["explained"], 3), -round(row["score"], 3), abs(row["lag"]))
 
 
 def _best_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -159,20 +161,19 @@ def _best_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(best.values())
 
 
-def _print_rows(rows: list[dict[str, Any]], layers: bool, measure: str) -> None:
-    binary = measure == "AUROC"
-    words = ("high", "low") if binary else ("rises", "falls")
+def _print_rows(rows: list[dict[str, Any]], layers: bool) -> None:
     # name -> the column's cells; those that say the same of all rows are left out.
     columns = {
         "layer": [row["layer"].removeprefix("layer") for row in rows] if layers else [],
         "neuron": [str(row["neuron"]) for row in rows],
         "signal": [row["signal"] for row in rows],
-        "is" if binary else "it": [words[row["direction"] < 0] for row in rows],
-        "where" if binary else "with": [visible(row["title"]) for row in rows],
-        measure: [number(row["score"]) for row in rows],
-        "Matthews": [number(row["matthews"]) for row in rows] if binary else [],
+        "is": [HOW[row["measure"], row["direction"]] for row in rows],
+        "feature": [visible(row["title"]) for row in rows],
+        "explains": [f"{max(0.0, row['explained']):.1%}" for row in rows],
+        "AUROC": [number(row["score"]) if row["measure"] == "AUROC" else "" for row in rows],
+        "Matthews": [number(row["matthews"]) for row in rows],
         "steps later": [str(row["lag"]).replace("-", "−") for row in rows] if any(row["lag"] for row in rows) else [],
     }
-    there = {name: cells for name, cells in columns.items() if cells}
-    right = ("layer", "neuron", measure, "Matthews", "steps later")
+    there = {name: cells for name, cells in columns.items() if any(cells)}
+    right = ("layer", "neuron", "explains", "AUROC", "Matthews", "steps later")
     print_table(list(there), list(zip(*there.values(), strict=True)), right=right)

@@ -94,7 +94,7 @@ def pattern(
 
     check_csv(csv)
     first, last = _range(range)
-    with _recorded(place, text, file, characters, json) as trace:
+    with _recorded(place, text, file, characters, sequence, json) as trace:
         name = layer_of(trace, layer, signal)
         found = study(
             trace,
@@ -122,17 +122,21 @@ def _range(given: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _recorded(place: str, text: str | None, file: Path | None, characters: int | None, quiet: bool) -> Iterator[Trace]:
+def _recorded(
+    place: str, text: str | None, file: Path | None, characters: int | None, sequence: int, quiet: bool
+) -> Iterator[Trace]:
     """What a trace directory holds; of a run, its network on the text and, after that, on what the task keeps."""
-    if is_trace(Path(place)):
+    if is_trace(Path(place)):  # studies say themselves that it has no such sequence
         with studied(place, text, file, characters=characters) as about:
             yield about.trace
         return
     from gatescope.recording import recorded, sequences_of
 
     about = subject_of(place, None, None, characters=characters)
-    source = text_for(about.task, text, file)
-    sequences = [*sequences_of(about.network, source), *sequences_of(about.network, about.text)]
+    given = sequences_of(about.network, text_for(about.task, text, file))
+    if not 0 <= sequence < len(given):
+        raise UsageError(f"there is no sequence {sequence}; the text has {counted(len(given), 'sequence')}, from 0 on.")
+    sequences = [*given, *sequences_of(about.network, about.text)]
     with bar("recording", quiet=quiet) as tell, recorded(about.network, sequences, progress=tell) as trace:
         tell.finish()
         yield trace

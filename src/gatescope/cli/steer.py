@@ -70,8 +70,8 @@ def steer(
     values
         Where it is held.
     feature
-        What is counted: the name of a feature that is on or off, as `gatescope label --json` tells it, or one of your
-        own by a regular expression; may be given several times. The neuron's best kept labels when nothing is said.
+        What is counted: the name of a feature that is on or off, as `gatescope probe RUN --json` tells it, or one of
+        your own by a regular expression; may be given several times. The neuron's best kept labels when nothing is said.
     prime
         What the network reads first, as in `gatescope sample`.
     samples
@@ -127,7 +127,7 @@ def _labels(about: Subject, layer: str, signal: str, neuron: int) -> list[str]:
             f"with `gatescope label {about.run.path}`."
         )
     rows = [row for row in labels.where(layer=layer, neuron=neuron) if row["measure"] == "AUROC"]
-    rows.sort(key=lambda row: (row["signal"] != signal, -row["score"]))
+    rows.sort(key=lambda row: (row["signal"] != signal, -row["explained"]))
     if not rows:
         raise UsageError(
             f"neuron {neuron} has no label that is on or off, so it is not known what to count; give --feature."
@@ -152,7 +152,7 @@ def _chosen(about: Subject, names: Sequence[str]) -> Family:
     wanted += [f"expression.{name.partition('=')[0]}" for name in own]
     if missing := [name for name in wanted if feature_named(found, name) is None]:
         there = [binary.name for one in found if one.kind != "count" for binary in one.binaries()]
-        raise no_such("feature that is on or off", missing[0], there, "`gatescope label RUN --json` names some")
+        raise no_such("feature", missing[0], there, "`gatescope probe RUN --json` names those that are on or off")
     titles = {name: one.title for name in wanted if (one := feature_named(found, name)) is not None}
 
     def fitted(texts: Sequence[str]) -> Family:

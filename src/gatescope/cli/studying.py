@@ -200,7 +200,8 @@ def layer_named(given: str, names: Sequence[str]) -> str:
     name = f"layer{given}" if given.isdigit() else given
     if name not in names:
         numbers = [each.removeprefix("layer") for each in names]
-        raise no_such("layer", given, names, f"the layers are {', '.join(numbers)}")
+        there = f"the layers are {', '.join(numbers)}" if len(names) > 1 else f"the only layer is {numbers[0]}"
+        raise no_such("layer", given, names, there)
     return name
 
 
