@@ -31,11 +31,13 @@ export function track(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): 
     const height = Math.max(value > 0 ? 1 : 0, (value / shown.most) * full)
     pen.fillStyle = theme.bar
     pen.fillRect(v.x(t), bottom - height, width, height)
-    pen.fillStyle = theme.accent
-    if (height) pen.fillRect(v.x(t), bottom - height, width, 1.5)
-    if (g.cell < 15) continue
-    pen.fillStyle = theme.ink
-    pen.fillText(String(Number(value.toFixed(1))), v.x(t) + width / 2, bottom - 5, width)
+    if (g.cell < 15) {
+      pen.fillStyle = theme.accent
+      if (height) pen.fillRect(v.x(t), bottom - height, width, 1)
+      continue
+    }
+    pen.fillStyle = value ? theme.ink : theme.mute
+    pen.fillText(String(Number(value.toFixed(1))), v.x(t) + width / 2, bottom - full / 2 + 1, width)
   }
 }
 

@@ -43,6 +43,7 @@ NETWORKS = 2  # of which the trace is held
 EFFORT = 2_500_000  # steps that are run again without a neuron, all neurons together
 CHANCES = 4_000  # scores of shifted features: enough for a few hundred neurons
 PASSAGES = 8
+REPEATED = 6  # times as many are looked for: of strings the same come again and again
 CONTEXT = 28  # steps beside the place of a passage
 WARM = 400  # steps before a place from which on it is read again, so that the state is nearly the one it was
 AFTER = 120
@@ -316,7 +317,7 @@ def _neuron(material: Material, asked: Question, tell: Tell) -> dict[str, Any]:
             layer,
             asked.signal,
             asked.neuron,
-            count=PASSAGES,
+            count=REPEATED * PASSAGES,
             context=CONTEXT,
             least=name == "least",
             apart=4 * CONTEXT,
@@ -380,7 +381,7 @@ def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         seen.setdefault((row["before"], row["at"], row["after"]), row)
-    return list(seen.values())
+    return list(seen.values())[:PASSAGES]
 
 
 def _json(table: Table | None) -> dict[str, Any]:
