@@ -9,7 +9,12 @@ from gatescope.cli.docs import page
 from gatescope.version import __version__
 from tests.cli.conftest import ROOT, Cli
 
-COMMANDS = ("demo", "train", "explore", "sample", "record", "check", "tasks", "cells", "runs")
+COMMANDS = (
+    *("demo", "train"),
+    *("explore", "sample", "record", "check"),
+    *("label", "probe", "ablate", "steer", "passages", "pattern", "health", "errors"),
+    *("tasks", "cells", "runs"),
+)
 
 
 def test_help_lists_every_command(cli: Cli) -> None:
@@ -33,7 +38,8 @@ def test_version(cli: Cli) -> None:
 
 def test_help_and_version_do_not_wait_for_the_libraries() -> None:
     code = (
-        "import sys; from gatescope.cli import main; main(['--help']); main(['--version']); main(['train', '--help']);"
+        "import sys; from gatescope.cli import main; main(['--help']); main(['--version']);"
+        "main(['train', '--help']); main(['label', '--help']);"
         "sys.exit(', '.join({'torch', 'numpy', 'starlette', 'uvicorn'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import FIND, command
 from gatescope.cli.common import Flag, Json, print_table, use_threads, visible
@@ -113,7 +113,7 @@ def _print(found: Table, values: Table) -> None:
     )
 
 
-def lined(row: dict[str, str], context: int) -> Line:
+def lined(row: dict[str, Any], context: int) -> Line:
     """A place in its text: what stands before it, flush right, the place itself so that it stands out, the rest."""
     from rich.cells import cell_len
     from rich.console import Console

@@ -71,7 +71,8 @@ def steer(
         Where it is held.
     feature
         What is counted: the name of a feature that is on or off, as `gatescope probe RUN --json` tells it, or one of
-        your own by a regular expression; may be given several times. The neuron's best kept labels when nothing is said.
+        your own by a regular expression; may be given several times. The best kept labels of the neuron when nothing
+        is said.
     prime
         What the network reads first, as in `gatescope sample`.
     samples

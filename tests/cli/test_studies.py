@@ -1,0 +1,395 @@
+"""`gatescope label`, `probe`, `ablate`, `steer`, `passages`, `pattern`, `health` and `errors`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatescope import Network, Run, clamp, configure, create, record, sample
+from gatescope.cli import main
+from gatescope.cli.studying import counted, feature_named, number
+from gatescope.features import Feature
+from gatescope.studies import Table, kept, subject
+from gatescope.tasks import Text
+from tests.cli.conftest import TEXT, Cli
+
+QUICK = ("--chances", 50, "--characters", 400)
+STRINGS = "aaXbb\naXb\naaaXbbb\naaaaXbbbb\n"
+
+
+@pytest.fixture(scope="session")
+def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the task text, hardly trained; not to be changed."""
+    folder = tmp_path_factory.mktemp("text_run")
+    (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
+    given = ["train", str(folder / "notes.txt"), "--neurons", "4", "--steps", "20", "--run", str(folder / "run")]
+    assert main(given) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def labelled(run: Path) -> Path:
+    """The run with labels that were written by hand: neuron 0 follows "writing", neuron 1 a pair, neuron 2 a count."""
+    columns = {"layer": "layer0", "signal": "h", "measure": "AUROC", "explained": 0.5, "score": 0.9, "title": "words"}
+    named = ["task.writing", "character.letter & not character.is=a", "counts.a"]
+    rows = [{**columns, "neuron": k, "feature": name} for k, name in enumerate(named)]
+    rows[2]["measure"] = "R2"
+    table = Table.of(rows, {name: name for name in rows[0]})
+    from gatescope.studies import keep
+
+    keep(Run(run), "labels", table)
+    return run
+
+
+def table_of(printed: str) -> Table:
+    return Table.from_json(json.loads(printed))
+
+
+def test_labels_are_those_of_the_library(cli: Cli, run: Path) -> None:
+    from gatescope.studies import features_of
+    from gatescope.studies.labels import Search, labels
+
+    told = table_of(cli("label", "counter", *QUICK, "--signal", "c", "--lags", "0,-1", "--top", 2, "--json").out)
+    about = subject(Run(run), characters=400)
+    search = Search(lags=(0, -1), top=2, chances=50)
+    with about.trace() as trace:
+        expected = labels(trace, features_of(about, trace), signals=["c"], search=search)
+    assert told.to_json() == expected.to_json()
+    assert len(told) > 0
+
+
+def test_the_best_label_of_each_neuron_is_printed_and_all_on_request(cli: Cli, run: Path) -> None:
+    told = table_of(cli("label", "counter", *QUICK, "--json").out)
+    best: dict[int, float] = {}
+    for row in told:
+        best[row["neuron"]] = max(best.get(row["neuron"], 0.0), round(row["explained"], 3))
+    short, long = cli("label", "counter", *QUICK), cli("label", "counter", *QUICK, "--all")
+    rows = [line for line in short.out.split("\n\n")[1].splitlines()[1:] if line.strip()]
+    assert sorted(int(row.split()[0]) for row in rows) == sorted(best)
+    assert f"{len(best)} of 5 neurons have a label" in short.out
+    assert f"{len(told) - len(best)} more label" in short.out
+    assert len(long.out.split("\n\n")[1].splitlines()) == 1 + len(told)
+
+
+def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("label", "counter", *QUICK).status == 0
+    assert kept(Run(run), "labels") is None
+    monkeypatch.setattr("gatescope.studies.subjects.OF_STRINGS", 300)
+    found: dict[str, Any] = {}
+
+    def quick(trace: object, features: object, **settings: Any) -> Table:
+        found.update(settings)
+        return Table.of([], {"neuron": "neuron"}, chance={"least": {}}, steps={"held_out": 1})
+
+    monkeypatch.setattr("gatescope.studies.labels.labels", quick)
+    assert cli("label", "counter", "--json").status == 0
+    assert kept(Run(run), "labels") is not None
+    assert found["signals"] is None
+
+
+def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatescope.studies.subjects.OF_STRINGS", 300)
+
+    def learn(*_: object, **__: object) -> Table:
+        network, step = Run(run).network()
+        weights = {name: value * 1.5 for name, value in network.state_dict().items()}
+        Run(run).save_weights(weights, step + 1)
+        return Table.of([], {"neuron": "neuron"})
+
+    monkeypatch.setattr("gatescope.studies.labels.labels", learn)
+    result = cli("label", "counter", "--json")
+    assert "went on learning" in result.err
+    assert kept(Run(run), "labels") is None
+
+
+def test_features_of_ones_own(cli: Cli, run: Path) -> None:
+    own = ("--feature", "end=b$", "--feature", r"start=^a", "--only")
+    told = table_of(cli("probe", "counter", *own, "--json").out)
+    assert set(told["feature"]) <= {"expression.end", "expression.start"}
+    assert len(told) > 0
+    everything = table_of(cli("probe", "counter", *own[:-1], "--json").out)
+    assert set(told["feature"]) < set(everything["feature"])
+
+
+def test_a_trace_directory_instead_of_a_run(cli: Cli, run: Path) -> None:
+    cli("record", "counter", STRINGS * 8, "--out", "it", "--no-drives")
+    for command in (("health",), ("probe",), ("passages", "--neuron", 1), ("label", "--chances", 20)):
+        result = cli(command[0], "it", *command[1:], "--json")
+        assert result.status == 0, result.err
+        assert "holds its own text" in cli(command[0], "it", "aXb", *command[1:]).refused()
+    assert cli("pattern", "it", "--range", 0, "--anywhere", "--sign", "both", "--threshold", 0.001).status == 0
+
+
+def test_probes_say_in_words_where_a_feature_is(cli: Cli, run: Path) -> None:
+    told = table_of(cli("probe", "counter", "--json").out)
+    printed = cli("probe", "counter", "--all").out
+    features = list(dict.fromkeys(told["feature"]))
+    lines = [line for line in printed.splitlines() if " in neuron" in line or "spread" in line or "not to be" in line]
+    assert len(lines) == len(features)
+    row = next(row for row in told if row["verdict"] == row["size"] == 1)
+    line = next(line for line in lines if line.startswith(row["title"]) and f"in neuron {row['neurons']}" in line)
+    assert number(row["score"]) in line.split()
+
+
+def test_the_loss_without_each_neuron(cli: Cli, labelled: Path) -> None:
+    told = table_of(cli("ablate", "counter", "--characters", 200, "--json").out)
+    assert set(told.where(feature="")["neuron"]) == {0, 1, 2, 3, 4}
+    features = {(row["neuron"], row["feature"]) for row in told if row["feature"]}
+    assert features == {(0, "task.writing"), (1, "character.letter & not character.is=a")}
+    network, _ = Run(labelled).network()
+    text = subject(Run(labelled), characters=200).text
+    before, after = (
+        np.nanmean(-record(network, text, interventions=changes).steps["log_probability"].astype(np.float64))
+        for changes in ([], [clamp(0, "h", 3, _mean(network, text, 3))])
+    )
+    row = next(iter(told.where(feature="", neuron=3)))
+    assert row["on"] == pytest.approx(after - before, abs=1e-5)
+    assert row["loss_on"] == pytest.approx(before, abs=1e-5)
+    printed = cli("ablate", "counter", "--characters", 200).out
+    order = [int(line.split()[0]) for line in printed.split("\n\n")[1].splitlines()[1:]]
+    overall = {row["neuron"]: row["on"] for row in told.where(feature="")}
+    assert order == sorted(overall, key=lambda neuron: -overall[neuron])
+
+
+def _mean(network: Network, text: str, neuron: int) -> float:
+    values = record(network, text)["layer0"]["h"][:, :, neuron]
+    return float(values[~np.isnan(values)].mean(dtype=np.float64))
+
+
+def test_ablation_is_kept_where_it_is_what_everybody_would_ask_for(cli: Cli, run: Path) -> None:
+    assert "gatescope label" in cli("ablate", "counter", "--neuron", 2, "--json").err
+    assert kept(Run(run), "ablation") is None
+    told = table_of(cli("ablate", "counter", "--json").out)
+    found = kept(Run(run), "ablation")
+    assert found is not None
+    assert found.to_json() == told.to_json()
+
+
+def test_ablation_to_a_value_of_some_neurons(cli: Cli, run: Path) -> None:
+    given = ("--characters", 100, "--neuron", 4, "--neuron", 1, "--to", "-0.25", "--signal", "c")
+    told = table_of(cli("ablate", "counter", *given, "--feature", "late=b$", "--json").out)
+    assert told["neuron"].tolist() == [4, 4, 1, 1]
+    assert set(told["held"]) == {-0.25}
+    assert told["feature"].tolist() == ["", "expression.late"] * 2
+    printed = cli("ablate", "counter", *given).out
+    assert "c of one neuron is held at -0.25" in printed
+
+
+def test_steering(cli: Cli, labelled: Path) -> None:
+    given = ("--neuron", 0, "--values", "-1,1", "--samples", 3, "--length", 15)
+    told = table_of(cli("steer", "counter", *given, "--json").out)
+    assert told["value"].tolist()[1:] == [-1.0, 1.0]
+    assert np.isnan(told["value"][0])
+    assert set(told["feature"]) == {"task.writing"}
+    network, _ = Run(labelled).network()
+    prime = Run(labelled).task().examples()[0][0]
+    for value, example in zip(told["value"].tolist(), told["example"], strict=True):
+        held = [] if np.isnan(value) else [clamp(0, "h", 0, value)]
+        assert example == "".join(sample(network, prime, length=15, seed=0, stop="\n", interventions=held))
+    printed = cli("steer", "counter", *given, "--feature", "twob=bb", "--feature", "character.is=X").out
+    assert "a match of bb" in printed
+    assert "the character: X" in printed
+    assert "held at −1" in printed
+
+
+def test_what_a_steered_network_writes_is_counted_by_hand(cli: Cli, run: Path) -> None:
+    given = ("--neuron", 2, "--values", "0.5", "--samples", 1, "--length", 30, "--feature", "character.is=b")
+    for row in table_of(cli("steer", "counter", *given, "--json").out):
+        assert row["share"] == pytest.approx(row["example"].count("b") / max(1, len(row["example"])))
+        assert row["characters"] == len(row["example"])
+
+
+def test_passages_stand_where_the_neuron_is_largest(cli: Cli, run: Path) -> None:
+    told = json.loads(cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c", "--json").out)
+    values = record(Run(run).network()[0], STRINGS)["layer0"]["c"][:, :, 1]
+    found = Table.from_json(told["passages"])
+    assert found["value"][0] == pytest.approx(float(np.nanmax(values)))
+    assert sum(told["distribution"]["columns"]["count"]) == len(STRINGS)
+    least = json.loads(cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c", "--least", "--json").out)
+    assert least["passages"]["columns"]["value"][0] == pytest.approx(float(np.nanmin(values)))
+    place = int(np.nanargmax(values)) // values.shape[1], int(np.nanargmax(values)) % values.shape[1]
+    string = STRINGS.split("\n")[place[0]] + "\n"
+    shown = f"{string[: place[1]]}»{string[place[1]]}«{string[place[1] + 1 :]}".replace("\n", "⏎")
+    lines = cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c").out.splitlines()
+    assert lines[3].endswith(shown)
+    assert {line.index("»") for line in lines if "»" in line} == {lines[3].index("»")}
+
+
+def test_a_pattern_is_found_again(cli: Cli, run: Path) -> None:
+    given = ("aaXbb\naXbb\n", "--range", "2:3", "--sign", "both", "--threshold", "1e-6", "--anywhere")
+    told = json.loads(cli("pattern", "counter", *given, "--json").out)
+    values = record(Run(run).network()[0], "aaXbb\n")["layer0"]["h"][0]
+    same = np.flatnonzero((np.sign(values[2]) == np.sign(values[3])) & (np.abs(values[2:4]) >= 1e-6).all(0))
+    assert sorted(told["neurons"]["columns"]["neuron"]) == same.tolist()
+    assert told["neurons"]["about"]["text"] == "Xb"
+    assert len(told["places"]["columns"]["at"]) > 0
+    assert "The passage: Xb\n" in cli("pattern", "counter", *given).out
+    assert "No neuron" in cli("pattern", "counter", "aXb", "--range", "1", "--threshold", "5").out
+
+
+def test_health(cli: Cli, run: Path) -> None:
+    told = json.loads(cli("health", "counter", STRINGS, "--json").out)
+    forget = record(Run(run).network()[0], STRINGS)["layer0"]["f"].astype(np.float64)
+    kept_part = np.exp(np.nanmean(np.log(forget), axis=(0, 1)))
+    assert told["health"]["columns"]["retention"] == pytest.approx(kept_part.tolist(), rel=1e-5)
+    printed = cli("health", "counter", STRINGS, "--all").out
+    longest = int(np.argmax(kept_part))
+    rows = printed.split("1/e is left.\n\n")[1].splitlines()
+    assert rows[1].split()[0] == str(longest)
+    assert len(rows) == 6
+    assert "f, forget gate" in printed
+
+
+def test_errors_of_a_text_model(cli: Cli, text_run: Path) -> None:
+    told = json.loads(cli("errors", text_run, "--orders", 3, "--json").out)
+    assert told["orders"]["columns"]["order"] == [1, 2, 3]
+    network, task = Run(text_run).network()[0], Run(text_run).task()
+    trace = record(network, task.held_out(100_000))
+    wrong = int((trace.steps["log_probability"][0, :-1] < np.log(0.5)).sum())
+    assert sum(told["causes"]["columns"]["errors"]) == told["causes"]["about"]["errors"] == wrong
+    assert kept(Run(text_run), "errors-causes") is None
+    printed = cli("errors", text_run, "--orders", 2)
+    assert f"{wrong:,} errors of" in printed.out
+
+
+def test_tables_as_files(cli: Cli, run: Path, tmp_path: Path) -> None:
+    result = cli("health", "counter", STRINGS, "--csv", "it.csv")
+    assert "it-saturation.csv" in result.out
+    told = json.loads(cli("health", "counter", STRINGS, "--json", "--csv", "again.csv").out)
+    with (tmp_path / "it.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [float(row["deviation"]) for row in rows] == told["health"]["columns"]["deviation"]
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "it.csv").read_text()
+
+
+COMMANDS = {
+    "label": (),
+    "probe": (),
+    "ablate": (),
+    "steer": ("--neuron", "0", "--feature", "character.is=b"),
+    "passages": ("--neuron", "0"),
+    "pattern": ("--range", "1"),
+    "health": (),
+    "errors": (),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: str) -> None:
+    given = COMMANDS[command]
+    assert "did you mean counter?" in cli(command, "countr", *given).refused()
+    assert "no folder" in cli(command, "counter", *given, "--csv", "nowhere/it.csv").refused()
+    assert "is a folder" in cli(command, "counter", *given, "--csv", "runs").refused()
+    (run / "weights.safetensors").unlink()
+    if command != "errors":
+        assert "has no weights yet" in cli(command, "counter", *given).refused()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("label counter a", "too few"),
+        ("label counter --layer 1", "the only layer is 0"),
+        ("label counter --signal hh", "did you mean h?"),
+        ("label counter --lexer pyton", "python"),
+        ("label counter --feature call", "NAME=REGEX"),
+        ("label counter --feature call=(", "no regular expression"),
+        ("label counter --feature Call=x", "cannot name a feature"),
+        ("label counter --feature a=b --feature a=c", "two features are called expression.a"),
+        ("label counter --only", "--feature"),
+        ("label counter --lags 1,x", "whole numbers"),
+        ("label counter --rate 2", "between 0 and 1"),
+        ("label counter --characters 0", "--characters is 0"),
+        ("label counter aXb --file it.txt", "both given"),
+        ("probe counter --signal x.i", "there is no signal x.i"),
+        ("probe counter a", "too few"),
+        ("ablate counter --layer one", "there is no layer one"),
+        ("ablate counter --neuron 5", "0 to 4"),
+        ("ablate counter --to nothing", "neither mean nor zero"),
+        ("ablate counter --to nan", "cannot be held at nan"),
+        ("ablate counter a", "give a longer text"),
+        ("ablate counter --characters 0", "--characters is 0"),
+        ("steer counter --neuron 0", "gatescope label"),
+        ("steer counter --neuron 5 --feature character.is=b", "0 to 4"),
+        ("steer counter --neuron 0 --values 1,b", "not a list of numbers"),
+        ("steer counter --neuron 0 --feature character.is=q", "there is no feature character.is=q"),
+        ("steer counter --neuron 0 --feature character.i=b", "did you mean character.is=b?"),
+        ("steer counter --neuron 0 --samples 0 --feature character.is=b", "samples is 0"),
+        ("passages counter", "--neuron"),
+        ("passages counter --neuron 0 --count 0", "at least 1"),
+        ("passages counter --neuron 9", "0 to 4"),
+        ("passages counter --neuron 0 --signal k", "the signals are i, f, g, o, c, h"),
+        ("pattern counter --range 2:x", "of the form A:B"),
+        ("pattern counter --range :3", "of the form A:B"),
+        ("pattern counter aXb --range 1:9", "the range 1 to 9"),
+        ("pattern counter aXb --range 1 --sequence 1", "1 sequence"),
+        ("pattern counter aXb --range 1 --sign both --threshold 0", "both ways"),
+        ("health counter --file nowhere.txt", "nowhere.txt"),
+        ("errors counter", "the task counter"),
+        ("errors counter --orders 0", "--orders is 0"),
+    ],
+)
+def test_one_sentence_says_what_is_wrong(cli: Cli, run: Path, arguments: str, sentence: str) -> None:
+    assert sentence in cli(*arguments.split()).refused()
+
+
+def test_a_run_with_no_memory_of_its_own_has_no_time_constants(cli: Cli, tmp_path: Path) -> None:
+    task = Text([_notes(tmp_path)])
+    run = create(tmp_path / "elman", task, configure(task.vocabulary, "elman", [3]))
+    run.save_weights(Network(run.configuration(), seed=0).state_dict(), 0)
+    assert "no time constants" in cli("health", "elman", "--characters", 100).out
+
+
+def _notes(folder: Path) -> Path:
+    (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
+    return folder / "notes.txt"
+
+
+def test_ctrl_c_ends_a_study_cleanly(program: Callable[..., subprocess.Popen[str]], run: Path) -> None:
+    # Far more searches than could end before the signal comes.
+    process = program("label", "counter", "--chances", 10**9)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert told.strip().splitlines()[-1] == "stopped."
+    assert "Traceback" not in told
+    assert kept(Run(run), "labels") is None
+
+
+def test_features_by_name() -> None:
+    on, kind = np.array([True, True, False]), np.array([0, 1, 1], np.int16)
+    features = [Feature("x.a", "a", on), Feature("x.k", "k", kind, ("p", "q"))]
+
+    def values(name: str) -> list[bool] | None:
+        found = feature_named(features, name)
+        return None if found is None else found.values.tolist()
+
+    assert values("x.a") == [True, True, False]
+    assert values("x.k=q") == [False, True, True]
+    assert values("x.a & x.k=q") == [False, True, False]
+    assert values("x.a & not x.k=q") == [True, False, False]
+    assert values("x.b") is values("x.a & x.b") is values("x.k") is None
+
+
+def test_numbers_as_they_are_printed() -> None:
+    assert [number(value) for value in (1234.5678, -0.25, -0.0001, float("nan"), float("inf"), None)] == [
+        *("1,234.568", "−0.250", "0.000", "", "∞", "")
+    ]
+    assert (counted(1, "neuron"), counted(2000, "neuron")) == ("1 neuron", "2,000 neurons")
+
+
+def test_the_copy_is_not_the_run(run: Path, trained: Path) -> None:
+    shutil.rmtree(run)
+    assert Run(trained).exists
+    assert not (trained / "studies").exists()
