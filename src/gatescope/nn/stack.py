@@ -111,7 +111,7 @@ class Stack:
             The hidden states of the last layer at every step, in the form of the input, and the states after the last.
 
         Raises:
-            RuntimeError, ValueError, IndexError: as torch.nn's module would; or an intervention on something that is not there.
+            RuntimeError, ValueError, IndexError: as torch.nn's module would; or an intervention on what is not there.
         """
         # In a program that is compiled, this is one piece that is not.
         act = _uncompiled() if torch.compiler.is_compiling() else Stack._forward

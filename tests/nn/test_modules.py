@@ -1,0 +1,336 @@
+"""The modules as modules: names and values of weights, copies, files, dropout, compilers; and those of other cells."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pack_sequence
+
+from gatescope import CELLS, define
+from gatescope import nn as ours
+from gatescope.equations import EquationError, tanh
+from tests.reference.cells import REFERENCES, Values, Weights, run
+
+KINDS = ("RNN", "LSTM", "GRU")
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"num_layers": 3, "bidirectional": True, "dropout": 0.25},
+    {"bias": False, "batch_first": True},
+    {"num_layers": 2, "proj_size": 2, "bidirectional": True},
+    {"proj_size": 3, "bias": False},
+    {"nonlinearity": "relu", "dtype": torch.float64},
+]
+
+
+def options_of(kind: str) -> list[dict[str, Any]]:
+    unknown = {"RNN": {"proj_size"}, "LSTM": {"nonlinearity"}, "GRU": {"proj_size", "nonlinearity"}}[kind]
+    return [options for options in OPTIONS if not unknown & set(options)]
+
+
+def both(kind: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    torch.manual_seed(3)
+    theirs = getattr(torch.nn, kind)(5, 6, **options)
+    torch.manual_seed(3)
+    return theirs, getattr(ours, kind)(5, 6, **options)
+
+
+EACH = [(kind, options) for kind in KINDS for options in options_of(kind)]
+
+
+@pytest.mark.parametrize(("kind", "options"), EACH)
+def test_the_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
+    """Names, order, shapes, and the values that a seed gives; and the random numbers after them."""
+    theirs, mine = both(kind, options)
+    after = torch.get_rng_state()
+    assert list(mine.state_dict()) == list(theirs.state_dict())
+    for expected, found in zip(theirs.parameters(), mine.parameters(), strict=True):
+        assert torch.equal(found, expected)
+        assert found.dtype == expected.dtype
+    torch.manual_seed(4)
+    theirs.reset_parameters()
+    torch.manual_seed(4)
+    mine.reset_parameters()
+    assert all(map(torch.equal, mine.parameters(), theirs.parameters()))
+    assert [list(map(id, weights)) for weights in mine.all_weights] == [
+        [id(mine.get_parameter(name)) for name in names]
+        for names in zip(*[iter(dict(mine.named_parameters()))] * len(mine.all_weights[0]), strict=True)
+    ]
+    both(kind, options)
+    assert torch.equal(torch.get_rng_state(), after)
+
+
+@pytest.mark.parametrize(("kind", "options"), EACH)
+def test_weights_go_both_ways(kind: str, options: dict[str, Any]) -> None:
+    theirs, mine = both(kind, options)
+    theirs, mine = theirs.double(), mine.double()
+    torch.nn.init.normal_(theirs.weight_hh_l0)
+    mine.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.randn(4, 3, 5, dtype=torch.float64)
+    torch.testing.assert_close(mine.eval()(x), theirs.eval()(x), rtol=1e-12, atol=1e-12)
+    torch.nn.init.normal_(mine.weight_ih_l0)
+    theirs.load_state_dict(mine.state_dict(), strict=True)
+    torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "options"), EACH)
+def test_it_prints_as_torchs(kind: str, options: dict[str, Any]) -> None:
+    theirs, mine = both(kind, options)
+    assert repr(mine) == repr(theirs)
+    assert repr(torch.nn.Sequential(mine)) == repr(torch.nn.Sequential(theirs))
+
+
+def test_it_is_one_of_torchs() -> None:
+    """Programs ask, to choose an initial value for instance."""
+    for kind in KINDS:
+        module = getattr(ours, kind)(2, 3)
+        assert isinstance(module, getattr(torch.nn, kind))
+        module.flatten_parameters()
+
+
+def copies(module: torch.nn.Module) -> list[Any]:
+    stream = io.BytesIO()
+    torch.save(module, stream)
+    stream.seek(0)
+    return [
+        copy.deepcopy(module),
+        pickle.loads(pickle.dumps(module)),  # noqa: S301  our own
+        torch.load(stream, weights_only=False),
+    ]
+
+
+@define(paper="", titles=dict(h="hidden state"))
+def leaky(x, u, p, s):
+    return dict(h=p.a * s.h + tanh(x.h + u.h))
+
+
+EVERY_MODULE = [ours.RNN, ours.LSTM, ours.GRU, *ours.BUILT_IN.values(), ours.from_cell(leaky)]
+
+
+@pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
+def test_copies_are_the_same_and_apart(kind: Any) -> None:
+    module = kind(3, 4, 2, bidirectional=True, engine="plain").eval()
+    x = torch.randn(5, 2, 3)
+    expected = module(x)
+    for other in copies(module):
+        assert type(other) is type(module)
+        assert other.engine == "plain"
+        assert not other.training
+        torch.testing.assert_close(other(x), expected, rtol=0, atol=0)
+        with torch.no_grad():
+            other.weight_ih_l0.add_(1)
+        torch.testing.assert_close(module(x), expected, rtol=0, atol=0)
+        assert not torch.equal(other(x)[0], expected[0])
+
+
+@pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
+def test_weights_in_a_file(kind: Any) -> None:
+    module, other = kind(3, 4), kind(3, 4)
+    stream = io.BytesIO()
+    torch.save(module.state_dict(), stream)
+    stream.seek(0)
+    other.load_state_dict(torch.load(stream, weights_only=True))
+    x = torch.randn(5, 2, 3)
+    torch.testing.assert_close(other(x), module(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
+def test_other_types(kind: Any) -> None:
+    module = kind(3, 4, dtype=torch.float64)
+    assert {value.dtype for value in module.parameters()} == {torch.float64}
+    exact = module(torch.ones(5, 2, 3, dtype=torch.float64))[0]
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 2e-2), (torch.bfloat16, 1e-1)):
+        found = copy.deepcopy(module).to(dtype)(torch.ones(5, 2, 3, dtype=dtype))[0]
+        assert found.dtype == dtype
+        torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_falls_between_the_layers(kind: str) -> None:
+    """With p = 1 a second layer sees nothing; in between, a share p of what it sees is 0 and the rest is larger."""
+    x = torch.randn(6, 3, 2, dtype=torch.float64)
+    module = getattr(ours, kind)(2, 3, 2, dropout=1.0, dtype=torch.float64)
+    upper = getattr(ours, kind)(3, 3, dtype=torch.float64)
+    upper.load_state_dict({f"{n[:-1]}0": v for n, v in module.state_dict().items() if n.endswith("l1")})
+    torch.testing.assert_close(module(x)[0], upper(torch.zeros(6, 3, 3, dtype=torch.float64))[0])
+    module.eval()
+    lower = getattr(ours, kind)(2, 3, dtype=torch.float64)
+    lower.load_state_dict({n: v for n, v in module.state_dict().items() if n.endswith("l0")})
+    torch.testing.assert_close(module(x)[0], upper(lower(x)[0])[0])
+    module.dropout = 0.0
+    module.train()
+    torch.testing.assert_close(module(x)[0], upper(lower(x)[0])[0])
+
+
+def test_the_share_that_is_dropped() -> None:
+    """Through a second layer that only adds up what it sees."""
+    module = ours.RNN(1, 400, 2, nonlinearity="relu", bias=False, dropout=0.3)
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            value.zero_()
+            if name == "weight_ih_l0":
+                value.fill_(1)
+            elif name == "weight_ih_l1":
+                value.copy_(torch.eye(400))
+    torch.manual_seed(0)
+    seen = module(torch.ones(50, 4, 1))[0]
+    assert set(seen.unique().tolist()) == {0.0, seen.max().item()}
+    assert seen.max().item() == pytest.approx(1 / 0.7)
+    # 80,000 independent draws: four standard deviations are 0.0065.
+    assert (seen == 0).double().mean().item() == pytest.approx(0.3, abs=0.0065)
+    assert torch.equal(module.eval()(torch.ones(50, 4, 1))[0], torch.ones(50, 4, 400))
+
+
+def test_every_other_cell_has_a_module() -> None:
+    assert set(ours.BUILT_IN) >= {"PeepholeLSTM", "CoupledLSTM", "LSTM1997", "MinGRU", "SLSTM", "ElmanSigmoid"}
+    assert {module.cell.name for module in ours.BUILT_IN.values()} == set(CELLS) - {
+        "elman",
+        "elman_relu",
+        "lstm",
+        "gru",
+    }
+    for name, module in ours.BUILT_IN.items():
+        assert getattr(ours, name) is module is ours.from_cell(module.cell)
+        assert name in dir(ours)
+        assert module.__name__ == name
+
+
+def test_the_weights_of_other_cells() -> None:
+    module = ours.PeepholeLSTM(3, 4, 2, bidirectional=True)
+    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    one = {"weight_ih": (16, 3), "weight_hh": (16, 4), "bias_ih": (16,), "weight_p": (12,)}
+    assert shapes == {
+        f"{name}_l{layer}{end}": (16, 8) if layer and name == "weight_ih" else size
+        for layer in (0, 1)
+        for end in ("", "_reverse")
+        for name, size in one.items()
+    }
+    assert max(value.abs().max().item() for value in module.parameters()) <= 0.5
+    assert repr(module) == "PeepholeLSTM(3, 4, num_layers=2, bidirectional=True)"
+    assert list(ours.MinGRU(3, 4, bias=False).state_dict()) == ["weight_ih_l0"]
+    assert [len(weights) for weights in module.all_weights] == [4] * 4
+
+
+def weights_of(module: Any, end: str) -> Weights:
+    """The numbers of a module as the reference takes them."""
+    cell, reference = module.cell, REFERENCES[module.cell.name]
+    values = {name: value.detach().numpy() for name, value in module.named_parameters()}
+
+    def split(kind: str, names: tuple[str, ...]) -> Values:
+        array = values.get(f"{kind}_{end}")
+        parts = [np.zeros(module.hidden_size)] * len(names) if array is None else np.split(array, max(1, len(names)))
+        return dict(zip(names, parts, strict=False))
+
+    assert set(cell.tape.input_drives) == set(reference.inputs)
+    heard, echoed = cell.tape.input_drives, cell.tape.recurrent_drives
+    return Weights(
+        split("weight_ih", heard),
+        split("bias_ih", heard),
+        split("weight_hh", echoed),
+        split("weight_p", cell.tape.parameters),
+    )
+
+
+@pytest.mark.parametrize("kind", ours.BUILT_IN.values(), ids=lambda kind: kind.__name__)
+@settings(max_examples=12)
+@given(
+    layers=st.integers(1, 2),
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    bias=st.booleans(),
+    started=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_other_cells_compute_what_the_references_do(
+    kind: Any, layers: int, lengths: list[int], bias: bool, started: bool, seed: int
+) -> None:
+    """Each sequence alone, each direction of each layer, by loops that were written from the papers."""
+    torch.manual_seed(seed)
+    module = kind(2, 3, layers, bias, bidirectional=True, dtype=torch.float64)
+    rows = [torch.randn(length, 2, dtype=torch.float64) for length in lengths]
+    states = [torch.rand(2 * layers, len(rows), 3, dtype=torch.float64) for _ in module.initial]
+    hx = None if not started else states[0] if len(states) == 1 else tuple(states)
+    output, final = module(pack_sequence(rows, enforce_sorted=False), hx)
+    padded = torch.nn.utils.rnn.pad_packed_sequence(output)[0].detach().numpy()
+    last = [value.detach().numpy() for value in (final if isinstance(final, tuple) else (final,))]
+    for k, row in enumerate(rows):
+        heard = row.numpy()
+        for layer in range(layers):
+            sides = []
+            for place, end in enumerate((f"l{layer}", f"l{layer}_reverse")):
+                begin = {
+                    name: states[n][2 * layer + place, k].numpy() * started for n, name in enumerate(module.initial)
+                }
+                found = run(kind.cell.name, weights_of(module, end), heard[::-1] if place else heard, begin)
+                for n, name in enumerate(module.initial):
+                    np.testing.assert_allclose(last[n][2 * layer + place, k], found[name][-1], rtol=1e-11, atol=1e-12)
+                sides.append(found["h"][::-1] if place else found["h"])
+            heard = np.concatenate(sides, axis=1)
+        np.testing.assert_allclose(padded[: len(row), k], heard, rtol=1e-11, atol=1e-12)
+
+
+def test_a_cell_without_a_state_has_no_states() -> None:
+    module = ours.FeedForward(3, 4)
+    output, final = module(torch.ones(5, 2, 3))
+    assert final == ()
+    assert torch.equal(module(torch.ones(5, 2, 3), final)[0], output)
+    assert torch.equal(output[0], output[4])
+
+
+def test_peepholes_of_zero_make_an_lstm() -> None:
+    theirs: Any = torch.nn.LSTM(3, 4, dtype=torch.float64)
+    mine: Any = ours.PeepholeLSTM(3, 4, dtype=torch.float64)
+    with torch.no_grad():
+        mine.weight_ih_l0.copy_(theirs.weight_ih_l0)
+        mine.weight_hh_l0.copy_(theirs.weight_hh_l0)
+        mine.bias_ih_l0.copy_(theirs.bias_ih_l0 + theirs.bias_hh_l0)
+        mine.weight_p_l0.zero_()
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
+
+
+def test_a_cell_of_ones_own() -> None:
+    kind: Any = ours.from_cell(leaky)
+    assert kind is ours.from_cell(leaky)
+    assert kind.__name__ == "Leaky"
+    module: Any = kind(3, 4, dtype=torch.float64)
+    x = torch.randn(3, 1, 3, dtype=torch.float64)
+    h = torch.zeros(4, dtype=torch.float64)
+    for value in x[:, 0]:
+        heard = module.weight_ih_l0 @ value + module.bias_ih_l0 + module.weight_hh_l0 @ h
+        h = module.weight_p_l0 * h + torch.tanh(heard)
+    torch.testing.assert_close(module(x)[1][0, 0], h)
+    with pytest.raises(EquationError):
+        ours.from_cell(define(paper="")(lambda x, u, p, s: dict(g=x.g)))
+
+
+COMPILED = """
+import torch
+from gatescope import nn
+
+for kind in (nn.LSTM, nn.SLSTM):
+    for program in (torch.nn.Sequential(kind(3, 4)), kind(3, 4)):
+        x = torch.randn(5, 2, 3, requires_grad=True)
+        compiled = torch.compile(program, backend="aot_eager")
+        for act in (compiled, program):
+            act(x)[0].sum().backward()
+        (found, expected), twice = (compiled(x)[0], program(x)[0]), x.grad
+        assert torch.equal(found, expected)
+        (once,) = torch.autograd.grad(expected.sum(), x)
+        assert torch.allclose(twice, 2 * once)
+"""
+
+
+def test_a_compiled_program_computes_the_same() -> None:
+    """In a process of its own: here the types of every call are checked, which torch.compile does not understand."""
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
