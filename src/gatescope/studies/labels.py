@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
+from gatescope.studies.chance import Chance, chance_of, shifted_places
 from gatescope.studies.scores import (
     Columns,
     Halves,
@@ -59,28 +60,6 @@ TITLES = {
 }
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Chance:
-    """What a search as long as this one finds where there is nothing to be found.
-
-    What counts is the score that a feature reaches on both halves of the text. For some neurons of each signal the best
-    such score of all features is taken, exactly as for the labels, with the features of each half shifted by distances
-    drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of these that reach a
-    neuron's own best is its p-value, and those neurons have labels at which the false discovery rate is at most `rate`
-    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins:
-    no feature is shown that does not reach it on both halves.
-
-    Attributes:
-        least: AUROC and R2 -> the lowest score that is shown; NaN where there is no feature of the kind.
-        rate: the false discovery rate.
-        searches: how many scores of shifted features there are, for each measure.
-    """
-
-    least: dict[str, float]
-    rate: float
-    searches: int
 
 
 @dataclass(frozen=True)
@@ -218,7 +197,7 @@ def labels(
         done += 1
         if progress:
             progress(done, parts)
-    chance = _chance([scores.best(search.lags) for *_, scores in scored], shifted, search.rate)
+    chance = chance_of([scores.best(search.lags) for *_, scores in scored], shifted, search.rate)
     rows = [row for each in scored for row in study.rows(*each, chance)]
     about = {
         "chance": {"least": chance.least, "false_discovery_rate": chance.rate, "searches": chance.searches},
@@ -305,7 +284,7 @@ class _Study:
         ranks = centred_ranks(fit), centred_ranks(held)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.search.seed, spawn_key=(place,))))
         for _ in range(draws):
-            places = Halves(*(_shifted(half, self.steps, random) for half in (self.kept.fit, self.kept.held_out)))
+            places = Halves(*(shifted_places(half, self.steps, random) for half in (self.kept.fit, self.kept.held_out)))
             # Chance needs no more than single precision, which takes half the time.
             yield from self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags).items()
 
@@ -400,46 +379,6 @@ def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, s
     # Two names of one thing, such as a character and what was the previous one a step later, have the same scores.
     found = list({(label["score"], label["fit_score"]): label for label in reversed(found)}.values())[::-1]
     return [{name: value for name, value in label.items() if name != "strength"} for label in found[: search.top]]
-
-
-def _chance(
-    best: Sequence[dict[str, NDArray[np.float64]]], shifted: dict[str, list[NDArray[np.float64]]], rate: float
-) -> Chance:
-    """The lowest score of each measure that is shown."""
-    measures = [measure for measure in MEASURES if shifted[measure]]
-    pooled = {measure: np.sort(np.concatenate(shifted[measure])) for measure in measures}
-    own = {measure: np.concatenate([each[measure] for each in best]) for measure in measures}
-    p_values = {
-        measure: (1 + len(pooled[measure]) - np.searchsorted(pooled[measure], own[measure]))
-        / (1 + len(pooled[measure]))
-        for measure in measures
-    }
-    every = np.sort(np.concatenate([p_values[measure] for measure in measures]))
-    passed = np.flatnonzero(every <= rate * np.arange(1, len(every) + 1) / len(every))
-    limit = every[passed[-1]] if len(passed) else 0.0
-    least = {}
-    for measure in MEASURES:
-        if measure not in measures:
-            least[measure] = float("nan")
-            continue
-        shown = own[measure][p_values[measure] <= limit]
-        # Where nothing is discovered, only what no shifted feature reached would be.
-        least[measure] = (
-            float(shown.min())
-            if len(shown)
-            else float(np.nextafter(max(pooled[measure][-1], own[measure].max()), np.inf))
-        )
-    return Chance(least, rate, min((len(values) for values in pooled.values()), default=0))
-
-
-def _shifted(places: NDArray[np.int64], steps: Steps, random: np.random.Generator) -> NDArray[np.int64]:
-    """The places of a half with its sequences in another order, shifted by a tenth to nine tenths round the end.
-
-    The order matters where few sequences follow a pattern: shifting AAABBB by half only exchanges A and B.
-    """
-    parts = np.split(places, np.flatnonzero(np.diff(steps.sequence[places])) + 1)
-    shuffled = np.concatenate([parts[k] for k in random.permutation(len(parts))])
-    return np.roll(shuffled, round(random.uniform(0.1, 0.9) * len(shuffled)))
 
 
 def _stacked(pieces: Sequence[_Scores]) -> _Scores:
