@@ -243,7 +243,7 @@ class Stack:
         if data.dtype != weights.dtype and not mixed:
             raise ValueError(
                 f"RNN input dtype ({data.dtype}) does not match weight dtype ({weights.dtype}). "
-                f"Give input.to({weights.dtype}), or make the module one of {data.dtype} with .to({data.dtype})"
+                f"Convert input: input.to({weights.dtype}), or convert model: model.to({data.dtype})"
             )
         if data.shape[-1] != self.input_size:
             raise RuntimeError(
