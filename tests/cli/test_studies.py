@@ -324,6 +324,7 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("steer counter --neuron 0 --feature character.is=q", "there is no feature character.is=q"),
         ("steer counter --neuron 0 --feature character.i=b", "did you mean character.is=b?"),
         ("steer counter --neuron 0 --samples 0 --feature character.is=b", "samples is 0"),
+        ("steer counter --neuron 0 --feature task.so_far", "is a count"),
         ("passages counter", "--neuron"),
         ("passages counter --neuron 0 --count 0", "at least 1"),
         ("passages counter --neuron 9", "0 to 4"),

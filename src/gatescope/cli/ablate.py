@@ -208,30 +208,25 @@ def _print(found: Table, every: bool) -> None:
     titles = found.about["features"]
     rows = []
     for row in list(overall) if every else list(overall)[:SHOWN]:
-        cells = (row["layer"].removeprefix("layer"), str(row["neuron"]), *_change(row, "on"))
+        cells = (row["layer"].removeprefix("layer"), str(row["neuron"]), number(row["on"], 4), _interval(row))
         theirs = features.get((row["layer"], row["neuron"]), [])
         for k, one in enumerate(theirs or [None]):
             start = cells if k == 0 else ("",) * len(cells)
             if one is None:
-                rows.append((*start, "", "", "", ""))
+                rows.append((*start, "", "", ""))
             else:
-                change = (number(one["on"], 4), number(one["off"], 4), _interval(one, "difference"))
-                rows.append((*start, visible(titles[one["feature"]]), *change))
-    columns = ["layer", "neuron", "loss rises by", "interval", "its feature", "where on", "where off", "on − off"]
+                rows.append((*start, visible(titles[one["feature"]]), number(one["on"], 4), number(one["off"], 4)))
+    columns = ["layer", "neuron", "rises by", "interval", "its feature", "where on", "where off"]
     if not any(row[4] for row in rows):
         columns, rows = columns[:4], [row[:4] for row in rows]
     if not several(overall["layer"].tolist()):
         columns, rows = columns[1:], [row[1:] for row in rows]
     print()
-    print_table(columns, rows, right=("layer", "neuron", "loss rises by", "where on", "where off"))
+    print_table(columns, rows, right=("layer", "neuron", "rises by", "where on", "where off"))
     if not every and len(overall) > SHOWN:
         print(f"\n... and {counted(len(overall) - SHOWN, 'more neuron')}; --all prints them, --csv FILE keeps them")
 
 
-def _change(row: dict[str, Any], name: str) -> tuple[str, str]:
-    return number(row[name], 4), _interval(row, name)
-
-
-def _interval(row: dict[str, Any], name: str) -> str:
-    low, high = (number(row[f"{name}_{end}"], 4) for end in ("low", "high"))
+def _interval(row: dict[str, Any]) -> str:
+    low, high = (number(row[f"on_{end}"], 4) for end in ("low", "high"))
     return f"{low} to {high}" if low else ""

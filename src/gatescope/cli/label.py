@@ -167,13 +167,12 @@ def _print_rows(rows: list[dict[str, Any]], layers: bool) -> None:
         "layer": [row["layer"].removeprefix("layer") for row in rows] if layers else [],
         "neuron": [str(row["neuron"]) for row in rows],
         "signal": [row["signal"] for row in rows],
-        "is": [HOW[row["measure"], row["direction"]] for row in rows],
-        "feature": [visible(row["title"]) for row in rows],
+        "it is": [f"{HOW[row['measure'], row['direction']]} {visible(row['title'])}" for row in rows],
         "explains": [f"{max(0.0, row['explained']):.1%}" for row in rows],
         "AUROC": [number(row["score"]) if row["measure"] == "AUROC" else "" for row in rows],
         "Matthews": [number(row["matthews"]) for row in rows],
-        "steps later": [str(row["lag"]).replace("-", "−") for row in rows] if any(row["lag"] for row in rows) else [],
+        "lag": [str(row["lag"]).replace("-", "−") for row in rows] if any(row["lag"] for row in rows) else [],
     }
     there = {name: cells for name, cells in columns.items() if any(cells)}
-    right = ("layer", "neuron", "explains", "AUROC", "Matthews", "steps later")
+    right = ("layer", "neuron", "explains", "AUROC", "Matthews", "lag")
     print_table(list(there), list(zip(*there.values(), strict=True)), right=right)

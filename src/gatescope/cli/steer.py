@@ -151,6 +151,8 @@ def _chosen(about: Subject, names: Sequence[str]) -> Family:
     found = annotate([about.text], families)
     wanted = [name for name in names if name not in own]
     wanted += [f"expression.{name.partition('=')[0]}" for name in own]
+    if counts := [one.name for one in found if one.kind == "count" and one.name in wanted]:
+        raise UsageError(f"{counts[0]} is a count, which is never on or off; give a feature that is.")
     if missing := [name for name in wanted if feature_named(found, name) is None]:
         there = [binary.name for one in found if one.kind != "count" for binary in one.binaries()]
         raise no_such("feature", missing[0], there, "`gatescope probe RUN --json` names those that are on or off")
