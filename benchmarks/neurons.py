@@ -165,7 +165,9 @@ def of_text(run: Run, characters: int) -> Iterator[str]:
     for kind, families in KINDS.items():
         rows = [row for row in found if row["feature"].startswith(families) and " & " not in row["feature"]]
         for measure in ("AUROC", "R2"):
-            best = max((row for row in rows if row["measure"] == measure), key=lambda row: row["score"], default=None)
+            # Of rare features many neurons have a high area; Matthews' correlation is high only where few are mistaken.
+            key = "matthews" if measure == "AUROC" else "score"
+            best = max((row for row in rows if row["measure"] == measure), key=lambda row: row[key], default=None)
             if best is not None:
                 yield needed(about, kind, best, [one for one in features if one.name == best["feature"]])
 

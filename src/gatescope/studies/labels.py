@@ -38,6 +38,7 @@ PAIRED = 8  # binary features of which pairs are made
 PAIRING = 20_000  # places on which these are chosen
 GAIN = 0.01  # of a pair's area over that of both its features, without which it says nothing new
 NEURONS = 64  # of a signal that are compared with shifted features
+SHIFTED = 50_000  # places of each half on which they are: chance reaches higher on fewer, so this errs on the safe side
 MEASURES = ("AUROC", "R2")
 
 TITLES = {
@@ -228,6 +229,7 @@ class _Study:
 
     def __init__(self, trace: Trace, steps: Steps, kept: Halves, columns: Columns, search: Search) -> None:
         self.trace, self.steps, self.kept, self.columns, self.search = trace, steps, kept, columns, search
+        self._lagged: dict[int, Halves] = {}
 
     def neurons(self, layer: str) -> int:
         return next(iter(self.trace[layer].values())).shape[2]
@@ -280,11 +282,12 @@ class _Study:
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
         """The best scores of some neurons where the features are shifted."""
         values = self.steps.values(layer, signal, self.some_neurons(layer))
-        fit, held = values[self.kept.fit], values[self.kept.held_out]
+        kept = Halves(self.kept.fit[:SHIFTED], self.kept.held_out[:SHIFTED])
+        fit, held = values[kept.fit], values[kept.held_out]
         ranks = centred_ranks(fit), centred_ranks(held)
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.search.seed, spawn_key=(place,))))
         for _ in range(draws):
-            places = Halves(*(shifted_places(half, self.steps, random) for half in (self.kept.fit, self.kept.held_out)))
+            places = Halves(*(shifted_places(half, self.steps, random) for half in (kept.fit, kept.held_out)))
             # Chance needs no more than single precision, which takes half the time.
             yield from self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags).items()
 
@@ -324,23 +327,36 @@ class _Study:
                 found = _labels_of(neuron, columns, scores, chance, self.search)
                 if found and values is None:
                     values = self.steps.values(layer, signal, slice(start, start + self.block()))
-                for place, row in enumerate(found):
-                    assert values is not None
-                    told = self._threshold(values[:, neuron - start], columns, row)
-                    yield {"layer": layer, "signal": signal, "neuron": neuron, "place": place, **row, **told}
+                if values is not None:
+                    told = self._told(np.ascontiguousarray(values[:, neuron - start]), columns, found)
+                    for place, row in enumerate(told):
+                        yield {"layer": layer, "signal": signal, "neuron": neuron, "place": place, **row}
 
-    def _threshold(self, values: NDArray[np.float32], columns: Columns, row: dict[str, Any]) -> dict[str, Any]:
-        """What is left to be told of a label: how well a threshold tells whether a binary feature is on."""
-        if row["measure"] != "AUROC":
-            return {"threshold": None, "matthews": None, "explained": row["score"]}
-        column = [one.name for one in columns.binaries].index(row["feature"])
-        places = [columns.rows(half, [row["lag"]])[0] for half in (self.kept.fit, self.kept.held_out)]
-        on = [columns.on[each, column] for each in places]
-        threshold = best_threshold(values[self.kept.fit], on[0], above=row["direction"] > 0)
-        held = values[self.kept.held_out]
-        said = (held > threshold) == (row["direction"] > 0)
-        explained = float(determinations(held[:, None], on[1][:, None], np.arange(len(held))[None])[0, 0, 0])
-        return {"threshold": threshold, "matthews": matthews(said, on[1]), "explained": explained}
+    def _told(
+        self, values: NDArray[np.float32], columns: Columns, found: Sequence[dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """A neuron's labels, each with what is left to be told: how well a threshold tells where a feature is on."""
+        fit, held = values[self.kept.fit], values[self.kept.held_out]
+        order = np.argsort(fit) if any(row["measure"] == "AUROC" for row in found) else None
+        for row in found:
+            if row["measure"] != "AUROC":
+                yield {**row, "threshold": None, "matthews": None, "explained": row["score"]}
+                continue
+            column = columns.column[row["feature"]]
+            places = self._places(row["lag"])
+            on = [columns.on[:, column][each] for each in (places.fit, places.held_out)]
+            threshold = best_threshold(fit, on[0], above=row["direction"] > 0, order=order)
+            said = (held > threshold) == (row["direction"] > 0)
+            explained = determinations(held[:, None], on[1][:, None], np.arange(len(held))[None])[0, 0, 0]
+            yield {**row, "threshold": threshold, "matthews": matthews(said, on[1]), "explained": float(explained)}
+
+    def _places(self, lag: int) -> Halves:
+        """Where the features of both halves are read at a lag."""
+        if lag not in self._lagged:
+            self._lagged[lag] = Halves(
+                *(self.columns.rows(half, [lag])[0] for half in (self.kept.fit, self.kept.held_out))
+            )
+        return self._lagged[lag]
 
 
 def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, search: Search) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ matrix of zeros and ones. The regression of a count on a neuron needs six sums, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,7 @@ class Columns:
 
     Attributes:
         binaries: the binary features, categories taken apart, as columns of `on`, (P + 1, K) bool.
+        column: the name of a binary feature -> its column.
         counts: the counts, as columns of `numbers`, (P + 1, C) float32, NaN where a count is not defined.
     """
 
@@ -81,6 +83,7 @@ class Columns:
         self.counts = [one for one in counts if _spreads(one.values, least, kept)]
         self.on = np.zeros((size + 1, len(self.binaries)), np.bool_)
         self.numbers = np.full((size + 1, len(self.counts)), np.nan, np.float32)
+        self.column = {one.name: number for number, one in enumerate(self.binaries)}
         for column, feature in enumerate(self.binaries):
             self.on[:size, column] = feature.values
         for column, feature in enumerate(self.counts):
@@ -125,13 +128,19 @@ def centred_ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     count = len(values)
     found = np.empty(values.shape, np.float32)
-    for neuron, column in enumerate(np.ascontiguousarray(values.T)):
-        order = np.argsort(column)
-        ordered = column[order]
+    columns = np.ascontiguousarray(values.T)
+
+    def rank(neuron: int) -> None:
+        order = np.argsort(columns[neuron])
+        ordered = columns[neuron][order]
         first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         sizes = np.diff(first, append=count)
         middles = first + (sizes - 1) / 2 - (count - 1) / 2
         found[order, neuron] = np.repeat(middles, sizes)
+
+    # NumPy sorts without holding the interpreter's lock.
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(rank, range(len(columns))))
     return found
 
 
@@ -266,18 +275,21 @@ def moments(
     return Moments(*of_columns.reshape(3, lags, counts), *of_pairs.reshape(3, neurons, lags, counts))
 
 
-def best_threshold(values: NDArray[np.float32], on: NDArray[np.bool_], *, above: bool) -> float:
+def best_threshold(
+    values: NDArray[np.float32], on: NDArray[np.bool_], *, above: bool, order: NDArray[np.intp] | None = None
+) -> float:
     """The threshold at which a neuron tells best, by Matthews' correlation, where a feature is on.
 
     Args:
         values: (M,).
         on: (M,).
         above: whether the feature is said to be on above the threshold, or below.
+        order: what sorts the values, where that is known already, (M,).
 
     Returns:
         A number between two neighbouring values; at an end where no threshold tells anything.
     """
-    order = np.argsort(values)
+    order = np.argsort(values) if order is None else order
     ordered, hits = values[order].astype(np.float64), on[order]
     cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # places below the cut
     if not len(cuts):
