@@ -19,10 +19,12 @@ from cyclopts import CycloptsError
 from gatescope.cli.ablate import ablate
 from gatescope.cli.app import app
 from gatescope.cli.check import check
+from gatescope.cli.compare import compare
 from gatescope.cli.demo import demo
 from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
 from gatescope.cli.health import health
+from gatescope.cli.horizon import horizon
 from gatescope.cli.label import label
 from gatescope.cli.lists import cells, runs, tasks
 from gatescope.cli.passages import passages
@@ -40,7 +42,7 @@ BAD_INPUT, UNFORESEEN = 2, 70
 COMMANDS = (
     *(demo, train),
     *(explore, sample, record, check),
-    *(label, probe, ablate, steer, passages, pattern, health, errors),
+    *(label, probe, ablate, steer, passages, pattern, health, errors, horizon, compare),
     *(tasks, cells, runs),
 )
 for place, command in enumerate(COMMANDS):

@@ -106,13 +106,7 @@ def reach(
     """
     sequences = sequences_of(network, source)
     longest = max(sequences, key=len)[:STEPS]
-    if distance is None:
-        distance = max(1, min(DISTANCE, furthest, len(longest) // 2))
-    if not 1 <= distance < len(longest):
-        raise StudyError(
-            f"a distance of {distance} steps was asked for; the longest sequence of the text has {len(longest)} that "
-            "are looked at."
-        )
+    distance = _distance(len(longest), distance, furthest)
     chosen = range(len(network.configuration.layers)) if layers is None else layers
     rows, terms = [], []
     for k in chosen:
@@ -136,6 +130,17 @@ def reach(
     names = {"layer": "layer", **_TERMS}
     horizons = horizon(network, sequences, furthest=furthest, samples=samples, seed=seed).table()
     return Reach(horizons, Table.of(rows, titles, **facts), Table.of(terms, names, **facts))
+
+
+def _distance(steps: int, given: int | None, furthest: int) -> int:
+    """The distance of the norms on a sequence of so many steps."""
+    distance = max(1, min(DISTANCE, furthest, steps // 2)) if given is None else given
+    if not 1 <= distance < steps:
+        raise StudyError(
+            f"gradients over {distance} steps were asked for; the longest sequence of the text has {steps} steps that "
+            "are looked at."
+        )
+    return distance
 
 
 _TERMS = {
@@ -179,7 +184,7 @@ def _exp(log: float) -> float:
 
 
 def cell_of(given: str | Cell) -> Cell:
-    """A built-in cell by its name, perhaps with other biases at the start: "lstm", "lstm:f=3", "lstm:f=0,i=-1".
+    """A built-in cell by its name, perhaps with other biases at the start: "lstm", "lstm:f=3", "lstm:f=0:i=-1".
 
     Raises:
         StudyError: there is no such cell, it has no such drive, or the value is no number.
@@ -193,7 +198,7 @@ def cell_of(given: str | Cell) -> Cell:
     if not wanted:
         return cell
     biases = dict(cell.biases)
-    for part in wanted.split(","):
+    for part in wanted.split(":"):
         drive, _, value = part.partition("=")
         try:
             number = float(value)
@@ -205,7 +210,7 @@ def cell_of(given: str | Cell) -> Cell:
                 f"{', '.join(cell.tape.input_drives)}."
             )
         biases[drive] = number
-    return replace(cell, name=given, title=f"{cell.title} ({wanted} at the start)", biases=biases)
+    return replace(cell, name=given, title=f"{cell.title} (at first {wanted.replace(':', ', ')})", biases=biases)
 
 
 def compare(
@@ -258,22 +263,24 @@ def compare(
     if not chosen or not numbers or len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
         raise StudyError(f"cells and seeds, each of them once, were expected; {names} and {numbers} were given.")
     source = text if text is not None else task.held_out(CHARACTERS.get(task.name, OF_STRINGS))
+    parts = [task.vocabulary.encode(part) for part in task.vocabulary.split(source)]
+    distance = _distance(min(STEPS, max(map(len, parts), default=0)), distance, furthest)
     plans = [_plan(Path(out), task, cell, seed, neurons, changes) for seed in numbers for cell in chosen]
     measure = partial(reach, source=source, furthest=furthest, distance=distance, samples=samples)
     rows: list[dict[str, Any]] = []
+    missing: list[str] = []
     for place, plan in enumerate(plans):
-        if stop():
-            break
-        say = partial(_told, progress, f"{plan.cell.name}, seed {plan.settings.seed}", place, len(plans))
-        if _trained(plan, stop, say):
+        what = f"{plan.cell.name}, seed {plan.settings.seed}"
+        say = partial(_told, progress, what, place, len(plans))
+        if not stop() and _trained(plan, stop, say):
             rows += _rows(plan, measure, on_the_way)
+        else:
+            missing.append(what)
     order = {name: k for k, name in enumerate(names)}
     rows.sort(key=lambda row: (order[row["cell"]], row["seed"], row["step"]))
     titles = {"cell": "cell", "seed": "seed", "when": "when", "step": "updates", "reason": "why training ended"}
     titles |= {"seconds": "seconds of training", "solved": "whether the task is solved", **MEASURES}
-    done = {(row["cell"], row["seed"]) for row in rows}
-    missing = [f"{p.cell.name}, seed {p.settings.seed}" for p in plans if (p.cell.name, p.settings.seed) not in done]
-    return Table.of(rows, titles, task=task.name, missing=missing, out=str(out))
+    return Table.of(rows, titles, task=task.name, distance=distance, missing=missing, out=str(out))
 
 
 def summary(table: Table) -> Table:
