@@ -129,7 +129,8 @@ class Material:
     """
 
     def __init__(self, run: Run) -> None:
-        self.stamp, self.mark = weights_stamp(run), weights_mark(run)
+        self.stamp = weights_stamp(run)
+        self.mark = weights_mark(run) if self.stamp else ""
         layers = run.configuration().layers
         signals = sum(layer.neurons * len(layer.cell.signals) for layer in layers)
         most = STRINGS if run.task().quantity_titles else CHARACTERS
