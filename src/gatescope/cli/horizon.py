@@ -147,12 +147,15 @@ def _print(tables: dict[str, Table]) -> None:
     _table(("run", "step", "of", "measure", "1/e", "1 %"), rows, {**cut, "layer": False}, ("step", "1/e", "1 %"))
     distance, steps = layers.about["distance"], layers.about["steps"]
     apart = f"{distance} step{'' if distance == 1 else 's'}"
-    print(f"\nGradients over {apart}, in a sequence of {steps}: d h by the states so much earlier.\n")
+    print(
+        f"\nGradients over {apart}, in a sequence of {steps}: the norm of the derivative by the states so much earlier.\n"
+    )
     rows = [
         (
             *_place(row),
             row["cell"],
             size(row["gradient"]),
+            size(row["states_norm"]),
             number(row["growth"]),
             number(row["exponent"]),
             size(row["direct"]),
@@ -160,7 +163,18 @@ def _print(tables: dict[str, Table]) -> None:
         )
         for row in layers
     ]
-    columns = ("run", "step", "layer", "cell", "norm", "growth per step", "largest exponent", "direct", "other ways")
+    columns = (
+        "run",
+        "step",
+        "layer",
+        "cell",
+        "of h",
+        "of all states",
+        "growth per step",
+        "largest exponent",
+        "direct",
+        "other ways",
+    )
     _table(columns, rows, cut, ("step", "layer", *columns[4:]))
     if not len(terms):
         print("\nNothing is carried from step to step, so there are no terms.")
@@ -201,4 +215,6 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], cut: dict[str,
 
 def size(value: float) -> str:
     """A norm as it is printed, over all powers of ten."""
+    if value == 0:
+        return "0"
     return number(value, 2) if math.isnan(value) or math.isinf(value) or 0.01 <= value < 1000 else f"{value:.1e}"

@@ -121,7 +121,8 @@ def reach(
         "cell": "cell",
         "neurons": "neurons",
         "gradient": f"norm of d h / d states {distance} steps earlier, median",
-        "growth": "growth of that norm per step, natural logarithm",
+        "states_norm": f"norm of d states / d states {distance} steps earlier, median",
+        "growth": "growth per step of the norm of d h, natural logarithm",
         "direct": f"norm of the product of the direct terms over {distance} steps, median",
         "rest": f"norm of every other way over {distance} steps, median",
         "exponent": "largest Lyapunov exponent, nats per step",
@@ -156,13 +157,16 @@ _TERMS = {
 def _layer(found: Jacobians, distance: int) -> dict[str, float]:
     """How gradients grow in a layer; a layer that carries nothing has none after one step."""
     if not found.states:
-        return {"gradient": 0.0, "growth": -math.inf, "direct": 0.0, "rest": 0.0, "exponent": -math.inf}
+        return dict.fromkeys(("gradient", "states_norm", "direct", "rest"), 0.0) | dict.fromkeys(
+            ("growth", "exponent"), -math.inf
+        )
     vectors = found.width if found.width <= ALL_VECTORS else None
     sizes = product_map(found, vectors=vectors, furthest=distance)
     norm = sizes.by_state.get("h", sizes.norm)
     near, far = _at(norm, 1), _at(norm, distance)
     return {
         "gradient": _exp(far),
+        "states_norm": _exp(_at(sizes.norm, distance)),
         "growth": _growth(near, far, distance - 1) if distance > 1 else _growth(_at(norm, 0), far, 1),
         "direct": _exp(_at(sizes.bypass, distance)),
         "rest": _exp(_at(sizes.rest, distance)),
