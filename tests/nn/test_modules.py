@@ -326,6 +326,10 @@ for kind in (nn.LSTM, nn.SLSTM):
         assert torch.equal(found, expected)
         (once,) = torch.autograd.grad(expected.sum(), x)
         assert torch.allclose(twice, 2 * once)
+
+plain = torch.nn.Sequential(nn.SLSTM(3, 4, engine="plain"))
+exported = torch.export.export(plain, (torch.randn(5, 2, 3),)).module()
+assert torch.equal(exported(x)[0], plain(x)[0])
 """
 
 

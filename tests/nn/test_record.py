@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
-from gatescope import Intervention, ablate, check, clamp, nn, nudge, open_trace, patch, save_trace
+from gatescope import Intervention, ablate, check, checking, clamp, nn, nudge, open_trace, patch, save_trace
 from gatescope.trace import TraceError
 
 EVERY_MODULE = [nn.RNN, nn.LSTM, nn.GRU, *nn.BUILT_IN.values()]
@@ -45,7 +45,7 @@ def test_the_trace_is_what_the_module_computes(kind: Any) -> None:
     assert trace.attributes["residual"] < 1e-5
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(EVERY_MODULE),
     layers=st.integers(1, 2),
@@ -103,6 +103,16 @@ def test_a_fault_in_one_direction_is_found_there(layer: str) -> None:
     )
     wrong = {(r.layer, r.name) for r in check(swapped).residuals if (r.largest or 0) > 1e-5}
     assert wrong == {(layer, "c")}
+
+
+def test_a_long_trace_is_checked_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two steps each: what stands after the end of a piece is the step that was read before."""
+    module, rows = drawn(nn.LSTM, dtype=torch.float32)
+    trace = module.record(pack_sequence(rows, enforce_sorted=False))
+    whole = check(trace)
+    monkeypatch.setattr(checking, "PIECE", 6)
+    assert len(checking._pieces(trace["layer0"]["h"].shape)) == 12
+    assert [r.largest for r in check(trace).residuals] == [r.largest for r in whole.residuals]
 
 
 def test_a_fault_of_the_weights_is_found_while_recording(monkeypatch: pytest.MonkeyPatch) -> None:

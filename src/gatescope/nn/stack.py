@@ -202,6 +202,8 @@ class Stack:
             if training and self.dropout and layer + 1 < self.num_layers:
                 # On what torch would draw it for, in its order: the same numbers are dropped for the same seed.
                 inputs = batch.unflat(dropout(batch.flat(inputs), self.dropout))
+        if inputs.requires_grad and not self.bidirectional and not self.proj_size:
+            inputs = inputs.clone()  # the backward pass reads the engine's own, and this one may be changed in place
         return inputs, [torch.stack(v) if len(v) > 1 else v[0].unsqueeze(0) for v in finals.values()]
 
     def _check_shape(self, given: Any, hx: Any) -> None:
