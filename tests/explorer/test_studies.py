@@ -116,7 +116,10 @@ def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: 
     assert len(answer["result"]["health"]["columns"]["verdict"]) == 4
 
 
-def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path) -> None:
+def test_labels_find_what_was_planted_and_are_kept(
+    page: Page, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studying, "CHANCES", 300)
     table = page.wait("planted", "labels")["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
