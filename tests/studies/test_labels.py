@@ -156,7 +156,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(trace: Trace, features: l
         labels(trace, features, signals=["r"])
     with pytest.raises(StudyError, match="none of the 1 features is on, and off, at"):
         labels(trace, [Feature("x.never", "", np.zeros(LENGTH, np.bool_))])
-    with pytest.raises(StudyError, match="too few"):
+    with pytest.raises(StudyError, match="1 step: too few"):
         labels(record(handmade.network(), "a"), [])
     with pytest.raises(StudyError, match="the lags are"):
         Search(lags=(1, 1))
@@ -174,7 +174,8 @@ def test_progress_comes_to_its_end(trace: Trace, features: list[Feature]) -> Non
         search=Search(pairs=False, chances=100),
         progress=lambda *both: seen.append(both),
     )
-    assert seen[-1] == (2, 2)
+    assert seen[-1] == (5, 5)  # one block of neurons, and four times the 28 of them for 100 chances
+    assert [done for done, _ in seen] == [1, 2, 3, 4, 5]
 
 
 def test_a_network_of_two_layers_has_labels_in_both(features: list[Feature]) -> None:

@@ -25,6 +25,8 @@ def _loop(trace: Trace, count: int, apart: int, least: bool) -> list[tuple[int, 
     """The peaks, one after the other, as one would write it down first."""
     left = []
     for sequence, length in enumerate(trace.lengths):
+        if trace.text(sequence) in [trace.text(earlier) for earlier in range(sequence)]:
+            continue  # the same text once more
         for step in range(length):
             value = trace["layer0"]["h"][sequence, step, 0] * (-1 if least else 1)
             if not np.isnan(value) and value != -np.inf:

@@ -130,11 +130,11 @@ class Search:
     def __post_init__(self) -> None:
         if not self.lags or len(set(self.lags)) < len(self.lags):
             raise StudyError(f"the lags are {self.lags}; give at least one, and each once.")
-        if self.top < 1 or self.chances < 1 or not 0 < self.rate < 1:
-            raise StudyError(
-                f"top is {self.top} and chances {self.chances}, which are 1 or more; the rate is {self.rate}, which is "
-                "between 0 and 1."
-            )
+        for name, value in (("top", self.top), ("chances", self.chances)):
+            if value < 1:
+                raise StudyError(f"{name} is {value}; it is 1 or more.")
+        if not 0 < self.rate < 1:
+            raise StudyError(f"the false discovery rate is {self.rate}; it is between 0 and 1.")
 
 
 def labels(
@@ -180,24 +180,28 @@ def labels(
     wanted = _wanted(trace, layers, signals)
     study = _Study(trace, steps, kept, columns, search)
     done = 0
-    parts = sum(study.blocks(layer) for layer, _ in wanted) + len(wanted)
     scored: list[tuple[str, str, Columns, _Scores]] = []
     shifted: dict[str, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
     draws = -(-search.chances // sum(len(study.some_neurons(layer)) for layer, _ in wanted))
+    parts = sum(study.blocks(layer) for layer, _ in wanted) + len(wanted) * draws
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, parts)
+
     for place, (layer, signal) in enumerate(wanted):
         with_pairs = study.with_pairs(layer, signal)
         pieces = []
         for piece in study.scores(layer, signal, with_pairs):
             pieces.append(piece)
-            done += 1
-            if progress:
-                progress(done, parts)
+            one_more()
         scored.append((layer, signal, with_pairs, _stacked(pieces)))
-        for measure, best in study.by_chance(layer, signal, with_pairs, draws, place):
-            shifted[measure].append(best)
-        done += 1
-        if progress:
-            progress(done, parts)
+        for best in study.by_chance(layer, signal, with_pairs, draws, place):
+            for measure, scores in best.items():
+                shifted[measure].append(scores)
+            one_more()
     chance = chance_of([scores.best(search.lags) for *_, scores in scored], shifted, search.rate)
     rows = [row for each in scored for row in study.rows(*each, chance)]
     about = {
@@ -279,8 +283,8 @@ class _Study:
 
     def by_chance(
         self, layer: str, signal: str, columns: Columns, draws: int, place: int
-    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """The best scores of some neurons where the features are shifted."""
+    ) -> Iterator[dict[str, NDArray[np.float64]]]:
+        """The best scores of some neurons for each measure, each time the features are shifted."""
         values = self.steps.values(layer, signal, self.some_neurons(layer))
         kept = Halves(self.kept.fit[:SHIFTED], self.kept.held_out[:SHIFTED])
         fit, held = values[kept.fit], values[kept.held_out]
@@ -289,7 +293,7 @@ class _Study:
         for _ in range(draws):
             places = Halves(*(shifted_places(half, self.steps, random) for half in (kept.fit, kept.held_out)))
             # Chance needs no more than single precision, which takes half the time.
-            yield from self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags).items()
+            yield self._scores((fit, held), ranks, columns, places, np.float32).best(self.search.lags)
 
     def _scores(
         self,

@@ -35,6 +35,8 @@ def passages(
 ) -> Table:
     """The passages of the text where a signal of a neuron is largest, the largest first.
 
+    Of equal sequences only the first is looked at: the network starts each from its initial state.
+
     Args:
         trace: in memory or on disk, where only this neuron is read.
         layer: "layer0".
@@ -167,8 +169,8 @@ def summary(trace: Trace, layer: str, signal: str) -> Table:
 
 
 def _peaks(values: NDArray[np.float64], steps: Steps, count: int, apart: int) -> list[int]:
-    """The places of the largest values, each so far from those before it in its sequence."""
-    left = np.where(np.isnan(values), -np.inf, values)
+    """The places of the largest values, each so far from those before it in its sequence; of equal sequences once."""
+    left = np.where(np.isnan(values) | steps.repeated(), -np.inf, values)
     found: list[int] = []
     while len(found) < min(count, len(left)):
         place = int(left.argmax())

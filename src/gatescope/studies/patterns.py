@@ -117,7 +117,8 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
     from `share` of them to all. A neuron is on exactly in a candidate if it is on throughout, and off just before and
     just after it where the pattern asked for that. The candidates are ranked by the number of neurons that are on
     exactly there, then by how close their length is to the pattern's, then by the number that are on throughout, then
-    by their place. Of two that overlap the better one is shown, and none that overlaps the pattern itself.
+    by their place. Of two that overlap the better one is shown, and none that overlaps the pattern itself. Of equal
+    sequences only the first is looked at, and none that equals the pattern's own.
 
     Args:
         trace: the one that the pattern was found in.
@@ -150,7 +151,9 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
     on, exact = _scores(trace, found, first, last, starts, ends)
     wanted = about["last"] - about["first"] + 1
     order = np.lexsort((first, -on, np.abs(last + 1 - first - wanted), -exact))
-    taken = np.zeros(len(steps), np.bool_)
+    equal = steps.same()
+    taken = steps.repeated() | (equal == equal[about["sequence"]])[steps.sequence]
+    taken &= steps.sequence != about["sequence"]
     own = int(steps.starts[about["sequence"]])
     taken[own + about["first"] : own + about["last"] + 1] = True
     rows = []

@@ -56,7 +56,10 @@ def halves(steps: Steps) -> Halves:
     places = np.arange(len(steps))
     found = Halves(places[~held], places[held])
     if min(len(found.fit), len(found.held_out)) < 2:
-        raise StudyError(f"{len(steps)} steps are too few to fit on some and score on others; give a longer text.")
+        raise StudyError(
+            f"{len(steps)} step{'' if len(steps) == 1 else 's'}: too few to fit on some and score on others; give a "
+            "longer text."
+        )
     return found
 
 

@@ -59,6 +59,12 @@ class Steps:
         parts = (tokens[start:end].tobytes() for start, end in pairwise(self.starts))
         return np.array([numbers.setdefault(part, len(numbers)) for part in parts], dtype=np.int64)
 
+    def repeated(self) -> NDArray[np.bool_]:
+        """Whether each place is in a sequence that equals an earlier one, (P,)."""
+        equal = self.same()
+        _, first = np.unique(equal, return_index=True)
+        return ~np.isin(self.sequence, first)
+
     def texts(self) -> list[str]:
         """The text of each sequence."""
         return [self._trace.text(sequence) for sequence in range(len(self._trace.lengths))]

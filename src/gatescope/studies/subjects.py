@@ -19,10 +19,11 @@ from gatescope.network import Network
 from gatescope.recording import recorded
 from gatescope.runs import WEIGHTS, Run
 from gatescope.studies.steps import Steps
-from gatescope.studies.table import Table
+from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
 from gatescope.trace import Trace
 
+FORMAT = 1  # of the tables that are kept; to be raised when a column is added that readers rely on
 CHARACTERS = {"text": 100_000}  # of the test part; of strings there are only so many different ones
 OF_STRINGS = 4_000
 
@@ -79,8 +80,11 @@ def subject(
         checkpoint: whose weights; the best when None.
 
     Raises:
+        StudyError: fewer than one character.
         RunError, TaskError, FeatureError: the run or its text cannot be read, or there is no such lexer.
     """
+    if characters is not None and characters < 1:
+        raise StudyError(f"{characters} characters were asked for; give at least 1.")
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
@@ -119,7 +123,7 @@ def kept(run: Run, name: str) -> Table | None:
     """
     try:
         content: Any = run.study(name)
-        if content["weights"] != weights_mark(run):
+        if content["format"] != FORMAT or content["weights"] != weights_mark(run):
             return None
         return Table.from_json(content["table"])
     except (GatescopeError, OSError, KeyError, TypeError):
@@ -132,4 +136,4 @@ def keep(run: Run, name: str, table: Table) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    run.save_study(name, {"weights": weights_mark(run), "table": table.to_json()})
+    run.save_study(name, {"format": FORMAT, "weights": weights_mark(run), "table": table.to_json()})
