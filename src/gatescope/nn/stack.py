@@ -264,15 +264,21 @@ class Stack:
                 if tuple(value.shape) != size:
                     which = "hidden" if len(values) == 1 else f"hidden[{k}]"
                     raise RuntimeError(f"Expected {which} size {size}, got {list(value.shape)}")
-                if not mixed and (value.dtype != weights.dtype or value.device != weights.device):
+                if not mixed and value.dtype != weights.dtype:
                     raise RuntimeError(
-                        f"the initial {name} is {value.dtype} on {value.device}; "
-                        f"the module is {weights.dtype} on {weights.device}"
+                        "Input and hidden tensors are not the same dtype: "
+                        f"the input is {data.dtype}, the initial {name} {value.dtype}"
+                    )
+                if value.device != data.device:
+                    raise RuntimeError(
+                        "Input and hidden tensors are not at the same device: "
+                        f"the input is on {data.device}, the initial {name} on {value.device}"
                     )
                 state[name] = value.to(weights.dtype)
-        if batch.inputs.device != weights.device:
+        if data.device != weights.device:
             raise RuntimeError(
-                f"the input is on {batch.inputs.device}, the module on {weights.device}; move one of them"
+                "Input and parameter tensors are not at the same device: "
+                f"the input is on {data.device}, the parameters on {weights.device}"
             )
         if not steps:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
