@@ -180,9 +180,9 @@ def test_dropout_without_a_second_layer_is_warned_of(kind: str) -> None:
 def test_another_device(kind: str) -> None:
     """The device of no numbers stands for a second one."""
     module, elsewhere = getattr(ours, kind)(3, 4), zeros(1, 2, 4).to("meta")
-    with pytest.raises(RuntimeError, match="Input and parameter tensors are not at the same device.*meta.*cpu"):
+    with pytest.raises(RuntimeError, match=r"Input and parameter tensors are not at the same device.*meta.*cpu"):
         module(x.to("meta"))
-    with pytest.raises(RuntimeError, match="Input and hidden tensors are not at the same device.*cpu.*meta"):
+    with pytest.raises(RuntimeError, match=r"Input and hidden tensors are not at the same device.*cpu.*meta"):
         module(x, (elsewhere, elsewhere) if kind == "LSTM" else elsewhere)
 
 
