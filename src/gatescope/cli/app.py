@@ -14,6 +14,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 LEARN = Group.create_ordered("Train")
 LOOK = Group.create_ordered("Look inside")
 FIND = Group.create_ordered("Find out")
+FOREIGN = Group.create_ordered("From and to other programs")
 LIST = Group.create_ordered("What there is")
 ABOUT = Group.create_ordered("About this program")
 

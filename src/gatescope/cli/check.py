@@ -58,7 +58,7 @@ def check(
     if json:
         print_json(report.to_json())
     else:
-        _print(report)
+        show(report)
     return 0 if report.holds else 1
 
 
@@ -81,7 +81,8 @@ def _check_run(place: str, text: str | None, file: Path | None) -> Report:
     return check_with(network, record(network, source))
 
 
-def _print(report: Report) -> None:
+def show(report: Report) -> None:
+    """Print every residual, and what they say together."""
     rows = [
         (
             residual.layer,

@@ -17,12 +17,14 @@ from io import TextIOWrapper
 from cyclopts import CycloptsError
 
 from gatescope.cli.ablate import ablate
+from gatescope.cli.adopt import adopt
 from gatescope.cli.app import app
 from gatescope.cli.check import check
 from gatescope.cli.compare import compare
 from gatescope.cli.demo import demo
 from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
+from gatescope.cli.export import export
 from gatescope.cli.health import health
 from gatescope.cli.horizon import horizon
 from gatescope.cli.label import label
@@ -43,6 +45,7 @@ COMMANDS = (
     *(demo, train),
     *(explore, sample, record, check),
     *(label, probe, ablate, steer, passages, pattern, health, errors, horizon, compare),
+    *(adopt, export),
     *(tasks, cells, runs),
 )
 for place, command in enumerate(COMMANDS):

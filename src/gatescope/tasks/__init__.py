@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatescope.tasks.adopted import Adopted
 from gatescope.tasks.copying import Copy
 from gatescope.tasks.counter import Counter
 from gatescope.tasks.selective_counter import SelectiveCounter
@@ -25,13 +26,15 @@ def load(data: object) -> Task:
     Raises: TaskError where `data` describes no known task.
     """
     name = data.get("name") if isinstance(data, dict) else None
-    if not isinstance(name, str) or name not in TASKS:
-        raise TaskError(f"A task is one of {', '.join(TASKS)}; the description of this one says {name!r}.")
-    return TASKS[name].from_json(data)
+    known: dict[str, type[Task]] = {**TASKS, Adopted.name: Adopted}
+    if not isinstance(name, str) or name not in known:
+        raise TaskError(f"A task is one of {', '.join(known)}; the description of this one says {name!r}.")
+    return known[name].from_json(data)
 
 
 __all__ = [
     "TASKS",
+    "Adopted",
     "Batch",
     "Copy",
     "Counter",

@@ -1,0 +1,26 @@
+"""Networks that were trained elsewhere as gatescope's own, and the other way: one file for each foreign format."""
+
+from gatescope.adopting.adopt import Adoption, adopt
+from gatescope.adopting.assembling import Assembled, assemble
+from gatescope.adopting.exporting import FORMATS, save
+from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer
+from gatescope.adopting.formats import read
+from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
+from gatescope.adopting.vocabulary import read_vocabulary, vocabulary_of
+
+__all__ = [
+    "FORMATS",
+    "AdoptingError",
+    "Adoption",
+    "Assembled",
+    "Foreign",
+    "ForeignLayer",
+    "adopt",
+    "assemble",
+    "read",
+    "read_lstm_explorer",
+    "read_vocabulary",
+    "save",
+    "steps_that_hold",
+    "vocabulary_of",
+]

@@ -1,0 +1,120 @@
+"""What a reader of a foreign file hands on: recurrent layers as the engine takes them, and all other weights by name.
+
+`N` neuron, `I` input, `P` projected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gatescope.cells import Cell
+from gatescope.engine import Parameters
+from gatescope.errors import GatescopeError
+
+SLACK = 64 << 20  # bytes of arrays that a file of any size may say it holds
+EXPANSION = 20  # times its size that a compressed file may hold besides; weights compress by a tenth
+
+
+class AdoptingError(GatescopeError):
+    """A foreign file cannot be read, or it is not clear what is meant; the message lists what there is to choose."""
+
+
+@dataclass(frozen=True)
+class ForeignLayer:
+    """One direction of one recurrent layer.
+
+    Attributes:
+        name: as the file calls it.
+        cell: its equations.
+        parameters: its weights, as the engine takes them.
+        reverse: whether it reads the last step first.
+        projection: where it hands on a projection of h (Sak, Senior and Beaufays 2014), the matrix of it.
+    """
+
+    name: str
+    cell: Cell
+    parameters: Parameters
+    reverse: bool = False
+    projection: Float[Tensor, "P N"] | None = None
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers it reads at a step."""
+        return self.parameters.input_weights.shape[2]
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons it has."""
+        return self.parameters.biases.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it hands on."""
+        return self.neurons if self.projection is None else len(self.projection)
+
+    def finite(self) -> bool:
+        """Whether all its weights are finite numbers."""
+        return all(bool(torch.isfinite(value).all()) for value in self.parameters.by_name().values())
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """The weights of a file.
+
+    Attributes:
+        format: what the file is, in words.
+        stacks: name -> recurrent layers that read each other, from the input upwards; both directions of a layer one
+            after the other.
+        matrices: name -> (outputs, inputs) of every other matrix; an embedding is (symbols, numbers).
+        vectors: name -> (outputs,) of every other vector.
+        order: the stacks in the order in which they read each other, where the file says so.
+        embedding, readout: the names of these matrices, where the file says which they are.
+        notes: what the file does not say and was assumed, and what was left out, one sentence each.
+    """
+
+    format: str
+    stacks: Mapping[str, tuple[ForeignLayer, ...]]
+    matrices: Mapping[str, Tensor] = field(default_factory=dict)
+    vectors: Mapping[str, Tensor] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    embedding: str | None = None
+    readout: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def described(name: str, layers: Sequence[ForeignLayer]) -> str:
+    """A stack in a few words: its name, cells, sizes."""
+    sizes = " + ".join(str(layer.neurons) for layer in layers if not layer.reverse)
+    cells = ", ".join(dict.fromkeys(layer.cell.title for layer in layers))
+    both = ", both directions" if any(layer.reverse for layer in layers) else ""
+    return f"{name} ({cells}{both}, {sizes} neurons, reads {layers[0].inputs} numbers)"
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names one after the other; of many, the first few."""
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "") or "nothing"
+
+
+def allowed(path: Path) -> int:
+    """How many bytes of arrays a file may say it holds before they are read: a bound on the memory it can take."""
+    return SLACK + EXPANSION * path.stat().st_size
+
+
+def check_size(path: Path, bytes_of_arrays: int) -> None:
+    """Refuse a small file that says it holds much.
+
+    Raises:
+        AdoptingError: it does.
+    """
+    if bytes_of_arrays > allowed(path):
+        raise AdoptingError(
+            f"{path} has {path.stat().st_size:,} bytes and says that it holds {bytes_of_arrays:,} bytes of weights; no "
+            "trained network is packed that tightly, so it is not read. Is it damaged?"
+        )

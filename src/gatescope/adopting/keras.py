@@ -1,0 +1,355 @@
+"""Keras models and weights: `.keras` (a zip of config.json and model.weights.h5) and `.h5`, of Keras 2 and 3.
+
+Keras keeps kernels as (inputs, gates · neurons), the gates of an LSTM in the order i f c o and of a GRU in the order
+z r h. A layer that was trained by cuDNN under Keras 2 (CuDNNLSTM, CuDNNGRU) has arrays of the same shapes with the
+matrix of each gate laid out the other way round, and two biases: read as the usual layout it gives no error, but
+nonsense. It is known by its bias, which is twice as long.
+
+`N` neuron, `I` input, `G` gate.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, check_size, listed
+from gatescope.adopting.torch_names import Nonlinearity, layer_of
+from gatescope.cells import CELLS
+from gatescope.cells.cell import Cell
+
+Array = NDArray[np.float32]
+
+GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+CLASSES = {**{name: name for name in GATES}, "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
+ACTIVATIONS = {"tanh": "elman", "relu": "elman_relu", "sigmoid": "elman_sigmoid"}
+PASSING = (
+    "InputLayer",
+    "Embedding",
+    "Dropout",
+    "SpatialDropout1D",
+    "Masking",
+    "GaussianNoise",
+    "ActivityRegularization",
+)
+LARGEST_CONFIG = 16 << 20  # bytes
+DEEPEST = 12  # groups in groups
+RESET_BEFORE = (
+    "the GRU {name} has reset_after=False, which is another cell: it multiplies h by the reset gate before the "
+    "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
+    "adopted; Keras trains the other one with reset_after=True, its default since version 2."
+)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What config.json, or the attribute of an .h5 file, says of a layer."""
+
+    kind: str
+    config: Mapping[str, Any]
+    wrapped: str = ""  # "Bidirectional", "TimeDistributed"
+
+
+def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
+    """The recurrent layers and the other weights.
+
+    Raises:
+        AdoptingError: the file is damaged, or a layer is of a form that is another cell.
+        ImportError: h5py is not installed.
+    """
+    arrays, config, order = _opened(path)
+    described = dict(_layers(config))
+    kinds = _matched(arrays, described, order)
+    stacks: dict[str, tuple[ForeignLayer, ...]] = {}
+    matrices, vectors = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
+    notes: list[str] = []
+    embedding = []
+    for name, parts in arrays.items():
+        about = kinds.get(name)
+        recurrent = _directions(parts)
+        if recurrent:
+            made = [_recurrent(name, found, reverse, about, nonlinearity) for reverse, found in recurrent]
+            stacks[name] = tuple(layer for layer, _ in made)
+            notes += [note for _, said in made for note in said]
+            continue
+        for part, value in parts.items():
+            key = f"{name}.{part.rsplit('/', 1)[-1]}"
+            if part.endswith("embeddings") or (about is not None and about.kind == "Embedding"):
+                embedding.append(key)
+                matrices[key] = torch.from_numpy(value)
+            elif value.ndim == 2:
+                matrices[key] = torch.from_numpy(value.T)
+            elif value.ndim == 1:
+                vectors[key] = torch.from_numpy(value)
+    return Foreign(
+        "Keras model" if config else "Keras weights",
+        stacks,
+        matrices,
+        vectors,
+        order=_sequential(config, stacks, kinds, described.values()),
+        embedding=embedding[0] if len(embedding) == 1 else None,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def _opened(path: Path) -> tuple[dict[str, dict[str, Array]], Any, list[str]]:
+    """Arrays by layer and name, the configuration (None where there is none), the order of the layers."""
+    try:
+        import h5py  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise ImportError("Keras files need h5py: pip install 'gatescope[keras]'.") from error
+    try:
+        if not zipfile.is_zipfile(path):
+            with h5py.File(path, "r") as file:
+                return _contents(path, file, h5py, None)
+        with zipfile.ZipFile(path) as archive:
+            weights, about = archive.getinfo("model.weights.h5"), archive.getinfo("config.json")
+            check_size(path, weights.file_size)
+            if about.file_size > LARGEST_CONFIG:
+                raise AdoptingError(f"{path} has a description of {about.file_size:,} bytes, which is no model's.")
+            config = json.loads(archive.read(about))
+            with h5py.File(io.BytesIO(archive.read(weights)), "r") as file:
+                return _contents(path, file, h5py, config)
+    except (OSError, KeyError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, AdoptingError):
+            raise
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise AdoptingError(f"{path} is truncated, damaged or no Keras file: {str(error)[:200]}.") from error
+
+
+def _contents(path: Path, file: Any, h5py: Any, config: Any) -> tuple[dict[str, dict[str, Array]], Any, list[str]]:
+    if config is None and "model_config" in file.attrs:
+        config = json.loads(_string(file.attrs["model_config"]))
+    root = file.get("model_weights", file)
+    found = dict(_datasets(path, root, h5py))
+    check_size(path, sum(data.nbytes for data in found.values()))
+    arrays: dict[str, dict[str, Array]] = {}
+    for place, data in found.items():
+        if data.dtype.kind == "f" and 1 <= data.ndim <= 2:
+            layer, part = _split(place)
+            arrays.setdefault(layer, {})[part] = np.asarray(data[()], dtype=np.float32)
+    order = [_string(name) for name in root.attrs.get("layer_names", [])]
+    return arrays, config, order
+
+
+def _datasets(path: Path, group: Any, h5py: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Every array below a group; links to other files are not followed."""
+    if depth > DEEPEST:
+        raise AdoptingError(f"{path} has groups nested deeper than any model's; is it damaged?")
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise AdoptingError(f"{path} has a link at {prefix}{name}; Keras writes none, and none is followed.")
+        entry = group[name]
+        if isinstance(entry, h5py.Group):
+            if name not in ("optimizer", "optimizer_weights", "metrics"):
+                yield from _datasets(path, entry, h5py, f"{prefix}{name}/", depth + 1)
+        elif isinstance(entry, h5py.Dataset):
+            if entry.external or entry.is_virtual:
+                raise AdoptingError(f"{path} keeps {prefix}{name} in another file; Keras never does.")
+            yield f"{prefix}{name}", entry
+
+
+def _split(place: str) -> tuple[str, str]:
+    """The layer an array belongs to, and its name in the layer.
+
+    Keras 3 keeps layers/NAME/[cell/]vars/0, 1, 2; before it, and in its own .h5 files, NAME/.../kernel.
+    """
+    parts = place.split("/")
+    inside = next((k for k, part in enumerate(parts) if part in ("layers", "_layer_checkpoint_dependencies")), None)
+    if inside is not None:
+        parts = parts[inside + 1 :]
+    if "vars" in parts:
+        end = parts.index("vars")
+        back = "backward/" if any(part.startswith("backward") for part in parts) else ""
+        return parts[0], f"{back}vars/{parts[end + 1]}"
+    back = "backward/" if any(part.startswith("backward") for part in parts[1:]) else ""
+    return parts[0], back + parts[-1].removesuffix(":0")
+
+
+def _string(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+# --- what the configuration says -------------------------------------------------------------------------------------
+
+
+def _layers(config: Any, depth: int = 0) -> Iterator[tuple[str, Described]]:
+    """Name -> what is said of each layer, models in models too."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    listed_layers = inner.get("layers") if isinstance(inner, dict) else inner  # a Sequential of Keras 2.0 is a list
+    if not isinstance(listed_layers, list) or depth > DEEPEST:
+        return
+    for layer in listed_layers:
+        if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+            continue
+        about, kind = layer["config"], str(layer.get("class_name"))
+        name, wrapped = str(about.get("name", layer.get("name"))), ""
+        if kind in ("Sequential", "Functional", "Model"):
+            yield from _layers(layer, depth + 1)
+            continue
+        if kind in ("Bidirectional", "TimeDistributed") and isinstance(about.get("layer"), dict):
+            wrapped, kind, about = kind, str(about["layer"].get("class_name")), about["layer"].get("config") or {}
+        yield name, Described(kind, about, wrapped)
+
+
+def _matched(
+    arrays: Mapping[str, Any], described: Mapping[str, Described], order: Sequence[str]
+) -> dict[str, Described]:
+    """The description of each layer of arrays: by its name, or, in Keras 3's files, by its class and a number."""
+    found = {name: described[name] for name in arrays if name in described}
+    if len(found) == len(arrays) or order:
+        return found
+    counted: dict[str, int] = {}
+    for about in described.values():
+        kind = about.wrapped or about.kind
+        base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
+        number = counted.get(base, 0)
+        counted[base] = number + 1
+        key = base if not number else f"{base}_{number}"
+        if key in arrays and key not in found:
+            found[key] = about
+    return found
+
+
+def _sequential(
+    config: Any, stacks: Mapping[str, Any], kinds: Mapping[str, Described], described: Iterable[Described]
+) -> tuple[str, ...]:
+    """The recurrent layers in order, where the model is a plain sequence and nothing between changes numbers."""
+    if not isinstance(config, dict) or config.get("class_name") != "Sequential":
+        return ()
+    chosen: list[str] = []
+    for about in described:
+        name = next((name for name in stacks if kinds.get(name) is about), None)
+        if name is not None:
+            chosen.append(name)
+        elif chosen and len(chosen) < len(stacks) and about.kind not in PASSING:
+            return ()
+    return tuple(chosen) if len(chosen) == len(stacks) else ()
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+def _directions(parts: Mapping[str, Array]) -> list[tuple[bool, dict[str, Array]]]:
+    """The arrays of the forward and the backward direction, if these are arrays of a recurrent layer."""
+    found = []
+    for reverse in (False, True):
+        own = {
+            name.removeprefix("backward/"): value
+            for name, value in parts.items()
+            if name.startswith("backward/") == reverse
+        }
+        if "vars/1" in own and own["vars/1"].ndim == 2 and "recurrent_kernel" not in own:
+            own = {
+                new: own[old]
+                for old, new in (("vars/0", "kernel"), ("vars/1", "recurrent_kernel"), ("vars/2", "bias"))
+                if old in own
+            }
+        if "kernel" in own and "recurrent_kernel" in own:
+            found.append((reverse, own))
+    return found
+
+
+def _recurrent(
+    name: str,
+    arrays: Mapping[str, Array],
+    reverse: bool,
+    about: Described | None,
+    nonlinearity: Nonlinearity | None,
+) -> tuple[ForeignLayer, list[str]]:
+    """One direction of a layer, in torch's layout, and what was assumed."""
+    kernel, echoed = arrays["kernel"], arrays["recurrent_kernel"]
+    neurons = echoed.shape[0]
+    gates, rest = divmod(echoed.shape[1], neurons)
+    kind = next((kind for kind, count in GATES.items() if count == gates and not rest), None)
+    if kind is None or kernel.shape[1] != echoed.shape[1]:
+        raise AdoptingError(
+            f"the kernels of {name} are {kernel.shape} and {echoed.shape}, which are no LSTM's, GRU's or SimpleRNN's."
+        )
+    if about is not None and CLASSES.get(about.kind) != kind:
+        raise AdoptingError(f"{name} is a {about.kind}, which is no cell that can be adopted, or not what it holds.")
+    bias = arrays.get("bias")
+    cudnn = bias is not None and gates > 1 and bias.shape == (2 * gates * neurons,)
+    if kind == "GRU" and not cudnn and (bias is None or bias.ndim == 1):
+        after = about is not None and about.config.get("reset_after") is True
+        if bias is not None or not after:
+            raise AdoptingError(RESET_BEFORE.format(name=name))
+    biases = np.zeros((2, gates * neurons), np.float32)
+    if bias is not None:
+        if bias.size not in (gates * neurons, 2 * gates * neurons):
+            raise AdoptingError(
+                f"the bias of {name} is {bias.shape}; {gates * neurons} or twice as many were expected."
+            )
+        biases[: bias.size // (gates * neurons)] = bias.reshape(-1, gates * neurons)
+    weights = {
+        "weight_ih": _gates(kernel, gates, cudnn),
+        "weight_hh": _gates(echoed, gates, cudnn),
+        "bias_ih": biases[0],
+        "bias_hh": biases[1],
+    }
+    if kind == "GRU":  # z r h -> r z n
+        weights = {role: _swapped(value, neurons) for role, value in weights.items()}
+    tensors = {role: torch.from_numpy(np.ascontiguousarray(value)) for role, value in weights.items()}
+    cell, notes = _cell(name, kind, about, cudnn, nonlinearity)
+    if about is not None and about.config.get("go_backwards") and not about.wrapped:
+        notes.append(f"{name} goes backwards, and hands its steps on in the order in which it read them.")
+        reverse = True
+    layer, _ = layer_of(name, tensors, reverse, "tanh")
+    return replace(layer, name=f"{name}{' backwards' if reverse else ''}", cell=cell), notes
+
+
+def _gates(kernel: Array, gates: int, cudnn: bool) -> Array:
+    """(I, G·N) as (G·N, I). cuDNN keeps the numbers of a gate as (N, I) in the space of (I, N)."""
+    parts = np.split(kernel, gates, axis=1)
+    if cudnn:
+        parts = [np.ascontiguousarray(part).reshape(part.shape[::-1]) for part in parts]
+    else:
+        parts = [part.T for part in parts]
+    return np.concatenate(parts)
+
+
+def _swapped(value: Array, neurons: int) -> Array:
+    return np.concatenate([value[neurons : 2 * neurons], value[:neurons], value[2 * neurons :]])
+
+
+def _cell(
+    name: str, kind: str, about: Described | None, cudnn: bool, nonlinearity: Nonlinearity | None
+) -> tuple[Cell, list[str]]:
+    """The equations, by the activations of the layer."""
+    if about is None or cudnn:
+        notes = []
+        if about is None and not cudnn and kind != "GRU":
+            what = "its activations (tanh" + (", and sigmoid at the gates" if kind == "LSTM" else "") + ")"
+            notes.append(
+                f"A file of weights does not say what {name} computes: {what} were assumed. The gates of LSTMs in "
+                "Keras before 2.3 were hard sigmoids unless somebody chose otherwise."
+                if kind == "LSTM"
+                else f"A file of weights does not say what {name} computes: {nonlinearity or 'tanh'} was assumed."
+            )
+        return CELLS[{"LSTM": "lstm", "GRU": "gru"}.get(kind) or ACTIVATIONS[nonlinearity or "tanh"]], notes
+    own, gate = about.config.get("activation", "tanh"), about.config.get("recurrent_activation", "sigmoid")
+    if kind == "SimpleRNN":
+        if own in ACTIVATIONS:
+            return CELLS[ACTIVATIONS[own]], []
+        raise AdoptingError(f"{name} is a SimpleRNN with {own!r}; {listed(ACTIVATIONS)} can be adopted.")
+    if (own, gate) != ("tanh", "sigmoid"):
+        raise AdoptingError(
+            f"{name} is a {kind} with the activations {own!r} and {gate!r} (at the gates); tanh and sigmoid can be "
+            "adopted. Define the cell (docs/adding-a-cell.md) to run it."
+        )
+    return CELLS["lstm" if kind == "LSTM" else "gru"], []

@@ -1,0 +1,65 @@
+"""`.npz`: NumPy's arrays with names. What is pickled in one is not read."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from gatescope.adopting.foreign import AdoptingError, Foreign, check_size
+from gatescope.adopting.torch_names import Nonlinearity, recurrent, usable
+
+
+def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
+    """The recurrent layers and the other weights.
+
+    Raises:
+        AdoptingError: the file is truncated or damaged, or holds no arrays of numbers.
+    """
+    arrays = {name: torch.from_numpy(np.array(value)) for name, value in _arrays(path).items()}
+    return recurrent({name: value for name, value in arrays.items() if usable(value)}, ".npz", nonlinearity)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+            check_size(path, sum(entry.file_size for entry in entries))
+            if not entries:
+                raise AdoptingError(f"{path} is an archive without arrays (.npy); was it made by numpy.savez?")
+            for entry in entries:
+                with archive.open(entry) as file:
+                    value = _array(file, entry.file_size)
+                if value is not None:
+                    found[entry.filename.removesuffix(".npy")] = value
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, AdoptingError):
+            raise
+        raise AdoptingError(f"{path} is truncated or damaged: {error}.") from error
+    return found
+
+
+def _array(file: Any, size: int) -> NDArray[Any] | None:
+    """One array; None for one that holds no floating-point numbers. Its header is believed only if the size agrees."""
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        return None
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = header(file)
+    if dtype.kind != "f":
+        return None
+    count = 1
+    for length in shape:
+        count *= length
+    if count * dtype.itemsize != size - file.tell() or min(shape, default=0) < 0:
+        raise ValueError(f"an array says that it is {shape}, which are not the numbers that follow")
+    values = np.frombuffer(file.read(), dtype)
+    native = values.astype(dtype.newbyteorder("="))
+    return native.reshape(shape, order="F" if fortran else "C")

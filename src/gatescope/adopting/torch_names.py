@@ -1,0 +1,216 @@
+"""Recurrent layers among arrays with names: torch's (`rnn.weight_ih_l0`), and those that people give (`w_ih`, `Wxh`).
+
+State dicts, safetensors files and .npz files all come here. Names say which array has which part in a layer, shapes say
+which cell it is: the recurrent weights of an LSTM are (4·N, N), of a GRU (3·N, N), of a simple network (N, N), gates in
+torch's order (i f g o; r z n).
+
+`N` neuron, `I` input, `G` drive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, listed
+from gatescope.nn import GRU, LSTM, RNN
+
+Nonlinearity = Literal["tanh", "relu"]
+
+KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
+PARTS = (
+    # torch.nn.LSTM: weight_ih_l0, bias_hh_l1_reverse; torch.nn.LSTMCell: weight_ih; in free names w_ih, b_hh, W_ih_0
+    re.compile(
+        r"(?P<stack>|.*?[._/])(?P<kind>weight|bias|w|b)_?(?P<part>ih|hh|hr)(?:_?l?(?P<layer>\d+))?(?P<back>_reverse)?",
+        re.IGNORECASE,
+    ),
+    # Karpathy's min-char-rnn and its descendants: Wxh, Whh, bh
+    re.compile(r"(?P<stack>|.*?[._/])(?P<kind>w|b)_?(?P<part>xh|h)", re.IGNORECASE),
+)
+WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")  # put before every name by what torch wraps models in
+ONE_BIAS_GRU = (
+    "the GRU {name} has one bias. torch's GRU has two, because its candidate's recurrent product has one of its own; a "
+    "GRU with one is most often another cell, which resets h before that product and cannot be computed here. If the "
+    "other bias is 0, add it to the file as zeros under the name of a recurrent bias (b_hh)."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where an array stands: which stack, which layer and direction of it, which of the weights."""
+
+    stack: str
+    layer: int
+    reverse: bool
+    role: str
+
+
+def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonlinearity | None = None) -> Foreign:
+    """The layers, and what is left.
+
+    Args:
+        arrays: every array of the file.
+        format_name: what the file is, in words.
+        nonlinearity: of simple networks, which is in no file of weights; tanh, with a note, when None.
+
+    Raises:
+        AdoptingError: arrays that belong to one layer do not fit each other.
+    """
+    arrays = _unwrapped(arrays)
+    parts: dict[Part, str] = {}
+    for name in arrays:
+        part = _part(name)
+        if part is not None and part in parts:
+            raise AdoptingError(f"{parts[part]} and {name} are the same weights by their names; take one of them out.")
+        if part is not None:
+            parts[part] = name
+    places = {(p.stack, p.layer, p.reverse) for p in parts if p.role == "weight_hh"}
+    places &= {(p.stack, p.layer, p.reverse) for p in parts if p.role == "weight_ih"}
+    stacks: dict[str, list[ForeignLayer]] = {}
+    notes: list[str] = []
+    used: set[str] = set()
+    for stack, number, reverse in sorted(places):
+        names = {p.role: n for p, n in parts.items() if (p.stack, p.layer, p.reverse) == (stack, number, reverse)}
+        used |= set(names.values())
+        name = f"{stack or 'recurrent'}, layer {number}{' backwards' if reverse else ''}"
+        weights, said = _oriented(name, {role: arrays[n] for role, n in names.items()})
+        notes += said
+        layer, said = layer_of(name, weights, reverse, nonlinearity)
+        notes += said
+        stacks.setdefault(stack or "recurrent", []).append(layer)
+    for stack, layers in stacks.items():
+        _check_chain(stack, layers)
+    rest = {name: value for name, value in arrays.items() if name not in used}
+    matrices = {name: value for name, value in rest.items() if value.ndim == 2}
+    vectors = {name: value.flatten() for name, value in rest.items() if value.ndim == 1 or 1 in value.shape}
+    return Foreign(
+        format_name,
+        {stack: tuple(layers) for stack, layers in stacks.items()},
+        matrices,
+        vectors,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def usable(value: object) -> bool:
+    """Whether this can be a weight: a tensor of one or two axes of floating-point numbers."""
+    return (
+        isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and value.ndim in (1, 2)
+        and value.numel() > 0
+    )
+
+
+def _unwrapped(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The arrays without prefixes that every name has because of what the model was wrapped in."""
+    found = dict(arrays)
+    while found and (prefix := next((p for p in WRAPPERS if all(n.startswith(p) for n in found)), None)):
+        found = {name.removeprefix(prefix): value for name, value in found.items()}
+    return found
+
+
+def _part(name: str) -> Part | None:
+    for pattern in PARTS:
+        match = pattern.fullmatch(name)
+        if match is None:
+            continue
+        found = match.groupdict()
+        kind = "weight" if found["kind"].lower() in ("weight", "w") else "bias"
+        part = {"xh": "ih", "h": "ih"}.get(found["part"].lower(), found["part"].lower())
+        if kind == "weight" and found["part"].lower() == "h":
+            return None
+        return Part(
+            found["stack"].rstrip("._/"), int(found.get("layer") or 0), bool(found.get("back")), f"{kind}_{part}"
+        )
+    return None
+
+
+def _oriented(name: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights as torch has them, (G·N, I) and (G·N, N or P), biases (G·N,)."""
+    found = {role: value.float() for role, value in weights.items()}
+    found |= {role: value.flatten() for role, value in found.items() if role.startswith("bias")}
+    notes = []
+    heard, echoed = found["weight_ih"], found["weight_hh"]
+    if heard.ndim != 2 or echoed.ndim != 2:
+        raise AdoptingError(f"the weights of {name} are {tuple(heard.shape)} and {tuple(echoed.shape)}, not matrices.")
+    rows, columns = echoed.shape
+    if rows < columns or (rows == columns and heard.shape[0] != rows and heard.shape[1] == rows):
+        found["weight_ih"], found["weight_hh"] = heard.t().contiguous(), echoed.t().contiguous()
+        notes.append(
+            f"The weights of {name} are stored as (inputs, gates · neurons) and were transposed; that their gates are "
+            "in torch's order is assumed."
+        )
+    return found, notes
+
+
+def layer_of(
+    name: str, weights: Mapping[str, Tensor], reverse: bool, nonlinearity: Nonlinearity | None
+) -> tuple[ForeignLayer, list[str]]:
+    """One direction of one layer, and what was assumed.
+
+    Args:
+        name: how it is called.
+        weights: "weight_ih", "weight_hh" and, where there are any, "bias_ih", "bias_hh", "weight_hr", in torch's
+            layout. They are put into a module of torch's names, which knows what they mean.
+        reverse: whether it reads the last step first.
+        nonlinearity: of a simple network; tanh, with a note, when None.
+
+    Raises:
+        AdoptingError: the shapes do not fit each other.
+    """
+    heard, echoed, projection = weights["weight_ih"], weights["weight_hh"], weights.get("weight_hr")
+    rows, hears = echoed.shape
+    neurons = hears if projection is None else projection.shape[1]
+    gates, rest = divmod(rows, neurons)
+    biases = [weights[role] for role in ("bias_ih", "bias_hh") if role in weights]
+    shapes = [tuple(value.shape) for value in (heard, echoed, *biases)]
+    fits = not rest and gates in KINDS and len(heard) == rows and all(len(bias) == rows for bias in biases)
+    if not fits or (projection is not None and (gates != 4 or tuple(projection.shape) != (hears, neurons))):
+        raise AdoptingError(
+            f"the weights of {name} have the shapes {', '.join(map(str, shapes))}, which are no LSTM's ((4·N, inputs), "
+            "(4·N, N), biases of 4·N), GRU's (3 instead of 4) or simple network's (1)."
+        )
+    kind, notes = KINDS[gates], []
+    if kind == "GRU" and len(biases) == 1:
+        raise AdoptingError(ONE_BIAS_GRU.format(name=name))
+    if kind == "RNN" and nonlinearity is None:
+        notes.append(f"No file of weights says whether {name} has tanh or relu; tanh was assumed.")
+    options: dict[str, Any] = dict(bias=bool(biases), device="meta")
+    if kind == "LSTM":
+        module = LSTM(heard.shape[1], neurons, proj_size=0 if projection is None else hears, **options)
+    elif kind == "GRU":
+        module = GRU(heard.shape[1], neurons, **options)
+    else:
+        module = RNN(heard.shape[1], neurons, nonlinearity=nonlinearity or "tanh", **options)
+    own = {f"{role}_l0": value for role, value in weights.items()}
+    if biases:
+        own = {"bias_ih_l0": torch.zeros(rows), "bias_hh_l0": torch.zeros(rows)} | own
+    module.load_state_dict(own, assign=True)
+    direction = module.direction(0, False)
+    values = {key: value.detach().clone() for key, value in direction.parameters.by_name().items()}
+    layer = ForeignLayer(name, module.cell, replace(direction.parameters, **values), reverse, projection)
+    return layer, notes
+
+
+def _check_chain(stack: str, layers: list[ForeignLayer]) -> None:
+    """Each layer reads what the one below hands on, both directions of it."""
+    below: list[ForeignLayer] = []
+    here: list[ForeignLayer] = []
+    for layer in layers:
+        if not layer.reverse:
+            below, here = here, []
+        here.append(layer)
+        reads = sum(one.outputs for one in below)
+        if below and layer.inputs != reads:
+            raise AdoptingError(
+                f"{layer.name} reads {layer.inputs} numbers and the layer below hands on {reads}; layers of {stack} "
+                f"are missing, or do not belong together: {listed(one.name for one in layers)}."
+            )

@@ -1,0 +1,120 @@
+"""The task of a network that was trained elsewhere: its symbols, texts to look at, and nothing to learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
+from gatescope.text import Vocabulary
+
+LONGEST = 200_000  # characters of a text that are kept in task.json
+EXAMPLE = 300  # characters
+PIECE = 2_000  # symbols that are scored in one go, each piece from the initial state
+NO_DATA = "This network was adopted from {source}; what it was trained on is not here, so it cannot be trained further."
+
+
+class Adopted:
+    """What is known about a network from elsewhere. It is in no list of tasks, because there is nothing to train.
+
+    Arguments:
+        vocabulary: the symbols.
+        source: the file it came from.
+        text: something to read, which it was not necessarily never trained on; the first 200,000 characters are kept.
+        notes: what was assumed when it was adopted, one sentence each.
+
+    Raises: TaskError where the text has no character of the vocabulary.
+    """
+
+    name: ClassVar[str] = "adopted"
+    title: ClassVar[str] = "Adopted"
+    question: ClassVar[str] = "The network was trained elsewhere: which of its neurons do what?"
+    settings: ClassVar[Recommended] = Recommended(layers=(128,), steps=1, batch=1, learning_rate=0.001)
+    quantity_titles: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, vocabulary: Vocabulary, source: str, text: str = "", notes: Sequence[str] = ()) -> None:
+        self.vocabulary: Vocabulary = vocabulary
+        self.source = source
+        self.text = text[:LONGEST]
+        self.recommended: Recommended = self.settings
+        self._notes = tuple(notes)
+        if text and not set(self.text) & set(vocabulary.symbols) and not vocabulary.bytes:
+            raise TaskError("None of the text's characters is in the vocabulary; are the two of the same network?")
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed when it was adopted."""
+        return list(self._notes)
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """Nothing. Raises: TaskError."""
+        raise TaskError(NO_DATA.format(source=self.source))
+
+    def validation(self, predict: Predict) -> float:
+        """The loss on the text, in nats per symbol; NaN without one."""
+        return self.score(predict).value
+
+    def score(self, predict: Predict) -> Score:
+        """The cross-entropy in nats per symbol on the text, in pieces of 2,000 symbols; nothing without a text.
+
+        Chance is a guess that knows how often each symbol occurs in this text.
+        """
+        ids = self.vocabulary.encode(self.text)
+        pieces = [ids[k : k + PIECE] for k in range(0, len(ids), PIECE)]
+        pieces = [piece for piece in pieces if len(piece) > 1]
+        if not pieces:
+            return Score(math.nan, math.nan, None, "adopted without a text to score it on")
+        rows = predictions(predict, [piece[:-1] for piece in pieces], self.vocabulary.size)
+        sums = [loss_sum(r, p[1:], self.vocabulary.unknown) for r, p in zip(rows, pieces, strict=True)]
+        asked = sum(count for _, count in sums)
+        value = sum(nats for nats, _ in sums) / asked if asked else math.nan
+        counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
+        shares = counts[counts > 0] / counts.sum()
+        text = f"{value:.3f} nats per symbol ({value / math.log(2):.3f} bits) on the {len(ids):,} symbols given with it"
+        return Score(value, float(-(shares * np.log(shares)).sum()), None, text, {"symbols": len(ids), "asked": asked})
+
+    def examples(self) -> list[str]:
+        """The beginning of the text; without one, the symbols themselves, those first that can be typed."""
+        if self.text:
+            return [self.text[:EXAMPLE]]
+        typed = [s for s in self.vocabulary.symbols if s.isprintable() and not "\ue000" <= s <= "\uf8ff"]
+        return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE]]
+
+    def held_out(self, characters: int) -> str:
+        """The beginning of the text. Raises: TaskError where none was given."""
+        if not self.text:
+            raise TaskError("This network was adopted without a text to study it on; give a text.")
+        return self.text[:characters]
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """None: what it learned is not known here."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from; it holds the text."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "source": self.source,
+            "vocabulary": self.vocabulary.to_json(),
+            "text": self.text,
+            "notes": self.notes,
+            "examples": self.examples(),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. Raises: TaskError where `data` is not such a task."""
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError("This is not the description of an adopted network; is the task.json of another run here?")
+        source, text, notes = data.get("source"), data.get("text"), data.get("notes")
+        if not isinstance(source, str) or not isinstance(text, str) or not isinstance(notes, list):
+            raise TaskError("The task.json of this adopted network has no source, text or notes; it is damaged.")
+        try:
+            return cls(Vocabulary.from_json(data.get("vocabulary")), source, text, [str(note) for note in notes])
+        except ValueError as error:
+            raise TaskError(f"The task.json of this adopted network cannot be read: {error}") from error
