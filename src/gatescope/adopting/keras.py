@@ -50,6 +50,10 @@ RESET_BEFORE = (
     "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
     "adopted; Keras trains the other one with reset_after=True, its default since version 2."
 )
+RESET_UNKNOWN = (
+    "the GRU {name} has no bias, and a file of weights does not say whether its reset gate acts before the recurrent "
+    "product or after it; save the whole model (model.save), which does."
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
             continue
         for part, value in parts.items():
             key = f"{name}.{part.rsplit('/', 1)[-1]}"
-            if part.endswith("embeddings") or (about is not None and about.kind == "Embedding"):
+            if part.endswith("embeddings") or (about.kind == "Embedding" if about else name.startswith("embedding")):
                 embedding.append(key)
                 matrices[key] = torch.from_numpy(value)
             elif value.ndim == 2:
@@ -210,10 +214,14 @@ def _layers(config: Any, depth: int = 0) -> Iterator[tuple[str, Described]]:
 def _matched(
     arrays: Mapping[str, Any], described: Mapping[str, Described], order: Sequence[str]
 ) -> dict[str, Described]:
-    """The description of each layer of arrays: by its name, or, in Keras 3's files, by its class and a number."""
-    found = {name: described[name] for name in arrays if name in described}
-    if len(found) == len(arrays) or order:
-        return found
+    """The description of each layer of arrays: by its name, or, in Keras 3's files, by its class and a number.
+
+    In those, "lstm" is the first LSTM, whatever it is called, and another one may be called "lstm".
+    """
+    named = {name: described[name] for name in arrays if name in described}
+    if order:
+        return named
+    found: dict[str, Described] = {}
     counted: dict[str, int] = {}
     for about in described.values():
         kind = about.wrapped or about.kind
@@ -221,9 +229,9 @@ def _matched(
         number = counted.get(base, 0)
         counted[base] = number + 1
         key = base if not number else f"{base}_{number}"
-        if key in arrays and key not in found:
+        if key in arrays:
             found[key] = about
-    return found
+    return found if len(found) >= len(named) else named
 
 
 def _sequential(
@@ -286,9 +294,10 @@ def _recurrent(
     bias = arrays.get("bias")
     cudnn = bias is not None and gates > 1 and bias.shape == (2 * gates * neurons,)
     if kind == "GRU" and not cudnn and (bias is None or bias.ndim == 1):
-        after = about is not None and about.config.get("reset_after") is True
-        if bias is not None or not after:
-            raise AdoptingError(RESET_BEFORE.format(name=name))
+        after = None if about is None else about.config.get("reset_after")
+        if bias is not None or after is not True:
+            unknown = bias is None and after is None
+            raise AdoptingError((RESET_UNKNOWN if unknown else RESET_BEFORE).format(name=name))
     biases = np.zeros((2, gates * neurons), np.float32)
     if bias is not None:
         if bias.size not in (gates * neurons, 2 * gates * neurons):
