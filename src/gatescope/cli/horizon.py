@@ -148,7 +148,7 @@ def _print(tables: dict[str, Table]) -> None:
     distance, steps = layers.about["distance"], layers.about["steps"]
     apart = f"{distance} step{'' if distance == 1 else 's'}"
     print(
-        f"\nGradients over {apart}, in a sequence of {steps}: the norm of the derivative by the states so much earlier.\n"
+        f"\nGradients over {apart}, in a sequence of {steps}: norms of the derivative by the states so much earlier.\n"
     )
     rows = [
         (

@@ -372,10 +372,11 @@ def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> 
     run = Run(plan.path)
     end, (_, best) = _end(run), run.network()
     about = {"cell": plan.cell.name, "seed": plan.settings.seed}
-    between = [step for step in run.checkpoints() if 0 < step < best]
+    known = {record["step"]: record for record in run.read(HISTORY) if "validation_loss" in record}
+    # Of the checkpoints those with a validation: one that an interruption left is not there in an unbroken training.
+    between = [step for step in run.checkpoints() if 0 < step < best and step in known]
     picked = np.linspace(0, len(between), min(on_the_way, len(between)) + 2)[1:-1].astype(int)
     steps = [0, *(between[k] for k in dict.fromkeys(picked.tolist())), None]
-    known = {record["step"]: record for record in run.read(HISTORY) if "validation_loss" in record}
     for step, when in zip(steps, (WHEN[0], *[WHEN[1]] * (len(steps) - 2), WHEN[2]), strict=True):
         network, at = run.network(step)
         record = known.get(at) or _validated(plan.task, network)

@@ -1,0 +1,167 @@
+"""`gatescope horizon` and `gatescope compare`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gatescope import Run
+from gatescope.studies.comparison import reach
+from tests.cli.conftest import Cli
+
+TEXT = "aaaaaXbbbbb"
+QUICK = ("--samples", 5, "--text", TEXT)
+SMALL = ("--cells", "elman,lstm:f=3", "--seeds", 2, "--steps", 20, "--neurons", 3)
+
+
+def columns(out: str) -> dict[str, dict[str, list[object]]]:
+    """The columns of each table of a JSON answer, which is one line."""
+    (line,) = out.splitlines()
+    return {name: table["columns"] for name, table in json.loads(line).items()}
+
+
+# --- horizon ---------------------------------------------------------------------------------------------------------
+
+
+def test_horizon_prints_three_tables(cli: Cli, run: Path) -> None:
+    result = cli("horizon", "counter", *QUICK)
+    assert result.status == 0, result.err
+    assert "Memory horizon: steps until influence has fallen so far" in result.out
+    for line in (r"input +root of change", r"h of layer0 +gradient", r"c by c +direct +diag\(f\) +\S+ +100%"):
+        assert re.search(line, result.out), (line, result.out)
+    assert "run" not in result.out.split("\n\n")[1].splitlines()[0].split()  # one run needs no column
+
+
+def test_horizon_says_what_the_library_says(cli: Cli, run: Path) -> None:
+    found = columns(cli("horizon", "counter", "--json", *QUICK).out)
+    net, step = Run(run).network()
+    expected = reach(net, TEXT, samples=5)
+    assert found["horizons"]["run"] == ["counter"] * len(expected.horizons)
+    assert set(found["layers"]["step"]) == {step}
+    assert found["layers"]["gradient"] == pytest.approx(expected.layers["gradient"].tolist(), rel=1e-12)
+    assert found["terms"]["share"] == pytest.approx(expected.terms["share"].tolist(), rel=1e-12)
+    assert found["terms"]["formula"] == expected.terms["formula"].tolist()
+
+
+def test_horizon_of_checkpoints_and_runs_side_by_side(cli: Cli, run: Path) -> None:
+    steps = Run(run).checkpoints()
+    found = columns(cli("horizon", "counter", run, "--checkpoint", "all", "--json", *QUICK).out)
+    assert found["layers"]["step"] == steps * 2
+    found = columns(cli("horizon", "counter", "--checkpoint", 0, "--json", *QUICK).out)
+    assert found["layers"]["step"] == [0]
+
+
+def test_horizon_writes_three_files(cli: Cli, run: Path, tmp_path: Path) -> None:
+    result = cli("horizon", "counter", "--csv", "h.csv", *QUICK)
+    assert result.status == 0, result.err
+    for name, column in (("h.csv", "1/e"), ("h-layers.csv", "growth"), ("h-terms.csv", "share")):
+        with (tmp_path / name).open(encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+        assert rows
+        assert {"run", "step", column} <= set(rows[0])
+
+
+def test_horizon_reads_what_the_task_keeps_when_nothing_is_said(cli: Cli, run: Path) -> None:
+    result = cli("horizon", "counter", "--characters", 60, "--samples", 4)
+    assert result.status == 0, result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "say whose memory: a run"),
+        (("nothing",), "there is no run nothing"),
+        (("counter", "--layer", 1), "there is no layer 1"),
+        (("counter", "--checkpoint", 7), "counter has no checkpoint 7; it has 0"),
+        (("counter", "--checkpoint", "last"), "counter has no checkpoint last"),
+        (("counter", "--furthest", 0), "--furthest is 0"),
+        (("counter", "--samples", -1), "--samples is -1"),
+        (("counter", "--text", "aXb", "--distance", 3), "gradients over 3 steps were asked for"),
+        (("counter", "--text", "aXb", "--file", "x.txt"), "a text and --file were both given"),
+        (("counter", "--text", ""), "the text is empty"),
+        (("counter", "--csv", "no/h.csv"), "there is no folder no"),
+    ],
+)
+def test_horizon_refuses(cli: Cli, run: Path, arguments: tuple[object, ...], sentence: str) -> None:
+    assert sentence in cli("horizon", *arguments).refused()
+
+
+# --- compare ---------------------------------------------------------------------------------------------------------
+
+
+def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: Path) -> None:
+    result = cli("compare", "counter", *SMALL, "--text", TEXT, "--csv", "c.csv")
+    assert result.status == 0, result.err
+    place = tmp_path / "runs" / "compare-counter"
+    assert sorted(path.name for path in place.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
+    assert re.search(r"lstm:f=3 +0 of 2 +20 ", result.out)
+    assert "the norm of d h by the states 5 steps earlier" in result.out
+    for name, rows in (("c.csv", 4), ("c-trainings.csv", 8)):
+        with (tmp_path / name).open(encoding="utf-8") as handle:
+            assert len(list(csv.DictReader(handle))) == rows
+    # The runs are like any other.
+    assert cli("check", place / "lstm-f=3-1").status == 0
+    # The same command again, with this directory, trains nothing; with none, it makes another directory.
+    times = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
+    again = columns(cli("compare", "counter", *SMALL, "--text", TEXT, "--out", place, "--json").out)
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()} == times
+    assert again["summary"]["cell"] == ["elman", "elman", "lstm:f=3", "lstm:f=3"]
+    assert set(again["trainings"]["seed"]) == {0, 1}
+
+
+def test_compare_of_a_text(cli: Cli, text: Path) -> None:
+    options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", "3,2", "--unroll", 8, "--batch", 2)
+    result = cli("compare", text, *options, "--furthest", 10, "--json")
+    assert result.status == 0, result.err
+    found = columns(result.out)
+    assert found["trainings"]["solved"] == [None] * len(found["trainings"]["when"])
+    assert found["summary"]["seeds"] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "say what to learn"),
+        (("nothing",), "there is no task and no file nothing"),
+        (("counter", "--cells", "lstm,lst"), "there is no cell 'lst'"),
+        (("counter", "--cells", "lstm:q=1"), "is not a cell with other biases"),
+        (("counter", "--cells", "lstm,lstm"), "each of them once"),
+        (("counter", "--seeds", 0), "--seeds is 0"),
+        (("counter", "--neurons", "x"), "--neurons is x"),
+        (("counter", "--steps", 5, "--minutes", 1), "--steps and --minutes were both given"),
+        (("counter", "--distance", 99), "gradients over 99 steps were asked for"),
+        (("counter", "--learning-rate", 0), "learning rate is 0"),
+    ],
+)
+def test_compare_refuses_before_anything_is_trained(
+    cli: Cli, tmp_path: Path, arguments: tuple[object, ...], sentence: str
+) -> None:
+    assert sentence in cli("compare", *arguments).refused()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_leaves_what_was_complete(
+    program: Callable[..., subprocess.Popen[str]], cli: Cli, tmp_path: Path
+) -> None:
+    options = ("--cells", "mingru", "--seeds", 400, "--steps", 20, "--neurons", 2, "--text", TEXT, "--out", "it")
+    process = program("compare", "counter", *options, "--json")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "it" / "mingru-2").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    found = json.loads(out.splitlines()[-1])["trainings"]
+    complete = set(found["columns"]["seed"])
+    assert {0, 1} <= complete
+    assert len(found["about"]["missing"]) == 400 - len(complete)

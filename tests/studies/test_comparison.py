@@ -1,0 +1,310 @@
+"""Cells side by side: reach on networks whose gradients are known, and trainings that are stopped and gone on with."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope import CELLS, TASKS, Network, Run, Settings, Vocabulary, configure, create, train
+from gatescope.recording import RecordingError
+from gatescope.runs import HISTORY
+from gatescope.studies import StudyError, Table
+from gatescope.studies.comparison import MEASURES, cell_of, compare, reach, summary
+from gatescope.studies.jacobians import jacobians_of
+from tests.networks import EACH_CELL, network, seeds
+
+TEXT = "abcdeabbcedaeecbdacb" * 2
+PROBE = "A" + "x" * 20 + "Ya\n"
+
+
+def quiet(cell: str, neurons: int, **biases: float) -> Network:
+    """A network that hears nothing but its biases."""
+    made = Network(configure(Vocabulary(tuple("ab")), cell, [neurons]))
+    with torch.no_grad():
+        for name in ("input_weights", "recurrent_weights", "biases"):
+            getattr(made.parameters_of(0), name).zero_()
+        for drive, value in biases.items():
+            made.parameters_of(0).biases[CELLS[cell].tape.input_drives.index(drive)] = value
+    return made
+
+
+# --- reach -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_leak_of_one_half_by_hand() -> None:
+    found = reach(quiet("mingru", 4), "ab" * 20, distance=10, furthest=5)
+    (row,) = found.layers
+    assert row["gradient"] == pytest.approx(2 * 0.5**10, rel=1e-12)  # the root of four neurons
+    assert row["states_norm"] == pytest.approx(2 * 0.5**10, rel=1e-12)
+    assert row["direct"] == pytest.approx(2 * 0.5**10, rel=1e-12)
+    assert row["rest"] == pytest.approx(0, abs=1e-14)
+    assert row["growth"] == pytest.approx(math.log(0.5), rel=1e-12)
+    assert row["exponent"] == pytest.approx(math.log(0.5), rel=1e-12)
+    (term,) = found.terms
+    assert (term["to"], term["source"], term["term"], term["share"]) == ("h", "h", "direct", 1.0)
+    assert found.row() == {
+        "gradient": row["gradient"],
+        "growth": row["growth"],
+        "horizon": pytest.approx(math.nan, nan_ok=True),  # no weight reads the input
+        "horizon_1": pytest.approx(math.nan, nan_ok=True),
+        "change": pytest.approx(math.nan, nan_ok=True),
+        "change_1": pytest.approx(math.nan, nan_ok=True),
+    }
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 3.0])
+def test_the_cell_state_keeps_what_the_forget_gate_lets(bias: float) -> None:
+    (row,) = reach(quiet("lstm", 1, f=bias), "ab" * 20, distance=7).layers
+    kept = 1 / (1 + math.exp(-bias))
+    assert row["growth"] == pytest.approx(math.log(kept), rel=1e-9)
+    # c stays at 0, where tanh is the identity; the output gate is at one half.
+    assert row["gradient"] == pytest.approx(0.5 * kept**7, rel=1e-9)
+    assert row["states_norm"] == pytest.approx(math.sqrt(1 + 0.25) * kept**7, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
+def test_norms_against_products_written_out(name: str) -> None:
+    net = network(name, [3, 2], 1)
+    found = reach(net, TEXT, distance=6)
+    for k, row in enumerate(found.layers):
+        jacobians = jacobians_of(net, TEXT, k)
+        place = jacobians.states.index("h") * jacobians.neurons
+        steps, ends = jacobians.whole(), slice(place, place + jacobians.neurons)
+
+        def norm(distance: int, rows: slice, steps: np.ndarray = steps) -> float:
+            sizes = []
+            for start in range(len(steps) - distance):
+                product = np.eye(steps.shape[1])
+                for step in range(start + 1, start + distance + 1):
+                    product = steps[step] @ product
+                sizes.append(np.linalg.norm(product[rows]))
+            with np.errstate(divide="ignore"):  # of an Elman network with ReLU some are 0
+                return float(np.median(np.log(sizes)))
+
+        assert math.log(row["gradient"]) == pytest.approx(norm(6, ends), abs=1e-9)
+        assert math.log(row["states_norm"]) == pytest.approx(norm(6, slice(None)), abs=1e-9)
+        assert row["growth"] == pytest.approx((norm(6, ends) - norm(1, ends)) / 5, abs=1e-9)
+    assert found.layers["layer"].tolist() == ["layer0", "layer1"]
+    assert found.layers.about == {"distance": 6, "steps": len(TEXT)}
+
+
+def test_a_network_that_carries_nothing() -> None:
+    found = reach(network("feedforward", [3], 1), TEXT)
+    (row,) = found.layers
+    assert [row[name] for name in ("gradient", "states_norm", "direct", "rest")] == [0, 0, 0, 0]
+    assert [row[name] for name in ("growth", "exponent")] == [-math.inf, -math.inf]
+    assert len(found.terms) == 0
+    assert found.row()["horizon"] == 1.0
+
+
+@given(st.text("abcde", min_size=1, max_size=8), st.sampled_from(EACH_CELL), seeds)
+@settings(max_examples=12)
+def test_any_text(text: str, name: str, seed: int) -> None:
+    net = network(name, [2], seed)
+    if len(text) < 2:
+        with pytest.raises(StudyError, match="the longest sequence of the text has 1 step"):
+            reach(net, text)
+        return
+    found = reach(net, text, samples=3)
+    assert found.layers.about["distance"] == len(text) // 2
+    assert set(found.row()) | {"score", "loss"} == set(MEASURES)
+    assert reach(net, text, samples=3).horizons.to_json() == found.horizons.to_json()
+
+
+def test_what_reach_refuses() -> None:
+    net = network("lstm", [2], 1)
+    with pytest.raises(StudyError, match="gradients over 40 steps were asked for"):
+        reach(net, TEXT, distance=40)
+    with pytest.raises(StudyError, match="no layer 1"):
+        reach(net, TEXT, layers=[1])
+    with pytest.raises(RecordingError, match="nothing to record"):
+        reach(net, "")
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cell_with_other_biases_starts_with_them() -> None:
+    cell = cell_of("lstm:f=3:i=-1.5")
+    assert dict(cell.biases) == {"f": 3.0, "i": -1.5}
+    assert cell.key == CELLS["lstm"].key
+    made = Network(configure(Vocabulary(tuple("ab")), cell, [4]))
+    starts = dict(zip(cell.tape.input_drives, made.parameters_of(0).biases.tolist(), strict=True))
+    assert starts == {"i": [-1.5] * 4, "f": [3.0] * 4, "g": [0.0] * 4, "o": [0.0] * 4}
+    assert dict(CELLS["lstm"].biases) == {"f": 1.0}
+    assert cell_of("gru") is CELLS["gru"]
+    assert cell_of(cell) is cell
+
+
+@pytest.mark.parametrize("given", ["lstm:f", "lstm:f=", "lstm:f=x", "lstm:f=nan", "lstm:q=1", "lstm:=1", "lstm:f=1:"])
+def test_biases_that_are_none(given: str) -> None:
+    with pytest.raises(
+        StudyError, match="is not a cell with other biases, as in lstm:f=3; lstm has biases of i, f, g, o"
+    ):
+        cell_of(given)
+
+
+def test_a_cell_that_is_none() -> None:
+    with pytest.raises(StudyError, match="there is no cell 'lst'; the built-in ones are"):
+        cell_of("lst:f=1")
+
+
+# --- comparisons -----------------------------------------------------------------------------------------------------
+
+
+def assert_same(one: Table, other: Table) -> None:
+    """Equal but for the seconds, and for the last digits of products, whose order depends on where arrays lie."""
+    for name, column in one.columns.items():
+        if name in ("gradient", "growth"):
+            np.testing.assert_allclose(column, other[name], rtol=1e-12)
+        elif name != "seconds":
+            np.testing.assert_array_equal(column, other[name])
+
+
+def small(out: Path, cells: tuple[str, ...] = ("elman", "lstm:f=3"), **changes: object) -> Table:
+    options: dict[str, object] = {"steps": 120, "neurons": [4], "text": PROBE, "samples": 10} | changes
+    return compare(TASKS["state_memoriser"](), cells, 2, out=out, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Table]:
+    """A comparison of two cells and two seeds."""
+    path = tmp_path_factory.mktemp("compared")
+    return path, small(path)
+
+
+def test_each_training_is_a_run_of_its_own(compared: tuple[Path, Table], tmp_path: Path) -> None:
+    path, table = compared
+    assert sorted(entry.name for entry in path.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
+    task = TASKS["state_memoriser"]()
+    alone = create(
+        tmp_path / "alone",
+        task,
+        configure(task.vocabulary, "elman", [4]),
+        Settings.recommended(task, steps=120, seed=1),
+    )
+    outcome = train(alone)
+    end = next(iter(table.where(cell="elman", seed=1, when="end")))
+    assert outcome.score is not None
+    assert (end["score"], end["solved"]) == (outcome.score.value, float(bool(outcome.score.solved)))
+    net, step = alone.network()
+    assert end["step"] == step
+    measured = reach(net, PROBE, samples=10).row()
+    assert {name: end[name] for name in measured} == pytest.approx(measured, rel=1e-12)
+    first = next(iter(table.where(cell="elman", seed=1, when="beginning")))
+    untrained = reach(Network(alone.configuration(), 1), PROBE, samples=10).row()
+    assert first["gradient"] == pytest.approx(untrained["gradient"], rel=1e-12)
+    assert first["step"] == 0
+    assert first["loss"] > end["loss"]
+
+
+def test_rows_are_in_order(compared: tuple[Path, Table]) -> None:
+    _, table = compared
+    keys = [(row["cell"], row["seed"]) for row in table]
+    assert [key for key, _ in itertools.groupby(keys)] == list(itertools.product(("elman", "lstm:f=3"), (0, 1)))
+    for key in set(keys):
+        part = table.where(cell=key[0], seed=key[1])
+        assert part["when"].tolist() == ["beginning", *["on the way"] * (len(part) - 2), "end"]
+        assert (np.diff(part["step"]) > 0).all()
+    assert table.about["missing"] == []
+    assert table.about["distance"] == 12
+
+
+def test_what_is_complete_is_not_trained_again(compared: tuple[Path, Table]) -> None:
+    path, table = compared
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+    assert_same(small(path), table)
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_a_comparison_that_was_stopped_goes_on(compared: tuple[Path, Table], tmp_path: Path) -> None:
+    _, whole = compared
+    asked = itertools.count()
+    part = small(tmp_path, stop=lambda: next(asked) > 150)  # in the middle of the second training
+    assert {(row["cell"], row["seed"]) for row in part} == {("elman", 0)}
+    assert part.about["missing"] == ["lstm:f=3, seed 0", "elman, seed 1", "lstm:f=3, seed 1"]
+    assert_same(part, whole.where(cell="elman", seed=0))
+    assert_same(small(tmp_path), whole)
+
+
+def test_stopped_at_once_there_is_nothing(tmp_path: Path) -> None:
+    found = small(tmp_path, stop=lambda: True)
+    assert len(found) == 0
+    assert len(found.about["missing"]) == 4
+    assert len(summary(found)) == 0
+
+
+def test_progress_goes_from_nothing_to_everything(tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    small(tmp_path, cells=("elman",), steps=40, progress=lambda what, share: told.append((what, share)))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert {what for what, _ in told} == {"elman, seed 0", "elman, seed 1"}
+
+
+def test_a_loss_that_is_no_number_is_a_result(tmp_path: Path) -> None:
+    options = {"cells": ("elman_relu",), "steps": 50, "optimizer": "sgd", "learning_rate": 1e30, "clip": 1e30}
+    found = small(tmp_path, **options)
+    ends = found.where(when="end")
+    assert ends["reason"].tolist() == ["failed", "failed"]
+    assert np.isfinite(ends["loss"]).all()
+    assert found.about["missing"] == []
+    assert Run(tmp_path / "elman_relu-0").read(HISTORY)[-1]["reason"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 121}, "is a run of something else, or of other settings; name another directory"),
+        ({"neurons": [5]}, "is a run of something else"),
+        ({"cells": ("elman", "elman")}, "cells and seeds, each of them once, were expected"),
+        ({"cells": ()}, "cells and seeds, each of them once, were expected"),
+        ({"cells": ("elm",)}, "there is no cell 'elm'"),
+    ],
+)
+def test_what_cannot_be_compared(compared: tuple[Path, Table], changes: dict[str, object], message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        small(compared[0], **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("changes", "steps"), [({"distance": 30}, 24), ({"text": ""}, 0), ({"distance": 0}, 24)])
+def test_a_text_that_is_too_short_is_found_before_training(
+    changes: dict[str, object], steps: int, tmp_path: Path
+) -> None:
+    with pytest.raises(StudyError, match=f"the longest sequence of the text has {steps} steps"):
+        small(tmp_path, **changes)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_summary_by_hand() -> None:
+    titles = {name: name for name in ("cell", "seed", "when", "step", "reason", "seconds", "solved", *MEASURES)}
+    rows = [
+        {"cell": "lstm", "seed": seed, "when": when, "step": 1, "reason": "", "seconds": 1.0, "solved": solved}
+        | dict.fromkeys(MEASURES, value)
+        for seed, when, solved, value in (
+            (0, "beginning", None, 7.0),
+            (1, "beginning", None, math.nan),
+            (0, "on the way", 1.0, 99.0),
+            (0, "end", 1.0, 3.0),
+            (1, "end", 0.0, math.inf),
+            (2, "end", 1.0, 1.0),
+        )
+    ]
+    first, last = summary(Table.of(rows, titles, task="x"))
+    assert (first["seeds"], first["loss"], first["loss_low"], first["loss_high"]) == (2, 7.0, 7.0, 7.0)
+    assert math.isnan(first["solved"])
+    assert (last["seeds"], last["solved"], last["loss"], last["loss_low"], last["loss_high"]) == (
+        3,
+        2,
+        3.0,
+        1.0,
+        math.inf,
+    )
