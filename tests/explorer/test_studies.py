@@ -116,9 +116,7 @@ def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: 
     assert len(answer["result"]["health"]["columns"]["verdict"]) == 4
 
 
-def test_labels_find_what_was_planted_and_are_kept(
-    page: Page, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studying, "CHANCES", 300)
     table = page.wait("planted", "labels")["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
@@ -168,9 +166,9 @@ def test_what_the_command_line_kept_is_shown_at_once(page: Page, place: Path) ->
         b'{"weights": "x", "table": {}}',
         b"\xff\xfe",
         b"[" * 5000,
-        b'{"weights": MARK, "table": 3}',
-        b'{"weights": MARK, "table": {"columns": {}, "titles": {}, "about": {}}}',
-        b'{"weights": MARK, "table": {"columns": {"neuron": [1], "score": []}, "titles": {}, "about": {}}}',
+        b'{"format": 1, "weights": MARK, "table": 3}',
+        b'{"format": 1, "weights": MARK, "table": {"columns": {}, "titles": {}, "about": {}}}',
+        b'{"format": 1, "weights": MARK, "table": {"columns": {"a": [1], "b": []}, "titles": {}, "about": {}}}',
         "a score that is a word",
         "a neuron that is a fraction",
     ],
@@ -297,6 +295,16 @@ def test_a_place_of_the_text_itself_is_not_found_again(page: Page, place: Path) 
     assert LATCH in found["neurons"]["columns"]["neuron"]
     assert found["places"]
     assert all(one["before"] + one["at"] != text[first - 28 : last + 1] for one in found["places"])
+
+
+def test_a_string_is_not_found_again_in_itself(page: Page, place: Path) -> None:
+    string = Run(place / "counter").task().held_out(4_000).partition("\n")[0] + "\n"
+    body = {"layer": "layer0", "signal": "c", "text": "aX" + "\n" + string, "threshold": 0.001}
+    asked = [{**body, "first": k, "last": k + 1} for k in range(3, 3 + len(string) - 2)]
+    found = [page.wait("counter", "places", **one)["result"]["places"] for one in asked]
+    assert any(found)
+    for places in found:
+        assert all(one["before"] + one["at"] + one["after"] != string for one in places)
 
 
 def test_no_neuron_is_no_error(page: Page) -> None:

@@ -52,6 +52,8 @@ function alongHealth(explorer: Explorer, key: string): boolean {
   const count = explorer.layer?.neurons ?? 0
   const now = explorer.hover.neuron
   const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key]
+  // A button that was pressed before must not be pressed again by Enter.
+  if (by && document.activeElement instanceof HTMLButtonElement) document.activeElement.blur()
   if (by) explorer.point(now === null ? 0 : Math.max(0, Math.min(count - 1, now + by)), explorer.hover.step)
   else if (key === 'Enter' && now !== null) explorer.go({ view: 'neuron', neuron: now })
   else return false

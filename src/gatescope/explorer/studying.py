@@ -43,7 +43,6 @@ NETWORKS = 2  # of which the trace is held
 EFFORT = 2_500_000  # steps that are run again without a neuron, all neurons together
 CHANCES = 4_000  # scores of shifted features: enough for a few hundred neurons
 PASSAGES = 8
-REPEATED = 6  # times as many are looked for: of strings the same come again and again
 CONTEXT = 28  # steps beside the place of a passage
 WARM = 400  # steps before a place from which on it is read again, so that the state is nearly the one it was
 AFTER = 120
@@ -256,8 +255,11 @@ class Studies:
     def _own_place(self, material: Material, shown: Trace, sequence: int, first: int, last: int) -> dict[str, int]:
         """Where the range lies in the studied text, so that it is not found again; behind its end where it does not."""
         text, there = shown.text(sequence), Steps(material.trace)
-        if len(material.trace.lengths) == 1 and not material.trace.vocabulary.bytes:
-            at = material.subject.text.find(text)
+        texts = there.texts()
+        if text in texts:
+            return {"sequence": texts.index(text), "first": first, "last": last}
+        if len(texts) == 1 and not material.trace.vocabulary.bytes:
+            at = texts[0].find(text)
             if at >= 0 and len(text) > last - first + 1:
                 return {"sequence": 0, "first": at + first, "last": at + last}
         return {"sequence": 0, "first": len(there), "last": len(there) + last - first}
@@ -318,13 +320,12 @@ def _neuron(material: Material, asked: Question, tell: Tell) -> dict[str, Any]:
             layer,
             asked.signal,
             asked.neuron,
-            count=REPEATED * PASSAGES,
+            count=PASSAGES,
             context=CONTEXT,
             least=name == "least",
             apart=4 * CONTEXT,
         )
-        rows = [{**row, **_again(trace, row["sequence"], row["step"], row["step"])} for row in table]
-        found[name] = _distinct(rows)
+        found[name] = [{**row, **_again(trace, row["sequence"], row["step"], row["step"])} for row in table]
     histogram = distribution(trace, layer, asked.signal, asked.neuron)
     found["histogram"] = _json(histogram)
     row = next(iter(material.health.where(layer=layer, neuron=asked.neuron)))
@@ -375,14 +376,6 @@ def _again(trace: Trace, sequence: int, first: int, last: int) -> dict[str, Any]
     before = around(trace, sequence, begin, max(begin, first - 1), 0)[1] if first > begin else ""
     start = len(trace.vocabulary.labels(before)) if before else 0
     return {"text": text, "from": start, "to": start + last - first}
-
-
-def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Strings come again and again; one of each is enough."""
-    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows:
-        seen.setdefault((row["before"], row["at"], row["after"]), row)
-    return list(seen.values())[:PASSAGES]
 
 
 def _json(table: Table | None) -> dict[str, Any]:
