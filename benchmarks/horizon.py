@@ -100,7 +100,7 @@ def spread(logs: list[float]) -> str:
 
 def title(cell: str) -> str:
     """A cell as it is printed."""
-    bias = {"lstm:f=0": ", forget bias 0", "lstm": ", forget bias 1", "lstm:f=3": ", forget bias 3"}.get(cell, "")
+    bias = {"lstm:f=0": " (forget bias 0)", "lstm": " (forget bias 1)", "lstm:f=3": " (forget bias 3)"}.get(cell, "")
     return CELLS[cell.partition(":")[0]].title + bias
 
 
@@ -139,10 +139,36 @@ def lengths_table(found: dict[str, dict[int, list[Trained]]]) -> list[str]:
     return lines
 
 
-def first_failure(lengths: dict[int, list[Trained]]) -> str:
-    """The first length that fewer than half of the seeds learned."""
+def failure(lengths: dict[int, list[Trained]]) -> float:
+    """The first length that fewer than half of the seeds learned; infinite where there is none."""
     failed = [length for length, each in lengths.items() if 2 * sum(t.solved for t in each) < len(each)]
-    return str(min(failed)) if failed else f"none up to {LENGTHS[-1]}"
+    return min(failed, default=np.inf)
+
+
+def ranked(one: list[float], other: list[float]) -> float:
+    """Spearman's rank correlation; equal values share a rank."""
+    ranks = []
+    for values in (np.array(one), np.array(other)):
+        smaller = (values[:, None] > values).sum(1)
+        ranks.append(smaller + ((values[:, None] == values).sum(1) - 1) / 2)
+    if min(map(np.ptp, ranks)) == 0:
+        return np.nan
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def bootstrapped(one: list[float], other: list[float]) -> tuple[float, float]:
+    """The percentile interval of the rank correlation over resampled cells."""
+    random = np.random.default_rng(0)
+    drawn = [random.integers(0, len(one), len(one)) for _ in range(2000)]
+    found = [ranked([one[k] for k in draw], [other[k] for k in draw]) for draw in drawn]
+    low, high = np.nanquantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def first_failure(lengths: dict[int, list[Trained]]) -> str:
+    """The same as it is printed."""
+    found = failure(lengths)
+    return f"none up to {LENGTHS[-1]}" if np.isinf(found) else str(found)
 
 
 def gradients_table(found: dict[str, dict[int, list[Trained]]], seeds: int) -> list[str]:
@@ -183,9 +209,19 @@ def verdicts(found: dict[str, dict[int, list[Trained]]], exact: dict[str, dict[i
         lines.append(
             f"- {claim}: **{verdict}**; the ratio is {10 ** gap.mean():.2g} ({10**low:.1g} to {10**high:.1g})."
         )
+    kept = [float(np.mean(logs)) for logs in before.values()]
     for words, table in (("exactly L x's", exact), ("1 to L x's", found)):
-        firsts = ", ".join(
-            f"{title(c)} {first_failure(table[c])}"
+        reached = [failure(table[cell]) for cell in before]
+        low, high = bootstrapped(kept, reached)
+        verdict = "holds" if low > 0 else "not decided" if high >= 0 else "does not hold: it is the other way round"
+        lines.append(
+            f"- The more of the gradient an untrained cell keeps, the longer the gaps it learns ({words}; over "
+            f"{len(kept)} cells): **{verdict}**; the rank correlation is {ranked(kept, reached):.2f} ({low:.2f} to "
+            f"{high:.2f}, bootstrap over cells)."
+        )
+    for words, table in (("exactly L x's", exact), ("1 to L x's", found)):
+        firsts = "; ".join(
+            f"{title(c)}: {first_failure(table[c])}"
             for c in ("elman", "elman_relu", "lstm:f=0", "lstm", "lstm:f=3", "gru")
         )
         lines.append(f"- First length that most seeds fail, trained with {words}: {firsts}.")
@@ -239,9 +275,7 @@ def errors_table(updates: int) -> list[str]:
                     entries.append(rms(found.norm[there] - exact.norm[there]))
                 there = distance >= 1
                 entries.append(rms(found.largest[there] - exact.largest[there]))
-                lines.append(
-                    f"| {title(cell).split(',')[0]}, 64 neurons, {state} | {vectors} | {' | '.join(entries)} |"
-                )
+                lines.append(f"| {CELLS[cell].title}, 64 neurons, {state} | {vectors} | {' | '.join(entries)} |")
     return lines
 
 
