@@ -381,6 +381,8 @@ def test_a_brushed_range_is_found_again(view: View) -> None:
 def test_a_place_is_shown_with_a_click_and_its_range_is_chosen(view: View) -> None:
     view.open(view="network", run="planted", signal="c", text=LATCHED, range="4-14", threshold=0.3)
     place = view.at("place").first
+    place.scroll_into_view_if_needed()
+    view.page.mouse.wheel(0, 400)
     at = place.locator("mark").inner_text()
     place.click()
     expect(view.at("text-box")).not_to_have_value(LATCHED)
@@ -388,7 +390,8 @@ def test_a_place_is_shown_with_a_click_and_its_range_is_chosen(view: View) -> No
     text = view.at("text-box").input_value()
     first, last = (int(found) for found in re.findall(r"range=(\d+)-(\d+)", view.page.url)[0])
     assert text[first : last + 1] == at
-    # The chosen range is in sight.
+    # The chosen range is in sight, wherever the list of places was scrolled to.
+    expect(view.at("strips")).to_be_in_viewport(ratio=0.95)
     picture = view.picture()
     assert picture.label <= picture.corner(0, first)[0] < picture.pixels.shape[1]
     view.page.go_back()

@@ -49,6 +49,8 @@ export class Explorer {
   own = $state.raw<ReadonlyMap<number, Trace>>(new Map())
   /** Grows when the cursor was moved by something else than the pointer and must be scrolled into sight. */
   reveal = $state(0)
+  /** Grows when another place was chosen to be looked at, so that the strips must come into sight. */
+  visits = $state(0)
   keys = $state(false)
 
   readonly findings: Findings
@@ -384,6 +386,7 @@ export class Explorer {
     if (this.#revealing && picture.text === this.text) {
       this.#revealing = false
       this.reveal++
+      this.visits++
     }
     if (this.#caret === null || picture.text !== this.text) return
     const step = stepAt(picture.trace.labels, picture.text, this.#caret)
