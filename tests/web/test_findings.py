@@ -391,12 +391,16 @@ def test_a_place_is_shown_with_a_click_and_its_range_is_chosen(view: View) -> No
     first, last = (int(found) for found in re.findall(r"range=(\d+)-(\d+)", view.page.url)[0])
     assert text[first : last + 1] == at
     # The chosen range is in sight, wherever the list of places was scrolled to.
+    eventually(lambda: _in_sight(view, first))
     expect(view.at("strips")).to_be_in_viewport(ratio=0.95)
-    picture = view.picture()
-    assert picture.label <= picture.corner(0, first)[0] < picture.pixels.shape[1]
     view.page.go_back()
     expect(view.at("text-box")).to_have_value(LATCHED)
     address(view, "range=4-14")
+
+
+def _in_sight(view: View, step: int) -> None:
+    picture = view.picture()
+    assert picture.label <= picture.corner(0, step)[0] < picture.pixels.shape[1]
 
 
 def test_the_threshold_decides_and_is_in_the_address(view: View) -> None:
