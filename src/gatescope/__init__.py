@@ -8,6 +8,7 @@ from gatescope.version import __version__
 # A name is imported when it is first used, so that `import gatescope`, and with it `gatescope --help`, does not wait
 # for torch. Type checkers and editors read the imports below; tests/test_public_names.py holds the two lists together.
 if TYPE_CHECKING:
+    from gatescope.adopting import Adoption, adopt
     from gatescope.cells import CELLS, Cell, define
     from gatescope.checking import Report, Residual, check
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from gatescope.text import Vocabulary
     from gatescope.trace import Trace
     from gatescope.training import Settings, create, train
+    from gatescope.watching import watch
 
 _NAMES = {
+    "adopting": ("Adoption", "adopt"),
     "cells": ("CELLS", "Cell", "define"),
     "checking": ("Report", "Residual", "check"),
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
@@ -38,12 +41,14 @@ _NAMES = {
     "text": ("Vocabulary",),
     "trace": ("Trace",),
     "training": ("Settings", "create", "train"),
+    "watching": ("watch",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "CELLS",
     "TASKS",
+    "Adoption",
     "Cell",
     "Choice",
     "Configuration",
@@ -59,6 +64,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "ablate",
+    "adopt",
     "check",
     "check_with",
     "clamp",
@@ -77,6 +83,7 @@ __all__ = [
     "sample",
     "save_trace",
     "train",
+    "watch",
 ]
 
 

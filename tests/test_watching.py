@@ -1,0 +1,253 @@
+"""A watched module gives what it always gave, and a trace of it that an independent loop agrees with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+
+import gatescope
+from gatescope.watching import WatchError
+
+KINDS = ("LSTM", "GRU", "RNN")
+
+
+class Tagger(nn.Module):
+    """A model as people write them: the recurrent part is one of several."""
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 5)
+        self.encoder = nn.ModuleDict({"rnn": getattr(nn, kind)(5, 7, **options)})
+        self.head = nn.Linear(7 * (2 if options.get("bidirectional") else 1), 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden, _ = self.encoder["rnn"](self.embed(ids))
+        return self.head(hidden)
+
+
+def lstm_by_hand(module: nn.LSTM, inputs: Tensor, h: Tensor, c: Tensor) -> dict[str, np.ndarray]:
+    """The first layer of an LSTM, forwards, in float64, one step after the other: (T, B, N)."""
+    w, u, b, d = (
+        getattr(module, f"{name}_l0").detach().double().numpy()
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    before, cell = h.double().numpy(), c.double().numpy()
+    found: dict[str, list[np.ndarray]] = {name: [] for name in "ifgoch"}
+    for x in inputs.detach().double().numpy():
+        i, f, g, o = np.split(x @ w.T + before @ u.T + b + d, 4, axis=1)
+        i, f, o, g = *(1 / (1 + np.exp(-v)) for v in (i, f, o)), np.tanh(g)
+        cell = f * cell + i * g
+        before = o * np.tanh(cell)
+        for name, value in zip("ifgoch", (i, f, g, o, cell, before), strict=True):
+            found[name].append(value.copy())
+    return {name: np.array(values) for name, values in found.items()}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@settings(deadline=None, max_examples=40)
+@given(
+    kind=st.sampled_from(KINDS),
+    layers=st.integers(1, 3),
+    bidirectional=st.booleans(),
+    batch_first=st.booleans(),
+    bias=st.booleans(),
+    form=st.sampled_from(("batch", "single", "packed")),
+    started=st.booleans(),
+    projected=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_outputs_are_the_same_bits_and_the_trace_holds(
+    kind: str,
+    layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+    bias: bool,
+    form: str,
+    started: bool,
+    projected: bool,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    options: dict[str, Any] = {"proj_size": 2} if projected and kind == "LSTM" else {}
+    module = getattr(nn, kind)(
+        3, 4, num_layers=layers, bias=bias, batch_first=batch_first, bidirectional=bidirectional, **options
+    )
+    lengths = [5, 1, 3]
+    inputs: Any = {
+        "batch": torch.randn(3, 5, 3) if batch_first else torch.randn(5, 3, 3),
+        "single": torch.randn(5, 3),
+        "packed": pack_sequence([torch.randn(n, 3) for n in lengths], enforce_sorted=False),
+    }[form]
+    places = layers * (2 if bidirectional else 1)
+    rows = () if form == "single" else (3,)
+    h = torch.randn(places, *rows, options.get("proj_size", 4))
+    hx = ((h, torch.randn(places, *rows, 4)) if kind == "LSTM" else h) if started else None
+    expected, after = module(inputs, hx)
+    with gatescope.watch(module) as watched:
+        outputs, final = module(inputs, hx)
+    for one, other in zip(_flat(outputs, final), _flat(expected, after), strict=True):
+        assert torch.equal(one, other)
+
+    trace = watched[""]
+    report = gatescope.check(trace)
+    assert report.holds
+    assert not report.unchecked
+    assert trace.attributes["residual"] <= 1e-5
+    assert trace.attributes["difference"] < 1e-5
+    ends = [""] if not bidirectional else ["", "_reverse"]
+    assert list(trace.layers) == [f"layer{k}{end}" for k in range(layers) for end in ends]
+    assert trace.lengths.tolist() == {"single": [5], "packed": lengths}.get(form, [5, 5, 5])
+    if not options:  # what the module itself gave is in the trace, to the last bit
+        given_back = outputs
+        if form == "packed":
+            given_back = pad_packed_sequence(outputs, batch_first=True)[0]
+        elif form == "single":
+            given_back = outputs.unsqueeze(0)
+        elif not batch_first:
+            given_back = outputs.transpose(0, 1)
+        for k, end in enumerate(ends):
+            recorded = trace[f"layer{layers - 1}{end}"]["h"]
+            own = given_back[..., 4 * k : 4 * (k + 1)].detach().numpy()
+            for row, length in enumerate(trace.lengths):
+                assert np.array_equal(recorded[row, :length], own[row, :length])
+                assert np.isnan(recorded[row, length:]).all()
+
+
+def _flat(outputs: Any, final: Any) -> list[Tensor]:
+    data = outputs.data if hasattr(outputs, "batch_sizes") else outputs
+    return [data, *(final if isinstance(final, tuple) else (final,))]
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_gates_are_those_of_a_loop_written_by_hand(started: bool) -> None:
+    torch.manual_seed(4)
+    module = nn.LSTM(3, 6)
+    inputs = torch.randn(9, 2, 3)
+    h, c = (torch.randn(1, 2, 6) if started else torch.zeros(1, 2, 6) for _ in range(2))
+    with gatescope.watch(module) as watched:
+        module(inputs, (h, c)) if started else module(inputs)
+    expected = lstm_by_hand(module, inputs, h[0], c[0])
+    trace = watched[""]
+    signals = watched.calls("")[0].signals()["layer0"]
+    for name, values in expected.items():
+        np.testing.assert_allclose(trace["layer0"][name], values.transpose(1, 0, 2), atol=2e-6)
+        np.testing.assert_allclose(signals[name].numpy(), values, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modules_are_found_by_name_inside_a_model(kind: str) -> None:
+    torch.manual_seed(0)
+    model = Tagger(kind, batch_first=True, bidirectional=True)
+    ids = torch.randint(11, (2, 6))
+    expected = model(ids)
+    with gatescope.watch(model) as watched:
+        assert torch.equal(model(ids), expected)
+    assert list(watched) == ["encoder.rnn"]
+    assert watched["encoder.rnn"]["layer0_reverse"]["h"].shape == (2, 6, 7)
+    model(ids)
+    assert len(watched.calls("encoder.rnn")) == 1  # nothing is kept outside of the block
+
+
+def test_gradients_go_through_as_without_it() -> None:
+    torch.manual_seed(0)
+    model, ids = Tagger("GRU"), torch.randint(11, (6, 2))
+    model(ids).square().sum().backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    model.zero_grad()
+    with gatescope.watch(model) as watched:
+        model(ids).square().sum().backward()
+    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert gatescope.check(watched["encoder.rnn"]).holds
+
+
+def test_what_happens_to_outputs_and_weights_afterwards_does_not_change_the_trace() -> None:
+    torch.manual_seed(0)
+    module, inputs = nn.LSTM(3, 4), torch.randn(5, 1, 3)
+    with torch.no_grad(), gatescope.watch(module) as watched:
+        outputs, _ = module(inputs)
+        kept = outputs.clone()
+        outputs.zero_()
+        inputs.zero_()
+        for weight in module.parameters():
+            weight.mul_(3)
+        module(inputs)
+    first, second = (call.trace() for call in watched.calls(""))
+    assert np.array_equal(first["layer0"]["h"][0], kept[:, 0].numpy())
+    assert gatescope.check(first).holds
+    assert gatescope.check(second).holds
+    with pytest.raises(WatchError, match="2 times"):
+        _ = watched[""]
+
+
+def test_steps_of_a_decoder_are_joined() -> None:
+    torch.manual_seed(0)
+    module, inputs = nn.GRU(3, 4), torch.randn(6, 2, 3)
+    with torch.no_grad():
+        whole, _ = module(inputs)
+        with gatescope.watch(module) as watched:
+            state = torch.zeros(1, 2, 4)
+            for x in inputs:
+                _, state = module(x.unsqueeze(0), state)
+    trace = watched[""]
+    assert trace["layer0"]["h"].shape == (2, 6, 4)
+    np.testing.assert_allclose(trace["layer0"]["h"], whole.transpose(0, 1).numpy(), atol=1e-6)
+    assert gatescope.check(trace).holds
+
+
+def test_float64() -> None:
+    torch.manual_seed(0)
+    module = nn.LSTM(3, 4, dtype=torch.float64)
+    with gatescope.watch(module) as watched:
+        module(torch.randn(5, 1, 3, dtype=torch.float64))
+    assert watched[""].attributes["residual"] <= 1e-12
+
+
+def test_dropout_between_layers_cannot_be_recorded_while_it_acts() -> None:
+    module, inputs = nn.LSTM(3, 4, 2, dropout=0.5), torch.randn(5, 1, 3)
+    with gatescope.watch(module) as watched:
+        module(inputs)
+    with pytest.raises(WatchError, match=r"model\.eval\(\)"):
+        _ = watched[""]
+    module.eval()
+    with gatescope.watch(module) as watched:
+        module(inputs)
+    assert gatescope.check(watched[""]).holds
+
+
+def test_autocast_cannot_be_recorded() -> None:
+    module = nn.LSTM(3, 4)
+    with gatescope.watch(module) as watched, torch.autocast("cpu", torch.bfloat16):
+        module(torch.randn(5, 1, 3))
+    with pytest.raises(WatchError, match="autocast"):
+        _ = watched[""]
+
+
+def test_models_and_names_without_a_recurrent_module_are_refused() -> None:
+    with pytest.raises(WatchError, match=r"no torch\.nn\.LSTM"), gatescope.watch(nn.Linear(2, 2)):
+        pass
+    with pytest.raises(WatchError, match="one step at a time"), gatescope.watch(nn.Sequential(nn.LSTMCell(2, 2))):
+        pass
+    with pytest.raises(WatchError, match=r"encoder\.rnn"), gatescope.watch(Tagger("GRU"), ["rnn"]):
+        pass
+    with gatescope.watch(Tagger("GRU")) as watched:
+        pass
+    with pytest.raises(WatchError, match="not called"):
+        _ = watched["encoder.rnn"]
+    with pytest.raises(KeyError, match="decoder"):
+        _ = watched["decoder"]
+
+
+def test_the_hooks_are_gone_after_an_error_in_the_block() -> None:
+    module = nn.GRU(2, 3)
+    with pytest.raises(ZeroDivisionError), gatescope.watch(module) as watched:
+        _ = 1 / 0
+    module(torch.randn(4, 1, 2))
+    assert not watched.calls("")
