@@ -275,7 +275,10 @@ def _labels(material: Material, tell: Tell) -> dict[str, Table]:
     """The features that each neuron follows."""
 
     def progress(done: int, total: int) -> None:
-        tell("comparing every neuron with every feature", done, total)
+        if done < total:
+            tell("comparing every neuron with every feature", done, total)
+        else:
+            tell("choosing thresholds", 0, 0)
 
     return {"labels": labels(material.trace, material.features, search=Search(chances=CHANCES), progress=progress)}
 
