@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.studying import Question, Studies
 from gatescope.explorer.traces import Recorder, Request, RequestError
 from gatescope.explorer.tracks import Tracks
@@ -82,7 +83,7 @@ class Guard:
 def make_app(gallery: Gallery, port: int) -> ASGIApp:
     """The application that serves the page and answers it."""
     recorder = Recorder()
-    studies, tracks = Studies(recorder), Tracks(recorder)
+    studies, tracks, of_gradients = Studies(recorder), Tracks(recorder), Gradients()
 
     def everything() -> dict[str, Any]:
         return {"version": __version__, "runs": gallery.summaries()}
@@ -116,6 +117,13 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         body = await to_thread.run_sync(studies.answer, found, Question.from_json(await _json(request)))
         return Response(body, media_type="application/json")
 
+    async def gradients(request: HttpRequest) -> Response:
+        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if found is None:
+            return _no_run(request)
+        asked = getattr(of_gradients, request.url.path.rpartition("/")[2])  # a method for each of the three routes
+        return _sent(await to_thread.run_sync(asked, found, await _json(request)))
+
     async def events(request: HttpRequest) -> Response:
         return StreamingResponse(_changes(request, everything), media_type="text/event-stream")
 
@@ -125,6 +133,9 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         Route("/api/runs/{name}/trace", trace, methods=["POST"]),
         Route("/api/runs/{name}/features", features, methods=["POST"]),
         Route("/api/runs/{name}/study", study, methods=["POST"]),
+        Route("/api/runs/{name}/gradients", gradients, methods=["POST"]),
+        Route("/api/runs/{name}/connections", gradients, methods=["POST"]),
+        Route("/api/runs/{name}/chain", gradients, methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
@@ -159,6 +170,11 @@ async def _json(request: HttpRequest) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"The request is not JSON: {error}.") from error
+
+
+def _sent(answer: bytes | dict[str, Any]) -> Response:
+    """Arrays as raw bytes, anything else as JSON."""
+    return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type="application/octet-stream")
 
 
 def _no_run(request: HttpRequest) -> Response:

@@ -1,0 +1,404 @@
+"""Where gradients go, for the page: maps over all pairs of steps, chains of factors, what a prediction hangs on.
+
+Short texts only: every pair of steps is compared. What would take too long is estimated from fewer vectors, or looked
+at over shorter distances, and the answer says so.
+
+`T` step of the text (all its sequences, one after the other), `N` neuron, `S` state, `M` = S · N, `P` place.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from gatescope.cells import Cell
+from gatescope.equations import forward
+from gatescope.explorer.traces import RequestError, weights_stamp
+from gatescope.network import Network
+from gatescope.recording import record, sequences_of, weights_of
+from gatescope.runs import Run
+from gatescope.studies.backpropagation import saliency
+from gatescope.studies.growth import lyapunov
+from gatescope.studies.horizon import influence
+from gatescope.studies.jacobians import Jacobians, exact, jacobians
+from gatescope.studies.products import ProductMap, chain, product_map, sources_of
+from gatescope.text import Ids
+from gatescope.trace import Trace
+
+LONGEST = 300  # steps of a text
+LARGEST_EXACT = 64  # numbers in a state
+EXACT_WORK = 2e7  # squared numbers in a state · squared steps, up to which a map is exact: a few seconds
+MAP_WORK = 2e10  # multiplications of an estimated map
+SALIENCY_WORK = 1e9  # squared neurons · steps · places of one answer about the gradient
+INFLUENCE_WORK = 2e10  # squared neurons · steps · distances of one answer about replaced characters
+KEPT_READINGS = 6
+KEPT_BYTES = 128 << 20  # of answers
+
+Key = tuple[Any, ...]
+By = Literal["gradient", "change"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text read by a network that computes in float64.
+
+    Attributes:
+        network: a copy, in float64.
+        step: the training step of its weights.
+        labels: what to print for each step.
+        sequences: the ids of each sequence.
+        firsts: the first step of each sequence, and T behind the last.
+        trace: None where the text is empty.
+        layers: what was computed of each layer, sequence by sequence; filled as it is asked for.
+    """
+
+    network: Network
+    step: int
+    labels: list[str]
+    sequences: list[Ids]
+    firsts: NDArray[np.int64]
+    trace: Trace | None
+    layers: dict[str, list[Jacobians]] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return int(self.firsts[-1])
+
+    def jacobians(self, layer: str) -> list[Jacobians]:
+        """Of every sequence.
+
+        Raises:
+            RequestError: the network has no such layer.
+        """
+        names = [f"layer{k}" for k in range(len(self.network.configuration.layers))]
+        if layer not in names:
+            raise RequestError(f"The network has no {layer!r}; it has {', '.join(names)}.")
+        if layer not in self.layers and self.trace is not None:
+            weights = weights_of(self.network)[layer]
+            count = len(self.sequences)
+            self.layers[layer] = [jacobians(self.trace, layer, weights, sequence) for sequence in range(count)]
+        return self.layers.get(layer, [])
+
+    def parts(self) -> Iterator[tuple[int, slice]]:
+        """Each sequence's number and its steps."""
+        for number, (first, end) in enumerate(zip(self.firsts[:-1], self.firsts[1:], strict=True)):
+            yield number, slice(int(first), int(end))
+
+    def place(self, step: int) -> tuple[int, int]:
+        """The sequence of a step, and its step within it."""
+        number = int(np.searchsorted(self.firsts, step, side="right")) - 1
+        return number, step - int(self.firsts[number])
+
+
+class Gradients:
+    """Answers the page's questions about gradients, and keeps the last answers."""
+
+    def __init__(self) -> None:
+        self._readings: OrderedDict[Key, Reading] = OrderedDict()
+        self._answers: OrderedDict[Key, bytes] = OrderedDict()
+        self._lock = threading.Lock()  # one at a time: each takes all cores that there are
+
+    def gradients(self, run: Run, data: Any) -> bytes:
+        """The map over all pairs of steps, in the layout that docs/explorer.md describes.
+
+        Raises:
+            RequestError: a field is missing, unknown or of the wrong kind; the text is too long.
+            GatescopeError: the run cannot be read, or its layer carries no state.
+        """
+        asked = _fields(data, {"text": str, "layer": str}, "a map")
+        with self._lock:
+            key, reading = self._read(run, asked)
+            layer = asked["layer"]
+            return self._kept(("map", *key, layer), lambda: _map(reading, layer))
+
+    def connections(self, run: Run, data: Any) -> bytes:
+        """What the predictions of some steps around one hang on, in the layout that docs/explorer.md describes.
+
+        Raises:
+            RequestError: a field is missing, unknown or of the wrong kind; there is no such step.
+            GatescopeError: the run cannot be read, or its network does not predict at every step.
+        """
+        asked = _fields(data, {"text": str, "by": str, "step": int}, "connections")
+        if asked["by"] not in ("gradient", "change"):
+            raise RequestError(f"by of a request is gradient or change; {asked['by']!r} was given.")
+        with self._lock:
+            key, reading = self._read(run, asked)
+            _check_step(reading, asked["step"])
+            if asked["by"] == "change":
+                return self._kept(("change", *key), lambda: _changes(reading))
+            size = _block(reading)
+            block = asked["step"] // size
+            return self._kept(("gradient", *key, block), lambda: _saliency(reading, block * size, size))
+
+    def chain(self, run: Run, data: Any) -> dict[str, Any]:
+        """The factors of one neuron from a step to a later one, as JSON values.
+
+        Raises:
+            RequestError: a field is missing, unknown or of the wrong kind; the steps belong to different sequences.
+            GatescopeError: the run cannot be read, or there is no such state, neuron or step.
+        """
+        kinds = {"text": str, "layer": str, "state": str, "neuron": int, "after": int, "before": int}
+        asked = _fields(data, kinds, "a chain")
+        with self._lock:
+            _, reading = self._read(run, asked)
+            return _chain(reading, **{name: asked[name] for name in kinds if name != "text"})
+
+    def _read(self, run: Run, asked: dict[str, Any]) -> tuple[Key, Reading]:
+        checkpoint, text = asked["checkpoint"], asked["text"]
+        stamp = weights_stamp(run) if checkpoint is None else None
+        key = (run.path.resolve(), checkpoint, stamp, text)
+        if key not in self._readings:
+            network, step = run.network(checkpoint)
+            self._readings[key] = _reading(network, step, text)
+            while len(self._readings) > KEPT_READINGS:
+                self._readings.popitem(last=False)
+        self._readings.move_to_end(key)
+        return key, self._readings[key]
+
+    def _kept(self, key: Key, make: Callable[[], bytes]) -> bytes:
+        if key not in self._answers:
+            self._answers[key] = make()
+            while len(self._answers) > 1 and sum(map(len, self._answers.values())) > KEPT_BYTES:
+                self._answers.popitem(last=False)
+        self._answers.move_to_end(key)
+        return self._answers[key]
+
+
+def _fields(data: Any, kinds: dict[str, type], what: str) -> dict[str, Any]:
+    """The fields of a request, all of which must be there; `checkpoint` may be null or missing.
+
+    Raises:
+        RequestError: they are not, or there are others.
+    """
+    if not isinstance(data, dict):
+        raise RequestError(f"A request for {what} is a JSON object with {', '.join(kinds)}.")
+    unknown = set(data) - {*kinds, "checkpoint"}
+    if unknown:
+        raise RequestError(f"A request for {what} has no field {', '.join(map(repr, sorted(unknown)))}.")
+    for name, kind in kinds.items():
+        if type(data.get(name)) is not kind:
+            raise RequestError(f"{name} of a request for {what} is a {kind.__name__}; {data.get(name)!r} was given.")
+    checkpoint = data.get("checkpoint")
+    if checkpoint is not None and type(checkpoint) is not int:
+        raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+    return {**data, "checkpoint": checkpoint}
+
+
+def _reading(network: Network, step: int, text: str) -> Reading:
+    labels = network.configuration.vocabulary.labels(text)
+    if len(labels) > LONGEST:
+        raise RequestError(
+            f"The text has {len(labels):,} characters; every pair of them is compared here, so at most {LONGEST} "
+            "can be used. Use a part of it.",
+            413,
+        )
+    copy = exact(network)
+    sequences = sequences_of(copy, text) if labels else []
+    firsts = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
+    return Reading(copy, step, labels, sequences, firsts, record(copy, text) if labels else None)
+
+
+def _check_step(reading: Reading, step: int) -> None:
+    if not 0 <= step < reading.steps:
+        raise RequestError(f"The text has no step {step}; it has {reading.steps}, counted from 0.")
+
+
+def effort(states: int, neurons: int, steps: int) -> tuple[int | None, int]:
+    """How a map is computed so that it takes seconds: with how many vectors (None: exactly), and how far apart."""
+    width = states * neurons
+    if width <= LARGEST_EXACT:
+        return (None if (width * steps) ** 2 <= EXACT_WORK else min(8, width)), steps
+    one = states * neurons**2 * steps  # multiplications for one vector and one step of distance
+    if one * 4 * steps / 2 <= MAP_WORK:
+        return 4, steps
+    return 2, steps if one * 2 * steps / 2 <= MAP_WORK else max(8, int(MAP_WORK / (one * 2)))
+
+
+def _map(reading: Reading, layer: str) -> bytes:
+    """All arrays that the page draws of a layer."""
+    found = reading.jacobians(layer)
+    steps = reading.steps
+    if not found:
+        return save({"norm": np.empty((0, 0), np.float32)}, _about(reading, layer=layer, states=[], terms=[]))
+    states = found[0].states
+    sources_of(found[0], None)
+    longest = max(each.steps for each in found)
+    vectors, furthest = effort(len(states), found[0].neurons, longest)
+    names = ["norm", "largest", "bypass", "rest", *(f"norm.{state}" for state in states)]
+    arrays = {name: np.full((steps, steps), np.nan, np.float32) for name in names}
+    terms = list(found[0].shares())
+    shares = np.full((len(terms), steps), np.nan, np.float32)
+    estimated = False
+    for number, part in reading.parts():
+        one: ProductMap = product_map(found[number], vectors=vectors, furthest=furthest)
+        estimated |= not one.exact
+        for name in ("norm", "largest", "bypass", "rest"):
+            arrays[name][part, part] = getattr(one, name)
+        for state in states:
+            arrays[f"norm.{state}"][part, part] = one.by_state[state]
+        for row, share in enumerate(found[number].shares().values()):
+            shares[row, part] = share
+    arrays["shares"] = shares
+    start = np.zeros(steps, np.uint8)
+    start[reading.firsts[:-1]] = 1
+    arrays["start"] = start
+    main = max(found, key=lambda each: each.steps)
+    said = {
+        "layer": layer,
+        "states": list(states),
+        "neurons": main.neurons,
+        "exact": not estimated,
+        "vectors": vectors,
+        "furthest": min(furthest, longest),
+        "exponent": float(lyapunov(main, 1)[0]) if main.steps > 1 else None,
+        "terms": [
+            {
+                "to": term.to,
+                "source": term.source,
+                "name": term.name,
+                "direct": term.direct,
+                "formula": f"diag({term.formula or '…'})" + (f" · U.{term.drive}" if term.drive else ""),
+            }
+            for term in terms
+        ],
+    }
+    return save(arrays, _about(reading, **said))
+
+
+def _about(reading: Reading, **more: Any) -> dict[str, str]:
+    """What is said beside the arrays: JSON values."""
+    said = {"labels": reading.labels, "step": reading.step, **more}
+    return {name: json.dumps(_finite(value)) for name, value in said.items()}
+
+
+def _finite(value: Any) -> Any:
+    """A number that JSON can write, or null."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _block(reading: Reading) -> int:
+    """For how many places one answer about the gradient is computed at once: all of a small network."""
+    squared = sum(layer.neurons**2 for layer in reading.network.configuration.layers)
+    size = SALIENCY_WORK / (squared * reading.steps)
+    return reading.steps if size >= reading.steps else max(4, int(2 ** np.floor(np.log2(max(size, 1.0)))))
+
+
+def _saliency(reading: Reading, first: int, size: int) -> bytes:
+    """|d loss_t / d input_s| for the t of one block, (P, T), and the losses."""
+    last = min(first + size, reading.steps) - 1
+    found = np.full((last + 1 - first, reading.steps), np.nan, np.float32)
+    losses = np.full(last + 1 - first, np.nan, np.float32)
+    for number, part in reading.parts():
+        told = _told(reading, number)
+        places = [t for t in range(max(first, part.start), min(last + 1, part.stop)) if told[t - part.start]]
+        if not places:
+            continue
+        within = saliency(reading.network, reading.sequences[number], [t - part.start for t in places])
+        for row, t in enumerate(places):
+            distances = t - part.start + 1
+            found[t - first, part.start : t + 1] = within.inputs[row, :distances][::-1]
+            losses[t - first] = within.losses[row]
+    about = _about(reading, by="gradient", first=first, furthest=reading.steps)
+    return save({"connections": found, "loss": losses}, about)
+
+
+def _told(reading: Reading, number: int) -> NDArray[np.bool_]:
+    """At which steps of a sequence a symbol came that the network can predict."""
+    assert reading.trace is not None  # there is a sequence
+    values = np.asarray(reading.trace.steps["log_probability"][number])[: len(reading.sequences[number])]
+    return ~np.isnan(values)
+
+
+def _changes(reading: Reading) -> bytes:
+    """By how many nats the prediction after t changes when the character at s is replaced, (T, T), and the losses."""
+    steps = reading.steps
+    found = np.full((steps, steps), np.nan, np.float32)
+    losses = np.full(steps, np.nan, np.float32)
+    squared = sum(layer.neurons**2 for layer in reading.network.configuration.layers)
+    furthest = max(8, min(steps, int(INFLUENCE_WORK / (squared * steps))))
+    for number, part in reading.parts():
+        within = influence(reading.network, reading.sequences[number], furthest=furthest).divergence
+        for place, row in enumerate(within):
+            reached = row[~np.isnan(row)]
+            at = part.start + place
+            found[at : at + len(reached), at] = reached
+        assert reading.trace is not None  # there is a sequence
+        losses[part] = -np.asarray(reading.trace.steps["log_probability"][number])[: part.stop - part.start]
+    about = _about(reading, by="change", first=0, furthest=furthest)
+    return save({"connections": found, "loss": losses}, about)
+
+
+def _chain(reading: Reading, *, layer: str, state: str, neuron: int, after: int, before: int) -> dict[str, Any]:
+    """`products.chain` with the formula of the direct factor, what it reads, and the derivative through every way."""
+    found = reading.jacobians(layer)
+    _check_step(reading, after)
+    _check_step(reading, before)
+    (number, to), (other, since) = reading.place(after), reading.place(before)
+    if number != other:
+        raise RequestError(
+            f"Steps {before} and {after} lie in different sequences, and nothing is carried from one to the next."
+        )
+    assert reading.trace is not None  # there is a step
+    steps = chain(found[number], state, neuron, to, since).to_json()
+    columns = {**steps["columns"], "step": [step + int(reading.firsts[number]) for step in steps["columns"]["step"]]}
+    cell = Cell.from_json(reading.trace.attributes["layers"][layer]["cell"])
+    derivatives = forward(cell.tape)
+    direct = [
+        {"formula": derivatives.formula(state, place), "expression": derivatives.expression(state, place)}
+        for place in derivatives.slopes[state]
+        if place.direct and place.label == state
+    ]
+    read = {leaf for one in direct for leaf in _leaves(one["expression"])}
+    values = {
+        f"{kind} {label}": _values(reading.trace, layer, number, kind, label, neuron)[since + 1 : to + 1].tolist()
+        for kind, label in sorted(read)
+    }
+    formulas = {term.name: term.formula for term in found[number].terms if term.to == state and term.drive}
+    return {
+        "columns": {**columns, "whole": _whole(found[number], state, neuron, to, since)},
+        "titles": steps["titles"],
+        "direct": direct,
+        "values": values,
+        "through": formulas,
+        "about": {"layer": layer, "state": state, "neuron": neuron, "after": after, "before": before},
+    }
+
+
+def _leaves(expression: Any) -> Iterator[tuple[str, str]]:
+    if "operation" in expression:
+        for argument in expression["arguments"]:
+            yield from _leaves(argument)
+    elif "constant" not in expression:
+        yield from expression.items()
+
+
+def _values(trace: Trace, layer: str, sequence: int, kind: str, label: str, neuron: int) -> NDArray[np.float64]:
+    """What a leaf of a formula was at every step of a sequence, (T,)."""
+    length = int(trace.lengths[sequence])
+    if kind == "parameter":
+        return np.full(length, float(trace.parameters[layer][label][neuron]))
+    here = np.asarray(trace[layer][label][sequence, :length, neuron], np.float64)
+    if kind != "state":
+        return here
+    return np.concatenate([[float(trace.initial[layer][label][sequence][neuron])], here])[:length]
+
+
+def _whole(found: Jacobians, state: str, neuron: int, after: int, before: int) -> list[float | None]:
+    """The derivative of the neuron's state at every step by the same at the first one, through every way there is."""
+    now = next(iter(found.factors.values())).new_zeros(len(found.states), 1, found.neurons)
+    row = found.states.index(state)
+    now[row, 0, neuron] = 1.0
+    values = []
+    for step in range(before + 1, after + 1):
+        now = found.forwards(step, now)
+        values.append(_finite(float(now[row, 0, neuron])))
+    return values
