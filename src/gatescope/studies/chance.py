@@ -22,9 +22,9 @@ class Chance:
     such score of all features is taken, exactly as for the labels, with the features of each half shifted by distances
     drawn between a tenth and nine tenths of it, and its sequences in a drawn order. The share of these that reach a
     neuron's own best is its p-value, and those neurons have labels at which the false discovery rate is at most `rate`
-    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins:
-    no feature is shown that does not reach it on both halves. Of a long text only the first 50,000 places of each half
-    are shifted: chance reaches higher on fewer places, so that errs on the safe side.
+    (Benjamini and Hochberg 1995, over all neurons, signals and measures). `least` is the score at which that begins,
+    and never one that tells nothing: no feature is shown that does not reach it on both halves. Of a long text only the
+    first 50,000 places of each half are shifted: chance reaches higher on fewer, so that errs on the safe side.
 
     Attributes:
         least: AUROC and R2 -> the lowest score that is shown; NaN where there is no feature of the kind.
@@ -57,10 +57,12 @@ def chance_of(
     passed = np.flatnonzero(every <= rate * np.arange(1, len(every) + 1) / len(every))
     limit = every[passed[-1]] if len(passed) else 0.0
     least = dict.fromkeys(shifted, float("nan"))
+    nothing = {"AUROC": 0.5, "R2": 0.0}
     for measure, chance in pooled.items():
         shown = own[measure][p_values[measure] <= limit]
         # Where nothing is discovered, only what neither a neuron nor a shifted feature reached would be.
-        least[measure] = float(shown.min() if len(shown) else np.nextafter(max(chance[-1], own[measure].max()), np.inf))
+        lowest = shown.min() if len(shown) else np.nextafter(max(chance[-1], own[measure].max()), np.inf)
+        least[measure] = float(max(lowest, nothing[measure]))
     return Chance(least, rate, min(len(chance) for chance in pooled.values()))
 
 
