@@ -157,9 +157,8 @@ _TERMS = {
 def _layer(found: Jacobians, distance: int) -> dict[str, float]:
     """How gradients grow in a layer; a layer that carries nothing has none after one step."""
     if not found.states:
-        return dict.fromkeys(("gradient", "states_norm", "direct", "rest"), 0.0) | dict.fromkeys(
-            ("growth", "exponent"), -math.inf
-        )
+        norms: dict[str, float] = dict.fromkeys(("gradient", "states_norm", "direct", "rest"), 0.0)
+        return norms | {"growth": -math.inf, "exponent": -math.inf}
     vectors = found.width if found.width <= ALL_VECTORS else None
     sizes = product_map(found, vectors=vectors, furthest=distance)
     norm = sizes.by_state.get("h", sizes.norm)
