@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.studying import Question, Studies
 from gatescope.explorer.traces import Recorder, Request, RequestError
 from gatescope.explorer.tracks import Tracks
+from gatescope.runs import Run
 from gatescope.version import __version__
 
 STATIC = Path(__file__).parent / "static"
@@ -83,7 +84,7 @@ class Guard:
 def make_app(gallery: Gallery, port: int) -> ASGIApp:
     """The application that serves the page and answers it."""
     recorder = Recorder()
-    studies, tracks, of_gradients = Studies(recorder), Tracks(recorder), Gradients()
+    studies, tracks, gradients = Studies(recorder), Tracks(recorder), Gradients()
 
     def everything() -> dict[str, Any]:
         return {"version": __version__, "runs": gallery.summaries()}
@@ -103,26 +104,12 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         body = await to_thread.run_sync(recorder.answer, found, asked)
         return Response(body, media_type="application/octet-stream")
 
-    async def features(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
-            return _no_run(request)
-        body = await to_thread.run_sync(tracks.answer, found, await _json(request))
-        return Response(body, media_type="application/octet-stream")
-
     async def study(request: HttpRequest) -> Response:
         found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
         if found is None:
             return _no_run(request)
         body = await to_thread.run_sync(studies.answer, found, Question.from_json(await _json(request)))
         return Response(body, media_type="application/json")
-
-    async def gradients(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
-            return _no_run(request)
-        asked = getattr(of_gradients, request.url.path.rpartition("/")[2])  # a method for each of the three routes
-        return _sent(await to_thread.run_sync(asked, found, await _json(request)))
 
     async def events(request: HttpRequest) -> Response:
         return StreamingResponse(_changes(request, everything), media_type="text/event-stream")
@@ -131,11 +118,11 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
         Route("/api/runs/{name}/trace", trace, methods=["POST"]),
-        Route("/api/runs/{name}/features", features, methods=["POST"]),
+        Route("/api/runs/{name}/features", _asking(gallery, tracks.answer), methods=["POST"]),
         Route("/api/runs/{name}/study", study, methods=["POST"]),
-        Route("/api/runs/{name}/gradients", gradients, methods=["POST"]),
-        Route("/api/runs/{name}/connections", gradients, methods=["POST"]),
-        Route("/api/runs/{name}/chain", gradients, methods=["POST"]),
+        Route("/api/runs/{name}/gradients", _asking(gallery, gradients.gradients), methods=["POST"]),
+        Route("/api/runs/{name}/connections", _asking(gallery, gradients.connections), methods=["POST"]),
+        Route("/api/runs/{name}/chain", _asking(gallery, gradients.chain), methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
@@ -172,9 +159,19 @@ async def _json(request: HttpRequest) -> Any:
         raise RequestError(f"The request is not JSON: {error}.") from error
 
 
-def _sent(answer: bytes | dict[str, Any]) -> Response:
-    """Arrays as raw bytes, anything else as JSON."""
-    return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type="application/octet-stream")
+def _asking(
+    gallery: Gallery, ask: Callable[[Run, Any], bytes | dict[str, Any]]
+) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """Answers with what `ask` says of a run and the request: raw bytes, or JSON."""
+
+    async def answer(request: HttpRequest) -> Response:
+        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if found is None:
+            return _no_run(request)
+        said = await to_thread.run_sync(ask, found, await _json(request))
+        return Answer(said) if isinstance(said, dict) else Response(said, media_type="application/octet-stream")
+
+    return answer
 
 
 def _no_run(request: HttpRequest) -> Response:

@@ -234,7 +234,7 @@ def _map(reading: Reading, layer: str) -> bytes:
     longest = max(each.steps for each in found)
     vectors, furthest = effort(len(states), found[0].neurons, longest)
     names = ["norm", "largest", "bypass", "rest", *(f"norm.{state}" for state in states)]
-    arrays = {name: np.full((steps, steps), np.nan, np.float32) for name in names}
+    arrays: dict[str, NDArray[Any]] = {name: np.full((steps, steps), np.nan, np.float32) for name in names}
     terms = list(found[0].shares())
     shares = np.full((len(terms), steps), np.nan, np.float32)
     estimated = False
