@@ -43,7 +43,7 @@ def model_bytes(network: Network) -> bytes:
     nodes, outputs = [], []
     symbols = network.configuration.vocabulary.size
     if network.embedding is None:
-        constants |= {"symbols": np.array([symbols], np.int64), "off_on": np.array([0, 1], np.float32)}
+        constants |= {"symbols": np.array(symbols, np.int64), "off_on": np.array([0, 1], np.float32)}
         nodes.append(make.make_node("OneHot", ["tokens", "symbols", "off_on"], ["x0"], name="one_hot"))
     else:
         constants["embedding"] = network.embedding.detach().numpy()

@@ -10,7 +10,7 @@ import pickletools
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ def _look_through(path: Path, zipped: bool) -> None:
         raise AdoptingError(f"{path} is truncated or damaged: {error}. Copy it anew.") from error
 
 
-def _check_pickle(path: Path, file: IO[bytes], size: int) -> None:
+def _check_pickle(path: Path, file: Any, size: int) -> None:
     """Read the instructions of a pickle, which calls nothing, and refuse names that are no containers of numbers."""
     if size > LONGEST_PICKLE:
         raise AdoptingError(f"{path} is one pickle of {size:,} bytes; at most {LONGEST_PICKLE:,} are read.")
@@ -96,7 +96,7 @@ def _check_pickle(path: Path, file: IO[bytes], size: int) -> None:
         raise AdoptingError(f"{path} is truncated or is no file of torch.save: {error}.") from error
 
 
-def _names(file: IO[bytes]) -> Iterator[str]:
+def _names(file: Any) -> Iterator[str]:
     """The functions and classes that a pickle names."""
     strings: list[str] = []
     for operation, argument, _ in pickletools.genops(file):
@@ -113,25 +113,26 @@ def _names(file: IO[bytes]) -> Iterator[str]:
 def _arrays(content: Any) -> dict[str, Tensor]:
     """The tensors of the state dict: the mapping, at any depth, that has the most numbers in it."""
     best: dict[str, Tensor] = {}
-    for found in _state_dicts(content, 0):
+    for found in _state_dicts(content, 0, set()):
         if sum(t.numel() for t in found.values()) > sum(t.numel() for t in best.values()):
             best = found
     return best
 
 
-def _state_dicts(content: Any, depth: int) -> Iterator[dict[str, Tensor]]:
+def _state_dicts(content: Any, depth: int, seen: set[int]) -> Iterator[dict[str, Tensor]]:
     """Every mapping from names to tensors. An optimiser's is keyed by numbers, and so is none.
 
     A checkpoint of several models, {"encoder": {...}, "decoder": {...}}, is one with their names in front.
     """
-    if not isinstance(content, Mapping) or depth > DEEPEST:
+    if not isinstance(content, Mapping) or depth > DEEPEST or id(content) in seen:
         return
+    seen.add(id(content))
     flat = {name: value.detach() for name, value in content.items() if isinstance(name, str) and usable(value)}
     inner = {
         name: found
         for name, value in content.items()
         if isinstance(name, str) and not name.startswith("optim")
-        for found in _state_dicts(value, depth + 1)
+        for found in _state_dicts(value, depth + 1, seen)
     }
     together = {f"{outer}.{name}": value for outer, found in inner.items() for name, value in found.items()}
     if len(inner) == 1 and not flat:

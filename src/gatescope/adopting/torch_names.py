@@ -71,6 +71,12 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
             parts[part] = name
     places = {(p.stack, p.layer, p.reverse) for p in parts if p.role == "weight_hh"}
     places &= {(p.stack, p.layer, p.reverse) for p in parts if p.role == "weight_ih"}
+    for stack in {place[0] for place in places}:
+        numbers = sorted({number for name, number, _ in places if name == stack})
+        if missing := set(range(numbers[-1] + 1)) - set(numbers):
+            raise AdoptingError(
+                f"{stack or 'the network'} has weights of layers above, but layer {min(missing)} is missing."
+            )
     stacks: dict[str, list[ForeignLayer]] = {}
     notes: list[str] = []
     used: set[str] = set()

@@ -1,0 +1,217 @@
+"""Keras files, in each of their layouts, give what a loop over Keras' own equations gives.
+
+The files are written here with h5py in the layouts that Keras 2 and 3 write; that Keras' own files are read to the
+numbers that Keras computes was tried by hand with Keras 3.15 (docs/adopting.md).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from gatescope.adopting import AdoptingError, assemble, read
+from tests.adopting.models import IDS, VOCABULARY, assert_same
+
+N, E, V = 4, 5, 7
+Weights = dict[str, np.ndarray]
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def drawn(kind: str, inputs: int, seed: int, *, double: bool = False) -> Weights:
+    """A layer in Keras' usual layout; `double`: with two biases."""
+    random, gates = np.random.default_rng(seed), {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}[kind]
+    biases = (2, gates * N) if double or kind == "GRU" else (gates * N,)
+    return {
+        "kernel": random.normal(size=(inputs, gates * N)).astype("f"),
+        "recurrent_kernel": random.normal(size=(N, gates * N)).astype("f"),
+        "bias": random.normal(size=biases).astype("f"),
+    }
+
+
+def run(kind: str, w: Weights, inputs: np.ndarray) -> np.ndarray:
+    """(T, B, I) -> (T, B, N), as Keras' documentation has it: LSTM i f c o; GRU z r h with reset_after."""
+    h = c = np.zeros((inputs.shape[1], N))
+    bias = w["bias"].astype(float)
+    first, second = (bias[0], bias[1]) if bias.ndim == 2 else (bias, np.zeros_like(bias))
+    found = []
+    for x in inputs:
+        heard, echoed = x @ w["kernel"] + first, h @ w["recurrent_kernel"] + second
+        if kind == "LSTM":
+            i, f, g, o = np.split(heard + echoed, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        elif kind == "GRU":
+            (xz, xr, xh), (uz, ur, uh) = np.split(heard, 3, axis=1), np.split(echoed, 3, axis=1)
+            z, r = sigmoid(xz + uz), sigmoid(xr + ur)
+            h = z * h + (1 - z) * np.tanh(xh + r * uh)
+        else:
+            h = np.tanh(heard + echoed)
+        found.append(h)
+    return np.array(found)
+
+
+def as_cudnn(w: Weights, gates: int) -> Weights:
+    """What CuDNNLSTM and CuDNNGRU of Keras 2 store: each gate's matrix as (outputs, inputs) in the space of its
+    transpose, and both biases one behind the other."""
+    kernels = {
+        name: np.concatenate([part.T.reshape(part.shape) for part in np.split(w[name], gates, axis=1)], axis=1)
+        for name in ("kernel", "recurrent_kernel")
+    }
+    return {**kernels, "bias": w["bias"].reshape(-1)}
+
+
+EMBEDDING = np.random.default_rng(8).normal(size=(V, E)).astype("f")
+DENSE = {
+    "kernel": np.random.default_rng(9).normal(size=(N, V)).astype("f"),
+    "bias": np.random.default_rng(10).normal(size=V).astype("f"),
+}
+
+
+def expected(*layers: tuple[str, Weights]) -> np.ndarray:
+    values = EMBEDDING[IDS.numpy()].astype(float)
+    for kind, weights in layers:
+        values = run(kind, weights, values)
+    return values @ DENSE["kernel"] + DENSE["bias"]
+
+
+def layers_of(*recurrent: tuple[str, str, Weights]) -> list[tuple[str, str, Weights]]:
+    return [("emb", "Embedding", {"embeddings": EMBEDDING}), *recurrent, ("out", "Dense", DENSE)]
+
+
+def keras2(path: Path, layers: list[tuple[str, str, Weights]], config: Any = None) -> Path:
+    """Keras 2 (and the .h5 files of Keras 3): a group a layer, arrays by name, the order in an attribute."""
+    with h5py.File(path, "w") as file:
+        root = file.create_group("model_weights") if config else file
+        root.attrs["layer_names"] = [name.encode() for name, _, _ in layers]
+        for name, _, weights in layers:
+            for part, value in weights.items():
+                root[f"{name}/{name}/{part}:0"] = value
+        if config:
+            file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+def keras3(path: Path, layers: list[tuple[str, str, Weights]], config: Any) -> Path:
+    """A .keras file: groups by class and number, arrays by number, the configuration beside them."""
+    buffer, counted = io.BytesIO(), dict[str, int]()
+    with h5py.File(buffer, "w") as file:
+        for _, kind, weights in layers:
+            base = {"SimpleRNN": "simple_rnn"}.get(kind, kind.lower())
+            number = counted.get(base, 0)
+            counted[base] = number + 1
+            inside = "cell/vars" if "recurrent_kernel" in weights else "vars"
+            for k, value in enumerate(weights.values()):
+                file[f"layers/{base}{f'_{number}' if number else ''}/{inside}/{k}"] = value
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("model.weights.h5", buffer.getvalue())
+    return path
+
+
+def sequential(layers: list[tuple[str, str, Weights]], **options: Any) -> Any:
+    about = [
+        {"class_name": kind, "config": {"name": name, **(options if "recurrent_kernel" in weights else {})}}
+        for name, kind, weights in layers
+    ]
+    return {"class_name": "Sequential", "config": {"name": "sequential", "layers": about}}
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+@pytest.mark.parametrize("layout", ["keras2 weights", "keras2 model", "keras3"])
+def test_logits_are_those_of_keras_equations(kind: str, layout: str, tmp_path: Path) -> None:
+    weights = drawn(kind, E, 0)
+    layers = layers_of(("rnn", kind, weights))
+    options = {"reset_after": True} if kind == "GRU" else {}
+    if layout == "keras3":
+        path = keras3(tmp_path / "m.keras", layers, sequential(layers, **options))
+    else:
+        path = keras2(tmp_path / "m.h5", layers, sequential(layers, **options) if "model" in layout else None)
+    found = assemble(read(path), VOCABULARY)
+    assert_same(found.network, expected((kind, weights)))
+    assert bool(found.notes) == (layout == "keras2 weights" and kind != "GRU")
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3)])
+def test_the_layout_of_cudnn_is_recognised(kind: str, gates: int, tmp_path: Path) -> None:
+    weights = drawn(kind, E, 1, double=True)
+    layers = layers_of(("rnn", f"CuDNN{kind}", as_cudnn(weights, gates)))
+    found = assemble(read(keras2(tmp_path / "m.hdf5", layers)), VOCABULARY)
+    assert_same(found.network, expected((kind, weights)))
+    assert not found.notes
+
+
+def test_layers_of_a_sequence_are_connected_whatever_they_are_called(tmp_path: Path) -> None:
+    first, second = drawn("LSTM", E, 2), drawn("LSTM", N, 3)
+    # In the file the first LSTM is "lstm"; in the model the second one is called that.
+    layers = layers_of(("mine", "LSTM", first), ("lstm", "LSTM", second))
+    path = keras3(tmp_path / "m.keras", layers, sequential(layers))
+    found = assemble(read(path), VOCABULARY)
+    assert [layer.name for layer in found.layers] == ["lstm", "lstm_1"]
+    assert_same(found.network, expected(("LSTM", first), ("LSTM", second)))
+
+
+def test_layers_whose_connection_is_not_in_the_file_are_a_question(tmp_path: Path) -> None:
+    first, second = drawn("LSTM", E, 2), drawn("GRU", N, 3)
+    path = keras2(tmp_path / "m.h5", layers_of(("a", "LSTM", first), ("b", "GRU", second)))
+    with pytest.raises(AdoptingError, match=r"which layers\?.*a \(LSTM.*b \(GRU"):
+        assemble(read(path), VOCABULARY)
+    found = assemble(read(path), VOCABULARY, layers=["a", "b"])
+    assert_same(found.network, expected(("LSTM", first), ("GRU", second)))
+
+
+def test_a_gru_that_resets_before_the_product_is_another_cell(tmp_path: Path) -> None:
+    weights = {**drawn("GRU", E, 0), "bias": np.zeros(3 * N, "f")}
+    with pytest.raises(AdoptingError, match=r"reset_after=False, which is another cell"):
+        read(keras2(tmp_path / "m.h5", layers_of(("rnn", "GRU", weights))))
+
+
+@pytest.mark.parametrize("option", [{"recurrent_activation": "hard_sigmoid"}, {"activation": "relu"}])
+def test_other_activations_are_refused(option: dict[str, str], tmp_path: Path) -> None:
+    layers = layers_of(("rnn", "LSTM", drawn("LSTM", E, 0)))
+    with pytest.raises(AdoptingError, match=next(iter(option.values()))):
+        read(keras2(tmp_path / "m.h5", layers, sequential(layers, **option)))
+
+
+def test_both_directions(tmp_path: Path) -> None:
+    forward, backward = drawn("LSTM", E, 0), drawn("LSTM", E, 1)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for part in forward:
+            file[f"bi/bi/forward_lstm/{part}:0"] = forward[part]
+            file[f"bi/bi/backward_lstm/{part}:0"] = backward[part]
+    layers = read(tmp_path / "m.h5").stacks["bi"]
+    assert [layer.reverse for layer in layers] == [False, True]
+    for layer, weights in zip(layers, (forward, backward), strict=True):
+        heard = np.concatenate(list(layer.parameters.input_weights.numpy()))
+        np.testing.assert_array_equal(heard, weights["kernel"].T)
+
+
+@pytest.mark.parametrize("attack", ["external", "soft", "huge", "cut", "deep"])
+def test_hostile_files(attack: str, tmp_path: Path) -> None:
+    path = keras2(tmp_path / "m.h5", layers_of(("rnn", "LSTM", drawn("LSTM", E, 0))))
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["kernel"] = np.zeros((E, 4 * N), "f")
+    with h5py.File(path, "a") as file:
+        if attack == "external":
+            file["rnn/other"] = h5py.ExternalLink(str(secret), "/kernel")
+        elif attack == "soft":
+            file["rnn/loop"] = h5py.SoftLink("/rnn")
+        elif attack == "huge":
+            file.create_dataset("rnn/rnn/more", (1 << 20, 1 << 20), "f", chunks=(64, 64))
+        elif attack == "deep":
+            file["rnn/again"] = file["rnn"]  # a group inside itself
+    if attack == "cut":
+        path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(AdoptingError, match=r"m\.h5"):
+        read(path)
