@@ -38,6 +38,7 @@ function act(explorer: Explorer, key: string, shift: boolean): boolean {
   if (key === '?') explorer.keys = true
   else if (state.view === 'runs') return false
   else if (key === 'Escape') escape(explorer)
+  else if (state.view === 'gradient') return false
   else if (key === '[' || key === ']') nextSignal(explorer, key === '[' ? -1 : 1)
   else if (state.view === 'health') return alongHealth(explorer, key)
   else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.stretch(key === 'ArrowLeft' ? -1 : 1)
@@ -62,7 +63,8 @@ function alongHealth(explorer: Explorer, key: string): boolean {
 
 function escape(explorer: Explorer): void {
   const { view, step, neuron, range } = explorer.state
-  if (view === 'health') explorer.go({ view: 'network' })
+  if (view === 'gradient' && explorer.state.pair) explorer.go({ pair: null })
+  else if (view === 'health' || view === 'gradient') explorer.go({ view: 'network' })
   else if (range) explorer.brush(null)
   else if (view === 'neuron') explorer.go({ view: 'network' })
   else if (step !== null || neuron !== null) explorer.free()

@@ -1,4 +1,5 @@
 // Where the data come from. The page asks the local server; a widget or an exported file can be other sources.
+import type { Chain } from './horizon'
 import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
 import { readTracks, type Tracks } from './tracks'
@@ -104,6 +105,10 @@ export interface Source {
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer>
   /** The values of some features over a text, and the list of all. */
   features(name: string, text: string, features: string[]): Promise<Tracks>
+  /** Raw arrays about gradients (see docs/explorer.md). */
+  arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer>
+  /** The factors of one neuron between two steps. */
+  chain(name: string, request: object): Promise<Chain>
   /** Calls back with the list of runs, at once and whenever it changed, and with null when the connection is lost. */
   follow(report: (list: RunList | null) => void): () => void
 }
@@ -153,6 +158,20 @@ export class HttpSource implements Source {
       throw new SourceError(LOST, true)
     })
     return readTracks(bytes)
+  }
+
+  async arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/${what}`, request)
+    return answer.arrayBuffer().catch(() => {
+      throw new SourceError(LOST, true)
+    })
+  }
+
+  async chain(name: string, request: object): Promise<Chain> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/chain`, request)
+    return (await answer.json().catch(() => {
+      throw new SourceError(LOST, true)
+    })) as Chain
   }
 
   follow(report: (list: RunList | null) => void): () => void {

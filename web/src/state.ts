@@ -2,7 +2,8 @@
 
 export const SORTS = ['number', 'activity', 'similar', 'label', 'score', 'effect'] as const
 export type Sort = (typeof SORTS)[number]
-export type View = 'runs' | 'network' | 'neuron' | 'health'
+export type View = 'runs' | 'network' | 'neuron' | 'health' | 'gradient'
+export type By = 'gradient' | 'change'
 
 /** Some steps of the text, the last one included. */
 export interface Range {
@@ -28,8 +29,15 @@ export interface ViewState {
   range: Range | null
   /** From which value on a neuron is on in the range; null = chosen by the scale. */
   threshold: number | null
+  /** The two steps whose gradient is worked out. */
+  pair: Range | null
+  /** The training step of the weights on the page of gradients; null = the best ones. */
+  checkpoint: number | null
+  /** How it is measured what a prediction hangs on. */
+  by: By
 }
 
+const VIEWS = ['network', 'neuron', 'health', 'gradient'] as const
 export const ZOOMS = 5
 export const DEFAULT_ZOOM = 3
 
@@ -47,6 +55,9 @@ export const START: ViewState = {
   filter: '',
   range: null,
   threshold: null,
+  pair: null,
+  checkpoint: null,
+  by: 'gradient',
 }
 
 // A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
@@ -64,6 +75,9 @@ export function toAddress(state: ViewState): string {
   if (state.filter) query.set('filter', state.filter)
   if (state.range) query.set('range', `${state.range.first}-${state.range.last}`)
   if (state.threshold !== null) query.set('threshold', String(state.threshold))
+  if (state.pair) query.set('pair', `${state.pair.first}-${state.pair.last}`)
+  if (state.checkpoint !== null) query.set('checkpoint', String(state.checkpoint))
+  if (state.by !== START.by) query.set('by', state.by)
   if (state.text !== null) {
     const text = new URLSearchParams({ text: state.text }).toString()
     if (text.length > LONGEST_QUERY_TEXT) fragment = `#${text}`
@@ -95,7 +109,7 @@ export function fromAddress(search: string, fragment = ''): ViewState {
   const sort = SORTS.find((known) => known === query.get('sort'))
   const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
   const state: ViewState = {
-    view: run !== null && (view === 'network' || view === 'neuron' || view === 'health') ? view : 'runs',
+    view: VIEWS.find((known) => run !== null && known === view) ?? 'runs',
     run,
     layer: query.get('layer'),
     signal: query.get('signal'),
@@ -108,6 +122,9 @@ export function fromAddress(search: string, fragment = ''): ViewState {
     filter: query.get('filter') ?? '',
     range: range(query.get('range')),
     threshold: size(query.get('threshold')),
+    pair: range(query.get('pair')),
+    checkpoint: count(query.get('checkpoint')),
+    by: query.get('by') === 'change' ? 'change' : START.by,
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state

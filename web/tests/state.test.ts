@@ -23,7 +23,7 @@ describe('the address', () => {
   })
 
   it('restores every view', () => {
-    for (const view of ['network', 'neuron', 'health'] as const)
+    for (const view of ['network', 'neuron', 'health', 'gradient'] as const)
       for (const text of [null, ...TEXTS])
         for (const sort of SORTS)
           for (let zoom = 0; zoom < ZOOMS; zoom++) {
@@ -41,6 +41,9 @@ describe('the address', () => {
               filter: zoom === 2 ? 'a # b' : '',
               range: zoom > 2 ? { first: zoom, last: 2 * zoom } : null,
               threshold: zoom === 3 ? 0.25 : null,
+              pair: zoom > 1 ? { first: 0, last: zoom } : null,
+              checkpoint: zoom === 1 ? 0 : null,
+              by: zoom % 2 ? 'change' : 'gradient',
             }
             expect(again(state)).toEqual(state)
           }

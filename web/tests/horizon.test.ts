@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { byDistance, crossing, median, moved, pairAt, power, size, square } from '../src/horizon'
+
+/** A map whose entry only depends on the distance. */
+function even(steps: number, at: (distance: number) => number): Float32Array {
+  return Float32Array.from({ length: steps * steps }, (_, k) => {
+    const distance = Math.floor(k / steps) - (k % steps)
+    return distance < 0 ? NaN : at(distance)
+  })
+}
+
+describe('sizes', () => {
+  it('are printed whatever their magnitude', () => {
+    expect(size(0)).toBe('1')
+    expect(size(Math.log(0.0341))).toBe('0.0341')
+    expect(size(Math.log(2.1) - 900 * Math.LN10)).toBe('2.1 · 10⁻⁹⁰⁰')
+    expect(size(Math.log(4.5) + 12 * Math.LN10)).toBe('4.5 · 10¹²')
+    expect(size(-Infinity)).toBe('0')
+    expect(size(NaN)).toBe('no data')
+    expect([-5, 0, 1, 2].map(power)).toEqual(['10⁻⁵', '1', '10', '10²'])
+  })
+})
+
+describe('the fall with distance', () => {
+  it('is the median over all pairs', () => {
+    const curve = byDistance(Float32Array.from([1, NaN, NaN, 7, 2, NaN, 9, 5, 6]), 3)
+    expect(curve.map((one) => one.middle)).toEqual([2, 6, 9])
+    expect(curve.map((one) => one.pairs)).toEqual([3, 2, 1])
+    expect([curve[0]!.low, curve[0]!.high]).toEqual([1.5, 4])
+    expect(byDistance(new Float32Array(), 0)).toEqual([])
+  })
+
+  it('ends where no pair is known', () => {
+    expect(
+      byDistance(
+        even(5, (d) => (d > 2 ? NaN : -d)),
+        5,
+      ),
+    ).toHaveLength(3)
+  })
+
+  it('crosses a share between two distances', () => {
+    const curve = byDistance(
+      even(12, (d) => 3 - 0.4 * d),
+      12,
+    )
+    expect(crossing(curve, 1 / Math.E)).toBeCloseTo(2.5, 5)
+    expect(crossing(curve, 0.01)).toBe(Infinity)
+    expect(
+      crossing(
+        byDistance(
+          even(4, (d) => (d > 1 ? -Infinity : 0)),
+          4,
+        ),
+        0.01,
+      ),
+    ).toBe(2)
+    expect(
+      crossing(
+        byDistance(
+          even(4, () => -Infinity),
+          4,
+        ),
+        0.01,
+      ),
+    ).toBeNaN()
+  })
+
+  it('knows the median of shares', () => {
+    expect(median([NaN, 3, 1, 2, NaN])).toBe(2)
+    expect(median([NaN])).toBeNaN()
+  })
+})
+
+describe('the map', () => {
+  it('finds the pair under the pointer, and none above the diagonal', () => {
+    const map = square(10, 300)
+    expect(map.cell).toBe(24)
+    const at = (before: number, after: number) =>
+      [map.left + (before + 0.5) * 24, map.top + (after + 0.5) * 24] as const
+    expect(pairAt(map, ...at(2, 7))).toEqual({ before: 2, after: 7 })
+    expect(pairAt(map, ...at(7, 7))).toEqual({ before: 7, after: 7 })
+    expect(pairAt(map, ...at(7, 2))).toBeNull()
+    expect(pairAt(map, ...at(2, 10))).toBeNull()
+    expect(pairAt(map, ...at(-1, 3))).toBeNull()
+  })
+
+  it('fits narrow screens', () => {
+    expect(square(300, 360).cell).toBe(1)
+    expect(square(0, 0).cell).toBe(1)
+  })
+
+  it('is walked along by keys', () => {
+    expect(moved({ before: 3, after: 3 }, 1, 0, 5)).toEqual({ before: 3, after: 3 })
+    expect(moved({ before: 3, after: 3 }, 0, -1, 5)).toEqual({ before: 2, after: 2 })
+    expect(moved({ before: 0, after: 4 }, -1, 1, 5)).toEqual({ before: 0, after: 4 })
+    expect(moved({ before: 0, after: 4 }, 1, 0, 5)).toEqual({ before: 1, after: 4 })
+  })
+})
