@@ -13,6 +13,7 @@ COMMANDS = (
     *("demo", "train"),
     *("explore", "sample", "record", "check"),
     *("label", "probe", "ablate", "steer", "passages", "pattern", "health", "errors", "horizon", "compare"),
+    *("adopt", "export"),
     *("tasks", "cells", "runs"),
 )
 

@@ -92,7 +92,7 @@ def _subtract_interval(a: Interval, b: Interval) -> Interval:
     return a[0] - b[1], a[1] - b[0]
 
 
-def _positive(x: Numbers) -> Numbers:
+def _positive(x: Numbers | float) -> Numbers:
     return np.heaviside(x, 0.0)
 
 
@@ -100,7 +100,7 @@ def _torch_positive(x: torch.Tensor) -> torch.Tensor:
     return (x > 0).to(x.dtype)
 
 
-def _above(a: Numbers, b: Numbers) -> Numbers:
+def _above(a: Numbers | float, b: Numbers | float) -> Numbers:  # a constant of an equation is a float
     return np.where(np.equal(a, b), 0.5, np.greater(a, b))
 
 
