@@ -39,7 +39,7 @@ def test_logits_are_those_of_torch(kind: str, options: dict[str, Any], form: str
     if form == "safetensors":
         save_file(source.state_dict(), path)
     elif form == "npz":
-        np.savez_compressed(path, **arrays(source))
+        np.savez_compressed(path, allow_pickle=False, **arrays(source))
     else:
         path = tmp_path / "model.pt"
         torch.save(source.state_dict(), path, _use_new_zipfile_serialization=form == "pt")
@@ -112,7 +112,7 @@ def test_the_names_of_min_char_rnn(tmp_path: Path) -> None:
     assert any("tanh" in note for note in found.notes)
 
 
-def two_parts(tmp_path: Path) -> tuple[Path, nn.Module]:
+def two_parts(tmp_path: Path) -> tuple[Path, nn.ModuleDict]:
     torch.manual_seed(0)
     parts = nn.ModuleDict(
         {
