@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -166,7 +167,8 @@ def _about(found: Adoption) -> dict[str, Any]:
 
     network, task = found.assembled.network, found.run.task()
     report = check_with(network, record(network, task.examples()[0]))
-    score = task.score(partial(predict, network))
+    # Without a readout the loss is that of knowing nothing, and without a text there is none.
+    score = task.score(partial(predict, network)) if found.assembled.readout != "none" else None
     return {
         "run": str(found.run.path),
         "format": found.format,
@@ -179,7 +181,7 @@ def _about(found: Adoption) -> dict[str, Any]:
         "notes": list(found.notes),
         "residual": report.largest,
         "tolerance": report.tolerance,
-        "score": score.to_json() if task.examples() and score.value == score.value else None,
+        "score": score.to_json() if score is not None and not math.isnan(score.value) else None,
     }
 
 
