@@ -81,6 +81,22 @@ def test_what_is_missing_is_said(cli: Cli, source: Path, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
+def test_bytes_and_end_marks(cli: Cli, source: Path, tmp_path: Path) -> None:
+    values = {
+        **model(neurons=4).state_dict(),
+        "embedding.weight": torch.randn(256, 5),
+        "fc.weight": torch.randn(256, 4),
+    }
+    torch.save({**values, "fc.bias": torch.randn(256)}, tmp_path / "bytes.pt")
+    assert cli("adopt", "bytes.pt", "--vocabulary", "bytes").status == 0
+    assert Run(tmp_path / "runs" / "bytes").configuration().vocabulary.bytes
+    assert cli("adopt", source, "--vocabulary", "symbols.json", "--end", "g").status == 0
+    assert Run(tmp_path / "runs" / "mine").configuration().vocabulary.end == "g"
+    assert cli("adopt", source, "--corpus", "notes.txt", "--end", "g").status == 0
+    for option in ("--vocabulary", "symbols.json"), ("--corpus", "notes.txt"):
+        assert "end mark" in cli("adopt", source, *option, "--end", "z").refused()
+
+
 def test_a_recording_of_lstm_explorer(cli: Cli, tmp_path: Path) -> None:
     right, wrong = recording(), recording()
     wrong["o"] = np.roll(wrong["o"], 1, axis=0)

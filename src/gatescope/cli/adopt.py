@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import FOREIGN, command
 from gatescope.cli.common import RUNS, Json, UsageError, print_json, quoted, use_threads
+from gatescope.errors import GatescopeError
 
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
@@ -53,7 +54,8 @@ def adopt(
         The file.
     vocabulary
         The symbols in the order of their ids: a JSON list, a JSON object (symbol -> id or id -> symbol), or a text with
-        one symbol a line. FILE:NAME takes one entry of a JSON object of several vocabularies.
+        one symbol a line. FILE:NAME takes one entry of a JSON object of several vocabularies; bytes, alone, are the 256
+        bytes of UTF-8.
     corpus
         Take the different characters of this text, in the order of their code points, as the vocabulary.
     text
@@ -84,13 +86,7 @@ def adopt(
     from gatescope.adopting import adopt as adopt_network
     from gatescope.tasks.corpus import read as read_text
 
-    symbols: Vocabulary | str
-    if corpus is not None:
-        from gatescope.text import Vocabulary as Symbols
-
-        symbols = Symbols.of(read_text([corpus]).text, end)
-    else:
-        symbols = str(vocabulary)
+    symbols = _symbols(vocabulary, corpus, end)
     reading = text or corpus
     try:
         found = adopt_network(
@@ -101,7 +97,7 @@ def adopt(
             embedding=embedding,
             readout=readout,
             nonlinearity=nonlinearity,
-            end=end if corpus is None else None,
+            end=end,
             text=read_text([reading]).text if reading is not None else "",
         )
     except ImportError as error:
@@ -148,6 +144,23 @@ def _print_recording(trace: Trace, out: Path) -> None:
     for layer, signal, holds, steps in steps_that_hold(trace):
         print(f"{signal} of {layer} holds for all neurons at {holds:,} of {steps:,} steps")
     print(f"\n  check it again   gatescope check {quoted(out)}")
+
+
+def _symbols(vocabulary: str | None, corpus: Path | None, end: str | None) -> Vocabulary | str:
+    """The vocabulary, or the file that it is in."""
+    from gatescope.tasks.corpus import read as read_text
+    from gatescope.text import Vocabulary
+
+    try:
+        if corpus is not None:
+            return Vocabulary.of(read_text([corpus]).text, end)
+        if vocabulary == "bytes" and not Path(vocabulary).exists():
+            return Vocabulary.of_bytes(end)
+    except ValueError as error:
+        if isinstance(error, GatescopeError):
+            raise
+        raise UsageError(str(error)) from error
+    return str(vocabulary)
 
 
 def _free(path: Path) -> Path:
