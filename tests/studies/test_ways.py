@@ -1,0 +1,162 @@
+"""The ways of one weight: against torch's autograd, against the sums by step, and one worked out by hand."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatescope import CELLS, Cell, Network, Vocabulary, configure
+from gatescope.studies import StudyError
+from gatescope.studies.backpropagation import contributions
+from gatescope.studies.jacobians import exact
+from gatescope.studies.ways import ways
+from tests.networks import EACH_CELL, network, seeds
+
+HEARING = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]
+
+
+def autograd(net: Network, ids: np.ndarray, drive: str, to: int, source: int, step: int) -> float:
+    """The gradient of -log p(next) after a step by one weight of the last layer, by the plain engine."""
+    copy = exact(net)
+    for weight in copy.parameters():
+        weight.requires_grad_(True)
+    out = copy(torch.from_numpy(ids[: step + 1]).long()[:, None], engine="plain")
+    (-out.logits[step, 0].log_softmax(0)[int(ids[step + 1])]).backward()
+    gradient = copy.layers[-1]["recurrent_weights"].grad
+    index = copy.configuration.layers[-1].cell.tape.recurrent_drives.index(drive)
+    return 0.0 if gradient is None else float(gradient[index, to, source])
+
+
+@given(
+    st.sampled_from(HEARING),
+    st.lists(st.integers(1, 5), min_size=1, max_size=2),
+    st.none() | st.integers(1, 3),
+    st.lists(st.sampled_from("abcde"), min_size=2, max_size=6).map("".join),
+    seeds,
+    st.data(),
+)
+@settings(max_examples=80)
+def test_the_ways_sum_to_the_gradient(
+    cell: Cell, neurons: list[int], embedding: int | None, text: str, seed: int, data: st.DataObject
+) -> None:
+    net = network(cell, neurons, seed, embedding=embedding)
+    ids = net.configuration.vocabulary.encode(text)
+    last = len(neurons) - 1
+    step = data.draw(st.integers(0, min(2, len(text) - 2)))
+    drive = data.draw(st.sampled_from(cell.tape.recurrent_drives))
+    to, source = (data.draw(st.integers(0, neurons[-1] - 1)) for _ in range(2))
+    found = ways(net, ids, layer=last, drive=drive, to=to, source=source, step=step)
+    total = autograd(net, ids, drive, to, source, step)
+    assert math.fsum(found["value"]) == pytest.approx(total, rel=1e-12, abs=1e-12)
+    assert found.about["total"] == pytest.approx(total, rel=1e-12, abs=1e-12)
+    by_step = contributions(net, ids, [step])
+    for s in range(step + 1):
+        told = by_step.of(f"layers.{last}.recurrent_weights.{drive}", s)[to, source]
+        assert math.fsum(found.where(step=s)["value"]) == pytest.approx(told, rel=1e-12, abs=1e-12)
+    for row in found:
+        assert math.prod(row["factors"]) == pytest.approx(row["value"], rel=1e-14, abs=0)
+        assert len(row["names"]) == len(row["factors"]) == len(row["derived"])
+        assert row["formula"] == " · ".join(row["names"])
+
+
+def tenths() -> Network:
+    """The LSTM of docs/lesson.md: two neurons, weights that are tenths."""
+    vocabulary = Vocabulary(("A", "x", "a"))
+    net = Network(configure(vocabulary, "lstm", [2]), 5).double()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.copy_((weight * 10).round() / 10)
+    return net
+
+
+def test_the_ways_of_the_lesson() -> None:
+    """U.f[0,1] of an LSTM, with the derivatives written out as the lesson does."""
+    net = tenths()
+    found = ways(net, "Axxa", drive="f", to=0, source=1, step=2)
+    W, b, U = (net.layers[0][name].detach().numpy() for name in ("input_weights", "biases", "recurrent_weights"))
+    h, c, kept = np.zeros(2), np.zeros(2), []
+    for symbol in (0, 1, 1):
+        drives = dict(zip("ifgo", (W[k][:, symbol] + b[k] + U[k] @ h for k in range(4)), strict=True))
+        i, f, o = (1 / (1 + np.exp(-drives[k])) for k in "ifo")
+        g, before, heard = np.tanh(drives["g"]), c, h
+        c = f * before + i * g
+        h = o * np.tanh(c)
+        kept.append((i, f, g, o, c, h, before, heard))
+    readout, biases = net.readout_weights.detach().numpy(), net.readout_biases.detach().numpy()
+    p = np.exp(readout @ h + biases)
+    e = readout.T @ (p / p.sum() - [0, 0, 1])
+    i, f, g, o, c, h, c1, h1 = kept[2]
+    h_by_c = o * (1 - np.tanh(c) ** 2)
+    began = kept[1][6][0] * kept[1][1][0] * (1 - kept[1][1][0]) * kept[1][7][1]  # the weight on c of step 1
+    on_h = kept[1][3][0] * (1 - np.tanh(kept[1][4][0]) ** 2) * began  # and on h of step 1
+    expected = {
+        (2, "at once"): e[0] * h_by_c[0] * c1[0] * f[0] * (1 - f[0]) * h1[1],
+        (1, "straight on"): e[0] * h_by_c[0] * f[0] * began,
+        (0, "before the first step h is 0"): 0.0,
+    }
+    for j in (0, 1):
+        slopes = {
+            "i": h_by_c[j] * g[j] * i[j] * (1 - i[j]),
+            "f": h_by_c[j] * c1[j] * f[j] * (1 - f[j]),
+            "g": h_by_c[j] * i[j] * (1 - g[j] ** 2),
+            "o": np.tanh(c[j]) * o[j] * (1 - o[j]),
+        }
+        for k, name in enumerate("ifgo"):
+            expected[1, f"through u.{name} of neuron {j}"] = e[j] * slopes[name] * U[k][j, 0] * on_h
+    values = {(row["step"], row["path"]): row["value"] for row in found}
+    assert len(values) == len(found)
+    assert values == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert sum(values.values()) == pytest.approx(-0.0019866, abs=5e-8)  # as the lesson prints it
+    (straight,) = found.where(path="straight on")
+    assert straight["names"] == ["∂L/∂h₂[0]", "∂h₂[0]/∂c₁[0]", "∂c₁[0]/∂u.f₁[0]", "h₀[1]"]
+    assert found.about["loss"] == pytest.approx(-math.log(p[2] / p.sum()), rel=1e-12)
+
+
+def test_larger_layers_have_one_row_for_each_term() -> None:
+    found = ways(network("lstm", [4]), "abcd", drive="o", to=3, source=0, step=2)
+    paths = [row["path"] for row in found.where(step=1)]
+    # u.o acts on h alone, so nothing of it goes straight on.
+    assert sorted(paths) == ["through u.f", "through u.g", "through u.i", "through u.o"]
+
+
+def test_the_step_is_the_last_one_that_is_followed() -> None:
+    net = network("gru", [2])
+    last, told = (ways(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
+    assert last.to_json() == told.to_json()
+
+
+@pytest.mark.parametrize("name", EACH_CELL)
+def test_every_cell(name: str) -> None:
+    net = network(name, [3])
+    drives = CELLS[name].tape.recurrent_drives
+    for drive in drives:
+        assert len(ways(net, "abcd", drive=drive, to=0, source=1, step=2)) > 2
+    if not drives:
+        with pytest.raises(StudyError, match="no recurrent drive 'f'; it has none"):
+            ways(net, "abcd", drive="f", to=0, source=1, step=2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"layer": 0}, "the ways of layer 0 were asked for; choose the last layer, which is 1."),
+        ({"layer": 2}, "choose the last layer, which is 1."),
+        ({"drive": "q"}, "no recurrent drive 'q'; it has i, f, g, o."),
+        ({"to": 3}, "neurons 0 to 2; a weight from 1 to 3"),
+        ({"source": -1}, "neurons 0 to 2; a weight from -1 to 0"),
+        ({"step": 3}, "a prediction after step 3 was asked for; choose one of the steps 0 to 2."),
+        ({"step": -1}, "after step -1"),
+        ({"text": "ab"}, "the steps with a target: 0 to 0"),
+        ({"text": "abc?"}, "the steps with a target"),
+    ],
+)
+def test_what_cannot_be_answered(changed: dict[str, object], words: str) -> None:
+    asked = {"text": "abcd", "layer": 1, "drive": "f", "to": 0, "source": 1, "step": 2, **changed}
+    with pytest.raises(StudyError, match=re.escape(words)):
+        ways(network("lstm", [2, 3]), asked.pop("text"), **asked)  # type: ignore[arg-type]
