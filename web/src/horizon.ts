@@ -28,7 +28,8 @@ export interface PairMap {
   neurons: number
   exact: boolean
   vectors: number | null
-  furthest: number
+  /** Pairs further apart were not looked at; null = all were. */
+  furthest: number | null
   exponent: number | null
   terms: Term[]
   norm: (state: string | null) => Float32Array
@@ -56,7 +57,7 @@ export function readMap(bytes: ArrayBuffer): PairMap {
     neurons: said('neurons', 0),
     exact: said('exact', true),
     vectors: said('vectors', null),
-    furthest: said('furthest', 0),
+    furthest: said('furthest', null),
     exponent: said('exponent', null),
     terms: said('terms', []),
     norm: (state) => array(state === null ? 'norm' : `norm.${state}`),
@@ -109,8 +110,31 @@ export interface Chain {
   about: { layer: string; state: string; neuron: number; after: number; before: number }
 }
 
-/** One scale for all maps, so that layers, cells and checkpoints can be compared: powers of ten. */
-export const DECADES: Scale = { kind: 'one', low: -5, high: 2, open: true }
+const LOWS = [-1, -2, -3, -4, -6, -8, -12]
+const COVERED = 0.95
+
+/** Powers of ten that hold most of the sizes of a map: what is smaller is as good as gone. */
+export function decadeScale(values: ArrayLike<number>): Scale {
+  const known = Array.from(values, decades).filter(Number.isFinite)
+  known.sort((a, b) => a - b)
+  const least = known[Math.floor((1 - COVERED) * known.length)] ?? 0
+  const high = Math.min(8, Math.max(1, Math.ceil(known.at(-1) ?? 0)))
+  return { kind: 'one', low: LOWS.find((low) => low <= least) ?? LOWS.at(-1)!, high, open: true }
+}
+
+/** Keeps one scale for all the weights of a network on one text; it only ever grows, so that they can be compared. */
+export class HeldScale {
+  #about = ''
+  #scale: Scale | null = null
+
+  scale(about: string, values: ArrayLike<number>): Scale {
+    const now = decadeScale(values)
+    const held = about === this.#about ? this.#scale : null
+    this.#about = about
+    this.#scale = held ? { ...now, low: Math.min(now.low, held.low), high: Math.max(now.high, held.high) } : now
+    return this.#scale
+  }
+}
 
 /** A natural logarithm as a power of ten. */
 export const decades = (log: number): number => log / Math.LN10

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { byDistance, crossing, median, moved, pairAt, power, size, square } from '../src/horizon'
+import {
+  byDistance,
+  crossing,
+  decadeScale,
+  HeldScale,
+  median,
+  moved,
+  pairAt,
+  power,
+  size,
+  square,
+} from '../src/horizon'
 
 /** A map whose entry only depends on the distance. */
 function even(steps: number, at: (distance: number) => number): Float32Array {
@@ -18,6 +29,24 @@ describe('sizes', () => {
     expect(size(-Infinity)).toBe('0')
     expect(size(NaN)).toBe('no data')
     expect([-5, 0, 1, 2].map(power)).toEqual(['10⁻⁵', '1', '10', '10²'])
+  })
+})
+
+describe('the scale', () => {
+  const logs = (...tens: number[]): number[] => tens.map((ten) => ten * Math.LN10)
+
+  it('reaches as far down as most of the sizes do', () => {
+    expect(decadeScale(logs(0.6, 0.2, -0.4))).toMatchObject({ low: -1, high: 1 })
+    expect(decadeScale(logs(2.5, -4.5))).toMatchObject({ low: -6, high: 3 })
+    expect(decadeScale(logs(0, -300))).toMatchObject({ low: -12 })
+    expect(decadeScale([NaN, -Infinity])).toMatchObject({ low: -1, high: 1 })
+  })
+
+  it('holds still from weights to weights, not from text to text', () => {
+    const held = new HeldScale()
+    expect(held.scale('a', logs(0, -3.5)).low).toBe(-4)
+    expect(held.scale('a', logs(1.5, 0))).toMatchObject({ low: -4, high: 2 })
+    expect(held.scale('b', logs(0)).low).toBe(-1)
   })
 })
 

@@ -258,7 +258,7 @@ def _map(reading: Reading, layer: str) -> bytes:
         "neurons": main.neurons,
         "exact": not estimated,
         "vectors": vectors,
-        "furthest": min(furthest, longest),
+        "furthest": furthest if furthest < longest else None,
         "exponent": float(lyapunov(main, 1)[0]) if main.steps > 1 else None,
         "terms": [
             {

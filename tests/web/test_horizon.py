@@ -1,0 +1,230 @@
+"""The page about where gradients go: colours of the map, what is said, chains, weights on the way, the address."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, Position, expect
+
+from gatescope import Run
+from gatescope.recording import sequences_of
+from gatescope.studies.backpropagation import saliency
+from gatescope.studies.horizon import influence
+from gatescope.studies.jacobians import Jacobians, jacobians_of
+from tests.web.looking import SNAPSHOT, View, eventually, pixels
+
+TEXT = "aaaXbbb"
+
+
+def known(view: View, run: str, text: str = TEXT, checkpoint: int | None = None) -> Jacobians:
+    return jacobians_of(Run(view.runs / run).network(checkpoint)[0], text)
+
+
+def loop_norm(found: Jacobians, after: int, before: int) -> float:
+    """Of the product of the matrices, one after the other."""
+    product = np.eye(found.width)
+    for matrix in found.whole()[before + 1 : after + 1]:
+        product = matrix @ product
+    return float(np.linalg.norm(product))
+
+
+def look(view: View, run: str = "counter", text: str = TEXT, **query: Any) -> None:
+    """Open the page, and wait for the map."""
+    view.page.goto(f"{view.address}/?" + "&".join(_pairs(view="gradient", run=run, text=text, **query)))
+    expect(view.at("gradient-page")).to_be_visible()
+
+
+def _pairs(**query: Any) -> list[str]:
+    return [f"{name}={value}" for name, value in query.items()]
+
+
+def cell(view: View, before: int, after: int) -> Position:
+    """The middle of a cell of the map."""
+    lies = view.at("pair-map").evaluate("(canvas) => ({ ...canvas.dataset })")
+    left, top, size = (int(lies[name]) for name in ("left", "top", "cell"))
+    return {"x": left + (before + 0.5) * size, "y": top + (after + 0.5) * size}
+
+
+def colour(view: View, before: int, after: int) -> np.ndarray:
+    """The colour of a cell of the map."""
+    place = cell(view, before, after)
+    return pixels(view.at("pair-map").evaluate(SNAPSHOT))[int(place["y"]), int(place["x"])]
+
+
+def away(view: View) -> None:
+    view.page.mouse.move(1, 1)
+
+
+@pytest.mark.parametrize("run", ["counter", "slstm"])
+def test_every_cell_has_the_colour_of_its_norm(view: View, run: str) -> None:
+    look(view, run)
+    away(view)
+    found, legend = known(view, run), view.legend()
+    paper = np.array(view.variable("--bg"))
+
+    def check() -> None:
+        for after in range(len(TEXT)):
+            for before in range(len(TEXT)):
+                here = colour(view, before, after)
+                if before > after:
+                    np.testing.assert_allclose(here, paper, atol=1)
+                else:
+                    log = np.log10(loop_norm(found, after, before))
+                    assert legend.low - 1 < log < legend.high
+                    np.testing.assert_allclose(here, legend.colour(max(log, legend.low)), atol=3)
+
+    eventually(check)
+
+
+def test_pointing_at_a_cell_says_what_it_is(view: View) -> None:
+    look(view)
+    view.at("pair-map").hover(position=cell(view, 1, 4))
+    found = known(view, "counter")
+    norm, own = loop_norm(found, 4, 1), loop_norm(found, 1, 1)
+    said = view.at("pair-text")
+    expect(said).to_contain_text("“a” at step 1 → “b” at step 4 · distance 3")
+    number = float(re.search(r"norm ([\d.]+)", said.inner_text()).group(1))  # type: ignore[union-attr]
+    assert number == pytest.approx(norm, rel=6e-3)
+    share = float(re.search(r"([\d.]+) % of what", said.inner_text()).group(1))  # type: ignore[union-attr]
+    assert share == pytest.approx(100 * norm / own, abs=0.6)
+
+
+def test_a_chain_multiplies_to_its_product(view: View) -> None:
+    look(view, neuron=3)
+    view.at("pair-map").click(position=cell(view, 1, 5))
+    expect(view.at("chain")).to_be_visible()
+    rows = view.at("chain-row")
+    expect(rows).to_have_count(4)
+    factors = [float(value) for value in rows.evaluate_all("(all) => all.map((one) => one.dataset.factor)")]
+    forget = known(view, "counter").bypass["c", "c"].numpy()
+    np.testing.assert_allclose(factors, forget[2:6, 3])
+    product = float(view.at("chain-product").get_attribute("title") or "nan")
+    assert product == pytest.approx(np.prod(factors))
+    expect(view.at("chain-product")).to_have_text(re.compile(r"f\[5\] · f\[4\] · f\[3\] · f\[2\] ="))
+    expect(rows.nth(1)).to_contain_text("X")
+    view.at("chain-neuron").fill("2")
+    view.at("chain-neuron").press("Enter")
+    expect(rows.first).to_have_attribute("data-factor", re.compile(f"^{forget[2, 2]:.6f}"[:-1]))
+
+
+def test_the_slider_shows_the_weights_on_the_way(view: View) -> None:
+    look(view)
+    away(view)
+    view.at("pair-map").hover(position=cell(view, 0, 6))
+    trained = view.at("pair-text").inner_text()
+    view.at("checkpoint").fill("0")
+    expect(view.at("checkpoint-name")).to_have_text("before training")
+    expect(view.at("gradient-page")).to_have_attribute("data-weights", "0")
+    norm = loop_norm(known(view, "counter", checkpoint=0), 6, 0)
+    expect(view.at("pair-text")).not_to_have_text(trained)
+    said = float(re.search(r"norm ([\d.]+)", view.at("pair-text").inner_text()).group(1))  # type: ignore[union-attr]
+    assert said == pytest.approx(norm, rel=6e-3)
+
+
+def test_the_address_restores_everything(view: View) -> None:
+    look(view)
+    view.at("pair-map").click(position=cell(view, 2, 6))
+    view.at("checkpoint").fill("0")
+    view.at("of-h").click()
+    view.at("by-change").click()
+    away(view)
+    expect(view.at("chain-row").first).to_have_attribute("data-step", "3")
+
+    def check() -> None:
+        query = parse_qs(view.page.evaluate("location.search.slice(1)"))
+        wanted = {"pair": ["2-6"], "checkpoint": ["0"], "signal": ["h"], "by": ["change"]}
+        assert {name: query.get(name) for name in wanted} == wanted
+
+    eventually(check)
+    before = {name: view.at(name).inner_text() for name in ("pair-text", "horizon-words", "shares", "chain")}
+    view.page.reload()
+    for name, text in before.items():
+        expect(view.at(name)).to_have_text(text, use_inner_text=True)
+    expect(view.at("by-change")).to_have_attribute("aria-pressed", "true")
+    expect(view.at("of-h")).to_have_attribute("aria-pressed", "true")
+    expect(view.at("checkpoint-name")).to_have_text("before training")
+
+
+@pytest.mark.parametrize("by", ["gradient", "change"])
+def test_what_a_prediction_hangs_on_is_coloured(view: View, by: str) -> None:
+    look(view, by=by)
+    network = Run(view.runs / "counter").network()[0]
+    (ids,) = sequences_of(network, TEXT)
+    character = 5  # predicted after step 4
+    if by == "gradient":
+        expected = saliency(network, ids, [character - 1]).inputs[0][::-1]
+    else:
+        divergence = influence(network, ids).divergence
+        expected = np.array([divergence[s, character - 1 - s] for s in range(character)])
+    spans = view.at("connections").locator("[data-step]")
+    spans.nth(character).hover()
+    expect(view.at("connected-text")).to_contain_text(f"“b” at step {character} was given")
+    assert float(view.at("connected-scale").get_attribute("data-high") or "nan") == pytest.approx(
+        expected.max(), rel=1e-5
+    )
+    painted = spans.evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
+    colours = np.array([[int(part) for part in re.findall(r"\d+", one)[:3]] for one in painted[:character]])
+    low, high = np.array([246, 246, 243]), np.array([27, 90, 168])  # the two ends of the printed scale
+    np.testing.assert_allclose(colours, low + (expected / expected.max())[:, None] * (high - low), atol=1)
+    assert all(one == "rgba(0, 0, 0, 0)" for one in painted[character:])
+
+
+def test_the_keyboard_reaches_every_pair_and_character(view: View) -> None:
+    look(view)
+    view.at("pair-keys").focus()
+    for key in ("Home", "ArrowRight", "ArrowUp"):
+        view.page.keyboard.press(key)
+    expect(view.at("pair-text")).to_contain_text("“a” at step 1 → “b” at step 5")
+    view.page.keyboard.press("Enter")
+    expect(view.at("chain-row")).to_have_count(4)
+    view.page.keyboard.press("Escape")
+    expect(view.at("chain")).to_have_count(0)
+    view.at("connections").focus()
+    for key in ("End", "ArrowLeft"):
+        view.page.keyboard.press(key)
+    expect(view.at("connected-text")).to_contain_text("at step 5")
+    view.page.keyboard.press("Escape")
+    expect(view.at("strips")).to_be_visible()
+
+
+def test_one_comes_from_the_network_and_goes_back(view: View) -> None:
+    view.open(view="network", run="counter", text=TEXT)
+    view.at("open-gradients").click()
+    expect(view.at("pair-map")).to_be_visible()
+    view.at("back-to-network").click()
+    expect(view.at("strips")).to_be_visible()
+
+
+def test_sequences_have_nothing_to_do_with_each_other(view: View) -> None:
+    look(view, text="aXb%0AaXb")
+    view.at("pair-map").click(position=cell(view, 1, 5))
+    expect(view.at("pair-text")).to_contain_text("another sequence starts between them")
+    expect(view.page.get_by_text("nothing is carried over.")).to_be_visible()
+
+
+def test_a_large_layer_is_estimated_and_says_so(view: View) -> None:
+    look(view, "wide", text="abX")
+    expect(view.at("estimate-note")).to_contain_text("An estimate from 4 vectors")
+    expect(view.at("pair-map")).to_be_visible()
+
+
+def test_a_long_text_is_met_with_one_sentence(view: View) -> None:
+    view.page.goto(f"{view.address}/?view=gradient&run=counter&text={'a' * 301}")
+    expect(view.at("gradient-problem")).to_contain_text("The text has 301 characters")
+    view.at("take-part").click()
+    expect(view.at("pair-map")).to_have_attribute("data-steps", "300")
+
+
+def test_an_empty_text_has_nothing_to_show(view: View) -> None:
+    view.page.goto(f"{view.address}/?view=gradient&run=counter&text=")
+    expect(view.page.get_by_text("There is no text to read yet.")).to_be_visible()
+
+
+def test_narrow_screens_hold_it(page: Page, view: View) -> None:
+    page.set_viewport_size({"width": 380, "height": 800})
+    look(view, pair="1-6")
+    expect(view.at("chain")).to_be_visible()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 380
