@@ -38,7 +38,7 @@ function act(explorer: Explorer, key: string, shift: boolean): boolean {
   if (key === '?') explorer.keys = true
   else if (state.view === 'runs') return false
   else if (key === 'Escape') escape(explorer)
-  else if (state.view === 'gradient') return false
+  else if (state.view === 'gradient' || state.view === 'lesson') return false
   else if (key === '[' || key === ']') nextSignal(explorer, key === '[' ? -1 : 1)
   else if (state.view === 'health') return alongHealth(explorer, key)
   else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.stretch(key === 'ArrowLeft' ? -1 : 1)
@@ -65,6 +65,7 @@ function escape(explorer: Explorer): void {
   const { view, step, neuron, range } = explorer.state
   if (view === 'gradient' && explorer.state.pair) explorer.go({ pair: null })
   else if (view === 'health' || view === 'gradient') explorer.go({ view: 'network' })
+  else if (view === 'lesson') explorer.go({ view: 'neuron', neuron: neuron ?? 0 })
   else if (range) explorer.brush(null)
   else if (view === 'neuron') explorer.go({ view: 'network' })
   else if (step !== null || neuron !== null) explorer.free()

@@ -1,5 +1,6 @@
 // Where the data come from. The page asks the local server; a widget or an exported file can be other sources.
 import type { Chain } from './horizon'
+import type { Ways } from './lesson'
 import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
 import { readTracks, type Tracks } from './tracks'
@@ -109,6 +110,8 @@ export interface Source {
   arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer>
   /** The factors of one neuron between two steps. */
   chain(name: string, request: object): Promise<Chain>
+  /** Every way of one weight to one prediction. */
+  ways(name: string, request: object): Promise<Ways>
   /** Calls back with the list of runs, at once and whenever it changed, and with null when the connection is lost. */
   follow(report: (list: RunList | null) => void): () => void
 }
@@ -172,6 +175,13 @@ export class HttpSource implements Source {
     return (await answer.json().catch(() => {
       throw new SourceError(LOST, true)
     })) as Chain
+  }
+
+  async ways(name: string, request: object): Promise<Ways> {
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/ways`, request)
+    return (await answer.json().catch(() => {
+      throw new SourceError(LOST, true)
+    })) as Ways
   }
 
   follow(report: (list: RunList | null) => void): () => void {

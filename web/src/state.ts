@@ -2,7 +2,7 @@
 
 export const SORTS = ['number', 'activity', 'similar', 'label', 'score', 'effect'] as const
 export type Sort = (typeof SORTS)[number]
-export type View = 'runs' | 'network' | 'neuron' | 'health' | 'gradient'
+export type View = 'runs' | 'network' | 'neuron' | 'health' | 'gradient' | 'lesson'
 export type By = 'gradient' | 'change'
 
 /** Some steps of the text, the last one included. */
@@ -35,9 +35,12 @@ export interface ViewState {
   checkpoint: number | null
   /** How it is measured what a prediction hangs on. */
   by: By
+  /** The drive and the neuron that is heard, of the weight whose ways are listed. */
+  drive: string | null
+  source: number | null
 }
 
-const VIEWS = ['network', 'neuron', 'health', 'gradient'] as const
+const VIEWS = ['network', 'neuron', 'health', 'gradient', 'lesson'] as const
 export const ZOOMS = 5
 export const DEFAULT_ZOOM = 3
 
@@ -58,6 +61,8 @@ export const START: ViewState = {
   pair: null,
   checkpoint: null,
   by: 'gradient',
+  drive: null,
+  source: null,
 }
 
 // A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
@@ -67,8 +72,8 @@ export function toAddress(state: ViewState): string {
   const query = new URLSearchParams()
   let fragment = ''
   if (state.view !== START.view) query.set('view', state.view)
-  for (const key of ['run', 'layer', 'signal'] as const) if (state[key] !== null) query.set(key, state[key])
-  for (const key of ['neuron', 'step'] as const) if (state[key] !== null) query.set(key, String(state[key]))
+  for (const key of ['run', 'layer', 'signal', 'drive'] as const) if (state[key] !== null) query.set(key, state[key])
+  for (const key of ['neuron', 'step', 'source'] as const) if (state[key] !== null) query.set(key, String(state[key]))
   if (state.sort !== START.sort) query.set('sort', state.sort)
   if (state.zoom !== START.zoom) query.set('zoom', String(state.zoom))
   if (state.feature !== null) query.set('feature', state.feature)
@@ -125,6 +130,8 @@ export function fromAddress(search: string, fragment = ''): ViewState {
     pair: range(query.get('pair')),
     checkpoint: count(query.get('checkpoint')),
     by: query.get('by') === 'change' ? 'change' : START.by,
+    drive: query.get('drive'),
+    source: count(query.get('source')),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state

@@ -23,7 +23,7 @@ describe('the address', () => {
   })
 
   it('restores every view', () => {
-    for (const view of ['network', 'neuron', 'health', 'gradient'] as const)
+    for (const view of ['network', 'neuron', 'health', 'gradient', 'lesson'] as const)
       for (const text of [null, ...TEXTS])
         for (const sort of SORTS)
           for (let zoom = 0; zoom < ZOOMS; zoom++) {
@@ -44,6 +44,8 @@ describe('the address', () => {
               pair: zoom > 1 ? { first: 0, last: zoom } : null,
               checkpoint: zoom === 1 ? 0 : null,
               by: zoom % 2 ? 'change' : 'gradient',
+              drive: zoom % 2 ? 'f' : null,
+              source: zoom > 1 ? zoom : null,
             }
             expect(again(state)).toEqual(state)
           }

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
+from gatescope.explorer.lesson import lesson
 from gatescope.explorer.studying import Question, Studies
 from gatescope.explorer.traces import Recorder, Request, RequestError
 from gatescope.explorer.tracks import Tracks
@@ -123,6 +124,7 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         Route("/api/runs/{name}/gradients", _asking(gallery, gradients.gradients), methods=["POST"]),
         Route("/api/runs/{name}/connections", _asking(gallery, gradients.connections), methods=["POST"]),
         Route("/api/runs/{name}/chain", _asking(gallery, gradients.chain), methods=["POST"]),
+        Route("/api/runs/{name}/ways", _asking(gallery, lesson), methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]

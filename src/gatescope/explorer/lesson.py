@@ -1,0 +1,104 @@
+"""Every way along which one weight acts on one prediction, for the page, and what autograd says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from gatescope.explorer.traces import RequestError
+from gatescope.network import Network
+from gatescope.recording import sequences_of
+from gatescope.runs import Run
+from gatescope.studies.jacobians import exact
+from gatescope.studies.ways import MOST_STEPS, ways
+from gatescope.text import Ids
+
+KINDS = {"text": str, "layer": str, "drive": str, "to": int, "source": int, "step": int}
+MOST_DIGITS = 16  # more than that no float64 has
+
+
+def lesson(run: Run, data: Any) -> dict[str, Any]:
+    """The ways of U.drive[to, source] to the prediction after a step, as JSON values.
+
+    Up to three characters are read, the last one at this step, from the initial state.
+
+    Raises:
+        RequestError: a field is missing, unknown or of the wrong kind; there is no such layer or step, or nothing that
+            the network could predict comes next.
+        GatescopeError: the run cannot be read, or there is no such drive or neuron.
+    """
+    asked = _fields(data)
+    network, trained = run.network(asked["checkpoint"])
+    names = [f"layer{k}" for k in range(len(network.configuration.layers))]
+    if asked["layer"] not in names:
+        raise RequestError(f"The network has no {asked['layer']!r}; it has {', '.join(names)}.")
+    ids, labels, first = _part(network, asked["text"], asked["step"])
+    weight = {name: asked[name] for name in ("drive", "to", "source")}
+    found = ways(network, ids, layer=names.index(asked["layer"]), **weight)
+    total, told = found.about["total"], autograd(network, ids, **weight)
+    steps = len(ids) - 1
+    return {
+        **found.to_json(),
+        "read": labels[:-1],
+        "next": labels[-1],
+        "first": first,
+        "trained": trained,
+        "by_step": [float(found.where(step=step)["value"].sum()) for step in range(steps)],
+        "autograd": told,
+        "digits": same_digits(total, told),
+    }
+
+
+def autograd(network: Network, ids: Ids, drive: str, to: int, source: int) -> float:
+    """The derivative of -log p(last symbol) by a recurrent weight of the last layer, as torch computes it."""
+    copy = exact(network)
+    last = len(copy.configuration.layers) - 1
+    weights = copy.parameters_of(last).by_name()["recurrent_weights"].requires_grad_(True)
+    read = torch.from_numpy(ids[:-1].astype(np.int64))[:, None]
+    loss = -copy(read, engine="plain").logits[-1, 0].log_softmax(0)[int(ids[-1])]
+    (gradient,) = torch.autograd.grad(loss, weights)
+    index = copy.configuration.layers[last].cell.tape.recurrent_drives.index(drive)
+    return float(gradient[index, to, source])
+
+
+def same_digits(one: float, other: float) -> int:
+    """To how many decimal digits two numbers are the same."""
+    if one == other:
+        return MOST_DIGITS
+    difference = abs(one - other) / max(abs(one), abs(other))
+    return int(min(MOST_DIGITS, max(0, np.floor(-np.log10(difference)))))
+
+
+def _fields(data: Any) -> dict[str, Any]:
+    """The fields of a request, all of which must be there; `checkpoint` may be null or missing."""
+    if not isinstance(data, dict) or set(data) - {"checkpoint"} != set(KINDS):
+        raise RequestError(f"A request for the ways of a weight is a JSON object with {', '.join(KINDS)}.")
+    for name, kind in KINDS.items():
+        if type(data[name]) is not kind:
+            raise RequestError(f"{name} of a request for ways is a {kind.__name__}; {data[name]!r} was given.")
+    checkpoint = data.get("checkpoint")
+    if checkpoint is not None and type(checkpoint) is not int:
+        raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+    return {**data, "checkpoint": checkpoint}
+
+
+def _part(network: Network, text: str, step: int) -> tuple[Ids, list[str], int]:
+    """What is read up to a step of a text and the symbol that comes next, what to print for them, the first step."""
+    vocabulary = network.configuration.vocabulary
+    labels, start = vocabulary.labels(text), 0
+    if not 0 <= step < len(labels):
+        raise RequestError(f"The text has no step {step}; it has {len(labels)}, counted from 0.")
+    sequences = sequences_of(network, text)
+    while step >= start + len(sequences[0]):
+        start += len(sequences.pop(0))
+    ids = sequences[0]
+    at = step - start
+    if at + 1 >= len(ids) or ids[at + 1] >= vocabulary.size:
+        raise RequestError(
+            f"After step {step} comes nothing that the network could predict; "
+            "choose a step that a character it knows follows."
+        )
+    first = max(0, at + 1 - MOST_STEPS)
+    return ids[first : at + 2], labels[start + first : start + at + 2], start + first

@@ -1,0 +1,120 @@
+"""What the explorer answers about the ways of one weight: numbers that add up, or one sentence."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope.explorer.app import make_app
+from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.lesson import same_digits
+from gatescope.studies.backpropagation import contributions
+
+PORT = 8791
+TASK = TASKS["counter"](batch=2)
+TEXT = "aaXbb\naXb\n"
+CELLS = {"lstm": ("lstm", (4,)), "deep": ("gru", (4, 3)), "none": ("feedforward", (3,)), "elman": ("elman", (3,))}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("runs")
+    for name, (cell, sizes) in CELLS.items():
+        run = create(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
+        train(run)
+    return place
+
+
+def asked(**changed: Any) -> dict[str, Any]:
+    return {"text": TEXT, "layer": "layer0", "drive": "f", "to": 2, "source": 1, "step": 3, **changed}
+
+
+def ask(place: Path, run: str, body: Any) -> httpx.Response:
+    app = make_app(Gallery([place]), PORT)
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            return await client.post(f"/api/runs/{run}/ways", json=body)
+
+    return anyio.run(send)
+
+
+@pytest.mark.parametrize(
+    ("run", "layer", "drive", "step", "read", "first"),
+    [
+        ("lstm", 0, "f", 3, "aXb", 1),
+        ("lstm", 0, "o", 0, "a", 0),
+        ("lstm", 0, "i", 7, "aX", 6),  # the second line begins afresh
+        ("deep", 1, "z", 4, "Xbb", 2),
+        ("elman", 0, "h", 2, "aaX", 0),
+    ],
+)
+def test_the_numbers_add_up(place: Path, run: str, layer: int, drive: str, step: int, read: str, first: int) -> None:
+    response = ask(place, run, asked(layer=f"layer{layer}", drive=drive, step=step))
+    assert response.status_code == 200, response.text
+    said = response.json()
+    assert ("".join(said["read"]), said["next"], said["first"]) == (read, TEXT[step + 1], first)
+    rows = said["columns"]
+    total = math.fsum(rows["value"])
+    # Back-propagation through time over the same characters, worked out without naming the ways.
+    network = Run(place / run).network()[0]
+    ids = network.configuration.vocabulary.encode(read + TEXT[step + 1])
+    told = contributions(network, ids, [len(read) - 1])
+    weight = f"layers.{layer}.recurrent_weights.{drive}"
+    assert total == pytest.approx(told.total(weight)[2, 1], rel=1e-12, abs=1e-15)
+    assert said["autograd"] == pytest.approx(total, rel=1e-12, abs=1e-15)
+    assert said["about"]["total"] == pytest.approx(total, rel=1e-14, abs=0)
+    assert said["digits"] >= 12
+    assert said["by_step"] == pytest.approx([told.of(weight, s)[2, 1] for s in range(len(read))], rel=1e-12, abs=1e-15)
+    for factors, value in zip(rows["factors"], rows["value"], strict=True):
+        assert math.prod(factors) == pytest.approx(value, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("run", "changed", "status", "words"),
+    [
+        ("lstm", {"step": 10}, 400, "The text has no step 10; it has 10, counted from 0."),
+        ("lstm", {"step": -1}, 400, "no step -1"),
+        ("lstm", {"text": "", "step": 0}, 400, "The text has no step 0; it has 0"),
+        ("lstm", {"step": 5}, 400, "After step 5 comes nothing that the network could predict"),
+        ("lstm", {"text": "aX?", "step": 1}, 400, "After step 1 comes nothing that the network could predict"),
+        ("lstm", {"layer": "layer1"}, 400, "The network has no 'layer1'; it has layer0."),
+        ("lstm", {"to": "2"}, 400, "to of a request for ways is a int; '2' was given."),
+        ("lstm", {"step": True}, 400, "step of a request for ways is a int; True was given."),
+        ("lstm", {"more": 1}, 400, "is a JSON object with text, layer, drive, to, source, step."),
+        ("lstm", {"checkpoint": "best"}, 400, "the step of a checkpoint, or null."),
+        ("lstm", {"drive": "q"}, 409, "no recurrent drive 'q'; it has i, f, g, o."),
+        ("lstm", {"to": 4}, 409, "neurons 0 to 3"),
+        ("deep", {"drive": "z"}, 409, "choose the last layer, which is 1."),
+        ("none", {}, 409, "no recurrent drive 'f'; it has none"),
+        ("gone", {}, 404, "There is no run named 'gone'"),
+    ],
+)
+def test_errors_are_one_sentence(place: Path, run: str, changed: dict[str, Any], status: int, words: str) -> None:
+    response = ask(place, run, asked(**changed))
+    assert response.status_code == status, response.text
+    message = response.json()["error"]
+    assert words in message
+    assert "Traceback" not in message
+
+
+def test_a_request_has_all_fields(place: Path) -> None:
+    for body in ([], {}, {"text": TEXT}):
+        response = ask(place, "lstm", body)
+        assert response.status_code == 400
+        assert "JSON object with text, layer, drive" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "digits"),
+    [(0.0, 0.0, 16), (1.0, 1.0, 16), (1.0, -1.0, 0), (0.0, 1e-9, 0), (1000.0, 1000.3, 3), (1e-8, 1.0000004e-8, 6)],
+)
+def test_same_digits(one: float, other: float, digits: int) -> None:
+    assert same_digits(one, other) == same_digits(other, one) == digits
