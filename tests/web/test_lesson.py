@@ -1,0 +1,101 @@
+"""The page of one weight: its ways, their sum, and the address that brings them back."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from gatescope import Run
+from gatescope.studies.backpropagation import contributions
+from tests.web.looking import View, eventually
+
+TEXT = "aaXbb"
+
+
+def shown(view: View, name: str) -> list[float]:
+    """The full values behind the numbers that are printed."""
+    values = view.at(name).evaluate_all("(all) => all.map((one) => Number(one.dataset.value))")
+    return [float(value) for value in values]
+
+
+def told(view: View, run: str, symbols: str, weight: str, to: int, source: int) -> list[float]:
+    """What every step of a text adds to the gradient of -log p(its last symbol)."""
+    network = Run(view.runs / run).network()[0]
+    ids = network.configuration.vocabulary.encode(symbols)
+    found = contributions(network, ids, [len(symbols) - 2])
+    return [float(found.of(weight, step)[to, source]) for step in range(len(symbols) - 1)]
+
+
+def check(view: View, steps: list[float]) -> None:
+    """The page shows these sums, their total, rows that make them up, and autograd's word."""
+
+    def agrees() -> None:
+        assert shown(view, "lesson-sum") == pytest.approx(steps[::-1], rel=1e-9, abs=1e-15)
+
+    eventually(agrees)
+    total = math.fsum(steps)
+    assert math.fsum(shown(view, "lesson-row")) == pytest.approx(total, rel=1e-9, abs=1e-15)
+    assert shown(view, "lesson-total") == pytest.approx([total], rel=1e-9, abs=1e-15)
+    assert shown(view, "lesson-autograd") == pytest.approx([total], rel=1e-9, abs=1e-15)
+    digits = re.search(r"the same to (\d+) digits", view.at("lesson-same").inner_text())
+    assert digits is not None
+    assert int(digits[1]) >= 10
+
+
+def open_lesson(view: View, **query: object) -> None:
+    query = {"view": "lesson", "run": "counter", "text": TEXT, **query}
+    view.page.goto(view.address + "/?" + "&".join(f"{name}={value}" for name, value in query.items()))
+
+
+def test_the_ways_from_the_neuron_to_the_sum_and_back(view: View) -> None:
+    view.open(view="neuron", run="counter", text=TEXT, neuron=2, step=3)
+    view.at("to-lesson").click()
+    # aXb was read up to step 3; the drive is the forget gate's, from neuron 0.
+    weight = "layers.0.recurrent_weights.f"
+    check(view, told(view, "counter", "aXbb", weight, 2, 0))
+    expect(view.at("lesson-read")).to_contain_text("initial state")
+    expect(view.at("lesson-row").filter(has_text="straight on")).to_have_count(1)
+    view.at("lesson-source").select_option("1")
+    view.at("lesson-drive").select_option("o")
+    view.at("lesson-to").select_option("4")
+    view.at("lesson-earlier").click()
+    check(view, told(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
+
+    for part in ("view=lesson", "drive=o", "neuron=4", "source=1", "step=2"):
+        expect(view.page).to_have_url(re.compile(f"[?&]{part}(&|$)"))
+    view.page.reload()
+    check(view, told(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
+    expect(view.at("lesson-drive")).to_have_value("o")
+    expect(view.at("lesson-to")).to_have_value("4")
+    expect(view.at("lesson-source")).to_have_value("1")
+    view.at("back-to-neuron").click()
+    expect(view.page.get_by_role("heading", name="Neuron 4", exact=True)).to_be_visible()
+
+
+def test_the_last_layer_and_the_keys(view: View) -> None:
+    open_lesson(view, run="deep", text="abXab", neuron=1, source=3, step=2, drive="z")
+    check(view, told(view, "deep", "abXa", "layers.1.recurrent_weights.z", 1, 3))
+    view.at("lesson-drive").focus()
+    view.page.keyboard.press("Tab")
+    expect(view.at("lesson-to")).to_be_focused()
+    view.at("lesson-later").focus()
+    view.page.keyboard.press("Enter")
+    check(view, told(view, "deep", "bXab", "layers.1.recurrent_weights.z", 1, 3))
+    view.page.keyboard.press("Escape")
+    expect(view.page.get_by_role("heading", name="Neuron 1", exact=True)).to_be_visible()
+
+
+def test_where_nothing_comes_next_it_says_so_and_it_fits_a_narrow_page(
+    refused_page: Page, start_server: Callable[[Path], str], runs: Path
+) -> None:
+    view = View(refused_page, start_server(runs), runs)
+    view.page.set_viewport_size({"width": 390, "height": 800})
+    open_lesson(view, step=4)
+    expect(view.at("lesson-problem")).to_contain_text("After step 4 comes nothing that the network could predict")
+    view.at("lesson-earlier").click()
+    check(view, told(view, "counter", "aXbb", "layers.0.recurrent_weights.f", 0, 0))
+    expect(view.at("lesson-problem")).to_have_count(0)
+    assert view.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
