@@ -78,6 +78,22 @@ def test_every_cell_has_the_colour_of_its_norm(view: View, run: str) -> None:
     eventually(check)
 
 
+def test_what_has_vanished_has_the_palest_colour(view: View) -> None:
+    text = "abc" * 12
+    look(view, "deep", text)
+    away(view)
+    found, legend = known(view, "deep", text), view.legend()
+    norms = np.array([loop_norm(found, after, 0) for after in range(len(text))])
+    vanished = [int(after) for after in np.flatnonzero(np.log10(norms) < legend.low - 0.2)]
+    assert vanished
+
+    def check() -> None:
+        for after in vanished:
+            np.testing.assert_allclose(colour(view, 0, after), legend.stops[0], atol=1)
+
+    eventually(check)
+
+
 def test_pointing_at_a_cell_says_what_it_is(view: View) -> None:
     look(view)
     view.at("pair-map").hover(position=cell(view, 1, 4))

@@ -74,6 +74,9 @@ function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: stri
     const text = inside(a, NEGATE)
     return { text: `−${text.startsWith('−') ? `(${text})` : text}`, strength: NEGATE }
   }
+  // Derivatives of what jumps: 1 where it is so, otherwise 0.
+  if (operation === 'above' && a && b) return { text: `[${a.text} > ${b.text}]`, strength: ATOM }
+  if (operation === 'positive' && a) return { text: `[${a.text} > 0]`, strength: ATOM }
   const name = FUNCTIONS[operation] ?? operation
   return { text: `${name}(${parts.map((part) => render(part, leaf, times).text).join(', ')})`, strength: ATOM }
 }

@@ -118,8 +118,8 @@ export function decadeScale(values: ArrayLike<number>): Scale {
   const known = Array.from(values, decades).filter(Number.isFinite)
   known.sort((a, b) => a - b)
   const least = known[Math.floor((1 - COVERED) * known.length)] ?? 0
-  const high = Math.min(8, Math.max(1, Math.ceil(known.at(-1) ?? 0)))
-  return { kind: 'one', low: LOWS.find((low) => low <= least) ?? LOWS.at(-1)!, high, open: true }
+  const high = Math.max(1, Math.ceil(known.at(-1) ?? 0))
+  return { kind: 'one', low: LOWS.find((low) => low <= least) ?? LOWS.at(-1)!, high, open: false }
 }
 
 /** Keeps one scale for all the weights of a network on one text; it only ever grows, so that they can be compared. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { filled, symbolic } from '../src/formula'
 import {
   byDistance,
   crossing,
@@ -29,6 +30,16 @@ describe('sizes', () => {
     expect(size(-Infinity)).toBe('0')
     expect(size(NaN)).toBe('no data')
     expect([-5, 0, 1, 2].map(power)).toEqual(['10⁻⁵', '1', '10', '10²'])
+  })
+})
+
+describe('formulas of derivatives', () => {
+  it('print jumps as conditions', () => {
+    const above = { operation: 'above', arguments: [{ drive: 'x.i' }, { state: 'm' }] }
+    const both = { operation: 'multiply', arguments: [{ signal: 'f' }, above] }
+    expect(symbolic(both)).toBe('f · [x.i > m₋₁]')
+    expect(filled(both, (leaf) => ('signal' in leaf ? 0.5 : -1))).toBe('0.500 × [−1.000 > −1.000]')
+    expect(symbolic({ operation: 'positive', arguments: [{ drive: 'x.h' }] })).toBe('[x.h > 0]')
   })
 })
 

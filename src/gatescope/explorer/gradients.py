@@ -35,9 +35,9 @@ from gatescope.trace import Trace
 
 LONGEST = 300  # steps of a text
 LARGEST_EXACT = 64  # numbers in a state
-EXACT_WORK = 2e7  # squared numbers in a state · squared steps, up to which a map is exact: a few seconds
-MAP_WORK = 2e10  # multiplications of an estimated map
-SALIENCY_WORK = 1e9  # squared neurons · steps · places of one answer about the gradient
+EXACT_WORK = 1e8  # squared numbers in a state · squared steps, up to which a map is exact: a few seconds
+MAP_WORK = 1e11  # multiplications of an estimated map
+SALIENCY_WORK = 4e9  # squared neurons · steps · places of one answer about the gradient
 INFLUENCE_WORK = 2e10  # squared neurons · steps · distances of one answer about replaced characters
 KEPT_READINGS = 6
 KEPT_BYTES = 128 << 20  # of answers
