@@ -42,7 +42,8 @@ def network(seed: int = 0) -> Network:
     with torch.no_grad():
         for value in made.parameters():
             value.zero_()
-        weights, biases = made.layers[0]["input_weights"], made.layers[0]["biases"]
+        values = made.parameters_of(0)  # the network's own tensors, changed in place
+        weights, biases = values.input_weights, values.biases
         biases[drives["i"]] = biases[drives["f"]] = biases[drives["o"]] = LARGE
 
         def reads(neuron: int, drive: str, **drive_of: float) -> None:
@@ -60,7 +61,7 @@ def network(seed: int = 0) -> Network:
         biases[drives["f"], NOISE.start :] = -LARGE
         generator = torch.Generator().manual_seed(seed)
         size = len(NOISE)
-        made.layers[0]["recurrent_weights"][drives["g"], NOISE.start :, NOISE.start :] = (
+        values.recurrent_weights[drives["g"], NOISE.start :, NOISE.start :] = (
             torch.randn(size, size, generator=generator) * 8 / size**0.5
         )
         biases[drives["g"], NOISE.start :] = torch.randn(size, generator=generator)

@@ -75,9 +75,9 @@ def test_the_line_and_its_r2_are_scipys_and_scikit_learns(seed: int, places: int
         for column in range(2):
             known = [half[~np.isnan(numbers[half, column])] for half in (fit, held)]
             x, y = values.astype(np.float64)[:, neuron], numbers.astype(np.float64)[:, column]
-            line = linregress(x[known[0]], y[known[0]])
-            assert slope[neuron, 0, column] == pytest.approx(line.slope, rel=1e-9, abs=1e-9)
-            expected = r2_score(y[known[1]], line.slope * x[known[1]] + line.intercept)
+            a, b = map(float, tuple(linregress(x[known[0]], y[known[0]]))[:2])
+            assert slope[neuron, 0, column] == pytest.approx(a, rel=1e-9, abs=1e-9)
+            expected = r2_score(y[known[1]], a * x[known[1]] + b)
             assert found[neuron, 0, column] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 

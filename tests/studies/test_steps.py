@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope import TASKS, Vocabulary, record, record_to
-from gatescope.features import FAMILIES, Family, of_arrays
+from gatescope.features import FAMILIES, Family, Feature, of_arrays
 from gatescope.studies import Steps, StudyError
+from gatescope.tasks.strings import StringTask
 from tests.networks import network
 
 LETTERS = Vocabulary(tuple("abX\n"), end="\n")
 
 
-def lengths_of(text: str) -> Family:
+def lengths_of(text: str) -> list[Feature]:
     return of_arrays("own", {"place": np.arange(len(text)), "is_a": np.array([c == "a" for c in text])}, {})
 
 
@@ -80,6 +81,7 @@ def test_a_signal_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize("name", ["counter", "selective_counter", "state_memoriser", "copy"])
 def test_strings_to_study_are_those_of_the_evaluation(name: str) -> None:
     task = TASKS[name]()
+    assert isinstance(task, StringTask)
     text = task.held_out(500)
     strings = task.vocabulary.split(text)
     assert set(strings) <= set(task.evaluation())
