@@ -176,19 +176,10 @@ def own_families(given: Sequence[str]) -> list[Family]:
 
 def feature_named(features: Sequence[Feature], name: str) -> Feature | None:
     """The binary feature of this name: one of them, a category of one, or a pair "A & B", "A & not B"."""
-    from gatescope.features import Feature
+    from gatescope.features import features_named
 
-    there = {binary.name: binary for one in features if one.kind != "count" for binary in one.binaries()}
-    if name in there or " & " not in name:
-        return there.get(name)
-    first, second = name.split(" & ", 1)
-    other = second.removeprefix("not ")
-    if first not in there or other not in there:
-        return None
-    a, b = there[first], there[other]
-    if other != second:
-        return Feature(name, f"{a.title}, but not {b.title}", a.values & ~b.values)
-    return Feature(name, f"{a.title}, and {b.title}", a.values & b.values)
+    (found,) = features_named(features, [name])
+    return found if found is not None and found.kind == "binary" else None
 
 
 def layer_named(given: str, names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from gatescope.errors import GatescopeError
 from gatescope.explorer.jobs import PATIENCE, Job, Jobs, Tell
 from gatescope.explorer.traces import Recorder, RequestError, stamp_of, weights_stamp
-from gatescope.features import Feature
+from gatescope.features import Feature, features_named
 from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import TITLES as EFFECTS
 from gatescope.studies.ablation import ablate
@@ -342,33 +342,9 @@ def _effect(material: Material, layer: str, neuron: int, features: Sequence[str]
     """The change of the loss without one neuron, everywhere and where some features are on."""
     number, network = material.subject.layers.index(layer), material.subject.network
     text, steps = material.few(EFFORT // 8_000)
-    known = named(material.features, features)
+    known = features_named(material.features, features)
     parts = [replace(one, values=one.values[:steps]) for one in known if one is not None and one.kind == "binary"]
     return ablate(network, text, number, "h", neurons=[neuron], features=parts, draws=DRAWS)
-
-
-def named(features: Sequence[Feature], names: Sequence[str]) -> list[Feature | None]:
-    """Features by the names that labels have: a category's, and pairs such as "a & not b"; None for one that is not."""
-    wanted = {part for name in names for part in (name, *name.replace("not ", "").split(" & "))}
-    known = {one.name: one for one in features}
-    for one in features:
-        if one.kind == "category" and any(name.startswith(f"{one.name}=") for name in wanted):
-            known |= {binary.name: binary for binary in one.binaries()}
-    return [known.get(name) or _pair(known, name) for name in names]
-
-
-def _pair(known: dict[str, Feature], name: str) -> Feature | None:
-    """The feature that a pair of names says; a name may hold an & of its own."""
-    parts = name.split(" & ")
-    for cut in range(1, len(parts)):
-        one, other = known.get(" & ".join(parts[:cut])), " & ".join(parts[cut:])
-        two = known.get(other.removeprefix("not "))
-        if one is None or two is None or "binary" not in (one.kind, two.kind) or one.kind != two.kind:
-            continue
-        if other.startswith("not "):
-            return Feature(name, f"{one.title}, but not {two.title}", one.values & ~two.values)
-        return Feature(name, f"{one.title}, and {two.title}", one.values & two.values)
-    return None
 
 
 def _again(trace: Trace, sequence: int, first: int, last: int) -> dict[str, Any]:

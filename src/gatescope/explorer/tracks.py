@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope.errors import GatescopeError
-from gatescope.explorer.studying import named
 from gatescope.explorer.traces import Recorder, RequestError, stamp_of
-from gatescope.features import Family, Feature
+from gatescope.features import Family, Feature, features_named
 from gatescope.runs import Run
 from gatescope.studies.steps import Steps
 from gatescope.studies.subjects import subject
@@ -51,7 +50,7 @@ class Tracks:
         with self._lock:
             features = [] if trace is None else self._features(run, data["text"], Steps(trace))
         arrays, said = {}, []
-        for number, (name, feature) in enumerate(zip(names, named(features, names), strict=True)):
+        for number, (name, feature) in enumerate(zip(names, features_named(features, names), strict=True)):
             if feature is None or feature.kind == "category":
                 said.append(None)
                 continue

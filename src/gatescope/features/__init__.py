@@ -8,6 +8,7 @@ from gatescope.features.choose import FAMILIES, choose
 from gatescope.features.expression import pattern
 from gatescope.features.feature import Family, Feature, FeatureError, annotate, of_arrays
 from gatescope.features.own import feature, from_quantities
+from gatescope.features.pairs import both, features_named, without
 
 __all__ = [
     "FAMILIES",
@@ -15,10 +16,13 @@ __all__ = [
     "Feature",
     "FeatureError",
     "annotate",
+    "both",
     "choose",
     "feature",
+    "features_named",
     "from_quantities",
     "of_arrays",
     "pattern",
     "tokens",
+    "without",
 ]

@@ -26,6 +26,7 @@ from gatescope.recording import Recordable, sequences_of
 from gatescope.runs import HISTORY, Run
 from gatescope.studies.growth import lyapunov
 from gatescope.studies.horizon import horizon
+from gatescope.studies.jacobians import TITLES as TERMS
 from gatescope.studies.jacobians import Jacobians, jacobians_of
 from gatescope.studies.products import product_map
 from gatescope.studies.table import StudyError, Table
@@ -128,7 +129,7 @@ def reach(
         "exponent": "largest Lyapunov exponent, nats per step",
     }
     facts = {"distance": distance, "steps": len(longest)}
-    names = {"layer": "layer", **_TERMS}
+    names = {"layer": "layer", **TERMS}
     horizons = horizon(network, sequences, furthest=furthest, samples=samples, seed=seed).table()
     return Reach(horizons, Table.of(rows, titles, **facts), Table.of(terms, names, **facts))
 
@@ -142,16 +143,6 @@ def _distance(steps: int, given: int | None, furthest: int) -> int:
             "are looked at."
         )
     return distance
-
-
-_TERMS = {
-    "to": "state",
-    "source": "state one step earlier",
-    "term": "how it enters",
-    "formula": "the factors of the term",
-    "norm": "Frobenius norm, median over steps",
-    "share": "share of the derivative, median over steps",
-}
 
 
 def _layer(found: Jacobians, distance: int) -> dict[str, float]:

@@ -28,6 +28,15 @@ from gatescope.recording import Recordable, record, weights_of
 from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace
 
+TITLES = {
+    "to": "state",
+    "source": "state one step earlier",
+    "term": "how it enters",
+    "formula": "the factors of the term",
+    "norm": "Frobenius norm, median over steps",
+    "share": "share of the derivative, median over steps",
+}
+
 
 @dataclass(frozen=True)
 class Term:
@@ -220,14 +229,6 @@ class Jacobians:
     def table(self) -> Table:
         """The terms: median norm over the steps, and median share of the derivative that they are part of."""
         norms, shares = self.norms(), self.shares()
-        titles = {
-            "to": "state",
-            "source": "state one step earlier",
-            "term": "how it enters",
-            "formula": "the factors of the term",
-            "norm": "Frobenius norm, median over steps",
-            "share": "share of the derivative, median over steps",
-        }
         rows = [
             {
                 "to": term.to,
@@ -239,7 +240,7 @@ class Jacobians:
             }
             for term in self.factors
         ]
-        return Table.of(rows, titles, layer=self.layer, steps=self.steps, neurons=self.neurons)
+        return Table.of(rows, TITLES, layer=self.layer, steps=self.steps, neurons=self.neurons)
 
     def chained(self, to: str, source: str) -> dict[str, NDArray[np.float64]]:
         """d to_t / d source_{t-1} where h_{t-1} is what source_{t-1} made it, term by term, each (T - 1, N, N).

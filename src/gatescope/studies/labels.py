@@ -7,7 +7,7 @@ over time and breaks what they have to do with each other; see `Chance`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features import Feature
+from gatescope.features import Feature, both, without
 from gatescope.studies.chance import Chance, chance_of, shifted_places
 from gatescope.studies.scores import (
     Columns,
@@ -24,6 +24,7 @@ from gatescope.studies.scores import (
     best_threshold,
     centred_ranks,
     determinations,
+    fewest,
     halves,
     matthews,
     moments,
@@ -170,7 +171,7 @@ def labels(
     search = search or Search()
     steps = Steps(trace)
     kept = halves(steps)
-    least = search.least or max(5, len(kept.held_out) // 1000)
+    least = search.least or fewest(kept)
     columns = Columns(features, steps, least, kept)
     if not columns.binaries and not columns.counts:
         raise StudyError(
@@ -178,7 +179,7 @@ def labels(
             "give a longer text, or other features."
         )
     wanted = _wanted(trace, layers, signals)
-    study = _Study(trace, steps, kept, columns, search)
+    study = _Study(trace, steps, kept, columns, search, least)
     done = 0
     scored: list[tuple[str, str, Columns, _Scores]] = []
     shifted: dict[str, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
@@ -231,8 +232,10 @@ def _wanted(trace: Trace, layers: Sequence[str] | None, signals: Sequence[str] |
 class _Study:
     """The passes over one trace."""
 
-    def __init__(self, trace: Trace, steps: Steps, kept: Halves, columns: Columns, search: Search) -> None:
+    def __init__(self, trace: Trace, steps: Steps, kept: Halves, columns: Columns, search: Search, least: int) -> None:
         self.trace, self.steps, self.kept, self.columns, self.search = trace, steps, kept, columns, search
+        self.least = least
+        self.parents: dict[str, tuple[str, str]] = {}  # the name of a pair -> those of its features
         self._lagged: dict[int, Halves] = {}
 
     def neurons(self, layer: str) -> int:
@@ -263,12 +266,10 @@ class _Study:
         chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED].tolist())
         pairs = []
         for a, b in combinations([self.columns.binaries[k] for k in chosen], 2):
-            pairs.append(Feature(f"{a.name} & {b.name}", f"{a.title}, and {b.title}", a.values & b.values))
-            for one, other in ((a, b), (b, a)):
-                name, title = f"{one.name} & not {other.name}", f"{one.title}, but not {other.title}"
-                pairs.append(Feature(name, title, one.values & ~other.values))
-        least = self.search.least or max(5, len(self.kept.held_out) // 1000)
-        return Columns([*self.columns.binaries, *pairs, *self.columns.counts], self.steps, least, self.kept)
+            made = both(a, b), without(a, b), without(b, a)
+            pairs += made
+            self.parents |= {pair.name: (a.name, b.name) for pair in made}
+        return Columns([*self.columns.binaries, *pairs, *self.columns.counts], self.steps, self.least, self.kept)
 
     def scores(self, layer: str, signal: str, columns: Columns) -> Iterator[_Scores]:
         """All scores of a signal, one block of neurons after the other."""
@@ -328,7 +329,7 @@ class _Study:
         for start in range(0, len(scores.fit), self.block()):
             values: NDArray[np.float32] | None = None
             for neuron in range(start, min(start + self.block(), len(scores.fit))):
-                found = _labels_of(neuron, columns, scores, chance, self.search)
+                found = _labels_of(neuron, columns, scores, chance, self.search, self.parents)
                 if found and values is None:
                     values = self.steps.values(layer, signal, slice(start, start + self.block()))
                 if values is not None:
@@ -363,18 +364,26 @@ class _Study:
         return self._lagged[lag]
 
 
-def _labels_of(neuron: int, columns: Columns, scores: _Scores, chance: Chance, search: Search) -> list[dict[str, Any]]:
-    """The labels of one neuron: the features above chance, each at its best lag, the best first."""
-    parts = {one.name: k for k, one in enumerate(columns.binaries)}
+def _labels_of(
+    neuron: int,
+    columns: Columns,
+    scores: _Scores,
+    chance: Chance,
+    search: Search,
+    parents: Mapping[str, tuple[str, str]],
+) -> list[dict[str, Any]]:
+    """The labels of one neuron: the features above chance, each at its best lag, the best first.
+
+    `parents` tells the names of a pair's two features.
+    """
     found = []
     for measure, features in (("AUROC", columns.binaries), ("R2", columns.counts)):
         lags, fit, held = (each[neuron] for each in scores.at_best_lag(measure, search.lags))
         for column in np.flatnonzero(np.minimum(fit, held) >= chance.least[measure]):
             feature, lag = features[column], lags[column]
-            if " & " in feature.name:
-                names = feature.name.replace("not ", "").split(" & ")
-                if fit[column] < max(fit[parts[name]] for name in names) + GAIN:
-                    continue
+            # A pair says something new only where it is better than both its features.
+            if any(fit[column] < fit[columns.column[name]] + GAIN for name in parents.get(feature.name, ())):
+                continue
             binary = measure == "AUROC"
             slope, intercept = (None, None) if binary else (float(each[neuron, lag, column]) for each in scores.lines)
             direction = (

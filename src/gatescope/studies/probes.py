@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
-from gatescope.studies.scores import Columns, areas, centred_ranks, halves, product
+from gatescope.studies.scores import Columns, areas, centred_ranks, fewest, halves, product
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace
@@ -72,7 +72,7 @@ def probes(
     """
     steps = Steps(trace)
     kept = halves(steps)
-    columns = Columns(features, steps, max(5, len(kept.held_out) // 1000), kept)
+    columns = Columns(features, steps, fewest(kept), kept)
     if not columns.binaries and not columns.counts:
         raise StudyError("no feature is on, and off, often enough in both halves of the text; give a longer one.")
     values = steps.values(layer, signal)

@@ -63,6 +63,11 @@ def halves(steps: Steps) -> Halves:
     return found
 
 
+def fewest(kept: Halves) -> int:
+    """How many places of each half a feature must be on, and off, where nobody says: 5, or one in a thousand."""
+    return max(5, len(kept.held_out) // 1000)
+
+
 class Columns:
     """Features as the columns of two matrices, whose last row stands for every place where there is no feature.
 
