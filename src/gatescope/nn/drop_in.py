@@ -29,7 +29,19 @@ def checked_engine(engine: str) -> Engine:
     return cast(Engine, engine)
 
 
-class RNN(Stack, nn.RNN):
+class _Torch(Stack):
+    """What the three modules of torch have in common: the choice of the engine, and how torch lays out weights."""
+
+    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.engine = checked_engine(engine)
+
+    def direction(self, layer: int, reverse: bool) -> Direction:
+        """The weights of one direction of one layer as the engine takes them."""
+        return _direction(self, layer, reverse)
+
+
+class RNN(_Torch, nn.RNN):
     """torch.nn.RNN, with `record`, interventions and a choice of the engine.
 
     Args:
@@ -37,21 +49,13 @@ class RNN(Stack, nn.RNN):
         engine: "auto", "native" or "plain"; the plain one has second derivatives.
     """
 
-    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.engine = checked_engine(engine)
-
     @property
     def cell(self) -> Cell:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The equations, which depend on the nonlinearity."""
         return CELLS["elman" if self.nonlinearity == "tanh" else "elman_relu"]
 
-    def direction(self, layer: int, reverse: bool) -> Direction:
-        """The weights of one direction of one layer as the engine takes them."""
-        return _direction(self, layer, reverse)
 
-
-class LSTM(Stack, nn.LSTM):
+class LSTM(_Torch, nn.LSTM):
     """torch.nn.LSTM, with `record`, interventions and a choice of the engine.
 
     Args:
@@ -61,16 +65,8 @@ class LSTM(Stack, nn.LSTM):
 
     cell = CELLS["lstm"]
 
-    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.engine = checked_engine(engine)
 
-    def direction(self, layer: int, reverse: bool) -> Direction:
-        """The weights of one direction of one layer as the engine takes them."""
-        return _direction(self, layer, reverse)
-
-
-class GRU(Stack, nn.GRU):
+class GRU(_Torch, nn.GRU):
     """torch.nn.GRU, with `record`, interventions and a choice of the engine.
 
     Args:
@@ -79,14 +75,6 @@ class GRU(Stack, nn.GRU):
     """
 
     cell = CELLS["gru"]
-
-    def __init__(self, *args: Any, engine: str = "auto", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.engine = checked_engine(engine)
-
-    def direction(self, layer: int, reverse: bool) -> Direction:
-        """The weights of one direction of one layer as the engine takes them."""
-        return _direction(self, layer, reverse)
 
 
 def _direction(module: Any, layer: int, reverse: bool) -> Direction:
