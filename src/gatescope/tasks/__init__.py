@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from gatescope.tasks.adopted import Adopted
+from gatescope.tasks.anbn import AnBn
+from gatescope.tasks.anbncn import AnBnCn
 from gatescope.tasks.copying import Copy
 from gatescope.tasks.counter import Counter
+from gatescope.tasks.dyck1 import Dyck1
+from gatescope.tasks.dyck2 import Dyck2
+from gatescope.tasks.parity import Parity
 from gatescope.tasks.selective_counter import SelectiveCounter
 from gatescope.tasks.state_memoriser import StateMemoriser
 from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
@@ -15,6 +20,11 @@ TASKS: dict[str, type[Task]] = {
     "selective_counter": SelectiveCounter,
     "state_memoriser": StateMemoriser,
     "copy": Copy,
+    "anbn": AnBn,
+    "anbncn": AnBnCn,
+    "dyck1": Dyck1,
+    "dyck2": Dyck2,
+    "parity": Parity,
     "text": Text,
 }
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
@@ -35,9 +45,14 @@ def load(data: object) -> Task:
 __all__ = [
     "TASKS",
     "Adopted",
+    "AnBn",
+    "AnBnCn",
     "Batch",
     "Copy",
     "Counter",
+    "Dyck1",
+    "Dyck2",
+    "Parity",
     "Predict",
     "Quantity",
     "Recommended",

@@ -1,0 +1,131 @@
+"""The task anbncn: the language a^n b^n c^n, which no stack alone can recognise.
+
+Learned by an LSTM in Gers and Schmidhuber, "LSTM recurrent networks learn simple context-free and context-sensitive
+languages", IEEE Transactions on Neural Networks 12 (2001). Trained with 3 neurons on n from 1 to 50 in Suzgun, Belinkov
+and Shieber, "On evaluating the generalization of LSTM models in formal languages", SCiL (2019).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from gatescope.tasks.blocks import Blocks
+from gatescope.tasks.languages import Places, settings
+from gatescope.tasks.strings import StringTask
+from gatescope.tasks.task import Predict, Quantity, Recommended, Score
+
+USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": 0.05}
+
+
+class AnBnCn(StringTask):
+    """a^n b^n c^n and the end mark. After an a, an a or a b may follow; from the first b on the rest is certain.
+
+    Arguments:
+        batch: strings in a batch; None: the recommended number.
+        shortest, longest, stop: how n is drawn; see `Blocks`.
+    """
+
+    name: ClassVar[str] = "anbncn"
+    title: ClassVar[str] = "aⁿbⁿcⁿ"
+    question: ClassVar[str] = (
+        "As many b's and then as many c's as there were a's: "
+        "where are the two counts that this takes, and how far beyond the longest trained string do they go?"
+    )
+    alphabet: ClassVar[str] = "abc"
+    settings: ClassVar[Recommended] = Recommended(
+        layers=(3,),
+        steps=12000,
+        batch=32,
+        learning_rate=0.03,
+        final_learning_rate=0.01,
+        score_every=1000,
+    )
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading the a's",
+        "writing_b": "writing the b's",
+        "writing_c": "writing the c's",
+        "so_far": "a's so far",
+        "owed_b": "b's still owed, after this symbol",
+        "owed_c": "c's still owed, after this symbol",
+    }
+
+    def __init__(
+        self,
+        batch: int | None = None,
+        shortest: int = USUAL["shortest"],
+        longest: int | None = USUAL["longest"],
+        stop: float | None = USUAL["stop"],
+    ) -> None:
+        super().__init__(batch)
+        self.blocks = Blocks(self.alphabet, shortest, longest, stop)
+
+    @property
+    def floor(self) -> float:
+        """Half of the smallest probability of one more a, or of the first b, where both can come."""
+        return self.blocks.floor
+
+    @property
+    def optimum(self) -> float:
+        """The best possible loss, in nats per predicted symbol."""
+        return self.blocks.optimum
+
+    def places(self, string: str) -> Places:
+        """What may follow each symbol of a string of the language."""
+        return self.blocks.places(string)
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings."""
+        return self.blocks.draw(random, count)
+
+    def evaluation(self) -> list[str]:
+        """The string of each n that is drawn; without a longest one, of those that only one string in 1000 exceeds."""
+        return [self.blocks.string(n) for n in self.blocks.scored]
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per predicted symbol, each n counted as often as it is drawn."""
+        return self.blocks.validation(predict)
+
+    def score(self, predict: Predict) -> Score:
+        """The share of trained n that are accepted, the first n that is not, the loss beside the best possible one.
+
+        `gatescope.tasks.languages` says what is accepted. The first failure is the smallest n whose string is not
+        accepted, looked for up to 1000 once every trained one is.
+        """
+        return self.blocks.score(predict)
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, how many a's so far, how many b's and c's are owed.
+
+        The b's begin with the first one, the c's likewise; letters that come too late count for nothing. Each a makes
+        one b and one c owed, each of these pays one, never below 0; what is still owed at the end mark stays owed.
+        """
+        (reading, writing_b, writing_c), so_far, (owed_b, owed_c) = self.blocks.quantities(text)
+        return {
+            "reading": reading,
+            "writing_b": writing_b,
+            "writing_c": writing_c,
+            "so_far": so_far,
+            "owed_b": owed_b,
+            "owed_c": owed_c,
+        }
+
+    def examples(self) -> list[str]:
+        """Short and longer strings; one that is longer than any trained one; too few and too many of a letter."""
+        n = self.blocks.scored[-1]
+        return [
+            "".join(self.blocks.string(k) for k in (3, 1, 6, 9)),
+            self.blocks.string(n + n // 2 + 1),
+            "aaaabbcccc\naaabbbccccc\nabcabc\n",
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As of every task of strings, and how n is drawn."""
+        return {**super().to_json(), **self.blocks.to_json()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or n cannot be drawn so."""
+        batch = super().from_json(data).recommended.batch
+        return cls(batch, **settings(data, USUAL))
