@@ -1,0 +1,404 @@
+"""Texts with a label each, and sentences with a label for every token, read from the files people have them in."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from gatescope.tasks.tables import (
+    LARGEST,
+    Fault,
+    Rows,
+    column_list,
+    column_number,
+    not_utf8,
+    read_lines,
+    read_rows,
+    refuse,
+    shown,
+)
+from gatescope.tasks.task import TaskError
+
+TEXT_NAMES = ("text", "sentence", "review", "comment", "content", "phrase", "message", "tweet", "document", "utterance")
+"""What a column of texts is called where nobody says which one it is."""
+
+LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "tag", "rating")
+"""What a column of labels is called where nobody says which one it is."""
+
+_JSON_LINES = (".jsonl", ".ndjson")
+_MANY_CLASSES = 20  # more classes than this must have two examples each, on average
+_CONLLU_WIDTH = 10
+_CONLLU_EXTRA = re.compile(r"\d+[-.]\d+")  # ids of multi-word tokens and empty nodes
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts, each with one of the classes.
+
+    Arguments:
+        texts: (N,) as in the file, newlines inside them included, without white space around them.
+        labels: (N,) numbers of the classes.
+        classes: the names of the classes, in the order of the alphabet or, where all are numbers, of the numbers.
+        lines: (N,) the line of the file, from 1, at which each starts.
+        skipped: the lines that were left out, each with the reason.
+    """
+
+    texts: tuple[str, ...]
+    labels: Int[np.ndarray, " N"]
+    classes: tuple[str, ...]
+    lines: Int[np.ndarray, " N"]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaggedSentences:
+    """Sentences of tokens, each token with one of the classes.
+
+    Arguments:
+        tokens: of each of the N sentences, its tokens.
+        tags: of each of the N sentences, (T,) numbers of the classes.
+        classes: the names of the classes, in the order of the alphabet or, where all are numbers, of the numbers.
+        lines: (N,) the line of the file, from 1, at which each starts.
+        skipped: the lines because of which a sentence was left out, each with the reason.
+    """
+
+    tokens: tuple[tuple[str, ...], ...]
+    tags: tuple[Int[np.ndarray, " T"], ...]
+    classes: tuple[str, ...]
+    lines: Int[np.ndarray, " N"]
+    skipped: tuple[str, ...] = ()
+
+
+def read_labelled(
+    path: str | os.PathLike[str],
+    text: str | int | None = None,
+    label: str | int | None = None,
+    classes: Sequence[str] | None = None,
+    skip_bad: bool = False,
+    largest: int = LARGEST,
+) -> LabelledTexts:
+    """The labelled texts of a table (CSV, TSV: any of comma, semicolon, tab) or of JSON lines (.jsonl, .ndjson).
+
+    A table may do without a line of names where it has two columns: the one with fewer different values has the labels.
+
+    Arguments:
+        text, label: the columns, by name or by number (from 1); None: found by name, where that is clear.
+        classes: the names the labels must be of, such as those of the texts trained on; None: those that occur.
+        skip_bad: leave wrong lines out instead of refusing the file.
+        largest: the most bytes the file may have.
+
+    Raises: TaskError, which lists every line that cannot be used.
+    """
+    if Path(path).suffix.lower() in _JSON_LINES:
+        rows = _json_rows(path, largest)
+        named = True
+    elif Path(path).suffix.lower() == ".json":
+        raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
+    else:
+        rows, named = read_rows(path, largest), False
+    if not rows.fields:
+        refuse(path, rows.faults or [Fault(None, "there are no rows")])
+    text_column, label_column, named = _columns(rows, text, label, named)
+    faults = list(rows.faults)
+    kept: list[tuple[int, str, str]] = []
+    for line, row in zip(rows.lines[named:], rows.fields[named:], strict=True):
+        value, name = row[text_column], row[label_column]
+        if not value:
+            faults.append(Fault(line, "the text is empty"))
+        if not name:
+            faults.append(Fault(line, "there is no label"))
+        elif classes is not None and name not in classes:
+            faults.append(Fault(line, f"the label {shown(name)} is none of the classes {', '.join(classes)}"))
+            continue
+        if value and name:
+            kept.append((line, value, name))
+    skipped = judged(path, faults, skip_bad, (name for _, _, name in kept), classes)
+    found = ordered({name for _, _, name in kept}) if classes is None else tuple(classes)
+    number = {name: k for k, name in enumerate(found)}
+    return LabelledTexts(
+        tuple(value for _, value, _ in kept),
+        np.array([number[name] for _, _, name in kept], dtype=np.int64),
+        found,
+        np.array([line for line, _, _ in kept], dtype=np.int64),
+        skipped,
+    )
+
+
+def read_tagged(
+    path: str | os.PathLike[str],
+    token: int | None = None,
+    label: int | None = None,
+    classes: Sequence[str] | None = None,
+    skip_bad: bool = False,
+    largest: int = LARGEST,
+) -> TaggedSentences:
+    """The sentences of a file with a token and its label on each line, and a blank line behind each sentence.
+
+    The columns are separated by tabs or, where the first line with a token has none, by spaces; quotes are tokens like
+    others. Lines of comment (# ...) are left out, and of CoNLL-U the lines of multi-word tokens and empty nodes.
+
+    Arguments:
+        token, label: the numbers of the columns, from 1 (of CoNLL-U 2 and 4); None: there are two columns.
+        classes, skip_bad, largest: as in `read_labelled`; of a wrong line, the whole sentence is left out.
+
+    Raises: TaskError, which lists every line that cannot be used.
+    """
+    lines = read_lines(path, largest)
+    split, width = _layout(lines)
+    token_column, label_column = _tagged_columns(path, width, token, label)
+    comments = _comments(lines, split, width, label_column)
+    known = None if classes is None else set(classes)
+    faults: list[Fault] = []
+    sentences: list[tuple[int, list[str], list[str]]] = []
+    start, tokens, labels, sound = 0, [], [], True
+    for number, line in enumerate([*lines, ""], 1):
+        if not line.strip():
+            if tokens and sound:
+                sentences.append((start, tokens, labels))
+            tokens, labels, sound = [], [], True
+            continue
+        if number in comments:
+            continue
+        fields = line.split(split)
+        if width == _CONLLU_WIDTH and _CONLLU_EXTRA.fullmatch(fields[0]):
+            continue
+        wrong = _wrong_token(line, fields, width, token_column, label_column, known)
+        if wrong:
+            faults.append(Fault(number, wrong))
+            sound = False
+            continue
+        start = start if tokens else number
+        tokens.append(fields[token_column].strip())
+        labels.append(fields[label_column].strip())
+    names = (name for _, _, row in sentences for name in row)
+    skipped = judged(path, faults, skip_bad, names, classes)
+    if classes is None:
+        classes = ordered({name for _, _, row in sentences for name in row})
+    index = {name: k for k, name in enumerate(classes)}
+    return TaggedSentences(
+        tuple(tuple(row) for _, row, _ in sentences),
+        tuple(np.array([index[name] for name in row], dtype=np.int64) for _, _, row in sentences),
+        tuple(classes),
+        np.array([line for line, _, _ in sentences], dtype=np.int64),
+        skipped,
+    )
+
+
+def judged(
+    path: str | os.PathLike[str],
+    faults: list[Fault],
+    skip_bad: bool,
+    names: Iterable[str],
+    classes: Sequence[str] | None,
+) -> tuple[str, ...]:
+    """What is skipped. Raises: TaskError for faults that are not, and for labels that cannot be learnt."""
+    counts = Counter(names)
+    serious: list[Fault] = []
+    if not counts:
+        serious.append(Fault(None, "nothing is left that could be used"))
+    elif classes is None and len(counts) == 1:
+        every = f"all {counts.total():,} labels are {shown(next(iter(counts)))}"
+        serious.append(Fault(None, f"{every}; there must be two classes at least"))
+    elif classes is None and len(counts) > max(_MANY_CLASSES, counts.total() // 2):
+        many = f"the {counts.total():,} labels have {len(counts):,} different values"
+        serious.append(Fault(None, f"{many}, so they are no classes; name the column that has the labels"))
+    if serious or (faults and not skip_bad):
+        refuse(path, faults + serious, can_skip=True)
+    return tuple(map(str, sorted(faults, key=lambda fault: fault.line or 0)))
+
+
+def ordered(names: set[str]) -> tuple[str, ...]:
+    """Classes in the order of the numbers they are, or else of the alphabet."""
+    try:
+        numbers = {name: float(name) for name in names}
+    except ValueError:
+        return tuple(sorted(names))
+    if not all(map(math.isfinite, numbers.values())):
+        return tuple(sorted(names))
+    return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+
+
+# --- which column has what -------------------------------------------------------------------------------------------
+
+
+def _columns(rows: Rows, text: str | int | None, label: str | int | None, named: bool) -> tuple[int, int, bool]:
+    """The columns of the texts and of the labels, and whether the first row has the names of the columns."""
+    first = rows.fields[0]
+    lower = [field.casefold() for field in first]
+    given: dict[str, int] = {}
+    for what, column in (("text", text), ("label", label)):
+        if column is not None:
+            given[what], by_name = column_number(column, first, rows)
+            named |= by_name
+    found = {"text": [k for k, name in enumerate(lower) if name in TEXT_NAMES and k not in given.values()]}
+    found["label"] = [k for k, name in enumerate(lower) if name in LABEL_NAMES and k not in given.values()]
+    named |= bool(found["text"] or found["label"] or set(lower) & {*TEXT_NAMES, *LABEL_NAMES})
+    for what, columns in found.items():
+        if what not in given and named and len(columns) == 1:
+            given[what] = columns[0]
+    if len(given) == 1 and rows.width == 2:
+        missing = "label" if "text" in given else "text"
+        given[missing] = 1 - next(iter(given.values()))
+    if not given and rows.width == 2 and not named:
+        given = _by_content(rows)
+    if len(given) < 2:
+        missing = " and ".join(what for what in ("text", "label") if what not in given)
+        raise TaskError(
+            f"{rows.path} has the columns {column_list(first, named)}, and it is not clear which has the "
+            f"{missing}; say so with {missing.replace(' and ', '=... and ')}=..., by name or by number."
+        )
+    if given["text"] == given["label"]:
+        raise TaskError(f"Text and label are the same column of {rows.path}; it has {column_list(first, named)}.")
+    if not named:
+        _refuse_unknown_names(rows, given["label"])
+    return given["text"], given["label"], named
+
+
+def _by_content(rows: Rows) -> dict[str, int]:
+    """Of two columns without names: the labels are where fewer different values are, else where they are shorter."""
+    columns = list(zip(*rows.fields, strict=True))
+    measure = [(len(set(column)), sum(map(len, column))) for column in columns]
+    label = 0 if measure[0] < measure[1] else 1
+    return {"label": label, "text": 1 - label}
+
+
+def _refuse_unknown_names(rows: Rows, label: int) -> None:
+    """Raises: TaskError where the first row looks like names of columns that nobody knows.
+
+    The label of the first row occurs nowhere else and all other labels do: as a class it could not be learnt anyway.
+    """
+    counts = Counter(row[label] for row in rows.fields)
+    first = rows.fields[0][label]
+    if len(rows.fields) > 4 and counts.pop(first) == 1 and counts and min(counts.values()) > 1:
+        raise TaskError(
+            f"The first line of {rows.path} looks like names of columns ({column_list(rows.fields[0], named=True)}): "
+            f"the label {shown(first)} occurs nowhere else; name the columns with text=... and label=..., or begin "
+            "the file with a line of names."
+        )
+
+
+# --- JSON lines ------------------------------------------------------------------------------------------------------
+
+
+def _json_rows(path: str | os.PathLike[str], largest: int) -> Rows:
+    """JSON lines as rows, the names of all keys that occur first; values that are no text or number are faults."""
+    objects: list[tuple[int, dict[str, Any]]] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(read_lines(path, largest), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            faults.append(Fault(number, not_utf8(line) or f"not JSON: {error.msg} at character {error.pos + 1:,}"))
+        except (ValueError, RecursionError):
+            faults.append(Fault(number, "JSON that cannot be read: a number too long, or nested too deep"))
+        else:
+            if isinstance(value, dict):
+                objects.append((number, value))
+            else:
+                faults.append(Fault(number, f"an object such as {{...}} was expected, not {shown(line.strip())}"))
+    names = list(dict.fromkeys(name for _, row in objects for name in row))
+    rows = Rows(Path(path), [names] if objects else [], [0] if objects else [], len(names), ",", faults)
+    for number, row in objects:
+        fields = [_json_field(row.get(name)) for name in names]
+        wrong = next(filter(None, (not_utf8(field) for field in fields if field is not None)), None)
+        if wrong:
+            faults.append(Fault(number, wrong))
+            continue
+        rows.fields.append([field or "" for field in fields])
+        rows.lines.append(number)
+    return rows
+
+
+def _json_field(value: Any) -> str:
+    """A text, number or truth value as text; what is nothing, or is made of parts, is missing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    if isinstance(value, str | int | float):
+        return str(value).strip()
+    return ""
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def _layout(lines: Sequence[str]) -> tuple[str | None, int]:
+    """What separates the columns (None: white space) and how many there are, from the first line with a token."""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), None)
+    if first is None:
+        first = next(line for line in lines if line.strip())
+    split = "\t" if "\t" in first.strip() else None
+    return split, len(first.split(split))
+
+
+def _tagged_columns(path: str | os.PathLike[str], width: int, token: int | None, label: int | None) -> tuple[int, int]:
+    if token is None and label is None and width == 2:
+        return 0, 1
+    for column in (token, label):
+        if column is not None and not 1 <= column <= width:
+            raise TaskError(
+                f"{path} has no column {column}: its first line with a token has {width}; they count from 1."
+            )
+    if width < 2:
+        raise TaskError(
+            f"The first line of {path} with a token has one column, and a token and its label were expected, with a "
+            "tab or space between them."
+        )
+    if width == 2 and (token is None or label is None):
+        token = token or 3 - (label or 2)
+        label = label or 3 - token
+    if token is None or label is None:
+        conllu = " (in CoNLL-U token=2, label=4)" if width == _CONLLU_WIDTH else ""
+        raise TaskError(f"{path} has {width} columns; say which are used with token=... and label=...{conllu}.")
+    if token == label:
+        raise TaskError(f"Token and label are both column {token} of {path}; give two columns.")
+    return token - 1, label - 1
+
+
+def _comments(lines: Sequence[str], split: str | None, width: int, label: int) -> set[int]:
+    """The numbers of the lines of comment: with # at their start, and not the columns of a token.
+
+    Between spaces a comment of two words looks like a token; it is one where its label is a label of other lines too.
+    """
+    marked = [(k, line.split(split)) for k, line in enumerate(lines, 1) if line.startswith("#")]
+    comments = {k for k, fields in marked if len(fields) != width}
+    if split is None and len(comments) < len(marked):
+        others = (line.split() for line in lines if not line.startswith("# "))
+        labels = {fields[label] for fields in others if len(fields) == width}
+        comments |= {
+            k for k, fields in marked if fields[0] == "#" and k not in comments and fields[label] not in labels
+        }
+    return comments
+
+
+def _wrong_token(
+    line: str, fields: list[str], width: int, token: int, label: int, classes: set[str] | None
+) -> str | None:
+    """What is wrong with a line of a token; None: nothing."""
+    if (undecoded := not_utf8(line)) is not None:
+        return undecoded
+    if len(fields) <= max(token, label) or not fields[label].strip():
+        return "there is no label"
+    name, tag = fields[token].strip(), fields[label].strip()
+    if not name:
+        return "the token is empty"
+    if len(name.split()) > 1:
+        return f"the token {shown(name)} has white space in it"
+    if len(fields) != width:
+        return f"{len(fields)} columns instead of {width}"
+    if classes is not None and tag not in classes:
+        return f"the label {shown(tag)} is none of the classes"
+    return None

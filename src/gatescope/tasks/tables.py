@@ -1,0 +1,271 @@
+"""Rows of a file of text, each with the line it starts at, and the one error that names every line that is wrong.
+
+What labelled texts, token files and series of numbers are read with. Lines count from 1, as in an editor; they end with
+LF, CRLF or CR. Columns are called by their name or by their number, which counts from 1 too.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from gatescope.tasks.task import TaskError
+
+LARGEST = 200_000_000
+"""The most bytes a file of data may have. All of it is held in memory while it is read."""
+
+LISTED = 20
+"""How many wrong lines an error names."""
+
+_DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
+_SNIFFED = 200  # lines that decide about the delimiter
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that could not be decoded
+_HALF = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: what no file can be written with
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something of a file that cannot be used. Arguments: `line` from 1; None: it is about the file as a whole."""
+
+    line: int | None
+    what: str
+
+    def __str__(self) -> str:
+        return self.what if self.line is None else f"line {self.line:,}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table, all with the same number of fields; blank lines are left out.
+
+    Arguments:
+        path: the file.
+        fields: the fields of each row, without white space around them. A first row of names is still among them.
+        lines: the line each row starts at.
+        width: the number of fields of the first row.
+        delimiter: what stands between two fields.
+        faults: the rows that were left out, because they have another number of fields, or quotes that do not pair up,
+            or are not UTF-8.
+    """
+
+    path: Path
+    fields: list[list[str]]
+    lines: list[int]
+    width: int
+    delimiter: str
+    faults: list[Fault]
+
+
+def read_lines(path: str | os.PathLike[str], largest: int = LARGEST) -> list[str]:
+    """The lines of a text file, without what ends them; bytes that are not UTF-8 are lone surrogates (`not_utf8`).
+
+    A byte order mark is dropped. A last line that is empty is none.
+
+    Raises: TaskError for a file that does not exist, cannot be read, is too large, holds nothing, or is no text.
+    """
+    data = read_bytes(path, largest)
+    encoding = _BYTE_ORDER_MARKS.get(data[:2])
+    if encoding or b"\0" in data:
+        kind = encoding or "a binary file (it has zero bytes)"
+        raise TaskError(f"{path} is {kind}, and UTF-8 text was expected; convert it, or give another file.")
+    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    if not any(line.strip() for line in lines):
+        raise TaskError(f"{path} is empty; give a file with data.")
+    return lines
+
+
+def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
+    """What is in a file. Its size is looked at before any of it is read.
+
+    Raises: TaskError for a file that does not exist, cannot be read or is too large.
+    """
+    file = Path(path)
+    if not file.is_file():
+        what = "is not a file" if file.exists() else "does not exist"
+        raise TaskError(f"{path} {what}; check the path.")
+    try:
+        if (size := file.stat().st_size) > largest:
+            raise TaskError(f"{path} has {size:,} bytes, and at most {largest:,} are read; give a part of it.")
+        return file.read_bytes()
+    except OSError as error:
+        raise TaskError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def not_utf8(line: str) -> str | None:
+    """What is wrong with a line or field that `read_lines` could not decode; None: nothing."""
+    if line.isascii() or (found := _HALF.search(line)) is None:
+        return None
+    if byte := _NOT_UTF8.search(line):
+        return f"not UTF-8 (the byte {ord(byte.group()) - 0xDC00:#04x})"
+    return f"half of a surrogate pair (\\u{ord(found.group()):x}), which is no character"
+
+
+def read_rows(path: str | os.PathLike[str], largest: int = LARGEST) -> Rows:
+    """The rows of a table whose fields are separated by commas, semicolons or tabs.
+
+    The delimiter is the one with which most rows have as many fields as the first; the extension decides between
+    equals. Fields may be quoted, and hold delimiters, newlines and doubled quotes then. Of fields between tabs it is
+    often meant otherwise: where quotes do not pair up there, they are characters like all others.
+
+    Raises: TaskError as in `read_lines`, and where the first row is wrong, which says what the columns are; all other
+        rows that are wrong are in the `faults` of what is returned.
+    """
+    lines = read_lines(path, largest)
+    delimiter = _delimiter(lines, Path(path).suffix.lower())
+    rows = _rows(Path(path), lines, delimiter, quoted=True)
+    if delimiter == "\t" and (wrong := len(rows.faults) + _crossing(rows)) > 0:
+        plain = _rows(Path(path), lines, delimiter, quoted=False)
+        if len(plain.faults) < wrong:
+            rows = plain
+    first = rows.lines[0] if rows.lines else len(lines) + 1
+    if not rows.lines or any(fault.line is not None and fault.line < first for fault in rows.faults):
+        refuse(path, rows.faults or [Fault(None, "there are no rows")])
+    return rows
+
+
+def refuse(
+    path: str | os.PathLike[str], faults: Iterable[Fault], can_skip: bool = False, unlisted: int = 0
+) -> NoReturn:
+    """Raise the TaskError for everything that is wrong with a file, in the order of its lines.
+
+    Arguments:
+        can_skip: whether there is a setting skip_bad that leaves the lines out.
+        unlisted: how many faults there are beside those that are given.
+    """
+    ordered = sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0))
+    total = len(ordered) + unlisted
+    many = "This is" if total == 1 else f"These {total:,} things are"
+    skip = ", or have the lines skipped (skip_bad)" if can_skip and all(fault.line for fault in ordered) else ""
+    listed = [f"  {fault}" for fault in ordered[:LISTED]]
+    if total > len(listed):
+        listed.append(f"  ... and {total - len(listed):,} more")
+    raise TaskError("\n".join([f"{many} wrong in {path}; correct the file{skip}:", *listed]))
+
+
+def shown(value: str, most: int = 30) -> str:
+    """A value as an error names it: quoted, and cut where it is long."""
+    return repr(value if len(value) <= most else value[: most - 3] + "...")
+
+
+def column_list(fields: Sequence[str], named: bool) -> str:
+    """The columns of a table in words, by name or, where they have none, by number with an example."""
+    if named:
+        return ", ".join(field or f"(column {k} has no name)" for k, field in enumerate(fields, 1))
+    return ", ".join(f"{k} (such as {shown(field)})" for k, field in enumerate(fields, 1))
+
+
+def column_number(column: str | int, fields: Sequence[str], rows: Rows) -> tuple[int, bool]:
+    """Which column is meant (from 0), and whether it was called by a name in the first line, which is `fields`.
+
+    A name is looked for as it stands, then whatever its capitals; a number, written as text too, counts from 1.
+
+    Raises: TaskError where there is no such column, or more than one.
+    """
+    if isinstance(column, str):
+        for wanted, names in ((column, fields), (column.casefold(), [field.casefold() for field in fields])):
+            found = [k for k, name in enumerate(names) if name == wanted]
+            if len(found) > 1:
+                raise TaskError(f"{len(found)} columns of {rows.path} are called {column!r}; say which by its number.")
+            if found:
+                return found[0], True
+    number = int(column) if isinstance(column, int) or (column.isascii() and column.isdigit()) else 0
+    if not 1 <= number <= len(fields):
+        raise TaskError(
+            f"{rows.path} has no column {column!r}: the first line has {column_list(fields, named=True)}; "
+            f"give one of these, or a number from 1 to {len(fields)}."
+        )
+    return number - 1, False
+
+
+def _delimiter(lines: Sequence[str], suffix: str) -> str:
+    """The delimiter of a table; a table of one column has none, and any will do."""
+    order = {".csv": ",;\t", ".tsv": "\t,;", ".tab": "\t,;"}.get(suffix, "\t,;")
+    best, most = order[0], 0.0
+    for delimiter in order:
+        widths = [
+            len(row)
+            for _, row in _records(lines[:_SNIFFED], delimiter, delimiter != "\t")
+            if not isinstance(row, str) and any(row)
+        ]
+        share = sum(width == widths[0] for width in widths) / len(widths) if widths and widths[0] > 1 else 0.0
+        if share > most:
+            best, most = delimiter, share
+    return best
+
+
+def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Rows:
+    rows = Rows(path, [], [], 0, delimiter, [])
+    readable = not any(map(not_utf8, lines))
+    width = 0
+    for number, record in _records(lines, delimiter, quoted):
+        if isinstance(record, str):
+            rows.faults.append(Fault(number, record))
+            continue
+        row = [field.strip() for field in record]
+        if len(row) <= 1 and not any(row):
+            continue
+        width = width or len(row)
+        wrong = None if readable else next(filter(None, map(not_utf8, row)), None)
+        if wrong:
+            rows.faults.append(Fault(number, wrong))
+        elif len(row) != width:
+            rows.faults.append(Fault(number, _wrong_width(len(row), width, delimiter)))
+        else:
+            rows.fields.append(row)
+            rows.lines.append(number)
+    return Rows(path, rows.fields, rows.lines, width, delimiter, rows.faults)
+
+
+def _wrong_width(given: int, expected: int, delimiter: str) -> str:
+    fields = "field" if given == 1 else "fields"
+    if given > expected and delimiter != "\t":
+        return f"{given} {fields} instead of {expected} (a text with {_DELIMITERS[delimiter]} in it must be quoted)"
+    return f"{given} {fields} instead of {expected}"
+
+
+def _records(lines: Sequence[str], delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str] | str]]:
+    """The line each row starts at and its fields, or what is wrong with its quotes.
+
+    After a row that is wrong reading goes on with the line after its first, so that a quote that is never closed does
+    not swallow the rows behind it. Only the first few times: a file full of such quotes would be read over and over.
+    """
+    start, rereadings = 0, LISTED
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    while start < len(lines):
+        rest = (lines[k] + "\n" for k in range(start, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, quoting=quoting, strict=True, skipinitialspace=delimiter != "\t")
+        first = start
+        try:
+            for record in reader:
+                yield first + 1, record
+                first = start + reader.line_num
+            return
+        except csv.Error as error:
+            yield first + 1, _quote_fault(str(error))
+            start = first + 1 if rereadings > 0 else max(first + 1, start + reader.line_num)
+            rereadings -= 1
+
+
+def _quote_fault(message: str) -> str:
+    """What the csv module found, in the words of someone who looks at the file."""
+    if "expected after" in message:
+        return 'a quote is closed in the middle of a field (a quote inside quotes is written "")'
+    if "unexpected end" in message:
+        return "a quote is opened and never closed"
+    if "field larger" in message:
+        return f"a field has more than {csv.field_size_limit():,} characters (perhaps a quote is never closed)"
+    return message
+
+
+def _crossing(rows: Rows) -> int:
+    """How many fields hold a tab and a newline: between tabs, a sign that two quotes were paired that are no pair."""
+    return sum("\t" in field and "\n" in field for row in rows.fields for field in row)

@@ -1,0 +1,164 @@
+"""Rows of a table and the lines they start at, against tables written by the csv module and by pandas."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatescope.tasks import TaskError
+from gatescope.tasks.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
+
+
+def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def faults(rows: Sequence[Fault]) -> list[tuple[int | None, str]]:
+    return [(fault.line, fault.what) for fault in rows]
+
+
+FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufeff"), max_size=8)
+
+
+@given(
+    st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(FIELD, min_size=width, max_size=width), max_size=6)),
+    st.sampled_from([",", ";"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
+def test_what_the_csv_module_writes_is_read(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], delimiter: str, end: str, mark: bool
+) -> None:
+    rows = [["a"] * (len(rows[0]) if rows else 2), *rows]
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    text = buffer.getvalue()
+    path = written(tmp_path_factory.mktemp("t"), (b"\xef\xbb\xbf" if mark else b"") + text.encode(), "t.txt")
+    # The line a row starts at, counted by hand: each row is one line and as many more as its fields have newlines.
+    starts, line = [], 1
+    for row in rows:
+        starts.append(line)
+        line += 1 + sum(field.count("\n") for field in row)
+    read = read_rows(path)
+    assert read.fields == [[field.strip() for field in row] for row in rows]
+    assert read.lines == starts
+    assert read.faults == []
+    assert (read.width, read.delimiter) == (len(rows[0]), delimiter)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_pandas_writes_is_read(tmp_path: Path, delimiter: str) -> None:
+    texts = ['he said "no", twice; ok', "two\nlines", "plain", "tab\there", "  spaces "]
+    frame = pd.DataFrame({"review": texts, "stars": [1, 2, 3, 4, 5]})
+    path = tmp_path / "t.txt"
+    frame.to_csv(path, sep=delimiter, index=False)
+    read = read_rows(path)
+    assert read.fields == [["review", "stars"], *([t.strip(), str(k)] for k, t in enumerate(texts, 1))]
+    assert read.lines == [1, 2, 3, 5, 6, 7]
+
+
+def test_quotes_between_tabs_that_are_no_pairs_are_characters(tmp_path: Path) -> None:
+    content = 'sentence\tlabel\n" a fine film\t1\nplain\t0\n" another one\t0\n"quoted"\t1\n'
+    read = read_rows(written(tmp_path, content, "t.tsv"))
+    assert read.fields[1:] == [['" a fine film', "1"], ["plain", "0"], ['" another one', "0"], ['"quoted"', "1"]]
+    assert read.lines == [1, 2, 3, 4, 5]
+    paired = read_rows(written(tmp_path, 'sentence\tlabel\n"say ""a"""\t1\n"b"\t0\n', "t.tsv"))
+    assert paired.fields[1:] == [['say "a"', "1"], ["b", "0"]]
+
+
+def test_the_delimiter_is_the_one_with_which_rows_have_equal_lengths(tmp_path: Path) -> None:
+    assert read_rows(written(tmp_path, "Datum;Wert\n2020-01-01;3,5\n2020-01-02;4,5\n")).delimiter == ";"
+    assert read_rows(written(tmp_path, "good, but long\t1\nbad\t0\n", "t.csv")).delimiter == "\t"
+    assert read_rows(written(tmp_path, "a,b\tc\nd,e\tf\n", "t.csv")).delimiter == ","
+    assert read_rows(written(tmp_path, "a,b\tc\nd,e\tf\n", "t.tsv")).delimiter == "\t"
+    assert read_rows(written(tmp_path, "3\n4\n", "t.csv")).fields == [["3"], ["4"]]
+
+
+def test_wrong_rows_are_named_by_their_lines(tmp_path: Path) -> None:
+    content = 'text,label\n"two\nlines",1\na,b,1\n\nc\n"x" y,0\nfine,1\n"never closed,1\nstill fine,0\n'
+    read = read_rows(written(tmp_path, content))
+    assert read.fields == [["text", "label"], ["two\nlines", "1"], ["fine", "1"], ["still fine", "0"]]
+    assert read.lines == [1, 2, 8, 10]
+    assert faults(read.faults) == [
+        (4, "3 fields instead of 2 (a text with commas in it must be quoted)"),
+        (6, "1 field instead of 2"),
+        (7, 'a quote is closed in the middle of a field (a quote inside quotes is written "")'),
+        (9, "a quote is opened and never closed"),
+    ]
+
+
+def test_bytes_that_are_not_utf8_are_named_by_their_lines(tmp_path: Path) -> None:
+    read = read_rows(written(tmp_path, b'text,label\nfine,1\ncaf\xe9,1\n"two\nna\xefve",0\nall \xe2\x9c\x93,0\n'))
+    assert faults(read.faults) == [(3, "not UTF-8 (the byte 0xe9)"), (4, "not UTF-8 (the byte 0xef)")]
+    assert read.lines == [1, 2, 6]
+    assert read.fields[-1] == ["all ✓", "0"]
+
+
+def test_a_long_file_of_quotes_that_are_never_closed_is_read_through(tmp_path: Path) -> None:
+    read = read_rows(written(tmp_path, "text,label\n" + '"a,1\n' * 3000))
+    assert read.fields == [["text", "label"]]
+    assert [fault.line for fault in read.faults[: LISTED + 1]] == list(range(2, LISTED + 3))
+
+
+def test_a_wrong_first_row_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="line 1: not UTF-8") as caught:
+        read_rows(written(tmp_path, b"t\xe9xt,label\na,b\nc,d,e\n"))
+    assert "line 3: 3 fields" in str(caught.value)
+    with pytest.raises(TaskError, match="there are no rows"):
+        read_rows(written(tmp_path, '""\n'))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf\r\n \n", "is empty"),
+        ("a,b\n".encode("utf-16"), "UTF-16"),
+        (b"a\0b", "binary"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        read_lines(written(tmp_path, content))
+
+
+def test_sizes_are_checked_before_reading(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        os.truncate(file.fileno(), 1 << 40)  # a sparse file: reading it would not end well
+    with pytest.raises(TaskError, match=r"1,099,511,627,776 bytes, and at most 200,000,000 are read"):
+        read_bytes(path)
+    assert read_bytes(written(tmp_path, "1234"), largest=4) == b"1234"
+    with pytest.raises(TaskError, match="5 bytes, and at most 4"):
+        read_bytes(written(tmp_path, "12345"), largest=4)
+
+
+def test_paths_that_are_no_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="does not exist"):
+        read_bytes(tmp_path / "none.csv")
+    with pytest.raises(TaskError, match="is not a file"):
+        read_bytes(tmp_path)
+
+
+def test_an_error_lists_the_first_lines_in_order() -> None:
+    with pytest.raises(TaskError) as caught:
+        refuse("t.csv", [Fault(None, "one class"), *(Fault(k, "bad") for k in range(30, 0, -1))], can_skip=True)
+    first, *listed = str(caught.value).split("\n")
+    assert first == "These 31 things are wrong in t.csv; correct the file:"  # skipping lines would not mend the last
+    assert listed == [f"  line {k}: bad" for k in range(1, 21)] + ["  ... and 11 more"]
+    with pytest.raises(TaskError, match=r"^This is wrong in t.csv; .*skipped \(skip_bad\):\n  line 1,234: bad$"):
+        refuse("t.csv", [Fault(1234, "bad")], can_skip=True)
+
+
+@pytest.mark.parametrize(("text", "count"), [("a", 1), ("a\n", 1), ("a\n\n", 2), ("a\r\nb\r\n", 2), ("a\rb", 2)])
+def test_lines_end_like_in_an_editor(tmp_path: Path, text: str, count: int) -> None:
+    assert len(read_lines(written(tmp_path, text))) == count
+    assert read_lines(written(tmp_path, "a\x0bb\x85c\u2028d"))[0] == "a\x0bb\x85c\u2028d"
