@@ -15,22 +15,26 @@ import gatescope.network
 from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, configure, define, predict
 from gatescope.equations import EquationError, tanh
 from gatescope.network import NetworkError, expected_tensors, padded
+from gatescope.readout import SYMBOLS, Readout, Reads, classes, numbers
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 
-drawn = dict(
+EITHER: tuple[Reads, ...] = ("every step", "last step")
+drawn: dict[str, Any] = dict(
     layers=st.lists(st.tuples(cells, few), min_size=1, max_size=3),
     embedding=st.none() | few,
     dropout=st.sampled_from([0.0, 0.25]),
-    outputs=st.none() | few,
-    reads=st.sampled_from(["every step", "last step"]),
+    readout=st.sampled_from([made for reads in EITHER for made in (Readout(reads=reads), classes(["x", "y"], reads))]),
 )
+both = st.booleans()
 
 
-def configuration_of(layers: list[tuple[Any, int]], **fields: Any) -> Configuration:
-    return Configuration(ALPHABET, tuple(Layer(*layer) for layer in layers), **fields)
+def configuration_of(layers: list[tuple[Any, int]], both_ways: bool = False, **fields: Any) -> Configuration:
+    directions = (False, True) if both_ways else (False,)
+    made = tuple(Layer(*layer, reverse) for layer in layers for reverse in directions)
+    return Configuration(ALPHABET, made, **fields)
 
 
-@given(**drawn)
+@given(both_ways=both, **drawn)
 @settings(max_examples=25)
 def test_the_description_rebuilds_the_network(**fields: Any) -> None:
     configuration = configuration_of(**fields)
@@ -40,13 +44,13 @@ def test_the_description_rebuilds_the_network(**fields: Any) -> None:
     assert expected_tensors(configuration) == weights
 
 
-@given(steps=few, batch=few, **drawn)
+@given(steps=few, batch=few, both_ways=both, **drawn)
 @settings(max_examples=20)
 def test_logits_have_the_shape_that_is_promised(steps: int, batch: int, **fields: Any) -> None:
     configuration = configuration_of(**fields)
     output = Network(configuration)(torch.zeros(steps, batch, dtype=torch.long))
     size = (batch, configuration.predicted)
-    assert output.logits.shape == (size if configuration.reads == "last step" else (steps, *size))
+    assert output.logits.shape == (size if configuration.readout.reads == "last step" else (steps, *size))
     assert len(output.state) == len(output.signals) == len(configuration.layers)
     assert all(not kept for kept in output.signals)
 
@@ -72,7 +76,7 @@ def test_an_unknown_symbol_is_read_as_the_zero_vector(name: str, embedding: int 
 
 
 def test_the_last_step_is_that_of_each_sequence() -> None:
-    every, last = network("gru", (4,)), network("gru", (4,), reads="last step")
+    every, last = network("gru", (4,)), network("gru", (4,), readout=Readout(reads="last step"))
     tokens = torch.tensor([[0, 1, 2], [3, 4, 0], [1, -1, 2], [2, -1, -1]])
     lengths = torch.tensor([4, 2, 3])
     all_steps = every(tokens).logits
@@ -82,7 +86,7 @@ def test_the_last_step_is_that_of_each_sequence() -> None:
     torch.testing.assert_close(last(tokens).logits, all_steps[-1])
 
 
-def test_dropout_acts_between_layers_while_training_only() -> None:
+def test_dropout_acts_on_what_layers_and_readout_read_while_training_only() -> None:
     tokens = torch.randint(0, 5, (20, 4), generator=torch.Generator().manual_seed(0))
     one, two = network("elman", (30,), dropout=0.5), network("elman", (30, 30), dropout=0.5)
     clean = network("elman", (30, 30))
@@ -90,7 +94,9 @@ def test_dropout_acts_between_layers_while_training_only() -> None:
     torch.manual_seed(0)
     one.train()
     two.train()
-    assert torch.equal(one(tokens).logits, one(tokens).logits)
+    ones = [one(tokens, keep=(("h",),)) for _ in range(2)]
+    assert torch.equal(ones[0].signals[0]["h"], ones[1].signals[0]["h"])  # a one-hot symbol is never left out
+    assert not torch.equal(ones[0].logits, ones[1].logits)
     first, second = two(tokens, keep=keep), two(tokens, keep=keep)
     assert torch.equal(first.signals[0]["h"], second.signals[0]["h"])
     assert not torch.equal(first.signals[1]["x.h"], second.signals[1]["x.h"])
@@ -131,9 +137,92 @@ def test_predict_of_nothing_is_nothing() -> None:
     assert predict(made, [np.array([], np.int32)])[0].shape == (0, 5)
 
 
-def test_predict_needs_a_prediction_at_every_step() -> None:
-    with pytest.raises(NetworkError, match="last step"):
-        predict(network("lstm", (2,), reads="last step"), [np.array([1, 2], np.int32)])
+def test_predict_of_a_network_that_predicts_once_is_its_last_step() -> None:
+    sequences = [np.array(ids, np.int32) for ids in ([1, 2], [0, 3, 3, 4], [], [2])]
+    every = predict(network("lstm", (3,)), sequences)
+    once = predict(network("lstm", (3,), readout=Readout(reads="last step")), sequences)
+    for rows, row in zip(every, once, strict=True):
+        assert row.shape == (min(1, len(rows)), 5)
+        np.testing.assert_allclose(row, rows[-1:], atol=1e-6)
+
+
+@pytest.mark.parametrize("reads", ["every step", "last step"])
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+def test_both_directions_are_those_of_torch(cell: str, reads: Any) -> None:
+    configuration = configure(ALPHABET, cell, (3, 4), both_ways=True, readout=classes(["x", "y"], reads))
+    made, kind = Network(configuration, 3), {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+    sequences = [np.array(ids, np.int32) for ids in ([1, 2, 0], [0, 3, 3, 4, 1], [2])]
+    tokens, lengths = padded(sequences)
+    inputs: Any = torch.nn.functional.one_hot(torch.from_numpy(tokens).long().clamp(min=0), 5).float()
+    for width, level in ((3, 0), (4, 1)):
+        torch_layer = kind(inputs.shape[2], width, bidirectional=True, batch_first=True)
+        for k, end in enumerate(("", "_reverse")):
+            _load(torch_layer, made.parameters_of(2 * level + k), f"_l0{end}", cell)
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            inputs, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
+        )
+        out, final = torch_layer(packed)
+        inputs = torch.nn.utils.rnn.pad_packed_sequence(out, batch_first=True)[0]
+        final = final[0] if cell == "lstm" else final
+    hidden = torch.cat([final[0], final[1]], 1) if reads == "last step" else inputs
+    expected = torch.nn.functional.linear(hidden, made.readout_weights, made.readout_biases).log_softmax(-1)
+    for k, found in enumerate(predict(made, sequences)):
+        wanted = expected[k : k + 1] if reads == "last step" else expected[k, : lengths[k]]
+        np.testing.assert_allclose(found, wanted.detach().numpy(), atol=2e-6)
+
+
+def _load(layer: torch.nn.Module, parameters: Any, end: str, cell: str) -> None:
+    """Our weights as those of torch.nn, drive by drive; torch's second biases are 0, as p.n of the GRU is at first."""
+    order = {"elman": ["h"], "gru": ["r", "z", "n"], "lstm": ["i", "f", "g", "o"]}[cell]
+    tape = CELLS[cell].tape
+    heard, recurrent = list(tape.input_drives), list(tape.recurrent_drives)
+    with torch.no_grad():
+        getattr(layer, f"weight_ih{end}").copy_(torch.cat([parameters.input_weights[heard.index(k)] for k in order]))
+        getattr(layer, f"weight_hh{end}").copy_(
+            torch.cat([parameters.recurrent_weights[recurrent.index(k)] for k in order])
+        )
+        getattr(layer, f"bias_ih{end}").copy_(torch.cat([parameters.biases[heard.index(k)] for k in order]))
+        getattr(layer, f"bias_hh{end}").zero_()
+
+
+def test_numbers_in_and_out() -> None:
+    names = Vocabulary(("warm", "wet"), unit="number")
+    made = Network(configure(names, "gru", (3,), readout=numbers(["tomorrow"], (0.1, 0.5, 0.9))), 1)
+    sequences = [np.array([[0.5, 1], [2, 3], [1, 1]], np.float32), np.array([[7, 8]], np.float32)]
+    found = predict(made, sequences)
+    assert [rows.shape for rows in found] == [(3, 3), (1, 3)]
+    alone = made(torch.from_numpy(sequences[0])[:, None]).logits[:, 0].detach().numpy()
+    np.testing.assert_allclose(found[0], alone, atol=1e-6)
+    steps, lengths = padded(sequences)
+    behind = made(torch.from_numpy(steps).transpose(0, 1), lengths=torch.from_numpy(lengths)).logits
+    behind[:, 0].sum().backward()
+    assert all(bool(weight.grad.isfinite().all()) for weight in made.parameters() if weight.grad is not None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(layers=(Layer(CELLS["gru"], 2, True),)), "stands behind one that reads from the beginning"),
+        (dict(vocabulary=Vocabulary(("x",), unit="number"), embedding=3), "an embedding is of symbols"),
+        (dict(vocabulary=Vocabulary(("x",), unit="number")), "no symbols to predict"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
+    usual = dict(vocabulary=ALPHABET, layers=(Layer(CELLS["gru"], 2),), readout=SYMBOLS)
+    with pytest.raises(NetworkError, match=message):
+        Configuration(**{**usual, **wrong})
+
+
+def test_a_description_of_format_1_is_read() -> None:
+    data = configure(ALPHABET, "lstm", (2,)).to_json()
+    del data["readout"]
+    for layer in data["layers"]:
+        del layer["reverse"]
+    old = {**data, "format": 1, "vocabulary": {"bytes": False, "end": None, "symbols": list(ALPHABET.symbols)}}
+    every = {**old, "outputs": None, "reads": "every step"}
+    assert Configuration.from_json(every) == configure(ALPHABET, "lstm", (2,))
+    three = Configuration.from_json({**old, "outputs": 3, "reads": "last step"})
+    assert three.readout == classes(["0", "1", "2"], "last step")
 
 
 def test_padded() -> None:
@@ -177,7 +266,6 @@ def test_a_cell_of_ones_own_is_rebuilt_without_its_code() -> None:
         (dict(dropout=1.0), "dropout is 1.0"),
         (dict(dropout=-0.1), "dropout is -0.1"),
         (dict(dropout=float("nan")), "dropout"),
-        (dict(outputs=0), "0 outputs"),
     ],
 )
 def test_configurations_that_make_no_sense(change: dict[str, Any], words: str) -> None:
@@ -196,7 +284,7 @@ def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
     [
         None,
         [],
-        {"format": 2},
+        {"format": 3},
         {"format": "1"},
         {"format": None},
         {"format": True},
@@ -220,11 +308,12 @@ def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
         {"embedding": [3]},
         {"dropout": "a bit"},
         {"dropout": None},
-        {"outputs": {}},
-        {"outputs": 1.5},
-        {"reads": None},
-        {"reads": "sometimes"},
-        {"reads": []},
+        {"readout": None},
+        {"readout": {**SYMBOLS.to_json(), "kind": "sounds"}},
+        {"readout": {**SYMBOLS.to_json(), "reads": []}},
+        {"readout": {**SYMBOLS.to_json(), "names": 3}},
+        {"readout": {**SYMBOLS.to_json(), "kind": "numbers", "names": ["a"], "quantiles": [0.9, 0.1]}},
+        {"readout": {**SYMBOLS.to_json(), "kind": "classes"}},
     ],
     ids=str,
 )
@@ -234,7 +323,7 @@ def test_damaged_descriptions_are_refused_in_words(change: Any) -> None:
         Configuration.from_json(good | change if isinstance(change, dict) else change)
     assert "type" not in type(refused.value).__name__.lower()
     assert len(str(refused.value)) > 20
-    if change == {"format": 2}:
+    if change == {"format": 3}:
         assert "upgrade" in str(refused.value)
 
 

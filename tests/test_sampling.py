@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gatescope import Choice, Intervention, Network, Vocabulary, clamp, nudge, patch, sample
+from gatescope.readout import Readout, classes
 from gatescope.sampling import SamplingError, sample_many
 from tests.networks import ALPHABET, network, seeds
 
@@ -179,7 +180,10 @@ def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
 
 
 def test_networks_that_cannot_write() -> None:
-    for made in (network("lstm", (2,), reads="last step"), network("lstm", (2,), outputs=3)):
+    for made in (
+        network("lstm", (2,), readout=Readout(reads="last step")),
+        network("lstm", (2,), readout=classes("abc")),
+    ):
         with pytest.raises(SamplingError, match="cannot write"):
             sample(made, "a")  # at the call, before anything is asked for
     with pytest.raises(SamplingError, match="length is -1"):

@@ -33,7 +33,7 @@ def test_a_character_that_is_not_a_symbol_is_unknown_and_no_other(known: str, te
     assert [k == vocabulary.unknown for k in ids] == [character not in known for character in text]
     assert vocabulary.unknown == vocabulary.size == len(set(known))
     assert vocabulary.decode(ids) == "".join(c if c in known else REPLACEMENT for c in text)
-    assert vocabulary.unknown_characters(text) == sorted(set(text) - set(known))
+    assert vocabulary.unknown_in(text) == sorted(set(text) - set(known))
 
 
 @given(TEXT)
@@ -42,7 +42,7 @@ def test_bytes_are_the_utf_8_of_the_text_and_come_back(text: str) -> None:
     assert ids.dtype == np.int32
     assert bytes(ids.tolist()) == text.encode("utf-8", "surrogatepass")
     assert BYTES.decode(ids) == text
-    assert BYTES.unknown_characters(text) == []
+    assert BYTES.unknown_in(text) == []
 
 
 @given(st.binary(max_size=40))
@@ -134,9 +134,13 @@ def test_wrong_ids_are_named(ids: np.ndarray, message: str) -> None:
     [
         ([], "a JSON object; a list was given"),
         (None, "a JSON object; nothing was given"),
-        ({}, "needs the key 'bytes'"),
-        ({"bytes": False}, "needs the key 'end'; it has \\['bytes'\\]"),
-        ({"bytes": 1, "end": None}, "'bytes' of a vocabulary is true or false; a number was given"),
+        ({}, "needs the key 'unit'"),
+        ({"bytes": False}, "needs the key 'end'; it has \\['bytes', 'unit'\\]"),
+        ({"bytes": 1, "end": None}, "needs the key 'unit'"),
+        (
+            {"unit": "letter", "end": None},
+            "'unit' of a vocabulary is character, byte, word, token, number; it is 'letter'",
+        ),
         ({"bytes": False, "end": 3}, "'end' of a vocabulary is a character or null; a number was given"),
         ({"bytes": False, "end": None}, "'symbols' of a vocabulary is a list of characters; nothing was given"),
         ({"bytes": False, "end": None, "symbols": "ab"}, "a list of characters; a string was given"),
@@ -156,4 +160,4 @@ def test_json_that_is_no_vocabulary_says_what_is_wrong(data: object, message: st
 def test_bytes_have_the_256_symbols_in_order() -> None:
     assert BYTES.size == 256
     with pytest.raises(ValueError, match="symbols 0 to 255"):
-        Vocabulary(("a",), bytes=True)
+        Vocabulary(("a",), unit="byte")

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gatescope import TASKS, Network, Run, Settings, configure, create, engine, train
+from gatescope.readout import classes
 from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
 from gatescope.training import Loop, TrainingError
@@ -312,7 +313,7 @@ class FirstSymbol(Copy):
 
 
 def test_many_to_one_learns_from_the_last_step_of_each_sequence() -> None:
-    configuration = configure(FirstSymbol().vocabulary, "lstm", (12,), reads="last step", outputs=3)
+    configuration = configure(FirstSymbol().vocabulary, "lstm", (12,), readout=classes("abc", "last step"))
     training = Loop(Network(configuration), FirstSymbol(), Settings(150, learning_rate=0.02))
     for _ in range(150):
         training.update()

@@ -94,20 +94,23 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
             cell and hidden state of an LSTM, say), and the report names the others.
         weights: for each layer the four arrays of `gatescope.engine.Parameters`, with which the drives themselves are
             recomputed (`gatescope.recording.check_with` passes them). The first layer's inputs are its symbols
-            (one-hot, or the rows of an "embedding" given beside them).
+            (one-hot, or the rows of an "embedding" given beside them), or the numbers that were read.
 
     Returns:
         The residuals; a NaN among recorded values counts as an infinite residual.
     """
     precision = str(trace.attributes["precision"])
     found: list[Residual] = []
-    below: str | None = None
+    below: tuple[str, ...] = ()
+    here: tuple[str, ...] = ()
     for layer in trace.layers:
         cell = Cell.from_json(trace.attributes["layers"][layer]["cell"])
+        if not layer.endswith("_reverse"):  # which reads what the layer before it reads
+            below, here = here, ()
         if weights is not None:
             found += _check_drives(trace, layer, below, cell, weights[layer])
         found += _check_signals(trace, layer, cell, precision)
-        below = layer
+        here = (*here, layer)
     return Report(tuple(found), TOLERANCES[precision])
 
 
@@ -224,7 +227,7 @@ def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -
 
 
 def _check_drives(
-    trace: Trace, layer: str, below: str | None, cell: Cell, weights: Mapping[str, Array]
+    trace: Trace, layer: str, below: tuple[str, ...], cell: Cell, weights: Mapping[str, Array]
 ) -> list[Residual]:
     arrays = trace[layer]
     residuals = []
@@ -234,8 +237,8 @@ def _check_drives(
         drive = f"{source}.{name}"
         needed = (drive, "h") if source == "u" else (drive,)
         missing = tuple(key for key in needed if key not in arrays)
-        if source == "x" and below is not None and "h" not in trace[below]:
-            missing = (*missing, f"{below} h")
+        if source == "x":
+            missing += tuple(f"{lower} h" for lower in below if "h" not in trace[lower])
         if missing:
             residuals.append(Residual(layer, drive, cell.formula(drive), None, missing=missing))
             continue
@@ -252,10 +255,12 @@ def _check_drives(
     return residuals
 
 
-def _inputs(trace: Trace, below: str | None, weights: Mapping[str, Array], rows: slice, steps: slice) -> Array:
-    """What a layer reads, (S, T, I): the hidden state of the layer below, or the vectors of the symbols."""
-    if below is not None:
-        return _float64(trace[below]["h"][rows, steps])
+def _inputs(trace: Trace, below: tuple[str, ...], weights: Mapping[str, Array], rows: slice, steps: slice) -> Array:
+    """What a layer reads, (S, T, I): the hidden states of the layer below, the vectors of the symbols, or numbers."""
+    if below:
+        return np.concatenate([_float64(trace[lower]["h"][rows, steps]) for lower in below], axis=2)
+    if "input" in trace.steps:
+        return _float64(trace.steps["input"][rows, steps])
     table = weights.get("embedding")
     vectors = np.eye(weights["input_weights"].shape[2]) if table is None else _float64(table)
     token = np.asarray(trace.steps["token"][rows, steps])

@@ -1,6 +1,6 @@
-"""A network: symbols in, stacked recurrent layers, a readout that predicts symbols.
+"""A network: symbols or numbers in, stacked recurrent layers, a readout that predicts.
 
-`T` step, `B` sequence, `V` symbol, `N` neuron.
+`T` step, `B` sequence, `V` symbol (or what else is predicted), `I` number of a step, `N` neuron.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from gatescope.cells import CELLS, Cell
 from gatescope.engine import Engine, Intervention, Parameters, State, initialise, run, shapes
 from gatescope.errors import GatescopeError
-from gatescope.text import PADDING, Ids, Vocabulary
+from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
+from gatescope.text import PADDING, Reading, Vocabulary
 
-Reads = Literal["every step", "last step"]
-FORMAT = 1
+FORMAT = 2
 PIECE = 16_384  # steps of all sequences together that are run at a time where texts can be long: bounds memory
 
 
@@ -32,10 +32,15 @@ class NetworkError(GatescopeError):
 
 @dataclass(frozen=True)
 class Layer:
-    """One recurrent layer: which cell, how many neurons."""
+    """One recurrent layer: which cell, how many neurons, and whether it reads each sequence from its end.
+
+    A layer that does (`reverse`) stands behind the one that reads the same inputs from the beginning; the next layer
+    reads the hidden states of both.
+    """
 
     cell: Cell
     neurons: int
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,41 +48,76 @@ class Configuration:
     """Everything about a network but its weights.
 
     Attributes:
-        vocabulary: the symbols it reads, one-hot or embedded.
-        layers: from the input upwards; each reads the hidden state h of the one below.
+        vocabulary: what it reads: symbols, one-hot or embedded, or vectors of numbers.
+        layers: from the input upwards; each reads the hidden state h of the one below, or of the two that read in
+            both directions.
         embedding: the size of the learned vector of each symbol; None for one-hot input.
-        dropout: the share of each layer's h that the next layer does not see while training (not after the last).
-        outputs: what it predicts: the symbols of the vocabulary when None, otherwise that many classes.
-        reads: "every step": a prediction after each step (many to many); "last step": one after the last of each
-            sequence (many to one).
+        dropout: the share of what each layer and the readout read that is left out while training: of an embedding
+            and of every h, but not of one-hot symbols or numbers (Zaremba, Sutskever and Vinyals 2014).
+        readout: what it predicts, and when.
     """
 
     vocabulary: Vocabulary
     layers: tuple[Layer, ...]
     embedding: int | None = None
     dropout: float = 0.0
-    outputs: int | None = None
-    reads: Reads = "every step"
+    readout: Readout = SYMBOLS
 
     def __post_init__(self) -> None:
         if not self.layers:
             raise NetworkError("a network needs at least one layer; none was given.")
-        for layer in self.layers:
+        for k, layer in enumerate(self.layers):
             if layer.neurons < 1:
                 raise NetworkError(f"a layer has {layer.neurons} neurons; it needs at least 1.")
+            if layer.reverse and (k == 0 or self.layers[k - 1].reverse):
+                raise NetworkError("a layer that reads from the end stands behind one that reads from the beginning.")
         if self.embedding is not None and self.embedding < 1:
             raise NetworkError(f"the embedding has {self.embedding} numbers a symbol; give at least 1, or none.")
+        if self.embedding is not None and self.vocabulary.unit == "number":
+            raise NetworkError("numbers are read as they are; an embedding is of symbols.")
         if not 0 <= self.dropout < 1:
             raise NetworkError(f"dropout is {self.dropout}; it is a share from 0 up to, but not including, 1.")
-        if self.outputs is not None and self.outputs < 1:
-            raise NetworkError(f"the network has {self.outputs} outputs; it needs at least 1.")
-        if self.reads not in ("every step", "last step"):
-            raise NetworkError(f"the readout reads {self.reads!r}; it can read 'every step' or 'last step'.")
+        if self.vocabulary.unit == "number" and self.readout.kind == "symbols":
+            raise NetworkError("a network that reads numbers has no symbols to predict; name its classes or numbers.")
 
     @property
     def predicted(self) -> int:
-        """The number of symbols or classes that are predicted."""
-        return self.outputs or self.vocabulary.size
+        """How many values are read out: one for each symbol or class, or each number (and quantile)."""
+        return self.readout.size(self.vocabulary.size)
+
+    @property
+    def names(self) -> list[str]:
+        """Of each layer: "layer0", "layer0_reverse", "layer1", ..."""
+        return [
+            f"layer{k}{'_reverse' if self.layers[j].reverse else ''}"
+            for k, level in enumerate(self.levels)
+            for j in level
+        ]
+
+    @property
+    def levels(self) -> list[list[int]]:
+        """Which layers read the same inputs: one, or two in both directions."""
+        found: list[list[int]] = []
+        for k, layer in enumerate(self.layers):
+            if layer.reverse:
+                found[-1].append(k)
+            else:
+                found.append([k])
+        return found
+
+    @property
+    def inputs(self) -> list[int]:
+        """How many numbers each layer reads at a step; and, behind the last, the readout."""
+        sizes, found = self.embedding or self.vocabulary.size, []
+        for level in self.levels:
+            found += [sizes] * len(level)
+            sizes = sum(self.layers[k].neurons for k in level)
+        return [*found, sizes]
+
+    @property
+    def both_ways(self) -> bool:
+        """Whether any layer reads from the end: then a text is run as a whole, and nothing can be written."""
+        return any(layer.reverse for layer in self.layers)
 
     def to_json(self) -> dict[str, Any]:
         """As network.json: the cells with their equations, so that a run can be read without its author's code."""
@@ -86,11 +126,12 @@ class Configuration:
             "format": FORMAT,
             "vocabulary": self.vocabulary.to_json(),
             "cells": cells,
-            "layers": [{"cell": layer.cell.name, "neurons": layer.neurons} for layer in self.layers],
+            "layers": [
+                {"cell": layer.cell.name, "neurons": layer.neurons, "reverse": layer.reverse} for layer in self.layers
+            ],
             "embedding": self.embedding,
             "dropout": self.dropout,
-            "outputs": self.outputs,
-            "reads": self.reads,
+            "readout": self.readout.to_json(),
         }
 
     @classmethod
@@ -110,30 +151,41 @@ class Configuration:
             )
         try:
             cells = {name: Cell.from_json(cell) for name, cell in data["cells"].items()}
-            chosen = [(cells[layer["cell"]], layer["neurons"]) for layer in data["layers"]]
+            chosen = [(cells[layer["cell"]], layer["neurons"], layer.get("reverse", False)) for layer in data["layers"]]
             vocabulary = Vocabulary.from_json(data["vocabulary"])
-            fields = {name: data[name] for name in ("embedding", "dropout", "outputs", "reads")}
+            embedding, dropout = data["embedding"], data["dropout"]
+            readout = Readout.from_json(data["readout"] if data["format"] > 1 else _readout_of_format_1(data))
         except (KeyError, TypeError, AttributeError) as error:
             raise NetworkError(f"the description of the network is incomplete or damaged: {error!r}.") from error
-        sizes = [neurons for _, neurons in chosen] + [
-            fields[k] for k in ("embedding", "outputs") if fields[k] is not None
-        ]
-        if not all(type(size) is int for size in sizes) or type(fields["dropout"]) not in (int, float):
-            raise NetworkError(
-                f"the sizes of the network ({sizes}) or its dropout ({fields['dropout']}) are no numbers."
-            )
-        if fields["reads"] not in get_args(Reads):
-            raise NetworkError(f"the readout reads {fields['reads']!r}; it can read {' or '.join(get_args(Reads))}.")
-        return cls(vocabulary, tuple(Layer(*each) for each in chosen), **fields)
+        except ReadoutError as error:
+            raise NetworkError(str(error)) from error
+        sizes = [neurons for _, neurons, _ in chosen] + ([] if embedding is None else [embedding])
+        if not all(type(size) is int for size in sizes) or type(dropout) not in (int, float):
+            raise NetworkError(f"the sizes of the network ({sizes}) or its dropout ({dropout}) are no numbers.")
+        if not all(type(reverse) is bool for *_, reverse in chosen):
+            raise NetworkError("'reverse' of a layer is true or false; something else was given.")
+        return cls(vocabulary, tuple(Layer(*each) for each in chosen), embedding, float(dropout), readout)
 
 
-def configure(vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], **settings: Any) -> Configuration:
+def _readout_of_format_1(data: dict[str, Any]) -> dict[str, Any]:
+    """What version 0.1 wrote: a number of classes without names, or none for the symbols."""
+    count = data["outputs"]
+    if count is not None and (type(count) is not int or count < 1):
+        raise NetworkError(f"the network has {count!r} outputs; it needs at least 1.")
+    names = [str(k) for k in range(count or 0)]
+    return {"kind": "classes" if names else "symbols", "names": names, "quantiles": [], "reads": data["reads"]}
+
+
+def configure(
+    vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], *, both_ways: bool = False, **settings: Any
+) -> Configuration:
     """A configuration whose layers all have the same cell.
 
     Args:
-        vocabulary: the symbols.
+        vocabulary: what it reads.
         cell: a cell or the name of a built-in one.
-        neurons: the number of neurons of each layer.
+        neurons: the number of neurons of each layer (and direction).
+        both_ways: whether each layer reads in both directions.
         settings: the other fields of `Configuration`.
 
     Raises:
@@ -143,7 +195,9 @@ def configure(vocabulary: Vocabulary, cell: Cell | str, neurons: Sequence[int], 
         if cell not in CELLS:
             raise NetworkError(f"there is no cell {cell!r}; the built-in ones are {', '.join(CELLS)}.")
         cell = CELLS[cell]
-    return Configuration(vocabulary, tuple(Layer(cell, size) for size in neurons), **settings)
+    directions = (False, True) if both_ways else (False,)
+    layers = tuple(Layer(cell, size, reverse) for size in neurons for reverse in directions)
+    return Configuration(vocabulary, layers, **settings)
 
 
 @dataclass(frozen=True)
@@ -151,8 +205,8 @@ class Output:
     """What one pass gives.
 
     Attributes:
-        logits: unnormalised log-probabilities after every step, (T, B, V); after the last step of each sequence,
-            (B, V), for a network that reads the last step only.
+        logits: unnormalised log-probabilities (or the numbers that are estimated, the quantiles of each side by side)
+            after every step, (T, B, V); after the last step of each sequence, (B, V), where that alone is read.
         signals: for each layer, name -> (T, B, N) of what was kept.
         state: for each layer, the states after the last step of each sequence.
     """
@@ -177,15 +231,14 @@ class Network(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         symbols, size = configuration.vocabulary.size, configuration.embedding
         self.embedding = None if size is None else nn.Parameter(_glorot((symbols, size), generator))
-        inputs = size or symbols
+        *inputs, hidden = configuration.inputs
         self.layers = nn.ModuleList()
-        for layer in configuration.layers:
-            values = initialise(layer.cell, inputs, layer.neurons, generator)
+        for count, layer in zip(inputs, configuration.layers, strict=True):
+            values = initialise(layer.cell, count, layer.neurons, generator)
             self.layers.append(
                 nn.ParameterDict({name: nn.Parameter(value) for name, value in values.by_name().items()})
             )
-            inputs = layer.neurons
-        self.readout_weights = nn.Parameter(_glorot((configuration.predicted, inputs), generator))
+        self.readout_weights = nn.Parameter(_glorot((configuration.predicted, hidden), generator))
         self.readout_biases = nn.Parameter(torch.zeros(configuration.predicted))
 
     def parameters_of(self, layer: int) -> Parameters:
@@ -194,56 +247,81 @@ class Network(nn.Module):
 
     def forward(
         self,
-        tokens: Int[Tensor, "T B"],
+        tokens: Int[Tensor, "T B"] | Float[Tensor, "T B I"],
         state: Sequence[State] | None = None,
         *,
         lengths: Int[Tensor, "B"] | None = None,
         keep: Sequence[Sequence[str]] | None = None,
         interventions: Sequence[Intervention] = (),
         engine: Engine = "auto",
+        reads: Reads | None = None,
     ) -> Output:
         """Run the network.
 
         Args:
-            tokens: ids; one that is no symbol (unknown, or padding) is read as the zero vector.
-            state: for each layer, the states before the first step; 0 when not given.
+            tokens: ids; one that is no symbol (unknown, or padding) is read as the zero vector. Or numbers, which may
+                be NaN behind the end of a sequence.
+            state: for each layer, the states before the first step that it reads; 0 when not given.
             lengths: the number of steps of each sequence, all T when not given. What stands behind a sequence's end
                 influences nothing that is returned for its own steps, nor its final state.
             keep: for each layer, the signals and drives to return; none when not given.
             interventions: changes of named signals.
             engine: see `gatescope.engine.run`.
+            reads: when to read out, instead of what the configuration says.
 
         Raises:
             ValueError: an intervention on a layer that the network does not have, or see `gatescope.engine.run`.
         """
-        count = len(self.configuration.layers)
+        layers = self.configuration.layers
         for intervention in interventions:
-            if not 0 <= intervention.layer < count:
-                raise ValueError(f"an intervention names layer {intervention.layer}; the network has 0 to {count - 1}.")
-        inputs: Tensor = tokens if self.embedding is None else _embed(tokens, self.embedding)
+            if not 0 <= intervention.layer < len(layers):
+                raise ValueError(
+                    f"an intervention names layer {intervention.layer}; the network has 0 to {len(layers) - 1}."
+                )
+        inputs = self._read(tokens, lengths)
         signals: list[Mapping[str, Tensor]] = []
         final: list[State] = []
-        for k, layer in enumerate(self.configuration.layers):
-            wanted = tuple(keep[k]) if keep is not None else ()
-            found, after = run(
-                layer.cell,
-                self.parameters_of(k),
-                inputs,
-                None if state is None else state[k],
-                lengths=lengths,
-                keep=tuple(dict.fromkeys(("h", *wanted))),
-                interventions=[change for change in interventions if change.layer == k],
-                engine=engine,
-            )
-            final.append(after)
-            signals.append({name: found[name] for name in wanted})
-            inputs = found["h"]
-            if k + 1 < count and self.training and self.configuration.dropout:
-                inputs = nn.functional.dropout(inputs, self.configuration.dropout)
-        if self.configuration.reads == "last step":
-            inputs = _last(inputs, lengths)
+        for depth, level in enumerate(self.configuration.levels):
+            hidden: list[Tensor] = []
+            if depth or self.embedding is not None:
+                inputs = self._dropped(inputs)
+            for k in level:
+                wanted = tuple(keep[k]) if keep is not None else ()
+                found, after = run(
+                    layers[k].cell,
+                    self.parameters_of(k),
+                    inputs,
+                    None if state is None else state[k],
+                    lengths=lengths,
+                    keep=tuple(dict.fromkeys(("h", *wanted))),
+                    interventions=[change for change in interventions if change.layer == k],
+                    reverse=layers[k].reverse,
+                    engine=engine,
+                )
+                final.append(after)
+                signals.append({name: found[name] for name in wanted})
+                hidden.append(found["h"])
+            inputs = hidden[0] if len(hidden) == 1 else torch.cat(hidden, 2)
+        if (reads or self.configuration.readout.reads) == "last step":
+            inputs = _last(inputs, lengths, layers[-1].neurons if layers[-1].reverse else 0)
+        inputs = self._dropped(inputs)
         logits = nn.functional.linear(inputs, self.readout_weights, self.readout_biases)
         return Output(logits, tuple(signals), tuple(final))
+
+    def _read(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
+        """What the first layer reads: ids, or vectors (T, B, I)."""
+        if self.embedding is not None:
+            return _embed(tokens, self.embedding)
+        if lengths is not None and tokens.is_floating_point():
+            # NaN times a gradient of 0 would be NaN.
+            behind = torch.arange(len(tokens), device=tokens.device)[:, None] >= lengths
+            return tokens.masked_fill(behind[..., None], 0)
+        return tokens
+
+    def _dropped(self, values: Tensor) -> Tensor:
+        """Values of which some are left out while training."""
+        share = self.configuration.dropout
+        return nn.functional.dropout(values, share) if self.training and share else values
 
 
 def _glorot(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -255,21 +333,25 @@ def _embed(tokens: Tensor, weights: Tensor) -> Tensor:
     return nn.functional.embedding(tokens.where(known, 0), weights) * known.unsqueeze(-1)
 
 
-def _last(values: Float[Tensor, "T B N"], lengths: Int[Tensor, "B"] | None) -> Float[Tensor, "B N"]:
-    """The values at the last step of each sequence."""
+def _last(values: Float[Tensor, "T B N"], lengths: Int[Tensor, "B"] | None, reverse: int) -> Float[Tensor, "B N"]:
+    """The values at the last step that was read of each sequence; of the last `reverse` neurons that is the first."""
     if lengths is None:
-        return values[-1]
-    return values[lengths - 1, torch.arange(len(lengths), device=values.device)]
+        last = values[-1]
+    else:
+        last = values[lengths - 1, torch.arange(len(lengths), device=values.device)]
+    return torch.cat([last[:, :-reverse], values[0, :, -reverse:]], 1) if reverse else last
 
 
 def expected_tensors(configuration: Configuration) -> dict[str, tuple[int, ...]]:
     """The name and shape of every weight that a network of this configuration has, computed without making it."""
-    symbols, inputs = configuration.vocabulary.size, configuration.embedding or configuration.vocabulary.size
-    found: dict[str, tuple[int, ...]] = {} if configuration.embedding is None else {"embedding": (symbols, inputs)}
-    for k, layer in enumerate(configuration.layers):
-        found.update({f"layers.{k}.{n}": s for n, s in shapes(layer.cell, inputs, layer.neurons).items()})
-        inputs = layer.neurons
-    return found | {"readout_weights": (configuration.predicted, inputs), "readout_biases": (configuration.predicted,)}
+    symbols = configuration.vocabulary.size
+    *inputs, hidden = configuration.inputs
+    found: dict[str, tuple[int, ...]] = {}
+    if configuration.embedding is not None:
+        found["embedding"] = (symbols, configuration.embedding)
+    for k, (layer, count) in enumerate(zip(configuration.layers, inputs, strict=True)):
+        found.update({f"layers.{k}.{n}": s for n, s in shapes(layer.cell, count, layer.neurons).items()})
+    return found | {"readout_weights": (configuration.predicted, hidden), "readout_biases": (configuration.predicted,)}
 
 
 @contextmanager
@@ -284,43 +366,54 @@ def evaluating(network: Network) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def predict(network: Network, sequences: Sequence[Ids]) -> list[NDArray[np.floating[Any]]]:
-    """The log-probabilities of the next symbol after every step, in nats; nothing else is kept.
+def predict(network: Network, sequences: Sequence[Reading]) -> list[NDArray[np.floating[Any]]]:
+    """What the network predicts after every step, or after the last one; nothing else is kept.
 
     Args:
-        network: one that reads out at every step.
-        sequences: ids, (T,) each, each from the initial state.
+        network: any.
+        sequences: ids, (T,) each, or numbers, (T, I) each; each from the initial state.
 
     Returns:
-        (T, V) for each sequence.
-
-    Raises:
-        NetworkError: the network reads out after the last step only.
+        For each sequence (T, V) log-probabilities in nats of the symbols or classes (or the estimates of numbers);
+        (1, V), where the network reads out once, and (0, V) of a sequence without steps.
     """
-    if network.configuration.reads != "every step":
-        raise NetworkError("this network predicts once, after the last step; one that always does is needed here.")
+    configuration = network.configuration
+    once = configuration.readout.reads == "last step"
     order = sorted((k for k in range(len(sequences)) if len(sequences[k])), key=lambda k: len(sequences[k]))
-    nothing = np.empty((0, network.configuration.predicted), np.float32)
+    nothing = np.empty((0, configuration.predicted), np.float32)
     results: list[NDArray[np.floating[Any]]] = [nothing] * len(sequences)
     rows = 64
     for group in (order[k : k + rows] for k in range(0, len(order), rows)):
         tokens, lengths = padded([sequences[k] for k in group])
+        steps = torch.from_numpy(tokens).transpose(0, 1)
+        whole = configuration.both_ways or once
         parts, state = [], None
-        for piece in torch.from_numpy(tokens).long().t().split(max(1, PIECE // len(group))):
+        for piece in steps.split(len(steps) if whole else max(1, PIECE // len(group))):
             with evaluating(network):
-                output = network(piece, state)
+                output = network(
+                    piece if piece.is_floating_point() else piece.long(),
+                    state,
+                    lengths=torch.from_numpy(lengths) if whole else None,
+                )
             state = output.state
-            parts.append(output.logits.log_softmax(2).numpy())
-        whole = np.concatenate(parts)
+            parts.append(predictions_of(configuration, output.logits).numpy())
+        told = parts[0][None] if once else np.concatenate(parts)
         for column, (k, length) in enumerate(zip(group, lengths, strict=True)):
-            results[k] = whole[:length, column]
+            results[k] = told[:length, column]
     return results
 
 
-def padded(sequences: Sequence[Ids]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """(S, T) ids with -1 behind the end of each sequence, and the lengths (S,)."""
-    lengths = np.array([len(ids) for ids in sequences])
-    tokens = np.full((len(sequences), int(lengths.max(initial=0))), PADDING, np.int32)
-    for row, ids in zip(tokens, sequences, strict=True):
-        row[: len(ids)] = ids
-    return tokens, lengths
+def predictions_of(configuration: Configuration, logits: Tensor) -> Tensor:
+    """Log-probabilities in nats of the symbols or classes, or the estimates of numbers: of `Output.logits`."""
+    return logits if configuration.readout.kind == "numbers" else logits.log_softmax(-1)
+
+
+def padded(sequences: Sequence[Reading]) -> tuple[Reading, NDArray[np.int64]]:
+    """(S, T) ids with -1, or (S, T, I) numbers with NaN, behind the end of each sequence; and the lengths (S,)."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    numbers = bool(sequences) and sequences[0].ndim == 2
+    size = (len(sequences), int(lengths.max(initial=0)), *(sequences[0].shape[1:] if numbers else ()))
+    steps = np.full(size, np.nan, np.float32) if numbers else np.full(size, PADDING, np.int32)
+    for row, sequence in zip(steps, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return steps, lengths

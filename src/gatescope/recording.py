@@ -23,13 +23,17 @@ from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State, initial_state
 from gatescope.engine.native import unserved
 from gatescope.errors import GatescopeError
-from gatescope.network import PIECE, Network, evaluating, padded
+from gatescope.network import PIECE, Configuration, Network, evaluating, padded, predictions_of
+from gatescope.readout import Readout
 from gatescope.storage import Writer, open_trace
-from gatescope.text import PADDING, Ids
+from gatescope.text import PADDING, Ids, Reading
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
 
-Recordable = str | Sequence[Ids]
+Recordable = str | Sequence[Reading]
+Answers = Callable[[str], NDArray[Any] | None]
+"""Of the text of one sequence what should have been said after each step, where that is known: (T,) ids of symbols or
+classes, -1 where nothing is asked, or (T, O) numbers, NaN where nothing is asked."""
 
 IN_MEMORY = 2 << 30  # bytes of a trace that are not put on disk
 
@@ -38,17 +42,70 @@ class RecordingError(GatescopeError):
     """There is nothing to record, or it cannot be recorded so; the message says what to change."""
 
 
-def sequences_of(network: Network, source: Recordable) -> list[Ids]:
-    """The ids of the sequences of a text (it is cut behind each end mark), or ids as they are.
+def parts_of(network: Network, text: str) -> list[str]:
+    """The sequences of a text: it is cut behind each end mark. A network that answers at the end mark is given one."""
+    configuration, vocabulary = network.configuration, network.configuration.vocabulary
+    end = vocabulary.end
+    if end is not None and configuration.readout.reads == "last step" and text.strip() and not text.endswith(end):
+        text += end
+    return vocabulary.split(text)
+
+
+def sequences_of(network: Network, source: Recordable) -> list[Reading]:
+    """What the network reads of the sequences of a text, or sequences as they are.
 
     Raises:
-        RecordingError: the text is empty.
+        RecordingError: the text is empty, or does not hold the numbers that the network reads.
     """
-    vocabulary = network.configuration.vocabulary
-    found = [vocabulary.encode(part) for part in vocabulary.split(source)] if isinstance(source, str) else source
-    if not found or not all(len(ids) for ids in found):
-        raise RecordingError("there is nothing to record: the text is empty. Give at least one character.")
-    return list(found)
+    if isinstance(source, str):
+        try:
+            source = [network.configuration.vocabulary.encode(part) for part in parts_of(network, source)]
+        except ValueError as error:
+            raise RecordingError(str(error)) from error
+    if not source or not all(len(sequence) for sequence in source):
+        raise RecordingError("there is nothing to record: the text is empty. Give at least one symbol.")
+    return list(source)
+
+
+def symbols_of(network: Network, source: Recordable) -> list[Ids]:
+    """The ids of the sequences of a text, or ids as they are: `sequences_of` for what needs symbols.
+
+    Raises:
+        RecordingError: as `sequences_of`, or the network reads numbers.
+    """
+    if network.configuration.vocabulary.unit == "number":
+        raise RecordingError("this network reads numbers; this needs one that reads symbols.")
+    return sequences_of(network, source)  # type: ignore[return-value]
+
+
+def targets_of(network: Network, source: Recordable, sequences: Sequence[Reading], answers: Answers | None) -> Reading:
+    """What should have been said after each step of the sequences of a source: (S, T), or (S, T, O) numbers.
+
+    Where symbols are predicted and nobody says otherwise, that is the next symbol.
+
+    Raises:
+        RecordingError: the answers are not one for each step.
+    """
+    readout = network.configuration.readout
+    if answers is None or not isinstance(source, str):
+        told: list[NDArray[Any] | None] = [None] * len(sequences)
+    else:
+        told = [answers(part) for part in parts_of(network, source)]
+    found: list[Reading] = []
+    for sequence, answer in zip(sequences, told, strict=True):
+        if answer is not None and len(answer) != len(sequence):
+            raise RecordingError(f"{len(answer)} answers were given for a sequence of {len(sequence)} steps.")
+        found.append(_unanswered(readout, sequence) if answer is None else answer)
+    return padded(found)[0]
+
+
+def _unanswered(readout: Readout, sequence: Reading) -> Reading:
+    """The next symbol; of classes and numbers nothing."""
+    if readout.kind == "symbols":
+        return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
+    if readout.kind == "numbers":
+        return np.full((len(sequence), len(readout.names)), np.nan, np.float32)
+    return np.full(len(sequence), PADDING, np.int32)
 
 
 def record(
@@ -58,6 +115,7 @@ def record(
     drives: bool = True,
     top: int = 5,
     interventions: Sequence[Intervention] = (),
+    answers: Answers | None = None,
 ) -> Trace:
     """Run a network and keep every signal of every neuron at every step, checked.
 
@@ -70,6 +128,7 @@ def record(
         top: how many of the most probable next symbols are kept.
         interventions: changes made while it runs. The equation of a signal that is changed does not hold there, and
             the residual says so.
+        answers: what should have been said; the next symbol when not given.
 
     Returns:
         A trace in memory, in the network's precision, with `attributes["residual"]`.
@@ -77,7 +136,7 @@ def record(
     Raises:
         RecordingError: there is nothing to record.
     """
-    pieces = list(record_pieces(network, source, drives=drives, top=top, interventions=interventions))
+    pieces = list(record_pieces(network, source, drives=drives, top=top, interventions=interventions, answers=answers))
     first = pieces[0]
     steps = {name: np.concatenate([piece.steps[name] for piece in pieces], axis=1) for name in first.steps}
     layers = {
@@ -101,6 +160,7 @@ def record_to(
     dtype: str = "float16",
     overwrite: bool = False,
     progress: Any = None,
+    answers: Answers | None = None,
 ) -> Trace:
     """Record straight to disk, piece by piece: for texts whose trace does not fit in memory.
 
@@ -119,7 +179,7 @@ def record_to(
     sequences = sequences_of(network, source)
     total, done, seen = sum(map(len, sequences)), 0, []
     with Writer(directory, dtype=dtype, overwrite=overwrite) as writer:
-        for piece in record_pieces(network, sequences, drives=drives, top=top):
+        for piece in record_pieces(network, source, drives=drives, top=top, answers=answers):
             writer.append(piece)
             done += int(piece.lengths.sum())
             seen.append(piece.attributes["residual"])
@@ -131,7 +191,11 @@ def record_to(
 
 @contextmanager
 def recorded(
-    network: Network, source: Recordable, *, progress: Callable[[int, int], None] | None = None
+    network: Network,
+    source: Recordable,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    answers: Answers | None = None,
 ) -> Iterator[Trace]:
     """A trace without drives that is there inside the block: in memory, or, where it is larger than 2 GB, on disk.
 
@@ -145,11 +209,13 @@ def recorded(
     values = sum(len(layer.cell.signals) * layer.neurons for layer in network.configuration.layers)
     precision = network.readout_biases.element_size()
     if len(sequences) * max(map(len, sequences)) * values * precision <= IN_MEMORY:
-        yield record(network, sequences, drives=False, top=1)
+        yield record(network, source, drives=False, top=1, answers=answers)
         return
     with TemporaryDirectory(prefix="gatescope-") as folder:
         # Single precision: of a gate near 1, half precision would leave little of how near.
-        yield record_to(folder, network, sequences, drives=False, top=1, dtype="float32", progress=progress)
+        yield record_to(
+            folder, network, source, drives=False, top=1, dtype="float32", progress=progress, answers=answers
+        )
 
 
 def record_pieces(
@@ -159,36 +225,49 @@ def record_pieces(
     drives: bool = True,
     top: int = 5,
     interventions: Sequence[Intervention] = (),
+    answers: Answers | None = None,
 ) -> Iterator[Trace]:
     """The trace of all sequences side by side, in pieces of steps that follow each other.
+
+    A network that reads out once is read out at every step as well: what it would say if the sequence ended there. One
+    that also reads from the end would have to be run anew for that, and says something at the last step only.
 
     Each piece is a trace of its own: its initial state is where the piece before ended. It was checked with the
     weights, drives included, and says so in `attributes["residual"]`.
     """
-    if network.configuration.reads != "every step":
-        raise RecordingError(
-            "this network predicts once, after the last step; recording it needs one that always does."
-        )
-    tokens, lengths = padded(sequences_of(network, source))
-    targets = np.concatenate([tokens[:, 1:], np.full((len(tokens), 1), PADDING, np.int32)], axis=1)
+    configuration = network.configuration
+    sequences = sequences_of(network, source)
+    read, lengths = padded(sequences)
+    targets = targets_of(network, source, sequences, answers)
     attributes, weights = describe(network, interventions), weights_of(network)
-    names = [(*layer.cell.signals, *layer.cell.drives) for layer in network.configuration.layers]
+    names = [(*layer.cell.signals, *layer.cell.drives) for layer in configuration.layers]
     state: Sequence[State] | None = None
-    # Interventions name steps of the whole text, so they are run in one piece.
-    size = tokens.shape[1] if interventions else max(1, PIECE // len(tokens))
-    for start in range(0, tokens.shape[1], size):
+    # Interventions name steps of the whole text, and who reads from the end needs all of it: these run in one piece.
+    whole = bool(interventions) or configuration.both_ways
+    once = configuration.both_ways and configuration.readout.reads == "last step"
+    size = read.shape[1] if whole else max(1, PIECE // len(read))
+    for start in range(0, read.shape[1], size):
         part = slice(start, start + size)
+        left = np.clip(lengths - start, 0, read[:, part].shape[1])
+        behind = np.arange(read[:, part].shape[1]) >= left[:, None]
+        numbers = read.ndim == 3
         with torch.inference_mode(), evaluating(network):
-            ids = torch.from_numpy(tokens[:, part]).long().t()
-            output = network(ids, state, keep=names, interventions=interventions)
-        left = np.clip(lengths - start, 0, len(ids))
-        behind = np.arange(len(ids)) >= left[:, None]
+            steps = torch.from_numpy(np.where(behind[..., None], 0, read[:, part]) if numbers else read[:, part])
+            output = network(
+                (steps.to(network.readout_biases.dtype) if numbers else steps.long()).transpose(0, 1),
+                state,
+                lengths=torch.from_numpy(left) if configuration.both_ways else None,
+                keep=names,
+                interventions=interventions,
+                reads="last step" if once else "every step",
+            )
+            told = _told(configuration, output.logits, left).transpose(0, 1)
         piece = Trace(
             lengths=left,
-            steps=_predictions(output.logits, tokens[:, part], targets[:, part], top, behind),
-            layers={f"layer{k}": _blanked(signals, behind) for k, signals in enumerate(output.signals)},
-            initial={f"layer{k}": _initial(network, state, k, len(tokens)) for k in range(len(names))},
-            parameters={f"layer{k}": _neuron_weights(network, k) for k in range(len(names))},
+            steps=_steps(configuration, read[:, part], targets[:, part], told, top, behind),
+            layers={name: _blanked(output.signals[k], behind) for k, name in enumerate(configuration.names)},
+            initial={name: _initial(network, state, k, len(read)) for k, name in enumerate(configuration.names)},
+            parameters={name: _neuron_weights(network, k) for k, name in enumerate(configuration.names)},
             attributes=attributes,
         )
         state = output.state
@@ -207,9 +286,10 @@ def check_with(network: Network, trace: Trace) -> Report:
 def describe(network: Network, interventions: Sequence[Intervention] = ()) -> dict[str, Any]:
     """The attributes of every trace of a network that runs with these interventions; docs/trace.md lists them."""
     precision = str(network.readout_biases.dtype).removeprefix("torch.")
+    configuration = network.configuration
     layers = {
-        f"layer{k}": {"cell": layer.cell.to_json(), "neurons": layer.neurons, "arrays": arrays_of(layer.cell)}
-        for k, layer in enumerate(network.configuration.layers)
+        name: {"cell": layer.cell.to_json(), "neurons": layer.neurons, "arrays": arrays_of(layer.cell)}
+        for name, layer in zip(configuration.names, configuration.layers, strict=True)
     }
     return {
         "format": FORMAT,
@@ -217,7 +297,8 @@ def describe(network: Network, interventions: Sequence[Intervention] = ()) -> di
         "engine": _engine_of(network, interventions),
         "precision": precision,
         "tolerance": TOLERANCES[precision],
-        "vocabulary": network.configuration.vocabulary.to_json(),
+        "vocabulary": configuration.vocabulary.to_json(),
+        "readout": configuration.readout.to_json(),
         "layers": layers,
     }
 
@@ -250,29 +331,49 @@ def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
 def weights_of(network: Network) -> dict[str, dict[str, NDArray[Any]]]:
     """The arrays that `check` recomputes drives from, by layer."""
     found = {
-        f"layer{k}": {name: value.detach().numpy() for name, value in network.parameters_of(k).by_name().items()}
-        for k in range(len(network.configuration.layers))
+        layer: {name: value.detach().numpy() for name, value in network.parameters_of(k).by_name().items()}
+        for k, layer in enumerate(network.configuration.names)
     }
     if network.embedding is not None:
         found["layer0"]["embedding"] = network.embedding.detach().numpy()
     return found
 
 
-def _predictions(
-    logits: Tensor, tokens: NDArray[Any], targets: NDArray[Any], top: int, behind: NDArray[Any]
+def _told(configuration: Configuration, logits: Tensor, left: NDArray[Any]) -> Tensor:
+    """What was predicted after every step, (T, S, V): NaN but at the last step of each sequence, where it is one."""
+    told = predictions_of(configuration, logits)
+    if told.ndim == 3:
+        return told
+    everywhere = told.new_full((int(left.max(initial=0)), *told.shape), torch.nan)
+    everywhere[torch.from_numpy(left) - 1, torch.arange(len(left))] = told
+    return everywhere
+
+
+def _steps(
+    configuration: Configuration,
+    read: Reading,
+    targets: Reading,
+    told: Tensor,
+    top: int,
+    behind: NDArray[np.bool_],
 ) -> dict[str, NDArray[Any]]:
-    """What was predicted after every step: logits (T, S, V), ids (S, T) -> the arrays of steps."""
-    log_probabilities = logits.log_softmax(2).transpose(0, 1)
-    best = log_probabilities.topk(min(top, logits.shape[2]), dim=2)
-    asked = (targets != PADDING) & (targets < logits.shape[2])
+    """The arrays of steps: what was read, what was predicted, (S, T, V), and what should have been."""
+    steps: dict[str, NDArray[Any]] = {"token": read}
+    if read.ndim == 3:
+        steps = {"token": np.full(read.shape[:2], PADDING, np.int32), "input": read}
+    if configuration.readout.kind == "numbers":
+        return {**steps, "value": targets, "estimate": np.where(behind[..., None], np.nan, told.numpy())}
+    best = told.nan_to_num(-torch.inf).topk(min(top, told.shape[2]), dim=2)
+    asked = (targets != PADDING) & (targets < told.shape[2])
     chosen = torch.from_numpy(np.where(asked, targets, 0)).long().unsqueeze(2)
-    told = log_probabilities.gather(2, chosen).squeeze(2).numpy()
+    said = told.gather(2, chosen).squeeze(2).numpy()
+    silent = behind | told[..., 0].isnan().numpy()
     return {
-        "token": tokens,
+        **steps,
         "target": targets,
-        "log_probability": np.where(asked, told, np.nan).astype(told.dtype),
-        "top_token": np.where(behind[..., None], PADDING, best.indices.numpy()).astype(np.int32),
-        "top_probability": np.where(behind[..., None], np.nan, best.values.exp().numpy()).astype(told.dtype),
+        "log_probability": np.where(asked, said, np.nan).astype(said.dtype),
+        "top_token": np.where(silent[..., None], PADDING, best.indices.numpy()).astype(np.int32),
+        "top_probability": np.where(silent[..., None], np.nan, best.values.exp().numpy()).astype(said.dtype),
     }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from gatescope.engine import Intervention
 from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Network, evaluating
+from gatescope.readout import SYMBOLS
 from gatescope.text import Ids, Vocabulary
 
 
@@ -142,8 +143,10 @@ def sample_many(
 def _begin(network: Network, prime: str, length: int) -> Ids:
     """What the network reads first, once the arguments were found to make sense."""
     configuration, vocabulary = network.configuration, network.configuration.vocabulary
-    if configuration.reads != "every step" or configuration.outputs is not None:
+    if configuration.readout != SYMBOLS:
         raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")
+    if configuration.both_ways:
+        raise SamplingError("this network also reads from the end of a text, so it cannot write one.")
     if length < 0:
         raise SamplingError(f"length is {length}; it is 0 or more.")
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])

@@ -1,13 +1,17 @@
-"""Characters and ids: the symbols a network reads and predicts, and how a text becomes sequences of them."""
+"""What a network reads: characters, bytes, words or numbers, and how a text becomes sequences of them.
+
+`T` step, `I` number of a step.
+"""
 
 from __future__ import annotations
 
-import builtins
 import codecs
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,10 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _PIECE = 1 << 20  # characters encoded at once: bounds the memory of the UTF-32 copy to 4 MB whatever the length
 
 Ids = NDArray[np.int32]
+Numbers = NDArray[np.float32]
+Reading = Ids | Numbers
+"""What one sequence is to a network: ids (T,), or vectors of numbers (T, I)."""
+Unit = Literal["character", "byte", "word", "token", "number"]
 
 
 @dataclass(frozen=True)
@@ -26,34 +34,62 @@ class Vocabulary:
     """The symbols of a network: symbol number k has the id k.
 
     Arguments:
-        symbols: one character each, no two the same.
+        symbols: no two the same.
         end: the symbol that ends a sequence; the one after it starts again from the initial state. None: a text is
             one sequence.
-        bytes: the symbols are the 256 byte values (written as the characters 0 to 255); a text is read as its UTF-8.
+        unit: what is read in one step, and what a symbol is.
 
-    The id `unknown` (= `size`) stands for every character that is not a symbol: it is read as the zero vector, is never
+            * "character": one character.
+            * "byte": one of the 256 byte values (written as the characters 0 to 255); a text is read as its UTF-8.
+            * "token": what stands between white space.
+            * "word": the same, but what is no symbol as it stands is cut into words and punctuation marks, and a word
+              is looked up in small letters where it is unknown as it is written.
+            * "number": a vector; the symbols are the names of its numbers. A text has one step a line, its numbers
+              separated by commas or white space; an empty line ends a sequence.
+
+    An end mark of words or tokens is a symbol wherever it stands, even without white space around it.
+
+    The id `unknown` (= `size`) stands for everything that is not a symbol: it is read as the zero vector, is never
     predicted, and is left out of the loss where it is the target.
     """
 
     symbols: tuple[str, ...]
     end: str | None = None
-    bytes: bool = False
+    unit: Unit = "character"
 
     def __post_init__(self) -> None:
+        if self.unit not in get_args(Unit):
+            raise ValueError(f"A vocabulary is of {', '.join(get_args(Unit))}; {self.unit!r} was given.")
         if not self.symbols:
             raise ValueError("A vocabulary needs at least one symbol; none was given.")
         for symbol in self.symbols:
-            if len(symbol) != 1:
+            if self.unit in ("character", "byte") and len(symbol) != 1:
                 raise ValueError(f"A symbol is one character; {symbol!r} was given.")
+            if self.in_words and symbol != self.end and (not symbol or _SPACE.search(symbol)):
+                raise ValueError(f"A {self.unit} has at least one character and no white space; {symbol!r} was given.")
         if len(set(self.symbols)) != len(self.symbols):
-            twice = next(s for k, s in enumerate(self.symbols) if s in self.symbols[:k])
+            twice = Counter(self.symbols).most_common(1)[0][0]
             raise ValueError(f"The symbols of a vocabulary must differ; {twice!r} was given more than once.")
+        if self.unit == "number" and self.end is not None:
+            raise ValueError(f"A sequence of numbers ends at an empty line; it has no end mark such as {self.end!r}.")
+        if self.in_words and self.end is not None and len(self.end) != 1:
+            raise ValueError(f"The end mark of a vocabulary of {self.unit}s is one character; {self.end!r} was given.")
         if self.bytes and self.symbols != _BYTES:
             raise ValueError("A vocabulary of bytes has the symbols 0 to 255 in this order; use Vocabulary.of_bytes().")
         if self.end is not None and self.end not in self.symbols:
             raise ValueError(f"The end mark must be one of the symbols; {self.end!r} is not.")
         if self.bytes and self.end is not None and ord(self.end) > 127:
             raise ValueError(f"The end mark of a vocabulary of bytes must be an ASCII character; {self.end!r} is not.")
+
+    @property
+    def bytes(self) -> bool:
+        """Whether a step is a byte."""
+        return self.unit == "byte"
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a step is a word or token."""
+        return self.unit in ("word", "token")
 
     @classmethod
     def of(cls, text: str, end: str | None = None) -> Vocabulary:
@@ -66,7 +102,29 @@ class Vocabulary:
     @classmethod
     def of_bytes(cls, end: str | None = None) -> Vocabulary:
         """The vocabulary of the 256 byte values."""
-        return cls(_BYTES, end, bytes=True)
+        return cls(_BYTES, end, "byte")
+
+    @classmethod
+    def of_words(
+        cls,
+        words: Iterable[str],
+        end: str | None = None,
+        *,
+        unit: Unit = "word",
+        least: int = 1,
+        most: int | None = None,
+    ) -> Vocabulary:
+        """The vocabulary of words (or tokens) that occur at least `least` times, the most frequent `most` of them.
+
+        The most frequent comes first, and of equally frequent ones the first by code points. The end mark is the last.
+
+        Raises: ValueError where no word is left.
+        """
+        counts = Counter(words)
+        kept = sorted((word for word, count in counts.items() if count >= least), key=lambda w: (-counts[w], w))[:most]
+        if not kept:
+            raise ValueError(f"No word occurs {least} times or more; take a smaller number.")
+        return cls((*kept, end) if end is not None and end not in kept else tuple(kept), end, unit)
 
     @property
     def size(self) -> int:
@@ -91,11 +149,54 @@ class Vocabulary:
         """Id -> code point, the unknown id included."""
         return np.array([ord(symbol) for symbol in (*self.symbols, REPLACEMENT)], dtype=np.uint32)
 
-    def encode(self, text: str) -> Ids:
-        """The ids of `text`, one per character (or byte); characters that are not symbols become `unknown`.
+    @cached_property
+    def _id_of_word(self) -> dict[str, int]:
+        return {symbol: k for k, symbol in enumerate(self.symbols)}
 
-        Returns: (T,) int32.
+    @cached_property
+    def _chunk(self) -> re.Pattern[str]:
+        """What stands between white space, or an end mark."""
+        mark = None if self.end is None else re.escape(self.end)
+        return re.compile(r"\S+" if mark is None else rf"{mark}|(?:(?!{mark})\S)+")
+
+    def spans(self, text: str) -> NDArray[np.int64]:
+        """Where each step's part of `text` begins and ends, in characters, (T, 2).
+
+        Each byte has the place of the character that it is a part of; each vector of numbers that of its line.
         """
+        if self.in_words:
+            return np.array([match.span() for match in self._matches(text)], dtype=np.int64).reshape(-1, 2)
+        if self.unit == "number":
+            return np.array([m.span() for m in _LINE.finditer(text) if m[0].strip()], dtype=np.int64).reshape(-1, 2)
+        starts = np.arange(len(text))
+        if self.bytes:
+            starts = np.repeat(starts, [len(c.encode("utf-8", "surrogatepass")) for c in text])
+        return np.stack([starts, starts + 1], axis=1)
+
+    def _matches(self, text: str) -> list[re.Match[str]]:
+        """The words or tokens of a text."""
+        chunks, known = self._chunk.finditer(text), self._id_of_word
+        if self.unit == "token":
+            return list(chunks)
+        found: list[re.Match[str]] = []
+        for chunk in chunks:
+            if chunk[0] in known:
+                found.append(chunk)
+            else:
+                found += _WORD.finditer(text, *chunk.span())
+        return found
+
+    def encode(self, text: str) -> NDArray[Any]:
+        """What the network reads of `text`: (T,) int32 ids, one per step, or (T, I) float32 numbers.
+
+        What is not a symbol becomes `unknown`.
+
+        Raises: ValueError for a line that does not hold the numbers; it names the line.
+        """
+        if self.unit == "number":
+            return self._numbers(text)
+        if self.in_words:
+            return self.ids_of([match[0] for match in self._matches(text)])
         if self.bytes:
             return np.frombuffer(text.encode("utf-8", "surrogatepass"), dtype=np.uint8).astype(np.int32)
         table = self._id_of_point
@@ -105,36 +206,82 @@ class Vocabulary:
             ids[start : start + _PIECE] = table[np.minimum(points, len(table) - 1)]
         return ids
 
-    def decode(self, ids: Iterable[int] | NDArray[np.integer[Any]]) -> str:
-        """The text of `ids`. Padding is dropped; `unknown`, and bytes that are not UTF-8, become U+FFFD.
+    def ids_of(self, symbols: Iterable[str]) -> Ids:
+        """The id of each symbol (T,), `unknown` where there is no such; words are looked up in small letters too."""
+        known, unknown = self._id_of_word, self.unknown
+        if self.unit == "word":
+            return np.array([known.get(s, known.get(s.lower(), unknown)) for s in symbols], dtype=np.int32)
+        return np.array([known.get(s, unknown) for s in symbols], dtype=np.int32)
+
+    def _numbers(self, text: str) -> Numbers:
+        rows: list[list[float]] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            cells = [cell for cell in _SEPARATOR.split(line.strip()) if cell]
+            try:
+                values = [float(cell) for cell in cells]
+            except ValueError:
+                values = []
+            if len(values) != self.size or not np.isfinite(np.array(values, np.float32)).all():
+                names = ", ".join(self.symbols[:4]) + (", ..." if self.size > 4 else "")
+                raise ValueError(
+                    f"Line {number} ({line[:40]!r}) does not hold the {self.size} numbers of a step ({names}); "
+                    "write one step a line, its numbers separated by commas."
+                )
+            rows.append(values)
+        return np.array(rows, dtype=np.float32).reshape(-1, self.size)
+
+    def decode(self, ids: Iterable[int] | NDArray[Any]) -> str:
+        """The text of `ids` (or of numbers). Padding is dropped; `unknown`, and what is not UTF-8, become U+FFFD.
 
         Raises: ValueError for an id that is neither a symbol, nor unknown, nor padding.
         """
+        if self.unit == "number":
+            return "".join(f"{line}\n" for line in self.labels(ids))
         known = self._checked(ids)
         known = known[known != PADDING]
+        if self.in_words:
+            return self._joined([(*self.symbols, REPLACEMENT)[k] for k in known.tolist()])
         if not self.bytes:
             return self._point_of_id[known].tobytes().decode(_UTF32, "surrogatepass")
         if (known == self.unknown).any():
             mark = REPLACEMENT.encode()
-            data = b"".join(mark if k == self.unknown else builtins.bytes((k,)) for k in known.tolist())
+            data = b"".join(mark if k == self.unknown else bytes((k,)) for k in known.tolist())
         else:
             data = known.astype(np.uint8).tobytes()
         return data.decode("utf-8", _LENIENT)
 
+    def _joined(self, words: list[str]) -> str:
+        """Words with a space between them, but not beside an end mark."""
+        parts: list[str] = []
+        for k, word in enumerate(words):
+            if k and word != self.end and words[k - 1] != self.end:
+                parts.append(" ")
+            parts.append(word)
+        return "".join(parts)
+
     def split(self, text: str) -> list[str]:
         """The sequences of `text`: it is cut after each end mark. Joined they are the text again; none is empty."""
+        if self.unit == "number":
+            return [match[0] for match in _BLOCK.finditer(text)]
         if self.end is None:
             return [text] if text else []
         *whole, rest = text.split(self.end)
         return [piece + self.end for piece in whole] + ([rest] if rest else [])
 
-    def labels(self, source: str | Iterable[int] | NDArray[np.integer[Any]]) -> list[str]:
-        """What to print for each step of a text, or of ids.
+    def labels(self, source: str | Iterable[int] | NDArray[Any]) -> list[str]:
+        """What to print for each step of a text, of ids, or of numbers.
 
-        A character is its own label, newline and tab too, and an unknown one of a text keeps its own character; lone
-        surrogates and unknown ids are U+FFFD, padding is empty. Of bytes, the ASCII ones are their character and the
-        others two hexadecimal digits.
+        A character is its own label, newline and tab too, and an unknown one of a text keeps its own character, a word
+        its own spelling; lone surrogates and unknown ids are U+FFFD, padding is empty. Of bytes, the ASCII ones are
+        their character and the others two hexadecimal digits. Of numbers, all of a step, separated by commas.
         """
+        if self.unit == "number":
+            values = self._numbers(source) if isinstance(source, str) else np.asarray(source, np.float32)
+            return [",".join(map(str, row)) for row in values.tolist()]
+        if isinstance(source, str) and self.in_words:
+            return [match[0] for match in self._matches(source)]
         if isinstance(source, str) and not self.bytes:
             return [REPLACEMENT if "\ud800" <= character <= "\udfff" else character for character in source]
         ids = self.encode(source) if isinstance(source, str) else self._checked(source)
@@ -145,9 +292,14 @@ class Vocabulary:
         names += [REPLACEMENT, ""]  # the unknown id; padding, which is -1, counts from the end
         return [names[k] for k in ids.tolist()]
 
-    def unknown_characters(self, text: str) -> list[str]:
-        """The characters of `text` that are not symbols, each once, sorted."""
-        return [] if self.bytes else sorted(set(text) - set(self.symbols))
+    def unknown_in(self, text: str) -> list[str]:
+        """The characters (or words) of `text` that are not symbols, each once, sorted."""
+        if self.bytes or self.unit == "number":
+            return []
+        if self.in_words:
+            words = [match[0] for match in self._matches(text)]
+            return sorted({word for word, k in zip(words, self.ids_of(words), strict=True) if k == self.unknown})
+        return sorted(set(text) - set(self.symbols))
 
     def _checked(self, ids: Iterable[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         flat = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
@@ -163,9 +315,8 @@ class Vocabulary:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""
-        if self.bytes:
-            return {"bytes": True, "end": self.end}
-        return {"bytes": False, "end": self.end, "symbols": list(self.symbols)}
+        about: dict[str, Any] = {"unit": self.unit, "end": self.end}
+        return about if self.bytes else {**about, "symbols": list(self.symbols)}
 
     @classmethod
     def from_json(cls, data: object) -> Vocabulary:
@@ -175,14 +326,17 @@ class Vocabulary:
         """
         if not isinstance(data, dict):
             raise ValueError(f"A vocabulary is a JSON object; {_kind(data)} was given.")
-        for key in ("bytes", "end"):
+        if "unit" not in data and isinstance(data.get("bytes"), bool):  # as it was written up to version 0.1
+            data = {**data, "unit": "byte" if data["bytes"] else "character"}
+        for key in ("unit", "end"):
             if key not in data:
                 raise ValueError(f"A vocabulary needs the key {key!r}; it has {sorted(map(str, data))}.")
-        if not isinstance(data["bytes"], bool):
-            raise ValueError(f"'bytes' of a vocabulary is true or false; {_kind(data['bytes'])} was given.")
+        unit: Unit | None = next((unit for unit in get_args(Unit) if unit == data["unit"]), None)
+        if unit is None:
+            raise ValueError(f"'unit' of a vocabulary is {', '.join(get_args(Unit))}; it is {data['unit']!r} here.")
         if data["end"] is not None and not isinstance(data["end"], str):
             raise ValueError(f"'end' of a vocabulary is a character or null; {_kind(data['end'])} was given.")
-        if data["bytes"]:
+        if unit == "byte":
             return cls.of_bytes(data["end"])
         symbols = data.get("symbols")
         if not isinstance(symbols, list):
@@ -190,19 +344,24 @@ class Vocabulary:
         wrong = [symbol for symbol in symbols if not isinstance(symbol, str)]
         if wrong:
             raise ValueError(f"A symbol is one character; {_kind(wrong[0])} was given.")
-        return cls(tuple(symbols), data["end"])
+        return cls(tuple(symbols), data["end"], unit)
 
 
 _BYTES = tuple(map(chr, range(256)))
 _UTF32 = "utf-32-le" if np.little_endian else "utf-32-be"
 _LENIENT = "gatescope.lenient"
+_SPACE = re.compile(r"\s")
+_WORD = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]")
+_SEPARATOR = re.compile(r"[,;\s]+")
+_LINE = re.compile(r"[^\r\n]+")
+_BLOCK = re.compile(r"(?:[^\S\n]*\S[^\n]*(?:\n|\Z))+(?:[^\S\n]*\n|[^\S\n]+\Z)*")
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode(_UTF32, "surrogatepass"), dtype=np.uint32)
 
 
-def _lenient(error: UnicodeError) -> tuple[str | builtins.bytes, int]:
+def _lenient(error: UnicodeError) -> tuple[str | bytes, int]:
     """Decodes lone surrogates as themselves, so that they survive a round trip, and what is not UTF-8 as U+FFFD."""
     try:
         return codecs.lookup_error("surrogatepass")(error)

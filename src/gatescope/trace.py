@@ -26,6 +26,9 @@ STEP_AXES: dict[str, tuple[str, ...]] = {
     "log_probability": ("sequence", "step"),
     "top_token": ("sequence", "step", "rank"),
     "top_probability": ("sequence", "step", "rank"),
+    "input": ("sequence", "step", "number"),
+    "value": ("sequence", "step", "output"),
+    "estimate": ("sequence", "step", "estimate"),
 }
 LAYER_AXES = ("sequence", "step", "neuron")
 STATE_AXES = ("sequence", "neuron")
@@ -43,12 +46,14 @@ class Trace:
         lengths: steps of each sequence, (S,).
         steps: "token", "target" (S, T) ids, -1 behind the end of a sequence and where there is no target;
             "log_probability" (S, T) of the target, in nats; "top_token", "top_probability" (S, T, K), the K most
-            probable symbols after each step, most probable first.
+            probable symbols (or classes) after each step, most probable first. Where numbers are read, "input"
+            (S, T, I) and tokens of -1; where numbers are predicted, "value" (S, T, O), what should have been said, and
+            "estimate" (S, T, O · Q), the quantiles of each side by side, in place of targets and probabilities.
         layers: "layer0" -> name -> (S, T, N): the signals, and the drives ("x.i", "u.i") where they were kept.
         initial: "layer0" -> state -> (S, N): the states before the first step.
         parameters: "layer0" -> "p.k" -> (N,): the numbers per neuron that the equations use.
-        attributes: JSON: the cells with their equations, the vocabulary, which network, engine, precision and version
-            made it, the largest residual of any equation.
+        attributes: JSON: the cells with their equations, the vocabulary, the readout, which network, engine,
+            precision and version made it, the largest residual of any equation.
 
     Floating-point arrays are NaN behind the end of a sequence and where there is nothing to tell.
     """
@@ -92,8 +97,9 @@ class Trace:
         return Vocabulary.from_json(self.attributes["vocabulary"])
 
     def text(self, sequence: int) -> str:
-        """The text of one sequence, with U+FFFD for characters that the network does not know."""
-        return self.vocabulary.decode(np.asarray(self.steps["token"][sequence])[: int(self.lengths[sequence])])
+        """The text of one sequence, with U+FFFD for what the network does not know."""
+        read = self.steps["input" if self.vocabulary.unit == "number" else "token"]
+        return self.vocabulary.decode(np.asarray(read[sequence])[: int(self.lengths[sequence])])
 
     def sequence(self, index: int) -> Trace:
         """One sequence alone, without padding."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import gatescope.studies.ablation as module
 from gatescope import Intervention, Network, Vocabulary, configure
 from gatescope.features import Feature
+from gatescope.readout import Readout, classes
 from gatescope.recording import RecordingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.ablation import ablate
@@ -254,7 +255,10 @@ def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
 
 
 def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
-    for made in (network("lstm", (2,), reads="last step"), network("lstm", (2,), outputs=3)):
+    for made in (
+        network("lstm", (2,), readout=Readout(reads="last step")),
+        network("lstm", (2,), readout=classes("abc")),
+    ):
         with pytest.raises(StudyError, match="next symbol"):
             ablate(made, "ab", 0)
     with pytest.raises(RecordingError):

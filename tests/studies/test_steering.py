@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gatescope import Choice, Network, Vocabulary, clamp, configure, sample
 from gatescope.features import Family, Feature, FeatureError
+from gatescope.readout import classes
 from gatescope.sampling import SamplingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.resampling import resampled
@@ -186,4 +187,4 @@ def test_functions_and_networks_that_do_not_fit() -> None:
         with pytest.raises(FeatureError, match=words):
             steer(latch(), 0, "h", 0, [1.0], prime="a", feature=function, length=3)
     with pytest.raises(SamplingError, match="cannot write"):
-        steer(network("elman", (2,), outputs=3), 0, "h", 0, [1.0], prime="a", feature=is_a)
+        steer(network("elman", (2,), readout=classes("abc")), 0, "h", 0, [1.0], prime="a", feature=is_a)

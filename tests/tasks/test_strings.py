@@ -298,7 +298,7 @@ def test_examples_are_several_sequences_of_known_symbols(name: str) -> None:
     assert len(task.examples()) >= 2
     for text in task.examples():
         assert len(task.vocabulary.split(text)) >= 2
-        assert task.vocabulary.unknown_characters(text) == []
+        assert task.vocabulary.unknown_in(text) == []
     assert all(map(LANGUAGE[name], task.vocabulary.split(task.examples()[0]))), "the first is of the trained kind"
     assert task.notes == []
 

@@ -39,7 +39,7 @@ def save(network: Network, path: str | PathLike[str], kind: str) -> list[str]:
     notes = [f"The symbols are in the vocabulary of the run: id k is the symbol number k, {_size(network)} in all."]
     if network.embedding is None:
         notes.append("A symbol is read as a one-hot vector; an unknown one as zeros.")
-    if network.configuration.reads == "last step":
+    if network.configuration.readout.reads == "last step":
         notes.append("This network predicts after the last step of a sequence only.")
     if kind == "onnx":
         content = model_bytes(network)

@@ -81,7 +81,7 @@ def text_for(task: Task, text: str | None, file: Path | None) -> str:
 
 def warn_of_unknown(vocabulary: Vocabulary, text: str) -> None:
     """Say which characters of a text the network reads as nothing."""
-    unknown = list(vocabulary.unknown_characters(text))
+    unknown = list(vocabulary.unknown_in(text))
     if unknown:
         shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
         print(f"note: not in the network's vocabulary, and read as nothing: {shown}", file=sys.stderr)

@@ -40,7 +40,9 @@ class NetworkOptions:
     embedding: int | None = None
     """Numbers in the learned vector of each symbol; without it a symbol is one-hot."""
     dropout: float | None = None
-    """The share of each layer's output that the next layer does not see while training."""
+    """The share of what the layers and the readout read that is left out while training."""
+    both_ways: bool | None = None
+    """Let every layer read in both directions, or only forward; by default what the task recommends."""
 
 
 @Parameter(name="*", group=DATA)
@@ -139,8 +141,7 @@ def begin(
     """
     import sys
 
-    from gatescope.network import configure
-    from gatescope.training import Settings, create
+    from gatescope.training import Settings, create, recommended_network
 
     if not what:
         raise UsageError("say what to learn: a task, as in `gatescope train counter`, or a file of text.")
@@ -149,8 +150,13 @@ def begin(
     _check_cell(network.cell)
     task = task_for(what, data)
     sizes = _sizes(network, task.recommended.layers)
-    configuration = configure(
-        task.vocabulary, network.cell or "lstm", sizes, embedding=network.embedding, dropout=network.dropout or 0.0
+    configuration = recommended_network(
+        task,
+        network.cell or "lstm",
+        sizes,
+        embedding=network.embedding,
+        dropout=network.dropout,
+        both_ways=network.both_ways,
     )
     settings = Settings.recommended(task, **changes)
     for note in task.notes:

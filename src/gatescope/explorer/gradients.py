@@ -23,7 +23,7 @@ from gatescope.cells import Cell
 from gatescope.equations import forward
 from gatescope.explorer.traces import RequestError, weights_stamp
 from gatescope.network import Network
-from gatescope.recording import record, sequences_of, weights_of
+from gatescope.recording import record, symbols_of, weights_of
 from gatescope.runs import Run
 from gatescope.studies.backpropagation import saliency
 from gatescope.studies.growth import lyapunov
@@ -202,7 +202,7 @@ def _reading(network: Network, step: int, text: str) -> Reading:
             413,
         )
     copy = exact(network)
-    sequences = sequences_of(copy, text) if labels else []
+    sequences = symbols_of(copy, text) if labels else []
     firsts = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
     return Reading(copy, step, labels, sequences, firsts, record(copy, text) if labels else None)
 

@@ -9,7 +9,7 @@ import torch
 
 from gatescope.explorer.traces import RequestError
 from gatescope.network import Network
-from gatescope.recording import sequences_of
+from gatescope.recording import symbols_of
 from gatescope.runs import Run
 from gatescope.studies.jacobians import exact
 from gatescope.studies.ways import MOST_STEPS, ways
@@ -90,7 +90,7 @@ def _part(network: Network, text: str, step: int) -> tuple[Ids, list[str], int]:
     labels, start = vocabulary.labels(text), 0
     if not 0 <= step < len(labels):
         raise RequestError(f"The text has no step {step}; it has {len(labels)}, counted from 0.")
-    sequences = sequences_of(network, text)
+    sequences = symbols_of(network, text)
     while step >= start + len(sequences[0]):
         start += len(sequences.pop(0))
     ids = sequences[0]

@@ -167,7 +167,7 @@ class Recorder:
         trace = record(network, text, top=TOP) if labels else None
         arrays = [] if trace is None else [a for signals in trace.layers.values() for a in signals.values()]
         size = sum(array.nbytes for array in arrays)
-        recorded = Recorded(trace, labels, vocabulary.unknown_characters(text), step, size)
+        recorded = Recorded(trace, labels, vocabulary.unknown_in(text), step, size)
         self._recorded[key] = recorded
         while len(self._recorded) > KEPT_TEXTS or (len(self._recorded) > 1 and self._kept_bytes() > KEPT_BYTES):
             self._recorded.popitem(last=False)

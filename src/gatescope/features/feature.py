@@ -21,7 +21,7 @@ class FeatureError(GatescopeError):
 
 @dataclass(frozen=True)
 class Feature:
-    """One number, truth value or category for every character of a text, known once that character was read.
+    """One number, truth value or category for every character (or step) of a text, known once that was read.
 
     Attributes:
         name: what it is called in tables, on the command line and in addresses: the family's name, a dot, its own.
@@ -70,33 +70,37 @@ class Family:
         annotate: the features of one text; which ones may depend on the text.
         fitted: the family as it is made for some texts, where something must be the same for all of them: an alphabet,
             the step of indentation. None: it depends on no text.
+        per: what its values are of: each character, or each step of a network: a word, a vector of numbers.
     """
 
     name: str
     title: str
     annotate: Callable[[str], Iterable[Feature]]
     fitted: Callable[[Sequence[str]], Family] | None = None
+    per: Literal["character", "step"] = "character"
 
 
-def annotate(texts: Sequence[str], families: Iterable[Family]) -> list[Feature]:
+def annotate(texts: Sequence[str], families: Iterable[Family], steps: Sequence[int] | None = None) -> list[Feature]:
     """The features of some texts, one after the other, each read from its start.
 
     Args:
         texts: the sequences of a trace, or files.
         families: whose features to take.
+        steps: how many steps each text has; as many as characters when not given.
 
     Returns:
-        Features whose values (T,) run through all texts, T characters together. Where a feature does not occur in
-        one of them, it is false, NaN or of no category there.
+        Features whose values (T,) run through all texts, T characters (or steps) together. Where a feature does not
+        occur in one of them, it is false, NaN or of no category there.
 
     Raises:
         FeatureError: a family gave values that do not fit its text, or the same name twice.
     """
-    sizes = np.cumsum([0, *map(len, texts)])
+    counts = list(map(len, texts)) if steps is None else list(steps)
+    sizes = np.cumsum([0, *counts])
     found: dict[str, Feature] = {}
     for general in families:
         family = general if general.fitted is None else general.fitted(texts)
-        parts = [_named(family, text) for text in texts]
+        parts = [_named(family, text, count) for text, count in zip(texts, counts, strict=True)]
         for name in dict.fromkeys(name for part in parts for name in part):
             if name in found:
                 raise FeatureError(f"two features are called {name}; give one of them another name.")
@@ -104,12 +108,12 @@ def annotate(texts: Sequence[str], families: Iterable[Family]) -> list[Feature]:
     return list(found.values())
 
 
-def _named(family: Family, text: str) -> dict[str, Feature]:
+def _named(family: Family, text: str, count: int) -> dict[str, Feature]:
     features = {}
     for feature in family.annotate(text):
-        if len(feature.values) != len(text):
+        if len(feature.values) != count:
             raise FeatureError(
-                f"the feature {feature.name} has {len(feature.values)} values for a text of {len(text)} characters."
+                f"the feature {feature.name} has {len(feature.values)} values for a text of {count} {family.per}s."
             )
         if feature.name in features:
             raise FeatureError(f"two features are called {feature.name}; give one of them another name.")

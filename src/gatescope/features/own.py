@@ -73,7 +73,7 @@ def _category(name: str, title: str, values: NDArray[Any]) -> list[Feature]:
 def from_quantities(
     quantities: Callable[[str], Mapping[str, NDArray[Any]]], titles: Mapping[str, str] | None = None
 ) -> Family:
-    """The family "task": what a task itself must remember at each character, as features.
+    """The family "task": what a task itself must remember at each step, as features.
 
     Args:
         quantities: the method of a task: a text (one sequence) -> name -> (T,) truth values or numbers.
@@ -83,4 +83,5 @@ def from_quantities(
         "task",
         "what must be remembered to do the task",
         lambda text: of_arrays("task", quantities(text), titles or {}),
+        per="step",
     )

@@ -20,7 +20,8 @@ from torch import Tensor
 from gatescope.engine import Intervention
 from gatescope.features import Feature
 from gatescope.network import PIECE, Network, evaluating, padded
-from gatescope.recording import Recordable, sequences_of
+from gatescope.readout import SYMBOLS
+from gatescope.recording import Recordable, symbols_of
 from gatescope.studies.resampling import BLOCK, LEVEL, interval, resampled
 from gatescope.studies.table import StudyError, Table
 from gatescope.text import Ids
@@ -104,7 +105,7 @@ def ablate(
     """
     _check(network, layer, signal, to, draws, block)
     chosen = _chosen(network.configuration.layers[layer].neurons, neurons)
-    sequences = sequences_of(network, source)
+    sequences = symbols_of(network, source)
     text = _Text(network.configuration.vocabulary.size, sequences, block)
     binary = [each for feature in features if feature.kind != "count" for each in feature.binaries()]
     on = _on(binary, text)
@@ -192,7 +193,7 @@ _NO_TARGET = -100  # as torch's cross_entropy has it
 
 def _check(network: Network, layer: int, signal: str, to: Held, draws: int, block: int) -> None:
     configuration = network.configuration
-    if configuration.reads != "every step" or configuration.outputs is not None:
+    if configuration.readout != SYMBOLS:
         raise StudyError(
             "this network does not predict the next symbol after every step; ablation needs one that does."
         )

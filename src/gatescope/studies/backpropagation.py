@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gatescope.equations import Place
 from gatescope.network import Network
-from gatescope.recording import record, sequences_of
+from gatescope.recording import record, symbols_of
 from gatescope.studies.jacobians import Slopes, exact, slopes_of
 from gatescope.studies.table import StudyError, Table
 from gatescope.text import Ids
@@ -308,7 +308,7 @@ class _Pass:
 
     def __init__(self, network: Network, ids: Ids, places: Sequence[int] | None) -> None:
         self.network = copy = exact(network)
-        (self.ids,) = sequences_of(copy, [ids])
+        (self.ids,) = symbols_of(copy, [ids])
         trace = record(copy, [self.ids])
         targets = trace.steps["target"][0]
         told = ~np.isnan(np.asarray(trace.steps["log_probability"][0]))

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatescope.network import Network
-from gatescope.recording import Recordable, RecordingError, sequences_of
+from gatescope.recording import Recordable, RecordingError, symbols_of
 from gatescope.studies.backpropagation import saliency
 from gatescope.studies.jacobians import exact
 from gatescope.studies.table import StudyError, Table
@@ -123,7 +123,7 @@ def horizon(
     if furthest < 1 or samples < 1:
         raise StudyError(f"a horizon needs a distance and a place at least; {furthest} and {samples} were asked for.")
     random = np.random.default_rng(seed)
-    sequences = [ids[:longest] for ids in sequences_of(network, source)]
+    sequences = [ids[:longest] for ids in symbols_of(network, source)]
     sequences = [ids for ids in sequences if len(ids) > 1]
     if not sequences:
         raise StudyError("every sequence of the text has one step only; a horizon needs one that has two.")
@@ -196,8 +196,8 @@ def influence(
         StudyError: a step is not there, or there is no other symbol.
         RecordingError: the sequence is empty, or the network reads out once, after the last step.
     """
-    (ids,) = sequences_of(network, [ids])
-    if network.configuration.reads != "every step":
+    (ids,) = symbols_of(network, [ids])
+    if network.configuration.readout.reads != "every step":
         raise RecordingError("this network predicts once, after the last step; this needs one that always does.")
     where = np.arange(len(ids)) if places is None else np.asarray(places, dtype=np.int64)
     if len(where) and not 0 <= where.min() <= where.max() < len(ids):

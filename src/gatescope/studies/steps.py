@@ -54,7 +54,7 @@ class Steps:
 
     def same(self) -> NDArray[np.int64]:
         """Of each sequence, a number that is the same for equal ones, (S,), in the order of their first places."""
-        tokens = self.of_step("token")
+        tokens = self.of_step("input" if "input" in self._trace.steps else "token")
         numbers: dict[bytes, int] = {}
         parts = (tokens[start:end].tobytes() for start, end in pairwise(self.starts))
         return np.array([numbers.setdefault(part, len(numbers)) for part in parts], dtype=np.int64)
@@ -72,19 +72,20 @@ class Steps:
     def features(self, families: Iterable[Family]) -> list[Feature]:
         """The features of the trace's text at every place, (P,).
 
-        Where the network reads bytes, each byte has the features of the character that it is a part of.
+        Where the network reads bytes, each byte has the features of the character that it is a part of; a word has
+        those of its last character.
+
+        Raises:
+            StudyError: the steps are not those of a text.
         """
-        texts = self.texts()
-        found = annotate(texts, families)
-        if not self._trace.vocabulary.bytes:
-            return found
-        widths = [_width(character) for text in texts for character in text]
-        found = [replace(feature, values=np.repeat(feature.values, widths)) for feature in found]
-        if found and len(found[0].values) != len(self):
+        families, texts, vocabulary = list(families), self.texts(), self._trace.vocabulary
+        found = annotate(texts, [family for family in families if family.per == "step"], np.diff(self.starts).tolist())
+        of_characters = annotate(texts, [family for family in families if family.per == "character"])
+        if vocabulary.unit == "character" or not of_characters:
+            return found + of_characters
+        begins = np.cumsum([0, *map(len, texts)])[:-1].tolist()
+        last = [begin + vocabulary.spans(text)[:, 1] - 1 for begin, text in zip(begins, texts, strict=True)]
+        places = np.concatenate(last)
+        if len(places) != len(self):
             raise StudyError("the bytes of the trace are no text: features of characters cannot be told of them.")
-        return found
-
-
-def _width(character: str) -> int:
-    """The bytes of one character in UTF-8."""
-    return len(character.encode("utf-8", "surrogatepass"))
+        return found + [replace(feature, values=feature.values[places]) for feature in of_characters]

@@ -49,13 +49,13 @@ class Subject:
     @contextmanager
     def trace(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Trace]:
         """Every signal on the text, without drives."""
-        with recorded(self.network, self.text, progress=progress) as trace:
+        with recorded(self.network, self.text, progress=progress, answers=self.task.answers) as trace:
             yield trace
 
     @cached_property
     def layers(self) -> list[str]:
-        """layer0, layer1, ..."""
-        return [f"layer{k}" for k in range(len(self.network.configuration.layers))]
+        """layer0, layer0_reverse, layer1, ..."""
+        return self.network.configuration.names
 
 
 def subject(

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.network import Network
-from gatescope.recording import record, sequences_of, weights_of
+from gatescope.recording import record, symbols_of, weights_of
 from gatescope.studies.backpropagation import contributions
 from gatescope.studies.jacobians import Jacobians, Term, exact, jacobians
 from gatescope.studies.table import StudyError, Table
@@ -70,7 +70,7 @@ def ways(
     neurons = network.configuration.layers[layer].neurons
     if not (0 <= to < neurons and 0 <= source < neurons):
         raise StudyError(f"layer {layer} has neurons 0 to {neurons - 1}; a weight from {source} to {to} is not there.")
-    found = sequences_of(network, text if isinstance(text, str) else [text])
+    found = symbols_of(network, text if isinstance(text, str) else [text])
     if len(found) != 1:
         raise StudyError(f"the text is {len(found)} sequences; give one, as nothing is carried from one to the next.")
     step = len(found[0]) - 2 if step is None else step

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gatescope.readout import SYMBOLS, Readout, ReadoutError
 from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
-from gatescope.text import Vocabulary
+from gatescope.text import Ids, Vocabulary
 
 LONGEST = 200_000  # characters of a text that are kept in task.json
 EXAMPLE = 300  # characters
@@ -25,6 +26,7 @@ class Adopted:
         source: the file it came from.
         text: something to read, which it was not necessarily never trained on; the first 200,000 characters are kept.
         notes: what was assumed when it was adopted, one sentence each.
+        readout: what the network predicts.
 
     Raises: TaskError where the text has no character of the vocabulary.
     """
@@ -35,13 +37,21 @@ class Adopted:
     settings: ClassVar[Recommended] = Recommended(layers=(128,), steps=1, batch=1, learning_rate=0.001)
     quantity_titles: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, vocabulary: Vocabulary, source: str, text: str = "", notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        source: str,
+        text: str = "",
+        notes: Sequence[str] = (),
+        readout: Readout = SYMBOLS,
+    ) -> None:
         self.vocabulary: Vocabulary = vocabulary
+        self.readout: Readout = readout
         self.source = source
         self.text = text[:LONGEST]
         self.recommended: Recommended = self.settings
         self._notes = tuple(notes)
-        if text and not set(self.text) & set(vocabulary.symbols) and not vocabulary.bytes:
+        if text and vocabulary.unit != "number" and (vocabulary.encode(self.text) == vocabulary.unknown).all():
             raise TaskError("None of the text's characters is in the vocabulary; are the two of the same network?")
 
     @property
@@ -62,11 +72,12 @@ class Adopted:
 
         Chance is a guess that knows how often each symbol occurs in this text.
         """
-        ids = self.vocabulary.encode(self.text)
+        ids = self.vocabulary.encode(self.text) if self.readout == SYMBOLS else np.empty(0, np.int32)
         pieces = [ids[k : k + PIECE] for k in range(0, len(ids), PIECE)]
         pieces = [piece for piece in pieces if len(piece) > 1]
         if not pieces:
-            return Score(math.nan, math.nan, None, "adopted without a text to score it on")
+            without = "without a text to score it on" if self.readout == SYMBOLS else "without answers to score it on"
+            return Score(math.nan, math.nan, None, f"adopted {without}")
         rows = predictions(predict, [piece[:-1] for piece in pieces], self.vocabulary.size)
         sums = [loss_sum(r, p[1:], self.vocabulary.unknown) for r, p in zip(rows, pieces, strict=True)]
         asked = sum(count for _, count in sums)
@@ -80,8 +91,16 @@ class Adopted:
         """The beginning of the text; without one, the symbols themselves, those first that can be typed."""
         if self.text:
             return [self.text[:EXAMPLE]]
+        if self.vocabulary.unit == "number":
+            return [self.vocabulary.decode(np.eye(self.vocabulary.size, dtype=np.float32)[:EXAMPLE])]
+        if self.vocabulary.in_words:
+            return [" ".join(s for s in self.vocabulary.symbols[: EXAMPLE // 10] if s != self.vocabulary.end)]
         typed = [s for s in self.vocabulary.symbols if s.isprintable() and not "\ue000" <= s <= "\uf8ff"]
         return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE]]
+
+    def answers(self, text: str) -> Ids | None:
+        """None: the next symbol."""
+        return None
 
     def held_out(self, characters: int) -> str:
         """The beginning of the text. Raises: TaskError where none was given."""
@@ -103,6 +122,7 @@ class Adopted:
             "vocabulary": self.vocabulary.to_json(),
             "text": self.text,
             "notes": self.notes,
+            "readout": self.readout.to_json(),
             "examples": self.examples(),
         }
 
@@ -115,6 +135,8 @@ class Adopted:
         if not isinstance(source, str) or not isinstance(text, str) or not isinstance(notes, list):
             raise TaskError("The task.json of this adopted network has no source, text or notes; it is damaged.")
         try:
-            return cls(Vocabulary.from_json(data.get("vocabulary")), source, text, [str(note) for note in notes])
-        except ValueError as error:
+            readout = Readout.from_json(data["readout"]) if "readout" in data else SYMBOLS
+            vocabulary = Vocabulary.from_json(data.get("vocabulary"))
+            return cls(vocabulary, source, text, [str(note) for note in notes], readout)
+        except (ValueError, ReadoutError) as error:
             raise TaskError(f"The task.json of this adopted network cannot be read: {error}") from error

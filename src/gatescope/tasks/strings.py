@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.task import (
     EVALUATION,
     TRAINING,
@@ -23,7 +24,7 @@ from gatescope.tasks.task import (
     loss_sum,
     predictions,
 )
-from gatescope.text import PADDING, Vocabulary
+from gatescope.text import PADDING, Ids, Vocabulary
 
 END = "\n"
 
@@ -81,6 +82,10 @@ class StringTask(ABC):
     def examples(self) -> list[str]:
         """Texts to look at; the first is the default."""
 
+    def answers(self, text: str) -> Ids | None:
+        """None: the next symbol."""
+        return None
+
     def held_out(self, characters: int) -> str:
         """Strings of `evaluation` in a drawn order, again and again, until there are so many characters."""
         strings, random, drawn = self.evaluation(), generator(EVALUATION, 0), []
@@ -92,6 +97,11 @@ class StringTask(ABC):
     @abstractmethod
     def quantities(self, text: str) -> dict[str, Quantity]:
         """What must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
+
+    @property
+    def readout(self) -> Readout:
+        """The next symbol, after every step."""
+        return SYMBOLS
 
     @property
     def notes(self) -> list[str]:

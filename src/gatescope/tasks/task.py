@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
-from gatescope.text import PADDING, Ids, Vocabulary
+from gatescope.readout import Readout
+from gatescope.text import PADDING, Ids, Reading, Vocabulary
 
 Probabilities = NDArray[np.floating[Any]]
-Quantity = NDArray[np.bool_] | NDArray[np.int64]
-Predict = Callable[[Sequence[Ids]], Sequence[Probabilities]]
-"""Sequences of ids, (T,) each and each from the initial state, to the log-probabilities of the next symbol after every
-step, (T, V) each, V = the number of symbols. This is all a task knows of a network."""
+Quantity = NDArray[np.bool_] | NDArray[np.int64] | NDArray[np.float64]
+Predict = Callable[[Sequence[Reading]], Sequence[Probabilities]]
+"""Sequences of ids (T,) or numbers (T, I), each from the initial state, to what is predicted after every step, (T, V)
+each: the log-probabilities of the V next symbols or classes, or V estimates of numbers. (1, V) each, where the readout
+is at the last step. This is all a task knows of a network."""
 
 
 class TaskError(GatescopeError):
@@ -25,17 +27,24 @@ class TaskError(GatescopeError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of symbols and, for each, the symbol that follows.
+    """Rows of symbols (or numbers) and, for each, what should be predicted after it.
 
     Arguments:
-        tokens: (B, T) int32 ids, -1 behind the end of a row.
-        targets: (B, T) int32 ids of the next symbol, -1 where no loss is taken.
+        tokens: (B, T) int32 ids, -1 behind the end of a row; or (B, T, I) float32 numbers, NaN behind it.
+        targets: (B, T) int32 ids of the next symbol or of the class, -1 where no loss is taken; or (B, T, O) float32
+            numbers, NaN where none is. Where the network reads out once, those at the last step of each row count.
         continues: each row goes on where the same row of the batch before ended, so the state is carried over.
     """
 
-    tokens: Ids
-    targets: Ids
+    tokens: Reading
+    targets: Reading
     continues: bool = False
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The steps of each row, (B,)."""
+        numbers = self.tokens.ndim == 3
+        return ((~np.isnan(self.tokens)).all(-1) if numbers else self.tokens != PADDING).sum(1)
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,12 @@ class Score:
     """How well a task is done.
 
     Arguments:
-        value: a share from 0 to 1, or nats per symbol for a text.
+        value: a share from 0 to 1, nats per symbol for a text, or what `text` says; what is better, `better` says.
         chance: the value of the best guess that remembers nothing but the present symbol (of a text: nothing at all).
         solved: whether the task is done perfectly; None where there is no such thing.
         text: the result as one plain sentence.
         details: further results, JSON values.
+        better: whether a "higher" or a "lower" value is better.
     """
 
     value: float
@@ -55,6 +65,7 @@ class Score:
     solved: bool | None
     text: str
     details: dict[str, Any] = field(default_factory=dict)
+    better: Literal["higher", "lower"] = "higher"
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
@@ -75,6 +86,10 @@ class Recommended:
         unroll: time steps of a batch of a text, beyond which no gradient flows; None: whole sequences.
         score_every: steps between two scores during training; 0: only at the end.
         until_solved: stop as soon as two scores in a row say solved.
+        embedding: numbers in the learned vector of each symbol; None: one-hot.
+        dropout: the share of what the layers and the readout read that is left out while training.
+        both_ways: whether the layers read in both directions.
+        patience: validations in a row without a better one after which training stops; None: never.
     """
 
     layers: tuple[int, ...]
@@ -86,6 +101,10 @@ class Recommended:
     unroll: int | None = None
     score_every: int = 0
     until_solved: bool = False
+    embedding: int | None = None
+    dropout: float = 0.0
+    both_ways: bool = False
+    patience: int | None = None
 
 
 @runtime_checkable
@@ -102,7 +121,12 @@ class Task(Protocol):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The symbols."""
+        """What is read."""
+        ...
+
+    @property
+    def readout(self) -> Readout:
+        """What is predicted, and when."""
         ...
 
     @property
@@ -120,7 +144,7 @@ class Task(Protocol):
         ...
 
     def validation(self, predict: Predict) -> float:
-        """The mean loss in nats per symbol on fixed data, the same at every call."""
+        """The mean loss (in nats per symbol or class) on fixed data, the same at every call."""
         ...
 
     def score(self, predict: Predict) -> Score:
@@ -131,6 +155,13 @@ class Task(Protocol):
         """Texts to look at; the first is the default."""
         ...
 
+    def answers(self, text: str) -> Reading | None:
+        """What should be said after each step of one sequence, where the task knows: see `gatescope.recording`.
+
+        None: the next symbol, where symbols are predicted, and otherwise it is not known.
+        """
+        ...
+
     def held_out(self, characters: int) -> str:
         """Text to study a network on, about so many characters: never trained on, where there is such a thing."""
         ...
@@ -138,8 +169,8 @@ class Task(Protocol):
     def quantities(self, text: str) -> dict[str, Quantity]:
         """What must be remembered to do the task: name -> a value after each symbol of one sequence, (T,).
 
-        Truth values or whole numbers, known once the symbol was read, under the names of `quantity_titles`. They are
-        defined for any text, right or wrong.
+        Truth values or numbers, known once the symbol was read, under the names of `quantity_titles`. They are defined
+        for any text, right or wrong.
         """
         ...
 
@@ -163,13 +194,18 @@ def generator(stream: int, seed: int, step: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stream, step))))
 
 
-def predictions(predict: Predict, sequences: Sequence[Ids], size: int) -> list[Probabilities]:
-    """What `predict` gives, after a check that it is (T, size) for every sequence of T symbols.
+def predictions(
+    predict: Predict, sequences: Sequence[Reading], size: int, *, once: bool = False
+) -> list[Probabilities]:
+    """What `predict` gives, after a check that it is (T, size) for every sequence of T steps.
+
+    Arguments: `once`: it is (1, size), because the readout is at the last step.
 
     Raises: ValueError where it is not.
     """
     results = [np.asarray(rows) for rows in predict(sequences)]
-    given, expected = [rows.shape for rows in results], [(len(ids), size) for ids in sequences]
+    given = [rows.shape for rows in results]
+    expected = [(min(1, len(steps)) if once else len(steps), size) for steps in sequences]
     if given != expected:
         raise ValueError(f"predict must give log-probabilities of the shapes {expected[:3]}...; it gave {given[:3]}...")
     return results

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.corpus import LARGEST, Corpus, absolute, read, standard_library
 from gatescope.tasks.task import (
     TRAINING,
@@ -25,7 +26,7 @@ from gatescope.tasks.task import (
     loss_sum,
     predictions,
 )
-from gatescope.text import PADDING, Vocabulary
+from gatescope.text import PADDING, Ids, Vocabulary
 
 SMALLEST_UNROLL = 16
 CHUNKS = 4  # chunks of a stream below which batch and unroll shrink: state is carried over at least three borders
@@ -104,6 +105,11 @@ class Text:
         self.files = len(corpus.files)
         self.skipped = tuple(f"{path}: {reason}" for path, reason in corpus.skipped)
         self._examples = _passages(texts[2], self.vocabulary)
+
+    @property
+    def readout(self) -> Readout:
+        """The next symbol, after every step."""
+        return SYMBOLS
 
     @property
     def notes(self) -> list[str]:
@@ -216,6 +222,10 @@ class Text:
     def examples(self) -> list[str]:
         """A few passages of the test part."""
         return list(self._examples)
+
+    def answers(self, text: str) -> Ids | None:
+        """None: the next symbol."""
+        return None
 
     def held_out(self, characters: int) -> str:
         """The beginning of the test part."""
@@ -376,4 +386,4 @@ def _interest(passage: str, vocabulary: Vocabulary) -> float:
     score += 3 * min(1, len(passage) / PASSAGE[0])
     score += 3 * len({len(line) - len(line.lstrip()) for line in lines if line.strip()} & {0, 4, 8, 12, 2, 6})
     score += min(len(lines), 8) / 4
-    return score - 10 * len(vocabulary.unknown_characters(passage)) - 2 * passage.count("\n\n\n")
+    return score - 10 * len(vocabulary.unknown_in(passage)) - 2 * passage.count("\n\n\n")

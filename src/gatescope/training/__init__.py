@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from os import PathLike
 from typing import Any
 
+from gatescope.cells import Cell
 from gatescope.network import Configuration, Network, configure, predict
+from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Score, Task
 from gatescope.training.loop import Loop, Record
 from gatescope.training.settings import Settings, TrainingError
 
-__all__ = ["Loop", "Outcome", "Record", "Settings", "TrainingError", "create", "train"]
+__all__ = ["Loop", "Outcome", "Record", "Settings", "TrainingError", "create", "recommended_network", "train"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,27 @@ def create(
         RunError: the place is taken or cannot be written.
     """
     if configuration is None:
-        configuration = configure(task.vocabulary, "lstm", task.recommended.layers)
+        configuration = recommended_network(task)
     return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
+
+
+def recommended_network(
+    task: Task, cell: Cell | str = "lstm", neurons: Sequence[int] | None = None, **changes: Any
+) -> Configuration:
+    """The network that a task recommends, with changes; a change that is None is none.
+
+    Args:
+        cell: what its layers are made of.
+        neurons: of each layer (and direction).
+        changes: of "embedding", "dropout" and "both_ways".
+
+    Raises:
+        NetworkError: an unknown cell, or a size that makes no sense.
+    """
+    usual = task.recommended
+    fields = {"embedding": usual.embedding, "dropout": usual.dropout, "both_ways": usual.both_ways}
+    fields |= {name: value for name, value in changes.items() if value is not None}
+    return configure(task.vocabulary, cell, neurons or usual.layers, readout=task.readout, **fields)
 
 
 def train(
@@ -138,7 +159,9 @@ def _keep(run: Run, training: Loop, record: Record) -> None:
     """After a validation: the weights if they are the best, a sample, a checkpoint."""
     if training.is_best(record):
         run.save_weights(training.network.state_dict(), training.progress.step)
-    if training.task.vocabulary.end is None:
+    configuration = training.network.configuration
+    writes = configuration.readout == SYMBOLS and not configuration.both_ways
+    if writes and training.task.vocabulary.end is None:
         text = "".join(sample(training.network, "", choice=Choice(temperature=0.7), seed=training.progress.step))
         run.append(SAMPLES, {"step": training.progress.step, "temperature": 0.7, "text": text})
     run.save_checkpoint(training.checkpoint())

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatescope.engine import State
@@ -89,7 +90,7 @@ class Loop:
             raise self._no_number("loss")
         self.optimizer.step()
         self.progress.step += 1
-        self.progress.symbols += int((batch.tokens != PADDING).sum())
+        self.progress.symbols += int(batch.lengths.sum())
         self.progress.nats += nats
         self.progress.targets += count
         return rate, float(norm)
@@ -102,18 +103,22 @@ class Loop:
         )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """The sum of -log p(target) in nats over a batch, and the number of targets."""
-        tokens = torch.from_numpy(batch.tokens).long().t()
-        targets = torch.from_numpy(batch.targets).long().t()
-        lengths = (tokens != PADDING).sum(0)
+        """The sum of the losses over a batch, -log p(target) in nats of symbols or classes, and the number of targets."""
+        numbers, readout = batch.tokens.ndim == 3, self.network.configuration.readout
+        tokens = torch.from_numpy(batch.tokens).transpose(0, 1)
+        tokens = tokens if numbers else tokens.long()
+        targets = torch.from_numpy(batch.targets).transpose(0, 1)
+        lengths = torch.from_numpy(batch.lengths)
         short = bool((lengths < len(tokens)).any())
         start = self.state if batch.continues else None
         output = self.network(tokens, start, lengths=lengths if short else None)
         self.state = tuple({name: value.detach() for name, value in layer.items()} for layer in output.state)
-        if output.logits.ndim == 2:
+        if readout.reads == "last step":
             targets = targets[lengths - 1, torch.arange(len(lengths))]
+        if readout.kind == "numbers":
+            return loss_of_numbers(output.logits, targets, readout.quantiles)
         loss = nn.functional.cross_entropy(
-            output.logits.flatten(0, -2), targets.flatten(), ignore_index=PADDING, reduction="sum"
+            output.logits.flatten(0, -2), targets.long().flatten(), ignore_index=PADDING, reduction="sum"
         )
         return loss, int((targets != PADDING).sum())
 
@@ -135,7 +140,8 @@ class Loop:
 
     def is_best(self, record: Record) -> bool:
         """Whether a validation is the best so far: a better score, or the same with a smaller loss."""
-        rank = [record["score"]["value"] if "score" in record else 0.0, -record["validation_loss"]]
+        score = record.get("score", {"value": 0.0, "better": "higher"})
+        rank = [score["value"] if score["better"] == "higher" else -score["value"], -record["validation_loss"]]
         if self.progress.best is not None and rank <= self.progress.best:
             self.progress.since_best += 1
             return False
@@ -241,3 +247,22 @@ class Loop:
             "event": "end",
             "reason": reason,
         }
+
+
+def loss_of_numbers(
+    estimates: Float[Tensor, "*steps OQ"], targets: Float[Tensor, "*steps O"], quantiles: tuple[float, ...]
+) -> tuple[Tensor, int]:
+    """The sum of squared errors; or, at quantiles, of the mean pinball loss (Koenker and Bassett 1978).
+
+    Arguments: of O numbers and Q quantiles; targets that are NaN count for nothing.
+
+    Returns: the sum, and of how many numbers.
+    """
+    asked = ~targets.isnan()
+    wanted = targets.nan_to_num(0.0)
+    if not quantiles:
+        return (((estimates - wanted) ** 2) * asked).sum(), int(asked.sum())
+    off = wanted.unsqueeze(-1) - estimates.unflatten(-1, (-1, len(quantiles)))
+    levels = torch.tensor(quantiles, dtype=off.dtype)
+    pinball = torch.maximum(levels * off, (levels - 1) * off).mean(-1)
+    return (pinball * asked).sum(), int(asked.sum())

@@ -92,7 +92,7 @@ class Settings:
             warmup=100 if text else 0,
             report_every=20 if text else 10,
             validate_every=usual.score_every or 1000,
-            patience=10 if text else None,
+            patience=10 if text else usual.patience,
             until_solved=usual.until_solved,
         )
         return replace(start, **given)
