@@ -103,7 +103,7 @@ class Loop:
         )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """The sum of the losses over a batch (-log p(target) in nats of symbols or classes), and of how many targets."""
+        """The sum of the losses over a batch, in nats of symbols or classes, and of how many targets."""
         numbers, readout = batch.tokens.ndim == 3, self.network.configuration.readout
         tokens = torch.from_numpy(batch.tokens).transpose(0, 1)
         tokens = tokens if numbers else tokens.long()
