@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -156,7 +156,7 @@ def _arrays(path: str | os.PathLike[str], largest: int) -> dict[str, np.ndarray[
     return arrays
 
 
-def _array(file: BinaryIO, size: int, where: str) -> np.ndarray[Any, Any]:
+def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
     """One array of (T, I) numbers, after its header was compared with how many bytes there are.
 
     Raises: TaskError for anything else, arrays of Python objects among it.

@@ -73,7 +73,7 @@ class TaggedSentences:
     """
 
     tokens: tuple[tuple[str, ...], ...]
-    tags: tuple[Int[np.ndarray, " T"], ...]
+    tags: tuple[Int[np.ndarray, " _"], ...]
     classes: tuple[str, ...]
     lines: Int[np.ndarray, " N"]
     skipped: tuple[str, ...] = ()

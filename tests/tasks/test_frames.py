@@ -1,0 +1,160 @@
+"""Frames from arrays of NumPy with labels from a text: nothing unpickled, nothing larger than it says."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gatescope.tasks import TaskError
+from gatescope.tasks.frames import read_frames
+
+A = np.arange(12.0).reshape(6, 2)
+B = np.arange(6, dtype=np.int16).reshape(3, 2)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.txt"
+    path.write_text("on\noff\noff\non\noff\noff\n")
+    return path
+
+
+@pytest.mark.parametrize("array", [A, A.astype(">f4"), np.asfortranarray(A), A.astype(np.uint8), A > 4, A[::-1]])
+def test_one_sequence(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any]) -> None:
+    np.save(tmp_path / "motion.npy", array)
+    frames = read_frames(tmp_path / "motion.npy", labels)
+    assert frames.names == ("motion",)
+    np.testing.assert_array_equal(frames.values[0], np.asarray(array, dtype=np.float32))
+    assert frames.values[0].dtype == np.float32
+    assert frames.labels[0].tolist() == [1, 0, 0, 1, 0, 0]
+    assert frames.classes == ("off", "on")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("blank", ["", "\n", "\r\n\r\n"])
+def test_several_sequences_in_their_order(tmp_path: Path, save: Any, blank: str) -> None:
+    save(tmp_path / "all.npz", z=A, a=B)
+    path = tmp_path / "labels.txt"
+    path.write_text("1\n2\n3\n1\n2\n3\n" + blank + "10\n1\n1\n" + blank)
+    frames = read_frames(tmp_path / "all.npz", path)
+    assert frames.names == ("z", "a")
+    assert frames.classes == ("1", "2", "3", "10")
+    assert [row.tolist() for row in frames.labels] == [[0, 1, 2, 0, 1, 2], [3, 0, 0]]
+    np.testing.assert_array_equal(frames.values[1], B)
+
+
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Path) -> None:
+    np.savez(tmp_path / "all.npz", a=A, b=B)
+    np.save(tmp_path / "a.npy", A)
+    with pytest.raises(TaskError, match=r"has 6 labels, and the frames in .* are 9"):
+        read_frames(tmp_path / "all.npz", labels)
+    labels.write_text("x\ny\n\nx\n\nx\n")
+    with pytest.raises(TaskError, match=r"labels of 3 sequences .*has 2 sequences: a 6, b 3"):
+        read_frames(tmp_path / "all.npz", labels)
+    labels.write_text("x\n" * 6 + "\n" + "y\n" * 2)
+    with pytest.raises(TaskError, match="line 8: 2 labels begin here, and the sequence b has 3 frames"):
+        read_frames(tmp_path / "all.npz", labels)
+    labels.write_text("x\n" * 6)
+    with pytest.raises(TaskError, match="all 6 labels are 'x'"):
+        read_frames(tmp_path / "a.npy", labels)
+    assert read_frames(tmp_path / "a.npy", labels, classes=("w", "x")).labels[0].tolist() == [1] * 6
+    with pytest.raises(TaskError, match="line 1: the label 'x' is none of the classes v, w\n  line 2"):
+        read_frames(tmp_path / "a.npy", labels, classes=("v", "w"))
+    labels.write_bytes(b"x\ny\ncaf\xe9\ny\ny\ny\n")
+    with pytest.raises(TaskError, match="line 3: not UTF-8"):
+        read_frames(tmp_path / "a.npy", labels)
+
+
+def test_numbers_that_are_not_finite_are_named(tmp_path: Path, labels: Path) -> None:
+    wrong = A.copy()
+    wrong[1, 0], wrong[4, 1], wrong[5, 0] = np.nan, -np.inf, 1e300
+    np.save(tmp_path / "a.npy", wrong)
+    with pytest.raises(TaskError) as caught:
+        read_frames(tmp_path / "a.npy", labels)
+    assert str(caught.value).split("\n")[1:] == [
+        "  sequence a, frame 1, number 0: nan",
+        "  sequence a, frame 4, number 1: -inf",
+        "  sequence a, frame 5, number 0: 1e+300, too large for single precision",
+    ]
+    np.save(tmp_path / "a.npy", np.full((1000, 3), np.nan))
+    with pytest.raises(TaskError, match=r"These 3,000 things(?s:.*)\.\.\. and 2,980 more$"):
+        read_frames(tmp_path / "a.npy", labels)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(3), r"the shape \(3,\)"),
+        (np.zeros((0, 3)), "not empty"),
+        (np.zeros((3, 0)), "not empty"),
+        (np.zeros((1, 2, 3)), r"\(1, 2, 3\)"),
+        (np.zeros((2, 2), dtype=complex), "elements of complex128"),
+        (np.array([["a"]]), "elements of <U1"),
+        (np.zeros((2, 2), dtype=[("x", float)]), "elements of"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any], message: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(TaskError, match=message):
+        read_frames(tmp_path / "a.npy", labels)
+
+
+class Bomb:
+    """What a pickle can do: anything."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("unpickled",))
+
+
+def test_nothing_is_unpickled(tmp_path: Path, labels: Path) -> None:
+    array = np.empty((1, 1), dtype=object)
+    array[0, 0] = Bomb()
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "a.npz", array, allow_pickle=True)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(TaskError, match="elements of object"):
+            read_frames(tmp_path / name, labels)
+
+
+def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path, labels: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, A)
+    data = path.read_bytes()
+    for content, message in [
+        (b"", "no array of NumPy"),
+        (b"text\n", "no array of NumPy"),
+        (data[:20], "no array of NumPy"),
+        (data[:-1], "cut short"),
+        (data + b"x", "cut short, or longer"),
+        (data.replace(b"(6, 2), }      ", b"(6, 2000000), }"), r"cut short, or longer than the shape \(6, 2000000\)"),
+        (b"PK\x03\x04 no archive", "damaged archive"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(TaskError, match=message):
+            read_frames(path, labels)
+    np.savez(tmp_path / "a.npz", a=A)
+    packed = bytearray((tmp_path / "a.npz").read_bytes())
+    packed[len(packed) // 3] ^= 1
+    path.write_bytes(packed)
+    with pytest.raises(TaskError, match="damaged archive"):
+        read_frames(path, labels)
+
+
+def test_sizes_are_checked_before_unpacking(tmp_path: Path, labels: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=np.zeros((100_000, 10)))
+    assert path.stat().st_size < 20_000
+    with pytest.raises(TaskError, match=r"unpacks to 8,000,128 bytes, and at most 1,000,000 are read"):
+        read_frames(path, labels, largest=1_000_000)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "nothing")
+    with pytest.raises(TaskError, match="There are no arrays"):
+        read_frames(path, labels)
+
+
+def test_sequences_have_frames_of_one_size(tmp_path: Path, labels: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=A, b=np.zeros((2, 3)))
+    with pytest.raises(TaskError, match="frames of one size; they have a 2, b 3"):
+        read_frames(tmp_path / "a.npz", labels)
