@@ -130,45 +130,50 @@ def seasonal_naive(
 def find_season(training: Float[np.ndarray, "T C"], longest: int | None = None) -> int:
     """How many steps a season has, from the training part; 1: there is none.
 
-    The highest peak of the autocorrelation of what a straight line leaves over, at least 0.3, where besides the value
+    Of what a straight line leaves over, the highest peak of the autocorrelation, at least 0.3, where besides the value
     a season ago is a better forecast by a tenth than the values of the steps since then: a walk at random passes the
-    first test easily, and never the second. Of a peak and its multiples, the first is the season.
+    first test easily, and hardly ever the second. Of a peak and its multiples, the first is the season.
 
     Arguments:
-        training: (T, C); the columns count the same, constant ones not at all.
+        training: (T, C); the columns count the same, those on a straight line not at all.
         longest: the longest season; None: a third of the series, so that it is seen three times.
     """
     T = len(training)
     limit = min(T // 3 if longest is None else longest, T - 2)
-    scale = training.std(axis=0)
-    training = training[:, scale > 0] / scale[scale > 0]
-    if limit < 2 or training.shape[1] == 0:
+    if limit < 2:
         return 1
-    r = np.mean([_autocorrelation(column) for column in training.T], axis=0)
+    rest = _standard(training)
+    if rest.shape[1] == 0:
+        return 1
+    r = _autocorrelation(rest)
     lags = np.arange(2, limit + 1)
     peaks = lags[(r[lags] > r[lags - 1]) & (r[lags] >= r[lags + 1]) & (r[lags] >= _REGULAR)]
     regular = peaks[np.argsort(-r[peaks], kind="stable")][:_CANDIDATES].tolist()
-    best = next((lag for lag in regular if _repeats(training, lag)), 1)
+    best = next((lag for lag in regular if _repeats(rest, lag)), 1)
     for lag in sorted(regular):
         times = round(best / lag)
         multiple = times > 1 and abs(best - times * lag) <= times // 2
-        if multiple and r[lag] >= 0.9 * r[best] and _repeats(training, lag):
+        if multiple and r[lag] >= 0.9 * r[best] and _repeats(rest, lag):
             return lag
     return best
 
 
-def _autocorrelation(values: Float[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-    """At every lag, of what the straight line through the values leaves over; zero where it leaves nothing."""
+def _standard(values: Float[np.ndarray, "T C"]) -> Float[np.ndarray, "T D"]:
+    """What straight lines leave over of the columns, with variance 1; without the columns on a straight line."""
+    time = np.arange(len(values)) - (len(values) - 1) / 2
+    centred = values - values.mean(axis=0)
+    rest = centred - time[:, None] * (time @ centred) / (time @ time)
+    scale = rest.std(axis=0)
+    bent = scale > 1e-9 * np.abs(values).max(axis=0)  # more than rounding leaves
+    return rest[:, bent] / scale[bent]
+
+
+def _autocorrelation(values: Float[np.ndarray, "T C"]) -> Float[np.ndarray, " T"]:
+    """At every lag, the mean of the columns, which have mean 0 and variance 1."""
     T = len(values)
-    time = np.arange(T) - (T - 1) / 2
-    rest = values - values.mean()
-    rest = rest - time * (time @ rest) / (time @ time)
-    if np.abs(rest).max() < 1e-9:  # of a standard deviation: rounding
-        return np.zeros(T)
     size = 1 << (2 * T - 1).bit_length()
-    spectrum = np.fft.rfft(rest, size)
-    r = np.fft.irfft(np.abs(spectrum) ** 2, size)[:T]
-    return r / r[0]
+    spectrum = np.fft.rfft(values, size, axis=0)
+    return np.fft.irfft(np.abs(spectrum) ** 2, size, axis=0)[:T].mean(axis=1) / T
 
 
 def _repeats(values: Float[np.ndarray, "T C"], season: int) -> bool:

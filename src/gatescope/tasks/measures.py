@@ -8,7 +8,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int
 
-Labels = Int[np.ndarray, " N"]
+Labels = Int[np.ndarray, " _"]
+"""Numbers of classes, one for each thing that was told."""
+
 Columns = Float[np.ndarray, " C"]
 
 
