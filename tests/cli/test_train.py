@@ -169,7 +169,7 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
         (("missing.txt",), "there is no task and no file missing.txt"),
         (("*.none",), "Nothing matches the pattern"),
         (("counter", "notes.txt"), "takes no files"),
-        (("counter", "--bytes"), "are for texts"),
+        (("counter", "--bytes"), "--bytes says nothing to counter; it is a setting of text"),
         (("counter", "--cell", "lstn"), "did you mean lstm?"),
         (("counter", "--neurons", "0"), "it needs at least 1"),
         (("counter", "--neurons", "-3"), "--neurons is -3"),

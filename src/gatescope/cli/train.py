@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import inspect
 import re
 import shutil
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ class NetworkOptions:
 @Parameter(name="*", group=DATA)
 @dataclass(frozen=True)
 class DataOptions:
-    """What the network reads; fixed when the run begins."""
+    """What the network reads; fixed when the run begins. Each option is a setting of some tasks, by the same name."""
 
     bytes: Flag = False
     """Read a text as the bytes of its UTF-8, not as characters."""
@@ -56,6 +57,14 @@ class DataOptions:
     """Sequences that are read side by side."""
     unroll: int | None = None
     """Steps of a text after which the weights change; no gradient goes further back."""
+    shortest: int | None = None
+    """The shortest string (of some tasks, the smallest count in it)."""
+    longest: int | None = None
+    """The longest string, or the largest count in it."""
+    stop: float | None = None
+    """The probability that a string is not made longer."""
+    opens: float | None = None
+    """The probability that a bracket opens."""
 
 
 @Parameter(name="*", group=TRAINING)
@@ -165,7 +174,7 @@ def begin(
 
 
 def task_for(what: Sequence[str], data: DataOptions) -> Task:
-    """The task of a name, or the text task of paths.
+    """The task of a name, with its files where it takes some, or the text task of paths.
 
     Raises:
         GatescopeError: there is no such task or file, or an option does not fit the task.
@@ -173,24 +182,35 @@ def task_for(what: Sequence[str], data: DataOptions) -> Task:
     from gatescope.tasks import TASKS
 
     name, *paths = what
-    if name in TASKS and name != "text":
+    if name not in TASKS:
+        name, paths = "text", [name, *paths]
+    known = _settings_of(TASKS[name])
+    given = {option: value for option, value in asdict(data).items() if value is not None and value is not False}
+    for option in given:
+        if option not in known:
+            others = [each for each, task in TASKS.items() if option in _settings_of(task)]
+            flag = option.replace("_", "-")
+            raise UsageError(f"--{flag} says nothing to {name}; it is a setting of {', '.join(others)}.")
+    if "paths" not in known:
         if paths:
             raise UsageError(f"{name} is a task and takes no files; leave out {' '.join(paths)}, or write ./{name}.")
-        if data.bytes or data.unroll is not None:
-            raise UsageError(f"--bytes and --unroll are for texts; {name} is a task of short strings.")
-        return TASKS[name](batch=data.batch)
-    if name != "text":
-        paths = [name, *paths]
+        return TASKS[name](**given)
     for path in paths:
         if not Path(path).expanduser().exists() and not glob.has_magic(path):
             advice = f"the tasks are {', '.join(TASKS)}, and anything else is the path of a text"
             raise no_such("task and no file", path, TASKS if len(what) == 1 else (), advice)
-    return TASKS["text"](paths or None, bytes=data.bytes, batch=data.batch, unroll=data.unroll)
+    return TASKS[name](paths or None, **given)
+
+
+def _settings_of(task: type[Task]) -> set[str]:
+    return set(inspect.signature(task).parameters)
 
 
 def default_name(what: Sequence[str]) -> str:
     """What a run is called: the task, or the first file or folder without its ending."""
-    path = next(entry for entry in what if entry != "text" or len(what) == 1)
+    from gatescope.tasks import TASKS
+
+    path = next((entry for entry in what if entry not in TASKS), what[0])
     fixed = path if not glob.has_magic(path) else str(Path(path[: re.search(r"[*?[]", path).start()] + "x").parent)  # type: ignore[union-attr]
     stem = Path(fixed).expanduser().absolute().stem
     return re.sub(r"[^\w.-]+", "_", stem).strip("._") or "text"
