@@ -122,7 +122,7 @@ class Brackets:
         opening = bracket & (ids % 2 == 0)
         height = np.cumsum(np.where(bracket, np.where(opening, 1, -1), 0))
         depth = height - np.minimum(np.minimum.accumulate(height), 0) if len(ids) else height
-        return depth, innermost(np.where(opening, ids // 2, -1), depth)
+        return depth, innermost(np.where(opening, ids // 2, -1).astype(np.int64), depth)
 
     def sample(self) -> list[str]:
         """300 strings as they are drawn, the same at every call."""

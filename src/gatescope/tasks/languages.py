@@ -189,20 +189,24 @@ def symbols(letters: str) -> Vocabulary:
     return Vocabulary((*letters, END), end=END)
 
 
-def whole(name: str, value: object, least: int, most: int) -> int:
+def whole(name: str, value: int, least: int, most: int) -> int:
     """A setting that is a whole number from `least` to `most`. Raises: TaskError where it is not."""
-    if type(value) is not int or not least <= value <= most:
+    if isinstance(value, bool) or not least <= value <= most:
         raise TaskError(f"{name} is a whole number from {least} to {most}; {value!r} was given.")
     return value
 
 
-def share(name: str, value: object, least: float, most: float) -> float:
+def share(name: str, value: float, least: float, most: float) -> float:
     """A setting that is a probability from `least` to `most`. Raises: TaskError where it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+    if not least <= value <= most:
         raise TaskError(f"{name} is a probability from {least:g} to {most:g}; {value!r} was given.")
     return float(value)
 
 
 def settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
-    """The settings in a task.json, the usual ones where it says nothing."""
-    return {name: data.get(name, value) for name, value in usual.items()} if isinstance(data, dict) else usual
+    """The settings in a task.json, the usual ones where it says nothing. Raises: TaskError where one is no number."""
+    found = {name: data.get(name, value) for name, value in usual.items()} if isinstance(data, dict) else usual
+    for name, value in found.items():
+        if value is not None and type(value) not in (int, float):
+            raise TaskError(f"{name!r} of a language must be a number, or null; {value!r} was given. Is it damaged?")
+    return found
