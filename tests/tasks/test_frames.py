@@ -1,11 +1,16 @@
 """Frames from arrays of NumPy with labels from a text: nothing unpickled, nothing larger than it says."""
 
+import contextlib
+import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
 from gatescope.tasks.frames import read_frames
@@ -152,6 +157,39 @@ def test_sizes_are_checked_before_unpacking(tmp_path: Path, labels: Path) -> Non
         archive.writestr("readme.txt", "nothing")
     with pytest.raises(TaskError, match="There are no arrays"):
         read_frames(path, labels)
+
+
+def test_an_archive_that_lies_about_sizes_is_not_unpacked_beyond_them(tmp_path: Path, labels: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=np.zeros((1_000_000, 10)))
+    data = path.read_bytes()
+    size = (80_000_128).to_bytes(4, "little")
+    assert data.count(size) == 2  # before the array and in the list at the end
+    path.write_bytes(data.replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(TaskError, match="damaged archive"):
+            read_frames(path, labels)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_bytes_there_are_the_answer_is_frames_or_one_error(
+    tmp_path: Path, labels: Path, data: st.DataObject
+) -> None:
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        save = data.draw(st.sampled_from([np.save, np.savez, np.savez_compressed]))
+        save(file, A)
+    content = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.sampled_from([None, None, len(content) // 2]))])
+    with contextlib.suppress(TaskError), warnings.catch_warnings(action="ignore"):  # NumPy warns of odd headers
+        assert read_frames(path, labels).values[0].dtype == np.float32
 
 
 def test_sequences_have_frames_of_one_size(tmp_path: Path, labels: Path) -> None:

@@ -1,17 +1,21 @@
 """Rows of a table and the lines they start at, against tables written by the csv module and by pandas."""
 
+import contextlib
 import csv
 import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
+from gatescope.tasks.labelled import read_labelled, read_tagged
+from gatescope.tasks.series import read_series
 from gatescope.tasks.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
 
 
@@ -162,3 +166,57 @@ def test_an_error_lists_the_first_lines_in_order() -> None:
 def test_lines_end_like_in_an_editor(tmp_path: Path, text: str, count: int) -> None:
     assert len(read_lines(written(tmp_path, text))) == count
     assert read_lines(written(tmp_path, "a\x0bb\x85c\u2028d"))[0] == "a\x0bb\x85c\u2028d"
+
+
+PIECES = [
+    b'"',
+    b",",
+    b";",
+    b"\t",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"a",
+    b"1",
+    b"2.5",
+    b"x,y\n",
+    b"1\t2\n",
+    b"# c",
+    b"text",
+    b"label",
+]
+PIECES += [
+    b"\xe9",
+    b"\xef\xbb\xbf",
+    b" ",
+    b"nan",
+    b"2020-01-01",
+    b"{",
+    b"}",
+    b'{"text":"a","label":1}\n',
+    b"\xe2\x80\xa8",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join), st.sampled_from([".csv", ".tsv", ".jsonl"]))
+def test_whatever_bytes_there_are_the_answer_is_data_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
+) -> None:
+    path = written(tmp_path_factory.getbasetemp(), content, f"whatever{suffix}")
+    count = len(content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
+    for skip in (False, True):
+        with contextlib.suppress(TaskError):
+            labelled = read_labelled(path, skip_bad=skip)
+            assert len(labelled.texts) == len(labelled.labels) == len(labelled.lines)
+            assert all(1 <= line <= count for line in labelled.lines.tolist())
+            assert len(set(labelled.labels.tolist())) > 1
+        with contextlib.suppress(TaskError):
+            tagged = read_tagged(path, skip_bad=skip)
+            assert [len(row) for row in tagged.tokens] == [len(row) for row in tagged.tags]
+            assert all(tagged.tokens)
+        with contextlib.suppress(TaskError):
+            series = read_series(path, fill_missing=skip)
+            assert (
+                series.values.shape == (len(series.steps), len(series.names)) == (len(series.lines), len(series.names))
+            )
+            assert np.isfinite(series.values).all()

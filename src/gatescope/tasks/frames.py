@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ from gatescope.tasks.tables import LARGEST, LISTED, Fault, not_utf8, read_bytes,
 from gatescope.tasks.task import TaskError
 
 _ARCHIVE = b"PK"
+
+# All that reading an archive can end in that is damaged, has a password, or is a trap.
+_BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError)
+
+# The header of an array is a literal of Python; this is all that reading one that is none can end in.
+_BAD_HEADER = (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -136,24 +143,30 @@ def _arrays(path: str | os.PathLike[str], largest: int) -> dict[str, np.ndarray[
     data = read_bytes(path, largest)
     if not data.startswith(_ARCHIVE):
         return {Path(path).stem: _array(io.BytesIO(data), len(data), f"{path}")}
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    contents = _unpacked(path, data, largest)
+    if not contents:
+        raise TaskError(f"There are no arrays in {path}; write one per sequence with numpy.savez.")
+    return {name: _array(io.BytesIO(part), len(part), f"{name} in {path}") for name, part in contents.items()}
+
+
+def _unpacked(path: str | os.PathLike[str], data: bytes, largest: int) -> dict[str, bytes]:
+    """What the arrays of an archive are stored as. Their sizes are looked at before any of them is unpacked."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             if (total := sum(member.file_size for member in members)) > largest:
                 raise TaskError(f"{path} unpacks to {total:,} bytes, and at most {largest:,} are read; give a part.")
+            if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+                raise TaskError(f"{path} is compressed in an unusual way; write it with numpy.savez.")
+            contents = {}
             for member in members:
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise TaskError(f"{path} is compressed in an unusual way; write it with numpy.savez.")
-                name = member.filename.removesuffix(".npy")
-                with archive.open(member) as file:
-                    content = file.read(member.file_size + 1)
-                arrays[name] = _array(io.BytesIO(content), len(content), f"{name} in {path}")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, zlib.error) as error:
+                with archive.open(member) as file:  # a size that is a lie bounds what is unpacked all the same
+                    contents[member.filename.removesuffix(".npy")] = file.read(member.file_size)
+            return contents
+    except TaskError:
+        raise
+    except _BAD_ARCHIVE as error:
         raise TaskError(f"{path} is a damaged archive ({error}); write it again with numpy.savez.") from error
-    if not arrays:
-        raise TaskError(f"There are no arrays in {path}; write one per sequence with numpy.savez.")
-    return arrays
 
 
 def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
@@ -164,7 +177,7 @@ def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
         shape, fortran, dtype = readers[npy.read_magic(file)](file)
-    except (ValueError, KeyError) as error:
+    except _BAD_HEADER as error:
         raise TaskError(f"{where} is no array of NumPy: give an .npy or .npz of numbers.") from error
     if dtype.kind not in "fiub":
         raise TaskError(f"{where} has elements of {dtype}, and numbers were expected; save an array of float32.")

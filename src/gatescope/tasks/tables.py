@@ -210,7 +210,7 @@ def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Row
         if isinstance(record, str):
             rows.faults.append(Fault(number, record))
             continue
-        row = [field.strip() for field in record]
+        row = list(map(str.strip, record))
         if len(row) <= 1 and not any(row):
             continue
         width = width or len(row)
