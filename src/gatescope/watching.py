@@ -58,8 +58,13 @@ class Call:
         Raises:
             WatchError: the module cannot be recorded in the way in which it was called.
         """
-        ran, _ = self._ran(self.module.cell.signals)
-        return {one.name: one.signals for one in ran}
+        if self.problem:
+            raise WatchError(self.problem)
+        seen: list[Ran] = []
+        keep = self.module.cell.signals
+        with torch.no_grad():
+            self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, self.outputs)
+        return {ran.name: ran.signals for ran in seen}
 
     def trace(self, *, drives: bool = True) -> Trace:
         """Every signal of every neuron at every step, checked with the weights.
@@ -162,7 +167,7 @@ def watch(model: nn.Module, modules: Sequence[str] | None = None) -> Iterator[Wa
     Raises:
         WatchError: there is no such module.
     """
-    there = {name: module for name, module in model.named_modules() if isinstance(module, nn.RNN | nn.LSTM | nn.GRU)}
+    there = {name: module for name, module in model.named_modules() if isinstance(module, _KINDS)}
     if unknown := [name for name in modules or () if name not in there]:
         raise WatchError(f"there is no recurrent module {unknown[0]!r}; there are {', '.join(there) or 'none'}.")
     if not there:
@@ -181,6 +186,9 @@ def watch(model: nn.Module, modules: Sequence[str] | None = None) -> Iterator[Wa
             handle.remove()
 
 
+_KINDS = (nn.RNN, nn.LSTM, nn.GRU)
+
+
 class _Hook:
     """Keeps the calls of one module."""
 
@@ -197,7 +205,7 @@ class _Hook:
         inputs = given[0] if given else named["input"]
         started = given[1] if len(given) > 1 else named.get("hx")
         outputs, after = result
-        weights = {name: getattr(module, name) for names in module._all_weights for name in names}
+        weights = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))  # those that it ran with
         batch = batch_of(_copied(inputs), module.batch_first)
         spread = batch_of(_copied(outputs), module.batch_first).inputs
         twin = self._twin(module, weights)
@@ -222,11 +230,11 @@ class _Hook:
 def _twin_of(module: Any, weights: Mapping[str, Tensor]) -> Any:
     """A module of gatescope.nn with the settings of one of torch and copies of these weights.
 
-    It is not made anew: that would take longer than a small module runs.
+    It is not made anew, and its weights are plain attributes: otherwise that would take as long as a small module runs.
     """
     kind = LSTM if isinstance(module, nn.LSTM) else GRU if isinstance(module, nn.GRU) else RNN
     twin = kind.__new__(kind)
-    twin.__dict__ = {**module.__dict__, "_parameters": {n: w.detach().clone() for n, w in weights.items()}}
+    twin.__dict__ = {**module.__dict__, "_parameters": {}, **{name: value.clone() for name, value in weights.items()}}
     return twin
 
 
@@ -248,17 +256,14 @@ def _problem(name: str, module: Any, outputs: Any, weights: Tensor) -> str:
 
 def _copied(values: Any) -> Any:
     if isinstance(values, PackedSequence):
-        return PackedSequence(values.data.detach().clone(), *values[1:])
-    return values.detach().clone()
+        return PackedSequence(values.data.clone(), *values[1:])
+    return values.clone()
 
 
 def _states(names: Sequence[str], given: Any, single: bool) -> dict[str, Tensor]:
     """The states by name, (layers · directions, B, N), as copies."""
     values = given if isinstance(given, tuple | list) else (given,)
-    return {
-        name: (value.unsqueeze(1) if single else value).detach().clone()
-        for name, value in zip(names, values, strict=True)
-    }
+    return {name: (value.unsqueeze(1) if single else value).clone() for name, value in zip(names, values, strict=True)}
 
 
 def _furthest(one: Tensor, other: Tensor) -> float:

@@ -177,12 +177,20 @@ class Stack:
         changes: tuple[Sequence[Intervention], Sequence[Intervention]],
         training: bool,
         see: Callable[[Ran], None] | None = None,
+        known: Float[Tensor, "T B _"] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The outputs of the last layer, (T, B, directions · N), and the final states, (layers · directions, B, N)."""
+        """The outputs of the last layer, (T, B, directions · N), and the final states, (layers · directions, B, N).
+
+        Where the outputs are `known` already, they are taken as they are, and nothing is paid for keeping them again.
+        """
         inputs, finals = batch.inputs, {name: list[Tensor]() for name in self.initial}
         directions = (False, True) if self.bidirectional else (False,)
         for layer in range(self.num_layers):
             outputs = []
+            told = known if layer + 1 == self.num_layers and not self.proj_size else None
+            hidden = (
+                (None, None) if told is None else told.split(self.hidden_size, 2) if self.bidirectional else (told,)
+            )
             for reverse in directions:
                 start = None
                 if state is not None:
@@ -191,14 +199,14 @@ class Stack:
                 direction = self.direction(layer, reverse)
                 acting = [one for one in changes[reverse] if one.layer == layer]
                 ran, output, final = _run_direction(
-                    self.cell, direction, inputs, start, batch.lengths, keep, acting, self.engine
+                    self.cell, direction, inputs, start, batch.lengths, keep, acting, self.engine, hidden[reverse]
                 )
                 if see is not None:
                     see(ran)
                 outputs.append(output)
                 for name, values in finals.items():
                     values.append(final[name])
-            inputs = torch.cat(outputs, 2) if self.bidirectional else outputs[0]
+            inputs = told if told is not None else torch.cat(outputs, 2) if self.bidirectional else outputs[0]
             if training and self.dropout and layer + 1 < self.num_layers:
                 # On what torch would draw it for, in its order: the same numbers are dropped for the same seed.
                 inputs = batch.unflat(dropout(batch.flat(inputs), self.dropout))
@@ -342,8 +350,12 @@ def _run_direction(
     keep: Sequence[str],
     changes: Sequence[Intervention],
     engine: Engine,
+    hidden: Float[Tensor, "T B N"] | None,
 ) -> tuple[Ran, Tensor, dict[str, Tensor]]:
-    """What was run, what it hands on (T, B, N or P), and its final states."""
+    """What was run, what it hands on (T, B, N or P), and its final states.
+
+    Where the `hidden` states are known, they stand for h.
+    """
     parameters, reverse, projected = direction.parameters, direction.reverse, direction.projected
     if projected is not None and state is not None:
         parameters, inputs, state = _started(parameters, projected, reverse, inputs, state, lengths)
@@ -354,10 +366,12 @@ def _run_direction(
         state,
         lengths=lengths,
         reverse=reverse,
-        keep=keep,
+        keep=keep if hidden is None else [name for name in keep if name != "h"],
         interventions=changes,
         engine=engine,
     )
+    if hidden is not None:
+        signals = {name: hidden if name == "h" else signals[name] for name in keep}
     ran = Ran(direction.layer, reverse, parameters, inputs, state, signals, changes, engine)
     if projected is None:
         return ran, signals["h"], final
