@@ -1,6 +1,7 @@
 """Laws of characters and ids."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,3 +162,101 @@ def test_bytes_have_the_256_symbols_in_order() -> None:
     assert BYTES.size == 256
     with pytest.raises(ValueError, match="symbols 0 to 255"):
         Vocabulary(("a",), unit="byte")
+
+
+WORDS = Vocabulary(("good", "bad", "n't", "don't", ",", "I", "\n"), "\n", "word")
+TOKENS = Vocabulary(("good", "Good,", "\n"), "\n", "token")
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "text", "read"),
+    [
+        (WORDS, "good bad", ["good", "bad"]),
+        (WORDS, "Good,bad", ["Good", ",", "bad"]),
+        (WORDS, "do n't don't doesn't", ["do", "n't", "don't", "doesn't"]),
+        (WORDS, "good\nbad\n\n", ["good", "\n", "bad", "\n", "\n"]),
+        (WORDS, "  good \t bad  ", ["good", "bad"]),
+        (WORDS, "i 月亮 (bad)", ["i", "月亮", "(", "bad", ")"]),
+        (WORDS, "", []),
+        (TOKENS, "Good, good,\ngood", ["Good,", "good,", "\n", "good"]),
+    ],
+)
+def test_words_and_tokens(vocabulary: Vocabulary, text: str, read: list[str]) -> None:
+    assert vocabulary.labels(text) == read
+    assert [text[start:end] for start, end in vocabulary.spans(text)] == read
+    ids = vocabulary.encode(text)
+    assert ids.dtype == np.int32
+    assert ids.tolist() == vocabulary.ids_of(read).tolist()
+    assert vocabulary.unknown_in(text) == sorted(
+        {word for word, k in zip(read, ids.tolist(), strict=True) if k == vocabulary.unknown}
+    )
+
+
+def test_a_word_is_looked_up_in_small_letters_where_it_is_unknown_as_it_stands() -> None:
+    known, names = Vocabulary(("good", "it", "IT"), unit="word"), ["Good", "GOOD", "It", "IT", "I", "bad"]
+    assert known.ids_of(names).tolist() == [0, 0, 1, 2, 3, 3]
+    assert Vocabulary(("good",), unit="token").ids_of(["Good", "good"]).tolist() == [1, 0]
+
+
+@given(st.lists(st.sampled_from([*WORDS.symbols, "unknown"]), max_size=30))
+def test_words_survive_a_round_trip(words: list[str]) -> None:
+    ids = WORDS.ids_of(words)
+    text = WORDS.decode(ids)
+    assert WORDS.encode(text).tolist() == ids.tolist()
+    assert "".join(WORDS.split(text)) == text
+    assert [k for part in WORDS.split(text) for k in WORDS.encode(part).tolist()] == ids.tolist()
+    assert WORDS.labels(ids) == [word if word != "unknown" else "\ufffd" for word in words]
+
+
+def test_the_vocabulary_of_words_is_in_the_order_of_how_often_they_occur() -> None:
+    words = list("baacccd")
+    assert Vocabulary.of_words(words).symbols == ("c", "a", "b", "d")
+    assert Vocabulary.of_words(words, "\n", least=2).symbols == ("c", "a", "\n")
+    assert Vocabulary.of_words(words, unit="token", most=1).symbols == ("c",)
+    with pytest.raises(ValueError, match="No word occurs 5 times"):
+        Vocabulary.of_words(words, least=5)
+
+
+NUMBERS = Vocabulary(("x", "y"), unit="number")
+
+
+@given(st.lists(st.lists(st.tuples(*[st.floats(-(2.0**99), 2.0**99, width=32)] * 2), min_size=1, max_size=5), max_size=4))
+def test_numbers_survive_a_round_trip(sequences: list[list[tuple[float, float]]]) -> None:
+    arrays = [np.array(rows, np.float32) for rows in sequences]
+    text = "\n".join(map(NUMBERS.decode, arrays))
+    parts = NUMBERS.split(text)
+    assert "".join(parts) == text
+    assert len(parts) == len(arrays)
+    for part, array in zip(parts, arrays, strict=True):
+        np.testing.assert_array_equal(NUMBERS.encode(part), array)
+        assert len(NUMBERS.spans(part)) == len(NUMBERS.labels(part)) == len(array)
+
+
+@pytest.mark.parametrize("text", ["1,2\n3,4", "1 2\r\n3\t4\r\n", " 1; 2 \n\n 3 ,4\n"])
+def test_numbers_are_written_in_several_ways(text: str) -> None:
+    assert NUMBERS.encode(text).tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("line", ["1", "1,2,3", "1,two", "1,nan", "1,inf", "1e39,2"])
+def test_a_line_without_the_numbers_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match=r"Line 3 .* does not hold the 2 numbers of a step \(x, y\)"):
+        NUMBERS.encode(f"1,2\n\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (dict(symbols=("a b",), unit="word"), "no white space; 'a b'"),
+        (dict(symbols=("",), unit="token"), "at least one character"),
+        (dict(symbols=("x",), unit="number", end="x"), "ends at an empty line"),
+        (dict(symbols=("ab", "cd"), unit="word", end="cd"), "is one character"),
+    ],
+)
+def test_units_that_make_no_sense(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(**fields)
+
+
+@pytest.mark.parametrize("vocabulary", [WORDS, TOKENS, NUMBERS])
+def test_every_unit_survives_json(vocabulary: Vocabulary) -> None:
+    assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary

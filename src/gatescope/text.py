@@ -223,7 +223,7 @@ class Vocabulary:
                 values = [float(cell) for cell in cells]
             except ValueError:
                 values = []
-            if len(values) != self.size or not np.isfinite(np.array(values, np.float32)).all():
+            if len(values) != self.size or not all(abs(value) <= _LARGEST_NUMBER for value in values):
                 names = ", ".join(self.symbols[:4]) + (", ..." if self.size > 4 else "")
                 raise ValueError(
                     f"Line {number} ({line[:40]!r}) does not hold the {self.size} numbers of a step ({names}); "
@@ -350,6 +350,7 @@ class Vocabulary:
 _BYTES = tuple(map(chr, range(256)))
 _UTF32 = "utf-32-le" if np.little_endian else "utf-32-be"
 _LENIENT = "gatescope.lenient"
+_LARGEST_NUMBER = float(np.finfo(np.float32).max)
 _SPACE = re.compile(r"\s")
 _WORD = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]")
 _SEPARATOR = re.compile(r"[,;\s]+")
