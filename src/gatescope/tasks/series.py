@@ -164,8 +164,8 @@ def _refuse_texts(rows: Rows, columns: Sequence[int], named: bool) -> None:
     if texts or not columns:
         what = f"the column {first[texts[0]] if named else texts[0] + 1} holds" if texts else "they hold"
         raise TaskError(
-            f"{rows.path} has the columns {column_list(first, named)}, and {what} no numbers; choose columns of "
-            "numbers with columns=..., and the one that names the steps with steps=...."
+            f"{rows.path} has the columns {column_list(first, named)}, and {what} no numbers; say with "
+            "columns=... which are read, and with steps=... which one names the steps."
         )
 
 
