@@ -220,7 +220,10 @@ def test_the_vocabulary_of_words_is_in_the_order_of_how_often_they_occur() -> No
 NUMBERS = Vocabulary(("x", "y"), unit="number")
 
 
-@given(st.lists(st.lists(st.tuples(*[st.floats(-(2.0**99), 2.0**99, width=32)] * 2), min_size=1, max_size=5), max_size=4))
+anything = st.floats(-(2.0**99), 2.0**99, width=32)
+
+
+@given(st.lists(st.lists(st.tuples(anything, anything), min_size=1, max_size=5), max_size=4))
 def test_numbers_survive_a_round_trip(sequences: list[list[tuple[float, float]]]) -> None:
     arrays = [np.array(rows, np.float32) for rows in sequences]
     text = "\n".join(map(NUMBERS.decode, arrays))
