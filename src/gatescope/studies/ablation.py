@@ -21,10 +21,12 @@ from gatescope.engine import Intervention
 from gatescope.features import Feature
 from gatescope.network import PIECE, Network, evaluating, padded
 from gatescope.readout import SYMBOLS
-from gatescope.recording import Recordable, symbols_of
+from gatescope.recording import Answers, Recordable
+from gatescope.studies.layers import Given, number_of
+from gatescope.studies.losses import asked, loss_of, read_with_targets, unit
 from gatescope.studies.resampling import BLOCK, LEVEL, interval, resampled
 from gatescope.studies.table import StudyError, Table
-from gatescope.text import Ids
+from gatescope.text import Reading
 
 Held = Literal["zero", "mean"] | float
 Progress = Callable[[int, int], None]
@@ -32,6 +34,7 @@ EVERY = slice(None)
 
 ROWS = 256  # of a batch; more were not faster
 SUMS = 1 << 24  # numbers that are held for a chunk of neurons: bounds memory
+WHOLE = 1 << 17  # steps of all rows together, of a network that has to read each sequence in one go
 
 _OF = {
     "on": "where the feature is on",
@@ -61,9 +64,10 @@ TITLES = {
 def ablate(
     network: Network,
     source: Recordable,
-    layer: int,
+    layer: Given,
     signal: str = "h",
     *,
+    answers: Answers | None = None,
     neurons: Sequence[int] | None = None,
     to: Held = "mean",
     features: Sequence[Feature] = (),
@@ -75,14 +79,17 @@ def ablate(
 ) -> Table:
     """Hold each neuron of a layer still, one at a time, and compare the loss with that of the unchanged network.
 
-    The loss of a step is -log p(next symbol). A step counts where it has a target: not at the end of a sequence, nor
-    before a symbol that the network does not know. The neurons are run side by side, as rows of one batch.
+    The loss of a step is -log p(target); of numbers it is the squared error or the pinball loss. A step counts where it
+    has a target: not at the end of a sequence, where the next symbol is predicted, nor before a symbol that the network
+    does not know; and only there where a network says something once. The neurons are run side by side, as rows of
+    one batch.
 
     Args:
-        network: one that predicts the next symbol at every step; it is not changed.
-        source: a text, or sequences of ids, as `gatescope.recording.record` takes them.
-        layer: which layer, from 0.
+        network: any; it is not changed.
+        source: a text, or sequences, as `gatescope.recording.record` takes them.
+        layer: which layer, by its name or its flat number.
         signal: which of its signals is held: "h", "c", a gate, whatever the cell names.
+        answers: of the text of each sequence what should be said after each step; the next symbol when not given.
         neurons: which neurons; all of the layer when not given.
         to: "zero"; "mean": each neuron at its own mean over all steps of the unchanged run; or a value for all.
         features: their values (P,) run through the steps of all sequences, one after the other. A category counts as
@@ -103,10 +110,13 @@ def ablate(
         StudyError: the network, the layer, the signal, a neuron, a feature or a number does not fit.
         RecordingError: there is nothing to read.
     """
+    layer = number_of(network.configuration, layer)
     _check(network, layer, signal, to, draws, block)
     chosen = _chosen(network.configuration.layers[layer].neurons, neurons)
-    sequences = symbols_of(network, source)
-    text = _Text(network.configuration.vocabulary.size, sequences, block)
+    sequences, targets = read_with_targets(network, source, answers)
+    text = _Text(network, sequences, targets, block)
+    if network.configuration.readout != SYMBOLS and not text.asked.any():
+        raise StudyError("it is not known what the network should say of this text, so there is no loss; give answers.")
     binary = [each for feature in features if feature.kind != "count" for each in feature.binaries()]
     on = _on(binary, text)
     done, total = 0, len(text.asked) * (1 + len(chosen))
@@ -128,7 +138,9 @@ def ablate(
     about = {
         "study": "ablation",
         "layer": layer,
+        "layer_name": network.configuration.names[layer],
         "signal": signal,
+        "loss": unit(network.configuration.readout),
         "to": to,
         "steps": [steps.start, steps.stop, steps.step],
         "sequences": len(sequences),
@@ -140,16 +152,22 @@ def ablate(
         "features": {feature.name: feature.title for feature in binary},
         "left_out": [feature.name for feature in features if feature.kind == "count"],
     }
-    return Table(columns, TITLES, about)
+    return Table(columns, titles_of(about["loss"]), about)
+
+
+def titles_of(loss: str) -> dict[str, str]:
+    """What the columns say, where the loss is measured in something else than nats per symbol."""
+    return {name: title.replace("nats per symbol", loss) for name, title in TITLES.items()}
 
 
 @dataclass(frozen=True)
 class _Group:
     """Sequences of similar length, run side by side."""
 
-    tokens: Tensor  # (T, G)
-    targets: Tensor  # (T, G), -100 where there is none
+    tokens: Tensor  # (T, G), or (T, G, I) numbers
+    targets: Tensor  # (T, G), -1 where there is none; or (T, G, O) numbers, NaN where there is none
     places: NDArray[np.int64]  # (T, G), -1 behind the end of a sequence
+    lengths: Tensor  # (G,)
 
 
 class _Text:
@@ -163,7 +181,7 @@ class _Text:
         units: how many there are.
     """
 
-    def __init__(self, symbols: int, sequences: Sequence[Ids], block: int) -> None:
+    def __init__(self, network: Network, sequences: Sequence[Reading], targets: Sequence[Reading], block: int) -> None:
         lengths = np.array([len(ids) for ids in sequences])
         starts = np.concatenate([[0], np.cumsum(lengths)])
         self.longest = int(lengths.max())
@@ -172,33 +190,32 @@ class _Text:
         else:
             self.unit = np.repeat(np.arange(len(sequences)), lengths)
         self.units = int(self.unit[-1]) + 1
-        following = np.concatenate([*sequences, [-1]])[1:].astype(np.int64)
-        following[starts[1:] - 1] = -1
-        self.asked = (following >= 0) & (following < symbols)
-        following[~self.asked] = _NO_TARGET
+        there = [asked(network.configuration, told) for told in targets]
+        self.asked = np.concatenate(there)
+        nothing = np.nan if network.configuration.readout.kind == "numbers" else _NO_TARGET
+        wanted = []
+        for told, known in zip(targets, there, strict=True):
+            wanted.append(told.copy())
+            wanted[-1][~known] = nothing
+        precision = network.readout_biases.dtype
         order = np.argsort(lengths, kind="stable")
         self.groups = []
         for members in (order[k : k + _GROUP] for k in range(0, len(order), _GROUP)):
             tokens, sizes = padded([sequences[k] for k in members])
             step = np.arange(tokens.shape[1])[:, None]
             places = np.where(step < sizes, step + starts[members], -1)
-            targets = np.where(places >= 0, following[places], _NO_TARGET)
-            ids = torch.from_numpy(np.ascontiguousarray(tokens.T)).long()
-            self.groups.append(_Group(ids, torch.from_numpy(targets), places))
+            told = torch.from_numpy(padded([wanted[k] for k in members])[0]).transpose(0, 1)
+            read = torch.from_numpy(np.where(np.isnan(tokens), 0, tokens)).transpose(0, 1)
+            read = read.to(precision) if tokens.ndim == 3 else read.long()
+            self.groups.append(_Group(read, told, places, torch.from_numpy(sizes)))
 
 
 _GROUP = 64  # sequences
-_NO_TARGET = -100  # as torch's cross_entropy has it
+_NO_TARGET = -1
 
 
 def _check(network: Network, layer: int, signal: str, to: Held, draws: int, block: int) -> None:
     configuration = network.configuration
-    if configuration.readout != SYMBOLS:
-        raise StudyError(
-            "this network does not predict the next symbol after every step; ablation needs one that does."
-        )
-    if not 0 <= layer < len(configuration.layers):
-        raise StudyError(f"there is no layer {layer}; the network has 0 to {len(configuration.layers) - 1}.")
     cell = configuration.layers[layer].cell
     if signal not in cell.signals:
         raise StudyError(f"there is no signal {signal!r} in layer {layer}; {cell.name} has {', '.join(cell.signals)}.")
@@ -254,19 +271,43 @@ def _pieces(
     longest: int,
     keep: Sequence[Sequence[str]] | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], Any]]:
-    """Run copies of a group side by side, in pieces of steps: places (T, G), losses (T, copies, G), what is kept."""
+    """Run copies of a group side by side, in pieces of steps: places (T, G), losses (T, copies, G), what is kept.
+
+    A network that reads from the end, too, reads the group in one piece.
+    """
+    readout, whole = network.configuration.readout, network.configuration.both_ways
     size = group.tokens.shape[1]
-    length = max(1, PIECE // (size * copies))
+    length = len(group.tokens) if whole else max(1, PIECE // (size * copies))
+    once = whole and readout.reads == "last step"
+    lengths = group.lengths.repeat(copies)
     state = None
     for start in range(0, len(group.tokens), length):
         part = slice(start, start + length)
-        ids, targets = group.tokens[part].repeat(1, copies), group.targets[part].repeat(1, copies)
+        ids, targets = (_copied(each[part], copies) for each in (group.tokens, group.targets))
         held = [one.within(start, start + len(ids), longest) for one in changes]
         with torch.inference_mode(), evaluating(network):
-            output = network(ids, state, keep=keep, interventions=held)
-            told = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), targets.flatten(), reduction="none")
-        state, losses = output.state, told.double().view(len(ids), copies, size).numpy()
-        yield group.places[part], losses, output.signals
+            output = network(
+                ids,
+                None if whole else state,
+                lengths=lengths if whole else None,
+                keep=keep,
+                interventions=held,
+                reads="last step" if once else "every step",
+            )
+            if once:
+                columns = torch.arange(len(lengths))
+                losses = torch.zeros(ids.shape[:2], dtype=torch.float64)
+                last = targets[lengths - 1, columns]
+                losses[lengths - 1, columns] = loss_of(readout, output.logits, last).double()
+            else:
+                losses = loss_of(readout, output.logits, targets).double()
+        state = output.state
+        yield group.places[part], losses.view(len(ids), copies, size).numpy(), output.signals
+
+
+def _copied(values: Tensor, copies: int) -> Tensor:
+    """Columns (T, G, ...) so many times side by side."""
+    return values.repeat(1, copies, *[1] * (values.ndim - 2))
 
 
 def _results(
@@ -303,6 +344,8 @@ def _sums(
     for group in text.groups:
         size = group.tokens.shape[1]
         copies = max(1, ROWS // size)
+        if network.configuration.both_ways:
+            copies = max(1, min(copies, WHOLE // (size * len(group.tokens))))
         for start in range(0, len(changes), copies):
             columns = slice(start, min(start + copies, len(changes)))
             rows = [replace(one, row=slice(k * size, (k + 1) * size)) for k, one in enumerate(changes[columns])]

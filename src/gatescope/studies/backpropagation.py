@@ -1,6 +1,6 @@
 """Where does the gradient of a weight come from? Back-propagation through time, opened.
 
-The loss is -log p(target). Its gradient goes back step by step and layer by layer through the forward derivatives of
+The loss is -log p(target), or that of numbers (see `gatescope.studies.losses`). Its gradient goes back step by step and layer by layer through the forward derivatives of
 the cells' equations. At every step it meets the drives, and what arrives there, delta, times what the drive's weights
 were multiplied with is the contribution of that step to the weights' gradient: the contributions of all steps sum to
 the gradient that training uses.
@@ -11,7 +11,7 @@ the gradient that training uses.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,13 @@ from torch import Tensor
 
 from gatescope.equations import Place
 from gatescope.network import Network
-from gatescope.recording import record, symbols_of
-from gatescope.studies.jacobians import Slopes, exact, slopes_of
+from gatescope.recording import record, sequences_of
+from gatescope.studies.jacobians import Slopes, exact, in_order, slopes_of
+from gatescope.studies.losses import asked, loss_of, targets_for
 from gatescope.studies.table import StudyError, Table
-from gatescope.text import Ids
+from gatescope.text import Reading
+
+AT_ONCE = 1 << 23  # numbers that are held of one layer, of a network that reads in both directions
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Contributions:
 
     Attributes:
         places: the steps whose losses are summed.
-        losses: -log p(target) there, in nats.
+        losses: there; -log p(target) in nats, of symbols and classes.
         deltas: weight -> the derivative of the loss by what it is added to at every step, (T, N).
         heard: weight -> what it is multiplied with at every step, (T, I); absent where that is 1 (biases) or where the
             weight is one number per neuron (then `deltas` are the contributions themselves).
@@ -120,17 +123,19 @@ class Contributions:
 class Saliency:
     """How much what was read, and the states, matter for a prediction some steps later.
 
-    Entry [k, d] is about the loss at step places[k] and what happened d steps before; NaN where that is before the
-    first step. A derivative by a state is by the value that a signal has at that step: everything that uses it
+    Entry [k, j] is about the loss at step places[k] and what happened distances[j] steps before; NaN where there is no
+    such step. Of a network that reads from the end too, negative distances are of what stands behind the place. A
+    derivative by a state is by the value that a signal has at that step: everything that uses it
     follows, as it does after an intervention (`nudge`).
 
     Attributes:
-        places: the steps at which -log p(target) was taken, (P,).
-        losses: in nats, (P,).
-        inputs: the norm of the derivative by the vector that the network read (one-hot or embedded), (P, D).
+        places: the steps at which the loss was taken, (P,).
+        losses: there, (P,).
+        inputs: the norm of the derivative by the vector that the network read (one-hot, embedded or numbers), (P, D).
         states: (layer, state) -> the norm of the derivative by all neurons, (P, D).
         neurons: (layer, state) -> the absolute derivative by each neuron, (P, D, N) in float32; empty where it was not
             asked for.
+        distances: (D,), rising: 0, 1, 2, ...; or from a negative one on.
     """
 
     places: NDArray[np.int64]
@@ -138,21 +143,27 @@ class Saliency:
     inputs: NDArray[np.float64]
     states: Mapping[tuple[str, str], NDArray[np.float64]]
     neurons: Mapping[tuple[str, str], NDArray[np.float32]]
+    distances: NDArray[np.int64]
 
 
-def contributions(network: Network, ids: Ids, places: Sequence[int] | None = None) -> Contributions:
+def contributions(
+    network: Network, ids: Reading, places: Sequence[int] | None = None, *, targets: Reading | None = None
+) -> Contributions:
     """The gradient of the summed loss of some places of a sequence, by step.
 
     Args:
-        network: one that reads out at every step. It is copied in float64, without dropout.
-        ids: one sequence, from the initial state.
-        places: the steps whose losses count; all that have a target when not given.
+        network: any. It is copied in float64, without dropout.
+        ids: one sequence, of ids or of vectors of numbers, from the initial state.
+        places: the steps whose losses count; all that have a target when not given (of a network that predicts once,
+            the last one).
+        targets: what should be said after each step; when not given the next symbol, or the class that the network
+            itself holds most probable.
 
     Raises:
         StudyError: a place has no target.
         RecordingError: there is nothing to record.
     """
-    passed = _Pass(network, ids, places)
+    passed = _Pass(network, ids, places, targets)
     where, count = passed.places, len(passed.ids)
     deltas = {
         name: torch.zeros(count, size, dtype=torch.float64)
@@ -160,7 +171,7 @@ def contributions(network: Network, ids: Ids, places: Sequence[int] | None = Non
         for name, size in layer.names().items()
     }
     embedded = torch.zeros(count, passed.inputs.shape[1], dtype=torch.float64)
-    for found in passed.back(together=True):
+    for found in passed.all_back(together=True):
         for layer, arrived in zip(passed.layers, found.arrived, strict=True):
             for name, delta in layer.deltas(found.step, arrived).items():
                 deltas[name][found.step] = delta[0]
@@ -175,50 +186,60 @@ def contributions(network: Network, ids: Ids, places: Sequence[int] | None = Non
     errors = np.zeros((count, passed.network.configuration.predicted))
     errors[where] = passed.errors.numpy()
     values |= {"readout_weights": errors, "readout_biases": errors}
-    heard["readout_weights"] = passed.layers[-1].arrays["h"].numpy()
+    heard["readout_weights"] = passed.hidden.numpy()
     return Contributions(where, passed.losses.numpy(), values, {k: np.asarray(v) for k, v in heard.items()})
 
 
 def saliency(
     network: Network,
-    ids: Ids,
+    ids: Reading,
     places: Sequence[int] | None = None,
     *,
+    targets: Reading | None = None,
     furthest: int | None = None,
     neurons: bool = False,
 ) -> Saliency:
     """The derivative of the loss at each place by what was read, and by the states, at that step and before.
 
+    Of a network that reads from the end too, it is by what stands behind the place as well.
+
     Args:
-        network: one that reads out at every step. It is copied in float64, without dropout.
-        ids: one sequence, from the initial state.
-        places: the steps at which the loss is taken, each for itself; all that have a target when not given.
-        furthest: D - 1, the largest distance; all when not given.
+        network: any. It is copied in float64, without dropout.
+        ids: one sequence, of ids or of vectors of numbers, from the initial state.
+        places: the steps at which the loss is taken, each for itself; all that have a target when not given (of a
+            network that predicts once, the last one).
+        targets: what should be said after each step; when not given the next symbol, or the class that the network
+            itself holds most probable: what does that rest on?
+        furthest: the largest distance; all when not given.
         neurons: whether to keep the derivatives by single neurons: P · D · N numbers.
 
     Raises:
         StudyError: a place has no target.
         RecordingError: there is nothing to record.
     """
-    passed = _Pass(network, ids, places)
-    where = passed.places
-    far = min(len(passed.ids) - 1 if furthest is None else furthest, int(where.max(initial=0)))
-    shape = (len(where), far + 1)
+    passed = _Pass(network, ids, places, targets)
+    where, last = passed.places, len(passed.ids) - 1
+    most = last if furthest is None else furthest
+    far = min(last, most, int(where.max(initial=0)))
+    behind = min(most, last - int(where.min(initial=last))) if passed.both_ways else 0
+    distances = np.arange(-behind, far + 1)
+    shape = (len(where), len(distances))
     inputs = np.full(shape, np.nan)
     keys = [(layer.name, state) for layer in passed.layers for state in layer.states]
     states = {key: np.full(shape, np.nan) for key in keys}
     sizes = {layer.name: layer.arrays["h"].shape[1] for layer in passed.layers}
     each = {key: np.full((*shape, sizes[key[0]]), np.nan, np.float32) for key in keys} if neurons else {}
-    for found in passed.back(together=False, furthest=far):
-        rows = found.rows
-        distance = where[rows] - found.step
-        inputs[rows, distance] = found.inputs.norm(dim=1).numpy()
+    for found in passed.all_back(together=False, furthest=far):
+        column = where[found.rows] - found.step + behind
+        near = (column >= 0) & (column < len(distances))
+        rows, column, some = found.rows[near], column[near], torch.from_numpy(near)
+        inputs[rows, column] = found.inputs[some].norm(dim=1).numpy()
         for layer, arrived in zip(passed.layers, found.arrived, strict=True):
             for state, gradient in layer.signal_gradients(found.step, arrived).items():
-                states[layer.name, state][rows, distance] = gradient.norm(dim=1).numpy()
+                states[layer.name, state][rows, column] = gradient[some].norm(dim=1).numpy()
                 if neurons:
-                    each[layer.name, state][rows, distance] = gradient.abs().float().numpy()
-    return Saliency(where, passed.losses.numpy(), inputs, states, each)
+                    each[layer.name, state][rows, column] = gradient[some].abs().float().numpy()
+    return Saliency(where, passed.losses.numpy(), inputs, states, each, distances)
 
 
 @dataclass(frozen=True)
@@ -235,14 +256,22 @@ class _Layer:
     """One layer's derivatives and weights."""
 
     def __init__(
-        self, name: str, slopes: Slopes, weights: Mapping[str, Tensor], inputs: Tensor, arrays: dict[str, Any]
+        self,
+        name: str,
+        number: int,
+        slopes: Slopes,
+        weights: Mapping[str, Tensor],
+        inputs: Tensor,
+        arrays: dict[str, Any],
     ) -> None:
         self.name, self.slopes, self.weights, self.inputs, self.arrays = name, slopes, weights, inputs, arrays
-        self.prefix = f"layers.{name.removeprefix('layer')}"
+        self.reverse = name.endswith("_reverse")
+        self.prefix = f"layers.{number}"
         self.cell = arrays["cell"]
         tape = self.cell.tape
         self.states = tuple(slopes)
-        self.before = torch.cat([arrays["initial h"][None], arrays["h"][:-1]])
+        initial, h = arrays["initial h"][None], arrays["h"]
+        self.before = torch.cat([h[1:], initial]) if self.reverse else torch.cat([initial, h[:-1]])
         self.heard_drives = {k: Place("drive", f"x.{k}", f"x.{k}") for k in tape.input_drives}
         self.recurrent_drives = {k: Place("drive", f"u.{k}", f"u.{k}") for k in tape.recurrent_drives}
         self.parameters = {k: Place("parameter", k, f"p.{k}") for k in tape.parameters}
@@ -306,31 +335,41 @@ class _Layer:
 class _Pass:
     """One pass forward, and as many back as there are losses."""
 
-    def __init__(self, network: Network, ids: Ids, places: Sequence[int] | None) -> None:
+    def __init__(
+        self, network: Network, ids: Reading, places: Sequence[int] | None, targets: Reading | None = None
+    ) -> None:
         self.network = copy = exact(network)
-        (self.ids,) = symbols_of(copy, [ids])
+        configuration = copy.configuration
+        self.both_ways = configuration.both_ways
+        (self.ids,) = sequences_of(copy, [ids])
         trace = record(copy, [self.ids])
-        targets = trace.steps["target"][0]
-        told = ~np.isnan(np.asarray(trace.steps["log_probability"][0]))
-        wanted = np.flatnonzero(told) if places is None else np.asarray(places, dtype=np.int64)
-        if not all(0 <= place < len(told) and told[place] for place in wanted):
-            raise StudyError(f"a loss was asked for where there is none; the steps with a target: {_short(told)}.")
-        self.places = np.unique(wanted)
+        wanted = targets_for(copy, self.ids, targets)
+        self.places = _places(copy, wanted, places)
         self.inputs = below = self._read()
         self.layers: list[_Layer] = []
-        for k in range(len(copy.configuration.layers)):
-            slopes, _, cell = slopes_of(trace, f"layer{k}", 0)
-            hidden = torch.from_numpy(np.asarray(trace[f"layer{k}"]["h"][0]))
-            arrays = {"h": hidden, "initial h": torch.zeros_like(hidden[0]), "cell": cell}
-            weights = {name: value.detach() for name, value in copy.parameters_of(k).by_name().items()}
-            self.layers.append(_Layer(f"layer{k}", slopes, weights, below, arrays))
-            below = hidden
-        logits = below[self.places] @ copy.readout_weights.detach().t() + copy.readout_biases.detach()
-        logs = logits.log_softmax(1)
-        chosen = torch.from_numpy(targets[self.places].astype(np.int64))
-        self.losses = -logs.gather(1, chosen[:, None]).squeeze(1)
-        self.errors = logs.exp() - torch.nn.functional.one_hot(chosen, logits.shape[1])
-        self.arriving = self.errors @ copy.readout_weights.detach()
+        for level in configuration.levels:
+            hidden = []
+            for k in level:
+                name = configuration.names[k]
+                slopes, _, cell = slopes_of(trace, name, 0)
+                slopes = {to: {place: _as_read(name, v) for place, v in row.items()} for to, row in slopes.items()}
+                h = torch.from_numpy(np.asarray(trace[name]["h"][0]))
+                arrays = {"h": h, "initial h": torch.zeros_like(h[0]), "cell": cell}
+                weights = {key: value.detach() for key, value in copy.parameters_of(k).by_name().items()}
+                self.layers.append(_Layer(name, k, slopes, weights, below, arrays))
+                hidden.append(h)
+            below = torch.cat(hidden, 1)
+        self.once = configuration.readout.reads == "last step" and self.layers[-1].reverse
+        if self.once:  # the readout hears each direction where it has read everything
+            size = self.layers[-1].arrays["h"].shape[1]
+            below = torch.cat([below[:, :-size], below[:1, -size:].expand(len(below), -1)], 1)
+        self.hidden = below
+        weights = copy.readout_weights.detach()
+        logits = (below[self.places] @ weights.t() + copy.readout_biases.detach()).requires_grad_()
+        losses = loss_of(configuration.readout, logits, torch.from_numpy(wanted[self.places]))
+        (self.errors,) = torch.autograd.grad(losses.sum(), logits)
+        self.losses = losses.detach()
+        self.arriving = self.errors @ weights
 
     def one_hot(self) -> Float[Tensor, "T V"]:
         """The symbols that were read; an unknown one is 0."""
@@ -341,11 +380,61 @@ class _Pass:
         return found
 
     def _read(self) -> Float[Tensor, "T I"]:
+        if self.ids.ndim == 2:
+            return torch.from_numpy(self.ids).double()
         table = self.network.embedding
         return self.one_hot() if table is None else self.one_hot() @ table.detach()
 
+    def all_back(self, together: bool, furthest: int | None = None) -> Iterator[_Found]:
+        """What arrives at every step that any loss depends on, as far as that was asked for or further.
+
+        Args: as of `back`.
+        """
+        if not self.both_ways:
+            yield from self.back(together, furthest)
+            return
+        widest = max(self.inputs.shape[1], *(layer.arrays["h"].shape[1] for layer in self.layers))
+        size = max(1, AT_ONCE // (len(self.ids) * widest))
+        count = 1 if together else len(self.places)
+        for start in range(0, count, size):
+            yield from self._level_by_level(np.arange(start, min(start + size, count)), together)
+
+    def _level_by_level(self, rows: NDArray[np.int64], together: bool) -> Iterator[_Found]:
+        """From the highest layers down, each through all steps against the order in which it reads."""
+        steps, levels = len(self.ids), self.network.configuration.levels
+        sizes = [[self.layers[k].arrays["h"].shape[1] for k in level] for level in levels]
+        above = torch.zeros(steps, len(rows), self.hidden.shape[1], dtype=torch.float64)
+        for place, value in zip(self.places, self.arriving, strict=True) if together else ():
+            above[place, 0] += value
+        for row, k in enumerate(rows) if not together else ():
+            above[self.places[k], row] += self.arriving[k]
+        if self.once:
+            size = sizes[-1][-1]
+            above[0, :, -size:] = above[:, :, -size:].sum(0)
+            above[1:, :, -size:] = 0
+        arrived: list[list[dict[str, Tensor]]] = [[] for _ in self.layers]
+        for level, widths in zip(reversed(levels), reversed(sizes), strict=True):
+            below = torch.zeros(steps, len(rows), self.layers[level[0]].inputs.shape[1], dtype=torch.float64)
+            for k, part in zip(level, above.split(widths, 2), strict=True):
+                arrived[k] = self._through(self.layers[k], part, below)
+            above = below
+        for step in range(steps):
+            yield _Found(step, rows, [found[step] for found in arrived], above[step])
+
+    @staticmethod
+    def _through(layer: _Layer, above: Tensor, below: Tensor) -> list[dict[str, Tensor]]:
+        """What arrives at a layer's states at every step, from above (T, R, N); what goes on below is added to it."""
+        found: list[dict[str, Tensor]] = [{} for _ in above]
+        carried = {state: torch.zeros_like(above[0]) for state in layer.states}
+        for step in range(len(above)) if layer.reverse else reversed(range(len(above))):
+            arrived = {**carried, "h": carried["h"] + above[step]}
+            found[step] = arrived
+            further, carried = layer.back(step, arrived)
+            below[step] += further
+        return found
+
     def back(self, together: bool, furthest: int | None = None) -> Iterator[_Found]:
-        """Every step from the last to the first.
+        """Every step from the last to the first, of a network that reads in one direction.
 
         Args:
             together: whether the losses are summed and go back as one row; otherwise each has a row of its own.
@@ -375,6 +464,28 @@ class _Pass:
                     waiting[k][state][part] = value
             assert below is not None  # there is at least one layer
             yield _Found(step, rows, arrived, below)
+
+
+def _as_read(name: str, values: Tensor) -> Tensor:
+    """Derivatives in the order in which a layer reads, in that of the text; and back."""
+    return torch.from_numpy(np.ascontiguousarray(in_order(name, values.numpy())))
+
+
+def _places(network: Network, wanted: Reading, places: Sequence[int] | None) -> NDArray[np.int64]:
+    """The steps at which a loss is taken.
+
+    Raises:
+        StudyError: one has no target, or nothing is predicted there.
+    """
+    configuration = network.configuration
+    told = asked(configuration, wanted)
+    found = np.flatnonzero(told) if places is None else np.asarray(places, dtype=np.int64)
+    if not configuration.both_ways and configuration.readout.reads == "last step":
+        # What it would say if the sequence ended there can be asked of any step.
+        told = asked(replace(configuration, readout=replace(configuration.readout, reads="every step")), wanted)
+    if not all(0 <= place < len(told) and told[place] for place in found):
+        raise StudyError(f"a loss was asked for where there is none; the steps with a target: {_short(told)}.")
+    return np.unique(found)
 
 
 def _short(told: NDArray[np.bool_]) -> str:

@@ -25,6 +25,7 @@ from gatescope.cells import Cell
 from gatescope.equations import Forward, Place, forward
 from gatescope.network import Network
 from gatescope.recording import Recordable, record, weights_of
+from gatescope.studies.layers import Given, number_of
 from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace
 
@@ -67,7 +68,8 @@ class Jacobians:
     """The Jacobians of the steps of one layer on one sequence.
 
     Vectors are tensors (S, ..., N): a part for each state, in the order of `states`. The Jacobian of step t is of the
-    states after it by the states before it, so the first one is by the initial state.
+    states after it by the states before it, so the first one is by the initial state. Steps are in the order in which
+    the layer reads: of one that reads from the end, step 0 is the last of the sequence.
 
     Attributes:
         layer: "layer0".
@@ -264,17 +266,15 @@ def exact(network: Network) -> Network:
     return deepcopy(network).double().eval()
 
 
-def jacobians_of(network: Network, source: Recordable, layer: int = 0) -> Jacobians:
+def jacobians_of(network: Network, source: Recordable, layer: Given = 0) -> Jacobians:
     """The Jacobians of a layer on the first sequence of a text, computed in float64.
 
     Raises:
         RecordingError, StudyError: there is nothing to record, or no such layer.
     """
-    count = len(network.configuration.layers)
-    if not 0 <= layer < count:
-        raise StudyError(f"the network has no layer {layer}; it has 0 to {count - 1}.")
+    name = network.configuration.names[number_of(network.configuration, layer)]
     copy = exact(network)
-    return jacobians(record(copy, source), f"layer{layer}", weights_of(copy)[f"layer{layer}"])
+    return jacobians(record(copy, source), name, weights_of(copy)[name])
 
 
 def jacobians(trace: Trace, layer: str, weights: Mapping[str, NDArray[Any]], sequence: int = 0) -> Jacobians:
@@ -282,7 +282,7 @@ def jacobians(trace: Trace, layer: str, weights: Mapping[str, NDArray[Any]], seq
 
     Args:
         trace: without interventions, and with the drives where the derivatives read them (GRU and sLSTM).
-        layer: "layer0".
+        layer: "layer0", or "layer0_reverse".
         weights: of this layer, as `gatescope.recording.weights_of` gives them.
         sequence: which one.
 
@@ -313,6 +313,8 @@ Slopes = dict[str, dict[Place, Float[Tensor, "T N"]]]
 def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward, Cell]:
     """The forward derivatives of a layer at recorded values, in float64: output -> place -> (T, N); and of what.
 
+    Steps are in the order in which the layer reads.
+
     Raises:
         TraceError, StudyError: see `jacobians`.
     """
@@ -331,7 +333,7 @@ def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward,
     def read(kind: str, label: str) -> NDArray[np.float64]:
         if kind == "parameter":
             return np.asarray(trace.parameters[layer][f"p.{label}"], np.float64)
-        here = np.asarray(arrays[label][sequence, :length], np.float64)
+        here = in_order(layer, np.asarray(arrays[label][sequence, :length], np.float64))
         if kind != "state":
             return here
         return np.concatenate([np.asarray(trace.initial[layer][label][sequence], np.float64)[None], here])[:length]
@@ -342,6 +344,11 @@ def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward,
         for output, found in derivatives.evaluate(read).items()
     }
     return slopes, derivatives, cell
+
+
+def in_order(layer: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The steps of a sequence, (T, N), in the order in which a layer reads them; and back."""
+    return values[::-1] if layer.endswith("_reverse") else values
 
 
 def _sums(factors: Mapping[Term, Tensor], chosen: Iterable[Term]) -> dict[tuple[str, str], Tensor]:

@@ -22,6 +22,7 @@ from gatescope.network import Network
 from gatescope.recording import record, symbols_of, weights_of
 from gatescope.studies.backpropagation import contributions
 from gatescope.studies.jacobians import Jacobians, Term, exact, jacobians
+from gatescope.studies.losses import check_predicts_next
 from gatescope.studies.table import StudyError, Table
 from gatescope.text import Ids
 
@@ -44,7 +45,7 @@ def ways(
     """All ways of U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
 
     Args:
-        network: one that reads out at every step. It is copied in float64, without dropout.
+        network: one that predicts the next symbol. It is copied in float64, without dropout.
         text: one sequence, from the initial state: the symbols that are read, and the next one.
         layer: the last one; what a layer below does to the prediction goes through the equations of others.
         drive: "f" of u.f.
@@ -57,9 +58,10 @@ def ways(
         row of its own; in larger ones the first factor is the sum over them. `about` holds the loss and the total.
 
     Raises:
-        StudyError: there is no such layer, drive, neuron or step, or no next symbol that the network knows.
+        StudyError: the network predicts something else, or there is no such layer, drive, neuron or step, or no next symbol that the network knows.
         RecordingError: there is nothing to record.
     """
+    check_predicts_next(network.configuration, "listing all ways to its prediction")
     cells = [each.cell for each in network.configuration.layers]
     if layer != len(cells) - 1:
         raise StudyError(f"the ways of layer {layer} were asked for; choose the last layer, which is {len(cells) - 1}.")
@@ -109,7 +111,7 @@ class _Ways:
         self.drive, self.to, self.source, self.step = drive, to, source, step
         copy = exact(network)
         trace = record(copy, [ids])
-        name = f"layer{layer}"
+        name = copy.configuration.names[layer]
         self.found: Jacobians = jacobians(trace, name, weights_of(copy)[name])
         self.h = np.asarray(trace[name]["h"][0], np.float64)
         readout = copy.readout_weights.detach().numpy()
