@@ -363,7 +363,7 @@ def test_the_search_for_a_failure_goes_no_further_than_it_must() -> None:
             yield n, [task.blocks.string(n)]
 
     assert first_rejected(lambda sequences: [rows(ids) for ids in sequences], task, groups())[0] == 40
-    assert asked[-1] < 600
+    assert asked[-1] < 400
     assert first_rejected(lambda sequences: [rows(ids) for ids in sequences], task, []) == (None, 0)
 
 

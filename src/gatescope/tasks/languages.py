@@ -36,7 +36,7 @@ from gatescope.tasks.strings import END
 from gatescope.tasks.task import Predict, Probabilities, TaskError, predictions
 from gatescope.text import Vocabulary
 
-CHUNK = 1 << 17  # symbols that are predicted at a time in a search for the first failure
+CHUNK = 1 << 15  # symbols that are predicted at a time in a search for the first failure
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,270 @@
+"""How the formal languages are learned, seed by seed, beside what papers report.
+
+    python benchmarks/languages.py [--only anbn anbncn dyck1 loss parity dyck2] [--write]
+
+Every run is a fresh training in a temporary directory with everything that `gatescope train` does. It lasts a fixed
+number of updates; the weights are those with the best score on the trained range, and of these the ones with the
+smallest validation loss. Nothing is decided by longer strings, and every seed is shown. `gatescope.tasks.languages`
+says when a string is accepted.
+"""
+
+import argparse
+import math
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from machine import machine
+
+from gatescope import Network, Settings, configure, create, train
+from gatescope.network import predict
+from gatescope.studies.comparison import cell_of
+from gatescope.tasks import AnBn, AnBnCn, Dyck1, Dyck2, Parity, Score
+from gatescope.tasks.languages import judge, nats_of
+
+RESULTS = Path(__file__).parent / "results" / "languages.md"
+SECTIONS = ("anbn", "anbncn", "dyck1", "loss", "parity", "dyck2")
+Language = AnBn | AnBnCn | Dyck1 | Dyck2 | Parity
+TEST_STRINGS = 50_000  # of Dyck-1 in Lan et al. 2022
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after its training, and how well it does."""
+
+    network: Network
+    score: Score
+    seconds: float
+
+    @property
+    def first(self) -> int | None:
+        """The first n or length that is rejected; None where none is up to the largest tried."""
+        return self.score.details["first_failure"]
+
+    @property
+    def gap(self) -> float:
+        """Nats per symbol above the optimum; infinite where it has no bound."""
+        found = self.score.details["gap"]
+        return math.inf if found is None else found
+
+
+def fit(task: Language, cell: str, neurons: Sequence[int], seed: int, **settings: object) -> Trained:
+    """One training."""
+    configuration = configure(task.vocabulary, cell_of(cell), neurons)
+    with tempfile.TemporaryDirectory() as folder:
+        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed, **settings))
+        outcome = train(run)
+        network, _ = run.network()
+    assert outcome.score is not None  # it was not interrupted
+    return Trained(network, outcome.score, outcome.seconds)
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """The median and the range."""
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def firsts(found: Sequence[Trained]) -> str:
+    """The first failure of every seed, in their order."""
+    tried = found[0].score.details["tried"]
+    return ", ".join(f"> {tried}" if one.first is None else str(one.first) for one in found)
+
+
+def middle(found: Sequence[Trained]) -> str:
+    """The median first failure; no failure counts as more than any number."""
+    value = median(math.inf if one.first is None else one.first for one in found)
+    return f"> {found[0].score.details['tried']}" if math.isinf(value) else f"{value:g}"
+
+
+def row(cell: str, neurons: Sequence[int], found: Sequence[Trained], *more: str) -> str:
+    """A line of a table: how many seeds learned the trained range, every seed's first failure, gaps, time."""
+    solved = sum(bool(one.score.solved) for one in found)
+    return (
+        f"| {cell} | {'+'.join(map(str, neurons))} | {solved} of {len(found)} | {firsts(found)} | {middle(found)} | "
+        + "".join(f"{cell} | " for cell in more)
+        + f"{spread([one.gap for one in found], '.4f')} | {spread([one.seconds for one in found], '.0f')} |"
+    )
+
+
+HEAD = ("cell", "neurons", "seeds that accept all that is trained", "first failure, seed by seed", "median")
+TAIL = ("gap to the optimum, nats per symbol", "seconds")
+
+
+def header(*more: str) -> list[str]:
+    """The head of a table."""
+    names = (*HEAD, *more, *TAIL)
+    return [f"| {' | '.join(names)} |", f"| {' | '.join('---' for _ in names)} |"]
+
+
+def anbn() -> list[str]:
+    """a^n b^n, n up to 99: LSTM against GRU of the same size."""
+    string = "a" * 1000 + "b" * 1000 + "\n"
+    lines = [
+        "## aⁿbⁿ, n from 1 to 99",
+        "",
+        "Weiss, Goldberg and Yahav (ACL 2018) trained an LSTM and a GRU of 10 neurons on n up to 100: the LSTM",
+        "counts on far beyond, the GRU does not. First failure: the smallest n whose string is not accepted,",
+        "tried up to 1000.",
+        "",
+        *header("accept a¹⁰⁰⁰b¹⁰⁰⁰"),
+    ]
+    for cell in ("lstm", "lstm:f=3", "gru", "elman_relu", "elman"):
+        task = AnBn()
+        found = [fit(task, cell, [10], seed) for seed in range(5)]
+        long = sum(judge(partial(predict, one.network), task, [string])[0].accepted for one in found)
+        lines.append(row(cell, [10], found, f"{long} of 5"))
+    return [*lines, "", f"Drawn as in the task: {told(task)}."]
+
+
+def told(task: Language) -> str:
+    """The settings of a task and of its training."""
+    data, usual = task.to_json(), task.recommended
+    given = [f"{name} = {data[name]}" for name in ("shortest", "longest", "stop", "opens") if name in data]
+    return (
+        f"{', '.join(given)}; {usual.steps:,} updates of {usual.batch} strings, Adam, learning rate "
+        f"{usual.learning_rate:g} falling to {usual.learning_rate * usual.final_learning_rate:g}"
+    )
+
+
+def anbncn() -> list[str]:
+    """a^n b^n c^n with three neurons, ten seeds."""
+    lines = [
+        "## aⁿbⁿcⁿ with 3 neurons, n from 1 to 50, ten seeds",
+        "",
+        "Suzgun, Belinkov and Shieber (SCiL 2019): ten trials of an LSTM with 3 neurons, trained on n from 1 to 50,",
+        "failed first at n = 83 to 244.",
+        "",
+        *header(),
+    ]
+    for cell in ("lstm", "lstm:f=3", "gru"):
+        task = AnBnCn()
+        lines.append(row(cell, [3], [fit(task, cell, [3], seed) for seed in range(10)]))
+    return [*lines, "", f"Drawn as in the task: {told(task)}."]
+
+
+def dyck1() -> list[str]:
+    """Dyck-1 with a single neuron."""
+    lines = [
+        "## Dyck-1 with a single neuron",
+        "",
+        "Suzgun, Gehrmann, Belinkov and Shieber (2019): an LSTM with one neuron is enough. First failure: the shortest",
+        "length at which one of the tried strings is rejected, the deepest of that length among them, up to 400.",
+        "",
+        *header(),
+    ]
+    for cell, neurons in (("lstm", 1), ("lstm", 3), ("gru", 1), ("elman", 1)):
+        task = Dyck1()
+        lines.append(row(cell, [neurons], [fit(task, cell, [neurons], seed) for seed in range(5)]))
+    return [*lines, "", f"Drawn as in the task: {told(task)}."]
+
+
+def bits(network: Network, strings: Sequence[str], counted: int) -> float:
+    """The cross-entropy on strings in bits, over `counted` symbols."""
+    ids = [network.configuration.vocabulary.encode(string) for string in strings]
+    rows = predict(network, [one[:-1] for one in ids])
+    nats = -sum(float(r[np.arange(len(r)), one[1:]].sum(dtype=np.float64)) for r, one in zip(rows, ids, strict=True))
+    return nats / math.log(2) / counted
+
+
+def loss() -> list[str]:
+    """The cross-entropy in the setting of Lan et al. 2022, in bits per symbol."""
+    names = ("language", "cell", "neurons", "their best standard network", "their optimum", "optimum here")
+    names = (*names, "here, seed by seed", "gap where it is trained")
+    lines = [
+        "## The cross-entropy beside Lan, Geyer, Chemla and Katzir (TACL 2022), in bits per symbol",
+        "",
+        "Strings are drawn without a limit as theirs are, from a grammar with probability 0.3 (aⁿbⁿ: to stop;",
+        "Dyck-1: to open). Their test strings of aⁿbⁿ are the 1000 values of n beyond the largest trained one;",
+        "here n = 21 to 1020, and their start mark is counted as a symbol. Their test of Dyck-1 is 50,000 drawn",
+        "strings, in which the start mark and the empty string occur; here neither does, and each prediction has",
+        "the same entropy. Their networks saw 100 or 500 fixed strings, these see new ones in every batch. The",
+        "last column is the task's own gap, on strings as they are trained.",
+        "",
+        f"| {' | '.join(names)} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    counted = AnBn(longest=None, stop=0.3)
+    strings = [counted.blocks.string(n) for n in range(21, 1021)]
+    symbols = sum(map(len, strings))
+    best = sum(nats_of(counted, string) for string in strings) / math.log(2) / symbols
+    for cell in ("lstm", "lstm:f=3", "gru"):
+        found = [fit(counted, cell, [10], seed) for seed in range(5)]
+        shown = ", ".join(f"{bits(one.network, strings, symbols):.4g}" for one in found)
+        lines.append(
+            f"| aⁿbⁿ | {cell} | 10 | 0.51 | 0.258 | {best:.4f} | {shown} | "
+            f"{spread([one.gap / math.log(2) for one in found], '.5f')} |"
+        )
+    task = Dyck1(opens=0.3, longest=None)
+    drawn = task.draw(np.random.default_rng(2022), TEST_STRINGS)
+    asked = sum(len(string) - 1 for string in drawn)
+    sampled = sum(nats_of(task, string) for string in drawn) / math.log(2) / asked
+    for cell, neurons in (("lstm", 1), ("lstm", 3), ("gru", 3)):
+        found = [fit(task, cell, [neurons], seed) for seed in range(5)]
+        shown = ", ".join(f"{bits(one.network, drawn, asked):.4f}" for one in found)
+        mean, above = task.optimum / math.log(2), spread([one.gap / math.log(2) for one in found], ".5f")
+        lines.append(
+            f"| Dyck-1 | {cell} | {neurons} | 0.93 | 0.882 | {sampled:.4f} (mean {mean:.4f}) | {shown} | {above} |"
+        )
+    return lines
+
+
+def parity() -> list[str]:
+    """Parity, by every simple cell."""
+    lines = [
+        "## Parity",
+        "",
+        "First failure: the shortest length at which a tried string is rejected, up to 400.",
+        "",
+        *header(),
+    ]
+    for cell in ("lstm", "gru", "elman", "elman_relu"):
+        task = Parity()
+        neurons = task.recommended.layers
+        lines.append(row(cell, neurons, [fit(task, cell, neurons, seed) for seed in range(5)]))
+    return [*lines, "", f"Drawn as in the task: {told(task)}."]
+
+
+def dyck2() -> list[str]:
+    """Dyck-2, which needs a stack."""
+    lines = [
+        "## Dyck-2",
+        "",
+        "No network of Suzgun, Gehrmann, Belinkov and Shieber (2019) learned it. First failure as for Dyck-1.",
+        "",
+        *header("strings accepted of 300"),
+    ]
+    for cell in ("lstm", "gru"):
+        task = Dyck2()
+        neurons = task.recommended.layers
+        found = [fit(task, cell, neurons, seed) for seed in range(5)]
+        lines.append(row(cell, neurons, found, ", ".join(str(one.score.details["accepted"]) for one in found)))
+    return [*lines, "", f"Drawn as in the task: {told(task)}."]
+
+
+def main() -> None:
+    """Measure, print, and write when asked to; sections that are not measured again stay as they are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    kept = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    parts = dict(re.findall(r"^<!-- (\w+) -->\n(.*?)(?=^<!-- |\Z)", kept, re.DOTALL | re.MULTILINE))
+    for name in arguments.only:
+        lines = globals()[name]()
+        parts[name] = "\n".join([*lines, "", f"Measured on {machine()}.", "", ""])
+        print(parts[name], flush=True)
+        if arguments.write:
+            whole = "".join(f"<!-- {each} -->\n{parts[each]}" for each in SECTIONS if each in parts)
+            head = "# The formal languages, seed by seed\n\n`python benchmarks/languages.py`; its head says how.\n\n"
+            RESULTS.write_text(head + whole.rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
