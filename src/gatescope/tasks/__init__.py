@@ -11,6 +11,7 @@ from gatescope.tasks.dyck1 import Dyck1
 from gatescope.tasks.dyck2 import Dyck2
 from gatescope.tasks.parity import Parity
 from gatescope.tasks.selective_counter import SelectiveCounter
+from gatescope.tasks.sentiment import Sentiment
 from gatescope.tasks.state_memoriser import StateMemoriser
 from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
 from gatescope.tasks.text import Text
@@ -25,6 +26,7 @@ TASKS: dict[str, type[Task]] = {
     "dyck1": Dyck1,
     "dyck2": Dyck2,
     "parity": Parity,
+    "sentiment": Sentiment,
     "text": Text,
 }
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
@@ -58,6 +60,7 @@ __all__ = [
     "Recommended",
     "Score",
     "SelectiveCounter",
+    "Sentiment",
     "StateMemoriser",
     "Task",
     "TaskError",

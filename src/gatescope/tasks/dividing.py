@@ -1,0 +1,241 @@
+"""Labelled texts in a training, a validation and a test part that have no text in common."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from gatescope.tasks.labelled import LabelledTexts, ordered, read_labelled
+from gatescope.tasks.tables import read_bytes
+from gatescope.tasks.task import EVALUATION, TaskError, generator
+
+SHARE = 0.1  # of the texts that are validated on, and tested on where there is no test file
+VALIDATED, TESTED = 2_000, 20_000  # at most
+FEWEST = 10
+PASSAGE = (4, 60)  # words of a text that is looked for in others; a shorter one can be said anywhere
+TOLD = 5  # lines that a note names
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with one space for each run of white space, and the numbers of their classes, (N,)."""
+
+    texts: tuple[str, ...]
+    labels: Int[np.ndarray, " N"]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Labelled:
+        """Those of a mask (N,)."""
+        return Labelled(tuple(self.texts[k] for k in np.flatnonzero(chosen)), self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Texts in three parts.
+
+    Arguments:
+        classes: their names.
+        notes: what a user should know about how they were divided, as sentences.
+        sha256: of all files; of what was made and not read, "".
+    """
+
+    training: Labelled
+    validation: Labelled
+    test: Labelled
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    sha256: str = ""
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Texts of each part."""
+        return len(self.training.texts), len(self.validation.texts), len(self.test.texts)
+
+
+def normal(text: str) -> str:
+    """A text as it is compared with others: in small letters, with one space for each run of white space."""
+    return " ".join(text.split()).casefold()
+
+
+def divided(
+    paths: Sequence[str],
+    test: str | None = None,
+    *,
+    text: str | int | None = None,
+    label: str | int | None = None,
+    skip_bad: bool = False,
+    largest: int,
+) -> Divided:
+    """The texts of some files, divided at random, always in the same way.
+
+    A tenth is validated on (at most 2,000) and, where there is no file to test on, a tenth tested on (at most 20,000).
+    Texts that are the same (whatever their capitals and white space), and texts of 4 words and more that are a part of
+    another one, are never divided: a phrase goes with the longest text that it stands in. What the test file has is
+    left out of training and validation.
+
+    Arguments:
+        paths: files to train on.
+        test: a file to test on; its labels must be classes of the others.
+        text, label, skip_bad, largest: see `read_labelled`.
+
+    Raises: TaskError, which lists every line of a file that cannot be used; or for files that have too few texts.
+    """
+    read = partial(read_labelled, text=text, label=label, skip_bad=skip_bad, largest=largest)
+    *files, tested = _all_read(read, paths, test)
+    classes = ordered({name for file in files for name in file.classes})
+    every = _joined(files, classes)
+    notes = [_skipped(path, file) for path, file in zip(paths, files, strict=True) if file.skipped]
+    share = round(SHARE * len(every.texts))
+    wanted = [min(VALIDATED, share)]
+    if tested is None:
+        wanted.append(min(TESTED, share))
+    else:
+        notes += [_skipped(str(test), tested)] if tested.skipped else []
+        every, note = _without(every, tested)
+        notes += note
+    if len(every.texts) < FEWEST:
+        raise TaskError(
+            f"There are {_texts(len(every.texts))} to train on in {', '.join(paths)}; give at least {FEWEST}."
+        )
+    family = families(every.texts)
+    if contrary := _contrary(family, every):
+        notes.append(f"{_texts(contrary)} stand in the files with different labels; none of these is left out.")
+    part = _drawn(family, wanted)
+    training, validation, *held = [every.of(part == k) for k in range(len(wanted) + 1)]
+    for k, name in enumerate(classes):
+        if k not in training.labels:
+            raise TaskError(f"There is no text of {name} to train on, so it cannot be learnt; give more texts of it.")
+    sha256 = hashlib.sha256()
+    for path in (*paths, *([] if test is None else [test])):
+        sha256.update(read_bytes(path, largest))
+    last = held[0] if tested is None else _joined([tested], classes)
+    return Divided(training, validation, last, classes, tuple(notes), sha256.hexdigest())
+
+
+def families(texts: Sequence[str]) -> Int[np.ndarray, " N"]:
+    """Of each text, the number of the longest one that it is a part of: its own, where it is a part of no other.
+
+    Texts that are the same have the number of the first. Runs of words are compared by sums of random numbers modulo
+    2**64 (Karp and Rabin 1987), all runs of one length at once; two different ones agree less often than once in 2**50.
+    """
+    first: dict[str, int] = {}
+    same = np.array([first.setdefault(normal(text), k) for k, text in enumerate(texts)], dtype=np.int64)
+    distinct = np.array(list(first.values()), dtype=np.int64)
+    split = [text.split() for text in first]
+    length = np.array([len(words) for words in split], dtype=np.int64)
+    ids: dict[str, int] = {}
+    flat = np.array([ids.setdefault(word, len(ids)) for words in split for word in words], dtype=np.int64)
+    random = generator(EVALUATION, 0)
+    values = random.integers(0, 1 << 64, max(1, len(ids)), dtype=np.uint64)[flat]
+    base = int(random.integers(0, 1 << 60)) * 8 + 3
+    powers, inverses = _powers(base, len(flat)), _powers(pow(base, -1, 1 << 64), len(flat))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values * powers, dtype=np.uint64)])
+    starts = np.cumsum(length) - length
+    owner = np.repeat(np.arange(len(split)), length)
+    left = (starts + length)[owner] - np.arange(len(flat))  # words of a text from each place on
+    parent = np.arange(len(split))
+    for size in np.unique(length[(length >= PASSAGE[0]) & (length <= PASSAGE[1])]).tolist():
+        looked_for = np.flatnonzero(length == size)
+        place = np.flatnonzero(left >= size)
+        runs = (sums[place + size] - sums[place]) * inverses[place]
+        own = starts[looked_for]
+        marks = (sums[own + size] - sums[own]) * inverses[own]
+        few = np.zeros(1 << 20, np.bool_)  # most runs are no text: those whose last bits are of none are dropped first
+        few[(marks & np.uint64(len(few) - 1)).astype(np.int64)] = True
+        likely = few[(runs & np.uint64(len(few) - 1)).astype(np.int64)]
+        order = np.argsort(marks)
+        runs, holders = runs[likely], owner[place[likely]]
+        found = np.minimum(np.searchsorted(marks, runs, sorter=order), len(marks) - 1)
+        hit = marks[order[found]] == runs
+        inner, outer = looked_for[order[found[hit]]], holders[hit]
+        longest = np.lexsort((outer, -length[outer], inner))
+        inner, outer = inner[longest], outer[longest]
+        chosen = np.concatenate([[True], inner[1:] != inner[:-1]])
+        parent[inner[chosen]] = outer[chosen]
+    number = np.zeros(len(texts), dtype=np.int64)
+    number[distinct] = distinct[parent]
+    return number[same]
+
+
+def _powers(base: int, count: int) -> NDArray[np.uint64]:
+    """base**0, base**1, ... modulo 2**64."""
+    return np.cumprod(np.concatenate([np.ones(1, np.uint64), np.full(max(0, count - 1), base, np.uint64)]))[:count]
+
+
+def _drawn(family: Int[np.ndarray, " N"], wanted: Sequence[int]) -> Int[np.ndarray, " N"]:
+    """Which part each text goes to, from 1; 0: training. Whole families are drawn until each part has what it should.
+
+    A family that would make a part too large by a half is left to training.
+    """
+    _, member, size = np.unique(family, return_inverse=True, return_counts=True)
+    order = generator(EVALUATION, 1).permutation(len(size))
+    part = np.zeros(len(size), dtype=np.int64)
+    place = 0
+    for number, count in enumerate(wanted, 1):
+        most, filled = max(1, count), 0
+        while filled < most and place < len(order):
+            if filled + size[order[place]] <= 1.5 * most:
+                part[order[place]] = number
+                filled += int(size[order[place]])
+            place += 1
+    return part[member]
+
+
+def _contrary(family: Int[np.ndarray, " N"], every: Labelled) -> int:
+    """How many different texts stand there with more than one label."""
+    labels: dict[str, set[int]] = {}
+    members = np.flatnonzero(np.bincount(family, minlength=len(family))[family] > 1)
+    for k in members.tolist():
+        labels.setdefault(normal(every.texts[k]), set()).add(int(every.labels[k]))
+    return sum(len(found) > 1 for found in labels.values())
+
+
+def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], test: str | None) -> list[LabelledTexts | Any]:
+    """The texts of all files, those of the test file last; None there, where there is none.
+
+    Raises: TaskError for everything that is wrong with any of them.
+    """
+    files: list[LabelledTexts | None] = []
+    problems: list[str] = []
+    for path in (*paths, test):
+        classes = {name for file in files if file is not None for name in file.classes}
+        known = None if problems or len(files) < len(paths) else ordered(classes)
+        try:
+            files.append(None if path is None else read(path, classes=known))
+        except TaskError as error:
+            problems.append(str(error))
+    if problems:
+        raise TaskError("\n".join(problems))
+    return files
+
+
+def _without(every: Labelled, tested: LabelledTexts) -> tuple[Labelled, list[str]]:
+    """The texts that the test file does not have, and what to tell about the others."""
+    known = set(map(normal, tested.texts))
+    left = np.array([normal(text) not in known for text in every.texts], np.bool_)
+    out = int((~left).sum())
+    stand = "stands" if out == 1 else "stand"
+    told = f"{_texts(out)} of the test file {stand} in the other files, too, and will not be trained on."
+    return every.of(left), [told] if out else []
+
+
+def _joined(files: Sequence[LabelledTexts], classes: tuple[str, ...]) -> Labelled:
+    """The texts of all files, with the numbers of the classes of all."""
+    labels = [np.array([classes.index(name) for name in file.classes])[file.labels] for file in files]
+    return Labelled(tuple(" ".join(text.split()) for file in files for text in file.texts), np.concatenate(labels))
+
+
+def _skipped(path: str | os.PathLike[str], file: LabelledTexts) -> str:
+    more = f"; and {len(file.skipped) - TOLD:,} more" if len(file.skipped) > TOLD else ""
+    return f"Skipped in {path}: {'; '.join(file.skipped[:TOLD])}{more}."
+
+
+def _texts(count: int) -> str:
+    return f"{count:,} text{'' if count == 1 else 's'}"
