@@ -98,7 +98,7 @@ class Brackets:
 
     def places(self, string: str) -> Places:
         """What may follow each bracket of a string of the language."""
-        ids = self.vocabulary.encode(string)[:-1]
+        ids, following = self.vocabulary.encode(string)[:-1], self.vocabulary.encode(string)[1:]
         depth, top = self.stack(ids)
         chances, drawn = self.walk.chances(depth, np.arange(1, len(ids) + 1))
         likely = np.zeros((len(ids), self.vocabulary.size))
@@ -106,6 +106,7 @@ class Brackets:
         likely[:, -1] = chances[:, -1]
         inside = np.flatnonzero(depth)
         likely[inside, 2 * top[inside] + 1] = chances[inside, -2]
+        likely[~drawn, following[~drawn]] = 1
         allowed = np.zeros(likely.shape, np.bool_)
         allowed[:, 0:-1:2] = True
         allowed[:, -1] = depth == 0

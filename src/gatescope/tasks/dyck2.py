@@ -17,7 +17,7 @@ from gatescope.tasks.languages import Places, settings
 from gatescope.tasks.strings import StringTask
 from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 
-USUAL: dict[str, Any] = {"opens": 0.4, "longest": 50}
+USUAL: dict[str, Any] = {"opens": 0.4, "longest": None}
 
 
 class Dyck2(StringTask):

@@ -13,8 +13,8 @@ where there is a choice. The network is right in a place where
    limit to the length of what is drawn, and is neither asked for nor forbidden), and
 3. where the rule allows one symbol only, it has at least one half, and every other symbol less.
 
-In places that are never drawn, such as after more a's than any trained string has, the rule itself says what is likely,
-and where it does not (numbers drawn evenly up to a limit), only 1 and 3 are asked.
+In places that are never drawn, such as after more digits than any trained string has, 2 asks for the symbol that comes;
+but after more a's than any trained string has, where training says that none can follow, only 1 and 3 are asked.
 
 **The gap** is the mean over the drawn places of the Kullback-Leibler divergence of the network's probabilities from
 the true ones, in nats per predicted symbol: how much worse than the best possible the network does, never negative. The
@@ -45,8 +45,8 @@ class Places:
 
     Arguments:
         allowed: (T, V) the rule lets this symbol follow.
-        likely: (T, V) how probable it is; all 0 where neither the drawing nor the rule says.
-        drawn: (T,) a drawn string can begin like this, and `likely` are the probabilities of the drawing.
+        likely: (T, V) how probable it is; in places that are never drawn 1 for what is asked for, and otherwise 0.
+        drawn: (T,) a drawn string can begin like this.
     """
 
     allowed: NDArray[np.bool_]

@@ -80,9 +80,10 @@ class Parity(StringTask):
 
     def places(self, string: str) -> Places:
         """What may follow each symbol of a string of the language."""
-        digits = self.vocabulary.encode(string)[:-1]
+        digits, following = self.vocabulary.encode(string)[:-1], self.vocabulary.encode(string)[1:]
         odd = np.cumsum(digits) % 2
         likely, drawn = self.walk.chances(odd, np.arange(1, len(digits) + 1))
+        likely[~drawn, following[~drawn]] = 1
         allowed = np.ones(likely.shape, np.bool_)
         allowed[:, -1] = odd == 0
         return Places(allowed, likely, drawn)

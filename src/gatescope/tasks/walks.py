@@ -50,7 +50,7 @@ class Walk:
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The probability of each action after `done` actions in these states, and whether a walk can be there at all.
 
-        Where it cannot, because the limit is too near, the probabilities are the rule's.
+        It cannot where the limit is too near, and the probabilities are 0.
 
         Arguments: (T,) each. Returns: (T, A + 1), (T,).
         """
@@ -63,7 +63,7 @@ class Walk:
         after = np.where((left > 0)[:, None], self.ends[np.maximum(left - 1, 0)[:, None], self.to[rows]], 0)
         drawn = (done <= self.longest) & (can_end > 0) & (states < len(self.rule))
         limited = plain * np.append(after, np.ones((len(rows), 1)), axis=1)
-        return np.where(drawn[:, None], limited / np.where(can_end > 0, can_end, 1)[:, None], plain), drawn
+        return np.where(drawn[:, None], limited / np.where(drawn, can_end, 1)[:, None], 0), drawn
 
     def draw(self, random: np.random.Generator, count: int) -> list[NDArray[np.int64]]:
         """The actions of `count` walks."""
