@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatescope.tasks.addition import Addition
 from gatescope.tasks.adopted import Adopted
 from gatescope.tasks.anbn import AnBn
 from gatescope.tasks.anbncn import AnBnCn
@@ -26,6 +27,7 @@ TASKS: dict[str, type[Task]] = {
     "dyck1": Dyck1,
     "dyck2": Dyck2,
     "parity": Parity,
+    "addition": Addition,
     "sentiment": Sentiment,
     "text": Text,
 }
@@ -46,6 +48,7 @@ def load(data: object) -> Task:
 
 __all__ = [
     "TASKS",
+    "Addition",
     "Adopted",
     "AnBn",
     "AnBnCn",

@@ -85,6 +85,7 @@ class Recommended:
         clip: largest norm of the gradient.
         unroll: time steps of a batch of a text, beyond which no gradient flows; None: whole sequences.
         score_every: steps between two scores during training; 0: only at the end.
+        validate_every: steps between two validations where there are no scores; None: as many as is usual.
         until_solved: stop as soon as two scores in a row say solved.
         embedding: numbers in the learned vector of each symbol; None: one-hot.
         dropout: the share of what the layers and the readout read that is left out while training.
@@ -105,6 +106,7 @@ class Recommended:
     dropout: float = 0.0
     both_ways: bool = False
     patience: int | None = None
+    validate_every: int | None = None
 
 
 @runtime_checkable

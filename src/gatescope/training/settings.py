@@ -91,7 +91,7 @@ class Settings:
             clip=usual.clip,
             warmup=100 if text else 0,
             report_every=20 if text else 10,
-            validate_every=usual.score_every or 1000,
+            validate_every=usual.score_every or usual.validate_every or 1000,
             patience=10 if text else usual.patience,
             until_solved=usual.until_solved,
         )
