@@ -100,8 +100,7 @@ def read_labelled(
     Raises: TaskError, which lists every line that cannot be used.
     """
     if Path(path).suffix.lower() in _JSON_LINES:
-        rows = _json_rows(path, largest)
-        named = True
+        rows, named = _json_rows(path, largest), True
     elif Path(path).suffix.lower() == ".json":
         raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
     else:
@@ -182,8 +181,7 @@ def read_tagged(
         labels.append(fields[label_column].strip())
     names = (name for _, _, row in sentences for name in row)
     skipped = judged(path, faults, skip_bad, names, classes)
-    if classes is None:
-        classes = ordered({name for _, _, row in sentences for name in row})
+    classes = ordered({name for _, _, row in sentences for name in row}) if classes is None else classes
     index = {name: k for k, name in enumerate(classes)}
     return TaggedSentences(
         tuple(tuple(row) for _, row, _ in sentences),
@@ -336,9 +334,8 @@ def _json_field(value: Any) -> str:
 
 def _layout(lines: Sequence[str]) -> tuple[str | None, int]:
     """What separates the columns (None: white space) and how many there are, from the first line with a token."""
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), None)
-    if first is None:
-        first = next(line for line in lines if line.strip())
+    some = [line for line in lines if line.strip()]
+    first = next((line for line in some if not line.startswith("#")), some[0])
     split = "\t" if "\t" in first.strip() else None
     return split, len(first.split(split))
 
