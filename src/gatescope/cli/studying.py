@@ -109,13 +109,16 @@ def studied(
         if text is not None or file is not None or characters is not None:
             raise UsageError(f"{place} is a trace, which holds its own text; leave out the other one, or name a run.")
         from gatescope.features import choose
+        from gatescope.readout import SYMBOLS, Readout
         from gatescope.storage import open_trace
 
         trace = open_trace(place)
         if not len(trace.lengths) or not int(trace.lengths.sum()):
             raise UsageError(f"{place} is a trace of no steps; record a text.")
         every = "".join(trace.text(sequence) for sequence in range(len(trace.lengths)))
-        yield Studied(trace, [*([] if only else choose(every, lexer)), *more], None)
+        readout = Readout.from_json(trace.attributes["readout"]) if "readout" in trace.attributes else SYMBOLS
+        fitting = [] if only else choose(every, lexer, vocabulary=trace.vocabulary, readout=readout)
+        yield Studied(trace, [*fitting, *more], None)
         return
     about = subject_of(place, text, file, characters=characters, lexer=lexer, own=own, only=only)
     with bar("recording", quiet=quiet) as tell, about.trace(tell) as trace:

@@ -7,16 +7,21 @@ import re
 from gatescope.features import (
     brackets,
     character,
+    classes,
     counts,
     english,
     indentation,
     neighbours,
+    numbers,
     position,
     quotes,
     tokens,
     web,
+    words,
 )
 from gatescope.features.feature import Family
+from gatescope.readout import SYMBOLS, Readout
+from gatescope.text import Vocabulary
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY
@@ -25,6 +30,9 @@ FAMILIES: dict[str, Family] = {
 """Name -> family, of those that need no argument."""
 
 LOOKED_AT = 200_000  # characters of a text that decide
+OF_WORDS = ("brackets", "quotes", "english", "tokens")
+"""Families of characters that say something of a word, at its last character."""
+
 TAGS = 0.95  # share of the <; a program with comments in HTML has fewer
 INDENTED = 0.05  # share of the lines
 FUNCTION_WORDS = 0.15  # share of the words; about 0.45 in English prose, below 0.1 in most programs
@@ -32,10 +40,17 @@ FUNCTION_WORDS = 0.15  # share of the words; about 0.45 in English prose, below 
 _TAG = re.compile(r"<[/!?]?[A-Za-z][^<>]*>")
 
 
-def choose(text: str, lexer: str | None = None) -> list[Family]:
+def choose(
+    text: str, lexer: str | None = None, *, vocabulary: Vocabulary | None = None, readout: Readout = SYMBOLS
+) -> list[Family]:
     """Families that say something about a text, judged by its first 200,000 characters.
 
-    Always: character, neighbours, position. Then
+    Of what is read as numbers: numbers. Of words: words, and of those below the ones that say of a word's last
+    character what holds for the word: brackets, quotes, english, tokens. (Of which class its last character is, which
+    one stands before it, and how far it is from the start of its line, says little of a word; and links, names and
+    dates are words of their own, or several.) Wherever classes are predicted: class.
+
+    Of characters and bytes, always: character, neighbours, position. Then
         counts       if it has at most 12 different characters besides the newline, and nothing else then
         brackets     if there is one; < and > count if 19 of 20 are those of tags, such as </p>
         indentation  if one line in 20 is indented
@@ -47,10 +62,23 @@ def choose(text: str, lexer: str | None = None) -> list[Family]:
     Args:
         text: all sequences of a trace put together, or a part of them.
         lexer: a name of Pygments, if the text is a program: "python".
+        vocabulary: of the network; one of characters when not given.
+        readout: what it predicts.
 
     Raises:
         FeatureError: there is no such lexer.
     """
+    said = [classes.FAMILY] if readout.kind == "classes" else []
+    if vocabulary is not None and vocabulary.unit == "number":
+        return [*said, numbers.family(vocabulary)]
+    if vocabulary is not None and vocabulary.in_words:
+        of_characters = [each for each in _of_characters(text, lexer) if each.name in OF_WORDS]
+        return [*said, words.family(vocabulary), *of_characters]
+    return [*said, *_of_characters(text, lexer)]
+
+
+def _of_characters(text: str, lexer: str | None) -> list[Family]:
+    """The families that have a value for each character."""
     chosen = [FAMILIES[name] for name in ("character", "neighbours", "position")]
     sample = text[:LOOKED_AT]
     if counts.alphabet([text]):

@@ -1,4 +1,4 @@
-"""What a feature is: one annotation of every character of a text."""
+"""What a feature is: one annotation of every character of a text, or of every step that a network reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
+from gatescope.trace import Trace
 
 Kind = Literal["binary", "count", "category"]
 
@@ -71,6 +72,8 @@ class Family:
         fitted: the family as it is made for some texts, where something must be the same for all of them: an alphabet,
             the step of indentation. None: it depends on no text.
         per: what its values are of: each character, or each step of a network: a word, a vector of numbers.
+        of_trace: features that are read from a trace, not from its text; then `annotate` has none. Values run through
+            the steps of all sequences.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Family:
     annotate: Callable[[str], Iterable[Feature]]
     fitted: Callable[[Sequence[str]], Family] | None = None
     per: Literal["character", "step"] = "character"
+    of_trace: Callable[[Trace], Iterable[Feature]] | None = None
 
 
 def annotate(texts: Sequence[str], families: Iterable[Family], steps: Sequence[int] | None = None) -> list[Feature]:

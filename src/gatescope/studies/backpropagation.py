@@ -1,9 +1,9 @@
 """Where does the gradient of a weight come from? Back-propagation through time, opened.
 
-The loss is -log p(target), or that of numbers (see `gatescope.studies.losses`). Its gradient goes back step by step and layer by layer through the forward derivatives of
-the cells' equations. At every step it meets the drives, and what arrives there, delta, times what the drive's weights
-were multiplied with is the contribution of that step to the weights' gradient: the contributions of all steps sum to
-the gradient that training uses.
+The loss is -log p(target), or that of numbers (see `gatescope.studies.losses`). Its gradient goes back step by step and
+layer by layer through the forward derivatives of the cells' equations. At every step it meets the drives, and what
+arrives there, delta, times what the drive's weights were multiplied with is the contribution of that step to the
+weights' gradient: the contributions of all steps sum to the gradient that training uses.
 
 `T` step, `P` place where a loss is taken, `D` distance, `L` layer, `N` neuron, `I` input, `V` symbol.
 """

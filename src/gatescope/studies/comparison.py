@@ -21,17 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.cells import CELLS, Cell
-from gatescope.network import Configuration, Network, configure, predict
-from gatescope.recording import Recordable, sequences_of
+from gatescope.network import Configuration, Network, predict
+from gatescope.recording import Answers, Recordable, sequences_of
 from gatescope.runs import HISTORY, Run
 from gatescope.studies.growth import lyapunov
 from gatescope.studies.horizon import horizon
 from gatescope.studies.jacobians import TITLES as TERMS
 from gatescope.studies.jacobians import Jacobians, jacobians_of
+from gatescope.studies.layers import Given, number_of
 from gatescope.studies.products import product_map
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
-from gatescope.training import Settings, TrainingError, create, train
+from gatescope.training import Settings, TrainingError, create, recommended_network, train
 
 STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
 DISTANCE = 50
@@ -41,7 +42,7 @@ OF_STRINGS = 1000
 WHEN = ("beginning", "on the way", "end")
 MEASURES = {
     "score": "score",
-    "loss": "validation loss in nats per symbol",
+    "loss": "validation loss",
     "horizon": "memory horizon by gradient: steps until 1/e is left",
     "horizon_1": "the same, until 1 % is left",
     "change": "memory horizon by replaced characters (root of the divergence): steps until 1/e is left",
@@ -82,7 +83,8 @@ def reach(
     furthest: int = 100,
     distance: int | None = None,
     samples: int = 200,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[Given] | None = None,
+    answers: Answers | None = None,
     seed: int = 0,
 ) -> Reach:
     """How far the memory of a network reaches on a text.
@@ -92,31 +94,31 @@ def reach(
     layer have up to 128 numbers, and estimates otherwise (see `gatescope.studies.products.product_map`).
 
     Args:
-        network: one that reads out at every step.
-        source: a text, or sequences of ids.
+        network: any.
+        source: a text, or sequences.
         furthest: the largest distance of the horizons.
         distance: between the steps of which the gradient's norm is told; when not given half of the longest sequence,
             50 and `furthest` at most.
         samples: at how many places the horizons are taken.
-        layers: which ones, by number; all when not given.
+        layers: which ones, by name or flat number; all when not given.
+        answers: of the text of each sequence what should be said, as `horizon` takes them.
         seed: of what is drawn.
 
     Raises:
         StudyError: the distance is not in the text, or a layer is not in the network.
-        RecordingError: there is nothing to record, or the network reads out once.
+        RecordingError: there is nothing to record.
     """
     sequences = sequences_of(network, source)
     longest = max(sequences, key=len)[:STEPS]
     distance = _distance(len(longest), distance, furthest)
-    chosen = range(len(network.configuration.layers)) if layers is None else layers
+    configuration = network.configuration
+    chosen = range(len(configuration.layers)) if layers is None else [number_of(configuration, k) for k in layers]
     rows, terms = [], []
     for k in chosen:
         found = jacobians_of(network, [longest], k)
-        about = network.configuration.layers[k]
-        rows.append(
-            {"layer": f"layer{k}", "cell": about.cell.name, "neurons": about.neurons, **_layer(found, distance)}
-        )
-        terms += [{"layer": f"layer{k}", **row} for row in found.table()]
+        about, name = configuration.layers[k], configuration.names[k]
+        rows.append({"layer": name, "cell": about.cell.name, "neurons": about.neurons, **_layer(found, distance)})
+        terms += [{"layer": name, **row} for row in found.table()]
     titles = {
         "layer": "layer",
         "cell": "cell",
@@ -130,7 +132,7 @@ def reach(
     }
     facts = {"distance": distance, "steps": len(longest)}
     names = {"layer": "layer", **TERMS}
-    horizons = horizon(network, sequences, furthest=furthest, samples=samples, seed=seed).table()
+    horizons = horizon(network, source, answers=answers, furthest=furthest, samples=samples, seed=seed).table()
     return Reach(horizons, Table.of(rows, titles, **facts), Table.of(terms, names, **facts))
 
 
@@ -260,7 +262,8 @@ def compare(
     parts = [task.vocabulary.encode(part) for part in task.vocabulary.split(source)]
     distance = _distance(min(STEPS, max(map(len, parts), default=0)), distance, furthest)
     plans = [_plan(Path(out), task, cell, seed, neurons, changes) for seed in numbers for cell in chosen]
-    measure = partial(reach, source=source, furthest=furthest, distance=distance, samples=samples)
+    asked = {"furthest": furthest, "distance": distance, "samples": samples, "answers": task.answers}
+    measure = partial(reach, source=source, **asked)
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
     for place, plan in enumerate(plans):
@@ -320,7 +323,7 @@ def _plan(
 ) -> _Plan:
     """One training, after a look at whether its place is free or its own."""
     settings = Settings.recommended(task, **{**changes, "seed": seed})
-    configuration = configure(task.vocabulary, cell, neurons or task.recommended.layers)
+    configuration = recommended_network(task, cell, neurons)
     plan = _Plan(cell, task, settings, configuration, out / f"{cell.name.replace(':', '-')}-{seed}")
     run = Run(plan.path)
     if run.exists:

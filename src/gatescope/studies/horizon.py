@@ -7,7 +7,11 @@ two distances the curve is taken to fall exponentially. The measures:
 - gradient: the norm of d loss_t / d input_{t-d}, or by a state of a layer, or by one neuron of it (absolute value);
 - change: the character d steps back is replaced by another one, and the prediction changes by so many nats
   (Kullback-Leibler divergence from what was predicted). For small changes the divergence is the square of a distance,
-  so its root falls as gradients do: compare the horizons of these two.
+  so its root falls as gradients do: compare the horizons of these two. Of numbers that are estimated it is the squared
+  difference.
+
+A network that predicts once is asked at the last step of each sequence. One that reads in both directions has a horizon
+on either side of the place; where it predicts once, the two are counted from where each direction ends.
 
 `P` place, `D` distance, `T` step, `N` neuron, `V` symbol.
 """
@@ -16,22 +20,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gatescope.network import Network
-from gatescope.recording import Recordable, RecordingError, symbols_of
-from gatescope.studies.backpropagation import saliency
-from gatescope.studies.jacobians import exact
+from gatescope.network import Configuration, Network
+from gatescope.recording import Answers, Recordable
+from gatescope.studies.backpropagation import Saliency, saliency
+from gatescope.studies.influence import influence
+from gatescope.studies.losses import asked, read_with_targets
 from gatescope.studies.table import StudyError, Table
-from gatescope.text import Ids
+from gatescope.text import Reading
 
 SHARES = {"1/e": 1 / math.e, "1 %": 0.01}
-PIECE = 1 << 24  # predicted probabilities that are held at a time
+LONGEST, WHOLE = 5000, 1000  # steps of a sequence that are used; of a network that has to read it again as a whole
+AGAIN = 3_000_000  # steps that a network that predicts once reads again at most, with something replaced
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,13 @@ class Horizon:
 
     Attributes:
         gradient: the median norm of the gradient by the input, (D,).
-        change: the median change of the prediction when a character is replaced, in nats, (D,).
+        change: the median change of the prediction when what was read at one step is replaced, (D,).
         states: (layer, state) -> the median norm of the gradient by it, (D,).
         neurons: (layer, state) -> the median absolute gradient by each neuron, (D, N).
         places: at how many steps the loss was taken.
-        changed: how many characters were replaced, one at a time.
+        changed: at how many steps something else was read, one at a time.
+        behind: of a network that reads in both directions, the same of what stands behind the place (or, where it
+            predicts once, counted from the beginning), and of the layers that read from the end.
     """
 
     gradient: NDArray[np.float64]
@@ -53,27 +60,33 @@ class Horizon:
     neurons: Mapping[tuple[str, str], NDArray[np.float64]]
     places: int
     changed: int
+    behind: Horizon | None = None
 
     def table(self) -> Table:
         """The horizons of the network and of every layer's states, in steps; infinite where it was not reached."""
+        rows = self._rows("before") + ([] if self.behind is None else self.behind._rows("behind"))
+        titles = {"of": "of what", "side": "on which side of the place", "layer": "layer", "state": "state"}
+        titles |= {"measure": "measure", **{name: f"steps until {name} is left" for name in SHARES}}
+        return Table.of(rows, titles, places=self.places, changed=self.changed, furthest=len(self.gradient) - 1)
+
+    def _rows(self, side: str) -> list[dict[str, Any]]:
+        of = {"of": "input", "side": side, "layer": "", "state": ""}
         rows = [
-            {"of": "input", "layer": "", "state": "", "measure": "gradient", **_horizons(self.gradient)},
-            {"of": "input", "layer": "", "state": "", "measure": "change", **_horizons(self.change)},
-            {"of": "input", "layer": "", "state": "", "measure": "root of change", **_horizons(np.sqrt(self.change))},
+            {**of, "measure": "gradient", **_horizons(self.gradient)},
+            {**of, "measure": "change", **_horizons(self.change)},
+            {**of, "measure": "root of change", **_horizons(np.sqrt(self.change))},
         ]
         for (layer, state), curve in self.states.items():
-            about = {"of": "layer", "layer": layer, "state": state}
+            about = {"of": "layer", "side": side, "layer": layer, "state": state}
             rows.append({**about, "measure": "gradient", **_horizons(curve)})
             each = {name: crossing(self.neurons[layer, state], share) for name, share in SHARES.items()}
             rows.append({**about, "measure": "median neuron", **{name: _middle(found) for name, found in each.items()}})
-        titles = {"of": "of what", "layer": "layer", "state": "state", "measure": "measure"}
-        titles |= {name: f"steps until {name} is left" for name in SHARES}
-        return Table.of(rows, titles, places=self.places, changed=self.changed, furthest=len(self.gradient) - 1)
+        return rows
 
     def by_neuron(self) -> Table:
         """The horizon of every neuron and state, in steps; NaN where the loss never depends on it."""
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in ("layer", "state", "neuron", *SHARES)}
-        for (layer, state), curves in self.neurons.items():
+        for (layer, state), curves in {**self.neurons, **(self.behind.neurons if self.behind else {})}.items():
             count = curves.shape[1]
             columns["layer"].append(np.full(count, layer, dtype=object))
             columns["state"].append(np.full(count, state, dtype=object))
@@ -87,164 +100,172 @@ class Horizon:
 
     def curves(self) -> Table:
         """All curves by distance, but for those of single neurons."""
-        columns = {"distance": np.arange(len(self.gradient)), "gradient": self.gradient, "change": self.change}
+        columns = {"gradient": self.gradient, "change": self.change}
         titles = {
             "distance": "steps back",
             "gradient": "norm of the gradient by the input, median",
-            "change": "change of the prediction in nats, median",
+            "change": "change of the prediction, median",
         }
-        for (layer, state), curve in self.states.items():
+        states = dict(self.states)
+        if self.behind is not None:
+            columns |= {"gradient behind": self.behind.gradient, "change behind": self.behind.change}
+            titles |= {name: f"{titles[name.split()[0]]}, of what stands behind" for name in list(columns)[2:]}
+            titles["distance"] = "steps away"
+            states |= self.behind.states
+        for (layer, state), curve in states.items():
             columns[f"{layer} {state}"] = curve
             titles[f"{layer} {state}"] = f"norm of the gradient by {state} of {layer}, median"
-        return Table(columns, titles, {"places": self.places, "changed": self.changed})
+        width = max(map(len, columns.values()))
+        columns = {name: _wide(curve[None], width)[0] for name, curve in columns.items()}
+        return Table(
+            {"distance": np.arange(width), **columns}, titles, {"places": self.places, "changed": self.changed}
+        )
 
 
 def horizon(
-    network: Network, source: Recordable, *, furthest: int = 100, samples: int = 200, longest: int = 5000, seed: int = 0
+    network: Network,
+    source: Recordable,
+    *,
+    answers: Answers | None = None,
+    furthest: int = 100,
+    samples: int = 200,
+    longest: int | None = None,
+    seed: int = 0,
 ) -> Horizon:
     """The memory horizon of a network on a text.
 
-    Places are drawn at random among those that have at least `furthest` steps before them (behind them, for
-    characters that are replaced), so that all distances are about the same places; where a text has fewer of these than
-    `samples`, among all places, and a distance is about those that reach so far.
+    Places are drawn at random among those that have at least `furthest` steps before them (behind them, for what is
+    replaced), so that all distances are about the same places; where a text has fewer of these than `samples`, among
+    all places, and a distance is about those that reach so far.
 
     Args:
-        network: one that reads out at every step. It runs in float64.
-        source: a text, which is cut behind each end mark, or sequences of ids.
+        network: any. It runs in float64.
+        source: a text, which is cut into its sequences, or sequences.
+        answers: of the text of each sequence what should be said after each step; when not given the next symbol, or
+            the class that the network itself holds most probable.
         furthest: the largest distance.
-        samples: at how many places the loss is taken, and how many characters are replaced.
-        longest: the steps of each sequence that are used.
+        samples: at how many places the loss is taken, and how often something is replaced (more often in a network
+            that predicts once).
+        longest: the steps of each sequence that are used, its last ones where the network predicts once; 5,000 when not
+            given, and 1,000 of a network that has to read a sequence as a whole.
         seed: of what is drawn.
 
     Raises:
-        StudyError: no sequence has a target, or there is no other symbol to put in place of one.
-        RecordingError: the text is empty, or the network reads out once, after the last step.
+        StudyError: no sequence has a target, or there is nothing else to put in place of what is read.
+        RecordingError: the text is empty.
     """
     if furthest < 1 or samples < 1:
         raise StudyError(f"a horizon needs a distance and a place at least; {furthest} and {samples} were asked for.")
-    random = np.random.default_rng(seed)
-    sequences = [ids[:longest] for ids in symbols_of(network, source)]
-    sequences = [ids for ids in sequences if len(ids) > 1]
+    configuration, random = network.configuration, np.random.default_rng(seed)
+    once = configuration.readout.reads == "last step"
+    if longest is None:
+        longest = WHOLE if once or configuration.both_ways else LONGEST
+    sequences, wanted = read_with_targets(network, source, answers)
+    used = slice(-longest, None) if once else slice(longest)
+    sequences, wanted = ([part[used] for part in parts if len(part) > 1] for parts in (sequences, wanted))
     if not sequences:
         raise StudyError("every sequence of the text has one step only; a horizon needs one that has two.")
-    width = min(furthest, max(map(len, sequences)) - 2) + 1
-    gradients: dict[Any, list[NDArray[Any]]] = {}
-    changes: list[NDArray[np.float64]] = []
-    losses = [_asked(network, ids) for ids in sequences]
-    counts = [0, 0]
-    for ids, places in zip(sequences, _drawn(losses, width - 1, samples, random, behind=False), strict=True):
+    if configuration.readout.kind == "classes" and not any(asked(configuration, told).any() for told in wanted):
+        wanted = [np.zeros_like(told) for told in wanted]  # what the network itself says stands in for them
+        own = True
+    else:
+        own = False
+    width = min(furthest, max(map(len, sequences)) - (1 if once else 2)) + 1
+    sides = ("before", "behind") if configuration.both_ways else ("before",)
+    found = {side: _Side() for side in sides}
+    there = [np.flatnonzero(asked(configuration, told)) for told in wanted]
+    if not any(map(len, there)):
+        raise StudyError("no step of the text has anything to predict that the network knows, so there is no loss.")
+    for ids, told, places in zip(
+        sequences, wanted, _drawn(there, width - 1, samples, random, behind=False), strict=True
+    ):
         if len(places):
-            found = saliency(network, ids, places.tolist(), furthest=width - 1, neurons=True)
-            counts[0] += len(places)
-            parts = {"input": found.inputs, **found.states, **{(*key, "each"): v for key, v in found.neurons.items()}}
-            for key, values in parts.items():
-                gradients.setdefault(key, []).append(_wide(values, width))
-    steps = [np.arange(len(ids)) for ids in sequences]
-    for ids, places in zip(sequences, _drawn(steps, width - 1, samples, random, behind=True), strict=True):
-        if len(places):
-            changed = influence(network, ids, places.tolist(), furthest=width - 1, seed=int(random.integers(1 << 31)))
-            counts[1] += len(places)
-            changes.append(_wide(changed.divergence, width))
-    if not gradients:
-        raise StudyError("no step of the text has a symbol of the network behind it, so there is no loss.")
-    medians = {key: _median(np.concatenate(parts)) for key, parts in gradients.items()}
-    change = _median(np.concatenate(changes))
-    width = min(len(medians["input"]), len(change))
-    medians = {key: values[:width] for key, values in medians.items()}
-    states = [key for key in medians if len(key) == 2]
-    return Horizon(
-        gradient=medians["input"],
-        change=change[:width],
-        states={key: medians[key] for key in states},
-        neurons={key: medians[(*key, "each")] for key in states},
-        places=counts[0],
-        changed=counts[1],
+            targets = None if own else told
+            far = None if once and configuration.both_ways else width - 1
+            gradients = saliency(network, ids, places.tolist(), targets=targets, furthest=far, neurons=True)
+            for side, part in found.items():
+                part.take(gradients, side, width, once=once)
+    chosen = (
+        _all_near(sequences, width, random, configuration)
+        if once
+        else _drawn([np.arange(len(ids)) for ids in sequences], width - 1, samples, random, behind=True)
     )
+    for ids, places in zip(sequences, chosen, strict=True):
+        if len(places):
+            number = int(random.integers(1 << 31))
+            far = len(ids) - 1 if once else width - 1
+            changed = influence(network, ids, places.tolist(), furthest=far, seed=number)
+            for side, part in found.items():
+                part.changes.append(_side(changed.divergence, changed.distances, side, width, once=once))
+                part.changed += len(places)
+    first, *others = (part.horizon(side) for side, part in found.items())
+    return replace(first, behind=others[0]) if others else first
 
 
-@dataclass(frozen=True)
-class Influence:
-    """What replacing a character does to the predictions after it.
+class _Side:
+    """What was measured on one side of the places."""
 
-    Attributes:
-        places: the steps whose character was replaced, (P,).
-        replaced: the id that was read instead, (P,).
-        divergence: entry [k, d]: sum of p log(p / q) after step places[k] + d, where p was predicted without and q with
-            the change, in nats, (P, D); NaN behind the end of the sequence.
+    def __init__(self) -> None:
+        self.gradients: dict[Any, list[NDArray[Any]]] = {}
+        self.changes: list[NDArray[np.float64]] = []
+        self.places, self.changed = 0, 0
+
+    def take(self, found: Saliency, side: str, width: int, *, once: bool) -> None:
+        """Gradients of the places of one sequence."""
+        self.places += len(found.places)
+        # Each layer carries in one direction.
+        layers = [key for key in found.states if key[0].endswith("_reverse") == (side == "behind")]
+        parts: dict[Any, NDArray[Any]] = {"input": found.inputs, **{key: found.states[key] for key in layers}}
+        parts |= {(*key, "each"): found.neurons[key] for key in layers}
+        for key, values in parts.items():
+            cut = _side(values, found.distances, side, width, once=once)
+            self.gradients.setdefault(key, []).append(cut)
+
+    def horizon(self, side: str) -> Horizon:
+        """The medians."""
+        medians = {key: _median(np.concatenate(parts)) for key, parts in self.gradients.items()}
+        change = _median(np.concatenate(self.changes))
+        width = min(len(medians["input"]), len(change))
+        if not width:
+            raise StudyError(f"nothing stands {side} the places that were looked at; give a longer text.")
+        medians = {key: values[:width] for key, values in medians.items()}
+        states = [key for key in medians if len(key) == 2]
+        return Horizon(
+            gradient=medians["input"],
+            change=change[:width],
+            states={key: medians[key] for key in states},
+            neurons={key: medians[(*key, "each")] for key in states},
+            places=self.places,
+            changed=self.changed,
+        )
+
+
+def _side(values: NDArray[Any], distances: NDArray[np.int64], side: str, width: int, *, once: bool) -> NDArray[Any]:
+    """Of values (P, D, ...) those on one side of the places, by their distance, (P, width, ...).
+
+    Where a network predicts once, "behind" is counted from the beginning of the sequence.
     """
-
-    places: NDArray[np.int64]
-    replaced: NDArray[np.int64]
-    divergence: NDArray[np.float64]
-
-
-@torch.inference_mode()
-def influence(
-    network: Network, ids: Ids, places: Sequence[int] | None = None, *, furthest: int = 100, seed: int = 0
-) -> Influence:
-    """Replace one character at a time, and see how the predictions after it change.
-
-    Args:
-        network: one that reads out at every step. It is copied in float64.
-        ids: one sequence, from the initial state.
-        places: the steps whose character is replaced; all when not given.
-        furthest: D - 1: how many steps after it are looked at.
-        seed: of the characters that are put in place, drawn from the other ones of the sequence, the frequent ones more
-            often; where all are the same, from the vocabulary.
-
-    Raises:
-        StudyError: a step is not there, or there is no other symbol.
-        RecordingError: the sequence is empty, or the network reads out once, after the last step.
-    """
-    (ids,) = symbols_of(network, [ids])
-    if network.configuration.readout.reads != "every step":
-        raise RecordingError("this network predicts once, after the last step; this needs one that always does.")
-    where = np.arange(len(ids)) if places is None else np.asarray(places, dtype=np.int64)
-    if len(where) and not 0 <= where.min() <= where.max() < len(ids):
-        raise StudyError(f"a character was to be replaced that is not there; the steps are 0 to {len(ids) - 1}.")
-    replaced = _others(ids, where, network.configuration.vocabulary.size, np.random.default_rng(seed))
-    copy = exact(network)
-    tokens = torch.from_numpy(ids.astype(np.int64))[:, None]
-    names = [layer.cell.states for layer in copy.configuration.layers]
-    whole = copy(tokens, keep=names)
-    before = whole.logits[:, 0].log_softmax(1)
-    width = min(furthest, len(ids) - 1) + 1
-    found = np.full((len(where), width), np.nan)
-    size = max(1, PIECE // (width * max(before.shape[1], *(layer.neurons for layer in copy.configuration.layers))))
-    for start in range(0, len(where), size):
-        rows = torch.from_numpy(where[start : start + size])
-        reach = rows + torch.arange(width)[:, None]  # (D, rows)
-        inside = reach < len(ids)
-        reach = reach.clamp(max=len(ids) - 1)
-        read = tokens[:, 0][reach]
-        read[0] = torch.from_numpy(replaced[start : start + size])
-        state = [
-            {
-                name: torch.where((rows > 0)[:, None], values[(rows - 1).clamp(min=0), 0], 0.0)
-                for name, values in s.items()
-            }
-            for s in whole.signals
-        ]
-        after = copy(read, state).logits.log_softmax(2)
-        told = before[reach]
-        divergence = (told.exp() * (told - after)).sum(2).clamp(min=0)
-        found[start : start + size] = divergence.where(inside, torch.nan).t().numpy()
-    return Influence(where, replaced, found)
+    if side == "before":
+        kept = np.flatnonzero(distances >= 0)
+    elif once:
+        kept = np.flatnonzero(distances >= 0)[::-1]
+    else:
+        kept = np.flatnonzero(distances <= 0)[::-1]
+    return _wide(values[:, kept[:width]], width)
 
 
-def _others(ids: Ids, places: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Another id for each place."""
-    symbols, counts = np.unique(ids, return_counts=True)
-    if len(symbols) == 1:
-        symbols = np.setdiff1d(np.arange(size), symbols)
-        counts = np.ones(len(symbols), dtype=np.int64)
-    if not len(symbols):
-        raise StudyError("the network knows one symbol only, so there is none to put in its place.")
-    found = np.empty(len(places), dtype=np.int64)
-    for old in np.unique(ids[places]):
-        here, others = ids[places] == old, symbols != old
-        chances = counts[others] / counts[others].sum()
-        found[here] = random.choice(symbols[others], size=int(here.sum()), p=chances)
+def _all_near(
+    sequences: Sequence[Reading], width: int, random: np.random.Generator, configuration: Configuration
+) -> list[NDArray[np.int64]]:
+    """All steps near the end (and near the beginning, where it is read towards that) of some of the sequences."""
+    longest = max(map(len, sequences))
+    count = max(1, min(20, AGAIN // (width * longest)))
+    picked = random.choice(len(sequences), size=min(count, len(sequences)), replace=False)
+    found = [np.empty(0, np.int64) for _ in sequences]
+    for k in picked:
+        steps = np.arange(len(sequences[k]))
+        near = steps >= len(steps) - width
+        found[k] = steps[near | (steps < width)] if configuration.both_ways else steps[near]
     return found
 
 
@@ -283,11 +304,6 @@ def _middle(values: NDArray[np.float64]) -> float:
     """The median of numbers of which some may be infinite or NaN: the upper one of two in the middle."""
     known = np.sort(values[~np.isnan(values)])
     return float(known[len(known) // 2]) if len(known) else math.nan
-
-
-def _asked(network: Network, ids: Ids) -> NDArray[np.int64]:
-    """The steps of a sequence whose next symbol is one that the network can predict."""
-    return np.flatnonzero((ids[1:] >= 0) & (ids[1:] < network.configuration.predicted))
 
 
 def _drawn(

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,12 +56,13 @@ def asked(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
     A network that predicts once says nothing before the last step.
     """
     readout = configuration.readout
+    there = np.zeros(len(targets), np.bool_)
+    said = slice(-1, None) if readout.reads == "last step" else slice(None)
+    here = targets[said]
     if readout.kind == "numbers":
-        there = ~np.isnan(targets).all(1)
+        there[said] = np.logical_not(np.isnan(here).all(1))
     else:
-        there = (targets >= 0) & (targets < configuration.predicted)
-    if readout.reads == "last step":
-        there[:-1] = False
+        there[said] = (here >= 0) & (here < configuration.predicted)
     return there
 
 
@@ -80,7 +79,7 @@ def read_with_targets(
     return sequences, [row[: len(sequence)] for row, sequence in zip(told, sequences, strict=True)]
 
 
-def targets_for(network: Network, sequence: Reading, targets: Sequence[int] | Reading | None) -> Reading:
+def targets_for(network: Network, sequence: Reading, targets: Reading | None) -> Reading:
     """What should be said after each step of one sequence: as given; else what can be known without being told.
 
     Of symbols that is the next one. Of classes it is what the network itself says: then a gradient tells what that
@@ -94,7 +93,7 @@ def targets_for(network: Network, sequence: Reading, targets: Sequence[int] | Re
         given = np.asarray(targets)
         if len(given) != len(sequence):
             raise StudyError(f"{len(given)} answers were given for a sequence of {len(sequence)} steps.")
-        return given.astype(np.float32 if configuration.readout.kind == "numbers" else np.int32)
+        return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
     if configuration.readout.kind == "symbols":
         return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
     if configuration.readout.kind == "numbers":
@@ -105,8 +104,10 @@ def targets_for(network: Network, sequence: Reading, targets: Sequence[int] | Re
 
 
 def logits_of(network: Network, sequence: Reading) -> Tensor:
-    """What is read out at every step of one sequence, (T, V); of one that reads from the end too and predicts once, the
-    same at every step."""
+    """What is read out at every step of one sequence, (T, V).
+
+    Of a network that reads from the end, too, and predicts once, that is the same at every step.
+    """
     steps = torch.from_numpy(sequence)
     steps = steps.to(network.readout_biases.dtype) if steps.is_floating_point() else steps.long()
     once = network.configuration.both_ways and network.configuration.readout.reads == "last step"
@@ -123,7 +124,8 @@ def check_predicts_next(configuration: Configuration, what: str) -> None:
     readout = configuration.readout
     if readout.kind != "symbols" or readout.reads != "every step":
         often = " once, after the last step" if readout.reads == "last step" else ""
-        raise StudyError(f"this network predicts {readout.kind}{often}; {what} needs one that predicts the next symbol.")
+        raise StudyError(
+            f"this network predicts {readout.kind}{often}; {what} needs one that predicts the next symbol."
+        )
     if configuration.both_ways:
         raise StudyError(f"this network reads from the end too, so it has seen the next symbol; {what} makes no sense.")
-

@@ -73,13 +73,17 @@ class Steps:
         """The features of the trace's text at every place, (P,).
 
         Where the network reads bytes, each byte has the features of the character that it is a part of; a word has
-        those of its last character.
+        those of its last character. Some families are read from the trace itself.
 
         Raises:
             StudyError: the steps are not those of a text.
         """
         families, texts, vocabulary = list(families), self.texts(), self._trace.vocabulary
-        found = annotate(texts, [family for family in families if family.per == "step"], np.diff(self.starts).tolist())
+        of_trace = [feature for each in families if each.of_trace for feature in each.of_trace(self._trace)]
+        families = [each for each in families if each.of_trace is None]
+        found = of_trace + annotate(
+            texts, [family for family in families if family.per == "step"], np.diff(self.starts).tolist()
+        )
         of_characters = annotate(texts, [family for family in families if family.per == "character"])
         if vocabulary.unit == "character" or not of_characters:
             return found + of_characters

@@ -21,11 +21,12 @@ from gatescope.runs import WEIGHTS, Run
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
+from gatescope.tasks.strings import StringTask
 from gatescope.trace import Trace
 
 FORMAT = 1  # of the tables that are kept; to be raised when a column is added that readers rely on
-CHARACTERS = {"text": 100_000, "adopted": 100_000}  # at most; of strings there are only so many different ones
-OF_STRINGS = 4_000
+OF_TEXT = 100_000  # characters, at most
+OF_STRINGS = 4_000  # of strings there are only so many different ones
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def subject(
     Args:
         run: a run directory.
         text: what to read; a part of what the task keeps from training when None.
-        characters: how much of that; 100,000 of a text, 4,000 of strings when None.
+        characters: how much of that; 4,000 of strings, 100,000 of anything else when None.
         lexer: a name of Pygments, if the text is a program; by the names of the task's files when None.
         families: whose features to take; those that fit the text, and the task's own, when None.
         more: families besides these.
@@ -88,9 +89,12 @@ def subject(
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
-        text = task.held_out(characters or CHARACTERS.get(task.name, OF_STRINGS))
+        text = task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
     if families is None:
-        families = choose(text, lexer or _lexer_of(task))
+        configuration = network.configuration
+        families = choose(
+            text, lexer or _lexer_of(task), vocabulary=configuration.vocabulary, readout=configuration.readout
+        )
         if task.quantity_titles:
             families = [from_quantities(task.quantities, task.quantity_titles), *families]
     return Subject(run, network, task, text, [*families, *more])

@@ -58,7 +58,8 @@ def ways(
         row of its own; in larger ones the first factor is the sum over them. `about` holds the loss and the total.
 
     Raises:
-        StudyError: the network predicts something else, or there is no such layer, drive, neuron or step, or no next symbol that the network knows.
+        StudyError: the network predicts something else, there is no such layer, drive, neuron or step, or no next
+            symbol that the network knows.
         RecordingError: there is nothing to record.
     """
     check_predicts_next(network.configuration, "listing all ways to its prediction")

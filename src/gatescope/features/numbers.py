@@ -1,0 +1,60 @@
+"""Numbers: what each one is, how it has changed, where it has turned. One value for each vector that is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.features.feature import Family, Feature
+from gatescope.features.spans import named
+from gatescope.text import Vocabulary
+
+MOST = 32  # numbers of a step; of wider vectors only the first have features
+
+
+def family(vocabulary: Vocabulary) -> Family:
+    """The family of the numbers of a step, under the names that the vocabulary has for them."""
+    names = _names(vocabulary.symbols[:MOST])
+
+    def annotate(text: str) -> Iterator[Feature]:
+        values = vocabulary.encode(text).astype(np.float64)
+        yield from named("numbers", {"step": ("steps since the start", np.arange(len(values)))})
+        for k, name in enumerate(names):
+            yield from _of(name, vocabulary.symbols[k], values[:, k])
+
+    return Family("numbers", "each number, its change, where it turned", annotate, per="step")
+
+
+def _names(symbols: tuple[str, ...]) -> list[str]:
+    """Names as they may stand in tables and addresses, no two the same."""
+    found: list[str] = []
+    for k, symbol in enumerate(symbols):
+        name = re.sub(r"[^a-z0-9]+", "_", symbol.lower(), flags=re.ASCII).strip("_")
+        found.append(f"number_{k}" if not name or name in found or name == "step" else name)
+    return found
+
+
+def _of(name: str, title: str, values: NDArray[np.float64]) -> list[Feature]:
+    """The features of one number, (T,)."""
+    count = len(values)
+    change = np.full(count, np.nan)
+    change[1:] = np.diff(values)
+    mean = np.cumsum(values) / np.arange(1, count + 1)
+    # A turn is known one step later: the number before was larger (or smaller) than those on both sides.
+    peak, trough = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    peak[2:] = (change[1:-1] > 0) & (change[2:] < 0)
+    trough[2:] = (change[1:-1] < 0) & (change[2:] > 0)
+    return named(
+        "numbers",
+        {
+            name: (title, values),
+            f"{name}.change": (f"{title}: its change since the step before", change),
+            f"{name}.rising": (f"{title} has risen", change > 0),
+            f"{name}.high": (f"{title} is above its mean so far", values > mean),
+            f"{name}.peak": (f"{title} had a local maximum at the step before", peak),
+            f"{name}.trough": (f"{title} had a local minimum at the step before", trough),
+        },
+    )
