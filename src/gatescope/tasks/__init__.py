@@ -14,6 +14,7 @@ from gatescope.tasks.parity import Parity
 from gatescope.tasks.selective_counter import SelectiveCounter
 from gatescope.tasks.sentiment import Sentiment
 from gatescope.tasks.state_memoriser import StateMemoriser
+from gatescope.tasks.tagging import Tagging
 from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
 from gatescope.tasks.text import Text
 
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
     "parity": Parity,
     "addition": Addition,
     "sentiment": Sentiment,
+    "tagging": Tagging,
     "text": Text,
 }
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
@@ -65,6 +67,7 @@ __all__ = [
     "SelectiveCounter",
     "Sentiment",
     "StateMemoriser",
+    "Tagging",
     "Task",
     "TaskError",
     "Text",

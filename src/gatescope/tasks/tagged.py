@@ -1,166 +1,231 @@
-"""Sentences with a label for every token, read from files with a token a line."""
+"""The data of the task tagging: which files, what is in them, and which part of it is held out."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from gatescope.tasks.labelled import judged, ordered
-from gatescope.tasks.tables import LARGEST, Fault, not_utf8, read_lines, shown
-from gatescope.tasks.task import TaskError
+from gatescope.tasks.corpus import absolute
+from gatescope.tasks.frames import read_frames
+from gatescope.tasks.labelled import ordered, read_tagged
+from gatescope.tasks.tables import read_bytes
+from gatescope.tasks.task import EVALUATION, TaskError, generator
+from gatescope.text import Ids, Numbers
 
-_CONLLU_WIDTH = 10
-_CONLLU_EXTRA = re.compile(r"\d+[-.]\d+")  # ids of multi-word tokens and empty nodes
+ARRAYS = (".npy", ".npz")
+FEWEST = 10  # sequences of frames below which each is cut into parts, instead of keeping some of them apart
+
+Raw = tuple[str, ...] | Numbers
+"""The tokens of a sentence, or the frames of a sequence as they are in the file."""
 
 
 @dataclass(frozen=True)
-class TaggedSentences:
-    """Sentences of tokens, each token with one of the classes.
+class Source:
+    """A file, and for frames the file of their labels."""
+
+    path: str
+    labels: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.path,) if self.labels is None else (self.path, self.labels)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Sequences with a label for each step.
 
     Arguments:
-        tokens: of each of the N sentences, its tokens.
-        tags: of each of the N sentences, (T,) numbers of the classes.
-        classes: the names of the classes, in the order of the alphabet or, where all are numbers, of the numbers.
-        lines: (N,) the line of the file, from 1, at which each starts.
-        skipped: the lines because of which a sentence was left out, each with the reason.
+        raw: of each of the N sequences, its tokens or its frames (`Raw`).
+        tags: of each, (T,) numbers of the classes.
+        classes: their names.
+        skipped: lines that were left out, each with the file and the reason.
     """
 
-    tokens: tuple[tuple[str, ...], ...]
+    raw: tuple[Any, ...]
     tags: tuple[Int[np.ndarray, " _"], ...]
     classes: tuple[str, ...]
-    lines: Int[np.ndarray, " N"]
     skipped: tuple[str, ...] = ()
 
+    @property
+    def steps(self) -> int:
+        """Of all sequences together."""
+        return sum(map(len, self.tags))
 
-def read_tagged(
-    path: str | os.PathLike[str],
-    token: int | None = None,
-    label: int | None = None,
-    classes: Sequence[str] | None = None,
-    skip_bad: bool = False,
-    largest: int = LARGEST,
-) -> TaggedSentences:
-    """The sentences of a file with a token and its label on each line, and a blank line behind each sentence.
+    def some(self, places: Iterable[int]) -> Tagged:
+        """Some of the sequences."""
+        chosen = list(places)
+        return Tagged(tuple(self.raw[k] for k in chosen), tuple(self.tags[k] for k in chosen), self.classes)
 
-    The columns are separated by tabs or, where the first line with a token has none, by spaces; quotes are tokens like
-    others. Lines of comment (# ...) are left out, and of CoNLL-U the lines of multi-word tokens and empty nodes.
+    def cut(self, begin: float, end: float) -> Tagged:
+        """Of each sequence the steps between two shares of its length; a sequence that has none is left out."""
+        bounds = [(round(len(row) * begin), round(len(row) * end)) for row in self.tags]
+        kept = [(k, slice(*bound)) for k, bound in enumerate(bounds) if bound[0] < bound[1]]
+        return Tagged(tuple(self.raw[k][b] for k, b in kept), tuple(self.tags[k][b] for k, b in kept), self.classes)
 
-    Arguments:
-        token, label: the numbers of the columns, from 1 (of CoNLL-U 2 and 4); None: there are two columns.
-        classes, skip_bad, largest: as in `read_labelled`; of a wrong line, the whole sentence is left out.
 
-    Raises: TaskError, which lists every line that cannot be used.
+AnyPath = str | os.PathLike[str]
+Read = Callable[[Source, Sequence[str] | None], Tagged]
+
+
+# --- files and parts -------------------------------------------------------------------------------------------------
+
+
+def reader(frames: bool, *, token: int | None, label: int | None, skip_bad: bool, largest: int) -> Read:
+    """What reads one file. The settings are those of `read_tagged` and `read_frames`."""
+
+    def sentences(source: Source, classes: Sequence[str] | None) -> Tagged:
+        found = read_tagged(source.path, token, label, classes, skip_bad, largest)
+        skipped = tuple(f"{source.path}, {line}" for line in found.skipped)
+        return Tagged(found.tokens, found.tags, found.classes, skipped)
+
+    def sequences(source: Source, classes: Sequence[str] | None) -> Tagged:
+        found = read_frames(source.path, source.labels or "", classes, largest)
+        return Tagged(found.values, found.labels, found.classes)
+
+    return sequences if frames else sentences
+
+
+def read_all(read: Read, training: Sequence[Source], others: Sequence[Source]) -> tuple[Tagged, list[Tagged]]:
+    """The files of the training part as one, and each of the others, whose labels must be among those.
+
+    Raises: TaskError, which has what is wrong with every one of the files.
     """
-    lines = read_lines(path, largest)
-    split, width = _layout(lines)
-    token_column, label_column = _tagged_columns(path, width, token, label)
-    comments = _comments(lines, split, width, label_column)
-    known = None if classes is None else set(classes)
-    faults: list[Fault] = []
-    sentences: list[tuple[int, list[str], list[str]]] = []
-    start, tokens, labels, sound = 0, [], [], True
-    for number, line in enumerate([*lines, ""], 1):
-        if not line.strip():
-            if tokens and sound:
-                sentences.append((start, tokens, labels))
-            tokens, labels, sound = [], [], True
-            continue
-        if number in comments:
-            continue
-        fields = line.split(split)
-        if width == _CONLLU_WIDTH and _CONLLU_EXTRA.fullmatch(fields[0]):
-            continue
-        wrong = _wrong_token(line, fields, width, token_column, label_column, known)
-        if wrong:
-            faults.append(Fault(number, wrong))
-            sound = False
-            continue
-        start = start if tokens else number
-        tokens.append(fields[token_column].strip())
-        labels.append(fields[label_column].strip())
-    names = (name for _, _, row in sentences for name in row)
-    skipped = judged(path, faults, skip_bad, names, classes)
-    if classes is None:
-        classes = ordered({name for _, _, row in sentences for name in row})
-    index = {name: k for k, name in enumerate(classes)}
-    return TaggedSentences(
-        tuple(tuple(row) for _, row, _ in sentences),
-        tuple(np.array([index[name] for name in row], dtype=np.int64) for _, _, row in sentences),
-        tuple(classes),
-        np.array([line for line, _, _ in sentences], dtype=np.int64),
-        skipped,
-    )
+    wrong: list[str] = []
+    found: list[Tagged] = []
+    for source in training:
+        try:
+            found.append(read(source, None))
+        except TaskError as error:
+            wrong.append(str(error))
+    classes = ordered({name for part in found for name in part.classes})
+    rest: list[Tagged] = []
+    for source in others:
+        try:
+            # Of which classes they may be is not known where the training part is wrong.
+            rest.append(read(source, None if wrong else classes))
+        except TaskError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise TaskError("\n".join(wrong))
+    widths = {
+        source.path: raw.shape[1]
+        for source, part in zip((*training, *others), (*found, *rest), strict=True)
+        for raw in part.raw[:1]
+        if isinstance(raw, np.ndarray)
+    }
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{width} in {path}" for path, width in widths.items())
+        raise TaskError(f"All frames must have as many numbers; there are {listed}.")
+    return _together(found, classes), rest
 
 
-def _layout(lines: Sequence[str]) -> tuple[str | None, int]:
-    """What separates the columns (None: white space) and how many there are, from the first line with a token."""
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), None)
-    if first is None:
-        first = next(line for line in lines if line.strip())
-    split = "\t" if "\t" in first.strip() else None
-    return split, len(first.split(split))
+def _together(parts: Sequence[Tagged], classes: tuple[str, ...]) -> Tagged:
+    """Parts as one; their classes are numbered anew."""
+    number = {name: k for k, name in enumerate(classes)}
+    raw, tags, skipped = [], [], []
+    for part in parts:
+        new = np.array([number[name] for name in part.classes], dtype=np.int64)
+        raw += part.raw
+        tags += [new[row] for row in part.tags]
+        skipped += part.skipped
+    return Tagged(tuple(raw), tuple(tags), classes, tuple(skipped))
 
 
-def _tagged_columns(path: str | os.PathLike[str], width: int, token: int | None, label: int | None) -> tuple[int, int]:
-    if token is None and label is None and width == 2:
-        return 0, 1
-    for column in (token, label):
-        if column is not None and not 1 <= column <= width:
+def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
+    """Parts of some data: whole sequences, drawn once and for all; those that are equal are in one part.
+
+    Of fewer than ten different sequences of frames, each is cut into the parts instead, in this order.
+
+    Arguments: `shares` sum to 1; a part whose share is 0 has no sequences.
+
+    Raises: TaskError where a part with a share would have none.
+    """
+    keys = [raw.tobytes() if isinstance(raw, np.ndarray) else "\n".join(raw).encode() for raw in data.raw]
+    numbers: dict[bytes, int] = {}
+    owner = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    bounds = np.cumsum([0.0, *shares])
+    frames = isinstance(data.raw[0], np.ndarray)
+    if frames and len(numbers) < FEWEST and any(0 < share < 1 for share in shares):
+        parts = [data.cut(begin, end) for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+    else:
+        order = generator(EVALUATION, 0).permutation(len(numbers))
+        cuts = np.round(bounds * len(numbers)).astype(np.int64)
+        of = np.empty(len(numbers), dtype=np.int64)
+        for k in range(len(shares)):
+            of[order[cuts[k] : cuts[k + 1]]] = k
+        parts = [data.some(np.flatnonzero(of[owner] == k).tolist()) for k in range(len(shares))]
+    for part, share in zip(parts, shares, strict=True):
+        if share and not part.raw:
             raise TaskError(
-                f"{path} has no column {column}: its first line with a token has {width}; they count from 1."
+                f"There is too little data: {data.steps} labels do not make a part for training, one for validation "
+                "and one for the test; give more, or give files for validation and test."
             )
-    if width < 2:
-        raise TaskError(
-            f"The first line of {path} with a token has one column, and a token and its label were expected, with a "
-            "tab or space between them."
-        )
-    if width == 2 and (token is None or label is None):
-        token = token or 3 - (label or 2)
-        label = label or 3 - token
-    if token is None or label is None:
-        conllu = " (in CoNLL-U token=2, label=4)" if width == _CONLLU_WIDTH else ""
-        raise TaskError(f"{path} has {width} columns; say which are used with token=... and label=...{conllu}.")
-    if token == label:
-        raise TaskError(f"Token and label are both column {token} of {path}; give two columns.")
-    return token - 1, label - 1
+    return parts
 
 
-def _comments(lines: Sequence[str], split: str | None, width: int, label: int) -> set[int]:
-    """The numbers of the lines of comment: with # at their start, and not the columns of a token.
+def most_frequent(tags: Iterable[Int[np.ndarray, " _"]], classes: int) -> int:
+    """The label that occurs most often."""
+    return int(np.bincount(np.concatenate(list(tags)), minlength=classes).argmax())
 
-    Between spaces a comment of two words looks like a token; it is one where its label is a label of other lines too.
+
+def paths_of(value: Any) -> tuple[str | os.PathLike[str], ...]:
+    """One path or several, as several."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | os.PathLike) else tuple(value)
+
+
+def since_change(tags: Ids) -> Int[np.ndarray, " T"]:
+    """Steps since the label last changed, or since the start."""
+    steps = np.arange(len(tags))
+    changed = np.append(True, tags[1:] != tags[:-1])[: len(tags)]
+    return steps - np.maximum.accumulate(np.where(changed, steps, 0))
+
+
+def sources_of(
+    paths: AnyPath | Sequence[AnyPath], labels: AnyPath | Sequence[AnyPath] | None, others: dict[str, tuple[Any, Any]]
+) -> dict[str, list[Source]]:
+    """The files of each part, and the labels of those that are arrays.
+
+    Raises: TaskError for tokens and frames together, and labels that belong to nothing.
     """
-    marked = [(k, line.split(split)) for k, line in enumerate(lines, 1) if line.startswith("#")]
-    comments = {k for k, fields in marked if len(fields) != width}
-    if split is None and len(comments) < len(marked):
-        others = (line.split() for line in lines if not line.startswith("# "))
-        labels = {fields[label] for fields in others if len(fields) == width}
-        comments |= {
-            k for k, fields in marked if fields[0] == "#" and k not in comments and fields[label] not in labels
-        }
-    return comments
+    given = {"training": (paths_of(paths), paths_of(labels))}
+    given |= {part: (paths_of(path), paths_of(own)) for part, (path, own) in others.items()}
+    if not given["training"][0]:
+        raise TaskError("There is nothing to learn from; give a file of tokens and labels, or an .npy of frames.")
+    every = [Path(path) for files, _ in given.values() for path in files]
+    frames = [path.suffix.lower() in ARRAYS for path in every]
+    if any(frames) and not all(frames):
+        raise TaskError(
+            f"Either all files are arrays of frames ({' or '.join(ARRAYS)}) or none is; {', '.join(map(str, every))} "
+            "were given."
+        )
+    found: dict[str, list[Source]] = {}
+    for part, (files, own) in given.items():
+        if own and not (frames[0] and len(own) == len(files)):
+            what = f"{len(files)} of frames" if frames[0] else "none of frames (those end with .npy or .npz)"
+            raise TaskError(f"Every file of frames has one of labels; {len(own)} of labels were given and {what}.")
+        beside = own or [Path(path).with_suffix(".txt") for path in files]
+        found[part] = [
+            Source(str(absolute(path)), str(absolute(names)) if frames[0] else None)
+            for path, names in zip(files, beside, strict=True)
+        ]
+    return found
 
 
-def _wrong_token(
-    line: str, fields: list[str], width: int, token: int, label: int, classes: set[str] | None
-) -> str | None:
-    """What is wrong with a line of a token; None: nothing."""
-    if (undecoded := not_utf8(line)) is not None:
-        return undecoded
-    if len(fields) <= max(token, label) or not fields[label].strip():
-        return "there is no label"
-    name, tag = fields[token].strip(), fields[label].strip()
-    if not name:
-        return "the token is empty"
-    if len(name.split()) > 1:
-        return f"the token {shown(name)} has white space in it"
-    if len(fields) != width:
-        return f"{len(fields)} columns instead of {width}"
-    if classes is not None and tag not in classes:
-        return f"the label {shown(tag)} is none of the classes"
-    return None
+def sha256_of(files: Sequence[str]) -> str:
+    """SHA-256 of what is in some files, each with its length."""
+    found = hashlib.sha256()
+    for file in files:
+        content = read_bytes(file)
+        found.update(f"{len(content)}:".encode() + content)
+    return found.hexdigest()

@@ -1,0 +1,527 @@
+"""The task tagging: a label for every token of a sentence, or for every frame of a sequence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from gatescope.readout import Readout, classes
+from gatescope.tasks.measures import Confusion, confusion
+from gatescope.tasks.rows import Rows, padded
+from gatescope.tasks.tables import LARGEST
+from gatescope.tasks.taggable import END, Frames, Lexicon, Tokens, find
+from gatescope.tasks.tagged import (
+    AnyPath,
+    Raw,
+    Source,
+    Tagged,
+    hold_out,
+    most_frequent,
+    read_all,
+    reader,
+    sha256_of,
+    since_change,
+    sources_of,
+)
+from gatescope.tasks.task import (
+    TRAINING,
+    Batch,
+    Predict,
+    Quantity,
+    Recommended,
+    Score,
+    TaskError,
+    generator,
+    loss_sum,
+    predictions,
+)
+from gatescope.text import PADDING, Ids, Vocabulary
+
+PARTS = ("training", "validation", "test")
+VALIDATION = 100_000  # steps of the validation part that a validation reads at most
+FORGOTTEN = 0.25  # a token that occurs n times is read as unknown, while training, with probability 0.25 / (0.25 + n)
+EXAMPLES = 4
+LENGTHS = (8, 30)  # steps of an example sentence
+SHOWN = 200  # frames of an example
+CHARACTERS_A_FRAME = 5  # of a held out text; about what a word has
+CONFUSED = 10  # pairs of labels that a score lists
+OPTIONS = ("token", "label", "parts", "least", "skip_bad", "batch", "longest", "largest")
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A part as the network reads it: of each sequence the ids or numbers, and what it should say; -1 for nothing."""
+
+    sequences: tuple[Any, ...]
+    targets: tuple[Ids, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The three parts, as they are in the files and as the network reads them."""
+
+    raw: dict[str, Tagged]
+    coded: dict[str, Coded]
+
+
+class Tagging:
+    """One label for every token or frame.
+
+    **Tokens** come from text files: a token and its label on each line, a blank line behind each sentence (or CoNLL-U).
+    A symbol is a token that occurs at least `least` times in the training part; all others are unknown, which is read
+    as zeros. So that unknown ones are met while training too, a token that occurs n times there is read as unknown with
+    probability 0.25 / (0.25 + n), drawn anew for every batch. Each sentence is closed by a newline, which is read like
+    a token; nothing is asked for it.
+
+    **Frames** come from an .npy of (T, I) numbers, one sequence, or an .npz of several; their labels from a text file,
+    one a line. The network reads each number less its mean, divided by its standard deviation, both of the training
+    part: these are the numbers in every text of the task, and `text_of` makes such a text of frames as they are.
+
+    Of sequences longer than `longest` the training batches hold pieces, cut elsewhere in each epoch; each piece starts
+    from the initial state. Validation and test read whole sequences.
+
+    Arguments:
+        paths: the file to learn from, or several. Each has its own two classes at least.
+        validation, test: files of their own for these parts; None: held out from `paths`, by `parts`.
+        labels: of frames, the file of labels of each of `paths`; None: beside each, with the ending .txt.
+        validation_labels, test_labels: the same for these parts.
+        token, label: of tokens, the numbers of the columns, from 1; None: there are two columns.
+        parts: shares of the training, validation and test part. Whole sequences are drawn, always the same ones, and
+            those that are equal go into one part. Of fewer than ten sequences of frames, each is cut instead.
+        least: how often a token occurs at least that is a symbol.
+        names: of the numbers of a frame; None: x0, x1, ...
+        skip_bad: leave sentences with a wrong line out instead of refusing the file.
+        batch: sequences (or pieces) of a batch; None: the recommended number.
+        longest: steps of a piece, on average.
+        largest: the most bytes a file may have.
+
+    Raises: TaskError, which names every line of every file that cannot be used.
+    """
+
+    name: ClassVar[str] = "tagging"
+    title: ClassVar[str] = "Tagging"
+    question: ClassVar[str] = (
+        "The network labels every word of a sentence, or every frame of a sequence: "
+        "which neurons carry what came before, or what comes next, to where it decides?"
+    )
+    settings: ClassVar[Recommended] = Recommended(
+        layers=(128,),
+        steps=3000,
+        batch=32,
+        learning_rate=0.003,
+        final_learning_rate=0.0,
+        embedding=100,
+        dropout=0.4,
+        both_ways=True,
+        patience=5,
+    )
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "position": "steps since the start of the sequence",
+        "since_change": "steps since the label last changed",
+        "unknown": "a token that is no symbol",
+        "ambiguity": "entropy of the labels of the token in the training part, in bits",
+        "unusual": "the label is not the most frequent one of the token",
+    }
+
+    def __init__(
+        self,
+        paths: AnyPath | Sequence[AnyPath],
+        *,
+        validation: AnyPath | None = None,
+        test: AnyPath | None = None,
+        labels: AnyPath | Sequence[AnyPath] | None = None,
+        validation_labels: AnyPath | None = None,
+        test_labels: AnyPath | None = None,
+        token: int | None = None,
+        label: int | None = None,
+        parts: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        least: int = 2,
+        names: Sequence[str] | None = None,
+        skip_bad: bool = False,
+        batch: int | None = None,
+        longest: int = 200,
+        largest: int = LARGEST,
+    ) -> None:
+        self.sources: dict[str, list[Source]] = sources_of(
+            paths, labels, {"validation": (validation, validation_labels), "test": (test, test_labels)}
+        )
+        self.options: dict[str, Any] = {
+            "token": token,
+            "label": label,
+            "parts": list(parts),
+            "least": least,
+            "skip_bad": skip_bad,
+            "batch": batch or self.settings.batch,
+            "longest": longest,
+            "largest": largest,
+        }
+        _check(self.options)
+        raw, self.sha256 = self._read()
+        self.skipped: tuple[str, ...] = raw["training"].skipped
+        self.classes: tuple[str, ...] = raw["training"].classes
+        self.kind: Tokens | Frames = (
+            Frames.of(raw["training"], names) if self.reads_frames else Tokens.of(raw["training"], least)
+        )
+        if names is not None and not self.reads_frames:
+            raise TaskError("names are those of the numbers of frames; tokens have none.")
+        self._data: Data | None = self._coded(raw)
+        self.sizes: dict[str, list[int]] = {part: [len(raw[part].raw), raw[part].steps] for part in PARTS}
+        self._examples: list[tuple[str, list[int]]] = _examples(self.kind, raw["test"])
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def reads_frames(self) -> bool:
+        """Whether the network reads frames; otherwise tokens."""
+        return self.sources["training"][0].labels is not None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens, or the names of the numbers of a frame."""
+        return self.kind.vocabulary
+
+    @property
+    def readout(self) -> Readout:
+        """A label after every step."""
+        return classes(self.classes, "every step")
+
+    @property
+    def recommended(self) -> Recommended:
+        """The recommended settings; frames are read without an embedding."""
+        usual = replace(self.settings, batch=self.options["batch"])
+        return replace(usual, embedding=None, dropout=0.1, layers=(64,)) if self.reads_frames else usual
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences to read before training starts: what was left out, and what was held out."""
+        notes = []
+        if self.skipped:
+            more = f" and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
+            notes.append(f"Left out because of wrong lines: {'; '.join(self.skipped[:5])}{more}.")
+        held = [part for part in PARTS[1:] if not self.sources[part]]
+        if held:
+            sizes = " and ".join(f"{self.sizes[part][1]:,} {self.kind.thing}s for the {part}" for part in held)
+            notes.append(f"Held out from the training files: {sizes}.")
+        return notes
+
+    # --- its data ----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[dict[str, Tagged], str]:
+        """The three parts, and the hash of the files."""
+        options = {name: self.options[name] for name in ("token", "label", "skip_bad", "largest")}
+        others = [source for part in PARTS[1:] for source in self.sources[part]]
+        read = reader(self.reads_frames, **options)
+        training, rest = read_all(read, self.sources["training"], others)
+        found = {part: rest.pop(0) for part in PARTS[1:] if self.sources[part]}
+        skipped = (*training.skipped, *(line for part in found.values() for line in part.skipped))
+        shares = [0.0 if part in found else share for part, share in zip(PARTS, self.options["parts"], strict=True)]
+        held = hold_out(training, [share / sum(shares) for share in shares])
+        raw = {part: found.get(part, own) for part, own in zip(PARTS, held, strict=True)}
+        raw["training"] = replace(raw["training"], skipped=skipped)
+        return raw, sha256_of([file for part in PARTS for source in self.sources[part] for file in source.files])
+
+    def _coded(self, raw: dict[str, Tagged]) -> Data:
+        coded = {
+            part: Coded(tuple(map(self.kind.encode, data.raw)), tuple(map(self.kind.targets, data.tags)))
+            for part, data in raw.items()
+        }
+        return Data(raw, coded)
+
+    def data(self) -> Data:
+        """The three parts. They are read again if the task was rebuilt from its JSON.
+
+        Raises: TaskError where the files are not there any more or are not the same.
+        """
+        if self._data is None:
+            try:
+                raw, found = self._read()
+            except TaskError as error:
+                raise TaskError(f"The data this run was trained on cannot be read again. {error}") from error
+            if found != self.sha256:
+                names = ", ".join(source.path for part in PARTS for source in self.sources[part])
+                raise TaskError(
+                    f"The data in {names} has changed since this run began; bring the old files back, or start a new "
+                    "run."
+                )
+            self._data = self._coded(raw)
+        return self._data
+
+    @cached_property
+    def _guess(self) -> Callable[[Any], Int[np.ndarray, " T"]]:
+        return self.kind.baseline(self.data().raw["training"])
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        return Lexicon.of(self.data().raw["training"])
+
+    @cached_property
+    def _known(self) -> dict[str, Ids]:
+        """Sentence -> its labels; of the same sentence in two parts those of the test part, then of the validation."""
+        found: dict[str, Ids] = {}
+        for part in PARTS[::-1]:
+            data = self.data().raw[part]
+            for raw, tags in zip(data.raw, data.tags, strict=True):
+                found.setdefault(" ".join(map(str, raw)), tags.astype(np.int32))
+        return found
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rows(self) -> Rows:
+        lengths = np.array([len(sequence) for sequence in self.data().coded["training"].sequences])
+        return Rows(lengths, self.options["batch"], self.options["longest"])
+
+    @cached_property
+    def _forgetting(self) -> NDArray[np.float64]:
+        """How probably each token is read as unknown; the newline, unknown ones and padding (-1) never are."""
+        size = self.vocabulary.size
+        counts = np.bincount(np.concatenate(self.data().coded["training"].sequences), minlength=size)[:size]
+        probabilities = np.append(FORGOTTEN / (FORGOTTEN + counts), [0.0, 0.0])
+        probabilities[self.vocabulary.encode(END)] = 0.0
+        return probabilities
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """Sequences of similar length; each epoch reads every one once, in batches drawn from seed and epoch."""
+        training = self.data().coded["training"]
+        pieces = self._rows.batch(seed, step)
+        tokens = padded([training.sequences[k][steps] for k, steps in pieces])
+        if not self.reads_frames:
+            probability = self._forgetting[tokens.astype(np.int64)]
+            forgotten = generator(TRAINING, seed, step).random(tokens.shape) < probability
+            tokens = np.where(forgotten, np.int32(self.vocabulary.unknown), tokens)
+        return Batch(tokens, padded([training.targets[k][steps] for k, steps in pieces]))
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per label on the validation part: on whole sequences, spread over 100,000 steps of it.
+
+        NaN where the network gives no number.
+        """
+        part = self.data().coded["validation"]
+        stride = math.ceil(sum(map(len, part.sequences)) / VALIDATION)
+        rows = predictions(predict, part.sequences[::stride], len(self.classes))
+        sums = [loss_sum(r, t, PADDING) for r, t in zip(rows, part.targets[::stride], strict=True)]
+        count = sum(n for _, n in sums)
+        return sum(nats for nats, _ in sums) / count if count else math.nan
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def score(self, predict: Predict) -> Score:
+        """The share of the labels of the test part that are right: that the network finds most probable.
+
+        Chance is the label that is most frequent in the training part, always. `details` have precision, recall and F1
+        of each label, their mean F1 (`macro_f1`), the baseline (the most frequent label of each token; linear
+        discriminants of each frame), the pairs confused most often, and of tokens the accuracy on unknown ones.
+        """
+        data = self.data()
+        test, raw = data.coded["test"], data.raw["test"]
+        rows = predictions(predict, test.sequences, len(self.classes))
+        asked = [targets != PADDING for targets in test.targets]
+        said = np.concatenate([r[a].argmax(-1) for r, a in zip(rows, asked, strict=True)])
+        expected = np.concatenate(raw.tags)
+        found = confusion(said, expected, len(self.classes))
+        alone = test.sequences if self.reads_frames else raw.raw
+        baseline = np.concatenate([self._guess(steps) for steps in alone])
+        usual = most_frequent(data.raw["training"].tags, len(self.classes))
+        chance, simple = float((expected == usual).mean()), float((expected == baseline).mean())
+        details: dict[str, Any] = {
+            f"{self.kind.thing}s": len(expected),
+            "macro_f1": found.macro_f1,
+            "baseline": simple,
+            "labels": _per_label(found, self.classes),
+            "confused": _confused(found, self.classes),
+        }
+        text = f"{_share(found.accuracy)} of {len(expected):,} {self.kind.thing}s of the test part are labelled right"
+        if self.reads_frames:
+            text += f"; linear discriminants of each frame alone reach {_share(simple)}"
+        else:
+            read = np.concatenate([ids[a] for ids, a in zip(test.sequences, asked, strict=True)])
+            unknown = read == self.vocabulary.unknown
+            right = float((said == expected)[unknown].mean()) if unknown.any() else None
+            details["unknown"] = {"tokens": int(unknown.sum()), "accuracy": right}
+            if right is not None:
+                text += f" ({_share(right)} of the {int(unknown.sum()):,} unknown ones)"
+            text += f"; the most frequent label of each token reaches {_share(simple)}"
+        text += f", {self.classes[usual]} everywhere {_share(chance)}"
+        return Score(value=found.accuracy, chance=chance, solved=None, text=text, details=details)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def text_of(self, *sequences: Raw) -> str:
+        """The text that the network reads as these sequences: of tokens, or of frames as they are in the files."""
+        return self.kind.text(sequences)
+
+    def examples(self) -> list[str]:
+        """A few sentences, or beginnings of sequences of frames, of the test part."""
+        return [text for text, _ in self._examples]
+
+    def answers(self, text: str) -> Ids | None:
+        """The labels, -1 at newlines, where this sequence is in the data; of frames any part of one is known.
+
+        None where it is not, and where the files are not there any more, but for the examples.
+        """
+        for example, tags in self._examples:
+            if text == example:
+                return np.array(tags, dtype=np.int32)
+        try:
+            self.data()
+        except TaskError:
+            return None
+        return self._answers(text)
+
+    def _answers(self, text: str) -> Ids | None:
+        if not self.reads_frames:
+            tokens = self.vocabulary.labels(text)
+            closed = tokens[-1:] == [END]
+            tags = self._known.get(" ".join(tokens[:-1] if closed else tokens))
+            return tags if tags is None or not closed else np.append(tags, np.int32(PADDING))
+        frames = self.vocabulary.encode(text)
+        for part in PARTS[::-1]:
+            coded = self.data().coded[part]
+            place = find(frames, coded.sequences)
+            if place is not None:
+                return coded.targets[place[0]][place[1] : place[1] + len(frames)]
+        return None
+
+    def held_out(self, characters: int) -> str:
+        """The beginning of the test part. Of frames, every five characters stand for one frame."""
+        test, left = self.data().raw["test"], characters
+        chosen: list[Raw] = []
+        for raw in test.raw:
+            if left <= 0:
+                break
+            chosen.append(raw[: math.ceil(left / CHARACTERS_A_FRAME)] if self.reads_frames else raw)
+            left -= CHARACTERS_A_FRAME * len(chosen[-1]) if self.reads_frames else len(self.kind.text(chosen[-1:]))
+        return self.kind.text(chosen)
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The label of each step, truth values `tag_NAME`; where it stands; and of tokens what is known of each alone.
+
+        The labels are those of the data, or, where the sequence is not in it, those of the baseline. At a newline the
+        truth values are false and the numbers 0.
+
+        Raises: TaskError where the files are not there any more.
+        """
+        self.data()
+        tags = self.answers(text)
+        if self.reads_frames:
+            tags = self._guess(self.vocabulary.encode(text)).astype(np.int32) if tags is None else tags
+            own: dict[str, Quantity] = {}
+        else:
+            tokens = self.vocabulary.labels(text)
+            word = np.array([token != END for token in tokens], dtype=np.bool_)
+            usual = np.where(word, self._guess(tokens), PADDING).astype(np.int32)
+            tags = usual if tags is None else tags
+            entropy = self._lexicon.entropy
+            own = {
+                "unknown": self.vocabulary.encode(text) == self.vocabulary.unknown,
+                "ambiguity": np.array([entropy.get(token, 0.0) for token in tokens], dtype=np.float64),
+                "unusual": (tags != usual) & (tags != PADDING),
+            }
+        shown: dict[str, Quantity] = {f"tag_{name}": tags == k for k, name in enumerate(self.classes)}
+        return {**shown, "position": np.arange(len(tags)), "since_change": since_change(tags), **own}
+
+    # --- keeping -----------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the data."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "sources": {part: [asdict(source) for source in self.sources[part]] for part in PARTS},
+            "options": self.options,
+            "sizes": self.sizes,
+            "sha256": self.sha256,
+            "skipped": list(self.skipped),
+            "classes": list(self.classes),
+            **self.kind.to_json(),
+            "examples": [{"text": text, "answers": tags} for text, tags in self._examples],
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. The files are not opened before they are needed.
+
+        Raises: TaskError where `data` is not such a task.
+        """
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError("This is not the description of a task 'tagging'; is the task.json of another run here?")
+        try:
+            task = cls.__new__(cls)
+            task.sources = {part: [Source(s["path"], s["labels"]) for s in data["sources"][part]] for part in PARTS}
+            task.options = {name: data["options"][name] for name in OPTIONS}
+            task.sizes = {part: [int(n) for n in data["sizes"][part]] for part in PARTS}
+            task.sha256 = str(data["sha256"])
+            task.skipped = tuple(map(str, data["skipped"]))
+            task.classes = tuple(map(str, data["classes"]))
+            task.kind = (Frames if "mean" in data else Tokens).from_json(data)
+            task._examples = [(str(e["text"]), [int(k) for k in e["answers"]]) for e in data["examples"]]
+            _check(task.options)
+        except (KeyError, IndexError) as error:
+            raise TaskError(
+                f"The task.json of this tagging run has no {error}; it is damaged or of another version."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise TaskError(f"The task.json of this tagging run cannot be read: {error}") from error
+        task._data = None
+        return task
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Settings that make no sense. Raises: TaskError."""
+    shares = options["parts"]
+    if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.8 0.1 0.1; not {shares}.")
+    for name in ("batch", "longest", "least", "largest"):
+        if not isinstance(options[name], int) or options[name] < 1:
+            raise TaskError(f"{name} is a whole number, at least 1; {options[name]!r} was given.")
+
+
+def _examples(kind: Tokens | Frames, test: Tagged) -> list[tuple[str, list[int]]]:
+    """Texts of the test part with their answers; sentences with many labels and few unknown tokens."""
+    if isinstance(kind, Frames):
+        chosen = list(range(min(EXAMPLES, len(test.raw))))
+        return [(kind.text([test.raw[k][:SHOWN]]), test.tags[k][:SHOWN].tolist()) for k in chosen]
+    some = []
+    for places in np.array_split(np.arange(len(test.raw)), EXAMPLES):
+        if len(places):
+            some.append(max(places.tolist(), key=lambda k: _interest(kind, test, k)))
+    return [(kind.text([test.raw[k]]), kind.targets(test.tags[k]).tolist()) for k in some]
+
+
+def _interest(kind: Tokens, test: Tagged, number: int) -> tuple[bool, float]:
+    """How much there is to see in a sentence."""
+    ids = kind.encode(test.raw[number])
+    fits = LENGTHS[0] <= len(ids) <= LENGTHS[1]
+    return fits, len(np.unique(test.tags[number])) - 2.0 * int((ids == kind.vocabulary.unknown).sum())
+
+
+def _per_label(found: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+    """Of each label what the measures say; None where one has no meaning."""
+    measures = {"f1": found.f1, "precision": found.precision, "recall": found.recall}
+    return {
+        name: {
+            **{key: None if math.isnan(values[k]) else float(values[k]) for key, values in measures.items()},
+            "support": int(found.support[k]),
+        }
+        for k, name in enumerate(names)
+    }
+
+
+def _confused(found: Confusion, names: Sequence[str]) -> list[list[Any]]:
+    """What is taken for what else most often: [what it is, what was said, how often]."""
+    wrong = found.counts * (1 - np.eye(len(names), dtype=np.int64))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
+    pairs = [(*divmod(int(k), len(names)), int(wrong.flat[k])) for k in order]
+    return [[names[expected], names[said], count] for expected, said, count in pairs if count]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
