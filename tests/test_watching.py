@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 import gatescope
+from gatescope.features.brackets import family
+from gatescope.studies import Steps
+from gatescope.studies.health import saturation
+from gatescope.studies.labels import Search, labels
+from gatescope.studies.passages import passages
+from gatescope.trace import TraceError
 from gatescope.watching import WatchError
 
 KINDS = ("LSTM", "GRU", "RNN")
@@ -101,6 +108,12 @@ def test_outputs_are_the_same_bits_and_the_trace_holds(
     assert not report.unchecked
     assert trace.attributes["residual"] <= 1e-5
     assert trace.attributes["difference"] < 1e-5
+    signals = watched.calls("")[0].signals()
+    assert list(signals) == list(trace.layers)
+    for layer, arrays in signals.items():
+        for name, values in arrays.items():
+            for row, length in enumerate(trace.lengths):
+                assert np.array_equal(values[:length, row].numpy(), trace[layer][name][row, :length])
     ends = [""] if not bidirectional else ["", "_reverse"]
     assert list(trace.layers) == [f"layer{k}{end}" for k in range(layers) for end in ends]
     assert trace.lengths.tolist() == {"single": [5], "packed": lengths}.get(form, [5, 5, 5])
@@ -251,3 +264,119 @@ def test_the_hooks_are_gone_after_an_error_in_the_block() -> None:
         _ = 1 / 0
     module(torch.randn(4, 1, 2))
     assert not watched.calls("")
+
+
+class Reader(nn.Module):
+    """An embedding that is one-hot, and an LSTM whose neuron 2 is by hand a latch: inside round brackets 1, else -1."""
+
+    def __init__(self, symbols: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding.from_pretrained(torch.eye(len(symbols)))
+        self.rnn: Any = nn.LSTM(len(symbols), 4, batch_first=True)
+        latch = torch.arange(4) * 4 + 2
+        opened, closed = symbols.index("("), symbols.index(")")
+        with torch.no_grad():
+            self.rnn.weight_ih_l0[latch] = 0
+            self.rnn.weight_hh_l0[latch] = 0
+            self.rnn.bias_hh_l0[latch] = 0
+            self.rnn.bias_ih_l0[latch] = torch.tensor([-20.0, 20.0, 0.0, 20.0])  # i, f, g, o
+            self.rnn.weight_ih_l0[latch[0], [opened, closed]] = 40
+            self.rnn.weight_ih_l0[latch[1], [opened, closed]] = -40
+            self.rnn.weight_ih_l0[latch[2], [opened, closed]] = torch.tensor([20.0, -20.0])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.rnn(self.embed(ids))[0]
+
+
+def bracketed(length: int, seed: int) -> str:
+    random = np.random.default_rng(seed)
+    found, inside = [], False
+    while len(found) < length:
+        found += random.choice(list("ab "), random.integers(1, 9)).tolist()
+        found.append(")" if inside else "(")
+        inside = not inside
+    return "".join(found[:length])
+
+
+def test_studies_work_on_vectors_whose_text_is_told(tmp_path: Path) -> None:
+    texts = [bracketed(700, seed) for seed in range(4)]
+    vocabulary = gatescope.Vocabulary(tuple("()ab "))
+    model = Reader("()ab ")
+    with gatescope.watch(model) as watched:
+        model(torch.tensor(np.stack([vocabulary.encode(text) for text in texts])))
+    trace = watched.trace("rnn", text=texts, vocabulary=vocabulary, drives=False)
+    assert [trace.text(k) for k in range(4)] == texts
+
+    inside = [[text[: t + 1].count("(") > text[: t + 1].count(")") for t in range(len(text))] for text in texts]
+    np.testing.assert_allclose(
+        trace["layer0"]["c"][..., 2], np.where(inside, 1, -1) * (np.arange(700) >= _first(texts))
+    )
+    features = Steps(trace).features([family()])
+    found = labels(trace, features, signals=["c"], search=Search(chances=1000))
+    (row,) = found.where(neuron=2, place=0)
+    assert (row["feature"], row["lag"]) == ("brackets.any", 0)
+    assert row["score"] == 1
+    assert all(row["score"] < 0.95 for row in found if row["neuron"] != 2)
+
+    (saturated,) = saturation(trace).where(layer="layer0", gate="o", neuron=2)
+    assert saturated["right"] == 1
+    (shown,) = passages(trace, "layer0", "c", 2, count=1, context=3)
+    assert inside[shown["sequence"]][shown["step"]]
+
+    gatescope.save_trace(trace, tmp_path / "trace", dtype="float32")
+    again = gatescope.open_trace(tmp_path / "trace")
+    assert again.text(3) == texts[3]
+    np.testing.assert_array_equal(again["layer0"]["c"][:], trace["layer0"]["c"])
+
+
+def _first(texts: list[str]) -> np.ndarray:
+    return np.array([[min(text.index("("), text.find(")") % 999)] for text in texts])
+
+
+def test_a_text_of_sequences_of_several_lengths_and_the_vectors_themselves() -> None:
+    torch.manual_seed(0)
+    module, rows = nn.GRU(2, 3, bidirectional=True), [torch.randn(length, 2) for length in (2, 5, 1)]
+    with gatescope.watch(module) as watched:
+        module(pack_sequence(rows, enforce_sorted=False))
+    trace = watched.trace("", text=["ab", "abcba", "c"], inputs=True)
+    assert trace.vocabulary.symbols == ("a", "b", "c")
+    assert trace.steps["token"].tolist() == [[0, 1, -1, -1, -1], [0, 1, 2, 1, 0], [2, -1, -1, -1, -1]]
+    for k, row in enumerate(rows):
+        assert np.array_equal(trace.steps["input"][k, : len(row)], row.numpy())
+        assert np.isnan(trace.steps["input"][k, len(row) :]).all()
+    assert gatescope.check(trace).holds
+
+    words = gatescope.Vocabulary(("one", "two"), unit="token")
+    again = watched.calls("")[0].trace(text=["two one", "one two three two one", "two"], vocabulary=words)
+    assert again.steps["token"][1].tolist() == [0, 1, 2, 1, 0]
+    assert again.text(0) == "two one"
+
+    named = watched.trace("", inputs=True, vocabulary=gatescope.Vocabulary(("low", "high"), unit="number"))
+    assert named.vocabulary.symbols == ("low", "high")
+    assert np.array_equal(named.vocabulary.encode(named.text(1)), rows[1].numpy())
+    assert watched.trace("", inputs=True).vocabulary.symbols == ("0", "1")
+    assert (watched.trace("", inputs=True).steps["token"] == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"text": ["ab", "abc"]}, "2 texts were given for 3 sequences"),
+        ({"text": "ab"}, "1 texts were given for 3 sequences"),
+        ({"text": ["ab", "abcd", "a"]}, "the text of sequence 1 has 4 characters and the sequence 5 steps"),
+        (
+            {"text": ["ab", "ab", "a"], "vocabulary": gatescope.Vocabulary(("a",), unit="number")},
+            "vocabulary of numbers",
+        ),
+        ({"vocabulary": gatescope.Vocabulary(("a", "b"))}, "2 characters was given without a text"),
+        ({"inputs": True, "vocabulary": gatescope.Vocabulary(("a",), unit="number")}, "one of 2 numbers"),
+        ({"vocabulary": gatescope.Vocabulary(("a", "b"), unit="number")}, "inputs=True"),
+    ],
+)
+def test_a_text_that_does_not_fit_is_refused(told: dict[str, Any], problem: str) -> None:
+    module = nn.GRU(2, 3)
+    with gatescope.watch(module) as watched:
+        module(pack_sequence([torch.randn(length, 2) for length in (2, 5, 1)], enforce_sorted=False))
+    with pytest.raises(TraceError, match=problem):
+        watched.trace("", **told)

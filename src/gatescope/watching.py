@@ -24,7 +24,8 @@ from torch.nn.utils.rnn import PackedSequence
 from gatescope.errors import GatescopeError
 from gatescope.nn import GRU, LSTM, RNN
 from gatescope.nn.packing import Batch, batch_of
-from gatescope.nn.traces import Ran, trace_of
+from gatescope.nn.traces import Meaning, Ran, trace_of
+from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 
@@ -66,23 +67,35 @@ class Call:
             self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, self.outputs)
         return {ran.name: ran.signals for ran in seen}
 
-    def trace(self, *, drives: bool = True) -> Trace:
+    def trace(
+        self,
+        *,
+        drives: bool = True,
+        text: str | Sequence[str] | None = None,
+        vocabulary: Vocabulary | None = None,
+        inputs: bool = False,
+    ) -> Trace:
         """Every signal of every neuron at every step, checked with the weights.
 
-        Its tokens are -1 and its vocabulary has no symbol, because what the module read are vectors. The attribute
-        "difference" is the largest difference between what the module gave and what the engine computed for it.
+        What the module read are vectors, so without a text the tokens are -1. The attribute "difference" is the largest
+        difference between what the module gave and what the engine computed for it.
 
         Args:
             drives: whether the trace keeps the drives, without which it cannot be checked again as a whole.
+            text: what the vectors stand for: one text for each sequence, one symbol for each step.
+            vocabulary: of the text; that of its characters when not given. Without a text and with `inputs`, the names
+                of the inputs.
+            inputs: whether the trace keeps the vectors.
 
         Raises:
             WatchError: the module cannot be recorded in the way in which it was called.
-            TraceError: it computes in a precision that traces do not have.
+            TraceError: it computes in a precision that traces do not have, or the text does not fit the sequences.
         """
         cell = self.module.cell
         ran, off = self._ran((*cell.signals, *cell.drives))
         difference = max(_furthest(computed, own) for computed, own in off)
-        trace = trace_of(cell, ran, self.batch.lengths, drives)
+        meaning = Meaning(text, vocabulary, inputs)
+        trace = trace_of(cell, ran, self.batch.inputs, self.batch.lengths, drives, meaning)
         return replace(trace, attributes={**trace.attributes, "difference": difference})
 
     def _ran(self, keep: Sequence[str]) -> tuple[list[Ran], list[tuple[Tensor, Tensor]]]:
@@ -126,6 +139,22 @@ class Watched:
             WatchError: it was not called, its calls do not follow each other, or it cannot be recorded.
             KeyError: there is no such module.
         """
+        return self.trace(name)
+
+    def trace(
+        self,
+        name: str,
+        *,
+        drives: bool = True,
+        text: str | Sequence[str] | None = None,
+        vocabulary: Vocabulary | None = None,
+        inputs: bool = False,
+    ) -> Trace:
+        """As `watched[name]`, with the arguments of `Call.trace`: what the vectors stand for, and what is kept.
+
+        Raises:
+            WatchError, TraceError, KeyError: as `watched[name]` and `Call.trace`.
+        """
         calls = self.calls(name)
         if not calls:
             raise WatchError(
@@ -138,7 +167,7 @@ class Watched:
                 f"{name} was called {len(calls)} times, and not each time from where it had stopped; take one of "
                 f"watched.calls({name!r})[k].trace()."
             )
-        return joined.trace()
+        return joined.trace(drives=drives, text=text, vocabulary=vocabulary, inputs=inputs)
 
     def calls(self, name: str) -> tuple[Call, ...]:
         """All calls of a module, in order.

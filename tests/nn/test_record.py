@@ -154,6 +154,20 @@ def test_a_trace_of_vectors_has_no_symbols(tmp_path: Path) -> None:
     assert again.attributes["layers"]["layer0_reverse"]["arrays"]["f"]["title"] == "forget gate"
 
 
+def test_a_text_says_what_the_vectors_stand_for(tmp_path: Path) -> None:
+    module, rows = drawn(nn.LSTM)
+    packed = pack_sequence(rows, enforce_sorted=False)  # of 2, 5, 1 and 4 steps
+    trace = module.record(packed, text=["ab", "badly", "d", "ally"], inputs=True)
+    assert [trace.text(k) for k in range(4)] == ["ab", "badly", "d", "ally"]
+    assert trace.steps["token"][3].tolist() == ["abdly".index(symbol) for symbol in "ally"] + [-1]
+    np.testing.assert_array_equal(trace.steps["input"][1], rows[1].numpy())
+    save_trace(module.record(rows[1], text="badly"), tmp_path / "trace")
+    assert open_trace(tmp_path / "trace").text(0) == "badly"
+    assert module.record(rows[1], text="badly").text(0) == "badly"
+    with pytest.raises(TraceError, match="sequence 0 has 3 characters and the sequence 5 steps"):
+        module.record(rows[1], text="bad")
+
+
 def test_recording_leaves_the_module_as_it_was() -> None:
     module = nn.LSTM(2, 3, 2, dropout=0.9)
     x = torch.randn(5, 2, 2)

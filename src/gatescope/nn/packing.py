@@ -55,6 +55,11 @@ class Batch:
         return values.transpose(0, 1) if self.batch_first else values
 
 
+def vectors(given: Any) -> Any:
+    """The tensor in what a module was given."""
+    return given.data if isinstance(given, PackedSequence) else given
+
+
 def batch_of(given: Any, batch_first: bool) -> Batch:
     """The batch in a tensor of two or three axes, or in a packed sequence whose vectors have one axis."""
     if not isinstance(given, PackedSequence):

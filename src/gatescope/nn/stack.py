@@ -7,8 +7,7 @@ torch.nn's modules are the specification, errors included; what is computed, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +19,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gatescope.cells import Cell
 from gatescope.engine import Engine, Intervention, Parameters, run
-from gatescope.nn.packing import Batch, batch_of
-from gatescope.nn.traces import Ran, trace_of
+from gatescope.nn.packing import Batch, batch_of, vectors
+from gatescope.nn.precision import full_precision
+from gatescope.nn.traces import Meaning, Ran, trace_of
+from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 
@@ -124,7 +125,7 @@ class Stack:
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             raise RuntimeError(_NO_SCRIPT.format(name=type(self).__name__, what="traced"))
         self._check_shape(given, hx)
-        with _full_precision(given) as mixed:
+        with full_precision(given) as mixed:
             batch, state = self._prepared(given, hx, mixed)
             output, final = self._run(batch, state, ("h",), changes, self.training)
         if batch.single:
@@ -137,6 +138,9 @@ class Stack:
         hx: Any = None,
         *,
         drives: bool = True,
+        text: str | Sequence[str] | None = None,
+        vocabulary: Vocabulary | None = None,
+        inputs: bool = False,
         interventions: Sequence[Intervention] = (),
         interventions_reverse: Sequence[Intervention] = (),
     ) -> Trace:
@@ -145,23 +149,27 @@ class Stack:
         Args:
             drives: whether the trace keeps the drives, without which it cannot be checked again as a whole. They are
                 checked while recording in any case.
+            text: what the vectors stand for: one text for each sequence as it was given, one symbol for each step.
+            vocabulary: of the text; that of its characters when not given. Without a text and with `inputs`, the names
+                of the inputs.
+            inputs: whether the trace keeps the vectors.
 
         Returns:
-            A trace whose layers are "layer0", "layer0_reverse", "layer1", ...; its sequences have no symbols, so its
-            tokens are -1 and its vocabulary has no symbol. Where there is a projection, h is what is projected.
+            A trace whose layers are "layer0", "layer0_reverse", "layer1", ...; without a text its tokens are -1.
+            Where there is a projection, h is what is projected.
 
         Raises:
-            TraceError: the module is of a precision that traces do not have.
+            TraceError: the module is of a precision that traces do not have, or the text does not fit the sequences.
             RuntimeError, ValueError, IndexError: as `forward`.
         """
         changes = self._checked_changes(interventions, interventions_reverse)
         self._check_shape(input, hx)
         seen: list[Ran] = []
         keep = (*self.cell.signals, *self.cell.drives)
-        with torch.no_grad(), _full_precision(input) as mixed:
+        with torch.no_grad(), full_precision(input) as mixed:
             batch, state = self._prepared(input, hx, mixed)
             self._run(batch, state, keep, changes, False, seen.append)
-        return trace_of(self.cell, seen, batch.lengths, drives)
+        return trace_of(self.cell, seen, batch.inputs, batch.lengths, drives, Meaning(text, vocabulary, inputs))
 
     def flatten_parameters(self) -> None:
         """Do nothing: the engine takes the weights as they are. It is here because programs call it."""
@@ -217,7 +225,7 @@ class Stack:
     def _check_shape(self, given: Any, hx: Any) -> None:
         """The number of axes of what was given."""
         packed = isinstance(given, PackedSequence)
-        axes = _vectors(given).dim()
+        axes = vectors(given).dim()
         if packed:
             if axes != 2:
                 raise RuntimeError(f"the vectors of a packed input must have 2 axes, got {axes}")
@@ -249,7 +257,7 @@ class Stack:
         With `mixed` they may be of any precision and become that of the weights.
         """
         weights = self.weight_ih_l0
-        data = _vectors(given)
+        data = vectors(given)
         if data.dtype != weights.dtype and not mixed:
             raise ValueError(
                 f"RNN input dtype ({data.dtype}) does not match weight dtype ({weights.dtype}). "
@@ -315,30 +323,6 @@ _NO_SCRIPT = (
 def _uncompiled() -> Callable[..., Any]:
     """Made when a program is compiled only: it imports torch's compiler, which takes seconds."""
     return torch.compiler.disable(Stack._forward)
-
-
-def _vectors(given: Any) -> Any:
-    return given.data if isinstance(given, PackedSequence) else given
-
-
-def _full_precision(given: Any) -> AbstractContextManager[bool]:
-    """Inside, autocast is off: what is carried over many steps is computed in the precision of the weights.
-
-    The context says whether it was on.
-    """
-    kind = _vectors(given).device.type
-    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-        return _without_autocast(kind)
-    return _AS_IT_IS
-
-
-@contextmanager
-def _without_autocast(kind: str) -> Iterator[bool]:
-    with torch.autocast(kind, enabled=False):
-        yield True
-
-
-_AS_IT_IS = nullcontext(False)
 
 
 def _run_direction(

@@ -19,12 +19,79 @@ from gatescope.checking import TOLERANCES, check
 from gatescope.engine import Engine, Intervention, Parameters, initial_state
 from gatescope.engine.native import unserved
 from gatescope.recording import arrays_of
-from gatescope.text import PADDING
+from gatescope.text import PADDING, Vocabulary
 from gatescope.trace import FORMAT, Trace, TraceError
 from gatescope.version import __version__
 
 # A vector is no symbol. `Trace.vocabulary` says so, with the error of a vocabulary that has none.
-NO_SYMBOLS = {"symbols": [], "end": None, "bytes": False}
+NO_SYMBOLS = {"symbols": [], "end": None, "unit": "character"}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the vectors that a module read stand for, as its user says.
+
+    Attributes:
+        text: one for each sequence, in their order, with one symbol for each step; or None. Of one sequence it may be
+            alone, not in a list.
+        vocabulary: of the text; that of its characters when None. Without a text, the names of the inputs.
+        inputs: whether the trace keeps the vectors.
+    """
+
+    text: str | Sequence[str] | None = None
+    vocabulary: Vocabulary | None = None
+    inputs: bool = False
+
+    def steps(
+        self, inputs: Float[Tensor, "T S I"], lengths: NDArray[np.int64]
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """The arrays of steps of a trace, and its vocabulary as JSON.
+
+        Raises:
+            TraceError: the text does not fit the sequences, or the vocabulary what it is about.
+        """
+        behind = np.arange(len(inputs)) >= lengths[:, None]
+        found: dict[str, NDArray[Any]] = {"token": np.full(behind.shape, PADDING, np.int32)}
+        about: dict[str, Any] = NO_SYMBOLS
+        if self.text is not None:
+            vocabulary, ids = self._ids(self.text, lengths)
+            found["token"][~behind] = np.concatenate(ids)
+            about = vocabulary.to_json()
+        if self.inputs:
+            found["input"] = _numpy(inputs.transpose(0, 1)).astype(np.float32)  # a copy
+            found["input"][behind] = np.nan
+        if self.text is None and (self.inputs or self.vocabulary is not None):
+            about = self._names(inputs.shape[2]).to_json()
+        return found, about
+
+    def _ids(self, text: str | Sequence[str], lengths: NDArray[np.int64]) -> tuple[Vocabulary, list[NDArray[Any]]]:
+        texts = [text] if isinstance(text, str) else list(text)
+        if len(texts) != len(lengths):
+            raise TraceError(f"{len(texts)} texts were given for {len(lengths)} sequences; give one for each.")
+        vocabulary = self.vocabulary or Vocabulary.of("".join(texts) or " ")
+        if vocabulary.unit == "number":
+            raise TraceError(
+                "a text was given with a vocabulary of numbers, which has no symbols; leave one of them out."
+            )
+        ids = [vocabulary.encode(each) for each in texts]
+        for k, (each, length) in enumerate(zip(ids, lengths, strict=True)):
+            if len(each) != length:
+                raise TraceError(
+                    f"the text of sequence {k} has {len(each)} {vocabulary.unit}s and the sequence {length} steps; "
+                    "give texts with one symbol for each step, and the vocabulary whose symbols these are."
+                )
+        return vocabulary, ids
+
+    def _names(self, count: int) -> Vocabulary:
+        """Those of the inputs; their numbers when none were given."""
+        if self.vocabulary is None:
+            return Vocabulary(tuple(map(str, range(count))), unit="number")
+        if not self.inputs or self.vocabulary.unit != "number" or self.vocabulary.size != count:
+            raise TraceError(
+                f"a vocabulary of {self.vocabulary.size} {self.vocabulary.unit}s was given without a text; give the "
+                f"text too, or with inputs=True one of {count} numbers, the names of the inputs."
+            )
+        return self.vocabulary
 
 
 @dataclass(frozen=True)
@@ -53,11 +120,18 @@ class Ran:
         return f"layer{self.layer}{'_reverse' if self.reverse else ''}"
 
 
-def trace_of(cell: Cell, seen: Sequence[Ran], lengths: Tensor | None, drives: bool) -> Trace:
-    """The trace of a run of all layers, checked with the weights.
+def trace_of(
+    cell: Cell,
+    seen: Sequence[Ran],
+    inputs: Float[Tensor, "T S I"],
+    lengths: Tensor | None,
+    drives: bool,
+    meaning: Meaning,
+) -> Trace:
+    """The trace of a run of all layers on these inputs, checked with the weights.
 
     Raises:
-        TraceError: the numbers are of a precision that traces do not have.
+        TraceError: the numbers are of a precision that traces do not have, or the meaning does not fit the inputs.
     """
     first = seen[0]
     precision = str(first.parameters.biases.dtype).removeprefix("torch.")
@@ -68,13 +142,14 @@ def trace_of(cell: Cell, seen: Sequence[Ran], lengths: Tensor | None, drives: bo
     length, rows = first.inputs.shape[:2]
     counts = np.full(rows, length) if lengths is None else lengths.cpu().numpy()
     behind = np.arange(length) >= counts[:, None]
+    steps, vocabulary = meaning.steps(inputs, counts.astype(np.int64))
     attributes = {
         "format": FORMAT,
         "version": __version__,
         "engine": _engines(cell, seen),
         "precision": precision,
         "tolerance": TOLERANCES[precision],
-        "vocabulary": NO_SYMBOLS,
+        "vocabulary": vocabulary,
         "layers": {
             ran.name: {"cell": cell.to_json(), "neurons": ran.parameters.biases.shape[1], "arrays": arrays_of(cell)}
             for ran in seen
@@ -82,7 +157,7 @@ def trace_of(cell: Cell, seen: Sequence[Ran], lengths: Tensor | None, drives: bo
     }
     trace = Trace(
         lengths=counts.astype(np.int64),
-        steps={"token": np.full((rows, length), PADDING, np.int32)},
+        steps=steps,
         layers={ran.name: _arrays(ran.signals, behind) for ran in seen},
         initial={ran.name: _initial(cell, ran) for ran in seen},
         parameters={ran.name: _neuron_weights(cell, ran) for ran in seen},
