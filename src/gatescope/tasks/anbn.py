@@ -41,7 +41,7 @@ class AnBn(StringTask):
         batch=32,
         learning_rate=0.03,
         final_learning_rate=0.01,
-        score_every=1000,
+        score_every=2000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's",

@@ -16,7 +16,7 @@ from gatescope.tasks.languages import Places, settings
 from gatescope.tasks.strings import StringTask
 from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 
-USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": 0.05}
+USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": 0.1}
 
 
 class AnBnCn(StringTask):
@@ -36,11 +36,11 @@ class AnBnCn(StringTask):
     alphabet: ClassVar[str] = "abc"
     settings: ClassVar[Recommended] = Recommended(
         layers=(3,),
-        steps=12000,
-        batch=32,
+        steps=30000,
+        batch=8,
         learning_rate=0.03,
         final_learning_rate=0.01,
-        score_every=1000,
+        score_every=2000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's",

@@ -41,7 +41,7 @@ class Dyck2(StringTask):
         batch=32,
         learning_rate=0.03,
         final_learning_rate=0.01,
-        score_every=500,
+        score_every=1000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "depth": "brackets that are open",

@@ -18,7 +18,7 @@ from gatescope.tasks.strings import END, StringTask
 from gatescope.tasks.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 from gatescope.tasks.walks import TRIED, Walk, score
 
-USUAL: dict[str, Any] = {"stop": 0.2, "longest": 40}
+USUAL: dict[str, Any] = {"stop": 0.1, "longest": 40}
 SAMPLE = 300  # strings that the score is taken on
 PER_LENGTH = 3  # strings of each length beyond them that are drawn, besides three by design
 
@@ -46,11 +46,11 @@ class Parity(StringTask):
     alphabet: ClassVar[str] = "01"
     settings: ClassVar[Recommended] = Recommended(
         layers=(5,),
-        steps=4000,
+        steps=6000,
         batch=32,
         learning_rate=0.03,
         final_learning_rate=0.01,
-        score_every=500,
+        score_every=1000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "odd": "an odd number of ones so far",
