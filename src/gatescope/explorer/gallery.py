@@ -73,8 +73,10 @@ class Gallery:
         stride = -(-len(history) // LONGEST_HISTORY) or 1
         return {
             **summary,
-            "layers": [_layer(k, layer) for k, layer in enumerate(configuration.layers)],
+            "layers": [_layer(*each) for each in zip(configuration.names, configuration.layers, strict=True)],
             "vocabulary": list(configuration.vocabulary.symbols),
+            "unit": configuration.vocabulary.unit,
+            "readout": configuration.readout.to_json(),
             "end": configuration.vocabulary.end,
             "examples": task.examples(),
             "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
@@ -152,12 +154,13 @@ def _latest(history: list[dict[str, Any]], key: str) -> Any:
     return next((record[key] for record in reversed(history) if record.get(key) is not None), None)
 
 
-def _layer(index: int, layer: Layer) -> dict[str, Any]:
+def _layer(name: str, layer: Layer) -> dict[str, Any]:
     """One layer with its cell's equations, in the schema of the page."""
     cell, about = layer.cell, arrays_of(layer.cell)
     return {
-        "name": f"layer{index}",
+        "name": name,
         "neurons": layer.neurons,
+        "reverse": layer.reverse,
         "cell": {"name": cell.name, "title": cell.title, "paper": cell.paper, "note": cell.note},
         "signals": [{"name": name, **about[name], "expression": cell.expression(name)} for name in cell.signals],
         "drives": [{"name": name, **about[name]} for name in cell.drives],

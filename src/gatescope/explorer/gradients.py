@@ -79,7 +79,7 @@ class Reading:
         Raises:
             RequestError: the network has no such layer.
         """
-        names = [f"layer{k}" for k in range(len(self.network.configuration.layers))]
+        names = self.network.configuration.names
         if layer not in names:
             raise RequestError(f"The network has no {layer!r}; it has {', '.join(names)}.")
         if layer not in self.layers and self.trace is not None:

@@ -31,7 +31,7 @@ def lesson(run: Run, data: Any) -> dict[str, Any]:
     """
     asked = _fields(data)
     network, trained = run.network(asked["checkpoint"])
-    names = [f"layer{k}" for k in range(len(network.configuration.layers))]
+    names = network.configuration.names
     if asked["layer"] not in names:
         raise RequestError(f"The network has no {asked['layer']!r}; it has {', '.join(names)}.")
     ids, labels, first = _part(network, asked["text"], asked["step"])

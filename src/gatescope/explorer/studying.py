@@ -298,7 +298,7 @@ def _ablation(material: Material, tell: Tell) -> dict[str, Table]:
 
         found = ablate(network, text, layer, "h", draws=DRAWS, progress=progress)
         about = dict(found.about)
-        columns["layer"] += [f"layer{layer}"] * len(found)
+        columns["layer"] += [network.configuration.names[layer]] * len(found)
         for name in EFFECTS:
             columns[name] += found[name].tolist()
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -15,8 +15,9 @@ from safetensors.numpy import save
 
 from gatescope.errors import GatescopeError
 from gatescope.network import Network
-from gatescope.recording import record
+from gatescope.recording import Answers, parts_of, record
 from gatescope.runs import WEIGHTS, Run
+from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 LONGEST = 20_000  # steps of a text
@@ -118,7 +119,7 @@ class Recorder:
     """Records texts, and keeps the last ones: the page asks for one neuron after another of the same text."""
 
     def __init__(self) -> None:
-        self._networks: OrderedDict[Key, tuple[Network, int]] = OrderedDict()
+        self._networks: OrderedDict[Key, tuple[Network, int, Answers | None]] = OrderedDict()
         self._recorded: OrderedDict[Key, Recorded] = OrderedDict()
         self._lock = threading.Lock()  # one recording at a time: a second would only slow the first
 
@@ -130,8 +131,8 @@ class Recorder:
             RunError: the run cannot be read.
         """
         with self._lock:
-            network, step, key = self._network(run, request.checkpoint)
-            recorded = self._record(network, step, (*key, request.text), request.text)
+            network, step, answers, key = self._network(run, request.checkpoint)
+            recorded = self._record(network, step, answers, (*key, request.text), request.text)
         return _encode(network, recorded, request)
 
     def recorded(self, run: Run, text: str) -> Recorded:
@@ -142,29 +143,31 @@ class Recorder:
             RunError: the run cannot be read.
         """
         with self._lock:
-            network, step, key = self._network(run, None)
-            return self._record(network, step, (*key, text), text)
+            network, step, answers, key = self._network(run, None)
+            return self._record(network, step, answers, (*key, text), text)
 
-    def _network(self, run: Run, checkpoint: int | None) -> tuple[Network, int, Key]:
+    def _network(self, run: Run, checkpoint: int | None) -> tuple[Network, int, Answers | None, Key]:
         key = (run.path.resolve(), checkpoint, weights_stamp(run) if checkpoint is None else None)
         if key not in self._networks:
-            self._networks[key] = run.network(checkpoint)
+            self._networks[key] = (*run.network(checkpoint), _answers(run))
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return *self._networks[key], key
 
-    def _record(self, network: Network, step: int, key: Key, text: str) -> Recorded:
+    def _record(self, network: Network, step: int, answers: Answers | None, key: Key, text: str) -> Recorded:
         if key in self._recorded:
             self._recorded.move_to_end(key)
             return self._recorded[key]
         vocabulary = network.configuration.vocabulary
-        labels = vocabulary.labels(text)
+        labels = labels_of(network, text)
         if len(labels) > LONGEST:
             raise RequestError(
-                f"The text has {len(labels):,} characters; the page shows at most {LONGEST:,}. Use a part of it.", 413
+                f"The text has {len(labels):,} {_steps_of(vocabulary)}; the page shows at most {LONGEST:,}. "
+                "Use a part of it.",
+                413,
             )
-        trace = record(network, text, top=TOP) if labels else None
+        trace = record(network, text, top=TOP, answers=answers) if labels else None
         arrays = [] if trace is None else [a for signals in trace.layers.values() for a in signals.values()]
         size = sum(array.nbytes for array in arrays)
         recorded = Recorded(trace, labels, vocabulary.unknown_in(text), step, size)
@@ -177,9 +180,34 @@ class Recorder:
         return sum(entry.size for entry in self._recorded.values())
 
 
+def labels_of(network: Network, text: str) -> list[str]:
+    """What to print for each step of a text as the network reads it.
+
+    Raises:
+        RequestError: it does not hold the numbers that the network reads.
+    """
+    vocabulary = network.configuration.vocabulary
+    try:
+        return [label for part in parts_of(network, text) for label in vocabulary.labels(part)]
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def _steps_of(vocabulary: Vocabulary) -> str:
+    return "lines" if vocabulary.unit == "number" else f"{vocabulary.unit}s"
+
+
+def _answers(run: Run) -> Answers | None:
+    """The task's answers; None where its data cannot be read any more."""
+    try:
+        return run.task().answers
+    except GatescopeError:
+        return None
+
+
 def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     layers = network.configuration.layers
-    names = [f"layer{k}" for k in range(len(layers))]
+    names = network.configuration.names
     if request.layer not in names:
         raise RequestError(f"The network has no {request.layer!r}; it has {', '.join(names)}.")
     layer = layers[names.index(request.layer)]
@@ -203,13 +231,13 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
         arrays |= {f"{request.layer}.{name}": np.ascontiguousarray(v[rows]) for name, v in parameters.items()}
     start = np.zeros(inside.shape, np.uint8)
     start[:, 0] = 1
-    arrays |= {
-        "token": trace.steps["token"][inside],
-        "start": start[inside],
-        "top_token": np.ascontiguousarray(trace.steps["top_token"][inside][:, :top]),
-        "top_probability": np.ascontiguousarray(trace.steps["top_probability"][inside][:, :top]),
-        "log_probability": trace.steps["log_probability"][inside],
-    }
+    arrays["start"] = start[inside]
+    symbols = network.configuration.readout.kind == "symbols"
+    for name, values in trace.steps.items():
+        if symbols and name == "target":  # is the next token
+            continue
+        shown_values = values[inside][:, :top] if name.startswith("top_") else values[inside]
+        arrays[name] = np.ascontiguousarray(shown_values)
     return save(arrays, _metadata(recorded, trace))
 
 
