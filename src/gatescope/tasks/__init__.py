@@ -10,6 +10,7 @@ from gatescope.tasks.copying import Copy
 from gatescope.tasks.counter import Counter
 from gatescope.tasks.dyck1 import Dyck1
 from gatescope.tasks.dyck2 import Dyck2
+from gatescope.tasks.forecasting import Forecasting
 from gatescope.tasks.parity import Parity
 from gatescope.tasks.selective_counter import SelectiveCounter
 from gatescope.tasks.sentiment import Sentiment
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
     "dyck2": Dyck2,
     "parity": Parity,
     "addition": Addition,
+    "forecasting": Forecasting,
     "sentiment": Sentiment,
     "tagging": Tagging,
     "text": Text,
@@ -59,6 +61,7 @@ __all__ = [
     "Counter",
     "Dyck1",
     "Dyck2",
+    "Forecasting",
     "Parity",
     "Predict",
     "Quantity",

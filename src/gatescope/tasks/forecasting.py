@@ -1,0 +1,543 @@
+"""The task forecasting: columns of numbers over time, and what the next steps will be.
+
+`T` step, `I` number that is read, `C` column that is predicted, `H` step ahead, `N` origin, `Q` quantile.
+
+The file is long because it is all a reader of the task needs: what is read, asked, scored, and written to task.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from gatescope.readout import Readout, numbers
+from gatescope.tasks.baselines import find_season, seasonal_naive
+from gatescope.tasks.calibration import REMEMBERED, widened
+from gatescope.tasks.corpus import absolute
+from gatescope.tasks.forecasts import Forecasts
+from gatescope.tasks.measures import naive_scale, pinball_loss
+from gatescope.tasks.series import Series, read_series
+from gatescope.tasks.tables import LARGEST
+from gatescope.tasks.task import (
+    EVALUATION,
+    TRAINING,
+    Batch,
+    Predict,
+    Quantity,
+    Recommended,
+    Score,
+    TaskError,
+    generator,
+    predictions,
+)
+from gatescope.text import Numbers, Vocabulary
+
+PHASE = ("season sine", "season cosine")
+"""What is read besides the columns: where in the season a step is, as an angle."""
+
+MOST_VALIDATED = 5_000  # forecasts that a validation is taken on
+MOST_SCORED = 20_000  # forecasts that a score is taken on
+EXAMPLES = 3
+
+Columns = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The series, and what the network reads and is asked for at each of its steps."""
+
+    series: Series
+    inputs: Numbers
+    answers: Numbers
+
+
+class Forecasting:
+    """The next `horizon` steps of some columns, estimated after every step from what came before: three quantiles each.
+
+    The series is cut, by time, into a training, a validation and a test part. What the network reads is scaled by the
+    mean and the standard deviation of each column over the training part alone; where there is a season, the sine and
+    cosine of the place in it are read as well. It reads windows. Forecasts count in the second half of a window, so
+    each rests on at least half a window of steps, in training as in the score.
+
+    Arguments:
+        paths: one table of numbers (CSV, TSV), a step a row; None: a series that is made up.
+        columns: which ones are read, by name or by number (from 1); None: all.
+        target: which of them are predicted, by name; None: all that are read.
+        dates: the column that names the steps; None: found, where there is one.
+        fill_missing: a missing number takes the value of the step before; otherwise it is an error.
+        window: steps of a window.
+        horizon: how many steps ahead are forecast.
+        season: steps of a season, such as 12 of months; 1: none; None: what the training part shows, which may be off
+            by some steps where the season is long.
+        interval: the share of values that a prediction interval should hold.
+        parts: shares of the training, validation and test part.
+        batch: windows in a batch; None: the recommended number.
+        largest: the most bytes the file may have.
+
+    Raises: TaskError for settings that make no sense, and for a file that cannot be used, with all that is wrong in it.
+    """
+
+    name: ClassVar[str] = "forecasting"
+    title: ClassVar[str] = "Forecasting"
+    question: ClassVar[str] = (
+        "The network reads a series of numbers and says at each step what comes next, and how sure that is: "
+        "which neurons follow the level, the season, the turns?"
+    )
+    settings: ClassVar[Recommended] = Recommended(
+        layers=(24,),
+        steps=800,
+        batch=32,
+        learning_rate=0.005,
+        final_learning_rate=0.0,
+        validate_every=50,
+        patience=6,
+    )
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "value": "the value just read (of the first column predicted, scaled)",
+        "change": "how much it is above the value before",
+        "level": "mean of the last values, as many as are forecast",
+        "rising": "that mean is higher than it was so many steps before",
+        "above_mean": "the value is above the mean of the training part",
+        "since_peak": "steps since the highest value so far",
+        "phase": "steps since the season began",
+        "season_sine": "the season's place as a sine",
+        "season_cosine": "the season's place as a cosine",
+    }
+
+    def __init__(
+        self,
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+        *,
+        columns: str | int | Columns | None = None,
+        target: str | Sequence[str] | None = None,
+        dates: str | int | None = None,
+        fill_missing: bool = False,
+        window: int = 96,
+        horizon: int = 12,
+        season: int | None = None,
+        interval: float = 0.8,
+        parts: tuple[float, float, float] = (0.7, 0.1, 0.2),
+        batch: int | None = None,
+        largest: int = LARGEST,
+    ) -> None:
+        listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
+        if len(listed) > 1:
+            raise TaskError(f"A forecast is of one table; {len(listed)} files were given.")
+        _check(window, horizon, season, interval, parts, batch)
+        self.path = str(absolute(listed[0])) if listed else None
+        self.columns = (columns,) if isinstance(columns, str | int) else None if columns is None else tuple(columns)
+        self.dates, self.fill_missing, self.largest = dates, fill_missing, largest
+        self.window, self.horizon, self.interval = window, horizon, float(interval)
+        self.parts = (float(parts[0]), float(parts[1]), float(parts[2]))
+        self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
+        series = self._read(season or 1)
+        self.names = series.names
+        self.targets = _targets((target,) if isinstance(target, str) else target, series.names)
+        self.size, self.filled = len(series.values), series.filled
+        training = series.values[: self.borders[0]]
+        self.mean = tuple(training.mean(axis=0).tolist())
+        self.spread = tuple(training.std(axis=0).tolist())
+        _refuse_constant(self.names, training)
+        self.found_season = season is None
+        self.season = find_season(training) if season is None else season
+        self.sha256 = _digest(series)
+        self._known: Known | None = self._prepared(series)
+        self._examples = [self._text(first, first + window) for first in self._example_starts()]
+
+    @property
+    def borders(self) -> tuple[int, int]:
+        """The first step of the validation part, and that of the test part."""
+        return round(self.size * self.parts[0]), round(self.size * (self.parts[0] + self.parts[1]))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The columns, and the place in the season."""
+        phase = PHASE if self.season > 1 else ()
+        return Vocabulary((*self.names, *phase), unit="number")
+
+    @property
+    def readout(self) -> Readout:
+        """Three quantiles of each step ahead: the ends of the interval, and the median between them."""
+        ahead = [f"{k} ahead" for k in range(1, self.horizon + 1)]
+        several = len(self.targets) > 1
+        names = [f"{name} {step}" if several else step for name in self.targets for step in ahead]
+        outside = (1 - self.interval) / 2
+        return numbers(names, (outside, 0.5, 1 - outside))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences to read before training starts: what was filled in, and the season that was found."""
+        notes = []
+        if self.filled:
+            count = "One missing number was" if self.filled == 1 else f"{self.filled:,} missing numbers were"
+            notes.append(f"{count} filled in with the value of the step before.")
+        if self.found_season:
+            found = f"A season of {self.season} steps was found" if self.season > 1 else "No season was found"
+            notes.append(f"{found} in the training part; where you know better, give the number of steps (season).")
+        return notes
+
+    # --- what is read and asked for ----------------------------------------------------------------------------------
+
+    def _read(self, season: int) -> Series:
+        if self.path is None:
+            return _made()
+        half, (training, validation, test) = self.window + self.horizon, self.parts
+        needed = max(
+            math.ceil((max(half, season) + 1) / training),
+            math.ceil((2 * self.horizon + 1) / validation),
+            math.ceil((self.horizon + 1) / test),
+        )
+        return read_series(self.path, self.columns, self.dates, self.fill_missing, needed, self.largest)
+
+    def known(self) -> Known:
+        """The series and what is made of it. It is read again if the task was rebuilt from its JSON.
+
+        Raises: TaskError where the file is not there any more or does not hold the same numbers.
+        """
+        if self._known is None:
+            try:
+                series = self._read(self.season)
+            except TaskError as error:
+                raise TaskError(f"The series this run was trained on cannot be read again. {error}") from error
+            if _digest(series) != self.sha256:
+                raise TaskError(
+                    f"{self.path or 'The series that is made up'} has changed since this run began: it had "
+                    f"{self.size:,} steps and has {len(series.values):,}, or other numbers; bring the old file back, "
+                    "or start a new run."
+                )
+            self._known = self._prepared(series)
+        return self._known
+
+    def _prepared(self, series: Series) -> Known:
+        scaled = (series.values - np.array(self.mean)) / np.array(self.spread)
+        parts = [scaled]
+        if self.season > 1:
+            angle = 2 * np.pi * (np.arange(len(scaled)) % self.season) / self.season
+            parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
+        inputs = np.concatenate(parts, axis=1).astype(np.float32)
+        return Known(series, inputs, self._ahead(inputs))
+
+    def _ahead(self, inputs: Numbers) -> Numbers:
+        """What comes in the next steps after each, (T, C * H), NaN behind the last."""
+        answers = np.full((len(inputs), len(self.targets), self.horizon), np.nan, np.float32)
+        chosen = inputs[:, self._places]
+        for step in range(1, min(self.horizon, len(inputs) - 1) + 1):
+            answers[:-step, :, step - 1] = chosen[step:]
+        return answers.reshape(len(inputs), -1)
+
+    @property
+    def _places(self) -> list[int]:
+        """Which of the columns are predicted."""
+        return [self.names.index(name) for name in self.targets]
+
+    @property
+    def warmup(self) -> int:
+        """How many steps of a window are read, at least, before a forecast counts."""
+        return (self.window + 1) // 2
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """Windows of the training part, drawn evenly; nothing behind it is read or asked for."""
+        known, last = self.known(), self.borders[0]
+        starts = generator(TRAINING, seed, step).integers(0, last - self.window + 1, self.recommended.batch)
+        places = starts[:, None] + np.arange(self.window)
+        answers = known.answers[places].reshape(*places.shape, len(self.targets), self.horizon)
+        answers[:, : self.warmup - 1] = np.nan
+        behind = places[..., None] + np.arange(1, self.horizon + 1) >= last
+        answers[np.broadcast_to(behind[:, :, None], answers.shape)] = np.nan
+        return Batch(known.inputs[places], answers.reshape(*places.shape, -1))
+
+    def _told(self, predict: Predict, first: int, end: int) -> Float[np.ndarray, "N H C Q"]:
+        """What the network estimates at the origins from `first` up to `end`, in its own scale, quantiles in order."""
+        inputs, readout = self.known().inputs, self.readout
+        count = self.window - self.warmup + 1  # forecasts of a window
+        windows = [inputs[t - self.warmup : min(t + count, end) - 1] for t in range(first, end, count)]
+        rows = predictions(predict, windows, readout.size(0))
+        told = np.concatenate([row[self.warmup - 1 :] for row in rows]).astype(np.float64)
+        split = told.reshape(len(told), len(self.targets), self.horizon, len(readout.quantiles))
+        # Quantiles that cross are put in order (Chernozhukov, Fernandez-Val and Galichon 2010).
+        return np.sort(split.transpose(0, 2, 1, 3), axis=-1)
+
+    def _values(self, first: int, end: int) -> Float[np.ndarray, "N H C"]:
+        """What comes after the origins from `first` up to `end`, in the units of the file; NaN behind the series."""
+        values = self.known().series.values[:, self._places]
+        padded = np.concatenate([values, np.full((self.horizon, values.shape[1]), np.nan)])
+        return padded[np.arange(first, end)[:, None] + np.arange(self.horizon)]
+
+    # --- how well it is done -----------------------------------------------------------------------------------------
+
+    def validation(self, predict: Predict) -> float:
+        """The mean pinball loss, of scaled numbers, of the forecasts within the validation part (5,000 at most)."""
+        start, test = self.borders
+        end = test - self.horizon + 1
+        first = max(start, end - MOST_VALIDATED)
+        told = self._told(predict, first, end)
+        mean, spread = self._scaling()
+        expected = (self._values(first, end) - mean) / spread
+        losses = [pinball_loss(told[..., k], expected, level) for k, level in enumerate(self.readout.quantiles)]
+        return float(np.mean(losses))
+
+    def _scaling(self) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+        """Mean and standard deviation, over the training part, of the columns that are predicted."""
+        return np.array(self.mean)[self._places], np.array(self.spread)[self._places]
+
+    def forecasts(self, predict: Predict) -> Forecasts:
+        """Every forecast of the test part, with calibrated intervals; the last one starts where the series ends.
+
+        At most the last 20,000.
+        """
+        first = max(self.borders[1], self.size + 1 - MOST_SCORED)
+        before = max(self.borders[0], first - self.horizon - REMEMBERED)
+        end = self.size + 1
+        mean, spread = self._scaling()
+        told = self._told(predict, before, end) * spread[:, None] + mean[:, None]
+        low, point, high = (told[..., k] for k in range(3))
+        expected = self._values(before, end)
+        lower, upper = widened(low, point, high, expected, first - before, self.interval)
+        late = slice(first - before, None)
+        origins = np.arange(first, end)
+        values = self.known().series.values
+        chosen = values[:, self._places]
+        return Forecasts(
+            self.targets,
+            origins,
+            expected[late],
+            point[late],
+            lower,
+            upper,
+            (low[late] <= expected[late]) & (expected[late] <= high[late]),
+            seasonal_naive(chosen, origins, self.horizon),
+            seasonal_naive(chosen, origins, self.horizon, self.season),
+            self.season,
+            self.interval,
+            naive_scale(chosen[: self.borders[0]], self.season),
+        )
+
+    def score(self, predict: Predict) -> Score:
+        """MASE, mean absolute error and coverage of all forecasts whose values lie in the test part.
+
+        Chance is the seasonal-naive forecast from the same origins: each value is what it was one season before. The
+        intervals are those of `gatescope.tasks.calibration`.
+        """
+        found = self.forecasts(predict)
+        count = int(found.known.sum())
+        return found.score(f"in {count:,} forecast{'s' if count != 1 else ''} of up to {self.horizon} steps")
+
+    # --- what can be looked at ---------------------------------------------------------------------------------------
+
+    def _example_starts(self) -> list[int]:
+        """Where windows begin that are spread over the test part and end in it."""
+        first = max(0, min(self.borders[1], self.size - self.window))
+        return sorted({int(start) for start in np.linspace(first, self.size - self.window, EXAMPLES)})
+
+    def _text(self, first: int, end: int) -> str:
+        """Steps as text, one a line."""
+        return "".join(
+            ",".join(f"{value:.5g}" for value in row) + "\n" for row in self.known().inputs[first:end].tolist()
+        )
+
+    def examples(self) -> list[str]:
+        """Windows of the test part."""
+        return list(self._examples)
+
+    def held_out(self, characters: int) -> str:
+        """The windows of the test part one after the other, as many as make so many characters."""
+        parts: list[str] = []
+        for first in range(self.borders[1], self.size, self.window):
+            parts.append(self._text(first, min(first + self.window, self.size)))
+            if sum(map(len, parts)) >= characters:
+                break
+        return "\n".join(parts)
+
+    def _rows(self, text: str) -> Numbers:
+        try:
+            return self.vocabulary.encode(text)
+        except ValueError as error:
+            raise TaskError(str(error)) from error
+
+    def answers(self, text: str) -> Numbers:
+        """What comes in the next steps, as far as the text goes."""
+        return self._ahead(self._rows(text))
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The level, the turns and the season of the first column that is predicted, scaled as it is read."""
+        rows = self._rows(text).astype(np.float64)
+        value, steps = rows[:, self._places[0]], np.arange(len(rows))
+        sums = np.concatenate([[0.0], np.cumsum(value)])
+        begin = np.maximum(0, steps + 1 - self.horizon)
+        level = (sums[1:] - sums[begin]) / (steps + 1 - begin)
+        highest = np.maximum.accumulate(value)
+        peak = np.maximum.accumulate(np.where(value == highest, steps, 0))
+        found: dict[str, Quantity] = {
+            "value": value,
+            "change": np.diff(value, prepend=value[:1]),
+            "level": level,
+            "rising": level > level[np.maximum(0, steps - self.horizon)],
+            "above_mean": value > 0,
+            "since_peak": steps - peak,
+        }
+        if self.season > 1:
+            sine, cosine = rows[:, len(self.names)], rows[:, len(self.names) + 1]
+            place = np.arctan2(sine, cosine) / (2 * np.pi) * self.season
+            found |= {
+                "phase": np.round(place).astype(np.int64) % self.season,
+                "season_sine": sine,
+                "season_cosine": cosine,
+            }
+        return found
+
+    # --- task.json ---------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds the path, not the series."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "path": self.path,
+            "columns": None if self.columns is None else list(self.columns),
+            "names": list(self.names),
+            "targets": list(self.targets),
+            "dates": self.dates,
+            "fill_missing": self.fill_missing,
+            "window": self.window,
+            "horizon": self.horizon,
+            "season": self.season,
+            "found_season": self.found_season,
+            "interval": self.interval,
+            "parts": list(self.parts),
+            "batch": self.recommended.batch,
+            "largest": self.largest,
+            "size": self.size,
+            "filled": self.filled,
+            "mean": list(self.mean),
+            "spread": list(self.spread),
+            "sha256": self.sha256,
+            "vocabulary": self.vocabulary.to_json(),
+            "examples": self.examples(),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. The file is not opened before it is needed.
+
+        Raises: TaskError where `data` is not such a task.
+        """
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError(
+                "This is not the description of a task 'forecasting'; is the task.json of another run here?"
+            )
+        task = cls.__new__(cls)
+        try:
+            task.path = None if data["path"] is None else _strings([data["path"]])[0]
+            task.columns = None if data["columns"] is None else tuple(map(_column, data["columns"]))
+            task.names, task.targets = tuple(_strings(data["names"])), tuple(_strings(data["targets"]))
+            task.dates = None if data["dates"] is None else _column(data["dates"])
+            task.fill_missing, task.found_season = bool(data["fill_missing"]), bool(data["found_season"])
+            task.window, task.horizon, task.season = int(data["window"]), int(data["horizon"]), int(data["season"])
+            task.interval = float(data["interval"])
+            first, second, third = map(float, data["parts"])
+            task.parts = (first, second, third)
+            task.recommended = replace(cls.settings, batch=int(data["batch"]))
+            task.largest, task.size, task.filled = int(data["largest"]), int(data["size"]), int(data["filled"])
+            task.mean, task.spread = tuple(map(float, data["mean"])), tuple(map(float, data["spread"]))
+            task.sha256 = _strings([data["sha256"]])[0]
+            task._examples = _strings(data["examples"])
+        except KeyError as error:
+            raise TaskError(
+                f"The task.json of this forecasting run has no {error}; it is damaged or of another version."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise TaskError(f"The task.json of this forecasting run cannot be read: {error}") from error
+        _check(task.window, task.horizon, task.season, task.interval, task.parts, task.recommended.batch)
+        fitting = {len(task.names), len(task.mean), len(task.spread)}
+        if len(fitting) > 1 or not task.targets or not set(task.targets) <= set(task.names) or min(task.spread) <= 0:
+            raise TaskError(
+                "The task.json of this forecasting run is damaged: its columns and their scaling do not fit."
+            )
+        task._known = None
+        return task
+
+
+def _check(
+    window: int,
+    horizon: int,
+    season: int | None,
+    interval: float,
+    parts: Sequence[float],
+    batch: int | None,
+) -> None:
+    """Settings that make no sense. Raises: TaskError."""
+    for label, value, least in (
+        ("window", window, 2),
+        ("horizon", horizon, 1),
+        ("season", season, 1),
+        ("batch", batch, 1),
+    ):
+        if value is not None and (type(value) is not int or value < least):
+            raise TaskError(f"{label} is a whole number, {least} or more; {value!r} was given.")
+    if not 0 < interval < 1:
+        raise TaskError(f"The interval is a share between 0 and 1, such as 0.8; {interval} was given.")
+    if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
+        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.7 0.1 0.2; not {tuple(parts)}.")
+
+
+def _targets(wanted: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are predicted, by the names they have in the file.
+
+    Raises: TaskError where there is no such column among those that are read.
+    """
+    if wanted is None:
+        return names
+    found: list[str] = []
+    for name in wanted:
+        alike = [each for each in names if each == name] or [e for e in names if e.casefold() == name.casefold()]
+        if len(alike) != 1:
+            raise TaskError(f"The target {name!r} is not one of the columns that are read: {', '.join(names)}.")
+        found += alike
+    if not found or len(set(found)) < len(found):
+        raise TaskError(f"The targets are one or more different columns of {', '.join(names)}.")
+    return tuple(found)
+
+
+def _refuse_constant(names: Sequence[str], training: Float[np.ndarray, "T I"]) -> None:
+    """Raises: TaskError where a column cannot be scaled."""
+    same = [name for name, values in zip(names, training.T, strict=True) if np.ptp(values) == 0]
+    if same:
+        raise TaskError(
+            f"{', '.join(same)} is the same throughout the training part, so there is nothing to learn of it; choose "
+            "other columns."
+        )
+
+
+def _digest(series: Series) -> str:
+    """Of the names and numbers of a series."""
+    return hashlib.sha256("\n".join(series.names).encode() + series.values.astype("<f8").tobytes()).hexdigest()
+
+
+def _made() -> Series:
+    """A wave of 24 steps whose height wanders, with noise that lasts a few steps: a series to try things on."""
+    random, size = generator(EVALUATION, 0), 2400
+    slow, noise = np.zeros(size), np.zeros(size)
+    for step in range(1, size):
+        slow[step] = 0.99 * slow[step - 1] + 0.06 * random.standard_normal()
+        noise[step] = 0.7 * noise[step - 1] + 0.25 * random.standard_normal()
+    values = 20 + 5 * np.exp(slow) * np.sin(2 * np.pi * np.arange(size) / 24) + noise
+    steps = tuple(map(str, range(size)))
+    return Series(("value",), values[:, None], steps, np.arange(1, size + 1))
+
+
+def _strings(values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"a list of strings was expected; {values!r} was given.")
+    return values
+
+
+def _column(value: object) -> str | int:
+    return value if type(value) is int else _strings([value])[0]
