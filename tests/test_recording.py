@@ -346,3 +346,9 @@ def test_a_cell_of_ones_own_works_at_once() -> None:
     held = record(made, "abc", interventions=[ablate(0, "m", 1, mean=0.5)])
     np.testing.assert_allclose(held["layer0"]["h"][..., 1], -np.tanh(0.5), rtol=1e-6)
     assert Cell.from_json(trace.attributes["layers"]["layer1"]["cell"]) == mine
+
+
+@pytest.mark.parametrize("embedding", [None, 3])
+def test_both_directions_are_checked_against_the_vectors_that_they_read(embedding: int | None) -> None:
+    made = Network(configure(ALPHABET, "lstm", (3, 2), both_ways=True, embedding=embedding), 1)
+    assert check_with(made, record(made, "abcab")).holds

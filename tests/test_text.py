@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.text import PADDING, REPLACEMENT, Vocabulary
+from gatescope.text import PADDING, REPLACEMENT, Unit, Vocabulary
 
 ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)  # lone surrogates included
 CJK_AND_EMOJI = st.text("你好，世界。漢字かなカナ한국어👩‍💻🇨🇳é\u0301\u200b\ud83d\ude00\udfff\U0010ffff\0\n\t\r")
@@ -263,3 +263,23 @@ def test_units_that_make_no_sense(fields: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("vocabulary", [WORDS, TOKENS, NUMBERS])
 def test_every_unit_survives_json(vocabulary: Vocabulary) -> None:
     assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+
+
+@pytest.mark.parametrize("unit", ["character", "word", "token"])
+def test_a_symbol_stands_for_everything_that_is_none(unit: Unit) -> None:
+    vocabulary = Vocabulary(("a", "?", "b"), unit=unit, other="?")
+    text = "axb" if unit == "character" else "a xyz b"
+    assert vocabulary.encode(text).tolist() == [0, 1, 2]
+    assert vocabulary.unknown_in(text) == ["x" if unit == "character" else "xyz"]
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+    assert Vocabulary(("a", "?", "b"), unit=unit).encode(text).tolist() == [0, 3, 2]
+    with pytest.raises(ValueError, match="must be one of the symbols; '!' is not"):
+        Vocabulary(("a", "?"), unit=unit, other="!")
+
+
+def test_words_without_an_end_mark_are_cut_at_empty_lines() -> None:
+    vocabulary = Vocabulary(("a", "b"), unit="word")
+    text = "\n\na b\na\n \n\nb\n"
+    assert vocabulary.split(text) == ["\n\na b\na\n \n\n", "b\n"]
+    assert vocabulary.split(" \n") == []
+    assert Vocabulary(("a", "b"), "b", unit="word").split("a\n\nb a") == ["a\n\nb", " a"]

@@ -335,7 +335,8 @@ def weights_of(network: Network) -> dict[str, dict[str, NDArray[Any]]]:
         for k, layer in enumerate(network.configuration.names)
     }
     if network.embedding is not None:
-        found["layer0"]["embedding"] = network.embedding.detach().numpy()
+        for k in network.configuration.levels[0]:
+            found[network.configuration.names[k]]["embedding"] = network.embedding.detach().numpy()
     return found
 
 

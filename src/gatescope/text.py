@@ -36,7 +36,7 @@ class Vocabulary:
     Arguments:
         symbols: no two the same.
         end: the symbol that ends a sequence; the one after it starts again from the initial state. None: a text is
-            one sequence.
+            one sequence; of words and tokens, an empty line ends one.
         unit: what is read in one step, and what a symbol is.
 
             * "character": one character.
@@ -47,15 +47,18 @@ class Vocabulary:
             * "number": a vector; the symbols are the names of its numbers. A text has one step a line, its numbers
               separated by commas or white space; an empty line ends a sequence.
 
+        other: the symbol that was learned for everything that is none of the others, such as "<unk>".
+
     An end mark of words or tokens is a symbol wherever it stands, even without white space around it.
 
-    The id `unknown` (= `size`) stands for everything that is not a symbol: it is read as the zero vector, is never
-    predicted, and is left out of the loss where it is the target.
+    The id `unknown` (= `size`) stands for everything that is not a symbol, where there is no `other`: it is read as the
+    zero vector, is never predicted, and is left out of the loss where it is the target.
     """
 
     symbols: tuple[str, ...]
     end: str | None = None
     unit: Unit = "character"
+    other: str | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):
@@ -70,16 +73,22 @@ class Vocabulary:
         if len(set(self.symbols)) != len(self.symbols):
             twice = Counter(self.symbols).most_common(1)[0][0]
             raise ValueError(f"The symbols of a vocabulary must differ; {twice!r} was given more than once.")
+        if self.bytes and self.symbols != _BYTES:
+            raise ValueError("A vocabulary of bytes has the symbols 0 to 255 in this order; use Vocabulary.of_bytes().")
+        self._check_marks()
+
+    def _check_marks(self) -> None:
+        """The end mark, and what stands for unknown symbols."""
         if self.unit == "number" and self.end is not None:
             raise ValueError(f"A sequence of numbers ends at an empty line; it has no end mark such as {self.end!r}.")
         if self.in_words and self.end is not None and len(self.end) != 1:
             raise ValueError(f"The end mark of a vocabulary of {self.unit}s is one character; {self.end!r} was given.")
-        if self.bytes and self.symbols != _BYTES:
-            raise ValueError("A vocabulary of bytes has the symbols 0 to 255 in this order; use Vocabulary.of_bytes().")
         if self.end is not None and self.end not in self.symbols:
             raise ValueError(f"The end mark must be one of the symbols; {self.end!r} is not.")
         if self.bytes and self.end is not None and ord(self.end) > 127:
             raise ValueError(f"The end mark of a vocabulary of bytes must be an ASCII character; {self.end!r} is not.")
+        if self.other is not None and (self.other not in self.symbols or self.unit in ("byte", "number")):
+            raise ValueError(f"What stands for unknown symbols must be one of the symbols; {self.other!r} is not.")
 
     @property
     def bytes(self) -> bool:
@@ -137,10 +146,15 @@ class Vocabulary:
         return len(self.symbols)
 
     @cached_property
+    def _else(self) -> int:
+        """The id that everything else is encoded as."""
+        return self.unknown if self.other is None else self.symbols.index(self.other)
+
+    @cached_property
     def _id_of_point(self) -> Ids:
         """Code point -> id. The last entry stands for every higher code point, which no symbol has."""
         points = np.array([ord(symbol) for symbol in self.symbols])
-        table = np.full(int(points.max()) + 2, self.unknown, dtype=np.int32)
+        table = np.full(int(points.max()) + 2, self._else, dtype=np.int32)
         table[points] = np.arange(self.size, dtype=np.int32)
         return table
 
@@ -189,7 +203,7 @@ class Vocabulary:
     def encode(self, text: str) -> NDArray[Any]:
         """What the network reads of `text`: (T,) int32 ids, one per step, or (T, I) float32 numbers.
 
-        What is not a symbol becomes `unknown`.
+        What is not a symbol becomes `other`, or `unknown` where there is none.
 
         Raises: ValueError for a line that does not hold the numbers; it names the line.
         """
@@ -207,11 +221,11 @@ class Vocabulary:
         return ids
 
     def ids_of(self, symbols: Iterable[str]) -> Ids:
-        """The id of each symbol (T,), `unknown` where there is no such; words are looked up in small letters too."""
-        known, unknown = self._id_of_word, self.unknown
+        """The id of each symbol (T,), of what is none that of `other`; words are looked up in small letters too."""
+        known, other = self._id_of_word, self._else
         if self.unit == "word":
-            return np.array([known.get(s, known.get(s.lower(), unknown)) for s in symbols], dtype=np.int32)
-        return np.array([known.get(s, unknown) for s in symbols], dtype=np.int32)
+            return np.array([known.get(s, known.get(s.lower(), other)) for s in symbols], dtype=np.int32)
+        return np.array([known.get(s, other) for s in symbols], dtype=np.int32)
 
     def _numbers(self, text: str) -> Numbers:
         rows: list[list[float]] = []
@@ -262,8 +276,11 @@ class Vocabulary:
         return "".join(parts)
 
     def split(self, text: str) -> list[str]:
-        """The sequences of `text`: it is cut after each end mark. Joined they are the text again; none is empty."""
-        if self.unit == "number":
+        """The sequences of `text`: it is cut after each end mark. Joined they are the text again; none is empty.
+
+        Numbers, and words without an end mark, are cut after each empty line, and nothing else is no sequence.
+        """
+        if self.unit == "number" or (self.in_words and self.end is None):
             return [match[0] for match in _BLOCK.finditer(text)]
         if self.end is None:
             return [text] if text else []
@@ -279,7 +296,7 @@ class Vocabulary:
         """
         if self.unit == "number":
             values = self._numbers(source) if isinstance(source, str) else np.asarray(source, np.float32)
-            return [",".join(map(str, row)) for row in values.tolist()]
+            return [",".join(map(str, row)) for row in values]  # as few digits as tell a single-precision number
         if isinstance(source, str) and self.in_words:
             return [match[0] for match in self._matches(source)]
         if isinstance(source, str) and not self.bytes:
@@ -298,7 +315,10 @@ class Vocabulary:
             return []
         if self.in_words:
             words = [match[0] for match in self._matches(text)]
-            return sorted({word for word, k in zip(words, self.ids_of(words), strict=True) if k == self.unknown})
+            known = self._id_of_word
+            return sorted(
+                {word for word in words if word not in known and (self.unit == "token" or word.lower() not in known)}
+            )
         return sorted(set(text) - set(self.symbols))
 
     def _checked(self, ids: Iterable[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -316,6 +336,8 @@ class Vocabulary:
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads."""
         about: dict[str, Any] = {"unit": self.unit, "end": self.end}
+        if self.other is not None:
+            about["other"] = self.other
         return about if self.bytes else {**about, "symbols": list(self.symbols)}
 
     @classmethod
@@ -334,8 +356,9 @@ class Vocabulary:
         unit: Unit | None = next((unit for unit in get_args(Unit) if unit == data["unit"]), None)
         if unit is None:
             raise ValueError(f"'unit' of a vocabulary is {', '.join(get_args(Unit))}; it is {data['unit']!r} here.")
-        if data["end"] is not None and not isinstance(data["end"], str):
-            raise ValueError(f"'end' of a vocabulary is a character or null; {_kind(data['end'])} was given.")
+        for key in ("end", "other"):
+            if not isinstance(data.get(key), str | None):
+                raise ValueError(f"{key!r} of a vocabulary is a character or null; {_kind(data[key])} was given.")
         if unit == "byte":
             return cls.of_bytes(data["end"])
         symbols = data.get("symbols")
@@ -344,7 +367,7 @@ class Vocabulary:
         wrong = [symbol for symbol in symbols if not isinstance(symbol, str)]
         if wrong:
             raise ValueError(f"A symbol is one character; {_kind(wrong[0])} was given.")
-        return cls(tuple(symbols), data["end"], unit)
+        return cls(tuple(symbols), data["end"], unit, data.get("other"))
 
 
 _BYTES = tuple(map(chr, range(256)))
@@ -355,7 +378,7 @@ _SPACE = re.compile(r"\s")
 _WORD = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]")
 _SEPARATOR = re.compile(r"[,;\s]+")
 _LINE = re.compile(r"[^\r\n]+")
-_BLOCK = re.compile(r"(?:[^\S\n]*\S[^\n]*(?:\n|\Z))+(?:[^\S\n]*\n|[^\S\n]+\Z)*")
+_BLOCK = re.compile(r"(?:\A(?:[^\S\n]*\n)+)?(?:[^\S\n]*\S[^\n]*(?:\n|\Z))+(?:[^\S\n]*\n|[^\S\n]+\Z)*")
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:
