@@ -20,6 +20,7 @@ from gatescope.tasks.task import EVALUATION, TaskError, generator
 SHARE = 0.1  # of the texts that are validated on, and tested on where there is no test file
 VALIDATED, TESTED = 2_000, 20_000  # at most
 FEWEST = 10
+FEW = 200  # texts up to which none is set aside to validate on
 PASSAGE = (4, 60)  # words of a text that is looked for in others; a shorter one can be said anywhere
 TOLD = 5  # lines that a note names
 
@@ -76,6 +77,7 @@ def divided(
     """The texts of some files, divided at random, always in the same way.
 
     A tenth is validated on (at most 2,000) and, where there is no file to test on, a tenth tested on (at most 20,000).
+    Of 200 texts or fewer none is set aside to validate on: that is done on the training part.
     Texts that are the same (whatever their capitals and white space), and texts of 4 words and more that are a part of
     another one, are never divided: a phrase goes with the longest text that it stands in. What the test file has is
     left out of training and validation.
@@ -107,16 +109,20 @@ def divided(
     family = families(every.texts)
     if contrary := _contrary(family, every):
         notes.append(f"{_texts(contrary)} stand in the files with different labels; none of these is left out.")
-    part = _drawn(family, wanted)
-    training, validation, *held = [every.of(part == k) for k in range(len(wanted) + 1)]
+    few = len(every.texts) <= FEW
+    part = _drawn(family, wanted[few:])
+    training, *held = [every.of(part == k) for k in range(len(wanted[few:]) + 1)]
+    if few:
+        notes.append(f"There are only {_texts(len(every.texts))}, so the validation loss is that of the training part.")
+        held.insert(0, training)
     for k, name in enumerate(classes):
         if k not in training.labels:
             raise TaskError(f"There is no text of {name} to train on, so it cannot be learnt; give more texts of it.")
     sha256 = hashlib.sha256()
     for path in (*paths, *([] if test is None else [test])):
         sha256.update(read_bytes(path, largest))
-    last = held[0] if tested is None else _joined([tested], classes)
-    return Divided(training, validation, last, classes, tuple(notes), sha256.hexdigest())
+    last = held[1] if tested is None else _joined([tested], classes)
+    return Divided(training, held[0], last, classes, tuple(notes), sha256.hexdigest())
 
 
 def families(texts: Sequence[str]) -> Int[np.ndarray, " N"]:

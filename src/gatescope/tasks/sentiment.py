@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from gatescope.readout import Readout, classes
@@ -17,55 +17,26 @@ from gatescope.tasks import claims, evidence
 from gatescope.tasks.baselines import BagOfWords
 from gatescope.tasks.corpus import absolute
 from gatescope.tasks.dividing import Divided, Labelled, divided, normal
+from gatescope.tasks.encoded import END, Encoded, Units, vocabulary_of, with_words_lost
 from gatescope.tasks.measures import confusion
 from gatescope.tasks.tables import LARGEST
 from gatescope.tasks.task import (
-    TRAINING,
     Batch,
     Predict,
     Quantity,
     Recommended,
     Score,
     TaskError,
-    generator,
     predictions,
 )
 from gatescope.text import PADDING, Ids, Vocabulary
 
-END = "\n"
-DROPPED = 2  # the stream of random numbers that says which words are not read; never that of the batches
-POOL = 64  # batches whose texts are put in the order of their lengths together
 FEW_SYMBOLS = 100  # up to which they are read one-hot
 FEW_TEXTS = 2_000  # up to which a small network learns them
+WORD_DROPOUT = 0.2  # where nobody says another, of sets that are read with an embedding
 SHOWN = 20  # wrong texts that a score names
 EXAMPLES = 3  # texts to look at, each of one text of every class
 READABLE = (4, 25)  # words of a text that is looked at
-
-Units = Literal["word", "token", "character"]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What is read of some texts, one after the other, each with its end mark.
-
-    Arguments:
-        ids: of all symbols.
-        starts: (N + 1,) where each text begins, and where the last one ends.
-        labels: (N,) numbers of the classes.
-    """
-
-    ids: Ids
-    starts: Int[np.ndarray, " N1"]
-    labels: Int[np.ndarray, " N"]
-
-    @property
-    def lengths(self) -> Int[np.ndarray, " N"]:
-        """Steps of each text."""
-        return np.diff(self.starts)
-
-    def sequence(self, number: int) -> Ids:
-        """The ids of one text."""
-        return self.ids[self.starts[number] : self.starts[number + 1]]
 
 
 @dataclass(frozen=True)
@@ -73,9 +44,9 @@ class Known:
     """The texts of a task, what is read of them, and what their words alone say."""
 
     divided: Divided
-    training: Reading
-    validation: Reading
-    test: Reading
+    training: Encoded
+    validation: Encoded
+    test: Encoded
     baseline: BagOfWords
     classes: dict[str, int]  # of every text that is known and has one label only
 
@@ -161,7 +132,7 @@ class Sentiment:
         self.longest = longest if longest is not None else 2_000 if unit == "character" else 400
         _check(unit, least, most, word_dropout, self.longest, batch)
         found = self._divide()
-        self.vocabulary: Vocabulary = _vocabulary(found.training.texts, unit, least, most)
+        self.vocabulary: Vocabulary = vocabulary_of(found.training.texts, unit, least, most)
         self.class_names = found.classes
         self.sizes = found.sizes
         self.sha256 = found.sha256
@@ -171,7 +142,7 @@ class Sentiment:
         self._notes = list(found.notes)
         self._examples = _examples(found, self.vocabulary)
         self._known: Known | None = self._read(found)
-        self._order: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
+        self._epoch: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
         if len(self._known.training.labels) < self.recommended.batch:
             raise TaskError(
                 f"A batch of {self.recommended.batch} was asked for, and there are {found.sizes[0]} texts to train on; "
@@ -214,9 +185,9 @@ class Sentiment:
             labels[key] = label if labels.get(key, label) == label else PADDING
         return Known(
             found,
-            _encoded(self.vocabulary, found.training),
-            _encoded(self.vocabulary, found.validation),
-            _encoded(self.vocabulary, found.test),
+            Encoded.of(self.vocabulary, found.training),
+            Encoded.of(self.vocabulary, found.validation),
+            Encoded.of(self.vocabulary, found.test),
             BagOfWords.fit(found.training.texts, found.training.labels, len(found.classes)),
             labels,
         )
@@ -250,37 +221,22 @@ class Sentiment:
 
     def batch(self, seed: int, step: int) -> Batch:
         """Texts of about the same length, (batch, steps of the longest); what is asked for is at the end mark."""
-        reading = self.known().training
-        size = self.recommended.batch
-        epoch, place = divmod(step, len(reading.labels) // size)
-        if self._order is None or self._order[0] != (seed, epoch):
-            self._order = ((seed, epoch), _epoch(reading.lengths, size, generator(TRAINING, seed, epoch)))
-        chosen = self._order[1][place]
-        length = np.minimum(reading.lengths[chosen], self.longest)
-        filled = np.arange(int(length.max())) < length[:, None]
-        tokens = np.full(filled.shape, PADDING, dtype=np.int32)
-        ends = reading.starts[chosen + 1]
-        tokens[filled] = np.concatenate(
-            [reading.ids[end - n : end] for end, n in zip(ends.tolist(), length.tolist(), strict=True)]
-        )
-        if self.word_dropout:
-            lost = generator(DROPPED, seed, step).random(tokens.shape) < self.word_dropout
-            tokens[lost & filled & (tokens != self.vocabulary.size - 1)] = self.vocabulary.unknown
-        targets = np.full(filled.shape, PADDING, dtype=np.int32)
-        targets[np.arange(size), length - 1] = reading.labels[chosen]
-        return Batch(tokens, targets)
+        texts, size = self.known().training, self.recommended.batch
+        epoch, place = divmod(step, len(texts.labels) // size)
+        if self._epoch is None or self._epoch[0] != (seed, epoch):
+            self._epoch = ((seed, epoch), texts.epoch(size, seed, epoch))
+        batch = texts.batch(self._epoch[1][place], self.longest)
+        return with_words_lost(batch, self.vocabulary, self.word_dropout, seed, step) if self.word_dropout else batch
 
     def validation(self, predict: Predict) -> float:
         """The mean loss in nats per text, on texts that are not trained on."""
-        reading = self.known().validation
-        return float(
-            -self._told(predict, reading)[np.arange(len(reading.labels)), reading.labels].mean(dtype=np.float64)
-        )
+        texts = self.known().validation
+        told = self._told(predict, texts)
+        return float(-told[np.arange(len(told)), texts.labels].mean(dtype=np.float64))
 
-    def _told(self, predict: Predict, reading: Reading) -> Float[np.ndarray, "N K"]:
+    def _told(self, predict: Predict, texts: Encoded) -> Float[np.ndarray, "N K"]:
         """The log-probabilities of the classes at the end of each text."""
-        sequences = [reading.sequence(k) for k in range(len(reading.labels))]
-        return np.concatenate(predictions(predict, sequences, len(self.class_names), once=True))
+        return np.concatenate(predictions(predict, texts.sequences(), len(self.class_names), once=True))
 
     def score(self, predict: Predict) -> Score:
         """The share of test texts whose class is told.
@@ -437,31 +393,29 @@ class Sentiment:
             ) from error
         except (TypeError, ValueError) as error:
             raise TaskError(f"The task.json of this sentiment run cannot be read: {error}") from error
-        task._known = task._order = None
+        task._known = task._epoch = None
         return task
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
-
-WORD_DROPOUT = 0.1
-"""The share of words of larger sets that is read as unknown while training, where nobody says another."""
 
 
 def _recommended(toy: bool, vocabulary: Vocabulary, texts: int, batch: int | None) -> Recommended:
     """The settings for so many texts to train on. Those of larger sets were tried on SST-2."""
     usual = Sentiment.settings
     if not toy:
-        few = vocabulary.size <= FEW_SYMBOLS
+        one_hot = vocabulary.size <= FEW_SYMBOLS
         small = texts <= FEW_TEXTS
         rows = batch or (16 if small else 64)
         usual = Recommended(
             layers=(32,) if small else (128,),
-            steps=int(np.clip((20 if small else 5) * texts / rows, 1500, 20_000)),
+            steps=int(np.clip((20 if small else 4) * texts / rows, 1000, 20_000)),
             batch=rows,
             learning_rate=0.01 if small else 0.002,
             final_learning_rate=0.0,
-            embedding=None if few else 32 if vocabulary.unit == "character" else 128,
-            dropout=0.0 if small and few else 0.4,
+            embedding=None if one_hot else 32 if vocabulary.unit == "character" else 128,
+            dropout=0.0 if one_hot else 0.5,
+            validate_every=500,
         )
     return usual if batch is None else replace(usual, batch=batch)
 
@@ -485,37 +439,6 @@ def _string(value: object) -> str:
 
 def _column(value: object) -> str | int | None:
     return value if isinstance(value, int) or value is None else _string(value)
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def _vocabulary(texts: Sequence[str], unit: Units, least: int, most: int) -> Vocabulary:
-    """What stands in the texts, and the end mark as the last symbol. Words are in small letters."""
-    if unit == "character":
-        known = Vocabulary.of("".join(texts))
-        return Vocabulary((*known.symbols, END), END)
-    cut = Vocabulary((END,), END, unit)
-    words = (word for text in texts for word in cut.labels(text.lower() if unit == "word" else text))
-    try:
-        return Vocabulary.of_words(words, END, unit=unit, least=least, most=most)
-    except ValueError as error:
-        raise TaskError(str(error)) from error
-
-
-def _encoded(vocabulary: Vocabulary, part: Labelled) -> Reading:
-    sequences = [vocabulary.encode(text + END) for text in part.texts]
-    starts = np.cumsum([0, *map(len, sequences)])
-    return Reading(np.concatenate([np.empty(0, np.int32), *sequences]), starts, part.labels)
-
-
-def _epoch(lengths: Int[np.ndarray, " N"], size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-    """The texts of each batch of an epoch: drawn at random, sorted by length in pools of 64 batches."""
-    drawn = random.permutation(len(lengths))
-    drawn = drawn[: len(drawn) // size * size]
-    pools = [drawn[k : k + POOL * size] for k in range(0, len(drawn), POOL * size)]
-    rows = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]).reshape(-1, size)
-    return list(rows[random.permutation(len(rows))])
 
 
 def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, int]]]:
