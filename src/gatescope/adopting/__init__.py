@@ -3,10 +3,10 @@
 from gatescope.adopting.adopt import Adoption, adopt
 from gatescope.adopting.assembling import Assembled, assemble
 from gatescope.adopting.exporting import FORMATS, save
-from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer
+from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Head, Joined
 from gatescope.adopting.formats import read
 from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
-from gatescope.adopting.vocabulary import read_vocabulary, vocabulary_of
+from gatescope.adopting.vocabulary import read_names, read_vocabulary, vocabulary_of
 
 __all__ = [
     "FORMATS",
@@ -15,10 +15,13 @@ __all__ = [
     "Assembled",
     "Foreign",
     "ForeignLayer",
+    "Head",
+    "Joined",
     "adopt",
     "assemble",
     "read",
     "read_lstm_explorer",
+    "read_names",
     "read_vocabulary",
     "save",
     "steps_that_hold",

@@ -3,25 +3,59 @@
 Shapes decide where they can. Where more than one thing fits, nothing is guessed: the error lists what there is, and the
 option that says which.
 
-`V` symbol, `I` input, `N` neuron.
+`V` symbol, `I` input, `N` neuron, `P` number that is handed on.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, described, listed
+from gatescope.adopting.foreign import ONE_HOT, AdoptingError, Foreign, ForeignLayer, Joined, described, listed
+from gatescope.adopting.predicting import Asked, Below, is_embedding, predicting
 from gatescope.network import Configuration, Layer, Network
+from gatescope.readout import Kind, Reads
 from gatescope.text import Vocabulary
 
-ONE_HOT, NONE = "one-hot", "none"
-OF_EMBEDDINGS = ("emb", "wte", "lookup")
+NUMBERS = "numbers"  # what is read where there are no symbols
+HEARING = "input_weights"  # the parameters that hear the level below
+
+
+@dataclass(frozen=True)
+class Level:
+    """One layer, or the two directions of one, and how they are handed on.
+
+    Attributes:
+        stack: the part of the file it belongs to.
+        layers: forward, and backward where there is one.
+        joined: what the hidden states of both directions become.
+    """
+
+    stack: str
+    layers: tuple[ForeignLayer, ...]
+    joined: Joined = "concat"
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers are handed on."""
+        sizes = [layer.outputs for layer in self.layers]
+        return sum(sizes) if self.joined == "concat" else sizes[0]
+
+    @property
+    def handed(self) -> Float[Tensor, "P N"] | None:
+        """The matrix from the hidden states, side by side, to what is handed on; None where that is the same."""
+        if self.joined == "concat" and all(layer.projection is None for layer in self.layers):
+            return None
+        parts = [torch.eye(one.neurons) if one.projection is None else one.projection for one in self.layers]
+        if self.joined == "concat":
+            return torch.block_diag(*parts)
+        return torch.cat(parts, 1) / (len(parts) if self.joined == "average" else 1)
 
 
 @dataclass(frozen=True)
@@ -31,7 +65,7 @@ class Assembled:
     Attributes:
         network: with the weights of the file.
         layers: the layers that were taken, as the file calls them.
-        embedding, readout: the names of the matrices that were taken; "one-hot", "none" where none was.
+        embedding, readout: the names of the matrices that were taken; "one-hot", "numbers", "none" where none was.
         notes: what was assumed or is missing, one sentence each.
     """
 
@@ -49,46 +83,93 @@ def assemble(
     layers: Sequence[str] = (),
     embedding: str | None = None,
     readout: str | None = None,
+    predicts: Kind | None = None,
+    names: Sequence[str] = (),
+    reads: Reads | None = None,
+    directions: Joined | None = None,
 ) -> Assembled:
-    """The network that reads and predicts symbols.
+    """The network that reads symbols or numbers, and predicts symbols, classes or numbers.
 
     Args:
         foreign: the file.
-        vocabulary: the symbols, in the order of their ids.
+        vocabulary: the symbols, in the order of their ids, or the names of the numbers of a step.
         layers: the names of stacks that read each other, from the input upwards; all that there is when not given.
         embedding: the name of its matrix, or "one-hot"; found by its shape when None.
         readout: the name of its matrix, or "none": the network then predicts every symbol alike.
+        predicts: what the rows of the readout stand for. One row that is of classes becomes two: the sigmoid of z is
+            the second of the softmax of (0, z).
+        names: of the classes or numbers; 0, 1, ... when not given.
+        reads: when the readout is read.
+        directions: how the readout hears the two directions of the highest layer; as the file says, or side by side.
 
     Raises:
         AdoptingError: something is ambiguous, does not fit, or is not there.
     """
-    chain = _chain(foreign, layers)
-    vectors, which = _embedding(foreign, vocabulary, chain[0], embedding)
-    weights, biases, read, notes = _readout(foreign, vocabulary, chain[-1], readout, which)
+    levels = _levels(foreign, layers, directions)
+    chain = tuple(layer for level in levels for layer in level.layers)
+    vectors, which = _embedding(foreign, vocabulary, levels[0], embedding)
+    below = Below(
+        levels[-1].outputs,
+        levels[-1].stack,
+        {level.stack for level in levels} == set(foreign.stacks),
+        len(levels[-1].layers) > 1,
+        which,
+    )
+    told = predicting(foreign, vocabulary, below, Asked(readout, predicts, tuple(names), reads))
     configuration = Configuration(
         vocabulary,
-        tuple(Layer(layer.cell, layer.neurons) for layer in chain),
+        tuple(Layer(layer.cell, layer.neurons, layer.reverse) for layer in chain),
         embedding=None if vectors is None else vectors.shape[1],
+        readout=told.readout,
     )
     values: dict[str, Tensor] = {} if vectors is None else {"embedding": vectors}
-    below: Tensor | None = None
-    for k, layer in enumerate(chain):
-        for name, value in layer.parameters.by_name().items():
-            # What hears a projection of h hears h through the product of both matrices.
-            values[f"layers.{k}.{name}"] = value @ below if below is not None and name == "input_weights" else value
-        below = layer.projection
-    values |= {"readout_weights": weights if below is None else weights @ below, "readout_biases": biases}
+    handed, k = None, 0
+    for level in levels:
+        for layer in level.layers:
+            for name, value in layer.parameters.by_name().items():
+                # What hears a projection or sum of h hears h through the product of both matrices.
+                values[f"layers.{k}.{name}"] = value @ handed if handed is not None and name == HEARING else value
+            k += 1
+        handed = level.handed
+    values |= {"readout_weights": told.weights if handed is None else told.weights @ handed}
+    values |= {"readout_biases": told.biases}
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
             raise AdoptingError(f"the {name} in the file has numbers that are not finite: its training failed.")
     network = Network(configuration)
     network.load_state_dict({name: value.float().contiguous() for name, value in values.items()})
     network.eval()
-    return Assembled(network, chain, which, read, (*foreign.notes, *notes))
+    notes = (*foreign.notes, *told.notes, *_left_out(foreign, {which, *told.used}))
+    return Assembled(network, chain, which, told.matrix, notes)
 
 
-def _chain(foreign: Foreign, names: Sequence[str]) -> tuple[ForeignLayer, ...]:
-    """The layers that were asked for, each reading the one before."""
+def embedded(foreign: Foreign, layers: Sequence[str] = (), embedding: str | None = None) -> int | None:
+    """How many symbols the network has vectors for, where that is clear without knowing the symbols; else None."""
+    name = embedding or foreign.embedding
+    if name is not None and name in foreign.matrices:
+        return len(foreign.matrices[name])
+    chosen = [stack[0] for name, stack in foreign.stacks.items() if not layers or name == layers[0]]
+    if name is not None or len(chosen) != 1:
+        return None
+    reads = chosen[0].inputs
+    found = {len(value) for name, value in foreign.matrices.items() if is_embedding(name) and value.shape[1] == reads}
+    return found.pop() if len(found) == 1 else None
+
+
+def _left_out(foreign: Foreign, used: set[str]) -> list[str]:
+    """A sentence about the arrays that are no part of the run."""
+    shapes = {name: tuple(value.shape) for name, value in foreign.matrices.items()}
+    shapes |= {name: tuple(value.shape) for name, value in foreign.vectors.items() if name not in shapes}
+    rest = [f"{name} {shape}" for name, shape in {**shapes, **foreign.others}.items() if name not in used]
+    said = (
+        f"Left out: {listed(rest, 6)}. Where these stand between the input, the recurrent layers and the predictions, "
+        "what the run computes is not what the file's network does."
+    )
+    return [said] if rest else []
+
+
+def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -> list[Level]:
+    """The layers that were asked for, each level reading the one before."""
     stacks = foreign.stacks
     if not stacks:
         there = listed(f"{name} {tuple(value.shape)}" for name, value in foreign.matrices.items())
@@ -105,40 +186,67 @@ def _chain(foreign: Foreign, names: Sequence[str]) -> tuple[ForeignLayer, ...]:
             f"which layers? There are {there}. Name the ones that belong to one network, from the input upwards: "
             f"--layers {chosen[0]}, or --layers {','.join(chosen[:2])} where the second reads the first."
         )
-    chain = tuple(layer for name in chosen for layer in stacks[name])
-    if any(layer.reverse for layer in chain):
-        raise AdoptingError(
-            f"{listed(chosen)} reads its text in both directions, and the network of a run reads forwards only. "
-            "gatescope.watch(model) records both directions of a torch module in its own model."
-        )
-    for below, above in pairwise(chain):
-        if above.inputs != below.outputs:
+    levels: list[Level] = []
+    for name in chosen:
+        for layer in stacks[name]:
+            if not layer.reverse:
+                levels.append(Level(name, (layer,), foreign.joined.get(name, "concat")))
+            elif levels and levels[-1].stack == name and len(levels[-1].layers) == 1:
+                levels[-1] = replace(levels[-1], layers=(*levels[-1].layers, layer))
+            else:
+                raise AdoptingError(
+                    f"{layer.name} reads from the end alone; in a run such a layer stands beside one that reads from "
+                    "the beginning."
+                )
+    if directions is not None:
+        if len(levels[-1].layers) == 1:
+            raise AdoptingError(f"{levels[-1].layers[0].name} reads in one direction; nothing is to be put together.")
+        levels[-1] = replace(levels[-1], joined=directions)
+    _check_levels(levels)
+    return levels
+
+
+def _check_levels(levels: Sequence[Level]) -> None:
+    for level in levels:
+        first, last = level.layers[0], level.layers[-1]
+        if first.inputs != last.inputs or (level.joined != "concat" and first.outputs != last.outputs):
             raise AdoptingError(
-                f"{above.name} reads {above.inputs} numbers, and {below.name} hands on {below.outputs}: they do not "
-                "belong together in this order. Choose others with --layers."
+                f"{first.name} and {last.name} are no two directions of one layer: they read {first.inputs} and "
+                f"{last.inputs} numbers, and hand on {first.outputs} and {last.outputs}."
             )
-    return chain
+    for below, above in pairwise(levels):
+        reads = above.layers[0].inputs
+        if reads != below.outputs:
+            raise AdoptingError(
+                f"{above.layers[0].name} reads {reads} numbers, and {below.layers[0].name} hands on {below.outputs}: "
+                "they do not belong together in this order. Choose others with --layers."
+            )
 
 
-def _embedding(
-    foreign: Foreign, vocabulary: Vocabulary, first: ForeignLayer, asked: str | None
-) -> tuple[Tensor | None, str]:
-    """The vectors of the symbols (V, I), or None for one-hot ones, and their name."""
+def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: str | None) -> tuple[Tensor | None, str]:
+    """The vectors of the symbols (V, I), or None for one-hot ones and numbers, and their name."""
+    first, between = lowest.layers[0], foreign.before.get(lowest.stack)
     size = (vocabulary.size, first.inputs)
+    if vocabulary.unit == "number":
+        _check_numbers(foreign, vocabulary, first, asked, between)
+        return None, NUMBERS
+    if between is not None and asked is None:
+        raise AdoptingError(
+            f"{first.name} reads what {between} makes of the input, which the network of a run does not have. A run of "
+            f"numbers, those {first.inputs} that it hands on, can be made: --inputs {first.inputs}."
+        )
     if asked == ONE_HOT or (asked is None and foreign.embedding == ONE_HOT):
         _check_one_hot(size, first)
         return None, ONE_HOT
     if asked is not None:
-        return _asked(
-            foreign, asked, size, "embedding", "symbols of the vocabulary, numbers that the layers read"
-        ), asked
+        return _asked(foreign, asked, size), asked
     fitting = [name for name, value in foreign.matrices.items() if tuple(value.shape) == size]
     name = foreign.embedding
     if name is not None and name in foreign.matrices:
         if name not in fitting:
             raise AdoptingError(_wrong_size(name, tuple(foreign.matrices[name].shape), vocabulary))
         return foreign.matrices[name], name
-    named = [name for name in fitting if any(word in name.lower() for word in OF_EMBEDDINGS)]
+    named = [name for name in fitting if is_embedding(name)]
     for found in (named, fitting):
         if len(found) == 1 and (named or size[0] != size[1]):
             return foreign.matrices[found[0]], found[0]
@@ -151,11 +259,47 @@ def _embedding(
             f"Say which: --embedding {fitting[0]}."
         )
     other = {n: tuple(v.shape) for n, v in foreign.matrices.items() if v.shape[1] == first.inputs}
-    likely = [name for name in other if any(word in name.lower() for word in OF_EMBEDDINGS)] or list(other)
+    likely = [name for name in other if is_embedding(name)] or list(other)
     if likely:
         raise AdoptingError(_wrong_size(likely[0], other[likely[0]], vocabulary))
     _check_one_hot(size, first)
     return None, ONE_HOT
+
+
+def _asked(foreign: Foreign, name: str, size: tuple[int, int]) -> Tensor:
+    """An embedding that was named, turned round where only that fits."""
+    if name not in foreign.matrices:
+        raise AdoptingError(f"there is no matrix {name!r} in the file; there are {listed(foreign.matrices)}.")
+    value = foreign.matrices[name]
+    if tuple(value.shape) == size:
+        return value
+    if tuple(value.shape) == size[::-1]:
+        return value.t()
+    raise AdoptingError(
+        f"{name} is {tuple(value.shape)}, and the embedding must be {size}: symbols of the vocabulary, numbers that "
+        "the layers read."
+    )
+
+
+def _check_numbers(
+    foreign: Foreign, vocabulary: Vocabulary, first: ForeignLayer, asked: str | None, between: str | None
+) -> None:
+    """Refuse numbers where the network reads symbols, or other numbers."""
+    if asked is not None:
+        raise AdoptingError(
+            f"numbers are read as they are, and {asked} was given as an embedding, which is of symbols."
+        )
+    if vocabulary.size != first.inputs:
+        raise AdoptingError(
+            f"{first.name} reads {first.inputs} numbers at a step; {vocabulary.size} were named: "
+            f"{listed(vocabulary.symbols)}. Name all: --inputs {first.inputs}."
+        )
+    if foreign.embedding is not None and foreign.embedding in foreign.matrices and between is None:
+        rows = len(foreign.matrices[foreign.embedding])
+        raise AdoptingError(
+            f"{first.name} reads symbols, which {foreign.embedding} has the vectors of; give the {rows:,} symbols: "
+            "--vocabulary FILE."
+        )
 
 
 def _wrong_size(name: str, shape: tuple[int, ...], vocabulary: Vocabulary) -> str:
@@ -170,69 +314,5 @@ def _check_one_hot(size: tuple[int, int], first: ForeignLayer) -> None:
     if size[0] != size[1]:
         raise AdoptingError(
             f"{first.name} reads {size[1]} numbers at a step, the vocabulary has {size[0]} symbols, and no embedding "
-            "in the file is between them. The network of a run reads symbols; gatescope.watch(model) records a torch "
-            "module that reads vectors."
+            f"in the file is between them. Where it reads numbers, name them: --inputs {size[1]}."
         )
-
-
-def _readout(
-    foreign: Foreign, vocabulary: Vocabulary, last: ForeignLayer, asked: str | None, embedding: str
-) -> tuple[Tensor, Tensor, str, list[str]]:
-    """The weights (V, N) and biases (V,) of the readout, its name, and what is to be said about them."""
-    size = (vocabulary.size, last.outputs)
-    if asked is None and foreign.readout is not None:
-        asked = foreign.readout
-    if asked not in (None, NONE):
-        weights = _asked(foreign, asked, size, "readout", "symbols of the vocabulary, neurons of the last layer")
-        return (*_with_biases(foreign, weights, asked), asked, [])
-    fitting = [name for name, value in foreign.matrices.items() if tuple(value.shape) == size and name != embedding]
-    # An embedding of another part of the model is no readout, if something else can be.
-    fitting = [n for n in fitting if not any(word in n.lower() for word in OF_EMBEDDINGS)] or fitting
-    if asked is None and len(fitting) == 1:
-        return (*_with_biases(foreign, foreign.matrices[fitting[0]], fitting[0]), fitting[0], [])
-    if asked is None and fitting:
-        raise AdoptingError(
-            f"which readout? {listed(fitting)} would fit ({size[0]} symbols from {size[1]} numbers). "
-            f"Say which: --readout {fitting[0]}, or --readout {NONE}."
-        )
-    classes = [
-        f"{name} {tuple(value.shape)}"
-        for name, value in foreign.matrices.items()
-        if value.shape[1] == last.outputs and name != embedding
-    ]
-    besides = f" (what reads {size[1]} numbers predicts something else: {listed(classes, 3)})" if classes else ""
-    note = (
-        f"No readout from the {size[1]} numbers of the last layer to {size[0]} symbols was taken{besides}: the run "
-        "predicts every symbol alike. Its gates and states are those of the file's network."
-    )
-    return torch.zeros(size), torch.zeros(size[0]), NONE, [note]
-
-
-def _asked(foreign: Foreign, name: str, size: tuple[int, int], what: str, axes: str) -> Tensor:
-    """A matrix that was named, turned round where only that fits."""
-    if name not in foreign.matrices:
-        raise AdoptingError(f"there is no matrix {name!r} in the file; there are {listed(foreign.matrices)}.")
-    value = foreign.matrices[name]
-    if tuple(value.shape) == size:
-        return value
-    if tuple(value.shape) == size[::-1]:
-        return value.t()
-    raise AdoptingError(f"{name} is {tuple(value.shape)}, and the {what} must be {size}: {axes}.")
-
-
-def _with_biases(foreign: Foreign, weights: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """A readout and its biases: the vector of its name, else the only one that fits, else 0."""
-    size = len(weights)
-    for candidate in _bias_names(name):
-        if candidate != name and candidate in foreign.vectors and len(foreign.vectors[candidate]) == size:
-            return weights, foreign.vectors[candidate]
-    fitting = [value for key, value in foreign.vectors.items() if len(value) == size and key != name]
-    return weights, fitting[0] if len(fitting) == 1 else torch.zeros(size)
-
-
-def _bias_names(name: str) -> Iterable[str]:
-    """What the biases beside a matrix are called."""
-    for weight, bias in (("weight", "bias"), ("kernel", "bias"), ("_w", "_b"), ("W_", "b_"), (".w", ".b"), ("W", "b")):
-        yield bias.join(name.rsplit(weight, 1))
-    yield name.replace("Wh", "b")  # min-char-rnn: Why, by
-    yield f"{name}_bias"

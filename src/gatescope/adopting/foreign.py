@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,11 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.engine import Parameters
 from gatescope.errors import GatescopeError
+from gatescope.readout import Reads
+
+ONE_HOT, NONE = "one-hot", "none"
+Joined = Literal["concat", "sum", "average"]
+Activation = Literal["softmax", "sigmoid", "linear"]
 
 SLACK = 64 << 20  # bytes of arrays that a file of any size may say it holds
 EXPANSION = 20  # times its size that a compressed file may hold besides; weights compress by a tenth
@@ -64,6 +70,25 @@ class ForeignLayer:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What a file says of how its recurrent layers are read out; None where it does not say.
+
+    Attributes:
+        matrix: the name of the readout; "none": something else than one matrix predicts.
+        between: what that is, in words.
+        reads: when it is read.
+        activation: what is done with its values.
+        predicts: what it was trained to predict, by its loss.
+    """
+
+    matrix: str | None = None
+    between: str = ""
+    reads: Reads | None = None
+    activation: Activation | None = None
+    predicts: Literal["classes", "numbers"] | None = None
+
+
+@dataclass(frozen=True)
 class Foreign:
     """The weights of a file.
 
@@ -74,7 +99,11 @@ class Foreign:
         matrices: name -> (outputs, inputs) of every other matrix; an embedding is (symbols, numbers).
         vectors: name -> (outputs,) of every other vector.
         order: the stacks in the order in which they read each other, where the file says so.
-        embedding, readout: the names of these matrices, where the file says which they are.
+        embedding: the name of this matrix, where the file says which it is; "one-hot" where there is none.
+        before: what a stack reads, where that is neither symbols nor numbers as they are: name -> the part in words.
+        heads: of stacks, how they are read out, where the file says so.
+        joined: how a stack hands on its two directions, where it does not put them side by side ("concat").
+        others: name -> shape of the arrays of three axes and more, which no part of a run is made of.
         notes: what the file does not say and was assumed, and what was left out, one sentence each.
     """
 
@@ -84,7 +113,10 @@ class Foreign:
     vectors: Mapping[str, Tensor] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     embedding: str | None = None
-    readout: str | None = None
+    before: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    joined: Mapping[str, Joined] = field(default_factory=dict)
+    others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -18,10 +18,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     """
     try:
         with safe_open(path, "pt") as file:
-            arrays = {}
-            for name in file.keys():  # noqa: SIM118  it is no mapping
-                if len(file.get_slice(name).get_shape()) <= 2:
-                    arrays[name] = file.get_tensor(name)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
     except SafetensorError as error:
         raise AdoptingError(f"{path} is truncated, damaged, or no safetensors file: {error}.") from error
     return recurrent({n: value for n, value in arrays.items() if usable(value)}, "safetensors", nonlinearity)

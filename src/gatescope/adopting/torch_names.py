@@ -62,6 +62,8 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         AdoptingError: arrays that belong to one layer do not fit each other.
     """
     arrays = _unwrapped(arrays)
+    others = {name: tuple(value.shape) for name, value in arrays.items() if value.ndim > 2}
+    arrays = {name: value for name, value in arrays.items() if name not in others}
     parts: dict[Part, str] = {}
     for name in arrays:
         part = _part(name)
@@ -99,18 +101,19 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         {stack: tuple(layers) for stack, layers in stacks.items()},
         matrices,
         vectors,
+        others=others,
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
 def usable(value: object) -> bool:
-    """Whether this can be a weight: a tensor of one or two axes of floating-point numbers."""
+    """Whether this can be a weight: a tensor of floating-point numbers with an axis or more."""
     return (
         isinstance(value, Tensor)
         and value.is_floating_point()
         and value.layout == torch.strided
         and value.device.type == "cpu"
-        and value.ndim in (1, 2)
+        and value.ndim > 0
         and value.numel() > 0
     )
 

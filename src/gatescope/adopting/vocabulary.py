@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatescope.adopting.foreign import AdoptingError, listed
-from gatescope.text import Vocabulary
+from gatescope.text import Unit, Vocabulary
 
 LARGEST = 64 << 20  # bytes of a file of symbols
 PRIVATE = (*range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE))  # characters that Unicode gives to nobody
+OTHERS = ("<unk>", "<UNK>", "[UNK]", "<oov>", "<OOV>", "[OOV]", "UNK", "<unknown>")  # what unknown words are called
 
 
-def read_vocabulary(path: Path | str, end: str | None = None) -> tuple[Vocabulary, list[str]]:
-    """The vocabulary in a file, and what is to be said about it.
+@dataclass(frozen=True)
+class Names:
+    """What the ids of a file of symbols are called.
 
-    Args:
-        path: JSON: a list of symbols, an object symbol -> id or id -> symbol, or an object of several of these, of
-            which one is named behind a colon (`vocab.json:graphemes`). Any other text: one symbol a line.
-        end: the symbol that ends a sequence, if one does.
+    Attributes:
+        names: in the order of the ids; None where an id has no name.
+        numbered: whether the file says which id each has, so that it may have gaps and more than the network reads.
+    """
 
-    A symbol of several characters (`<s>`, `AH0`) and an id without a symbol stand as a character of Unicode's private
-    area, in the order of their ids; the sentences say which.
+    names: list[str | None]
+    numbered: bool
+
+    @property
+    def unit(self) -> Unit:
+        """Words, where most are longer than a character."""
+        return "word" if sum(len(name) > 1 for name in self.names if name) * 2 > len(self.names) else "character"
+
+    def of_size(self, rows: int | None) -> tuple[list[str | None], list[str]]:
+        """The names of so many ids, and what was done to them; as they are where they are in no numbered list."""
+        count = len(self.names)
+        if rows is None or rows == count or not self.numbered:
+            return self.names, []
+        if rows < count:
+            said = f"The vocabulary goes on to the id {count - 1:,}; the network has vectors for the first {rows:,}."
+            return self.names[:rows], [f"{said} The others are unknown to it."]
+        return [*self.names, *[None] * (rows - count)], []
+
+
+def read_names(path: Path | str) -> Names:
+    """The symbols in a file: JSON or lines; see `read_vocabulary`.
 
     Raises:
-        AdoptingError: the file cannot be read, or is none of these.
+        AdoptingError: the file cannot be read, or is no vocabulary.
     """
     place, key = _place(path)
     try:
@@ -45,50 +67,118 @@ def read_vocabulary(path: Path | str, end: str | None = None) -> tuple[Vocabular
             there = listed(content) if isinstance(content, dict) else "no names"
             raise AdoptingError(f"{place} has no {key!r}; it has {there}.")
         content = content[key]
-    return vocabulary_of(by_id(content, str(path)), end)
+    return Names(by_id(content, str(path)), isinstance(content, dict))
 
 
-def vocabulary_of(names: Iterable[str | None], end: str | None = None) -> tuple[Vocabulary, list[str]]:
+def read_vocabulary(
+    path: Path | str,
+    end: str | None = None,
+    *,
+    unit: Unit | None = None,
+    other: str | None = None,
+    rows: int | None = None,
+) -> tuple[Vocabulary, list[str]]:
+    """The vocabulary in a file, and what is to be said about it.
+
+    Args:
+        path: JSON: a list of symbols, an object symbol -> id or id -> symbol, or an object of several of these, of
+            which one is named behind a colon (`vocab.json:graphemes`). Any other text: one symbol a line.
+        end: the symbol that ends a sequence, if one does.
+        unit: what a symbol is; a word, where most are longer than a character, when None.
+        other: the symbol that was learned for unknown ones; of words, found by its usual names when None.
+        rows: how many ids the network has; those that an object does not name are left without, those that it has
+            too many are left out.
+
+    Raises:
+        AdoptingError: the file cannot be read, or is none of these.
+    """
+    found = read_names(path)
+    names, said = found.of_size(rows)
+    if unit is None and found.unit == "word":
+        unit = "word"
+        said = [*said, "Most symbols have several characters, so that words were assumed (--unit)."]
+    vocabulary, notes = vocabulary_of(names, end, unit=unit or "character", other=other)
+    return vocabulary, [*said, *notes]
+
+
+def vocabulary_of(
+    names: Iterable[str | None], end: str | None = None, *, unit: Unit = "character", other: str | None = None
+) -> tuple[Vocabulary, list[str]]:
     """The vocabulary of the symbols with the ids 0, 1, 2, ...; None where an id has none.
+
+    Of characters, a symbol of several (`<s>`, `AH0`) and an id without a symbol stand as a character of Unicode's
+    private area, in the order of their ids. Of words, an id without one stands as its number in angle brackets, and an
+    end mark of several characters as the end of a line. The sentences say which.
 
     Raises:
         AdoptingError: two symbols are the same, or the end mark is none of them.
     """
     known = list(names)
+    if not known:
+        raise AdoptingError("the vocabulary is empty; it needs one symbol for each id.")
+    if unit not in ("character", "word", "token"):
+        raise AdoptingError(f"symbols in a file are characters, words or tokens; {unit} was given.")
+    stands = _words(known, end) if unit in ("word", "token") else _characters(known)
+    symbols = tuple(stands.get(k, name or "") for k, name in enumerate(known))
+    places = {name: k for k, name in enumerate(known) if name is not None}
+    if end is not None and end not in places:
+        raise AdoptingError(f"the end mark {end!r} is not in the vocabulary.")
+    if other is not None and other not in places:
+        raise AdoptingError(f"what stands for unknown symbols, {other!r}, is not in the vocabulary.")
+    notes = []
+    if other is None and unit in ("word", "token"):
+        other = next((name for name in OTHERS if name in places), None)
+        notes += [f"Unknown words are read as {other}."] if other else []
+    try:
+        marks = [None if mark is None else symbols[places[mark]] for mark in (end, other)]
+        found = Vocabulary(symbols, marks[0], unit, marks[1])
+    except ValueError as error:
+        raise AdoptingError(str(error)) from error
+    if stands:
+        named = ((known[k] or f"the id {k}", symbol) for k, symbol in stands.items())
+        if unit == "character":
+            shown = listed((f"{name} is U+{ord(symbol):X}" for name, symbol in named), 6)
+            notes.append(f"What is no single character stands as one that Unicode leaves to private use: {shown}.")
+        else:
+            shown = listed((f"{name} is {symbol!r}" for name, symbol in named), 6)
+            notes.append(f"What is no word stands as one: {shown}.")
+    return found, notes
+
+
+def _characters(known: list[str | None]) -> dict[int, str]:
+    """A character of the private area for each id whose symbol is no single one."""
     singles = [name for name in known if name is not None and len(name) == 1]
     if len(set(singles)) < len(singles):
         twice = next(name for k, name in enumerate(singles) if name in singles[:k])
         raise AdoptingError(f"the vocabulary has {twice!r} more than once; each symbol has one id.")
     taken = set(singles)
     spare = (chr(point) for point in PRIVATE if chr(point) not in taken)
-    stands: dict[str, str] = {}
-    symbols: list[str] = []
+    stands: dict[int, str] = {}
     for k, name in enumerate(known):
-        if name is not None and len(name) == 1:
-            symbols.append(name)
-            continue
-        symbol = next(spare, None)
-        if symbol is None:
-            raise AdoptingError(
-                f"{len(known):,} symbols of several characters are too many: {len(PRIVATE):,} can be told apart."
-            )
-        symbols.append(symbol)
-        stands[f"the id {k}" if name is None else name] = symbol
-    if end is not None and len(end) != 1:
-        if end not in stands:
-            raise AdoptingError(f"the end mark {end!r} is not in the vocabulary.")
-        end = stands[end]
-    if not symbols:
-        raise AdoptingError("the vocabulary is empty; it needs one symbol for each id.")
-    try:
-        found = Vocabulary(tuple(symbols), end)
-    except ValueError as error:
-        raise AdoptingError(str(error)) from error
-    notes = []
-    if stands:
-        shown = listed((f"{name} is U+{ord(symbol):X}" for name, symbol in stands.items()), 6)
-        notes.append(f"What is no single character stands as one that Unicode leaves to private use: {shown}.")
-    return found, notes
+        if name is None or len(name) != 1:
+            symbol = next(spare, None)
+            if symbol is None:
+                raise AdoptingError(
+                    f"{len(known):,} symbols of several characters are too many: {len(PRIVATE):,} can be told apart. "
+                    "Words are read with --unit word."
+                )
+            stands[k] = symbol
+    return stands
+
+
+def _words(known: list[str | None], end: str | None) -> dict[int, str]:
+    """A word for each id whose symbol is none, because it is missing, empty or has white space in it."""
+    taken, stands = set(known), dict[int, str]()
+    for k, name in enumerate(known):
+        if name is not None and name == end:
+            if len(name) > 1:
+                stands[k] = next(mark for mark in ("\n", *map(chr, PRIVATE)) if mark not in taken)
+        elif not name or any(map(str.isspace, name)):
+            symbol = f"\u27e8{k}\u27e9"
+            while symbol in taken:
+                symbol = f"\u27e8{symbol}\u27e9"
+            stands[k] = symbol
+    return stands
 
 
 def by_id(content: Any, path: str) -> list[str | None]:

@@ -12,6 +12,8 @@ from gatescope.cli.app import FOREIGN, command
 from gatescope.cli.common import RUNS, Json, UsageError, print_json, quoted, use_threads
 from gatescope.errors import GatescopeError
 
+MOST_INPUTS = 100_000  # numbers at a step
+
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
     from gatescope.text import Vocabulary
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 
 @command(
     FOREIGN,
-    "FILE (--vocabulary FILE | --corpus FILE) [OPTIONS]",
+    "FILE (--vocabulary FILE | --corpus FILE | --inputs NAMES) [OPTIONS]",
     "gatescope adopt model.pt --vocabulary symbols.json --text notes.txt",
+    "gatescope adopt sentiment.keras --vocabulary words.json --classes bad,good",
+    "gatescope adopt tagger.pt --vocabulary words.json --classes tags.txt --reads 'every step'",
+    "gatescope adopt forecast.pt --inputs temperature --predicts numbers --text temperatures.csv",
     "gatescope adopt char-rnn.npz --corpus input.txt --run runs/char-rnn",
     "gatescope adopt translate.onnx --vocabulary vocab.json:target --layers decoder",
     "gatescope adopt explorer.json --out traces/explorer   # a recording of lstm-explorer",
@@ -32,11 +37,19 @@ def adopt(
     *,
     vocabulary: Annotated[str | None, Parameter(metavar="FILE[:NAME]")] = None,
     corpus: Path | None = None,
+    inputs: Annotated[str | None, Parameter(metavar="COUNT|NAMES")] = None,
+    unit: Literal["character", "byte", "word", "token"] | None = None,
+    unknown: str | None = None,
     text: Path | None = None,
     run: Path | None = None,
     layers: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
     embedding: str | None = None,
     readout: str | None = None,
+    predicts: Literal["symbols", "classes", "numbers"] | None = None,
+    classes: Annotated[str | None, Parameter(metavar="NAMES|FILE")] = None,
+    numbers: Annotated[str | None, Parameter(metavar="NAMES|FILE")] = None,
+    reads: Literal["every step", "last step"] | None = None,
+    directions: Literal["concat", "sum", "average"] | None = None,
     nonlinearity: Literal["tanh", "relu"] | None = None,
     end: str | None = None,
     out: Path | None = None,
@@ -58,6 +71,12 @@ def adopt(
         bytes of UTF-8.
     corpus
         Take the different characters of this text, in the order of their code points, as the vocabulary.
+    inputs
+        The network reads numbers: how many at a step, or their names, separated by commas.
+    unit
+        What a symbol of the vocabulary is; words where most are longer than a character, when nothing is said.
+    unknown
+        The symbol that was learned for unknown ones, such as <unk>; without one they are read as zeros.
     text
         A text for the network to read: what `record`, `check` and the studies of this run work on.
     run
@@ -67,7 +86,19 @@ def adopt(
     embedding
         Which matrix holds the vectors of the symbols, or one-hot.
     readout
-        Which matrix predicts the next symbol, or none.
+        Which matrix predicts, or none.
+    predicts
+        What its rows stand for, where the file does not say: the symbols, classes or numbers. One row of classes is a
+        sigmoid and becomes two.
+    classes
+        The names of the classes, separated by commas or in a file (as a vocabulary is); 0, 1, ... when nothing is said.
+    numbers
+        The names of the numbers that are predicted, in the same way.
+    reads
+        When it predicts, where the file does not say: after every step, or once at the end of a sequence.
+    directions
+        How the readout hears the two directions of the last layer, where the file does not say: one beside the other,
+        their sum or their average.
     nonlinearity
         Of simple recurrent layers, which files of weights do not say.
     end
@@ -80,24 +111,30 @@ def adopt(
         return _adopt_recording(path, out, json)
     if out is not None:
         raise UsageError("--out is for a recording of lstm-explorer (.json); a network becomes a run: --run DIR.")
-    if (vocabulary is None) == (corpus is None):
-        given = "both were given" if corpus is not None else "neither was given"
-        raise UsageError(f"a network needs its symbols: --vocabulary FILE or --corpus FILE; {given}.")
     from gatescope.adopting import adopt as adopt_network
     from gatescope.tasks.corpus import read as read_text
 
-    symbols = _symbols(vocabulary, corpus, end)
+    symbols = _symbols(vocabulary, corpus, inputs, unit, end)
+    if classes is not None and numbers is not None:
+        raise UsageError("--classes and --numbers were both given; a network predicts one or the other.")
+    named = classes if classes is not None else numbers
     reading = text or corpus
     try:
         found = adopt_network(
             path,
             run or _free(RUNS / path.stem),
             symbols,
+            unit=unit,
+            end=end,
+            unknown=unknown,
             layers=layers.split(",") if layers else (),
             embedding=embedding,
             readout=readout,
+            predicts=predicts or ("numbers" if numbers is not None else "classes" if classes is not None else None),
+            names=_names(named) if named is not None else (),
+            reads=reads,
+            directions=directions,
             nonlinearity=nonlinearity,
-            end=end,
             text=read_text([reading]).text if reading is not None else "",
         )
     except ImportError as error:
@@ -146,21 +183,61 @@ def _print_recording(trace: Trace, out: Path) -> None:
     print(f"\n  check it again   gatescope check {quoted(out)}")
 
 
-def _symbols(vocabulary: str | None, corpus: Path | None, end: str | None) -> Vocabulary | str:
+def _symbols(
+    vocabulary: str | None, corpus: Path | None, inputs: str | None, unit: str | None, end: str | None
+) -> Vocabulary | str:
     """The vocabulary, or the file that it is in."""
     from gatescope.tasks.corpus import read as read_text
     from gatescope.text import Vocabulary
 
+    if unit == "byte" and vocabulary is None and corpus is None:
+        vocabulary = "bytes"
+    options = {"--vocabulary": vocabulary, "--corpus": corpus, "--inputs": inputs}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) != 1:
+        raise UsageError(
+            "a network needs its symbols, --vocabulary FILE or --corpus FILE, or, if it reads numbers, --inputs NAMES; "
+            + (f"{' and '.join(given)} were both given." if given else "neither was given.")
+        )
+    if unit is not None and vocabulary is None:
+        raise UsageError(f"--unit is what a symbol of --vocabulary is, which was not given beside {given[0]}.")
     try:
+        if inputs is not None:
+            if end is not None:
+                raise UsageError("--end is a symbol; a sequence of numbers ends at an empty line.")
+            return Vocabulary(_inputs(inputs), unit="number")
         if corpus is not None:
             return Vocabulary.of(read_text([corpus]).text, end)
-        if vocabulary == "bytes" and not Path(vocabulary).exists():
+        if unit == "byte" or (vocabulary == "bytes" and not Path(vocabulary).exists()):
             return Vocabulary.of_bytes(end)
     except ValueError as error:
         if isinstance(error, GatescopeError):
             raise
         raise UsageError(str(error)) from error
     return str(vocabulary)
+
+
+def _inputs(given: str) -> tuple[str, ...]:
+    """The names of the numbers of a step."""
+    if given.isdecimal():
+        if not 0 < int(given[:9]) <= MOST_INPUTS:
+            raise UsageError(f"--inputs is {given}; a step has 1 to {MOST_INPUTS:,} numbers.")
+        return tuple(str(k) for k in range(int(given)))
+    return tuple(name.strip() for name in given.split(","))
+
+
+def _names(given: str) -> list[str]:
+    """Names, separated by commas or in a file."""
+    from gatescope.adopting import AdoptingError, read_names
+
+    place = Path(given)
+    if place.is_file() or (":" in given and Path(given.rpartition(":")[0]).is_file()):
+        found = read_names(given).names
+        names = [name for name in found if name is not None]
+        if len(names) < len(found):
+            raise AdoptingError(f"{given} has {len(names)} names, and none for the number {found.index(None)}.")
+        return names
+    return [name.strip() for name in given.split(",")]
 
 
 def _free(path: Path) -> Path:
@@ -179,6 +256,7 @@ def _about(found: Adoption) -> dict[str, Any]:
     from gatescope.recording import check_with, record
 
     network, task = found.assembled.network, found.run.task()
+    configuration = network.configuration
     report = check_with(network, record(network, task.examples()[0]))
     # Without a readout the loss is that of knowing nothing, and without a text there is none.
     score = task.score(partial(predict, network)) if found.assembled.readout != "none" else None
@@ -186,11 +264,14 @@ def _about(found: Adoption) -> dict[str, Any]:
         "run": str(found.run.path),
         "format": found.format,
         "layers": [
-            {"name": layer.name, "cell": layer.cell.name, "neurons": layer.neurons} for layer in found.assembled.layers
+            {"name": layer.name, "cell": layer.cell.name, "neurons": layer.neurons, "layer": name}
+            for name, layer in zip(configuration.names, found.assembled.layers, strict=True)
         ],
         "embedding": found.assembled.embedding,
         "readout": found.assembled.readout,
-        "symbols": network.configuration.vocabulary.size,
+        "symbols": configuration.vocabulary.size,
+        "unit": configuration.vocabulary.unit,
+        "predicts": configuration.readout.to_json(),
         "notes": list(found.notes),
         "residual": report.largest,
         "tolerance": report.tolerance,
@@ -199,13 +280,18 @@ def _about(found: Adoption) -> dict[str, Any]:
 
 
 def _print(found: Adoption, said: dict[str, Any]) -> None:
-    print(f"{said['run']}: a network of {said['format']}, {said['symbols']:,} symbols")
-    rows = [("reads", "", said["embedding"])]
+    configuration = found.assembled.network.configuration
+    vocabulary, readout = configuration.vocabulary, configuration.readout
+    what = "symbols" if vocabulary.unit == "character" else f"{vocabulary.unit}s"
+    print(f"{said['run']}: a network of {said['format']}, {vocabulary.size:,} {what}")
+    rows = [("reads", f"{vocabulary.size:,} {what}", said["embedding"])]
     rows += [
-        (f"layer{k}", f"{layer.cell.title}, {layer.neurons} neurons", layer.name)
-        for k, layer in enumerate(found.assembled.layers)
+        (name, f"{layer.cell.title}, {layer.neurons} neurons", layer.name)
+        for name, layer in zip(configuration.names, found.assembled.layers, strict=True)
     ]
-    rows += [("predicts", "", said["readout"])]
+    names = f": {', '.join(readout.names[:6])}{', ...' if len(readout.names) > 6 else ''}" if readout.names else ""
+    when = "" if readout.reads == "every step" else ", at the last step"
+    rows += [("predicts", f"{readout.kind}{names}{when}", said["readout"])]
     from gatescope.cli.common import print_table
 
     print_table(("", "", "in the file"), rows)
@@ -217,5 +303,7 @@ def _print(found: Adoption, said: dict[str, Any]) -> None:
     print(f"{holds} (largest residual {said['residual']:.1e}, tolerance {said['tolerance']:.0e})")
     place = quoted(found.run.path)
     print(f"\n  look inside     gatescope explore {place}")
-    print(f"  let it write    gatescope sample {place}")
-    print(f"  check it        gatescope check {place} 'some text'")
+    if readout.kind == "symbols" and not configuration.both_ways:
+        print(f"  let it write    gatescope sample {place}")
+    example = "some text" if vocabulary.unit != "number" else ",".join("0" for _ in vocabulary.symbols)
+    print(f"  check it        gatescope check {place} {example!r}" if len(example) < 99 else "")

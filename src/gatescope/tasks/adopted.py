@@ -24,11 +24,12 @@ class Adopted:
     Arguments:
         vocabulary: the symbols.
         source: the file it came from.
-        text: something to read, which it was not necessarily never trained on; the first 200,000 characters are kept.
+        text: something to read, which it was not necessarily never trained on; the first 200,000 characters are kept,
+            of words and numbers whole lines.
         notes: what was assumed when it was adopted, one sentence each.
         readout: what the network predicts.
 
-    Raises: TaskError where the text has no character of the vocabulary.
+    Raises: TaskError where the text has no symbol of the vocabulary, or a line without the numbers.
     """
 
     name: ClassVar[str] = "adopted"
@@ -48,11 +49,26 @@ class Adopted:
         self.vocabulary: Vocabulary = vocabulary
         self.readout: Readout = readout
         self.source = source
-        self.text = text[:LONGEST]
+        self.text = self._beginning(text, LONGEST)
         self.recommended: Recommended = self.settings
         self._notes = tuple(notes)
-        if text and vocabulary.unit != "number" and (vocabulary.encode(self.text) == vocabulary.unknown).all():
-            raise TaskError("None of the text's characters is in the vocabulary; are the two of the same network?")
+        try:
+            read = vocabulary.encode(self.text)
+        except ValueError as error:
+            raise TaskError(f"The text is not what the network reads: {error}") from error
+        if text and vocabulary.unit != "number" and (read == vocabulary.unknown).all():
+            what = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
+            raise TaskError(f"None of the text's {what} is in the vocabulary; are the two of the same network?")
+
+    def _beginning(self, text: str, characters: int) -> str:
+        """So many characters of a text; of words and numbers, whole lines of them."""
+        if len(text) <= characters or self.vocabulary.unit in ("character", "byte"):
+            return text[:characters]
+        if cut := text.rfind("\n", 0, characters) + 1:
+            return text[:cut]
+        if self.vocabulary.unit == "number":
+            return text.partition("\n")[0]
+        return text[:characters].rpartition(" ")[0] or text[:characters]
 
     @property
     def notes(self) -> list[str]:
@@ -90,11 +106,16 @@ class Adopted:
     def examples(self) -> list[str]:
         """The beginning of the text; without one, the symbols themselves, those first that can be typed."""
         if self.text:
-            return [self.text[:EXAMPLE]]
+            start = self._beginning(self.text, 10 * EXAMPLE)
+            in_lines = self.vocabulary.in_words or self.vocabulary.unit == "number"
+            return [self._beginning(self.vocabulary.split(start)[0] if in_lines else start, EXAMPLE)]
         if self.vocabulary.unit == "number":
-            return [self.vocabulary.decode(np.eye(self.vocabulary.size, dtype=np.float32)[:EXAMPLE])]
+            # A wave of each number, each faster than the one before.
+            steps = np.arange(24)[:, None] / 24 * np.arange(1, self.vocabulary.size + 1)
+            return [self.vocabulary.decode(np.sin(2 * np.pi * steps).round(2).astype(np.float32))]
         if self.vocabulary.in_words:
-            return [" ".join(s for s in self.vocabulary.symbols[: EXAMPLE // 10] if s != self.vocabulary.end)]
+            words = [s for s in self.vocabulary.symbols if any(map(str.isalpha, s)) and s[0] not in "<[\u27e8"]
+            return [" ".join((words or self.vocabulary.symbols)[: EXAMPLE // 10])]
         typed = [s for s in self.vocabulary.symbols if s.isprintable() and not "\ue000" <= s <= "\uf8ff"]
         return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE]]
 
@@ -106,7 +127,7 @@ class Adopted:
         """The beginning of the text. Raises: TaskError where none was given."""
         if not self.text:
             raise TaskError("This network was adopted without a text to study it on; give a text.")
-        return self.text[:characters]
+        return self._beginning(self.text, characters)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """None: what it learned is not known here."""

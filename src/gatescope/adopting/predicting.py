@@ -1,0 +1,266 @@
+"""What an adopted network predicts: which matrix, what its rows stand for, and when it is read.
+
+What the user says counts, then what the file says, then shapes. Where more than one thing fits, the error asks.
+
+`V` symbol, `H` what the highest layer hands on, `O` what is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed
+from gatescope.readout import SYMBOLS, Kind, Readout, ReadoutError, Reads, classes, numbers
+from gatescope.text import Vocabulary
+
+OF_EMBEDDINGS = ("emb", "wte", "lookup")
+NOTHING = "nothing"  # the name of what a network of numbers without a readout predicts
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said; None, or empty, where nothing.
+
+    Attributes:
+        matrix: the name of the readout, or "none".
+        predicts: what its rows stand for.
+        names: of the classes or numbers.
+        reads: when it is read.
+    """
+
+    matrix: str | None = None
+    predicts: Kind | None = None
+    names: tuple[str, ...] = ()
+    reads: Reads | None = None
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """The readout of a network.
+
+    Attributes:
+        weights, biases: of it.
+        readout: what it says, and when.
+        matrix: the name of its weights in the file, or "none".
+        used: the names of the arrays it was made of.
+        notes: what was assumed, one sentence each.
+    """
+
+    weights: Float[Tensor, "O H"]
+    biases: Float[Tensor, "O"]
+    readout: Readout
+    matrix: str = NONE
+    used: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Below:
+    """What the readout reads.
+
+    Attributes:
+        width: how many numbers (H).
+        stack: whose numbers.
+        alone: whether there are no other stacks, which the readout may read instead.
+        both_ways: whether they are of both directions.
+        embedding: the name of the matrix that is no readout.
+    """
+
+    width: int
+    stack: str
+    alone: bool
+    both_ways: bool
+    embedding: str
+
+
+def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> Predicting:
+    """The readout that was asked for, or that the file has.
+
+    Raises:
+        AdoptingError: more than one would fit, or what was asked for does not.
+    """
+    head = foreign.heads.get(below.stack, Head())
+    if asked.matrix is not None and asked.matrix != head.matrix:
+        head = Head(reads=head.reads)
+    name = asked.matrix or head.matrix or _only(foreign, vocabulary, below, asked)
+    if name in (None, NONE):
+        return _silent(foreign, vocabulary, below, head)
+    weights = _matrix(foreign, name, vocabulary, below, asked)
+    biases, used, notes = _biases(foreign, len(weights), name)
+    kind, said = _kind(name, len(weights), vocabulary, asked, head)
+    notes += said
+    if kind == "classes" and len(weights) == 1:
+        # The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
+        weights = torch.cat([torch.zeros_like(weights), weights])
+        biases = torch.cat([torch.zeros_like(biases), biases])
+        if head.activation != "sigmoid":
+            notes.append(
+                f"{name} has one row: the sigmoid of its number was taken for the probability of the second class."
+            )
+    reads, said = _reads(name, kind, below, asked, head)
+    notes += said
+    names = asked.names or tuple(str(k) for k in range(len(weights)))
+    if kind != "symbols" and len(names) != len(weights):
+        raise AdoptingError(f"{name} predicts {len(weights)} {kind}; {len(names)} names were given: {listed(names)}.")
+    try:
+        readout = (
+            Readout(reads=reads)
+            if kind == "symbols"
+            else (classes if kind == "classes" else numbers)(names, reads=reads)
+        )
+    except ReadoutError as error:
+        raise AdoptingError(str(error)) from error
+    return Predicting(weights, biases, readout, name, (name, *used), notes)
+
+
+def is_embedding(name: str) -> bool:
+    """Whether a matrix is called one."""
+    return any(word in name.lower() for word in OF_EMBEDDINGS)
+
+
+# --- which matrix ----------------------------------------------------------------------------------------------------
+
+
+def _only(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> str | None:
+    """The one matrix that fits; None where there is none."""
+    matrices = {name: value for name, value in foreign.matrices.items() if name != below.embedding}
+    reading = {name: len(value) for name, value in matrices.items() if value.shape[1] == below.width}
+    if vocabulary.unit != "number" and asked.predicts in (None, "symbols") and not asked.names:
+        fitting = [name for name, rows in reading.items() if rows == vocabulary.size]
+        # An embedding of another part of the model is no readout, if something else can be.
+        fitting = [name for name in fitting if not is_embedding(name)] or fitting
+        if fitting:
+            return _one(fitting, f"{vocabulary.size} symbols from {below.width} numbers")
+    if asked.predicts == "symbols":
+        return None
+    # What another matrix reads again is no prediction; one that is square (transitions between classes) says nothing.
+    again = {value.shape[1] for value in matrices.values() if len(value) != value.shape[1]}
+    fitting = [name for name, rows in reading.items() if rows not in again and not is_embedding(name)]
+    if asked.names:
+        wanted = {len(asked.names)} | ({1} if len(asked.names) == 2 and asked.predicts != "numbers" else set())
+        fitting = [name for name in fitting if reading[name] in wanted] or fitting
+    if fitting and not below.alone:
+        # It may as well read one of the layers that were not chosen.
+        return _one([*fitting, NONE], f"{below.width} numbers of {below.stack}")
+    return _one(fitting, f"classes or numbers from {below.width} numbers") if fitting else None
+
+
+def _one(names: list[str], what: str) -> str:
+    if len(names) > 1:
+        there = [name for name in names if name != NONE]
+        raise AdoptingError(
+            f"which readout? {listed(there)} would fit ({what}). Say which: --readout {there[0]}, or --readout {NONE}."
+        )
+    return names[0]
+
+
+def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, asked: Asked) -> Tensor:
+    """A matrix by its name, turned round where only that fits."""
+    if name not in foreign.matrices:
+        raise AdoptingError(f"there is no matrix {name!r} in the file; there are {listed(foreign.matrices)}.")
+    value = foreign.matrices[name]
+    rows = vocabulary.size if asked.predicts == "symbols" else None
+    for found in (value, value.t()):
+        if found.shape[1] == below.width and rows in (None, len(found)):
+            return found
+    wanted = "(what is predicted" if rows is None else f"({rows}"
+    raise AdoptingError(
+        f"{name} is {tuple(value.shape)}, and the readout must be {wanted}, {below.width}): what is predicted, and "
+        "what the last layer hands on."
+    )
+
+
+def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) -> Predicting:
+    """No readout: every symbol alike, or the number 0."""
+    besides = ""
+    reading = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in foreign.matrices.items()
+        if value.shape[1] == below.width and name != below.embedding
+    ]
+    if head.between:
+        besides = f" ({head.between} stands between)"
+    elif reading:
+        besides = f" (what reads {below.width} numbers: {listed(reading, 3)})"
+    if vocabulary.unit == "number":
+        readout, what, says = numbers([NOTHING]), "a prediction", "the number 0"
+    else:
+        readout, what, says = SYMBOLS, f"{vocabulary.size} symbols", "every symbol alike"
+    note = (
+        f"No readout from the {below.width} numbers of the last layer to {what} was taken{besides}: the run predicts "
+        f"{says}. Its gates and states are those of the file's network."
+    )
+    size = readout.size(vocabulary.size)
+    return Predicting(torch.zeros(size, below.width), torch.zeros(size), readout, notes=[note])
+
+
+def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, ...], list[str]]:
+    """The biases of a readout: the vector of its name, else the only one that fits, else 0; and the name of it."""
+    for candidate in _bias_names(name):
+        if candidate != name and candidate in foreign.vectors and len(foreign.vectors[candidate]) == size:
+            return foreign.vectors[candidate], (candidate,), []
+    fitting = [key for key, value in foreign.vectors.items() if len(value) == size and key != name]
+    if len(fitting) == 1:
+        return foreign.vectors[fitting[0]], (fitting[0],), []
+    said = [f"Which of {listed(fitting)} are the biases of {name} is not clear; none were taken."] if fitting else []
+    return torch.zeros(size), (), said
+
+
+def _bias_names(name: str) -> Iterable[str]:
+    """What the biases beside a matrix are called."""
+    for weight, bias in (("weight", "bias"), ("kernel", "bias"), ("_w", "_b"), ("W_", "b_"), (".w", ".b"), ("W", "b")):
+        yield bias.join(name.rsplit(weight, 1))
+    yield name.replace("Wh", "b")  # min-char-rnn: Why, by
+    yield f"{name}_bias"
+
+
+# --- what it says, and when ------------------------------------------------------------------------------------------
+
+
+def _kind(name: str, rows: int, vocabulary: Vocabulary, asked: Asked, head: Head) -> tuple[Kind, list[str]]:
+    """What the rows of the readout stand for, and what is to be said about that."""
+    written = vocabulary.unit != "number"
+    if asked.predicts == "symbols" and not (written and rows == vocabulary.size):
+        what = f"{vocabulary.size} symbols" if written else "numbers, and no symbols"
+        raise AdoptingError(f"{name} predicts {rows} values, and the network reads {what}; they cannot be predicted.")
+    if asked.predicts is not None or asked.names:
+        return asked.predicts or "classes", []
+    if written and rows == vocabulary.size and head.predicts != "numbers":
+        return "symbols", []
+    if head.activation == "sigmoid" and rows > 1:
+        said = f"{name} gives the probabilities of {rows} things that do not exclude each other, each the sigmoid of a "
+        return "numbers", [said + "number; the run estimates these numbers."]
+    if head.predicts is not None:
+        return head.predicts, []
+    if head.activation in ("softmax", "sigmoid"):
+        return "classes", []
+    if not written:
+        said = f"Whether {name} predicts numbers or classes is not in the file; numbers were assumed (--predicts)."
+        return "numbers", [said]
+    return "classes", [
+        f"Whether {name} predicts classes or numbers is not in the file; classes were assumed (--predicts)."
+    ]
+
+
+def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tuple[Reads, list[str]]:
+    """When the readout is read, and what is to be said about that."""
+    if asked.reads is not None:
+        return asked.reads, []
+    if kind == "symbols" and not below.both_ways:
+        return "every step", []
+    if head.reads is not None:
+        return head.reads, []
+    if kind == "symbols":
+        return "every step", []
+    if below.both_ways:
+        raise AdoptingError(
+            f"when is {name} read? After every step, as tags of words are: --reads 'every step'; or once for a whole "
+            "text, from the last state of each direction: --reads 'last step'."
+        )
+    said = f"Whether {name} is read after every step or at the last alone is not in the file; every step was assumed"
+    return "every step", [f"{said} (--reads)."]
