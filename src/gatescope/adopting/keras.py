@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, check_size, listed
+from gatescope.adopting.keras_model import DEEPEST, Described, layers_of, matched, wiring
 from gatescope.adopting.torch_names import Nonlinearity, layer_of
 from gatescope.cells import CELLS
 from gatescope.cells.cell import Cell
@@ -34,17 +34,7 @@ Array = NDArray[np.float32]
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 CLASSES = {**{name: name for name in GATES}, "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 ACTIVATIONS = {"tanh": "elman", "relu": "elman_relu", "sigmoid": "elman_sigmoid"}
-PASSING = (
-    "InputLayer",
-    "Embedding",
-    "Dropout",
-    "SpatialDropout1D",
-    "Masking",
-    "GaussianNoise",
-    "ActivityRegularization",
-)
 LARGEST_CONFIG = 16 << 20  # bytes
-DEEPEST = 12  # groups in groups
 RESET_BEFORE = (
     "the GRU {name} has reset_after=False, which is another cell: it multiplies h by the reset gate before the "
     "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
@@ -56,15 +46,6 @@ RESET_UNKNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Described:
-    """What config.json, or the attribute of an .h5 file, says of a layer."""
-
-    kind: str
-    config: Mapping[str, Any]
-    wrapped: str = ""  # "Bidirectional", "TimeDistributed"
-
-
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     """The recurrent layers and the other weights.
 
@@ -72,9 +53,9 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         AdoptingError: the file is damaged, or a layer is of a form that is another cell.
         ImportError: h5py is not installed.
     """
-    arrays, config, order = _opened(path)
-    described = dict(_layers(config))
-    kinds = _matched(arrays, described, order)
+    arrays, config, compiled, order = _opened(path)
+    described = layers_of(config)
+    kinds = matched(arrays, described, order)
     stacks: dict[str, tuple[ForeignLayer, ...]] = {}
     matrices, vectors = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
     notes: list[str] = []
@@ -88,30 +69,48 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
             notes += [note for _, said in made for note in said]
             continue
         for part, value in parts.items():
-            key = f"{name}.{part.rsplit('/', 1)[-1]}"
-            if part.endswith("embeddings") or (about.kind == "Embedding" if about else name.startswith("embedding")):
+            last = part.rsplit("/", 1)[-1]
+            # Keras 3 numbers the arrays of a layer; of one that multiplies by a matrix the second is the biases.
+            dense = set(parts) <= {"vars/0", "vars/1"} and parts["vars/0"].ndim == 2
+            of_symbols = about.kind == "Embedding" if about else name.startswith("embedding")
+            key = f"{name}.{'embeddings' if of_symbols else ('kernel', 'bias')[int(last)] if dense else last}"
+            if of_symbols or part.endswith("embeddings"):
                 embedding.append(key)
                 matrices[key] = torch.from_numpy(value)
             elif value.ndim == 2:
                 matrices[key] = torch.from_numpy(value.T)
             elif value.ndim == 1:
                 vectors[key] = torch.from_numpy(value)
+    wired = wiring(described, kinds, stacks, compiled)
+    said = wired.embedding
     return Foreign(
         "Keras model" if config else "Keras weights",
         stacks,
         matrices,
         vectors,
-        order=_sequential(config, stacks, kinds, described.values()),
-        embedding=embedding[0] if len(embedding) == 1 else None,
-        notes=tuple(dict.fromkeys(notes)),
+        order=wired.order,
+        embedding=next((key for key in embedding if key.startswith(f"{said}.")), None)
+        or (embedding[0] if len(embedding) == 1 else None),
+        before=wired.before,
+        heads={
+            name: replace(
+                head, matrix=next((key for key in matrices if key.startswith(f"{head.matrix}.")), head.matrix)
+            )
+            for name, head in wired.heads.items()
+        },
+        joined=wired.joined,
+        notes=tuple(dict.fromkeys([*notes, *wired.notes])),
     )
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path) -> tuple[dict[str, dict[str, Array]], Any, list[str]]:
-    """Arrays by layer and name, the configuration (None where there is none), the order of the layers."""
+Contents = tuple[dict[str, dict[str, Array]], Any, Any, list[str]]
+
+
+def _opened(path: Path) -> Contents:
+    """Arrays by layer and name, the model's configuration and its training's (None without), the layers' order."""
     try:
         import h5py  # noqa: PLC0415  an extra
     except ImportError as error:
@@ -136,9 +135,11 @@ def _opened(path: Path) -> tuple[dict[str, dict[str, Array]], Any, list[str]]:
         raise AdoptingError(f"{path} is truncated, damaged or no Keras file: {str(error)[:200]}.") from error
 
 
-def _contents(path: Path, file: Any, h5py: Any, config: Any) -> tuple[dict[str, dict[str, Array]], Any, list[str]]:
+def _contents(path: Path, file: Any, h5py: Any, config: Any) -> Contents:
+    compiled = config.get("compile_config") if isinstance(config, dict) else None
     if config is None and "model_config" in file.attrs:
         config = json.loads(_string(file.attrs["model_config"]))
+        compiled = json.loads(_string(file.attrs.get("training_config", "null")))
     root = file.get("model_weights", file)
     found = dict(_datasets(path, root, h5py))
     check_size(path, sum(data.nbytes for data in found.values()))
@@ -148,7 +149,7 @@ def _contents(path: Path, file: Any, h5py: Any, config: Any) -> tuple[dict[str, 
             layer, part = _split(place)
             arrays.setdefault(layer, {})[part] = np.asarray(data[()], dtype=np.float32)
     order = [_string(name) for name in root.attrs.get("layer_names", [])]
-    return arrays, config, order
+    return arrays, config, compiled, order
 
 
 def _datasets(path: Path, group: Any, h5py: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -187,67 +188,6 @@ def _split(place: str) -> tuple[str, str]:
 
 def _string(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-# --- what the configuration says -------------------------------------------------------------------------------------
-
-
-def _layers(config: Any, depth: int = 0) -> Iterator[tuple[str, Described]]:
-    """Name -> what is said of each layer, models in models too."""
-    inner = config.get("config") if isinstance(config, dict) else None
-    listed_layers = inner.get("layers") if isinstance(inner, dict) else inner  # a Sequential of Keras 2.0 is a list
-    if not isinstance(listed_layers, list) or depth > DEEPEST:
-        return
-    for layer in listed_layers:
-        if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
-            continue
-        about, kind = layer["config"], str(layer.get("class_name"))
-        name, wrapped = str(about.get("name", layer.get("name"))), ""
-        if kind in ("Sequential", "Functional", "Model"):
-            yield from _layers(layer, depth + 1)
-            continue
-        if kind in ("Bidirectional", "TimeDistributed") and isinstance(about.get("layer"), dict):
-            wrapped, kind, about = kind, str(about["layer"].get("class_name")), about["layer"].get("config") or {}
-        yield name, Described(kind, about, wrapped)
-
-
-def _matched(
-    arrays: Mapping[str, Any], described: Mapping[str, Described], order: Sequence[str]
-) -> dict[str, Described]:
-    """The description of each layer of arrays: by its name, or, in Keras 3's files, by its class and a number.
-
-    In those, "lstm" is the first LSTM, whatever it is called, and another one may be called "lstm".
-    """
-    named = {name: described[name] for name in arrays if name in described}
-    if order:
-        return named
-    found: dict[str, Described] = {}
-    counted: dict[str, int] = {}
-    for about in described.values():
-        kind = about.wrapped or about.kind
-        base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
-        number = counted.get(base, 0)
-        counted[base] = number + 1
-        key = base if not number else f"{base}_{number}"
-        if key in arrays:
-            found[key] = about
-    return found if len(found) >= len(named) else named
-
-
-def _sequential(
-    config: Any, stacks: Mapping[str, Any], kinds: Mapping[str, Described], described: Iterable[Described]
-) -> tuple[str, ...]:
-    """The recurrent layers in order, where the model is a plain sequence and nothing between changes numbers."""
-    if not isinstance(config, dict) or config.get("class_name") != "Sequential":
-        return ()
-    chosen: list[str] = []
-    for about in described:
-        name = next((name for name in stacks if kinds.get(name) is about), None)
-        if name is not None:
-            chosen.append(name)
-        elif chosen and len(chosen) < len(stacks) and about.kind not in PASSING:
-            return ()
-    return tuple(chosen) if len(chosen) == len(stacks) else ()
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
