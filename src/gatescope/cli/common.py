@@ -79,6 +79,14 @@ def text_for(task: Task, text: str | None, file: Path | None) -> str:
     return task.examples()[0] if text is None else text
 
 
+def usual_prime(task: Task, vocabulary: Vocabulary) -> str:
+    """What a network reads before it writes: the first symbol of the first example of a task with an end mark."""
+    if vocabulary.end is None:
+        return ""
+    example = task.examples()[0]
+    return vocabulary.labels(example)[0] if vocabulary.in_words else example[:1]
+
+
 def warn_of_unknown(vocabulary: Vocabulary, text: str) -> None:
     """Say which characters of a text the network reads as nothing."""
     unknown = list(vocabulary.unknown_in(text))
@@ -137,6 +145,11 @@ def loss(nats: float, digits: int = 4) -> str:
     """A loss as it is printed, in nats and in bits."""
     form = f".{digits}f" if abs(nats) < 1000 else f".{digits}g"
     return f"{nats:{form}} nats ({nats / math.log(2):{form}} bits)"
+
+
+def number_loss(value: float, digits: int = 4) -> str:
+    """The loss of estimated numbers, which has no unit of information."""
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.{digits}g}"
 
 
 def file_size(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from gatescope.cli.common import loss, print_json, visible
+from gatescope.cli.common import loss, number_loss, print_json, visible
 from gatescope.runs import SAMPLES
 from gatescope.training import Record
 
@@ -39,12 +40,17 @@ class Quiet:
         print_json(record)
 
 
+UNITS = {"character": "characters", "byte": "bytes", "word": "words", "token": "tokens", "number": "steps"}
+
+
 class Progress:
     """A bar in a terminal, lines elsewhere."""
 
     def __init__(self, run: Run, task: Task, settings: dict[str, Any]) -> None:
         self.run, self.settings = run, settings
-        self.unit = "symbols" if task.vocabulary.end else "bytes" if task.vocabulary.bytes else "characters"
+        unit = task.vocabulary.unit
+        self.unit = "symbols" if task.vocabulary.end and unit == "character" else UNITS[unit]
+        self.loss = number_loss if task.readout.kind == "numbers" else loss
         self.console = Console(highlight=False, markup=False)
         self.bar = Bar(
             TextColumn("{task.fields[step]}", markup=False),
@@ -64,9 +70,13 @@ class Progress:
 
     def __enter__(self) -> Self:
         configuration = self.run.configuration()
-        sizes = " + ".join(str(layer.neurons) for layer in configuration.layers)
+        sizes = " + ".join(str(layer.neurons) for layer in configuration.layers if not layer.reverse)
         cells = ", ".join(dict.fromkeys(layer.cell.title for layer in configuration.layers))
-        self._print(f"{self.run.path}: {cells}, {sizes} neurons, {configuration.vocabulary.size} symbols")
+        ways = " in each direction" if configuration.both_ways else ""
+        symbols, names = configuration.vocabulary.symbols, configuration.readout.names
+        reads = f"{len(symbols)} symbols" if configuration.vocabulary.unit != "number" else f"reads {_listed(symbols)}"
+        says = f", predicts {_listed(names)}" if names else ""
+        self._print(f"{self.run.path}: {cells}, {sizes} neurons{ways}, {reads}{says}")
         self.bar.__enter__()
         return self
 
@@ -92,7 +102,7 @@ class Progress:
             self.entry,
             completed=fraction,
             step=f"step {step:,}" + (f"/{steps:,}" if steps else ""),
-            loss=f"loss {loss(record['loss'], 3)}",
+            loss=f"loss {self.loss(record['loss'], 3)}",
             speed=f"{self.speed:,.0f} {self.unit}/s" if self.speed else "",
             left="measuring the score" if fraction >= 1 else f"{_clock(left)} left" if left is not None else "",
         )
@@ -114,7 +124,7 @@ class Progress:
         return min(1.0, fraction), max(0.0, min(left)) if left else None
 
     def _tell(self, record: Record) -> None:
-        line = f"step {record['step']:>6,}   validation {loss(record['validation_loss'])}"
+        line = f"step {record['step']:>6,}   validation {self.loss(record['validation_loss'])}"
         if "score" in record:
             line += f"   {record['score']['text']}"
         self._print(line)
@@ -127,6 +137,10 @@ class Progress:
             self.console.print(line, soft_wrap=True)
         else:
             print(line, flush=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _clock(seconds: float) -> str:

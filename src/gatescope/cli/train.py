@@ -53,14 +53,57 @@ class DataOptions:
 
     bytes: Flag = False
     """Read a text as the bytes of its UTF-8, not as characters."""
+    unit: Literal["word", "token", "character"] | None = None
+    """What is read of a text in one step, where its class is told: words and punctuation marks, what stands between
+    white space, or characters."""
+    test: Path | None = None
+    """A file to test on; without it a part of the data is kept for that."""
+    validation: Path | None = None
+    """A file to choose the best weights by; without it a part of the data."""
+    text: str | None = None
+    """The column of the texts, by its name or number."""
+    label: str | None = None
+    """The column of the labels, by its name or number."""
+    token: int | None = None
+    """The number of the column of the tokens."""
+    labels: Path | None = None
+    """Of frames, the file of their labels, one a line."""
+    validation_labels: Path | None = None
+    """The labels of the frames of the validation file."""
+    test_labels: Path | None = None
+    """The labels of the frames of the test file."""
+    columns: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
+    """The columns of numbers that are read."""
+    target: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
+    """Which of these columns are predicted."""
+    dates: str | None = None
+    """The column that names the steps of a series."""
+    window: int | None = None
+    """Steps of a series in a row of a batch."""
+    horizon: int | None = None
+    """How many steps ahead are predicted."""
+    season: int | None = None
+    """Steps after which a series repeats itself, more or less."""
+    interval: float | None = None
+    """The share of what comes that a prediction interval should hold."""
+    least: int | None = None
+    """How often a word occurs at least that is a symbol."""
+    most: int | None = None
+    """How many words are symbols, the most frequent ones."""
+    word_dropout: float | None = None
+    """The share of words that is read as unknown while training."""
+    skip_bad: Flag = False
+    """Leave out what is wrong in a file of data instead of refusing it."""
+    fill_missing: Flag = False
+    """Put the value before in the place of one that is missing."""
     batch: int | None = None
     """Sequences that are read side by side."""
     unroll: int | None = None
     """Steps of a text after which the weights change; no gradient goes further back."""
     shortest: int | None = None
-    """The shortest string (of some tasks, the smallest count in it)."""
+    """The shortest string that is drawn (of some tasks, the smallest count in it)."""
     longest: int | None = None
-    """The longest string, or the largest count in it."""
+    """The longest string that is drawn (or the largest count in it); of texts, the most steps that are trained on."""
     stop: float | None = None
     """The probability that a string is not made longer."""
     opens: float | None = None
@@ -185,7 +228,11 @@ def task_for(what: Sequence[str], data: DataOptions) -> Task:
     if name not in TASKS:
         name, paths = "text", [name, *paths]
     known = _settings_of(TASKS[name])
-    given = {option: value for option, value in asdict(data).items() if value is not None and value is not False}
+    given: dict[str, Any] = {
+        option: _as_setting(option, value)
+        for option, value in asdict(data).items()
+        if value is not None and value is not False
+    }
     for option in given:
         if option not in known:
             others = [each for each, task in TASKS.items() if option in _settings_of(task)]
@@ -200,6 +247,13 @@ def task_for(what: Sequence[str], data: DataOptions) -> Task:
             advice = f"the tasks are {', '.join(TASKS)}, and anything else is the path of a text"
             raise no_such("task and no file", path, TASKS if len(what) == 1 else (), advice)
     return TASKS[name](paths or None, **given)
+
+
+def _as_setting(option: str, value: Any) -> Any:
+    """A column by its number, and several by their names."""
+    if option in ("text", "label", "dates") and value.isdigit():
+        return int(value)
+    return value.split(",") if option in ("columns", "target") else value
 
 
 def _settings_of(task: type[Task]) -> set[str]:
@@ -244,12 +298,14 @@ def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool) -> i
     if not json:
         if outcome.step == before and outcome.reason != "interrupted":
             print("nothing was left to do; train it longer with more --steps or --minutes, or with --no-until-solved")
-        tell(run, outcome, writes_answers=task.vocabulary.end is not None)
+        tell(run, outcome)
     return stop.status
 
 
-def tell(run: Run, outcome: Outcome, *, writes_answers: bool) -> None:
+def tell(run: Run, outcome: Outcome) -> None:
     """What came of a training, and the commands to go on with."""
+    from gatescope.readout import SYMBOLS
+
     place = quoted(run.path)
     if outcome.reason == "interrupted":
         print(f"stopped after {outcome.step:,} steps; the run is usable; go on with: {_resume_command(run.path)}")
@@ -264,7 +320,11 @@ def tell(run: Run, outcome: Outcome, *, writes_answers: bool) -> None:
         print(f"score: {outcome.score.text}")
     print(f"run: {run.path}\n")
     print(f"  look inside   gatescope explore {place}")
-    print(f"  let it write  gatescope sample {place}{' --argmax' if writes_answers else ''}")
+    configuration = run.configuration()
+    if configuration.readout == SYMBOLS and not configuration.both_ways:
+        print(f"  let it write  gatescope sample {place}{' --argmax' if configuration.vocabulary.end else ''}")
+    else:
+        print(f"  its neurons   gatescope label {place}")
 
 
 def duration(seconds: float) -> str:
