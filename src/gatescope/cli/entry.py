@@ -25,6 +25,7 @@ from gatescope.cli.demo import demo
 from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
 from gatescope.cli.export import export
+from gatescope.cli.forecast import forecast
 from gatescope.cli.health import health
 from gatescope.cli.horizon import horizon
 from gatescope.cli.label import label
@@ -44,7 +45,7 @@ BAD_INPUT, UNFORESEEN = 2, 70
 COMMANDS = (
     *(demo, train),
     *(explore, sample, record, check),
-    *(label, probe, ablate, steer, passages, pattern, health, errors, horizon, compare),
+    *(label, probe, ablate, steer, passages, pattern, health, errors, horizon, compare, forecast),
     *(adopt, export),
     *(tasks, cells, runs),
 )

@@ -11,6 +11,9 @@ from jaxtyping import Float, Int
 REMEMBERED = 500
 """How many of the last known forecasts an interval is calibrated by, at most."""
 
+LEAST = 0.1
+"""Of the median width of the intervals before, what is added to each width before it is a measure."""
+
 RATE = 0.01
 """How fast the level follows: of the difference between an interval that fails and one that does not."""
 
@@ -25,16 +28,17 @@ def widened(
     first: int,
     level: float,
     rate: float = RATE,
+    follow: bool = True,
 ) -> tuple[Outcomes, Outcomes]:
     """Both ends of every interval from the origin `first` on, moved so that a share `level` of the values is within.
 
     Two methods together. The ends are moved by the quantile of how far earlier values were outside (below 0: inside)
-    of theirs, for each step ahead by itself: conformalised quantile regression. Those are the values that were known at
-    the origin: of the validation part at first, later of the test part as well, always the last so many. And the level
-    of that quantile is raised a little whenever an interval turns out to have missed, and lowered whenever not:
-    adaptive conformal inference. The first alone holds what it says only where the test part is like the validation
-    part; with the second the share holds in the long run whatever the series does. Nothing here knows a value before
-    its step has come.
+    of theirs, in widths of the interval, for each step ahead by itself: conformalised quantile regression. Those are
+    the values that were known at the origin: of the validation part at first, later of the test part as well, always
+    the last so many. And the level of that quantile is raised a little whenever an interval turns out to have missed,
+    and lowered whenever not: adaptive conformal inference. The first alone holds what it says only where the test part
+    is like the validation part; with the second the share holds in the long run whatever the series does. Nothing here
+    knows a value before its step has come.
 
     Arguments:
         lower, point, upper: (N, H, C) what was estimated at N origins that follow each other, each one step later.
@@ -43,12 +47,14 @@ def widened(
             needed for a calibration. It uses all values known by then, at most `REMEMBERED`, and later ones as many.
         level: the share, between 0 and 1.
         rate: how fast the level follows; 0: not at all.
+        follow: False: all intervals are moved as the first one is, by what was known there, and nothing later.
 
     Returns: the lower and the upper ends, (N - first, H, C); the point is always between them.
 
     Sources: Y. Romano, E. Patterson and E. J. Candes, Conformalized quantile regression, NeurIPS 2019, algorithm 1;
-    I. Gibbs and E. J. Candes, Adaptive conformal inference under distribution shift, NeurIPS 2021, equation 2, where
-    an outcome is used when it is known, which is H steps later for the furthest one.
+    M. Sesia and E. J. Candes, A comparison of some conformal quantile regression methods, Stat 9 (2020), method CQR-r,
+    for the widths; I. Gibbs and E. J. Candes, Adaptive conformal inference under distribution shift, NeurIPS 2021,
+    equation 2, where an outcome is used when it is known, which is H steps later for the furthest one.
 
     Raises: ValueError for a level that is no share, or too few origins before the first.
     """
@@ -57,7 +63,10 @@ def widened(
         raise ValueError(f"The share of values within an interval is between 0 and 1; {level} was given.")
     if not horizon <= first <= count:
         raise ValueError(f"The first origin is one of {horizon} to {count}; {first} was given.")
-    outside = np.maximum(lower - expected, expected - upper)
+    width = upper - lower
+    width = width + LEAST * np.median(width[:first], axis=0)
+    width[width == 0] = 1
+    outside = np.maximum(lower - expected, expected - upper) / width
     known = np.full_like(outside, np.nan)  # the same, at the origin from which on it is known
     for step in range(horizon):
         known[step + 1 :, step] = outside[: count - step - 1, step]
@@ -73,6 +82,10 @@ def widened(
             missing[known_misses] += rate * (1 - level - missed)
         ordered = np.sort(known[first + place - size + 1 : first + place + 1], axis=0)
         moved[place] = np.take_along_axis(ordered, _rank(size, 1 - missing)[None], axis=0)[0]
+        if not follow:
+            moved[:] = moved[0]
+            break
+    moved *= width[first:]
     return np.minimum(lower[first:] - moved, point[first:]), np.maximum(upper[first:] + moved, point[first:])
 
 

@@ -300,6 +300,7 @@ class Forecasting:
         low, point, high = (told[..., k] for k in range(3))
         expected = self._values(before, end)
         lower, upper = widened(low, point, high, expected, first - before, self.interval)
+        once = widened(low, point, high, expected, first - before, self.interval, follow=False)
         late = slice(first - before, None)
         origins = np.arange(first, end)
         values = self.known().series.values
@@ -312,6 +313,7 @@ class Forecasting:
             lower,
             upper,
             (low[late] <= expected[late]) & (expected[late] <= high[late]),
+            (once[0] <= expected[late]) & (expected[late] <= once[1]),
             seasonal_naive(chosen, origins, self.horizon),
             seasonal_naive(chosen, origins, self.horizon, self.season),
             self.season,

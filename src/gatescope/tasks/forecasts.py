@@ -27,7 +27,8 @@ class Forecasts:
         expected: (N, H, C) what came; NaN where the series has ended.
         point: the median, which has the least absolute error.
         lower, upper: the calibrated ends of the intervals.
-        estimated: (N, H, C) whether what came was within the interval that the network itself gave.
+        uncalibrated: whether what came was within the interval that the network itself gave.
+        calibrated_once: whether it was within the one calibrated on the validation part alone.
         naive: the last value again and again.
         seasonal: the values one season before.
         season: steps of a season; 1: there is none, and `seasonal` is `naive`.
@@ -41,7 +42,8 @@ class Forecasts:
     point: Outcomes
     lower: Outcomes
     upper: Outcomes
-    estimated: Bool[np.ndarray, "N H C"]
+    uncalibrated: Bool[np.ndarray, "N H C"]
+    calibrated_once: Bool[np.ndarray, "N H C"]
     naive: Outcomes
     seasonal: Outcomes
     season: int
@@ -51,7 +53,7 @@ class Forecasts:
     @property
     def known(self) -> Bool[np.ndarray, " N"]:
         """Of which forecasts every value has come: the ones that are scored."""
-        return np.isfinite(self.expected).all(axis=(1, 2))
+        return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
 
     def score(self, where: str) -> Score:
         """MASE of the point forecasts, beside what the last value and the season before are worth; the coverage.
@@ -85,7 +87,8 @@ class Forecasts:
                 "season": self.season,
                 "interval": self.interval,
                 "coverage": float(held.mean()),
-                "uncalibrated_coverage": float(self.estimated[known].mean()),
+                "uncalibrated_coverage": float(self.uncalibrated[known].mean()),
+                "calibrated_once_coverage": float(self.calibrated_once[known].mean()),
                 "naive": of_naive,
                 "of_seasonal_naive": mase / of_seasonal if of_seasonal else None,
                 "of_naive": mase / of_naive if of_naive else None,
