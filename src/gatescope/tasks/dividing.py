@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -67,6 +66,7 @@ def normal(text: str) -> str:
 
 def divided(
     paths: Sequence[str],
+    validation: str | None = None,
     test: str | None = None,
     *,
     text: str | int | None = None,
@@ -76,53 +76,58 @@ def divided(
 ) -> Divided:
     """The texts of some files, divided at random, always in the same way.
 
-    A tenth is validated on (at most 2,000) and, where there is no file to test on, a tenth tested on (at most 20,000).
+    Where there is no file for it, a tenth is validated on (at most 2,000) and a tenth tested on (at most 20,000).
     Of 200 texts or fewer none is set aside to validate on: that is done on the training part.
     Texts that are the same (whatever their capitals and white space), and texts of 4 words and more that are a part of
-    another one, are never divided: a phrase goes with the longest text that it stands in. What the test file has is
-    left out of training and validation.
+    another one, are never divided: a phrase goes with the longest text that it stands in. Texts of the test file are
+    left out of the others, and those of the validation file out of training.
 
     Arguments:
         paths: files to train on.
-        test: a file to test on; its labels must be classes of the others.
+        validation, test: files to validate and test on; their labels must be classes of the others.
         text, label, skip_bad, largest: see `read_labelled`.
 
     Raises: TaskError, which lists every line of a file that cannot be used; or for files that have too few texts.
     """
     read = partial(read_labelled, text=text, label=label, skip_bad=skip_bad, largest=largest)
-    *files, tested = _all_read(read, paths, test)
-    classes = ordered({name for file in files for name in file.classes})
-    every = _joined(files, classes)
-    notes = [_skipped(path, file) for path, file in zip(paths, files, strict=True) if file.skipped]
-    share = round(SHARE * len(every.texts))
-    wanted = [min(VALIDATED, share)]
-    if tested is None:
-        wanted.append(min(TESTED, share))
-    else:
-        notes += [_skipped(str(test), tested)] if tested.skipped else []
-        every, note = _without(every, tested)
-        notes += note
+    given = [path for path in (*paths, validation, test) if path is not None]
+    files = _all_read(read, given, len(paths))
+    notes = [_skipped(path, file) for path, file in zip(given, files, strict=True) if file.skipped]
+    classes = ordered({name for file in files[: len(paths)] for name in file.classes})
+    every = _joined(files[: len(paths)], classes)
+    tested = None if test is None else _joined(files[-1:], classes)
+    validated = None if validation is None else _joined([files[len(paths)]], classes)
+    if tested is not None and validated is not None:
+        validated = _without(validated, tested, "the test file", "the validation file", notes)
+    if tested is not None:
+        every = _without(every, tested, "the test file", "the training part", notes)
+    if validated is not None:
+        every = _without(every, validated, "the validation file", "the training part", notes)
     if len(every.texts) < FEWEST:
-        raise TaskError(
-            f"There are {_texts(len(every.texts))} to train on in {', '.join(paths)}; give at least {FEWEST}."
-        )
+        where = ", ".join(paths)
+        raise TaskError(f"There are {_texts(len(every.texts))} to train on in {where}; give at least {FEWEST}.")
     family = families(every.texts)
     if contrary := _contrary(family, every):
         notes.append(f"{_texts(contrary)} stand in the files with different labels; none of these is left out.")
-    few = len(every.texts) <= FEW
-    part = _drawn(family, wanted[few:])
-    training, *held = [every.of(part == k) for k in range(len(wanted[few:]) + 1)]
-    if few:
+    few, share = len(every.texts) <= FEW, round(SHARE * len(every.texts))
+    part = _drawn(
+        family,
+        (0 if few or validated is not None else min(VALIDATED, share), 0 if tested is not None else min(TESTED, share)),
+    )
+    training = every.of(part == 0)
+    if validated is None and few:
         notes.append(f"There are only {_texts(len(every.texts))}, so the validation loss is that of the training part.")
-        held.insert(0, training)
-    for k, name in enumerate(classes):
-        if k not in training.labels:
-            raise TaskError(f"There is no text of {name} to train on, so it cannot be learnt; give more texts of it.")
-    sha256 = hashlib.sha256()
-    for path in (*paths, *([] if test is None else [test])):
-        sha256.update(read_bytes(path, largest))
-    last = held[1] if tested is None else _joined([tested], classes)
-    return Divided(training, held[0], last, classes, tuple(notes), sha256.hexdigest())
+        validated = training
+    found = Divided(
+        training,
+        every.of(part == 1) if validated is None else validated,
+        every.of(part == 2) if tested is None else tested,
+        classes,
+        tuple(notes),
+        _sha256(given, largest),
+    )
+    _check(found)
+    return found
 
 
 def families(texts: Sequence[str]) -> Int[np.ndarray, " N"]:
@@ -178,16 +183,16 @@ def _powers(base: int, count: int) -> NDArray[np.uint64]:
 def _drawn(family: Int[np.ndarray, " N"], wanted: Sequence[int]) -> Int[np.ndarray, " N"]:
     """Which part each text goes to, from 1; 0: training. Whole families are drawn until each part has what it should.
 
-    A family that would make a part too large by a half is left to training.
+    A family that would make a part too large by more than a half is left to training.
     """
     _, member, size = np.unique(family, return_inverse=True, return_counts=True)
     order = generator(EVALUATION, 1).permutation(len(size))
     part = np.zeros(len(size), dtype=np.int64)
     place = 0
     for number, count in enumerate(wanted, 1):
-        most, filled = max(1, count), 0
-        while filled < most and place < len(order):
-            if filled + size[order[place]] <= 1.5 * most:
+        filled = 0
+        while filled < count and place < len(order):
+            if filled + size[order[place]] <= 1.5 * count:
                 part[order[place]] = number
                 filled += int(size[order[place]])
             place += 1
@@ -203,18 +208,29 @@ def _contrary(family: Int[np.ndarray, " N"], every: Labelled) -> int:
     return sum(len(found) > 1 for found in labels.values())
 
 
-def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], test: str | None) -> list[LabelledTexts | Any]:
-    """The texts of all files, those of the test file last; None there, where there is none.
+def _check(found: Divided) -> None:
+    """Parts that nothing can be learnt from or tested on. Raises: TaskError."""
+    for k, name in enumerate(found.classes):
+        if k not in found.training.labels:
+            raise TaskError(f"There is no text of {name} to train on, so it cannot be learnt; give more texts of it.")
+    for part, name in ((found.validation, "validate"), (found.test, "test")):
+        if not part.texts:
+            raise TaskError(f"There is no text to {name} on that is not trained on, too; give a file for that.")
+
+
+def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], first: int) -> list[LabelledTexts]:
+    """The texts of all files; the labels of those behind the first ones must be classes of these.
 
     Raises: TaskError for everything that is wrong with any of them.
     """
-    files: list[LabelledTexts | None] = []
+    files: list[LabelledTexts] = []
     problems: list[str] = []
-    for path in (*paths, test):
-        classes = {name for file in files if file is not None for name in file.classes}
-        known = None if problems or len(files) < len(paths) else ordered(classes)
+    classes: tuple[str, ...] | None = None
+    for number, path in enumerate(paths):
+        if number == first and not problems:
+            classes = ordered({name for file in files for name in file.classes})
         try:
-            files.append(None if path is None else read(path, classes=known))
+            files.append(read(path, classes=classes))
         except TaskError as error:
             problems.append(str(error))
     if problems:
@@ -222,14 +238,21 @@ def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], test: st
     return files
 
 
-def _without(every: Labelled, tested: LabelledTexts) -> tuple[Labelled, list[str]]:
-    """The texts that the test file does not have, and what to tell about the others."""
-    known = set(map(normal, tested.texts))
+def _without(every: Labelled, held: Labelled, name: str, place: str, notes: list[str]) -> Labelled:
+    """The texts that another file does not have; of others there is a note."""
+    known = set(map(normal, held.texts))
     left = np.array([normal(text) not in known for text in every.texts], np.bool_)
-    out = int((~left).sum())
-    stand = "stands" if out == 1 else "stand"
-    told = f"{_texts(out)} of the test file {stand} in the other files, too, and will not be trained on."
-    return every.of(left), [told] if out else []
+    if out := int((~left).sum()):
+        notes.append(f"{_texts(out)} of {place} {'is' if out == 1 else 'are'} in {name}, too, and left out.")
+    return every.of(left)
+
+
+def _sha256(paths: Sequence[str], largest: int) -> str:
+    """Of all files, one after the other."""
+    sha256 = hashlib.sha256()
+    for path in paths:
+        sha256.update(read_bytes(path, largest))
+    return sha256.hexdigest()
 
 
 def _joined(files: Sequence[LabelledTexts], classes: tuple[str, ...]) -> Labelled:

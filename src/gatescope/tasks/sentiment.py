@@ -1,4 +1,7 @@
-"""The task sentiment: a text in, a class out, once it was read to its end."""
+"""The task sentiment: a text in, a class out, once it was read to its end.
+
+Over 400 lines: a task of files says of each of its settings what it means, and how it is kept.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ FEW_SYMBOLS = 100  # up to which they are read one-hot
 FEW_TEXTS = 2_000  # up to which a small network learns them
 WORD_DROPOUT = 0.2  # where nobody says another, of sets that are read with an embedding
 SHOWN = 20  # wrong texts that a score names
-EXAMPLES = 3  # texts to look at, each of one text of every class
-READABLE = (4, 25)  # words of a text that is looked at
+EXAMPLES = 3  # groups of texts to look at
+CONSIDERED = 500  # texts of each class that they are chosen from
+READABLE = (6, 14)  # words of a text that is looked at
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Sentiment:
     Arguments:
         paths: tables (CSV, TSV) or JSON lines with a text and a label each; None: the 864 sentences of
             `gatescope.tasks.claims`, made of 18 words.
-        test: a file to test on; None: a tenth of the texts.
+        validation, test: files to choose the best weights by and to test on; None: a tenth of the texts each.
         text, label: the columns, by name or by number (from 1); None: found by their names.
         unit: what is read in one step. "word": words and punctuation marks, in small letters; "token": what stands
             between white space, for texts that have been cut already; "character".
@@ -106,6 +110,7 @@ class Sentiment:
         self,
         paths: Sequence[str | os.PathLike[str]] | None = None,
         *,
+        validation: str | os.PathLike[str] | None = None,
         test: str | os.PathLike[str] | None = None,
         text: str | int | None = None,
         label: str | int | None = None,
@@ -120,12 +125,15 @@ class Sentiment:
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        if paths is None and (test is not None or text is not None or label is not None):
+        if paths is None and any(each is not None for each in (validation, test, text, label)):
             raise TaskError(
-                "A file to test on and columns are of files; give files to train on as well, or none of it."
+                "Columns, and files to validate and test on, go with files to train on; give those as well."
             )
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
-        self.test = None if test is None else str(absolute(test))
+        self.files = {
+            name: None if path is None else str(absolute(path))
+            for name, path in (("validation", validation), ("test", test))
+        }
         self.text, self.label = text, label
         self.least, self.most, self.skip_bad, self.largest = least, most, skip_bad, largest
         self.unit: Units = unit
@@ -142,6 +150,7 @@ class Sentiment:
         self._notes = list(found.notes)
         self._examples = _examples(found, self.vocabulary)
         self._known: Known | None = self._read(found)
+        self._gone = False
         self._epoch: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
         if len(self._known.training.labels) < self.recommended.batch:
             raise TaskError(
@@ -165,7 +174,7 @@ class Sentiment:
         if self.paths is not None:
             return divided(
                 self.paths,
-                self.test,
+                **self.files,
                 text=self.text,
                 label=self.label,
                 skip_bad=self.skip_bad,
@@ -211,11 +220,13 @@ class Sentiment:
         return self._known
 
     def _if_there(self) -> Known | None:
-        """The texts, where they still are."""
-        try:
-            return self.known()
-        except TaskError:
-            return None
+        """The texts, where they still are; after a first failure they are not looked for again."""
+        if not self._gone:
+            try:
+                return self.known()
+            except TaskError:
+                self._gone = True
+        return None
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
@@ -295,7 +306,7 @@ class Sentiment:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def examples(self) -> list[str]:
-        """A few test texts, one of each class together, one a line."""
+        """A few test texts, some of every class together, one a line."""
         return ["".join(text + END for text, _ in group) for group in self._examples]
 
     def held_out(self, characters: int) -> str:
@@ -342,7 +353,7 @@ class Sentiment:
             "title": self.title,
             "question": self.question,
             "paths": None if self.paths is None else list(self.paths),
-            "test": self.test,
+            **self.files,
             "text": self.text,
             "label": self.label,
             "unit": self.unit,
@@ -372,7 +383,7 @@ class Sentiment:
         try:
             task = cls.__new__(cls)
             task.paths = None if data["paths"] is None else tuple(map(_string, data["paths"]))
-            task.test = None if data["test"] is None else _string(data["test"])
+            task.files = {key: None if data[key] is None else _string(data[key]) for key in ("validation", "test")}
             task.text, task.label = (_column(data[key]) for key in ("text", "label"))
             task.unit = data["unit"]
             task.least, task.most, task.largest = (int(data[key]) for key in ("least", "most", "largest"))
@@ -394,6 +405,7 @@ class Sentiment:
         except (TypeError, ValueError) as error:
             raise TaskError(f"The task.json of this sentiment run cannot be read: {error}") from error
         task._known = task._epoch = None
+        task._gone = False
         return task
 
 
@@ -442,20 +454,18 @@ def _column(value: object) -> str | int | None:
 
 
 def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, int]]]:
-    """Groups of test texts, one of each class: of readable length and of known words, as far as there are such."""
-    by_class: list[list[tuple[str, int]]] = []
+    """Groups of test texts, each with one or two of every class: of readable length and known words, where there are."""
+
+    def strangeness(text: str) -> tuple[bool, int]:
+        return not READABLE[0] <= len(text.split()) <= READABLE[1], len(vocabulary.unknown_in(text))
+
+    each = 2 if len(found.classes) < 4 else 1
+    columns: list[list[tuple[str, int]]] = []
     for label in range(len(found.classes)):
-        texts = [found.test.texts[k] for k in np.flatnonzero(found.test.labels == label).tolist()]
-        ranked = sorted(
-            texts[:500],
-            key=lambda text: (
-                not READABLE[0] <= len(text.split()) <= READABLE[1],
-                -len(text.split()) // 5,
-                len(vocabulary.unknown_in(text)),
-            ),
-        )
-        by_class.append([(text, label) for text in ranked[: 2 * EXAMPLES]])
-    groups = [[each for row in by_class for each in row[k : k + 2]] for k in range(0, 2 * EXAMPLES, 2)]
+        texts = [found.test.texts[k] for k in np.flatnonzero(found.test.labels == label)[:CONSIDERED].tolist()]
+        columns.append([(text, label) for text in sorted(texts, key=strangeness)[: each * EXAMPLES]])
+    rows = [[column[k] for column in columns if k < len(column)] for k in range(each * EXAMPLES)]
+    groups = [list(chain.from_iterable(rows[k : k + each])) for k in range(0, len(rows), each)]
     return [group for group in groups if group]
 
 
