@@ -23,6 +23,9 @@ from gatescope.text import PADDING, Ids, Numbers, Vocabulary
 END = "\n"
 """Ends a sentence."""
 
+EXAMPLES = 4
+LENGTHS = (8, 30)  # steps of an example sentence
+SHOWN = 200  # frames of an example
 CANDIDATES = 8  # places of frames that are compared as a whole
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -200,3 +203,22 @@ def find(frames: Numbers, among: Sequence[Numbers]) -> tuple[int, int] | None:
             if np.array_equal(sequence[place : place + len(frames)], frames):
                 return number, place
     return None
+
+
+def examples_of(kind: Tokens | Frames, test: Tagged) -> list[tuple[str, list[int]]]:
+    """Texts of the test part with their answers; sentences with many labels and few unknown tokens."""
+    if isinstance(kind, Frames):
+        chosen = list(range(min(EXAMPLES, len(test.raw))))
+        return [(kind.text([test.raw[k][:SHOWN]]), test.tags[k][:SHOWN].tolist()) for k in chosen]
+    some = []
+    for places in np.array_split(np.arange(len(test.raw)), EXAMPLES):
+        if len(places):
+            some.append(max(places.tolist(), key=lambda k: _interest(kind, test, k)))
+    return [(kind.text([test.raw[k]]), kind.targets(test.tags[k]).tolist()) for k in some]
+
+
+def _interest(kind: Tokens, test: Tagged, number: int) -> tuple[bool, float]:
+    """How much there is to see in a sentence."""
+    ids = kind.encode(test.raw[number])
+    fits = LENGTHS[0] <= len(ids) <= LENGTHS[1]
+    return fits, len(np.unique(test.tags[number])) - 2.0 * int((ids == kind.vocabulary.unknown).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from gatescope.tasks.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
 from gatescope.text import Ids, Numbers
 
+PARTS = ("training", "validation", "test")
 ARRAYS = (".npy", ".npz")
+TOLD = 5  # wrong lines that a note names
 FEWEST = 10  # sequences of frames below which each is cut into parts, instead of keeping some of them apart
 
 Raw = tuple[str, ...] | Numbers
@@ -77,6 +80,27 @@ Read = Callable[[Source, Sequence[str] | None], Tagged]
 
 
 # --- files and parts -------------------------------------------------------------------------------------------------
+
+
+def read_parts(
+    sources: dict[str, list[Source]], options: dict[str, Any]
+) -> tuple[dict[str, Tagged], str, tuple[str, ...]]:
+    """The three parts, the hash of their files, and the lines that were left out.
+
+    Arguments: `options` are "parts", the shares of those that have no file of their own, and those of `reader`.
+
+    Raises: TaskError, which has what is wrong with every one of the files.
+    """
+    others = [source for part in PARTS[1:] for source in sources[part]]
+    frames = sources["training"][0].labels is not None
+    read = reader(frames, **{name: options[name] for name in ("token", "label", "skip_bad", "largest")})
+    training, rest = read_all(read, sources["training"], others)
+    skipped = tuple(line for data in (training, *rest) for line in data.skipped)
+    found = {part: rest.pop(0) for part in PARTS[1:] if sources[part]}
+    shares = [0.0 if part in found else share for part, share in zip(PARTS, options["parts"], strict=True)]
+    held = hold_out(training, [share / sum(shares) for share in shares])
+    parts = {part: found.get(part, own) for part, own in zip(PARTS, held, strict=True)}
+    return parts, sha256_of([file for part in PARTS for source in sources[part] for file in source.files]), skipped
 
 
 def reader(frames: bool, *, token: int | None, label: int | None, skip_bad: bool, largest: int) -> Read:
@@ -140,6 +164,11 @@ def _together(parts: Sequence[Tagged], classes: tuple[str, ...]) -> Tagged:
     return Tagged(tuple(raw), tuple(tags), classes, tuple(skipped))
 
 
+def keys_of(data: Tagged) -> list[bytes]:
+    """Of each sequence: equal for those that are the same."""
+    return [raw.tobytes() if isinstance(raw, np.ndarray) else "\n".join(raw).encode() for raw in data.raw]
+
+
 def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
     """Parts of some data: whole sequences, drawn once and for all; those that are equal are in one part.
 
@@ -149,9 +178,8 @@ def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
 
     Raises: TaskError where a part with a share would have none.
     """
-    keys = [raw.tobytes() if isinstance(raw, np.ndarray) else "\n".join(raw).encode() for raw in data.raw]
     numbers: dict[bytes, int] = {}
-    owner = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    owner = np.array([numbers.setdefault(key, len(numbers)) for key in keys_of(data)])
     bounds = np.cumsum([0.0, *shares])
     frames = isinstance(data.raw[0], np.ndarray)
     if frames and len(numbers) < FEWEST and any(0 < share < 1 for share in shares):
@@ -192,7 +220,9 @@ def since_change(tags: Ids) -> Int[np.ndarray, " T"]:
 
 
 def sources_of(
-    paths: AnyPath | Sequence[AnyPath], labels: AnyPath | Sequence[AnyPath] | None, others: dict[str, tuple[Any, Any]]
+    paths: AnyPath | Sequence[AnyPath] | None,
+    labels: AnyPath | Sequence[AnyPath] | None,
+    others: dict[str, tuple[Any, Any]],
 ) -> dict[str, list[Source]]:
     """The files of each part, and the labels of those that are arrays.
 
@@ -229,3 +259,31 @@ def sha256_of(files: Sequence[str]) -> str:
         content = read_bytes(file)
         found.update(f"{len(content)}:".encode() + content)
     return found.hexdigest()
+
+
+def checked(options: dict[str, Any]) -> None:
+    """Settings that make no sense. Raises: TaskError."""
+    shares = options["parts"]
+    if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.8 0.1 0.1; not {shares}.")
+    for name in ("batch", "longest", "least", "largest"):
+        if not isinstance(options[name], int) or options[name] < 1:
+            raise TaskError(f"{name} is a whole number, at least 1; {options[name]!r} was given.")
+
+
+def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged], skipped: Sequence[str]) -> list[str]:
+    """What was left out, what was held out, and how much of the test is in the training part, as sentences."""
+    notes = []
+    if skipped:
+        more = f" and {len(skipped) - TOLD} more" if len(skipped) > TOLD else ""
+        notes.append(f"Left out because of wrong lines: {'; '.join(skipped[:TOLD])}{more}.")
+    held = [part for part in PARTS[1:] if not sources[part]]
+    if held:
+        sizes = " and ".join(f"{raw[part].steps:,} {thing}s for the {part}" for part in held)
+        notes.append(f"Held out from the training files: {sizes}.")
+    known = set(keys_of(raw["training"]))
+    twice = sum(key in known for key in keys_of(raw["test"]))
+    if twice:
+        total = len(raw["test"].raw)
+        notes.append(f"Of the {total:,} sequences of the test part, {twice:,} stand in the training part, too.")
+    return notes

@@ -1,4 +1,7 @@
-"""The task tagging: a label for every token of a sentence, or for every frame of a sequence."""
+"""The task tagging: a label for every token of a sentence, or for every frame of a sequence.
+
+A little over 400 lines because a task is one class, and a sixth of them say what its settings are.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,23 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from gatescope.readout import Readout, classes
-from gatescope.tasks.measures import Confusion, confusion
 from gatescope.tasks.rows import Rows, padded
 from gatescope.tasks.tables import LARGEST
-from gatescope.tasks.taggable import END, Frames, Lexicon, Tokens, find
+from gatescope.tasks.taggable import END, Frames, Lexicon, Tokens, examples_of, find
 from gatescope.tasks.tagged import (
+    PARTS,
     AnyPath,
     Raw,
     Source,
     Tagged,
-    hold_out,
+    checked,
     most_frequent,
-    read_all,
-    reader,
-    sha256_of,
+    notes_of,
+    read_parts,
     since_change,
     sources_of,
 )
+from gatescope.tasks.tagging_score import judged_labels
 from gatescope.tasks.task import (
     TRAINING,
     Batch,
@@ -44,14 +47,9 @@ from gatescope.tasks.task import (
 )
 from gatescope.text import PADDING, Ids, Vocabulary
 
-PARTS = ("training", "validation", "test")
 VALIDATION = 100_000  # steps of the validation part that a validation reads at most
-FORGOTTEN = 0.25  # a token that occurs n times is read as unknown, while training, with probability 0.25 / (0.25 + n)
-EXAMPLES = 4
-LENGTHS = (8, 30)  # steps of an example sentence
-SHOWN = 200  # frames of an example
+FORGOTTEN = 1.0  # a token that occurs n times is read as unknown, while training, with probability 1 / (1 + n)
 CHARACTERS_A_FRAME = 5  # of a held out text; about what a word has
-CONFUSED = 10  # pairs of labels that a score lists
 OPTIONS = ("token", "label", "parts", "least", "skip_bad", "batch", "longest", "largest")
 
 
@@ -77,8 +75,8 @@ class Tagging:
     **Tokens** come from text files: a token and its label on each line, a blank line behind each sentence (or CoNLL-U).
     A symbol is a token that occurs at least `least` times in the training part; all others are unknown, which is read
     as zeros. So that unknown ones are met while training too, a token that occurs n times there is read as unknown with
-    probability 0.25 / (0.25 + n), drawn anew for every batch. Each sentence is closed by a newline, which is read like
-    a token; nothing is asked for it.
+    probability 1 / (1 + n), drawn anew for every batch (Kiperwasser and Goldberg 2016, with 0.25 instead of 1). Each
+    sentence is closed by a newline, which is read like a token; nothing is asked for it.
 
     **Frames** come from an .npy of (T, I) numbers, one sequence, or an .npz of several; their labels from a text file,
     one a line. The network reads each number less its mean, divided by its standard deviation, both of the training
@@ -113,14 +111,14 @@ class Tagging:
     )
     settings: ClassVar[Recommended] = Recommended(
         layers=(128,),
-        steps=3000,
+        steps=2500,
         batch=32,
         learning_rate=0.003,
         final_learning_rate=0.0,
         embedding=100,
-        dropout=0.4,
+        dropout=0.5,
         both_ways=True,
-        patience=5,
+        validate_every=250,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "position": "steps since the start of the sequence",
@@ -132,7 +130,7 @@ class Tagging:
 
     def __init__(
         self,
-        paths: AnyPath | Sequence[AnyPath],
+        paths: AnyPath | Sequence[AnyPath] | None,
         *,
         validation: AnyPath | None = None,
         test: AnyPath | None = None,
@@ -162,9 +160,8 @@ class Tagging:
             "longest": longest,
             "largest": largest,
         }
-        _check(self.options)
-        raw, self.sha256 = self._read()
-        self.skipped: tuple[str, ...] = raw["training"].skipped
+        checked(self.options)
+        raw, self.sha256, skipped = read_parts(self.sources, self.options)
         self.classes: tuple[str, ...] = raw["training"].classes
         self.kind: Tokens | Frames = (
             Frames.of(raw["training"], names) if self.reads_frames else Tokens.of(raw["training"], least)
@@ -173,7 +170,8 @@ class Tagging:
             raise TaskError("names are those of the numbers of frames; tokens have none.")
         self._data: Data | None = self._coded(raw)
         self.sizes: dict[str, list[int]] = {part: [len(raw[part].raw), raw[part].steps] for part in PARTS}
-        self._examples: list[tuple[str, list[int]]] = _examples(self.kind, raw["test"])
+        self._examples: list[tuple[str, list[int]]] = examples_of(self.kind, raw["test"])
+        self._notes: list[str] = notes_of(self.kind.thing, self.sources, raw, skipped)
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -200,32 +198,10 @@ class Tagging:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences to read before training starts: what was left out, and what was held out."""
-        notes = []
-        if self.skipped:
-            more = f" and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
-            notes.append(f"Left out because of wrong lines: {'; '.join(self.skipped[:5])}{more}.")
-        held = [part for part in PARTS[1:] if not self.sources[part]]
-        if held:
-            sizes = " and ".join(f"{self.sizes[part][1]:,} {self.kind.thing}s for the {part}" for part in held)
-            notes.append(f"Held out from the training files: {sizes}.")
-        return notes
+        """Sentences to read before training starts: what was left out, held out, or is in two parts."""
+        return list(self._notes)
 
     # --- its data ----------------------------------------------------------------------------------------------------
-
-    def _read(self) -> tuple[dict[str, Tagged], str]:
-        """The three parts, and the hash of the files."""
-        options = {name: self.options[name] for name in ("token", "label", "skip_bad", "largest")}
-        others = [source for part in PARTS[1:] for source in self.sources[part]]
-        read = reader(self.reads_frames, **options)
-        training, rest = read_all(read, self.sources["training"], others)
-        found = {part: rest.pop(0) for part in PARTS[1:] if self.sources[part]}
-        skipped = (*training.skipped, *(line for part in found.values() for line in part.skipped))
-        shares = [0.0 if part in found else share for part, share in zip(PARTS, self.options["parts"], strict=True)]
-        held = hold_out(training, [share / sum(shares) for share in shares])
-        raw = {part: found.get(part, own) for part, own in zip(PARTS, held, strict=True)}
-        raw["training"] = replace(raw["training"], skipped=skipped)
-        return raw, sha256_of([file for part in PARTS for source in self.sources[part] for file in source.files])
 
     def _coded(self, raw: dict[str, Tagged]) -> Data:
         coded = {
@@ -241,7 +217,7 @@ class Tagging:
         """
         if self._data is None:
             try:
-                raw, found = self._read()
+                raw, found, _ = read_parts(self.sources, self.options)
             except TaskError as error:
                 raise TaskError(f"The data this run was trained on cannot be read again. {error}") from error
             if found != self.sha256:
@@ -322,34 +298,15 @@ class Tagging:
         data = self.data()
         test, raw = data.coded["test"], data.raw["test"]
         rows = predictions(predict, test.sequences, len(self.classes))
-        asked = [targets != PADDING for targets in test.targets]
-        said = np.concatenate([r[a].argmax(-1) for r, a in zip(rows, asked, strict=True)])
-        expected = np.concatenate(raw.tags)
-        found = confusion(said, expected, len(self.classes))
+        said = np.concatenate([r[t != PADDING].argmax(-1) for r, t in zip(rows, test.targets, strict=True)])
         alone = test.sequences if self.reads_frames else raw.raw
-        baseline = np.concatenate([self._guess(steps) for steps in alone])
-        usual = most_frequent(data.raw["training"].tags, len(self.classes))
-        chance, simple = float((expected == usual).mean()), float((expected == baseline).mean())
-        details: dict[str, Any] = {
-            f"{self.kind.thing}s": len(expected),
-            "macro_f1": found.macro_f1,
-            "baseline": simple,
-            "labels": _per_label(found, self.classes),
-            "confused": _confused(found, self.classes),
-        }
-        text = f"{_share(found.accuracy)} of {len(expected):,} {self.kind.thing}s of the test part are labelled right"
-        if self.reads_frames:
-            text += f"; linear discriminants of each frame alone reach {_share(simple)}"
-        else:
-            read = np.concatenate([ids[a] for ids, a in zip(test.sequences, asked, strict=True)])
+        guessed = np.concatenate([self._guess(steps) for steps in alone])
+        unknown = None
+        if not self.reads_frames:
+            read = np.concatenate([s[t != PADDING] for s, t in zip(test.sequences, test.targets, strict=True)])
             unknown = read == self.vocabulary.unknown
-            right = float((said == expected)[unknown].mean()) if unknown.any() else None
-            details["unknown"] = {"tokens": int(unknown.sum()), "accuracy": right}
-            if right is not None:
-                text += f" ({_share(right)} of the {int(unknown.sum()):,} unknown ones)"
-            text += f"; the most frequent label of each token reaches {_share(simple)}"
-        text += f", {self.classes[usual]} everywhere {_share(chance)}"
-        return Score(value=found.accuracy, chance=chance, solved=None, text=text, details=details)
+        usual = most_frequent(data.raw["training"].tags, len(self.classes))
+        return judged_labels(said, np.concatenate(raw.tags), self.classes, usual, guessed, unknown)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -439,7 +396,7 @@ class Tagging:
             "options": self.options,
             "sizes": self.sizes,
             "sha256": self.sha256,
-            "skipped": list(self.skipped),
+            "notes": self.notes,
             "classes": list(self.classes),
             **self.kind.to_json(),
             "examples": [{"text": text, "answers": tags} for text, tags in self._examples],
@@ -459,11 +416,11 @@ class Tagging:
             task.options = {name: data["options"][name] for name in OPTIONS}
             task.sizes = {part: [int(n) for n in data["sizes"][part]] for part in PARTS}
             task.sha256 = str(data["sha256"])
-            task.skipped = tuple(map(str, data["skipped"]))
+            task._notes = list(map(str, data["notes"]))
             task.classes = tuple(map(str, data["classes"]))
             task.kind = (Frames if "mean" in data else Tokens).from_json(data)
             task._examples = [(str(e["text"]), [int(k) for k in e["answers"]]) for e in data["examples"]]
-            _check(task.options)
+            checked(task.options)
         except (KeyError, IndexError) as error:
             raise TaskError(
                 f"The task.json of this tagging run has no {error}; it is damaged or of another version."
@@ -472,56 +429,3 @@ class Tagging:
             raise TaskError(f"The task.json of this tagging run cannot be read: {error}") from error
         task._data = None
         return task
-
-
-def _check(options: dict[str, Any]) -> None:
-    """Settings that make no sense. Raises: TaskError."""
-    shares = options["parts"]
-    if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
-        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.8 0.1 0.1; not {shares}.")
-    for name in ("batch", "longest", "least", "largest"):
-        if not isinstance(options[name], int) or options[name] < 1:
-            raise TaskError(f"{name} is a whole number, at least 1; {options[name]!r} was given.")
-
-
-def _examples(kind: Tokens | Frames, test: Tagged) -> list[tuple[str, list[int]]]:
-    """Texts of the test part with their answers; sentences with many labels and few unknown tokens."""
-    if isinstance(kind, Frames):
-        chosen = list(range(min(EXAMPLES, len(test.raw))))
-        return [(kind.text([test.raw[k][:SHOWN]]), test.tags[k][:SHOWN].tolist()) for k in chosen]
-    some = []
-    for places in np.array_split(np.arange(len(test.raw)), EXAMPLES):
-        if len(places):
-            some.append(max(places.tolist(), key=lambda k: _interest(kind, test, k)))
-    return [(kind.text([test.raw[k]]), kind.targets(test.tags[k]).tolist()) for k in some]
-
-
-def _interest(kind: Tokens, test: Tagged, number: int) -> tuple[bool, float]:
-    """How much there is to see in a sentence."""
-    ids = kind.encode(test.raw[number])
-    fits = LENGTHS[0] <= len(ids) <= LENGTHS[1]
-    return fits, len(np.unique(test.tags[number])) - 2.0 * int((ids == kind.vocabulary.unknown).sum())
-
-
-def _per_label(found: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-    """Of each label what the measures say; None where one has no meaning."""
-    measures = {"f1": found.f1, "precision": found.precision, "recall": found.recall}
-    return {
-        name: {
-            **{key: None if math.isnan(values[k]) else float(values[k]) for key, values in measures.items()},
-            "support": int(found.support[k]),
-        }
-        for k, name in enumerate(names)
-    }
-
-
-def _confused(found: Confusion, names: Sequence[str]) -> list[list[Any]]:
-    """What is taken for what else most often: [what it is, what was said, how often]."""
-    wrong = found.counts * (1 - np.eye(len(names), dtype=np.int64))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
-    pairs = [(*divmod(int(k), len(names)), int(wrong.flat[k])) for k in order]
-    return [[names[expected], names[said], count] for expected, said, count in pairs if count]
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
