@@ -25,7 +25,7 @@ from gatescope.engine.native import unserved
 from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Configuration, Network, evaluating, padded, predictions_of
 from gatescope.readout import Readout
-from gatescope.storage import Writer, open_trace
+from gatescope.storage import Writer, open_trace, pieces_of
 from gatescope.text import PADDING, Ids, Reading
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
@@ -180,7 +180,8 @@ def record_to(
     total, done, seen = sum(map(len, sequences)), 0, []
     with Writer(directory, dtype=dtype, overwrite=overwrite) as writer:
         for piece in record_pieces(network, source, drives=drives, top=top, answers=answers):
-            writer.append(piece)
+            for part in pieces_of(piece):  # of a network that reads from the end, too, one piece is all of it
+                writer.append(part)
             done += int(piece.lengths.sum())
             seen.append(piece.attributes["residual"])
             if progress is not None:

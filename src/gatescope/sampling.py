@@ -103,7 +103,8 @@ def sample(
         ValueError: while it is written: an intervention on something that is not there.
     """
     read = _begin(network, prime, length)
-    return _write(network, read, length, choice or Choice(), seed, stop, interventions)
+    writer = _Writer(network.configuration.vocabulary, stop, prime)
+    return _write(network, read, length, choice or Choice(), seed, writer, interventions)
 
 
 def sample_many(
@@ -129,7 +130,7 @@ def sample_many(
         SamplingError, ValueError: as `sample`.
     """
     read, choice = _begin(network, prime, length), choice or Choice()
-    writers = [_Writer(network.configuration.vocabulary, stop) for _ in seeds]
+    writers = [_Writer(network.configuration.vocabulary, stop, prime) for _ in seeds]
     texts: list[list[str]] = [[] for _ in seeds]
     for drawn in _draws(network, read, length, choice, seeds, interventions) if writers else ():
         for writer, text, symbol in zip(writers, texts, drawn, strict=True):
@@ -159,11 +160,10 @@ def _write(
     length: int,
     choice: Choice,
     seed: int,
-    stop: str | None,
+    writer: _Writer,
     interventions: Sequence[Intervention],
 ) -> Iterator[str]:
     """What `sample` yields."""
-    writer = _Writer(network.configuration.vocabulary, stop)
     for drawn in _draws(network, read, length, choice, [seed], interventions):
         if piece := writer.write(drawn[0]):
             yield piece
@@ -198,10 +198,11 @@ def _draws(
 
 
 class _Writer:
-    """Symbols of one text as characters, until the stop text is complete."""
+    """Symbols of one text as characters, until the stop text is complete. Between words stands a space."""
 
-    def __init__(self, vocabulary: Vocabulary, stop: str | None) -> None:
+    def __init__(self, vocabulary: Vocabulary, stop: str | None, prime: str) -> None:
         self.ended = False
+        self._apart = vocabulary.in_words and bool(prime) and not prime[-1].isspace()
         self._vocabulary, self._stop, self._written = vocabulary, stop, ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -209,6 +210,10 @@ class _Writer:
         """The characters that this symbol completes."""
         vocabulary = self._vocabulary
         piece = self._decoder.decode(bytes([symbol])) if vocabulary.bytes else vocabulary.symbols[symbol]
+        if vocabulary.in_words:
+            word, end = piece, piece == vocabulary.end
+            piece = f" {word}" if self._apart and not end else word
+            self._apart = not end
         if self._stop:
             # The last bytes of a piece may complete several characters at once.
             self._written = (self._written + piece)[-len(self._stop) - len(piece) :]

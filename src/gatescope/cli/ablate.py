@@ -76,7 +76,7 @@ def ablate(
     characters
         How much of the text.
     layer
-        Only this layer, counted from 0.
+        Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     neuron
         Only this neuron; may be given several times.
     to
@@ -104,8 +104,9 @@ def ablate(
                 table = ablation.ablate(
                     about.network,
                     about.text,
-                    about.layers.index(name),
+                    name,
                     signal,
+                    answers=about.task.answers,
                     neurons=neuron or None,
                     to=held,
                     features=binaries,
@@ -146,9 +147,14 @@ def _features(
     labels = kept(about.run, "labels")
     with about.trace() as trace:
         features, ends = features_of(about, trace), Steps(trace).starts[1:] - 1
-    # At the end of a sequence nothing is predicted.
+    # At the end of a sequence no symbol is predicted; a network that answers once says something only there.
+    readout = about.network.configuration.readout
     asked = np.ones(len(features[0].values) if features else 0, np.bool_)
-    asked[ends] = False
+    if readout.reads == "last step":
+        asked[:] = False
+        asked[ends] = True
+    elif readout.kind == "symbols":
+        asked[ends] = False
     theirs = [each for each in features if own and each.name.startswith("expression.") and each.kind != "count"]
     wanted: dict[tuple[str, int] | None, list[str]] = {None: [each.name for each in theirs]}
     found = {each.name: each for each in theirs}
@@ -187,7 +193,7 @@ def _joined(parts: Sequence[Table]) -> Table:
     from gatescope.studies import Table
 
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}
-    about = {name: value for name, value in parts[0].about.items() if name != "layer"}
+    about = {name: value for name, value in parts[0].about.items() if name not in ("layer", "layer_name")}
     return Table(columns, parts[0].titles, {**about, "layers": list(dict.fromkeys(columns["layer"].tolist()))})
 
 
@@ -197,7 +203,7 @@ def _print(found: Table, every: bool) -> None:
     to = found.about["to"]
     held = {"mean": "its mean", "zero": "zero"}.get(to) or f"{to:g}"
     print(
-        f"Unchanged, the network has a loss of {first['loss_on']:.4f} nats per symbol over "
+        f"Unchanged, the network has a loss of {first['loss_on']:.4f}{_unit(found.about['loss'])} over "
         f"{counted(first['steps_on'], 'step')}. Below, by how much that rises when {found.about['signal']} of one "
         f"neuron is held at {held}, with {found.about['level']:.0%} intervals."
     )
@@ -225,6 +231,10 @@ def _print(found: Table, every: bool) -> None:
     print_table(columns, rows, right=("layer", "neuron", "rises by", "where on", "where off"))
     if not every and len(overall) > SHOWN:
         print(f"\n... and {counted(len(overall) - SHOWN, 'more neuron')}; --all prints them, --csv FILE keeps them")
+
+
+def _unit(loss: str) -> str:
+    return f" {loss}" if loss.startswith("nats") else f" ({loss})"
 
 
 def _interval(row: dict[str, Any]) -> str:

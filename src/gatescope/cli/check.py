@@ -78,7 +78,7 @@ def _check_run(place: str, text: str | None, file: Path | None) -> Report:
     network, _ = run.network()
     source = text_for(run.task(), text, file)
     warn_of_unknown(network.configuration.vocabulary, source)
-    return check_with(network, record(network, source))
+    return check_with(network, record(network, source, answers=run.task().answers))
 
 
 def show(report: Report) -> None:

@@ -60,12 +60,14 @@ def errors(
     """
     use_threads(1)
     from gatescope.studies.errors import errors as study
+    from gatescope.studies.losses import check_predicts_next
     from gatescope.tasks import Text as TextTask
 
     check_csv(csv)
     if orders < 1:
         raise UsageError(f"--orders is {orders}; it is 1 or more.")
     task = find_run(run).task()
+    check_predicts_next(find_run(run).configuration(), "a comparison with n-gram models")
     if not isinstance(task, TextTask):
         raise UsageError(
             f"{run} learned the task {task.name}; n-gram models are a comparison for networks that learned a text."

@@ -45,9 +45,9 @@ def horizon(
     """Say how far back a network remembers, how gradients grow in each layer, and along which terms they go.
 
     The memory horizon is the number of steps after which influence has fallen to 1/e, and to 1 %, of what it is at
-    first: by the gradient of the loss, and by replacing characters. With --csv, the layers and the terms of their
-    Jacobians go to two more files whose names end in -layers and -terms. Ctrl-C stops it, and what was measured is
-    printed.
+    first: by the gradient of the loss, and by replacing what is read; of a network in both directions also of what
+    stands behind. With --csv, the layers and the terms of their Jacobians go to two more files whose names end in
+    -layers and -terms. Ctrl-C stops it, and what was measured is printed.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ def horizon(
     text
         What the networks read; - reads the standard input; what the task keeps from training when nothing is given.
     characters
-        How much of the text; when nothing is said, 5,000 of what a text keeps from training and 1,000 of strings.
+        How much of the text; when nothing is said, 1,000 of strings and 5,000 of anything else.
     layer
-        Only this layer, counted from 0.
+        Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     checkpoint
         The weights of this step, or of every checkpoint; the best weights when nothing is said.
     furthest
@@ -66,7 +66,7 @@ def horizon(
     distance
         Between the steps of which the gradient's norm is told; up to 50 when nothing is said.
     samples
-        At how many places the loss is taken, and how many characters are replaced.
+        At how many places the loss is taken, and how often something else is read.
     """
     use_threads(1)
     from gatescope.studies.comparison import reach
@@ -92,10 +92,16 @@ def horizon(
                 source = _source(run, text, file, characters)
                 if done == 0 or text is not None or file is not None:
                     warn_of_unknown(network.configuration.vocabulary, source)
-                count = len(network.configuration.layers)
-                names = [f"layer{k}" for k in range(count)]
-                chosen = None if layer is None else [names.index(layer_named(layer, names))]
-                about = reach(network, source, furthest=furthest, distance=distance, samples=samples, layers=chosen)
+                chosen = None if layer is None else [layer_named(layer, network.configuration.names)]
+                about = reach(
+                    network,
+                    source,
+                    furthest=furthest,
+                    distance=distance,
+                    samples=samples,
+                    layers=chosen,
+                    answers=run.task().answers,
+                )
                 measured.append((run.name, at, about))
         if measured:
             tables = {name: _joined(measured, name) for name in ("horizons", "layers", "terms")}
@@ -121,9 +127,11 @@ def _steps(run: Run, given: str | None) -> Sequence[int | None]:
 
 
 def _source(run: Run, text: str | None, file: Any, characters: int | None) -> str:
+    from gatescope.tasks.strings import StringTask
+
     task = run.task()
     if text is None and file is None:
-        return task.held_out(characters or (OF_TEXT if task.name == "text" else OF_STRINGS))
+        return task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
     return text_for(task, text, file)[:characters]
 
 
@@ -200,7 +208,8 @@ def _print(tables: dict[str, Table]) -> None:
 
 
 def _of(row: dict[str, Any]) -> str:
-    return "input" if row["of"] == "input" else f"{row['state']} of {row['layer']}"
+    behind = " behind" if row["side"] == "behind" else ""
+    return f"input{behind}" if row["of"] == "input" else f"{row['state']} of {row['layer']}"
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, str]:

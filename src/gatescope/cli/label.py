@@ -86,7 +86,7 @@ def label(
     only
         Only the features of --feature.
     layer
-        Only this layer, counted from 0.
+        Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     signal
         Only this signal; may be given several times.
     top

@@ -25,7 +25,10 @@ from gatescope.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatescope.network import Network
+    from gatescope.readout import Readout
     from gatescope.trace import Trace
 
 SHOWN = 200  # steps that are printed
@@ -83,7 +86,11 @@ def record(
         if not overwrite and out.is_dir() and any(out.iterdir()):
             raise UsageError(f"{out} is there already; give another directory, or --overwrite to replace a trace.")
         trace = _write(
-            out, network, source, {"dtype": dtype, "drives": not no_drives, "overwrite": overwrite}, quiet=json
+            out,
+            network,
+            source,
+            {"dtype": dtype, "drives": not no_drives, "overwrite": overwrite, "answers": place.task().answers},
+            quiet=json,
         )
         size = sum(entry.stat().st_size for entry in out.rglob("*") if entry.is_file())
         if json:
@@ -93,7 +100,7 @@ def record(
         return
     if overwrite:
         raise UsageError("--overwrite is for --out DIR, which was not given.")
-    trace = record_in_memory(network, source, drives=not no_drives)
+    trace = record_in_memory(network, source, drives=not no_drives, answers=place.task().answers)
     if json:
         print_json({**_about(trace, step), "steps": _steps(trace), "signals": _signals(trace)})
     else:
@@ -134,32 +141,58 @@ def _steps(trace: Trace, most: int | None = None) -> list[dict[str, Any]]:
     """What was read and predicted at each step."""
     import numpy as np
 
-    symbols = trace.vocabulary.symbols
-    found = []
+    from gatescope.readout import Readout
+
+    readout, vocabulary = Readout.from_json(trace.attributes["readout"]), trace.vocabulary
+    read = trace.steps["input" if vocabulary.unit == "number" else "token"]
+    told = _numbers if readout.kind == "numbers" else _classes if readout.kind == "classes" else _symbols
+    found: list[dict[str, Any]] = []
     for sequence, length in enumerate(trace.lengths):
         # Ids beyond the symbols are unknown characters; nothing predicts them.
-        labels = trace.vocabulary.labels(np.asarray(trace.steps["token"][sequence])[:length])
+        labels = vocabulary.labels(np.asarray(read[sequence])[:length])
         for step in range(int(length)):
             if most is not None and len(found) == most:
                 return found
-            told = float(trace.steps["log_probability"][sequence, step])
-            found.append(
-                {
-                    "sequence": sequence,
-                    "step": step,
-                    "symbol": labels[step],
-                    "log_probability_of_next": told,
-                    "predictions": [
-                        {"symbol": symbols[int(token)], "probability": float(share)}
-                        for token, share in zip(
-                            trace.steps["top_token"][sequence, step],
-                            trace.steps["top_probability"][sequence, step],
-                            strict=True,
-                        )
-                    ],
-                }
-            )
+            about = {"sequence": sequence, "step": step, "symbol": labels[step]}
+            found.append({**about, **told(trace, readout, sequence, step)})
     return found
+
+
+def _symbols(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
+    told = float(trace.steps["log_probability"][sequence, step])
+    symbols = trace.vocabulary.symbols
+    return {"log_probability_of_next": told, "predictions": _best(trace, "symbol", symbols, sequence, step)}
+
+
+def _classes(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
+    right = int(trace.steps["target"][sequence, step])
+    return {
+        "right": readout.names[right] if right >= 0 else None,
+        "log_probability_of_right": float(trace.steps["log_probability"][sequence, step]),
+        "predictions": _best(trace, "class", readout.names, sequence, step),
+    }
+
+
+def _best(trace: Trace, what: str, names: Sequence[str], sequence: int, step: int) -> list[dict[str, Any]]:
+    """The most probable symbols or classes; none where nothing was said."""
+    return [
+        {what: names[int(token)], "probability": float(share)}
+        for token, share in zip(
+            trace.steps["top_token"][sequence, step], trace.steps["top_probability"][sequence, step], strict=True
+        )
+        if token >= 0
+    ]
+
+
+def _numbers(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
+    """The right values and the estimates, by name; of quantiles "name 0.1"."""
+    levels = [f" {level:g}" for level in readout.quantiles] or [""]
+    names = [name + level for name in readout.names for level in levels]
+    values = (trace.steps["value"][sequence, step].tolist(), trace.steps["estimate"][sequence, step].tolist())
+    return {
+        "right": dict(zip(readout.names, values[0], strict=True)),
+        "estimates": dict(zip(names, values[1], strict=True)),
+    }
 
 
 def _signals(trace: Trace) -> list[dict[str, Any]]:
@@ -180,23 +213,15 @@ def _signals(trace: Trace) -> list[dict[str, Any]]:
 
 def _print(trace: Trace) -> None:
     """The predictions step by step, a summary of the signals, the largest residual."""
-    rows = []
-    for entry in _steps(trace, SHOWN):
-        best = entry["predictions"][:3]
-        told = math.exp(entry["log_probability_of_next"])
-        rows.append(
-            (
-                str(entry["sequence"]),
-                str(entry["step"]),
-                visible(entry["symbol"]),
-                "  ".join(f"{visible(p['symbol'])} {p['probability']:.1%}" for p in best),
-                "" if math.isnan(told) else f"{told:.1%}",
-            )
-        )
-    columns = ["sequence", "step", "reads", "expects next", "what came had"]
+    entries = _steps(trace, SHOWN)
+    rows = [(str(entry["sequence"]), str(entry["step"]), visible(entry["symbol"]), *_told(entry)) for entry in entries]
+    last = ["expects next", "what came had"]
+    if entries and "right" in entries[0]:
+        last = ["estimates", "right"] if "estimates" in entries[0] else ["says", "right", "which had"]
+    columns = ["sequence", "step", "reads", *last]
     if len(trace.lengths) == 1:
         columns, rows = columns[1:], [row[1:] for row in rows]
-    print_table(columns, rows, right=("sequence", "step", "what came had"))
+    print_table(columns, rows, right=("sequence", "step", "what came had", "which had"))
     total = int(trace.lengths.sum())
     if total > SHOWN:
         print(f"... and {total - SHOWN:,} more steps; --out DIR keeps all of them, --json prints them")
@@ -210,6 +235,18 @@ def _print(trace: Trace) -> None:
         right=("least", "mean", "greatest"),
     )
     print(f"\n{_verdict(trace)}")
+
+
+def _told(entry: dict[str, Any]) -> tuple[str, ...]:
+    """What was predicted at a step, and what was right, in columns."""
+    if "estimates" in entry:
+        right = "  ".join(f"{name} {value:.4g}" for name, value in entry["right"].items() if not math.isnan(value))
+        return "  ".join(f"{k} {v:.4g}" for k, v in entry["estimates"].items() if not math.isnan(v)), right
+    what = "class" if "right" in entry else "symbol"
+    said = "  ".join(f"{visible(p[what])} {p['probability']:.1%}" for p in entry["predictions"][:3])
+    share = math.exp(entry["log_probability_of_right" if what == "class" else "log_probability_of_next"])
+    had = "" if math.isnan(share) else f"{share:.1%}"
+    return (said, visible(entry["right"] or ""), had) if what == "class" else (said, had)
 
 
 def _verdict(trace: Trace) -> str:

@@ -6,7 +6,7 @@ import re
 import sys
 
 from gatescope.cli.app import LOOK, command
-from gatescope.cli.common import Flag, Json, find_run, print_json, use_threads, warn_of_unknown
+from gatescope.cli.common import Flag, Json, find_run, print_json, use_threads, usual_prime, warn_of_unknown
 
 
 @command(
@@ -38,7 +38,7 @@ def sample(
         A run directory, or the name of a run in ./runs.
     prime
         What the network reads first; it is printed, too. A network of a task with an end mark is otherwise given the
-        first character of the task's first example, and one of a text begins as if after a newline.
+        first symbol of the task's first example, and one of a text begins as if after a newline.
     length
         The most symbols to write.
     temperature
@@ -62,7 +62,7 @@ def sample(
     network, step = place.network()
     vocabulary = network.configuration.vocabulary
     if prime is None:
-        prime = place.task().examples()[0][:1] if vocabulary.end else ""
+        prime = usual_prime(place.task(), vocabulary)
     warn_of_unknown(vocabulary, prime)
     choice = Choice(temperature, top_k, top_p, argmax)
     pieces = write(network, prime, length=length, choice=choice, seed=seed, stop=stop or vocabulary.end)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, no_such, print_table, use_threads, visible, warn_of_unknown
+from gatescope.cli.common import (
+    Json,
+    UsageError,
+    find_run,
+    no_such,
+    print_table,
+    use_threads,
+    usual_prime,
+    visible,
+    warn_of_unknown,
+)
 from gatescope.cli.sample import harmless
 from gatescope.cli.studying import (
     Csv,
@@ -86,10 +96,12 @@ def steer(
     """
     use_threads(1)
     from gatescope.sampling import Choice
+    from gatescope.studies.losses import check_predicts_next
     from gatescope.studies.steering import steer as study
 
     check_csv(csv)
     held = numbers("--values", values, float)
+    check_predicts_next(find_run(run).configuration(), "letting it write")
     about = subject_of(run, None, None)
     name = layer_named(layer, about.layers)
     of = about.network.configuration.layers[about.layers.index(name)]
@@ -98,11 +110,11 @@ def steer(
     names = list(feature) or _labels(about, name, signal, neuron)
     vocabulary = about.network.configuration.vocabulary
     if prime is None:
-        prime = about.task.examples()[0][:1] if vocabulary.end else ""
+        prime = usual_prime(about.task, vocabulary)
     warn_of_unknown(vocabulary, prime)
     table = study(
         about.network,
-        about.layers.index(name),
+        name,
         signal,
         neuron,
         held,
@@ -145,10 +157,12 @@ def _chosen(about: Subject, names: Sequence[str]) -> Family:
     from dataclasses import replace
 
     from gatescope.features import Family, Feature, annotate
+    from gatescope.studies.steps import at_steps
 
     own = [name for name in names if "=" in name and "." not in name.partition("=")[0]]
-    families = [*about.families, *own_families(own)]
-    found = annotate([about.text], families)
+    families = [each for each in (*about.families, *own_families(own)) if each.of_trace is None]
+    vocabulary = about.network.configuration.vocabulary
+    found = at_steps(vocabulary, [about.text], families) if vocabulary.in_words else annotate([about.text], families)
     wanted = [name for name in names if name not in own]
     wanted += [f"expression.{name.partition('=')[0]}" for name in own]
     if counts := [one.name for one in found if one.kind == "count" and one.name in wanted]:
@@ -164,12 +178,15 @@ def _chosen(about: Subject, names: Sequence[str]) -> Family:
         def count(text: str) -> Iterator[Feature]:
             import numpy as np
 
-            there = annotate([text], theirs)
+            words = vocabulary.in_words
+            there = at_steps(vocabulary, [text], theirs) if words else annotate([text], theirs)
+            size = len(vocabulary.encode(text)) if words else len(text)
             for name, title in titles.items():
                 # A category that a text does not have is nowhere in it.
-                yield feature_named(there, name) or Feature(name, title, np.zeros(len(text), np.bool_))
+                yield feature_named(there, name) or Feature(name, title, np.zeros(size, np.bool_))
 
-        return Family("chosen", "what is counted", count)
+        per = "step" if vocabulary.in_words else "character"
+        return Family("chosen", "what is counted", count, per=per)
 
     return replace(fitted([about.text]), fitted=fitted)
 
@@ -178,16 +195,17 @@ def _print(table: Table) -> None:
     about = table.about
     print(
         f"{counted(about['samples'], 'text')} for each value of {about['signal']} of neuron {about['neuron']} of "
-        f"layer {about['layer']}, of at most {counted(about['length'], 'symbol')}; the same random numbers for all "
+        f"{about['layer_name']}, of at most {counted(about['length'], 'symbol')}; the same random numbers for all "
         f"values, {about['level']:.0%} intervals over texts."
     )
+    unit = about["unit"]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in table:
         groups.setdefault(row["feature"], []).append(row)
     for name, rows in groups.items():
         print(f"\n{visible(about['features'][name])}\n")
         print_table(
-            ("held at", "of the characters", "", "change", "", "in texts"),
+            ("held at", f"of the {unit}s", "", "change", "", "in texts"),
             [
                 (
                     _held(row["value"]),
@@ -199,7 +217,7 @@ def _print(table: Table) -> None:
                 )
                 for row in rows
             ],
-            right=("held at", "of the characters", "change", "in texts"),
+            right=("held at", f"of the {unit}s", "change", "in texts"),
         )
     print("\nThe first text of each:")
     for row in next(iter(groups.values()), []):

@@ -40,7 +40,8 @@ Text = Annotated[
 ]
 File = Annotated[Path | None, Parameter(help="Take the text from this file.")]
 Characters = Annotated[
-    int | None, Parameter(help="How much of the text; when nothing is said, 100,000 of a text and 4,000 of strings.")
+    int | None,
+    Parameter(help="How much of the text; when nothing is said, 4,000 of strings and 100,000 of anything else."),
 ]
 Lexer = Annotated[
     str | None,
@@ -56,7 +57,9 @@ Own = Annotated[
         help="A feature of your own, by a regular expression; may be given several times.",
     ),
 ]
-Layer = Annotated[str, Parameter(help="The layer, counted from 0.")]
+Layer = Annotated[
+    str, Parameter(help="The layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.")
+]
 Signal = Annotated[str, Parameter(help="The signal, by its name in the equations of the cell.")]
 Csv = Annotated[Path | None, Parameter(name="--csv", metavar="FILE", help="Write the table to this file, too.")]
 All = Annotated[
@@ -80,8 +83,10 @@ class Studied:
 
     def features(self) -> list[Feature]:
         """The features at every place of the trace."""
-        from gatescope.studies import Steps
+        from gatescope.studies import Steps, features_of
 
+        if self.subject is not None:
+            return features_of(self.subject, self.trace)
         return Steps(self.trace).features(self.families)
 
 
@@ -186,16 +191,18 @@ def feature_named(features: Sequence[Feature], name: str) -> Feature | None:
 
 
 def layer_named(given: str, names: Sequence[str]) -> str:
-    """The layer of a number or a name.
+    """The layer of a name, whole or without "layer": 0, 0_reverse, layer0_reverse.
 
     Raises:
         UsageError: there is none.
     """
-    name = f"layer{given}" if given.isdigit() else given
-    if name not in names:
-        numbers = [each.removeprefix("layer") for each in names]
+    from gatescope.studies.layers import full_name, short
+
+    name = full_name(given, names)
+    if name is None:
+        numbers = [short(each) for each in names]
         there = f"the layers are {', '.join(numbers)}" if len(names) > 1 else f"the only layer is {numbers[0]}"
-        raise no_such("layer", given, names, there)
+        raise no_such("layer", given, [*names, *numbers], there)
     return name
 
 

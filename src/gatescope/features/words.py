@@ -94,9 +94,11 @@ def _placed(words: Sequence[str], end: str | None) -> list[Feature]:
     count = len(words)
     mark = np.array([word == end for word in words], np.bool_)
     closes = np.array([_SENTENCE_END.fullmatch(word) is not None for word in words], np.bool_) | mark
-    # Marks that close a quotation belong to the sentence that they close.
-    for k in range(1, count):
-        if closes[k - 1] and not mark[k - 1] and words[k] in _CLOSING:
+    # Marks that close a quotation belong to the sentence that they close; every second straight one closes.
+    open_ = False
+    for k, word in enumerate(words):
+        open_ ^= word == '"'
+        if k and closes[k - 1] and not mark[k - 1] and word in _CLOSING and not open_:
             closes[k], closes[k - 1] = True, False
     first = shifted(closes)
     first[:1] = True

@@ -7,6 +7,6 @@ array with its shape and is replaced last, so a writer that is killed leaves wha
 
 from gatescope.storage.lazy import LazyArray
 from gatescope.storage.reading import open_trace
-from gatescope.storage.writing import Writer, save_trace
+from gatescope.storage.writing import Writer, pieces_of, save_trace
 
-__all__ = ["LazyArray", "Writer", "open_trace", "save_trace"]
+__all__ = ["LazyArray", "Writer", "open_trace", "pieces_of", "save_trace"]

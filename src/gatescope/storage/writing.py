@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -25,10 +25,13 @@ MAXIMUM_ROWS = 1 << 16  # sequences times steps in one chunk
 
 TITLES = {
     "token": "symbol read at the step",
-    "target": "symbol that came next",
+    "target": "symbol that came next, or class that is right",
     "log_probability": "log-probability of the target, in nats",
-    "top_token": "most probable next symbols",
-    "top_probability": "probabilities of the most probable next symbols",
+    "top_token": "most probable next symbols, or classes",
+    "top_probability": "probabilities of the most probable next symbols, or classes",
+    "input": "numbers read at the step",
+    "value": "numbers that are right",
+    "estimate": "estimates of the numbers",
     "length": "steps of the sequence",
 }
 
@@ -213,22 +216,29 @@ def save_trace(
     Raises:
         TraceError: the directory may not be written, or the dtype cannot hold a value of the trace.
     """
+    with Writer(directory, dtype, overwrite) as writer:
+        for piece in pieces_of(trace):
+            writer.append(piece)
+
+
+def pieces_of(trace: Trace) -> Iterator[Trace]:
+    """A trace in pieces that a `Writer` takes; one of up to 65,536 steps as it is."""
     length = trace.steps["token"].shape[1]
     size = max(1, _even(length, MAXIMUM_ROWS))
-    with Writer(directory, dtype, overwrite) as writer:
-        for start in range(0, max(1, length), size):
-            steps = slice(start, min(start + size, length))
-            writer.append(
-                replace(
-                    trace,
-                    lengths=np.clip(np.asarray(trace.lengths) - start, 0, steps.stop - start),
-                    steps={name: array[:, steps] for name, array in trace.steps.items()},
-                    layers={
-                        layer: {name: array[:, steps] for name, array in signals.items()}
-                        for layer, signals in trace.layers.items()
-                    },
-                )
-            )
+    if length <= size:
+        yield trace
+        return
+    for start in range(0, length, size):
+        steps = slice(start, min(start + size, length))
+        yield replace(
+            trace,
+            lengths=np.clip(np.asarray(trace.lengths) - start, 0, steps.stop - start),
+            steps={name: array[:, steps] for name, array in trace.steps.items()},
+            layers={
+                layer: {name: array[:, steps] for name, array in signals.items()}
+                for layer, signals in trace.layers.items()
+            },
+        )
 
 
 def _entries(piece: Trace) -> dict[str, _Entry]:

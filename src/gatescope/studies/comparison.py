@@ -32,13 +32,13 @@ from gatescope.studies.layers import Given, number_of
 from gatescope.studies.products import product_map
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
+from gatescope.tasks.strings import StringTask
 from gatescope.training import Settings, TrainingError, create, recommended_network, train
 
 STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
 DISTANCE = 50
 ALL_VECTORS = 128  # numbers in a state, up to which the norm at the distance is exact
-CHARACTERS = {"text": 5000}  # of what the task keeps from training, on which the reach is measured
-OF_STRINGS = 1000
+OF_TEXT, OF_STRINGS = 5000, 1000  # characters of what the task keeps from training, on which the reach is measured
 WHEN = ("beginning", "on the way", "end")
 MEASURES = {
     "score": "score",
@@ -258,7 +258,7 @@ def compare(
     names = [cell.name for cell in chosen]
     if not chosen or not numbers or len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
         raise StudyError(f"cells and seeds, each of them once, were expected; {names} and {numbers} were given.")
-    source = text if text is not None else task.held_out(CHARACTERS.get(task.name, OF_STRINGS))
+    source = text if text is not None else task.held_out(OF_STRINGS if isinstance(task, StringTask) else OF_TEXT)
     parts = [task.vocabulary.encode(part) for part in task.vocabulary.split(source)]
     distance = _distance(min(STEPS, max(map(len, parts), default=0)), distance, furthest)
     plans = [_plan(Path(out), task, cell, seed, neurons, changes) for seed in numbers for cell in chosen]

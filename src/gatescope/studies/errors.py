@@ -40,6 +40,7 @@ from typing import Any
 
 import numpy as np
 
+from gatescope.readout import SYMBOLS, Readout
 from gatescope.studies.ngrams import Symbols, log_probabilities
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
@@ -193,6 +194,17 @@ class _Text:
             raise StudyError(nothing)
         steps = Steps(trace)
         self.vocabulary = trace.vocabulary
+        if (
+            Readout.from_json(trace.attributes.get("readout", SYMBOLS.to_json())) != SYMBOLS
+            or "target" not in trace.steps
+        ):
+            raise StudyError("this trace does not predict the next symbol, so there are no n-grams to compare it with.")
+        if any(layer.endswith("_reverse") for layer in trace.layers):
+            raise StudyError("this network reads from the end, too, so it has seen the symbol that it predicts.")
+        if self.vocabulary.unit not in ("character", "byte"):
+            raise StudyError(
+                f"errors are put down to causes in characters; this network reads {self.vocabulary.unit}s."
+            )
         self.starts = steps.starts
         self.ids = steps.of_step("token").astype(np.int64)
         self.begins = steps.step == 0

@@ -62,6 +62,7 @@ def passages(
             raise StudyError(f"{name} is {value}; give at least {smallest}.")
     values = of_neurons(trace, layer, signal, [neuron])[0]
     steps, vocabulary = Steps(trace), trace.vocabulary
+    read = trace.steps["input" if vocabulary.unit == "number" else "token"]
     rows = []
     for place in _peaks(-values if least else values, steps, count, separation):
         sequence, step = int(steps.sequence[place]), int(steps.step[place])
@@ -78,7 +79,7 @@ def passages(
                 "after": after,
                 "first": first,
                 "values": values[start + first : start + last].tolist(),
-                "labels": vocabulary.labels(np.asarray(trace.steps["token"][sequence, first:last])),
+                "labels": vocabulary.labels(np.asarray(read[sequence, first:last])),
             }
         )
     titles = {
@@ -90,7 +91,7 @@ def passages(
         "after": "text after",
         "first": "first step that is shown",
         "values": f"{signal} of neuron {neuron} at each step that is shown",
-        "labels": "symbol of each step that is shown",
+        "labels": "what is read at each step that is shown",
     }
     about = {"layer": layer, "signal": signal, "neuron": neuron, "least": least, "context": context}
     return Table(_columns(rows, titles), titles, {**about, "apart": separation, "steps": len(values)})

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.studies.table import StudyError
+from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 PIECE = 1 << 22  # values that are read at a time, where one neuron does not have more of them
@@ -108,11 +109,15 @@ def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.floa
 def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> tuple[str, str, str]:
     """The text before, at and after the steps first to last of a sequence, `context` steps to each side.
 
-    Where the network reads bytes, a character that an edge cuts is shown whole, by the inner one of its two parts.
+    The numbers of a step are separated by commas, steps by a space. Where the network reads bytes, a character that an
+    edge cuts is shown whole, by the inner one of its two parts.
     """
     begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
     edges = [begin, first, last + 1, end]
     vocabulary = trace.vocabulary
+    if vocabulary.unit == "number" or vocabulary.in_words:
+        read = trace.steps["input" if vocabulary.unit == "number" else "token"]
+        return _joined(vocabulary, np.asarray(read[sequence, begin:end]), [edge - begin for edge in edges[1:3]])
     if not vocabulary.bytes:
         ids = np.asarray(trace.steps["token"][sequence, begin:end])
         before, at, after = (vocabulary.decode(ids[a - begin : b - begin]) for a, b in pairwise(edges))
@@ -122,6 +127,19 @@ def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> 
     begin, first = (_character_start(ids, edge - low) for edge in edges[:2])
     behind, end = (_character_end(ids, edge - low) for edge in edges[2:])
     return vocabulary.decode(ids[begin:first]), vocabulary.decode(ids[first:behind]), vocabulary.decode(ids[behind:end])
+
+
+def _joined(vocabulary: Vocabulary, read: Array, inner: list[int]) -> tuple[str, str, str]:
+    """Words or numbers with spaces between them, cut at two inner edges; the middle part begins with no space."""
+    first, behind = inner
+    if vocabulary.unit == "number":
+        labels = vocabulary.labels(read)
+        whole, before, until = (" ".join(labels[:edge]) for edge in (None, first, behind))
+    else:
+        whole, before, until = (vocabulary.decode(read[:edge]) for edge in (None, first, behind))
+    at = until[len(before) :]
+    space = " " if at.startswith(" ") else ""
+    return before + space, at.removeprefix(" "), whole[len(until) :]
 
 
 def _character_start(ids: Array, edge: int) -> int:

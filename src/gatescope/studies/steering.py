@@ -15,7 +15,9 @@ from gatescope.engine import Intervention
 from gatescope.features import Family, Feature, FeatureError, annotate
 from gatescope.network import Network
 from gatescope.sampling import Choice, sample_many
+from gatescope.studies.layers import Given, number_of
 from gatescope.studies.resampling import LEVEL, interval, resampled
+from gatescope.studies.steps import at_steps
 from gatescope.studies.table import StudyError, Table
 
 Annotation = Callable[[str], NDArray[np.bool_]]
@@ -44,7 +46,7 @@ TITLES = {
 
 def steer(
     network: Network,
-    layer: int,
+    layer: Given,
     signal: str,
     neuron: int,
     values: Sequence[float],
@@ -66,14 +68,15 @@ def steer(
 
     Args:
         network: one that predicts the next symbol at every step; it is not changed.
-        layer: which layer, from 0.
+        layer: which layer, by its name or its number from 0.
         signal: which of its signals is held.
         neuron: which neuron.
         values: where to hold it.
         prime: what the network reads first; see `gatescope.sampling.sample`.
         feature: what to count: a family of annotations (its binary features, and each name of its categories; those
             that count are left out, and `about["left_out"]` names them), or a function from a text to one truth value
-            for each of its characters. It is given the prime and what was written; what was written is counted.
+            for each of its characters. It is given the prime and what was written; what was written is counted, word
+            by word (by its last character) where the network writes words.
         samples: texts for each value.
         length: the most symbols of a text.
         choice: how symbols are chosen; at temperature 1 when not given.
@@ -92,6 +95,7 @@ def steer(
         FeatureError: the feature has no truth value for each character.
         SamplingError: the network cannot write, or length is negative.
     """
+    layer = number_of(network.configuration, layer)
     _check(network, layer, signal, neuron, values, samples, draws)
     held = [
         Intervention(layer, signal, neuron, steps, 0.0, float(value), slice((k + 1) * samples, (k + 2) * samples))
@@ -99,10 +103,17 @@ def steer(
     ]
     seeds = [seed + k for k in range(samples)] * (len(held) + 1)
     texts = sample_many(network, prime, seeds, length=length, choice=choice, stop=stop, interventions=held)
-    found = annotate([prime + text for text in texts], [_family(feature)])
+    vocabulary = network.configuration.vocabulary
+    whole = [prime + text for text in texts]
+    if vocabulary.in_words:
+        sizes, begun = [len(vocabulary.encode(text)) for text in whole], len(vocabulary.encode(prime))
+        found = at_steps(vocabulary, whole, [_family(feature)], sizes)
+    else:
+        sizes, begun = list(map(len, whole)), len(prime)
+        found = annotate(whole, [_family(feature)])
     binary = [each for one in found if one.kind != "count" for each in one.binaries()]
-    lengths = np.array([len(text) for text in texts]).reshape(-1, samples)
-    counts = _counts(binary, len(prime), lengths)
+    lengths = np.array(sizes).reshape(-1, samples) - begun
+    counts = _counts(binary, begun, lengths)
     shares = _shares(counts, lengths, resampled(samples, draws if samples > 1 else 0, seed).reshape(-1, samples))
     rows = [
         {
@@ -115,11 +126,14 @@ def steer(
         for v, value in enumerate([None, *map(float, values)])
         for f, one in enumerate(binary)
     ]
+    unit = "word" if vocabulary.in_words else "character"
     return Table.of(
         rows,
-        TITLES,
+        {name: title.replace("characters", f"{unit}s") for name, title in TITLES.items()},
         study="steering",
+        unit=unit,
         layer=layer,
+        layer_name=network.configuration.names[layer],
         signal=signal,
         neuron=neuron,
         prime=prime,
@@ -139,8 +153,6 @@ def _check(
     network: Network, layer: int, signal: str, neuron: int, values: Sequence[float], samples: int, draws: int
 ) -> None:
     layers = network.configuration.layers
-    if not 0 <= layer < len(layers):
-        raise StudyError(f"there is no layer {layer}; the network has 0 to {len(layers) - 1}.")
     cell, count = layers[layer].cell, layers[layer].neurons
     if signal not in cell.signals:
         raise StudyError(f"there is no signal {signal!r} in layer {layer}; {cell.name} has {', '.join(cell.signals)}.")

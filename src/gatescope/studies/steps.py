@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gatescope.features import Family, Feature, annotate
 from gatescope.studies.reading import of_neurons
 from gatescope.studies.table import StudyError
+from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 
@@ -69,8 +70,13 @@ class Steps:
         """The text of each sequence."""
         return [self._trace.text(sequence) for sequence in range(len(self._trace.lengths))]
 
-    def features(self, families: Iterable[Family]) -> list[Feature]:
+    def features(self, families: Iterable[Family], texts: Sequence[str] | None = None) -> list[Feature]:
         """The features of the trace's text at every place, (P,).
+
+        Args:
+            families: whose features.
+            texts: of each sequence, where they are still known: a trace does not hold how a word is spelled that the
+                network does not know, nor its capitals if it was looked up in small letters.
 
         Where the network reads bytes, each byte has the features of the character that it is a part of; a word has
         those of its last character. Some families are read from the trace itself.
@@ -78,18 +84,36 @@ class Steps:
         Raises:
             StudyError: the steps are not those of a text.
         """
-        families, texts, vocabulary = list(families), self.texts(), self._trace.vocabulary
+        families, vocabulary = list(families), self._trace.vocabulary
+        texts = self.texts() if texts is None else list(texts)
         of_trace = [feature for each in families if each.of_trace for feature in each.of_trace(self._trace)]
         families = [each for each in families if each.of_trace is None]
-        found = of_trace + annotate(
-            texts, [family for family in families if family.per == "step"], np.diff(self.starts).tolist()
-        )
-        of_characters = annotate(texts, [family for family in families if family.per == "character"])
-        if vocabulary.unit == "character" or not of_characters:
-            return found + of_characters
-        begins = np.cumsum([0, *map(len, texts)])[:-1].tolist()
-        last = [begin + vocabulary.spans(text)[:, 1] - 1 for begin, text in zip(begins, texts, strict=True)]
-        places = np.concatenate(last)
-        if len(places) != len(self):
-            raise StudyError("the bytes of the trace are no text: features of characters cannot be told of them.")
-        return found + [replace(feature, values=feature.values[places]) for feature in of_characters]
+        return of_trace + at_steps(vocabulary, texts, families, np.diff(self.starts).tolist())
+
+
+def at_steps(
+    vocabulary: Vocabulary, texts: Sequence[str], families: Iterable[Family], counts: Sequence[int] | None = None
+) -> list[Feature]:
+    """The features of texts at each step that a network of this vocabulary reads of them, one text after the other.
+
+    Args:
+        vocabulary: what a step is.
+        texts: of one sequence each.
+        families: none of them read from a trace.
+        counts: how many steps each text has; counted when not given.
+
+    Raises:
+        StudyError: the steps are not those of a text.
+    """
+    families = list(families)
+    counts = [len(vocabulary.encode(text)) for text in texts] if counts is None else counts
+    found = annotate(texts, [family for family in families if family.per == "step"], counts)
+    of_characters = annotate(texts, [family for family in families if family.per == "character"])
+    if vocabulary.unit == "character" or not of_characters:
+        return found + of_characters
+    begins = np.cumsum([0, *map(len, texts)])[:-1].tolist()
+    last = [begin + vocabulary.spans(text)[:, 1] - 1 for begin, text in zip(begins, texts, strict=True)]
+    places = np.concatenate(last)
+    if len(places) != sum(counts):
+        raise StudyError("the bytes of the trace are no text: features of characters cannot be told of them.")
+    return found + [replace(feature, values=feature.values[places]) for feature in of_characters]

@@ -16,7 +16,7 @@ from typing import Any
 from gatescope.errors import GatescopeError
 from gatescope.features import Family, Feature, choose, from_quantities, tokens
 from gatescope.network import Network
-from gatescope.recording import recorded
+from gatescope.recording import parts_of, recorded
 from gatescope.runs import WEIGHTS, Run
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
@@ -102,7 +102,8 @@ def subject(
 
 def features_of(about: Subject, trace: Trace) -> list[Feature]:
     """The features of a subject's text at every place of its trace."""
-    return Steps(trace).features(about.families)
+    in_words = about.network.configuration.vocabulary.in_words
+    return Steps(trace).features(about.families, parts_of(about.network, about.text) if in_words else None)
 
 
 def _lexer_of(task: Task) -> str | None:
