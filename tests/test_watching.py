@@ -200,6 +200,23 @@ def test_what_happens_to_outputs_and_weights_afterwards_does_not_change_the_trac
         _ = watched[""]
 
 
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+@pytest.mark.parametrize("how", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_weights_that_are_computed_before_each_call(how: Any) -> None:
+    torch.manual_seed(0)
+    module, inputs = how(nn.LSTM(3, 4, batch_first=True), "weight_hh_l0"), torch.randn(2, 6, 3)
+    length = next(value for value in module.parameters() if value.shape == (16, 1))
+    with torch.no_grad(), gatescope.watch(module) as watched:
+        before, _ = module(inputs)
+        length.mul_(3)
+        after, _ = module(inputs)
+    for call, outputs in zip(watched.calls(""), (before, after), strict=True):
+        trace = call.trace()
+        assert trace.attributes["difference"] < 1e-6
+        assert np.array_equal(trace["layer0"]["h"], outputs.numpy())
+        assert gatescope.check(trace).holds
+
+
 def test_steps_of_a_decoder_are_joined() -> None:
     torch.manual_seed(0)
     module, inputs = nn.GRU(3, 4), torch.randn(6, 2, 3)

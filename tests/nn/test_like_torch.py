@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.utils import prune
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from gatescope import nn as ours
@@ -189,6 +190,25 @@ def test_weights_that_are_not_parameters() -> None:
         torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
         module.parametrizations.weight_hh_l0.original0.data *= 3
     assert_equal(mine(x), theirs(x))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_weights_that_were_pruned(kind: str) -> None:
+    results = []
+    for library in (torch.nn, ours):
+        torch.manual_seed(0)
+        module = getattr(library, kind)(5, 4, 2)
+        prune.l1_unstructured(module, "weight_ih_l0", amount=0.5)
+        outputs, _ = module(torch.randn(6, 3, 5))
+        gone = module.weight_ih_l0_mask == 0
+        gradient, again = (
+            torch.autograd.grad(outputs.sum(), module.weight_ih_l0_orig, retain_graph=keep)[0] for keep in (True, False)
+        )
+        assert gone.sum() == gone.numel() // 2
+        assert not gradient[gone].any()
+        assert torch.equal(gradient, again)
+        results.append((outputs, gradient))
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-6)
 
 
 def test_autocast_leaves_the_precision_of_the_weights() -> None:
