@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ import h5py
 import numpy as np
 import pytest
 
+from gatescope import Vocabulary
 from gatescope.adopting import AdoptingError, assemble, read
+from gatescope.network import predict
+from gatescope.readout import classes, numbers
 from tests.adopting.models import IDS, VOCABULARY, assert_same
 
 N, E, V = 4, 5, 7
@@ -194,6 +198,185 @@ def test_both_directions(tmp_path: Path) -> None:
     for layer, weights in zip(layers, (forward, backward), strict=True):
         heard = np.concatenate(list(layer.parameters.input_weights.numpy()))
         np.testing.assert_array_equal(heard, weights["kernel"].T)
+
+
+# --- whole models, with their descriptions ----------------------------------------------------------------------------
+
+Level = tuple[str, Weights, Weights | None, str]  # kind, forward, backward, how they are joined
+LENGTHS = (5, 2, 4, 1)
+OUT = (
+    np.random.default_rng(12).normal(size=(2 * N, 3)).astype("f"),
+    np.random.default_rng(13).normal(size=3).astype("f"),
+)
+
+
+def reference(levels: list[Level], inputs: np.ndarray, *, once: bool) -> np.ndarray:
+    """What the last layer hands on of one sequence (T, I): (T, H), or (H,) with return_sequences=False."""
+    values, final = inputs[:, None], np.empty(0)
+    for kind, forward, backward, joined in levels:
+        there = run(kind, forward, values)
+        parts, ends = [there], [there[-1]]
+        if backward is not None:
+            back = run(kind, backward, values[::-1])  # in the order in which it reads
+            parts, ends = [there, back[::-1]], [there[-1], back[-1]]
+        values, final = (
+            np.concatenate(each, -1) if joined == "concat" else np.sum(each, 0) / (2 if joined == "ave" else 1)
+            for each in (parts, ends)
+        )
+    return final[0] if once else values[:, 0]
+
+
+def described(name: str, kind: str, reads: str | None, functional: bool, **config: Any) -> Any:
+    """A layer as Keras 3 describes it; in a graph with what it reads."""
+    about = {"class_name": kind, "config": {"name": name, **config}, "name": name}
+    if functional:
+        history = {"class_name": "__keras_tensor__", "config": {"keras_history": [reads, 0, 0]}}
+        about["inbound_nodes"] = [{"args": [history], "kwargs": {"mask": None}}] if reads else []
+    return about
+
+
+def both(kind: str, sequences: bool, joined: Any) -> dict[str, Any]:
+    inner = {"class_name": kind, "config": {"name": "inner", "return_sequences": sequences, "reset_after": True}}
+    return {"layer": inner, "merge_mode": joined}
+
+
+def saved(
+    path: Path, levels: list[Level], *, functional: bool, once: bool, dense: Any, tail: Any = (), loss: Any = None
+) -> Path:
+    """A .keras file: [embedding,] layers, `tail` of (name, kind, config, kernel, bias)."""
+    layers, arrays = [described("ids", "InputLayer", None, functional)], dict[str, np.ndarray]()
+    if dense["symbols"]:
+        layers.append(described("vectors", "Embedding", "ids", functional, mask_zero=dense.get("mask", False)))
+        arrays["embedding/vars/0"] = EMBEDDING
+    counted: dict[str, int] = {}
+    for k, (kind, forward, backward, joined) in enumerate(levels):
+        sequences, name = not once or k + 1 < len(levels), f"layer {k}"
+        wrapper = kind if backward is None else "Bidirectional"
+        about = (
+            {"return_sequences": sequences, "reset_after": True} if backward is None else both(kind, sequences, joined)
+        )
+        layers.append(described(name, wrapper, layers[-1]["name"], functional, **about))
+        layers.append(described(f"drop {k}", "Dropout", name, functional))
+        base = {"SimpleRNN": "simple_rnn"}.get(wrapper, wrapper.lower())
+        group = f"{base}_{counted[base]}" if counted.get(base) else base
+        counted[base] = counted.get(base, 0) + 1
+        for side, weights in (("forward_layer", forward), ("backward_layer", backward)):
+            inside = "cell" if backward is None else f"{side}/cell"
+            for j, value in enumerate(weights.values() if weights else ()):
+                arrays[f"{group}/{inside}/vars/{j}"] = value
+    for name, kind, config, weights in tail:
+        layers.append(described(name, kind, layers[-1]["name"], functional, **config))
+        for j, value in enumerate(weights):
+            arrays[f"{config.get('group', kind.lower())}/{'layer/' if kind == 'TimeDistributed' else ''}vars/{j}"] = (
+                value
+            )
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for place, value in arrays.items():
+            file[f"layers/{place}"] = value
+    kind = "Functional" if functional else "Sequential"
+    config = {"class_name": kind, "config": {"name": "m", "layers": layers}, "compile_config": {"loss": loss}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", buffer.getvalue())
+    return path
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    raised = np.exp(values - values.max(-1, keepdims=True))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("functional", [True, False])
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("joined", ["concat", "sum", "ave"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+def test_classes_of_both_directions(functional: bool, once: bool, joined: str, kind: str, tmp_path: Path) -> None:
+    width = 2 * N if joined == "concat" else N
+    levels = [
+        (kind, drawn(kind, E, 0), drawn(kind, E, 1), joined),
+        (kind, drawn(kind, width, 2), drawn(kind, width, 3), joined),
+    ]
+    kernel, bias = OUT[0][:width], OUT[1]
+    dense = ("tags", "Dense", {"activation": "softmax"}, (kernel, bias))
+    if not once:
+        inner = {"class_name": "Dense", "config": {"activation": "softmax"}}
+        dense = ("tags", "TimeDistributed", {"layer": inner, "group": "time_distributed"}, (kernel, bias))
+    path = saved(tmp_path / "m.keras", levels, functional=functional, once=once, dense={"symbols": True}, tail=[dense])
+    found = assemble(read(path), VOCABULARY)
+    assert found.network.configuration.readout == classes("012", "last step" if once else "every step")
+    assert not found.notes
+    sequences = [IDS[:length, row].numpy().astype(np.int32) for row, length in enumerate(LENGTHS)]
+    for ids, told in zip(sequences, predict(found.network, sequences), strict=True):
+        expected = softmax(reference(levels, EMBEDDING[ids].astype(float), once=once) @ kernel + bias)
+        np.testing.assert_allclose(np.exp(told), np.atleast_2d(expected), atol=2e-6)
+
+
+def test_a_sigmoid_of_one_number_and_masked_padding(tmp_path: Path) -> None:
+    levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), drawn("LSTM", E, 1), "concat")]
+    tail = [("good", "Dense", {"activation": "sigmoid"}, (OUT[0][:, :1], OUT[1][:1]))]
+    about = {"symbols": True, "mask": True}
+    path = saved(
+        tmp_path / "m.keras", levels, functional=True, once=True, dense=about, tail=tail, loss="binary_crossentropy"
+    )
+    found = assemble(read(path), VOCABULARY, names=("bad", "good"))
+    assert any("the id 0 skipped (mask_zero)" in note for note in found.notes)
+    ids = np.array([3, 1, 4], np.int32)
+    good = sigmoid(reference(levels, EMBEDDING[ids].astype(float), once=True) @ OUT[0][:, :1] + OUT[1][:1])[0]
+    np.testing.assert_allclose(np.exp(predict(found.network, [ids])[0]), [[1 - good, good]], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "readout"),
+    [
+        ("mse", numbers("012", reads="last step")),
+        ({"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}, classes("012", "last step")),
+        (None, numbers("012", reads="last step")),
+    ],
+)
+def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
+    levels: list[Level] = [("LSTM", drawn("LSTM", 2, 0), None, "concat"), ("GRU", drawn("GRU", N, 1), None, "concat")]
+    tail = [("next", "Dense", {"activation": "linear"}, (OUT[0][:N], OUT[1]))]
+    path = saved(
+        tmp_path / "m.keras", levels, functional=False, once=True, dense={"symbols": False}, tail=tail, loss=loss
+    )
+    found = assemble(read(path), Vocabulary(("a", "b"), unit="number"))
+    assert found.network.configuration.readout == readout
+    assert any("numbers were assumed" in note for note in found.notes) == (loss is None)
+    steps = np.random.default_rng(0).normal(size=(6, 2)).astype("f")
+    expected = reference(levels, steps.astype(float), once=True) @ OUT[0][:N] + OUT[1]
+    told = predict(found.network, [steps])[0]
+    np.testing.assert_allclose(
+        softmax(told) if readout.kind == "classes" else told,
+        (softmax(expected) if readout.kind == "classes" else expected)[None],
+        atol=2e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tail", "between"),
+    [
+        ([("hidden", "Dense", {"activation": "relu"}, OUT)], r"hidden \(Dense\) with 'relu'"),
+        (
+            [("pool", "GlobalMaxPooling1D", {}, ()), ("out", "Dense", {"activation": "softmax"}, OUT)],
+            "GlobalMaxPooling1D",
+        ),
+    ],
+)
+def test_what_stands_between_is_named(tail: Any, between: str, tmp_path: Path) -> None:
+    levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), drawn("LSTM", E, 1), "concat")]
+    path = saved(tmp_path / "m.keras", levels, functional=True, once=False, dense={"symbols": True}, tail=tail)
+    found = assemble(read(path), VOCABULARY)
+    assert found.readout == "none"
+    assert any(re.search(between, note) for note in found.notes)
+
+
+@pytest.mark.parametrize("joined", ["mul", None, ["concat"]])
+def test_other_ways_to_put_directions_together_are_refused(joined: Any, tmp_path: Path) -> None:
+    levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), drawn("LSTM", E, 1), joined)]
+    path = saved(tmp_path / "m.keras", levels, functional=True, once=True, dense={"symbols": True})
+    with pytest.raises(AdoptingError, match="puts its directions together by"):
+        read(path)
 
 
 @pytest.mark.parametrize("attack", ["external", "soft", "huge", "cut", "deep"])

@@ -154,12 +154,14 @@ def test_several_readouts_are_a_question_and_a_tied_one_can_be_named(tmp_path: P
     assert torch.equal(tied.network.readout_weights, values["embedding.weight"])
 
 
-def test_a_network_of_another_task_gets_no_readout_and_says_so(tmp_path: Path) -> None:
+def test_a_network_whose_predictions_are_of_several_matrices_gets_no_readout_and_says_so(tmp_path: Path) -> None:
     source = model()
-    values = {**source.state_dict(), "fc.weight": torch.randn(3, 6), "fc.bias": torch.randn(3)}
-    found = assemble(read(save_torch(tmp_path / "classes.pt", values)), VOCABULARY)
+    values = {n: v for n, v in source.state_dict().items() if not n.startswith("fc")}
+    values |= {"head.0.weight": torch.randn(3, 6), "head.0.bias": torch.randn(3), "head.2.weight": torch.randn(2, 3)}
+    found = assemble(read(save_torch(tmp_path / "head.pt", values)), VOCABULARY)
     assert found.readout == "none"
-    assert any("fc.weight (3, 6)" in note for note in found.notes)
+    assert any("head.0.weight (3, 6)" in note and "every symbol alike" in note for note in found.notes)
+    assert any("Left out: head.0.weight (3, 6), head.2.weight (2, 3), head.0.bias (3,)" in note for note in found.notes)
     with torch.no_grad():
         output = found.network(IDS, keep=[("h",)])
         assert source.embedding is not None
@@ -196,13 +198,6 @@ def test_a_gru_with_one_bias_is_not_guessed(tmp_path: Path) -> None:
     values = {n: v for n, v in model("GRU").state_dict().items() if "bias_hh" not in n}
     with pytest.raises(AdoptingError, match="has one bias"):
         read(save_torch(tmp_path / "m.pt", values))
-
-
-def test_both_directions_are_read_but_are_no_run(tmp_path: Path) -> None:
-    foreign = read(save_torch(tmp_path / "m.pt", model(bidirectional=True, num_layers=2).state_dict()))
-    assert [layer.reverse for layer in foreign.stacks["rnn"]] == [False, True, False, True]
-    with pytest.raises(AdoptingError, match="both directions"):
-        assemble(foreign, VOCABULARY)
 
 
 @settings(deadline=None, max_examples=25)

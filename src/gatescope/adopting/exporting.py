@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from gatescope.adopting.foreign import AdoptingError
+from gatescope.adopting.foreign import AdoptingError, listed
 from gatescope.adopting.onnx_writing import model_bytes
 from gatescope.files import write_bytes
 from gatescope.network import Network
@@ -36,17 +36,15 @@ def save(network: Network, path: str | PathLike[str], kind: str) -> list[str]:
     """
     if kind not in FORMATS:
         raise AdoptingError(f"there is no format {kind!r} to write; there are {', '.join(FORMATS)}.")
-    notes = [f"The symbols are in the vocabulary of the run: id k is the symbol number k, {_size(network)} in all."]
-    if network.embedding is None:
-        notes.append("A symbol is read as a one-hot vector; an unknown one as zeros.")
-    if network.configuration.readout.reads == "last step":
-        notes.append("This network predicts after the last step of a sequence only.")
+    configuration = network.configuration
+    notes = _about(network)
     if kind == "onnx":
         content = model_bytes(network)
     else:
         tensors = torch_names(network)
-        modules = dict.fromkeys(IN_TORCH[layer.cell.name] for layer in network.configuration.layers)
-        notes.append(f"The recurrent weights are those of torch.nn.{', torch.nn.'.join(modules)}.")
+        modules = dict.fromkeys(IN_TORCH[layer.cell.name] for layer in configuration.layers)
+        both = ", bidirectional=True" if configuration.both_ways else ""
+        notes.append(f"The recurrent weights are those of torch.nn.{', torch.nn.'.join(modules)}{both}.")
         if kind == "torch":
             buffer = io.BytesIO()
             torch.save(tensors, buffer)
@@ -60,40 +58,73 @@ def save(network: Network, path: str | PathLike[str], kind: str) -> list[str]:
     return notes
 
 
-def _size(network: Network) -> str:
-    return f"{network.configuration.vocabulary.size:,}"
+def _about(network: Network) -> list[str]:
+    """What the numbers that go in and come out stand for."""
+    vocabulary, readout = network.configuration.vocabulary, network.configuration.readout
+    if vocabulary.unit == "number":
+        notes = [f"A step is {vocabulary.size:,} numbers: {listed(vocabulary.symbols)}."]
+    else:
+        notes = [
+            f"The symbols are in the vocabulary of the run: id k is the symbol number k, {vocabulary.size:,} in all."
+        ]
+        if network.embedding is None:
+            notes.append("A symbol is read as a one-hot vector; an unknown one as zeros.")
+    if readout.kind == "classes":
+        notes.append(f"What is predicted are the classes {listed(readout.names)}, before the softmax.")
+    elif readout.kind == "numbers":
+        levels = f", each at the quantiles {listed(map(str, readout.quantiles))}" if readout.quantiles else ""
+        notes.append(f"What is predicted are the numbers {listed(readout.names)}{levels}.")
+    if readout.reads == "last step":
+        both = ", where the backward direction has read all of it, too" if network.configuration.both_ways else ""
+        notes.append(f"This network predicts once, from the last state of a sequence{both}.")
+    return notes
 
 
 def torch_names(network: Network) -> dict[str, Tensor]:
     """The weights under the names, and in the layout, of torch.nn: embedding, recurrent, readout.
 
     Layers of one cell and one size are one module, `recurrent.weight_ih_l0`, `recurrent.weight_ih_l1`; others one each,
-    `recurrent.0.weight_ih_l0`, `recurrent.1.weight_ih_l0`.
+    `recurrent.0.weight_ih_l0`, `recurrent.1.weight_ih_l0`. The backward direction has `_reverse` behind its names.
 
     Raises:
-        AdoptingError: torch.nn has no such cell.
+        AdoptingError: torch.nn has no such cell, or two directions differ.
     """
-    layers = network.configuration.layers
+    configuration = network.configuration
+    layers, levels = configuration.layers, configuration.levels
     found: dict[str, Tensor] = {}
     if network.embedding is not None:
         found["embedding.weight"] = network.embedding
-    alike = len({(layer.cell.name, layer.neurons) for layer in layers}) == 1
-    for k, layer in enumerate(layers):
-        if layer.cell.name not in IN_TORCH:
-            there = ", ".join(IN_TORCH.values())
-            raise AdoptingError(
-                f"layer{k} is a {layer.cell.title}, which torch.nn does not have (it has {there}). The run's own "
-                "weights.safetensors can be read by any program, with the equations in network.json."
-            )
-        parameters = network.parameters_of(k)
-        stem, end = ("recurrent.", f"_l{k}") if alike else (f"recurrent.{k}.", "_l0")
-        echoed = torch.zeros_like(parameters.biases)
-        if layer.cell.tape.parameters:  # the GRU's p.n is the bias of its candidate's recurrent product
-            echoed[-1] = parameters.neuron_weights[0].detach()
-        found[f"{stem}weight_ih{end}"] = parameters.input_weights.flatten(0, 1)
-        found[f"{stem}weight_hh{end}"] = parameters.recurrent_weights.flatten(0, 1)
-        found[f"{stem}bias_ih{end}"] = parameters.biases.flatten()
-        found[f"{stem}bias_hh{end}"] = echoed.flatten()
+    kinds = {(layer.cell.name, layer.neurons) for layer in layers}
+    alike = len(kinds) == 1 and len({len(level) for level in levels}) == 1
+    for depth, level in enumerate(levels):
+        first = layers[level[0]]
+        for k in level:
+            if layers[k].cell.name not in IN_TORCH:
+                there = ", ".join(IN_TORCH.values())
+                raise AdoptingError(
+                    f"layer{depth} is a {layers[k].cell.title}, which torch.nn does not have (it has {there}). The "
+                    "run's own weights.safetensors can be read by any program, with the equations in network.json."
+                )
+            if (layers[k].cell.name, layers[k].neurons) != (first.cell.name, first.neurons):
+                raise AdoptingError(
+                    f"the directions of layer{depth} differ in their cells or sizes; in torch.nn a module has both."
+                )
+            stem, end = ("recurrent.", f"_l{depth}") if alike else (f"recurrent.{depth}.", "_l0")
+            found |= _torch_layer(network, k, stem, f"{end}_reverse" if layers[k].reverse else end)
     found["readout.weight"] = network.readout_weights
     found["readout.bias"] = network.readout_biases
     return {name: value.detach().clone().contiguous() for name, value in found.items()}
+
+
+def _torch_layer(network: Network, k: int, stem: str, end: str) -> dict[str, Tensor]:
+    """The four arrays of one direction of a layer."""
+    parameters = network.parameters_of(k)
+    echoed = torch.zeros_like(parameters.biases)
+    if network.configuration.layers[k].cell.tape.parameters:  # the GRU's p.n is its candidate's recurrent bias
+        echoed[-1] = parameters.neuron_weights[0].detach()
+    return {
+        f"{stem}weight_ih{end}": parameters.input_weights.flatten(0, 1),
+        f"{stem}weight_hh{end}": parameters.recurrent_weights.flatten(0, 1),
+        f"{stem}bias_ih{end}": parameters.biases.flatten(),
+        f"{stem}bias_hh{end}": echoed.flatten(),
+    }

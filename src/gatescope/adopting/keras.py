@@ -71,7 +71,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         for part, value in parts.items():
             last = part.rsplit("/", 1)[-1]
             # Keras 3 numbers the arrays of a layer; of one that multiplies by a matrix the second is the biases.
-            dense = set(parts) <= {"vars/0", "vars/1"} and parts["vars/0"].ndim == 2
+            dense = set(parts) <= {"vars/0", "vars/1"} and "vars/0" in parts and parts["vars/0"].ndim == 2
             of_symbols = about.kind == "Embedding" if about else name.startswith("embedding")
             key = f"{name}.{'embeddings' if of_symbols else ('kernel', 'bias')[int(last)] if dense else last}"
             if of_symbols or part.endswith("embeddings"):
@@ -293,7 +293,7 @@ def _cell(
         return CELLS[{"LSTM": "lstm", "GRU": "gru"}.get(kind) or ACTIVATIONS[nonlinearity or "tanh"]], notes
     own, gate = about.config.get("activation", "tanh"), about.config.get("recurrent_activation", "sigmoid")
     if kind == "SimpleRNN":
-        if own in ACTIVATIONS:
+        if isinstance(own, str) and own in ACTIVATIONS:
             return CELLS[ACTIVATIONS[own]], []
         raise AdoptingError(f"{name} is a SimpleRNN with {own!r}; {listed(ACTIVATIONS)} can be adopted.")
     if (own, gate) != ("tanh", "sigmoid"):

@@ -156,7 +156,7 @@ def wiring(
         if about is None:
             return found
         if about.wrapped == "Bidirectional":
-            if about.merge_mode not in JOINED:
+            if str(about.merge_mode) not in JOINED:
                 raise AdoptingError(
                     f"{about.title} puts its directions together by {about.merge_mode!r}; {', '.join(JOINED)} can be "
                     "adopted."

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, check_size
+from gatescope.adopting.onnx_graph import MOVING, around
 from gatescope.adopting.torch_names import Nonlinearity, layer_of
 from gatescope.cells import CELLS
 
@@ -30,8 +31,7 @@ NODES = {
     "RNN": ((0,), ("tanh",)),
 }
 ACTIVATIONS = {"tanh": "elman", "relu": "elman_relu", "sigmoid": "elman_sigmoid"}
-# What stands between a recurrent node and the next without changing its numbers.
-PASSING = ("Squeeze", "Unsqueeze", "Transpose", "Reshape", "Identity", "Dropout", "Cast")
+FEW = 8  # whole numbers of a constant that says which part of an array is taken
 RESET_BEFORE = (
     "the GRU {name} has linear_before_reset = 0, which is another cell: it multiplies h by the reset gate before the "
     "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
@@ -47,7 +47,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         ImportError: onnx is not installed.
     """
     del nonlinearity
-    graph, weights = _opened(path)
+    graph, weights, whole = _opened(path)
     made_by = {output: node for node in graph.node for output in node.output}
     stacks: dict[str, tuple[ForeignLayer, ...]] = {}
     nodes: dict[str, Any] = {}
@@ -64,6 +64,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     ]
     matrices, vectors = _others(graph, weights, {name for node in nodes.values() for name in node.input})
     matrices |= {name: torch.from_numpy(weights[name]) for name in embeddings}
+    about = around(graph, nodes, weights, whole)
     return Foreign(
         "ONNX model",
         stacks,
@@ -71,12 +72,14 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         vectors,
         order=_order(nodes, made_by),
         embedding=embeddings[0] if len(set(embeddings)) == 1 else None,
-        notes=tuple(notes),
+        before=about.before,
+        heads=about.heads,
+        notes=(*notes, *about.notes),
     )
 
 
-def _opened(path: Path) -> tuple[Any, dict[str, Array]]:
-    """The graph, and every constant of floating-point numbers in it."""
+def _opened(path: Path) -> tuple[Any, dict[str, Array], dict[str, list[int]]]:
+    """The graph, every constant of floating-point numbers in it, and those of few whole numbers."""
     try:
         import onnx  # noqa: PLC0415  an extra
         from google.protobuf.message import DecodeError  # noqa: PLC0415  comes with onnx
@@ -101,6 +104,11 @@ def _opened(path: Path) -> tuple[Any, dict[str, Array]]:
         chosen = {name: tensor for name, tensor in tensors.items() if tensor.data_type in floats}
         check_size(path, sum(_count(tensor.dims) * 4 for tensor in chosen.values()))
         weights = {name: np.array(onnx.numpy_helper.to_array(tensor), np.float32) for name, tensor in chosen.items()}
+        whole = {
+            name: np.atleast_1d(onnx.numpy_helper.to_array(tensor)).tolist()
+            for name, tensor in tensors.items()
+            if tensor.data_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32) and _count(tensor.dims) <= FEW
+        }
     except (DecodeError, ValueError, TypeError, RuntimeError, KeyError) as error:
         if isinstance(error, AdoptingError):
             raise
@@ -109,7 +117,7 @@ def _opened(path: Path) -> tuple[Any, dict[str, Array]]:
         found = _folded(node, weights)
         if found is not None:
             weights[node.output[0]] = found
-    return graph, weights
+    return graph, weights, whole
 
 
 def _count(sizes: Sequence[int]) -> int:
@@ -259,7 +267,7 @@ def _order(nodes: Mapping[str, Any], made_by: Mapping[str, Any]) -> tuple[str, .
     for name, node in nodes.items():
         current = made_by.get(node.input[0])
         for _ in range(len(made_by)):
-            if current is None or current.op_type not in PASSING:
+            if current is None or current.op_type not in MOVING:
                 break
             current = made_by.get(current.input[0])
         below[name] = next((other for other, one in nodes.items() if one is current), None)

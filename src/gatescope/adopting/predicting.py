@@ -84,6 +84,8 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
     Raises:
         AdoptingError: more than one would fit, or what was asked for does not.
     """
+    if asked.predicts == "symbols" and vocabulary.unit == "number":
+        raise AdoptingError("the network reads numbers, and no symbols to predict; it predicts classes or numbers.")
     head = foreign.heads.get(below.stack, Head())
     if asked.matrix is not None and asked.matrix != head.matrix:
         head = Head(reads=head.reads)
@@ -225,9 +227,6 @@ def _bias_names(name: str) -> Iterable[str]:
 def _kind(name: str, rows: int, vocabulary: Vocabulary, asked: Asked, head: Head) -> tuple[Kind, list[str]]:
     """What the rows of the readout stand for, and what is to be said about that."""
     written = vocabulary.unit != "number"
-    if asked.predicts == "symbols" and not (written and rows == vocabulary.size):
-        what = f"{vocabulary.size} symbols" if written else "numbers, and no symbols"
-        raise AdoptingError(f"{name} predicts {rows} values, and the network reads {what}; they cannot be predicted.")
     if asked.predicts is not None or asked.names:
         return asked.predicts or "classes", []
     if written and rows == vocabulary.size and head.predicts != "numbers":

@@ -31,8 +31,9 @@ def export(
 ) -> None:
     """Write the network of a run as a PyTorch state dict, a safetensors file or an ONNX model.
 
-    The first two have torch.nn's names (embedding.weight, recurrent.weight_ih_l0, readout.weight); an ONNX model reads
-    ids (steps, sequences) and gives logits (steps, sequences, symbols).
+    The first two have torch.nn's names (embedding.weight, recurrent.weight_ih_l0, recurrent.weight_ih_l0_reverse,
+    readout.weight); an ONNX model reads ids (steps, sequences) or numbers (steps, sequences, numbers) and gives logits
+    or estimates (steps, sequences, what is predicted), without steps where it predicts once.
 
     Parameters
     ----------
