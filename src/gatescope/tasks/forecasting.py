@@ -100,15 +100,11 @@ class Forecasting:
         patience=6,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
-        "value": "the value just read (of the first column predicted, scaled)",
-        "change": "how much it is above the value before",
         "level": "mean of the last values, as many as are forecast",
         "rising": "that mean is higher than it was so many steps before",
         "above_mean": "the value is above the mean of the training part",
         "since_peak": "steps since the highest value so far",
         "phase": "steps since the season began",
-        "season_sine": "the season's place as a sine",
-        "season_cosine": "the season's place as a cosine",
     }
 
     def __init__(
@@ -368,7 +364,10 @@ class Forecasting:
         return self._ahead(self._rows(text))
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The level, the turns and the season of the first column that is predicted, scaled as it is read."""
+        """The level and the turns of the first column that is predicted, and the place in the season.
+
+        The numbers of a step and how they change are features of every network that reads numbers.
+        """
         rows = self._rows(text).astype(np.float64)
         value, steps = rows[:, self._places[0]], np.arange(len(rows))
         sums = np.concatenate([[0.0], np.cumsum(value)])
@@ -377,8 +376,6 @@ class Forecasting:
         highest = np.maximum.accumulate(value)
         peak = np.maximum.accumulate(np.where(value == highest, steps, 0))
         found: dict[str, Quantity] = {
-            "value": value,
-            "change": np.diff(value, prepend=value[:1]),
             "level": level,
             "rising": level > level[np.maximum(0, steps - self.horizon)],
             "above_mean": value > 0,
@@ -387,11 +384,7 @@ class Forecasting:
         if self.season > 1:
             sine, cosine = rows[:, len(self.names)], rows[:, len(self.names) + 1]
             place = np.arctan2(sine, cosine) / (2 * np.pi) * self.season
-            found |= {
-                "phase": np.round(place).astype(np.int64) % self.season,
-                "season_sine": sine,
-                "season_cosine": cosine,
-            }
+            found["phase"] = np.round(place).astype(np.int64) % self.season
         return found
 
     # --- task.json ---------------------------------------------------------------------------------------------------
