@@ -31,6 +31,7 @@ from gatescope.tasks.tagged import (
     read_parts,
     since_change,
     sources_of,
+    strings,
 )
 from gatescope.tasks.tagging_score import judged_labels
 from gatescope.tasks.task import (
@@ -415,11 +416,11 @@ class Tagging:
             task.sources = {part: [Source(s["path"], s["labels"]) for s in data["sources"][part]] for part in PARTS}
             task.options = {name: data["options"][name] for name in OPTIONS}
             task.sizes = {part: [int(n) for n in data["sizes"][part]] for part in PARTS}
-            task.sha256 = str(data["sha256"])
-            task._notes = list(map(str, data["notes"]))
-            task.classes = tuple(map(str, data["classes"]))
+            task.sha256 = strings([data["sha256"]])[0]
+            task._notes = strings(data["notes"])
+            task.classes = tuple(strings(data["classes"]))
             task.kind = (Frames if "mean" in data else Tokens).from_json(data)
-            task._examples = [(str(e["text"]), [int(k) for k in e["answers"]]) for e in data["examples"]]
+            task._examples = [(strings([e["text"]])[0], [int(k) for k in e["answers"]]) for e in data["examples"]]
             checked(task.options)
         except (KeyError, IndexError) as error:
             raise TaskError(

@@ -1,0 +1,388 @@
+"""Laws of the task tagging where it reads tokens."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+from gatescope.tasks import TASKS, Tagging, Task, TaskError, load
+from gatescope.tasks.task import Predict
+from gatescope.text import PADDING
+
+Sentences = list[list[tuple[str, str]]]
+
+ANIMALS = ("cat", "dog", "owl", "fox", "hen", "emu", "yak", "ape")
+
+
+def made(count: int, seed: int) -> Sentences:
+    """Sentences in which "saw" is a verb behind an animal and a noun behind "a"; some words occur once."""
+    random = np.random.default_rng(seed)
+    found: Sentences = []
+    for number in range(count):
+        animal, other = (ANIMALS[int(k)] for k in random.integers(0, len(ANIMALS), 2))
+        rows = [("the", "DET"), (animal, "NOUN"), ("saw", "VERB"), ("a", "DET"), ("saw", "NOUN")]
+        rows += [("and", "CONJ"), ("the", "DET"), (other, "NOUN")] * int(random.integers(0, 3))
+        rows += [(f"Mr{seed}x{number}", "NAME")] if random.random() < 0.2 else []
+        found.append([*rows, (".", "PUNCT")])
+    return found
+
+
+def written(folder: Path, sentences: Sentences, name: str = "train.tsv") -> Path:
+    path = folder / name
+    path.write_text("\n".join("".join(f"{token}\t{tag}\n" for token, tag in one) for one in sentences), "utf-8")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "paths": written(tmp_path, made(80, 0)),
+        "validation": written(tmp_path, made(12, 1), "dev.tsv"),
+        "test": written(tmp_path, made(15, 2), "test.tsv"),
+    }
+
+
+def saying(task: Tagging, choice: Any, share: float = 0.5) -> Predict:
+    """Gives the label that `choice(ids)` (T,) names the probability `share`, and the others the rest."""
+    size = len(task.classes)
+
+    def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        rows = []
+        for ids in sequences:
+            row = np.full((len(ids), size), math.log((1 - share) / (size - 1)))
+            row[np.arange(len(ids)), choice(ids)] = math.log(share)
+            rows.append(row)
+        return rows
+
+    return predict
+
+
+def answered(task: Task, text: str) -> list[int]:
+    """The answers to a text, which the task knows."""
+    answers = task.answers(text)
+    assert answers is not None
+    return answers.tolist()
+
+
+def told(task: Tagging, sentences: Sentences) -> dict[bytes, list[int]]:
+    """What is read of each sentence -> the numbers of its labels, and 0 at the newline."""
+    known = {symbol: k for k, symbol in enumerate(task.vocabulary.symbols)}
+    return {
+        np.array([known.get(token, len(known)) for token, _ in one] + [known["\n"]], np.int32).tobytes(): [
+            *(task.classes.index(tag) for _, tag in one),
+            0,
+        ]
+        for one in sentences
+    }
+
+
+def test_it_is_a_task_that_says_a_class_after_every_token(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    assert TASKS["tagging"] is Tagging
+    assert task.classes == ("CONJ", "DET", "NAME", "NOUN", "PUNCT", "VERB")
+    assert task.readout.names == task.classes
+    assert (task.readout.kind, task.readout.reads) == ("classes", "every step")
+    assert (task.vocabulary.unit, task.vocabulary.end) == ("token", "\n")
+    counts = Counter(token for one in made(80, 0) for token, _ in one)
+    assert set(task.vocabulary.symbols) == {token for token, count in counts.items() if count > 1} | {"\n"}
+    assert task.recommended.both_ways
+    assert task.sizes["test"] == [15, sum(map(len, made(15, 2)))]
+    assert Tagging(files["paths"], least=1).vocabulary.size > task.vocabulary.size
+
+
+def test_batches_hold_the_sentences_with_their_labels_and_nothing_is_asked_at_newlines(files: dict[str, Any]) -> None:
+    task = Tagging(**files, batch=8)
+    train = made(80, 0)
+    expected = Counter(tuple(tag for _, tag in one) for one in train)
+    read: Counter[tuple[str, ...]] = Counter()
+    for step in range(10):
+        batch = task.batch(5, step)
+        assert not batch.continues
+        assert batch.tokens.dtype == batch.targets.dtype == np.int32
+        for ids, targets, length in zip(batch.tokens, batch.targets, batch.lengths, strict=True):
+            assert (targets[length - 1 :] == PADDING).all()
+            assert (ids[length:] == PADDING).all()
+            assert task.vocabulary.symbols[ids[length - 1]] == "\n"
+            tags = tuple(task.classes[k] for k in targets[: length - 1])
+            read[tags] += 1
+            words = [task.vocabulary.symbols[k] if k < task.vocabulary.size else None for k in ids[: length - 1]]
+            same = [one for one in train if tuple(tag for _, tag in one) == tags]
+            assert any(all(w in (None, token) for w, (token, _) in zip(words, one, strict=True)) for one in same)
+    assert read == expected, "an epoch has every sentence once"
+    again = Tagging(**files, batch=8).batch(5, 9)
+    assert (again.tokens == task.batch(5, 9).tokens).all()
+    assert task.batch(6, 9).tokens.shape != again.tokens.shape or (task.batch(6, 9).tokens != again.tokens).any()
+
+
+def test_rare_tokens_are_read_as_unknown_more_often(tmp_path: Path) -> None:
+    sentences = [[("rare", "A"), ("often", "B"), ("often", "B"), ("often", "B")]] * 3 + [[("often", "B")]] * 20
+    task = Tagging(
+        written(tmp_path, sentences), test=written(tmp_path, sentences, "t.tsv"), validation=tmp_path / "t.tsv"
+    )
+    epoch = -(-len(sentences) // task.recommended.batch)
+    rare, often = 0, 0
+    for step in range(400):
+        batch = task.batch(0, step)
+        unknown = batch.tokens == task.vocabulary.unknown
+        rare += int((unknown & (batch.targets == task.classes.index("A"))).sum())
+        often += int((unknown & (batch.targets == task.classes.index("B"))).sum())
+        assert (batch.tokens[np.arange(len(batch.tokens)), batch.lengths - 1] == task.vocabulary.encode("\n")).all()
+    seen = 400 / epoch
+    assert rare / (3 * seen) == pytest.approx(1 / (1 + 3), abs=5 * math.sqrt(0.25 * 0.75 / (3 * seen)))
+    assert often / (29 * seen) == pytest.approx(1 / (1 + 29), abs=5 * math.sqrt(0.033 / (29 * seen)))
+
+
+def test_the_score_of_one_who_knows_and_of_one_who_does_not(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    answers = told(task, made(15, 2))
+    perfect = task.score(saying(task, lambda ids: answers[ids.tobytes()]))
+    assert perfect.value == 1
+    assert perfect.details["macro_f1"] == 1
+    assert perfect.details["confused"] == []
+    wrong = task.score(saying(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6))
+    assert wrong.value == 0
+    assert wrong.solved is None
+    counts = Counter(tag for one in made(80, 0) for _, tag in one)
+    usual = counts.most_common(1)[0][0]
+    expected = [tag for one in made(15, 2) for _, tag in one]
+    assert perfect.chance == pytest.approx(expected.count(usual) / len(expected))
+    by_token: dict[str, Counter[str]] = {}
+    for token, tag in (pair for one in made(80, 0) for pair in one):
+        by_token.setdefault(token, Counter())[tag] += 1
+    right = [  # a token that was never seen is called as most of those that occur once
+        tag == (max(by_token[token], key=lambda t: by_token[token][t]) if token in by_token else "NAME")
+        for one in made(15, 2)
+        for token, tag in one
+        if token != "saw"  # which occurs as often with either label
+    ]
+    saws = sum(token == "saw" for one in made(15, 2) for token, _ in one)
+    assert perfect.details["baseline"] == pytest.approx((sum(right) + saws / 2) / len(expected))
+    names = sum(tag == "NAME" for tag in expected)
+    assert perfect.details["unknown"] == {"tokens": names, "accuracy": 1.0}
+    assert f"of {len(expected)} tokens of the test part are labelled right (100.0 % of the {names} unknown ones)" in (
+        perfect.text
+    )
+
+
+def test_the_measures_of_each_label_are_those_of_scikit_learn(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    random = np.random.default_rng(4)
+    answers = told(task, made(15, 2))
+    said = {
+        key: np.where(random.random(len(tags)) < 0.6, tags, random.integers(0, 5, len(tags)))
+        for key, tags in answers.items()
+    }
+    score = task.score(saying(task, lambda ids: said[ids.tobytes()]))
+    sequences = task.data().coded["test"].sequences
+    expected = np.concatenate([answers[ids.tobytes()][:-1] for ids in sequences])
+    given = np.concatenate([said[ids.tobytes()][:-1] for ids in sequences])
+    assert score.value == pytest.approx((expected == given).mean())
+    measured: Any = precision_recall_fscore_support(expected, given, labels=range(6), zero_division=0)  # type: ignore[arg-type]
+    precision, recall, f1, support = measured
+    for k, name in enumerate(task.classes):
+        one = score.details["labels"][name]
+        assert (one["precision"] or 0, one["recall"], one["f1"]) == pytest.approx((precision[k], recall[k], f1[k]))
+        assert one["support"] == support[k]
+    assert score.details["macro_f1"] == pytest.approx(f1_score(expected, given, average="macro"))
+    pairs = Counter(
+        (task.classes[a], task.classes[b]) for a, b in zip(expected.tolist(), given.tolist(), strict=True) if a != b
+    )
+    assert {(a, b): n for a, b, n in score.details["confused"]}.items() <= dict(pairs).items()
+    assert [n for *_, n in score.details["confused"]] == [n for _, n in pairs.most_common(10)]
+    json.dumps(score.to_json(), allow_nan=False)
+
+
+def test_the_validation_loss_is_the_mean_over_labels(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    answers = told(task, made(12, 1))
+    assert task.validation(saying(task, lambda ids: answers[ids.tobytes()], 0.25)) == pytest.approx(math.log(4))
+    other = task.validation(saying(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6, 0.25))
+    assert other == pytest.approx(-math.log(0.75 / 5))
+
+
+def test_answers_are_the_labels_of_known_sentences(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    for sentences in (made(15, 2), made(12, 1), made(80, 0)):
+        one = max(sentences, key=len)
+        text = " ".join(token for token, _ in one)
+        expected = [task.classes.index(tag) for _, tag in one]
+        assert answered(task, text) == expected
+        assert answered(task, text + "\n") == [*expected, -1]
+    assert task.answers("the cat sat") is None
+    assert task.answers("") is None
+    assert task.answers("\n") is None
+    for text in task.examples():
+        assert len(answered(task, text)) == len(task.vocabulary.encode(text))
+    assert len(task.examples()) == len(set(task.examples())) == 4
+
+
+def test_a_sentence_in_two_parts_has_the_labels_of_the_test_part(tmp_path: Path, files: dict[str, Any]) -> None:
+    test = written(tmp_path, [*made(15, 2), [("the", "DET"), ("saw", "VERB")]], "more.tsv")
+    training = written(tmp_path, [*made(80, 0), [("the", "DET"), ("saw", "NOUN")]], "other.tsv")
+    task = Tagging(training, validation=files["validation"], test=test)
+    assert answered(task, "the saw\n") == [task.classes.index("DET"), task.classes.index("VERB"), -1]
+    assert any("sequences of the test part" in note and "stand in the training part" in note for note in task.notes)
+
+
+def test_held_out_is_whole_sentences_of_the_test_part(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    texts = [" ".join(token for token, _ in one) + "\n" for one in made(15, 2)]
+    assert task.held_out(1) == texts[0]
+    assert task.held_out(len(texts[0]) + 1) == "".join(texts[:2])
+    assert task.held_out(10**6) == "".join(texts)
+    assert task.vocabulary.split(task.held_out(10**6)) == texts
+
+
+def test_quantities_say_the_label_and_what_is_known_of_each_token(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    text = next(
+        " ".join(token for token, _ in one) + "\n" for one in made(80, 0) if one[-2][1] == "NAME" and len(one) == 7
+    )
+    found = task.quantities(text)
+    tags = ["DET", "NOUN", "VERB", "DET", "NOUN", "NAME", "PUNCT", None]
+    for name in task.classes:
+        assert found[f"tag_{name}"].tolist() == [tag == name for tag in tags]
+    assert found["position"].tolist() == list(range(8))
+    assert found["since_change"].tolist() == [0] * 8
+    assert found["unknown"].tolist() == [False] * 5 + [True, False, False]
+    assert found["ambiguity"] == pytest.approx(np.array([0, 0, 1, 0, 1, 0, 0, 0]))  # as often a verb as a noun
+    assert found["unusual"].sum() == 1, "of the two saws one has the label that is not taken for the usual one"
+    assert {*found} == {*task.quantity_titles, *(f"tag_{name}" for name in task.classes)}
+    other = task.quantities("the cat never a cat")  # of no known sentence: each token as usual
+    assert other["tag_NOUN"].tolist() == [False, True, False, False, True]
+    assert other["tag_NAME"].tolist() == [False, False, True, False, False]
+    assert not other["unusual"].any()
+    assert all(values.shape == (0,) for values in task.quantities("").values())
+
+
+def test_held_out_parts_have_no_sentence_in_common(tmp_path: Path) -> None:
+    path = written(tmp_path, made(300, 0))
+    task = Tagging(path, parts=(0.6, 0.2, 0.2))
+    raw = task.data().raw
+    texts = {part: {" ".join(one) for one in data.raw} for part, data in raw.items()}
+    assert not texts["training"] & texts["validation"]
+    assert not texts["training"] & texts["test"]
+    assert not texts["validation"] & texts["test"]
+    every = Counter(" ".join(token for token, _ in one) for one in made(300, 0))
+    assert Counter(" ".join(one) for data in raw.values() for one in data.raw) == every
+    distinct = len(every)
+    assert len(texts["test"]) == pytest.approx(0.2 * distinct, abs=1)
+    assert len(texts["training"]) == pytest.approx(0.6 * distinct, abs=1)
+    assert [note for note in task.notes if note.startswith("Held out")]
+    own = Tagging(path, test=written(tmp_path, made(5, 7), "t.tsv"))
+    assert own.sizes["test"][0] == 5
+    assert own.sizes["training"][0] + own.sizes["validation"][0] == 300
+
+
+def test_several_files_are_learnt_from_together(tmp_path: Path, files: dict[str, Any]) -> None:
+    other = written(tmp_path, [[("zebra", "ANIMAL"), ("zebra", "ANIMAL"), (".", "PUNCT")]], "more.tsv")
+    task = Tagging([files["paths"], other], validation=files["validation"], test=files["test"])
+    assert task.classes == ("ANIMAL", "CONJ", "DET", "NAME", "NOUN", "PUNCT", "VERB")
+    assert task.sizes["training"][0] == 81
+    assert [task.classes[k] for k in answered(task, "zebra zebra .")] == ["ANIMAL", "ANIMAL", "PUNCT"]
+
+
+def test_task_json_gives_the_same_task(files: dict[str, Any]) -> None:
+    task = Tagging(**files, batch=7, least=3, longest=9)
+    data = json.loads(json.dumps(task.to_json(), allow_nan=False))
+    again = load(data)
+    assert isinstance(again, Tagging)
+    assert again.to_json() == task.to_json()
+    assert again.vocabulary == task.vocabulary
+    assert again.readout == task.readout
+    assert again.recommended == task.recommended
+    assert again.notes == task.notes
+    assert (again.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
+    assert (again.batch(1, 2).targets == task.batch(1, 2).targets).all()
+    assert again.held_out(50) == task.held_out(50)
+
+
+def test_a_run_can_be_looked_at_when_its_files_have_changed_or_are_gone(files: dict[str, Any]) -> None:
+    task = Tagging(**files)
+    data = task.to_json()
+    files["test"].write_text(files["test"].read_text("utf-8") + "\nnew\tNOUN\n", "utf-8")
+    changed = load(data)
+    with pytest.raises(TaskError, match=r"test\.tsv has changed since this run began"):
+        changed.held_out(10)
+    files["test"].unlink()
+    gone = load(data)
+    assert gone.examples() == task.examples()
+    assert answered(gone, gone.examples()[0]) == answered(task, task.examples()[0])
+    assert gone.answers("the cat") is None
+    assert gone.vocabulary == task.vocabulary
+    for use in (lambda: gone.batch(0, 0), lambda: gone.quantities("the cat"), lambda: gone.score(lambda s: [])):
+        with pytest.raises(TaskError, match="cannot be read again"):
+            use()
+
+
+@pytest.mark.parametrize("missing", ["sources", "options", "sha256", "classes", "vocabulary", "examples"])
+def test_a_damaged_task_json_is_refused(files: dict[str, Any], missing: str) -> None:
+    data = Tagging(**files).to_json()
+    with pytest.raises(TaskError, match=f"has no '{missing}'"):
+        load({key: value for key, value in data.items() if key != missing})
+    with pytest.raises(TaskError):
+        load({**data, missing: 3})
+    with pytest.raises(TaskError, match="not the description of a task 'tagging'"):
+        Tagging.from_json({"name": "counter"})
+
+
+def test_every_wrong_line_of_every_file_is_named(tmp_path: Path, files: dict[str, Any]) -> None:
+    bad = tmp_path / "bad.tsv"
+    bad.write_text("the\tDET\ncat\nsaw\tVERB\tx\n\n\tNOUN\na\tDET\n", "utf-8")
+    test = tmp_path / "bad_test.tsv"
+    test.write_text("the\tDET\ndog\t\n", "utf-8")
+    with pytest.raises(TaskError) as caught:
+        Tagging(bad, test=test)
+    message = str(caught.value)
+    for part in (
+        "bad.tsv",
+        "line 2: there is no label",
+        "line 3: 3 columns instead of 2",
+        "line 5: the token is empty",
+    ):
+        assert part in message
+    assert "bad_test.tsv" in message
+    test.write_text("the\tDET\ndog\tBEAST\n", "utf-8")
+    with pytest.raises(TaskError, match="line 2: the label 'BEAST' is none of the classes"):
+        Tagging(files["paths"], test=test)
+    skipping = Tagging(written(tmp_path, [*made(80, 0), [("dog", "")]], "skip.tsv"), test=files["test"], skip_bad=True)
+    assert "skip.tsv, line" in skipping.notes[0]
+
+
+def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path, files: dict[str, Any]) -> None:
+    def refused(match: str, *args: Any, **settings: Any) -> None:
+        with pytest.raises(TaskError, match=match):
+            Tagging(*args, **settings)
+
+    path = files["paths"]
+    refused("nothing to learn from", None)
+    refused("nothing to learn from", [])
+    refused("does not exist", tmp_path / "none.tsv")
+    refused("there must be two classes at least", written(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
+    refused("too little data", written(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
+    refused("has no column 3", path, token=3)
+    refused("three positive shares that sum to 1", path, parts=(0.5, 0.5, 0.5))
+    refused("batch is a whole number", path, batch=-1)
+    refused("longest is a whole number", path, longest=0)
+    refused("occurs 999 times or more", path, least=999)
+    refused("names are those of the numbers of frames", path, names=["a"])
+    refused("Every file of frames has one of labels", path, labels=path)
+    refused("Either all files are arrays of frames", path, test=tmp_path / "frames.npy")
+
+
+def test_columns_of_conllu_and_of_a_text_in_pieces(tmp_path: Path) -> None:
+    lines = [f"{k}\t{token}\t{token}\t{tag}" + "\t_" * 6 for k, (token, tag) in enumerate(made(1, 0)[0], 1)]
+    path = tmp_path / "bank.conllu"
+    path.write_text("# text = of a comment\n" + "\n".join(lines) + "\n", "utf-8")
+    task = Tagging(path, validation=path, test=path, token=2, label=4, least=1, longest=3)
+    assert [task.classes[k] for k in answered(task, task.held_out(1)) if k >= 0] == [tag for _, tag in made(1, 0)[0]]
+    count = len(made(1, 0)[0]) + 1
+    batch = task.batch(0, 0)
+    assert len(batch.tokens) == -(-count // 3), "pieces of about three steps"
+    assert batch.lengths.sum() == count
