@@ -1,4 +1,6 @@
 // Draws the strips on one canvas: only what is visible, one lookup per cell.
+import { opinion, said } from './classes'
+import { charts, heat } from './curves'
 import { headNames, names, predictions, ruler } from './margins'
 import { rangeBand, rangeEdges, track } from './overlays'
 import { clipped, NONE, position } from './paint'
@@ -204,7 +206,7 @@ export function draw(pen: CanvasRenderingContext2D, scene: Scene, view: Window):
   cells(pen, scene, v)
   if (g.cell > 6) gaps(pen, scene, v)
   marks(pen, scene, v)
-  if (g.font && g.strip >= 12) characters(pen, scene, v, view.ratio)
+  if (g.font && g.strip >= 12 && scene.above.head.text === 'characters') characters(pen, scene, v, view.ratio)
   if (g.curve) curves(pen, scene, v)
   starts(pen, scene, v, g.head, v.y(scene.rows.length))
   rangeEdges(pen, scene, v, view)
@@ -213,6 +215,10 @@ export function draw(pen: CanvasRenderingContext2D, scene: Scene, view: Window):
   pen.fillRect(0, 0, view.width, g.head - 2)
   rangeBand(pen, scene, v)
   ruler(pen, scene, v)
+  charts(pen, scene, v)
+  heat(pen, scene, v)
+  said(pen, scene, v)
+  opinion(pen, scene, v)
   predictions(pen, scene, v)
   track(pen, scene, v)
   starts(pen, scene, v, 2, g.head - 6)

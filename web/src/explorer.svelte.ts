@@ -25,6 +25,9 @@ const TRAINING_PAUSE = 2000
 const ADDRESS_PAUSE = 300
 const KEPT = 8
 const TOP = 3
+const MOST_TOP = 5 // of classes: where there are few, all of them
+
+const top = ({ readout }: Run): number => (readout.kind === 'classes' ? MOST_TOP : TOP)
 
 export interface Picture {
   run: Run
@@ -282,7 +285,7 @@ export class Explorer {
       const { run, layer, text } = picture
       const signals = layer.signals.map((signal) => signal.name)
       await this.#try(async () => {
-        const request = { text, layer: layer.name, signals, neurons: [index], drives: true, top: TOP }
+        const request = { text, layer: layer.name, signals, neurons: [index], drives: true, top: top(run) }
         const trace = await this.source.trace(run.name, request)
         const same = this.picture?.text === text && this.picture.layer.name === layer.name
         if (same && this.picture?.generation === picture.generation) this.own = new Map(this.own).set(index, trace)
@@ -357,7 +360,7 @@ export class Explorer {
       const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, text])
       await this.#try(async () => {
         const signals = whole ? layer.signals.map((one) => one.name) : [signal.name]
-        const request = { text, layer: layer.name, signals, neurons: null, drives: whole, top: TOP }
+        const request = { text, layer: layer.name, signals, neurons: null, drives: whole, top: top(run) }
         const trace = this.#kept.get(key) ?? (await this.source.trace(run.name, request))
         this.#keep(key, trace)
         if (this.run?.name !== run.name) return
@@ -389,7 +392,7 @@ export class Explorer {
       this.visits++
     }
     if (this.#caret === null || picture.text !== this.text) return
-    const step = stepAt(picture.trace.labels, picture.text, this.#caret)
+    const step = stepAt(picture.trace.labels, picture.text, this.#caret, picture.run.unit)
     this.#caret = null
     if (this.state.step === null && step !== null) {
       this.point(this.hover.neuron, step)

@@ -64,8 +64,20 @@ export function cellWidth(labels: string[], least: number, measure: Measure): nu
 }
 
 /** Index of the step that the character before text position `caret` became. */
-export function stepAt(labels: string[], text: string, caret: number): number | null {
+export function stepAt(labels: string[], text: string, caret: number, unit = 'character'): number | null {
   if (caret <= 0 || labels.length === 0) return null
+  if (unit === 'number') {
+    const lines = text.slice(0, caret).split('\n')
+    return Math.max(0, Math.min(labels.length, lines.filter((line) => line.trim()).length) - 1)
+  }
+  if (unit === 'word' || unit === 'token') {
+    let at = 0
+    for (let step = 0; step < labels.length; step++) {
+      at = text.indexOf(labels[step]!, at) + labels[step]!.length
+      if (at >= caret) return step
+    }
+    return labels.length - 1
+  }
   if (labels.join('') !== text) {
     // A network that reads bytes has one step for each byte of the UTF-8.
     const encode = new TextEncoder()
@@ -91,4 +103,9 @@ export function symbolLabels(vocabulary: string[]): string[] {
     printed.set(vocabulary, labels)
   }
   return labels
+}
+
+/** What is predicted, by id: classes by their names, symbols as they are printed. */
+export function predicted(run: { vocabulary: string[]; readout: { kind: string; names: string[] } }): string[] {
+  return run.readout.kind === 'classes' ? run.readout.names : symbolLabels(run.vocabulary)
 }

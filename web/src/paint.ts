@@ -22,6 +22,12 @@ export interface Theme {
   bar: string
   barQuiet: string
   warn: string
+  good: string
+  /** Grounds of what was said rightly and wrongly. */
+  right: string
+  wrong: string
+  /** Of the classes, in their order; more classes than these have no colour of their own. */
+  classes: readonly string[]
   chip: string
   chipFull: string
   middle: Rgb
@@ -40,6 +46,10 @@ export const LIGHT: Theme = {
   bar: '#b9cde4',
   barQuiet: '#dededa',
   warn: '#b4232a',
+  good: '#22703f',
+  right: '#d5eadb',
+  wrong: '#f6d3cf',
+  classes: ['#e3b36b', '#86b0de', '#8fc7a4', '#c9a3d6', '#b9b4a8', '#d99a94'],
   chip: '#e9edf2',
   chipFull: '#bcd4f0',
   middle: [246, 246, 243],
@@ -58,6 +68,10 @@ export const DARK: Theme = {
   bar: '#2f527d',
   barQuiet: '#34383f',
   warn: '#ff8f86',
+  good: '#6cc38b',
+  right: '#1f4430',
+  wrong: '#5a2a28',
+  classes: ['#8a6426', '#2f5f95', '#2f6b48', '#6b4679', '#57534b', '#7d413c'],
   chip: '#22272d',
   chipFull: '#2b4c72',
   middle: [30, 33, 38],

@@ -1,8 +1,11 @@
 // What is to be drawn, and which part of it is in sight.
 import type { Geometry } from './geometry'
+import type { Above } from './head'
 import type { Palette, Scale } from './paint'
+import type { Readout } from './source'
 import type { Sprites } from './sprites'
 import type { Range } from './state'
+import type { Columns } from './trace'
 import type { Track } from './tracks'
 
 export interface Row {
@@ -23,6 +26,10 @@ export interface Scene {
   sprites: Sprites
   labels: string[]
   start: Uint8Array
+  /** The shown layer reads from the end. */
+  reverse: boolean
+  above: Above
+  reading: { readout: Readout; estimate: Columns | null; start: Uint8Array }
   /** Steps whose character the network does not know. */
   unknown: Uint8Array
   rows: Row[]

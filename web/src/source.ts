@@ -22,14 +22,27 @@ export interface Score {
 
 export type RunState = 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
 
+/** What a step is: a symbol of this kind, or a vector of numbers. */
+export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'
+
+/** What the network says: symbols, classes or numbers, after every step or once at the end. */
+export interface Readout {
+  kind: 'symbols' | 'classes' | 'numbers'
+  names: string[]
+  quantiles: number[]
+  reads: 'every step' | 'last step'
+}
+
 export interface Summary {
   name: string
   state: RunState
   problem: string | null
   task: { name: string; title: string; question: string }
   cell: { name: string; title: string }
-  layers: { cell: string; neurons: number }[]
+  layers: { cell: string; neurons: number; reverse: boolean }[]
   symbols: number
+  unit: Unit
+  readout: Readout
   step: number
   steps: number | null
   minutes: number | null
@@ -53,6 +66,8 @@ export interface Signal {
 export interface Layer {
   name: string
   neurons: number
+  /** It reads each sequence from its end. */
+  reverse: boolean
   cell: { name: string; title: string; paper: string; note?: string }
   signals: Signal[]
   drives: { name: string; title: string; formula: string }[]

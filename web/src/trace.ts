@@ -72,6 +72,17 @@ export function readTensors(bytes: ArrayBuffer): Tensors {
   return { metadata: (header['__metadata__'] ?? {}) as Record<string, string>, tensors }
 }
 
+/** Numbers of every step: `width` of them a step, one step after the other. */
+export interface Columns {
+  width: number
+  data: ArrayLike<number>
+}
+
+/** One column of numbers over the steps. */
+export function column({ width, data }: Columns, index: number): Float32Array {
+  return Float32Array.from({ length: width ? data.length / width : 0 }, (_, step) => data[step * width + index]!)
+}
+
 /** One text run through one layer. T steps, N neurons, K predictions a step. */
 export class Trace {
   readonly labels: string[]
@@ -81,6 +92,12 @@ export class Trace {
   readonly topProbability: Float32Array
   readonly top: number
   readonly logProbability: Float32Array
+  /** The class that should have been said after each step, -1 where nobody knows; null of what predicts no classes. */
+  readonly target: Int32Array | null
+  /** The numbers that were read, those that should have been said, and the estimates of these; null where there are none. */
+  readonly input: Columns | null
+  readonly value: Columns | null
+  readonly estimate: Columns | null
   readonly residual: number
   readonly tolerance: number
   readonly holds: boolean
@@ -98,10 +115,21 @@ export class Trace {
     this.labels = JSON.parse(metadata['labels'] ?? '[]')
     this.token = need('token').data as Int32Array
     this.start = need('start').data as Uint8Array
-    this.topToken = need('top_token').data as Int32Array
-    this.topProbability = need('top_probability').data as Float32Array
-    this.top = need('top_token').shape[1] ?? 0
-    this.logProbability = need('log_probability').data as Float32Array
+    const columns = (name: string): Columns | null => {
+      const found = tensors.get(name)
+      return found ? { width: found.shape[1] ?? 0, data: found.data } : null
+    }
+    this.target = (tensors.get('target')?.data as Int32Array | undefined) ?? null
+    this.input = columns('input')
+    this.value = columns('value')
+    this.estimate = columns('estimate')
+    // Who estimates numbers has no list of likely symbols.
+    this.topToken = this.estimate ? new Int32Array() : (need('top_token').data as Int32Array)
+    this.topProbability = this.estimate ? new Float32Array() : (need('top_probability').data as Float32Array)
+    this.top = this.estimate ? 0 : (need('top_token').shape[1] ?? 0)
+    this.logProbability = this.estimate
+      ? new Float32Array(this.token.length).fill(NaN)
+      : (need('log_probability').data as Float32Array)
     if (this.labels.length !== this.token.length)
       throw new TraceError(`The trace has ${this.token.length} steps, but ${this.labels.length} labels.`)
     this.residual = Number(metadata['residual'] ?? NaN)

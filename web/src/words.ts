@@ -6,9 +6,8 @@ const MEANINGS: Record<string, string> = {
   'output gate': 'How much of the cell state is shown to the rest of the network: 0 = hidden, 1 = shown.',
   candidate: 'The new value that the neuron would like to write into its memory.',
   'candidate state': 'The new value that the neuron would like to write into its memory.',
-  'cell state': 'The memory of the neuron: it is carried from one character to the next.',
-  'hidden state':
-    'What the neuron says after this character: the next layer, the prediction and its own next step read it.',
+  'cell state': 'The memory of the neuron: it is carried from one step to the next.',
+  'hidden state': 'What the neuron says after this step: the next layer, the prediction and its own next step read it.',
   'update gate':
     'Here 1 keeps the old value of the neuron and 0 replaces it by the candidate; values between mix the two.',
   'reset gate': 'How much of the previous hidden state the candidate may look at: 0 = nothing, 1 = all of it.',
@@ -29,14 +28,20 @@ const QUESTIONS: Record<string, string> = {
   state_memoriser:
     'Change the first letter from A to B. Which neurons change, and which of them still differ ten x’s later?',
   copy: 'Change the second letter only. Which neurons change at once, and which only after the X?',
+  addition:
+    'Change a number whose marker is 0, then one whose marker is 1. Which neurons move only at the marked ones, and hold the sum to the end?',
+  sentiment: 'Put “not” before a word, or take it away. Where does the opinion turn, and which neurons turn with it?',
+  tagging:
+    'Swap two words. Which labels change, and do the neurons that read from the end change before or after those words?',
+  forecasting:
+    'Change one number. For how many steps do the forecast and its interval move, and which neurons remember it?',
   text: 'Type an opening quote or bracket. Which neurons switch there, stay switched, and switch back where it closes?',
 }
 
-export function question(task: string): string {
-  return (
-    QUESTIONS[task] ??
-    'Change one character in the text. Which neurons change after it, and for how many characters do they remember it?'
-  )
+export function question(task: string, unit = 'character'): string {
+  if (QUESTIONS[task]) return QUESTIONS[task]
+  const many = unit.startsWith('line') ? 'steps' : `${unit}s`
+  return `Change one ${unit} in the text. Which neurons change after it, and for how many ${many} do they remember it?`
 }
 
 export const SURPRISE =
@@ -53,7 +58,10 @@ export function equationCheck(holds: boolean, tolerance: number): string {
 }
 
 export const DRIVES =
-  'x.… is what the character just read (or the layer below) contributes, u.… is what the layer’s own hidden state of one step earlier contributes: both are weighted sums. σ squeezes any number into 0…1, tanh into −1…1, and ₋₁ means “one step earlier”.'
+  'x.… is what was just read (or the layer below) contributes, u.… is what the layer’s own hidden state of one step earlier contributes: both are weighted sums. σ squeezes any number into 0…1, tanh into −1…1, and ₋₁ means “one step earlier”.'
+
+export const DRIVES_REVERSE =
+  'This layer reads from the end of the sequence to its beginning. x.… is what was just read (or the layer below) contributes, u.… is what the layer’s own hidden state at the next step of the text contributes, which it read just before: both are weighted sums. σ squeezes any number into 0…1, tanh into −1…1, and ₊₁ means “at the next step of the text”.'
 
 export const NATS =
   'Loss in nats per symbol: the average surprise at the character that really came. 0 would be perfect foresight.'

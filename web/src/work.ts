@@ -30,12 +30,24 @@ export interface Worked {
   inputs: Input[]
 }
 
-/** What a formula reads at one step. A state is its signal one step earlier, and 0 where a sequence starts. */
-export function reader(layer: string, trace: Trace, row: number, step: number): (leaf: Leaf) => number {
+/** The step that a layer read just before this one, or null where it begins: one that reads from the end comes from behind. */
+export function readBefore(reverse: boolean, trace: Trace, step: number): number | null {
+  if (reverse) return step + 1 >= trace.steps || trace.start[step + 1] ? null : step + 1
+  return step === 0 || trace.start[step] ? null : step - 1
+}
+
+/** What a formula reads at one step. A state is its signal at the step read before, and 0 where the layer begins. */
+export function reader(
+  { name: layer, reverse }: Pick<Layer, 'name' | 'reverse'>,
+  trace: Trace,
+  row: number,
+  step: number,
+): (leaf: Leaf) => number {
   const at = (name: string, when: number): number => trace.row(`${layer}.${name}`, row)?.[when] ?? NaN
+  const before = readBefore(reverse, trace, step)
   return (leaf) => {
     if ('signal' in leaf) return at(leaf.signal, step)
-    if ('state' in leaf) return step === 0 || trace.start[step] ? 0 : at(leaf.state, step - 1)
+    if ('state' in leaf) return before === null ? 0 : at(leaf.state, before)
     if ('drive' in leaf) return at(leaf.drive, step)
     if ('parameter' in leaf) return trace.parameter(`${layer}.${leaf.parameter}`, row) ?? NaN
     return leaf.constant
@@ -49,7 +61,7 @@ export function work(
   step: number,
   scales: ReadonlyMap<string, Scale> = new Map(),
 ): Worked {
-  const values = reader(layer.name, trace, row, step)
+  const values = reader(layer, trace, row, step)
   const inputs = new Map<string, Input>()
   const signals = layer.signals.map((signal) => {
     for (const leaf of leaves(signal.expression)) {
@@ -77,7 +89,7 @@ function line(
   return {
     signal,
     value,
-    symbolic: symbolic(signal.expression),
+    symbolic: layer.reverse ? symbolic(signal.expression).replaceAll('₋₁', '₊₁') : symbolic(signal.expression),
     filled: filled(signal.expression, values),
     reduced: reduced(signal.expression, values),
     again,
@@ -104,7 +116,14 @@ function describe(layer: Layer, leaf: Leaf, value: number): Input | null {
   }
   if ('state' in leaf) {
     const title = layer.signals.find((one) => one.name === leaf.state)?.title ?? leaf.state
-    return { name: leafName(leaf), title: `${title}, one step earlier`, explained: '0 where a sequence starts', value }
+    return layer.reverse
+      ? {
+          name: leafName(leaf).replace('₋₁', '₊₁'),
+          title: `${title}, at the next step of the text: this layer reads from the end`,
+          explained: '0 where a sequence ends',
+          value,
+        }
+      : { name: leafName(leaf), title: `${title}, one step earlier`, explained: '0 where a sequence starts', value }
   }
   return null
 }

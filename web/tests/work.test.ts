@@ -23,6 +23,7 @@ const EXPRESSIONS: Record<string, Expression> = {
 
 const LAYER: Layer = {
   name: 'layer0',
+  reverse: false,
   neurons: 2,
   cell: { name: 'peephole', title: 'Peephole LSTM', paper: '' },
   signals: Object.entries(EXPRESSIONS).map(([name, expression]) => ({

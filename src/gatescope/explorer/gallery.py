@@ -11,6 +11,7 @@ from typing import Any
 from gatescope.errors import GatescopeError
 from gatescope.explorer.traces import stamp_of
 from gatescope.network import Layer
+from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
 
@@ -75,8 +76,6 @@ class Gallery:
             **summary,
             "layers": [_layer(*each) for each in zip(configuration.names, configuration.layers, strict=True)],
             "vocabulary": list(configuration.vocabulary.symbols),
-            "unit": configuration.vocabulary.unit,
-            "readout": configuration.readout.to_json(),
             "end": configuration.vocabulary.end,
             "examples": task.examples(),
             "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
@@ -96,6 +95,8 @@ def nothing_known(name: str, run: Run) -> dict[str, Any]:
         "cell": {"name": "", "title": ""},
         "layers": [],
         "symbols": 0,
+        "unit": "character",
+        "readout": SYMBOLS.to_json(),
         "step": 0,
         "steps": None,
         "minutes": None,
@@ -126,8 +127,13 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "problem": last.get("problem"),
         "task": {"name": task.name, "title": task.title, "question": task.question},
         "cell": {"name": ", ".join(cells), "title": ", ".join(cells.values())},
-        "layers": [{"cell": layer.cell.name, "neurons": layer.neurons} for layer in configuration.layers],
+        "layers": [
+            {"cell": layer.cell.name, "neurons": layer.neurons, "reverse": layer.reverse}
+            for layer in configuration.layers
+        ],
         "symbols": configuration.vocabulary.size,
+        "unit": configuration.vocabulary.unit,
+        "readout": configuration.readout.to_json(),
         "step": last.get("step", 0),
         "steps": settings.get("steps"),
         "minutes": settings.get("minutes"),

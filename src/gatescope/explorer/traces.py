@@ -223,7 +223,7 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     trace, top = recorded.trace, max(1, min(request.top, TOP))
     shown = [*wanted, *(layer.cell.drives if request.drives else ())]
     if trace is None:
-        return _empty(recorded, request, shown, layer.neurons, top)
+        return _empty(network, recorded, request, shown, layer.neurons)
     inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     arrays = {f"{request.layer}.{name}": _neuron_major(trace[request.layer][name], inside, rows) for name in shown}
     if request.drives:
@@ -237,7 +237,9 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
         if symbols and name == "target":  # is the next token
             continue
         shown_values = values[inside][:, :top] if name.startswith("top_") else values[inside]
-        arrays[name] = np.ascontiguousarray(shown_values)
+        # The page reads single precision, whatever the network or the task's answers have.
+        narrow = np.float32 if np.issubdtype(values.dtype, np.floating) else np.int32
+        arrays[name] = np.ascontiguousarray(shown_values, narrow)
     return save(arrays, _metadata(recorded, trace))
 
 
@@ -246,15 +248,29 @@ def _neuron_major(array: NDArray[Any], inside: NDArray[np.bool_], rows: Any) -> 
     return np.ascontiguousarray(array[inside].T[rows])
 
 
-def _empty(recorded: Recorded, request: Request, names: list[str], neurons: int, top: int) -> bytes:
+def _empty(network: Network, recorded: Recorded, request: Request, names: list[str], neurons: int) -> bytes:
+    """The arrays of a text without a step: the same ones, with no step in them."""
     rows = neurons if request.neurons is None else len(request.neurons)
+    vocabulary, readout = network.configuration.vocabulary, network.configuration.readout
     arrays: dict[str, NDArray[Any]] = {f"{request.layer}.{name}": np.empty((rows, 0), np.float32) for name in names}
+    arrays |= {"token": np.empty(0, np.int32), "start": np.empty(0, np.uint8)}
+    if vocabulary.unit == "number":
+        arrays["input"] = np.empty((0, vocabulary.size), np.float32)
+    if readout.kind == "numbers":
+        size = readout.size(vocabulary.size)
+        arrays |= {
+            "value": np.empty((0, len(readout.names)), np.float32),
+            "estimate": np.empty((0, size), np.float32),
+        }
+        return save(arrays, _metadata(recorded, None))
+    top = max(1, min(request.top, TOP, readout.size(vocabulary.size)))
     arrays |= {
-        "token": np.empty(0, np.int32),
-        "start": np.empty(0, np.uint8),
+        "top_token": np.empty((0, top), np.int32),
+        "top_probability": np.empty((0, top), np.float32),
         "log_probability": np.empty(0, np.float32),
     }
-    arrays |= {"top_token": np.empty((0, top), np.int32), "top_probability": np.empty((0, top), np.float32)}
+    if readout.kind == "classes":
+        arrays["target"] = np.empty(0, np.int32)
     return save(arrays, _metadata(recorded, None))
 
 

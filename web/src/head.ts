@@ -1,0 +1,59 @@
+// What stands over the strips of a run: which parts there are, from what the network reads and says.
+import { type Head, SYMBOLS_HEAD } from './geometry'
+import { chooseScale, type Scale } from './paint'
+import { type Chart, charts, inWords, type Said, saidClasses, shares } from './reading'
+import type { Run } from './source'
+import type { Columns, Trace } from './trace'
+
+/** Everything over the strips that one text has, but for the text itself. */
+export interface Above {
+  head: Head
+  charts: Chart[]
+  heat: { columns: Columns; names: string[]; scale: Scale } | null
+  said: Said | null
+  /** The probability of every class after each step, one step after the other; null where not all were sent. */
+  shares: Float32Array | null
+  /** Outputs that there was no room for. */
+  more: number
+}
+
+const TALL = 112
+const CURVE = 40
+const MARKS = 18
+const HEAT = 130
+const MOST_ROW = 9
+
+type About = Pick<Run, 'unit' | 'readout' | 'vocabulary'>
+
+export function above(about: About, trace: Trace): Above {
+  const { unit, readout, vocabulary } = about
+  const drawn = charts(about, trace)
+  const said = saidClasses(readout, trace)
+  const { input } = trace
+  const heat =
+    drawn.heat && input
+      ? {
+          columns: input,
+          names: vocabulary,
+          scale: chooseScale(
+            [Array.prototype.every.call(input.data, (one: number) => one >= 0) ? 0 : null, null],
+            input.data,
+          ),
+        }
+      : null
+  const right = said?.right.some((id) => id >= 0) ?? false
+  const each = readout.reads === 'every step'
+  const told = readout.kind !== 'numbers'
+  const head: Head = {
+    ...SYMBOLS_HEAD,
+    text: unit === 'number' ? 'none' : inWords(unit) ? 'words' : 'characters',
+    charts: drawn.charts.map((one) => (one.fan.length ? TALL : one.marks ? MARKS : one.read ? CURVE : TALL / 1.6)),
+    heat: heat ? Math.min(HEAT, MOST_ROW * heat.columns.width) : 0,
+    classes: said ? readout.names : null,
+    right,
+    predictions: told,
+    surprise: told && each && (readout.kind === 'symbols' || right),
+    ahead: Math.max(0, ...drawn.charts.flatMap((one) => one.fan.map((output) => output.ahead))),
+  }
+  return { head, charts: drawn.charts, heat, said, shares: shares(readout, trace), more: drawn.more }
+}
