@@ -108,7 +108,7 @@ def divided(
         raise TaskError(f"There are {_texts(len(every.texts))} to train on in {where}; give at least {FEWEST}.")
     family = families(every.texts)
     if contrary := _contrary(family, every):
-        notes.append(f"{_texts(contrary)} stand in the files with different labels; none of these is left out.")
+        notes.append(f"The files give more than one label to {_texts(contrary)}; none of these is left out.")
     few, share = len(every.texts) <= FEW, round(SHARE * len(every.texts))
     part = _drawn(
         family,

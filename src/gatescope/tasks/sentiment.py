@@ -108,7 +108,7 @@ class Sentiment:
 
     def __init__(
         self,
-        paths: Sequence[str | os.PathLike[str]] | None = None,
+        paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
         *,
         validation: str | os.PathLike[str] | None = None,
         test: str | os.PathLike[str] | None = None,
@@ -454,7 +454,7 @@ def _column(value: object) -> str | int | None:
 
 
 def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, int]]]:
-    """Groups of test texts, each with one or two of every class: of readable length and known words, where there are."""
+    """Groups of test texts, each with one or two of every class: readable and of known words, where there are such."""
 
     def strangeness(text: str) -> tuple[bool, int]:
         return not READABLE[0] <= len(text.split()) <= READABLE[1], len(vocabulary.unknown_in(text))
