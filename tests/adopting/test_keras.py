@@ -293,7 +293,7 @@ def softmax(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
 def test_classes_of_both_directions(functional: bool, once: bool, joined: str, kind: str, tmp_path: Path) -> None:
     width = 2 * N if joined == "concat" else N
-    levels = [
+    levels: list[Level] = [
         (kind, drawn(kind, E, 0), drawn(kind, E, 1), joined),
         (kind, drawn(kind, width, 2), drawn(kind, width, 3), joined),
     ]

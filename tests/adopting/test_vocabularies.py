@@ -76,3 +76,57 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "v.json").write_text('["a", ')
     with pytest.raises(AdoptingError, match="not JSON"):
         read_vocabulary(tmp_path / "v.json")
+
+
+IMDB = {"<start>": 1, "<unk>": 2, "the": 4, "film": 5, "good": 7, "rare": 9}
+
+
+def test_words_with_their_ids(tmp_path: Path) -> None:
+    path = tmp_path / "words.json"
+    path.write_text(json.dumps(IMDB))
+    vocabulary, notes = read_vocabulary(path, rows=8)
+    assert vocabulary.unit == "word"
+    assert vocabulary.symbols == ("⟨0⟩", "<start>", "<unk>", "⟨3⟩", "the", "film", "⟨6⟩", "good")
+    # In small letters where it is unknown as it stands; cut at punctuation; a rare word is beyond the vectors.
+    assert vocabulary.encode("<start> The film, good rare").tolist() == [1, 4, 5, 2, 7, 2]
+    said = " ".join(notes)
+    assert "goes on to the id 9; the network has vectors for the first 8" in said
+    assert "Unknown words are read as <unk>." in said
+    assert "words were assumed (--unit)" in said
+    assert "the id 0 is '⟨0⟩'" in said
+    longer, _ = read_vocabulary(path, unit="token", rows=12)
+    assert longer.size == 12
+    assert longer.encode("The the").tolist() == [2, 4]
+    assert read_vocabulary(path, unit="character", rows=8)[0].unit == "character"
+
+
+def test_a_list_of_words_is_never_cut_or_filled(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("\n[UNK]\nthe\n")
+    vocabulary, _ = read_vocabulary(path, rows=9)
+    assert vocabulary.symbols == ("⟨0⟩", "[UNK]", "the")
+    assert vocabulary.other == "[UNK]"
+
+
+def test_marks_of_words() -> None:
+    vocabulary, notes = vocabulary_of(["<eos>", "a", "b c"], "<eos>", unit="word", other="a")
+    assert (vocabulary.symbols, vocabulary.end, vocabulary.other) == (("\n", "a", "⟨2⟩"), "\n", "a")
+    assert vocabulary.split("a a\na") == ["a a\n", "a"]
+    assert "<eos> is '\\n'" in notes[0]
+    assert vocabulary_of(["\n", "a"], "\n", unit="token")[0].end == "\n"
+    for marks in ({"end": "z"}, {"other": "z"}):
+        with pytest.raises(AdoptingError, match=r"'z'.* not in the vocabulary"):
+            vocabulary_of(["a", "b"], unit="word", **marks)
+    with pytest.raises(AdoptingError, match="more than once"):
+        vocabulary_of(["of", "of"], unit="word")
+    with pytest.raises(AdoptingError, match="byte was given"):
+        vocabulary_of(["a"], unit="byte")
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=30, unique=True))
+def test_every_word_keeps_its_place(names: list[str | None]) -> None:
+    vocabulary, _ = vocabulary_of(names, unit="token")
+    assert vocabulary.size == len(names)
+    for k, name in enumerate(names):
+        if name and not any(map(str.isspace, name)):
+            assert vocabulary.encode(name).tolist() == [k]

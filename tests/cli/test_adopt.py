@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatescope import Run
+from gatescope import Run, record
 from tests.adopting.models import IDS, SYMBOLS, assert_same, model
 from tests.adopting.test_lstm_explorer import recording, written
 from tests.cli.conftest import Cli
@@ -72,7 +72,7 @@ def test_there_and_back(cli: Cli, source: Path, tmp_path: Path) -> None:
 def test_what_is_missing_is_said(cli: Cli, source: Path, tmp_path: Path) -> None:
     assert "neither was given" in cli("adopt", source).refused()
     both = cli("adopt", source, "--vocabulary", "symbols.json", "--corpus", "notes.txt")
-    assert "both were given" in both.refused()
+    assert "--vocabulary and --corpus were both given" in both.refused()
     (tmp_path / "few.json").write_text('["a", "b"]')
     assert "has 7 rows" in cli("adopt", source, "--vocabulary", "few.json").refused()
     assert (
@@ -110,3 +110,86 @@ def test_a_recording_of_lstm_explorer(cli: Cli, tmp_path: Path) -> None:
     assert cli("check", "right").status == 0
     assert cli("check", "wrong").status == 1
     assert "--out" in cli("adopt", "right.json").refused()
+
+
+WORDS = ["<pad>", "<unk>", "the", "film", "was", "good", "bad", "not"]
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """A classifier of texts that reads words in both directions, as people write it in torch; and its words."""
+    torch.manual_seed(0)
+    parts = torch.nn.ModuleDict(
+        {
+            "embedding": torch.nn.Embedding(len(WORDS), 5, padding_idx=0),
+            "lstm": torch.nn.LSTM(5, 4, bidirectional=True, batch_first=True),
+            "fc": torch.nn.Linear(8, 1),
+        }
+    )
+    torch.save(parts.state_dict(), tmp_path / "reviews.pt")
+    (tmp_path / "words.json").write_text(json.dumps({word: k for k, word in enumerate(WORDS)}))
+    (tmp_path / "reviews.txt").write_text("The film was good.\n\nnot good\n\nbad\n")
+    return tmp_path / "reviews.pt"
+
+
+def test_a_classifier_of_texts_in_both_directions(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+    options = ("adopt", reviews, "--vocabulary", "words.json", "--classes", "bad,good", "--text", "reviews.txt")
+    assert "--reads 'every step'" in cli(*options).refused()
+    found = cli(*options, "--reads", "last step", "--json")
+    assert found.status == 0, found.err
+    said = json.loads(found.out)
+    assert said["predicts"] == {"kind": "classes", "names": ["bad", "good"], "quantiles": [], "reads": "last step"}
+    assert [layer["layer"] for layer in said["layers"]] == ["layer0", "layer0_reverse"]
+    assert said["residual"] <= said["tolerance"]
+    # The probability of good, once more from torch.
+    values = torch.load(reviews, weights_only=True)
+    lstm = torch.nn.LSTM(5, 4, bidirectional=True)
+    lstm.load_state_dict({n.removeprefix("lstm."): v for n, v in values.items() if n.startswith("lstm.")})
+    state = lstm(values["embedding.weight"][[2, 3, 4, 7, 5, 1]])[1][0]
+    z = values["fc.weight"] @ torch.cat([state[0], state[1]]) + values["fc.bias"]
+    network, _ = Run(tmp_path / "runs" / "reviews").network()
+    trace = record(network, "The film was not good !")
+    told = dict(
+        zip(trace.steps["top_token"][0, -1].tolist(), trace.steps["top_probability"][0, -1].tolist(), strict=True)
+    )
+    assert told[1] == pytest.approx(torch.sigmoid(z).item(), abs=1e-6)
+    # Empty lines are between the sequences.
+    assert record(network, (tmp_path / "reviews.txt").read_text()).lengths.tolist() == [5, 2, 1]
+    for command in (["check", "reviews"], ["record", "reviews", "not good"], ["runs"], ["horizon", "reviews"]):
+        result = cli(*command)
+        assert result.status == 0, (command, result.err)
+
+
+def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    parts = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(1, 4, batch_first=True), "linear": torch.nn.Linear(4, 2)})
+    torch.save(parts.state_dict(), tmp_path / "forecast.pt")
+    (tmp_path / "series.csv").write_text("".join(f"{k / 10}\n" for k in range(30)))
+    options = ("adopt", "forecast.pt", "--numbers", "1 day,2 days")
+    assert "--inputs NAMES; neither was given" in cli(*options).refused()
+    found = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
+    assert found.status == 0, found.err
+    said = json.loads(found.out)
+    assert (said["unit"], said["embedding"], said["predicts"]["names"]) == ("number", "numbers", ["1 day", "2 days"])
+    assert Run(tmp_path / "runs" / "forecast").task().examples()[0].startswith("0.0\n0.1\n")
+    assert cli("check", "forecast").status == 0
+    assert cli("record", "forecast", "0.5").status == 0
+    (tmp_path / "header.csv").write_text("temperature\n0.5\n")
+    refused = cli(*options, "--inputs", "1", "--text", "header.csv").refused()
+    assert "Line 1 ('temperature') does not hold the 1 numbers" in refused
+    assert "1 were named" not in refused
+    assert "2 were named" in cli(*options, "--inputs", "a,b").refused()
+    for wrong in (["--inputs", "0"], ["--inputs", "1", "--end", "x"], ["--inputs", "1", "--unit", "word"]):
+        assert cli(*options, *wrong).refused()
+    assert "both given" in cli(*options, "--inputs", "1", "--classes", "a,b").refused()
+
+
+def test_names_of_classes_in_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("bad\ngood\n")
+    (tmp_path / "classes.json").write_text('{"bad": 0, "good": 1}')
+    options = ("--vocabulary", "words.json", "--reads", "last step")
+    for k, given in enumerate(("classes.txt", "classes.json")):
+        assert cli("adopt", reviews, *options, "--run", f"runs/{k}", "--classes", given).status == 0
+        assert Run(tmp_path / "runs" / str(k)).configuration().readout.names == ("bad", "good")
+    (tmp_path / "classes.json").write_text('{"bad": 0, "good": 2}')
+    assert "none for the number 1" in cli("adopt", reviews, *options, "--classes", "classes.json").refused()
