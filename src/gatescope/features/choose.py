@@ -72,16 +72,16 @@ def choose(
     if vocabulary is not None and vocabulary.unit == "number":
         return [*said, numbers.family(vocabulary)]
     if vocabulary is not None and vocabulary.in_words:
-        of_characters = [each for each in _of_characters(text, lexer) if each.name in OF_WORDS]
+        of_characters = [each for each in _of_characters(text, lexer, counted=False) if each.name in OF_WORDS]
         return [*said, words.family(vocabulary), *of_characters]
     return [*said, *_of_characters(text, lexer)]
 
 
-def _of_characters(text: str, lexer: str | None) -> list[Family]:
-    """The families that have a value for each character."""
+def _of_characters(text: str, lexer: str | None, *, counted: bool = True) -> list[Family]:
+    """The families that have a value for each character; `counted`: of an alphabet that is small, its counts alone."""
     chosen = [FAMILIES[name] for name in ("character", "neighbours", "position")]
     sample = text[:LOOKED_AT]
-    if counts.alphabet([text]):
+    if counted and counts.alphabet([text]):
         chosen.append(FAMILIES["counts"])
     else:
         tags = len(_TAG.findall(sample))

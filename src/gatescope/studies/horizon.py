@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from gatescope.network import Configuration, Network
 from gatescope.recording import Answers, Recordable
 from gatescope.studies.backpropagation import Saliency, saliency
-from gatescope.studies.influence import influence
+from gatescope.studies.influence import Influence, influence
 from gatescope.studies.losses import asked, read_with_targets
 from gatescope.studies.table import StudyError, Table
 from gatescope.text import Reading
@@ -165,39 +165,31 @@ def horizon(
     sequences, wanted = ([part[used] for part in parts if len(part) > 1] for parts in (sequences, wanted))
     if not sequences:
         raise StudyError("every sequence of the text has one step only; a horizon needs one that has two.")
-    if configuration.readout.kind == "classes" and not any(asked(configuration, told).any() for told in wanted):
-        wanted = [np.zeros_like(told) for told in wanted]  # what the network itself says stands in for them
-        own = True
-    else:
-        own = False
+    own = configuration.readout.kind == "classes" and not any(asked(configuration, told).any() for told in wanted)
+    if own:  # what the network itself says stands in for the answers
+        wanted = [np.zeros_like(told) for told in wanted]
     width = min(furthest, max(map(len, sequences)) - (1 if once else 2)) + 1
     sides = ("before", "behind") if configuration.both_ways else ("before",)
     found = {side: _Side() for side in sides}
     there = [np.flatnonzero(asked(configuration, told)) for told in wanted]
     if not any(map(len, there)):
         raise StudyError("no step of the text has anything to predict that the network knows, so there is no loss.")
-    for ids, told, places in zip(
-        sequences, wanted, _drawn(there, width - 1, samples, random, behind=False), strict=True
-    ):
+    chosen = _drawn(there, width - 1, samples, random, ("before",) if once else sides)
+    for ids, told, places in zip(sequences, wanted, chosen, strict=True):
         if len(places):
             targets = None if own else told
             far = None if once and configuration.both_ways else width - 1
             gradients = saliency(network, ids, places.tolist(), targets=targets, furthest=far, neurons=True)
             for side, part in found.items():
                 part.take(gradients, side, width, once=once)
-    chosen = (
-        _all_near(sequences, width, random, configuration)
-        if once
-        else _drawn([np.arange(len(ids)) for ids in sequences], width - 1, samples, random, behind=True)
-    )
+    chosen = _to_replace(sequences, width, samples, random, configuration)
     for ids, places in zip(sequences, chosen, strict=True):
         if len(places):
             number = int(random.integers(1 << 31))
             far = len(ids) - 1 if once else width - 1
             changed = influence(network, ids, places.tolist(), furthest=far, seed=number)
             for side, part in found.items():
-                part.changes.append(_side(changed.divergence, changed.distances, side, width, once=once))
-                part.changed += len(places)
+                part.change(changed, side, width, once=once)
     first, *others = (part.horizon(side) for side, part in found.items())
     return replace(first, behind=others[0]) if others else first
 
@@ -220,6 +212,11 @@ class _Side:
         for key, values in parts.items():
             cut = _side(values, found.distances, side, width, once=once)
             self.gradients.setdefault(key, []).append(cut)
+
+    def change(self, found: Influence, side: str, width: int, *, once: bool) -> None:
+        """Changes of the predictions of one sequence."""
+        self.changed += len(found.places)
+        self.changes.append(_side(found.divergence, found.distances, side, width, once=once))
 
     def horizon(self, side: str) -> Horizon:
         """The medians."""
@@ -252,6 +249,17 @@ def _side(values: NDArray[Any], distances: NDArray[np.int64], side: str, width: 
     else:
         kept = np.flatnonzero(distances <= 0)[::-1]
     return _wide(values[:, kept[:width]], width)
+
+
+def _to_replace(
+    sequences: Sequence[Reading], width: int, samples: int, random: np.random.Generator, configuration: Configuration
+) -> list[NDArray[np.int64]]:
+    """At which steps of each sequence something else is read: with predictions behind it, and before it."""
+    if configuration.readout.reads == "last step":
+        return _all_near(sequences, width, random, configuration)
+    every = [np.arange(len(ids)) for ids in sequences]
+    sides = ("before", "behind") if configuration.both_ways else ("behind",)
+    return _drawn(every, width - 1, samples, random, sides)
 
 
 def _all_near(
@@ -307,12 +315,12 @@ def _middle(values: NDArray[np.float64]) -> float:
 
 
 def _drawn(
-    places: Sequence[NDArray[np.int64]], furthest: int, samples: int, random: np.random.Generator, *, behind: bool
+    places: Sequence[NDArray[np.int64]], furthest: int, samples: int, random: np.random.Generator, sides: Sequence[str]
 ) -> list[NDArray[np.int64]]:
-    """Some of the places of each sequence; of those with `furthest` steps before or behind them if they are enough."""
+    """Some of the places of each sequence; of those with `furthest` steps on these sides of them if they are enough."""
     ends = [int(there[-1]) if len(there) else 0 for there in places]
     far = [
-        there[there <= end - furthest] if behind else there[there >= furthest]
+        there[(there <= (end - furthest if "behind" in sides else end)) & (there >= furthest * ("before" in sides))]
         for there, end in zip(places, ends, strict=True)
     ]
     chosen = far if sum(map(len, far)) >= samples else list(places)

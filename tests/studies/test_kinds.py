@@ -1,0 +1,445 @@
+"""Studies of networks that read in both directions, predict classes or numbers, or say something once: against torch's
+autograd, finite differences, whole runs, and neurons that were made by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gatescope import Intervention, Network, Vocabulary, configure
+from gatescope.features import Feature
+from gatescope.features.classes import FAMILY
+from gatescope.network import predict
+from gatescope.readout import SYMBOLS, Readout, classes, numbers
+from gatescope.recording import record, weights_of
+from gatescope.studies import Steps, StudyError
+from gatescope.studies.ablation import ablate
+from gatescope.studies.backpropagation import contributions, saliency
+from gatescope.studies.comparison import reach
+from gatescope.studies.errors import errors
+from gatescope.studies.health import health
+from gatescope.studies.horizon import horizon
+from gatescope.studies.influence import influence
+from gatescope.studies.jacobians import exact, jacobians
+from gatescope.studies.labels import Search, labels
+from gatescope.studies.layers import number_of
+from gatescope.studies.passages import passages
+from gatescope.studies.patterns import matches, pattern
+from gatescope.studies.probes import probes
+from gatescope.studies.ways import ways
+from tests.networks import ALPHABET, network
+
+NUMBERS = Vocabulary(("x", "gate"), None, "number")
+QUANTILES = (0.1, 0.5, 0.9)
+READOUTS = {
+    "symbols": SYMBOLS,
+    "classes": classes(("no", "yes", "who knows")),
+    "once": classes(("no", "yes", "who knows"), "last step"),
+    "numbers": numbers(("y", "z")),
+    "quantiles": numbers(("y", "z"), QUANTILES),
+    "number once": numbers(("y", "z"), reads="last step"),
+}
+KINDS = [
+    (reads, said, both)
+    for reads in ("characters", "embedded", "numbers")
+    for said in READOUTS
+    for both in (False, True)
+    if not (reads == "numbers" and said == "symbols")
+]
+
+
+def made(reads: str, said: str, both: bool, cell: str = "lstm", neurons: tuple[int, ...] = (3, 2)) -> Network:
+    vocabulary = NUMBERS if reads == "numbers" else ALPHABET
+    embedding = 3 if reads == "embedded" else None
+    return network(cell, neurons, 5, vocabulary, readout=READOUTS[said], both_ways=both, embedding=embedding)
+
+
+def sequence(reads: str, length: int = 7, seed: int = 1) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    if reads == "numbers":
+        return random.normal(size=(length, 2)).astype(np.float32)
+    return random.integers(0, 6, length).astype(np.int32)  # 5 is unknown
+
+
+def truth(said: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
+    """What should be said after each step, not everywhere."""
+    random = np.random.default_rng(seed)
+    count = len(read)
+    if said == "symbols":
+        return np.append(read[1:], -1).astype(np.int32)
+    if READOUTS[said].kind == "classes":
+        found = random.integers(0, 3, count).astype(np.int32)
+        found[1] = -1
+        return found
+    values = random.normal(size=(count, 2)).astype(np.float32)
+    values[1] = np.nan
+    values[2, 0] = np.nan
+    return values
+
+
+def told(net: Network, read: np.ndarray, changes: tuple[Intervention, ...] = ()) -> Tensor:
+    """What is read out, (T, V), or (1, V) of one that predicts once; by the plain engine."""
+    steps = torch.from_numpy(read)
+    steps = steps.to(net.readout_biases.dtype) if steps.is_floating_point() else steps.long()
+    out = net(steps[:, None], interventions=changes, engine="plain").logits
+    return out if net.configuration.readout.reads == "last step" else out[:, 0]
+
+
+def loss_at(said: str, row: Tensor, target: Any) -> Tensor:
+    """The loss of one prediction, written out; None has none."""
+    readout = READOUTS[said]
+    if readout.kind != "numbers":
+        return -row.log_softmax(0)[int(target)]
+    parts = []
+    for k, value in enumerate(target.tolist()):
+        if math.isnan(value):
+            continue
+        if not readout.quantiles:
+            parts.append((row[k] - value) ** 2)
+            continue
+        off = [value - row[3 * k + q] for q in range(3)]
+        parts.append(sum(max(tau * one, (tau - 1) * one) for tau, one in zip(QUANTILES, off, strict=True)) / 3)
+    return sum(parts) / len(parts)  # type: ignore[return-value]
+
+
+def losses(net: Network, said: str, read: np.ndarray, right: np.ndarray, *changes: Intervention) -> dict[int, Tensor]:
+    """Step -> loss, where there is one."""
+    rows = told(net, read, changes)
+    if READOUTS[said].reads == "last step":
+        return {len(read) - 1: loss_at(said, rows[0], right[-1])}
+    asked = [t for t in range(len(read)) if not (right[t] != right[t]).all()]
+    if READOUTS[said].kind != "numbers":
+        asked = [t for t in range(len(read)) if 0 <= right[t] < rows.shape[1]]
+    return {t: loss_at(said, rows[t], right[t]) for t in asked}
+
+
+@pytest.mark.parametrize(("reads", "said", "both"), KINDS)
+def test_contributions_sum_to_the_gradient(reads: str, said: str, both: bool) -> None:
+    net = exact(made(reads, said, both))
+    read = sequence(reads)
+    right = truth(said, read)
+    found = contributions(net, read, targets=right)
+    expected = losses(net, said, read, right)
+    assert found.places.tolist() == list(expected)
+    np.testing.assert_allclose(found.losses, [loss.item() for loss in expected.values()], rtol=1e-12)
+    torch.stack(list(expected.values())).sum().backward()
+    for name, value in net.named_parameters():
+        gradient = (torch.zeros_like(value) if value.grad is None else value.grad).numpy()
+        if not name.startswith("layers"):
+            np.testing.assert_allclose(found.total(name), gradient, rtol=1e-9, atol=1e-12)
+            continue
+        _, number, kind = name.split(".")
+        tape = net.configuration.layers[int(number)].cell.tape
+        drives = {"recurrent_weights": tape.recurrent_drives, "neuron_weights": tape.parameters}
+        for drive, part in zip(drives.get(kind, tape.input_drives), gradient, strict=True):
+            np.testing.assert_allclose(found.total(f"{name}.{drive}"), part, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("said", ["classes", "once", "quantiles", "number once"])
+@pytest.mark.parametrize("both", [False, True])
+def test_saliency_of_what_was_read_and_of_states(said: str, both: bool) -> None:
+    net = exact(made("numbers", said, both, "gru"))
+    read = sequence("numbers")
+    right = truth(said, read)
+    found = saliency(net, read, targets=right, neurons=True)
+    assert found.distances.tolist() == list(range(-6 if both and "once" not in said else 0, 7))
+    inputs = torch.from_numpy(read).double()[:, None].requires_grad_()
+    rows = net(inputs, engine="plain").logits
+    width = 1e-6
+    for row, place in enumerate(found.places.tolist()):
+        one = rows[0] if "once" in said else rows[place, 0]
+        (gradient,) = torch.autograd.grad(loss_at(said, one, right[place]), inputs, retain_graph=True)
+        for column, distance in enumerate(found.distances.tolist()):
+            step = place - distance
+            if not 0 <= step < len(read) or (step > place and not both):
+                assert math.isnan(found.inputs[row, column])
+                continue
+            np.testing.assert_allclose(found.inputs[row, column], gradient[step].norm().item(), rtol=1e-9, atol=1e-14)
+    # A state that is nudged by a little at one step, of each layer.
+    place, step = int(found.places[-1]), 3
+    for number, name in enumerate(net.configuration.names):
+        ends = [
+            losses(net, said, read, right, Intervention(number, "h", 1, slice(step, step + 1), 1.0, by))[place].item()
+            for by in (width, -width)
+        ]
+        slope = abs(ends[0] - ends[1]) / (2 * width)
+        column = found.distances.tolist().index(place - step)
+        np.testing.assert_allclose(found.neurons[name, "h"][-1, column, 1], slope, rtol=1e-4, atol=1e-8)
+
+
+def test_what_a_class_rests_on_when_nobody_says_which_is_right() -> None:
+    net = exact(made("characters", "once", True))
+    read = sequence("characters")
+    own = int(predict(net, [read])[0][0].argmax())
+    given = np.full(len(read), own, np.int32)
+    np.testing.assert_array_equal(saliency(net, read).inputs, saliency(net, read, targets=given).inputs)
+    with pytest.raises(StudyError, match="say which are right"):
+        saliency(made("characters", "numbers", False), read)
+    with pytest.raises(StudyError, match="3 answers"):
+        saliency(net, read, targets=given[:3])
+    with pytest.raises(StudyError, match="6 to 6"):
+        saliency(net, read, [2])
+    # One that reads in one direction can be asked what it would say if the text ended there.
+    one = exact(made("characters", "once", False))
+    there = saliency(one, read, [4], targets=given)
+    np.testing.assert_allclose(there.inputs, saliency(one, read[:5], targets=given[:5]).inputs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole"])
+def test_the_jacobians_of_a_layer_that_reads_from_the_end(cell: str) -> None:
+    """They are those of the same layer on the text turned round."""
+    net = exact(made("numbers", "classes", True, cell, (3,)))
+    turned = Network(configure(NUMBERS, cell, [3], readout=READOUTS["classes"])).double()
+    with torch.no_grad():
+        for name, value in net.layers[1].named_parameters():
+            turned.layers[0].get_parameter(name).copy_(value)
+    read = sequence("numbers")
+    found = jacobians(record(net, [read]), "layer0_reverse", weights_of(net)["layer0_reverse"])
+    expected = jacobians(record(turned, [read[::-1].copy()]), "layer0", weights_of(turned)["layer0"])
+    np.testing.assert_allclose(found.whole(), expected.whole(), rtol=1e-12, atol=1e-14)
+
+
+# --- ablation --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reads", "said", "both"), KINDS)
+def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
+    net = made(reads, said, both, neurons=(2,)).double()
+    reads_text = {"numbers": "1,2\n-1,0\n0.5,3\n\n0,1\n2,2\n1,1\n"}.get(
+        reads, "abcade" if said == "symbols" else "abca?e"
+    )
+    parts = net.configuration.vocabulary.split(reads_text)
+    sequences = [net.configuration.vocabulary.encode(part) for part in parts]
+    right = [truth(said, ids, k) for k, ids in enumerate(sequences)]
+    by_text = dict(zip(parts, right, strict=True))
+    layer = "0_reverse" if both else "0"
+    count = sum(map(len, sequences))
+    on = np.arange(count) % 2 == 0
+    answers: Callable[[str], Any] | None = None if said == "symbols" else by_text.__getitem__
+    table = ablate(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
+    number = 1 if both else 0
+    assert (table.about["layer"], table.about["layer_name"]) == (number, "layer0_reverse" if both else "layer0")
+    starts = np.cumsum([0, *map(len, sequences)])
+    for neuron in (0, 1):
+        change = Intervention(number, "h", neuron, shift=0.3)
+        with torch.no_grad():
+            pairs = [
+                (start + t, float(before), float(after))
+                for start, ids, wanted in zip(starts, sequences, right, strict=False)
+                for (t, before), after in zip(
+                    losses(net, said, ids, wanted).items(),
+                    losses(net, said, ids, wanted, change).values(),
+                    strict=True,
+                )
+            ]
+        (row,) = table.where(neuron=neuron, feature="")
+        assert row["steps_on"] == len(pairs)
+        np.testing.assert_allclose(row["loss_on"], np.mean([before for _, before, _ in pairs]), rtol=1e-6)
+        np.testing.assert_allclose(row["on"], np.mean([b - a for _, a, b in pairs]), rtol=1e-6, atol=1e-9)
+        (row,) = table.where(neuron=neuron, feature="f.on")
+        assert row["steps_on"] == sum(bool(on[place]) for place, *_ in pairs)
+
+
+def test_ablation_without_answers() -> None:
+    with pytest.raises(StudyError, match="give answers"):
+        ablate(made("characters", "classes", False), "abc", 0)
+    titles = ablate(
+        made("numbers", "numbers", False), "1,2\n", 0, answers=lambda _: np.zeros((1, 2), np.float32)
+    ).titles
+    assert "squared error" in titles["loss_on"]
+
+
+# --- horizon ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reads", "said", "both"), KINDS[::3])
+def test_every_replaced_step_against_a_whole_run(reads: str, said: str, both: bool) -> None:
+    net = exact(made(reads, said, both))
+    read = sequence(reads)
+    found = influence(net, read, furthest=4 if "once" not in said else 6, seed=3)
+    before = told(net, read).detach()
+    numeric = READOUTS[said].kind == "numbers"
+    before = before if numeric else before.log_softmax(1)
+    for row, place in enumerate(found.places.tolist()):
+        other = read.copy()
+        other[place] = read[found.replaced[row]] if reads == "numbers" else found.replaced[row]
+        assert (other[place] != read[place]).any()
+        after = told(net, other).detach()
+        after = after if numeric else after.log_softmax(1)
+        for column, distance in enumerate(found.distances.tolist()):
+            step = place + distance
+            value = found.divergence[row, column]
+            if ("once" in said and step != len(read) - 1) or not 0 <= step < len(read):
+                assert math.isnan(value)
+                continue
+            p, q = (rows[0 if "once" in said else step] for rows in (before, after))
+            expected = ((p - q) ** 2).mean() if numeric else (p.exp() * (p - q)).sum()
+            np.testing.assert_allclose(value, float(expected), rtol=1e-8, atol=1e-14)
+
+
+def leaky(kept: float, *, both: bool, readout: Readout) -> Network:
+    """A minGRU whose gate is always the same: states keep this share of themselves at every step, and read little."""
+    net = network("mingru", [4], 2, both_ways=both, readout=readout)
+    with torch.no_grad():
+        for number, layer in enumerate(net.configuration.layers):
+            parameters = net.parameters_of(number)
+            gate, candidate = (layer.cell.tape.input_drives.index(k) for k in "zn")
+            parameters.input_weights[gate] = 0.0
+            parameters.biases[gate] = math.log((1 - kept) / kept)
+            parameters.input_weights[candidate] *= 1e-4
+    return net
+
+
+@pytest.mark.parametrize(
+    "readout", [SYMBOLS, READOUTS["classes"], READOUTS["once"]], ids=["symbols", "classes", "once"]
+)
+@pytest.mark.parametrize("both", [False, True])
+def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
+    net = leaky(0.8, both=both, readout=readout)
+    found = horizon(net, "abcdeabbcedaeecbdacb" * 3, furthest=20, samples=15)
+    table = found.table()
+    assert set(table["side"]) == ({"before", "behind"} if both else {"before"})
+    own = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient"]) & (table["of"] == "layer")))
+    assert len(own) == (2 if both else 1)
+    np.testing.assert_allclose(own["1/e"], -1 / math.log(0.8), rtol=1e-5)
+    # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is said
+    # once, a little of the other direction is still there.
+    for part in (found, found.behind) if found.behind else (found,):
+        np.testing.assert_allclose(
+            part.gradient[2:] / part.gradient[1:-1], 0.8, rtol=1e-5 if readout.reads == "every step" else 1e-2
+        )
+    assert set(found.by_neuron()["layer"]) == set(net.configuration.names)
+    assert len(found.curves()) == 21
+
+
+def test_how_far_memory_reaches_in_every_layer() -> None:
+    net = made("numbers", "quantiles", True)
+    text = "".join(f"{math.sin(k):.3f},{k % 3}\n" for k in range(30))
+    answers = lambda part: np.roll(NUMBERS.encode(part), -1, 0)  # noqa: E731
+    found = reach(net, text, furthest=8, samples=10, answers=answers)
+    assert found.layers["layer"].tolist() == net.configuration.names
+    assert set(found.terms["layer"]) == set(net.configuration.names)
+    assert all(math.isfinite(value) or value == math.inf for value in found.row().values())
+    only = reach(net, text, furthest=8, samples=10, answers=answers, layers=["1_reverse"])
+    assert only.layers["layer"].tolist() == ["layer1_reverse"]
+    with pytest.raises(StudyError, match="no loss"):
+        reach(net, text, furthest=8, samples=10)
+
+
+# --- questions that make no sense ------------------------------------------------------------------------------------
+
+
+def test_questions_about_the_next_symbol_are_refused() -> None:
+    tagger, both = made("characters", "classes", False), made("characters", "symbols", True)
+    with pytest.raises(StudyError, match="predicts classes; listing"):
+        ways(tagger, "abc", layer=1, drive="f", to=0, source=0)
+    with pytest.raises(StudyError, match="seen the next symbol"):
+        ways(both, "abc", layer=3, drive="f", to=0, source=0)
+    with pytest.raises(StudyError, match="does not predict the next symbol"):
+        errors(record(tagger, "abc"), np.zeros(3, np.int32))
+    with pytest.raises(StudyError, match="reads from the end"):
+        errors(record(both, "abc"), np.zeros(3, np.int32))
+    words = network("gru", [2], 0, Vocabulary(("a", "b"), None, "word"))
+    with pytest.raises(StudyError, match="reads words"):
+        errors(record(words, "a b a"), np.zeros(3, np.int32))
+
+
+@pytest.mark.parametrize("given", [1, "layer0_reverse", "0_reverse"])
+def test_layers_have_names(given: int | str) -> None:
+    assert number_of(made("characters", "classes", True).configuration, given) == 1
+    with pytest.raises(StudyError, match="layer0, layer0_reverse, layer1, layer1_reverse"):
+        number_of(made("characters", "classes", True).configuration, "2")
+    with pytest.raises(StudyError, match="0 to 1"):
+        number_of(made("characters", "classes", False).configuration, 2)
+
+
+# --- what was planted ------------------------------------------------------------------------------------------------
+
+WORDS = Vocabulary(("dog", "cat", "runs", "the", "\n"), "\n", "word")
+
+
+def latched(both: bool, readout: Readout) -> Network:
+    """Neuron 0 of each direction is on from the first "dog" that it has read; neuron 1 follows the present word."""
+    net = Network(configure(WORDS, "elman", [2], both_ways=both, readout=readout))
+    with torch.no_grad():
+        for value in net.parameters():
+            value.zero_()
+        for number in range(len(net.layers)):
+            parameters = net.parameters_of(number)
+            parameters.input_weights[0, 0, 0] = 6.0
+            parameters.recurrent_weights[0, 0, 0] = 6.0
+            parameters.biases[0, 0] = 0.0
+            parameters.input_weights[0, 1, 2] = 4.0
+            net.readout_weights[1, 2 * number] = 5.0
+    return net
+
+
+@pytest.fixture(scope="module")
+def sentences() -> str:
+    random = np.random.default_rng(0)
+    return "".join(
+        " ".join(random.choice(["cat", "runs", "the", "dog"], random.integers(3, 12), p=[0.4, 0.2, 0.3, 0.1])) + "\n"
+        for _ in range(400)
+    )
+
+
+def dogs(part: str) -> np.ndarray:
+    ids = WORDS.encode(part)
+    return (np.cumsum(ids == 0) > 0).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("both", "readout"), [(True, classes(("no dog", "dog"))), (False, classes(("no dog", "dog"), "last step"))]
+)
+def test_planted_neurons_are_found(both: bool, readout: Readout, sentences: str) -> None:
+    """In a tagger that reads both ways, and in a classifier that answers after the last step."""
+    net = latched(both, readout)
+    trace = record(net, sentences, answers=dogs)
+    steps = Steps(trace)
+    parts = WORDS.split(sentences)
+    seen = np.concatenate([dogs(part) for part in parts]) > 0
+    coming = np.concatenate([dogs(" ".join(WORDS.labels(part)[::-1]))[::-1] for part in parts]) > 0
+    runs = steps.of_step("token") == 2
+    noise = np.random.default_rng(1).random(len(steps)) < 0.3
+    planted = {"seen": seen, "coming": coming, "runs": runs, "noise": noise}
+    features = [Feature(f"p.{name}", name, values) for name, values in planted.items()]
+    found = labels(trace, features, signals=["h"], search=Search(lags=(0,), top=1, pairs=False, chances=1000))
+    best = {(row["layer"], row["neuron"]): (row["feature"], row["score"] > 0.99) for row in found}
+    expected = {("layer0", 0): ("p.seen", True), ("layer0", 1): ("p.runs", True)}
+    if both:
+        expected |= {("layer0_reverse", 0): ("p.coming", True), ("layer0_reverse", 1): ("p.runs", True)}
+    assert best == expected
+    probe = probes(trace, features[:1], layer="layer0", sizes=(1,))
+    assert probe["neurons"].tolist()[0] == "0"
+    # The trace says what was said, and what was right.
+    said = {feature.name: feature for feature in steps.features([FAMILY])}
+    right = seen if not both else said["class.right"].values == 1
+    if both:
+        np.testing.assert_array_equal(right, seen)
+    np.testing.assert_array_equal(said["class.said"].values, steps.of_step("top_token")[:, 0])
+    assert said["class.said"].categories == ("no dog", "dog")
+    wrong = (said["class.said"].values != said["class.right"].values) & (said["class.right"].values >= 0)
+    np.testing.assert_array_equal(said["class.wrong"].values, wrong)
+
+
+def test_verdicts_and_passages_of_words_and_numbers(sentences: str) -> None:
+    trace = record(latched(True, classes(("no dog", "dog"))), "the dog runs\ncat dog\n")
+    assert set(health(trace)["layer"]) == {"layer0", "layer0_reverse"}
+    (first, *_) = passages(trace, "layer0", "h", 1, count=1, context=1)
+    assert (first["before"], first["at"], first["after"]) == ("dog ", "runs", "\n")
+    assert first["labels"] == ["dog", "runs", "\n"]
+    found = pattern(trace, "layer0", 0, 1, 3, 0.9)
+    assert found["neuron"].tolist() == [0]
+    assert found.about["text"] == "dog runs\n"
+    (other, *_) = matches(trace, found, context=2)
+    assert (other["before"], other["at"], other["after"]) == ("cat ", "dog\n", "")
+    series = record(made("numbers", "numbers", True), "0.1,2\n-1,0\n3,3\n")
+    (first, *_) = passages(series, "layer1_reverse", "h", 0, count=1, context=5)
+    assert " ".join([first["before"], first["at"], first["after"]]).split() == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
+    assert first["labels"] == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
