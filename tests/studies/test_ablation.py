@@ -259,7 +259,7 @@ def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
         network("lstm", (2,), readout=Readout(reads="last step")),
         network("lstm", (2,), readout=classes("abc")),
     ):
-        with pytest.raises(StudyError, match="next symbol"):
+        with pytest.raises(StudyError, match="not known what the network should say"):
             ablate(made, "ab", 0)
     with pytest.raises(RecordingError):
         ablate(by_hand(), "", 0)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from gatescope import Network, Vocabulary
 from gatescope.network import predict
-from gatescope.readout import classes
 from gatescope.recording import RecordingError
 from gatescope.studies import StudyError, horizon
 from gatescope.studies.backpropagation import saliency
@@ -104,9 +103,6 @@ def test_what_cannot_be_replaced() -> None:
     lonely = network("lstm", [2], 1, Vocabulary(("a",)))
     with pytest.raises(StudyError, match="one symbol only"):
         influence(lonely, np.zeros(3, np.int32))
-    last = network("lstm", [2], 1, readout=classes("ab", "last step"))
-    with pytest.raises(RecordingError, match="once, after the last step"):
-        influence(last, ids_of(last, "abc"))
 
 
 # --- networks --------------------------------------------------------------------------------------------------------

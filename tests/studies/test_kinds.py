@@ -308,8 +308,8 @@ def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
     own = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient"]) & (table["of"] == "layer")))
     assert len(own) == (2 if both else 1)
     np.testing.assert_allclose(own["1/e"], -1 / math.log(0.8), rtol=1e-5)
-    # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is said
-    # once, a little of the other direction is still there.
+    # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is
+    # said once, a little of the other direction is still there.
     for part in (found, found.behind) if found.behind else (found,):
         np.testing.assert_allclose(
             part.gradient[2:] / part.gradient[1:-1], 0.8, rtol=1e-5 if readout.reads == "every step" else 1e-2
