@@ -29,6 +29,7 @@ from gatescope.tasks.task import (
 )
 from gatescope.text import Numbers, Vocabulary
 
+SHORTEST, LONGEST = 50, 55  # pairs of a sequence: T to T + T / 10, as in the paper
 CLOSE = 0.04  # what an answer may be off by, as in the paper (where it is a share of a range half as wide)
 CHANCE = 1 / 6  # the variance of the sum of two even numbers between 0 and 1, each 1/12
 SAMPLE = 500  # sequences that the score is taken on
@@ -76,13 +77,13 @@ class Addition:
         "first": "the first marked number, from its mark on",
     }
 
-    def __init__(self, batch: int | None = None, shortest: int = 50, longest: int = 55) -> None:
-        if batch is not None and (type(batch) is not int or batch < 1):
-            raise TaskError(f"A batch has at least one row; batch = {batch!r} was given.")
-        if type(shortest) is not int or type(longest) is not int or not 2 <= shortest <= longest <= MOST:
+    def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
+        if batch is not None and batch < 1:
+            raise TaskError(f"A batch has at least one row; batch = {batch} was given.")
+        if not 2 <= shortest <= longest <= MOST:
             raise TaskError(
-                f"The lengths go from shortest to longest, whole numbers from 2 to {MOST:,}; {shortest!r} and "
-                f"{longest!r} were given."
+                f"The lengths go from shortest to longest, whole numbers from 2 to {MOST:,}; {shortest} and "
+                f"{longest} were given."
             )
         self.shortest, self.longest = shortest, longest
         self.vocabulary: Vocabulary = Vocabulary(("value", "marker"), unit="number")
@@ -234,7 +235,11 @@ class Addition:
             raise TaskError(
                 f"This is not the description of a task {cls.name!r}; is the task.json of another run here?"
             )
-        return cls(**{key: data[key] for key in ("batch", "shortest", "longest") if key in data})
+        chosen = {key: data[key] for key in ("batch", "shortest", "longest") if key in data}
+        for key, value in chosen.items():
+            if type(value) is not int:
+                raise TaskError(f"{key!r} of the task {cls.name!r} must be a whole number; {value!r} was given.")
+        return cls(**chosen)
 
 
 def _marked(pairs: Float[np.ndarray, "T 2"]) -> Any:

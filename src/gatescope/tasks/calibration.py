@@ -18,6 +18,7 @@ RATE = 0.01
 """How fast the level follows: of the difference between an interval that fails and one that does not."""
 
 Outcomes = Float[np.ndarray, "N H C"]
+Later = Float[np.ndarray, "_ H C"]
 
 
 def widened(
@@ -29,7 +30,7 @@ def widened(
     level: float,
     rate: float = RATE,
     follow: bool = True,
-) -> tuple[Outcomes, Outcomes]:
+) -> tuple[Later, Later]:
     """Both ends of every interval from the origin `first` on, moved so that a share `level` of the values is within.
 
     Two methods together. The ends are moved by the quantile of how far earlier values were outside (below 0: inside)
