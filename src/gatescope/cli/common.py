@@ -92,7 +92,8 @@ def warn_of_unknown(vocabulary: Vocabulary, text: str) -> None:
     unknown = list(vocabulary.unknown_in(text))
     if unknown:
         shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
-        print(f"note: not in the network's vocabulary, and read as nothing: {shown}", file=sys.stderr)
+        read = vocabulary.other or "nothing"
+        print(f"note: not in the network's vocabulary, and read as {read}: {shown}", file=sys.stderr)
 
 
 def use_threads(count: int) -> None:
