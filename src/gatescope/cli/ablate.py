@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, print_table, use_threads, visible
+from gatescope.cli.common import Json, UsageError, find_run, print_table, use_threads, visible
 from gatescope.cli.studying import (
     All,
     Csv,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gatescope.studies import Subject, Table
 
 SHOWN = 25
-CHARACTERS = 5_000
+CHARACTERS, OF_ANSWERS = 5_000, 20_000
 
 
 @command(
@@ -55,7 +55,7 @@ def ablate(
     /,
     *,
     file: File = None,
-    characters: int = CHARACTERS,
+    characters: int | None = None,
     lexer: Lexer = None,
     feature: Own = (),
     layer: str | None = None,
@@ -74,7 +74,7 @@ def ablate(
     Parameters
     ----------
     characters
-        How much of the text.
+        How much of the text; when nothing is said, 5,000, and 20,000 for a network that answers once.
     layer
         Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     neuron
@@ -87,15 +87,17 @@ def ablate(
 
     check_csv(csv)
     held = _held(to)
-    about = subject_of(run, text, file, characters=characters, lexer=lexer, own=feature)
+    once = find_run(run).configuration().readout.reads == "last step"
+    most = (OF_ANSWERS if once else CHARACTERS) if characters is None else characters
+    about = subject_of(run, text, file, characters=most, lexer=lexer, own=feature)
     layers = about.layers if layer is None else [layer_named(layer, about.layers)]
     for name in layers:
         of = about.network.configuration.layers[about.layers.index(name)]
         check_signal(signal, of.cell.signals)
         for each in neuron:
             check_neuron(each, of.neurons)
-    given = (text, file, lexer, layer, *feature, *neuron)
-    default = all(each is None for each in given) and (characters, signal, to) == (CHARACTERS, "h", "mean")
+    given = (text, file, lexer, layer, characters, *feature, *neuron)
+    default = all(each is None for each in given) and (signal, to) == ("h", "mean")
     with keeping(about, default) as keep:
         wanted, binaries = _features(about, signal, feature)
         parts = []
