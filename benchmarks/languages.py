@@ -241,7 +241,7 @@ def loss_dyck1() -> list[str]:
         "## Dyck-1: the cross-entropy beside Lan, Geyer, Chemla and Katzir (TACL 2022), in bits per symbol",
         "",
         "A bracket opens with probability 0.3. The test is 50,000 drawn strings. Theirs have a start mark, and some",
-        f"are empty; that changes nothing: every prediction has the same entropy, {task.optimum / math.log(2):.4f} bits.",
+        f"are empty; each prediction has the same entropy anyway, {task.optimum / math.log(2):.4f} bits.",
         "",
     ]
     given = (("longest", None), ("opens", 0.3))
