@@ -73,7 +73,7 @@ def outlook(found: Forecasts) -> Table:
     return Table.of(rows, TITLES, interval=found.interval, season=found.season, steps=int(found.origins[-1]))
 
 
-def tested(found: Forecasts, steps: tuple[str, ...], ahead: int) -> Table:
+def hindsight(found: Forecasts, steps: tuple[str, ...], ahead: int) -> Table:
     """Every step of the test part that was forecast `ahead` steps before: what was said, and what came.
 
     Arguments: `steps` are the names of all steps of the series.

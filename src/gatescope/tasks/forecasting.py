@@ -226,7 +226,7 @@ class Forecasting:
         chosen = inputs[:, self._places]
         for step in range(1, min(self.horizon, len(inputs) - 1) + 1):
             answers[:-step, :, step - 1] = chosen[step:]
-        return answers.reshape(len(inputs), -1)
+        return answers.reshape(len(inputs), len(self.targets) * self.horizon)
 
     @property
     def _places(self) -> list[int]:

@@ -1,0 +1,475 @@
+"""Forecasting against loops over a small series, predictors whose error is known, and files with faults."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss
+
+from gatescope import Run, Settings, check_with, create, record, train
+from gatescope.studies.forecasts import drawn, forecasts_of, hindsight, outlook
+from gatescope.studies.table import StudyError
+from gatescope.tasks import TASKS, Forecasting, TaskError, load
+from gatescope.text import PADDING
+
+Predict = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+STEPS = 200  # training part 140, validation 20, test 40
+SMALL: dict[str, Any] = {"window": 12, "horizon": 3, "season": 4}
+
+
+def series(steps: int = STEPS) -> np.ndarray:
+    """Two columns: a noisy season of 4 steps, and a walk."""
+    random = np.random.default_rng(5)
+    season = 10 + 3 * np.sin(np.pi * np.arange(steps) / 2) + random.standard_normal(steps)
+    return np.stack([season, 100 + random.standard_normal(steps).cumsum()], axis=1)
+
+
+def write(path: Path, values: np.ndarray, names: str = "month,a,b") -> Path:
+    rows = [f"1990-{k:04d}," + ",".join(map(repr, row)) for k, row in enumerate(values.tolist())]
+    path.write_text("\n".join([names, *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(tmp_path / "series.csv", series())
+
+
+def made(file: Path, **settings: Any) -> Forecasting:
+    return Forecasting(file, **{**SMALL, "columns": ["a"], **settings})
+
+
+def saying(task: Forecasting, say: Callable[[np.ndarray, int], np.ndarray]) -> Predict:
+    """A network that says of each step of a window, from what it has read, (C, H, 3) numbers."""
+
+    def predict(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.array([say(rows[: t + 1], t).ravel() for t in range(len(rows))]) for rows in windows]
+
+    return predict
+
+
+def last_value(task: Forecasting, places: Sequence[int] = (0,)) -> Predict:
+    shape = (len(places), task.horizon, 3)
+    return saying(task, lambda rows, _: np.broadcast_to(rows[-1, list(places)][:, None, None], shape))
+
+
+def season_before(task: Forecasting) -> Predict:
+    """Needs windows longer than a season; where too little was read it says 0."""
+    m, ahead = task.season, np.arange(task.horizon)
+
+    def say(rows: np.ndarray, t: int) -> np.ndarray:
+        known = rows[t + 1 - m + ahead % m, 0] if t + 1 >= m else np.zeros(task.horizon)
+        return np.repeat(known, 3)
+
+    return saying(task, say)
+
+
+# --- what is read and asked for --------------------------------------------------------------------------------------
+
+
+def test_scaling_and_batches_know_the_training_part_alone(tmp_path: Path) -> None:
+    values = series()
+    changed = values.copy()
+    changed[140:] *= 50
+    one, other = (made(write(tmp_path / f"{k}.csv", v)) for k, v in enumerate((values, changed)))
+    assert one.borders == (140, 160)
+    assert one.mean == other.mean == pytest.approx([values[:140, 0].mean()])
+    assert one.spread == other.spread == pytest.approx([values[:140, 0].std()])
+    for step in range(5):
+        a, b = one.batch(0, step), other.batch(0, step)
+        np.testing.assert_array_equal(a.tokens, b.tokens)
+        np.testing.assert_array_equal(a.targets, b.targets)
+
+
+def test_a_batch_against_a_loop(file: Path) -> None:
+    task = made(file, columns=None, target="b", batch=60)
+    scaled = (series() - series()[:140].mean(axis=0)) / series()[:140].std(axis=0)
+    batch = task.batch(1, 2)
+    assert batch.tokens.shape == (60, 12, 4)
+    assert batch.targets.shape == (60, 12, 3)
+    starts = set()
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
+        start = int(np.flatnonzero(np.isclose(scaled[:, 1], tokens[0, 1], atol=1e-6))[0])
+        starts.add(start)
+        for t in range(12):
+            angle = 2 * math.pi * (start + t) / 4
+            np.testing.assert_allclose(tokens[t], [*scaled[start + t], math.sin(angle), math.cos(angle)], atol=1e-5)
+            for h in (1, 2, 3):
+                asked = t >= 5 and start + t + h < 140
+                assert np.isnan(targets[t, h - 1]) != asked
+                if asked:
+                    assert targets[t, h - 1] == pytest.approx(scaled[start + t + h, 1], abs=1e-5)
+    assert len(starts) > 30
+    assert max(starts) <= 128
+
+
+def test_batches_depend_on_seed_and_step_alone(file: Path) -> None:
+    first = made(file).batch(0, 0).tokens
+    np.testing.assert_array_equal(first, made(file).batch(0, 0).tokens)
+    assert not np.array_equal(first, made(file).batch(1, 0).tokens)
+    assert not np.array_equal(first, made(file).batch(0, 1).tokens)
+
+
+def test_what_is_predicted_has_names(file: Path) -> None:
+    one = made(file)
+    assert one.vocabulary.symbols == ("a", "season sine", "season cosine")
+    assert one.readout.names == ("1 ahead", "2 ahead", "3 ahead")
+    assert one.readout.quantiles == pytest.approx((0.1, 0.5, 0.9))
+    both = made(file, columns=None, horizon=2, season=1, interval=0.5)
+    assert both.vocabulary.symbols == ("a", "b")
+    assert both.readout.names == ("a 1 ahead", "a 2 ahead", "b 1 ahead", "b 2 ahead")
+    assert both.readout.quantiles == (0.25, 0.5, 0.75)
+    assert made(file, columns=None, target=["B"]).targets == ("b",)
+
+
+# --- the score -------------------------------------------------------------------------------------------------------
+
+
+def test_who_says_the_last_value_is_the_naive_forecast(file: Path) -> None:
+    task = made(file)
+    score = task.score(last_value(task))
+    values = series()[:, 0]
+    origins = range(160, 198)
+    expected = [values[t + h] for t in origins for h in range(3)]
+    error = mean_absolute_error(expected, [values[t - 1] for t in origins for _ in range(3)])
+    scale = np.mean([abs(values[t] - values[t - 4]) for t in range(4, 140)])
+    column = score.details["columns"]["a"]
+    assert score.details["forecasts"] == 38
+    assert column["mae"] == pytest.approx(error, rel=1e-5)
+    assert column["naive_mae"] == pytest.approx(error)
+    assert score.value == pytest.approx(error / scale, rel=1e-5)
+    assert score.details["of_naive"] == pytest.approx(1, rel=1e-5)
+    for h in range(3):
+        of_step = np.mean([abs(values[t + h] - values[t - 1]) for t in origins])
+        assert column["by_horizon"]["mae"][h] == pytest.approx(of_step, rel=1e-5)
+    assert score.solved is None
+    assert score.better == "lower"
+    json.dumps(score.to_json(), allow_nan=False)
+
+
+def test_who_says_the_season_before_is_at_chance(file: Path) -> None:
+    task = made(file)
+    score = task.score(season_before(task))
+    values = series()[:, 0]
+    error = np.mean([abs(values[t + h] - values[t + h - 4]) for t in range(160, 198) for h in range(3)])
+    scale = np.mean([abs(values[t] - values[t - 4]) for t in range(4, 140)])
+    assert score.chance == pytest.approx(error / scale)
+    assert score.value == pytest.approx(score.chance, rel=1e-5)
+    assert score.details["of_seasonal_naive"] == pytest.approx(1, rel=1e-5)
+    assert f"({score.chance:.3f} by the value a season of 4 steps before" in score.text
+
+
+def test_without_a_season_the_last_value_is_chance(file: Path) -> None:
+    task = made(file, season=1)
+    score = task.score(last_value(task))
+    assert score.value == pytest.approx(score.chance, rel=1e-5)
+    assert "season" not in score.text
+
+
+def test_who_knows_what_comes_makes_no_error(file: Path) -> None:
+    task = made(file, columns=None, window=11)
+    known = task.known()
+    place = {rows.tobytes(): t for t, rows in enumerate(known.inputs)}
+
+    def say(rows: np.ndarray, t: int) -> np.ndarray:
+        answers = np.nan_to_num(known.answers[place[rows[-1].tobytes()]])
+        return np.repeat(answers, 3)
+
+    score = task.score(saying(task, say))
+    assert score.value < 1e-5
+    assert set(score.details["columns"]) == {"a", "b"}
+    found = task.forecasts(saying(task, say))
+    assert found.origins.tolist() == list(range(160, 201))
+    assert found.known.tolist() == [True] * 38 + [False] * 3
+    np.testing.assert_allclose(found.point[:38], found.expected[:38], rtol=1e-5)
+    np.testing.assert_array_equal(found.expected[7, 2], series()[169])
+    assert np.isnan(found.expected[-1]).all()
+
+
+def test_quantiles_that_cross_are_put_in_order(file: Path) -> None:
+    task = made(file)
+    found = task.forecasts(saying(task, lambda rows, _: np.tile([2.0, -1.0, 0.0], (3, 1))))
+    mean, spread = task.mean[0], task.spread[0]
+    np.testing.assert_allclose(found.point, mean)
+    assert (found.lower <= found.point).all()
+    assert (found.upper >= found.point).all()
+    came = series()[160:, 0]
+    inside = (mean - spread <= came[:38]) & (came[:38] <= mean + 2 * spread)
+    np.testing.assert_array_equal(found.uncalibrated[:38, 0, 0], inside)
+
+
+def test_validation_is_the_pinball_loss_of_the_validation_part(file: Path) -> None:
+    task = made(file)
+    said = np.tile([-1.0, 0.2, 0.7], (3, 1))
+    scaled = (series()[:, 0] - task.mean[0]) / task.spread[0]
+    expected = [scaled[t + h] for t in range(140, 158) for h in range(3)]
+    losses = [
+        mean_pinball_loss(expected, [value] * len(expected), alpha=level)
+        for value, level in zip((-1.0, 0.2, 0.7), (0.1, 0.5, 0.9), strict=True)
+    ]
+    assert task.validation(saying(task, lambda rows, _: said)) == pytest.approx(np.mean(losses), rel=1e-6)
+
+
+@pytest.mark.parametrize("window", [2, 3, 12, 13])
+def test_every_forecast_rests_on_half_a_window_at_least(file: Path, window: int) -> None:
+    task = made(file, window=window)
+    read: list[int] = []
+
+    def predict(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        read.extend(len(rows) for rows in windows)
+        return [np.tile(np.arange(len(rows))[:, None] + 0.0, (1, 9)) for rows in windows]
+
+    steps = (task.forecasts(predict).point[:, 0, 0] - task.mean[0]) / task.spread[0]
+    assert max(read) <= window
+    assert np.round(steps).min() == math.ceil(window / 2) - 1
+    assert np.round(steps).max() <= window - 1
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+
+def test_texts_to_look_at_are_of_the_test_part(file: Path) -> None:
+    task = made(file)
+    inputs = task.known().inputs
+    for text in [*task.examples(), *task.vocabulary.split(task.held_out(10**9))]:
+        rows = task.vocabulary.encode(text)
+        start = int(np.abs(inputs[:, 0] - rows[0, 0]).argmin())
+        assert start >= 160
+        np.testing.assert_allclose(rows, inputs[start : start + len(rows)], atol=1e-4)
+    assert len(task.vocabulary.encode(task.held_out(10**9))) == 40
+    assert len(task.held_out(1)) == len(task.examples()[0])
+    assert PADDING not in task.vocabulary.encode(task.examples()[0])[:, 0]
+
+
+ROWS = st.lists(st.floats(-3, 3, width=32), max_size=25)
+
+
+@given(ROWS)
+def test_quantities_and_answers_against_loops(values: list[float]) -> None:
+    task = Forecasting(season=6, horizon=3, window=12)
+    text = "".join(
+        f"{v!r},{math.sin(2 * math.pi * (k + 2) / 6)!r},{math.cos(2 * math.pi * (k + 2) / 6)!r}\n"
+        for k, v in enumerate(values)
+    )
+    found, answers = task.quantities(text), task.answers(text)
+    assert set(found) == set(task.quantity_titles)
+    assert answers.shape == (len(values), 3)
+    level = [float(np.mean(values[max(0, t - 2) : t + 1])) for t in range(len(values))]
+    for t, value in enumerate(values):
+        assert found["level"][t] == pytest.approx(level[t], abs=1e-9)
+        if abs(level[t] - level[max(0, t - 3)]) > 1e-9:
+            assert found["rising"][t] == (level[t] > level[max(0, t - 3)])
+        assert found["above_mean"][t] == (value > 0)
+        highest = max(values[: t + 1])
+        assert found["since_peak"][t] == next(k for k in range(t + 1) if values[t - k] == highest)
+        assert found["phase"][t] == (t + 2) % 6
+        for h in (1, 2, 3):
+            if t + h < len(values):
+                assert answers[t, h - 1] == np.float32(values[t + h])
+            else:
+                assert np.isnan(answers[t, h - 1])
+
+
+def test_without_a_season_there_is_no_phase(file: Path) -> None:
+    task = made(file, season=1)
+    assert set(task.quantities("0.5\n1\n")) == set(task.quantity_titles) - {"phase"}
+    with pytest.raises(TaskError, match="Line 1"):
+        task.quantities("0.5,1\n")
+
+
+# --- files and settings that cannot be used --------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_in_a_file_is_said_at_once(tmp_path: Path) -> None:
+    rows = ["day,a", "1,2.5", "2,NaN", "3,four", "4", *(f"{k},1" for k in range(5, 9))]
+    path = tmp_path / "bad.csv"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(TaskError) as caught:
+        made(path)
+    said = str(caught.value)
+    for fault in ("line 3: a is missing", "line 4: a is 'four'", "line 5: 1 field instead of 2", "at least"):
+        assert fault in said
+
+
+def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
+    """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
+    with pytest.raises(TaskError, match=r"69 steps, and at least 70"):
+        made(write(tmp_path / "short.csv", series(69)))
+    task = made(write(tmp_path / "enough.csv", series(70)))
+    score = task.score(last_value(task))
+    assert score.details["forecasts"] == 12
+    assert 0 <= score.details["coverage"] <= 1
+    assert task.batch(0, 0).targets.shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"columns": ["c"]}, "has no column 'c'"),
+        ({"target": "b"}, "The target 'b' is not one of the columns that are read: a"),
+        ({"target": []}, "one or more"),
+        ({"window": 1}, "window is a whole number, 2 or more"),
+        ({"horizon": 0}, "horizon is a whole number"),
+        ({"season": 0}, "season is a whole number"),
+        ({"season": 150}, "at least"),
+        ({"batch": 0}, "batch is a whole number"),
+        ({"interval": 1.0}, "between 0 and 1"),
+        ({"parts": (0.5, 0.5, 0.5)}, "sum to 1"),
+    ],
+)
+def test_settings_that_make_no_sense(file: Path, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(TaskError, match=said):
+        made(file, **settings)
+
+
+def test_one_table_that_changes(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(TaskError, match="one table; 2 files"):
+        Forecasting([file, file])
+    flat = write(tmp_path / "flat.csv", np.stack([series()[:, 0], np.where(np.arange(STEPS) < 140, 7.0, 8.0)], axis=1))
+    with pytest.raises(TaskError, match="b is the same throughout the training part"):
+        made(flat, columns=None)
+
+
+def test_what_was_filled_in_and_found_is_noted(tmp_path: Path, file: Path) -> None:
+    assert made(file).notes == []
+    lines = file.read_text().splitlines()
+    lines[5] = "1990-0004,,1"
+    path = tmp_path / "gap.csv"
+    path.write_text("\n".join(lines) + "\n")
+    notes = made(path, fill_missing=True, season=None).notes
+    assert notes[0] == "One missing number was filled in with the value of the step before."
+    assert "A season of 4 steps was found" in notes[1]
+
+
+# --- task.json -------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_the_same_after_json(file: Path) -> None:
+    task = made(file, columns=None, target="b", batch=5, interval=0.9, dates="month")
+    again = load(json.loads(json.dumps(task.to_json(), allow_nan=False)))
+    assert isinstance(again, Forecasting)
+    assert again.to_json() == task.to_json()
+    assert again.recommended == task.recommended
+    assert again.vocabulary == task.vocabulary
+    assert again.readout == task.readout
+    assert again.score(last_value(again, (1,))).to_json() == task.score(last_value(task, (1,))).to_json()
+    np.testing.assert_array_equal(again.batch(1, 2).tokens, task.batch(1, 2).tokens)
+
+
+def test_a_file_that_is_gone_or_changed_is_asked_for_only_when_needed(file: Path) -> None:
+    data = made(file).to_json()
+    write(file, series() + 1)
+    again = Forecasting.from_json(data)
+    assert again.examples() == data["examples"]
+    with pytest.raises(TaskError, match="has changed since this run began"):
+        again.batch(0, 0)
+    file.unlink()
+    with pytest.raises(TaskError, match="cannot be read again"):
+        Forecasting.from_json(data).batch(0, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "text"},
+        {"mean": [1.0, 2.0]},
+        {"spread": [0.0]},
+        {"targets": ["z"]},
+        {"window": "long"},
+        {"parts": [1.0]},
+        {"names": 3},
+        {"horizon": 0},
+    ],
+)
+def test_damaged_json(file: Path, change: dict[str, Any]) -> None:
+    data = {**made(file).to_json(), **change}
+    with pytest.raises(TaskError):
+        Forecasting.from_json(data)
+    with pytest.raises(TaskError, match="has no 'sha256'"):
+        Forecasting.from_json({key: value for key, value in made(file).to_json().items() if key != "sha256"})
+
+
+def test_a_series_is_made_up_where_none_is_given() -> None:
+    task = TASKS["forecasting"]()
+    assert isinstance(task, Forecasting)
+    assert task.season == 24
+    assert task.path is None
+    again = Forecasting.from_json(json.loads(json.dumps(task.to_json())))
+    np.testing.assert_array_equal(again.batch(0, 0).tokens, task.batch(0, 0).tokens)
+
+
+# --- a network -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A network that forecasts, after a few steps."""
+    folder = tmp_path_factory.mktemp("forecasting")
+    file = write(folder / "series.csv", series())
+    task = Forecasting(file, columns=["a"], window=12, horizon=3, season=4, batch=16)
+    run = create(folder / "run", task, None, Settings.recommended(task, steps=150, learning_rate=0.02))
+    outcome = train(run)
+    assert outcome.score is not None
+    assert outcome.score.value < outcome.score.chance
+    return run
+
+
+def test_a_network_that_forecasts_is_recorded_and_checked(run: Run) -> None:
+    task, (network, _) = run.task(), run.network()
+    text = task.examples()[0]
+    trace = record(network, text, answers=task.answers)
+    assert check_with(network, trace).largest < trace.attributes["tolerance"]
+    np.testing.assert_array_equal(trace.steps["value"][0], task.answers(text))
+    assert trace.steps["estimate"].shape == (1, 12, 9)
+
+
+def test_what_comes_next_as_a_table(run: Run) -> None:
+    task, found = forecasts_of(run)
+    table = outlook(found)
+    values = series()[:, 0]
+    assert table["ahead"].tolist() == [1, 2, 3]
+    assert table["season_before"] == pytest.approx(values[-4:-1])
+    assert (table["lower"] < table["forecast"]).all()
+    assert (table["forecast"] < table["upper"]).all()
+    before = hindsight(found, task.known().series.steps, 2)
+    assert len(before) == 40 - 1
+    assert before["step"][0] == "1990-0161"
+    assert before["came"] == pytest.approx(values[161:])
+    assert before["within"].mean() == pytest.approx(0.8, abs=0.2)
+
+
+def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
+    task, found = forecasts_of(run)
+    picture = drawn(found, task, ahead=1, steps=30)
+    root = ET.fromstring(picture)
+    paths = {path.get("class"): path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")}
+    places = {name: [tuple(map(float, p.split())) for p in d[1:].rstrip("Z").split("L")] for name, d in paths.items()}
+    assert len(places["line came"]) == 30
+    assert len(places["line point"]) == 33
+    assert len(places["band"]) == 66
+    values = series()[-30:, 0]
+    heights = np.array(places["line came"])[:, 1]
+    assert np.corrcoef(heights, values)[0, 1] == pytest.approx(-1, abs=1e-4)  # up is a smaller y
+    # The value and its band are drawn on one scale: inside where the table says so.
+    within = hindsight(found, task.known().series.steps, 1)["within"][-30:]
+    band = np.array(places["band"])
+    low, high = band[:33, 1][:30], band[33:, 1][::-1][:30]
+    np.testing.assert_array_equal((high <= heights + 0.11) & (heights - 0.11 <= low) | ~within, np.ones(30, bool))
+    assert "prefers-color-scheme:dark" in picture
+    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
+    for wrong in ({"ahead": 4}, {"ahead": 0}, {"steps": 1}):
+        with pytest.raises(StudyError):
+            drawn(found, task, **wrong)
+
+
+def test_another_run_forecasts_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="of the task counter, which forecasts nothing"):
+        forecasts_of(create(tmp_path / "run", TASKS["counter"]()))
