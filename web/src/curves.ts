@@ -157,9 +157,10 @@ export function chartNames(pen: Pen, scene: Scene): void {
     const middle = band.y + band.height / 2
     pen.textAlign = 'left'
     pen.font = `12px ${SANS}`
-    const lines = [chart.name]
-    if (!narrow && chart.fan.length) lines.push('line: what came', 'fan: foretold here', 'behind: one ahead')
-    if (!narrow && !chart.read) lines.push('line: said so far', 'dashed: right')
+    const lines = [above.scaled ? `${chart.name} (scaled)` : chart.name]
+    if (!narrow && chart.fan.length) lines.push('dark: what came', 'blue: what was said')
+    if (!narrow && !chart.read)
+      lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.known ? ['dashed: right'] : []))
     lines.forEach((text, row) => {
       pen.fillStyle = row === 0 ? palette.theme.ink : palette.theme.mute
       pen.font = `${row === 0 ? 12 : 11}px ${SANS}`

@@ -29,6 +29,13 @@ const MOST_TOP = 5 // of classes: where there are few, all of them
 
 const top = ({ readout }: Run): number => (readout.kind === 'classes' ? MOST_TOP : TOP)
 
+/** Where the cursor stands at first: early in a text, late in a series, so that a forecast has something to rest on. */
+function resting({ run, trace }: Picture, steps: number): number {
+  return trace.estimate && run.readout.reads === 'every step'
+    ? Math.floor((steps * 2) / 3)
+    : Math.min(12, Math.floor(steps / 2))
+}
+
 export interface Picture {
   run: Run
   layer: Layer
@@ -82,7 +89,7 @@ export class Explorer {
     return named ?? (layer && run ? mainSignal(layer, run.end) : null)
   })
   /** A run that has only just begun has nothing to look at yet. */
-  hasWeights = $derived((this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0)
+  hasWeights = $derived(this.run?.weights || (this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0)
   text = $derived(this.state.text ?? this.run?.examples[0] ?? '')
 
   /** The signal that is on the screen: the wanted one as soon as its values are here. */
@@ -160,7 +167,7 @@ export class Explorer {
     const step = state.step ?? hover.step
     return {
       neuron: Math.min(neuron ?? this.order.neurons[0] ?? 0, picture.layer.neurons - 1),
-      step: steps ? Math.min(step ?? Math.min(12, Math.floor(steps / 2)), steps - 1) : null,
+      step: steps ? Math.min(step ?? resting(picture, steps), steps - 1) : null,
     }
   })
 

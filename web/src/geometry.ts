@@ -95,7 +95,7 @@ export const PLAIN: Extras = { track: false, chips: false, note: 0 }
 const NUMBER = 36
 const LEAST_CHIP = 16
 const SLANT = 0.87 // of the length of a slanted word, how high it stands: 60 degrees
-const HIGHEST_WORDS = 92
+const HIGHEST_WORDS = 96
 const WIDEST_WORD = 104
 const NUMBER_CELLS = [2, 3, 5, 17, 25]
 
@@ -135,7 +135,7 @@ function columns(
   const level_ = Math.max(least, Math.min(WIDEST_WORD, Math.ceil(Math.max(widest, names)) + 10))
   if (zoom > 3 || level_ * labels.length <= room) return { cell: level_, slanted: false, height: level }
   const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(46, Math.ceil(names) + 6))
-  return { cell, slanted: true, height: Math.min(HIGHEST_WORDS, Math.ceil(widest * SLANT) + 14) }
+  return { cell, slanted: true, height: Math.min(HIGHEST_WORDS, Math.ceil(widest * SLANT) + 22) }
 }
 
 export function geometry(

@@ -13,6 +13,12 @@ export interface Above {
   said: Said | null
   /** The probability of every class after each step, one step after the other; null where not all were sent. */
   shares: Float32Array | null
+  /** The network answers once, at the end. */
+  once: boolean
+  /** It says nothing before the end: it also reads from there. */
+  silent: boolean
+  /** The numbers are not those of the file: they were scaled for the network. */
+  scaled: boolean
   /** Outputs that there was no room for. */
   more: number
 }
@@ -23,7 +29,12 @@ const MARKS = 18
 const HEAT = 130
 const MOST_ROW = 9
 
-type About = Pick<Run, 'unit' | 'readout' | 'vocabulary'>
+type About = Pick<Run, 'unit' | 'readout' | 'vocabulary' | 'task'>
+
+/** Whether the numbers that a network reads were scaled for it. */
+export function scaled({ unit, task }: Pick<Run, 'unit' | 'task'>): boolean {
+  return unit === 'number' && (task.name === 'forecasting' || task.name === 'tagging')
+}
 
 export function above(about: About, trace: Trace): Above {
   const { unit, readout, vocabulary } = about
@@ -55,5 +66,15 @@ export function above(about: About, trace: Trace): Above {
     surprise: told && each && (readout.kind === 'symbols' || right),
     ahead: Math.max(0, ...drawn.charts.flatMap((one) => one.fan.map((output) => output.ahead))),
   }
-  return { head, charts: drawn.charts, heat, said, shares: shares(readout, trace), more: drawn.more }
+  return {
+    head,
+    charts: drawn.charts,
+    heat,
+    said,
+    shares: shares(readout, trace),
+    once: !each,
+    silent: said !== null && said.said.some((id, t) => id < 0 && t + 1 < trace.steps),
+    scaled: scaled(about),
+    more: drawn.more,
+  }
 }

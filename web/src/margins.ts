@@ -194,7 +194,12 @@ export function headNames(pen: CanvasRenderingContext2D, scene: Scene): void {
   pen.textAlign = 'left'
   pen.font = `12px ${SANS}`
   const once = scene.above.said?.once
-  if (g.said.height) pen.fillText(narrow ? 'said' : once ? 'said so far' : 'said', 4, middle(g.said))
+  if (g.said.height)
+    pen.fillText(
+      narrow ? 'said' : once && !scene.above.silent ? 'said so far' : once ? 'said at the end' : 'said',
+      4,
+      middle(g.said),
+    )
   if (g.right.height) pen.fillText('right', 4, middle(g.right))
   if (g.predictions.height && !opinionNames(pen, scene)) {
     const classes = scene.above.said !== null

@@ -1,5 +1,6 @@
 // What the network read, what it said and what it should have said, step by step, whatever the kind of either.
 import { named } from './glyphs'
+import { percent } from './words'
 import type { Readout, Unit } from './source'
 import { type Columns, column, type Trace } from './trace'
 
@@ -56,10 +57,8 @@ const FEW = 3
 export function short(value: number): string {
   if (Number.isNaN(value)) return '?'
   const size = Math.abs(value)
-  const text =
-    size !== 0 && size < 0.0005
-      ? size.toExponential(1)
-      : String(Number(size.toFixed(size < 10 ? 3 : size < 100 ? 2 : 1)))
+  if (size < 1e-9) return '0' // rounding of what should be 0
+  const text = size < 0.0005 ? size.toExponential(1) : String(Number(size.toFixed(size < 10 ? 3 : size < 100 ? 2 : 1)))
   return (value < 0 && Number(text) !== 0 ? '−' : '') + text.replace('-', '−')
 }
 
@@ -184,6 +183,8 @@ export interface Chart {
   /** Whether `values` were read (or else: should have been said). */
   read: boolean
   values: Float32Array
+  /** There is a value at some step. */
+  known: boolean
   /** Only zeros and ones: drawn as marks. */
   marks: boolean
   /** One estimate a step, drawn where it belongs: the first one ahead, or that of this step. */
@@ -240,7 +241,7 @@ function chart(name: string, read: boolean, values: Float32Array, said: Chart['e
   const marks = read && !said && values.length > 0 && values.every((value) => value === 0 || value === 1)
   const seen = [...values.filter((value) => Number.isFinite(value))]
   const [low, high] = marks ? [0, 1] : ends([...seen, ...(said ? [...usual(said.low), ...usual(said.high)] : [])])
-  return { name, read, values, marks, estimates: said, fan, low, high }
+  return { name, read, values, known: seen.length > 0, marks, estimates: said, fan, low, high }
 }
 
 /** Curves of what was read, and of what was estimated, as far as there is room for them. */
@@ -294,9 +295,9 @@ export function verdict(about: About, trace: Trace, found: Said | null, step: nu
       const probability = trace.topProbability[last * trace.top]!
       const right = found.right[last]!
       return {
-        text: `said ${name(said)}, ${(100 * probability).toFixed(0)} %`,
+        text: `said “${name(said)}”, ${percent(probability)}`,
         good: right < 0 ? null : right === said,
-        right: right < 0 ? 'what is right is not known of this text' : `right: ${name(right)}`,
+        right: right < 0 ? 'what is right is not known of this text' : `right: “${name(right)}”`,
       }
     }
     let asked = 0

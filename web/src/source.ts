@@ -44,6 +44,8 @@ export interface Summary {
   unit: Unit
   readout: Readout
   step: number
+  /** There are weights: learned, or brought from elsewhere. */
+  weights: boolean
   steps: number | null
   minutes: number | null
   progress: number | null
