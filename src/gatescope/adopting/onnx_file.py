@@ -90,6 +90,8 @@ def _opened(path: Path) -> tuple[Any, dict[str, Array], dict[str, list[int]]]:
         graph = model.graph
         if not graph.node:
             raise AdoptingError(f"{path} is no ONNX model, or one without a single node.")
+        if any(isinstance(name, bytes) for node in graph.node for name in _names(node)):
+            raise AdoptingError(f"{path} has names that are no UTF-8; it is damaged.")
         tensors = {tensor.name: tensor for tensor in graph.initializer}
         for node in graph.node:
             for attribute in node.attribute:
@@ -118,6 +120,11 @@ def _opened(path: Path) -> tuple[Any, dict[str, Array], dict[str, list[int]]]:
         if found is not None:
             weights[node.output[0]] = found
     return graph, weights, whole
+
+
+def _names(node: Any) -> list[Any]:
+    """The texts of a node, which are bytes where they are damaged."""
+    return [node.name, node.op_type, *node.input, *node.output]
 
 
 def _count(sizes: Sequence[int]) -> int:
