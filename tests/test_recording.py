@@ -352,3 +352,17 @@ def test_a_cell_of_ones_own_works_at_once() -> None:
 def test_both_directions_are_checked_against_the_vectors_that_they_read(embedding: int | None) -> None:
     made = Network(configure(ALPHABET, "lstm", (3, 2), both_ways=True, embedding=embedding), 1)
     assert check_with(made, record(made, "abcab")).holds
+
+
+def test_a_long_text_read_in_both_directions_is_written_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is run in one piece, as whoever reads from the end needs all of it, and a chunk on disk has its bounds."""
+    net = network("gru", [3], 2, both_ways=True)
+    whole = record(net, "abcde" * 6)
+    monkeypatch.setattr("gatescope.storage.writing.MAXIMUM_ROWS", 8)
+    kept = record_to(tmp_path / "trace", net, "abcde" * 6, dtype="float32")
+    assert kept.lengths.tolist() == [30]
+    np.testing.assert_array_equal(np.asarray(kept.steps["token"]), whole.steps["token"])
+    for layer in whole.layers:
+        np.testing.assert_array_equal(np.asarray(kept[layer]["h"][:]), whole[layer]["h"])

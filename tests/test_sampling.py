@@ -266,3 +266,17 @@ def test_a_long_prime_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None
     expected = sample_many(made, prime, range(3), length=40, interventions=held)
     monkeypatch.setattr("gatescope.sampling.PIECE", 10)
     assert sample_many(made, prime, range(3), length=40, interventions=held) == expected
+
+
+def test_words_are_written_with_spaces_between_them() -> None:
+    """Not before the first one of a line, nor where the prime ends with white space; the end mark stands alone."""
+    words = Vocabulary(("a", "bc", "\n"), "\n", "word")
+    net = network("lstm", [3], 4, words)
+    for prime in ("", "a", "a bc\n", "bc "):
+        pieces = list(sample(net, prime, length=30, seed=3))
+        text = prime + "".join(pieces)
+        assert words.encode(text).tolist() == [*words.encode(prime).tolist(), *words.encode(" ".join(pieces)).tolist()]
+        assert len(pieces) == 30
+        assert not any(wrong in text for wrong in ("  ", "\n "))
+        assert " \n" not in "".join(pieces)
+    assert sample_many(net, "a", [3], length=30) == ["".join(sample(net, "a", length=30, seed=3))]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gatescope import Intervention, Network, Vocabulary, configure
-from gatescope.features import Feature
+from gatescope.features import Feature, words
 from gatescope.features.classes import FAMILY
 from gatescope.network import predict
 from gatescope.readout import SYMBOLS, Readout, classes, numbers
@@ -345,9 +345,9 @@ def test_questions_about_the_next_symbol_are_refused() -> None:
         errors(record(tagger, "abc"), np.zeros(3, np.int32))
     with pytest.raises(StudyError, match="reads from the end"):
         errors(record(both, "abc"), np.zeros(3, np.int32))
-    words = network("gru", [2], 0, Vocabulary(("a", "b"), None, "word"))
+    in_words = network("gru", [2], 0, Vocabulary(("a", "b"), None, "word"))
     with pytest.raises(StudyError, match="reads words"):
-        errors(record(words, "a b a"), np.zeros(3, np.int32))
+        errors(record(in_words, "a b a"), np.zeros(3, np.int32))
 
 
 @pytest.mark.parametrize("given", [1, "layer0_reverse", "0_reverse"])
@@ -443,3 +443,15 @@ def test_verdicts_and_passages_of_words_and_numbers(sentences: str) -> None:
     (first, *_) = passages(series, "layer1_reverse", "h", 0, count=1, context=5)
     assert " ".join([first["before"], first["at"], first["after"]]).split() == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
     assert first["labels"] == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
+
+
+def test_words_keep_their_spelling_where_the_text_is_still_known() -> None:
+    trace = record(latched(True, classes(("no dog", "dog"))), "The dog\n")
+    family = words.family(WORDS)
+    known, lost = (
+        {feature.name: feature.values.tolist() for feature in Steps(trace).features([family], texts)}
+        for texts in (["The dog\n"], None)
+    )
+    assert known["words.capital"] == [True, False, False]
+    assert lost["words.capital"] == [False, False, False]
+    assert known["words.last"] == lost["words.last"] == [False, True, False]
