@@ -367,6 +367,7 @@ def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path, files: dict[str, 
     refused("there must be two classes at least", written(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
     refused("too little data", written(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
     refused("has no column 3", path, token=3)
+    refused("Columns of tokens have numbers, from 1, and no names; label 'upos'", path, label="upos")
     refused("three positive shares that sum to 1", path, parts=(0.5, 0.5, 0.5))
     refused("batch is a whole number", path, batch=-1)
     refused("longest is a whole number", path, longest=0)
@@ -380,7 +381,7 @@ def test_columns_of_conllu_and_of_a_text_in_pieces(tmp_path: Path) -> None:
     lines = [f"{k}\t{token}\t{token}\t{tag}" + "\t_" * 6 for k, (token, tag) in enumerate(made(1, 0)[0], 1)]
     path = tmp_path / "bank.conllu"
     path.write_text("# text = of a comment\n" + "\n".join(lines) + "\n", "utf-8")
-    task = Tagging(path, validation=path, test=path, token=2, label=4, least=1, longest=3)
+    task = Tagging(path, validation=path, test=path, token=2, label="4", least=1, longest=3)
     assert [task.classes[k] for k in answered(task, task.held_out(1)) if k >= 0] == [tag for _, tag in made(1, 0)[0]]
     count = len(made(1, 0)[0]) + 1
     batch = task.batch(0, 0)

@@ -261,6 +261,15 @@ def sha256_of(files: Sequence[str]) -> str:
     return found.hexdigest()
 
 
+def column_of(name: str, value: int | str | None) -> int | None:
+    """The number of a column, which may be given as text. Raises: TaskError where it is none."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    raise TaskError(f"Columns of tokens have numbers, from 1, and no names; {name} {value!r} was given.")
+
+
 def checked(options: dict[str, Any]) -> None:
     """Settings that make no sense. Raises: TaskError."""
     shares = options["parts"]

@@ -26,6 +26,7 @@ from gatescope.tasks.tagged import (
     Source,
     Tagged,
     checked,
+    column_of,
     most_frequent,
     notes_of,
     read_parts,
@@ -138,8 +139,8 @@ class Tagging:
         labels: AnyPath | Sequence[AnyPath] | None = None,
         validation_labels: AnyPath | None = None,
         test_labels: AnyPath | None = None,
-        token: int | None = None,
-        label: int | None = None,
+        token: int | str | None = None,
+        label: int | str | None = None,
         parts: tuple[float, float, float] = (0.8, 0.1, 0.1),
         least: int = 2,
         names: Sequence[str] | None = None,
@@ -152,8 +153,8 @@ class Tagging:
             paths, labels, {"validation": (validation, validation_labels), "test": (test, test_labels)}
         )
         self.options: dict[str, Any] = {
-            "token": token,
-            "label": label,
+            "token": column_of("token", token),
+            "label": column_of("label", label),
             "parts": list(parts),
             "least": least,
             "skip_bad": skip_bad,
