@@ -173,6 +173,7 @@ def test_a_predictor_of_the_rule_accepts_every_string_and_a_uniform_one_does_no_
     guess = task.score(lambda sequences: [np.full((len(ids), size), -math.log(size)) for ids in sequences])
     assert guess.value <= guess.chance < 1
     assert guess.solved is False
+    assert guess.details["tried"] == (1000 if name in ("anbn", "anbncn") else 400)
     assert guess.details["cross_entropy"] == pytest.approx(guess.details["optimum"] + guess.details["gap"])
     assert json.loads(json.dumps(guess.to_json()))["details"] == guess.details
 

@@ -138,22 +138,22 @@ def score(
     found = judge(predict, language, sample)
     above = gap(found)
     rejected = [len(string) - 1 for string, one in zip(sample, found, strict=True) if not one.accepted]
-    accepted, tried = len(sample) - len(rejected), TRIED
+    accepted = len(sample) - len(rejected)
     if rejected:
         first: int | None = min(rejected)
         text = f"accepts {accepted} of {len(sample)} strings; the shortest it rejects has {first} symbols"
     else:
-        first, tried = first_rejected(predict, language, longer())
+        first = first_rejected(predict, language, longer())[0]
         text = f"accepts all {len(sample)} strings"
         text += (
             f"; the first length at which it rejects one is {first}"
             if first
-            else f", and all others up to {tried} symbols"
+            else f", and all others up to {TRIED} symbols"
         )
     return Score(
         value=accepted / len(sample),
         chance=chance,
         solved=not rejected,
         text=f"{text}; {loss_text(language.optimum, above)}",
-        details={"accepted": accepted, "strings": len(sample), **details(first, tried, language.optimum, above)},
+        details={"accepted": accepted, "strings": len(sample), **details(first, TRIED, language.optimum, above)},
     )
