@@ -98,7 +98,7 @@ def test_horizon_refuses(cli: Cli, run: Path, arguments: tuple[object, ...], sen
 
 
 def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: Path) -> None:
-    result = cli("compare", "counter", *SMALL, "--text", TEXT, "--csv", "c.csv")
+    result = cli("compare", "counter", *SMALL, "--on", TEXT, "--csv", "c.csv")
     assert result.status == 0, result.err
     place = tmp_path / "runs" / "compare-counter"
     assert sorted(path.name for path in place.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
@@ -111,7 +111,7 @@ def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: P
     assert cli("check", place / "lstm-f=3-1").status == 0
     # The same command again, with this directory, trains nothing; with none, it makes another directory.
     times = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
-    again = columns(cli("compare", "counter", *SMALL, "--text", TEXT, "--out", place, "--json").out)
+    again = columns(cli("compare", "counter", *SMALL, "--on", TEXT, "--out", place, "--json").out)
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()} == times
     assert again["summary"]["cell"] == ["elman", "elman", "lstm:f=3", "lstm:f=3"]
     assert set(again["trainings"]["seed"]) == {0, 1}
@@ -151,7 +151,7 @@ def test_compare_refuses_before_anything_is_trained(
 def test_ctrl_c_leaves_what_was_complete(
     program: Callable[..., subprocess.Popen[str]], cli: Cli, tmp_path: Path
 ) -> None:
-    options = ("--cells", "mingru", "--seeds", 400, "--steps", 20, "--neurons", 2, "--text", TEXT, "--out", "it")
+    options = ("--cells", "mingru", "--seeds", 400, "--steps", 20, "--neurons", 2, "--on", TEXT, "--out", "it")
     process = program("compare", "counter", *options, "--json")
     deadline = time.monotonic() + 60
     while not (tmp_path / "it" / "mingru-2").exists():

@@ -155,7 +155,7 @@ DAMAGES = {
     "truncated": ("weights.safetensors", lambda content: content[:-10], "truncated or damaged"),
     "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
     "cut": ("network.json", lambda content: content[:100], "is not JSON"),
-    "newer": ("network.json", lambda content: content.replace(b'"format": 1', b'"format": 99'), "newer gatescope"),
+    "newer": ("network.json", lambda content: content.replace(b'"format": 2', b'"format": 99'), "newer gatescope"),
     "other": ("network.json", lambda _: b"[]", "is not an object"),
     "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
     "null": ("task.json", lambda _: b"null", "task.json cannot be used"),

@@ -25,7 +25,7 @@ NOTHING = DataOptions()
     FIND,
     "TASK|PATH... [OPTIONS]",
     "gatescope compare counter --cells elman,lstm,gru --seeds 5",
-    "gatescope compare state_memoriser --cells elman,lstm:f=0,lstm,lstm:f=3 --text AxxxxxxxxxxxxxxxxxxxxYa",
+    "gatescope compare state_memoriser --cells elman,lstm:f=0,lstm,lstm:f=3 --on AxxxxxxxxxxxxxxxxxxxxYa",
     "gatescope compare notes.txt --cells lstm,gru --seeds 2 --minutes 2 --out runs/notes",
 )
 def compare(
@@ -37,7 +37,7 @@ def compare(
     minutes: float | None = None,
     learning_rate: float | None = None,
     data: DataOptions = NOTHING,
-    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    on: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="TEXT")] = None,
     file: File = None,
     furthest: int = 100,
     distance: int | None = None,
@@ -67,8 +67,8 @@ def compare(
         Train each network for this long instead.
     learning_rate
         The largest one; by default what the task recommends, whatever the cell.
-    text
-        What the reach of gradients is measured on; what the task keeps from training when nothing is given.
+    on
+        The text on which the reach of gradients is measured; what the task keeps from training when nothing is given.
     furthest
         The largest distance at which influence is looked for.
     distance
@@ -91,7 +91,7 @@ def compare(
             raise UsageError(f"--{name} is {value}; it is 1 or more.")
     task = task_for(what, data)
     place = out or free_place(f"compare-{default_name(what)}")
-    source = None if text is None and file is None else text_for(task, text, file)
+    source = None if on is None and file is None else text_for(task, on, file)
     with Stop() as stop:
         with bar("training and measuring", quiet=json) as tell:
             found = comparison.compare(
