@@ -241,9 +241,10 @@ def test_a_network_learns_to_add_two_of_four(tmp_path: Path) -> None:
     trace = record(network, task.examples()[0] + "\n" + task.examples()[1], answers=task.answers)
     assert check_with(network, trace).largest < trace.attributes["tolerance"]
     lengths = trace.lengths.tolist()
-    told = [float(trace.steps["estimate"][row, length - 1, 0]) for row, length in enumerate(lengths)]
-    wanted = [float(task.answers(text)[-1:].sum()) for text in task.examples()[:2]]
+    estimates = np.asarray(trace.steps["estimate"])
+    told = [float(estimates[row, length - 1, 0]) for row, length in enumerate(lengths)]
+    wanted = [task.answers(text)[-1:].sum(dtype=np.float64) for text in task.examples()[:2]]
     assert told == pytest.approx(wanted, abs=0.6)
     np.testing.assert_array_equal(
-        [trace.steps["value"][row, length - 1, 0] for row, length in enumerate(lengths)], np.float32(wanted)
+        [trace.steps["value"][row, length - 1, 0] for row, length in enumerate(lengths)], np.array(wanted, np.float32)
     )
