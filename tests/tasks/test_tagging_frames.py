@@ -120,16 +120,17 @@ def test_quantities_of_frames(tmp_path: Path) -> None:
     path, _ = written(tmp_path, values, labels)
     task = Tagging(path)
     found = task.quantities(task.text_of(values[2]))
-    assert found["tag_on"].tolist() == [label == "on" for label in labels[2]]
-    assert found["tag_off"].tolist() == [label == "off" for label in labels[2]]
     since = 0
     for step, label in enumerate(labels[2]):
         since = since + 1 if step and label == labels[2][step - 1] else 0
         assert found["since_change"][step] == since
-        assert found["position"][step] == step
-    assert {"unknown", "ambiguity", "unusual"}.isdisjoint(found)
+        assert found["unusual"][step] == (not found[f"usual_{label}"][step])
+    assert found["unusual"].any(), "a frame does not show whether the light is on"
+    assert (found["usual_on"] != found["usual_off"]).all()
+    assert {*found} == {"usual_on", "usual_off", "unusual", "since_change"}
     other = task.quantities(task.text_of(RANDOM.normal(0, 9, (7, 3)).astype(np.float32)))
-    assert (other["tag_on"] != other["tag_off"]).all(), "the baseline says one of the two"
+    assert (other["usual_on"] != other["usual_off"]).all()
+    assert not other["unusual"].any(), "of frames that are not known nothing else can be said"
     assert all(len(values) == 0 for values in task.quantities("").values())
 
 

@@ -123,11 +123,10 @@ class Tagging:
         validate_every=250,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
-        "position": "steps since the start of the sequence",
         "since_change": "steps since the label last changed",
         "unknown": "a token that is no symbol",
         "ambiguity": "entropy of the labels of the token in the training part, in bits",
-        "unusual": "the label is not the most frequent one of the token",
+        "unusual": "the label is not the usual one of the step alone",
     }
 
     def __init__(
@@ -360,31 +359,27 @@ class Tagging:
         return self.kind.text(chosen)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The label of each step, truth values `tag_NAME`; where it stands; and of tokens what is known of each alone.
+        """What each step says by itself: the label that the baseline gives it, as truth values `usual_NAME`, and so on.
 
-        The labels are those of the data, or, where the sequence is not in it, those of the baseline. At a newline the
-        truth values are false and the numbers 0.
+        Which label is right, the trace of a known sequence says. Here, the label is that of the data
+        or, where the sequence is not in it, that of the baseline. At a newline the truth values are false.
 
         Raises: TaskError where the files are not there any more.
         """
         self.data()
-        tags = self.answers(text)
+        tags, ids = self.answers(text), self.vocabulary.encode(text)
+        own: dict[str, Quantity] = {}
         if self.reads_frames:
-            tags = self._guess(self.vocabulary.encode(text)).astype(np.int32) if tags is None else tags
-            own: dict[str, Quantity] = {}
+            usual = self._guess(ids).astype(np.int32)
         else:
             tokens = self.vocabulary.labels(text)
-            word = np.array([token != END for token in tokens], dtype=np.bool_)
-            usual = np.where(word, self._guess(tokens), PADDING).astype(np.int32)
-            tags = usual if tags is None else tags
+            usual = np.where([token != END for token in tokens], self._guess(tokens), PADDING).astype(np.int32)
             entropy = self._lexicon.entropy
-            own = {
-                "unknown": self.vocabulary.encode(text) == self.vocabulary.unknown,
-                "ambiguity": np.array([entropy.get(token, 0.0) for token in tokens], dtype=np.float64),
-                "unusual": (tags != usual) & (tags != PADDING),
-            }
-        shown: dict[str, Quantity] = {f"tag_{name}": tags == k for k, name in enumerate(self.classes)}
-        return {**shown, "position": np.arange(len(tags)), "since_change": since_change(tags), **own}
+            own["unknown"] = ids == self.vocabulary.unknown
+            own["ambiguity"] = np.array([entropy.get(token, 0.0) for token in tokens], dtype=np.float64)
+        tags = usual if tags is None else tags
+        shown: dict[str, Quantity] = {f"usual_{name}": usual == k for k, name in enumerate(self.classes)}
+        return {**shown, **own, "unusual": tags != usual, "since_change": since_change(tags)}
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
