@@ -18,6 +18,7 @@ from gatescope.studies.forecasts import drawn, forecasts_of, hindsight, outlook
 from gatescope.studies.table import StudyError
 from gatescope.tasks import TASKS, Forecasting, TaskError, load
 from gatescope.text import PADDING
+from gatescope.training import TrainingError, recommended_network
 
 Predict = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -468,6 +469,12 @@ def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
     for wrong in ({"ahead": 4}, {"ahead": 0}, {"steps": 1}):
         with pytest.raises(StudyError):
             drawn(found, task, **wrong)
+
+
+def test_nobody_reads_what_is_to_be_forecast(file: Path, tmp_path: Path) -> None:
+    task = made(file)
+    with pytest.raises(TrainingError, match="in both directions"):
+        create(tmp_path / "run", task, recommended_network(task, both_ways=True))
 
 
 def test_another_run_forecasts_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gatescope.network import Configuration, Network, configure, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run
 from gatescope.sampling import Choice, sample
-from gatescope.tasks import Score, Task
+from gatescope.tasks import Forecasting, Score, Task
 from gatescope.training.loop import Loop, Record
 from gatescope.training.settings import Settings, TrainingError
 
@@ -51,9 +51,15 @@ def create(
 
     Raises:
         RunError: the place is taken or cannot be written.
+        TrainingError: the network would read what it is to forecast.
     """
     if configuration is None:
         configuration = recommended_network(task)
+    if configuration.both_ways and isinstance(task, Forecasting):
+        raise TrainingError(
+            "a network that reads in both directions would read the very steps that it is to forecast; let it read "
+            "forward only."
+        )
     return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
 
 
