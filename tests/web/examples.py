@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gatescope import TASKS, Configuration, Settings, configure, create, train
 from gatescope.tasks import Task
 from gatescope.tasks.text import Text
 
 POEM = '"床前明月光，\n\t疑是地上霜。"\n'
 WIDE = 300  # neurons, more than fit on a screen
+FRAME = 9  # numbers of a frame, more than are drawn as curves
+HORIZON = 6  # steps that are forecast
 
 
 def train_examples(directory: Path) -> Path:
@@ -29,6 +33,52 @@ def train_examples(directory: Path) -> Path:
     _train(directory / "bytes", read_as_bytes, configure(read_as_bytes.vocabulary, "lstm", [12]), steps=5)
     (directory / "broken").mkdir()
     (directory / "broken" / "network.json").write_text("{")
+    return directory
+
+
+NOUNS, VERBS = ("cat", "dog", "bird", "sea", "boat", "girl", "horse", "fox"), ("sees", "runs", "likes", "eats", "hears")
+
+
+def tagged() -> str:
+    """Sentences, one token and its label a line, all of them different."""
+    sentences = [
+        [(word, "DET"), (one, "NOUN"), (verb, "VERB"), ("the", "DET"), (other, "NOUN")]
+        for word in ("the", "a")
+        for one in NOUNS
+        for verb in VERBS
+        for other in NOUNS[:3]
+    ]
+    return "".join("".join(f"{token}\t{label}\n" for token, label in sentence) + "\n" for sentence in sentences)
+
+
+def train_kinds(directory: Path) -> Path:
+    """Train a network for everything that can be read and said into `directory`, and give it back.
+
+    opinion: words, a class at the end. labels: tokens in both directions, a class each. frames: more numbers than are
+    drawn as curves, a class each. sum: numbers, a number at the end. forecast: a series, quantiles of the next steps.
+    """
+    words = directory / "words.tsv"
+    words.write_text(tagged(), encoding="utf-8")
+    random = np.random.default_rng(1)
+    frames = random.normal(size=(400, FRAME)).astype(np.float32)
+    np.save(directory / "frames.npy", frames)
+    named = ("low" if value < 0 else "high" for value in frames[:, 0])
+    (directory / "frames.txt").write_text("\n".join(named) + "\n", encoding="utf-8")
+    opinion, tokens, frame = TASKS["sentiment"](), TASKS["tagging"]([words]), TASKS["tagging"](directory / "frames.npy")
+    total, forecast = TASKS["addition"](shortest=6, longest=9), TASKS["forecasting"](horizon=HORIZON, window=48)
+    small = {"embedding": 5, "readout": tokens.readout, "both_ways": True}
+    _train(
+        directory / "opinion", opinion, configure(opinion.vocabulary, "lstm", [8], readout=opinion.readout), steps=60
+    )
+    _train(directory / "labels", tokens, configure(tokens.vocabulary, "lstm", [6, 5], **small), steps=40)
+    _train(directory / "frames", frame, configure(frame.vocabulary, "gru", [6], readout=frame.readout), steps=20)
+    _train(directory / "sum", total, configure(total.vocabulary, "gru", [7], readout=total.readout), steps=20)
+    _train(
+        directory / "forecast",
+        forecast,
+        configure(forecast.vocabulary, "lstm", [8], readout=forecast.readout),
+        steps=60,
+    )
     return directory
 
 

@@ -320,6 +320,12 @@ def _told(reading: Reading, number: int) -> NDArray[np.bool_]:
 
 def _changes(reading: Reading) -> bytes:
     """By how many nats the prediction after t changes when the character at s is replaced, (T, T), and the losses."""
+    if reading.network.configuration.both_ways:
+        raise RequestError(
+            "This network also reads from the end, so a replaced character changes what was said before it as well; "
+            "ask by gradient.",
+            409,
+        )
     steps = reading.steps
     found = np.full((steps, steps), np.nan, np.float32)
     losses = np.full(steps, np.nan, np.float32)

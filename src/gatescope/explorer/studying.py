@@ -32,7 +32,7 @@ from gatescope.studies.patterns import matches, pattern
 from gatescope.studies.reading import around, check_neuron
 from gatescope.studies.steps import Steps
 from gatescope.studies.subjects import Subject, features_of, keep, kept, subject, weights_mark
-from gatescope.studies.table import Table
+from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace
 
 CHARACTERS = 20_000  # of a text that is not a task's strings
@@ -151,10 +151,16 @@ class Material:
         """A part of the text on which so many neurons can be held still in a few seconds, and its steps."""
         vocabulary = self.subject.network.configuration.vocabulary
         wanted = max(1000, EFFORT // max(1, neurons))
-        if vocabulary.end is None:
-            part = self.subject.text[:wanted]
+        text = self.subject.text
+        if vocabulary.unit == "number":
+            part = "".join(text.splitlines(keepends=True)[:wanted])
+        elif vocabulary.end is None and vocabulary.in_words:
+            spans = vocabulary.spans(text)[:wanted]
+            part = text[: int(spans[-1, 1])] if len(spans) else ""
+        elif vocabulary.end is None:
+            part = text[:wanted]
         else:
-            ended = [string + vocabulary.end for string in self.subject.text.split(vocabulary.end) if string]
+            ended = [string + vocabulary.end for string in text.split(vocabulary.end) if string]
             sizes = np.cumsum([len(string) for string in ended])
             part = "".join(ended[: int(np.searchsorted(sizes, wanted)) + 1])
         return part, len(vocabulary.labels(part))
@@ -288,6 +294,7 @@ def _ablation(material: Material, tell: Tell) -> dict[str, Table]:
     network = material.subject.network
     sizes = [layer.neurons for layer in network.configuration.layers]
     text, _ = material.few(sum(sizes))
+    answers = material.subject.task.answers
     columns: dict[str, list[Any]] = {name: [] for name in ("layer", *EFFECTS)}
     about: dict[str, Any] = {}
     for layer, neurons in enumerate(sizes):
@@ -296,7 +303,7 @@ def _ablation(material: Material, tell: Tell) -> dict[str, Table]:
             share = sum(sizes[:layer]) + neurons * done / max(1, total)
             tell("holding one neuron after the other still", round(share), sum(sizes))
 
-        found = ablate(network, text, layer, "h", draws=DRAWS, progress=progress)
+        found = ablate(network, text, layer, "h", answers=answers, draws=DRAWS, progress=progress)
         about = dict(found.about)
         columns["layer"] += [network.configuration.names[layer]] * len(found)
         for name in EFFECTS:
@@ -344,13 +351,20 @@ def _effect(material: Material, layer: str, neuron: int, features: Sequence[str]
     text, steps = material.few(EFFORT // 8_000)
     known = features_named(material.features, features)
     parts = [replace(one, values=one.values[:steps]) for one in known if one is not None and one.kind == "binary"]
-    return ablate(network, text, number, "h", neurons=[neuron], features=parts, draws=DRAWS)
+    answers = material.subject.task.answers
+    try:
+        return ablate(network, text, number, "h", answers=answers, neurons=[neuron], features=parts, draws=DRAWS)
+    except StudyError as error:  # of an adopted network nobody may know what it should say; the rest is known
+        return Table({}, {}, {"problem": str(error)})
 
 
 def _again(trace: Trace, sequence: int, first: int, last: int) -> dict[str, Any]:
     """A text in which a place can be looked at, and where in it the place lies."""
     length = int(trace.lengths[sequence])
     begin, end = max(0, first - WARM), min(length - 1, last + AFTER)
+    if trace.vocabulary.unit == "number":
+        text = "\n".join(trace.vocabulary.labels(np.asarray(trace.steps["input"][sequence, begin : end + 1]))) + "\n"
+        return {"text": text, "from": first - begin, "to": last - begin}
     _, text, _ = around(trace, sequence, begin, end, 0)
     before = around(trace, sequence, begin, max(begin, first - 1), 0)[1] if first > begin else ""
     start = len(trace.vocabulary.labels(before)) if before else 0

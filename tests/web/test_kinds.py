@@ -1,0 +1,252 @@
+"""Networks that read words, frames and numbers, and say classes and numbers: what was read, said and right is seen."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Page, expect
+
+from gatescope import Run, record
+from gatescope.trace import Trace
+from tests.web.examples import FRAME, HORIZON, train_kinds
+from tests.web.looking import Picture, View, eventually
+
+SENTENCES = "the cat sees\na dog runs\n"
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_kinds(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture
+def view(page: Page, start_server: Callable[[Path], str], kinds: Path) -> View:
+    return View(page, start_server(kinds), kinds)
+
+
+def traced(view: View, name: str, text: str) -> Trace:
+    """What `record` says of a text with the weights and the answers of a run."""
+    run = Run(view.runs / name)
+    return record(run.network()[0], text, answers=run.task().answers)
+
+
+def example(view: View, name: str) -> str:
+    return Run(view.runs / name).task().examples()[0]
+
+
+def band(view: View, name: str, index: int = 0) -> tuple[int, int]:
+    """Top and bottom of a part of the head, as the canvas tells."""
+    places = (view.at("strips-canvas").get_attribute(f"data-{name}") or "").split()
+    top, height = map(float, places[index].split("+"))
+    return round(top), round(top + height)
+
+
+def share_of(pixels: NDArray[np.int64], colour: tuple[int, int, int]) -> float:
+    """How much of a piece of the picture is of a colour."""
+    return float((np.abs(pixels - np.array(colour)).max(axis=-1) < 3).mean())
+
+
+RIGHT, WRONG = (0xD5, 0xEA, 0xDB), (0xF6, 0xD3, 0xCF)  # grounds, in the light theme
+
+
+def test_each_word_has_a_column_of_its_own(view: View) -> None:
+    view.open(view="network", run="labels", text=SENTENCES)
+    picture = view.picture()
+    assert picture.steps == 8
+    assert view.at("strips-canvas").get_attribute("data-slanted") is None
+    paper = np.array(view.variable("--bg"))
+    for step, word in enumerate(("the", "cat", "sees", "⏎", "a", "dog", "runs", "⏎")):
+        view.point(0, step)
+        expect(view.at("cursor-text")).to_contain_text(f"step {step} · “{word}” ·")
+    picture = view.picture()
+    for step in range(1, 7):
+        inked = np.flatnonzero((np.abs(picture.columns(20, 38, step) - paper).max(axis=2) > 60).any(axis=0))
+        assert inked.size, f"word {step} is printed"
+        assert abs((inked[0] + inked[-1]) / 2 - picture.cell / 2) < 4, "in the middle of its column"
+
+
+def test_words_that_do_not_fit_are_slanted(view: View) -> None:
+    view.open(view="network", run="labels", text="the cat sees birds and the dog runs again " * 4)
+    assert view.at("strips-canvas").get_attribute("data-slanted") == ""
+    assert view.picture().cell <= 50
+    view.at("zoom-in").click()
+    eventually(lambda: expect(view.at("strips-canvas")).not_to_have_attribute("data-slanted", "", timeout=500))
+
+
+def test_labels_are_coloured_by_whether_they_are_right(view: View) -> None:
+    text = example(view, "labels")
+    view.open(view="network", run="labels", text=text, step=0)
+    trace = traced(view, "labels", text)
+    said, right = trace.steps["top_token"][0, :, 0], trace.steps["target"][0]
+    picture, (top, bottom) = view.picture(), band(view, "said")
+    for step in range(1, len(right)):
+        ground = picture.columns(top + 1, bottom - 1, step)[:, 1:-2]
+        if right[step] >= 0:
+            assert share_of(ground, RIGHT if said[step] == right[step] else WRONG) > 0.4
+            assert share_of(ground, WRONG if said[step] == right[step] else RIGHT) == 0
+    asked = right >= 0
+    hit = int((said[asked] == right[asked]).sum())
+    expect(view.at("verdict")).to_have_text(f"said rightly: {hit} of {asked.sum()} tokens")
+    names = trace.attributes["readout"]["names"]
+    expect(view.at("predictions").get_by_role("listitem").first).to_contain_text(names[said[0]])
+    expect(view.at("predictions")).to_contain_text(f"right: {names[right[0]]}")
+
+
+def test_the_opinion_and_the_verdict_of_each_text(view: View) -> None:
+    text = example(view, "opinion")
+    assert text.count("\n") > 1
+    trace, names = traced(view, "opinion", text), ("bad", "good")
+    view.open(view="network", run="opinion", text=text)
+    step = 0
+    picture, (top, bottom) = view.picture(), band(view, "said")
+    for k, length in enumerate(trace.lengths[:2]):
+        last = length - 1
+        said, right = int(trace.steps["top_token"][k, last, 0]), int(trace.steps["target"][k, last])
+        view.point(0, step)
+        expect(view.at("verdict")).to_contain_text(f"said “{names[said]}”")
+        expect(view.at("verdict")).to_contain_text(f"right: “{names[right]}”")
+        ground = picture.columns(top + 1, bottom - 1, step + last)[:, 1:-2]
+        assert share_of(ground, RIGHT if said == right else WRONG) > 0.4
+        step += int(length)
+
+
+def dark(picture: Picture, top: int, bottom: int, step: int) -> float:
+    """The height of the middle of the dark ink over a step."""
+    ink = picture.columns(top - 2, bottom + 2, step).max(axis=2) < 110
+    rows = np.flatnonzero(ink[:, ink.shape[1] // 2])
+    assert rows.size, f"no curve at step {step}"
+    return float(rows.mean()) + top - 2
+
+
+def test_a_curve_has_the_heights_of_its_numbers(view: View) -> None:
+    values = [0.1, 0.9, 0.4, 0.7, 0.2, 0.8]
+    text = "".join(f"{value},{int(k in (1, 4))}\n" for k, value in enumerate(values))
+    view.open(view="network", run="sum", text=text, step=0)
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
+    picture, (top, bottom) = view.picture(), band(view, "charts")
+    heights = [dark(picture, top, bottom, step) for step in range(1, 6)]
+    slope, start = np.polyfit(values[1:], heights, 1)
+    assert slope < -0.5 * (bottom - top)
+    assert np.abs(np.polyval([slope, start], values[1:]) - heights).max() < 2.5
+    top, bottom = band(view, "charts", 1)
+    accent = view.variable("--accent")
+    for step in range(1, 6):
+        marked = share_of(picture.columns(top + 3, bottom - 3, step)[:, 2:-3], accent)
+        assert (marked > 0.9) == (step in (1, 4))
+
+
+def test_the_sum_said_and_the_right_one(view: View) -> None:
+    text = "0.25,1\n0.5,0\n0.5,1\n\n0.1,1\n0.2,1\n"
+    trace = traced(view, "sum", text)
+    view.open(view="network", run="sum", text=text)
+    assert view.picture().steps == 5, "two sequences, and nothing between them"
+    for step, sequence, right in ((1, 0, "0.75"), (4, 1, "0.3")):
+        view.point(0, step)
+        expect(view.at("verdict")).to_contain_text(f"right: {right} ·")
+        said = float(re.findall(r"sum (−?[\d.]+)", view.at("verdict").inner_text())[0].replace("−", "-"))
+        assert said == pytest.approx(float(trace.steps["estimate"][sequence, trace.lengths[sequence] - 1, 0]), abs=6e-4)
+
+
+def test_frames_of_many_numbers_are_a_heat_strip(view: View) -> None:
+    view.page.set_viewport_size({"width": 1280, "height": 1000})
+    text = example(view, "frames")
+    read = np.array([[float(value) for value in line.split(",")] for line in text.split("\n") if line])
+    view.open(view="network", run="frames", text=text, zoom=4, step=0)
+    picture, (top, bottom) = view.picture(), band(view, "heat")
+    height = (bottom - top) / FRAME
+    checked = 0
+    for step in range(2, 12):
+        for k in range(FRAME):
+            red, _, blue = picture.columns(top, bottom, step)[int((k + 0.5) * height), picture.cell // 2]
+            if abs(read[step, k]) > 0.3:
+                assert (blue > red) == (read[step, k] > 0)
+                checked += 1
+    assert checked > 40
+    band(view, "said")
+
+
+def test_the_forecast_at_the_cursor(view: View) -> None:
+    text = example(view, "forecast")
+    trace = traced(view, "forecast", text)
+    step, steps = 30, int(trace.lengths[0])
+    view.open(view="network", run="forecast", text=text, neuron=0, step=step)
+    estimates = np.sort(trace.steps["estimate"][0].reshape(steps, HORIZON, 3), axis=2)
+    came = trace.steps["value"][0, step]
+    inside = int(((estimates[step, :, 0] <= came) & (came <= estimates[step, :, 2])).sum())
+    expect(view.at("verdict")).to_contain_text(
+        f"after step {step}, the next {HORIZON}: {inside} of {HORIZON} that came"
+    )
+    rows = view.at("predictions").get_by_role("row")
+    expect(rows).to_have_count(HORIZON + 1)
+    for k in range(HORIZON):
+        cells = rows.nth(k + 1).locator("td").all_inner_texts()
+        assert cells[0] == f"{k + 1} ahead"
+        found = [float(one.replace("−", "-")) for one in re.findall(r"−?[\d.]+", " ".join(cells[1:]))]
+        low, middle, high = estimates[step, k]
+        assert found == pytest.approx([middle, low, high, came[k]], abs=6e-4)
+
+    # The fan is drawn over the steps ahead, and goes with the cursor.
+    top, bottom = band(view, "charts")
+    accent = view.variable("--accent")
+
+    def blue(at: int) -> int:
+        columns = view.picture().columns(top, bottom, at)
+        return int((np.abs(columns - np.array(accent)).max(axis=2) < 40).sum())
+
+    here = blue(step + 3)
+    assert here > 3
+    view.open(view="network", run="forecast", text=text, neuron=0, step=10)
+    assert blue(step + 3) < here
+    view.open(view="network", run="forecast", text=text, neuron=0, step=steps - 1)
+    assert view.picture().steps == steps
+    expect(view.at("verdict")).to_contain_text("behind the end")
+    assert blue(steps + 1) > 3, "there is room for it behind the last step"
+
+
+@pytest.mark.parametrize("page_of", ["network", "neuron"])
+def test_a_layer_that_reads_from_the_end_is_worked_out_from_there(view: View, page_of: str) -> None:
+    trace = traced(view, "labels", SENTENCES)
+    layer = trace["layer0_reverse"]
+    view.open(view=page_of, run="labels", layer="layer0_reverse", text=SENTENCES, neuron=2, step=1)
+    expect(view.at("layer-0_reverse")).to_have_attribute("aria-pressed", "true")
+    expect(view.at("layer-0_reverse")).to_contain_text("←")
+    for step in (0, 1, 3, 4, 7):
+        sequence, inside = divmod(step, 4)
+        view.open(view=page_of, run="labels", layer="layer0_reverse", text=SENTENCES, neuron=2, step=step)
+        expect(view.at("neuron-panel")).to_contain_text(f"Neuron 2, step {step}, after reading")
+        values = {name: float(layer[name][sequence, inside, 2]) for name in "ifgoch"}
+        eventually(lambda right=values: same(view.panel(), right))
+        before = float(layer["c"][sequence, inside + 1, 2]) if inside < 3 else 0.0
+        expect(view.at("equation-c")).to_contain_text("c = f · c₊₁ + i · g")
+        found = [float(one) for one in re.findall(r"\d+(?:\.\d+)?", view.at("panel-filled-c").inner_text())]
+        right = [values["f"], before, values["i"], values["g"]]
+        assert found == pytest.approx(np.abs(right), abs=0.00051)
+    expect(view.page.locator(".wrong")).to_have_count(0)
+
+
+def same(seen: dict[str, float], right: dict[str, float]) -> None:
+    assert seen == pytest.approx(right, abs=1e-6)
+
+
+def test_numbers_that_are_none_are_refused_in_a_sentence(
+    refused_page: Page, start_server: Callable[[Path], str], kinds: Path
+) -> None:
+    view = View(refused_page, start_server(kinds), kinds)
+    view.open(view="network", run="sum", text="0.5,1\n0.25,0\n")
+    view.at("text-box").fill("0.5,1\nmany,0\n")
+    expect(view.at("error-note")).to_contain_text("many")
+    view.at("text-box").fill("0.5,1\n0.75,0\n")
+    expect(view.at("error-note")).to_have_count(0)
+    view.point(0, 1)
+    expect(view.at("cursor-text")).to_contain_text("value 0.75, marker 0")
+
+
+@pytest.mark.parametrize("run", ["opinion", "labels", "frames", "sum", "forecast"])
+def test_an_empty_text_and_the_gallery(view: View, run: str) -> None:
+    view.open(view="network", run=run, text="")
+    expect(view.page.get_by_text("There is no text to read yet")).to_be_visible()
+    view.open()
+    expect(view.page.locator(f"[data-testid=run-card][data-run={run}] canvas")).to_be_visible()
