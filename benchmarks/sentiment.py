@@ -42,6 +42,7 @@ def measure(task: Sentiment, seed: int, name: str) -> tuple[str, float, float]:
         outcome = train(run)
         _, best = run.network()
     score, usual = outcome.score, task.recommended
+    assert score is not None  # nothing interrupts it
     network = f"{usual.embedding or 'one-hot'}, {usual.layers[0]}"
     row = (
         f"| {name} | {network} | {seed} | {score.value:.1%} | {score.details['macro_f1']:.3f} | "
