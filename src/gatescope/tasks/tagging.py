@@ -361,8 +361,8 @@ class Tagging:
     def quantities(self, text: str) -> dict[str, Quantity]:
         """What each step says by itself: the label that the baseline gives it, as truth values `usual_NAME`, and so on.
 
-        Which label is right, the trace of a known sequence says. Here, the label is that of the data
-        or, where the sequence is not in it, that of the baseline. At a newline the truth values are false.
+        Which label is right, the trace of a known sequence says. Here, the label is that of the data or, where the
+        sequence is not in it, that of the baseline. At a newline the truth values are false.
 
         Raises: TaskError where the files are not there any more.
         """
