@@ -222,3 +222,14 @@ def test_a_text_that_has_changed(cli: Cli, text: Path) -> None:
     text.unlink()
     assert "cannot be read again" in cli("train", "--resume", "--run", "it", "--steps", 4).refused()
     assert cli("sample", "it", "--length", 5).status == 0
+
+
+def test_every_wrong_line_of_a_file_is_named_before_anything_is_written(cli: Cli, tmp_path: Path) -> None:
+    lines = ["text\tlabel", "a fine film\tgood", "\tbad", "no label\t", "a dull film\tbad", "three\tfields\there"]
+    (tmp_path / "reviews.tsv").write_text("\n".join(lines) + "\n")
+    result = cli("train", "sentiment", "reviews.tsv")
+    assert result.status == 2
+    told = result.err.strip().splitlines()
+    assert told[0].startswith("gatescope: These 3 things are wrong in ")
+    assert [line.split(":")[0] for line in told[1:]] == ["  line 3", "  line 4", "  line 6"]
+    assert not (tmp_path / "runs").exists()

@@ -97,12 +97,16 @@ def _refuse(sentence: str) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    """What a person can do about an error, on one line."""
+    """What a person can do about an error: one line, and one for each thing that it lists."""
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; take fewer neurons, a smaller batch or a shorter text."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return " ".join(str(error).split())
+    first, *rest = str(error).splitlines() or [""]
+    kept = " ".join(first.split())
+    for line in rest:  # those that stand further in are a list: what is wrong in a file
+        kept += ("\n  " if line.startswith("  ") else " ") + " ".join(line.split())
+    return kept
 
 
 def _report(error: BaseException) -> int:

@@ -33,6 +33,7 @@ from gatescope.studies.reading import around, check_neuron
 from gatescope.studies.steps import Steps
 from gatescope.studies.subjects import Subject, features_of, keep, kept, subject, weights_mark
 from gatescope.studies.table import StudyError, Table
+from gatescope.tasks.strings import StringTask
 from gatescope.trace import Trace
 
 CHARACTERS = 20_000  # of a text that is not a task's strings
@@ -132,7 +133,7 @@ class Material:
         self.mark = weights_mark(run) if self.stamp else ""
         layers = run.configuration().layers
         signals = sum(layer.neurons * len(layer.cell.signals) for layer in layers)
-        most = STRINGS if run.task().quantity_titles else CHARACTERS
+        most = STRINGS if isinstance(run.task(), StringTask) else CHARACTERS
         self.subject: Subject = subject(run, characters=max(LEAST_CHARACTERS, min(most, VALUES // max(1, signals))))
         with self.subject.trace() as trace:
             self.trace: Trace = trace
