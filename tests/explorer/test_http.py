@@ -164,7 +164,10 @@ def test_the_list(page: Page) -> None:
     assert deep["problem"] is None
     assert deep["task"]["name"] == "counter"
     assert deep["cell"] == {"name": "peephole", "title": "Peephole LSTM"}
-    assert deep["layers"] == [{"cell": "peephole", "neurons": 4}, {"cell": "peephole", "neurons": 3}]
+    assert deep["layers"] == [
+        {"cell": "peephole", "neurons": 4, "reverse": False},
+        {"cell": "peephole", "neurons": 3, "reverse": False},
+    ]
     assert (deep["symbols"], deep["step"], deep["steps"], deep["progress"]) == (4, 6, 6, 1.0)
     assert deep["loss"] > 0
     assert deep["validation_loss"] > 0

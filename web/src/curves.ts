@@ -157,8 +157,8 @@ export function chartNames(pen: Pen, scene: Scene): void {
     const middle = band.y + band.height / 2
     pen.textAlign = 'left'
     pen.font = `12px ${SANS}`
-    const lines = [above.scaled ? `${chart.name} (scaled)` : chart.name]
-    if (!narrow && chart.fan.length) lines.push('dark: what came', 'blue: what was said')
+    const lines = [above.scaled && chart.fan.length ? `${chart.name} (scaled)` : chart.name]
+    if (!narrow && chart.fan.length) lines.push('line: what came', 'blue: what was said')
     if (!narrow && !chart.read)
       lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.known ? ['dashed: right'] : []))
     lines.forEach((text, row) => {
@@ -210,7 +210,11 @@ export function heatName(pen: Pen, scene: Scene): void {
   pen.textAlign = 'left'
   pen.font = `12px ${SANS}`
   pen.fillStyle = palette.theme.ink
-  pen.fillText(fitted(pen, `${columns.width} numbers${narrow ? '' : ' read'}`, g.label - 10), 4, middle - 7)
+  pen.fillText(
+    fitted(pen, `${columns.width} numbers${narrow ? '' : above.scaled ? ', scaled' : ' read'}`, g.label - 10),
+    4,
+    middle - 7,
+  )
   pen.fillStyle = palette.theme.mute
   pen.font = `11px ${SANS}`
   pen.fillText(fitted(pen, `colours ${tick(scale.low)} to ${tick(scale.high)}`, g.label - 10), 4, middle + 9)

@@ -23,8 +23,9 @@ export interface Above {
   more: number
 }
 
-const TALL = 112
+const TALL = 132
 const CURVE = 40
+const OWN = 70 // of numbers that are not foretold
 const MARKS = 18
 const HEAT = 130
 const MOST_ROW = 9
@@ -58,7 +59,7 @@ export function above(about: About, trace: Trace): Above {
   const head: Head = {
     ...SYMBOLS_HEAD,
     text: unit === 'number' ? 'none' : inWords(unit) ? 'words' : 'characters',
-    charts: drawn.charts.map((one) => (one.fan.length ? TALL : one.marks ? MARKS : one.read ? CURVE : TALL / 1.6)),
+    charts: drawn.charts.map((one) => (one.fan.length ? TALL : one.marks ? MARKS : one.read ? CURVE : OWN)),
     heat: heat ? Math.min(HEAT, MOST_ROW * heat.columns.width) : 0,
     classes: said ? readout.names : null,
     right,

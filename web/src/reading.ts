@@ -37,10 +37,10 @@ export function says({ kind, names, reads }: Readout): string {
 }
 
 /** Layers, counted; two that read in both directions are one layer that does. */
-export function layersOf(layers: { neurons: number; reverse: boolean }[]): string {
+export function layersOf(layers: { neurons: number; reverse: boolean }[], and = ' and '): string {
   const forward = layers.filter((layer) => !layer.reverse)
   const both = forward.length < layers.length ? ', read in both directions' : ''
-  const sizes = [...new Set(forward.map((layer) => layer.neurons.toLocaleString('en-US')))].join(' and ')
+  const sizes = [...new Set(forward.map((layer) => layer.neurons.toLocaleString('en-US')))].join(and)
   const neurons = sizes === '1' ? 'neuron' : 'neurons'
   return `${forward.length} layer${forward.length === 1 ? '' : 's'} of ${sizes} ${neurons}${both}`
 }
