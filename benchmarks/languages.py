@@ -30,7 +30,7 @@ from gatescope import Network, Settings, configure, create, train
 from gatescope.network import predict
 from gatescope.studies.comparison import cell_of
 from gatescope.tasks import TASKS, AnBn, AnBnCn, Dyck1, Dyck2, Parity, Score
-from gatescope.tasks.languages import judge, nats_of
+from gatescope.tasks.languages.language import judge, nats_of
 
 RESULTS = Path(__file__).parent / "results" / "languages.md"
 SECTIONS = ("anbn", "anbncn", "dyck1", "loss_anbn", "loss_dyck1", "parity", "dyck2")

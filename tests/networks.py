@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def parameters_of(name: str, weights: Weights, inputs: int, neurons: int) -> Par
 
 
 def network(
-    cell: Cell | str, neurons: Sequence[int], seed: int = 0, vocabulary: Vocabulary = ALPHABET, **settings: object
+    cell: Cell | str, neurons: Sequence[int], seed: int = 0, vocabulary: Vocabulary = ALPHABET, **settings: Any
 ) -> Network:
     """A network whose biases and per-neuron numbers are random too; float32."""
     made = Network(configure(vocabulary, cell, neurons, **settings), seed)

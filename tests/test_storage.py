@@ -139,7 +139,7 @@ def test_residuals_that_json_cannot_hold_become_words(fresh: Fresh) -> None:
 
 def test_symbols_of_any_kind_survive(fresh: Fresh) -> None:
     directory, trace = fresh(), make(["lstm"], [2]).trace
-    symbols = {"bytes": False, "end": "\n", "symbols": ["\n", "\0", '"', "é", "中", "😀", "\ud800"]}
+    symbols = {"unit": "character", "end": "\n", "symbols": ["\n", "\0", '"', "é", "中", "😀", "\ud800"]}
     save_trace(replace(trace, attributes={**trace.attributes, "vocabulary": symbols}), directory)
     assert open_trace(directory).vocabulary.to_json() == symbols
 

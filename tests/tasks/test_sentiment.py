@@ -15,8 +15,9 @@ from sklearn.naive_bayes import MultinomialNB
 from gatescope import Network, Run, Settings, create, record, train
 from gatescope.studies import features_of, subject
 from gatescope.studies.labels import labels
-from gatescope.tasks import TASKS, Sentiment, TaskError, claims, load
-from gatescope.tasks.encoded import Units
+from gatescope.tasks import TASKS, Sentiment, TaskError, load
+from gatescope.tasks.data import claims
+from gatescope.tasks.data.encoded import Units
 from gatescope.tasks.task import Predict
 from gatescope.training import recommended_network
 

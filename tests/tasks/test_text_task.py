@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, TaskError, Text, load
-from gatescope.tasks.corpus import read, standard_library
+from gatescope.tasks.data.corpus import read, standard_library
 from gatescope.tasks.task import Predict
 from tests.tasks import oracles
 

@@ -112,7 +112,7 @@ def adopt(
     if out is not None:
         raise UsageError("--out is for a recording of lstm-explorer (.json); a network becomes a run: --run DIR.")
     from gatescope.adopting import adopt as adopt_network
-    from gatescope.tasks.corpus import read as read_text
+    from gatescope.tasks.data.corpus import read as read_text
 
     symbols = _symbols(vocabulary, corpus, inputs, unit, end)
     if classes is not None and numbers is not None:
@@ -187,7 +187,7 @@ def _symbols(
     vocabulary: str | None, corpus: Path | None, inputs: str | None, unit: str | None, end: str | None
 ) -> Vocabulary | str:
     """The vocabulary, or the file that it is in."""
-    from gatescope.tasks.corpus import read as read_text
+    from gatescope.tasks.data.corpus import read as read_text
     from gatescope.text import Vocabulary
 
     if unit == "byte" and vocabulary is None and corpus is None:

@@ -68,7 +68,7 @@ def text_for(task: Task, text: str | None, file: Path | None) -> str:
         UsageError: a text and a file were given.
         TaskError: the file is not there, is empty or is not UTF-8.
     """
-    from gatescope.tasks.corpus import read
+    from gatescope.tasks.data.corpus import read
 
     if text is not None and file is not None:
         raise UsageError("a text and --file were both given; give one of them.")

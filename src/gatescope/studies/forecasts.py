@@ -13,7 +13,7 @@ from gatescope.network import Network, predict
 from gatescope.runs import Run
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Forecasting
-from gatescope.tasks.forecasts import Forecasts
+from gatescope.tasks.measures.forecasts import Forecasts
 
 TITLES = {
     "column": "the column of the file",

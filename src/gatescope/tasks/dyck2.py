@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gatescope.tasks.brackets import Brackets
-from gatescope.tasks.languages import Places, settings
+from gatescope.tasks.languages.brackets import Brackets
+from gatescope.tasks.languages.language import Places, settings
 from gatescope.tasks.strings import StringTask
 from gatescope.tasks.task import Predict, Quantity, Recommended, Score
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-from gatescope.tasks.baselines import BagOfWords
+from gatescope.tasks.measures.baselines import BagOfWords
 from gatescope.tasks.task import Quantity
 from gatescope.text import Vocabulary
 

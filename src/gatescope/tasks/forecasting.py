@@ -18,13 +18,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gatescope.readout import Readout, numbers
-from gatescope.tasks.baselines import find_season, seasonal_naive
-from gatescope.tasks.calibration import REMEMBERED, widened
-from gatescope.tasks.corpus import absolute
-from gatescope.tasks.forecasts import Forecasts
-from gatescope.tasks.measures import naive_scale, pinball_loss
-from gatescope.tasks.series import Series, read_series
-from gatescope.tasks.tables import LARGEST
+from gatescope.tasks.data.corpus import absolute
+from gatescope.tasks.data.series import Series, read_series
+from gatescope.tasks.data.tables import LARGEST
+from gatescope.tasks.measures.baselines import find_season, seasonal_naive
+from gatescope.tasks.measures.calibration import REMEMBERED, widened
+from gatescope.tasks.measures.forecasts import Forecasts
+from gatescope.tasks.measures.measures import naive_scale, pinball_loss
 from gatescope.tasks.task import (
     EVALUATION,
     TRAINING,
@@ -321,7 +321,7 @@ class Forecasting:
         """MASE, mean absolute error and coverage of all forecasts whose values lie in the test part.
 
         Chance is the seasonal-naive forecast from the same origins: each value is what it was one season before. The
-        intervals are those of `gatescope.tasks.calibration`.
+        intervals are those of `gatescope.tasks.measures.calibration`.
         """
         found = self.forecasts(predict)
         count = int(found.known.sum())

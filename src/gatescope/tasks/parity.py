@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gatescope.tasks.languages import Places, settings, share, whole
+from gatescope.tasks.languages.language import Places, settings, share, whole
+from gatescope.tasks.languages.walks import TRIED, Walk, score
 from gatescope.tasks.strings import END, StringTask
 from gatescope.tasks.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
-from gatescope.tasks.walks import TRIED, Walk, score
 
 USUAL: dict[str, Any] = {"stop": 0.1, "longest": 40}
 SAMPLE = 300  # strings that the score is taken on

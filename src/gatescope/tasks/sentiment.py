@@ -16,13 +16,14 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from gatescope.readout import Readout, classes
-from gatescope.tasks import claims, evidence
-from gatescope.tasks.baselines import BagOfWords
-from gatescope.tasks.corpus import absolute
-from gatescope.tasks.dividing import Divided, Labelled, divided, normal
-from gatescope.tasks.encoded import END, Encoded, Units, vocabulary_of, with_words_lost
-from gatescope.tasks.measures import confusion
-from gatescope.tasks.tables import LARGEST
+from gatescope.tasks import evidence
+from gatescope.tasks.data import claims
+from gatescope.tasks.data.corpus import absolute
+from gatescope.tasks.data.dividing import Divided, Labelled, divided, normal
+from gatescope.tasks.data.encoded import END, Encoded, Units, vocabulary_of, with_words_lost
+from gatescope.tasks.data.tables import LARGEST
+from gatescope.tasks.measures.baselines import BagOfWords
+from gatescope.tasks.measures.measures import confusion
 from gatescope.tasks.task import (
     Batch,
     Predict,
@@ -64,7 +65,7 @@ class Sentiment:
 
     Arguments:
         paths: tables (CSV, TSV) or JSON lines with a text and a label each; None: the 864 sentences of
-            `gatescope.tasks.claims`, made of 18 words.
+            `gatescope.tasks.data.claims`, made of 18 words.
         validation, test: files to choose the best weights by and to test on; None: a tenth of the texts each.
         text, label: the columns, by name or by number (from 1); None: found by their names.
         unit: what is read in one step. "word": words and punctuation marks, in small letters; "token": what stands

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatescope.tasks.baselines import MostFrequentLabel
-from gatescope.tasks.tagged import Raw, Tagged
+from gatescope.tasks.data.tagged import Raw, Tagged
+from gatescope.tasks.measures.baselines import MostFrequentLabel
 from gatescope.tasks.task import TaskError
 from gatescope.text import PADDING, Ids, Numbers, Vocabulary
 

@@ -16,10 +16,9 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from gatescope.readout import Readout, classes
-from gatescope.tasks.rows import Rows, padded
-from gatescope.tasks.tables import LARGEST
-from gatescope.tasks.taggable import END, Frames, Lexicon, Tokens, examples_of, find
-from gatescope.tasks.tagged import (
+from gatescope.tasks.data.rows import Rows, padded
+from gatescope.tasks.data.tables import LARGEST
+from gatescope.tasks.data.tagged import (
     PARTS,
     AnyPath,
     Raw,
@@ -34,7 +33,8 @@ from gatescope.tasks.tagged import (
     sources_of,
     strings,
 )
-from gatescope.tasks.tagging_score import judged_labels
+from gatescope.tasks.measures.tagging_score import judged_labels
+from gatescope.tasks.taggable import END, Frames, Lexicon, Tokens, examples_of, find
 from gatescope.tasks.task import (
     TRAINING,
     Batch,

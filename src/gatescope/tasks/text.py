@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.readout import SYMBOLS, Readout
-from gatescope.tasks.corpus import LARGEST, Corpus, absolute, read, standard_library
+from gatescope.tasks.data.corpus import LARGEST, Corpus, absolute, read, standard_library
 from gatescope.tasks.task import (
     TRAINING,
     Batch,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from gatescope.tasks.measures import Confusion, confusion
+from gatescope.tasks.measures.measures import Confusion, confusion
 from gatescope.tasks.task import Score
 
 CONFUSED = 10  # pairs of labels that a score lists

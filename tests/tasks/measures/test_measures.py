@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import accuracy_score, confusion_matrix, mean_pinball_loss, precision_recall_fscore_support
 
-from gatescope.tasks.measures import (
+from gatescope.tasks.measures.measures import (
     accuracy,
     confusion,
     coverage,

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.languages import Language, details, first_rejected, gap, judge, loss_text
+from gatescope.tasks.languages.language import Language, details, first_rejected, gap, judge, loss_text
 from gatescope.tasks.task import Predict, Score
 
 TRIED = 400  # the longest strings that are looked at, in symbols

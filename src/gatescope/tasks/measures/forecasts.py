@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gatescope.tasks.measures import coverage, mean_absolute_error
+from gatescope.tasks.measures.measures import coverage, mean_absolute_error
 from gatescope.tasks.task import Score
 
 Outcomes = Float[np.ndarray, "N H C"]

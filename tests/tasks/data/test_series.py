@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.series import read_series
+from gatescope.tasks.data.series import read_series
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:

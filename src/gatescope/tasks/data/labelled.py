@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from gatescope.tasks.tables import (
+from gatescope.tasks.data.tables import (
     LARGEST,
     Fault,
     Rows,

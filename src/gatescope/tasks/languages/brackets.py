@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.languages import Places, share, symbols, whole
+from gatescope.tasks.languages.language import Places, share, symbols, whole
+from gatescope.tasks.languages.walks import TRIED, Walk, score
 from gatescope.tasks.strings import END
 from gatescope.tasks.task import EVALUATION, Predict, Score, TaskError, generator
-from gatescope.tasks.walks import TRIED, Walk, score
 from gatescope.text import Ids, Vocabulary
 
 LONGEST = 400  # symbols of the longest string that can be the limit of what is drawn

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from gatescope.tasks.corpus import absolute
-from gatescope.tasks.frames import read_frames
-from gatescope.tasks.labelled import ordered, read_tagged
-from gatescope.tasks.tables import read_bytes
+from gatescope.tasks.data.corpus import absolute
+from gatescope.tasks.data.frames import read_frames
+from gatescope.tasks.data.labelled import ordered, read_tagged
+from gatescope.tasks.data.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
 from gatescope.text import Ids, Numbers
 

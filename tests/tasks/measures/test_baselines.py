@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-from gatescope.tasks.baselines import BagOfWords, MostFrequentLabel, find_season, seasonal_naive
+from gatescope.tasks.measures.baselines import BagOfWords, MostFrequentLabel, find_season, seasonal_naive
 
 WORDS = ["good", "Bad", "film", "not", "!", "it's", "the", "映画", "x1"]
 TEXTS = st.lists(st.tuples(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), st.integers(0, 2)), min_size=1)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.labelled import read_labelled, read_tagged
-from gatescope.tasks.series import read_series
-from gatescope.tasks.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
+from gatescope.tasks.data.labelled import read_labelled, read_tagged
+from gatescope.tasks.data.series import read_series
+from gatescope.tasks.data.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:

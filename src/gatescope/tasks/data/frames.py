@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib import format as npy
 
-from gatescope.tasks.labelled import judged, ordered
-from gatescope.tasks.tables import LARGEST, LISTED, Fault, not_utf8, read_bytes, read_lines, refuse, shown
+from gatescope.tasks.data.labelled import judged, ordered
+from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, not_utf8, read_bytes, read_lines, refuse, shown
 from gatescope.tasks.task import TaskError
 
 _ARCHIVE = b"PK"

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.languages import Places, details, first_rejected, gap, judge, loss_text, share, symbols, whole
+from gatescope.tasks.languages.language import (
+    Places,
+    details,
+    first_rejected,
+    gap,
+    judge,
+    loss_text,
+    share,
+    symbols,
+    whole,
+)
 from gatescope.tasks.strings import END, is_symbol
 from gatescope.tasks.task import Predict, Quantity, Score, TaskError, loss_sum, predictions
 from gatescope.text import Vocabulary

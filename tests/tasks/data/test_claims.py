@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks import claims
+from gatescope.tasks.data import claims
 
 ADJECTIVE = "(good|happy|bad|sad)"
 

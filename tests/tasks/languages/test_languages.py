@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, AnBn, AnBnCn, Dyck1, Dyck2, Parity, TaskError, load
-from gatescope.tasks.blocks import Blocks
-from gatescope.tasks.brackets import Brackets
-from gatescope.tasks.languages import first_rejected, gap, judge, nats_of
+from gatescope.tasks.languages.blocks import Blocks
+from gatescope.tasks.languages.brackets import Brackets
+from gatescope.tasks.languages.language import first_rejected, gap, judge, nats_of
 from gatescope.text import Vocabulary
 from tests.tasks import grammars
 from tests.tasks.grammars import Chances

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatescope.tasks.tables import LARGEST, Fault, Rows, column_list, column_number, read_rows, refuse, shown
+from gatescope.tasks.data.tables import LARGEST, Fault, Rows, column_list, column_number, read_rows, refuse, shown
 from gatescope.tasks.task import TaskError
 
 STEP_NAMES = ("date", "time", "datetime", "timestamp", "month", "day", "week", "quarter", "year", "period", "step")

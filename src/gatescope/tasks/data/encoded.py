@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from gatescope.tasks.dividing import Labelled
+from gatescope.tasks.data.dividing import Labelled
 from gatescope.tasks.task import TRAINING, Batch, TaskError, generator
 from gatescope.text import PADDING, Ids, Vocabulary
 

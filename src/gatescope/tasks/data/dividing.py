@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from gatescope.tasks.labelled import LabelledTexts, ordered, read_labelled
-from gatescope.tasks.tables import read_bytes
+from gatescope.tasks.data.labelled import LabelledTexts, ordered, read_labelled
+from gatescope.tasks.data.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
 
 SHARE = 0.1  # of the texts that are validated on, and tested on where there is no test file

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.labelled import LabelledTexts, TaggedSentences, read_labelled, read_tagged
+from gatescope.tasks.data.labelled import LabelledTexts, TaggedSentences, read_labelled, read_tagged
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
