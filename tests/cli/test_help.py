@@ -12,7 +12,7 @@ from tests.cli.conftest import ROOT, Cli
 COMMANDS = (
     *("demo", "train"),
     *("explore", "sample", "record", "check"),
-    *("label", "probe", "ablate", "steer", "passages", "pattern", "health", "errors", "horizon", "compare"),
+    *("label", "probe", "ablate", "steer", "passages", "pattern", "health", "errors", "horizon", "compare", "forecast"),
     *("adopt", "export"),
     *("tasks", "cells", "runs"),
 )

@@ -170,6 +170,7 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
         (("*.none",), "Nothing matches the pattern"),
         (("counter", "notes.txt"), "takes no files"),
         (("counter", "--bytes"), "--bytes says nothing to counter; it is a setting of text"),
+        (("text", "--parts", "half"), "--parts is half; give three shares"),
         (("counter", "--cell", "lstn"), "did you mean lstm?"),
         (("counter", "--neurons", "0"), "it needs at least 1"),
         (("counter", "--neurons", "-3"), "--neurons is -3"),

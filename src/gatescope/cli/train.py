@@ -72,6 +72,10 @@ class DataOptions:
     """The labels of the frames of the validation file."""
     test_labels: Path | None = None
     """The labels of the frames of the test file."""
+    parts: Annotated[str | None, Parameter(metavar="A,B,C")] = None
+    """The shares of the data to train on, to validate on and to test on, as in 0.8,0.1,0.1."""
+    names: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
+    """What the numbers of a frame are called."""
     columns: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
     """The columns of numbers that are read."""
     target: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
@@ -253,7 +257,19 @@ def _as_setting(option: str, value: Any) -> Any:
     """A column by its number, and several by their names."""
     if option in ("text", "label", "dates") and value.isdigit():
         return int(value)
-    return value.split(",") if option in ("columns", "target") else value
+    if option == "parts":
+        return _shares(value)
+    return value.split(",") if option in ("columns", "target", "names") else value
+
+
+def _shares(given: str) -> tuple[float, ...]:
+    try:
+        shares = tuple(map(float, given.split(",")))
+    except ValueError:
+        shares = ()
+    if len(shares) != 3:
+        raise UsageError(f"--parts is {given}; give three shares, as in 0.8,0.1,0.1.")
+    return shares
 
 
 def _settings_of(task: type[Task]) -> set[str]:
