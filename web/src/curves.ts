@@ -157,7 +157,7 @@ export function chartNames(pen: Pen, scene: Scene): void {
     const middle = band.y + band.height / 2
     pen.textAlign = 'left'
     pen.font = `12px ${SANS}`
-    const lines = [above.scaled && chart.fan.length ? `${chart.name} (scaled)` : chart.name]
+    const lines = [above.scaled && chart.fan.length && !narrow ? `${chart.name} (scaled)` : chart.name]
     if (!narrow && chart.fan.length) lines.push('line: what came', 'blue: what was said')
     if (!narrow && !chart.read)
       lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.known ? ['dashed: right'] : []))

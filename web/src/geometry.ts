@@ -134,7 +134,7 @@ function columns(
   const names = Math.max(0, ...(head.classes ?? []).map((name) => (measure(name) * 10) / 100))
   const level_ = Math.max(least, Math.min(WIDEST_WORD, Math.ceil(Math.max(widest, names)) + 10))
   if (zoom > 3 || level_ * labels.length <= room) return { cell: level_, slanted: false, height: level }
-  const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(46, Math.ceil(names) + 6))
+  const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(50, Math.ceil(names) + 10))
   return { cell, slanted: true, height: Math.min(HIGHEST_WORDS, Math.ceil(widest * SLANT) + 22) }
 }
 

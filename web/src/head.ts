@@ -23,7 +23,7 @@ export interface Above {
   more: number
 }
 
-const TALL = 132
+const TALL = 132 // of a number that is foretold; of several each is lower
 const CURVE = 40
 const OWN = 70 // of numbers that are not foretold
 const MARKS = 18
@@ -56,10 +56,13 @@ export function above(about: About, trace: Trace): Above {
   const right = said?.right.some((id) => id >= 0) ?? false
   const each = readout.reads === 'every step'
   const told = readout.kind !== 'numbers'
+  const foretold = drawn.charts.filter((one) => one.fan.length).length
   const head: Head = {
     ...SYMBOLS_HEAD,
     text: unit === 'number' ? 'none' : inWords(unit) ? 'words' : 'characters',
-    charts: drawn.charts.map((one) => (one.fan.length ? TALL : one.marks ? MARKS : one.read ? CURVE : OWN)),
+    charts: drawn.charts.map((one) =>
+      one.fan.length ? (foretold > 1 ? Math.round(TALL * 0.7) : TALL) : one.marks ? MARKS : one.read ? CURVE : OWN,
+    ),
     heat: heat ? Math.min(HEAT, MOST_ROW * heat.columns.width) : 0,
     classes: said ? readout.names : null,
     right,

@@ -217,9 +217,12 @@ export interface Square {
 const LARGEST_CELL = 24
 export const MARGIN = 46
 
-export function square(steps: number, width: number): Square {
-  const cell = Math.max(1, Math.min(LARGEST_CELL, Math.floor((width - MARGIN - 2) / Math.max(1, steps))))
-  return { cell, left: MARGIN, top: MARGIN, steps }
+/** Words need more room beside the map than characters. */
+export const WORDS_MARGIN = 92
+
+export function square(steps: number, width: number, margin = MARGIN): Square {
+  const cell = Math.max(1, Math.min(LARGEST_CELL, Math.floor((width - margin - 2) / Math.max(1, steps))))
+  return { cell, left: margin, top: margin, steps }
 }
 
 /** The pair of steps under a point; null outside of the triangle. */

@@ -39,7 +39,7 @@ const QUESTIONS: Record<string, string> = {
 }
 
 export function question(task: string, unit = 'character'): string {
-  if (QUESTIONS[task]) return QUESTIONS[task]
+  if (QUESTIONS[task] && !(task === 'tagging' && unit.startsWith('line'))) return QUESTIONS[task]
   const many = unit.startsWith('line') ? 'steps' : `${unit}s`
   return `Change one ${unit} in the text. Which neurons change after it, and for how many ${many} do they remember it?`
 }

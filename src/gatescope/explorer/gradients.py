@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from gatescope.cells import Cell
 from gatescope.equations import forward
-from gatescope.explorer.traces import RequestError, weights_stamp
+from gatescope.explorer.traces import RequestError, labels_of, weights_stamp
 from gatescope.network import Network
 from gatescope.recording import record, symbols_of, weights_of
 from gatescope.runs import Run
@@ -82,6 +82,12 @@ class Reading:
         names = self.network.configuration.names
         if layer not in names:
             raise RequestError(f"The network has no {layer!r}; it has {', '.join(names)}.")
+        if self.network.configuration.layers[names.index(layer)].reverse:
+            raise RequestError(
+                f"{layer} reads from the end, so its gradients go from later steps to earlier ones, which this page does "
+                "not draw; choose a layer that reads from the beginning.",
+                409,
+            )
         if layer not in self.layers and self.trace is not None:
             weights = weights_of(self.network)[layer]
             count = len(self.sequences)
@@ -194,10 +200,12 @@ def _fields(data: Any, kinds: dict[str, type], what: str) -> dict[str, Any]:
 
 
 def _reading(network: Network, step: int, text: str) -> Reading:
-    labels = network.configuration.vocabulary.labels(text)
+    labels, unit = labels_of(network, text), network.configuration.vocabulary.unit
+    if unit == "number":
+        raise RequestError("This network reads numbers; this page is for networks that read symbols.", 409)
     if len(labels) > LONGEST:
         raise RequestError(
-            f"The text has {len(labels):,} characters; every pair of them is compared here, so at most {LONGEST} "
+            f"The text has {len(labels):,} {unit}s; every pair of them is compared here, so at most {LONGEST} "
             "can be used. Use a part of it.",
             413,
         )

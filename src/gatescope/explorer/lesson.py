@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gatescope.explorer.traces import RequestError
+from gatescope.explorer.traces import RequestError, labels_of
 from gatescope.network import Network
 from gatescope.recording import symbols_of
 from gatescope.runs import Run
@@ -87,7 +87,7 @@ def _fields(data: Any) -> dict[str, Any]:
 def _part(network: Network, text: str, step: int) -> tuple[Ids, list[str], int]:
     """What is read up to a step of a text and the symbol that comes next, what to print for them, the first step."""
     vocabulary = network.configuration.vocabulary
-    labels, start = vocabulary.labels(text), 0
+    labels, start = labels_of(network, text), 0
     if not 0 <= step < len(labels):
         raise RequestError(f"The text has no step {step}; it has {len(labels)}, counted from 0.")
     sequences = symbols_of(network, text)
