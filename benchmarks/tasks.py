@@ -1,4 +1,4 @@
-"""How long the four memory tasks take to learn, seed by seed.
+"""How long the memory tasks take to learn, seed by seed.
 
     python benchmarks/tasks.py [--cells lstm gru] [--seeds 5] [--write]
 
@@ -15,16 +15,17 @@ from statistics import median
 import torch
 from machine import machine
 
-from gatescope import TASKS, Settings, configure, create, train
+from gatescope import TASKS, Settings, create, train
+from gatescope.training import recommended_network
 
 RESULTS = Path(__file__).parent / "results" / "tasks.md"
-NAMES = ("counter", "selective_counter", "state_memoriser", "copy")
+NAMES = ("counter", "selective_counter", "state_memoriser", "copy", "addition")
 
 
 def measure(name: str, cell: str, seed: int) -> tuple[bool, float, int, str]:
     """One training: solved, seconds, updates, the score's sentence."""
     task = TASKS[name]()
-    configuration = configure(task.vocabulary, cell, task.recommended.layers)
+    configuration = recommended_network(task, cell)
     with tempfile.TemporaryDirectory() as folder:
         run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
         outcome = train(run)
@@ -40,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
-        "# The four memory tasks, seed by seed",
+        "# The memory tasks, seed by seed",
         "",
         f"`python benchmarks/tasks.py --cells {' '.join(arguments.cells)}` on {machine()}.",
         "",
