@@ -84,8 +84,8 @@ class Reading:
             raise RequestError(f"The network has no {layer!r}; it has {', '.join(names)}.")
         if self.network.configuration.layers[names.index(layer)].reverse:
             raise RequestError(
-                f"{layer} reads from the end, so its gradients go from later steps to earlier ones, which this page does "
-                "not draw; choose a layer that reads from the beginning.",
+                f"{layer} reads from the end, so its gradients go from later steps to earlier ones, which this page "
+                "does not draw; choose a layer that reads from the beginning.",
                 409,
             )
         if layer not in self.layers and self.trace is not None:
