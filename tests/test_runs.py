@@ -232,7 +232,7 @@ def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], object]
         ("network.json", _write(""), "not JSON"),
         ("network.json", _write("[]"), "format"),
         ("network.json", _write("[" * 200_000), "not JSON"),
-        ("network.json", _change("format", 2), "newer.*upgrade"),
+        ("network.json", _change("format", 3), "newer.*upgrade"),
         ("network.json", _change("layers", [{"cell": "gru", "neurons": 1}]), "damaged"),
         ("network.json", _change("dropout", float("nan")), "NaN"),
         ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not JSON"),

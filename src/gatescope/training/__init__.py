@@ -158,7 +158,8 @@ def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings
     try:
         return Settings(**{**stored, **given})
     except TypeError as error:
-        raise TrainingError(f"training.json does not hold settings of a training ({error}); is it damaged?") from error
+        what = str(error).partition("\n")[0]
+        raise TrainingError(f"training.json does not hold settings of a training ({what}); is it damaged?") from error
 
 
 def _keep(run: Run, training: Loop, record: Record) -> None:
