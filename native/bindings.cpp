@@ -123,10 +123,13 @@ void forward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse
              const Strided& ids, Address lengths, const std::vector<Address>& weights,
              const std::vector<Address>& initial, const std::vector<Address>& signals,
              const std::vector<Address>& residuals, const std::vector<Change>& changes,
-             const std::vector<Address>& final_states) {
+             const std::vector<Address>& final_states, const Strided& hidden) {
     Forward<T> request;
     fill<T>(request, cell, sizes, reverse, threads, x, ids, lengths, weights, initial, signals, residuals, changes);
     put(final_states, request.final);
+    request.hidden = at<T>(std::get<0>(hidden));
+    request.hidden_step = std::get<1>(hidden);
+    request.hidden_row = std::get<2>(hidden);
     if constexpr (sizeof(T) == 4) chosen.load()->forward_float(request);
     else chosen.load()->forward_double(request);
 }

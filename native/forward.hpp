@@ -25,11 +25,14 @@ private:
     using V = Vector<T>;
 
     static constexpr double OUT_OF_CACHE = 8e6;  // of bytes: less stays in the processor's last cache until it is read
+    static constexpr ptrdiff_t TOGETHER = 48;    // rows of several steps at a time, where no step waits for another
 
     struct Worker {
-        ptrdiff_t* rows;
-        ptrdiff_t* places;          // where each row's signals of this step begin
-        const T** inputs;           // of each row at this step
+        ptrdiff_t* rows;            // of the share
+        ptrdiff_t* members;         // which of the batch each row that is computed now is
+        ptrdiff_t* places;          // where its signals begin
+        ptrdiff_t* symbols;         // the row of the table that its input stands for
+        const T** inputs;           // its input
         const T** echo_starts;      // the rows of the block, from the drives on that hear the hidden state
         const char** lines;
         const T** starts;           // where its drives begin: a symbol's row, or what was computed ahead
@@ -49,11 +52,16 @@ private:
         for (ptrdiff_t n = 0; n < larger(layer_.N, layer_.I) + layer_.lanes; ++n) zeros_[n] = 0;
         division_.gather(layer_, scratch_);
 
-        for (int k = 0; k < layer_.cell.states; ++k) passed_[k] = !request_.signals[layer_.cell.state_signal[k]];
+        for (int k = 0; k < layer_.cell.states; ++k) {
+            passed_[k] = !request_.signals[layer_.cell.state_signal[k]] && !is_known(k);
+        }
         // With few rows, the products with the inputs of many steps are computed together.
         const ptrdiff_t most_rows = division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B;
         ahead_steps_ = 0;
-        if (layer_.problem.x && layer_.any_input && most_rows < heard_.rows) {
+        span_ = 1;
+        if (request_.hidden && !request_.changed && !passes()) {
+            span_ = smaller(layer_.T_, larger(1, TOGETHER / most_rows));
+        } else if (layer_.problem.x && layer_.any_input && most_rows < heard_.rows) {
             ahead_steps_ = smaller(layer_.T_, larger(1, 64 / most_rows));
         }
         T* shared_passing[MOST] = {};
@@ -61,10 +69,12 @@ private:
         for (int w = 0; w < division_.threads; ++w) {
             Worker& worker = workers_[w];
             worker.rows = take<ptrdiff_t>(scratch_, layer_.B);
-            worker.places = take<ptrdiff_t>(scratch_, layer_.B);
-            const ptrdiff_t slots = larger(layer_.B, ahead_steps_ * most_rows);
-            worker.inputs = take<const T*>(scratch_, slots);
-            worker.starts = take<const T*>(scratch_, layer_.B);
+            const ptrdiff_t most = larger(layer_.B, span_ * most_rows);
+            worker.members = take<ptrdiff_t>(scratch_, most);
+            worker.places = take<ptrdiff_t>(scratch_, most);
+            worker.symbols = take<ptrdiff_t>(scratch_, most);
+            worker.inputs = take<const T*>(scratch_, larger(most, ahead_steps_ * most_rows));
+            worker.starts = take<const T*>(scratch_, most);
             worker.block = take<T>(scratch_, MOST_ROWS * layer_.width * layer_.lanes);
             worker.lines = take<const char*>(scratch_, MOST_ROWS * MOST * (layer_.vectors + 1));
             worker.echo_starts = take<const T*>(scratch_, MOST_ROWS);
@@ -73,7 +83,7 @@ private:
             }
             const bool first = w == 0 || division_.by_rows;
             for (int k = 0; k < layer_.cell.states; ++k) {
-                worker.previous[k] = take<const T*>(scratch_, layer_.B);
+                worker.previous[k] = take<const T*>(scratch_, most);
                 if (passed_[k] && first) {
                     const ptrdiff_t rows = division_.by_rows ? most_rows + 1 : layer_.B;
                     shared_passing[k] = take<T>(scratch_, 2 * rows * layer_.N + layer_.lanes);
@@ -122,11 +132,10 @@ private:
         const Share share = division_.share(layer_, k, workers_[k].rows);
         Worker& worker = workers_[k];
         ptrdiff_t active = request_.reverse ? 0 : share.count;
-        for (ptrdiff_t at = 0; at < layer_.T_; ++at) {
-            const ptrdiff_t t = layer_.step_at(at);
-            active = share.active(layer_, t, active);
+        for (ptrdiff_t at = 0; at < layer_.T_; at += span_) {
             if (ahead_steps_ && at % ahead_steps_ == 0) look_ahead(worker, share, at);
-            if (active > 0) step(worker, share, at, t, active);
+            const ptrdiff_t rows = gather(worker, share, at, active);
+            if (rows > 0) compute(worker, share, at, rows);
             share.team->wait(share.member);
         }
         finish(worker, share);
@@ -156,25 +165,39 @@ private:
         }
     }
 
-    void step(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t t, ptrdiff_t active) {
-        const ptrdiff_t before = request_.reverse ? t + 1 : t - 1;
-        bool echo = layer_.any_echo;
-        if (at == 0 && !layer_.state_given()) echo = false;
-        for (ptrdiff_t r = 0; r < active; ++r) {
-            const ptrdiff_t b = share.rows[r];
-            const bool first = t == layer_.first_step(b);
-            worker.places[r] = (t * layer_.B + b) * layer_.N;
-            for (int k = 0; k < layer_.cell.states; ++k) {
-                if (first) worker.previous[k][r] = request_.initial[k] ? request_.initial[k] + b * layer_.N : zeros_;
-                else worker.previous[k][r] = state(worker, share, k, before, r);
+    // What the steps of a span read and where they write, for every row that has them; returns how many those are.
+    ptrdiff_t gather(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t& active) const {
+        ptrdiff_t slot = 0;
+        for (ptrdiff_t s = at; s < smaller(layer_.T_, at + span_); ++s) {
+            const ptrdiff_t t = layer_.step_at(s), before = request_.reverse ? t + 1 : t - 1;
+            active = share.active(layer_, t, active);
+            for (ptrdiff_t r = 0; r < active; ++r, ++slot) {
+                const ptrdiff_t b = share.rows[r];
+                const bool first = t == layer_.first_step(b);
+                worker.members[slot] = b;
+                worker.places[slot] = (t * layer_.B + b) * layer_.N;
+                for (int k = 0; k < layer_.cell.states; ++k) {
+                    if (first) {
+                        worker.previous[k][slot] = request_.initial[k] ? request_.initial[k] + b * layer_.N : zeros_;
+                    } else {
+                        worker.previous[k][slot] = state(worker, share, k, before, r);
+                    }
+                }
+                if (request_.ids) {
+                    const int64_t id = request_.ids[t * request_.id_step + b * request_.id_row];
+                    worker.symbols[slot] = id >= 0 && id < layer_.I ? id : layer_.I;
+                } else if (request_.x && !ahead_steps_) {
+                    worker.inputs[slot] = request_.x + t * request_.x_step + b * request_.x_row;
+                }
             }
         }
+        return slot;
+    }
+
+    void compute(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t active) {
+        const ptrdiff_t t = layer_.step_at(at);
+        const bool echo = layer_.any_echo && (at > 0 || span_ > 1 || layer_.state_given());
         const ptrdiff_t size = ptrdiff_t(layer_.heard) * layer_.lanes;
-        if (request_.x && !ahead_steps_) {
-            for (ptrdiff_t r = 0; r < active; ++r) {
-                worker.inputs[r] = request_.x + t * request_.x_step + share.rows[r] * request_.x_row;
-            }
-        }
         const T** hidden = layer_.hidden_state < 0 ? nullptr : worker.previous[layer_.hidden_state];
 
         ForwardBlock<T> block{};
@@ -189,15 +212,14 @@ private:
         const bool together = layer_.heard == layer_.width && layer_.echoed == layer_.width;  // every drive is a sum
         const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
         for (ptrdiff_t k = share.tile_begin; k < share.tile_end; ++k) {
-            const ptrdiff_t tile = to_and_fro(at, k, share.tile_begin, share.tile_end);
+            const ptrdiff_t tile = to_and_fro(at / span_, k, share.tile_begin, share.tile_end);
             const T* weights = packed_input_ + tile * (request_.ids ? layer_.I + 1 : layer_.I) * size;
             for (ptrdiff_t r = 0; r < active; ++r) {
                 if (ahead_steps_) {
                     const ptrdiff_t slot = at % ahead_steps_ * share.count + r;
                     worker.starts[r] = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + slot) * size;
                 } else if (request_.ids) {
-                    const int64_t id = request_.ids[t * request_.id_step + share.rows[r] * request_.id_row];
-                    worker.starts[r] = weights + (id >= 0 && id < layer_.I ? id : layer_.I) * size;
+                    worker.starts[r] = weights + worker.symbols[r] * size;
                 } else {
                     worker.starts[r] = packed_bias_ + tile * size;
                 }
@@ -214,7 +236,7 @@ private:
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
                 Lines lines{worker.lines};
                 if (layer_.bytes > OUT_OF_CACHE) {
-                    to_write(lines, tile, t, share.rows + begin, count);
+                    to_write(lines, tile, worker.places + begin, count);
                     const ptrdiff_t chunks = (echo ? divided_up(layer_.N, CHUNK) : 0) +
                                              (hear && (together || !echo) ? divided_up(layer_.I, CHUNK) : 0);
                     lines.chunk = divided_up(lines.count, larger(1, chunks));
@@ -243,7 +265,7 @@ private:
                 }
                 block.tile = tile;
                 block.rows = count;
-                block.row = share.rows + begin;
+                block.row = worker.members + begin;
                 block.places = worker.places + begin;
                 for (int k = 0; k < layer_.cell.states; ++k) {
                     block.previous[k] = worker.previous[k] + begin;
@@ -255,16 +277,24 @@ private:
     }
 
     // The cache lines that the equations will write.
-    void to_write(Lines& lines, ptrdiff_t tile, ptrdiff_t t, const ptrdiff_t* rows, ptrdiff_t count) const {
+    void to_write(Lines& lines, ptrdiff_t tile, const ptrdiff_t* places, ptrdiff_t count) const {
         const ptrdiff_t neuron = layer_.neuron_of(tile, 0);
         const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(layer_.vectors) * layer_.lanes);
         for (ptrdiff_t r = 0; r < count; ++r) {
-            const ptrdiff_t place = (t * layer_.B + rows[r]) * layer_.N;
             for (int k = 0; k < layer_.cell.signals; ++k) {
                 if (!request_.signals[k]) continue;
-                for (ptrdiff_t n = neuron; n < end; n += 64 / sizeof(T)) lines.add(request_.signals[k] + place + n);
+                for (ptrdiff_t n = neuron; n < end; n += 64 / sizeof(T)) lines.add(request_.signals[k] + places[r] + n);
             }
         }
+    }
+
+    bool is_known(int k) const { return k == layer_.hidden_state && request_.hidden; }
+
+    bool passes() const {
+        for (int k = 0; k < layer_.cell.states; ++k) {
+            if (passed_[k]) return true;
+        }
+        return false;
     }
 
     T* passing(const Worker& worker, const Share& share, int k, ptrdiff_t t) const {
@@ -273,6 +303,7 @@ private:
 
     // Where a state of a row stands after a step.
     const T* state(const Worker& worker, const Share& share, int k, ptrdiff_t t, ptrdiff_t r) const {
+        if (is_known(k)) return request_.hidden + t * request_.hidden_step + share.rows[r] * request_.hidden_row;
         if (passed_[k]) return passing(worker, share, k, t) + r * layer_.N;
         return request_.signals[layer_.cell.state_signal[k]] + (t * layer_.B + share.rows[r]) * layer_.N;
     }
@@ -309,6 +340,7 @@ private:
     T* zeros_ = nullptr;
     bool passed_[MOST] = {};  // states that are not kept: only the last two steps of them exist
     ptrdiff_t ahead_steps_ = 0, ahead_rows_ = 0;
+    ptrdiff_t span_ = 1;  // steps that are computed together: more than one where the hidden states are known
     Worker workers_[MOST_THREADS];
 };
 

@@ -59,6 +59,11 @@ struct Problem {
 template <class T>
 struct Forward : Problem<T> {
     T* final[MOST] = {};  // (B, N) for each state
+
+    // The hidden states where they are known, at [t * hidden_step + b * hidden_row + n]: every step reads these, and the
+    // final one is of these, too.
+    const T* hidden = nullptr;
+    ptrdiff_t hidden_step = 0, hidden_row = 0;
 };
 
 template <class T>

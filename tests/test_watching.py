@@ -133,6 +133,29 @@ def test_outputs_are_the_same_bits_and_the_trace_holds(
                 assert np.isnan(recorded[row, length:]).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_rounding_does_not_grow_from_step_to_step(kind: str) -> None:
+    """Where weights are so large that the last digit of a state decides about later ones, the trace holds all the same."""
+    torch.manual_seed(0)
+    module = getattr(nn, kind)(3, 40)
+    with torch.no_grad():
+        for weights in module.parameters():
+            weights.mul_(20)
+    inputs = torch.randn(1000, 1, 3)
+    with gatescope.watch(module) as watched:
+        module(inputs)
+    double, _ = module.double()(inputs.double())
+    trace = watched[""]
+    apart = abs(trace["layer0"]["h"][0] - double[:, 0].detach().numpy()).max(1)
+    assert apart[:3].max() < 1e-4
+    assert apart[500:].max() > 0.1, "a run in another precision is somewhere else by then"
+    assert trace.attributes["residual"] <= 1e-5
+    assert trace.attributes["difference"] <= 1e-4
+    signals = watched.calls("")[0].signals()["layer0"]
+    for name, values in signals.items():
+        assert np.array_equal(values[:, 0].numpy(), trace["layer0"][name][0])
+
+
 def _flat(outputs: Any, final: Any) -> list[Tensor]:
     data = outputs.data if hasattr(outputs, "batch_sizes") else outputs
     return [data, *(final if isinstance(final, tuple) else (final,))]

@@ -94,6 +94,7 @@ template <class T>
 struct Outcome {
     std::vector<Array<T>> values;     // kept signals and final states
     std::vector<Array<T>> gradients;  // in a fixed order
+    double known = 0;                 // how many numbers are others when the hidden states are known
 };
 
 // One case with its arrays: what is given, drawn once, and runs of it.
@@ -155,6 +156,7 @@ public:
             forward.final[k] = outcome.values.back().get();
         }
         run(level, forward);
+        outcome.known = with_known(level, forward, outcome.values);
         if (!case_.every) return outcome;
 
         Backward<T> backward;
@@ -220,6 +222,25 @@ public:
     static constexpr T UNTOUCHED = T(-12345);
 
 private:
+    // How many numbers are others when every step reads the hidden states that the run itself has found.
+    double with_known(const Level& level, Forward<T> forward, const std::vector<Array<T>>& found) const {
+        std::vector<Array<T>> values;
+        for (const auto& array : found) values.push_back(Array<T>::filled(array.size(), UNTOUCHED));
+        for (int k = 0; k < shape_.signals; ++k) {
+            if (forward.signals[k]) forward.signals[k] = values[k].get();
+        }
+        for (int k = 0; k < shape_.states; ++k) forward.final[k] = values[shape_.signals + k].get();
+        forward.hidden = found[shape_.hidden].get();
+        forward.hidden_step = case_.rows * case_.neurons;
+        forward.hidden_row = case_.neurons;
+        run(level, forward);
+        double count = 0;
+        for (size_t k = 0; k < found.size(); ++k) {
+            for (ptrdiff_t n = 0; n < found[k].size(); ++n) count += values[k][n] != found[k][n];
+        }
+        return count;
+    }
+
     void fill(Problem<T>& problem, int threads) const {
         problem.cell = case_.cell;
         problem.steps = case_.steps;
@@ -340,6 +361,7 @@ void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool 
         const Outcome<float> alone_float = in_float(*level, 1);
         const std::string where = wanted.text(*level, 1, 8), where_float = wanted.text(*level, 1, 4);
         expect(untouched(alone) + untouched(alone_float), 0, "the numbers written and those asked for", where);
+        expect(alone.known + alone_float.known, 0, "runs with and without known hidden states", where);
         const double apart =
             std::fmax(difference(alone.values, first.values), difference(alone.gradients, first.gradients));
         worst_double = std::fmax(worst_double, apart);
@@ -354,6 +376,7 @@ void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool 
             const Outcome<double> together = in_double(*level, threads);
             const Outcome<float> together_float = in_float(*level, threads);
             const std::string there = wanted.text(*level, threads, 8);
+            expect(together.known + together_float.known, 0, "runs with known hidden states", there);
             expect(difference(together.values, alone.values), 0, "the numbers of threads", there);
             expect(difference(together_float.values, alone_float.values), 0, "the numbers of threads (float)", there);
             expect(difference(together.gradients, alone.gradients), 1e-12, "gradients by several threads", there);

@@ -3,7 +3,8 @@
 A forward hook keeps what a module was given and what it gave; nothing of the model changes, and its outputs are the
 same bit for bit. The gates, which torch computes and throws away, are computed when they are asked for, by the engine,
 from the same inputs, states and weights. What the module itself gave, the hidden states of its last layer, goes into
-the trace as it was; so the self-check of the trace says whether the module did what the equations say.
+the trace as it was, and every step reads the one before of these: no step has to wait for another, and no difference in
+the last digit grows from step to step. The self-check of the trace says whether the module did what the equations say.
 
 `T` step, `B` sequence, `I` input, `N` neuron.
 """
@@ -62,10 +63,11 @@ class Call:
         if self.problem:
             raise WatchError(self.problem)
         seen: list[Ran] = []
-        keep = self.module.cell.signals
+        cell, own = self.module.cell, self._own()
+        keep = [name for name in cell.signals if own is None or name != "h"]
         with torch.no_grad():
-            self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, self.outputs)
-        return {ran.name: ran.signals for ran in seen}
+            self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, own)
+        return {ran.name: {name: ran.signals[name] for name in cell.signals} for ran in self._with_own(seen)}
 
     def trace(
         self,
@@ -99,22 +101,36 @@ class Call:
         return replace(trace, attributes={**trace.attributes, "difference": difference})
 
     def _ran(self, keep: Sequence[str]) -> tuple[list[Ran], list[tuple[Tensor, Tensor]]]:
-        """The run of each direction of each layer, and pairs of what was computed and what the module gave.
-
-        In the run, the module's own hidden states take the place of the computed ones.
-        """
+        """The run of each direction of each layer, and pairs of what was computed and what the module gave."""
         if self.problem:
             raise WatchError(self.problem)
         seen: list[Ran] = []
+        own = self._own()
         with torch.no_grad():
-            outputs, finals = self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append)
-        if not self.module.proj_size:
-            directions = 2 if self.module.bidirectional else 1
-            own = self.outputs.split(self.module.hidden_size, 2)
-            for k, values in enumerate(own, len(seen) - directions):
-                seen[k] = replace(seen[k], signals={**seen[k].signals, "h": values})
+            outputs, finals = self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, own)
+        if own is not None:  # what the equations make of the step before
+            outputs = torch.cat([ran.signals["h"] for ran in seen[-self._directions :]], 2)
         states = [(value, self.final[name]) for name, value in zip(self.module.initial, finals, strict=True)]
-        return seen, [(outputs, self.outputs), *states]
+        return self._with_own(seen), [(outputs, self.outputs), *states]
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.module.bidirectional else 1
+
+    def _own(self) -> Tensor | None:
+        """The hidden states of the last layer as the module gave them; None where it gave their projections."""
+        return None if self.module.proj_size else self.outputs
+
+    def _with_own(self, seen: list[Ran]) -> list[Ran]:
+        """The runs, with the module's own hidden states in those of the last layer."""
+        own = self._own()
+        if own is None:
+            return seen
+        first = len(seen) - self._directions
+        values = own.split(self.module.hidden_size, 2)
+        return seen[:first] + [
+            replace(ran, signals={**ran.signals, "h": h}) for ran, h in zip(seen[first:], values, strict=True)
+        ]
 
 
 class Watched:

@@ -27,6 +27,7 @@ class Problem:
     state: dict[str, Tensor] | None = None
     lengths: Tensor | None = None
     reverse: bool = False
+    hidden: Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> Problem:
         """The same numbers in another precision."""
@@ -59,6 +60,7 @@ class Problem:
             reverse=self.reverse,
             keep=self.cell.signals if keep is None else keep,
             interventions=changes,
+            hidden=self.hidden,
             engine=engine,
         )
         return found | {f"final {name}": value for name, value in final.items()}

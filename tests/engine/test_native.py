@@ -23,7 +23,7 @@ from gatescope import engine as engines
 from gatescope.engine import Engine, Parameters, native, run
 from gatescope.equations import sigmoid, tanh
 from tests.engine.problems import NEURONS, Problem, agree, drawn, identical, make, weights_for
-from tests.networks import EACH_CELL, numbers
+from tests.networks import EACH_CELL, numbers, seeds
 from tests.reference import cells as reference
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -345,6 +345,31 @@ def test_interventions_do_what_they_do_on_the_plain_engine(data: st.DataObject) 
     keep = data.draw(st.sampled_from([problem.cell.signals, everything(problem.cell), ("h",)]))
     agree(problem.forward("native", keep, changes), problem.forward("plain", keep, changes), FLOAT64)
     agree(problem.gradients("native", keep, changes), problem.gradients("plain", keep, changes), FLOAT64)
+
+
+@given(data=st.data())
+@settings(max_examples=150)
+def test_known_hidden_states_are_read_as_on_the_plain_engine(data: st.DataObject) -> None:
+    problem = drawn(data)
+    steps, rows = problem.inputs.shape[:2]
+    hidden = numbers(data.draw(seeds), steps, rows, 2 * problem.parameters.biases.shape[1])[:, :, ::2]
+    if data.draw(st.booleans()):
+        hidden = hidden.contiguous()
+    problem = replace(problem, hidden=hidden)
+    changes = drawn_changes(data, problem) if data.draw(st.booleans()) else []
+    keep = data.draw(
+        st.sampled_from([problem.cell.signals, everything(problem.cell), ("h",), problem.cell.signals[:-1]])
+    )
+    with torch.no_grad():
+        agree(problem.forward("native", keep, changes), problem.forward("plain", keep, changes), FLOAT64)
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_the_own_hidden_states_change_no_bit(data: st.DataObject) -> None:
+    problem = drawn(data)
+    found = problem.forward()
+    identical(replace(problem, hidden=found["h"]).forward(), found)
 
 
 def test_the_stabiliser_of_an_slstm_can_be_changed_too() -> None:

@@ -47,6 +47,35 @@ def test_step_by_step_equals_the_whole_sequence(engine: Engine, cell: Cell, data
         near(state[name], final[name])
 
 
+@given(cell=cells, data=st.data(), reverse=st.booleans())
+@settings(max_examples=60)
+def test_known_hidden_states_are_what_every_step_reads(
+    engine: Engine, cell: Cell, data: st.DataObject, reverse: bool
+) -> None:
+    parameters, x = drawn(cell, data)
+    hidden = numbers(7, *x.shape[:2], parameters.biases.shape[1])
+    whole, final = run(
+        cell,
+        parameters,
+        x,
+        reverse=reverse,
+        keep=everything(cell),
+        hidden=hidden if "h" in cell.states else None,
+        engine=engine,
+    )
+    state: dict[str, Tensor] | None = None
+    order = range(len(x) - 1, -1, -1) if reverse else range(len(x))
+    for t in order:
+        found, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
+        for name, values in found.items():
+            near(values[0], whole[name][t])
+        if "h" in state:
+            state["h"] = hidden[t]
+    assert state is not None
+    for name in cell.states:
+        near(state[name], final[name])
+
+
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
 def test_a_row_of_a_batch_equals_that_row_alone(engine: Engine, cell: Cell, data: st.DataObject) -> None:

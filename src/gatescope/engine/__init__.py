@@ -13,7 +13,7 @@ from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
 from gatescope.engine.native import release_memory, run_native, unserved
 from gatescope.engine.parameters import Parameters, initialise, shapes
-from gatescope.engine.plain import input_drives, run_plain
+from gatescope.engine.plain import input_drives, one_step_earlier, run_plain
 
 Engine = Literal["auto", "native", "plain"]
 ENGINES = get_args(Engine)
@@ -51,6 +51,7 @@ def run(
     reverse: bool = False,
     keep: Sequence[str] = ("h",),
     interventions: Sequence[Intervention] = (),
+    hidden: Float[Tensor, "T B N"] | None = None,
     engine: Engine = "auto",
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """Run one layer over a sequence of steps and return what was asked for, by name.
@@ -68,6 +69,9 @@ def run(
         keep: the names of signals ("c") and drives ("x.i", "u.i") to return. Memory is paid for these only, plus
             what autograd needs when gradients are on.
         interventions: changes of this layer's signals, applied where the equations compute them.
+        hidden: the hidden states where they are known already, as those of a run by somebody else. Every step then
+            reads these, so that no product waits for the step before, and the final h is of these. What is kept of h
+            is still what the equations make.
         engine: "native" for the compiled one, "plain" for the one on torch tensors, "auto" for the fastest that can
             serve the request. Where the native engine cannot, the plain one does; it says so once if it was named.
 
@@ -90,17 +94,21 @@ def run(
         raise ValueError(f"{cell.name} has no {', '.join(unknown)} to keep; it has {names}.")
     steps, rows, neurons = inputs.shape[0], inputs.shape[1], parameters.biases.shape[1]
     _check_sizes(cell, parameters, inputs, state, lengths)
+    if "h" not in cell.states:
+        hidden = None
+    elif hidden is not None and hidden.shape != (steps, rows, neurons):
+        raise ValueError(f"the hidden states are {tuple(hidden.shape)}; they must be {(steps, rows, neurons)}.")
     changes = check_interventions(interventions, cell, steps, rows, neurons) if interventions else []
-    reason = "" if engine == "plain" else unserved(cell, parameters, inputs, state or {}, changes)
+    reason = "" if engine == "plain" else unserved(cell, parameters, inputs, state or {}, changes, hidden)
     if engine != "plain" and not reason:
         if drives:
-            return _with_drives(cell, parameters, inputs, state, lengths, reverse, keep, changes)
-        return run_native(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+            return _with_drives(cell, parameters, inputs, state, lengths, reverse, keep, changes, hidden)
+        return run_native(cell, parameters, inputs, state, lengths, reverse, keep, changes, hidden)
     if engine == "native":
         _say_plain(reason)
     if state is None:
         state = initial_state(cell, parameters.biases, rows, neurons)
-    return run_plain(cell, parameters, inputs, state, lengths, reverse, keep, changes)
+    return run_plain(cell, parameters, inputs, state, lengths, reverse, keep, changes, hidden)
 
 
 @cache
@@ -144,13 +152,14 @@ def _with_drives(
     reverse: bool,
     keep: Sequence[str],
     interventions: Sequence[Intervention],
+    hidden: Tensor | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The native engine's signals, and the drives that were asked for as products with what it found."""
     signals = [name for name in keep if name in cell.signals]
     drives = [name for name in keep if name not in cell.signals]
-    heard = any(name.startswith("u.") for name in drives) and "h" not in signals
+    heard = any(name.startswith("u.") for name in drives) and "h" not in signals and hidden is None
     found, final = run_native(
-        cell, parameters, inputs, state, lengths, reverse, [*signals, "h"] if heard else signals, interventions
+        cell, parameters, inputs, state, lengths, reverse, [*signals, "h"] if heard else signals, interventions, hidden
     )
     here = None if lengths is None else (torch.arange(len(inputs))[:, None] < lengths)[:, :, None]
     for name in drives:
@@ -158,21 +167,8 @@ def _with_drives(
         if source == "x":
             value = input_drives(parameters, [cell.tape.input_drives.index(drive)], inputs)
         else:
-            before = _before(found["h"], None if state is None else state["h"], lengths, reverse)
+            h = found["h"] if hidden is None else hidden
+            before = one_step_earlier(h, None if state is None else state["h"], lengths, reverse)
             value = before @ parameters.recurrent_weights[cell.tape.recurrent_drives.index(drive)].t()
         found[name] = value if here is None else value.where(here, 0)
     return {name: found[name] for name in keep}, final
-
-
-def _before(
-    h: Float[Tensor, "T B N"], start: Float[Tensor, "B N"] | None, lengths: Int[Tensor, "B"] | None, reverse: bool
-) -> Float[Tensor, "T B N"]:
-    """The hidden state one step earlier, in the order in which the steps were run."""
-    first = h.new_zeros(1, *h.shape[1:]) if start is None else start.unsqueeze(0)
-    if not reverse:
-        return torch.cat([first, h])[:-1]
-    later = torch.cat([h, first])[1:]
-    if lengths is None:
-        return later
-    last = (torch.arange(len(h))[:, None] == lengths - 1)[:, :, None]
-    return torch.where(last, first, later)

@@ -12,7 +12,8 @@ def keys() -> list[str]: ...
 
 # The arguments, in this order: cell, (T, B, I, N), reverse, threads, x and ids as (address, stride of a step, of a
 # row), lengths, the four weights, the initial states, the signals, the residuals, the changes as (signal, scale, shift,
-# values before, stride of a step, of a row); then forward: the final states; backward: the gradients of the signals as
+# values before, stride of a step, of a row); then forward: the final states and the known hidden
+# states as (address, stride of a step, of a row); backward: the gradients of the signals as
 # (address, stride of a step, of a row) and of the final states, and where those of x, the initial states and the
 # weights go.
 def forward_float(*arguments: Any) -> None: ...

@@ -157,7 +157,12 @@ def unserved_cell(cell: Cell) -> str:
 
 
 def unserved(
-    cell: Cell, parameters: Parameters, inputs: Tensor, state: Mapping[str, Tensor], changes: Sequence[Intervention]
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Tensor,
+    state: Mapping[str, Tensor],
+    changes: Sequence[Intervention],
+    hidden: Tensor | None = None,
 ) -> str:
     """Why this engine cannot serve a request; empty when it can."""
     if not available() or unserved_cell(cell):
@@ -169,6 +174,10 @@ def unserved(
         tensors.append(inputs)
     elif not inputs.is_cpu:
         return f"it runs on the processor, and was given inputs on {inputs.device}"
+    if hidden is not None:
+        tensors.append(hidden)
+        if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
+            return "it gives no gradients where hidden states are known"
     for value in tensors:
         if value.dtype is not precision or precision not in PRECISIONS:
             found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
@@ -195,6 +204,7 @@ class _Request(NamedTuple):
     lengths: Tensor | None
     reverse: bool
     changes: tuple[tuple[int, Tensor, Tensor], ...]  # (signal, scale, shift), each (T or 1, B or 1, N)
+    hidden: Tensor | None
     threads: int
 
 
@@ -207,6 +217,7 @@ def run_native(
     reverse: bool,
     keep: Sequence[str],
     interventions: Sequence[Intervention],
+    hidden: Float[Tensor, "T B N"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """What is kept of a sequence of steps (signals only), and the final state; see `gatescope.engine.run`."""
     plan = _plan(cell)
@@ -218,7 +229,9 @@ def run_native(
     if lengths is not None:
         lengths = lengths.to(torch.int64).contiguous()
     numbers = tuple([plan.numbers[name] for name in keep])
-    request = _Request(plan, numbers, lengths, reverse, changes, torch.get_num_threads())
+    if hidden is not None and hidden.stride(2) != 1:
+        hidden = hidden.contiguous()
+    request = _Request(plan, numbers, lengths, reverse, changes, hidden, torch.get_num_threads())
     if inputs.ndim == 2:
         inputs = inputs.to(torch.int64)
     elif inputs.stride(2) != 1 and inputs.shape[2] > 1:
@@ -309,7 +322,11 @@ def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple
     kept = _empty(biases, len(places) + more, steps, rows, neurons)
     final = [biases.new_empty(rows, neurons) for _ in plan.states]
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
-    forward(*_arguments(request, tensors, kept, places), [value.data_ptr() for value in final])
+    forward(
+        *_arguments(request, tensors, kept, places),
+        [value.data_ptr() for value in final],
+        NOTHING if request.hidden is None else _strided(request.hidden),
+    )
     return kept, [*([kept[k] for k in request.keep] if every else kept), *final]
 
 

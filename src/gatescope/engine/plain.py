@@ -25,6 +25,7 @@ def run_plain(
     reverse: bool,
     keep: Sequence[str],
     interventions: Sequence[Intervention],
+    hidden: Float[Tensor, "T B N"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """What is kept of a sequence of steps, and the final state; see `gatescope.engine.run`."""
     tape, joined = join_drives(cell.tape, keep)
@@ -46,8 +47,12 @@ def run_plain(
     step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
     change = changes_at(interventions, len(heard)) if interventions else None
     kept: dict[str, list[Tensor]] = {name: [] for name in keep}
+    first = state
+    before = None if hidden is None else one_step_earlier(hidden, first["h"], lengths, reverse)
     steps = list(enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)))
     for t, (start, rest) in reversed(steps) if reverse else steps:
+        if before is not None:
+            state = {**state, "h": before[t]}
         drives = dict(zip(input_names, rest.split(neurons, 1), strict=False))
         if recurrent_names:
             product = torch.addmm(start, state["h"], recurrent)
@@ -66,7 +71,34 @@ def run_plain(
     if reverse:
         kept = {name: values[::-1] for name, values in kept.items()}
     stacked = {name: torch.stack(values) if values else nothing for name, values in kept.items()}
-    return stacked, {name: state[name] for name in cell.states}
+    final = {name: state[name] for name in cell.states}
+    if hidden is not None and len(hidden):
+        final["h"] = _last(hidden, first["h"], lengths, reverse)
+    return stacked, final
+
+
+def _last(
+    hidden: Float[Tensor, "T B N"], start: Float[Tensor, "B N"], lengths: Int[Tensor, "B"] | None, reverse: bool
+) -> Float[Tensor, "B N"]:
+    """The hidden state after the step that is run last; of an empty sequence, the one at its start."""
+    if lengths is None:
+        return hidden[0 if reverse else -1]
+    last = hidden[0] if reverse else hidden[(lengths - 1).clamp(min=0), torch.arange(len(lengths))]
+    return last.where((lengths > 0)[:, None], start)
+
+
+def one_step_earlier(
+    h: Float[Tensor, "T B N"], start: Float[Tensor, "B N"] | None, lengths: Int[Tensor, "B"] | None, reverse: bool
+) -> Float[Tensor, "T B N"]:
+    """The hidden state one step earlier in the order of the run; before the first step it is `start`, or 0."""
+    first = h.new_zeros(1, *h.shape[1:]) if start is None else start.unsqueeze(0)
+    if not reverse:
+        return torch.cat([first, h])[:-1]
+    later = torch.cat([h, first])[1:]
+    if lengths is None:
+        return later
+    last = (torch.arange(len(h))[:, None] == lengths - 1)[:, :, None]
+    return torch.where(last, first, later)
 
 
 def input_drives(

@@ -4,8 +4,6 @@ Short texts only: every pair of steps is compared. What would take too long is e
 at over shorter distances, and the answer says so.
 
 `T` step of the text (all its sequences, one after the other), `N` neuron, `S` state, `M` = S · N, `P` place.
-
-The file is long because one question after the other is read, refused or answered here in the same way.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Everything is measured on a part of what the run's task keeps from training. The answers of the long questions are kept
 in the run directory, where the command line finds them, and the other way round.
-
-The file is long because one question after the other is read, refused or answered here in the same way.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class Stack:
     ) -> tuple[Tensor, list[Tensor]]:
         """The outputs of the last layer, (T, B, directions · N), and the final states, (layers · directions, B, N).
 
-        Where the outputs are `known` already, they are taken as they are, and nothing is paid for keeping them again.
+        Where the outputs are `known` already, they are taken as they are, and the steps of the last layer read them.
         """
         inputs, finals = batch.inputs, {name: list[Tensor]() for name in self.initial}
         directions = (False, True) if self.bidirectional else (False,)
@@ -199,6 +199,7 @@ class Stack:
             hidden = (
                 (None, None) if told is None else told.split(self.hidden_size, 2) if self.bidirectional else (told,)
             )
+            kept = keep if told is not None or "h" in keep else (*keep, "h")
             for reverse in directions:
                 start = None
                 if state is not None:
@@ -207,7 +208,7 @@ class Stack:
                 direction = self.direction(layer, reverse)
                 acting = [one for one in changes[reverse] if one.layer == layer]
                 ran, output, final = _run_direction(
-                    self.cell, direction, inputs, start, batch.lengths, keep, acting, self.engine, hidden[reverse]
+                    self.cell, direction, inputs, start, batch.lengths, kept, acting, self.engine, hidden[reverse]
                 )
                 if see is not None:
                     see(ran)
@@ -338,7 +339,7 @@ def _run_direction(
 ) -> tuple[Ran, Tensor, dict[str, Tensor]]:
     """What was run, what it hands on (T, B, N or P), and its final states.
 
-    Where the `hidden` states are known, they stand for h.
+    Where the `hidden` states are known, they are what every step reads, and what is handed on.
     """
     parameters, reverse, projected = direction.parameters, direction.reverse, direction.projected
     if projected is not None and state is not None:
@@ -350,15 +351,14 @@ def _run_direction(
         state,
         lengths=lengths,
         reverse=reverse,
-        keep=keep if hidden is None else [name for name in keep if name != "h"],
+        keep=keep,
         interventions=changes,
+        hidden=hidden,
         engine=engine,
     )
-    if hidden is not None:
-        signals = {name: hidden if name == "h" else signals[name] for name in keep}
     ran = Ran(direction.layer, reverse, parameters, inputs, state, signals, changes, engine)
     if projected is None:
-        return ran, signals["h"], final
+        return ran, signals["h"] if hidden is None else hidden, final
     smaller = projected.projection.t()
     return ran, signals["h"] @ smaller, {**final, "h": final["h"] @ smaller}
 
