@@ -28,7 +28,7 @@ import torch
 from machine import machine
 
 from gatescope import CELLS, Network, Settings, configure, create, train
-from gatescope.studies.comparison import cell_of
+from gatescope.cells import cell_of
 from gatescope.studies.jacobians import jacobians_of
 from gatescope.studies.products import product_map
 from gatescope.tasks.state_memoriser import StateMemoriser

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gatescope.network
 from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, configure, define, predict
+from gatescope.cells import CellError
 from gatescope.equations import EquationError, tanh
 from gatescope.network import NetworkError, expected_tensors, padded
 from gatescope.readout import SYMBOLS, Readout, Reads, classes, numbers
@@ -275,7 +276,7 @@ def test_configurations_that_make_no_sense(change: dict[str, Any], words: str) -
 
 
 def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
-    with pytest.raises(NetworkError, match=r"'lsmt'.*feedforward.*lstm"):
+    with pytest.raises(CellError, match=r"'lsmt'.*feedforward.*lstm"):
         configure(ALPHABET, "lsmt", (2,))
 
 

@@ -135,7 +135,7 @@ def test_outputs_are_the_same_bits_and_the_trace_holds(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rounding_does_not_grow_from_step_to_step(kind: str) -> None:
-    """Where weights are so large that the last digit of a state decides about later ones, the trace holds all the same."""
+    """With weights so large that the last digit of a state decides about later ones, the trace holds all the same."""
     torch.manual_seed(0)
     module = getattr(nn, kind)(3, 40)
     with torch.no_grad():

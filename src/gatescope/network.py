@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatescope.cells import CELLS, Cell
+from gatescope.cells import Cell, cell_of
 from gatescope.engine import Engine, Intervention, Parameters, State, initialise, run, shapes
 from gatescope.errors import GatescopeError
 from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
@@ -183,20 +183,18 @@ def configure(
 
     Args:
         vocabulary: what it reads.
-        cell: a cell or the name of a built-in one.
+        cell: a cell or the name of a built-in one, perhaps with other biases at the start, as in "lstm:f=3".
         neurons: the number of neurons of each layer (and direction).
         both_ways: whether each layer reads in both directions.
         settings: the other fields of `Configuration`.
 
     Raises:
-        NetworkError: an unknown cell, or a size that makes no sense.
+        CellError: an unknown cell.
+        NetworkError: a size that makes no sense.
     """
-    if isinstance(cell, str):
-        if cell not in CELLS:
-            raise NetworkError(f"there is no cell {cell!r}; the built-in ones are {', '.join(CELLS)}.")
-        cell = CELLS[cell]
+    made = cell_of(cell)
     directions = (False, True) if both_ways else (False,)
-    layers = tuple(Layer(cell, size, reverse) for size in neurons for reverse in directions)
+    layers = tuple(Layer(made, size, reverse) for size in neurons for reverse in directions)
     return Configuration(vocabulary, layers, **settings)
 
 

@@ -66,6 +66,15 @@ def test_sizes_of_layers(cli: Cli, options: tuple[object, ...], sizes: list[int]
     assert [layer.neurons for layer in Run("it").configuration().layers] == sizes
 
 
+def test_a_cell_may_start_with_other_biases(cli: Cli) -> None:
+    cli("train", "copy", "--steps", 1, "--learning-rate", 1e-6, "--run", "it", "--cell", "lstm:f=6")
+    network, _ = Run("it").network()
+    cell = network.configuration.layers[0].cell
+    biases = dict(zip(cell.tape.input_drives, network.parameters_of(0).biases.mean(1).tolist(), strict=True))
+    assert cell.name == "lstm:f=6"
+    assert biases == pytest.approx({"i": 0, "f": 6, "g": 0, "o": 0}, abs=1e-5)
+
+
 def test_options_reach_the_network_and_the_training(cli: Cli) -> None:
     network = ("--cell", "gru", "--embedding", 3, "--dropout", 0.1, "--batch", 8)
     training = ("--optimizer", "sgd", "--learning-rate", 0.1, "--schedule", "linear", "--clip", 2, "--patience", 4)
@@ -172,6 +181,8 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
         (("counter", "--bytes"), "--bytes says nothing to counter; it is a setting of text"),
         (("text", "--parts", "half"), "--parts is half; give three shares"),
         (("counter", "--cell", "lstn"), "did you mean lstm?"),
+        (("counter", "--cell", "lstn:f=3"), "did you mean lstm?"),
+        (("counter", "--cell", "lstm:q=3"), "lstm has biases of i, f, g, o"),
         (("counter", "--neurons", "0"), "it needs at least 1"),
         (("counter", "--neurons", "-3"), "--neurons is -3"),
         (("counter", "--neurons", "many"), "--neurons is many"),

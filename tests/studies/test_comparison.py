@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope import CELLS, TASKS, Network, Run, Settings, Vocabulary, configure, create, train
+from gatescope.cells import CellError
 from gatescope.recording import RecordingError
 from gatescope.runs import HISTORY
 from gatescope.studies import StudyError, Table
-from gatescope.studies.comparison import MEASURES, cell_of, compare, reach, summary
+from gatescope.studies.comparison import MEASURES, compare, reach, summary
 from gatescope.studies.jacobians import jacobians_of
 from tests.networks import EACH_CELL, network, seeds
 
@@ -126,34 +127,6 @@ def test_what_reach_refuses() -> None:
         reach(net, TEXT, layers=[1])
     with pytest.raises(RecordingError, match="nothing to record"):
         reach(net, "")
-
-
-# --- cells -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_cell_with_other_biases_starts_with_them() -> None:
-    cell = cell_of("lstm:f=3:i=-1.5")
-    assert dict(cell.biases) == {"f": 3.0, "i": -1.5}
-    assert cell.key == CELLS["lstm"].key
-    made = Network(configure(Vocabulary(tuple("ab")), cell, [4]))
-    starts = dict(zip(cell.tape.input_drives, made.parameters_of(0).biases.tolist(), strict=True))
-    assert starts == {"i": [-1.5] * 4, "f": [3.0] * 4, "g": [0.0] * 4, "o": [0.0] * 4}
-    assert dict(CELLS["lstm"].biases) == {"f": 1.0}
-    assert cell_of("gru") is CELLS["gru"]
-    assert cell_of(cell) is cell
-
-
-@pytest.mark.parametrize("given", ["lstm:f", "lstm:f=", "lstm:f=x", "lstm:f=nan", "lstm:q=1", "lstm:=1", "lstm:f=1:"])
-def test_biases_that_are_none(given: str) -> None:
-    with pytest.raises(
-        StudyError, match="is not a cell with other biases, as in lstm:f=3; lstm has biases of i, f, g, o"
-    ):
-        cell_of(given)
-
-
-def test_a_cell_that_is_none() -> None:
-    with pytest.raises(StudyError, match="there is no cell 'lst'; the built-in ones are"):
-        cell_of("lst:f=1")
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------
@@ -267,12 +240,16 @@ def test_a_loss_that_is_no_number_is_a_result(tmp_path: Path) -> None:
         ({"neurons": [5]}, "is a run of something else"),
         ({"cells": ("elman", "elman")}, "cells and seeds, each of them once, were expected"),
         ({"cells": ()}, "cells and seeds, each of them once, were expected"),
-        ({"cells": ("elm",)}, "there is no cell 'elm'"),
     ],
 )
 def test_what_cannot_be_compared(compared: tuple[Path, Table], changes: dict[str, object], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         small(compared[0], **changes)  # type: ignore[arg-type]
+
+
+def test_a_cell_that_is_not_there_cannot_be_compared(compared: tuple[Path, Table]) -> None:
+    with pytest.raises(CellError, match="there is no cell 'elm'"):
+        small(compared[0], cells=("elm",))
 
 
 @pytest.mark.parametrize(("changes", "steps"), [({"distance": 30}, 24), ({"text": ""}, 0), ({"distance": 0}, 24)])

@@ -300,6 +300,11 @@ def test_all_that_is_wrong_in_a_file_is_said_at_once(tmp_path: Path) -> None:
         assert fault in said
 
 
+def test_a_target_that_is_not_there_is_said_before_what_is_wrong_in_the_file(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="The target 'b' is not one of the columns that are read: a"):
+        made(write(tmp_path / "short.csv", "a\n1\nx\n"), target="b")
+
+
 def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
     """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
     with pytest.raises(TaskError, match=r"69 steps, and at least 70"):

@@ -10,6 +10,7 @@ from gatescope.cells.gru import gru
 from gatescope.cells.lstm import lstm
 from gatescope.cells.lstm_1997 import lstm_1997
 from gatescope.cells.mingru import mingru
+from gatescope.cells.named import CellError, cell_among
 from gatescope.cells.peephole import peephole
 from gatescope.cells.slstm import slstm
 
@@ -30,4 +31,14 @@ CELLS: dict[str, Cell] = {
     )
 }
 
-__all__ = ["CELLS", "Cell", "define"]
+
+def cell_of(given: str | Cell) -> Cell:
+    """A cell, or a built-in one by its name, perhaps with other biases at the start: "lstm", "lstm:f=3:i=-1".
+
+    Raises:
+        CellError: there is no such cell, it has no such drive, or the value is no number.
+    """
+    return given if isinstance(given, Cell) else cell_among(CELLS, given)
+
+
+__all__ = ["CELLS", "Cell", "CellError", "cell_of", "define"]

@@ -33,7 +33,8 @@ class NetworkOptions:
     """What the network is; fixed when the run begins."""
 
     cell: str | None = None
-    """What every layer is made of: lstm when nothing is said, or another of `gatescope cells`."""
+    """What every layer is made of: lstm when nothing is said, or another of `gatescope cells`; with other biases at the
+    start, as in lstm:f=3."""
     layers: int | None = None
     """How many recurrent layers; by default what the task recommends, which is 1 for all but copy."""
     neurons: Annotated[str | None, Parameter(metavar="N[,N...]")] = None
@@ -357,10 +358,13 @@ def _resume_command(path: Path) -> str:
 
 
 def _check_cell(name: str | None) -> None:
-    from gatescope.cells import CELLS
+    from gatescope.cells import CELLS, cell_of
 
-    if name is not None and name not in CELLS:
-        raise no_such("cell", name, CELLS, f"the cells are {', '.join(CELLS)}")
+    if name is None:
+        return
+    if (known := name.partition(":")[0]) not in CELLS:
+        raise no_such("cell", known, CELLS, f"the cells are {', '.join(CELLS)}")
+    cell_of(name)
 
 
 def _sizes(network: NetworkOptions, usual: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.cells import CELLS, Cell
+from gatescope.cells import Cell, cell_of
 from gatescope.network import Configuration, Network, predict
 from gatescope.recording import Answers, Recordable, sequences_of
 from gatescope.runs import HISTORY, Run
@@ -179,36 +179,6 @@ def _exp(log: float) -> float:
     return math.exp(log) if log < 709 else math.inf
 
 
-def cell_of(given: str | Cell) -> Cell:
-    """A built-in cell by its name, perhaps with other biases at the start: "lstm", "lstm:f=3", "lstm:f=0:i=-1".
-
-    Raises:
-        StudyError: there is no such cell, it has no such drive, or the value is no number.
-    """
-    if isinstance(given, Cell):
-        return given
-    name, _, wanted = given.partition(":")
-    if name not in CELLS:
-        raise StudyError(f"there is no cell {name!r}; the built-in ones are {', '.join(CELLS)}.")
-    cell = CELLS[name]
-    if not wanted:
-        return cell
-    biases = dict(cell.biases)
-    for part in wanted.split(":"):
-        drive, _, value = part.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if drive not in cell.tape.input_drives or not math.isfinite(number):
-            raise StudyError(
-                f"{given} is not a cell with other biases, as in lstm:f=3; {name} has biases of "
-                f"{', '.join(cell.tape.input_drives)}."
-            )
-        biases[drive] = number
-    return replace(cell, name=given, title=f"{cell.title} (at first {wanted.replace(':', ', ')})", biases=biases)
-
-
 def compare(
     task: Task,
     cells: Sequence[str | Cell],
@@ -232,7 +202,7 @@ def compare(
 
     Args:
         task: what is learned.
-        cells: cells or names of built-in ones, see `cell_of`.
+        cells: cells or names of built-in ones, see `gatescope.cells.cell_of`.
         seeds: how many, counted from 0, or which ones.
         out: the directory of the run directories.
         neurons: of each layer; what the task recommends when not given.

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from gatescope.readout import Readout, numbers
 from gatescope.tasks.data.corpus import absolute
-from gatescope.tasks.data.series import Series, read_series
+from gatescope.tasks.data.series import Series, read_series, targets_among
 from gatescope.tasks.data.tables import LARGEST
 from gatescope.tasks.measures.baselines import find_season, seasonal_naive
 from gatescope.tasks.measures.calibration import REMEMBERED, widened
@@ -133,9 +133,10 @@ class Forecasting:
         self.window, self.horizon, self.interval = window, horizon, float(interval)
         self.parts = (float(parts[0]), float(parts[1]), float(parts[2]))
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
-        series = self._read(season or 1)
+        wanted = (target,) if isinstance(target, str) else target
+        series = self._read(season or 1, wanted)
         self.names = series.names
-        self.targets = _targets((target,) if isinstance(target, str) else target, series.names)
+        self.targets = targets_among(series.names, wanted)
         self.size, self.filled = len(series.values), series.filled
         training = series.values[: self.borders[0]]
         self.mean = tuple(training.mean(axis=0).tolist())
@@ -181,7 +182,7 @@ class Forecasting:
 
     # --- what is read and asked for ----------------------------------------------------------------------------------
 
-    def _read(self, season: int) -> Series:
+    def _read(self, season: int, wanted: Sequence[str] | None) -> Series:
         if self.path is None:
             return _made()
         half, (training, validation, test) = self.window + self.horizon, self.parts
@@ -190,7 +191,7 @@ class Forecasting:
             math.ceil((2 * self.horizon + 1) / validation),
             math.ceil((self.horizon + 1) / test),
         )
-        return read_series(self.path, self.columns, self.dates, self.fill_missing, needed, self.largest)
+        return read_series(self.path, self.columns, self.dates, self.fill_missing, needed, self.largest, targets=wanted)
 
     def known(self) -> Known:
         """The series and what is made of it. It is read again if the task was rebuilt from its JSON.
@@ -199,7 +200,7 @@ class Forecasting:
         """
         if self._known is None:
             try:
-                series = self._read(self.season)
+                series = self._read(self.season, self.targets)
             except TaskError as error:
                 raise TaskError(f"The series this run was trained on cannot be read again. {error}") from error
             if _digest(series) != self.sha256:
@@ -481,24 +482,6 @@ def _check(
         raise TaskError(f"The interval is a share between 0 and 1, such as 0.8; {interval} was given.")
     if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
         raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.7 0.1 0.2; not {tuple(parts)}.")
-
-
-def _targets(wanted: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that are predicted, by the names they have in the file.
-
-    Raises: TaskError where there is no such column among those that are read.
-    """
-    if wanted is None:
-        return names
-    found: list[str] = []
-    for name in wanted:
-        alike = [each for each in names if each == name] or [e for e in names if e.casefold() == name.casefold()]
-        if len(alike) != 1:
-            raise TaskError(f"The target {name!r} is not one of the columns that are read: {', '.join(names)}.")
-        found += alike
-    if not found or len(set(found)) < len(found):
-        raise TaskError(f"The targets are one or more different columns of {', '.join(names)}.")
-    return tuple(found)
 
 
 def _refuse_constant(names: Sequence[str], training: Float[np.ndarray, "T I"]) -> None:

@@ -49,6 +49,8 @@ def read_series(
     fill_missing: bool = False,
     shortest: int = 1,
     largest: int = LARGEST,
+    *,
+    targets: Sequence[str] | None = None,
 ) -> Series:
     """The columns of numbers of a table (CSV, TSV: any of comma, semicolon, tab), with or without a line of names.
 
@@ -61,6 +63,7 @@ def read_series(
         fill_missing: a missing number (an empty field, NA, NaN, ...) takes the value of the step before.
         shortest: how many steps there must be, such as those of a window.
         largest: the most bytes the file may have.
+        targets: those of the columns that will be predicted, by name; that they are there is said before all else.
 
     Raises: TaskError, which lists every line that cannot be used.
     """
@@ -83,6 +86,7 @@ def read_series(
         step_column = None
     names = [first[k] if named and first[k] else f"column {k + 1}" for k in chosen]
     _check_choice(rows, names, chosen, step_column if steps is not None else None)
+    targets_among(tuple(names), targets)
     faults = list(rows.faults) + _gaps(rows, named)
     lines = rows.lines[named:]
     values = np.empty((len(data), len(chosen)))
@@ -96,6 +100,24 @@ def read_series(
         refuse(path, faults)
     titles = tuple(str(k) if step_column is None else row[step_column] for k, row in enumerate(data))
     return Series(tuple(names), values, titles, np.array(lines, dtype=np.int64), filled)
+
+
+def targets_among(names: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that are predicted, by the names they have in the file.
+
+    Raises: TaskError where there is no such column among those that are read.
+    """
+    if wanted is None:
+        return names
+    found: list[str] = []
+    for name in wanted:
+        alike = [each for each in names if each == name] or [e for e in names if e.casefold() == name.casefold()]
+        if len(alike) != 1:
+            raise TaskError(f"The target {name!r} is not one of the columns that are read: {', '.join(names)}.")
+        found += alike
+    if not found or len(set(found)) < len(found):
+        raise TaskError(f"The targets are one or more different columns of {', '.join(names)}.")
+    return tuple(found)
 
 
 def _numbers(
