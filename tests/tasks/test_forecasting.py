@@ -301,8 +301,10 @@ def test_all_that_is_wrong_in_a_file_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_target_that_is_not_there_is_said_before_what_is_wrong_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_text("a\n1\nx\n")
     with pytest.raises(TaskError, match="The target 'b' is not one of the columns that are read: a"):
-        made(write(tmp_path / "short.csv", "a\n1\nx\n"), target="b")
+        made(file, target="b")
 
 
 def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
