@@ -202,7 +202,7 @@ def anbncn() -> list[str]:
         "",
         *header(),
     ]
-    lines += [row(cell, (3,), seeds(10, "anbncn", cell, (3,))) for cell in ("lstm", "lstm:f=3", "lstm:f=6")]
+    lines += [row(cell, (3,), seeds(10, "anbncn", cell, (3,))) for cell in ("lstm", "lstm:f=3")]
     return [*lines, "", BIAS, "", f"Drawn as in the task: {told(AnBnCn())}."]
 
 

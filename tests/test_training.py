@@ -217,6 +217,36 @@ def test_gradients_are_clipped_to_their_norm() -> None:
     assert step(norm / 10) == (pytest.approx(norm), pytest.approx(norm / 10, rel=1e-4))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_the_readout_shrinks_and_nothing_else(optimizer: Any) -> None:
+    task = TASKS["counter"](batch=4)
+    configuration = configure(task.vocabulary, "lstm", (4,))
+
+    def after(decay: float) -> dict[str, torch.Tensor]:
+        settings = Settings(1, optimizer=optimizer, learning_rate=0.5, readout_decay=decay)
+        training = Loop(Network(configuration), task, settings)
+        training.update()
+        return training.network.state_dict()
+
+    before, free, shrunk = Network(configuration).state_dict(), after(0), after(0.2)
+    for name, values in free.items():
+        expected = values - 0.5 * 0.2 * before[name] if name == "readout_weights" else values
+        torch.testing.assert_close(shrunk[name], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_loss_of_probabilities_is_their_cross_entropy() -> None:
+    task = TASKS["anbncn"](batch=5, longest=9, targets="allowed")
+    network = Network(configure(task.vocabulary, "gru", (4,)))
+    batch = task.batch(0, 0)
+    loss = 0.0
+    for tokens, taught in zip(batch.tokens, batch.targets, strict=True):
+        read = torch.from_numpy(tokens[tokens >= 0]).long().unsqueeze(1)
+        wanted = torch.from_numpy(taught[: len(read)])
+        loss += float(torch.nn.functional.cross_entropy(network(read).logits[:, 0], wanted, reduction="sum").detach())
+    record = next(Loop(network, task, Settings(5, report_every=1)).records())
+    assert record["loss"] == pytest.approx(loss / int((batch.tokens >= 0).sum()), rel=1e-5)
+
+
 def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
     """By hand: -log p of every symbol after the first of each string, padding left out."""
     task = TASKS["counter"](batch=5)
@@ -337,6 +367,9 @@ def test_many_to_one_learns_from_the_last_step_of_each_sequence() -> None:
         dict(patience=0),
         dict(seed=-1),
         dict(warmup=-1),
+        dict(readout_decay=-0.1),
+        dict(readout_decay=math.nan),
+        dict(readout_decay=300.0),
         dict(final_learning_rate=1.5),
     ],
     ids=str,

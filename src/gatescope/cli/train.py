@@ -111,6 +111,8 @@ class DataOptions:
     """The longest string that is drawn (or the largest count in it); of texts, the most steps that are trained on."""
     stop: float | None = None
     """The probability that a string is not made longer."""
+    targets: Literal["drawn", "allowed"] | None = None
+    """Of a^n b^n and a^n b^n c^n: teach the symbol that was drawn, or all that may follow."""
     opens: float | None = None
     """The probability that a bracket opens."""
 
@@ -132,6 +134,8 @@ class TrainingOptions:
     """How the learning rate falls."""
     clip: float | None = None
     """Scale gradients down to this norm."""
+    readout_decay: float | None = None
+    """How fast the readout's weights shrink, as a share of the learning rate: what it reads must then be exact."""
     patience: int | None = None
     """Stop after this many validations in a row without a better one."""
     until_solved: bool | None = None

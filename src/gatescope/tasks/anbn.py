@@ -8,6 +8,7 @@ Geyer, Chemla and Katzir, "Minimum description length recurrent neural networks"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from gatescope.tasks.languages.blocks import Blocks
 from gatescope.tasks.languages.language import Places, settings
 from gatescope.tasks.strings import StringTask
-from gatescope.tasks.task import Predict, Quantity, Recommended, Score
+from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score
 
-USUAL: dict[str, Any] = {"shortest": 1, "longest": 99, "stop": 0.03}
+USUAL: dict[str, Any] = {"shortest": 1, "longest": 99, "stop": 0.03, "targets": "drawn"}
 
 
 class AnBn(StringTask):
@@ -25,7 +26,7 @@ class AnBn(StringTask):
 
     Arguments:
         batch: strings in a batch; None: the recommended number.
-        shortest, longest, stop: how n is drawn; see `Blocks`.
+        shortest, longest, stop, targets: how n is drawn and what is taught; see `Blocks`.
     """
 
     name: ClassVar[str] = "anbn"
@@ -56,9 +57,10 @@ class AnBn(StringTask):
         shortest: int = USUAL["shortest"],
         longest: int | None = USUAL["longest"],
         stop: float | None = USUAL["stop"],
+        targets: str = USUAL["targets"],
     ) -> None:
         super().__init__(batch)
-        self.blocks = Blocks(self.alphabet, shortest, longest, stop)
+        self.blocks = Blocks(self.alphabet, shortest, longest, stop, targets)
 
     @property
     def floor(self) -> float:
@@ -77,6 +79,10 @@ class AnBn(StringTask):
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings."""
         return self.blocks.draw(random, count)
+
+    def rows(self, strings: Sequence[str]) -> Batch:
+        """Strings as the rows of a batch, with what is taught after each letter."""
+        return self.blocks.rows(super().rows(strings))
 
     def evaluation(self) -> list[str]:
         """The string of each n that is drawn; without a longest one, of those that only one string in 1000 exceeds."""

@@ -7,6 +7,7 @@ and Shieber, "On evaluating the generalization of LSTM models in formal language
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,9 +15,9 @@ import numpy as np
 from gatescope.tasks.languages.blocks import Blocks
 from gatescope.tasks.languages.language import Places, settings
 from gatescope.tasks.strings import StringTask
-from gatescope.tasks.task import Predict, Quantity, Recommended, Score
+from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score
 
-USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": 0.1}
+USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": None, "targets": "allowed"}
 
 
 class AnBnCn(StringTask):
@@ -24,7 +25,7 @@ class AnBnCn(StringTask):
 
     Arguments:
         batch: strings in a batch; None: the recommended number.
-        shortest, longest, stop: how n is drawn; see `Blocks`.
+        shortest, longest, stop, targets: how n is drawn and what is taught; see `Blocks`.
     """
 
     name: ClassVar[str] = "anbncn"
@@ -36,11 +37,13 @@ class AnBnCn(StringTask):
     alphabet: ClassVar[str] = "abc"
     settings: ClassVar[Recommended] = Recommended(
         layers=(3,),
-        steps=30000,
+        steps=20000,
         batch=8,
         learning_rate=0.03,
         final_learning_rate=0.01,
-        score_every=2000,
+        clip=0.1,
+        readout_decay=0.1,
+        score_every=1000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's",
@@ -57,9 +60,10 @@ class AnBnCn(StringTask):
         shortest: int = USUAL["shortest"],
         longest: int | None = USUAL["longest"],
         stop: float | None = USUAL["stop"],
+        targets: str = USUAL["targets"],
     ) -> None:
         super().__init__(batch)
-        self.blocks = Blocks(self.alphabet, shortest, longest, stop)
+        self.blocks = Blocks(self.alphabet, shortest, longest, stop, targets)
 
     @property
     def floor(self) -> float:
@@ -78,6 +82,10 @@ class AnBnCn(StringTask):
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """`count` strings."""
         return self.blocks.draw(random, count)
+
+    def rows(self, strings: Sequence[str]) -> Batch:
+        """Strings as the rows of a batch, with what is taught after each letter."""
+        return self.blocks.rows(super().rows(strings))
 
     def evaluation(self) -> list[str]:
         """The string of each n that is drawn; without a longest one, of those that only one string in 1000 exceeds."""

@@ -31,8 +31,9 @@ class Batch:
 
     Arguments:
         tokens: (B, T) int32 ids, -1 behind the end of a row; or (B, T, I) float32 numbers, NaN behind it.
-        targets: (B, T) int32 ids of the next symbol or of the class, -1 where no loss is taken; or (B, T, O) float32
-            numbers, NaN where none is. Where the network reads out once, those at the last step of each row count.
+        targets: (B, T) int32 ids of the next symbol or of the class, -1 where no loss is taken; (B, T, V) float32
+            probabilities of the next symbol, 0 where none is; or (B, T, O) float32 numbers, NaN where none is. Where
+            the network reads out once, those at the last step of each row count.
         continues: each row goes on where the same row of the batch before ended, so the state is carried over.
     """
 
@@ -83,6 +84,7 @@ class Recommended:
         learning_rate: of Adam, at the first step.
         final_learning_rate: share of `learning_rate` that is left at the last step, a half cosine in between.
         clip: largest norm of the gradient.
+        readout_decay: how fast the readout's weights shrink, as a share of the learning rate.
         unroll: time steps of a batch of a text, beyond which no gradient flows; None: whole sequences.
         score_every: steps between two scores during training; 0: only at the end.
         validate_every: steps between two validations where there are no scores; None: as many as is usual.
@@ -99,6 +101,7 @@ class Recommended:
     learning_rate: float
     final_learning_rate: float = 1.0
     clip: float = 1.0
+    readout_decay: float = 0.0
     unroll: int | None = None
     score_every: int = 0
     until_solved: bool = False

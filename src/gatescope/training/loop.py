@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from gatescope.engine import State
 from gatescope.network import Network, predict
+from gatescope.readout import SYMBOLS
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.text import PADDING
@@ -88,12 +89,18 @@ class Loop:
         nats = float(loss.detach())
         if not (math.isfinite(nats) and math.isfinite(float(norm))):
             raise self._no_number("loss")
+        self._shrink_readout(rate)
         self.optimizer.step()
         self.progress.step += 1
         self.progress.symbols += int(batch.lengths.sum())
         self.progress.nats += nats
         self.progress.targets += count
         return rate, float(norm)
+
+    @torch.no_grad()
+    def _shrink_readout(self, rate: float) -> None:
+        if self.settings.readout_decay:
+            self.network.readout_weights.mul_(1 - rate * self.settings.readout_decay)
 
     def _no_number(self, what: str) -> TrainingError:
         return TrainingError(
@@ -117,6 +124,9 @@ class Loop:
             targets = targets[lengths - 1, torch.arange(len(lengths))]
         if readout.kind == "numbers":
             return loss_of_numbers(output.logits, targets, readout.quantiles)
+        if readout == SYMBOLS and targets.ndim == 3:
+            loss = -(targets * output.logits.log_softmax(-1)).sum()
+            return loss, int((targets > 0).any(-1).sum())
         loss = nn.functional.cross_entropy(
             output.logits.flatten(0, -2), targets.long().flatten(), ignore_index=PADDING, reduction="sum"
         )

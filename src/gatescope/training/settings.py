@@ -37,6 +37,9 @@ class Settings:
         schedule: how it gets there: "cosine", "linear", or "constant" (never).
         warmup: updates over which the learning rate rises to its largest.
         clip: the norm to which larger gradients are scaled down (Pascanu, Mikolov and Bengio 2013).
+        readout_decay: how fast the weights of the readout shrink, as a share of the learning rate at each update
+            (decoupled, as by Loshchilov and Hutter 2019). Probabilities that cannot become as sharp as they like ask
+            for states that are exact.
         report_every: updates between two records of the training loss.
         validate_every: updates between two validations; the first come earlier, at 100, 200, 400, ... A checkpoint
             and a sample are made each time.
@@ -53,6 +56,7 @@ class Settings:
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: int = 0
     clip: float = 1.0
+    readout_decay: float = 0.0
     report_every: int = 20
     validate_every: int = 1000
     patience: int | None = None
@@ -65,9 +69,14 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise TrainingError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
-        for name in ("warmup", "seed"):
-            if getattr(self, name) < 0:
-                raise TrainingError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        for name in ("warmup", "seed", "readout_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainingError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be 0 or more.")
+        if self.readout_decay * self.learning_rate >= 1:
+            raise TrainingError(
+                f"readout decay is {self.readout_decay} and the learning rate {self.learning_rate}: the readout would "
+                "be gone at once; their product must be less than 1."
+            )
         if not 0 <= self.final_learning_rate <= 1:
             raise TrainingError(f"final learning rate is {self.final_learning_rate}; it is a share from 0 to 1.")
         if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
@@ -89,6 +98,7 @@ class Settings:
             learning_rate=usual.learning_rate,
             final_learning_rate=usual.final_learning_rate,
             clip=usual.clip,
+            readout_decay=usual.readout_decay,
             warmup=100 if text else 0,
             report_every=20 if text else 10,
             validate_every=usual.score_every or usual.validate_every or 1000,

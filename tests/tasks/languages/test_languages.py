@@ -54,7 +54,11 @@ CASES = {
     "anbn from 3": Case(
         AnBn(shortest=3, longest=5, stop=0.2), blocks("ab", range(3, 6), 0.2), grammars.blocks_after("ab", 0.2)
     ),
-    "anbncn": Case(AnBnCn(longest=4, stop=0.1), blocks("abc", range(1, 5), 0.1), grammars.blocks_after("abc", 0.1)),
+    "anbncn": Case(
+        AnBnCn(longest=4, stop=0.1, targets="drawn"),
+        blocks("abc", range(1, 5), 0.1),
+        grammars.blocks_after("abc", 0.1),
+    ),
     "dyck1": Case(Dyck1(opens=0.4, longest=10), grammars.listed("()", 10, grammars.is_dyck, DYCK1, {"(": 1.0}), DYCK1),
     "dyck2": Case(
         Dyck2(opens=0.3, longest=6), grammars.listed("()[]", 6, grammars.is_dyck, DYCK2, {"(": 0.5, "[": 0.5}), DYCK2
@@ -150,7 +154,7 @@ def hash_of(read: str) -> int:
 @pytest.mark.parametrize("name", LANGUAGES)
 @given(seed=st.integers(0, 2**40), step=st.integers(0, 10**6))
 def test_a_batch_is_strings_of_the_language(name: str, seed: int, step: int) -> None:
-    task = make(name, batch=8)
+    task = make(name, batch=8, **({"targets": "drawn"} if name == "anbncn" else {}))
     batch = task.batch(seed, step)
     assert len(batch.tokens) == 8
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
@@ -158,6 +162,34 @@ def test_a_batch_is_strings_of_the_language(name: str, seed: int, step: int) -> 
         assert string[-1] == "\n"
         assert BELONGS[name](string[:-1])
         assert len(string) <= {"anbn": 199, "anbncn": 151, "parity": 41}.get(name, math.inf)
+
+
+@pytest.mark.parametrize("name", ["anbn", "anbncn"])
+def test_all_that_is_allowed_is_taught(name: str) -> None:
+    task = make(name, batch=8, longest=9, targets="allowed")
+    drawn, batch = make(name, batch=8, longest=9, targets="drawn").batch(3, 4), task.batch(3, 4)
+    symbols = task.vocabulary.symbols
+    assert (batch.tokens == drawn.tokens).all()
+    assert batch.targets.shape == (*drawn.targets.shape, len(symbols))
+    after = grammars.blocks_after(task.alphabet, 0.5)
+    for tokens, taught in zip(batch.tokens, batch.targets, strict=True):
+        string = task.vocabulary.decode(tokens[tokens >= 0])
+        for step in range(len(string)):
+            expected = after(string[: step + 1])
+            assert taught[step].tolist() == [expected.get(symbol, 0.0) for symbol in symbols]
+        assert not taught[len(string) :].any()
+
+
+@pytest.mark.parametrize("name", ["anbn", "anbncn"])
+def test_the_loss_of_a_predictor_of_all_that_is_allowed_is_the_optimum(name: str) -> None:
+    task = make(name, longest=9, stop=0.2, targets="allowed")
+    after = grammars.blocks_after(task.alphabet, 0.5)
+    assert task.optimum == pytest.approx(math.log(2) / len(task.alphabet))
+    assert task.validation(grammars.predictor(task.vocabulary, after)) == pytest.approx(task.optimum, abs=1e-12)
+    assert task.score(grammars.predictor(task.vocabulary, after)).details["first_failure"] is None
+    even = [np.full((1, task.vocabulary.size), -math.log(task.vocabulary.size))]
+    uniform = task.validation(lambda s: [np.repeat(even[0], len(ids), 0) for ids in s])
+    assert uniform == pytest.approx(math.log(task.vocabulary.size))
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -199,16 +231,17 @@ def counting(letters: str, stop: float, wrong: Collection[int]) -> Callable[[np.
 
 
 @pytest.mark.parametrize("name", ["anbn", "anbncn"])
+@pytest.mark.parametrize("targets", ["drawn", "allowed"])
 @pytest.mark.parametrize(
     ("wrong", "first", "value"),
     [([], None, 1.0), ([700], 700, 1.0), ([13], 13, 1.0), ([12, 5], 5, 10 / 12), ([1], 1, 11 / 12)],
 )
 def test_the_first_failure_is_the_smallest_n_that_is_not_accepted(
-    name: str, wrong: list[int], first: int | None, value: float
+    name: str, targets: str, wrong: list[int], first: int | None, value: float
 ) -> None:
-    task = make(name, longest=12, stop=0.1)
+    task = make(name, longest=12, stop=0.1, targets=targets)
     assert isinstance(task, AnBn | AnBnCn)
-    rows = counting(task.alphabet, 0.1, wrong)
+    rows = counting(task.alphabet, 0.1 if targets == "drawn" else 0.5, wrong)
     score = task.score(lambda sequences: [rows(ids) for ids in sequences])
     assert score.details["first_failure"] == first
     assert score.details["tried"] == 1000
@@ -307,7 +340,9 @@ def test_without_a_limit_the_optimum_is_that_of_the_grammar() -> None:
     assert Dyck1(opens=0.3, longest=None).optimum == pytest.approx(h)
     assert Dyck2(opens=0.3, longest=None).optimum == pytest.approx(h + 0.3 * math.log(2))
     assert AnBn(longest=None, stop=0.3).optimum == pytest.approx((h / 0.3) / (2 / 0.3))
-    assert AnBnCn(shortest=3, longest=None, stop=0.3).optimum == pytest.approx((h / 0.3) / (3 * (2 + 1 / 0.3)))
+    assert AnBnCn(shortest=3, longest=None, stop=0.3, targets="drawn").optimum == pytest.approx(
+        (h / 0.3) / (3 * (2 + 1 / 0.3))
+    )
     assert AnBn(longest=1000, stop=0.3).optimum == pytest.approx(h / 2, rel=1e-9), "a limit that is never met is none"
     assert Dyck1(opens=0.3, longest=400).optimum == pytest.approx(h, rel=1e-9)
 
@@ -393,7 +428,7 @@ def test_the_strings_tried_of_each_length_are_of_the_language() -> None:
 
 SETTINGS: dict[str, list[dict[str, object]]] = {
     "anbn": [{}, {"longest": None, "stop": 0.3}, {"shortest": 50, "longest": 100, "stop": None}],
-    "anbncn": [{}, {"shortest": 4, "longest": 4}],
+    "anbncn": [{}, {"shortest": 4, "longest": 4}, {"stop": 0.2, "targets": "drawn"}],
     "dyck1": [{}, {"opens": 0.3, "longest": None}, {"opens": 0.7, "longest": 2}],
     "dyck2": [{}, {"opens": 0.45, "longest": 400}],
     "parity": [{}, {"stop": 0.05, "longest": 3}],
@@ -433,6 +468,8 @@ def test_a_task_without_settings_has_the_usual_ones(name: str) -> None:
         ("anbn", {"longest": True}, "'longest' of a language must be a number, or null; True was given"),
         ("anbn", {"longest": "9"}, "'longest' of a language must be a number, or null; '9' was given"),
         ("anbn", {"longest": None, "stop": None}, "n has no limit, so it must be geometric: give stop, or longest"),
+        ("anbn", {"targets": "any"}, "targets can be drawn or allowed; 'any' was given"),
+        ("anbn", {"targets": 3}, "'targets' of a language must be a word; 3 was given"),
         ("anbncn", {"stop": 1.0}, "stop is a probability from 0.01 to 0.99; 1.0 was given"),
         ("anbncn", {"stop": math.nan}, "stop is a probability from 0.01 to 0.99; nan"),
         ("dyck1", {"opens": "much"}, "'opens' of a language must be a number, or null; 'much' was given"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,11 +23,12 @@ from gatescope.tasks.languages.language import (
     whole,
 )
 from gatescope.tasks.strings import END, is_symbol
-from gatescope.tasks.task import Predict, Quantity, Score, TaskError, loss_sum, predictions
-from gatescope.text import Vocabulary
+from gatescope.tasks.task import Batch, Predict, Quantity, Score, TaskError
+from gatescope.text import PADDING, Vocabulary
 
 LONGEST = 1000  # the largest n that can be trained on
 TRIED = 1000  # the largest n that is looked at beyond the trained ones
+TARGETS = ("drawn", "allowed")
 RARE, NEVER = 1e-3, 1e-9  # shares of drawn strings: larger n are not scored; larger n are left out of the gap
 
 
@@ -42,6 +43,9 @@ class Blocks:
         stop: None: every n from `shortest` to `longest` is as likely. Otherwise n is geometric, as by a rule S -> a S b
             of a probabilistic grammar: at the smallest n and at every further one it stops with this probability.
             Numbers beyond `longest` are drawn again.
+        targets: what a network is taught after a letter. "drawn": the symbol that comes next in the drawn string.
+            "allowed": all that the rule allows, each as probable as the others, as in Suzgun, Belinkov and Shieber
+            (2019); then it has nothing to learn of how n is drawn, and the optimum is the entropy of these.
 
     Raises: TaskError where the numbers make no sense.
     """
@@ -50,8 +54,11 @@ class Blocks:
     shortest: int = 1
     longest: int | None = None
     stop: float | None = None
+    targets: str = "drawn"
 
     def __post_init__(self) -> None:
+        if self.targets not in TARGETS:
+            raise TaskError(f"targets can be {' or '.join(TARGETS)}; {self.targets!r} was given.")
         whole("shortest", self.shortest, 1, LONGEST)
         if self.longest is not None:
             whole("longest", self.longest, self.shortest, LONGEST)
@@ -94,6 +101,8 @@ class Blocks:
     @property
     def floor(self) -> float:
         """Half of the smallest probability of one more a, or of the first b, where both can come."""
+        if self.targets == "allowed":
+            return 0.25
         if self.stop is None:
             return 0.5 / max(2, self._count())
         return 0.5 * min(self.stop, 1 - self.stop)
@@ -103,7 +112,10 @@ class Blocks:
         """The entropy of n over the mean number of predicted symbols, in nats.
 
         Nothing but n is uncertain. A string has as many predictions as letters: none for the first, one for the end.
+        Where all that is allowed is taught, a and b are as probable after every a, whatever n.
         """
+        if self.targets == "allowed":
+            return math.log(2) / len(self.letters)
         if self.longest is None:
             assert self.stop is not None
             entropy = -(math.log(self.stop) + (1 / self.stop - 1) * math.log1p(-self.stop))
@@ -143,6 +155,8 @@ class Blocks:
         likely[:n][unknown] = 0
         drawn = np.full(length, self.longest is None or n <= self.longest) & (n >= self.shortest)
         drawn[:n] = ~unknown  # a string with fewer a's begins like one with more
+        if self.targets == "allowed":
+            likely = allowed / allowed.sum(1, keepdims=True)
         return Places(allowed, likely, drawn)
 
     def _first_b(self, n: int) -> NDArray[np.float64]:
@@ -161,11 +175,17 @@ class Blocks:
 
     def validation(self, predict: Predict) -> float:
         """The mean loss of a drawn string's predicted symbol, in nats: each n counts as often as it is drawn."""
-        ids = [self.vocabulary.encode(self.string(n)) for n in self.numbers]
-        rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
-        sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
-        nats, counts = np.array(sums).T
-        return float(self.chances @ nats) / float(self.chances @ counts)
+        judged = judge(predict, self, [self.string(n) for n in self.numbers])
+        return self.optimum + gap(judged, self.chances.tolist())
+
+    def rows(self, batch: Batch) -> Batch:
+        """A batch of drawn strings with what is taught after each letter."""
+        if self.targets == "drawn":
+            return batch
+        taught = np.eye(self.vocabulary.size, dtype=np.float32)[batch.targets]
+        taught[batch.tokens == 0] = np.eye(self.vocabulary.size, dtype=np.float32)[:2].mean(0)  # after an a, either
+        taught[batch.tokens == PADDING] = 0
+        return replace(batch, targets=taught)
 
     def score(self, predict: Predict) -> Score:
         """The share of trained n whose string is accepted; beyond them, the first that is not.
@@ -220,4 +240,4 @@ class Blocks:
 
     def to_json(self) -> dict[str, Any]:
         """The settings."""
-        return {"shortest": self.shortest, "longest": self.longest, "stop": self.stop}
+        return {"shortest": self.shortest, "longest": self.longest, "stop": self.stop, "targets": self.targets}

@@ -204,9 +204,12 @@ def share(name: str, value: float, least: float, most: float) -> float:
 
 
 def settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
-    """The settings in a task.json, the usual ones where it says nothing. Raises: TaskError where one is no number."""
+    """The settings in a task.json, the usual ones where it says nothing. Raises: TaskError where one is of no use."""
     found = {name: data.get(name, value) for name, value in usual.items()} if isinstance(data, dict) else usual
     for name, value in found.items():
-        if value is not None and type(value) not in (int, float):
+        if isinstance(usual[name], str):
+            if not isinstance(value, str):
+                raise TaskError(f"{name!r} of a language must be a word; {value!r} was given. Is it damaged?")
+        elif value is not None and type(value) not in (int, float):
             raise TaskError(f"{name!r} of a language must be a number, or null; {value!r} was given. Is it damaged?")
     return found
