@@ -149,10 +149,9 @@ def train_all(
 
 def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
     """Train one network, go on with it, or say that it is there."""
-    from gatescope.network import configure
     from gatescope.runs import HISTORY, Run
     from gatescope.tasks import TASKS
-    from gatescope.training import Settings, create, train
+    from gatescope.training import Settings, create, recommended_network, train
 
     run = Run(path)
     if run.exists:
@@ -165,8 +164,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
         say(f"  {lesson.name}: goes on")
     else:
         task = TASKS[lesson.task]()
-        configuration = configure(task.vocabulary, "lstm", task.recommended.layers)
-        run = create(str(path), task, configuration, Settings.recommended(task, minutes=lesson.minutes))
+        run = create(str(path), task, recommended_network(task), Settings.recommended(task, minutes=lesson.minutes))
         long = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
         say(f"  {lesson.name}: trains{long}")
     outcome = train(run, stop=stop)

@@ -33,8 +33,8 @@ class NetworkOptions:
     """What the network is; fixed when the run begins."""
 
     cell: str | None = None
-    """What every layer is made of: lstm when nothing is said, or another of `gatescope cells`; with other biases at the
-    start, as in lstm:f=3."""
+    """What every layer is made of, one of `gatescope cells`, perhaps with other biases at the start, as in lstm:f=3; by
+    default what the task recommends, an LSTM."""
     layers: int | None = None
     """How many recurrent layers; by default what the task recommends, which is 1 for all but copy."""
     neurons: Annotated[str | None, Parameter(metavar="N[,N...]")] = None
@@ -213,7 +213,7 @@ def begin(
     sizes = _sizes(network, task.recommended.layers)
     configuration = recommended_network(
         task,
-        network.cell or "lstm",
+        network.cell,
         sizes,
         embedding=network.embedding,
         dropout=network.dropout,

@@ -7,20 +7,13 @@ and Shieber, "On evaluating the generalization of LSTM models in formal language
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-import numpy as np
-
-from gatescope.tasks.languages.blocks import Blocks
-from gatescope.tasks.languages.language import Places, settings
-from gatescope.tasks.strings import StringTask
-from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score
-
-USUAL: dict[str, Any] = {"shortest": 1, "longest": 50, "stop": None, "targets": "allowed"}
+from gatescope.tasks.languages.blocks import Blocks, BlocksTask
+from gatescope.tasks.task import Quantity, Recommended
 
 
-class AnBnCn(StringTask):
+class AnBnCn(BlocksTask):
     """a^n b^n c^n and the end mark. After an a, an a or a b may follow; from the first b on the rest is certain.
 
     Arguments:
@@ -37,6 +30,7 @@ class AnBnCn(StringTask):
     alphabet: ClassVar[str] = "abc"
     settings: ClassVar[Recommended] = Recommended(
         layers=(3,),
+        cell="lstm:f=3",
         steps=20000,
         batch=8,
         learning_rate=0.03,
@@ -57,51 +51,12 @@ class AnBnCn(StringTask):
     def __init__(
         self,
         batch: int | None = None,
-        shortest: int = USUAL["shortest"],
-        longest: int | None = USUAL["longest"],
-        stop: float | None = USUAL["stop"],
-        targets: str = USUAL["targets"],
+        shortest: int = 1,
+        longest: int | None = 50,
+        stop: float | None = None,
+        targets: str = "allowed",
     ) -> None:
-        super().__init__(batch)
-        self.blocks = Blocks(self.alphabet, shortest, longest, stop, targets)
-
-    @property
-    def floor(self) -> float:
-        """Half of the smallest probability of one more a, or of the first b, where both can come."""
-        return self.blocks.floor
-
-    @property
-    def optimum(self) -> float:
-        """The best possible loss, in nats per predicted symbol."""
-        return self.blocks.optimum
-
-    def places(self, string: str) -> Places:
-        """What may follow each symbol of a string of the language."""
-        return self.blocks.places(string)
-
-    def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` strings."""
-        return self.blocks.draw(random, count)
-
-    def rows(self, strings: Sequence[str]) -> Batch:
-        """Strings as the rows of a batch, with what is taught after each letter."""
-        return self.blocks.rows(super().rows(strings))
-
-    def evaluation(self) -> list[str]:
-        """The string of each n that is drawn; without a longest one, of those that only one string in 1000 exceeds."""
-        return [self.blocks.string(n) for n in self.blocks.scored]
-
-    def validation(self, predict: Predict) -> float:
-        """The mean loss in nats per predicted symbol, each n counted as often as it is drawn."""
-        return self.blocks.validation(predict)
-
-    def score(self, predict: Predict) -> Score:
-        """The share of trained n that are accepted, the first n that is not, the loss beside the best possible one.
-
-        `gatescope.tasks.languages` says what is accepted. The first failure is the smallest n whose string is not
-        accepted, looked for up to 1000 once every trained one is.
-        """
-        return self.blocks.score(predict)
+        super().__init__(batch, Blocks(self.alphabet, shortest, longest, stop, targets))
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """The phase, how many a's so far, how many b's and c's are owed.
@@ -127,13 +82,3 @@ class AnBnCn(StringTask):
             self.blocks.string(n + n // 2 + 1),
             "aaaabbcccc\naaabbbccccc\nabcabc\n",
         ]
-
-    def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how n is drawn."""
-        return {**super().to_json(), **self.blocks.to_json()}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or n cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, USUAL))

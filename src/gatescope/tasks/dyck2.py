@@ -8,19 +8,13 @@ Belinkov and Shieber, "LSTM networks can perform dynamic counting", Workshop on 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-import numpy as np
-
-from gatescope.tasks.languages.brackets import Brackets
-from gatescope.tasks.languages.language import Places, settings
-from gatescope.tasks.strings import StringTask
-from gatescope.tasks.task import Predict, Quantity, Recommended, Score
-
-USUAL: dict[str, Any] = {"opens": 0.4, "longest": None}
+from gatescope.tasks.languages.brackets import Brackets, BracketsTask
+from gatescope.tasks.task import Quantity, Recommended
 
 
-class Dyck2(StringTask):
+class Dyck2(BracketsTask):
     """Round and square brackets that all close, the one opened last first, and the end mark.
 
     Arguments:
@@ -50,41 +44,8 @@ class Dyck2(StringTask):
         "innermost_square": "the innermost open bracket is square",
     }
 
-    def __init__(
-        self, batch: int | None = None, opens: float = USUAL["opens"], longest: int | None = USUAL["longest"]
-    ) -> None:
-        super().__init__(batch)
-        self.brackets = Brackets(self.alphabet, opens, longest)
-
-    @property
-    def floor(self) -> float:
-        """Half of the smaller probability: that one kind opens, or that none does."""
-        return self.brackets.floor
-
-    @property
-    def optimum(self) -> float:
-        """The best possible loss, in nats per predicted symbol."""
-        return self.brackets.optimum
-
-    def places(self, string: str) -> Places:
-        """What may follow each symbol of a string of the language."""
-        return self.brackets.places(string)
-
-    def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` strings."""
-        return self.brackets.draw(random, count)
-
-    def evaluation(self) -> list[str]:
-        """300 strings as they are drawn."""
-        return self.brackets.sample()
-
-    def score(self, predict: Predict) -> Score:
-        """The share of 300 drawn strings that are accepted, the first failing length, the loss beside the best one.
-
-        `gatescope.tasks.languages` says what is accepted. The first failure is the length of the shortest drawn string
-        that is not accepted; once all are, of each length up to 400 the deepest string is tried and three others.
-        """
-        return self.brackets.score(predict)
+    def __init__(self, batch: int | None = None, opens: float = 0.4, longest: int | None = None) -> None:
+        super().__init__(batch, Brackets(self.alphabet, opens, longest))
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """How many brackets are open, whether none is, and which kind the innermost is.
@@ -102,13 +63,3 @@ class Dyck2(StringTask):
             self.brackets.nested(12) + self.brackets.nested(30),
             "([)]\n([]\n]()\n",
         ]
-
-    def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how they are drawn."""
-        return {**super().to_json(), **self.brackets.to_json()}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, USUAL))

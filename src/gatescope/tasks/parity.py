@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gatescope.tasks.languages.language import Places, settings, share, whole
+from gatescope.tasks.languages.language import Places, settings, share, usual, whole
 from gatescope.tasks.languages.walks import TRIED, Walk, score
 from gatescope.tasks.strings import END, StringTask
 from gatescope.tasks.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 
-USUAL: dict[str, Any] = {"stop": 0.1, "longest": 40}
 SAMPLE = 300  # strings that the score is taken on
 PER_LENGTH = 3  # strings of each length beyond them that are drawn, besides three by design
 
@@ -57,7 +56,7 @@ class Parity(StringTask):
         "ones": "ones so far",
     }
 
-    def __init__(self, batch: int | None = None, stop: float = USUAL["stop"], longest: int = USUAL["longest"]) -> None:
+    def __init__(self, batch: int | None = None, stop: float = 0.1, longest: int = 40) -> None:
         super().__init__(batch)
         self.stop = share("stop", stop, 0.01, 0.9)
         self.longest = whole("longest", longest, 2, TRIED)
@@ -140,4 +139,4 @@ class Parity(StringTask):
     def from_json(cls, data: object) -> Self:
         """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
         batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, USUAL))
+        return cls(batch, **settings(data, usual(cls)))

@@ -89,6 +89,7 @@ class Recommended:
         score_every: steps between two scores during training; 0: only at the end.
         validate_every: steps between two validations where there are no scores; None: as many as is usual.
         until_solved: stop as soon as two scores in a row say solved.
+        cell: what the layers are made of, as `gatescope.cells.cell_of` reads it.
         embedding: numbers in the learned vector of each symbol; None: one-hot.
         dropout: the share of what the layers and the readout read that is left out while training.
         both_ways: whether the layers read in both directions.
@@ -105,6 +106,7 @@ class Recommended:
     unroll: int | None = None
     score_every: int = 0
     until_solved: bool = False
+    cell: str = "lstm"
     embedding: int | None = None
     dropout: float = 0.0
     both_ways: bool = False

@@ -64,22 +64,23 @@ def create(
 
 
 def recommended_network(
-    task: Task, cell: Cell | str = "lstm", neurons: Sequence[int] | None = None, **changes: Any
+    task: Task, cell: Cell | str | None = None, neurons: Sequence[int] | None = None, **changes: Any
 ) -> Configuration:
     """The network that a task recommends, with changes; a change that is None is none.
 
     Args:
-        cell: what its layers are made of.
+        cell: what its layers are made of; None: what the task recommends.
         neurons: of each layer (and direction).
         changes: of "embedding", "dropout" and "both_ways".
 
     Raises:
-        NetworkError: an unknown cell, or a size that makes no sense.
+        CellError: an unknown cell.
+        NetworkError: a size that makes no sense.
     """
     usual = task.recommended
     fields = {"embedding": usual.embedding, "dropout": usual.dropout, "both_ways": usual.both_ways}
     fields |= {name: value for name, value in changes.items() if value is not None}
-    return configure(task.vocabulary, cell, neurons or usual.layers, readout=task.readout, **fields)
+    return configure(task.vocabulary, cell or usual.cell, neurons or usual.layers, readout=task.readout, **fields)
 
 
 def train(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,13 @@ from gatescope.tasks.languages.language import (
     gap,
     judge,
     loss_text,
+    settings,
     share,
     symbols,
+    usual,
     whole,
 )
-from gatescope.tasks.strings import END, is_symbol
+from gatescope.tasks.strings import END, StringTask, is_symbol
 from gatescope.tasks.task import Batch, Predict, Quantity, Score, TaskError
 from gatescope.text import PADDING, Vocabulary
 
@@ -182,7 +184,7 @@ class Blocks:
         """A batch of drawn strings with what is taught after each letter."""
         if self.targets == "drawn":
             return batch
-        taught = np.eye(self.vocabulary.size, dtype=np.float32)[batch.targets]
+        taught = np.eye(self.vocabulary.size, dtype=np.float32)[batch.targets.astype(np.int64)]
         taught[batch.tokens == 0] = np.eye(self.vocabulary.size, dtype=np.float32)[:2].mean(0)  # after an a, either
         taught[batch.tokens == PADDING] = 0
         return replace(batch, targets=taught)
@@ -241,3 +243,64 @@ class Blocks:
     def to_json(self) -> dict[str, Any]:
         """The settings."""
         return {"shortest": self.shortest, "longest": self.longest, "stop": self.stop, "targets": self.targets}
+
+
+class BlocksTask(StringTask):
+    """A task whose strings are such blocks.
+
+    Arguments:
+        batch: strings in a batch; None: the recommended number.
+        blocks: the language.
+    """
+
+    def __init__(self, batch: int | None, blocks: Blocks) -> None:
+        super().__init__(batch)
+        self.blocks = blocks
+
+    @property
+    def floor(self) -> float:
+        """Half of the smallest probability of one more a, or of the first b, where both can come."""
+        return self.blocks.floor
+
+    @property
+    def optimum(self) -> float:
+        """The best possible loss, in nats per predicted symbol."""
+        return self.blocks.optimum
+
+    def places(self, string: str) -> Places:
+        """What may follow each symbol of a string of the language."""
+        return self.blocks.places(string)
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings."""
+        return self.blocks.draw(random, count)
+
+    def rows(self, strings: Sequence[str]) -> Batch:
+        """Strings as the rows of a batch, with what is taught after each letter."""
+        return self.blocks.rows(super().rows(strings))
+
+    def evaluation(self) -> list[str]:
+        """The string of each n that is drawn; without a longest one, of those that only one string in 1000 exceeds."""
+        return [self.blocks.string(n) for n in self.blocks.scored]
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per predicted symbol, each n counted as often as it is drawn."""
+        return self.blocks.validation(predict)
+
+    def score(self, predict: Predict) -> Score:
+        """The share of trained n that are accepted, the first n that is not, the loss beside the best possible one.
+
+        `gatescope.tasks.languages` says what is accepted. The first failure is the smallest n whose string is not
+        accepted, looked for up to 1000 once every trained one is.
+        """
+        return self.blocks.score(predict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As of every task of strings, and how n is drawn."""
+        return {**super().to_json(), **self.blocks.to_json()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or n cannot be drawn so."""
+        batch = super().from_json(data).recommended.batch
+        return cls(batch, **settings(data, usual(cls)))

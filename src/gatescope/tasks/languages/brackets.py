@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.languages.language import Places, share, symbols, whole
+from gatescope.tasks.languages.language import Places, settings, share, symbols, usual, whole
 from gatescope.tasks.languages.walks import TRIED, Walk, score
-from gatescope.tasks.strings import END
+from gatescope.tasks.strings import END, StringTask
 from gatescope.tasks.task import EVALUATION, Predict, Score, TaskError, generator
 from gatescope.text import Ids, Vocabulary
 
@@ -181,3 +181,56 @@ def innermost(opened: NDArray[np.int64], depth: NDArray[np.int64]) -> NDArray[np
     found = np.empty(len(depth), np.int64)
     found[order] = opened[order][last]
     return np.where(depth > 0, found, -1)
+
+
+class BracketsTask(StringTask):
+    """A task whose strings are such brackets.
+
+    Arguments:
+        batch: strings in a batch; None: the recommended number.
+        brackets: the language.
+    """
+
+    def __init__(self, batch: int | None, brackets: Brackets) -> None:
+        super().__init__(batch)
+        self.brackets = brackets
+
+    @property
+    def floor(self) -> float:
+        """Half of the smaller probability: that one kind opens, or that none does."""
+        return self.brackets.floor
+
+    @property
+    def optimum(self) -> float:
+        """The best possible loss, in nats per predicted symbol."""
+        return self.brackets.optimum
+
+    def places(self, string: str) -> Places:
+        """What may follow each symbol of a string of the language."""
+        return self.brackets.places(string)
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings."""
+        return self.brackets.draw(random, count)
+
+    def evaluation(self) -> list[str]:
+        """300 strings as they are drawn."""
+        return self.brackets.sample()
+
+    def score(self, predict: Predict) -> Score:
+        """The share of 300 drawn strings that are accepted, the first failing length, the loss beside the best one.
+
+        `gatescope.tasks.languages` says what is accepted. The first failure is the length of the shortest drawn string
+        that is not accepted; once all are, of each length up to 400 the deepest string is tried and three others.
+        """
+        return self.brackets.score(predict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As of every task of strings, and how they are drawn."""
+        return {**super().to_json(), **self.brackets.to_json()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
+        batch = super().from_json(data).recommended.batch
+        return cls(batch, **settings(data, usual(cls)))

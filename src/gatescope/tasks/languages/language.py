@@ -23,6 +23,7 @@ cross-entropy is the optimum and the gap. The expectation over the next symbol i
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -201,6 +202,12 @@ def share(name: str, value: float, least: float, most: float) -> float:
     if not least <= value <= most:
         raise TaskError(f"{name} is a probability from {least:g} to {most:g}; {value!r} was given.")
     return float(value)
+
+
+def usual(task: type) -> dict[str, Any]:
+    """The settings of a task of a language when nothing is said, by name; the size of a batch is none of them."""
+    given = inspect.signature(task).parameters
+    return {name: parameter.default for name, parameter in given.items() if name != "batch"}
 
 
 def settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
