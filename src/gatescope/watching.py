@@ -67,7 +67,7 @@ class Call:
         keep = [name for name in cell.signals if own is None or name != "h"]
         with torch.no_grad():
             self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, own)
-        return {ran.name: {name: ran.signals[name] for name in cell.signals} for ran in self._with_own(seen)}
+        return {ran.name: {name: ran.signals[name] for name in cell.signals} for ran in seen}
 
     def trace(
         self,

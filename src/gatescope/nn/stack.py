@@ -339,7 +339,8 @@ def _run_direction(
 ) -> tuple[Ran, Tensor, dict[str, Tensor]]:
     """What was run, what it hands on (T, B, N or P), and its final states.
 
-    Where the `hidden` states are known, they are what every step reads, and what is handed on.
+    Where the `hidden` states are known, they are what every step reads and what is handed on; and the signal h, unless
+    what the equations make of it is to be kept.
     """
     parameters, reverse, projected = direction.parameters, direction.reverse, direction.projected
     if projected is not None and state is not None:
@@ -356,6 +357,8 @@ def _run_direction(
         hidden=hidden,
         engine=engine,
     )
+    if hidden is not None:
+        signals.setdefault("h", hidden)
     ran = Ran(direction.layer, reverse, parameters, inputs, state, signals, changes, engine)
     if projected is None:
         return ran, signals["h"] if hidden is None else hidden, final
