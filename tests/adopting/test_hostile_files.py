@@ -105,6 +105,14 @@ def test_a_whole_pickled_model_is_refused_with_advice(tmp_path: Path) -> None:
         read(tmp_path / "m.pt")
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_torchscript_program_is_refused_with_advice(tmp_path: Path) -> None:
+    """Its code is compressed, which a state dict never is: what it is comes first."""
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 3)), tmp_path / "m.pt")
+    with pytest.raises(AdoptingError, match=r"a TorchScript program.*state_dict\(\)"):
+        read(tmp_path / "m.pt")
+
+
 def test_pickled_objects_in_npz_are_not_read(tmp_path: Path) -> None:
     place = tmp_path / "made"
     objects = np.array([Executed(place)], dtype=object)

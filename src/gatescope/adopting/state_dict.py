@@ -62,16 +62,16 @@ def _look_through(path: Path, zipped: bool) -> None:
             entries = archive.infolist()
             # torch packs without compression, so the entries together are no larger than the file.
             check_size(path, sum(entry.file_size for entry in entries if entry.file_size > 0))
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise AdoptingError(f"{path} is a compressed archive, which torch.save never writes; is it a .npz?")
-            pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
-            if not any(entry.filename.endswith("data.pkl") for entry in pickles):
-                raise AdoptingError(f"{path} is an archive without data.pkl, so torch.save did not write it.")
             if any(entry.filename.partition("/")[2].startswith("code/") for entry in entries):
                 raise AdoptingError(
                     f"{path} is a TorchScript program, which is code: load it where it comes from, and save its "
                     "state_dict() with torch.save."
                 )
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise AdoptingError(f"{path} is a compressed archive, which torch.save never writes; is it a .npz?")
+            pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
+            if not any(entry.filename.endswith("data.pkl") for entry in pickles):
+                raise AdoptingError(f"{path} is an archive without data.pkl, so torch.save did not write it.")
             for entry in pickles:
                 with archive.open(entry) as file:
                     _check_pickle(path, file, entry.file_size)
