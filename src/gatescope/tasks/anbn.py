@@ -36,6 +36,8 @@ class AnBn(BlocksTask):
         batch=32,
         learning_rate=0.03,
         final_learning_rate=0.01,
+        clip=0.1,
+        readout_decay=0.1,
         score_every=2000,
     )
     quantity_titles: ClassVar[dict[str, str]] = {
