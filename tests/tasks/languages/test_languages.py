@@ -183,10 +183,11 @@ def test_all_that_is_allowed_is_taught(name: str) -> None:
 @pytest.mark.parametrize("name", ["anbn", "anbncn"])
 def test_the_loss_of_a_predictor_of_all_that_is_allowed_is_the_optimum(name: str) -> None:
     task = make(name, longest=9, stop=0.2, targets="allowed")
-    after = grammars.blocks_after(task.alphabet, 0.5)
+    predict = grammars.predictor(task.vocabulary, grammars.blocks_after(task.alphabet, 0.5))
     assert task.optimum == pytest.approx(math.log(2) / len(task.alphabet))
-    assert task.validation(grammars.predictor(task.vocabulary, after)) == pytest.approx(task.optimum, abs=1e-12)
-    assert task.score(grammars.predictor(task.vocabulary, after)).details["first_failure"] is None
+    assert task.validation(predict) == pytest.approx(task.optimum, abs=1e-12)
+    strings = ["".join(letter * n for letter in task.alphabet) + "\n" for n in range(1, 60)]
+    assert all(one.accepted for one in judge(predict, task, strings))
     even = [np.full((1, task.vocabulary.size), -math.log(task.vocabulary.size))]
     uniform = task.validation(lambda s: [np.repeat(even[0], len(ids), 0) for ids in s])
     assert uniform == pytest.approx(math.log(task.vocabulary.size))
