@@ -38,6 +38,8 @@ TITLES = {
     "share": "share of the derivative, median over steps",
 }
 
+CANCELLED = 1e-6  # of the size of the terms: a derivative that is smaller is what rounding left of them
+
 
 @dataclass(frozen=True)
 class Term:
@@ -205,7 +207,8 @@ class Jacobians:
 
         The share of a term A of a Jacobian J is <A, J> / <J, J>, where <A, B> sums the products of all entries: the
         shares of all terms of a pair of states sum to 1 at every step, and a term that works against the others has
-        a negative share. NaN where J is 0.
+        a negative share. NaN where J is 0, and where its terms cancel to less than a millionth of their own size, so
+        that rounding would decide.
         """
         found = {}
         for to in self.states:
@@ -213,7 +216,8 @@ class Jacobians:
                 terms = self._between(to, source)
                 parts = {one: sum(self._product(one, other) for other in terms) for one in terms}
                 total = sum(parts.values())
-                found |= {term: _ratio(part, total) for term, part in parts.items()}
+                least = CANCELLED**2 * sum(self._products(terms).values())
+                found |= {term: _ratio(part, total, least) for term, part in parts.items()}
         return found
 
     def _products(self, terms: Iterable[Term]) -> dict[Term, Tensor]:
@@ -359,9 +363,9 @@ def _sums(factors: Mapping[Term, Tensor], chosen: Iterable[Term]) -> dict[tuple[
     return found
 
 
-def _ratio(part: Any, total: Any) -> NDArray[np.float64]:
-    values = torch.where(total > 0, part / total.where(total > 0, 1.0), torch.nan)
-    return values.numpy()
+def _ratio(part: Any, total: Any, least: Any) -> NDArray[np.float64]:
+    known = total > least
+    return torch.where(known, part / total.where(known, 1.0), torch.nan).numpy()
 
 
 def _median(values: NDArray[np.float64]) -> float:
