@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from gatescope.tasks.languages.language import Places, settings, share, usual, whole
+from gatescope.tasks.languages.language import LanguageTask, Places, share, whole
 from gatescope.tasks.languages.walks import TRIED, Walk, score
-from gatescope.tasks.strings import END, StringTask
+from gatescope.tasks.strings import END
 from gatescope.tasks.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 
 SAMPLE = 300  # strings that the score is taken on
 PER_LENGTH = 3  # strings of each length beyond them that are drawn, besides three by design
 
 
-class Parity(StringTask):
+class Parity(LanguageTask):
     """Zeros and ones, an even number of ones, and the end mark.
 
     After an even number of ones the string ends with probability `stop`; otherwise, and after an odd number, 0 and 1
@@ -134,9 +134,3 @@ class Parity(StringTask):
     def to_json(self) -> dict[str, Any]:
         """As of every task of strings, and how they are drawn."""
         return {**super().to_json(), "stop": self.stop, "longest": self.longest}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, usual(cls)))

@@ -6,25 +6,24 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.tasks.languages.language import (
+    LanguageTask,
     Places,
     details,
     first_rejected,
     gap,
     judge,
     loss_text,
-    settings,
     share,
     symbols,
-    usual,
     whole,
 )
-from gatescope.tasks.strings import END, StringTask, is_symbol
+from gatescope.tasks.strings import END, is_symbol
 from gatescope.tasks.task import Batch, Predict, Quantity, Score, TaskError
 from gatescope.text import PADDING, Vocabulary
 
@@ -245,7 +244,7 @@ class Blocks:
         return {"shortest": self.shortest, "longest": self.longest, "stop": self.stop, "targets": self.targets}
 
 
-class BlocksTask(StringTask):
+class BlocksTask(LanguageTask):
     """A task whose strings are such blocks.
 
     Arguments:
@@ -298,9 +297,3 @@ class BlocksTask(StringTask):
     def to_json(self) -> dict[str, Any]:
         """As of every task of strings, and how n is drawn."""
         return {**super().to_json(), **self.blocks.to_json()}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or n cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, usual(cls)))

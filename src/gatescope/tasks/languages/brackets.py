@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.languages.language import Places, settings, share, symbols, usual, whole
+from gatescope.tasks.languages.language import LanguageTask, Places, share, symbols, whole
 from gatescope.tasks.languages.walks import TRIED, Walk, score
-from gatescope.tasks.strings import END, StringTask
+from gatescope.tasks.strings import END
 from gatescope.tasks.task import EVALUATION, Predict, Score, TaskError, generator
 from gatescope.text import Ids, Vocabulary
 
@@ -183,7 +183,7 @@ def innermost(opened: NDArray[np.int64], depth: NDArray[np.int64]) -> NDArray[np
     return np.where(depth > 0, found, -1)
 
 
-class BracketsTask(StringTask):
+class BracketsTask(LanguageTask):
     """A task whose strings are such brackets.
 
     Arguments:
@@ -228,9 +228,3 @@ class BracketsTask(StringTask):
     def to_json(self) -> dict[str, Any]:
         """As of every task of strings, and how they are drawn."""
         return {**super().to_json(), **self.brackets.to_json()}
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        return cls(batch, **settings(data, usual(cls)))

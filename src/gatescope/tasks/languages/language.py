@@ -28,12 +28,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.strings import END
+from gatescope.tasks.strings import END, StringTask
 from gatescope.tasks.task import Predict, Probabilities, TaskError, predictions
 from gatescope.text import Vocabulary
 
@@ -204,13 +204,19 @@ def share(name: str, value: float, least: float, most: float) -> float:
     return float(value)
 
 
-def usual(task: type) -> dict[str, Any]:
-    """The settings of a task of a language when nothing is said, by name; the size of a batch is none of them."""
-    given = inspect.signature(task).parameters
-    return {name: parameter.default for name, parameter in given.items() if name != "batch"}
+class LanguageTask(StringTask):
+    """A task of a language, whose arguments but `batch` say how its strings are drawn, and stand in its task.json."""
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
+        batch = super().from_json(data).recommended.batch
+        given = inspect.signature(cls).parameters
+        usual = {name: parameter.default for name, parameter in given.items() if name != "batch"}
+        return cls(batch, **_settings(data, usual))
 
 
-def settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
+def _settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
     """The settings in a task.json, the usual ones where it says nothing. Raises: TaskError where one is of no use."""
     found = {name: data.get(name, value) for name, value in usual.items()} if isinstance(data, dict) else usual
     for name, value in found.items():
