@@ -37,7 +37,7 @@ from gatescope.cli.record import record
 from gatescope.cli.sample import sample
 from gatescope.cli.steer import steer
 from gatescope.cli.train import train
-from gatescope.errors import GatescopeError
+from gatescope.errors import GatescopeError, settings_as_options
 
 BAD_INPUT, UNFORESEEN = 2, 70
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), settings_as_options():
             warnings.showwarning = _note
             status = app(given)
         sys.stdout.flush()
