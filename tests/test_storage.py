@@ -300,7 +300,7 @@ def test_only_what_is_asked_for_is_read(fresh: Fresh) -> None:
     lazy = open_trace(directory)["layer0"]["h"]
     (directory / "layer0" / "h" / "c.0.2.0").write_bytes(b"damaged")
     assert np.isfinite(lazy[0, :10]).all()
-    with pytest.raises(TraceError, match=r"c\.0\.2\.0 has 7 bytes where 40 were expected; the trace is damaged"):
+    with pytest.raises(TraceError, match=r"c\.0\.2\.0: expected 40 bytes, got 7\. The trace is damaged"):
         lazy[0, :11]
 
 
@@ -630,13 +630,13 @@ def test_a_file_that_is_no_description_is_refused(content: bytes, reason: str, d
 def test_what_is_no_trace_at_all_is_refused(damaged: Path) -> None:
     with pytest.raises(TraceError, match="does not exist"):
         open_trace(damaged.parent / "nothing")
-    with pytest.raises(TraceError, match=r"holds no readable zarr\.json"):
+    with pytest.raises(TraceError, match=r"holds no zarr\.json"):
         open_trace(damaged.parent)
-    with pytest.raises(TraceError, match=r"holds no readable zarr\.json"):
+    with pytest.raises(TraceError, match=r"holds no zarr\.json"):
         open_trace(damaged / "zarr.json")
     with (damaged / "zarr.json").open("wb") as file:
         file.truncate(1 << 40)  # a hole, which takes no space
-    with pytest.raises(TraceError, match="not a file of at most"):
+    with pytest.raises(TraceError, match="expected at most 33,554,432 bytes"):
         open_trace(damaged)
 
 
@@ -649,7 +649,7 @@ def test_lengths_that_cannot_be_are_refused(damaged: Path) -> None:
     with pytest.raises(TraceError, match="holds fewer lengths"):
         open_trace(damaged)
     file.write_bytes(bytes(24))
-    with pytest.raises(TraceError, match="has 24 bytes where 16 were expected"):
+    with pytest.raises(TraceError, match="expected at most 16 bytes, got 24"):
         open_trace(damaged)
     file.unlink()
     with pytest.raises(TraceError, match="holds fewer lengths"):
@@ -674,11 +674,11 @@ def test_links_and_pipes_are_not_followed(damaged: Path) -> None:
     outside = damaged.parent / "outside"
     file.rename(outside)
     file.symlink_to(outside)
-    with pytest.raises(TraceError, match="cannot be read"):
+    with pytest.raises(TraceError, match="expected a regular file, got a link"):
         trace["layer0"]["h"][0]
     file.unlink()
     os.mkfifo(file)
-    with pytest.raises(TraceError, match="0 bytes where"):
+    with pytest.raises(TraceError, match="expected a regular file, got a named pipe"):
         trace["layer0"]["h"][0]
     (damaged / "layer0" / "c").rename(damaged.parent / "folder")
     (damaged / "layer0" / "c").symlink_to(damaged.parent / "folder")
@@ -779,7 +779,7 @@ def test_a_killed_writer_leaves_what_it_had_finished(mode: str, tmp_path: Path) 
         try:
             found = open_trace(directory)
         except TraceError as error:
-            nothing_yet = re.search(r"holds no steps|does not exist|holds no readable", str(error))
+            nothing_yet = re.search(r"holds no steps|does not exist|holds no zarr", str(error))
             if mode == "overwrite" or acknowledged or not nothing_yet:
                 raise AssertionError("what was finished is lost") from error
             continue

@@ -1,13 +1,145 @@
-"""Writing files so that a killed process leaves the old content or the new one, never half of it."""
+"""Opening files that others made, and writing files that a killed process leaves whole.
+
+`open_regular` is the one way to a file of a run, of a trace and of a foreign network: a named pipe, a socket, a device
+or a folder in its place is refused without waiting, and a file beyond a bound before a byte of it is read.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from gatescope.errors import GatescopeError
 
 PARTIAL = ".partial"  # ends the name of a file that is still being written
+
+# O_NONBLOCK: a named pipe that takes the place of a file after it was looked at is not waited for. Windows has neither.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_WRITE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+class FileError(GatescopeError):
+    """A file cannot be read or written; the message names it and says why.
+
+    Attributes:
+        missing: whether nothing has this name.
+        denied: whether only permissions are in the way.
+    """
+
+    def __init__(self, message: str, *, missing: bool = False, denied: bool = False) -> None:
+        super().__init__(message)
+        self.missing, self.denied = missing, denied
+
+
+def open_regular(
+    path: str | os.PathLike[str], largest: int, *, inside: Path | None = None, follow: bool = True
+) -> BinaryIO:
+    """Open a regular file for reading, without waiting for anything else that has its name.
+
+    Args:
+        path: the file.
+        largest: the most bytes it may have.
+        inside: a folder that links must not lead out of.
+        follow: whether the file itself may be a link.
+
+    Returns:
+        The open file. Who reads from it bounds what is read: a file can grow.
+
+    Raises:
+        FileError: there is no such file, it is of another kind, too large, outside, or may not be read.
+    """
+    try:
+        file = Path(path)
+        _expect_regular(file, file.stat(follow_symlinks=follow), largest)
+        if inside is not None and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(inside)):
+            raise FileError(
+                f"{file}: expected a file inside {inside}, got a link to {os.path.realpath(file)}. "
+                "Put a copy of the file in place of the link."
+            )
+        descriptor = os.open(file, _READ | (0 if follow else _NO_LINK))
+        try:
+            _expect_regular(file, os.fstat(descriptor), largest)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except FileError:
+        raise
+    except ValueError as error:  # a NUL in the name, or a character that no file name can have
+        raise FileError(f"{str(path)!r}: expected a file name, got one with impossible characters.") from error
+
+
+def read_regular(
+    path: str | os.PathLike[str], largest: int, *, inside: Path | None = None, follow: bool = True
+) -> bytes:
+    """Return the bytes of a regular file; see `open_regular`.
+
+    Raises:
+        FileError: it cannot be opened or read, or has more than `largest` bytes.
+    """
+    with open_regular(path, largest, inside=inside, follow=follow) as file:
+        try:
+            content = file.read(largest + 1)
+        except OSError as error:
+            raise unreadable(path, error) from error
+    if len(content) > largest:
+        raise _too_large(path, largest, f"more than {largest:,}")
+    return content
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """Return the sentence for a file that the system refuses to read."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return FileError(f"{path}: expected a file, got nothing. Check the path.", missing=error.errno == errno.ENOENT)
+    if isinstance(error, PermissionError):
+        advice = f"Give yourself permission, as with `chmod u+r {path}`."
+        return FileError(f"{path}: expected a readable file, got 'permission denied'. {advice}", denied=True)
+    return FileError(f"{path}: expected a readable file, got '{error.strerror or error}'. Copy the file anew.")
+
+
+def open_for_appending(path: Path) -> BinaryIO:
+    """Open a regular file at its end, or a new one, without waiting for anything else that has its name.
+
+    Raises:
+        FileError: something else has this name, or it may not be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _WRITE | _NO_LINK, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileError(f"{path}: expected a regular file, got {_kind(path.stat())}. Move it away.")
+    return os.fdopen(descriptor, "ab")
+
+
+def unwritable(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """Return the sentence for a file that the system refuses to write."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        advice = "What the file held before is unchanged. Free some space, and run the command again."
+        return FileError(f"{path}: expected room on the disk, got '{error.strerror}'. {advice}")
+    if isinstance(error, PermissionError):
+        advice = "Give yourself permission to write there, or name another place."
+        return FileError(f"{path}: expected a writable file, got 'permission denied'. {advice}", denied=True)
+    if error.errno == errno.ELOOP:
+        return FileError(f"{path}: expected a regular file, got a link. Move it away.")
+    return FileError(f"{path}: expected a writable file, got '{error.strerror or error}'. Name another place.")
 
 
 def write_bytes(path: Path, content: bytes | memoryview, *, sync: bool = True) -> None:
@@ -18,26 +150,60 @@ def write_bytes(path: Path, content: bytes | memoryview, *, sync: bool = True) -
         content: all of it.
         sync: whether the rename is made to survive a loss of power at once; who writes many files of one folder says
             False and calls `sync_folder` after the last.
+
+    Raises:
+        FileError: it cannot be written, as on a full disk; the file then holds what it held before.
     """
     partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    if sync:
-        sync_folder(path.parent)
+    try:
+        # A new file each time: what has this name already, a link perhaps, is never written through.
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _WRITE, 0o666)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        if sync:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace a file by JSON; NaN and infinity are refused, because no other reader would take them."""
+    """Replace a file by JSON; NaN and infinity are refused, because no other reader would take them.
+
+    Raises:
+        FileError: it cannot be written.
+    """
     write_bytes(path, (json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in a folder survive a loss of power."""
+    if os.name == "nt":  # Windows opens no folders, and writes renames through by itself
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _expect_regular(path: Path, status: os.stat_result, largest: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError(f"{path}: expected a regular file, got {_kind(status)}. Put the file itself there.")
+    if status.st_size > largest:
+        raise _too_large(path, largest, f"{status.st_size:,}")
+
+
+def _too_large(path: str | os.PathLike[str], largest: int, found: str) -> FileError:
+    return FileError(f"{path}: expected at most {largest:,} bytes, got {found}. Give a smaller file.")
+
+
+def _kind(status: os.stat_result) -> str:
+    return next((name for test, name in _KINDS if test(status.st_mode)), "something else")

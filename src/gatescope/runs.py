@@ -37,7 +37,7 @@ from torch import Tensor
 
 from gatescope.equations import EquationError
 from gatescope.errors import GatescopeError
-from gatescope.files import sync_folder, write_bytes, write_json
+from gatescope.files import FileError, sync_folder, write_bytes, write_json
 from gatescope.network import Configuration, Network, NetworkError, expected_tensors
 from gatescope.tasks import Task, TaskError
 from gatescope.tasks import load as load_task
@@ -99,6 +99,8 @@ class Run:
             write_json(run.path / "network.json", configuration.to_json())
         except OSError as error:
             raise RunError(f"the run cannot be written to {run.path}: {error.strerror or error}.") from error
+        except FileError as error:
+            raise RunError(str(error)) from error
         return run
 
     @property
@@ -229,6 +231,8 @@ class Run:
             write_json(self.path / STUDIES / f"{name}.json", dict(content))
         except OSError as error:
             raise RunError(f"{self.path / STUDIES} cannot be written: {error.strerror or error}.") from error
+        except FileError as error:
+            raise RunError(str(error)) from error
 
     def append(self, file: str, record: Mapping[str, Any]) -> None:
         """Add one line to history.jsonl or samples.jsonl; numbers that JSON cannot write become null."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gatescope.adopting.foreign import AdoptingError, listed
 from gatescope.adopting.onnx_writing import model_bytes
-from gatescope.files import write_bytes
+from gatescope.files import FileError, write_bytes
 from gatescope.network import Network
 
 FORMATS = ("torch", "safetensors", "onnx")
@@ -53,8 +53,8 @@ def save(network: Network, path: str | PathLike[str], kind: str) -> list[str]:
             content = safetensors_bytes(tensors, {"format": "pt"})
     try:
         write_bytes(Path(path), content)
-    except OSError as error:
-        raise AdoptingError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except FileError as error:
+        raise AdoptingError(str(error)) from error
     return notes
 
 

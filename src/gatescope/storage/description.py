@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gatescope.files import PARTIAL
+from gatescope.files import PARTIAL, FileError, read_regular
 from gatescope.storage.layout import PRECISIONS
 from gatescope.trace import STEP_AXES, TraceError
 
 MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
 IDS = ("token", "target", "top_token")
 RESERVED = {*STEP_AXES, "length", "initial", "parameters", "zarr.json", ".", ".."}
-
-# Files of a trace are plain: links are not followed and pipes not waited for.
-READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def read_root(root: Path) -> dict[str, Any]:
@@ -32,15 +27,12 @@ def read_root(root: Path) -> dict[str, Any]:
     """
     file = root / "zarr.json"
     try:
-        descriptor = os.open(file, READ)
-    except OSError as error:
-        reason = "does not exist" if not root.exists() else f"holds no readable zarr.json ({error.strerror})"
-        raise TraceError(f"{root} is not a trace: it {reason}; `gatescope record` makes traces.") from error
-    with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MAXIMUM_METADATA:
-            raise TraceError(f"{file} is not a file of at most {MAXIMUM_METADATA >> 20} MB, so it describes no trace.")
-        text = stream.read(MAXIMUM_METADATA)
+        text = read_regular(file, MAXIMUM_METADATA, follow=False)
+    except FileError as error:
+        if error.missing or not root.is_dir():
+            reason = "holds no zarr.json" if root.exists() else "does not exist"
+            raise TraceError(f"{root} is not a trace: it {reason}; `gatescope record` makes traces.") from error
+        raise TraceError(str(error)) from error
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import operator
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gatescope.storage.description import READ, identity
+from gatescope.files import FileError, open_regular
+from gatescope.storage.description import identity
 from gatescope.storage.layout import Layout
 from gatescope.trace import TraceError
 
@@ -109,24 +109,17 @@ class LazyArray:
     def _chunk(self, place: list[int]) -> Array | None:
         """One chunk, mapped into memory; None when it was never written."""
         file = self._folder + self._layout.key(place)
+        expected = prod(self._layout.chunks) * self.dtype.itemsize
         try:
-            descriptor = os.open(file, READ)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise TraceError(
-                f"{file} cannot be read ({error.strerror}); the trace is damaged, so record it again."
-            ) from error
-        try:
-            found, expected = os.fstat(descriptor), prod(self._layout.chunks) * self.dtype.itemsize
-            if not stat.S_ISREG(found.st_mode) or found.st_size != expected:
-                raise TraceError(
-                    f"{file} has {found.st_size} bytes where {expected} were expected; the trace is damaged, so record "
-                    "it again."
-                )
-            buffer = mmap.mmap(descriptor, expected, access=mmap.ACCESS_READ)
-        finally:
-            os.close(descriptor)
+            with open_regular(file, expected, follow=False) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                if size != expected:
+                    raise FileError(f"{file}: expected {expected:,} bytes, got {size:,}.")
+                buffer = mmap.mmap(stream.fileno(), expected, access=mmap.ACCESS_READ)
+        except FileError as error:
+            if error.missing:
+                return None
+            raise TraceError(f"{error} The trace is damaged: record it again.") from error
         chunk = np.frombuffer(buffer, self.dtype).reshape(self._layout.stored)
         return chunk.swapaxes(-1, -2) if self._layout.swapped else chunk
 
