@@ -22,6 +22,7 @@ from gatescope.cli.app import app
 from gatescope.cli.check import check
 from gatescope.cli.compare import compare
 from gatescope.cli.demo import demo
+from gatescope.cli.distributions import distributions
 from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
 from gatescope.cli.export import export
@@ -31,12 +32,15 @@ from gatescope.cli.horizon import horizon
 from gatescope.cli.label import label
 from gatescope.cli.lists import cells, runs, tasks
 from gatescope.cli.passages import passages
+from gatescope.cli.patch import patch
 from gatescope.cli.pattern import pattern
 from gatescope.cli.probe import probe
 from gatescope.cli.record import record
 from gatescope.cli.sample import sample
+from gatescope.cli.snapshot import snapshot
 from gatescope.cli.steer import steer
 from gatescope.cli.train import train
+from gatescope.cli.weights import weights
 from gatescope.errors import GatescopeError, settings_as_options
 
 BAD_INPUT, UNFORESEEN = 2, 70
@@ -45,7 +49,8 @@ BAD_INPUT, UNFORESEEN = 2, 70
 COMMANDS = (
     *(demo, train),
     *(explore, sample, record, check),
-    *(label, probe, ablate, steer, passages, pattern, health, errors, horizon, compare, forecast),
+    *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
+    *(errors, horizon, compare, forecast),
     *(adopt, export),
     *(tasks, cells, runs),
 )

@@ -121,7 +121,7 @@ def distribution(trace: Trace, layer: str, signal: str, neuron: int, bins: int =
         raise StudyError(f"{bins} bins were asked for; give at least 1.")
     values = of_neurons(trace, layer, signal, [neuron])[0]
     finite = values[np.isfinite(values)]
-    low, high = _span(finite, trace.attributes["layers"][layer]["arrays"].get(signal, {}).get("range"), bins)
+    low, high = span_of(finite, trace.attributes["layers"][layer]["arrays"].get(signal, {}).get("range"), bins)
     counts, edges = np.histogram(np.clip(finite, low, high), bins=bins, range=(low, high))
     columns = {
         "low": edges[:-1],
@@ -183,8 +183,14 @@ def _peaks(values: NDArray[np.float64], steps: Steps, count: int, apart: int) ->
     return found
 
 
-def _span(values: NDArray[np.float64], bounds: Any, bins: int) -> tuple[float, float]:
-    """From where to where the bins of some finite values go."""
+def span_of(values: NDArray[np.float64], bounds: Any, bins: int) -> tuple[float, float]:
+    """Return the lower and upper end of the bins of a histogram of finite values.
+
+    Args:
+        values: finite values (of which the smallest and the largest are enough).
+        bounds: the range of the signal, (low, high) with None for an open side; or None.
+        bins: the number of bins, all of one width.
+    """
     low, high = bounds or (None, None)
     if len(values):
         smallest, largest = float(values.min()), float(values.max())

@@ -1,0 +1,135 @@
+"""How does every neuron stand at one step of each sequence?
+
+Why look: the memory of a network is what its neurons hold between two symbols. Read at the same place of many
+sequences (the X of a^N X b^N for every N, say), a neuron that counts stands higher the larger N is, and one that only
+marks the place stands always alike. One table of all neurons at that step shows which is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.studies.steps import Steps
+from gatescope.studies.table import StudyError, Table
+from gatescope.trace import Trace
+
+MAX_ROWS = 5_000_000
+
+TITLES = {
+    "sequence": "sequence",
+    "text": "text of the sequence",
+    "step": "step of the sequence",
+    "layer": "layer",
+    "neuron": "neuron",
+}
+
+
+def snapshot(
+    trace: Trace,
+    at: str | int,
+    *,
+    occurrence: int = 0,
+    signals: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+) -> Table:
+    """Return the signals of every neuron at one step of each sequence.
+
+    Args:
+        trace: in memory or on disk.
+        at: a symbol of the vocabulary, as in "X": the step that reads it; or a number: that step, counted from 0, or
+            from the end where it is negative.
+        occurrence: which occurrence of the symbol in each sequence, counted from 0 (-1: the last one).
+        signals: the names of the signals; all signals of each layer when None.
+        layers: the names of the layers, as in "layer0"; all layers when None.
+
+    Returns:
+        One row per sequence that has the step, layer and neuron: the columns of `TITLES`, then one per signal (NaN in
+        layers without that signal). Of equal sequences only the first is taken. `about["without"]` has the sequences
+        that do not have the step.
+
+    Raises:
+        TraceError: there is no such layer.
+        StudyError: the symbol is not of the vocabulary, no sequence has the step, or there is no such signal.
+    """
+    different = np.unique(Steps(trace).same(), return_index=True)[1].tolist()
+    places = [(sequence, step) for sequence, step in _places(trace, at, occurrence) if sequence in set(different)]
+    if not places:
+        raise StudyError(
+            f"Step of the snapshot: no sequence of the trace has {_named(at, occurrence)}. "
+            "Choose another symbol or step."
+        )
+    chosen = list(layers) if layers is not None else list(trace.layers)
+    names = _signals(trace, chosen, signals)
+    rows = len(places) * sum(next(iter(trace[layer].values())).shape[2] for layer in chosen)
+    if rows > MAX_ROWS:
+        raise StudyError(
+            f"Snapshot: expected at most {MAX_ROWS:,} rows, got {rows:,}. Choose fewer layers or sequences."
+        )
+    parts = [_of_layer(trace, layer, names, places) for layer in chosen]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in (*TITLES, *names)}
+    titles = {**TITLES, **{name: f"{name} at the step" for name in names}}
+    without = sorted(set(different) - {sequence for sequence, _ in places})
+    about = {"study": "snapshot", "at": at, "occurrence": occurrence, "without": without}
+    return Table(columns, titles, about)
+
+
+def _named(at: str | int, occurrence: int) -> str:
+    if isinstance(at, int):
+        return f"a step {at}"
+    return f"the symbol {at!r}" if occurrence in (0, -1) else f"the symbol {at!r} at occurrence {occurrence}"
+
+
+def _places(trace: Trace, at: str | int, occurrence: int) -> list[tuple[int, int]]:
+    """Return (sequence, step) of every sequence that has the step."""
+    lengths = np.asarray(trace.lengths)
+    if isinstance(at, int):
+        return [(k, at % n if at < 0 else at) for k, n in enumerate(lengths.tolist()) if -n <= at < n]
+    vocabulary = trace.vocabulary
+    if vocabulary.unit == "number":
+        raise StudyError("Step of the snapshot: expected the number of a step, because this network reads numbers.")
+    ids = vocabulary.encode(at)
+    if len(ids) != 1 or not 0 <= int(ids[0]) < vocabulary.size or vocabulary.decode(ids) != at:
+        raise StudyError(f"Symbol of the snapshot: expected one symbol of the vocabulary, got {at!r}.")
+    tokens = np.asarray(trace.steps["token"])
+    if not (tokens >= 0).any():
+        raise StudyError("Symbol of the snapshot: the trace does not hold what was read. Give the number of a step.")
+    found = []
+    for sequence, length in enumerate(lengths.tolist()):
+        steps = np.flatnonzero(tokens[sequence, :length] == ids[0])
+        if -len(steps) <= occurrence < len(steps):
+            found.append((sequence, int(steps[occurrence])))
+    return found
+
+
+def _signals(trace: Trace, layers: Sequence[str], signals: Sequence[str] | None) -> list[str]:
+    there = list(dict.fromkeys(name for layer in layers for name in trace[layer] if "." not in name))
+    wrong = [name for name in signals or () if name not in there]
+    if wrong:
+        raise StudyError(f"Signal: expected one of {', '.join(there)}, got {wrong[0]!r}.")
+    return there if signals is None else list(signals)
+
+
+def _of_layer(
+    trace: Trace, layer: str, names: Sequence[str], places: Sequence[tuple[int, int]]
+) -> dict[str, NDArray[Any]]:
+    arrays = trace[layer]
+    neurons = next(iter(arrays.values())).shape[2]
+    texts = [trace.text(sequence) for sequence, _ in places]
+    columns: dict[str, NDArray[Any]] = {
+        "sequence": np.repeat([sequence for sequence, _ in places], neurons),
+        "text": np.repeat(np.array(texts, dtype=object), neurons),
+        "step": np.repeat([step for _, step in places], neurons),
+        "layer": np.array([layer] * (neurons * len(places)), dtype=object),
+        "neuron": np.tile(np.arange(neurons), len(places)),
+    }
+    for name in names:
+        if name in arrays:
+            rows = [np.asarray(arrays[name][sequence, step]) for sequence, step in places]
+            columns[name] = np.concatenate(rows).astype(np.float64)
+        else:
+            columns[name] = np.full(neurons * len(places), np.nan)
+    return columns
