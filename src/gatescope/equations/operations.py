@@ -8,7 +8,7 @@ where C++ has no operator for it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import copysign, inf, isinf
 
 import numpy as np
 import torch
@@ -57,8 +57,16 @@ def _multiply_interval(a: Interval, b: Interval) -> Interval:
 def _divide_interval(a: Interval, b: Interval) -> Interval:
     if b[0] < 0 < b[1] or b == (0, 0):
         return -inf, inf
-    reciprocal = (1 / b[1] if b[1] else -inf, 1 / b[0] if b[0] else inf)
-    return _multiply_interval(a, reciprocal)
+    side = -1.0 if b[0] < 0 else 1.0  # of the divisors: an end that is 0 is approached from there
+    corners = [_quotient(x, y, side) for x in a for y in b]
+    return min(corners), max(corners)
+
+
+def _quotient(a: float, b: float, side: float) -> float:
+    """Return a / b as a limit at the end of a range: 0 / 0 is 0, and so is a finite number over infinity."""
+    if a == 0 or isinf(b):
+        return 0.0
+    return a / b if b else copysign(inf, a * side)
 
 
 def _monotone(function: Callable[..., Numbers]) -> Callable[..., Interval]:
