@@ -15,6 +15,7 @@ from gatescope.equations import relu, sigmoid, tanh
 from gatescope.studies import StudyError
 from gatescope.studies.health import ALIKE, LEAST, health, retention, saturation
 from gatescope.trace import TraceError
+from tests.drawing import lists_with
 from tests.reference import cells as reference
 from tests.reference.traces import make
 from tests.studies.planted import column, pieces_of, places, planted, stored
@@ -54,7 +55,7 @@ def test_gates_are_what_stays_between_0_and_1(cell: str, gates: set[str]) -> Non
 
 @settings(max_examples=40)
 @given(
-    lengths=st.lists(st.integers(0, 9), min_size=1, max_size=4).filter(any),
+    lengths=lists_with(st.integers(1, 9), st.integers(0, 9), max_size=4),
     neurons=st.integers(1, 4),
     seed=st.integers(0, 99),
 )

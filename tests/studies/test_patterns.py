@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gatescope import Trace
 from gatescope.studies import StudyError
 from gatescope.studies.patterns import matches, pattern
+from tests.drawing import lists_with
 from tests.studies.planted import column, pieces_of, planted, stored
 
 TEXTS = ["xx(ab)yy(cd)zz", "(ef)g(hij)"]
@@ -121,9 +122,9 @@ def test_what_cannot_be_matched_is_said() -> None:
 
 Problem = tuple[list[np.ndarray], int, int, int, dict[str, Any]]
 
+LEAST = {("value", False): -1, ("value", True): 0, ("quantile", False): 0, ("quantile", True): 0.5}  # of a threshold
 choices = st.fixed_dictionaries(
     {
-        "threshold": st.sampled_from([-0.5, 0.25, 0.5, 0.75]),
         "of": st.sampled_from(["value", "quantile"]),
         "sign": st.sampled_from(["positive", "negative", "both"]),
         "before": st.booleans(),
@@ -136,15 +137,19 @@ choices = st.fixed_dictionaries(
 def problems(draw: st.DrawFn) -> Problem:
     """Values of few neurons that are often equal, a range, and options."""
     neurons = draw(st.integers(1, 4))
-    lengths = draw(st.lists(st.integers(0, 10), min_size=1, max_size=3).filter(any))
+    lengths = draw(lists_with(st.integers(1, 10), st.integers(0, 10), max_size=3))
     numbers = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, float("nan")])
     rows = [draw(arrays(np.float64, (length, neurons), elements=numbers)) for length in lengths]
     sequence = draw(st.sampled_from([k for k, length in enumerate(lengths) if length]))
     first = draw(st.integers(0, lengths[sequence] - 1))
     last = draw(st.integers(first, lengths[sequence] - 1))
     options: dict[str, Any] = dict(draw(choices))
-    assume(options["of"] == "value" or options["threshold"] >= 0)
-    assume(options["sign"] != "both" or options["threshold"] > (0.5 if options["of"] == "quantile" else 0))
+    thresholds = [k for k in (-0.5, 0.25, 0.5, 0.75) if k > LEAST[options["of"], options["sign"] == "both"]]
+    options["threshold"] = draw(st.sampled_from(thresholds))
+    if draw(st.booleans()):  # a neuron that stands out within the range
+        sign = -1 if options["sign"] == "negative" else 1
+        rows[sequence][:, 0] = -sign
+        rows[sequence][first : last + 1, 0] = sign
     return rows, sequence, first, last, options
 
 
@@ -193,10 +198,14 @@ def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
 def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size: int) -> None:
     rows, sequence, first, last, options = problem
     chosen = _chosen(problem)
-    assume(chosen)
     trace = planted({"h": rows})
+    followed = pattern(trace, "layer0", sequence, first, last, **options)
+    if not chosen:
+        with pytest.raises(StudyError, match="no neuron follows this pattern"):
+            matches(trace, followed, share=share)
+        return
     with pieces_of(size):
-        found = matches(trace, pattern(trace, "layer0", sequence, first, last, **options), share=share)
+        found = matches(trace, followed, share=share)
     on = [_is_on(rows, neuron, sign, options) for neuron, sign in chosen]
     needed = -(-int(100 * share) * len(chosen) // 100)
     candidates = []

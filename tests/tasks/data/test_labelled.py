@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
 from gatescope.tasks.data.labelled import LabelledTexts, TaggedSentences, read_labelled, read_tagged
+from tests.drawing import lists_with
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
@@ -185,16 +186,20 @@ def test_json_that_is_not_lines_is_refused(tmp_path: Path) -> None:
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
-TOKEN = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=5).filter(
-    lambda token: not token.startswith("#")
-)
+CHARACTER = st.characters(categories=["L", "N", "P", "S"])
+FIRST = st.characters(categories=["L", "N", "P", "S"], exclude_characters="#")
+TOKEN = st.tuples(FIRST, st.text(CHARACTER, max_size=4)).map("".join)
 TAG = st.sampled_from(["N", "V", "'", '"', "#"])
 
 
+SENTENCE = st.lists(st.tuples(TOKEN, TAG), min_size=1, max_size=4)
+OF_TWO_TAGS = st.tuples(TOKEN, TOKEN, st.permutations(["N", "V", "'", '"', "#"])).map(
+    lambda drawn: [(drawn[0], drawn[2][0]), (drawn[1], drawn[2][1])]
+)
+
+
 @given(
-    st.lists(st.lists(st.tuples(TOKEN, TAG), min_size=1, max_size=4), min_size=1, max_size=5).filter(
-        lambda sentences: len({tag for sentence in sentences for _, tag in sentence}) > 1
-    ),
+    lists_with(OF_TWO_TAGS, SENTENCE, max_size=5),
     st.sampled_from(["\t", " "]),
     st.sampled_from(["\n", "\r\n"]),
     st.integers(1, 3),

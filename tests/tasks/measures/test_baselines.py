@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
 from gatescope.tasks.measures.baselines import BagOfWords, MostFrequentLabel, find_season, seasonal_naive
+from tests.drawing import lists_with
 
 WORDS = ["good", "Bad", "film", "not", "!", "it's", "the", "映画", "x1"]
 TEXTS = st.lists(st.tuples(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), st.integers(0, 2)), min_size=1)
@@ -58,11 +59,10 @@ def test_bag_of_words_by_hand() -> None:
         BagOfWords.fit(["a"], np.array([0, 1]), 2)
 
 
-@given(
-    st.lists(
-        st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 2)), max_size=5), min_size=1, max_size=6
-    ).filter(any)
-)
+TAGGED = st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 2))
+
+
+@given(lists_with(st.lists(TAGGED, min_size=1, max_size=5), st.lists(TAGGED, max_size=5), max_size=6))
 def test_most_frequent_label_against_a_loop(sentences: list[list[tuple[str, int]]]) -> None:
     tokens = [[token for token, _ in row] for row in sentences]
     tags = [np.array([tag for _, tag in row], dtype=np.int64) for row in sentences]
