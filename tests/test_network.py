@@ -285,7 +285,7 @@ def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
     [
         None,
         [],
-        {"format": 3},
+        {"format": 4},
         {"format": "1"},
         {"format": None},
         {"format": True},

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatescope.cells import Cell, cell_of
-from gatescope.engine import Engine, Intervention, Parameters, State, initialise, run, shapes
+from gatescope.engine import Engine, Intervention, Parameters, State, initial_state, initialise, run, shapes
 from gatescope.errors import GatescopeError
+from gatescope.head import HeadError, HiddenLayer, apply
 from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
 from gatescope.text import PADDING, Reading, Vocabulary
 
-FORMAT = 2
+FORMAT = 3
 PIECE = 16_384  # steps of all sequences together that are run at a time where texts can be long: bounds memory
 
 
@@ -36,11 +37,19 @@ class Layer:
 
     A layer that does (`reverse`) stands behind the one that reads the same inputs from the beginning; the next layer
     reads the hidden states of both.
+
+    Attributes:
+        cell: the equations.
+        neurons: N.
+        reverse: whether it reads from the end.
+        initial: whether the weights hold the states before the first step, one (N,) for each state of the cell. They
+            are constant: training does not change them. Without them every state starts at 0.
     """
 
     cell: Cell
     neurons: int
     reverse: bool = False
+    initial: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Configuration:
         dropout: the share of what each layer and the readout read that is left out while training: of an embedding
             and of every h, but not of one-hot symbols or numbers (Zaremba, Sutskever and Vinyals 2014).
         readout: what it predicts, and when.
+        hidden: the hidden layers of the readout, which read the highest layer; none: the readout reads it directly.
     """
 
     vocabulary: Vocabulary
@@ -62,6 +72,7 @@ class Configuration:
     embedding: int | None = None
     dropout: float = 0.0
     readout: Readout = SYMBOLS
+    hidden: tuple[HiddenLayer, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -107,12 +118,17 @@ class Configuration:
 
     @property
     def inputs(self) -> list[int]:
-        """How many numbers each layer reads at a step; and, behind the last, the readout."""
+        """How many numbers each layer reads at a step; and, behind the last, the readout or its hidden layers."""
         sizes, found = self.embedding or self.vocabulary.size, []
         for level in self.levels:
             found += [sizes] * len(level)
             sizes = sum(self.layers[k].neurons for k in level)
         return [*found, sizes]
+
+    @property
+    def starts(self) -> bool:
+        """Whether any layer starts from states of its own instead of 0."""
+        return any(layer.initial for layer in self.layers)
 
     @property
     def both_ways(self) -> bool:
@@ -127,11 +143,18 @@ class Configuration:
             "vocabulary": self.vocabulary.to_json(),
             "cells": cells,
             "layers": [
-                {"cell": layer.cell.name, "neurons": layer.neurons, "reverse": layer.reverse} for layer in self.layers
+                {
+                    "cell": layer.cell.name,
+                    "neurons": layer.neurons,
+                    "reverse": layer.reverse,
+                    "initial": layer.initial,
+                }
+                for layer in self.layers
             ],
             "embedding": self.embedding,
             "dropout": self.dropout,
             "readout": self.readout.to_json(),
+            "hidden": [layer.to_json() for layer in self.hidden],
         }
 
     @classmethod
@@ -151,20 +174,24 @@ class Configuration:
             )
         try:
             cells = {name: Cell.from_json(cell) for name, cell in data["cells"].items()}
-            chosen = [(cells[layer["cell"]], layer["neurons"], layer.get("reverse", False)) for layer in data["layers"]]
+            chosen = [
+                (cells[layer["cell"]], layer["neurons"], layer.get("reverse", False), layer.get("initial", False))
+                for layer in data["layers"]
+            ]
             vocabulary = Vocabulary.from_json(data["vocabulary"])
             embedding, dropout = data["embedding"], data["dropout"]
             readout = Readout.from_json(data["readout"] if data["format"] > 1 else _readout_of_format_1(data))
+            hidden = tuple(HiddenLayer.from_json(layer) for layer in (data["hidden"] if data["format"] > 2 else ()))
         except (KeyError, TypeError, AttributeError) as error:
             raise NetworkError(f"the description of the network is incomplete or damaged: {error!r}.") from error
-        except ReadoutError as error:
+        except (ReadoutError, HeadError) as error:
             raise NetworkError(str(error)) from error
-        sizes = [neurons for _, neurons, _ in chosen] + ([] if embedding is None else [embedding])
+        sizes = [neurons for _, neurons, _, _ in chosen] + ([] if embedding is None else [embedding])
         if not all(type(size) is int for size in sizes) or type(dropout) not in (int, float):
             raise NetworkError(f"the sizes of the network ({sizes}) or its dropout ({dropout}) are no numbers.")
-        if not all(type(reverse) is bool for *_, reverse in chosen):
-            raise NetworkError("'reverse' of a layer is true or false; something else was given.")
-        return cls(vocabulary, tuple(Layer(*each) for each in chosen), embedding, float(dropout), readout)
+        if not all(type(choice) is bool for _, _, *choices in chosen for choice in choices):
+            raise NetworkError("'reverse' and 'initial' of a layer are true or false; something else was given.")
+        return cls(vocabulary, tuple(Layer(*each) for each in chosen), embedding, float(dropout), readout, hidden)
 
 
 def _readout_of_format_1(data: dict[str, Any]) -> dict[str, Any]:
@@ -236,12 +263,37 @@ class Network(nn.Module):
             self.layers.append(
                 nn.ParameterDict({name: nn.Parameter(value) for name, value in values.by_name().items()})
             )
+        self.initial = nn.ModuleList(_Start(layer) for layer in configuration.layers)
+        self.hidden = nn.ModuleList()
+        for layer in configuration.hidden:
+            values = {"weights": _glorot((layer.neurons, hidden), generator), "biases": torch.zeros(layer.neurons)}
+            self.hidden.append(nn.ParameterDict({name: nn.Parameter(value) for name, value in values.items()}))
+            hidden = layer.neurons
         self.readout_weights = nn.Parameter(_glorot((configuration.predicted, hidden), generator))
         self.readout_biases = nn.Parameter(torch.zeros(configuration.predicted))
 
     def parameters_of(self, layer: int) -> Parameters:
         """The weights of one layer, as the engine takes them."""
         return Parameters(**dict(self.layers[layer].items()))  # type: ignore[arg-type]
+
+    def hidden_weights(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return the weights (neurons, inputs) and biases (neurons,) of one hidden layer of the readout."""
+        values = dict(self.hidden[layer].named_parameters())
+        return values["weights"], values["biases"]
+
+    def initial_states(self, rows: int) -> list[dict[str, Tensor]]:
+        """Return the states of every layer before the first step, (rows, N) each."""
+        found = []
+        for layer, start in zip(self.configuration.layers, self.initial, strict=True):
+            zero = initial_state(layer.cell, self.readout_biases.detach(), rows, layer.neurons)
+            found.append({name: value.repeat(rows, 1) for name, value in start.named_buffers()} or zero)
+        return found
+
+    def read_out(self, values: Float[Tensor, "*S N"]) -> Float[Tensor, "*S V"]:
+        """Return the logits (or estimates) from what the highest layer hands on."""
+        for k, layer in enumerate(self.configuration.hidden):
+            values = self._dropped(apply(layer, *self.hidden_weights(k), values))
+        return nn.functional.linear(values, self.readout_weights, self.readout_biases)
 
     def forward(
         self,
@@ -259,7 +311,8 @@ class Network(nn.Module):
         Args:
             tokens: ids; one that is no symbol (unknown, or padding) is read as the zero vector. Or numbers, which may
                 be NaN behind the end of a sequence.
-            state: for each layer, the states before the first step that it reads; 0 when not given.
+            state: for each layer, the states before the first step that it reads; the network's own initial states
+                when not given, which are 0 unless the configuration says otherwise.
             lengths: the number of steps of each sequence, all T when not given. What stands behind a sequence's end
                 influences nothing that is returned for its own steps, nor its final state.
             keep: for each layer, the signals and drives to return; none when not given.
@@ -277,6 +330,8 @@ class Network(nn.Module):
                     f"an intervention names layer {intervention.layer}; the network has 0 to {len(layers) - 1}."
                 )
         inputs = self._read(tokens, lengths)
+        if state is None and self.configuration.starts:
+            state = self.initial_states(tokens.shape[1])
         signals: list[Mapping[str, Tensor]] = []
         final: list[State] = []
         for depth, level in enumerate(self.configuration.levels):
@@ -302,9 +357,7 @@ class Network(nn.Module):
             inputs = hidden[0] if len(hidden) == 1 else torch.cat(hidden, 2)
         if (reads or self.configuration.readout.reads) == "last step":
             inputs = _last(inputs, lengths, layers[-1].neurons if layers[-1].reverse else 0)
-        inputs = self._dropped(inputs)
-        logits = nn.functional.linear(inputs, self.readout_weights, self.readout_biases)
-        return Output(logits, tuple(signals), tuple(final))
+        return Output(self.read_out(self._dropped(inputs)), tuple(signals), tuple(final))
 
     def _read(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
         """What the first layer reads: ids, or vectors (T, B, I)."""
@@ -320,6 +373,15 @@ class Network(nn.Module):
         """Values of which some are left out while training."""
         share = self.configuration.dropout
         return nn.functional.dropout(values, share) if self.training and share else values
+
+
+class _Start(nn.Module):
+    """The constant states of a layer before its first step, (N,) each; none where it starts at 0."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        for name in layer.cell.states if layer.initial else ():
+            self.register_buffer(name, torch.zeros(layer.neurons))
 
 
 def _glorot(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -349,6 +411,11 @@ def expected_tensors(configuration: Configuration) -> dict[str, tuple[int, ...]]
         found["embedding"] = (symbols, configuration.embedding)
     for k, (layer, count) in enumerate(zip(configuration.layers, inputs, strict=True)):
         found.update({f"layers.{k}.{n}": s for n, s in shapes(layer.cell, count, layer.neurons).items()})
+        if layer.initial:
+            found.update({f"initial.{k}.{state}": (layer.neurons,) for state in layer.cell.states})
+    for k, layer in enumerate(configuration.hidden):
+        found |= {f"hidden.{k}.weights": (layer.neurons, hidden), f"hidden.{k}.biases": (layer.neurons,)}
+        hidden = layer.neurons
     return found | {"readout_weights": (configuration.predicted, hidden), "readout_biases": (configuration.predicted,)}
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
-from gatescope.engine import Intervention, State, initial_state
+from gatescope.engine import Intervention, State
 from gatescope.engine.native import unserved
 from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Configuration, Network, evaluating, padded, predictions_of
@@ -388,11 +388,8 @@ def _blanked(signals: Mapping[str, Tensor], behind: NDArray[Any]) -> dict[str, N
 
 
 def _initial(network: Network, state: Sequence[State] | None, layer: int, rows: int) -> dict[str, NDArray[Any]]:
-    about = network.configuration.layers[layer]
-    if state is None:
-        start = initial_state(about.cell, network.readout_biases.detach(), rows, about.neurons)
-        return {name: values.numpy() for name, values in start.items()}
-    return {name: values.numpy() for name, values in state[layer].items()}
+    start = network.initial_states(rows) if state is None else state
+    return {name: values.numpy() for name, values in start[layer].items()}
 
 
 def _neuron_weights(network: Network, layer: int) -> dict[str, NDArray[Any]]:

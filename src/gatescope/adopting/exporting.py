@@ -74,6 +74,11 @@ def _about(network: Network) -> list[str]:
     elif readout.kind == "numbers":
         levels = f", each at the quantiles {listed(map(str, readout.quantiles))}" if readout.quantiles else ""
         notes.append(f"What is predicted are the numbers {listed(readout.names)}{levels}.")
+    if network.configuration.starts:
+        notes.append("Every sequence starts from the initial states h0 (and c0) of the file, not from 0.")
+    if network.configuration.hidden:
+        kinds = listed(layer.activation for layer in network.configuration.hidden)
+        notes.append(f"The readout has hidden layers, whose activations no state dict records: {kinds}.")
     if readout.reads == "last step":
         both = ", where the backward direction has read all of it, too" if network.configuration.both_ways else ""
         notes.append(f"This network predicts once, from the last state of a sequence{both}.")
@@ -98,6 +103,10 @@ def torch_names(network: Network) -> dict[str, Tensor]:
     alike = len(kinds) == 1 and len({len(level) for level in levels}) == 1
     for depth, level in enumerate(levels):
         first = layers[level[0]]
+        if any(layer.initial != layers[0].initial for layer in layers):
+            raise AdoptingError(
+                "Initial states: expected them of all layers or of none. Export as .safetensors by hand."
+            )
         for k in level:
             if layers[k].cell.name not in IN_TORCH:
                 there = ", ".join(IN_TORCH.values())
@@ -111,9 +120,25 @@ def torch_names(network: Network) -> dict[str, Tensor]:
                 )
             stem, end = ("recurrent.", f"_l{depth}") if alike else (f"recurrent.{depth}.", "_l0")
             found |= _torch_layer(network, k, stem, f"{end}_reverse" if layers[k].reverse else end)
+        if layers[level[0]].initial:
+            found |= _initial_states(network, level, "recurrent." if alike else f"recurrent.{depth}.", found)
+    for k in range(len(configuration.hidden)):
+        weights, biases = network.hidden_weights(k)
+        found |= {f"hidden.{k}.weight": weights, f"hidden.{k}.bias": biases}
     found["readout.weight"] = network.readout_weights
     found["readout.bias"] = network.readout_biases
     return {name: value.detach().clone().contiguous() for name, value in found.items()}
+
+
+def _initial_states(network: Network, level: list[int], stem: str, written: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return h0 (and c0) of a module, (layers · directions, N), with the rows of one more level."""
+    found = {}
+    for k in level:
+        for state, value in network.initial[k].named_buffers():
+            name, rows = f"{stem}{state}0", value[None]
+            before = found.get(name, written.get(name))
+            found[name] = rows if before is None else torch.cat([before, rows])
+    return found
 
 
 def _torch_layer(network: Network, k: int, stem: str, end: str) -> dict[str, Tensor]:

@@ -24,6 +24,17 @@ NODES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "elman_relu": ("RNN", (0,), {"activations": ["Relu"]}),
     "elman_sigmoid": ("RNN", (0,), {"activations": ["Sigmoid"]}),
 }
+# Activation of a hidden layer of the readout -> the node, and its attributes.
+ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("Identity", {}),
+    "relu": ("Relu", {}),
+    "tanh": ("Tanh", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "elu": ("Elu", {}),
+    "selu": ("Selu", {}),
+    "softplus": ("Softplus", {}),
+}
 
 
 def model_bytes(network: Network) -> bytes:
@@ -42,6 +53,8 @@ def model_bytes(network: Network) -> bytes:
     except ImportError as error:
         raise ImportError("writing ONNX files needs onnx: pip install 'gatescope[onnx]'.") from error
     make, configuration = onnx.helper, network.configuration
+    if configuration.starts:
+        raise AdoptingError("Export to ONNX: expected initial states of 0, got states of its own. Write a .pt file.")
     constants: dict[str, NDArray[Any]] = {}
     nodes, given, below = _reading(network, make, onnx.TensorProto, constants)
     outputs: list[Any] = []
@@ -53,6 +66,8 @@ def model_bytes(network: Network) -> bytes:
         sizes = [len(level), "sequences", configuration.layers[level[0]].neurons]
         outputs += [make.make_tensor_value_info(state, onnx.TensorProto.FLOAT, sizes) for state in states]
         below = f"x{k + 1}"
+    head, below = _hidden_layers(network, below, make, constants)
+    nodes += head
     constants["readout"] = np.ascontiguousarray(network.readout_weights.detach().numpy().T)
     constants["readout_biases"] = network.readout_biases.detach().numpy()
     told = "estimates" if configuration.readout.kind == "numbers" else "logits"
@@ -130,6 +145,30 @@ def _handed_on(k: int, directions: int, last: bool, make: Any, constants: dict[s
         make.make_node("Transpose", [source], [f"z{k}"], name=f"layer{k}_sides", perm=order),
         make.make_node("Reshape", [f"z{k}", f"shape{k}"], [above], name=f"layer{k}_steps"),
     ]
+
+
+def _hidden_layers(
+    network: Network, below: str, make: Any, constants: dict[str, NDArray[Any]]
+) -> tuple[list[Any], str]:
+    """Return the nodes of the hidden layers of the readout, and the name of what the readout reads."""
+    nodes: list[Any] = []
+    for k, layer in enumerate(network.configuration.hidden):
+        weights, biases = network.hidden_weights(k)
+        if layer.activation not in ACTIVATIONS:
+            known = ", ".join(ACTIVATIONS)
+            raise AdoptingError(f"Export to ONNX: expected an activation among {known}, got {layer.activation}.")
+        constants[f"hidden{k}"] = np.ascontiguousarray(weights.detach().numpy().T)
+        constants[f"hidden_biases{k}"] = biases.detach().numpy()
+        nodes.append(
+            make.make_node("MatMul", [below, f"hidden{k}"], [f"hidden_products{k}"], name=f"hidden{k}_product")
+        )
+        nodes.append(
+            make.make_node("Add", [f"hidden_products{k}", f"hidden_biases{k}"], [f"drives{k}"], name=f"hidden{k}_sum")
+        )
+        kind, options = ACTIVATIONS[layer.activation]
+        nodes.append(make.make_node(kind, [f"drives{k}"], [f"activations{k}"], name=f"hidden{k}_activation", **options))
+        below = f"activations{k}"
+    return nodes, below
 
 
 def _arrays(network: Network, layer: int) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatescope.equations import Place
+from gatescope.head import ACTIVATIONS
 from gatescope.network import Network
 from gatescope.recording import record, sequences_of
 from gatescope.studies.jacobians import Slopes, exact, in_order, slopes_of
@@ -183,10 +184,11 @@ def contributions(
     if passed.network.embedding is not None:  # a table: the step adds to the row of its symbol
         values["embedding"] = passed.one_hot().numpy()
         heard["embedding"] = embedded.numpy()
-    errors = np.zeros((count, passed.network.configuration.predicted))
-    errors[where] = passed.errors.numpy()
-    values |= {"readout_weights": errors, "readout_biases": errors}
-    heard["readout_weights"] = passed.hidden.numpy()
+    for (weights, biases), error, read in zip(passed.head.names, passed.errors, passed.head.inputs, strict=True):
+        errors = np.zeros((count, error.shape[1]))
+        errors[where] = error.numpy()
+        values |= {weights: errors, biases: errors}
+        heard[weights] = read.numpy()
     return Contributions(where, passed.losses.numpy(), values, {k: np.asarray(v) for k, v in heard.items()})
 
 
@@ -332,6 +334,33 @@ class _Layer:
         }
 
 
+class _Head:
+    """The readout and its hidden layers, from the highest recurrent layer upwards.
+
+    Attributes:
+        names: the names of the weights and of the biases of each.
+        inputs: what each reads at every step, (T, I).
+    """
+
+    def __init__(self, network: Network, hidden: Float[Tensor, "T N"]) -> None:
+        self.layers = network.configuration.hidden
+        self.names = [(f"hidden.{k}.weights", f"hidden.{k}.biases") for k in range(len(self.layers))]
+        self.names.append(("readout_weights", "readout_biases"))
+        values = {name: value.detach() for name, value in network.named_parameters()}
+        self.weights = [(values[weights], values[biases]) for weights, biases in self.names]
+        self.inputs = [hidden]
+        for layer, drive in zip(self.layers, self.drives(hidden), strict=False):
+            self.inputs.append(ACTIVATIONS[layer.activation](drive))
+
+    def drives(self, values: Tensor) -> list[Tensor]:
+        """Return what each computes before its activation; the last are the logits."""
+        found: list[Tensor] = []
+        for k, (weights, biases) in enumerate(self.weights):
+            found.append(values @ weights.t() + biases)
+            values = ACTIVATIONS[self.layers[k].activation](found[-1]) if k < len(self.layers) else values
+        return found
+
+
 class _Pass:
     """One pass forward, and as many back as there are losses."""
 
@@ -354,7 +383,9 @@ class _Pass:
                 slopes, _, cell = slopes_of(trace, name, 0)
                 slopes = {to: {place: _as_read(name, v) for place, v in row.items()} for to, row in slopes.items()}
                 h = torch.from_numpy(np.asarray(trace[name]["h"][0]))
-                arrays = {"h": h, "initial h": torch.zeros_like(h[0]), "cell": cell}
+                start = trace.initial[name].get("h")  # a feedforward layer carries no state
+                before = torch.zeros_like(h[0]) if start is None else torch.from_numpy(start[0]).to(h)
+                arrays = {"h": h, "initial h": before, "cell": cell}
                 weights = {key: value.detach() for key, value in copy.parameters_of(k).by_name().items()}
                 self.layers.append(_Layer(name, k, slopes, weights, below, arrays))
                 hidden.append(h)
@@ -364,12 +395,12 @@ class _Pass:
             size = self.layers[-1].arrays["h"].shape[1]
             below = torch.cat([below[:, :-size], below[:1, -size:].expand(len(below), -1)], 1)
         self.hidden = below
-        weights = copy.readout_weights.detach()
-        logits = (below[self.places] @ weights.t() + copy.readout_biases.detach()).requires_grad_()
-        losses = loss_of(configuration.readout, logits, torch.from_numpy(wanted[self.places]))
-        (self.errors,) = torch.autograd.grad(losses.sum(), logits)
+        self.head = _Head(copy, below)
+        heard = below[self.places].requires_grad_()
+        drives = self.head.drives(heard)
+        losses = loss_of(configuration.readout, drives[-1], torch.from_numpy(wanted[self.places]))
+        self.arriving, *self.errors = torch.autograd.grad(losses.sum(), [heard, *drives])
         self.losses = losses.detach()
-        self.arriving = self.errors @ weights
 
     def one_hot(self) -> Float[Tensor, "T V"]:
         """The symbols that were read; an unknown one is 0."""

@@ -105,10 +105,10 @@ def _from_there_on(
         read[0] = instead[start : start + size]
         state = [
             {
-                name: torch.where((rows > 0)[:, None], values[(rows - 1).clamp(min=0), 0], 0.0)
-                for name, values in s.items()
+                name: torch.where((rows > 0)[:, None], values[(rows - 1).clamp(min=0), 0], start[name])
+                for name, values in signals.items()
             }
-            for s in whole.signals
+            for signals, start in zip(whole.signals, network.initial_states(1), strict=True)
         ]
         after = predictions_of(network.configuration, network(read, state).logits)
         divergence = _difference(network.configuration, before[reach], after)

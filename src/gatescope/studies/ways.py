@@ -66,6 +66,9 @@ def ways(
     cells = [each.cell for each in network.configuration.layers]
     if layer != len(cells) - 1:
         raise StudyError(f"the ways of layer {layer} were asked for; choose the last layer, which is {len(cells) - 1}.")
+    if network.configuration.starts or network.configuration.hidden:
+        what = "initial states" if network.configuration.starts else "hidden layers of the readout"
+        raise StudyError(f"Listing all ways: expected a network without {what}. Use `contributions` for this one.")
     drives = cells[layer].tape.recurrent_drives
     if drive not in drives:
         known = ", ".join(drives) or "none, as nothing that it computes hears its own output"

@@ -1,0 +1,82 @@
+"""Hidden layers of the readout: what stands between the highest recurrent layer and the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gatescope.errors import GatescopeError
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda values: values,
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "gelu": functional.gelu,
+    "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "selu": functional.selu,
+    "silu": functional.silu,
+    "softplus": functional.softplus,
+}
+"""Name of an activation -> the function, with the default arguments of torch.nn."""
+
+
+class HeadError(GatescopeError):
+    """A hidden layer of a readout cannot be made; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """One hidden layer of the readout: activation(W x + b).
+
+    Attributes:
+        neurons: the number of rows of W.
+        activation: one of ACTIVATIONS.
+
+    Raises:
+        HeadError: the number or the name is none.
+    """
+
+    neurons: int
+    activation: str
+
+    def __post_init__(self) -> None:
+        if type(self.neurons) is not int or self.neurons < 1:
+            raise HeadError(f"A hidden layer of the readout: expected 1 or more neurons, got {self.neurons!r}.")
+        if self.activation not in ACTIVATIONS:
+            known = ", ".join(ACTIVATIONS)
+            raise HeadError(f"Activation of a hidden layer: expected one of {known}, got {self.activation!r}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer as JSON."""
+        return {"neurons": self.neurons, "activation": self.activation}
+
+    @classmethod
+    def from_json(cls, data: Any) -> HiddenLayer:
+        """Return the layer that `to_json` wrote.
+
+        Raises:
+            HeadError: `data` is no such layer.
+        """
+        if not isinstance(data, dict) or not {"neurons", "activation"} <= data.keys():
+            raise HeadError("A hidden layer of the readout: expected an object with neurons and activation.")
+        if not isinstance(data["activation"], str):
+            raise HeadError(f"Activation of a hidden layer: expected a name, got {data['activation']!r}.")
+        return cls(data["neurons"], data["activation"])
+
+
+def apply(layer: HiddenLayer, weights: Tensor, biases: Tensor, values: Tensor) -> Tensor:
+    """Return the values of one hidden layer, (..., neurons).
+
+    Args:
+        layer: its size and activation.
+        weights, biases: (neurons, inputs) and (neurons,).
+        values: what the layer reads, (..., inputs).
+    """
+    return ACTIVATIONS[layer.activation](functional.linear(values, weights, biases))

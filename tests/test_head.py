@@ -1,0 +1,215 @@
+"""Hidden layers of the readout and constant initial states: what torch computes, in every place that runs a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gatescope import Network, Run, Vocabulary, predict, record, sample
+from gatescope.adopting import AdoptingError, save
+from gatescope.cells import CELLS
+from gatescope.checking import check
+from gatescope.head import ACTIVATIONS, HeadError, HiddenLayer
+from gatescope.network import Configuration, Layer, NetworkError
+from gatescope.recording import check_with
+from gatescope.runs import Run as RunDirectory
+from gatescope.sampling import Choice
+from gatescope.studies.backpropagation import contributions
+from gatescope.studies.influence import influence
+from gatescope.studies.table import StudyError
+from gatescope.studies.ways import ways
+from gatescope.tasks import Adopted
+
+VOCABULARY = Vocabulary(tuple("abcdefg"))
+IDS = np.array([0, 3, 6, 1, 2, 5], np.int32)
+
+
+def made(cell: str = "lstm", activation: str = "relu", *, starts: bool = True, both: bool = False) -> Network:
+    """A network with a head and initial states of random numbers."""
+    layers = [
+        Layer(CELLS[cell], 4, reverse, starts) for _ in range(2) for reverse in ((False, True) if both else (False,))
+    ]
+    hidden = (HiddenLayer(5, activation), HiddenLayer(3, "tanh"))
+    network = Network(Configuration(VOCABULARY, tuple(layers), embedding=3, hidden=hidden), seed=3)
+    generator = torch.Generator().manual_seed(5)
+    for value in (*network.initial.buffers(), *network.hidden.parameters()):
+        value.data.copy_(torch.randn(value.shape, generator=generator))
+    return network.eval()
+
+
+def by_torch(network: Network, ids: np.ndarray) -> Tensor:
+    """The logits (T, V), by torch.nn.LSTM or GRU and the head written out."""
+    configuration = network.configuration
+    kind = {"lstm": nn.LSTM, "gru": nn.GRU}[configuration.layers[0].cell.name]
+    module = kind(3, 4, 2, bidirectional=configuration.both_ways)
+    state: dict[str, list[Tensor]] = {}
+    for k, layer in enumerate(configuration.layers):
+        p = network.parameters_of(k)
+        echoed = torch.zeros_like(p.biases)
+        if layer.cell.name == "gru":
+            echoed[-1] = p.neuron_weights[0].detach()
+        end = f"_l{k // 2 if configuration.both_ways else k}{'_reverse' if layer.reverse else ''}"
+        values = {"weight_ih": p.input_weights.flatten(0, 1), "weight_hh": p.recurrent_weights.flatten(0, 1)}
+        values |= {"bias_ih": p.biases.flatten(), "bias_hh": echoed.flatten()}
+        for name, value in values.items():
+            getattr(module, name + end).data.copy_(value)
+        for name, value in network.initial[k].named_buffers():
+            state.setdefault(name, []).append(value)
+    assert network.embedding is not None
+    start = tuple(torch.stack(state[name])[:, None] for name in ("h", "c") if name in state)
+    embedded = network.embedding[torch.from_numpy(ids).long()][:, None]
+    h = module(embedded, (start if len(start) == 2 else start[0]) if start else None)[0][:, 0]
+    for k, layer in enumerate(configuration.hidden):
+        weights, biases = network.hidden_weights(k)
+        h = getattr(torch.nn.functional, layer.activation)(h @ weights.T + biases)
+    return h @ network.readout_weights.T + network.readout_biases
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("starts", [False, True])
+def test_predictions_equal_torch(cell: str, both: bool, starts: bool) -> None:
+    network = made(cell, starts=starts, both=both)
+    expected = by_torch(network, IDS).log_softmax(-1).detach().numpy()
+    np.testing.assert_allclose(predict(network, [IDS, IDS[:3]])[0], expected, atol=2e-6)
+    trace = record(network, [IDS])
+    assert check(trace).holds
+    assert check_with(network, trace).holds
+    np.testing.assert_allclose(trace.steps["top_probability"][0, :, 0], np.exp(expected.max(1)), atol=1e-6)
+    for k, name in enumerate(network.configuration.names):
+        for state, value in network.initial[k].named_buffers():
+            np.testing.assert_array_equal(trace.initial[name][state][0], value.numpy())
+
+
+def test_check_uses_the_initial_states() -> None:
+    """A trace that claims another initial state does not hold."""
+    trace = record(made(), [IDS])
+    for states in trace.initial.values():
+        for value in states.values():
+            value[:] = 0
+    assert not check(trace).holds
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_equal_torch(activation: str) -> None:
+    network = made(activation=activation)
+    if activation == "none":
+        (first, biases), (second, last) = network.hidden_weights(0), network.hidden_weights(1)
+        h = torch.from_numpy(record(network, [IDS])["layer1"]["h"][0])
+        h = ((h @ first.T + biases) @ second.T + last).tanh()
+        expected = h @ network.readout_weights.T + network.readout_biases
+    else:
+        expected = by_torch(network, IDS)
+    np.testing.assert_allclose(predict(network, [IDS])[0], expected.log_softmax(-1).detach().numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_contributions_are_the_gradients_of_training(cell: str) -> None:
+    network = made(cell).double()
+    loss = nn.functional.cross_entropy(
+        network(torch.from_numpy(IDS[:-1]).long()[:, None]).logits[:, 0],
+        torch.from_numpy(IDS[1:]).long(),
+        reduction="sum",
+    )
+    loss.backward()
+    found = contributions(network, IDS)
+    assert found.losses.sum() == pytest.approx(float(loss.detach()), rel=1e-12)
+    for name, value in network.named_parameters():
+        if not value.numel():
+            continue
+        assert value.grad is not None
+        if name in found.deltas:
+            np.testing.assert_allclose(found.total(name), value.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+        else:
+            drives = [key for key in found.deltas if key.startswith(f"{name}.")]
+            total = np.concatenate([found.total(key) for key in drives]).reshape(-1)
+            np.testing.assert_allclose(total, value.grad.numpy().reshape(-1), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_influence_begins_at_the_initial_states() -> None:
+    """Replacing the first symbol, from the states before it, is reading the changed text from its beginning."""
+    network = made()
+    found = influence(network, IDS, [0], furthest=3)
+    changed = IDS.copy()
+    changed[0] = found.replaced[0]
+    before, after = (torch.from_numpy(predict(network.double(), [ids])[0]) for ids in (IDS, changed))
+    expected = (before.exp() * (before - after)).sum(1)[:4]
+    np.testing.assert_allclose(found.divergence[0], expected.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_ways_are_refused_in_words() -> None:
+    with pytest.raises(StudyError, match="initial states"):
+        ways(made(), "abc", layer=1, drive="f", to=0, source=0)
+    with pytest.raises(StudyError, match="hidden layers"):
+        ways(made(starts=False), "abc", layer=1, drive="f", to=0, source=0)
+
+
+def test_a_run_keeps_head_and_initial_states(tmp_path: Path) -> None:
+    network = made()
+    run = Run.create(tmp_path / "run", network.configuration, Adopted(VOCABULARY, "x.pt"), {})
+    run.save_weights(network.state_dict(), 0)
+    again, _ = RunDirectory(tmp_path / "run").network()
+    assert again.configuration == network.configuration
+    np.testing.assert_array_equal(predict(again, [IDS])[0], predict(network, [IDS])[0])
+    written = "".join(sample(again, "abc", length=6, choice=Choice(greedy=True)))
+    ids = [0, 1, 2]
+    for _ in range(6):
+        ids.append(int(by_torch(network, np.array(ids))[-1].argmax()))
+    assert written == "".join(VOCABULARY.symbols[k] for k in ids[3:])
+
+
+def test_training_leaves_initial_states_constant() -> None:
+    network = made()
+    assert not any(name.startswith("initial") for name, _ in network.named_parameters())
+
+
+def test_onnx_holds_the_head_and_refuses_initial_states(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    with pytest.raises(AdoptingError, match="initial states"):
+        save(made(), tmp_path / "m.onnx", "onnx")
+    network = made(starts=False)
+    save(network, tmp_path / "m.onnx", "onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    model = ReferenceEvaluator(onnx.load(str(tmp_path / "m.onnx")))
+    (found,) = model.run(["logits"], {"tokens": IDS.astype(np.int64)[:, None]})
+    np.testing.assert_allclose(np.asarray(found)[:, 0], by_torch(network, IDS).detach().numpy(), atol=2e-6)
+
+
+def test_descriptions_of_formats_1_and_2_have_neither() -> None:
+    data = json.loads(json.dumps(made(starts=False).configuration.to_json()))
+    del data["hidden"]
+    for layer in data["layers"]:
+        del layer["initial"]
+    old = Configuration.from_json({**data, "format": 2})
+    assert old.hidden == ()
+    assert not old.starts
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": None},
+        {"hidden": [3]},
+        {"hidden": [{"neurons": 0, "activation": "relu"}]},
+        {"hidden": [{"neurons": True, "activation": "relu"}]},
+        {"hidden": [{"neurons": 3, "activation": ["relu"]}]},
+        {"hidden": [{"neurons": 3, "activation": "os.system"}]},
+        {"layers": [{"cell": "lstm", "neurons": 4, "initial": 1}]},
+    ],
+    ids=str,
+)
+def test_damaged_descriptions_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(NetworkError):
+        Configuration.from_json({**made().configuration.to_json(), **change})
+
+
+def test_hidden_layers_are_checked() -> None:
+    with pytest.raises(HeadError, match="expected one of none, relu"):
+        HiddenLayer(3, "rely")
