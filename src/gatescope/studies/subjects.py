@@ -6,7 +6,6 @@ directory, with a mark of the weights that they are about.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from gatescope.errors import GatescopeError
 from gatescope.features import Family, Feature, choose, from_quantities, tokens
 from gatescope.network import Network
 from gatescope.recording import parts_of, recorded
-from gatescope.runs import WEIGHTS, Run
+from gatescope.runs import Run, RunError
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
@@ -117,8 +116,12 @@ def _lexer_of(task: Task) -> str | None:
 
 
 def weights_mark(run: Run) -> str:
-    """What changes whenever the run's best weights do: the start of their SHA-256."""
-    return hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()[:16]
+    """What changes whenever the run's best weights do.
+
+    Raises:
+        RunError: there are no weights, or they cannot be read.
+    """
+    return run.weights_mark()
 
 
 def kept(run: Run, name: str) -> Table | None:
@@ -139,6 +142,12 @@ def keep(run: Run, name: str, table: Table) -> None:
     """Put the answer of a study about the present weights into the run directory.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or a newer gatescope wrote the answer that is there.
     """
+    try:
+        version = run.study(name).get("format")
+    except (GatescopeError, AttributeError):
+        version = None
+    if type(version) is int and version > FORMAT:
+        raise RunError(f"{run.path}: expected findings of format {FORMAT}, got {version} ({name}). Upgrade gatescope.")
     run.save_study(name, {"format": FORMAT, "weights": weights_mark(run), "table": table.to_json()})

@@ -16,40 +16,44 @@ process left half written is not read. Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import math
 import os
+import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
 from torch import Tensor
 
-from gatescope.equations import EquationError
 from gatescope.errors import GatescopeError
-from gatescope.files import FileError, sync_folder, write_bytes, write_json
-from gatescope.network import Configuration, Network, NetworkError, expected_tensors
-from gatescope.tasks import Task, TaskError
+from gatescope.files import (
+    FileError,
+    open_for_appending,
+    read_regular,
+    sync_folder,
+    unwritable,
+    write_bytes,
+    write_json,
+)
+from gatescope.network import Configuration, Network, expected_tensors
+from gatescope.runs.errors import RunError
+from gatescope.runs.lock import held, is_held
+from gatescope.runs.records import finite, parse, record_of
+from gatescope.runs.tensors import HEADER_BYTES, VALUE_BYTES, load_tensors, save_tensors
+from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
 
-LARGEST_JSON = 64 << 20  # bytes of one JSON file that are read: a vocabulary of all of Unicode takes 15 MB
+JSON_BYTES = 64 << 20  # of one JSON file that is read: a vocabulary of all of Unicode takes 15 MB
+RECORDS_BYTES = 256 << 20  # of history.jsonl or samples.jsonl: a million records
+STATE_BYTES = 1 << 30  # of what a checkpoint holds besides four copies of the weights: the carried state
+TASK_FORMAT = 1
 WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "samples.jsonl", "training.lock"
 STUDIES = "studies"
-LOCK_TRIES = 10
-
-
-class RunError(GatescopeError):
-    """A run directory cannot be used as it is; the message says which file, what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,12 @@ class Run:
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             what = "a run" if run.exists else "something else"
             raise RunError(f"{run.path} already holds {what}; name another directory, or resume a run that is there.")
-        try:
+        with _run_errors(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
-            write_json(run.path / "task.json", task.to_json())
+            write_json(run.path / "task.json", {"format": TASK_FORMAT, **task.to_json()})
             write_json(run.path / "training.json", dict(settings))
             # Last: a directory with network.json is a run.
             write_json(run.path / "network.json", configuration.to_json())
-        except OSError as error:
-            raise RunError(f"the run cannot be written to {run.path}: {error.strerror or error}.") from error
-        except FileError as error:
-            raise RunError(str(error)) from error
         return run
 
     @property
@@ -118,12 +118,8 @@ class Run:
             raise RunError(
                 f"{self.path} is not a run: it has no network.json. `gatescope runs` lists the runs that are there."
             )
-        try:
+        with _described(self.path / "network.json"):
             return Configuration.from_json(self._json("network.json"))
-        except (NetworkError, EquationError, ValueError) as error:
-            if isinstance(error, RunError):
-                raise
-            raise RunError(f"{self.path / 'network.json'} cannot be used: {error}") from error
 
     def task(self) -> Task:
         """What the network learns.
@@ -131,10 +127,19 @@ class Run:
         Raises:
             RunError: task.json is missing or damaged.
         """
-        try:
-            return load_task(self._json("task.json"))
-        except TaskError as error:
-            raise RunError(f"{self.path / 'task.json'} cannot be used: {error}") from error
+        data = self._json("task.json")
+        path = self.path / "task.json"
+        if isinstance(data, dict):
+            version = data.pop("format", TASK_FORMAT)
+            if type(version) is not int or version < 1:
+                raise RunError(f"{path}: expected a format number, got {version!r}. Copy the file anew.")
+            if version > TASK_FORMAT:
+                raise RunError(
+                    f"{path}: expected format {TASK_FORMAT} or older, got {version}, which a newer gatescope wrote. "
+                    "Upgrade gatescope."
+                )
+        with _described(path):
+            return load_task(data)
 
     def settings(self) -> dict[str, Any]:
         """The settings of the training.
@@ -150,7 +155,8 @@ class Run:
     def save_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace the settings of the training, where they are different."""
         if settings != self.settings():
-            write_json(self.path / "training.json", dict(settings))
+            with _run_errors(self.path):
+                write_json(self.path / "training.json", dict(settings))
 
     def network(self, checkpoint: int | None = None) -> tuple[Network, int]:
         """The network with its best weights so far, or those of a checkpoint, and the step they are of.
@@ -160,24 +166,38 @@ class Run:
         """
         configuration = self.configuration()
         path = self.path / WEIGHTS if checkpoint is None else self._checkpoint(checkpoint) / WEIGHTS
-        if not path.is_file() if checkpoint is None else checkpoint not in self.checkpoints():
-            missing = "has no weights yet" if checkpoint is None else f"has no checkpoint of step {checkpoint}"
-            raise RunError(f"{self.path} {missing}; its checkpoints are {self.checkpoints() or 'none'}.")
-        weights, about = _load(path, expected_tensors(configuration))
+        missing = "has no weights yet" if checkpoint is None else f"has no checkpoint of step {checkpoint}"
+        missing = f"{self.path} {missing}; its checkpoints are {self.checkpoints() or 'none'}."
+        if checkpoint is not None and checkpoint not in self.checkpoints():
+            raise RunError(missing)
+        with _run_errors(path, missing):
+            weights, step = load_tensors(path, self.path, expected_tensors(configuration))
         network = Network(configuration)
         network.load_state_dict(weights)
         network.eval()
-        return network, int(about.get("step", checkpoint or 0))
+        return network, checkpoint or 0 if step is None else step
+
+    def weights_mark(self) -> str:
+        """Return what changes whenever the best weights do: the start of the SHA-256 of their file.
+
+        Raises:
+            RunError: there are no weights, or they cannot be read.
+        """
+        path, expected = self.path / WEIGHTS, expected_tensors(self.configuration())
+        with _run_errors(path, f"{self.path} has no weights yet."):
+            largest = HEADER_BYTES + VALUE_BYTES * sum(map(math.prod, expected.values()))
+            return hashlib.sha256(read_regular(path, largest, inside=self.path)).hexdigest()[:16]
 
     def save_weights(self, weights: Mapping[str, Tensor], step: int) -> None:
         """Make these the weights that everybody looks at."""
-        _save(self.path / WEIGHTS, weights, step)
+        with _run_errors(self.path / WEIGHTS):
+            save_tensors(self.path / WEIGHTS, weights, step)
 
     def checkpoints(self) -> list[int]:
         """The steps of the complete checkpoints, in order."""
-        found = (self.path / "checkpoints").glob("step-*")
-        steps = (entry.name.removeprefix("step-") for entry in found if (entry / WEIGHTS).is_file())
-        return sorted(int(step) for step in steps if step.isdigit())
+        found = [entry for entry in (self.path / "checkpoints").glob("step-*") if (entry / WEIGHTS).exists()]
+        steps = [re.fullmatch(r"step-([0-9]{8,18})", entry.name) for entry in found]
+        return sorted({int(step[1]) for step in steps if step and self._checkpoint(int(step[1])).name == step[0]})
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a point from which training can go on; earlier ones keep their weights only."""
@@ -185,18 +205,19 @@ class Run:
         place, beside = self._checkpoint(step), self.path / "checkpoints" / f".step-{step:08d}.tmp"
         if (place / "progress.json").is_file():
             return  # training was resumed and stopped at once: a point from which it can go on is never taken away
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        _save(beside / WEIGHTS, checkpoint.weights, step)
-        _save(beside / "optimizer.safetensors", checkpoint.arrays, step)
-        write_json(beside / "progress.json", dict(checkpoint.progress))
-        shutil.rmtree(place, ignore_errors=True)
-        beside.rename(place)
-        sync_folder(place.parent)
-        for earlier in self.checkpoints():
-            if earlier != step:
-                (self._checkpoint(earlier) / "progress.json").unlink(missing_ok=True)
-                (self._checkpoint(earlier) / "optimizer.safetensors").unlink(missing_ok=True)
+        with _run_errors(place):
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            save_tensors(beside / WEIGHTS, checkpoint.weights, step)
+            save_tensors(beside / "optimizer.safetensors", checkpoint.arrays, step)
+            write_json(beside / "progress.json", dict(checkpoint.progress))
+            shutil.rmtree(place, ignore_errors=True)
+            beside.rename(place)
+            sync_folder(place.parent)
+            for earlier in self.checkpoints():
+                if earlier != step:
+                    (self._checkpoint(earlier) / "progress.json").unlink(missing_ok=True)
+                    (self._checkpoint(earlier) / "optimizer.safetensors").unlink(missing_ok=True)
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The point from which training can go on, or None when it had not come to one.
@@ -206,9 +227,12 @@ class Run:
         """
         for step in reversed(self.checkpoints()):
             folder = self._checkpoint(step)
-            if (folder / "progress.json").is_file():
-                weights, _ = _load(folder / WEIGHTS, expected_tensors(self.configuration()))
-                arrays, _ = _load(folder / "optimizer.safetensors", None)
+            if (folder / "progress.json").exists():
+                expected = expected_tensors(self.configuration())
+                largest = HEADER_BYTES + STATE_BYTES + 4 * VALUE_BYTES * sum(map(math.prod, expected.values()))
+                with _run_errors(folder):
+                    weights, _ = load_tensors(folder / WEIGHTS, self.path, expected)
+                    arrays, _ = load_tensors(folder / "optimizer.safetensors", self.path, None, largest)
                 return Checkpoint(weights, arrays, self._json(f"checkpoints/{folder.name}/progress.json"))
         return None
 
@@ -226,42 +250,39 @@ class Run:
         Raises:
             RunError: it cannot be written.
         """
-        try:
+        with _run_errors(self.path / STUDIES):
             (self.path / STUDIES).mkdir(exist_ok=True)
             write_json(self.path / STUDIES / f"{name}.json", dict(content))
-        except OSError as error:
-            raise RunError(f"{self.path / STUDIES} cannot be written: {error.strerror or error}.") from error
-        except FileError as error:
-            raise RunError(str(error)) from error
 
     def append(self, file: str, record: Mapping[str, Any]) -> None:
-        """Add one line to history.jsonl or samples.jsonl; numbers that JSON cannot write become null."""
-        line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
-        with (self.path / file).open("a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        """Add one line to history.jsonl or samples.jsonl; numbers that JSON cannot write become null.
+
+        Raises:
+            RunError: it cannot be written; half of a line, which a full disk may leave, is not read.
+        """
+        line = json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+        with _run_errors(self.path / file), open_for_appending(self.path / file) as handle:
+            handle.write(line.encode())
 
     def read(self, file: str) -> list[dict[str, Any]]:
-        """The lines of history.jsonl or samples.jsonl; what a killed process left half written is left out."""
-        path = self.path / file
-        if not path.is_file():
-            return []
-        records = []
-        with path.open(encoding="utf-8", errors="replace") as handle:
-            for line in handle:
-                try:
-                    record = _parsed(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(record, dict):
-                    records.append(record)
-        return records
+        """Return the records of history.jsonl or samples.jsonl, without lines that hold none.
+
+        Raises:
+            RunError: the file cannot be read, or is too large.
+        """
+        return [record for record in map(record_of, self._lines(file)) if record is not None]
 
     def forget_after(self, step: int) -> None:
-        """Take back the records behind a checkpoint: training goes on from there."""
+        """Take back the records behind a checkpoint, from which training goes on, and how the training had ended.
+
+        A line that is no record stays, unless it is the half of one that a killed process left.
+        """
         for file in (HISTORY, SAMPLES):
-            kept = [record for record in self.read(file) if record.get("step", 0) <= step and "event" not in record]
-            lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)
-            write_bytes(self.path / file, lines.encode())
+            lines = self._lines(file)
+            stay = [line for line in lines if _stays(line, step)]
+            if stay != lines:
+                with _run_errors(self.path / file):
+                    write_bytes(self.path / file, b"".join(stay))
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -270,32 +291,31 @@ class Run:
         Raises:
             RunError: another process is training it.
         """
-        with (self.path / LOCK).open("w") as handle:
-            if not any(map(_locked, repeat(handle, LOCK_TRIES))):
+        with _run_errors(self.path / LOCK):
+            hold = held(self.path / LOCK)
+            free = hold.__enter__()
+        try:
+            if not free:
                 raise RunError(f"{self.path} is being trained by another process; wait for it, or stop it.")
             yield
+        finally:
+            hold.__exit__(None, None, None)
 
     @property
     def is_training(self) -> bool:
         """Whether a process is training this run now."""
-        path = self.path / LOCK
-        if not path.is_file():
-            return False
-        with path.open() as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return is_held(self.path / LOCK)
 
     def state(self, last: Mapping[str, Any]) -> str:
         """What became of the training, given the last record of its history (an empty one where there is none).
 
         Returns:
-            "training" now, "finished", "failed", or "interrupted": it can go on.
+            "training" now, "finished", "failed", "interrupted": it can go on, or "created": it has not begun.
         """
         if self.is_training:
             return "training"
+        if not last and not (self.path / WEIGHTS).exists():
+            return "created"
         if last.get("event") != "end" or last.get("reason") == "interrupted":
             return "interrupted"
         return "failed" if last.get("reason") == "failed" else "finished"
@@ -305,18 +325,24 @@ class Run:
 
     def _json(self, file: str) -> Any:
         path = self.path / file
+        with _run_errors(path, f"{path} cannot be read: there is no such file. Copy it anew, or start a new run."):
+            content = read_regular(path, JSON_BYTES, inside=self.path)
         try:
-            if path.stat().st_size > LARGEST_JSON:
-                raise RunError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_JSON:,} are read.")
-            return _parsed(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise RunError(f"{path} cannot be read: {error.strerror or error}.") from error
+            return parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            if isinstance(error, RunError):
-                raise
             raise RunError(
                 f"{path} is not JSON ({error}); is it damaged? Bring it back, or start a new run."
             ) from error
+
+    def _lines(self, file: str) -> list[bytes]:
+        """The lines of history.jsonl or samples.jsonl as they are, their ends included."""
+        try:
+            content = read_regular(self.path / file, RECORDS_BYTES, inside=self.path)
+        except FileError as error:
+            if error.missing:
+                return []
+            raise RunError(str(error)) from error
+        return content.splitlines(keepends=True)
 
 
 def find_runs(places: list[Path]) -> list[Run]:
@@ -330,63 +356,37 @@ def find_runs(places: list[Path]) -> list[Run]:
     return list(found.values())
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor], step: int) -> None:
-    plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, {"step": str(step), "format": "pt"}))
+def _stays(line: bytes, step: int) -> bool:
+    record = record_of(line)
+    if record is None:
+        return line.endswith(b"\n")
+    return record.get("step", 0) <= step and record.get("event") != "end"
 
 
-def _load(path: Path, expected: Mapping[str, tuple[int, ...]] | None) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file, after its names, shapes and numbers were found to be what they should be.
+@contextmanager
+def _run_errors(path: Path, missing: str | None = None) -> Iterator[None]:
+    """Turn errors of files into those of runs.
 
-    Raises:
-        RunError: they are not, or the file is truncated or damaged.
+    Args:
+        path: what is written where the system's error names no file.
+        missing: what to say instead where a file that is read is missing.
     """
-    advice = "Copy the file anew; the folders in checkpoints/ hold the weights of earlier steps."
     try:
-        with safe_open(path, "pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            about = dict(file.metadata() or {})
-        if expected is not None and shapes != dict(expected):
-            wrong = sorted({*shapes.items()} ^ {*expected.items()})[0][0]
-            raise RunError(
-                f"{path} does not fit its network.json: {wrong} is {shapes.get(wrong, 'missing')}, expected "
-                f"{expected.get(wrong, 'no such weight')}. The two files are of different runs."
-            )
-        tensors = load(path.read_bytes())
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} is truncated or damaged ({error}). {advice}") from error
-    if expected is not None and not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise RunError(f"{path} holds numbers that are not finite: its training failed. {advice}")
-    return tensors, about
+        yield
+    except FileError as error:
+        raise RunError(missing if missing is not None and error.missing else str(error)) from error
+    except OSError as error:
+        raise RunError(str(unwritable(error.filename or path, error))) from error
 
 
-def _locked(handle: IO[str]) -> bool:
-    """Whether the lock could be taken. `is_training` holds it for an instant, which is no reason to give up."""
+@contextmanager
+def _described(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged description leads to into one sentence that names the file."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(0.01)
-        return False
-    return True
-
-
-def _parsed(text: str) -> Any:
-    """JSON, without the numbers that Python reads and nobody else does."""
-    return json.loads(text, parse_constant=_number, parse_float=_number)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number")
-    return value
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        yield
+    except RunError:
+        raise
+    except GatescopeError as error:
+        raise RunError(f"{path} cannot be used: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise RunError(f"{path} is damaged ({error!r:.200}). Copy the file anew, or start a new run.") from error
