@@ -276,7 +276,8 @@ def test_dropout_between_layers_cannot_be_recorded_while_it_acts() -> None:
 
 
 def test_autocast_cannot_be_recorded() -> None:
-    module = nn.LSTM(3, 4)
+    """A plain RNN is linear layers to torch: these have bfloat16 on every CPU, which oneDNN's LSTM does not."""
+    module = nn.RNN(3, 4)
     with gatescope.watch(module) as watched, torch.autocast("cpu", torch.bfloat16):
         module(torch.randn(5, 1, 3))
     with pytest.raises(WatchError, match="autocast"):
@@ -285,8 +286,6 @@ def test_autocast_cannot_be_recorded() -> None:
 
 def test_models_and_names_without_a_recurrent_module_are_refused() -> None:
     with pytest.raises(WatchError, match=r"no torch\.nn\.LSTM"), gatescope.watch(nn.Linear(2, 2)):
-        pass
-    with pytest.raises(WatchError, match="one step at a time"), gatescope.watch(nn.Sequential(nn.LSTMCell(2, 2))):
         pass
     with pytest.raises(WatchError, match=r"encoder\.rnn"), gatescope.watch(Tagger("GRU"), ["rnn"]):
         pass

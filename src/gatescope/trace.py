@@ -32,6 +32,11 @@ STEP_AXES: dict[str, tuple[str, ...]] = {
 }
 LAYER_AXES = ("sequence", "step", "neuron")
 STATE_AXES = ("sequence", "neuron")
+UNSHOWN_STEP = "\N{MIDDLE DOT}"  # printed for a step of which neither symbol nor vector is in the trace
+_UNSHOWN = (
+    "The text of a trace: expected symbols or vectors, got vectors that were not recorded. Record the trace with "
+    "text=... for what the vectors stand for, or with inputs=True for the vectors themselves."
+)
 
 
 class TraceError(GatescopeError):
@@ -93,13 +98,46 @@ class Trace:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The symbols behind the ids."""
-        return Vocabulary.from_json(self.attributes["vocabulary"])
+        """The symbols behind the ids.
+
+        Raises:
+            TraceError: the trace holds neither symbols nor the vectors that were read.
+        """
+        if not self.shows_steps:
+            raise TraceError(_UNSHOWN)
+        try:
+            return Vocabulary.from_json(self.attributes["vocabulary"])
+        except ValueError as error:
+            raise TraceError(f"The vocabulary of the trace is damaged: {error} Record the trace again.") from error
+
+    @property
+    def shows_steps(self) -> bool:
+        """Whether the trace says what was read at each step: symbols, or the vectors themselves."""
+        about = self.attributes.get("vocabulary")
+        if not isinstance(about, dict):
+            return True  # damaged; `vocabulary` says so
+        return "input" in self.steps if about.get("unit") == "number" else about.get("symbols") != []
 
     def text(self, sequence: int) -> str:
-        """The text of one sequence, with U+FFFD for what the network does not know."""
-        read = self.steps["input" if self.vocabulary.unit == "number" else "token"]
-        return self.vocabulary.decode(np.asarray(read[sequence])[: int(self.lengths[sequence])])
+        """Return the text of one sequence, with U+FFFD for what the network does not know.
+
+        Raises:
+            TraceError: the trace holds neither symbols nor the vectors that were read.
+        """
+        vocabulary = self.vocabulary
+        read = self.steps["input" if vocabulary.unit == "number" else "token"]
+        return vocabulary.decode(np.asarray(read[sequence])[: int(self.lengths[sequence])])
+
+    def step_labels(self, sequence: int, first: int, last: int) -> list[str]:
+        """Return what to print for the steps `first` to `last` (excluded) of a sequence.
+
+        A step is "\N{MIDDLE DOT}" where the trace holds neither its symbol nor its vector.
+        """
+        if not self.shows_steps:
+            return [UNSHOWN_STEP] * max(0, min(last, int(self.lengths[sequence])) - first)
+        vocabulary = self.vocabulary
+        read = self.steps["input" if vocabulary.unit == "number" else "token"]
+        return vocabulary.labels(np.asarray(read[sequence, first:last]))
 
     def sequence(self, index: int) -> Trace:
         """One sequence alone, without padding."""
@@ -117,7 +155,7 @@ class Trace:
                 for layer, states in self.initial.items()
             },
             parameters=self.parameters,
-            attributes=self.attributes,
+            attributes={name: value for name, value in self.attributes.items() if name != "repeats"},
         )
 
     def to_xarray(self) -> xarray.DataTree:
@@ -134,7 +172,7 @@ class Trace:
         groups = {
             "/": xarray.Dataset(
                 {**steps, "length": (("sequence",), self.lengths)},
-                attrs={name: value for name, value in self.attributes.items() if not isinstance(value, dict)},
+                attrs={name: value for name, value in self.attributes.items() if not isinstance(value, dict | list)},
             )
         }
         for layer, signals in self.layers.items():

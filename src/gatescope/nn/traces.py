@@ -163,6 +163,7 @@ def trace_of(
         parameters={ran.name: _neuron_weights(cell, ran) for ran in seen},
         attributes=attributes,
     )
+    attributes["repeats"] = _repeats(inputs, trace)
     residual = max(check(*_alone(trace, ran, behind)).largest for ran in seen)
     if not drives:
         kept = {layer: {n: v for n, v in arrays.items() if "." not in n} for layer, arrays in trace.layers.items()}
@@ -180,6 +181,21 @@ def _alone(trace: Trace, ran: Ran, behind: NDArray[np.bool_]) -> tuple[Trace, di
     weights["embedding"] = _numpy(ran.inputs.transpose(0, 1).flatten(0, 1))
     alone = replace(trace, steps={"token": token}, layers={ran.name: trace.layers[ran.name]})
     return alone, {ran.name: weights}
+
+
+def _repeats(inputs: Float[Tensor, "T S I"], trace: Trace) -> list[list[int]]:
+    """Return each sequence that reads the same vectors from the same states as an earlier one, and that one's number.
+
+    Recorded while the vectors are still known, so that studies divide a text alike whether or not a trace keeps them.
+    """
+    first: dict[tuple[bytes, ...], int] = {}
+    repeats = []
+    for row, length in enumerate(trace.lengths.tolist()):
+        states = [array[row].tobytes() for layer in trace.initial.values() for array in layer.values()]
+        earlier = first.setdefault((_numpy(inputs[:length, row]).tobytes(), *states), row)
+        if earlier != row:
+            repeats.append([row, earlier])
+    return repeats
 
 
 def _engines(cell: Cell, seen: Sequence[Ran]) -> str:

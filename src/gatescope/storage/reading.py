@@ -64,6 +64,14 @@ def _in_order(arrays: dict[str, LazyArray], about: dict[str, Any]) -> dict[str, 
 
 def _check_sizes(trace: Trace, root: Path) -> None:
     """Whether states and parameters have the sequences and neurons of their layer."""
+    count = len(trace.lengths)
+    repeats = trace.attributes.get("repeats", [])
+    if not (
+        isinstance(repeats, list)
+        and all(isinstance(pair, list) and list(map(type, pair)) == [int, int] for pair in repeats)
+        and all(0 <= first < row < count for row, first in repeats)
+    ):
+        raise TraceError(f"{root}: expected pairs of sequences in 'repeats', got others. Record the trace again.")
     for layer in trace.layers:
         neurons = {array.shape[-1] for array in trace.layers[layer].values()}
         beside = {**trace.initial.get(layer, {}), **trace.parameters.get(layer, {})}

@@ -61,8 +61,7 @@ def passages(
         if value < smallest:
             raise StudyError(f"{name} is {value}; give at least {smallest}.")
     values = of_neurons(trace, layer, signal, [neuron])[0]
-    steps, vocabulary = Steps(trace), trace.vocabulary
-    read = trace.steps["input" if vocabulary.unit == "number" else "token"]
+    steps = Steps(trace)
     rows = []
     for place in _peaks(-values if least else values, steps, count, separation):
         sequence, step = int(steps.sequence[place]), int(steps.step[place])
@@ -79,7 +78,7 @@ def passages(
                 "after": after,
                 "first": first,
                 "values": values[start + first : start + last].tolist(),
-                "labels": vocabulary.labels(np.asarray(read[sequence, first:last])),
+                "labels": trace.step_labels(sequence, first, last),
             }
         )
     titles = {

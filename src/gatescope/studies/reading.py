@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gatescope.studies.table import StudyError
 from gatescope.text import Vocabulary
-from gatescope.trace import Trace
+from gatescope.trace import UNSHOWN_STEP, Trace
 
 PIECE = 1 << 22  # values that are read at a time, where one neuron does not have more of them
 
@@ -110,10 +110,13 @@ def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> 
     """The text before, at and after the steps first to last of a sequence, `context` steps to each side.
 
     The numbers of a step are separated by commas, steps by a space. Where the network reads bytes, a character that an
-    edge cuts is shown whole, by the inner one of its two parts.
+    edge cuts is shown whole, by the inner one of its two parts. A step that the trace does not show is a middle dot.
     """
     begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
     edges = [begin, first, last + 1, end]
+    if not trace.shows_steps:
+        before, at, after = (UNSHOWN_STEP * (b - a) for a, b in pairwise(edges))
+        return before, at, after
     vocabulary = trace.vocabulary
     if vocabulary.unit == "number" or vocabulary.in_words:
         read = trace.steps["input" if vocabulary.unit == "number" else "token"]

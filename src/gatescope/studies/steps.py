@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gatescope.features import Family, Feature, annotate
 from gatescope.studies.reading import of_neurons
 from gatescope.studies.table import StudyError
-from gatescope.text import Vocabulary
+from gatescope.text import PADDING, Vocabulary
 from gatescope.trace import Trace
 
 
@@ -48,17 +48,39 @@ class Steps:
         return of_neurons(self._trace, layer, signal, neurons).T.astype(np.float32, order="C")
 
     def of_step(self, name: str) -> NDArray[np.generic]:
-        """An array of steps ("token", "log_probability") at every place, (P,) or (P, K)."""
+        """An array of steps ("token", "log_probability") at every place, (P,) or (P, K).
+
+        Raises:
+            StudyError: the trace has no such array.
+        """
+        if name not in self._trace.steps:
+            raise StudyError(f"The steps of this trace: expected {name!r}, got {', '.join(self._trace.steps)}.")
         array = self._trace.steps[name]
         parts = [np.asarray(array[sequence, : int(length)]) for sequence, length in enumerate(self._trace.lengths)]
         return np.concatenate(parts) if parts else np.empty((0, *array.shape[2:]), array.dtype)
 
     def same(self) -> NDArray[np.int64]:
-        """Of each sequence, a number that is the same for equal ones, (S,), in the order of their first places."""
-        tokens = self.of_step("input" if "input" in self._trace.steps else "token")
-        numbers: dict[bytes, int] = {}
-        parts = (tokens[start:end].tobytes() for start, end in pairwise(self.starts))
-        return np.array([numbers.setdefault(part, len(numbers)) for part in parts], dtype=np.int64)
+        """Return for each sequence a number that equal sequences share, (S,), in the order of their first places.
+
+        Sequences are equal if they read the same from the same initial states. A recorded list of equal sequences
+        counts, otherwise the numbers or symbols that were read. Sequences that cannot be compared are different.
+        """
+        repeats = self._trace.attributes.get("repeats")
+        if repeats is not None:
+            earlier = np.arange(len(self.starts) - 1)
+            for row, first in repeats:
+                earlier[row] = first
+            return np.unique(earlier, return_inverse=True)[1].astype(np.int64)
+        read = self.of_step("input" if "input" in self._trace.steps else "token")
+        states = [np.asarray(array) for layer in self._trace.initial.values() for array in layer.values()]
+        numbers: dict[tuple[bytes, ...] | int, int] = {}
+        found = []
+        for row, (start, end) in enumerate(pairwise(self.starts)):
+            part = read[start:end]
+            known = part.ndim > 1 or bool((part != PADDING).all())
+            key = (part.tobytes(), *(array[row].tobytes() for array in states)) if known else row
+            found.append(numbers.setdefault(key, len(numbers)))
+        return np.array(found, dtype=np.int64)
 
     def repeated(self) -> NDArray[np.bool_]:
         """Whether each place is in a sequence that equals an earlier one, (P,)."""
@@ -83,12 +105,15 @@ class Steps:
 
         Raises:
             StudyError: the steps are not those of a text.
+            TraceError: the trace does not say what its vectors stand for.
         """
-        families, vocabulary = list(families), self._trace.vocabulary
-        texts = self.texts() if texts is None else list(texts)
+        families = list(families)
         of_trace = [feature for each in families if each.of_trace for feature in each.of_trace(self._trace)]
         families = [each for each in families if each.of_trace is None]
-        return of_trace + at_steps(vocabulary, texts, families, np.diff(self.starts).tolist())
+        if not families:
+            return of_trace
+        texts = self.texts() if texts is None else list(texts)
+        return of_trace + at_steps(self._trace.vocabulary, texts, families, np.diff(self.starts).tolist())
 
 
 def at_steps(
