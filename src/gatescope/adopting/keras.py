@@ -10,8 +10,8 @@ nonsense. It is known by its bias, which is twice as long.
 
 from __future__ import annotations
 
-import io
 import json
+import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, check_size, listed
+from gatescope.adopting.hdf5 import Dataset, Group, Hdf5File
 from gatescope.adopting.keras_model import DEEPEST, Described, layers_of, matched, wiring
 from gatescope.adopting.torch_names import Nonlinearity, layer_of
 from gatescope.cells import CELLS
@@ -34,7 +35,7 @@ Array = NDArray[np.float32]
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 CLASSES = {**{name: name for name in GATES}, "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 ACTIVATIONS = {"tanh": "elman", "relu": "elman_relu", "sigmoid": "elman_sigmoid"}
-LARGEST_CONFIG = 16 << 20  # bytes
+MAX_CONFIG_BYTES = 16 << 20
 RESET_BEFORE = (
     "the GRU {name} has reset_after=False, which is another cell: it multiplies h by the reset gate before the "
     "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
@@ -51,7 +52,6 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
 
     Raises:
         AdoptingError: the file is damaged, or a layer is of a form that is another cell.
-        ImportError: h5py is not installed.
     """
     arrays, config, compiled, order = _opened(path)
     described = layers_of(config)
@@ -112,60 +112,57 @@ Contents = tuple[dict[str, dict[str, Array]], Any, Any, list[str]]
 def _opened(path: Path) -> Contents:
     """Arrays by layer and name, the model's configuration and its training's (None without), the layers' order."""
     try:
-        import h5py  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise ImportError("Keras files need h5py: pip install 'gatescope[keras]'.") from error
-    try:
         if not zipfile.is_zipfile(path):
-            with h5py.File(path, "r") as file:
-                return _contents(path, file, h5py, None)
+            with path.open("rb") as file:
+                return _contents(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), None)
         with zipfile.ZipFile(path) as archive:
             weights, about = archive.getinfo("model.weights.h5"), archive.getinfo("config.json")
+            if {weights.compress_type, about.compress_type} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise AdoptingError(f"{path} is packed in a way that Keras never uses. Save the model anew.")
             check_size(path, weights.file_size)
-            if about.file_size > LARGEST_CONFIG:
+            if about.file_size > MAX_CONFIG_BYTES:
                 raise AdoptingError(f"{path} has a description of {about.file_size:,} bytes, which is no model's.")
-            config = json.loads(archive.read(about))
-            with h5py.File(io.BytesIO(archive.read(weights)), "r") as file:
-                return _contents(path, file, h5py, config)
-    except (OSError, KeyError, ValueError, RuntimeError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
+            return _contents(path, archive.read(weights), json.loads(archive.read(about)))
+    except (KeyError, ValueError, RuntimeError, RecursionError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, AdoptingError):
-            raise
-        if isinstance(error, FileNotFoundError | PermissionError):
             raise
         raise AdoptingError(f"{path} is truncated, damaged or no Keras file: {str(error)[:200]}.") from error
 
 
-def _contents(path: Path, file: Any, h5py: Any, config: Any) -> Contents:
+def _contents(path: Path, content: bytes | mmap.mmap, config: Any) -> Contents:
+    root = Hdf5File(memoryview(content)).root()
     compiled = config.get("compile_config") if isinstance(config, dict) else None
-    if config is None and "model_config" in file.attrs:
-        config = json.loads(_string(file.attrs["model_config"]))
-        compiled = json.loads(_string(file.attrs.get("training_config", "null")))
-    root = file.get("model_weights", file)
-    found = dict(_datasets(path, root, h5py))
+    if config is None and "model_config" in root.attributes:
+        config = _json_of(path, root, "model_config")
+        compiled = _json_of(path, root, "training_config")
+    weights = root.member("model_weights")
+    group = weights if isinstance(weights, Group) else root
+    found = dict(_datasets(path, group))
     check_size(path, sum(data.nbytes for data in found.values()))
     arrays: dict[str, dict[str, Array]] = {}
     for place, data in found.items():
-        if data.dtype.kind == "f" and 1 <= data.ndim <= 2:
+        if data.is_float and 1 <= len(data.shape) <= 2 and data.nbytes:
             layer, part = _split(place)
-            arrays.setdefault(layer, {})[part] = np.asarray(data[()], dtype=np.float32)
-    order = [_string(name) for name in root.attrs.get("layer_names", [])]
-    return arrays, config, compiled, order
+            arrays.setdefault(layer, {})[part] = data.read()
+    return arrays, config, compiled, group.attributes.get("layer_names", [])
 
 
-def _datasets(path: Path, group: Any, h5py: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every array below a group; links to other files are not followed."""
+def _json_of(path: Path, group: Group, name: str) -> Any:
+    """Parse an attribute; None if there is none."""
+    text = "".join(group.attributes.get(name, ["null"]))
+    if len(text) > MAX_CONFIG_BYTES:
+        raise AdoptingError(f"{path} has a description of {len(text):,} characters, which is no model's.")
+    return json.loads(text)
+
+
+def _datasets(path: Path, group: Group, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Dataset]]:
+    """Yield every array below a group with its place; the state of an optimizer is left out."""
     if depth > DEEPEST:
         raise AdoptingError(f"{path} has groups nested deeper than any model's; is it damaged?")
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise AdoptingError(f"{path} has a link at {prefix}{name}; Keras writes none, and none is followed.")
-        entry = group[name]
-        if isinstance(entry, h5py.Group):
-            if name not in ("optimizer", "optimizer_weights", "metrics"):
-                yield from _datasets(path, entry, h5py, f"{prefix}{name}/", depth + 1)
-        elif isinstance(entry, h5py.Dataset):
-            if entry.external or entry.is_virtual:
-                raise AdoptingError(f"{path} keeps {prefix}{name} in another file; Keras never does.")
+    for name, entry in group.items(skip=("optimizer", "optimizer_weights", "metrics")):
+        if isinstance(entry, Group):
+            yield from _datasets(path, entry, f"{prefix}{name}/", depth + 1)
+        else:
             yield f"{prefix}{name}", entry
 
 
@@ -184,10 +181,6 @@ def _split(place: str) -> tuple[str, str]:
         return parts[0], f"{back}vars/{parts[end + 1]}"
     back = "backward/" if any(part.startswith("backward") for part in parts[1:]) else ""
     return parts[0], back + parts[-1].removesuffix(":0")
-
-
-def _string(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,110 @@
+"""Our reader of HDF5 gives what h5py gives, and no changed byte makes it take memory or time."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from gatescope.adopting import AdoptingError, read
+from gatescope.adopting.hdf5 import Dataset, Group, Hdf5Error, Hdf5File
+from tests.adopting.test_keras import drawn, keras2, layers_of, sequential
+
+SPOILT = (b"\xff" * 8, bytes(8), b"\0\0\0\x40\0\0\0\0", b"\xff", b"\x00")
+PACKED: list[dict[str, Any]] = [
+    {},
+    {"compression": "gzip"},
+    {"compression": "gzip", "shuffle": True, "fletcher32": True, "chunks": (3, 2)},
+    {"chunks": (7, 5)},
+]
+
+
+def arrays(group: Group) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name, entry in group.items():
+        found |= {name: entry.read()} if isinstance(entry, Dataset) else arrays(entry)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("version", "ordered", "count"), list(product(["earliest", "v108", "latest"], [False, True], [3, 12, 70]))
+)
+def test_hdf5_of_every_version_reads_like_h5py(version: Any, ordered: bool, count: int, tmp_path: Path) -> None:
+    """Groups in headers, in B-trees and in heaps, floats of four kinds, and attributes of text."""
+    random, path = np.random.default_rng(count), tmp_path / "m.h5"
+    with h5py.File(path, "w", libver=version, track_order=ordered) as file:
+        group = file.create_group("layers/inside", track_order=ordered)
+        for k in range(count):
+            value = random.normal(size=(1 + k % 5, 3)).astype(("f2", "f4", "f8", ">f4")[k % 4])
+            group[f"array {k} {'x' * (k % 40)}"] = value
+        file.attrs["long"] = "äö" * 30_000
+        file.attrs["fixed"], file.attrs["several"] = np.array([b"a", b"bcd"]), ["x", "", "yy"]
+        file.attrs["number"] = 3
+        expected = {name: value[()].astype("f4") for name, value in group.items()}
+    root = Hdf5File(path.read_bytes()).root()
+    assert root.attributes == {"long": ["äö" * 30_000], "fixed": ["a", "bcd"], "several": ["x", "", "yy"], "number": []}
+    found = arrays(root)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize("options", PACKED)
+def test_hdf5_of_packed_arrays_reads_like_h5py(options: dict[str, Any], tmp_path: Path) -> None:
+    value = np.random.default_rng(0).normal(size=(11, 13)).astype("f")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("value", data=value, **options)
+    np.testing.assert_array_equal(arrays(Hdf5File((tmp_path / "m.h5").read_bytes()).root())["value"], value)
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        (np.zeros((4096, 4096), "f"), {"compression": "gzip", "chunks": (4096, 4096)}),
+        (np.zeros((2, 2), "f"), {"chunks": (1 << 14, 1 << 14), "maxshape": (None, None)}),
+    ],
+)
+def test_hdf5_chunks_larger_than_the_file_are_refused(value: Any, options: Any, tmp_path: Path) -> None:
+    """64 MB in 100 kB are within what a file may say; a chunk of 1 GB for four numbers is not."""
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("value", data=value, **options)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with suppress(Hdf5Error):
+        arrays(Hdf5File((tmp_path / "m.h5").read_bytes()).root())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_hdf5_with_a_changed_size_takes_no_memory(version: Any, spoilt: bytes, tmp_path: Path) -> None:
+    """Places all over the file are spoilt in turn: a sentence or the weights, and never 100 MB."""
+    layers = layers_of(("rnn", "LSTM", drawn("LSTM", 5, 0)))
+    path = keras2(tmp_path / "m.h5", layers, sequential(layers))
+    if version == "latest":
+        with h5py.File(path) as old, h5py.File(tmp_path / "n.h5", "w", libver="latest") as new:
+            old.copy("model_weights", new)
+        path = tmp_path / "n.h5"
+    whole = path.read_bytes()
+    read(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for place in range(0, len(whole), 8 * (1 + len(whole) // 800)):
+        path.write_bytes(whole[:place] + spoilt + whole[place + len(spoilt) :])
+        with suppress(AdoptingError):
+            read(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+
+
+def test_hdf5_groups_that_hold_each_other_many_times_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for k in range(30):
+            file.create_group(f"g{k}")
+        for k in range(29):
+            file[f"g{k}/a"] = file[f"g{k}/b"] = file[f"g{k + 1}"]
+    with pytest.raises(AdoptingError, match=r"m\.h5 is .* more than 50,000 parts"):
+        read(tmp_path / "m.h5")
