@@ -203,7 +203,7 @@ def test_numbers_in_and_out() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (dict(layers=(Layer(CELLS["gru"], 2, True),)), "stands behind one that reads from the beginning"),
+        (dict(layers=(Layer(CELLS["gru"], 2, True),)), "expected a layer that reads from the beginning before it"),
         (dict(vocabulary=Vocabulary(("x",), unit="number"), embedding=3), "an embedding is of symbols"),
         (dict(vocabulary=Vocabulary(("x",), unit="number")), "no symbols to predict"),
     ],

@@ -102,15 +102,15 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
     precision = str(trace.attributes["precision"])
     found: list[Residual] = []
     below: tuple[str, ...] = ()
-    here: tuple[str, ...] = ()
+    level: tuple[str, ...] = ()
     for layer in trace.layers:
         cell = Cell.from_json(trace.attributes["layers"][layer]["cell"])
-        if not layer.endswith("_reverse"):  # which reads what the layer before it reads
-            below, here = here, ()
+        if level and layer.removesuffix("_reverse") != level[0].removesuffix("_reverse"):
+            below, level = level, ()
         if weights is not None:
             found += _check_drives(trace, layer, below, cell, weights[layer])
         found += _check_signals(trace, layer, cell, precision)
-        here = (*here, layer)
+        level = (*level, layer)
     return Report(tuple(found), TOLERANCES[precision])
 
 

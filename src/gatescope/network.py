@@ -24,6 +24,7 @@ from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
 from gatescope.text import PADDING, Reading, Vocabulary
 
 FORMAT = 3
+CHOICES = ("reverse", "initial", "stacked")  # of a layer in network.json
 PIECE = 16_384  # steps of all sequences together that are run at a time where texts can be long: bounds memory
 
 
@@ -36,7 +37,7 @@ class Layer:
     """One recurrent layer: which cell, how many neurons, and whether it reads each sequence from its end.
 
     A layer that does (`reverse`) stands behind the one that reads the same inputs from the beginning; the next layer
-    reads the hidden states of both.
+    reads the hidden states of both. A `stacked` one stands alone: it reads the layer below.
 
     Attributes:
         cell: the equations.
@@ -44,12 +45,14 @@ class Layer:
         reverse: whether it reads from the end.
         initial: whether the weights hold the states before the first step, one (N,) for each state of the cell. They
             are constant: training does not change them. Without them every state starts at 0.
+        stacked: whether a layer that reads from the end reads the layer below, not the inputs of the layer before it.
     """
 
     cell: Cell
     neurons: int
     reverse: bool = False
     initial: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,13 @@ class Configuration:
         for k, layer in enumerate(self.layers):
             if layer.neurons < 1:
                 raise NetworkError(f"a layer has {layer.neurons} neurons; it needs at least 1.")
-            if layer.reverse and (k == 0 or self.layers[k - 1].reverse):
-                raise NetworkError("a layer that reads from the end stands behind one that reads from the beginning.")
+            if layer.stacked and not layer.reverse:
+                raise NetworkError(f"Layer {k}: expected 'stacked' of a layer that reads from the end alone.")
+            if layer.reverse and not layer.stacked and (k == 0 or self.layers[k - 1].reverse):
+                raise NetworkError(
+                    f"Layer {k}, which reads from the end: expected a layer that reads from the beginning before it. "
+                    "Set stacked=True for a layer that has no such partner."
+                )
         if self.embedding is not None and self.embedding < 1:
             raise NetworkError(f"the embedding has {self.embedding} numbers a symbol; give at least 1, or none.")
         if self.embedding is not None and self.vocabulary.unit == "number":
@@ -110,7 +118,7 @@ class Configuration:
         """Which layers read the same inputs: one, or two in both directions."""
         found: list[list[int]] = []
         for k, layer in enumerate(self.layers):
-            if layer.reverse:
+            if layer.reverse and not layer.stacked:
                 found[-1].append(k)
             else:
                 found.append([k])
@@ -148,6 +156,7 @@ class Configuration:
                     "neurons": layer.neurons,
                     "reverse": layer.reverse,
                     "initial": layer.initial,
+                    "stacked": layer.stacked,
                 }
                 for layer in self.layers
             ],
@@ -175,7 +184,7 @@ class Configuration:
         try:
             cells = {name: Cell.from_json(cell) for name, cell in data["cells"].items()}
             chosen = [
-                (cells[layer["cell"]], layer["neurons"], layer.get("reverse", False), layer.get("initial", False))
+                (cells[layer["cell"]], layer["neurons"], *(layer.get(choice, False) for choice in CHOICES))
                 for layer in data["layers"]
             ]
             vocabulary = Vocabulary.from_json(data["vocabulary"])
@@ -186,11 +195,11 @@ class Configuration:
             raise NetworkError(f"the description of the network is incomplete or damaged: {error!r}.") from error
         except (ReadoutError, HeadError) as error:
             raise NetworkError(str(error)) from error
-        sizes = [neurons for _, neurons, _, _ in chosen] + ([] if embedding is None else [embedding])
+        sizes = [neurons for _, neurons, *_ in chosen] + ([] if embedding is None else [embedding])
         if not all(type(size) is int for size in sizes) or type(dropout) not in (int, float):
             raise NetworkError(f"the sizes of the network ({sizes}) or its dropout ({dropout}) are no numbers.")
         if not all(type(choice) is bool for _, _, *choices in chosen for choice in choices):
-            raise NetworkError("'reverse' and 'initial' of a layer are true or false; something else was given.")
+            raise NetworkError(f"{', '.join(CHOICES)} of a layer are true or false; something else was given.")
         return cls(vocabulary, tuple(Layer(*each) for each in chosen), embedding, float(dropout), readout, hidden)
 
 

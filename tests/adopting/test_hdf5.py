@@ -102,9 +102,9 @@ def test_hdf5_with_a_changed_size_takes_no_memory(version: Any, spoilt: bytes, t
 
 def test_hdf5_groups_that_hold_each_other_many_times_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "m.h5", "w") as file:
-        for k in range(30):
+        for k in range(7):
             file.create_group(f"g{k}")
-        for k in range(29):
-            file[f"g{k}/a"] = file[f"g{k}/b"] = file[f"g{k + 1}"]
-    with pytest.raises(AdoptingError, match=r"m\.h5 is .* more than 50,000 parts"):
+        for k, name in product(range(6), "abcdefgh"):
+            file[f"g{k}/{name}"] = file[f"g{k + 1}"]
+    with pytest.raises(AdoptingError, match=r"m\.h5 is .* has a second name"):
         read(tmp_path / "m.h5")

@@ -42,6 +42,11 @@ class Level:
     joined: Joined = "concat"
 
     @property
+    def alone(self) -> bool:
+        """Whether the level is one layer that reads from the end."""
+        return len(self.layers) == 1 and self.layers[0].reverse
+
+    @property
     def outputs(self) -> int:
         """How many numbers are handed on."""
         sizes = [layer.outputs for layer in self.layers]
@@ -118,7 +123,11 @@ def assemble(
     told = predicting(foreign, vocabulary, below, Asked(readout, predicts, tuple(names), reads))
     configuration = Configuration(
         vocabulary,
-        tuple(Layer(layer.cell, layer.neurons, layer.reverse) for layer in chain),
+        tuple(
+            Layer(layer.cell, layer.neurons, layer.reverse, stacked=level.alone)
+            for level in levels
+            for layer in level.layers
+        ),
         embedding=None if vectors is None else vectors.shape[1],
         readout=told.readout,
     )
@@ -191,13 +200,10 @@ def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -
         for layer in stacks[name]:
             if not layer.reverse:
                 levels.append(Level(name, (layer,), foreign.joined.get(name, "concat")))
-            elif levels and levels[-1].stack == name and len(levels[-1].layers) == 1:
+            elif levels and levels[-1].stack == name and [one.reverse for one in levels[-1].layers] == [False]:
                 levels[-1] = replace(levels[-1], layers=(*levels[-1].layers, layer))
             else:
-                raise AdoptingError(
-                    f"{layer.name} reads from the end alone; in a run such a layer stands beside one that reads from "
-                    "the beginning."
-                )
+                levels.append(Level(name, (layer,), foreign.joined.get(name, "concat")))
     if directions is not None:
         if len(levels[-1].layers) == 1:
             raise AdoptingError(f"{levels[-1].layers[0].name} reads in one direction; nothing is to be put together.")

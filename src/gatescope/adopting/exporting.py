@@ -103,6 +103,10 @@ def torch_names(network: Network) -> dict[str, Tensor]:
     alike = len(kinds) == 1 and len({len(level) for level in levels}) == 1
     for depth, level in enumerate(levels):
         first = layers[level[0]]
+        if first.stacked:
+            raise AdoptingError(
+                f"layer{depth} reads from the end alone, which no module of torch.nn does. Export the run as .onnx."
+            )
         if any(layer.initial != layers[0].initial for layer in layers):
             raise AdoptingError(
                 "Initial states: expected them of all layers or of none. Export as .safetensors by hand."

@@ -122,9 +122,10 @@ class Foreign:
 
 def described(name: str, layers: Sequence[ForeignLayer]) -> str:
     """A stack in a few words: its name, cells, sizes."""
-    sizes = " + ".join(str(layer.neurons) for layer in layers if not layer.reverse)
+    forward = [layer for layer in layers if not layer.reverse]
+    sizes = " + ".join(str(layer.neurons) for layer in forward or layers)
     cells = ", ".join(dict.fromkeys(layer.cell.title for layer in layers))
-    both = ", both directions" if any(layer.reverse for layer in layers) else ""
+    both = ("" if len(forward) == len(layers) else ", both directions") if forward else ", from the end"
     return f"{name} ({cells}{both}, {sizes} neurons, reads {layers[0].inputs} numbers)"
 
 

@@ -27,7 +27,7 @@ MAX_STRUCTURES = 50_000  # messages, links and heap objects of one file
 MAX_AXES = 32  # of an array, HDF5's own limit
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT = 1, 2, 3, 6, 7, 8
 FILTERS, ATTRIBUTE, CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 11, 12, 16, 17, 21
-FLOATS = {  # precision, exponent's place and size, mantissa's place and size, bias -> bytes
+FLOATS: dict[tuple[int, ...], str] = {  # precision, exponent's place and size, mantissa's place and size, bias -> bytes
     (16, 10, 5, 0, 10, 15): "f2",
     (32, 23, 8, 0, 23, 127): "f4",
     (64, 52, 11, 0, 52, 1023): "f8",
@@ -133,6 +133,7 @@ class Hdf5File:
     def __init__(self, content: bytes | memoryview) -> None:
         self.content = memoryview(content)
         self.remaining = MAX_STRUCTURES
+        self.opened = set[int]()
 
     def at(self, place: int) -> Bytes:
         """Return the bytes from an address on."""
@@ -141,7 +142,14 @@ class Hdf5File:
         return Bytes(self.content[place:])
 
     def member(self, name: str, place: int) -> Group | Dataset:
-        """Return the group or array whose header is at an address."""
+        """Return the group or array whose header is at an address.
+
+        Raises:
+            Hdf5Error: the header is damaged, or was opened under another name: groups that hold each other never end.
+        """
+        if place in self.opened:
+            raise Hdf5Error(f"{name} has a second name in it; Keras gives each group and array one")
+        self.opened.add(place)
         messages = list(self._messages(place))
         by_kind: dict[int, Bytes] = {}
         for kind, message in messages:
@@ -370,8 +378,8 @@ def _datatype(message: Bytes) -> Datatype:
     order = ">" if bits & 1 else "<"
     if kind == 1:
         offset, precision = message.number(2), message.number(2)
-        fields = tuple(message.number(count) for count in (1, 1, 1, 1, 4))
-        known = FLOATS.get((precision, *fields), "") if offset == 0 and not bits & 64 else ""
+        fields = (precision, *(message.number(count) for count in (1, 1, 1, 1, 4)))
+        known = FLOATS.get(fields, "") if offset == 0 and not bits & 64 else ""
         return Datatype(known if size * 8 == precision else "", size, order)
     if kind == 3:
         return Datatype(TEXT, size)

@@ -128,6 +128,8 @@ def _level(
     if len(level) > 1:
         told = {name: value * 2 if isinstance(value, list) else value for name, value in told.items()}
         told["direction"] = "bidirectional"
+    elif layers[0].reverse:
+        told = {**told, "direction": "reverse"}
     states = [f"h{k}", f"c{k}"] if kind == "LSTM" else [f"h{k}"]
     return make.make_node(kind, names, [f"y{k}", *states], name=f"layer{k}", hidden_size=neurons, **told), states
 

@@ -70,7 +70,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         configuration = self.run.configuration()
-        sizes = " + ".join(str(layer.neurons) for layer in configuration.layers if not layer.reverse)
+        sizes = " + ".join(str(layer.neurons) for layer in configuration.layers if not layer.reverse or layer.stacked)
         cells = ", ".join(dict.fromkeys(layer.cell.title for layer in configuration.layers))
         ways = " in each direction" if configuration.both_ways else ""
         symbols, names = configuration.vocabulary.symbols, configuration.readout.names
