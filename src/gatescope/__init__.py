@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
     from gatescope.errors import GatescopeError
     from gatescope.features import feature, pattern
-    from gatescope.network import Configuration, Layer, Network, configure, predict
+    from gatescope.network import Configuration, Layer, Network, configure
     from gatescope.recording import check_with, record, record_to
     from gatescope.runs import Run, find_runs
     from gatescope.sampling import Choice, sample
     from gatescope.storage import open_trace, save_trace
+    from gatescope.studies.predictions import Predictions, predict
     from gatescope.tasks import TASKS
     from gatescope.text import Vocabulary
     from gatescope.trace import Trace
@@ -32,11 +33,12 @@ _NAMES = {
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
     "errors": ("GatescopeError",),
     "features": ("feature", "pattern"),
-    "network": ("Configuration", "Layer", "Network", "configure", "predict"),
+    "network": ("Configuration", "Layer", "Network", "configure"),
     "recording": ("check_with", "record", "record_to"),
     "runs": ("Run", "find_runs"),
     "sampling": ("Choice", "sample"),
     "storage": ("open_trace", "save_trace"),
+    "studies.predictions": ("Predictions", "predict"),
     "tasks": ("TASKS",),
     "text": ("Vocabulary",),
     "trace": ("Trace",),
@@ -56,6 +58,7 @@ __all__ = [
     "Intervention",
     "Layer",
     "Network",
+    "Predictions",
     "Report",
     "Residual",
     "Run",

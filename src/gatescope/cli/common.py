@@ -87,9 +87,9 @@ def usual_prime(task: Task, vocabulary: Vocabulary) -> str:
     return vocabulary.labels(example)[0] if vocabulary.in_words else example[:1]
 
 
-def warn_of_unknown(vocabulary: Vocabulary, text: str) -> None:
-    """Say which characters of a text the network reads as nothing."""
-    unknown = list(vocabulary.unknown_in(text))
+def warn_of_unknown(vocabulary: Vocabulary, *texts: str) -> None:
+    """Print which characters (or words) of some texts the network does not know."""
+    unknown = sorted({symbol for text in texts for symbol in vocabulary.unknown_in(text)})
     if unknown:
         shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
         read = vocabulary.other or "nothing"

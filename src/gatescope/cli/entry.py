@@ -34,6 +34,7 @@ from gatescope.cli.lists import cells, runs, tasks
 from gatescope.cli.passages import passages
 from gatescope.cli.patch import patch
 from gatescope.cli.pattern import pattern
+from gatescope.cli.predict import predict
 from gatescope.cli.probe import probe
 from gatescope.cli.record import record
 from gatescope.cli.sample import sample
@@ -48,7 +49,7 @@ BAD_INPUT, UNFORESEEN = 2, 70
 # Each added itself to the application when it was imported; this is the order in which they are listed.
 COMMANDS = (
     *(demo, train),
-    *(explore, sample, record, check),
+    *(explore, predict, sample, record, check),
     *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
     *(errors, horizon, compare, forecast),
     *(adopt, export),

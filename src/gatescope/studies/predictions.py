@@ -1,0 +1,227 @@
+"""What does a network predict for these texts?
+
+Why: the studies look at how a network computes; this applies what it learned. Classes and labels come with the
+probability of each of them, next symbols with the most probable ones, numbers with their quantiles. What comes after
+the end of a series has a file of its own, `forecasts`.
+
+`T` step, `I` number that is read, `V` predicted value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.network import Network
+from gatescope.network import predict as values_of
+from gatescope.readout import Readout
+from gatescope.recording import Recordable, parts_of, sequences_of
+from gatescope.runs import Run
+from gatescope.studies.table import StudyError, Table
+from gatescope.text import Reading, Vocabulary
+
+Values = NDArray[np.floating[Any]]
+
+PLACE_TITLES = {
+    "text": "text (or number of the sequence)",
+    "step": "step of the text, counted from 0",
+    "symbol": "what is read at the step",
+}
+
+
+@dataclass(frozen=True)
+class Predictions(Sequence[Values]):
+    """The predictions for some sequences: an array for each of them, and tables of them.
+
+    Attributes:
+        readout: what is predicted, and when.
+        vocabulary: what is read.
+        texts: the text of each sequence.
+        sequences: what the network read of each sequence: ids (T,) or numbers (T, I).
+        values: for each sequence (T, V) log-probabilities in nats of the symbols or classes, or estimates of numbers;
+            (1, V) where the network predicts once.
+    """
+
+    readout: Readout
+    vocabulary: Vocabulary
+    texts: tuple[str, ...]
+    sequences: tuple[Reading, ...]
+    values: tuple[Values, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> Values: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Values]: ...
+
+    def __getitem__(self, index: int | slice) -> Values | Sequence[Values]:
+        return self.values[index]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the V predicted values: symbols, classes, or numbers with their quantiles ("x q0.1")."""
+        if self.readout.kind == "symbols":
+            return self.vocabulary.labels(np.arange(self.vocabulary.size))
+        if self.readout.quantiles:
+            return [f"{name} q{level:g}" for name in self.readout.names for level in self.readout.quantiles]
+        return list(self.readout.names)
+
+    def table(self, *, top: int = 5, every_step: bool | None = None) -> Table:
+        """Return the predictions as a table.
+
+        Args:
+            top: for next symbols, the number of most probable ones.
+            every_step: a row (or `top` rows) for every step, or for the last step of each text alone; by default every
+                step for labels of words or frames, and the last one otherwise.
+
+        Returns:
+            Classes: the most probable one as "prediction", its "probability", and the probability of each class as
+            "p(NAME)". Next symbols: one row for each "rank", with "prediction" and "probability". Numbers: one column
+            for each of them (and quantile).
+
+        Raises:
+            StudyError: `top` is less than 1, or every step is asked of a network that predicts once.
+        """
+        if top < 1:
+            raise StudyError(f"Number of next symbols: expected at least 1, got {top}.")
+        once = self.readout.reads == "last step"
+        if every_step and once:
+            raise StudyError("Predictions of every step: this network predicts once, after the last step.")
+        steps = not once and self.readout.kind == "classes" if every_step is None else every_step
+        places = list(self._places(steps))
+        rows = np.concatenate([self.values[k][v : v + 1] for k, _, v in places]) if places else np.empty((0, 1))
+        columns, titles = self._place_columns(places), dict(PLACE_TITLES)
+        about = {"study": "predictions", "kind": self.readout.kind, "reads": self.readout.reads, "every_step": steps}
+        if self.readout.kind == "numbers":
+            values = {name: rows[:, v].astype(np.float64) for v, name in enumerate(self.names)}
+            return Table({**columns, **values}, {**titles, **{name: f"estimate of {name}" for name in values}}, about)
+        probabilities = np.exp(rows.astype(np.float64))
+        if self.readout.kind == "classes":
+            return self._of_classes(probabilities, columns, titles, about)
+        return self._of_symbols(probabilities, columns, titles, about, min(top, len(self.names)))
+
+    def _places(self, every_step: bool) -> Iterator[tuple[int, int, int]]:
+        """Yield (sequence, step, row of its values) of every prediction that is shown."""
+        for k, (sequence, values) in enumerate(zip(self.sequences, self.values, strict=True)):
+            length = len(sequence) - self._ends(k) if every_step else len(sequence)
+            for step in range(0 if every_step else length - 1, length):
+                yield k, step, min(step, len(values) - 1)
+
+    def _ends(self, sequence: int) -> bool:
+        """Whether labels of every step are predicted, and the last step is an end mark, which has none."""
+        symbols = self._labels[sequence]
+        return self.readout.kind == "classes" and self.vocabulary.end is not None and symbols[-1] == self.vocabulary.end
+
+    @cached_property
+    def _labels(self) -> list[list[str]]:
+        """What is read at each step of each sequence, spelled as in its text."""
+        return [self.vocabulary.labels(text) for text in self.texts]
+
+    def _place_columns(self, places: Sequence[tuple[int, int, int]]) -> dict[str, NDArray[Any]]:
+        return {
+            "text": _texts(self.texts[k] for k, *_ in places),
+            "step": np.array([step for _, step, _ in places], dtype=np.int64),
+            "symbol": _texts(self._labels[k][step] for k, step, _ in places),
+        }
+
+    def _of_classes(
+        self, probabilities: Values, columns: dict[str, NDArray[Any]], titles: dict[str, str], about: dict[str, Any]
+    ) -> Table:
+        best = probabilities.argmax(1) if len(probabilities) else np.empty(0, np.int64)
+        columns |= {
+            "prediction": _texts(self.names[k] for k in best.tolist()),
+            "probability": probabilities[np.arange(len(best)), best],
+        }
+        titles |= {"prediction": "most probable class", "probability": "its probability"}
+        for v, name in enumerate(self.names):
+            columns[f"p({name})"], titles[f"p({name})"] = probabilities[:, v], f"probability of {name}"
+        return Table(columns, titles, about)
+
+    def _of_symbols(
+        self,
+        probabilities: Values,
+        columns: dict[str, NDArray[Any]],
+        titles: dict[str, str],
+        about: dict[str, Any],
+        top: int,
+    ) -> Table:
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        chosen = np.take_along_axis(probabilities, order, 1)
+        columns = {name: np.repeat(column, top) for name, column in columns.items()}
+        columns |= {
+            "rank": np.tile(np.arange(1, top + 1), len(order)),
+            "prediction": _texts(self.names[k] for k in order.ravel().tolist()),
+            "probability": chosen.ravel(),
+        }
+        titles |= {
+            "rank": "rank, 1 for the most probable",
+            "prediction": "next symbol",
+            "probability": "its probability",
+        }
+        return Table(columns, titles, about)
+
+
+def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predictions:
+    """Predict classes, labels, next symbols or numbers for some texts.
+
+    Args:
+        model: a network, or a run, whose best weights are taken.
+        source: texts; or one text, which is cut after each end mark of the network's vocabulary; or sequences of ids
+            (T,) or numbers (T, I). Where classes are predicted, each text is closed with the end mark, as in training.
+
+    Returns:
+        An array of predictions for each text, each from the initial state; `table()` puts them side by side.
+
+    Raises:
+        RecordingError: a text is empty, or does not hold what the network reads.
+        RunError: the run has no weights.
+    """
+    network = model.network()[0] if isinstance(model, Run) else model
+    vocabulary = network.configuration.vocabulary
+    texts: list[str] = []
+    if isinstance(source, str):
+        texts = parts_of(network, source)
+    elif isinstance(source, Sequence) and source and all(isinstance(text, str) for text in source):
+        texts = [_closed(network, str(text)) for text in source]
+    if not texts:
+        sequences = sequences_of(network, source)  # type: ignore[arg-type]
+        texts = [vocabulary.decode(sequence) for sequence in sequences]
+    else:
+        sequences = [_one_sequence(network, text) for text in texts]
+    values = values_of(network, sequences)
+    return Predictions(network.configuration.readout, vocabulary, tuple(texts), tuple(sequences), tuple(values))
+
+
+def _closed(network: Network, text: str) -> str:
+    """Return the text of one sequence as training closes it.
+
+    Where classes are predicted, every text ends with the end mark, and one inside the text is read as a space.
+    """
+    end = network.configuration.vocabulary.end
+    if end is None or not end.isspace() or network.configuration.readout.kind != "classes":
+        return text
+    return text.rstrip(end).replace(end, " ") + end
+
+
+def _one_sequence(network: Network, text: str) -> Reading:
+    found = sequences_of(network, text)
+    if len(found) != 1:
+        raise StudyError(
+            f"Text {text[:60]!r}: expected one sequence, got {len(found)}. Give the sequences as texts of their own."
+        )
+    return found[0]
+
+
+def _texts(values: Iterable[str]) -> NDArray[Any]:
+    listed = list(values)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array

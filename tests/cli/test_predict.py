@@ -1,0 +1,55 @@
+"""`gatescope predict`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import gatescope
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the task sentiment, hardly trained."""
+    path = tmp_path_factory.mktemp("predict") / "reviews"
+    gatescope.train(gatescope.create(path, gatescope.TASKS["sentiment"]()), steps=20)
+    return path
+
+
+def test_predict_classes_with_probabilities(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+    """Arguments, a file of lines and the Python function give the same table; JSON and CSV carry all of it."""
+    texts = ["this is good", "this is not good"]
+    result = cli("predict", reviews, *texts, "--csv", "p.csv")
+    assert result.status == 0, result.err
+    assert result.out.splitlines()[0].split() == ["text", "prediction", "probability", "p(bad)", "p(good)"]
+    rows = list(csv.DictReader(Path("p.csv").read_text().splitlines()))
+    expected = gatescope.predict(gatescope.Run(reviews), texts).table()
+    assert [row["prediction"] for row in rows] == expected["prediction"].tolist()
+    assert [float(row["p(good)"]) for row in rows] == pytest.approx(expected["p(good)"].tolist())
+    Path("new.txt").write_text("this is good\n\nthis is not good\n")
+    for given in (("new.txt",), ("--file", "new.txt")):
+        found = json.loads(cli("predict", reviews, *given, "--json").out)["columns"]
+        assert found["p(good)"] == pytest.approx(expected["p(good)"].tolist())
+
+
+def test_predict_next_symbols(cli: Cli, run: Path) -> None:
+    """The most probable symbols after the text, and after every step."""
+    rows = json.loads(cli("predict", "counter", "aaX", "--top", 2, "--json").out)["columns"]
+    assert rows["rank"] == [1, 2]
+    assert rows["step"] == [2, 2]
+    result = cli("predict", "counter", "aaX", "--top", 1, "--every-step")
+    assert [line.split()[:2] for line in result.out.splitlines()[1:]] == [["0", "a"], ["1", "a"], ["2", "X"]]
+    assert cli("predict", "counter").status == 0  # the first example of the task, which has several strings
+
+
+def test_predict_refuses_with_a_sentence(cli: Cli, run: Path) -> None:
+    """A text and a file, a missing file and too few symbols are each refused in one sentence."""
+    Path("some.txt").write_text("aX\n")
+    assert "got both" in cli("predict", "counter", "aX", "--file", "some.txt").refused()
+    assert "no-such.txt" in cli("predict", "counter", "--file", "no-such.txt").refused()
+    assert "at least 1, got 0" in cli("predict", "counter", "aX", "--top", 0).refused()
+    assert "there is no run" in cli("predict", "nothing", "aX").refused()
