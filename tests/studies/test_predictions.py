@@ -11,6 +11,7 @@ import torch
 import gatescope
 from gatescope.readout import classes, numbers
 from gatescope.studies import StudyError
+from gatescope.tasks import Sentiment
 
 LETTERS = gatescope.Vocabulary(tuple("aXb\n"), "\n")
 WORDS = gatescope.Vocabulary(("good", "bad", "not", "\n"), "\n", "word")
@@ -94,12 +95,14 @@ def test_numbers_are_named_with_their_quantiles() -> None:
 
 def test_predictions_of_a_run_reach_its_score(tmp_path: Path) -> None:
     """The share of test texts whose class is predicted equals the score that training printed."""
-    task = gatescope.TASKS["sentiment"]()
+    task = Sentiment()
     run = gatescope.create(tmp_path / "run", task)
     outcome = gatescope.train(run, steps=60)
     test = task.known().divided.test
     table = gatescope.predict(run, list(test.texts)).table()
     right = table["prediction"] == np.array(task.class_names, dtype=object)[test.labels]
+    spaced = gatescope.predict(run, [f"  {text.replace(' ', '   ')} " for text in test.texts]).table()
+    assert spaced["p(good)"].tolist() == table["p(good)"].tolist()
     assert outcome.score is not None
     assert right.mean() == pytest.approx(outcome.score.value)
 

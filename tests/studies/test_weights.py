@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import gatescope
+from gatescope.head import HiddenLayer
 from gatescope.readout import classes
 from gatescope.studies import StudyError
 from gatescope.studies.weights import weights
@@ -61,6 +64,17 @@ def test_weights_name_every_parameter_once() -> None:
     assert ("layer1", "input", "f", "0", "layer0_reverse.2") in names
     assert ("", "readout", "", "bad", "layer1.1") in names
     assert set(weights(network, layer="layer0_reverse", kinds=["recurrent"])["layer"]) == {"layer0_reverse"}
+
+
+def test_weights_name_initial_states_and_hidden_layers() -> None:
+    """Constant initial states and the hidden layers of a readout are rows, too: every array of the state dict."""
+    plain = gatescope.configure(VOCABULARY, "lstm", [3])
+    layers = tuple(replace(layer, initial=True) for layer in plain.layers)
+    network = gatescope.Network(replace(plain, layers=layers, hidden=(HiddenLayer(5, "relu"),)))
+    table = weights(network)
+    assert len(table) == sum(value.numel() for value in network.state_dict().values())
+    assert table.where(kind="initial")["gate"].tolist() == ["c"] * 3 + ["h"] * 3
+    assert table.where(kind="readout", to="a")["source"].tolist() == [f"hidden0.{n}" for n in range(5)]
 
 
 def test_weights_refuse_an_unknown_kind_or_layer() -> None:

@@ -62,10 +62,8 @@ def predict(
     check_csv(csv)
     place = find_run(run)
     chosen = _texts(place, texts, file)
-    network, _ = place.network()
-    vocabulary = network.configuration.vocabulary
-    warn_of_unknown(vocabulary, *chosen)
-    found = study(network, chosen).table(top=top, every_step=every_step or None)
+    warn_of_unknown(place.configuration().vocabulary, *chosen)
+    found = study(place, chosen).table(top=top, every_step=every_step or None)
     deliver(found, lambda: _print(found, every), json=json, csv=csv)
 
 

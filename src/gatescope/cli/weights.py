@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from gatescope.studies import Table
 
 SHOWN = 20
+Kind = Literal[
+    "embedding",
+    "input",
+    "recurrent",
+    "bias",
+    "neuron",
+    "initial",
+    "hidden",
+    "hidden bias",
+    "readout",
+    "readout bias",
+]
 
 
 @command(
@@ -27,7 +39,7 @@ def weights(
     /,
     *,
     layer: str | None = None,
-    kind: Literal["embedding", "input", "recurrent", "bias", "neuron", "readout", "readout bias"] | None = None,
+    kind: Kind | None = None,
     every: All = False,
     csv: Csv = None,
     json: Json = False,

@@ -23,6 +23,7 @@ from gatescope.readout import Readout
 from gatescope.recording import Recordable, parts_of, sequences_of
 from gatescope.runs import Run
 from gatescope.studies.table import StudyError, Table
+from gatescope.tasks import Sentiment
 from gatescope.text import Reading, Vocabulary
 
 Values = NDArray[np.floating[Any]]
@@ -189,8 +190,11 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
     texts: list[str] = []
     if isinstance(source, str):
         texts = parts_of(network, source)
-    elif isinstance(source, Sequence) and source and all(isinstance(text, str) for text in source):
-        texts = [_closed(network, str(text)) for text in source]
+    elif isinstance(source, Sequence) and all(isinstance(text, str) for text in source):
+        texts = [str(text) for text in source]
+    if isinstance(model, Run) and isinstance(model.task(), Sentiment):
+        texts = [" ".join(text.split()) for text in texts]  # as `divided` reads the texts that are trained on
+    texts = [_closed(network, text) for text in texts]
     if not texts:
         sequences = sequences_of(network, source)  # type: ignore[arg-type]
         texts = [vocabulary.decode(sequence) for sequence in sequences]

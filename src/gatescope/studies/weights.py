@@ -18,12 +18,15 @@ from gatescope.studies.layers import Given, number_of
 from gatescope.studies.table import StudyError, Table
 
 MAX_ROWS = 5_000_000
-KINDS = ("embedding", "input", "recurrent", "bias", "neuron", "readout", "readout bias")
+KINDS = (
+    *("embedding", "input", "recurrent", "bias", "neuron", "initial"),
+    *("hidden", "hidden bias", "readout", "readout bias"),
+)
 
 TITLES = {
-    "layer": 'layer; "" for the embedding and the readout',
+    "layer": 'layer; "" for the embedding, the hidden layers of the readout and the readout',
     "kind": f"{', '.join(KINDS[:-1])} or {KINDS[-1]}",
-    "gate": 'which gate or candidate the weight enters, by its name in the equations; "" where there is none',
+    "gate": 'gate, candidate or state that the weight enters, or number of the hidden layer; "" where there is none',
     "to": "neuron (or predicted symbol, class or number) that the weight leads to",
     "source": 'neuron, symbol or number that the weight comes from; "" for biases and weights per neuron',
     "value": "weight",
@@ -86,8 +89,16 @@ def matrices_of(
                 yield names[k], "recurrent", gate, own, own, _array(parameters.recurrent_weights[g])
             for g, name in enumerate(cell.tape.parameters):
                 yield names[k], "neuron", name, own, [""], _array(parameters.neuron_weights[g])[:, None]
+            for name, values in network.initial[k].named_buffers():
+                yield names[k], "initial", name, own, [""], _array(values)[:, None]
         several = len(level) > 1
         read = [f"{names[k]}.{n}" if several else str(n) for k in level for n in range(configuration.layers[k].neurons)]
+    for k, hidden in enumerate(configuration.hidden):
+        values, biases = network.hidden_weights(k)
+        units = [f"hidden{k}.{n}" for n in range(hidden.neurons)]
+        yield "", "hidden", str(k), units, read, _array(values)
+        yield "", "hidden bias", str(k), units, [""], _array(biases)[:, None]
+        read = units
     predicted = _names_of_outputs(network)
     yield "", "readout", "", predicted, read, _array(network.readout_weights)
     yield "", "readout bias", "", predicted, [""], _array(network.readout_biases)[:, None]
