@@ -38,6 +38,12 @@ def test_every_package_that_a_command_installs_is_pinned(what: str) -> None:
     assert names(requirements[what]) <= pinned()
 
 
+def test_package_is_typed() -> None:
+    """The classifier "Typing :: Typed" holds only with the marker file of PEP 561 in the package."""
+    assert "Typing :: Typed" in PROJECT["project"]["classifiers"]
+    assert (ROOT / "src" / "gatescope" / "py.typed").is_file()
+
+
 def test_every_source_of_the_native_engine_is_compiled() -> None:
     native = ROOT / "native"
     build = (native / "CMakeLists.txt").read_text(encoding="utf-8")

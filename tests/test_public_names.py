@@ -35,6 +35,22 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = gatescope.nothing_like_that
 
 
+def test_submodules_resolve_as_attributes_when_used() -> None:
+    """Every public module is an attribute after `import gatescope` alone, those of the studies too."""
+    code = """
+import pkgutil, gatescope
+assert gatescope.nn.LSTM and gatescope.cells.lstm and gatescope.studies.labels.labels
+for module in pkgutil.iter_modules(gatescope.__path__):
+    assert module.name.startswith("_") or getattr(gatescope, module.name).__name__ == f"gatescope.{module.name}"
+for name in ("nn", "studies", "features", "cells", "tasks", "engine"):
+    assert name in dir(gatescope)
+assert "labels" in dir(gatescope.studies)
+assert not hasattr(gatescope, "nothing_like_that") and not hasattr(gatescope.studies, "_nothing")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_the_package_does_not_wait_for_torch() -> None:
     code = "import sys, gatescope; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

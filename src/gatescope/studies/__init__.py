@@ -1,7 +1,18 @@
 """The studies: one file, one question, from a trace or a network to a labelled table."""
 
+from types import ModuleType
+
+from gatescope.lazy import submodule, submodules
 from gatescope.studies.steps import Steps
 from gatescope.studies.subjects import Subject, features_of, keep, kept, subject
 from gatescope.studies.table import StudyError, Table
 
 __all__ = ["Steps", "StudyError", "Subject", "Table", "features_of", "keep", "kept", "subject"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    return submodule(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *submodules(__path__)})
