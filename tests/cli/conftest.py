@@ -16,6 +16,8 @@ from gatescope.cli import main
 
 TEXT = "".join(f"line {k} of a text that is not very long, {k * k} times\n" for k in range(400))
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "src")}
+"""Of a program that is started as a process of its own."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def program(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "src")},
+            env=ENVIRONMENT,
         )
         started.append(process)
         return process

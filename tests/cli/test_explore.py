@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +17,9 @@ import pytest
 
 from gatescope import Run
 from gatescope.cli.demo import Lesson, lessons, train_all
-from tests.cli.conftest import Cli
+from gatescope.runs import HISTORY
+from tests.cli.conftest import ENVIRONMENT, Cli
+from tests.waiting import PATIENCE, wait_until
 
 Program = Callable[..., subprocess.Popen[str]]
 
@@ -45,7 +47,7 @@ def test_the_page_is_served_until_ctrl_c(program: Program, run: Path) -> None:
     with urllib.request.urlopen(address(process) + "api/runs") as answer:
         assert [listed["name"] for listed in json.load(answer)["runs"]] == ["counter"]
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out.strip(), err) == (0, "stopped", "")
 
 
@@ -104,6 +106,22 @@ def test_a_damaged_run_does_not_stop_the_demo(tmp_path: Path, trained: Path) -> 
     assert (tmp_path / "two" / "letter.txt").read_text() == "mine"
 
 
+WARNING = """
+import os, pathlib, warnings
+from gatescope.cli import demo
+
+demo.train_all = lambda *_, **__: warnings.warn("there is no compiler.", RuntimeWarning)
+demo.train_behind(pathlib.Path("."), 1.0, os.getppid())
+"""
+
+
+def test_a_warning_of_the_training_of_the_demo_is_one_line(tmp_path: Path) -> None:
+    """The process that trains prints warnings as the commands do, without the line of source that gave them."""
+    command = [sys.executable, "-c", WARNING]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert done.stderr == "note: there is no compiler.\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_training_ends_with_the_demo(program: Program, tmp_path: Path, number: signal.Signals) -> None:
     process = program("demo", "--runs", "it", "--port", 0, "--no-browser")
@@ -111,15 +129,14 @@ def test_the_training_ends_with_the_demo(program: Program, tmp_path: Path, numbe
     assert process.stdout is not None
     assert process.stdout.readline() == "  counter: trains\n"
     run = Run(tmp_path / "it" / "counter")
-    while not run.is_training:
-        time.sleep(0.02)
+    wait_until(lambda: run.is_training or run.read(HISTORY), "the training begins")
     # A terminal sends Ctrl-C to every process that it started; a kill meets one alone.
     if number == signal.SIGINT:
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
     # The pipe ends when nobody holds it any more: neither the page nor the training.
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert err == ""
     assert not run.is_training
     if number != signal.SIGKILL:

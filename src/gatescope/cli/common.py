@@ -43,6 +43,11 @@ def no_such(what: str, given: str, names: Iterable[str], advice: str) -> UsageEr
     return UsageError(f"there is no {what} {given}; {advice}.")
 
 
+def show_note(message: Warning | str, *_where: object) -> None:
+    """Print a warning as one line, without the line of source that gave it; for `warnings.showwarning`."""
+    print(f"note: {message}", file=sys.stderr, flush=True)
+
+
 def find_run(given: str) -> Run:
     """A run by its directory, or by its name in ./runs.
 

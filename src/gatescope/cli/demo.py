@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -19,11 +20,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gatescope.cli.app import LEARN, command
-from gatescope.cli.common import UsageError
+from gatescope.cli.common import UsageError, show_note
 from gatescope.cli.explore import PORT, NoBrowser, Port, announce
 from gatescope.errors import GatescopeError
 
-PATIENCE = 10.0  # seconds that the training has to keep what it has when the demo ends
+PATIENCE = 30.0  # seconds that the training has to keep what it has when the demo ends
 NICENESS = 5
 
 
@@ -114,8 +115,10 @@ def train_behind(runs: Path, minutes: float, parent: int) -> None:
     # Ctrl-C reaches every process of a terminal; the parent passes it on as SIGTERM when it has closed the page.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    os.nice(NICENESS)
+    if hasattr(os, "nice"):  # Windows has no such priorities
+        os.nice(NICENESS)
     torch.set_num_threads(1)
+    warnings.showwarning = show_note
     train_all(runs, lessons(minutes), stop=lambda: bool(asked) or os.getppid() != parent, say=say)
 
 

@@ -20,6 +20,7 @@ from gatescope.cli.ablate import ablate
 from gatescope.cli.adopt import adopt
 from gatescope.cli.app import app
 from gatescope.cli.check import check
+from gatescope.cli.common import show_note
 from gatescope.cli.compare import compare
 from gatescope.cli.demo import demo
 from gatescope.cli.distributions import distributions
@@ -45,6 +46,7 @@ from gatescope.cli.weights import weights
 from gatescope.errors import GatescopeError, settings_as_options
 
 BAD_INPUT, UNFORESEEN = 2, 70
+UNREAD = 128 + 13  # 13: the number of SIGPIPE, which Windows does not have
 
 # Each added itself to the application when it was imported; this is the order in which they are listed.
 COMMANDS = (
@@ -70,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings(), settings_as_options():
-            warnings.showwarning = _note
+            warnings.showwarning = show_note
             status = app(given)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
-        return 128 + signal.SIGPIPE
+        return UNREAD
     except KeyboardInterrupt:
         print("\nstopped.", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -90,11 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(_sentence(MemoryError()))
         return _report(error)
     return status if isinstance(status, int) else 0
-
-
-def _note(message: Warning | str, *_where: object) -> None:
-    """A warning for whoever types commands: not the line of the source that gave it."""
-    print(f"note: {message}", file=sys.stderr)
 
 
 def _refuse(sentence: str) -> int:

@@ -98,9 +98,8 @@ def describe() -> Description:
     if _native is not None:
         return Description("", _native.level(), tuple(_native.levels()), threads)
     missing = (
-        f"the native engine is not there ({_problem}); everything runs on the plain engine, with the same results, "
-        "only slower. To build it, install a C++17 compiler (GCC or Clang) and install gatescope again; in a clone of "
-        "its repository: scripts/install."
+        f"the native engine is not there ({_problem}): the plain engine gives the same results, only slower; to build "
+        "it, install a C++17 compiler (GCC or Clang) and then gatescope again, in a clone with scripts/install."
     )
     return Description(missing, "", (), threads)
 

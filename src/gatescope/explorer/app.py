@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,11 @@ class Guard:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+# Windows takes media types from its registry, where any program may have changed them.
+for suffix, kind in {".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm"}.items():
+    mimetypes.add_type(kind, suffix)
 
 
 def make_app(gallery: Gallery, port: int) -> ASGIApp:

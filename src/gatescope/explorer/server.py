@@ -73,7 +73,8 @@ def _listen(port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise ExplorerError(f"port {port} does not exist; ports go from 0 (any free one) to 65535.")
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Restarting at once must not fail. On Windows the same option would let two servers listen on one port.
+    listening.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
     try:
         listening.bind((ADDRESS, port))
         listening.listen(128)
