@@ -1,19 +1,21 @@
 # The commands of this project. Each sets up what it needs; a second start finds it done and begins at once.
 #
 #     PYTHON=python3.12    the interpreter (3.11 or newer) that .venv is made with
+#     TORCH_INDEX=URL      where PyTorch comes from: by default its index for processors alone where no NVIDIA driver is
 #     RUNS=DIR PORT=N      where "make demo" keeps its runs, and the port that the explorer is served on
 #     APT=no               "make test" installs no package of the system (the tests of the page may then be skipped)
 #     ARGS=...             more for pytest, as in: make test ARGS="-k copy -x"
+#     SEED=N ROUNDS=N      what "make explore-tests" begins with (drawn at random unless given), and how often (once)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format web native clean
+.PHONY: help demo test quick explore-tests check format web native clean
 
-export PYTHON
+export PYTHON SEED ROUNDS
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@sed -n 's/^#  *\([A-Z]*=.*\)/     \1/p' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@sed -n 's/^#  *\([A-Z_]*=.*\)/     \1/p' Makefile
 
 demo: ## Set up, train the example networks and show them in the explorer
 	@scripts/install
@@ -24,6 +26,14 @@ test: ## Set up and run every test, those of the page in a real browser included
 	@scripts/install-browser
 	@scripts/test-web
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
+
+quick: ## Lint and the fast laws, within a minute: the inner loop of an edit
+	@scripts/install dev
+	@scripts/quick $(ARGS)
+
+explore-tests: ## Draw new examples for all property tests; SEED=N ROUNDS=N ARGS="tests/studies"
+	@scripts/install dev
+	@scripts/explore-tests $(ARGS)
 
 check: ## Format, lint, types, layers, and that what is generated is fresh
 	@scripts/install dev
