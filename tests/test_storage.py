@@ -22,6 +22,7 @@ import gatescope.storage.writing
 from gatescope.storage import LazyArray, Writer, open_trace, save_trace
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 from tests.reference.traces import make
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 Fresh = Callable[[], Path]
@@ -767,7 +768,7 @@ def test_a_killed_writer_leaves_what_it_had_finished(mode: str, tmp_path: Path) 
     """Killed at random moments, and at every few operations on files from the first to the last."""
     old, new = make(["elman"], [6], seed=1).trace, make(["gru"], [9, 5], seed=2).trace
     command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path), mode]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     count = int(done.stdout)
     assert count > 30

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from gatescope.adopting import AdoptingError, read, read_lstm_explorer, read_vocabulary
 from gatescope.adopting.formats import KNOWN
 from tests.adopting.models import arrays, model
+from tests.waiting import PATIENCE
 
 
 class Executed:
@@ -172,7 +173,7 @@ def test_files_that_say_they_hold_gigabytes_take_no_memory(attacks: list[Path]) 
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", code, *map(str, attacks)], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code, *map(str, attacks)], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     *sentences, grown = ran.stdout.splitlines()
     assert len(sentences) == len(attacks), ran.stdout

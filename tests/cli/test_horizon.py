@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from gatescope import Run
 from gatescope.studies.comparison import reach
 from tests.cli.conftest import Cli
+from tests.waiting import PATIENCE, wait_until
 
 TEXT = "aaaaaXbbbbb"
 QUICK = ("--samples", 5, "--text", TEXT)
@@ -153,13 +153,10 @@ def test_ctrl_c_leaves_what_was_complete(
 ) -> None:
     options = ("--cells", "mingru", "--seeds", 400, "--steps", 20, "--neurons", 2, "--on", TEXT, "--out", "it")
     process = program("compare", "counter", *options, "--json")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "it" / "mingru-2").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: (tmp_path / "it" / "mingru-2").exists() or process.poll() is not None, "the third training")
+    assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     found = json.loads(out.splitlines()[-1])["trainings"]
     complete = set(found["columns"]["seed"])

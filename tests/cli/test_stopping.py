@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,8 @@ import pytest
 from gatescope import Run, train
 from gatescope.cli import main
 from gatescope.cli.signals import Stop
-from tests.cli.conftest import TEXT, Cli
+from tests.cli.conftest import ENVIRONMENT, TEXT, Cli
 
-Program = Callable[..., subprocess.Popen[str]]
 STEPS = 260
 OPTIONS = ("--neurons", 3, "--unroll", 16, "--batch", 4, "--steps", STEPS)
 
@@ -25,13 +24,22 @@ def losses(run: Path) -> list[tuple[int, float]]:
     return [(record["step"], record["loss"]) for record in Run(run).read("history.jsonl") if "loss" in record]
 
 
-def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
-    """Read its JSON until this many updates are made."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line).get("step", 0) >= step:
-            return
-    raise AssertionError(process.communicate())
+# The program, which sends itself a signal after so many updates: another process could be too late for that.
+SIGNALLED = """
+import builtins, json, os, sys
+from gatescope.cli import main
+
+steps, number, write, sent = int(sys.argv[1]), int(sys.argv[2]), print, []
+
+def watched(*values, **options):
+    write(*values, **options)
+    if not sent and options.get("file") is None and json.loads(values[0]).get("step", 0) >= steps:
+        sent.append(number)
+        os.kill(os.getpid(), number)
+
+builtins.print = watched
+sys.exit(main(sys.argv[3:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +51,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, float]]:
     return losses(folder / "it")
 
 
-def slow(text: Path, program: Program) -> subprocess.Popen[str]:
-    """The same training in a process of its own."""
-    return program("train", text, *OPTIONS, "--run", "it", "--json")
+def signalled(text: Path, steps: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Run the same training in a process of its own, which gets a signal after so many updates."""
+    arguments = [steps, int(number), "train", text, *OPTIONS, "--run", "it", "--json"]
+    command = [sys.executable, "-c", SIGNALLED, *map(str, arguments)]
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(
-    cli: Cli, text: Path, program: Program, whole: list[tuple[int, float]]
-) -> None:
-    process = slow(text, program)
-    wait_for_step(process, 120)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
+def test_ctrl_c_leaves_a_run_that_goes_on(cli: Cli, text: Path, whole: list[tuple[int, float]]) -> None:
+    """A training that Ctrl-C interrupts ends with its losses so far, and resumes to the same losses as without."""
+    done = signalled(text, 120, signal.SIGINT)
+    assert done.returncode == 130, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["reason"] == "interrupted"
+    assert 120 <= losses(Path("it"))[-1][0] < STEPS
     assert cli("sample", "it", "--length", 5).status == 0
     assert losses(Path("it")) == [entry for entry in whole if entry[0] <= losses(Path("it"))[-1][0]]
     result = cli("train", "--resume", "--run", "it")
@@ -65,13 +72,11 @@ def test_ctrl_c_leaves_a_run_that_goes_on(
 
 
 def test_a_kill_takes_at_most_what_came_after_the_last_checkpoint(
-    cli: Cli, text: Path, program: Program, whole: list[tuple[int, float]]
+    cli: Cli, text: Path, whole: list[tuple[int, float]]
 ) -> None:
-    process = slow(text, program)
-    wait_for_step(process, 220)
-    process.kill()
-    process.wait()
-    assert Run("it").checkpoints()[-1] >= 200
+    """A killed training resumes from its last checkpoint to the same losses as without."""
+    assert signalled(text, 220, signal.SIGKILL).returncode == -signal.SIGKILL
+    assert STEPS > Run("it").checkpoints()[-1] >= 200
     assert cli("sample", "it", "--length", 5).status == 0
     assert cli("train", "--resume", "--run", "it").status == 0
     assert losses(Path("it")) == whole

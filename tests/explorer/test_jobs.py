@@ -13,6 +13,7 @@ import pytest
 from gatescope.errors import GatescopeError
 from gatescope.explorer import jobs
 from gatescope.explorer.jobs import Job, Jobs, Tell
+from tests.waiting import PATIENCE, wait_until
 
 
 def told(job: Job, stamp: object = None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def gives(answer: Any, stamp: object = None) -> Callable[[Tell], tuple[Any, Any]
 
 def test_an_answer_comes_with_the_stamp_of_what_it_was_made_of() -> None:
     job = Jobs().begin("a", gives({"x": 1}, "then"), long=True)
-    assert job.ended.wait(10)
+    assert job.ended.wait(PATIENCE)
     assert told(job, "then") == {"state": "done", "stale": False, "result": {"x": 1}}
     assert told(job, "now")["stale"] is True
 
@@ -36,14 +37,14 @@ def test_the_page_sees_how_far_it_is() -> None:
     def work(tell: Tell) -> tuple[Any, Any]:
         tell("counting", 3, 7)
         seen.set()
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         return 1, None
 
     job = Jobs().begin("a", work, long=True)
-    assert seen.wait(10)
+    assert seen.wait(PATIENCE)
     assert told(job) == {"state": "working", "doing": "counting", "done": 3, "total": 7}
     go.set()
-    assert job.ended.wait(10)
+    assert job.ended.wait(PATIENCE)
     assert told(job)["state"] == "done"
 
 
@@ -58,11 +59,11 @@ def test_a_failure_is_said_and_the_next_one_is_done_all_the_same(error: Exceptio
         raise error
 
     job = work.begin("a", fails, long=True)
-    assert job.ended.wait(10)
+    assert job.ended.wait(PATIENCE)
     assert told(job)["state"] == "failed"
     assert words in told(job)["error"]
     again = work.begin("a", gives(2), long=True)
-    assert again.ended.wait(10)
+    assert again.ended.wait(PATIENCE)
     assert told(again)["result"] == 2
 
 
@@ -81,7 +82,7 @@ def test_nothing_is_done_twice_at_once_and_never_two_things_together() -> None:
         return run
 
     begun = [work.begin(k % 5, task(k % 5), long=True) for k in range(20)]
-    assert all(job.ended.wait(10) for job in begun)
+    assert all(job.ended.wait(PATIENCE) for job in begun)
     assert most[0] == 1
     assert len(done) == len({id(job) for job in begun})
     assert set(done) == set(range(5))
@@ -93,7 +94,7 @@ def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
     def long(tell: Tell) -> tuple[Any, Any]:
         order.append("long begins")
         begun.set()
-        assert waiting.wait(10)
+        assert waiting.wait(PATIENCE)
         tell("halfway", 1, 2)
         order.append("long ends")
         return None, None
@@ -103,11 +104,11 @@ def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
         return None, None
 
     first = work.begin("long", long, long=True)
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE)
     second = work.begin("other long", gives(0), long=True)
     third = work.begin("short", short, long=False)
     waiting.set()
-    assert all(job.ended.wait(10) for job in (first, second, third))
+    assert all(job.ended.wait(PATIENCE) for job in (first, second, third))
     assert order == ["long begins", "short", "long ends"]
 
 
@@ -115,7 +116,7 @@ def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
     work, go, done = Jobs(), threading.Event(), []
 
     def held(_: Tell) -> tuple[Any, Any]:
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         return None, None
 
     def short(name: int) -> Callable[[Tell], tuple[Any, Any]]:
@@ -126,11 +127,10 @@ def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
         return run
 
     first = work.begin("held", held, long=True)
-    while first.state == "waiting":
-        time.sleep(0.001)
+    wait_until(lambda: first.state != "waiting", "the first job begins")
     begun = [work.begin(k, short(k), long=False) for k in range(jobs.WAITING + 3)]
     go.set()
-    assert all(job.ended.wait(10) for job in begun)
+    assert all(job.ended.wait(PATIENCE) for job in begun)
     assert done == list(range(3, jobs.WAITING + 3))
     assert work.known(0) is None
     assert told(begun[0])["state"] == "failed"

@@ -24,6 +24,7 @@ from gatescope.studies import keep, kept
 from gatescope.studies.table import Table
 from gatescope.tasks import Counter, Text
 from tests.studies import handmade
+from tests.waiting import PATIENCE
 
 PORT = 8791
 LATCH = handmade.LATCH
@@ -70,7 +71,7 @@ class Page:
 
     def wait(self, run: str, study: str, **body: Any) -> dict[str, Any]:
         """Begin a study, and ask again until it has come to an end."""
-        answer, end = self.ask(run, study, start=True, **body), time.monotonic() + 60
+        answer, end = self.ask(run, study, start=True, **body), time.monotonic() + PATIENCE
         while answer["state"] == "working":
             assert time.monotonic() < end
             assert answer["doing"]

@@ -23,8 +23,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.web.examples import train_examples
+from tests.waiting import PATIENCE
 from tests.web.looking import View
-from tests.web.watching import watched_page
+from tests.web.watching import MILLISECONDS, watched_page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -35,8 +36,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-SECONDS_TO_START = 60  # on a machine that is busy with the other tests
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=MILLISECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def _address_in(process: "subprocess.Popen[str]") -> str:
     """What the program prints as its address. The rest is let run past, so that it never waits for a reader."""
     assert process.stdout is not None
     said: list[str] = []
-    alarm = threading.Timer(SECONDS_TO_START, process.kill)
+    alarm = threading.Timer(PATIENCE, process.kill)
     alarm.start()
     try:
         for line in process.stdout:

@@ -37,7 +37,7 @@ SNAPSHOT = """async (canvas) => {
 }"""
 
 
-def eventually(check: Callable[[], object], seconds: float = 15) -> None:
+def eventually(check: Callable[[], object], seconds: float = 90) -> None:
     """Wait until `check` no longer fails; what it said last is raised when it never does."""
     end = time.monotonic() + seconds
     while True:

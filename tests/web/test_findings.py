@@ -103,7 +103,7 @@ def test_labels_are_found_at_a_click_and_kept(view: View) -> None:
     assert not view.at("strips-canvas").get_attribute("data-chip")
     view.at("find-labels").click()
     expect(view.at("study-progress")).to_be_visible()
-    expect(view.at("listed")).to_contain_text("neurons have a label for c", timeout=90_000)
+    expect(view.at("listed")).to_contain_text("neurons have a label for c", timeout=600_000)
     expect(view.at("strips-canvas")).to_have_attribute("data-chip", re.compile(r"\d+"))
     assert (view.runs / "fresh" / "studies" / "labels.json").is_file()
     view.page.reload()

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from gatescope import TASKS, Run, Settings, configure, create, train
+from tests.waiting import PATIENCE
 from tests.web.conftest import serving
 from tests.web.looking import SNAPSHOT, View, pixels
 
@@ -103,7 +104,7 @@ def test_nothing_there_yet_then_a_run_arrives_and_learns(
     errors: list[BaseException] = []
 
     def wait(record: dict[str, Any]) -> None:
-        if "event" not in record and not reached[record["step"]].wait(60):
+        if "event" not in record and not reached[record["step"]].wait(PATIENCE):
             raise TimeoutError
 
     def learn() -> None:

@@ -73,7 +73,7 @@ def test_words_that_do_not_fit_are_slanted(view: View) -> None:
     assert view.at("strips-canvas").get_attribute("data-slanted") == ""
     assert view.picture().cell <= 50
     view.at("zoom-in").click()
-    eventually(lambda: expect(view.at("strips-canvas")).not_to_have_attribute("data-slanted", "", timeout=500))
+    expect(view.at("strips-canvas")).not_to_have_attribute("data-slanted", "")
 
 
 def test_labels_are_coloured_by_whether_they_are_right(view: View) -> None:

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route
 
+MILLISECONDS = 90_000
+"""How long a page has for what it should show: far more than a browser on a busy machine needs."""
+
 
 @contextmanager
 def watched_page(browser: Browser, origins: set[str], *, refusals: bool = False) -> Iterator[Page]:
@@ -24,7 +27,7 @@ def watched_page(browser: Browser, origins: set[str], *, refusals: bool = False)
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, locale="en-US", reduced_motion="reduce", service_workers="block"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(MILLISECONDS)
     wrong: list[str] = []
 
     def guard(route: Route) -> None:
