@@ -19,6 +19,8 @@ from gatescope import TASKS, Network, Run, Settings, configure, create, engine, 
 from gatescope.readout import classes
 from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
+from gatescope.tasks.measures.text_score import StretchLosses
+from gatescope.tasks.task import Validation
 from gatescope.training import Loop, TrainingError
 
 SHORT = dict(report_every=3, validate_every=7)
@@ -28,7 +30,7 @@ PROSE = "It was the best of times, it was the worst of times;\nit was (so to spe
 def small_text(folder: Path) -> Task:
     file = folder / "prose.txt"
     file.write_text(PROSE)
-    return TASKS["text"]([str(file)], batch=3, unroll=16)
+    return TASKS["text"]([str(file)], batch=3, unroll=8)
 
 
 def make(folder: Path, task: Task, name: str = "run", dropout: float = 0.0, cell: str = "lstm", **settings: Any) -> Run:
@@ -72,6 +74,7 @@ def test_stopping_and_going_on_is_as_never_having_stopped(tmp_path: Path, optimi
     settings: dict[str, Any] = dict(optimizer=optimizer, dropout=0.3, warmup=4, final_learning_rate=0.1)
     straight, halting = make(tmp_path, task, "straight", **settings), make(tmp_path, task, "halting", **settings)
     train(straight)
+    assert kind == "strings" or any(0 < np.sum(task.batch(0, k).continues) < 3 for k in range(25)), "a stream restarts"
     for steps in (0, 5, 1, 9):  # also before the first update, and between reports and validations
         assert train(halting, stop=after(steps)).reason == "interrupted"
         torch.rand(5)
@@ -165,6 +168,31 @@ def test_it_stops_after_as_many_validations_without_a_better_one_as_patience_say
     assert records[-1]["reason"] == "no improvement"
     assert records[-1]["step"] == 6
     assert [r["best"] for r in records[:-1]] == [True, True, False, True, False, False]
+
+
+class Stretches(Scripted):
+    """A scripted task whose validation reads 20 stretches, in the first of which the network gets stuck."""
+
+    def __init__(self, losses: list[float], stuck_from: int) -> None:
+        super().__init__(losses)
+        self.validations, self.stuck_from = 0, stuck_from
+
+    def validate(self, _: Any) -> Validation:
+        loss = next(self.losses)
+        nats = np.full(20, loss)
+        nats[0] = 6.0 if self.validations >= self.stuck_from else loss
+        self.validations += 1
+        found = StretchLosses(nats, np.ones(20, int))
+        return Validation(found.mean, found.typical)
+
+
+def test_early_stopping_ignores_one_stuck_stretch() -> None:
+    """The losses fall all the way; a stretch that is stuck from the third validation on raises their mean."""
+    losses = [2.0, 1.9, 1.85, 1.8, 1.78, 1.76]
+    records = list(listened(scripted(Stretches(losses, stuck_from=2), steps=6, patience=2)))
+    assert [r["validation_loss"] > losses[1] for r in records[2:-1]] == [True] * 4
+    assert [r["best"] for r in records[:-1]] == [True] * 6
+    assert (records[-1]["reason"], records[-1]["step"]) == ("finished", 6)
 
 
 def test_it_stops_when_two_scores_in_a_row_say_solved() -> None:
@@ -271,8 +299,8 @@ def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
 def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> None:
     task = small_text(tmp_path)
     training = Loop(Network(configure(task.vocabulary, "lstm", (4,))), task, Settings(9, learning_rate=1e-12))
-    assert not task.batch(0, 0).continues
-    assert task.batch(0, 1).continues
+    assert not np.any(task.batch(0, 0).continues)
+    assert np.all(task.batch(0, 1).continues)
     training.update()
     training.update()
     state = training.state
@@ -281,6 +309,28 @@ def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> 
     both = np.concatenate([task.batch(0, 0).tokens, task.batch(0, 1).tokens], axis=1)
     whole = training.network(torch.from_numpy(both).long().t()).state
     torch.testing.assert_close(state[0]["c"], whole[0]["c"].detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path) -> None:
+    """Its state is that of its last chunk alone; the state of every other stream is carried over."""
+    file = tmp_path / "prose.txt"
+    file.write_text(PROSE)
+    task = TASKS["text"]([str(file)], batch=2, unroll=8)
+    (step,) = [k for k in range(1, 64) if not np.all(task.batch(0, k).continues)]
+    restarts = ~np.asarray(task.batch(0, step).continues)
+    assert restarts.sum() == 1
+    training = Loop(Network(configure(task.vocabulary, "lstm", (4, 3))), task, Settings(99, learning_rate=1e-12))
+    for _ in range(step + 1):
+        training.update()
+    chunk, state = task.batch(0, step).tokens, training.state
+    read = np.concatenate([task.batch(0, k).tokens for k in range(step + 1)], axis=1)
+    for row in (0, 1):
+        text = chunk[row] if restarts[row] else read[row]
+        whole = training.network(torch.from_numpy(text).long()[:, None]).state
+        assert state is not None
+        for layer, expected in zip(state, whole, strict=True):
+            for name, value in expected.items():
+                torch.testing.assert_close(layer[name][row], value[0].detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

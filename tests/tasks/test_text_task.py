@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, TaskError, Text, load
 from gatescope.tasks.data.corpus import read, standard_library
+from gatescope.tasks.measures.text_score import stretches
 from gatescope.tasks.task import Predict
 from tests.tasks import oracles
 
@@ -100,7 +101,7 @@ def test_streams_go_on_exactly_and_an_epoch_reads_nothing_twice(
     steps = (len(ring) - 1) // (batch * unroll)
     for epoch in range(2):
         rows = [task.batch(seed, epoch * steps + k) for k in range(steps)]
-        assert [row.continues for row in rows] == [False] + [True] * (steps - 1)
+        assert not np.any(rows[0].continues)
         assert all(row.tokens.shape == row.targets.shape == (batch, unroll) for row in rows)
         assert all(row.tokens.dtype == row.targets.dtype == np.int32 for row in rows)
         tokens = np.concatenate([row.tokens for row in rows], axis=1)
@@ -161,29 +162,80 @@ def test_chance_is_the_loss_of_the_frequencies_of_the_training_part(tmp_path: Pa
     assert task.score(oracles.uniform(task)).chance == pytest.approx(expected)
 
 
-def test_a_long_test_part_is_read_in_pieces_and_that_is_said(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Text([corpus])
-    symbols = task.sizes[2]
-    lengths: list[int] = []
+def test_streams_restart_every_64_steps_one_at_a_time(tmp_path: Path) -> None:
+    """Every stream restarts once in 64 steps; of 64 streams, one restarts at each step."""
+    task = Text([written(tmp_path, LINES * 14)], batch=64, unroll=2)
+    steps = (len(task.parts().training) - 1) // (64 * 2)
+    assert steps > 2 * 64
+    continues = np.array([task.batch(3, step).continues for step in range(steps)])
+    assert continues.shape == (steps, 64)
+    assert not continues[0].any()
+    assert ((~continues[1:]).sum(1) == 1).all()
+    for row in continues[1:].T:
+        assert set(np.diff(np.flatnonzero(~row))) == {64}
+    few = Text([written(tmp_path, LINES * 14)], batch=3, unroll=2)
+    restarts = ~np.array([few.batch(3, step).continues for step in range(1, 65)])
+    assert restarts.sum(0).tolist() == [1, 1, 1]
+    assert restarts.sum(1).max() == 1
+
+
+def predicting(task: Text, nats: Sequence[float]) -> Predict:
+    """Answer the k-th sequence with `nats[k]` as the loss of every symbol of the text, and certainty of no other."""
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
-        lengths.extend(len(ids) for ids in sequences)
+        sizes = [(len(ids), task.vocabulary.size) for ids in sequences]
+        return [np.full(size, -loss) for size, loss in zip(sizes, nats, strict=True)]
+
+    return predict
+
+
+def test_a_test_part_is_scored_in_stretches_that_cover_it(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every symbol but the first is a target once, read 100 symbols or more after an initial state."""
+    task = Text([corpus], parts=(0.4, 0.1, 0.5))
+    ids = task.parts().test
+    read_ids: list[np.ndarray] = []
+
+    def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
+        read_ids.extend(sequences)
         return list(oracles.uniform(task)(sequences))
 
-    assert "pieces" not in task.score(predict).text
-    assert lengths == [symbols - 1], "one sequence from the initial state"
-    lengths.clear()
-    monkeypatch.setattr("gatescope.tasks.text.PREDICTED", 100 * task.vocabulary.size)
-    count = math.ceil(symbols / 100)
-    assert f"in {count} pieces each from the initial state" in task.score(predict).text
-    assert max(lengths) <= 100
-    assert sum(lengths) == symbols - count
-    monkeypatch.setattr("gatescope.tasks.text.LONGEST_TEST", 150)
-    assert f"the first 150 characters of the test part of {symbols:,} characters" in task.score(predict).text
+    score = task.score(predict)
+    count = len(ids) // 200
+    assert score.details["stretches"] == len(read_ids) == count > 10
+    assert score.details["asked"] == len(ids) - 1
+    edges = [len(ids) * k // count for k in range(count + 1)]
+    for sequence, first, last in zip(read_ids, edges[:-1], edges[1:], strict=True):
+        assert (sequence == ids[max(0, first - 100) : last - 1]).all()
+    assert f"in {count} stretches, each read from the initial state 100 characters before it" in score.text
+    read_ids.clear()
+    monkeypatch.setattr("gatescope.tasks.measures.text_score.MAX_LOG_PROBABILITIES", 700 * task.vocabulary.size)
+    assert task.score(predict) == score
+    assert len(read_ids) == count
+    monkeypatch.setattr("gatescope.tasks.measures.text_score.MAX_TEST_SYMBOLS", 150)
+    score = task.score(predict)
+    assert f"the first 150 characters of the test part of {len(ids):,} characters" in score.text
+    assert "stretches" not in score.text
+
+
+def test_a_score_shows_a_stretch_in_which_the_network_is_stuck(corpus: Path) -> None:
+    """The stuck stretch counts as much as any other, wherever it is, and the sentence counts it."""
+    task = Text([corpus], parts=(0.4, 0.1, 0.5))
+    count = task.score(oracles.uniform(task)).details["stretches"]
+    fine = task.score(predicting(task, [1.0] * count))
+    assert fine.value == pytest.approx(1.0)
+    assert fine.details["worse_than_chance"] == 0
+    assert "worse" not in fine.text
+    for stuck in (0, 3, count - 1):
+        nats = [6.0 if k == stuck else 1.0 for k in range(count)]
+        score = task.score(predicting(task, nats))
+        assert score.value == pytest.approx(1 + 5 / count, rel=0.02)
+        assert score.details["worse_than_chance"] == 1
+        assert f"worse than chance in 1 of {count} stretches" in score.text
 
 
 def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Text([corpus])
+    task = Text([corpus], parts=(0.4, 0.5, 0.1))
+    whole = task.parts().validation
     read_ids: list[np.ndarray] = []
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -191,15 +243,44 @@ def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, m
         return list(oracles.uniform(task)(sequences))
 
     assert task.validation(predict) == pytest.approx(math.log(task.vocabulary.size))
-    assert [len(ids) for ids in read_ids] == [len(task.parts().validation) - 1]
+    count = len(whole) // 200
+    assert len(read_ids) == count
+    assert sum(map(len, read_ids)) == len(whole) - 1 + 99 * (count - 1)
     read_ids.clear()
-    monkeypatch.setattr("gatescope.tasks.text.VALIDATION", (3, 50))
-    task.validation(predict)
-    assert [len(ids) for ids in read_ids] == [49] * 3
-    whole = decoded(task, task.parts().validation)
-    places = [whole.index(decoded(task, ids)) for ids in read_ids]
-    assert places[0] == 0
-    assert places[2] > len(whole) / 2
+    monkeypatch.setattr("gatescope.tasks.measures.text_score.MAX_VALIDATION_SYMBOLS", 50 * count)
+    assert task.validation(predict) == pytest.approx(math.log(task.vocabulary.size))
+    edges = [len(whole) * k // count for k in range(count)]
+    for sequence, first in zip(read_ids, edges, strict=True):
+        assert (sequence == whole[max(0, first - 100) : first + 49]).all()
+
+
+def test_validation_without_the_worst_tenth_is_typical(corpus: Path) -> None:
+    """A stuck stretch changes the mean, not the typical loss; many stuck stretches change both."""
+    task = Text([corpus], parts=(0.4, 0.5, 0.1))
+    count = len(task.parts().validation) // 200
+    one = task.validate(predicting(task, [6.0] + [1.0] * (count - 1)))
+    assert one.loss == pytest.approx(1 + 5 / count, rel=0.02)
+    assert one.typical == pytest.approx(1.0)
+    many = task.validate(predicting(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
+    assert many.typical > 2
+
+
+@given(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(2, 100_000)))
+def test_stretches_are_nearly_equal_and_cover_a_text(symbols: int, most: int | None) -> None:
+    bounds = stretches(symbols, most)
+    assert bounds[0][0] == 0
+    lengths = [last - first for first, last in bounds]
+    assert min(lengths) >= 1
+    if most is None:
+        assert sum(lengths) == symbols
+        assert [last for _, last in bounds[:-1]] == [first for first, _ in bounds[1:]]
+        assert max(lengths) - min(lengths) <= 1
+        assert max(lengths) < 4000
+    else:
+        assert sum(lengths) <= max(most, 2 * len(bounds))
+        assert bounds == [(a, a + n) for (a, _), n in zip(stretches(symbols), lengths, strict=True)]
+    if symbols >= 200 * 100:
+        assert len(bounds) >= 100
 
 
 def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> None:

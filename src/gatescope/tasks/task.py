@@ -34,12 +34,13 @@ class Batch:
         targets: (B, T) int32 ids of the next symbol or of the class, -1 where no loss is taken; (B, T, V) float32
             probabilities of the next symbol, 0 where none is; or (B, T, O) float32 numbers, NaN where none is. Where
             the network reads out once, those at the last step of each row count.
-        continues: each row goes on where the same row of the batch before ended, so the state is carried over.
+        continues: whether a row goes on where the same row of the batch before ended, so that its state is carried
+            over; of all rows, or of each, (B,). Otherwise a row starts from the initial state.
     """
 
     tokens: Reading
     targets: Reading
-    continues: bool = False
+    continues: bool | NDArray[np.bool_] = False
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -71,6 +72,29 @@ class Score:
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The loss on fixed data that is read at many places.
+
+    Attributes:
+        loss: the mean, in nats per symbol.
+        typical: the mean without the worst tenth of the places. It decides about early stopping and the best weights,
+            so that one place at which the network is stuck does not.
+    """
+
+    loss: float
+    typical: float
+
+
+@runtime_checkable
+class ReadsManyPlaces(Protocol):
+    """A task whose validation reads many places."""
+
+    def validate(self, predict: Predict) -> Validation:
+        """Compute the loss on fixed data, the same at every call; `Task.validation` is its mean."""
+        ...
 
 
 @dataclass(frozen=True)

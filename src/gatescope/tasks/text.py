@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.data.corpus import LARGEST, Corpus, absolute, read, standard_library
+from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
 from gatescope.tasks.task import (
     TRAINING,
     Batch,
@@ -22,26 +22,24 @@ from gatescope.tasks.task import (
     Recommended,
     Score,
     TaskError,
+    Validation,
     generator,
-    loss_sum,
-    predictions,
 )
 from gatescope.text import PADDING, Ids, Vocabulary
 
 SMALLEST_UNROLL = 16
 CHUNKS = 4  # chunks of a stream below which batch and unroll shrink: state is carried over at least three borders
-VALIDATION = (32, 2000)  # streams of the validation part, and characters of each, that a validation reads at most
-LONGEST_TEST = 1_000_000  # characters of the test part that a score reads at most
-PREDICTED = 1 << 26  # log-probabilities that are asked for at once: 256 MB in float32
+RESTART_UPDATES = 64  # after which a stream starts from the initial state again
 PASSAGES = 3
 PASSAGE = (200, 400)  # characters of an example
-
-Symbols = NDArray[np.integer[Any]]  # uint8, uint16 or int32, the smallest that holds every id
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The ids of the three contiguous parts of a corpus, one flat array each."""
+    """The ids of the three contiguous parts of a corpus, one flat array each.
+
+    They are uint8, uint16 or int32, the smallest that holds every id.
+    """
 
     training: Symbols
     validation: Symbols
@@ -55,6 +53,11 @@ class Text:
     where it ended the step before. An epoch ends when a next step would read something twice: at most batch * unroll
     symbols are then left over. The next epoch starts at another place of the ring, drawn from the seed and the epoch,
     so what is left over differs. No loss is taken where the ring is closed, from its last symbol to its first.
+
+    The state of a stream is carried over from step to step, and is the initial state again every 64 steps; with 64
+    streams, at each step one of them starts afresh. Without that, a network would be trained on states that its own
+    dynamics keep up, and never on what follows the initial state, which is where every text begins that it reads later:
+    after a few hundred updates some beginnings then lead into a second attractor, in which it predicts nothing.
 
     Arguments:
         paths: files, folders and glob patterns; None: the source of the Python standard library on this machine.
@@ -164,60 +167,29 @@ class Text:
         ids = ring[places].astype(np.int32)
         tokens, targets = ids[:, :-1], ids[:, 1:].copy()
         targets[(places[:, 1:] == 0) | (targets == self.vocabulary.unknown)] = PADDING
-        return Batch(np.ascontiguousarray(tokens), targets, continues=chunk > 0)
+        since_restart = (chunk + np.arange(streams) * RESTART_UPDATES // streams) % RESTART_UPDATES
+        return Batch(np.ascontiguousarray(tokens), targets, continues=(since_restart > 0) & (chunk > 0))
+
+    def validate(self, predict: Predict) -> Validation:
+        """Compute the loss on up to 64,000 symbols of the validation part, in stretches spread over all of it.
+
+        Each stretch is read from the initial state; see `gatescope.tasks.measures.text_score`.
+        """
+        return validate_text(predict, self.parts().validation, self.vocabulary)
 
     def validation(self, predict: Predict) -> float:
-        """The mean loss in nats per symbol on up to 32 stretches of 2,000 symbols, spread over the validation part.
-
-        Each stretch starts from the initial state. Of the built-in corpus that is 64,000 of 234,914 characters.
-        """
-        ids = self.parts().validation
-        count = max(1, min(VALIDATION[0], len(ids) // VALIDATION[1]))
-        starts = np.arange(count) * (len(ids) // count)
-        length = min(VALIDATION[1], len(ids) // count)
-        return self._loss(predict, [ids[start : start + length] for start in starts])[0]
+        """Compute the mean loss of `validate`, in nats per symbol."""
+        return self.validate(predict).loss
 
     def score(self, predict: Predict) -> Score:
-        """The cross-entropy in nats per symbol on the test part, read once from the initial state.
+        """Compute the cross-entropy on the test part, in nats per symbol.
 
-        Unknown characters are read but not asked for. At most 1,000,000 symbols are read, and where the
-        log-probabilities would not fit in 256 MB the part is read in pieces, each from the initial state; the sentence
-        says so.
-        Chance is a guess that knows only how often each symbol occurs in the training part.
+        At most 1,000,000 symbols are read, in stretches that each start from the initial state; the sentence says so.
+        Unknown characters are read but are no targets. Chance is a guess that knows only how often each symbol occurs
+        in the training part.
         """
         parts = self.parts()
-        test = parts.test[:LONGEST_TEST]
-        most = max(2, PREDICTED // self.vocabulary.size)
-        count = math.ceil(len(test) / most)
-        pieces = np.array_split(test, count)
-        losses = [(self._loss(predict, [piece]), len(piece)) for piece in pieces if len(piece) > 1]
-        asked = sum(n for (_, n), _ in losses)
-        value = sum(nats * n for (nats, n), _ in losses if n) / asked if asked else math.nan
-        unknown = int((test == self.vocabulary.unknown).sum())
-        unit = "byte" if self.vocabulary.bytes else "character"
-        where = f"the test part of {len(parts.test):,} {unit}s"
-        if len(test) < len(parts.test):
-            where = f"the first {len(test):,} {unit}s of {where}"
-        if count > 1:
-            where += f", in {count} pieces each from the initial state"
-        text = f"{value:.3f} nats per {unit} ({value / math.log(2):.3f} bits) on {where}"
-        if unknown:
-            text += f"; {unknown} unknown character{'s' if unknown > 1 else ''} left out"
-        return Score(
-            value=value,
-            chance=_unigram(parts.training, test, self.vocabulary.size),
-            solved=None,
-            text=text,
-            details={"bits": value / math.log(2), "symbols": len(test), "asked": asked, "unknown": unknown},
-        )
-
-    def _loss(self, predict: Predict, pieces: list[Symbols]) -> tuple[float, int]:
-        """The mean loss over pieces that each start from the initial state, and the number of targets."""
-        ids = [piece.astype(np.int32) for piece in pieces]
-        rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
-        sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
-        count = sum(n for _, n in sums)
-        return (sum(nats for nats, _ in sums) / count if count else math.nan), count
+        return score_text(predict, parts.training, parts.test, self.vocabulary)
 
     def examples(self) -> list[str]:
         """A few passages of the test part."""
@@ -341,16 +313,6 @@ def _fitted(
             + ("; give more text, or a smaller batch or unroll." if batch or unroll else "; give more text.")
         )
     return replace(usual, batch=rows, unroll=length)
-
-
-def _unigram(training: Symbols, test: Symbols, size: int) -> float:
-    """The loss on `test`, in nats per symbol, of always predicting the frequencies of `training`.
-
-    One is added to every count, for a byte that never occurs in the training part.
-    """
-    counts = np.bincount(training, minlength=size)[:size] + 1.0
-    asked = test[1:][test[1:] < size]
-    return float(-np.log(counts / counts.sum())[asked].mean()) if len(asked) else math.nan
 
 
 def _passages(text: str, vocabulary: Vocabulary) -> list[str]:

@@ -22,6 +22,7 @@ from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
+from gatescope.tasks.task import ReadsManyPlaces
 from gatescope.text import PADDING
 from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
 
@@ -109,6 +110,13 @@ class Loop:
             f"{self.settings.clip:g}."
         )
 
+    def _start(self, batch: Batch) -> tuple[State, ...] | None:
+        """The states before the first step of a batch: carried over, or the initial state."""
+        continues = torch.as_tensor(batch.continues).reshape(-1, 1)
+        if self.state is None or not continues.any():
+            return None
+        return tuple({name: value.where(continues, 0) for name, value in layer.items()} for layer in self.state)
+
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """The sum of the losses over a batch, in nats of symbols or classes, and of how many targets."""
         numbers, readout = batch.tokens.ndim == 3, self.network.configuration.readout
@@ -117,8 +125,7 @@ class Loop:
         targets = torch.from_numpy(batch.targets).transpose(0, 1)
         lengths = torch.from_numpy(batch.lengths)
         short = bool((lengths < len(tokens)).any())
-        start = self.state if batch.continues else None
-        output = self.network(tokens, start, lengths=lengths if short else None)
+        output = self.network(tokens, self._start(batch), lengths=lengths if short else None)
         self.state = tuple({name: value.detach() for name, value in layer.items()} for layer in output.state)
         if readout.reads == "last step":
             targets = targets[lengths - 1, torch.arange(len(lengths))]
@@ -139,7 +146,12 @@ class Loop:
             TrainingError: the loss is not a number.
         """
         ask = partial(predict, self.network)
-        record: Record = {"validation_loss": self.task.validation(ask)}
+        record: Record
+        if isinstance(self.task, ReadsManyPlaces):
+            found = self.task.validate(ask)
+            record = {"validation_loss": found.loss, "typical_loss": found.typical}
+        else:
+            record = {"validation_loss": self.task.validation(ask)}
         if not math.isfinite(record["validation_loss"]):
             raise self._no_number("validation loss")
         if self.task.recommended.score_every:
@@ -149,9 +161,13 @@ class Loop:
         return record
 
     def is_best(self, record: Record) -> bool:
-        """Whether a validation is the best so far: a better score, or the same with a smaller loss."""
+        """Whether a validation is the best so far: a better score, or the same with a smaller loss.
+
+        At many places of a text the worst tenth does not count, so that one stuck stretch cannot end a training early.
+        """
         score = record.get("score", {"value": 0.0, "better": "higher"})
-        rank = [score["value"] if score["better"] == "higher" else -score["value"], -record["validation_loss"]]
+        loss = record.get("typical_loss", record["validation_loss"])
+        rank = [score["value"] if score["better"] == "higher" else -score["value"], -loss]
         if self.progress.best is not None and rank <= self.progress.best:
             self.progress.since_best += 1
             return False
@@ -222,7 +238,8 @@ class Loop:
         """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
 
         Records hold "step", "symbols" and "seconds" and one or more of: "loss" (mean nats per symbol since the last
-        such record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss" and "score";
+        such record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss", of a text also
+        "typical_loss" (without the worst tenth of the stretches), and "score";
         "event": "end" with its "reason".
         """
         before = self.progress.seconds

@@ -1,0 +1,126 @@
+"""Whether a text network that was trained for a few hundred updates is stuck at some places, and at how many.
+
+    python benchmarks/stuck.py [FILE ...] [--steps 220 440 880] [--seeds 10 19] [--without-restarts] [--rows ROWS]
+
+A place is stuck if the mean loss of symbols 200 to 250 after it is above the middle between the entropy of the
+symbols' frequencies and that of a uniform guess (of English about 3.7 nats). Prints one row of a table for each
+training, and appends it to the file that --rows names.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import gatescope.tasks.text
+from gatescope import Network, Settings, configure
+from gatescope.network import predict
+from gatescope.tasks import Text
+from gatescope.training import Loop
+
+PLACES = 200
+SYMBOLS = (200, 250)  # after a place, between which the loss is measured
+NOISE_SYMBOLS = 100
+STREAMS = (20, 2000)  # and symbols of each
+TITLES = (
+    "text",
+    "network",
+    "restarts",
+    "updates",
+    "seed",
+    "stuck of 200 places, whole text",
+    "held-out text",
+    "after noise",
+    "in a stream",
+    "median nats",
+    "score",
+    "stretches worse than chance",
+)
+
+
+def losses(network: Network, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Compute -log p of every symbol after the first, in nats: (S, T + 1) ids to (S, T)."""
+    found = [
+        -np.take_along_axis(log_probs, np.minimum(ids[1:, None], log_probs.shape[1] - 1), 1)[:, 0]
+        for ids, log_probs in zip(sequences, predict(network, [ids[:-1] for ids in sequences]), strict=True)
+    ]
+    return np.stack(found)
+
+
+def drawn(ids: NDArray[np.int32], count: int, length: int, random: np.random.Generator) -> NDArray[np.int32]:
+    """Draw passages of a text, (count, length + 1)."""
+    length = min(length, len(ids) - 1)
+    places = random.integers(0, len(ids) - length, count)
+    return ids[places[:, None] + np.arange(length + 1)]
+
+
+def limit(task: Text) -> float:
+    """Compute the loss above which a place is stuck, in nats per symbol."""
+    counts = np.bincount(task.parts().training, minlength=task.vocabulary.size)[: task.vocabulary.size]
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum() + np.log(task.vocabulary.size)) / 2
+
+
+def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) -> list[str]:
+    """Train a network and count the places at which it is stuck."""
+    network = Network(configure(task.vocabulary, arguments.cell, arguments.neurons), seed)
+    training = Loop(network, task, Settings.recommended(task, steps=steps, seed=seed))
+    for _ in range(steps):
+        training.update()
+    parts, random, highest = task.parts(), np.random.default_rng(1), limit(task)
+    held_out = np.concatenate([parts.validation, parts.test]).astype(np.int32)
+    whole = np.concatenate([parts.training, held_out]).astype(np.int32)
+    tail = slice(*SYMBOLS)
+    anywhere = losses(network, drawn(whole, PLACES, SYMBOLS[1], random))
+    unseen = losses(network, drawn(held_out, PLACES, SYMBOLS[1], random))
+    noise = random.integers(0, task.vocabulary.size, (PLACES, NOISE_SYMBOLS)).astype(np.int32)
+    noisy = losses(network, np.concatenate([noise, drawn(whole, PLACES, SYMBOLS[1], random)], axis=1))
+    streams = losses(network, drawn(whole, *STREAMS, random))
+    windows = streams[:, : streams.shape[1] // 50 * 50].reshape(len(streams), -1, 50).mean(2)
+    score = task.score(partial(predict, network))
+    return [
+        f"{arguments.cell} {', '.join(map(str, arguments.neurons))}",
+        "no" if arguments.without_restarts else "yes",
+        str(steps),
+        str(seed),
+        *(str(int((each[:, tail].mean(1) > highest).sum())) for each in (anywhere, unseen)),
+        str(int((noisy[:, NOISE_SYMBOLS:][:, tail].mean(1) > highest).sum())),
+        f"{(windows > highest).mean():.1%}",
+        f"{np.median(anywhere.mean(1)):.3f}",
+        f"{score.value:.3f}",
+        f"{score.details['worse_than_chance']} of {score.details['stretches']}",
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", help="texts; the standard library where none is named")
+    parser.add_argument("--steps", type=int, nargs="+", default=[220, 440, 880])
+    parser.add_argument("--seeds", type=int, nargs=2, default=[10, 19], help="the first and the last one")
+    parser.add_argument("--cell", default="lstm")
+    parser.add_argument("--neurons", type=int, nargs="+", default=[128])
+    parser.add_argument("--without-restarts", action="store_true", help="streams go on for a whole epoch")
+    parser.add_argument("--rows", type=Path, help="a file to which the rows are appended")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.without_restarts:
+        gatescope.tasks.text.RESTART_UPDATES = 1 << 40
+    print(f"| {' | '.join(TITLES)} |", f"|{' --- |' * len(TITLES)}", sep="\n")
+    for file in arguments.files or [None]:
+        task = Text(None if file is None else [file])
+        name = "standard library" if file is None else Path(file).stem
+        for steps in arguments.steps:
+            for seed in range(arguments.seeds[0], arguments.seeds[1] + 1):
+                row = f"| {' | '.join((name, *measure(task, arguments, steps, seed)))} |"
+                print(row, flush=True)
+                if arguments.rows:
+                    with arguments.rows.open("a") as rows:
+                        rows.write(f"{row}\n")
+
+
+if __name__ == "__main__":
+    main()
