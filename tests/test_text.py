@@ -1,6 +1,7 @@
 """Laws of characters and ids."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,7 +178,8 @@ TOKENS = Vocabulary(("good", "Good,", "\n"), "\n", "token")
         (WORDS, "do n't don't doesn't", ["do", "n't", "don't", "doesn't"]),
         (WORDS, "good\nbad\n\n", ["good", "\n", "bad", "\n", "\n"]),
         (WORDS, "  good \t bad  ", ["good", "bad"]),
-        (WORDS, "i 月亮 (bad)", ["i", "月亮", "(", "bad", ")"]),
+        (WORDS, "i 月亮 (bad)", ["i", "月", "亮", "(", "bad", ")"]),
+        (replace(WORDS, rule=1), "i 月亮 (bad)", ["i", "月亮", "(", "bad", ")"]),
         (WORDS, "", []),
         (TOKENS, "Good, good,\ngood", ["Good,", "good,", "\n", "good"]),
     ],

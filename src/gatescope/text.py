@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.splitting import LATEST, WORDS, pattern_for
+
 PADDING = -1
 """The id of a step behind the end of a row of a batch, and of a target that no loss is taken at."""
 
@@ -48,6 +50,7 @@ class Vocabulary:
               separated by commas or white space; an empty line ends a sequence.
 
         other: the symbol that was learned for everything that is none of the others, such as "<unk>".
+        rule: how words are cut out of what stands between white space, by `gatescope.splitting`; read by "word" alone.
 
     An end mark of words or tokens is a symbol wherever it stands, even without white space around it.
 
@@ -59,6 +62,7 @@ class Vocabulary:
     end: str | None = None
     unit: Unit = "character"
     other: str | None = None
+    rule: int = LATEST
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):
@@ -75,6 +79,11 @@ class Vocabulary:
             raise ValueError(f"The symbols of a vocabulary must differ; {twice!r} was given more than once.")
         if self.bytes and self.symbols != _BYTES:
             raise ValueError("A vocabulary of bytes has the symbols 0 to 255 in this order; use Vocabulary.of_bytes().")
+        if self.rule not in WORDS:
+            raise ValueError(
+                f"Words are cut by one of the rules {', '.join(map(str, WORDS))}, not by {self.rule!r}. If this was "
+                "written by a newer version of gatescope, update gatescope."
+            )
         self._check_marks()
 
     def _check_marks(self) -> None:
@@ -193,11 +202,12 @@ class Vocabulary:
         if self.unit == "token":
             return list(chunks)
         found: list[re.Match[str]] = []
+        word = pattern_for(text, self.rule)
         for chunk in chunks:
             if chunk[0] in known:
                 found.append(chunk)
             else:
-                found += _WORD.finditer(text, *chunk.span())
+                found += word.finditer(text, *chunk.span())
         return found
 
     def encode(self, text: str) -> NDArray[Any]:
@@ -338,6 +348,8 @@ class Vocabulary:
         about: dict[str, Any] = {"unit": self.unit, "end": self.end}
         if self.other is not None:
             about["other"] = self.other
+        if self.unit == "word":
+            about["rule"] = self.rule
         return about if self.bytes else {**about, "symbols": list(self.symbols)}
 
     @classmethod
@@ -367,7 +379,10 @@ class Vocabulary:
         wrong = [symbol for symbol in symbols if not isinstance(symbol, str)]
         if wrong:
             raise ValueError(f"A symbol is one character; {_kind(wrong[0])} was given.")
-        return cls(tuple(symbols), data["end"], unit, data.get("other"))
+        rule = data.get("rule", 1) if unit == "word" else LATEST  # vocabularies up to version 0.1 name no rule
+        if type(rule) is not int:
+            raise ValueError(f"'rule' of a vocabulary is a whole number; {_kind(rule)} was given.")
+        return cls(tuple(symbols), data["end"], unit, data.get("other"), rule)
 
 
 _BYTES = tuple(map(chr, range(256)))
@@ -375,7 +390,6 @@ _UTF32 = "utf-32-le" if np.little_endian else "utf-32-be"
 _LENIENT = "gatescope.lenient"
 _LARGEST_NUMBER = float(np.finfo(np.float32).max)
 _SPACE = re.compile(r"\s")
-_WORD = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]")
 _SEPARATOR = re.compile(r"[,;\s]+")
 _LINE = re.compile(r"[^\r\n]+")
 _BLOCK = re.compile(r"(?:\A(?:[^\S\n]*\n)+)?(?:[^\S\n]*\S[^\n]*(?:\n|\Z))+(?:[^\S\n]*\n|[^\S\n]+\Z)*")

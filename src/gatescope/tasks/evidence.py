@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from gatescope.splitting import pattern_for
 from gatescope.tasks.measures.baselines import BagOfWords
 from gatescope.tasks.task import Quantity
 from gatescope.text import Vocabulary
@@ -20,7 +21,6 @@ NEGATIONS = frozenset(
 """Words that turn round what follows; besides them all that end in n't."""
 
 _CONTRACTED = ("n't", "n\N{RIGHT SINGLE QUOTATION MARK}t")
-_WORD = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]")
 _PUNCTUATION = re.compile(r"[^\w\s]+")
 
 
@@ -90,7 +90,7 @@ def _known_after(vocabulary: Vocabulary, text: str) -> tuple[Int[np.ndarray, " T
         read = [text[start:end] for start, end in spans.tolist()]
         is_word = np.array([word != vocabulary.end for word in read], np.bool_)
         return np.cumsum(is_word), [word for word in read if word != vocabulary.end]
-    matches = list(_WORD.finditer(text))
+    matches = list(pattern_for(text, vocabulary.rule).finditer(text))
     ends = np.array([match.end() for match in matches], dtype=np.int64)
     return np.searchsorted(ends, spans[:, 0], side="right"), [match[0] for match in matches]
 

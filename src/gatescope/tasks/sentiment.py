@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from gatescope.readout import Readout, classes
+from gatescope.splitting import LATEST, words_of
 from gatescope.tasks import evidence
 from gatescope.tasks.data import claims
 from gatescope.tasks.data.corpus import absolute
@@ -138,6 +139,7 @@ class Sentiment:
         self.text, self.label = text, label
         self.least, self.most, self.skip_bad, self.largest = least, most, skip_bad, largest
         self.unit: Units = unit
+        self.rule = LATEST
         self.longest = longest if longest is not None else 2_000 if unit == "character" else 400
         _check(unit, least, most, word_dropout, self.longest, batch)
         found = self._divide()
@@ -180,6 +182,7 @@ class Sentiment:
                 label=self.label,
                 skip_bad=self.skip_bad,
                 largest=self.largest,
+                rule=self.rule,
             )
         every = claims.sentences()
         part = np.array([claims.part_of(text) for text in every])
@@ -189,6 +192,7 @@ class Sentiment:
     def _read(self, found: Divided) -> Known:
         """What is read of the texts, and what they are known by."""
         parts = (found.training, found.validation, found.test)
+        split = str.split if self.unit == "token" else words_of  # as the network reads them
         labels: dict[str, int] = {}
         for text, label in chain.from_iterable(zip(part.texts, part.labels.tolist(), strict=True) for part in parts):
             key = normal(text)
@@ -198,7 +202,7 @@ class Sentiment:
             Encoded.of(self.vocabulary, found.training),
             Encoded.of(self.vocabulary, found.validation),
             Encoded.of(self.vocabulary, found.test),
-            BagOfWords.fit(found.training.texts, found.training.labels, len(found.classes)),
+            BagOfWords.fit(found.training.texts, found.training.labels, len(found.classes), split),
             labels,
         )
 
@@ -358,6 +362,7 @@ class Sentiment:
             "text": self.text,
             "label": self.label,
             "unit": self.unit,
+            "rule": self.rule,
             "least": self.least,
             "most": self.most,
             "word_dropout": self.word_dropout,
@@ -386,7 +391,7 @@ class Sentiment:
             task.paths = None if data["paths"] is None else tuple(map(_string, data["paths"]))
             task.files = {key: None if data[key] is None else _string(data[key]) for key in ("validation", "test")}
             task.text, task.label = (_column(data[key]) for key in ("text", "label"))
-            task.unit = data["unit"]
+            task.unit, task.rule = data["unit"], int(data.get("rule", 1))
             task.least, task.most, task.largest = (int(data[key]) for key in ("least", "most", "largest"))
             task.word_dropout, task.longest = float(data["word_dropout"]), int(data["longest"])
             task.skip_bad = bool(data["skip_bad"])
@@ -458,7 +463,7 @@ def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, in
     """Groups of test texts, each with one or two of every class: readable and of known words, where there are such."""
 
     def strangeness(text: str) -> tuple[bool, int]:
-        return not READABLE[0] <= len(text.split()) <= READABLE[1], len(vocabulary.unknown_in(text))
+        return not READABLE[0] <= len(words_of(text)) <= READABLE[1], len(vocabulary.unknown_in(text))
 
     each = 2 if len(found.classes) < 4 else 1
     columns: list[list[tuple[str, int]]] = []

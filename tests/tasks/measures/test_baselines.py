@@ -29,7 +29,7 @@ def test_bag_of_words_against_scikit_learn(data: list[tuple[str, int]], other: s
     if not any(text.strip() for text in texts):
         np.testing.assert_allclose(np.exp(found[0]), np.bincount(labels, minlength=3) / len(labels))
         return
-    count = CountVectorizer(token_pattern=r"[映画]|[^\W映画]+|[^\w\s]")
+    count = CountVectorizer(token_pattern=r"[映画]|[^\W映画]+(?:'[^\W映画]+)*|[^\w\s]")
     reference = MultinomialNB(alpha=1.0).fit(count.fit_transform(texts), labels)
     expected = reference.predict_log_proba(count.transform(asked))
     np.testing.assert_allclose(found[:, occurring], expected, rtol=1e-9, atol=1e-9)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from gatescope.splitting import LATEST, chunks_of
 from gatescope.tasks.data.labelled import LabelledTexts, ordered, read_labelled
 from gatescope.tasks.data.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
@@ -73,6 +74,7 @@ def divided(
     label: str | int | None = None,
     skip_bad: bool = False,
     largest: int,
+    rule: int = LATEST,
 ) -> Divided:
     """The texts of some files, divided at random, always in the same way.
 
@@ -86,6 +88,7 @@ def divided(
         paths: files to train on.
         validation, test: files to validate and test on; their labels must be classes of the others.
         text, label, skip_bad, largest: see `read_labelled`.
+        rule: see `families`.
 
     Raises: TaskError, which lists every line of a file that cannot be used; or for files that have too few texts.
     """
@@ -106,7 +109,7 @@ def divided(
     if len(every.texts) < FEWEST:
         where = ", ".join(paths)
         raise TaskError(f"There are {_texts(len(every.texts))} to train on in {where}; give at least {FEWEST}.")
-    family = families(every.texts)
+    family = families(every.texts, rule)
     if contrary := _contrary(family, every):
         notes.append(f"The files give more than one label to {_texts(contrary)}; none of these is left out.")
     few, share = len(every.texts) <= FEW, round(SHARE * len(every.texts))
@@ -130,16 +133,21 @@ def divided(
     return found
 
 
-def families(texts: Sequence[str]) -> Int[np.ndarray, " N"]:
+def families(texts: Sequence[str], rule: int = LATEST) -> Int[np.ndarray, " N"]:
     """Of each text, the number of the longest one that it is a part of: its own, where it is a part of no other.
 
     Texts that are the same have the number of the first. Runs of words are compared by sums of random numbers modulo
     2**64 (Karp and Rabin 1987), all runs of one length at once; two different ones agree less often than once in 2**50.
+    Words stand between white space; where there is none between them, they are those of `gatescope.splitting`.
+
+    Arguments:
+        texts: with one space for each run of white space.
+        rule: how scripts without spaces are split.
     """
     first: dict[str, int] = {}
     same = np.array([first.setdefault(normal(text), k) for k, text in enumerate(texts)], dtype=np.int64)
     distinct = np.array(list(first.values()), dtype=np.int64)
-    split = [text.split() for text in first]
+    split = [chunks_of(text, rule) for text in first]
     length = np.array([len(words) for words in split], dtype=np.int64)
     ids: dict[str, int] = {}
     flat = np.array([ids.setdefault(word, len(ids)) for words in split for word in words], dtype=np.int64)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
 from jaxtyping import Float, Int
 
-_ONE_BY_ONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # kana and Han, which are written without spaces
-_WORD = re.compile(rf"[{_ONE_BY_ONE}]|[^\W{_ONE_BY_ONE}]+|[^\w\s]")
+from gatescope.splitting import words_of
+
 _LAGS = 50  # lags at which the naive forecast is tried within one season
 _CANDIDATES = 20  # seasons that are tried, the most regular ones first
 _REGULAR = 0.3  # the least autocorrelation of a season
@@ -22,14 +21,14 @@ _BETTER = 0.9  # of the error of the naive forecast, what that of the seasonal o
 class BagOfWords:
     """Tells the class of a text from its words alone, whatever their order: multinomial naive Bayes.
 
-    Words are runs of letters and digits in lower case, other characters and Chinese and Japanese ones each for itself.
-    Each counts as often as it occurs; one that was not in the training texts says nothing. Of the count of each word in
+    Words are what the network reads as words, in lower case (see `gatescope.splitting`). Each counts as often as it occurs; one that was not in the training texts says nothing. Of the count of each word in
     a class, one more than it is.
 
     Arguments:
         words: word -> its number.
         log_prior: (K,) log-probability of each class.
         log_likelihood: (V, K) log-probability of each word in each class.
+        split: what cuts a text in lower case into words.
 
     Source: A. McCallum and K. Nigam, A comparison of event models for naive Bayes text classification, AAAI-98 workshop
     on learning for text categorization, equations 5-6.
@@ -38,27 +37,34 @@ class BagOfWords:
     words: dict[str, int]
     log_prior: Float[np.ndarray, " K"]
     log_likelihood: Float[np.ndarray, "V K"]
+    split: Callable[[str], list[str]] = field(default=words_of, repr=False)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], labels: Int[np.ndarray, " N"], classes: int) -> BagOfWords:
+    def fit(
+        cls,
+        texts: Sequence[str],
+        labels: Int[np.ndarray, " N"],
+        classes: int,
+        split: Callable[[str], list[str]] = words_of,
+    ) -> BagOfWords:
         """The counts of the words in each class. Classes that do not occur are never predicted.
 
         Raises: ValueError for no texts, or not as many labels.
         """
         if not texts or len(texts) != len(labels):
             raise ValueError(f"Texts and as many labels were expected; got {len(texts)} and {len(labels)}.")
-        split = [_WORD.findall(text.lower()) for text in texts]
+        found = [split(text.lower()) for text in texts]
         words: dict[str, int] = {}
-        ids = np.array([words.setdefault(word, len(words)) for word in chain.from_iterable(split)], dtype=np.int64)
-        owners = np.repeat(labels, [len(found) for found in split])
+        ids = np.array([words.setdefault(word, len(words)) for word in chain.from_iterable(found)], dtype=np.int64)
+        owners = np.repeat(labels, [len(row) for row in found])
         counts = np.bincount(ids * classes + owners, minlength=len(words) * classes).reshape(-1, classes) + 1.0
         with np.errstate(divide="ignore"):
             prior = np.log(np.bincount(labels, minlength=classes) / len(labels))
-            return cls(words, prior, np.log(counts) - np.log(counts.sum(axis=0)))
+            return cls(words, prior, np.log(counts) - np.log(counts.sum(axis=0)), split)
 
     def log_probabilities(self, texts: Sequence[str]) -> Float[np.ndarray, "N K"]:
         """The log-probability of each class for each text."""
-        known = [[self.words[w] for w in _WORD.findall(text.lower()) if w in self.words] for text in texts]
+        known = [[self.words[w] for w in self.split(text.lower()) if w in self.words] for text in texts]
         ids = np.fromiter(chain.from_iterable(known), dtype=np.int64)
         owners = np.repeat(np.arange(len(texts)), [len(found) for found in known])
         joint = np.tile(self.log_prior, (len(texts), 1))
