@@ -95,7 +95,12 @@ def read_regular(
     """
     with open_regular(path, largest, inside=inside, follow=follow) as file:
         try:
-            content = file.read(largest + 1)
+            # In pieces: a read of `largest` bytes would allocate all of them, whatever the size of the file.
+            left, piece, parts = largest + 1, os.fstat(file.fileno()).st_size + 1, []
+            while left > 0 and (part := file.read(min(left, piece))):
+                parts.append(part)
+                left, piece = left - len(part), 1 << 20
+            content = parts[0] if len(parts) == 1 else b"".join(parts)
         except OSError as error:
             raise unreadable(path, error) from error
     if len(content) > largest:

@@ -3,8 +3,8 @@
 A rule that has split the training text of a run must stay what it was, so each has a number, and a vocabulary of words
 keeps the number of its own.
 
-* Rule 1 (vocabularies that name no rule): runs of letters, digits and underscores. A sentence of Chinese, Japanese or Thai is one
-  word, and a vowel sign of Hindi is a punctuation mark.
+* Rule 1 (vocabularies that name no rule): runs of letters, digits and underscores. A sentence of Chinese, Japanese or
+  Thai is one word, and a vowel sign of Hindi is a punctuation mark.
 * Rule 2: scripts that are written without spaces are read character by character, each with the marks on it; marks of
   all other scripts belong to the word around them.
 """
@@ -26,7 +26,7 @@ SPACELESS = (
     "\u0f88-\u0f8c\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
     "\u1780-\u17b3\u17d7\u17dc\u1950-\u19ca\u1a00-\u1a16\u1a20-\u1a54\u1b05-\u1b33\ua984-\ua9b2\uaa60-\uaa76"
 )
-"""The letters that stand for themselves, as ranges of a regular expression: scripts that put no spaces between words."""
+"""The letters that stand for themselves, as ranges of a regular expression: those of scripts without spaces."""
 
 # Combining accents, joiners and variation selectors; then the marks of the scripts above, and of the other ones.
 _MARKS_EVERYWHERE = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f"

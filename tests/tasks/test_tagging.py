@@ -364,7 +364,7 @@ def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path, files: dict[str, 
     path = files["paths"]
     refused("nothing to learn from", None)
     refused("nothing to learn from", [])
-    refused("does not exist", tmp_path / "none.tsv")
+    refused("got nothing", tmp_path / "none.tsv")
     refused("there must be two classes at least", written(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
     refused("too little data", written(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
     refused("has no column 3", path, token=3)

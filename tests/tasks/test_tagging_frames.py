@@ -197,7 +197,7 @@ def test_every_wrong_frame_and_label_is_named(tmp_path: Path) -> None:
         Tagging(good, test=other)
     with pytest.raises(TaskError, match="need as many different names"):
         Tagging(good, names=["a", "b"])
-    with pytest.raises(TaskError, match=r"lonely\.txt does not exist"):
+    with pytest.raises(TaskError, match=r"lonely\.txt: expected a file, got nothing"):
         np.save(tmp_path / "lonely.npy", np.ones((9, 2)))
         Tagging(tmp_path / "lonely.npy")
 

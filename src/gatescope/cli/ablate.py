@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, find_run, print_table, use_threads, visible
+from gatescope.cli.common import Encoding, Json, UsageError, find_run, print_table, use_threads, visible
 from gatescope.cli.studying import (
     All,
     Csv,
@@ -55,6 +55,7 @@ def ablate(
     /,
     *,
     file: File = None,
+    encoding: Encoding = None,
     characters: int | None = None,
     lexer: Lexer = None,
     feature: Own = (),
@@ -89,14 +90,14 @@ def ablate(
     held = _held(to)
     once = find_run(run).configuration().readout.reads == "last step"
     most = (OF_ANSWERS if once else CHARACTERS) if characters is None else characters
-    about = subject_of(run, text, file, characters=most, lexer=lexer, own=feature)
+    about = subject_of(run, text, file, encoding=encoding, characters=most, lexer=lexer, own=feature)
     layers = about.layers if layer is None else [layer_named(layer, about.layers)]
     for name in layers:
         of = about.network.configuration.layers[about.layers.index(name)]
         check_signal(signal, of.cell.signals)
         for each in neuron:
             check_neuron(each, of.neurons)
-    given = (text, file, lexer, layer, characters, *feature, *neuron)
+    given = (text, file, encoding, lexer, layer, characters, *feature, *neuron)
     default = all(each is None for each in given) and (signal, to) == ("h", "mean")
     with keeping(about, default) as keep:
         wanted, binaries = _features(about, signal, feature)

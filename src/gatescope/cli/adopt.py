@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import FOREIGN, command
-from gatescope.cli.common import RUNS, Json, UsageError, print_json, quoted, use_threads
+from gatescope.cli.common import RUNS, Encoding, Json, UsageError, print_json, quoted, use_threads
 from gatescope.errors import GatescopeError
 
 MOST_INPUTS = 100_000  # numbers at a step
@@ -41,6 +41,7 @@ def adopt(
     unit: Literal["character", "byte", "word", "token"] | None = None,
     unknown: str | None = None,
     text: Path | None = None,
+    encoding: Encoding = None,
     run: Path | None = None,
     layers: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
     embedding: str | None = None,
@@ -79,6 +80,8 @@ def adopt(
         The symbol that was learned for unknown ones, such as <unk>; without one they are read as zeros.
     text
         A text for the network to read: what `record`, `check` and the studies of this run work on.
+    encoding
+        The encoding of the corpus and of the text, such as cp1252 or gb18030; UTF-8 when nothing is said.
     run
         The directory of the run; runs/ and the name of the file when nothing is said.
     layers
@@ -114,7 +117,7 @@ def adopt(
     from gatescope.adopting import adopt as adopt_network
     from gatescope.tasks.data.corpus import read as read_text
 
-    symbols = _symbols(vocabulary, corpus, inputs, unit, end)
+    symbols = _symbols(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
         raise UsageError("--classes and --numbers were both given; a network predicts one or the other.")
     named = classes if classes is not None else numbers
@@ -135,7 +138,7 @@ def adopt(
             reads=reads,
             directions=directions,
             nonlinearity=nonlinearity,
-            text=read_text([reading]).text if reading is not None else "",
+            text=read_text([reading], encoding=encoding).text if reading is not None else "",
         )
     except ImportError as error:
         raise UsageError(str(error)) from error
@@ -184,7 +187,12 @@ def _print_recording(trace: Trace, out: Path) -> None:
 
 
 def _symbols(
-    vocabulary: str | None, corpus: Path | None, inputs: str | None, unit: str | None, end: str | None
+    vocabulary: str | None,
+    corpus: Path | None,
+    inputs: str | None,
+    unit: str | None,
+    end: str | None,
+    encoding: str | None,
 ) -> Vocabulary | str:
     """The vocabulary, or the file that it is in."""
     from gatescope.tasks.data.corpus import read as read_text
@@ -207,7 +215,7 @@ def _symbols(
                 raise UsageError("--end is a symbol; a sequence of numbers ends at an empty line.")
             return Vocabulary(_inputs(inputs), unit="number")
         if corpus is not None:
-            return Vocabulary.of(read_text([corpus]).text, end)
+            return Vocabulary.of(read_text([corpus], encoding=encoding).text, end)
         if unit == "byte" or (vocabulary == "bytes" and not Path(vocabulary).exists()):
             return Vocabulary.of_bytes(end)
     except ValueError as error:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LOOK, command
 from gatescope.cli.common import (
+    Encoding,
     Json,
     UsageError,
     find_run,
@@ -37,6 +38,7 @@ def check(
     /,
     *,
     file: Path | None = None,
+    encoding: Encoding = None,
     json: Json = False,
 ) -> int:
     """Compute every equation once more, in float64, on the recorded values, and say how far each one is off.
@@ -54,7 +56,7 @@ def check(
         Take the text from this file.
     """
     use_threads(1)
-    report = _check_trace(Path(place), text, file) if is_trace(Path(place)) else _check_run(place, text, file)
+    report = _check_trace(Path(place), text, file) if is_trace(Path(place)) else _check_run(place, text, file, encoding)
     if json:
         print_json(report.to_json())
     else:
@@ -71,12 +73,12 @@ def _check_trace(path: Path, text: str | None, file: Path | None) -> Report:
     return check_values(open_trace(path))
 
 
-def _check_run(place: str, text: str | None, file: Path | None) -> Report:
+def _check_run(place: str, text: str | None, file: Path | None, encoding: str | None) -> Report:
     from gatescope.recording import check_with, record
 
     run = find_run(place)
     network, _ = run.network()
-    source = text_for(run.task(), text, file)
+    source = text_for(run.task(), text, file, encoding)
     warn_of_unknown(network.configuration.vocabulary, source)
     return check_with(network, record(network, source, answers=run.task().answers))
 

@@ -28,6 +28,9 @@ RUNS = Path("runs")
 PIPED_WIDTH = 140  # columns of a table that does not go to a terminal
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Encoding = Annotated[
+    str | None, Parameter(help="The encoding of the file, such as cp1252 or gb18030; UTF-8 when nothing is said.")
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON, for a script.")]
 
 
@@ -66,21 +69,31 @@ def find_run(given: str) -> Run:
     raise no_such("run", given, names, there)
 
 
-def text_for(task: Task, text: str | None, file: Path | None) -> str:
+def text_for(task: Task, text: str | None, file: Path | None, encoding: str | None = None) -> str:
     """The text a command works on: an argument, "-" for the standard input, a file, or the task's first example.
 
+    Args:
+        task: whose first example is taken when nothing is given.
+        text: the text, or "-".
+        file: the file.
+        encoding: of the file or of the standard input; None: UTF-8, or what a byte order mark says.
+
     Raises:
-        UsageError: a text and a file were given.
-        TaskError: the file is not there, is empty or is not UTF-8.
+        UsageError: a text and a file were given, or an encoding and neither a file nor "-".
+        TaskError: the file is not there, is empty or is in another encoding.
     """
     from gatescope.tasks.data.corpus import read
+    from gatescope.tasks.data.encodings import decoded
 
     if text is not None and file is not None:
         raise UsageError("a text and --file were both given; give one of them.")
+    if encoding is not None and file is None and text != "-":
+        raise UsageError("--encoding is that of a file or of the standard input; give --file FILE, or - as the text.")
     if file is not None:
-        return read([file]).text
+        return read([file], encoding=encoding).text
     if text == "-":
-        return sys.stdin.read()
+        bytes_in = getattr(sys.stdin, "buffer", None)
+        return sys.stdin.read() if bytes_in is None else decoded(bytes_in.read(), "standard input", encoding)
     return task.examples()[0] if text is None else text
 
 

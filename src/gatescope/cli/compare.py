@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, print_table, quoted, text_for, use_threads
+from gatescope.cli.common import Encoding, Json, UsageError, print_table, quoted, text_for, use_threads
 from gatescope.cli.horizon import size
 from gatescope.cli.signals import Stop
 from gatescope.cli.studying import Csv, File, bar, check_csv, counted, deliver, number
@@ -39,6 +39,7 @@ def compare(
     data: DataOptions = NOTHING,
     on: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="TEXT")] = None,
     file: File = None,
+    encoding: Encoding = None,
     furthest: int = 100,
     distance: int | None = None,
     out: Path | None = None,
@@ -91,7 +92,7 @@ def compare(
             raise UsageError(f"--{name} is {value}; it is 1 or more.")
     task = task_for(what, data)
     place = out or free_place(f"compare-{default_name(what)}")
-    source = None if on is None and file is None else text_for(task, on, file)
+    source = None if on is None and file is None and encoding is None else text_for(task, on, file, encoding)
     with Stop() as stop:
         with bar("training and measuring", quiet=json) as tell:
             found = comparison.compare(

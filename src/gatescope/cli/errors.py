@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, find_run, loss, print_table, use_threads
+from gatescope.cli.common import Encoding, Json, UsageError, find_run, loss, print_table, use_threads
 from gatescope.cli.studying import (
     Characters,
     Csv,
@@ -40,6 +40,7 @@ def errors(
     /,
     *,
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     orders: int = ORDERS,
     threshold: float = THRESHOLD,
@@ -73,7 +74,10 @@ def errors(
             f"{run} learned the task {task.name}; n-gram models are a comparison for networks that learned a text."
         )
     default = text is None and file is None and characters is None and (orders, threshold) == (ORDERS, THRESHOLD)
-    with studied(run, text, file, characters=characters, quiet=json) as about, keeping(about.subject, default) as keep:
+    with (
+        studied(run, text, file, encoding=encoding, characters=characters, quiet=json) as about,
+        keeping(about.subject, default) as keep,
+    ):
         with bar("counting n-grams", quiet=json) as tell:
             found = study(about.trace, task.parts().training, range(1, orders + 1), threshold, progress=tell)
         tables = {"causes": found.causes, "closings": found.closings, "orders": found.orders}

@@ -70,11 +70,14 @@ def _print(table: Table, score: str | None) -> None:
     print(
         f"After step {table.about['steps']:,}, the last one; {interval:.0%} of the values should be between the ends.\n"
     )
-    columns = [*(["column"] if several else []), "ahead", "forecast", "from", "to", "a season before"]
+    dated = any(table["step"].tolist())
+    columns = [*(["column"] if several else []), "ahead", *(["step"] if dated else [])]
+    columns += ["forecast", "from", "to", "a season before"]
     rows = [
         (
             *([visible(row["column"])] if several else []),
             str(row["ahead"]),
+            *([visible(row["step"])] if dated else []),
             *(f"{row[name]:.5g}".replace("-", "−") for name in ("forecast", "lower", "upper", "season_before")),
         )
         for row in table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, print_table, use_threads
+from gatescope.cli.common import Encoding, Json, print_table, use_threads
 from gatescope.cli.studying import (
     All,
     Characters,
@@ -40,6 +40,7 @@ def health(
     /,
     *,
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     every: All = False,
     csv: Csv = None,
@@ -54,7 +55,7 @@ def health(
     from gatescope.studies import health as study
 
     check_csv(csv)
-    with studied(place, text, file, characters=characters, quiet=json) as about:
+    with studied(place, text, file, encoding=encoding, characters=characters, quiet=json) as about:
         neurons, gates = study.health(about.trace), study.saturation(about.trace)
         steps = int(about.trace.lengths.sum())
     deliver({"health": neurons, "saturation": gates}, lambda: _print(neurons, gates, steps, every), json=json, csv=csv)

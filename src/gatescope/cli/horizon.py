@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, find_run, print_table, text_for, use_threads, warn_of_unknown
+from gatescope.cli.common import (
+    Encoding,
+    Json,
+    UsageError,
+    find_run,
+    print_table,
+    text_for,
+    use_threads,
+    warn_of_unknown,
+)
 from gatescope.cli.signals import Stop
 from gatescope.cli.studying import Csv, File, bar, check_csv, deliver, layer_named, number, several
 
@@ -33,6 +42,7 @@ def horizon(
     *runs: Annotated[str, Parameter(name="RUN", metavar="RUN")],
     text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     file: File = None,
+    encoding: Encoding = None,
     characters: int | None = None,
     layer: str | None = None,
     checkpoint: Annotated[str | None, Parameter(metavar="STEP|all")] = None,
@@ -79,7 +89,7 @@ def horizon(
         raise UsageError("say whose memory: a run, as in `gatescope horizon counter`.")
     found = [find_run(given) for given in runs]
     if text == "-":  # once for all of them
-        text = text_for(found[0].task(), text, file)
+        text, encoding = text_for(found[0].task(), text, file, encoding), None
     work = [(run, step) for run in found for step in _steps(run, checkpoint)]
     measured: list[tuple[str, int, Reach]] = []
     with Stop() as stop:
@@ -89,7 +99,7 @@ def horizon(
                     break
                 tell(done, len(work))
                 network, at = run.network(step)
-                source = _source(run, text, file, characters)
+                source = _source(run, text, file, encoding, characters)
                 if done == 0 or text is not None or file is not None:
                     warn_of_unknown(network.configuration.vocabulary, source)
                 chosen = None if layer is None else [layer_named(layer, network.configuration.names)]
@@ -126,13 +136,13 @@ def _steps(run: Run, given: str | None) -> Sequence[int | None]:
     return [int(given)]
 
 
-def _source(run: Run, text: str | None, file: Any, characters: int | None) -> str:
+def _source(run: Run, text: str | None, file: Any, encoding: str | None, characters: int | None) -> str:
     from gatescope.tasks.strings import StringTask
 
     task = run.task()
-    if text is None and file is None:
+    if text is None and file is None and encoding is None:
         return task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
-    return text_for(task, text, file)[:characters]
+    return text_for(task, text, file, encoding)[:characters]
 
 
 def _joined(measured: Sequence[tuple[str, int, Reach]], name: str) -> Table:

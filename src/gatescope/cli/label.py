@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Flag, Json, print_table, use_threads, visible
+from gatescope.cli.common import Encoding, Flag, Json, print_table, use_threads, visible
 from gatescope.cli.studying import (
     All,
     Characters,
@@ -59,6 +59,7 @@ def label(
     /,
     *,
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     lexer: Lexer = None,
     feature: Own = (),
@@ -105,10 +106,12 @@ def label(
 
     check_csv(csv)
     search = Search(lags=tuple(numbers("--lags", lags, int)), top=top, pairs=not no_pairs, rate=rate, chances=chances)
-    options = (text, file, characters, lexer, layer, *feature, *signal)
+    options = (text, file, encoding, characters, lexer, layer, *feature, *signal)
     default = search == Search() and all(option is None for option in options)
     with (
-        studied(place, text, file, characters=characters, lexer=lexer, own=feature, only=only, quiet=json) as about,
+        studied(
+            place, text, file, encoding=encoding, characters=characters, lexer=lexer, own=feature, only=only, quiet=json
+        ) as about,
         keeping(about.subject, default) as keep,
     ):
         layers = list(about.trace.layers) if layer is None else [layer_named(layer, list(about.trace.layers))]

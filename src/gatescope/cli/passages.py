@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Flag, Json, print_table, use_threads, visible
+from gatescope.cli.common import Encoding, Flag, Json, print_table, use_threads, visible
 from gatescope.cli.studying import (
     Characters,
     Csv,
@@ -44,6 +44,7 @@ def passages(
     *,
     neuron: int,
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     layer: Layer = "0",
     signal: Signal = "h",
@@ -74,7 +75,7 @@ def passages(
     from gatescope.studies.passages import passages as study
 
     check_csv(csv)
-    with studied(place, text, file, characters=characters, quiet=json) as about:
+    with studied(place, text, file, encoding=encoding, characters=characters, quiet=json) as about:
         name = layer_of(about.trace, layer, signal, neuron)
         found = study(about.trace, name, signal, neuron, count=count, context=context, least=least)
         values = distribution(about.trace, name, signal, neuron, bins=BINS)

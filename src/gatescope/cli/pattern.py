@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Flag, Json, UsageError, is_trace, print_table, text_for, use_threads, visible
+from gatescope.cli.common import Encoding, Flag, Json, UsageError, is_trace, print_table, text_for, use_threads, visible
 from gatescope.cli.passages import lined
 from gatescope.cli.studying import (
     Characters,
@@ -50,6 +50,7 @@ def pattern(
     *,
     range: Annotated[str, Parameter(metavar="A:B")],  # noqa: A002  (the name of the option)
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     sequence: int = 0,
     layer: Layer = "0",
@@ -94,7 +95,7 @@ def pattern(
 
     check_csv(csv)
     first, last = _range(range)
-    with _recorded(place, text, file, characters, sequence, json) as trace:
+    with _recorded(place, text, file, encoding, characters, sequence, json) as trace:
         name = layer_of(trace, layer, signal)
         found = study(
             trace,
@@ -123,17 +124,23 @@ def _range(given: str) -> tuple[int, int]:
 
 @contextmanager
 def _recorded(
-    place: str, text: str | None, file: Path | None, characters: int | None, sequence: int, quiet: bool
+    place: str,
+    text: str | None,
+    file: Path | None,
+    encoding: str | None,
+    characters: int | None,
+    sequence: int,
+    quiet: bool,
 ) -> Iterator[Trace]:
     """What a trace directory holds; of a run, its network on the text and, after that, on what the task keeps."""
     if is_trace(Path(place)):  # studies say themselves that it has no such sequence
-        with studied(place, text, file, characters=characters) as about:
+        with studied(place, text, file, encoding=encoding, characters=characters) as about:
             yield about.trace
         return
     from gatescope.recording import recorded, sequences_of
 
     about = subject_of(place, None, None, characters=characters)
-    given = sequences_of(about.network, text_for(about.task, text, file))
+    given = sequences_of(about.network, text_for(about.task, text, file, encoding))
     if not 0 <= sequence < len(given):
         raise UsageError(f"there is no sequence {sequence}; the text has {counted(len(given), 'sequence')}, from 0 on.")
     sequences = [*given, *sequences_of(about.network, about.text)]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Flag, Json, print_table, use_threads, visible
+from gatescope.cli.common import Encoding, Flag, Json, print_table, use_threads, visible
 from gatescope.cli.studying import (
     All,
     Characters,
@@ -50,6 +50,7 @@ def probe(
     /,
     *,
     file: File = None,
+    encoding: Encoding = None,
     characters: Characters = None,
     lexer: Lexer = None,
     feature: Own = (),
@@ -74,7 +75,9 @@ def probe(
     from gatescope.studies.probes import probes
 
     check_csv(csv)
-    with studied(place, text, file, characters=characters, lexer=lexer, own=feature, only=only, quiet=json) as about:
+    with studied(
+        place, text, file, encoding=encoding, characters=characters, lexer=lexer, own=feature, only=only, quiet=json
+    ) as about:
         table = probes(about.trace, about.features(), layer=layer_of(about.trace, layer, signal), signal=signal)
     deliver(table, lambda: _print(table, every), json=json, csv=csv)
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LOOK, command
 from gatescope.cli.common import (
+    Encoding,
     Flag,
     Json,
     UsageError,
@@ -47,6 +48,7 @@ def record(
     /,
     *,
     file: Path | None = None,
+    encoding: Encoding = None,
     out: Path | None = None,
     dtype: Literal["float16", "float32"] = "float16",
     no_drives: Flag = False,
@@ -80,7 +82,7 @@ def record(
 
     place = find_run(run)
     network, step = place.network()
-    source = text_for(place.task(), text, file)
+    source = text_for(place.task(), text, file, encoding)
     warn_of_unknown(network.configuration.vocabulary, source)
     if out is not None:
         if not overwrite and out.is_dir() and any(out.iterdir()):

@@ -100,6 +100,7 @@ def studied(
     lexer: str | None = None,
     own: Sequence[str] = (),
     only: bool = False,
+    encoding: str | None = None,
     quiet: bool = False,
 ) -> Iterator[Studied]:
     """A run's network on a text, recorded, or what a trace directory holds.
@@ -111,7 +112,7 @@ def studied(
     if only and not more:
         raise UsageError("--only leaves the features of --feature alone, and none was given; add --feature NAME=REGEX.")
     if is_trace(Path(place)):
-        if text is not None or file is not None or characters is not None:
+        if any(each is not None for each in (text, file, characters, encoding)):
             raise UsageError(f"{place} is a trace, which holds its own text; leave out the other one, or name a run.")
         from gatescope.features import choose
         from gatescope.readout import SYMBOLS, Readout
@@ -125,7 +126,7 @@ def studied(
         fitting = [] if only else choose(every, lexer, vocabulary=trace.vocabulary, readout=readout)
         yield Studied(trace, [*fitting, *more], None)
         return
-    about = subject_of(place, text, file, characters=characters, lexer=lexer, own=own, only=only)
+    about = subject_of(place, text, file, characters=characters, lexer=lexer, own=own, only=only, encoding=encoding)
     with bar("recording", quiet=quiet) as tell, about.trace(tell) as trace:
         tell.finish()
         yield Studied(trace, about.families, about)
@@ -140,6 +141,7 @@ def subject_of(
     lexer: str | None = None,
     own: Sequence[str] = (),
     only: bool = False,
+    encoding: str | None = None,
 ) -> Subject:
     """A run's network and a text to study it on.
 
@@ -154,8 +156,8 @@ def subject_of(
     more = own_families(own)
     run = find_run(place)
     source = None
-    if text is not None or file is not None:
-        source = text_for(run.task(), text, file)[:characters]
+    if text is not None or file is not None or encoding is not None:
+        source = text_for(run.task(), text, file, encoding)[:characters]
     if file is not None and lexer is None:
         lexer = tokens.lexer_of(file.name)
     about = subject(run, text=source, characters=characters, lexer=lexer, more=more)

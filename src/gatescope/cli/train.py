@@ -82,13 +82,24 @@ class DataOptions:
     target: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None
     """Which of these columns are predicted."""
     dates: str | None = None
-    """The column that names the steps of a series."""
+    """The column that names the steps of a series, such as its dates."""
+    order: Literal["dates", "file"] | None = None
+    """Read a series in the order of its dates, as it is done when nothing is said, or in the order of the file."""
+    date_order: Literal["dmy", "mdy", "ymd"] | None = None
+    """How dates of three numbers are read: dmy for 31/12/2020, mdy for 12/31/2020."""
+    duplicates: Literal["first", "last", "mean"] | None = None
+    """Which row of a series counts where several have one date; without it they are refused where they differ."""
+    decimal: str | None = None
+    """What stands before the fraction of a number: a point, or a comma."""
+    thousands: str | None = None
+    """What stands between the thousands of a number, such as a comma, a point or a space."""
     window: int | None = None
-    """Steps of a series in a row of a batch."""
+    """Steps of a series in a row of a batch; 96 when nothing is said, fewer of a short series."""
     horizon: int | None = None
     """How many steps ahead are predicted."""
     season: int | None = None
-    """Steps after which a series repeats itself, more or less."""
+    """Steps after which a series repeats itself, more or less; 1 for none. By its dates or its numbers when nothing is
+    said."""
     interval: float | None = None
     """The share of what comes that a prediction interval should hold."""
     least: int | None = None
@@ -99,8 +110,12 @@ class DataOptions:
     """The share of words that is read as unknown while training."""
     skip_bad: Flag = False
     """Leave out what is wrong in a file of data instead of refusing it."""
+    encoding: str | None = None
+    """The encoding of the files, such as cp1252, gb18030 or shift_jis; UTF-8 when nothing is said."""
+    merge_labels: Flag = False
+    """Take labels that differ in spelling only, such as 1 and 1.0 or Good and good, for one class."""
     fill_missing: Flag = False
-    """Put the value before in the place of one that is missing."""
+    """Put the value before in the place of one that is missing, and of a date that is missing."""
     batch: int | None = None
     """Sequences that are read side by side."""
     unroll: int | None = None

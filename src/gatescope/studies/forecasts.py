@@ -18,6 +18,7 @@ from gatescope.tasks.measures.forecasts import Forecasts
 TITLES = {
     "column": "the column of the file",
     "ahead": "steps after the last one of the file",
+    "step": "the step, by its name in the file, such as its date",
     "forecast": "the median, in the unit of the file",
     "lower": "the lower end of the interval",
     "upper": "the upper end of the interval",
@@ -57,11 +58,16 @@ def forecasts_of(run: Run, network: Network | None = None) -> tuple[Forecasting,
 
 
 def outlook(found: Forecasts) -> Table:
-    """What comes after the last step of the series: the forecast and its interval for each step ahead."""
+    """Return what comes after the last step of the series: the forecast and its interval for each step ahead.
+
+    The name of each step ("step") is the date that follows, in the way of the file; "" where the file has no dates that
+    are evenly spaced.
+    """
     rows: list[dict[str, Any]] = [
         {
             "column": name,
             "ahead": step + 1,
+            "step": found.following[step] if step < len(found.following) else "",
             "forecast": float(found.point[-1, step, k]),
             "lower": float(found.lower[-1, step, k]),
             "upper": float(found.upper[-1, step, k]),
@@ -102,7 +108,7 @@ def hindsight(found: Forecasts, steps: tuple[str, ...], ahead: int) -> Table:
             )
     titles = {
         "column": TITLES["column"],
-        "step": "the step, by its name in the file",
+        "step": TITLES["step"],
         "forecast": f"what was forecast {ahead} steps before",
         "lower": TITLES["lower"],
         "upper": TITLES["upper"],
@@ -196,8 +202,9 @@ def _panel(
     for tick in _ticks(least, most):
         parts.append(f'<line class="axis" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="faint" x="{MARGIN - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for step in np.unique(np.linspace(first, total - 1, TICKS).astype(int)).tolist():
-        anchor = "start" if step == first else "middle"
+    names = (*names, *found.following)
+    for step in np.unique(np.linspace(first, min(total + horizon, len(names)) - 1, TICKS).astype(int)).tolist():
+        anchor = "start" if step == first else "end" if step == total + horizon - 1 else "middle"
         parts.append(
             f'<text class="faint" x="{x(step):.1f}" y="{top + PANEL + 16}" text-anchor="{anchor}">'
             f"{escape(names[step])}</text>"

@@ -11,17 +11,19 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
 
+from gatescope.errors import setting
 from gatescope.readout import Readout, numbers
+from gatescope.tasks.data.calendar import DateOrder
 from gatescope.tasks.data.corpus import absolute
-from gatescope.tasks.data.series import Series, read_series, targets_among
+from gatescope.tasks.data.series import Duplicates, Order, Reading, Series, read_series, targets_among
 from gatescope.tasks.data.tables import LARGEST
-from gatescope.tasks.measures.baselines import find_season, seasonal_naive
+from gatescope.tasks.measures.baselines import calendar_season, find_season, seasonal_naive
 from gatescope.tasks.measures.calibration import REMEMBERED, widened
 from gatescope.tasks.measures.forecasts import Forecasts
 from gatescope.tasks.measures.measures import naive_scale, pinball_loss
@@ -45,6 +47,10 @@ PHASE = ("season sine", "season cosine")
 MOST_VALIDATED = 5_000  # forecasts that a validation is taken on
 MOST_SCORED = 20_000  # forecasts that a score is taken on
 EXAMPLES = 3
+WINDOW = 96  # steps of a window, where the series is long enough
+FEWEST_STEPS = 4  # of a window
+PARTS = (0.7, 0.1, 0.2)
+SMALLEST_SPREAD = 1e-100  # the squares of smaller ones, which a variance needs, may be 0
 
 Columns = Sequence[str | int]
 
@@ -72,14 +78,16 @@ class Forecasting:
         target: which of them are predicted, by name; None: all that are read.
         dates: the column that names the steps; None: found, where there is one.
         fill_missing: a missing number takes the value of the step before; otherwise it is an error.
-        window: steps of a window.
+        window: steps of a window; None: 96, or fewer where the series is short.
         horizon: how many steps ahead are forecast.
-        season: steps of a season, such as 12 of months; 1: none; None: what the training part shows, which may be off
-            by some steps where the season is long.
+        season: steps of a season, such as 12 of months; 1: none; None: a day, week or year of the dates where the
+            training part shows it, or else what it shows, which may be off by some steps where the season is long.
         interval: the share of values that a prediction interval should hold.
-        parts: shares of the training, validation and test part.
+        parts: shares of the training, validation and test part; None: 0.7, 0.1 and 0.2, or what a short series allows.
         batch: windows in a batch; None: the recommended number.
         largest: the most bytes the file may have.
+        encoding, decimal, thousands, order, date_order, duplicates, skip_bad: how the file is read; see
+            `gatescope.tasks.data.series.Reading`.
 
     Raises: TaskError for settings that make no sense, and for a file that cannot be used, with all that is wrong in it.
     """
@@ -115,13 +123,20 @@ class Forecasting:
         target: str | Sequence[str] | None = None,
         dates: str | int | None = None,
         fill_missing: bool = False,
-        window: int = 96,
+        window: int | None = None,
         horizon: int = 12,
         season: int | None = None,
         interval: float = 0.8,
-        parts: tuple[float, float, float] = (0.7, 0.1, 0.2),
+        parts: tuple[float, float, float] | None = None,
         batch: int | None = None,
         largest: int = LARGEST,
+        encoding: str | None = None,
+        decimal: str = ".",
+        thousands: str = "",
+        order: Order = "dates",
+        date_order: DateOrder | None = None,
+        duplicates: Duplicates | None = None,
+        skip_bad: bool = False,
     ) -> None:
         listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
         if len(listed) > 1:
@@ -130,23 +145,49 @@ class Forecasting:
         self.path = str(absolute(listed[0])) if listed else None
         self.columns = (columns,) if isinstance(columns, str | int) else None if columns is None else tuple(columns)
         self.dates, self.fill_missing, self.largest = dates, fill_missing, largest
-        self.window, self.horizon, self.interval = window, horizon, float(interval)
-        self.parts = (float(parts[0]), float(parts[1]), float(parts[2]))
+        self.reading = Reading(encoding, decimal, thousands, order, date_order, duplicates, skip_bad)
+        self.horizon, self.interval = horizon, float(interval)
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
         wanted = (target,) if isinstance(target, str) else target
-        series = self._read(season or 1, wanted)
+        needed = shortest_series(window, horizon, season or 1, parts)
+        series = self._read(needed, wanted)
         self.names = series.names
         self.targets = targets_among(series.names, wanted)
         self.size, self.filled = len(series.values), series.filled
+        self.window, self.parts = fitted(self.size, window, horizon, season or 1, parts)
         training = series.values[: self.borders[0]]
         self.mean = tuple(training.mean(axis=0).tolist())
         self.spread = tuple(training.std(axis=0).tolist())
         _refuse_constant(self.names, training)
-        self.found_season = season is None
-        self.season = find_season(training) if season is None else season
+        calendar = () if series.step is None else series.step.seasons
+        from_calendar = 1 if season is not None else calendar_season(training, calendar)
+        self.found_season = season is None and from_calendar == 1
+        self.season = season or (from_calendar if from_calendar > 1 else find_season(training))
         self.sha256 = _digest(series)
+        self._notes = [*series.notes, *self._notes_of_fit(window, parts)]
+        if from_calendar > 1:
+            self._notes.append(
+                f"The season is {self.season} steps, by the dates (a step is a {series.step}) and as the training part "
+                f"shows; where you know better, {setting('season', None)} sets it."
+            )
         self._known: Known | None = self._prepared(series)
-        self._examples = [self._text(first, first + window) for first in self._example_starts()]
+        self._examples = [self._text(first, first + self.window) for first in self._example_starts()]
+
+    def _notes_of_fit(self, window: int | None, parts: Sequence[float] | None) -> list[str]:
+        """What was shrunk for a short series, as sentences."""
+        notes = []
+        if window is None and self.window < WINDOW:
+            notes.append(
+                f"The series is short ({self.size:,} steps), so windows have {self.window} steps instead of {WINDOW} "
+                f"({setting('window', None)} sets them)."
+            )
+        if parts is None and self.parts != PARTS:
+            first, second = self.borders
+            notes.append(
+                f"The series is short, so {first:,} steps are trained on, {second - first:,} validated on and "
+                f"{self.size - second:,} tested on, to hold forecasts of {self.horizon} steps."
+            )
+        return notes
 
     @property
     def borders(self) -> tuple[int, int]:
@@ -171,27 +212,31 @@ class Forecasting:
     @property
     def notes(self) -> list[str]:
         """Sentences to read before training starts: what was filled in, and the season that was found."""
-        notes = []
+        notes = list(self._notes)
         if self.filled:
             count = "One missing number was" if self.filled == 1 else f"{self.filled:,} missing numbers were"
             notes.append(f"{count} filled in with the value of the step before.")
         if self.found_season:
             found = f"A season of {self.season} steps was found" if self.season > 1 else "No season was found"
-            notes.append(f"{found} in the training part; where you know better, give the number of steps (season).")
+            notes.append(f"{found} in the training part; where you know better, {setting('season', None)} sets it.")
         return notes
 
     # --- what is read and asked for ----------------------------------------------------------------------------------
 
-    def _read(self, season: int, wanted: Sequence[str] | None) -> Series:
+    def _read(self, shortest: int, wanted: Sequence[str] | None) -> Series:
         if self.path is None:
-            return _made()
-        half, (training, validation, test) = self.window + self.horizon, self.parts
-        needed = max(
-            math.ceil((max(half, season) + 1) / training),
-            math.ceil((2 * self.horizon + 1) / validation),
-            math.ceil((self.horizon + 1) / test),
+            return _made(self.horizon)
+        return read_series(
+            self.path,
+            self.columns,
+            self.dates,
+            self.fill_missing,
+            shortest,
+            self.largest,
+            targets=wanted,
+            reading=self.reading,
+            ahead=self.horizon,
         )
-        return read_series(self.path, self.columns, self.dates, self.fill_missing, needed, self.largest, targets=wanted)
 
     def known(self) -> Known:
         """The series and what is made of it. It is read again if the task was rebuilt from its JSON.
@@ -200,7 +245,7 @@ class Forecasting:
         """
         if self._known is None:
             try:
-                series = self._read(self.season, self.targets)
+                series = self._read(1, self.targets)
             except TaskError as error:
                 raise TaskError(f"The series this run was trained on cannot be read again. {error}") from error
             if _digest(series) != self.sha256:
@@ -218,7 +263,14 @@ class Forecasting:
         if self.season > 1:
             angle = 2 * np.pi * (np.arange(len(scaled)) % self.season) / self.season
             parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
-        inputs = np.concatenate(parts, axis=1).astype(np.float32)
+        with np.errstate(over="ignore"):
+            inputs = np.concatenate(parts, axis=1).astype(np.float32)
+        for name, column, values in zip(series.names, inputs.T, series.values.T, strict=False):
+            if (wrong := np.flatnonzero(~np.isfinite(column))).size:
+                raise TaskError(
+                    f"Column {name}: expected values of the size that the training part has, got {values[wrong[0]]:g} "
+                    f"on line {series.lines[wrong[0]]:,}, too far away for single precision. Leave the column out."
+                )
         return Known(series, inputs, self._ahead(inputs))
 
     def _ahead(self, inputs: Numbers) -> Numbers:
@@ -316,6 +368,7 @@ class Forecasting:
             self.season,
             self.interval,
             naive_scale(chosen[: self.borders[0]], self.season),
+            self.known().series.following,
         )
 
     def score(self, predict: Predict) -> Score:
@@ -415,6 +468,8 @@ class Forecasting:
             "mean": list(self.mean),
             "spread": list(self.spread),
             "sha256": self.sha256,
+            "reading": asdict(self.reading),
+            "notes": self._notes,
             "vocabulary": self.vocabulary.to_json(),
             "examples": self.examples(),
         }
@@ -444,6 +499,9 @@ class Forecasting:
             task.largest, task.size, task.filled = int(data["largest"]), int(data["size"]), int(data["filled"])
             task.mean, task.spread = tuple(map(float, data["mean"])), tuple(map(float, data["spread"]))
             task.sha256 = _strings([data["sha256"]])[0]
+            # A task.json of version 0.1 says nothing of dates: the rows were steps in the order of the file.
+            task.reading = Reading(**data["reading"]) if "reading" in data else Reading(order="file")
+            task._notes = _strings(data.get("notes", []))
             task._examples = _strings(data["examples"])
         except KeyError as error:
             raise TaskError(
@@ -461,12 +519,47 @@ class Forecasting:
         return task
 
 
+def shortest_series(window: int | None, horizon: int, season: int, parts: Sequence[float] | None) -> int:
+    """Return how many steps a series needs at least; None: what `fitted` may choose."""
+    training = max((FEWEST_STEPS if window is None else window) + horizon, season) + 1
+    validation, test = 2 * horizon + 1, horizon + 1
+    if parts is None:
+        return training + validation + test
+    return max(math.ceil(need / share) for need, share in zip((training, validation, test), parts, strict=True))
+
+
+def fitted(
+    size: int, window: int | None, horizon: int, season: int, parts: tuple[float, float, float] | None
+) -> tuple[int, tuple[float, float, float]]:
+    """Return the window and the parts for a series: the usual ones, or those that a short one allows.
+
+    Args:
+        size: steps of the series, as many as `shortest_series` says or more.
+        window, parts: as the user gave them; None: to be chosen.
+        horizon, season: of the task.
+    """
+    if parts is None:
+        least = max((FEWEST_STEPS if window is None else window) + horizon, season) + 1
+        first, second = round(size * PARTS[0]), round(size * (PARTS[0] + PARTS[1]))
+        if first >= least and second - first > 2 * horizon and size - second > horizon:
+            parts = PARTS
+        else:
+            validation = max(round(size * PARTS[1]), 2 * horizon + 1)
+            test = max(min(round(size * PARTS[2]), size - validation - least), horizon + 1)
+            validation = min(validation, size - test - least)
+            parts = ((size - validation - test) / size, validation / size, test / size)
+    if window is None:
+        training = round(size * parts[0])
+        window = min(WINDOW, max(FEWEST_STEPS, (training - horizon - 1) // 2))
+    return window, (float(parts[0]), float(parts[1]), float(parts[2]))
+
+
 def _check(
-    window: int,
+    window: int | None,
     horizon: int,
     season: int | None,
     interval: float,
-    parts: Sequence[float],
+    parts: Sequence[float] | None,
     batch: int | None,
 ) -> None:
     """Settings that make no sense. Raises: TaskError."""
@@ -480,7 +573,7 @@ def _check(
             raise TaskError(f"{label} is a whole number, {least} or more; {value!r} was given.")
     if not 0 < interval < 1:
         raise TaskError(f"The interval is a share between 0 and 1, such as 0.8; {interval} was given.")
-    if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
+    if parts is not None and (len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1)):
         raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.7 0.1 0.2; not {tuple(parts)}.")
 
 
@@ -492,6 +585,12 @@ def _refuse_constant(names: Sequence[str], training: Float[np.ndarray, "T I"]) -
             f"{', '.join(same)} is the same throughout the training part, so there is nothing to learn of it; choose "
             "other columns."
         )
+    small = [name for name, values in zip(names, training.T, strict=True) if not values.std() > SMALLEST_SPREAD]
+    if small:
+        raise TaskError(
+            f"Column {small[0]}: expected numbers that differ by more than {SMALLEST_SPREAD:g} in the training part, "
+            "got smaller differences. Scale the column."
+        )
 
 
 def _digest(series: Series) -> str:
@@ -499,7 +598,7 @@ def _digest(series: Series) -> str:
     return hashlib.sha256("\n".join(series.names).encode() + series.values.astype("<f8").tobytes()).hexdigest()
 
 
-def _made() -> Series:
+def _made(ahead: int) -> Series:
     """A wave of 24 steps whose height wanders, with noise that lasts a few steps: a series to try things on."""
     random, size = generator(EVALUATION, 0), 2400
     slow, noise = np.zeros(size), np.zeros(size)
@@ -508,7 +607,8 @@ def _made() -> Series:
         noise[step] = 0.7 * noise[step - 1] + 0.25 * random.standard_normal()
     values = 20 + 5 * np.exp(slow) * np.sin(2 * np.pi * np.arange(size) / 24) + noise
     steps = tuple(map(str, range(size)))
-    return Series(("value",), values[:, None], steps, np.arange(1, size + 1))
+    following = tuple(map(str, range(size, size + ahead)))
+    return Series(("value",), values[:, None], steps, np.arange(1, size + 1), following=following)
 
 
 def _strings(values: object) -> list[str]:

@@ -42,6 +42,7 @@ WORD_DROPOUT = 0.2  # where nobody says another, of sets that are read with an e
 SHOWN = 20  # wrong texts that a score names
 EXAMPLES = 3  # groups of texts to look at
 CONSIDERED = 500  # texts of each class that they are chosen from
+READING = {"encoding": None, "merge_labels": False, "rule": 1}  # of a task.json of version 0.1, which says nothing
 READABLE = (6, 14)  # words of a text that is looked at
 
 
@@ -79,6 +80,8 @@ class Sentiment:
         skip_bad: leave wrong lines out instead of refusing a file.
         batch: texts in a batch; None: the recommended number.
         largest: the most bytes that a file may have.
+        encoding: of the files; None: UTF-8, or what their byte order marks say.
+        merge_labels: spellings of one class, such as 1 and 1.0 or Positive and positive, are that class.
 
     Raises: TaskError, which lists every line of a file that cannot be used; for settings that make no sense, and files
         that have too few texts.
@@ -124,6 +127,8 @@ class Sentiment:
         skip_bad: bool = False,
         batch: int | None = None,
         largest: int = LARGEST,
+        encoding: str | None = None,
+        merge_labels: bool = False,
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
@@ -139,7 +144,7 @@ class Sentiment:
         self.text, self.label = text, label
         self.least, self.most, self.skip_bad, self.largest = least, most, skip_bad, largest
         self.unit: Units = unit
-        self.rule = LATEST
+        self.reading: dict[str, Any] = {"encoding": encoding, "merge_labels": merge_labels, "rule": LATEST}
         self.longest = longest if longest is not None else 2_000 if unit == "character" else 400
         _check(unit, least, most, word_dropout, self.longest, batch)
         found = self._divide()
@@ -182,7 +187,7 @@ class Sentiment:
                 label=self.label,
                 skip_bad=self.skip_bad,
                 largest=self.largest,
-                rule=self.rule,
+                **self.reading,
             )
         every = claims.sentences()
         part = np.array([claims.part_of(text) for text in every])
@@ -362,7 +367,7 @@ class Sentiment:
             "text": self.text,
             "label": self.label,
             "unit": self.unit,
-            "rule": self.rule,
+            "reading": self.reading,
             "least": self.least,
             "most": self.most,
             "word_dropout": self.word_dropout,
@@ -391,7 +396,8 @@ class Sentiment:
             task.paths = None if data["paths"] is None else tuple(map(_string, data["paths"]))
             task.files = {key: None if data[key] is None else _string(data[key]) for key in ("validation", "test")}
             task.text, task.label = (_column(data[key]) for key in ("text", "label"))
-            task.unit, task.rule = data["unit"], int(data.get("rule", 1))
+            task.unit = data["unit"]
+            task.reading = {**READING, **data.get("reading", {})}
             task.least, task.most, task.largest = (int(data[key]) for key in ("least", "most", "largest"))
             task.word_dropout, task.longest = float(data["word_dropout"]), int(data["longest"])
             task.skip_bad = bool(data["skip_bad"])

@@ -53,6 +53,7 @@ VALIDATION = 100_000  # steps of the validation part that a validation reads at 
 FORGOTTEN = 1.0  # a token that occurs n times is read as unknown, while training, with probability 1 / (1 + n)
 CHARACTERS_A_FRAME = 5  # of a held out text; about what a word has
 OPTIONS = ("token", "label", "parts", "least", "skip_bad", "batch", "longest", "largest")
+LATER: dict[str, Any] = {"encoding": None, "merge_labels": False}  # options that a task.json of version 0.1 may lack
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Tagging:
         batch: sequences (or pieces) of a batch; None: the recommended number.
         longest: steps of a piece, on average.
         largest: the most bytes a file may have.
+        encoding: of the files of text; None: UTF-8, or what their byte order marks say.
+        merge_labels: spellings of one label, such as 1 and 1.0 or Noun and noun, are that label.
 
     Raises: TaskError, which names every line of every file that cannot be used.
     """
@@ -147,6 +150,8 @@ class Tagging:
         batch: int | None = None,
         longest: int = 200,
         largest: int = LARGEST,
+        encoding: str | None = None,
+        merge_labels: bool = False,
     ) -> None:
         self.sources: dict[str, list[Source]] = sources_of(
             paths, labels, {"validation": (validation, validation_labels), "test": (test, test_labels)}
@@ -160,6 +165,8 @@ class Tagging:
             "batch": batch or self.settings.batch,
             "longest": longest,
             "largest": largest,
+            "encoding": encoding,
+            "merge_labels": merge_labels,
         }
         checked(self.options)
         raw, self.sha256, skipped = read_parts(self.sources, self.options)
@@ -411,6 +418,7 @@ class Tagging:
             task = cls.__new__(cls)
             task.sources = {part: [Source(s["path"], s["labels"]) for s in data["sources"][part]] for part in PARTS}
             task.options = {name: data["options"][name] for name in OPTIONS}
+            task.options |= {name: data["options"].get(name, usual) for name, usual in LATER.items()}
             task.sizes = {part: [int(n) for n in data["sizes"][part]] for part in PARTS}
             task.sha256 = strings([data["sha256"]])[0]
             task._notes = strings(data["notes"])

@@ -66,6 +66,7 @@ class Text:
         batch: streams; None: the recommended number, fewer if the text is short.
         unroll: symbols of a stream at a step; None: the recommended number, fewer if the text is short.
         largest: the most bytes a corpus may have.
+        encoding: of all files; None: UTF-8, or what the byte order mark of a file says.
 
     Raises: TaskError for paths that cannot be used and for a text that is too short.
     """
@@ -90,13 +91,14 @@ class Text:
         batch: int | None = None,
         unroll: int | None = None,
         largest: int = LARGEST,
+        encoding: str | None = None,
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         _check(parts, batch, unroll)
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.shares = tuple(parts)
-        self.largest = largest
+        self.largest, self.encoding = largest, encoding
         corpus = self._read()
         texts = _cut(corpus.text, self.shares)
         self.vocabulary: Vocabulary = Vocabulary.of_bytes() if bytes else Vocabulary.of(texts[0])
@@ -130,7 +132,7 @@ class Text:
         return notes
 
     def _read(self) -> Corpus:
-        return read(standard_library() if self.paths is None else self.paths, self.largest)
+        return read(standard_library() if self.paths is None else self.paths, self.largest, self.encoding)
 
     def _encoded(self, texts: tuple[str, str, str]) -> Parts:
         training, validation, test = (_compact(self.vocabulary, text) for text in texts)
@@ -219,6 +221,7 @@ class Text:
             "batch": self.recommended.batch,
             "unroll": self.recommended.unroll,
             "largest": self.largest,
+            "reading": {"encoding": self.encoding},
             "characters": self.characters,
             "sizes": list(self.sizes),
             "sha256": self.sha256,
@@ -241,6 +244,8 @@ class Text:
             task.paths = None if data["paths"] is None else tuple(_strings(data["paths"]))
             task.shares = tuple(float(share) for share in data["parts"])
             task.largest = int(data["largest"])
+            # A task.json of version 0.1 says nothing: zero bytes were characters then.
+            task.encoding = data.get("reading", {"encoding": "utf-8"})["encoding"]
             task.characters = int(data["characters"])
             task.sizes = tuple(int(size) for size in data["sizes"])
             task.sha256 = _strings([data["sha256"]])[0]

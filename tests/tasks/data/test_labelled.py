@@ -100,7 +100,7 @@ def test_all_wrong_lines_are_reported_at_once_or_skipped(tmp_path: Path) -> None
     with pytest.raises(TaskError) as caught:
         read_labelled(path)
     assert str(caught.value).split("\n") == [
-        f"These 3 things are wrong in {path}; correct the file, or have the lines skipped (skip_bad):",
+        f"These 3 things are wrong in {path}; correct the file, or leave the lines out with skip_bad=True:",
         "  line 4: the text is empty",
         "  line 5: there is no label",
         "  line 7: 3 fields instead of 2 (a text with commas in it must be quoted)",
@@ -162,7 +162,7 @@ def test_wrong_json_lines_are_named(tmp_path: Path) -> None:
             "there is no label",
             "not JSON: Expecting property name enclosed in double quotes at character 2",
             "an object such as {...} was expected, not '[\"f\", 1]'",
-            "not UTF-8 (the byte 0xe9)",
+            "the byte 0xe9 cannot be decoded",
             "half of a surrogate pair",
             "the text is empty",
             "a number too long",
@@ -243,7 +243,7 @@ def test_columns_are_called_by_number(tmp_path: Path) -> None:
     path = written(tmp_path, CONLLU, "t.conllu")
     assert tagged(read_tagged(path, token=2, label=4)) == [[("ca", "AUX"), ("n't", "PART")]]
     assert read_tagged(path, token=2, label=4).lines.tolist() == [3]
-    with pytest.raises(TaskError, match=r"has 10 columns; say which .*\(in CoNLL-U token=2, label=4\)"):
+    with pytest.raises(TaskError, match=r"has 10 columns; say which .*\(in CoNLL-U token=2 and label=4\)"):
         read_tagged(path)
     with pytest.raises(TaskError, match="no column 11: its first line with a token has 10"):
         read_tagged(path, token=2, label=11)
@@ -276,7 +276,7 @@ def test_all_wrong_tokens_are_reported_at_once_or_their_sentences_skipped(tmp_pa
         "  line 9: the token is empty",
         "  line 11: the token 'New York' has white space in it",
         "  line 13: 3 columns instead of 2",
-        "  line 15: not UTF-8 (the byte 0xe9)",
+        "  line 15: the byte 0xe9 cannot be decoded",
     ]
     read = read_tagged(path, skip_bad=True)
     assert tagged(read) == [[("a", "N"), ("b", "V")], [("g", "V")]]
@@ -289,5 +289,5 @@ def test_tags_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="every label is 'N'"):
         read_tagged(path)
     assert [tags.tolist() for tags in read_tagged(path, classes=("V", "N")).tags] == [[1], [1]]
-    with pytest.raises(TaskError, match="line 1: the label 'N' is none of the classes\n  line 3"):
+    with pytest.raises(TaskError, match="line 1: the label 'N' is none of the classes V, X\n  line 3"):
         read_tagged(path, classes=("V", "X"))

@@ -101,7 +101,7 @@ def test_wrong_rows_are_named_by_their_lines(tmp_path: Path) -> None:
 
 def test_bytes_that_are_not_utf8_are_named_by_their_lines(tmp_path: Path) -> None:
     read = read_rows(written(tmp_path, b'text,label\nfine,1\ncaf\xe9,1\n"two\nna\xefve",0\nall \xe2\x9c\x93,0\n'))
-    assert faults(read.faults) == [(3, "not UTF-8 (the byte 0xe9)"), (4, "not UTF-8 (the byte 0xef)")]
+    assert faults(read.faults) == [(3, "the byte 0xe9 cannot be decoded"), (4, "the byte 0xef cannot be decoded")]
     assert read.lines == [1, 2, 6]
     assert read.fields[-1] == ["all ✓", "0"]
 
@@ -113,7 +113,7 @@ def test_a_long_file_of_quotes_that_are_never_closed_is_read_through(tmp_path: P
 
 
 def test_a_wrong_first_row_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="line 1: not UTF-8") as caught:
+    with pytest.raises(TaskError, match="line 1: the byte 0xe9 cannot be decoded") as caught:
         read_rows(written(tmp_path, b"t\xe9xt,label\na,b\nc,d,e\n"))
     assert "line 3: 3 fields" in str(caught.value)
     with pytest.raises(TaskError, match="there are no rows"):
@@ -125,7 +125,6 @@ def test_a_wrong_first_row_is_refused_at_once(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf\r\n \n", "is empty"),
-        ("a,b\n".encode("utf-16"), "UTF-16"),
         (b"a\0b", "binary"),
     ],
 )
@@ -138,17 +137,17 @@ def test_sizes_are_checked_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:
         os.truncate(file.fileno(), 1 << 40)  # a sparse file: reading it would not end well
-    with pytest.raises(TaskError, match=r"1,099,511,627,776 bytes, and at most 200,000,000 are read"):
+    with pytest.raises(TaskError, match=r"expected at most 200,000,000 bytes, got 1,099,511,627,776"):
         read_bytes(path)
     assert read_bytes(written(tmp_path, "1234"), largest=4) == b"1234"
-    with pytest.raises(TaskError, match="5 bytes, and at most 4"):
+    with pytest.raises(TaskError, match="at most 4 bytes, got 5"):
         read_bytes(written(tmp_path, "12345"), largest=4)
 
 
 def test_paths_that_are_no_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="does not exist"):
+    with pytest.raises(TaskError, match="expected a file, got nothing"):
         read_bytes(tmp_path / "none.csv")
-    with pytest.raises(TaskError, match="is not a file"):
+    with pytest.raises(TaskError, match="got a folder"):
         read_bytes(tmp_path)
 
 
@@ -158,7 +157,7 @@ def test_an_error_lists_the_first_lines_in_order() -> None:
     first, *listed = str(caught.value).split("\n")
     assert first == "These 31 things are wrong in t.csv; correct the file:"  # skipping lines would not mend the last
     assert listed == [f"  line {k}: bad" for k in range(1, 21)] + ["  ... and 11 more"]
-    with pytest.raises(TaskError, match=r"^This is wrong in t.csv; .*skipped \(skip_bad\):\n  line 1,234: bad$"):
+    with pytest.raises(TaskError, match=r"^This is wrong in t.csv; .*out with skip_bad=True:\n  line 1,234: bad$"):
         refuse("t.csv", [Fault(1234, "bad")], can_skip=True)
 
 

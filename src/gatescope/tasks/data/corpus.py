@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import hashlib
 import os
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from gatescope.files import FileError, open_regular, read_regular
+from gatescope.tasks.data.encodings import SAMPLE_BYTES, decoded, unfit
 from gatescope.tasks.task import TaskError
 
 LARGEST = 200_000_000
 """The most bytes a corpus may have. Its ids, and its text while it is read, are held in memory."""
-
-_SNIFFED = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,16 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 (Path.expanduser raises for an unknown user)
 
 
-def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST) -> Corpus:
+def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST, encoding: str | None = None) -> Corpus:
     """The corpus of files, folders (with all folders in them) and glob patterns.
 
-    In folders, and of what a pattern matches, hidden files and files that are not UTF-8 text are skipped; the latter
-    are listed. A file that is given by its own name must be UTF-8. Links are followed; a file that is reached twice is
-    read once.
+    In folders, and of what a pattern matches, hidden files and files that are no text are skipped; the latter are
+    listed. A file that is given by its own name must be text. Links are followed; a file that is reached twice is read
+    once.
 
-    Arguments: `largest` is the most bytes that all files together may have.
+    Arguments:
+        largest: the most bytes that all files together may have.
+        encoding: of every file; None: UTF-8, or what the byte order mark of a file says.
 
     Raises: TaskError for a path that does not exist, files that cannot be read, no text at all, or too much of it.
     """
@@ -77,7 +79,7 @@ def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST) -> Cor
     chosen: list[Path] = []
     skipped: list[tuple[Path, str]] = []
     for path in wanted.values():
-        reason = None if path in named else _unfit(path)
+        reason = None if path in named else _unfit(path, encoding)
         if reason is None:
             chosen.append(path)
         else:
@@ -92,17 +94,14 @@ def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST) -> Cor
     read_files: list[Path] = []
     for path in chosen:
         try:
-            texts.append(path.read_bytes().decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
+            texts.append(decoded(read_regular(path, largest), path, encoding))
+        except FileError as error:
+            raise TaskError(str(error)) from error
+        except TaskError as error:
             if path in named:
-                raise TaskError(
-                    f"{path} is not UTF-8 text: the byte {error.object[error.start]:#04x} at offset {error.start:,} "
-                    "cannot be decoded; convert the file to UTF-8, or give another one."
-                ) from error
-            skipped.append((path, f"not UTF-8 at byte {error.start:,}"))
+                raise
+            skipped.append((path, str(error).removeprefix(f"{path}: ")))
             continue
-        except OSError as error:
-            raise TaskError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
         read_files.append(path)
     text = "".join(texts)
     if not text:
@@ -168,20 +167,13 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _unfit(path: Path) -> str | None:
+def _unfit(path: Path, encoding: str | None) -> str | None:
     """Why a file that nobody named is skipped, from its first bytes; None: it looks like text."""
     try:
-        with path.open("rb") as file:
-            start = file.read(_SNIFFED)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if b"\0" in start:
-        return "binary"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError as error:
-        return f"not UTF-8 at byte {error.start:,}"
-    return None
+        with open_regular(path, sys.maxsize) as file:
+            return unfit(file.read(SAMPLE_BYTES), encoding)
+    except (FileError, OSError) as error:
+        return str(error).removeprefix(f"{path}: ")
 
 
 def _nothing(
@@ -192,7 +184,7 @@ def _nothing(
     if files:
         what = f"the file is empty: {given}" if len(files) == 1 else f"all {len(files)} files are empty: {given}"
     elif skipped:
-        what = f"none of the {len(skipped)} files is UTF-8 text (the first: {skipped[0][0]}, {skipped[0][1]}): {given}"
+        what = f"none of the {len(skipped)} files is text (the first: {skipped[0][0]}, {skipped[0][1]}): {given}"
     else:
         what = f"no files were found in {given} (hidden ones are left out)"
     return f"There is no text to learn from, {what}; give a file or folder of text."

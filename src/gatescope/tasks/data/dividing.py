@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from gatescope.splitting import LATEST, chunks_of
+from gatescope.tasks.data.classes import note_of_spellings, spellings
 from gatescope.tasks.data.labelled import LabelledTexts, ordered, read_labelled
 from gatescope.tasks.data.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
@@ -74,6 +76,8 @@ def divided(
     label: str | int | None = None,
     skip_bad: bool = False,
     largest: int,
+    encoding: str | None = None,
+    merge_labels: bool = False,
     rule: int = LATEST,
 ) -> Divided:
     """The texts of some files, divided at random, always in the same way.
@@ -87,16 +91,24 @@ def divided(
     Arguments:
         paths: files to train on.
         validation, test: files to validate and test on; their labels must be classes of the others.
-        text, label, skip_bad, largest: see `read_labelled`.
+        text, label, skip_bad, largest, encoding, merge_labels: see `read_labelled`.
         rule: see `families`.
 
     Raises: TaskError, which lists every line of a file that cannot be used; or for files that have too few texts.
     """
-    read = partial(read_labelled, text=text, label=label, skip_bad=skip_bad, largest=largest)
+    read = partial(
+        read_labelled,
+        text=text,
+        label=label,
+        skip_bad=skip_bad,
+        largest=largest,
+        encoding=encoding,
+        merge_labels=merge_labels,
+    )
     given = [path for path in (*paths, validation, test) if path is not None]
-    files = _all_read(read, given, len(paths))
+    files, classes = _all_read(read, given, len(paths), merge_labels)
     notes = [_skipped(path, file) for path, file in zip(given, files, strict=True) if file.skipped]
-    classes = ordered({name for file in files[: len(paths)] for name in file.classes})
+    notes += note_of_spellings(_counts(files[: len(paths)]))
     every = _joined(files[: len(paths)], classes)
     tested = None if test is None else _joined(files[-1:], classes)
     validated = None if validation is None else _joined([files[len(paths)]], classes)
@@ -226,8 +238,10 @@ def _check(found: Divided) -> None:
             raise TaskError(f"There is no text to {name} on that is not trained on, too; give a file for that.")
 
 
-def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], first: int) -> list[LabelledTexts]:
-    """The texts of all files; the labels of those behind the first ones must be classes of these.
+def _all_read(
+    read: Callable[..., LabelledTexts], paths: Sequence[str], first: int, merge_labels: bool
+) -> tuple[list[LabelledTexts], tuple[str, ...]]:
+    """The texts of all files, and the classes of the first ones; the labels of the others must be among these.
 
     Raises: TaskError for everything that is wrong with any of them.
     """
@@ -236,6 +250,7 @@ def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], first: i
     classes: tuple[str, ...] | None = None
     for number, path in enumerate(paths):
         if number == first and not problems:
+            files = _together(files, merge_labels)
             classes = ordered({name for file in files for name in file.classes})
         try:
             files.append(read(path, classes=classes))
@@ -243,7 +258,25 @@ def _all_read(read: Callable[..., LabelledTexts], paths: Sequence[str], first: i
             problems.append(str(error))
     if problems:
         raise TaskError("\n".join(problems))
-    return files
+    if classes is None:
+        files = _together(files, merge_labels)
+        classes = ordered({name for file in files for name in file.classes})
+    return files, classes
+
+
+def _together(files: Sequence[LabelledTexts], merge_labels: bool) -> list[LabelledTexts]:
+    """The files, with one spelling of each class in all of them where spellings are merged."""
+    called = spellings(_counts(files)) if merge_labels else {}
+    return [replace(file, classes=tuple(called.get(name, name) for name in file.classes)) for file in files]
+
+
+def _counts(files: Sequence[LabelledTexts]) -> Counter[str]:
+    """How often each label occurs in some files."""
+    counts: Counter[str] = Counter()
+    for file in files:
+        for name, count in zip(file.classes, np.bincount(file.labels, minlength=len(file.classes)), strict=True):
+            counts[name] += int(count)
+    return counts
 
 
 def _without(every: Labelled, held: Labelled, name: str, place: str, notes: list[str]) -> Labelled:

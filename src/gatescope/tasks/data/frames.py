@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib import format as npy
 
-from gatescope.tasks.data.labelled import judged, ordered
-from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, not_utf8, read_bytes, read_lines, refuse, shown
+from gatescope.tasks.data.labelled import judged, none_of, ordered, spelled_alike
+from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, read_bytes, read_lines, refuse, undecoded
 from gatescope.tasks.task import TaskError
 
 _ARCHIVE = b"PK"
@@ -52,13 +52,18 @@ def read_frames(
     labels: str | os.PathLike[str],
     classes: Sequence[str] | None = None,
     largest: int = LARGEST,
+    *,
+    encoding: str | None = None,
+    merge_labels: bool = False,
 ) -> Frames:
     """The frames of an .npy of (T, I), or of an .npz with several sequences, and the label of each from a text file.
 
     The file of labels has one a line, for the sequences in the order in which they are in the archive; blank lines
     between the sequences are welcome. Nothing is unpickled, and no more than `largest` bytes of numbers are read.
 
-    Arguments: `classes` are the names the labels must be of; None: those that occur.
+    Arguments:
+        classes: the names the labels must be of; None: those that occur.
+        encoding, merge_labels: of the file of labels, as in `read_labelled`.
 
     Raises: TaskError, which lists every frame and every line that cannot be used.
     """
@@ -72,29 +77,29 @@ def read_frames(
     if faults:
         count = sum(int((~np.isfinite(part)).sum()) for part in values)
         refuse(path, faults, unlisted=count - len(faults))
-    groups = _groups(labels, {name: len(array) for name, array in arrays.items()}, path, largest)
-    known = None if classes is None else set(classes)
+    lines = read_lines(labels, largest, encoding)
+    groups = _groups(labels, lines, {name: len(array) for name, array in arrays.items()}, path)
     for number, name in (pair for group in groups for pair in group):
-        if wrong := not_utf8(name):
+        if (wrong := undecoded(name)) or (wrong := none_of(name, classes, merge_labels)):
             faults.append(Fault(number, wrong))
-        elif known is not None and name not in known:
-            faults.append(Fault(number, f"the label {shown(name)} is none of the classes {', '.join(classes or ())}"))
-    judged(labels, faults, False, (name for group in groups for _, name in group), classes)
-    found = tuple(classes) if classes is not None else ordered({name for group in groups for _, name in group})
+    spelled = spelled_alike([name for group in groups for _, name in group], classes, merge_labels)
+    judged(labels, faults, False, spelled, classes)
+    found = tuple(classes) if classes is not None else ordered(set(spelled))
     index = {name: k for k, name in enumerate(found)}
-    ids = tuple(np.array([index[name] for _, name in group], dtype=np.int64) for group in groups)
+    every = np.array([index[name] for name in spelled], dtype=np.int64)
+    ids = tuple(np.split(every, np.cumsum([len(group) for group in groups])[:-1]))
     return Frames(names, tuple(values), ids, found)
 
 
 def _groups(
-    labels: str | os.PathLike[str], lengths: dict[str, int], path: str | os.PathLike[str], largest: int
+    labels: str | os.PathLike[str], lines: Sequence[str], lengths: dict[str, int], path: str | os.PathLike[str]
 ) -> list[list[tuple[int, str]]]:
     """The lines with labels of each sequence, with their numbers.
 
     Raises: TaskError where there are not as many as frames.
     """
     groups: list[list[tuple[int, str]]] = [[]]
-    for number, line in enumerate(read_lines(labels, largest), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             groups[-1].append((number, line.strip()))
         elif groups[-1]:

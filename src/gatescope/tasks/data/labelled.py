@@ -15,17 +15,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from gatescope.errors import setting
+from gatescope.tasks.data.classes import known_spelling, spellings
 from gatescope.tasks.data.tables import (
     LARGEST,
     Fault,
     Rows,
     column_list,
     column_number,
-    not_utf8,
     read_lines,
     read_rows,
     refuse,
     shown,
+    undecoded,
 )
 from gatescope.tasks.task import TaskError
 
@@ -86,6 +88,9 @@ def read_labelled(
     classes: Sequence[str] | None = None,
     skip_bad: bool = False,
     largest: int = LARGEST,
+    *,
+    encoding: str | None = None,
+    merge_labels: bool = False,
 ) -> LabelledTexts:
     """The labelled texts of a table (CSV, TSV: any of comma, semicolon, tab) or of JSON lines (.jsonl, .ndjson).
 
@@ -96,41 +101,83 @@ def read_labelled(
         classes: the names the labels must be of, such as those of the texts trained on; None: those that occur.
         skip_bad: leave wrong lines out instead of refusing the file.
         largest: the most bytes the file may have.
+        encoding: of the file; None: UTF-8, or what its byte order mark says.
+        merge_labels: spellings of one class, such as 1 and 1.0 or Positive and positive, are that class.
 
     Raises: TaskError, which lists every line that cannot be used.
     """
-    if Path(path).suffix.lower() in _JSON_LINES:
-        rows, named = _json_rows(path, largest), True
-    elif Path(path).suffix.lower() == ".json":
-        raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
-    else:
-        rows, named = read_rows(path, largest), False
-    if not rows.fields:
-        refuse(path, rows.faults or [Fault(None, "there are no rows")])
-    text_column, label_column, named = _columns(rows, text, label, named)
-    faults = list(rows.faults)
+    faults: list[Fault] = []
     kept: list[tuple[int, str, str]] = []
-    for line, row in zip(rows.lines[named:], rows.fields[named:], strict=True):
-        value, name = row[text_column], row[label_column]
+    for line, value, name in _pairs(path, text, label, largest, encoding, faults):
         if not value:
             faults.append(Fault(line, "the text is empty"))
         if not name:
             faults.append(Fault(line, "there is no label"))
-        elif classes is not None and name not in classes:
-            faults.append(Fault(line, f"the label {shown(name)} is none of the classes {', '.join(classes)}"))
-            continue
-        if value and name:
+        elif (wrong := none_of(name, classes, merge_labels)) is not None:
+            faults.append(Fault(line, wrong))
+        elif value:
             kept.append((line, value, name))
-    skipped = judged(path, faults, skip_bad, (name for _, _, name in kept), classes)
-    found = ordered({name for _, _, name in kept}) if classes is None else tuple(classes)
+    names = spelled_alike([name for _, _, name in kept], classes, merge_labels)
+    skipped = judged(path, faults, skip_bad, names, classes)
+    found = ordered(set(names)) if classes is None else tuple(classes)
     number = {name: k for k, name in enumerate(found)}
     return LabelledTexts(
         tuple(value for _, value, _ in kept),
-        np.array([number[name] for _, _, name in kept], dtype=np.int64),
+        np.array([number[name] for name in names], dtype=np.int64),
         found,
         np.array([line for line, _, _ in kept], dtype=np.int64),
         skipped,
     )
+
+
+def _pairs(
+    path: str | os.PathLike[str],
+    text: str | int | None,
+    label: str | int | None,
+    largest: int,
+    encoding: str | None,
+    faults: list[Fault],
+) -> list[tuple[int, str, str]]:
+    """The line, the text and the label of each row of a file; rows that are wrong are added to the faults."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".json":
+        raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
+    if suffix in _JSON_LINES:
+        return _json_pairs(path, text, label, largest, encoding, faults)
+    rows = read_rows(path, largest, encoding)
+    if not rows.fields:
+        refuse(path, rows.faults or [Fault(None, "there are no rows")])
+    text_column, label_column, named = _columns(rows, text, label, False)
+    faults += rows.faults
+    return [
+        (line, row[text_column], row[label_column])
+        for line, row in zip(rows.lines[named:], rows.fields[named:], strict=True)
+    ]
+
+
+def none_of(name: str, classes: Sequence[str] | None, merged: bool) -> str | None:
+    """What is wrong with a label that is none of the classes; None: it is one of them, or they are not known."""
+    if classes is None or name in classes:
+        return None
+    alike = known_spelling(name, classes)
+    if alike is None:
+        return f"the label {shown(name)} is none of the classes {', '.join(classes)}"
+    if merged:
+        return None
+    return (
+        f"the label {shown(name)} is spelled {shown(alike)} in the training part ({setting('merge_labels')} joins them)"
+    )
+
+
+def spelled_alike(names: list[str], classes: Sequence[str] | None, merged: bool) -> list[str]:
+    """The labels as they are called: of spellings that are merged the most frequent one, or that of the classes."""
+    if not merged:
+        return names
+    if classes is None:
+        called = spellings(Counter(names))
+    else:
+        called = {name: known_spelling(name, classes) or name for name in set(names)}
+    return [called[name] for name in names]
 
 
 def read_tagged(
@@ -140,6 +187,9 @@ def read_tagged(
     classes: Sequence[str] | None = None,
     skip_bad: bool = False,
     largest: int = LARGEST,
+    *,
+    encoding: str | None = None,
+    merge_labels: bool = False,
 ) -> TaggedSentences:
     """The sentences of a file with a token and its label on each line, and a blank line behind each sentence.
 
@@ -148,15 +198,15 @@ def read_tagged(
 
     Arguments:
         token, label: the numbers of the columns, from 1 (of CoNLL-U 2 and 4); None: there are two columns.
-        classes, skip_bad, largest: as in `read_labelled`; of a wrong line, the whole sentence is left out.
+        classes, skip_bad, largest, encoding, merge_labels: as in `read_labelled`; of a wrong line, the whole sentence
+            is left out.
 
     Raises: TaskError, which lists every line that cannot be used.
     """
-    lines = read_lines(path, largest)
+    lines = read_lines(path, largest, encoding)
     split, width = _layout(lines)
     token_column, label_column = _tagged_columns(path, width, token, label)
     comments = _comments(lines, split, width, label_column)
-    known = None if classes is None else set(classes)
     faults: list[Fault] = []
     sentences: list[tuple[int, list[str], list[str]]] = []
     start, tokens, labels, sound = 0, [], [], True
@@ -171,7 +221,8 @@ def read_tagged(
         fields = line.split(split)
         if width == _CONLLU_WIDTH and _CONLLU_EXTRA.fullmatch(fields[0]):
             continue
-        wrong = _wrong_token(line, fields, width, token_column, label_column, known)
+        wrong = _wrong_token(line, fields, width, token_column, label_column)
+        wrong = wrong or none_of(fields[label_column].strip(), classes, merge_labels)
         if wrong:
             faults.append(Fault(number, wrong))
             sound = False
@@ -179,13 +230,15 @@ def read_tagged(
         start = start if tokens else number
         tokens.append(fields[token_column].strip())
         labels.append(fields[label_column].strip())
-    names = (name for _, _, row in sentences for name in row)
+    names = spelled_alike([name for _, _, row in sentences for name in row], classes, merge_labels)
     skipped = judged(path, faults, skip_bad, names, classes)
-    classes = ordered({name for _, _, row in sentences for name in row}) if classes is None else classes
+    classes = ordered(set(names)) if classes is None else classes
     index = {name: k for k, name in enumerate(classes)}
+    numbers = np.array([index[name] for name in names], dtype=np.int64)
+    ends = np.cumsum([len(row) for _, row, _ in sentences])
     return TaggedSentences(
         tuple(tuple(row) for _, row, _ in sentences),
-        tuple(np.array([index[name] for name in row], dtype=np.int64) for _, _, row in sentences),
+        tuple(np.split(numbers, ends[:-1])),
         tuple(classes),
         np.array([line for line, _, _ in sentences], dtype=np.int64),
         skipped,
@@ -252,7 +305,8 @@ def _columns(rows: Rows, text: str | int | None, label: str | int | None, named:
         missing = " and ".join(what for what in ("text", "label") if what not in given)
         raise TaskError(
             f"{rows.path} has the columns {column_list(first, named)}, and it is not clear which has the "
-            f"{missing}; say so with {missing.replace(' and ', '=... and ')}=..., by name or by number."
+            f"{missing}; say so with {' and '.join(setting(each, None) for each in missing.split(' and '))}, by name "
+            "or by number."
         )
     if given["text"] == given["label"]:
         raise TaskError(f"Text and label are the same column of {rows.path}; it has {column_list(first, named)}.")
@@ -279,43 +333,51 @@ def _refuse_unknown_names(rows: Rows, label: int) -> None:
     if len(rows.fields) > 4 and counts.pop(first) == 1 and counts and min(counts.values()) > 1:
         raise TaskError(
             f"The first line of {rows.path} looks like names of columns ({column_list(rows.fields[0], named=True)}): "
-            f"the label {shown(first)} occurs nowhere else; name the columns with text=... and label=..., or begin "
-            "the file with a line of names."
+            f"the label {shown(first)} occurs nowhere else; name the columns with {setting('text', None)} and "
+            f"{setting('label', None)}, or begin the file with a line of names."
         )
 
 
 # --- JSON lines ------------------------------------------------------------------------------------------------------
 
 
-def _json_rows(path: str | os.PathLike[str], largest: int) -> Rows:
-    """JSON lines as rows, the names of all keys that occur first; values that are no text or number are faults."""
+def _json_pairs(
+    path: str | os.PathLike[str],
+    text: str | int | None,
+    label: str | int | None,
+    largest: int,
+    encoding: str | None,
+    faults: list[Fault],
+) -> list[tuple[int, str, str]]:
+    """What `_pairs` returns, of JSON lines. The columns are the keys that occur, in the order of their first line."""
     objects: list[tuple[int, dict[str, Any]]] = []
-    faults: list[Fault] = []
-    for number, line in enumerate(read_lines(path, largest), 1):
+    for number, line in enumerate(read_lines(path, largest, encoding), 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
         except json.JSONDecodeError as error:
-            faults.append(Fault(number, not_utf8(line) or f"not JSON: {error.msg} at character {error.pos + 1:,}"))
+            faults.append(Fault(number, undecoded(line) or f"not JSON: {error.msg} at character {error.pos + 1:,}"))
         except (ValueError, RecursionError):
             faults.append(Fault(number, "JSON that cannot be read: a number too long, or nested too deep"))
         else:
             if isinstance(value, dict):
-                objects.append((number, value))
+                objects.append((number, {name: _json_field(part) for name, part in value.items()}))
             else:
                 faults.append(Fault(number, f"an object such as {{...}} was expected, not {shown(line.strip())}"))
     names = list(dict.fromkeys(name for _, row in objects for name in row))
-    rows = Rows(Path(path), [names] if objects else [], [0] if objects else [], len(names), ",", faults)
+    if not names:
+        refuse(path, faults or [Fault(None, "there are no rows")])
+    columns = _columns(Rows(Path(path), [names], [0], len(names), ",", []), text, label, True)
+    chosen = [names[column] for column in columns[:2]]
+    pairs: list[tuple[int, str, str]] = []
     for number, row in objects:
-        fields = [_json_field(row.get(name)) for name in names]
-        wrong = next(filter(None, (not_utf8(field) for field in fields if field is not None)), None)
-        if wrong:
+        value, name = (row.get(key, "") for key in chosen)
+        if wrong := undecoded(value) or undecoded(name):
             faults.append(Fault(number, wrong))
-            continue
-        rows.fields.append([field or "" for field in fields])
-        rows.lines.append(number)
-    return rows
+        else:
+            pairs.append((number, value, name))
+    return pairs
 
 
 def _json_field(value: Any) -> str:
@@ -357,8 +419,11 @@ def _tagged_columns(path: str | os.PathLike[str], width: int, token: int | None,
         token = token or 3 - (label or 2)
         label = label or 3 - token
     if token is None or label is None:
-        conllu = " (in CoNLL-U token=2, label=4)" if width == _CONLLU_WIDTH else ""
-        raise TaskError(f"{path} has {width} columns; say which are used with token=... and label=...{conllu}.")
+        conllu = f" (in CoNLL-U {setting('token', 2)} and {setting('label', 4)})" if width == _CONLLU_WIDTH else ""
+        raise TaskError(
+            f"{path} has {width} columns; say which are used with {setting('token', None)} and "
+            f"{setting('label', None)}{conllu}."
+        )
     if token == label:
         raise TaskError(f"Token and label are both column {token} of {path}; give two columns.")
     return token - 1, label - 1
@@ -380,21 +445,17 @@ def _comments(lines: Sequence[str], split: str | None, width: int, label: int) -
     return comments
 
 
-def _wrong_token(
-    line: str, fields: list[str], width: int, token: int, label: int, classes: set[str] | None
-) -> str | None:
+def _wrong_token(line: str, fields: list[str], width: int, token: int, label: int) -> str | None:
     """What is wrong with a line of a token; None: nothing."""
-    if (undecoded := not_utf8(line)) is not None:
-        return undecoded
+    if (wrong := undecoded(line)) is not None:
+        return wrong
     if len(fields) <= max(token, label) or not fields[label].strip():
         return "there is no label"
-    name, tag = fields[token].strip(), fields[label].strip()
+    name = fields[token].strip()
     if not name:
         return "the token is empty"
     if len(name.split()) > 1:
         return f"the token {shown(name)} has white space in it"
     if len(fields) != width:
         return f"{len(fields)} columns instead of {width}"
-    if classes is not None and tag not in classes:
-        return f"the label {shown(tag)} is none of the classes"
     return None

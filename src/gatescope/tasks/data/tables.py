@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from gatescope.errors import setting
+from gatescope.files import FileError, read_regular
+from gatescope.tasks.data.encodings import SAMPLE_BYTES, decoded, guessed
 from gatescope.tasks.task import TaskError
 
 LARGEST = 200_000_000
@@ -22,11 +25,13 @@ LARGEST = 200_000_000
 LISTED = 20
 """How many wrong lines an error names."""
 
+MOST_COLUMNS_LISTED = 30
+"""How many columns an error names."""
+
 _DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 _SNIFFED = 200  # lines that decide about the delimiter
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # bytes that could not be decoded
+_BYTE = re.compile("[\udc80-\udcff]")  # bytes that could not be decoded
 _HALF = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs: what no file can be written with
-_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +67,18 @@ class Rows:
     faults: list[Fault]
 
 
-def read_lines(path: str | os.PathLike[str], largest: int = LARGEST) -> list[str]:
-    """The lines of a text file, without what ends them; bytes that are not UTF-8 are lone surrogates (`not_utf8`).
+def read_lines(path: str | os.PathLike[str], largest: int = LARGEST, encoding: str | None = None) -> list[str]:
+    """The lines of a text file, without what ends them; bytes that cannot be decoded are surrogates (`undecoded`).
 
     A byte order mark is dropped. A last line that is empty is none.
 
+    Arguments: `encoding` is that of the file; None: UTF-8, or what its byte order mark says.
+
     Raises: TaskError for a file that does not exist, cannot be read, is too large, holds nothing, or is no text.
     """
-    data = read_bytes(path, largest)
-    encoding = _BYTE_ORDER_MARKS.get(data[:2])
-    if encoding or b"\0" in data:
-        kind = encoding or "a binary file (it has zero bytes)"
-        raise TaskError(f"{path} is {kind}, and UTF-8 text was expected; convert it, or give another file.")
-    text = data.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+    text = decoded(read_bytes(path, largest), path, encoding, lenient=True)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -88,39 +92,39 @@ def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
 
     Raises: TaskError for a file that does not exist, cannot be read or is too large.
     """
-    file = Path(path)
-    if not file.is_file():
-        what = "is not a file" if file.exists() else "does not exist"
-        raise TaskError(f"{path} {what}; check the path.")
     try:
-        if (size := file.stat().st_size) > largest:
-            raise TaskError(f"{path} has {size:,} bytes, and at most {largest:,} are read; give a part of it.")
-        return file.read_bytes()
-    except OSError as error:
-        raise TaskError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        return read_regular(path, largest)
+    except FileError as error:
+        raise TaskError(str(error)) from error
 
 
-def not_utf8(line: str) -> str | None:
+def undecoded(line: str) -> str | None:
     """What is wrong with a line or field that `read_lines` could not decode; None: nothing."""
     if line.isascii() or (found := _HALF.search(line)) is None:
         return None
-    if byte := _NOT_UTF8.search(line):
-        return f"not UTF-8 (the byte {ord(byte.group()) - 0xDC00:#04x})"
+    if byte := _BYTE.search(line):
+        return f"the byte {ord(byte.group()) - 0xDC00:#04x} cannot be decoded"
     return f"half of a surrogate pair (\\u{ord(found.group()):x}), which is no character"
 
 
-def read_rows(path: str | os.PathLike[str], largest: int = LARGEST) -> Rows:
+def read_rows(
+    path: str | os.PathLike[str], largest: int = LARGEST, encoding: str | None = None, decimal: str = "."
+) -> Rows:
     """The rows of a table whose fields are separated by commas, semicolons or tabs.
 
     The delimiter is the one with which most rows have as many fields as the first; the extension decides between
     equals. Fields may be quoted, and hold delimiters, newlines and doubled quotes then. Of fields between tabs it is
     often meant otherwise: where quotes do not pair up there, they are characters like all others.
 
+    Arguments:
+        encoding: see `read_lines`.
+        decimal: what numbers are written with; a decimal comma separates no fields.
+
     Raises: TaskError as in `read_lines`, and where the first row is wrong, which says what the columns are; all other
         rows that are wrong are in the `faults` of what is returned.
     """
-    lines = read_lines(path, largest)
-    delimiter = _delimiter(lines, Path(path).suffix.lower())
+    lines = read_lines(path, largest, encoding)
+    delimiter = _delimiter(lines, Path(path).suffix.lower(), decimal)
     rows = _rows(Path(path), lines, delimiter, quoted=True)
     if delimiter == "\t" and (wrong := len(rows.faults) + _crossing(rows)) > 0:
         plain = _rows(Path(path), lines, delimiter, quoted=False)
@@ -144,11 +148,17 @@ def refuse(
     ordered = sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0))
     total = len(ordered) + unlisted
     many = "This is" if total == 1 else f"These {total:,} things are"
-    skip = ", or have the lines skipped (skip_bad)" if can_skip and all(fault.line for fault in ordered) else ""
+    ways = ["correct the file"]
+    if any("cannot be decoded" in fault.what for fault in ordered):
+        start = read_bytes(path)[: SAMPLE_BYTES * 16]
+        guess = guessed(start)
+        ways.append(f"read it with {setting('encoding', None if guess == 'utf-8' else guess)}")
+    if can_skip and all(fault.line for fault in ordered):
+        ways.append(f"leave the lines out with {setting('skip_bad')}")
     listed = [f"  {fault}" for fault in ordered[:LISTED]]
     if total > len(listed):
         listed.append(f"  ... and {total - len(listed):,} more")
-    raise TaskError("\n".join([f"{many} wrong in {path}; correct the file{skip}:", *listed]))
+    raise TaskError("\n".join([f"{many} wrong in {path}; {', or '.join(ways)}:", *listed]))
 
 
 def shown(value: str, most: int = 30) -> str:
@@ -158,9 +168,16 @@ def shown(value: str, most: int = 30) -> str:
 
 def column_list(fields: Sequence[str], named: bool) -> str:
     """The columns of a table in words, by name or, where they have none, by number with an example."""
+    some = list(enumerate(fields[:MOST_COLUMNS_LISTED], 1))
+    more = f", ... ({len(fields):,} columns)" if len(fields) > len(some) else ""
     if named:
-        return ", ".join(field or f"(column {k} has no name)" for k, field in enumerate(fields, 1))
-    return ", ".join(f"{k} (such as {shown(field)})" for k, field in enumerate(fields, 1))
+        return ", ".join(_short(field) or f"(column {k} has no name)" for k, field in some) + more
+    return ", ".join(f"{k} (such as {shown(field)})" for k, field in some) + more
+
+
+def _short(name: str, most: int = 60) -> str:
+    """The name of a column, cut where it is long."""
+    return name if len(name) <= most else name[: most - 3] + "..."
 
 
 def column_number(column: str | int, fields: Sequence[str], rows: Rows) -> tuple[int, bool]:
@@ -186,9 +203,11 @@ def column_number(column: str | int, fields: Sequence[str], rows: Rows) -> tuple
     return number - 1, False
 
 
-def _delimiter(lines: Sequence[str], suffix: str) -> str:
+def _delimiter(lines: Sequence[str], suffix: str, decimal: str = ".") -> str:
     """The delimiter of a table; a table of one column has none, and any will do."""
     order = {".csv": ",;\t", ".tsv": "\t,;", ".tab": "\t,;"}.get(suffix, "\t,;")
+    if decimal == "," and not any('"' in line for line in lines[:_SNIFFED]):
+        order = order.replace(",", "")  # only in quotes is a comma a part of a number
     best, most = order[0], 0.0
     for delimiter in order:
         widths = [
@@ -204,7 +223,7 @@ def _delimiter(lines: Sequence[str], suffix: str) -> str:
 
 def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Rows:
     rows = Rows(path, [], [], 0, delimiter, [])
-    readable = not any(map(not_utf8, lines))
+    readable = not any(map(undecoded, lines))
     width = 0
     for number, record in _records(lines, delimiter, quoted):
         if isinstance(record, str):
@@ -214,7 +233,7 @@ def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Row
         if len(row) <= 1 and not any(row):
             continue
         width = width or len(row)
-        wrong = None if readable else next(filter(None, map(not_utf8, row)), None)
+        wrong = None if readable else next(filter(None, map(undecoded, row)), None)
         if wrong:
             rows.faults.append(Fault(number, wrong))
         elif len(row) != width:

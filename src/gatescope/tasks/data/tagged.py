@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from gatescope.tasks.data.classes import note_of_spellings, spellings
 from gatescope.tasks.data.corpus import absolute
+from gatescope.tasks.data.encodings import checked_encoding
 from gatescope.tasks.data.frames import read_frames
 from gatescope.tasks.data.labelled import ordered, read_tagged
 from gatescope.tasks.data.tables import read_bytes
 from gatescope.tasks.task import EVALUATION, TaskError, generator
 from gatescope.text import Ids, Numbers
 
+READING = ("token", "label", "skip_bad", "largest", "encoding", "merge_labels")
 PARTS = ("training", "validation", "test")
 ARRAYS = (".npy", ".npz")
 TOLD = 5  # wrong lines that a note names
@@ -93,8 +97,8 @@ def read_parts(
     """
     others = [source for part in PARTS[1:] for source in sources[part]]
     frames = sources["training"][0].labels is not None
-    read = reader(frames, **{name: options[name] for name in ("token", "label", "skip_bad", "largest")})
-    training, rest = read_all(read, sources["training"], others)
+    read = reader(frames, **{name: options[name] for name in READING})
+    training, rest = read_all(read, sources["training"], others, options["merge_labels"])
     skipped = tuple(line for data in (training, *rest) for line in data.skipped)
     found = {part: rest.pop(0) for part in PARTS[1:] if sources[part]}
     shares = [0.0 if part in found else share for part, share in zip(PARTS, options["parts"], strict=True)]
@@ -103,22 +107,34 @@ def read_parts(
     return parts, sha256_of([file for part in PARTS for source in sources[part] for file in source.files]), skipped
 
 
-def reader(frames: bool, *, token: int | None, label: int | None, skip_bad: bool, largest: int) -> Read:
+def reader(
+    frames: bool,
+    *,
+    token: int | None,
+    label: int | None,
+    skip_bad: bool,
+    largest: int,
+    encoding: str | None,
+    merge_labels: bool,
+) -> Read:
     """What reads one file. The settings are those of `read_tagged` and `read_frames`."""
+    more: dict[str, Any] = {"encoding": encoding, "merge_labels": merge_labels}
 
     def sentences(source: Source, classes: Sequence[str] | None) -> Tagged:
-        found = read_tagged(source.path, token, label, classes, skip_bad, largest)
+        found = read_tagged(source.path, token, label, classes, skip_bad, largest, **more)
         skipped = tuple(f"{source.path}, {line}" for line in found.skipped)
         return Tagged(found.tokens, found.tags, found.classes, skipped)
 
     def sequences(source: Source, classes: Sequence[str] | None) -> Tagged:
-        found = read_frames(source.path, source.labels or "", classes, largest)
+        found = read_frames(source.path, source.labels or "", classes, largest, **more)
         return Tagged(found.values, found.labels, found.classes)
 
     return sequences if frames else sentences
 
 
-def read_all(read: Read, training: Sequence[Source], others: Sequence[Source]) -> tuple[Tagged, list[Tagged]]:
+def read_all(
+    read: Read, training: Sequence[Source], others: Sequence[Source], merge_labels: bool = False
+) -> tuple[Tagged, list[Tagged]]:
     """The files of the training part as one, and each of the others, whose labels must be among those.
 
     Raises: TaskError, which has what is wrong with every one of the files.
@@ -130,6 +146,9 @@ def read_all(read: Read, training: Sequence[Source], others: Sequence[Source]) -
             found.append(read(source, None))
         except TaskError as error:
             wrong.append(str(error))
+    if merge_labels:
+        called = spellings(label_counts(found))
+        found = [replace(part, classes=tuple(called[name] for name in part.classes)) for part in found]
     classes = ordered({name for part in found for name in part.classes})
     rest: list[Tagged] = []
     for source in others:
@@ -150,6 +169,16 @@ def read_all(read: Read, training: Sequence[Source], others: Sequence[Source]) -
         listed = ", ".join(f"{width} in {path}" for path, width in widths.items())
         raise TaskError(f"All frames must have as many numbers; there are {listed}.")
     return _together(found, classes), rest
+
+
+def label_counts(parts: Iterable[Tagged]) -> Counter[str]:
+    """How often each label occurs."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        every = np.bincount(np.concatenate([*part.tags, np.empty(0, np.int64)]), minlength=len(part.classes))
+        for name, count in zip(part.classes, every.tolist(), strict=True):
+            counts[name] += count
+    return counts
 
 
 def _together(parts: Sequence[Tagged], classes: tuple[str, ...]) -> Tagged:
@@ -275,6 +304,8 @@ def checked(options: dict[str, Any]) -> None:
     shares = options["parts"]
     if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
         raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.8 0.1 0.1; not {shares}.")
+    if options["encoding"] is not None:
+        checked_encoding(options["encoding"])
     for name in ("batch", "longest", "least", "largest"):
         if not isinstance(options[name], int) or options[name] < 1:
             raise TaskError(f"{name} is a whole number, at least 1; {options[name]!r} was given.")
@@ -282,10 +313,10 @@ def checked(options: dict[str, Any]) -> None:
 
 def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged], skipped: Sequence[str]) -> list[str]:
     """What was left out, what was held out, and how much of the test is in the training part, as sentences."""
-    notes = []
+    notes = note_of_spellings(label_counts(raw.values()))
     if skipped:
         more = f" and {len(skipped) - TOLD} more" if len(skipped) > TOLD else ""
-        notes.append(f"Left out because of wrong lines: {'; '.join(skipped[:TOLD])}{more}.")
+        notes.append(f"{len(skipped):,} wrong lines were left out: {'; '.join(skipped[:TOLD])}{more}.")
     held = [part for part in PARTS[1:] if not sources[part]]
     if held:
         sizes = " and ".join(f"{raw[part].steps:,} {thing}s for the {part}" for part in held)

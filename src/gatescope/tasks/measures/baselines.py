@@ -21,8 +21,9 @@ _BETTER = 0.9  # of the error of the naive forecast, what that of the seasonal o
 class BagOfWords:
     """Tells the class of a text from its words alone, whatever their order: multinomial naive Bayes.
 
-    Words are what the network reads as words, in lower case (see `gatescope.splitting`). Each counts as often as it occurs; one that was not in the training texts says nothing. Of the count of each word in
-    a class, one more than it is.
+    Words are what the network reads as words, in lower case (see `gatescope.splitting`). Each counts as often as it
+    occurs; one that was not in the training texts says nothing. Of the count of each word in a class, one more than it
+    is.
 
     Arguments:
         words: word -> its number.
@@ -162,6 +163,23 @@ def find_season(training: Float[np.ndarray, "T C"], longest: int | None = None) 
         if multiple and r[lag] >= 0.9 * r[best] and _repeats(rest, lag):
             return lag
     return best
+
+
+def calendar_season(training: Float[np.ndarray, "T C"], seasons: Sequence[int]) -> int:
+    """Which of the seasons of a calendar the training part has; 1: none of them.
+
+    It has to be as regular as one that `find_season` finds, and is seen twice. Of two as regular ones, the first.
+
+    Arguments:
+        training: (T, C), as in `find_season`.
+        seasons: steps of each, such as 24 and 168 of hours.
+    """
+    seen = [season for season in seasons if 2 <= season <= len(training) // 2]
+    if not seen or (rest := _standard(training)).shape[1] == 0:
+        return 1
+    r = _autocorrelation(rest)
+    regular = [season for season in seen if r[season] >= _REGULAR and _repeats(rest, season)]
+    return max(regular, key=lambda season: (r[season] >= 0.9 * max(r[regular]), -season), default=1)
 
 
 def _standard(values: Float[np.ndarray, "T C"]) -> Float[np.ndarray, "T D"]:

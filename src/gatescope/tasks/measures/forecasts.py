@@ -34,6 +34,7 @@ class Forecasts:
         season: steps of a season; 1: there is none, and `seasonal` is `naive`.
         interval: the share of values that the intervals should hold.
         scale: (C,) the mean absolute error, on the training part, of the values one season before.
+        following: the names of the H steps after the series, such as dates; empty where they are not known.
     """
 
     names: tuple[str, ...]
@@ -49,6 +50,7 @@ class Forecasts:
     season: int
     interval: float
     scale: Float[np.ndarray, " C"]
+    following: tuple[str, ...] = ()
 
     @property
     def known(self) -> Bool[np.ndarray, " N"]:

@@ -1,0 +1,79 @@
+"""Numbers in the ways that files write them."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatescope.errors import settings_as_options
+from gatescope.tasks import TaskError
+from gatescope.tasks.data.numerals import Numerals, how_to_read, looks_like_number
+
+
+@pytest.mark.parametrize(
+    ("decimal", "thousands", "field", "value"),
+    [
+        (".", "", "-1.5e3", -1500.0),
+        (".", "", "\u22122", -2.0),
+        (".", "", "1_000", None),  # Python would read it
+        (".", "", "\u0661", None),
+        (".", "", "10,478", None),
+        (".", ",", "10,478.11", 10478.11),
+        (".", ",", "1,2345", None),
+        (".", ",", "1234.5", 1234.5),
+        (",", "", "10,478", 10.478),
+        (",", "", "10.478", None),
+        (",", ".", "1.234.567,5", 1234567.5),
+        (",", " ", "1\u202f234,5", 1234.5),
+        (".", "'", "1\N{RIGHT SINGLE QUOTATION MARK}234.5", 1234.5),
+        (".", "_", "1_000", 1000.0),
+        (",", "", ",5", 0.5),
+        (",", "", "inf", None),
+    ],
+)
+def test_number_is_read_by_its_marks(decimal: str, thousands: str, field: str, value: float | None) -> None:
+    """Groups have three digits, and no other mark is passed over."""
+    found = Numerals(decimal, thousands).number(field)
+    assert math.isnan(found) if value is None else found == value
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 999), st.sampled_from([",", ".", " ", "'"]))
+def test_grouped_numbers_round_trip(whole: int, fraction: int, thousands: str) -> None:
+    """What Python groups by thousands is read as the same number."""
+    decimal = "," if thousands == "." else "."
+    field = f"{whole:,}".replace(",", thousands) + f"{decimal}{fraction:03d}"
+    assert Numerals(decimal, thousands).number(field) == float(f"{whole}.{fraction:03d}")
+
+
+def test_columns_of_per_cent_are_read_as_a_whole() -> None:
+    """A sign on every number is a unit; a sign on some is a mistake."""
+    values, percent = Numerals().column(["10.5%", "", "3 %"])
+    assert percent
+    assert values[[0, 2]].tolist() == [10.5, 3.0]
+    values, percent = Numerals().column(["10.5%", "3"])
+    assert not percent
+    assert math.isnan(values[0])
+
+
+def test_messages_name_the_setting_that_reads_a_field() -> None:
+    """In Python and at the command line; where two settings may be meant, both."""
+    now = Numerals()
+    with settings_as_options():
+        assert how_to_read("10,478.11", now) == " (--thousands , reads it)"
+        assert how_to_read("10,478", now) == " (--thousands , or --decimal , reads it)"
+        assert how_to_read("3,5", now) == " (--decimal , reads it)"
+        assert how_to_read("1.234,5", now) == " (--decimal , --thousands . reads it)"
+        assert how_to_read("1 234.5", now) == " (--thousands ' ' reads it)"
+    assert how_to_read("5%", now) == " (other numbers of the column have no sign of per cent)"
+    assert how_to_read("x", now) == ""
+
+
+def test_marks_that_no_number_has_are_refused() -> None:
+    """One mark cannot be both."""
+    for decimal, thousands in ((";", ""), (",", ","), (".", "x"), ("", "")):
+        with pytest.raises(TaskError, match=r"Setting (decimal|thousands): expected"):
+            Numerals(decimal, thousands)
+    assert looks_like_number("1,234.5")
+    assert looks_like_number("12 %")
+    assert not looks_like_number("price")
