@@ -34,7 +34,7 @@ def series(steps: int = STEPS) -> np.ndarray:
 
 
 def write(path: Path, values: np.ndarray, names: str = "month,a,b") -> Path:
-    rows = [f"1990-{k:04d}," + ",".join(map(repr, row)) for k, row in enumerate(values.tolist())]
+    rows = [f"{np.datetime64('1990-01-01') + k}," + ",".join(map(repr, row)) for k, row in enumerate(values.tolist())]
     path.write_text("\n".join([names, *rows]) + "\n")
     return path
 
@@ -309,13 +309,77 @@ def test_a_target_that_is_not_there_is_said_before_what_is_wrong_in_the_file(tmp
 
 def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
     """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
+    parts = (0.7, 0.1, 0.2)
     with pytest.raises(TaskError, match=r"69 steps, and at least 70"):
-        made(write(tmp_path / "short.csv", series(69)))
-    task = made(write(tmp_path / "enough.csv", series(70)))
+        made(write(tmp_path / "short.csv", series(69)), parts=parts)
+    task = made(write(tmp_path / "enough.csv", series(70)), parts=parts)
     score = task.score(last_value(task))
     assert score.details["forecasts"] == 12
     assert 0 <= score.details["coverage"] <= 1
     assert task.batch(0, 0).targets.shape[2] == 3
+
+
+@pytest.mark.parametrize("size", [27, 28, 40, 60])
+def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
+    """Without parts, each gets what it needs: 16 steps to train on, 7 to calibrate, 4 to test; that is said."""
+    path = write(tmp_path / "short.csv", series(size))
+    task = made(path)
+    first, second = task.borders
+    assert first >= 16
+    assert second - first >= 7
+    assert size - second >= 4
+    assert any("The series is short, so" in note for note in task.notes)
+    assert 0 <= task.score(last_value(task)).details["coverage"] <= 1
+    with pytest.raises(TaskError, match="26 steps, and at least 27"):
+        made(write(tmp_path / "shorter.csv", series(26)))
+    small = Forecasting(path, columns=["a"], horizon=3, season=1)
+    assert 4 <= small.window < 96
+    assert any(f"windows have {small.window} steps instead of 96" in note for note in small.notes)
+    assert load(json.loads(json.dumps(small.to_json()))).to_json() == small.to_json()
+
+
+def test_forecasts_follow_the_dates(tmp_path: Path) -> None:
+    """Months are continued as months, twelve of them are the season, and a file from the newest on is the same."""
+    months = [f"{1980 + k // 12}-{k % 12 + 1:02d}" for k in range(144)]
+    values = 10 + 0.05 * np.arange(144) + np.sin(np.arange(144) * np.pi / 6)
+    rows = [f"{month},{value:.3f}" for month, value in zip(months, values.tolist(), strict=True)]
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_text("\n".join(["Month,x", *rows]))
+    new.write_text("\n".join(["Month,x", *reversed(rows)]))
+    task, other = Forecasting(old), Forecasting(new)
+    assert task.season == other.season == 12
+    assert any("The season is 12 steps, by the dates (a step is a month)" in note for note in task.notes)
+    assert any("newest row comes first" in note for note in other.notes)
+    np.testing.assert_array_equal(task.known().inputs, other.known().inputs)
+    found = other.forecasts(last_value(other))
+    assert found.following == tuple(f"1992-{month:02d}" for month in range(1, 13))
+    assert outlook(found)["step"].tolist() == list(found.following)
+    assert "1992-12" in drawn(found, other)
+
+
+def test_series_of_a_run_before_dates_were_read_stays_as_it_was(tmp_path: Path) -> None:
+    """A task.json of version 0.1 has no order, and its rows were steps in the order of the file."""
+    path = write(tmp_path / "t.csv", series(200))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
+    task = made(path, order="file")
+    data = task.to_json()
+    del data["reading"], data["notes"]
+    old = Forecasting.from_json(data)
+    np.testing.assert_array_equal(old.known().inputs, task.known().inputs)
+
+
+def test_values_that_no_variance_can_hold_are_refused(tmp_path: Path) -> None:
+    """Too large, too close together, or too far from what is trained on: the column is named."""
+    values = series(200)
+    with pytest.raises(TaskError, match=r"a is .*, and numbers up to 1e.100 can be learnt"):
+        made(write(tmp_path / "huge.csv", values * 1e301))
+    with pytest.raises(TaskError, match="Column a: expected numbers that differ by more than 1e-100"):
+        made(write(tmp_path / "tiny.csv", values * 1e-200))
+    values = values * 1e-30
+    values[-1] = 1e60
+    with pytest.raises(TaskError, match=r"Column a: .* got 1e.60 on line 201, too far away"):
+        made(write(tmp_path / "far.csv", values))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +391,7 @@ def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
         ({"window": 1}, "window is a whole number, 2 or more"),
         ({"horizon": 0}, "horizon is a whole number"),
         ({"season": 0}, "season is a whole number"),
-        ({"season": 150}, "at least"),
+        ({"season": 250}, "at least"),
         ({"batch": 0}, "batch is a whole number"),
         ({"interval": 1.0}, "between 0 and 1"),
         ({"parts": (0.5, 0.5, 0.5)}, "sum to 1"),
@@ -349,7 +413,7 @@ def test_one_table_that_changes(tmp_path: Path, file: Path) -> None:
 def test_what_was_filled_in_and_found_is_noted(tmp_path: Path, file: Path) -> None:
     assert made(file).notes == []
     lines = file.read_text().splitlines()
-    lines[5] = "1990-0004,,1"
+    lines[5] = "1990-01-05,,1"
     path = tmp_path / "gap.csv"
     path.write_text("\n".join(lines) + "\n")
     notes = made(path, fill_missing=True, season=None).notes
@@ -449,7 +513,7 @@ def test_what_comes_next_as_a_table(run: Run) -> None:
     assert (table["forecast"] < table["upper"]).all()
     before = hindsight(found, task.known().series.steps, 2)
     assert len(before) == 40 - 1
-    assert before["step"][0] == "1990-0161"
+    assert before["step"][0] == "1990-06-11"
     assert before["came"] == pytest.approx(values[161:])
     assert before["within"].mean() == pytest.approx(0.8, abs=0.2)
 

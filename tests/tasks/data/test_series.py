@@ -1,8 +1,11 @@
 """Columns of numbers: which are read, what names the steps, and every wrong line by its number."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.series import read_series
+from gatescope.tasks.data.series import Reading, read_series
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
@@ -138,3 +141,130 @@ def test_what_cannot_be_used_is_refused(
 ) -> None:
     with pytest.raises(TaskError, match=message):
         read_series(written(tmp_path, content), **settings)
+
+
+def dated(days: Sequence[int], values: Sequence[float] | None = None) -> str:
+    """A table of days of January 2020."""
+    rows = zip(days, days if values is None else values, strict=True)
+    return "date,x\n" + "".join(f"2020-01-{day:02d},{value}\n" for day, value in rows)
+
+
+@pytest.mark.parametrize(
+    ("days", "note"),
+    [
+        ([1, 2, 3, 4, 5, 6], None),
+        ([6, 5, 4, 3, 2, 1], r"The newest row comes first \(line 3: '2020-01-05'\), so they were sorted by date."),
+        ([1, 2, 5, 3, 4, 6], r"not in the order of their dates \(line 5: '2020-01-03'\)"),
+    ],
+)
+def test_rows_are_sorted_by_date_and_that_is_said(tmp_path: Path, days: list[int], note: str | None) -> None:
+    """Whatever the order of the file, the series is the same, and so are the dates that follow."""
+    series = read_series(written(tmp_path, dated(days)), ahead=2)
+    assert series.values[:, 0].tolist() == sorted(days)
+    assert series.steps == tuple(f"2020-01-{day:02d}" for day in sorted(days))
+    assert series.lines.tolist() == [days.index(day) + 2 for day in sorted(days)]
+    assert series.following == ("2020-01-07", "2020-01-08")
+    assert (series.notes == ()) if note is None else re.search(note, series.notes[0])
+    kept = read_series(written(tmp_path, dated(days)), reading=Reading(order="file"))
+    assert kept.values[:, 0].tolist() == days
+    assert kept.following == ()
+
+
+def test_dates_that_repeat_are_joined_or_refused(tmp_path: Path) -> None:
+    """Equal rows are one; of different ones the reader chooses."""
+    same = read_series(written(tmp_path, dated([1, 2, 2, 3])))
+    assert same.values[:, 0].tolist() == [1, 2, 3]
+    assert "1 row repeats a date, the first on line 4 ('2020-01-02'); their numbers are the same" in same.notes[0]
+    path = written(tmp_path, dated([1, 2, 2, 2, 3], [1, 2, 4, 9, 3]))
+    with pytest.raises(
+        TaskError, match=r"line 4: date is '2020-01-02' on line 3 too, with other numbers \(2 such rows"
+    ):
+        read_series(path)
+    for way, value in (("first", 2), ("last", 9), ("mean", 5)):
+        found = read_series(path, reading=Reading(duplicates=way))  # type: ignore[arg-type]
+        assert found.values[:, 0].tolist() == [1, value, 3]
+    assert len(read_series(path, reading=Reading(order="file")).values) == 5
+
+
+def test_dates_that_are_missing_are_said_or_filled(tmp_path: Path) -> None:
+    """A gap is named with its lines; filled, it has the number of the date before."""
+    path = written(tmp_path, dated([1, 2, 5, 6, 7]))
+    found = read_series(path, ahead=1)
+    assert (
+        "2 dates are missing in 1 place, the first between '2020-01-02' (line 3) and '2020-01-05' (line 4"
+        in (found.notes[0])
+    )
+    assert found.values[:, 0].tolist() == [1, 2, 5, 6, 7]
+    filled = read_series(path, fill_missing=True, ahead=1)
+    assert filled.values[:, 0].tolist() == [1, 2, 2, 2, 5, 6, 7]
+    assert filled.steps == tuple(f"2020-01-{day:02d}" for day in range(1, 8))
+    assert filled.filled == 2
+    assert filled.following == found.following == ("2020-01-08",)
+    uneven = read_series(written(tmp_path, dated([1, 2, 4, 9, 11, 20])), ahead=3)
+    assert "not evenly spaced" in uneven.notes[0]
+    assert uneven.following == ()
+
+
+def test_missing_numbers_follow_the_dates(tmp_path: Path) -> None:
+    """The step before is the one before in time, not in the file."""
+    text = dated([3, 2, 1]).replace("2020-01-02,2", "2020-01-02,NA")
+    assert read_series(written(tmp_path, text), fill_missing=True).values[:, 0].tolist() == [1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "values", "steps"),
+    [
+        ("year,month,x\n2020,12,2\n2021,1,3\n2020,11,1\n", {}, [1, 2, 3], ("2020-11", "2020-12", "2021-01")),
+        ("date,hour,x\n2020-01-01,23,2\n2020-01-02,0,3\n2020-01-01,22,1\n", {}, [1, 2, 3], None),
+        ("date;x\n2020-01-01;1,5\n2020-01-02;2,5\n", {"decimal": ","}, [1.5, 2.5], ("2020-01-01", "2020-01-02")),
+        ('date,x\n2020-01-01,"1,5"\n2020-01-02,"2,5"\n', {"decimal": ","}, [1.5, 2.5], None),
+        ('date,x\n2020-01-01,"1,500.5"\n2020-01-02,25\n', {"thousands": ","}, [1500.5, 25], None),
+        ("date,x\n02/01/2020,1\n01/02/2020,2\n", {"date_order": "dmy"}, [1, 2], ("02/01/2020", "01/02/2020")),
+        ("date,x\n02/01/2020,1\n01/02/2020,2\n", {"date_order": "mdy"}, [2, 1], ("01/02/2020", "02/01/2020")),
+        ("\ufeffdate,x\r\n2020-01-01,1\r\n2020-01-02,2\r\n", {}, [1, 2], ("2020-01-01", "2020-01-02")),
+        ("Jan 2020,1\nFeb 2020,2\n", {}, [1, 2], ("Jan 2020", "Feb 2020")),
+        ("date,x\n2020-01-01,1\n2020-01-02,oops\nTotal,3\n2020-01-03,3\n", {"skip_bad": True}, [1, 3], None),
+    ],
+)
+def test_tables_are_read_as_they_are_written(
+    tmp_path: Path, content: str, settings: dict[str, Any], values: list[float], steps: tuple[str, ...] | None
+) -> None:
+    """Dates of several columns, decimal commas, orders of day and month, byte order marks, no header, wrong rows."""
+    series = read_series(written(tmp_path, content), reading=Reading(**settings))
+    assert series.values[:, 0].tolist() == values
+    assert steps is None or series.steps == steps
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('date,x\n2020-01-01,"10,478.11"\n', r"in the column x, got '10,478.11' on line 2 \(thousands=',' reads it\)"),
+        ("date;x\n2020-01-01;10,478\n", r"got '10,478' on line 2 \(thousands=',' or decimal=',' reads it\)"),
+        ("date,x\n2020-01-01,1e301\n", r"line 2: x is '1e301', and numbers up to 1e\+100 can be learnt"),
+        ("date,x\n2020-01-01,1%\n2020-01-02,2\n", "x is '1%', which is no number .other numbers"),
+        ("date,x\n01/02/2020,1\n02/02/2020,2\n", "say which with date_order='dmy' or date_order='mdy'"),
+        ("date,x\n2020-01-01,1\nsoon,2\n", "line 3: date is 'soon', which is no date"),
+        ("month,x\n11,1\n12,2\n1,3\n11,4\n", r"line 5: month is '11' on line 2 too"),
+    ],
+)
+def test_numbers_and_dates_that_are_not_clear_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    """The first value is shown, with the setting that reads it."""
+    with pytest.raises(TaskError, match=message):
+        read_series(written(tmp_path, content))
+
+
+def test_wrong_rows_that_were_left_out_are_said(tmp_path: Path) -> None:
+    """How many, and the first."""
+    path = written(
+        tmp_path, "date,x\n2020-01-01,1\n2020-01-02,oops\n2020-01-03\n2020-01-04,4\n2020-01-05,5\n2020-01-06,6\n"
+    )
+    series = read_series(path, reading=Reading(skip_bad=True))
+    assert series.notes[0] == "2 wrong lines were left out, the first: line 3: x is 'oops', which is no number."
+    assert "2 dates are missing" in series.notes[1]
+
+
+@pytest.mark.parametrize("settings", [{"order": "time"}, {"date_order": "ydm"}, {"duplicates": "median"}])
+def test_settings_of_reading_are_checked(settings: dict[str, Any]) -> None:
+    """Misspelt ones name what there is; type checkers refuse them before."""
+    with pytest.raises((TaskError, jaxtyping.TypeCheckError), match=next(iter(settings))):
+        Reading(**settings)

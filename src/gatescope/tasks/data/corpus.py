@@ -94,14 +94,13 @@ def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST, encodi
     read_files: list[Path] = []
     for path in chosen:
         try:
-            texts.append(decoded(read_regular(path, largest), path, encoding))
+            content = read_regular(path, largest)
         except FileError as error:
             raise TaskError(str(error)) from error
-        except TaskError as error:
-            if path in named:
-                raise
-            skipped.append((path, str(error).removeprefix(f"{path}: ")))
+        if path not in named and (reason := unfit(content, encoding, whole=True)) is not None:
+            skipped.append((path, reason))
             continue
+        texts.append(decoded(content, path, encoding))
         read_files.append(path)
     text = "".join(texts)
     if not text:

@@ -100,18 +100,19 @@ def decoded(data: bytes, path: str | os.PathLike[str], encoding: str | None = No
         ) from error
 
 
-def unfit(start: bytes, encoding: str | None = None) -> str | None:
+def unfit(start: bytes, encoding: str | None = None, *, whole: bool = False) -> str | None:
     """Return why a file that nobody named is no text, from its first bytes; None: it looks like text.
 
     Args:
         start: the first bytes of the file.
         encoding: as in `decoded`.
+        whole: whether these are all bytes of the file.
     """
     name = encoding_of(start, encoding)
     if b"\0" in start and (encoding is None or _keeps_ascii(name)) and not name.startswith(("utf-16", "utf-32")):
         return "binary"
     try:
-        codecs.getincrementaldecoder(name)().decode(start)
+        codecs.getincrementaldecoder(name)().decode(start, whole)
     except UnicodeDecodeError as error:
         return f"not {'UTF-8' if name == 'utf-8-sig' else name} at byte {error.start:,}"
     return None
@@ -134,15 +135,16 @@ def guessed(data: bytes) -> str | None:
     """Return the encoding that bytes without a byte order mark seem to be in; None: they look like no text.
 
     Args:
-        data: the file or its beginning. The first 64 kB are looked at.
+        data: the file or its beginning. 64 kB around the first byte above 127 are looked at.
     """
-    sample = data[:SAMPLE_BYTES]
-    if b"\0" in sample:
-        return _wide(sample)
-    runs = _HIGH_RUN.findall(sample[: len(sample) // 2 * 2])
+    if b"\0" in data[:SAMPLE_BYTES]:
+        return _wide(data[:SAMPLE_BYTES])
+    first = _HIGH_RUN.search(data)
+    if first is None:
+        return None
+    sample = data[max(0, first.start() - SAMPLE_BYTES // 2) :][:SAMPLE_BYTES]
+    runs = _HIGH_RUN.findall(sample)
     high = np.frombuffer(b"".join(runs), np.uint8)
-    if not high.size:
-        return "utf-8"
     return _east_asian(sample, runs, high) or _single_byte(sample, high)
 
 
@@ -184,7 +186,7 @@ def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | Non
 def _single_byte(sample: bytes, high: np.ndarray) -> str:
     """A Cyrillic encoding where most letters are above 127, by its small letters; else the one of Western Europe."""
     letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in sample)
-    if high.size > letters:
+    if high.size > max(letters, 3):
         small = {
             "cp1251": (high >= 0xE0).mean(),
             "koi8-r": ((high >= 0xC0) & (high < 0xE0)).mean(),

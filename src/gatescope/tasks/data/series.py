@@ -199,7 +199,7 @@ def _in_order(
     rows: Int[np.ndarray, " R"],
     reading: Reading,
     notes: list[str],
-) -> Int[np.ndarray, " R"]:
+) -> Int[np.ndarray, " D"]:
     """The rows in the order of their dates, one for each; `values` of rows of one date may become their mean."""
     steps, lines = table.steps or (), table.lines
     moment = when.order[rows]

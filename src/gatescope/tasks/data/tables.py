@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from gatescope.errors import setting
 from gatescope.files import FileError, read_regular
-from gatescope.tasks.data.encodings import SAMPLE_BYTES, decoded, guessed
+from gatescope.tasks.data.encodings import decoded, guessed
 from gatescope.tasks.task import TaskError
 
 LARGEST = 200_000_000
@@ -150,9 +150,7 @@ def refuse(
     many = "This is" if total == 1 else f"These {total:,} things are"
     ways = ["correct the file"]
     if any("cannot be decoded" in fault.what for fault in ordered):
-        start = read_bytes(path)[: SAMPLE_BYTES * 16]
-        guess = guessed(start)
-        ways.append(f"read it with {setting('encoding', None if guess == 'utf-8' else guess)}")
+        ways.append(f"read it with {setting('encoding', guessed(read_bytes(path)))}")
     if can_skip and all(fault.line for fault in ordered):
         ways.append(f"leave the lines out with {setting('skip_bad')}")
     listed = [f"  {fault}" for fault in ordered[:LISTED]]
