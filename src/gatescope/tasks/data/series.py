@@ -201,7 +201,8 @@ def _in_order(
     notes: list[str],
 ) -> Int[np.ndarray, " D"]:
     """The rows in the order of their dates, one for each; `values` of rows of one date may become their mean."""
-    steps, lines = table.steps or (), table.lines
+    steps: Sequence[str] = table.steps or ()
+    lines = table.lines
     moment = when.order[rows]
     backwards = np.flatnonzero(np.diff(moment) < 0)
     if backwards.size:
