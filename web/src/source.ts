@@ -20,7 +20,7 @@ export interface Score {
   text: string
 }
 
-export type RunState = 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
+export type RunState = 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
 
 /** What a step is: a symbol of this kind, or a vector of numbers. */
 export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'

@@ -20,6 +20,7 @@ from gatescope.cli.signals import Stop
 if TYPE_CHECKING:
     from gatescope.runs import Run
     from gatescope.tasks import Task
+    from gatescope.text import Vocabulary
     from gatescope.training import Outcome
 
 NETWORK = Group.create_ordered("The network")
@@ -174,6 +175,8 @@ def train(
     run: Path | None = None,
     seed: int | None = None,
     resume: Flag = False,
+    from_best: Flag = False,
+    start: Annotated[str | None, Parameter(name="--from", metavar="RUN")] = None,
     threads: int = 1,
     json: Json = False,
 ) -> int:
@@ -193,6 +196,12 @@ def train(
         Of the first weights and of the data; the same seed gives the same losses. 0 when nothing is said.
     resume
         Go on with a run from its last checkpoint, perhaps with more steps or minutes.
+    from_best
+        With --resume: go on from the best weights with a fresh optimizer, as after a training that diverged, or in a
+        copy without checkpoints. The history is kept.
+    start
+        Begin a new run with the best weights of this one, a directory or the name of a run in ./runs. The data must
+        have the same symbols; the old run is not changed.
     threads
         Processor threads; with 128 neurons or more two are faster than one, where the machine does nothing else.
     """
@@ -200,17 +209,26 @@ def train(
     changes = {name: value for name, value in asdict(training).items() if value is not None}
     if "steps" in changes and "minutes" in changes:
         raise UsageError("--steps and --minutes were both given; give the one that training should end by.")
+    if from_best and not resume:
+        raise UsageError("--from-best is for a run that goes on; give --resume beside it.")
     if resume:
+        if start is not None:
+            raise UsageError("--from begins a new run, and --resume goes on with one; give one of them.")
         place = _to_resume(what, run, network, data, seed, changes)
-        return follow(place, changes, json=json, created=False)
-    place = begin(what, run, network, data, {**changes, "seed": seed})
+        return follow(place, changes, json=json, created=False, from_best=from_best)
+    place = begin(what, run, network, data, {**changes, "seed": seed}, None if start is None else find_run(start))
     return follow(place, {}, json=json, created=True)
 
 
 def begin(
-    what: Sequence[str], run: Path | None, network: NetworkOptions, data: DataOptions, changes: dict[str, Any]
+    what: Sequence[str],
+    run: Path | None,
+    network: NetworkOptions,
+    data: DataOptions,
+    changes: dict[str, Any],
+    start: Run | None = None,
 ) -> Run:
-    """A new run directory for a task or text.
+    """A new run directory for a task or text, perhaps with the weights of another run.
 
     Raises:
         GatescopeError: something that was given cannot be used; nothing was written.
@@ -223,6 +241,13 @@ def begin(
         raise UsageError("say what to learn: a task, as in `gatescope train counter`, or a file of text.")
     if run is not None and run.exists() and not (run.is_dir() and not any(run.iterdir())):
         raise UsageError(f"{run} is there already; name another directory, or go on with: {_resume_command(run)}")
+    if start is not None:
+        fixed = [name for name, value in asdict(network).items() if value is not None]
+        if fixed:
+            raise UsageError(f"--{fixed[0].replace('_', '-')} is what the network of --from has; leave it out.")
+        task = task_for(what, data, start.configuration().vocabulary)
+        settings = Settings.recommended(task, **changes)
+        return create(str(run or free_place(default_name(what))), task, settings=settings, start=start)
     _check_cell(network.cell)
     task = task_for(what, data)
     sizes = _sizes(network, task.recommended.layers)
@@ -240,8 +265,10 @@ def begin(
     return create(str(run or free_place(default_name(what))), task, configuration, settings)
 
 
-def task_for(what: Sequence[str], data: DataOptions) -> Task:
+def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | None = None) -> Task:
     """The task of a name, with its files where it takes some, or the text task of paths.
+
+    A vocabulary is that of a network that goes on with another text.
 
     Raises:
         GatescopeError: there is no such task or file, or an option does not fit the task.
@@ -257,6 +284,8 @@ def task_for(what: Sequence[str], data: DataOptions) -> Task:
         for option, value in asdict(data).items()
         if value is not None and value is not False
     }
+    if vocabulary is not None and "vocabulary" in known:
+        given["vocabulary"] = vocabulary
     for option in given:
         if option not in known:
             others = [each for each, task in TASKS.items() if option in _settings_of(task)]
@@ -314,18 +343,20 @@ def free_place(name: str) -> Path:
     return path
 
 
-def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool) -> int:
+def follow(run: Run, changes: dict[str, Any], *, json: bool, created: bool, from_best: bool = False) -> int:
     """Train a run, show how it goes, and say what to do next. Returns the exit status."""
     from gatescope.cli.progress import Progress, Quiet
+    from gatescope.runs import HISTORY
+    from gatescope.training import stored_settings
     from gatescope.training import train as learn
 
-    before = 0 if created else (run.checkpoints() or [0])[-1]
+    before = 0 if created else max([*run.checkpoints(), *(r.get("step", 0) for r in run.read(HISTORY)), 0])
     try:
-        settings = run.settings() | changes
+        settings = asdict(stored_settings(run, **changes))
         task = run.task()
         view = Quiet(run) if json else Progress(run, task, settings)
         with Stop() as stop, view:
-            outcome = learn(run, on_record=view.see, stop=stop, **changes)
+            outcome = learn(run, on_record=view.see, stop=stop, from_best=from_best, **changes)
     except Exception:
         # Nothing was learned and nothing was there before: the place is free again.
         if created and not run.checkpoints():

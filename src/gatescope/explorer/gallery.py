@@ -14,6 +14,7 @@ from gatescope.network import Layer
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
+from gatescope.training import Settings, stored_settings
 
 LATEST_SAMPLES = 20
 LONGEST_HISTORY = 2000  # records sent to the page; more are thinned out evenly
@@ -116,7 +117,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
     """The summary of one run; of one that cannot be read, the sentence that says why."""
     summary = nothing_known(name, run)
     try:
-        configuration, task, settings = run.configuration(), run.task(), run.settings()
+        configuration, task, settings = run.configuration(), run.task(), stored_settings(run)
         history = run.read(HISTORY)
     except GatescopeError as error:
         return summary | {"problem": str(error)}
@@ -135,12 +136,12 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "symbols": configuration.vocabulary.size,
         "unit": configuration.vocabulary.unit,
         "readout": configuration.readout.to_json(),
-        "step": last.get("step", 0),
+        "step": last.get("step") or 0,
         "weights": stamp_of(run.path / WEIGHTS) is not None,
-        "steps": settings.get("steps"),
-        "minutes": settings.get("minutes"),
+        "steps": settings.steps,
+        "minutes": settings.minutes,
         "progress": _progress(last, settings),
-        "seconds": last.get("seconds", 0.0),
+        "seconds": last.get("seconds") or 0.0,
         "loss": _latest(history, "loss"),
         "validation_loss": _latest(history, "validation_loss"),
         "score": _latest(history, "score"),
@@ -149,12 +150,12 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
     }
 
 
-def _progress(last: Mapping[str, Any], settings: Mapping[str, Any]) -> float:
+def _progress(last: Mapping[str, Any], settings: Settings) -> float:
     if last.get("event") == "end" and last.get("reason") not in ("interrupted", "failed"):
         return 1.0
-    steps, minutes = settings.get("steps"), settings.get("minutes")
-    by_steps = last.get("step", 0) / steps if steps else 0.0
-    by_clock = last.get("seconds", 0.0) / 60 / minutes if minutes else 0.0
+    steps, minutes = settings.steps, settings.minutes
+    by_steps = (last.get("step") or 0) / steps if steps else 0.0
+    by_clock = (last.get("seconds") or 0.0) / 60 / minutes if minutes else 0.0
     return min(1.0, max(by_steps, by_clock))
 
 

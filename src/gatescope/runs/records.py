@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = ("symbols", "seconds", "loss", "learning_rate", "gradient_norm", "validation_loss", "temperature")
+NUMBERS = (
+    "symbols",
+    "seconds",
+    "loss",
+    "learning_rate",
+    "gradient_norm",
+    "validation_loss",
+    "typical_loss",
+    "temperature",
+)
 TEXTS = ("event", "reason", "problem", "text", "from")
 LARGEST_WHOLE_NUMBER = 1 << 64
 

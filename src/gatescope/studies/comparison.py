@@ -318,7 +318,7 @@ def _trained(plan: _Plan, stop: Callable[[], bool], say: Callable[[float], None]
         by_steps = record.get("step", 0) / settings.steps if settings.steps else 0.0
         say(min(1.0, max(by_steps, record.get("seconds", 0.0) / 60 / settings.minutes if settings.minutes else 0.0)))
 
-    if run.state(_end(run)) == "interrupted":
+    if run.state(_end(run)) in ("created", "interrupted"):
         try:
             return train(run, on_record=see, stop=stop).reason != "interrupted"
         except TrainingError:

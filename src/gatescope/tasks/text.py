@@ -63,6 +63,7 @@ class Text:
         paths: files, folders and glob patterns; None: the source of the Python standard library on this machine.
         bytes: symbols are the bytes of the UTF-8 text instead of its characters. The parts are cut between characters.
         parts: shares of the training, validation and test part.
+        vocabulary: the symbols, as those of a network that goes on with this text; None: those of the training part.
         batch: streams; None: the recommended number, fewer if the text is short.
         unroll: symbols of a stream at a step; None: the recommended number, fewer if the text is short.
         largest: the most bytes a corpus may have.
@@ -87,6 +88,7 @@ class Text:
         paths: Sequence[str | os.PathLike[str]] | None = None,
         *,
         bytes: bool = False,  # noqa: A002 (the name of the option)
+        vocabulary: Vocabulary | None = None,
         parts: tuple[float, float, float] = (0.9, 0.05, 0.05),
         batch: int | None = None,
         unroll: int | None = None,
@@ -101,7 +103,11 @@ class Text:
         self.largest, self.encoding = largest, encoding
         corpus = self._read()
         texts = _cut(corpus.text, self.shares)
-        self.vocabulary: Vocabulary = Vocabulary.of_bytes() if bytes else Vocabulary.of(texts[0])
+        if vocabulary is None:
+            vocabulary = Vocabulary.of_bytes() if bytes else Vocabulary.of(texts[0])
+        else:
+            _expect_known(vocabulary, bytes, corpus.text)
+        self.vocabulary: Vocabulary = vocabulary
         self._parts: Parts | None = self._encoded(texts)
         self.recommended: Recommended = _fitted(len(self._parts.training), len(corpus.text), batch, unroll, self.shares)
         self.characters = len(corpus.text)
@@ -272,6 +278,23 @@ def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> N
     for label, value in (("batch", batch), ("unroll", unroll)):
         if value is not None and value < 1:
             raise TaskError(f"{label} is 1 or more; {value} was given.")
+
+
+def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
+    """Check that a network with a vocabulary can read a text.
+
+    Raises: TaskError that names the characters that it lacks.
+    """
+    if vocabulary.unit not in ("character", "byte") or (as_bytes and not vocabulary.bytes):
+        unit = "bytes" if as_bytes else "characters"
+        raise TaskError(f"Symbols of the network: expected {unit}, got {vocabulary.unit}s. Train a new network.")
+    unknown = [] if vocabulary.other is not None else vocabulary.unknown_in(text)
+    if unknown:
+        more = f" and {len(unknown) - 8:,} more" if len(unknown) > 8 else ""
+        raise TaskError(
+            f"Symbols of the text: expected the {vocabulary.size:,} that the network knows, got also "
+            f"{', '.join(map(repr, unknown[:8]))}{more}. Take these out of the text, or train a new network."
+        )
 
 
 def _strings(values: object) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from os import PathLike
@@ -11,13 +11,27 @@ from typing import Any
 from gatescope.cells import Cell
 from gatescope.network import Configuration, Network, configure, predict
 from gatescope.readout import SYMBOLS
-from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
+from gatescope.training.going_on import begin_from as _begin_from
+from gatescope.training.going_on import expect_untrained as _expect_untrained
+from gatescope.training.going_on import from_best as _from_best
+from gatescope.training.going_on import last_checkpoint
 from gatescope.training.loop import Loop, Record
-from gatescope.training.settings import Settings, TrainingError
+from gatescope.training.settings import Settings, TrainingError, expect_types
 
-__all__ = ["Loop", "Outcome", "Record", "Settings", "TrainingError", "create", "recommended_network", "train"]
+__all__ = [
+    "Loop",
+    "Outcome",
+    "Record",
+    "Settings",
+    "TrainingError",
+    "create",
+    "recommended_network",
+    "stored_settings",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ def create(
     task: Task,
     configuration: Configuration | None = None,
     settings: Settings | None = None,
+    *,
+    start: Run | None = None,
 ) -> Run:
     """A run directory for a training that has not begun.
 
@@ -48,11 +64,17 @@ def create(
         task: what is learned.
         configuration: the network; an LSTM of the size that the task recommends when not given.
         settings: how it is trained; as the task recommends when not given.
+        start: a run whose best weights the training goes on from; nothing in its directory changes. The task needs its
+            symbols and its readout.
 
     Raises:
         RunError: the place is taken or cannot be written.
-        TrainingError: the network would read what it is to forecast.
+        TrainingError: the network would read what it is to forecast, or a network to go on from does not fit.
     """
+    if start is not None:
+        if configuration is not None:
+            raise TrainingError("configuration: expected None beside start, whose network goes on. Give one of them.")
+        return _begin_from(start, path, task, settings or Settings.recommended(task))
     if configuration is None:
         configuration = recommended_network(task)
     if configuration.both_ways and isinstance(task, Forecasting):
@@ -88,6 +110,7 @@ def train(
     *,
     on_record: Callable[[Record], None] = lambda record: None,
     stop: Callable[[], bool] = lambda: False,
+    from_best: bool = False,
     **changes: Any,
 ) -> Outcome:
     """Train the network of a run, from its last checkpoint if it has one, and keep everything in its directory.
@@ -96,31 +119,37 @@ def train(
         run: made by `create`.
         on_record: called with every record, after it was written.
         stop: asked before every update; True ends the training with a checkpoint from which it can go on.
+        from_best: go on from the best weights with a fresh optimizer, instead of from the last checkpoint. The history
+            is kept, with a record of this, and the count of steps goes on.
         changes: settings that are different from now on, such as more steps; they are kept in the run. A new limit,
             steps or minutes, replaces the old one.
 
     Raises:
         RunError: the run is damaged, or another process is training it.
-        TrainingError: the loss is no longer a number; the run keeps its last good weights.
+        TrainingError: the loss is no longer a number, or the training has diverged: the run keeps its best weights. Or
+            there are weights or a history but no checkpoint that they go on from: nothing is changed.
         TaskError: the text is not there any more.
     """
-    settings = _settings(run.settings(), changes)
+    settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
     with run.training():
-        training = Loop(Network(configuration, settings.seed), task, settings)
-        checkpoint = run.last_checkpoint()
-        if checkpoint is not None:
-            training.restore(checkpoint)
-            if (run.path / WEIGHTS).is_file():
-                run.network()  # damaged weights are found before anything is changed
-            else:
-                run.save_weights(checkpoint.weights, training.progress.step)
-        else:  # the untrained network can be looked at, too
-            run.save_weights(training.network.state_dict(), 0)
-            run.save_checkpoint(training.checkpoint())
-        run.forget_after(training.progress.step)
+        if from_best:
+            training = _from_best(run, task, settings)
+        else:
+            checkpoint = last_checkpoint(run)
+            training = Loop(Network(configuration, settings.seed), task, settings)
+            if checkpoint is not None:
+                training.restore(checkpoint)
+                if not (run.path / WEIGHTS).exists():
+                    run.save_weights(checkpoint.weights, training.progress.step)
+            else:  # the untrained network can be looked at, too
+                _expect_untrained(run, training.network)
+                run.save_weights(training.network.state_dict(), 0)
+                run.save_checkpoint(training.checkpoint())
+            run.forget_after(training.progress.step)
         run.save_settings(asdict(settings))
         end: Record = {}
+        began = training.progress.step
         try:
             for record in training.records(stop):
                 if record.get("event") == "end":
@@ -135,7 +164,9 @@ def train(
                 HISTORY, {"step": training.progress.step, "event": "end", "reason": "failed", "problem": str(error)}
             )
             raise
-        if end["reason"] == "interrupted":
+        except RunError as error:  # a full disk, perhaps
+            raise RunError(f"{error} The training goes on from its last checkpoint when it is resumed.") from error
+        if end["reason"] == "interrupted" and not (from_best and end["step"] == began):
             run.save_checkpoint(training.checkpoint())
         score = None if end["reason"] == "interrupted" else _final_score(run, task)
         if score is not None:
@@ -145,8 +176,13 @@ def train(
         return Outcome(end["reason"], end["step"], end["seconds"], score)
 
 
-def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings:
-    """The stored settings with changes; a change that is None is none."""
+def stored_settings(run: Run, **changes: Any) -> Settings:
+    """Return the settings of a run with changes; a change that is None is none.
+
+    Raises:
+        RunError, TrainingError: they are damaged, or a newer version wrote them.
+    """
+    stored = run.settings()
     known = {entry.name for entry in fields(Settings)}
     unknown = set(stored) - known
     if unknown:
@@ -156,6 +192,7 @@ def _settings(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Settings
     given = {name: value for name, value in changes.items() if value is not None}
     if "steps" in given or "minutes" in given:
         given = {"steps": None, "minutes": None, **given}
+    expect_types({**stored, **given})
     try:
         return Settings(**{**stored, **given})
     except TypeError as error:

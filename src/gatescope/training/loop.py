@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
-from functools import partial
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -24,23 +24,13 @@ from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.tasks.task import ReadsManyPlaces
 from gatescope.text import PADDING
+from gatescope.training.progress import FROM_BEST, Progress
 from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
 
 Record = dict[str, Any]
-
-
-@dataclass
-class Progress:
-    """Where a training stands; what a checkpoint keeps besides arrays."""
-
-    step: int = 0
-    symbols: int = 0
-    seconds: float = 0.0
-    nats: float = 0.0
-    targets: int = 0
-    best: list[float] | None = None
-    since_best: int = 0
-    solved_in_a_row: int = 0
+DIVERGED_VALIDATIONS = 3  # in a row, until training is stopped
+UNINFORMED_BATCHES = 8
+DIVERGED_NATS, DIVERGED_NUMBERS = 2.0, 10.0  # how often the loss of knowing nothing, in nats and of numbers
 
 
 @dataclass
@@ -104,10 +94,14 @@ class Loop:
             self.network.readout_weights.mul_(1 - rate * self.settings.readout_decay)
 
     def _no_number(self, what: str) -> TrainingError:
-        return TrainingError(
-            f"the {what} is no longer a number at step {self.progress.step}. The weights of the last validation are "
-            f"kept. Try a smaller learning rate than {self.settings.learning_rate:g}, or stronger clipping than "
-            f"{self.settings.clip:g}."
+        return TrainingError(f"the {what} is no longer a number at step {self.progress.step}. {self._advice}")
+
+    @property
+    def _advice(self) -> str:
+        """What to try after a training that failed."""
+        return (
+            "The best weights so far are kept. Try a smaller learning rate than "
+            f"{self.settings.learning_rate:g}, or stronger clipping than {self.settings.clip:g}. {FROM_BEST}"
         )
 
     def _start(self, batch: Batch) -> tuple[State, ...] | None:
@@ -116,6 +110,48 @@ class Loop:
         if self.state is None or not continues.any():
             return None
         return tuple({name: value.where(continues, 0) for name, value in layer.items()} for layer in self.state)
+
+    @cached_property
+    def uninformed_loss(self) -> float:
+        """The loss of knowing nothing: of equal probabilities, or of predicting 0 on the first batches."""
+        readout = self.network.configuration.readout
+        if readout.kind != "numbers":
+            return math.log(max(2, self.network.configuration.predicted))
+        total, count = 0.0, 0
+        for step in range(UNINFORMED_BATCHES):
+            targets = torch.from_numpy(self.task.batch(self.settings.seed, step).targets)
+            zeros = targets.new_zeros((*targets.shape[:-1], self.network.configuration.predicted))
+            loss, numbers = loss_of_numbers(zeros, targets, readout.quantiles)
+            total, count = total + float(loss), count + numbers
+        return total / max(1, count)
+
+    def has_diverged(self, record: Record) -> bool:
+        """Return whether a validation is worse by far than knowing nothing, on the training data as well.
+
+        Overfitting is not divergence: there the training loss is small.
+        """
+        return min(record["validation_loss"], record.get("loss", math.inf)) > self._bound
+
+    @property
+    def _bound(self) -> float:
+        """The loss beyond which a training has diverged."""
+        if self.network.configuration.readout.kind == "numbers":
+            return DIVERGED_NUMBERS * max(1.0, self.uninformed_loss)
+        return DIVERGED_NATS * self.uninformed_loss
+
+    def _expect_convergence(self) -> None:
+        """Stop a training that has diverged.
+
+        Raises:
+            TrainingError: the last three validations diverged, or the very last of the training.
+        """
+        times = self.progress.diverged_in_a_row
+        if times >= DIVERGED_VALIDATIONS or (times and self.fraction >= 1):
+            raise TrainingError(
+                f"the training has diverged at step {self.progress.step:,}: expected a loss near or below "
+                f"{self.uninformed_loss:.4g}, that of knowing nothing, got more than {self._bound:.4g} on the training "
+                f"and the validation data. {self._advice}"
+            )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
         """The sum of the losses over a batch, in nats of symbols or classes, and of how many targets."""
@@ -163,12 +199,13 @@ class Loop:
     def is_best(self, record: Record) -> bool:
         """Whether a validation is the best so far: a better score, or the same with a smaller loss.
 
-        At many places of a text the worst tenth does not count, so that one stuck stretch cannot end a training early.
+        One that diverged is never: the weights before it are kept. At many places of a text the worst tenth does not
+        count, so that one stuck stretch cannot end a training early.
         """
         score = record.get("score", {"value": 0.0, "better": "higher"})
         loss = record.get("typical_loss", record["validation_loss"])
         rank = [score["value"] if score["better"] == "higher" else -score["value"], -loss]
-        if self.progress.best is not None and rank <= self.progress.best:
+        if self.has_diverged(record) or (self.progress.best is not None and rank <= self.progress.best):
             self.progress.since_best += 1
             return False
         self.progress.best, self.progress.since_best = rank, 0
@@ -197,9 +234,7 @@ class Loop:
         Raises:
             TrainingError: it is of another training.
         """
-        known = {entry.name for entry in fields(Progress)}
-        if set(checkpoint.progress) != known:
-            raise TrainingError("the checkpoint was made by another version of gatescope; start a new run.")
+        progress = Progress.from_json(checkpoint.progress)
         entries: dict[int, dict[str, Tensor]] = {}
         layers: dict[int, dict[str, Tensor]] = {}
         try:
@@ -209,15 +244,16 @@ class Loop:
                 if place in ("optimizer", "state"):
                     (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
             self.network.load_state_dict(dict(checkpoint.weights))
-            self._expect(entries, int(checkpoint.progress["step"]))
+            self._expect(entries, progress.step)
+            self._expect_state(layers, progress.step)
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
             torch.set_rng_state(checkpoint.arrays["random"])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             raise TrainingError(
-                f"the last checkpoint does not hold what training needs to go on ({error}); start a new run."
+                f"the last checkpoint does not hold what training needs to go on ({error}). {FROM_BEST}"
             ) from error
-        self.progress = Progress(**checkpoint.progress)
+        self.progress = progress
         self.state = tuple(layers[k] for k in sorted(layers)) or None
 
     def _expect(self, entries: dict[int, dict[str, Tensor]], step: int) -> None:
@@ -231,8 +267,27 @@ class Loop:
         for index, weight in known:
             for name in OPTIMIZERS[self.settings.optimizer]:
                 found = entries.get(index, {}).get(name)
-                if found is None or (name != "step" and found.shape != weight.shape):
+                if found is None or found.shape != (weight.shape if name != "step" else ()):
                     raise KeyError(f"optimizer.{index}.{name}")
+                if not found.is_floating_point():
+                    raise TypeError(f"optimizer.{index}.{name} holds {found.dtype}")
+
+    def _expect_state(self, found: dict[int, dict[str, Tensor]], step: int) -> None:
+        """Check the carried state before the engine meets it.
+
+        Raises:
+            ValueError: it is not one row of each state of each layer for every stream.
+        """
+        layers = self.network.configuration.layers
+        if not found:
+            return
+        streams = len(self.task.batch(self.settings.seed, step).tokens)
+        rows = {value.shape[:1] for layer in found.values() for value in layer.values()}
+        expected = {k: dict.fromkeys(layer.cell.states, (layer.neurons,)) for k, layer in enumerate(layers)}
+        shapes = {k: {name: tuple(value.shape[1:]) for name, value in layer.items()} for k, layer in found.items()}
+        floating = all(value.is_floating_point() for layer in found.values() for value in layer.values())
+        if shapes != {k: layer for k, layer in expected.items() if layer} or rows - {(streams,)} or not floating:
+            raise ValueError("the carried state has not the shape of the network")
 
     def records(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
@@ -246,6 +301,7 @@ class Loop:
         began = time.monotonic()
         progress, settings = self.progress, self.settings
         # A run that was complete, or was killed while its score was measured, is not trained further.
+        self._expect_convergence()
         reason = self.ended()
         while reason is None:
             if stop():
@@ -263,9 +319,11 @@ class Loop:
             if validates:
                 record |= self.validate()
                 progress.seconds = record["seconds"] = before + time.monotonic() - began
+                progress.diverged_in_a_row = progress.diverged_in_a_row + 1 if self.has_diverged(record) else 0
             if len(record) > 3:
                 yield record
             if validates:  # now that whoever listens has asked whether this validation was the best
+                self._expect_convergence()
                 reason = self.ended()
         yield {
             "step": progress.step,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,21 @@ FIRST_VALIDATION = 100  # steps; then at twice, four times, ... as many, until `
 
 class TrainingError(GatescopeError):
     """Training cannot start or cannot go on; the message says why and what to change."""
+
+
+_WHOLE, _NUMBER, _NONE = (int,), (int, float), type(None)
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "steps": ((*_WHOLE, _NONE), "a whole number or None"),
+    "minutes": ((*_NUMBER, _NONE), "a number or None"),
+    "seed": (_WHOLE, "a whole number"),
+    "optimizer": ((str,), "a name"),
+    "schedule": ((str,), "a name"),
+    **dict.fromkeys(("learning_rate", "final_learning_rate", "clip", "readout_decay"), (_NUMBER, "a number")),
+    **dict.fromkeys(("warmup", "report_every", "validate_every"), (_WHOLE, "a whole number")),
+    "patience": ((*_WHOLE, _NONE), "a whole number or None"),
+    "until_solved": ((bool,), "True or False"),
+}  # the types that each setting may have
+SEEDS = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,9 @@ class Settings:
     until_solved: bool = False
 
     def __post_init__(self) -> None:
+        expect_types(vars(self))
+        if self.seed >= SEEDS:
+            raise TrainingError(f"seed is {self.seed}; expected a whole number below 2**64.")
         if self.steps is None and self.minutes is None:
             raise TrainingError("training has no end: give a number of steps, or minutes.")
         for name in ("steps", "minutes", "learning_rate", "clip", "report_every", "validate_every", "patience"):
@@ -120,3 +139,15 @@ class Settings:
         return step % self.validate_every == 0 or (
             step < self.validate_every and step % FIRST_VALIDATION == 0 and early & (early - 1) == 0
         )
+
+
+def expect_types(settings: Mapping[str, Any]) -> None:
+    """Check that each setting has a type that training can use.
+
+    Raises:
+        TrainingError: the sentence names the setting and its value.
+    """
+    for name, value in settings.items():
+        kinds, what = _KINDS[name]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise TrainingError(f"{name.replace('_', ' ')} is {value!r:.60}; expected {what}.")

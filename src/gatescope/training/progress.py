@@ -1,0 +1,57 @@
+"""Where a training stands, as a checkpoint keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gatescope.runs.records import is_count, is_number
+from gatescope.training.settings import TrainingError
+
+FROM_BEST = "Go on from the best weights with a fresh optimizer: `--from-best`, in Python `from_best=True`."
+
+
+@dataclass
+class Progress:
+    """Where a training stands; what a checkpoint keeps besides arrays."""
+
+    step: int = 0
+    symbols: int = 0
+    seconds: float = 0.0
+    nats: float = 0.0
+    targets: int = 0
+    best: list[float] | None = None
+    since_best: int = 0
+    solved_in_a_row: int = 0
+    diverged_in_a_row: int = 0
+
+    @classmethod
+    def from_json(cls, data: Any) -> Progress:
+        """Return the progress that a checkpoint holds.
+
+        Raises:
+            TrainingError: a newer version wrote it, or it is damaged.
+        """
+        known = {entry.name for entry in fields(cls)}
+        if not isinstance(data, dict) or not known - {"diverged_in_a_row"} <= set(data):
+            raise TrainingError(
+                f"progress.json of the last checkpoint: expected an object with {', '.join(sorted(known))}, got "
+                f"{data!s:.60}. {FROM_BEST}"
+            )
+        if set(data) > known:
+            newer = ", ".join(sorted(set(data) - known))
+            raise TrainingError(
+                f"progress.json of the last checkpoint: expected fields of this version, got {newer}. "
+                "A newer gatescope wrote it: upgrade gatescope."
+            )
+        progress = cls(**data)
+        counts = (progress.step, progress.symbols, progress.targets, progress.since_best)
+        counts = (*counts, progress.solved_in_a_row, progress.diverged_in_a_row)
+        best = progress.best
+        if (
+            not all(is_count(count) for count in counts)
+            or not all(is_number(number) and number >= 0 for number in (progress.seconds, progress.nats))
+            or not (best is None or (isinstance(best, list) and len(best) == 2 and all(map(is_number, best))))
+        ):
+            raise TrainingError(f"progress.json of the last checkpoint is damaged: {data!s:.200}. {FROM_BEST}")
+        return progress

@@ -1,0 +1,283 @@
+"""Going on with a run: what was trained and recorded is never replaced unasked."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gatescope import TASKS, Network, Run, Settings, configure, create, train
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS
+from gatescope.tasks import Text
+from gatescope.training import Loop, TrainingError
+
+TASK = TASKS["counter"](batch=2)
+PROSE = "It was the best of times, it was the worst of times;\n" * 30
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "trained"
+    settings = Settings(8, report_every=2, validate_every=4, schedule="constant")
+    train(create(path, TASK, configure(TASK.vocabulary, "lstm", (3,)), settings))
+    return path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    return Run(shutil.copytree(trained, tmp_path / "copy"))
+
+
+def content(run: Run) -> dict[str, bytes]:
+    """Every file of a run but its lock."""
+    files = (entry for entry in run.path.rglob("*") if entry.is_file() and entry.name != "training.lock")
+    return {str(entry.relative_to(run.path)): entry.read_bytes() for entry in files}
+
+
+def without_checkpoints(run: Run) -> None:
+    shutil.rmtree(run.path / "checkpoints")
+
+
+def without_progress(run: Run) -> None:
+    for file in run.path.glob("checkpoints/*/progress.json"):
+        file.unlink()
+
+
+def with_the_history_alone(run: Run) -> None:
+    without_checkpoints(run)
+    (run.path / WEIGHTS).unlink()
+
+
+def with_an_old_checkpoint(run: Run) -> None:
+    """As when checkpoints/ comes from a copy that was made earlier."""
+    last = run.path / "checkpoints/step-00000008"
+    progress = json.loads((last / "progress.json").read_text()) | {"step": 0}
+    (run.path / "checkpoints/step-00000000/progress.json").write_text(json.dumps(progress))
+    shutil.copy(last / "optimizer.safetensors", run.path / "checkpoints/step-00000000")
+    shutil.rmtree(last)
+
+
+@pytest.mark.parametrize(
+    "damage", [without_checkpoints, without_progress, with_the_history_alone, with_an_old_checkpoint]
+)
+def test_train_without_the_last_checkpoint_changes_nothing(run: Run, damage: Any) -> None:
+    """The law: a training that would begin anew where something was learned is refused, and every byte stays."""
+    damage(run)
+    before = content(run)
+    with pytest.raises(TrainingError, match="expected a checkpoint") as refused:
+        train(run, steps=20)
+    assert ("from_best=True" in str(refused.value)) == (damage is not with_the_history_alone)
+    assert content(run) == before
+
+
+@pytest.mark.parametrize("damage", [without_checkpoints, without_progress, with_an_old_checkpoint, lambda run: None])
+def test_train_from_best_keeps_history_and_counts_on(run: Run, damage: Any) -> None:
+    """Everything that was recorded stays, a record says where the optimizer is fresh, and steps count on."""
+    damage(run)
+    before, samples = run.read(HISTORY), run.read(SAMPLES)
+    best = run.network()[0].state_dict()
+    outcome = train(run, from_best=True, steps=16, stop=lambda: True)
+    assert (outcome.reason, outcome.step) == ("interrupted", 8)
+    assert all(torch.equal(value, best[name]) for name, value in run.network()[0].state_dict().items())
+    assert train(run, from_best=True).step == 16
+    history = run.read(HISTORY)
+    assert history[: len(before)] == before
+    assert run.read(SAMPLES)[: len(samples)] == samples
+    restarts = [record for record in history if record.get("event") == "restart"]
+    assert [record["step"] for record in restarts] == [8, 8]
+    assert [record["step"] for record in history[len(before) :] if "loss" in record] == [10, 12, 14, 16]
+    train(run, steps=18)  # and from now on from the checkpoint, with the records of the restarts
+    assert [record for record in run.read(HISTORY) if record.get("event") == "restart"] == restarts
+
+
+def test_train_from_best_never_loses_better_weights(run: Run) -> None:
+    """Weights that get worse do not replace the best ones: these are validated before the first update."""
+    best = run.network()[0].state_dict()
+    train(run, from_best=True, steps=12, learning_rate=3.0, clip=100.0)
+    after = run.network()[0].state_dict()
+    assert all(torch.equal(after[name], value) for name, value in best.items())
+
+
+def test_train_of_adopted_weights_changes_nothing(run: Run) -> None:
+    """Weights of step 0 that are not the untrained ones are somebody's."""
+    without_checkpoints(run)
+    (run.path / HISTORY).unlink()
+    run.save_weights(run.network()[0].state_dict(), 0)
+    before = content(run)
+    with pytest.raises(TrainingError, match=WEIGHTS):
+        train(run)
+    assert content(run) == before
+
+
+def test_train_killed_before_its_first_checkpoint_begins(tmp_path: Path) -> None:
+    """Untrained weights alone are no obstacle: a kill between them and the first checkpoint leaves them."""
+    run = create(tmp_path / "run", TASK, configure(TASK.vocabulary, "lstm", (3,)), Settings(4))
+    run.save_weights(Network(run.configuration(), 0).state_dict(), 0)
+    assert train(run).step == 4
+
+
+def test_forget_after_keeps_lines_that_are_no_records(run: Run) -> None:
+    """Going on takes back what will be trained again, and nothing that it does not understand."""
+    lines = (run.path / HISTORY).read_bytes().splitlines(keepends=True)
+    strange = [b'{"step": "abc"}\n', b"\xff\xfe\n", b'{"step": 3, "text": "a\xe2\x80\xa8b"}\n']
+    (run.path / HISTORY).write_bytes(b"".join([*lines[:2], *strange, *lines[2:], b'{"step": 9, "lo']))
+    run.forget_after(8)
+    assert (run.path / HISTORY).read_bytes() == b"".join([*lines[:2], *strange, *lines[2:-1]])
+
+
+# --- another text ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prose(tmp_path: Path) -> Run:
+    (tmp_path / "prose.txt").write_text(PROSE)
+    task = Text([tmp_path / "prose.txt"], batch=2, unroll=16)
+    run = create(tmp_path / "prose", task, configure(task.vocabulary, "gru", (4,)), Settings(6, validate_every=3))
+    train(run)
+    return run
+
+
+def test_create_from_a_run_goes_on_with_another_text(prose: Run, tmp_path: Path) -> None:
+    """The new run starts with the old best weights, and the old run keeps every byte."""
+    (tmp_path / "other.txt").write_text("the times it was of worst\n" * 60)
+    vocabulary, before = prose.configuration().vocabulary, content(prose)
+    task = Text([tmp_path / "other.txt"], vocabulary=vocabulary, batch=2, unroll=16)
+    made = create(tmp_path / "new", task, settings=Settings(4, validate_every=2), start=prose)
+    old = prose.network()[0].state_dict()
+    assert all(torch.equal(value, old[name]) for name, value in made.network()[0].state_dict().items())
+    assert train(made).step == 4
+    assert made.read(HISTORY)[0] == {
+        "step": 0,
+        "symbols": 0,
+        "seconds": 0.0,
+        "event": "start",
+        "from": "prose",
+        "weights_step": prose.network()[1],
+    }
+    assert content(prose) == before
+    assert made.task().vocabulary == vocabulary
+
+
+def test_create_from_a_run_names_what_differs(prose: Run, tmp_path: Path) -> None:
+    """Symbols that the network does not have are named, and nothing is made."""
+    (tmp_path / "other.txt").write_text("Übung macht den Meister §\n" * 60)
+    with pytest.raises(ValueError, match=r"got also 'M', 'c', 'd'"):
+        Text([tmp_path / "other.txt"], vocabulary=prose.configuration().vocabulary)
+    with pytest.raises(TrainingError, match=r"symbols: expected the [0-9]+ of the network, got"):
+        create(tmp_path / "new", Text([tmp_path / "other.txt"]), start=prose)
+    with pytest.raises(TrainingError, match="end mark"):
+        create(tmp_path / "new", TASK, start=prose)
+    assert not (tmp_path / "new").exists()
+
+
+# --- trainings that diverge ------------------------------------------------------------------------------------------
+
+
+class Worse:
+    """The task counter, with validation losses that were written down before."""
+
+    def __init__(self, losses: list[float]) -> None:
+        self._task, self._losses = TASKS["counter"](batch=2), iter(losses)
+        self.recommended = replace(self._task.recommended, score_every=0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def validation(self, _: Any) -> float:
+        return next(self._losses)
+
+
+def training_of(losses: list[float], training_loss: float | None, steps: int = 50) -> Loop:
+    """A training whose validation losses, and perhaps its training loss, are what was written down."""
+    task = Worse(losses)
+    network = Network(configure(task.vocabulary, "elman", (2,)))
+    training = Loop(network, task, Settings(steps, report_every=100, validate_every=1))  # type: ignore[arg-type]
+    if training_loss is not None:
+        update = training.update
+
+        def updated() -> tuple[float, float]:
+            result = update()
+            training.progress.nats = training_loss * training.progress.targets
+            return result
+
+        training.update = updated  # type: ignore[method-assign]
+    return training
+
+
+def steps_of(training: Loop) -> list[int]:
+    """The steps of the best validations."""
+    return [record["step"] for record in training.records() if "validation_loss" in record and training.is_best(record)]
+
+
+def test_training_that_diverges_stops_and_keeps_the_best() -> None:
+    """Three validations in a row beyond twice log V, on the training data too, end a training with advice."""
+    training = training_of([1.2, 900.0, 1.3, 9.0, 8.0, 7.0, 1.0], 50.0)
+    with pytest.raises(TrainingError, match=r"diverged at step 6.*smaller learning rate than 0\.004.*--from-best"):
+        steps_of(training)
+    first = training_of([900.0, 900.0, 900.0], 50.0)
+    with pytest.raises(TrainingError, match="diverged at step 3"):
+        list(first.records())
+    assert first.progress.best is None
+
+
+def test_training_that_overfits_is_not_stopped() -> None:
+    """A validation loss beyond every bound with a small training loss is overfitting, which early stopping sees."""
+    training = training_of([1.2, 90.0, 91.0, 92.0, 93.0], None, steps=5)
+    assert steps_of(training) == [1]
+
+
+def test_training_whose_last_validation_diverged_ends_with_an_error() -> None:
+    """However few validations there were, a training does not end well with a loss beyond knowing nothing."""
+    training = training_of([1.2, 3714.0], 3000.0, steps=2)
+    with pytest.raises(TrainingError, match="diverged at step 2"):
+        steps_of(training)
+    again = training_of([1.2], None, steps=2)
+    again.restore(training.checkpoint())
+    with pytest.raises(TrainingError, match="diverged at step 2"):
+        list(again.records())
+
+
+def test_uninformed_loss_of_numbers_is_that_of_zero() -> None:
+    """Of the first batches, by hand with NumPy; of symbols it is log V."""
+    task = TASKS["addition"](batch=4)
+    network = Network(configure(task.vocabulary, "elman", (2,), readout=task.readout))
+    targets = np.concatenate([task.batch(0, step).targets.ravel() for step in range(8)])
+    expected = float(np.nanmean(targets.astype(np.float64) ** 2))
+    assert Loop(network, task, Settings(5)).uninformed_loss == pytest.approx(expected, rel=1e-5)
+    symbols = Network(configure(TASK.vocabulary, "elman", (2,)))
+    assert Loop(symbols, TASK, Settings(5)).uninformed_loss == math.log(TASK.vocabulary.size)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 0.5),
+        ("seed", True),
+        ("steps", 2.5),
+        ("steps", "5"),
+        ("minutes", "1"),
+        ("optimizer", ["adam"]),
+        ("schedule", None),
+        ("learning_rate", None),
+        ("clip", "1"),
+        ("warmup", 1.5),
+        ("report_every", False),
+        ("patience", 0.5),
+        ("until_solved", 1),
+    ],
+)
+def test_settings_of_wrong_types_are_named(run: Run, name: str, value: Any) -> None:
+    """Training never meets a setting of a type that it cannot use, and nothing of the run changes."""
+    file = run.path / "training.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    before = content(run)
+    with pytest.raises(TrainingError, match=name.replace("_", " ")):
+        train(run)
+    assert content(run) == before
