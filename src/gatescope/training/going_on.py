@@ -127,7 +127,7 @@ def expect_fit(task: Task, configuration: Configuration) -> None:
     ]
     for what, expected, got in pairs:
         if expected != got:
-            raise TrainingError(f"{what}: expected {expected!s:.200}, as the network has, got {got!s:.200}. {_OTHER}")
+            raise TrainingError(f"{what}: expected {expected!r:.200}, as the network has, got {got!r:.200}. {_OTHER}")
     if configuration.readout != task.readout:
         raise TrainingError(f"predictions: expected {configuration.readout}, got {task.readout}. {_OTHER}")
     if old.symbols != new.symbols:
