@@ -207,7 +207,7 @@ def training_of(losses: list[float], training_loss: float | None, steps: int = 5
             training.progress.nats = training_loss * training.progress.targets
             return result
 
-        training.update = updated  # type: ignore[method-assign]
+        training.update = updated
     return training
 
 
