@@ -7,6 +7,7 @@ duplicates.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
@@ -101,16 +102,23 @@ class _Pool:
         return value
 
 
-_pools: list[_Pool] = []
+class _Pools(threading.local):
+    """The pools of the functions being traced in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.open: list[_Pool] = []
+
+
+_pools = _Pools()
 
 
 def _pool() -> _Pool:
-    if not _pools:
+    if not _pools.open:
         raise EquationError(
             "sigmoid, tanh and the other operations of gatescope.equations describe cells; they compute nothing on "
             "numbers. Use them inside a cell's function, and torch or NumPy elsewhere."
         )
-    return _pools[-1]
+    return _pools.open[-1]
 
 
 def leaf(kind: str, label: str | float) -> Expression:
@@ -154,11 +162,11 @@ class tracing:  # noqa: N801  a context manager, used like a function
     """Expressions made inside the block are shared: equal ones are one object."""
 
     def __enter__(self) -> _Pool:
-        _pools.append(_Pool())
-        return _pools[-1]
+        _pools.open.append(_Pool())
+        return _pools.open[-1]
 
     def __exit__(self, *_: object) -> None:
-        _pools.pop()
+        _pools.open.pop()
 
 
 def sigmoid(x: Expression) -> Expression:
