@@ -248,24 +248,29 @@ def _check_drives(
                 before = _previous(trace, layer, "h", rows, steps)
                 recomputed = before @ _float64(weights["recurrent_weights"][k]).T
             else:
-                heard = _inputs(trace, below, weights, rows, steps)
-                recomputed = heard @ _float64(weights["input_weights"][k]).T + _float64(weights["biases"][k])
+                recomputed = _heard(trace, below, weights, k, rows, steps) + _float64(weights["biases"][k])
             worst.see(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
         residuals.append(Residual(layer, drive, cell.formula(drive), *worst.result()))
     return residuals
 
 
-def _inputs(trace: Trace, below: tuple[str, ...], weights: Mapping[str, Array], rows: slice, steps: slice) -> Array:
-    """What a layer reads, (S, T, I): the hidden states of the layer below, the vectors of the symbols, or numbers."""
+def _heard(
+    trace: Trace, below: tuple[str, ...], weights: Mapping[str, Array], k: int, rows: slice, steps: slice
+) -> Array:
+    """What the input weights of drive k make of a layer's inputs, (S, T, N).
+
+    The inputs are the hidden states of the layer below, the vectors of the symbols, or numbers.
+    """
+    matrix = _float64(weights["input_weights"][k])
     if below:
-        return np.concatenate([_float64(trace[lower]["h"][rows, steps]) for lower in below], axis=2)
+        return np.concatenate([_float64(trace[lower]["h"][rows, steps]) for lower in below], axis=2) @ matrix.T
     if "input" in trace.steps:
-        return _float64(trace.steps["input"][rows, steps])
-    table = weights.get("embedding")
-    vectors = np.eye(weights["input_weights"].shape[2]) if table is None else _float64(table)
+        return _float64(trace.steps["input"][rows, steps]) @ matrix.T
+    # A one-hot vector picks a column of the weights. To write the vectors out takes gigabytes of a large vocabulary.
+    table = matrix.T if weights.get("embedding") is None else _float64(weights["embedding"]) @ matrix.T
     token = np.asarray(trace.steps["token"][rows, steps])
-    known = (token >= 0) & (token < len(vectors))
-    return vectors[np.where(known, token, 0)] * known[..., None]
+    known = (token >= 0) & (token < len(table))
+    return table[np.where(known, token, 0)] * known[..., None]
 
 
 class _Worst:

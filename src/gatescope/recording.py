@@ -36,6 +36,7 @@ Answers = Callable[[str], NDArray[Any] | None]
 classes, -1 where nothing is asked, or (T, O) numbers, NaN where nothing is asked."""
 
 IN_MEMORY = 2 << 30  # bytes of a trace that are not put on disk
+PREDICTED_VALUES = 1 << 24  # predictions of one piece of steps, all symbols of all sequences: bounds memory
 
 
 class RecordingError(GatescopeError):
@@ -44,7 +45,12 @@ class RecordingError(GatescopeError):
 
 def parts_of(network: Network, text: str) -> list[str]:
     """The sequences of a text: it is cut behind each end mark. A network that answers at the end mark is given one."""
-    configuration, vocabulary = network.configuration, network.configuration.vocabulary
+    return parts_for(network.configuration, text)
+
+
+def parts_for(configuration: Configuration, text: str) -> list[str]:
+    """Cut a text into its sequences as `parts_of` does, before there is a network with weights."""
+    vocabulary = configuration.vocabulary
     end = vocabulary.end
     if end is not None and configuration.readout.reads == "last step" and text.strip() and not text.endswith(end):
         text += end
@@ -138,10 +144,16 @@ def record(
     """
     pieces = list(record_pieces(network, source, drives=drives, top=top, interventions=interventions, answers=answers))
     first = pieces[0]
+    if len(pieces) == 1:
+        return first
     steps = {name: np.concatenate([piece.steps[name] for piece in pieces], axis=1) for name in first.steps}
+    # Each array of the pieces is let go as soon as it is joined: otherwise a long trace would be there twice.
+    parts = [{layer: dict(signals) for layer, signals in piece.layers.items()} for piece in pieces]
+    pieces = [replace(piece, layers={}) for piece in pieces]
+    first = pieces[0]
     layers = {
-        layer: {name: np.concatenate([piece[layer][name] for piece in pieces], axis=1) for name in signals}
-        for layer, signals in first.layers.items()
+        layer: {name: np.concatenate([part[layer].pop(name) for part in parts], axis=1) for name in [*signals]}
+        for layer, signals in parts[0].items()
     }
     lengths = np.sum([piece.lengths for piece in pieces], axis=0)
     residual = max(piece.attributes["residual"] for piece in pieces)
@@ -246,7 +258,8 @@ def record_pieces(
     # Interventions name steps of the whole text, and who reads from the end needs all of it: these run in one piece.
     whole = bool(interventions) or configuration.both_ways
     once = configuration.both_ways and configuration.readout.reads == "last step"
-    size = read.shape[1] if whole else max(1, PIECE // len(read))
+    steps_of_piece = min(PIECE, max(1, PREDICTED_VALUES // configuration.predicted))
+    size = read.shape[1] if whole else max(1, steps_of_piece // len(read))
     for start in range(0, read.shape[1], size):
         part = slice(start, start + size)
         left = np.clip(lengths - start, 0, read[:, part].shape[1])

@@ -19,7 +19,7 @@ from gatescope.studies.jacobians import exact
 from gatescope.studies.table import StudyError
 from gatescope.text import Reading
 
-PIECE = 1 << 24  # predicted probabilities that are held at a time
+PIECE = 1 << 22  # predicted probabilities that are held at a time
 AT_ONCE = 1 << 17  # steps of all rows together, of a network that reads a whole sequence again
 
 
