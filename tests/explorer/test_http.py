@@ -165,8 +165,8 @@ def test_the_list(page: Page) -> None:
     assert deep["task"]["name"] == "counter"
     assert deep["cell"] == {"name": "peephole", "title": "Peephole LSTM"}
     assert deep["layers"] == [
-        {"cell": "peephole", "neurons": 4, "reverse": False},
-        {"cell": "peephole", "neurons": 3, "reverse": False},
+        {"cell": "peephole", "neurons": 4, "reverse": False, "stacked": False},
+        {"cell": "peephole", "neurons": 3, "reverse": False, "stacked": False},
     ]
     assert (deep["symbols"], deep["step"], deep["steps"], deep["progress"]) == (4, 6, 6, 1.0)
     assert deep["loss"] > 0
@@ -433,23 +433,6 @@ def test_a_trace_of_a_run_without_weights_says_so(page: Page, place: Path, conte
     weights.unlink() if content is None else weights.write_bytes(content)
     refused(page.trace(), 409, "weights")
     assert page.trace("deep peephole").status_code == 200
-
-
-def test_recordings_are_kept_but_not_for_ever(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    real = gatescope.explorer.traces.record
-    monkeypatch.setattr(gatescope.explorer.traces, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
-    recorder = gatescope.explorer.traces.Recorder()
-    run, request = Run(place / "lstm"), gatescope.explorer.traces.Request
-    for signal in "ifc":
-        recorder.answer(run, request("aXb", signals=(signal,)))
-    assert len(calls) == 1
-    for length in range(1, 80):
-        recorder.answer(run, request("a" * length))
-    assert len(recorder._recorded) <= 64
-    monkeypatch.setattr(gatescope.explorer.traces, "KEPT_BYTES", 1)
-    recorder.answer(run, request("ab"))
-    assert len(recorder._recorded) == 1
 
 
 # --- live changes ----------------------------------------------------------------------------------------------------

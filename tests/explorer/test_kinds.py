@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load
 
 from gatescope.explorer.gradients import Gradients
-from gatescope.explorer.traces import Recorder, Request, RequestError
+from gatescope.explorer.requests import RequestError
+from gatescope.explorer.traces import Recorder, Request
 from gatescope.network import Network, configure
 from gatescope.readout import Readout, classes, numbers
 from gatescope.runs import Run
@@ -38,7 +39,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def arrays(run: Run, text: str, **more: Any) -> dict[str, np.ndarray[Any, Any]]:
-    return load(Recorder().answer(run, Request(text, signals=(), **more)))
+    return load(Recorder().answer(run, Request(text, signals=(), **more))[0])
 
 
 def test_numbers_in_and_numbers_out(make: Make) -> None:
@@ -107,7 +108,7 @@ def test_gradients_of_layers_that_read_from_the_end_are_refused(make: Make) -> N
 
 def test_the_labels_of_the_map_are_its_steps(make: Make) -> None:
     run = make(WORDS, classes(["a", "b"], "last step"))
-    body = Gradients().gradients(run, {"text": "the cat", "layer": "layer0"})
+    body, _ = Gradients().gradients(run, {"text": "the cat", "layer": "layer0"})
     about = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
     assert json.loads(about["labels"]) == ["the", "cat", "\n"]
     assert load(body)["norm"].shape == (3, 3)

@@ -119,7 +119,7 @@ def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: 
 
 def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studying, "CHANCES", 300)
-    table = page.wait("planted", "labels")["result"]["labels"]
+    table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
     assert (best["feature"], best["measure"], best["lag"]) == ("counts.a_minus_b", "R2", 0)
@@ -201,7 +201,29 @@ def test_newer_weights_have_no_labels_yet(page: Page, place: Path) -> None:
 
 def test_an_answer_that_cannot_be_kept_is_given_all_the_same(page: Page, place: Path) -> None:
     (place / "counter" / "studies").write_text("a file where a folder should be")
-    assert page.wait("counter", "health")["state"] == "done"
+    assert page.wait("counter", "health", keep=True)["state"] == "done"
+
+
+@pytest.mark.parametrize("study", ["labels", "ablation", "health"])
+def test_studies_are_not_kept_unless_asked_to(page: Page, place: Path, study: str) -> None:
+    """Looking does not write into the run directory; the answer is still there for the next question."""
+    answer = page.wait("counter", study)
+    assert answer["state"] == "done"
+    assert not (place / "counter" / "studies").exists()
+    assert page.ask("counter", study) == answer
+
+
+def test_answer_of_a_newer_version_is_named_and_never_replaced(page: Page, place: Path) -> None:
+    run, file = Run(place / "counter"), place / "counter" / "studies" / "health.json"
+    keep(run, "health", table_of_labels())
+    content = file.read_text().replace('"format": 1', '"format": 7')
+    file.write_text(content)
+    answer = page.ask("counter", "health")
+    assert answer["state"] == "none"
+    assert "written by a newer gatescope (format 7" in answer["problem"]
+    assert page.wait("counter", "health", keep=True)["state"] == "done"
+    assert file.read_text() == content
+    assert (file.parent / "saturation.json").is_file()
 
 
 # --- one neuron ------------------------------------------------------------------------------------------------------

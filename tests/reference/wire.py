@@ -63,7 +63,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     given = trace(net)
     about = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
     told = {**about, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
-    recorded = Recorded(given, LABELS, ["é", "😀"], 40, 0)
+    recorded = Recorded(given, LABELS, ["é", "😀"], 40)
     signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
 
     everything = Request("a月\né😀", drives=True, top=2)
@@ -75,7 +75,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     arrays = {"layer0.h": _rows(given["layer0"]["h"], [1])}
     yield "one-neuron", _encode(net, recorded, one), {"metadata": told, "arrays": arrays | _steps(given, 1)}
 
-    nothing = Recorded(None, [], [], 40, 0)
+    nothing = Recorded(None, [], [], 40)
     empty = {name: {"dtype": "I32", "shape": [0], "values": []} for name in ("token",)}
     empty["start"] = {"dtype": "U8", "shape": [0], "values": []}
     empty["log_probability"] = {"dtype": "F32", "shape": [0], "values": []}

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
@@ -22,14 +22,17 @@ from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
+from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.requests import RequestError, quoted
 from gatescope.explorer.studying import Question, Studies
-from gatescope.explorer.traces import Recorder, Request, RequestError
+from gatescope.explorer.traces import Recorder, Request
 from gatescope.explorer.tracks import Tracks
 from gatescope.runs import Run
 from gatescope.version import __version__
 
 STATIC = Path(__file__).parent / "static"
 LARGEST_REQUEST = 1 << 20  # bytes
+AT_ONCE = 8  # requests that compute or wait for memory; others are answered meanwhile
 POLL = 0.5  # seconds between two looks at the run directories
 HEARTBEAT = 15.0
 
@@ -49,6 +52,21 @@ class Answer(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The body."""
         return json.dumps(content, allow_nan=False).encode("ascii")
+
+
+class Arrays(Response):
+    """Raw bytes, whose memory is given back when they are sent."""
+
+    def __init__(self, body: bytes, reserved: Reservation) -> None:
+        super().__init__(body, media_type="application/octet-stream")
+        self._reserved = reserved
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the bytes."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._reserved.release()
 
 
 class Guard:
@@ -88,10 +106,15 @@ for suffix, kind in {".js": "text/javascript", ".css": "text/css", ".wasm": "app
     mimetypes.add_type(kind, suffix)
 
 
-def make_app(gallery: Gallery, port: int) -> ASGIApp:
+Ask = Callable[[Run, Any], bytes | tuple[bytes, Reservation] | dict[str, Any]]
+"""What answers a request about a run: raw bytes, raw bytes whose memory is reserved until they are sent, or JSON."""
+
+
+def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIApp:
     """The application that serves the page and answers it."""
-    recorder = Recorder()
-    studies, tracks, gradients = Studies(recorder), Tracks(recorder), Gradients()
+    memory = memory or Memory()
+    recorder = Recorder(memory)
+    studies, tracks, gradients = Studies(recorder, memory), Tracks(recorder, memory), Gradients(memory)
 
     def everything() -> dict[str, Any]:
         return {"version": __version__, "runs": gallery.summaries()}
@@ -103,39 +126,55 @@ def make_app(gallery: Gallery, port: int) -> ASGIApp:
         details = await to_thread.run_sync(gallery.details, request.path_params["name"])
         return _no_run(request) if details is None else Answer(details)
 
-    async def trace(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
-            return _no_run(request)
-        asked = Request.from_json(await _json(request))
-        body = await to_thread.run_sync(recorder.answer, found, asked)
-        return Response(body, media_type="application/octet-stream")
-
-    async def study(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
-            return _no_run(request)
-        body = await to_thread.run_sync(studies.answer, found, Question.from_json(await _json(request)))
-        return Response(body, media_type="application/json")
-
     async def events(request: HttpRequest) -> Response:
         return StreamingResponse(_changes(request, everything), media_type="text/event-stream")
+
+    limiter = CapacityLimiter(AT_ONCE)
+
+    def asking(ask: Ask, media_type: str = "application/octet-stream") -> Callable[[HttpRequest], Awaitable[Response]]:
+        return _asking(gallery, limiter, ask, media_type)
+
+    def trace(run: Run, data: Any) -> tuple[bytes, Reservation]:
+        return recorder.answer(run, Request.from_json(data))
+
+    def study(run: Run, data: Any) -> bytes:
+        return studies.answer(run, Question.from_json(data))
+
+    def ways(run: Run, data: Any) -> dict[str, Any]:
+        return lesson(memory, run, data)
 
     routes = [
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
-        Route("/api/runs/{name}/trace", trace, methods=["POST"]),
-        Route("/api/runs/{name}/features", _asking(gallery, tracks.answer), methods=["POST"]),
-        Route("/api/runs/{name}/study", study, methods=["POST"]),
-        Route("/api/runs/{name}/gradients", _asking(gallery, gradients.gradients), methods=["POST"]),
-        Route("/api/runs/{name}/connections", _asking(gallery, gradients.connections), methods=["POST"]),
-        Route("/api/runs/{name}/chain", _asking(gallery, gradients.chain), methods=["POST"]),
-        Route("/api/runs/{name}/ways", _asking(gallery, lesson), methods=["POST"]),
+        Route("/api/runs/{name}/trace", asking(trace), methods=["POST"]),
+        Route("/api/runs/{name}/features", asking(tracks.answer), methods=["POST"]),
+        Route("/api/runs/{name}/study", asking(study, "application/json"), methods=["POST"]),
+        Route("/api/runs/{name}/gradients", asking(gradients.gradients), methods=["POST"]),
+        Route("/api/runs/{name}/connections", asking(gradients.connections), methods=["POST"]),
+        Route("/api/runs/{name}/chain", asking(gradients.chain), methods=["POST"]),
+        Route("/api/runs/{name}/ways", asking(ways), methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     handlers: dict[Any, Any] = {GatescopeError: _refused, HTTPException: _http_error, Exception: _failed}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
+
+
+def _asking(
+    gallery: Gallery, limiter: CapacityLimiter, ask: Ask, media_type: str
+) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """Return an endpoint that answers with what `ask` makes of a run and the JSON of the request."""
+
+    async def answer(request: HttpRequest) -> Response:
+        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if found is None:
+            return _no_run(request)
+        answer = await to_thread.run_sync(ask, found, await _json(request), limiter=limiter)
+        if isinstance(answer, tuple):
+            return Arrays(*answer)
+        return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type=media_type)
+
+    return answer
 
 
 async def _changes(request: HttpRequest, everything: Any) -> AsyncIterator[str]:
@@ -167,23 +206,8 @@ async def _json(request: HttpRequest) -> Any:
         raise RequestError(f"The request is not JSON: {error}.") from error
 
 
-def _asking(
-    gallery: Gallery, ask: Callable[[Run, Any], bytes | dict[str, Any]]
-) -> Callable[[HttpRequest], Awaitable[Response]]:
-    """Answers with what `ask` says of a run and the request: raw bytes, or JSON."""
-
-    async def answer(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
-            return _no_run(request)
-        said = await to_thread.run_sync(ask, found, await _json(request))
-        return Answer(said) if isinstance(said, dict) else Response(said, media_type="application/octet-stream")
-
-    return answer
-
-
 def _no_run(request: HttpRequest) -> Response:
-    return Answer({"error": f"There is no run named {request.path_params['name']!r} here any more."}, 404)
+    return Answer({"error": f"There is no run named {quoted(request.path_params['name'])} here any more."}, 404)
 
 
 async def _refused(_: HttpRequest, error: Exception) -> Response:

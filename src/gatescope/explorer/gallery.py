@@ -14,6 +14,8 @@ from gatescope.network import Layer
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
+from gatescope.tasks import Task
+from gatescope.tasks.adopted import Adopted
 from gatescope.training import Settings, stored_settings
 
 LATEST_SAMPLES = 20
@@ -107,6 +109,8 @@ def nothing_known(name: str, run: Run) -> dict[str, Any]:
         "loss": None,
         "validation_loss": None,
         "score": None,
+        "baseline": None,
+        "notes": [],
         "created": created[0] / 1e9 if created else 0.0,
         "updated": 0.0,
         "example": "",
@@ -123,14 +127,19 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         return summary | {"problem": str(error)}
     last = history[-1] if history else {}
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
-    updated = stamp_of(run.path / HISTORY)
+    updated, score = stamp_of(run.path / HISTORY), _latest(history, "score")
     return summary | {
         "state": run.state(last),
         "problem": last.get("problem"),
         "task": {"name": task.name, "title": task.title, "question": task.question},
         "cell": {"name": ", ".join(cells), "title": ", ".join(cells.values())},
         "layers": [
-            {"cell": layer.cell.name, "neurons": layer.neurons, "reverse": layer.reverse}
+            {
+                "cell": layer.cell.name,
+                "neurons": layer.neurons,
+                "reverse": layer.reverse,
+                "stacked": layer.stacked,
+            }
             for layer in configuration.layers
         ],
         "symbols": configuration.vocabulary.size,
@@ -144,7 +153,9 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "seconds": last.get("seconds") or 0.0,
         "loss": _latest(history, "loss"),
         "validation_loss": _latest(history, "validation_loss"),
-        "score": _latest(history, "score"),
+        "score": score,
+        "baseline": _baseline(task, score),
+        "notes": list(getattr(task, "notes", [])),
         "updated": updated[0] / 1e9 if updated else summary["created"],
         "example": next(iter(task.examples()), ""),
     }
@@ -159,6 +170,12 @@ def _progress(last: Mapping[str, Any], settings: Settings) -> float:
     return min(1.0, max(by_steps, by_clock))
 
 
+def _baseline(task: Task, score: Any) -> float | None:
+    """The loss of a guess that knows only how often each symbol occurs, for an adopted network that was scored."""
+    chance = score.get("chance") if isinstance(task, Adopted) and isinstance(score, dict) else None
+    return float(chance) if isinstance(chance, int | float) else None
+
+
 def _latest(history: list[dict[str, Any]], key: str) -> Any:
     return next((record[key] for record in reversed(history) if record.get(key) is not None), None)
 
@@ -170,6 +187,7 @@ def _layer(name: str, layer: Layer) -> dict[str, Any]:
         "name": name,
         "neurons": layer.neurons,
         "reverse": layer.reverse,
+        "stacked": layer.stacked,
         "cell": {"name": cell.name, "title": cell.title, "paper": cell.paper, "note": cell.note},
         "signals": [{"name": name, **about[name], "expression": cell.expression(name)} for name in cell.signals],
         "drives": [{"name": name, **about[name]} for name in cell.drives],

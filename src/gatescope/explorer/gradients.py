@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,8 +21,11 @@ from safetensors.numpy import save
 
 from gatescope.cells import Cell
 from gatescope.equations import forward
-from gatescope.explorer.traces import RequestError, labels_of, weights_stamp
-from gatescope.network import Network
+from gatescope.explorer.costs import gradient_bytes, megabytes, most_steps, reading_bytes, size_of, with_network
+from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.traces import Measured, measured, weights_stamp
+from gatescope.network import Configuration, Network
 from gatescope.recording import record, symbols_of, weights_of
 from gatescope.runs import Run
 from gatescope.studies.backpropagation import saliency
@@ -39,8 +42,6 @@ EXACT_WORK = 1e8  # squared numbers in a state · squared steps, up to which a m
 MAP_WORK = 1e11  # multiplications of an estimated map
 SALIENCY_WORK = 4e9  # squared neurons · steps · places of one answer about the gradient
 INFLUENCE_WORK = 2e10  # squared neurons · steps · distances of one answer about replaced characters
-KEPT_READINGS = 6
-KEPT_BYTES = 128 << 20  # of answers
 
 Key = tuple[Any, ...]
 By = Literal["gradient", "change"]
@@ -81,11 +82,11 @@ class Reading:
         """
         names = self.network.configuration.names
         if layer not in names:
-            raise RequestError(f"The network has no {layer!r}; it has {', '.join(names)}.")
+            raise RequestError(f"The network has no {quoted(layer)}; it has {', '.join(names)}.")
         if self.network.configuration.layers[names.index(layer)].reverse:
             raise RequestError(
                 f"{layer} reads from the end, so its gradients go from later steps to earlier ones, which this page "
-                "does not draw; choose a layer that reads from the beginning.",
+                "does not draw; choose a layer that reads from the beginning, if the network has one.",
                 409,
             )
         if layer not in self.layers and self.trace is not None:
@@ -108,12 +109,11 @@ class Reading:
 class Gradients:
     """Answers the page's questions about gradients, and keeps the last answers."""
 
-    def __init__(self) -> None:
-        self._readings: OrderedDict[Key, Reading] = OrderedDict()
-        self._answers: OrderedDict[Key, bytes] = OrderedDict()
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._memory = memory or Memory()
         self._lock = threading.Lock()  # one at a time: each takes all cores that there are
 
-    def gradients(self, run: Run, data: Any) -> bytes:
+    def gradients(self, run: Run, data: Any) -> tuple[bytes, Reservation]:
         """The map over all pairs of steps, in the layout that docs/explorer.md describes.
 
         Raises:
@@ -121,12 +121,10 @@ class Gradients:
             GatescopeError: the run cannot be read, or its layer carries no state.
         """
         asked = _fields(data, {"text": str, "layer": str}, "a map")
-        with self._lock:
-            key, reading = self._read(run, asked)
-            layer = asked["layer"]
-            return self._kept(("map", *key, layer), lambda: _map(reading, layer))
+        layer = asked["layer"]
+        return self._answer(run, asked, lambda reading: ("map", layer), lambda reading: _map(reading, layer))
 
-    def connections(self, run: Run, data: Any) -> bytes:
+    def connections(self, run: Run, data: Any) -> tuple[bytes, Reservation]:
         """What the predictions of some steps around one hang on, in the layout that docs/explorer.md describes.
 
         Raises:
@@ -135,15 +133,19 @@ class Gradients:
         """
         asked = _fields(data, {"text": str, "by": str, "step": int}, "connections")
         if asked["by"] not in ("gradient", "change"):
-            raise RequestError(f"by of a request is gradient or change; {asked['by']!r} was given.")
-        with self._lock:
-            key, reading = self._read(run, asked)
+            raise RequestError(f"by of a request is gradient or change; {quoted(asked['by'])} was given.")
+
+        def about(reading: Reading) -> Key:
             _check_step(reading, asked["step"])
+            return ("change",) if asked["by"] == "change" else ("gradient", asked["step"] // _block(reading))
+
+        def make(reading: Reading) -> bytes:
             if asked["by"] == "change":
-                return self._kept(("change", *key), lambda: _changes(reading))
+                return _changes(reading)
             size = _block(reading)
-            block = asked["step"] // size
-            return self._kept(("gradient", *key, block), lambda: _saliency(reading, block * size, size))
+            return _saliency(reading, asked["step"] // size * size, size)
+
+        return self._answer(run, asked, about, make)
 
     def chain(self, run: Run, data: Any) -> dict[str, Any]:
         """The factors of one neuron from a step to a later one, as JSON values.
@@ -154,29 +156,69 @@ class Gradients:
         """
         kinds = {"text": str, "layer": str, "state": str, "neuron": int, "after": int, "before": int}
         asked = _fields(data, kinds, "a chain")
-        with self._lock:
-            _, reading = self._read(run, asked)
+        with self._reading(run, asked) as (_, reading), self._lock:
             return _chain(reading, **{name: asked[name] for name in kinds if name != "text"})
 
-    def _read(self, run: Run, asked: dict[str, Any]) -> tuple[Key, Reading]:
-        checkpoint, text = asked["checkpoint"], asked["text"]
-        stamp = weights_stamp(run) if checkpoint is None else None
-        key = (run.path.resolve(), checkpoint, stamp, text)
-        if key not in self._readings:
-            network, step = run.network(checkpoint)
-            self._readings[key] = _reading(network, step, text)
-            while len(self._readings) > KEPT_READINGS:
-                self._readings.popitem(last=False)
-        self._readings.move_to_end(key)
-        return key, self._readings[key]
+    def _answer(
+        self, run: Run, asked: dict[str, Any], about: Callable[[Reading], Key], make: Callable[[Reading], bytes]
+    ) -> tuple[bytes, Reservation]:
+        """The answer that `about` names, made if it is not cached, and the memory that it takes until it is sent."""
+        configuration = run.configuration()
+        text = _short(configuration, measured(self._memory, configuration, asked["text"]))
+        reserved = self._reserve(configuration, text)
+        try:
+            with self._lock:
+                key, reading = self._read(run, asked, text)
+                name = (*about(reading), *key)
+                body: bytes | None = self._memory.cached(name)
+                if body is None:
+                    body = make(reading)
+                    self._memory.keep(name, body, len(body))
+        except BaseException:
+            reserved.release()
+            raise
+        reserved.shrink(len(body))
+        return body, reserved
 
-    def _kept(self, key: Key, make: Callable[[], bytes]) -> bytes:
-        if key not in self._answers:
-            self._answers[key] = make()
-            while len(self._answers) > 1 and sum(map(len, self._answers.values())) > KEPT_BYTES:
-                self._answers.popitem(last=False)
-        self._answers.move_to_end(key)
-        return self._answers[key]
+    @contextmanager
+    def _reading(self, run: Run, asked: dict[str, Any]) -> Iterator[tuple[Key, Reading]]:
+        configuration = run.configuration()
+        text = _short(configuration, measured(self._memory, configuration, asked["text"]))
+        with self._reserve(configuration, text):
+            with self._lock:
+                found = self._read(run, asked, text)
+            yield found
+
+    def _reserve(self, configuration: Configuration, text: Measured) -> Reservation:
+        """Reserve what any answer about a text takes. Raises: RequestError: it takes too much."""
+        limit = self._memory.working_bytes
+        needed = with_network(configuration, gradient_bytes(configuration, len(text.lengths), text.longest))
+        unit = configuration.vocabulary.unit
+        possible = most_steps(
+            lambda steps: with_network(configuration, gradient_bytes(configuration, 1, steps)), limit, LONGEST
+        )
+        advice = (
+            f"At most {possible:,} {unit}s in one sequence are possible with this network. Use a part of the text."
+            if possible
+            else "This network is too large for this page. Use `gatescope gradients`."
+        )
+        return self._memory.reserve(
+            needed,
+            f"The gradients of {len(text.labels):,} {unit}s with {size_of(configuration)} take {megabytes(needed)}; "
+            f"the page may take {megabytes(limit)}. {advice}",
+        )
+
+    def _read(self, run: Run, asked: dict[str, Any], text: Measured) -> tuple[Key, Reading]:
+        checkpoint = asked["checkpoint"]
+        stamp = weights_stamp(run) if checkpoint is None else None
+        key = ("reading", run.path.resolve(), checkpoint, stamp, asked["text"])
+        reading: Reading | None = self._memory.cached(key)
+        if reading is None:
+            network, step = run.network(checkpoint)
+            reading = _reading(network, step, asked["text"], text.labels)
+            size = reading_bytes(network.configuration, len(text.lengths), text.longest)
+            self._memory.keep(key, reading, size)
+        return key, reading
 
 
 def _fields(data: Any, kinds: dict[str, type], what: str) -> dict[str, Any]:
@@ -189,26 +231,36 @@ def _fields(data: Any, kinds: dict[str, type], what: str) -> dict[str, Any]:
         raise RequestError(f"A request for {what} is a JSON object with {', '.join(kinds)}.")
     unknown = set(data) - {*kinds, "checkpoint"}
     if unknown:
-        raise RequestError(f"A request for {what} has no field {', '.join(map(repr, sorted(unknown)))}.")
+        raise RequestError(f"A request for {what} has no field {', '.join(map(quoted, sorted(unknown)[:9]))}.")
     for name, kind in kinds.items():
         if type(data.get(name)) is not kind:
-            raise RequestError(f"{name} of a request for {what} is a {kind.__name__}; {data.get(name)!r} was given.")
+            given = quoted(data.get(name))
+            raise RequestError(f"{name} of a request for {what} is a {kind.__name__}; {given} was given.")
     checkpoint = data.get("checkpoint")
     if checkpoint is not None and type(checkpoint) is not int:
         raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
     return {**data, "checkpoint": checkpoint}
 
 
-def _reading(network: Network, step: int, text: str) -> Reading:
-    labels, unit = labels_of(network, text), network.configuration.vocabulary.unit
+def _short(configuration: Configuration, text: Measured) -> Measured:
+    """A text of which every pair of steps can be compared.
+
+    Raises:
+        RequestError: it is longer, or the network reads numbers.
+    """
+    unit = configuration.vocabulary.unit
     if unit == "number":
         raise RequestError("This network reads numbers; this page is for networks that read symbols.", 409)
-    if len(labels) > LONGEST:
+    if len(text.labels) > LONGEST:
         raise RequestError(
-            f"The text has {len(labels):,} {unit}s; every pair of them is compared here, so at most {LONGEST} "
+            f"The text has {len(text.labels):,} {unit}s; every pair of them is compared here, so at most {LONGEST} "
             "can be used. Use a part of it.",
             413,
         )
+    return text
+
+
+def _reading(network: Network, step: int, text: str, labels: list[str]) -> Reading:
     copy = exact(network)
     sequences = symbols_of(copy, text) if labels else []
     firsts = np.cumsum([0, *map(len, sequences)], dtype=np.int64)

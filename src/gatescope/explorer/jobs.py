@@ -13,6 +13,7 @@ from gatescope.errors import GatescopeError
 
 PATIENCE = 0.4  # seconds that an answer waits for work that may be done soon
 KEPT = 64  # finished pieces of work
+KEPT_BYTES = 64 << 20  # of the answers of finished pieces of work
 WAITING = 4  # short ones that may wait; an older one was for a page that has gone on
 
 Tell = Callable[[str, int, int], None]
@@ -101,9 +102,14 @@ class Jobs:
     def _keep(self, key: Hashable, job: Job) -> None:
         self._jobs[key] = job
         self._jobs.move_to_end(key)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Drop the oldest finished work until what is kept is within its bounds; the newest always stays."""
         over = [name for name, other in self._jobs.items() if other.is_over]
-        for name in over[: max(0, len(over) - KEPT)]:
-            del self._jobs[name]
+        held = sum(len(self._jobs[name].answer) for name in over)
+        while len(over) > 1 and (held > KEPT_BYTES or len(over) > KEPT):
+            held -= len(self._jobs.pop(over.pop(0)).answer)
 
     def _forget(self, job: Job) -> None:
         for key in [key for key, other in self._jobs.items() if other is job]:
@@ -144,6 +150,8 @@ class Jobs:
             job.doing = f"The explorer met an error of its own ({error!r}); please report it."
             job.state = "failed"
         job.work = None
+        with self._lock:
+            self._trim()
         job.ended.set()
 
 

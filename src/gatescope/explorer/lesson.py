@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gatescope.explorer.traces import RequestError, labels_of
+from gatescope.explorer.costs import gradient_bytes, megabytes, size_of, with_network
+from gatescope.explorer.memory import Memory
+from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.traces import measured
 from gatescope.network import Network
 from gatescope.recording import symbols_of
 from gatescope.runs import Run
@@ -19,7 +22,7 @@ KINDS = {"text": str, "layer": str, "drive": str, "to": int, "source": int, "ste
 MOST_DIGITS = 16  # more than that no float64 has
 
 
-def lesson(run: Run, data: Any) -> dict[str, Any]:
+def lesson(memory: Memory, run: Run, data: Any) -> dict[str, Any]:
     """The ways of U.drive[to, source] to the prediction after a step, as JSON values.
 
     Up to three characters are read, the last one at this step, from the initial state.
@@ -30,11 +33,23 @@ def lesson(run: Run, data: Any) -> dict[str, Any]:
         GatescopeError: the run cannot be read, or there is no such drive or neuron.
     """
     asked = _fields(data)
+    configuration = run.configuration()
+    labels = measured(memory, configuration, asked["text"]).labels
+    needed = with_network(configuration, gradient_bytes(configuration, 1, MOST_STEPS + 1))
+    too_large = (
+        f"Every way of one weight with {size_of(configuration)} takes {megabytes(needed)}; the page may take "
+        f"{megabytes(memory.working_bytes)}. Choose a smaller network."
+    )
+    with memory.reserve(needed, too_large):
+        return _ways(run, asked, labels)
+
+
+def _ways(run: Run, asked: dict[str, Any], labels: list[str]) -> dict[str, Any]:
     network, trained = run.network(asked["checkpoint"])
     names = network.configuration.names
     if asked["layer"] not in names:
-        raise RequestError(f"The network has no {asked['layer']!r}; it has {', '.join(names)}.")
-    ids, labels, first = _part(network, asked["text"], asked["step"])
+        raise RequestError(f"The network has no {quoted(asked['layer'])}; it has {', '.join(names)}.")
+    ids, labels, first = _part(network, asked["text"], labels, asked["step"])
     weight = {name: asked[name] for name in ("drive", "to", "source")}
     found = ways(network, ids, layer=names.index(asked["layer"]), **weight)
     total, told = found.about["total"], autograd(network, ids, **weight)
@@ -77,17 +92,17 @@ def _fields(data: Any) -> dict[str, Any]:
         raise RequestError(f"A request for the ways of a weight is a JSON object with {', '.join(KINDS)}.")
     for name, kind in KINDS.items():
         if type(data[name]) is not kind:
-            raise RequestError(f"{name} of a request for ways is a {kind.__name__}; {data[name]!r} was given.")
+            raise RequestError(f"{name} of a request for ways is a {kind.__name__}; {quoted(data[name])} was given.")
     checkpoint = data.get("checkpoint")
     if checkpoint is not None and type(checkpoint) is not int:
         raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
     return {**data, "checkpoint": checkpoint}
 
 
-def _part(network: Network, text: str, step: int) -> tuple[Ids, list[str], int]:
+def _part(network: Network, text: str, labels: list[str], step: int) -> tuple[Ids, list[str], int]:
     """What is read up to a step of a text and the symbol that comes next, what to print for them, the first step."""
     vocabulary = network.configuration.vocabulary
-    labels, start = labels_of(network, text), 0
+    start = 0
     if not 0 <= step < len(labels):
         raise RequestError(f"The text has no step {step}; it has {len(labels)}, counted from 0.")
     sequences = symbols_of(network, text)

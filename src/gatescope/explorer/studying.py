@@ -6,9 +6,8 @@ in the run directory, where the command line finds them, and the other way round
 
 from __future__ import annotations
 
+import json
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,9 +17,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.costs import (
+    megabytes,
+    most_steps,
+    recording_bytes,
+    size_of,
+    trace_bytes,
+    weight_bytes,
+    with_network,
+)
 from gatescope.explorer.jobs import PATIENCE, Job, Jobs, Tell
-from gatescope.explorer.traces import Recorder, RequestError, stamp_of, weights_stamp
+from gatescope.explorer.memory import STUDY_BYTES, Memory
+from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.traces import Recorder, stamp_of, weights_stamp
+from gatescope.explorer.tracks import FEATURE_BYTES
 from gatescope.features import Feature, features_named
+from gatescope.network import Configuration
 from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import TITLES as EFFECTS
 from gatescope.studies.ablation import ablate
@@ -31,16 +43,15 @@ from gatescope.studies.passages import distribution, passages
 from gatescope.studies.patterns import matches, pattern
 from gatescope.studies.reading import around, check_neuron
 from gatescope.studies.steps import Steps
-from gatescope.studies.subjects import Subject, features_of, keep, kept, subject, weights_mark
+from gatescope.studies.subjects import Subject, features_of, keep, kept, newer, subject, weights_mark
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks.strings import StringTask
 from gatescope.trace import Trace
 
 CHARACTERS = 20_000  # of a text that is not a task's strings
 STRINGS = 4_000
-LEAST_CHARACTERS = 2_000
-VALUES = 100 << 20  # of the trace that is studied, all signals of all neurons
-NETWORKS = 2  # of which the trace is held
+LEAST_STEPS = 50  # with fewer, nothing can be said about a neuron
+COPIES_OF_TRACE = 2  # besides the trace: what the studies of all neurons make of it, in pieces
 EFFORT = 2_500_000  # steps that are run again without a neuron, all neurons together
 CHANCES = 4_000  # scores of shifted features: enough for a few hundred neurons
 PASSAGES = 8
@@ -61,6 +72,8 @@ class Question:
         study: "labels", "ablation" or "health", of the whole run; "neuron": one neuron; "places": where the neurons
             that are on in a range of a text, and off around it, are on again.
         start: whether it may be begun now; if not, only what is known or under way is told.
+        keep: whether the answer of a study of the whole run is written into the run directory, where the command line
+            finds it; otherwise nothing is written.
         layer, signal, neuron: of which neuron, or of the neurons of which layer.
         features: names, by which the effect of a neuron is told apart.
         text, first, last: a text, and a range of its steps, all sequences one after the other.
@@ -69,6 +82,7 @@ class Question:
 
     study: str
     start: bool = False
+    keep: bool = False
     layer: str = "layer0"
     signal: str = "h"
     neuron: int = 0
@@ -81,6 +95,7 @@ class Question:
     KINDS: ClassVar[dict[str, Any]] = {
         "study": str,
         "start": bool,
+        "keep": bool,
         "layer": str,
         "signal": str,
         "neuron": int,
@@ -100,15 +115,17 @@ class Question:
         if not isinstance(data, dict) or data.get("study") not in (*LONG, "neuron", "places"):
             raise RequestError(f"A study is asked for by its name: {', '.join((*LONG, 'neuron', 'places'))}.")
         if unknown := sorted(set(data) - {*cls.KINDS, "features"}):
-            raise RequestError(f"A study has no field {', '.join(map(repr, unknown))}.")
+            raise RequestError(f"A study has no field {', '.join(map(quoted, unknown[:9]))}.")
         for name, kind in cls.KINDS.items():
             value = data.get(name)
             if name in data and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise RequestError(f"{name} of a study cannot be {value!r}.")
+                raise RequestError(f"{name} of a study cannot be {quoted(value)}.")
         names = data.get("features", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > 32:
             raise RequestError("features of a study is a list of at most 32 names.")
-        if not math.isfinite(data.get("threshold", 0.0)):
+        threshold = data.get("threshold", 0.0)
+        # An integer can be too large for a float.
+        if not (math.isfinite(threshold) if isinstance(threshold, float) else abs(threshold) < 1 << 1000):
             raise RequestError("threshold of a study is a finite number.")
         return cls(**{**data, "features": tuple(names)})
 
@@ -131,12 +148,17 @@ class Material:
     def __init__(self, run: Run) -> None:
         self.stamp = weights_stamp(run)
         self.mark = weights_mark(run) if self.stamp else ""
-        layers = run.configuration().layers
-        signals = sum(layer.neurons * len(layer.cell.signals) for layer in layers)
         most = STRINGS if isinstance(run.task(), StringTask) else CHARACTERS
-        self.subject: Subject = subject(run, characters=max(LEAST_CHARACTERS, min(most, VALUES // max(1, signals))))
+        self.subject: Subject = subject(run, characters=characters_within(run.configuration(), most))
         with self.subject.trace() as trace:
             self.trace: Trace = trace
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it holds."""
+        configuration = self.subject.network.configuration
+        steps = int(np.prod(self.trace.steps["token"].shape))
+        return weight_bytes(configuration) + trace_bytes(configuration, steps) + FEATURE_BYTES * steps
 
     @cached_property
     def features(self) -> list[Feature]:
@@ -167,20 +189,40 @@ class Material:
         return part, len(vocabulary.labels(part))
 
 
+def characters_within(configuration: Configuration, most: int) -> int:
+    """How many characters of a text can be studied within STUDY_BYTES, at most `most`.
+
+    Raises:
+        RequestError: too few, because the network is too large.
+    """
+
+    def cost(steps: int) -> int:
+        recorded = recording_bytes(configuration, 1, steps) + COPIES_OF_TRACE * trace_bytes(configuration, steps)
+        return with_network(configuration, recorded + FEATURE_BYTES * steps)
+
+    possible = most_steps(cost, STUDY_BYTES, most)
+    if possible < LEAST_STEPS:
+        raise RequestError(
+            f"To study {size_of(configuration)} takes more than the {megabytes(STUDY_BYTES)} that the page may take. "
+            "Use the commands: `gatescope label`, `ablate` and `health`.",
+            413,
+        )
+    return possible
+
+
 class Studies:
     """Answers questions, one after the other, and keeps what it found."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, memory: Memory) -> None:
+        self._recorder, self._memory = recorder, memory
         self._jobs = Jobs()
-        self._materials: OrderedDict[Hashable, Material] = OrderedDict()
-        self._lock = threading.Lock()
 
     def answer(self, run: Run, asked: Question) -> bytes:
         """How far the answer is, or the answer, as JSON.
 
-        `{"state": "none"}` where it was not begun; "working" with "doing", "done" and "total"; "failed" with "error";
-        "done" with "result", and "stale", which says that the weights have changed since.
+        `{"state": "none"}` where it was not begun, with "problem" where a newer version wrote an answer; "working" with
+        "doing", "done" and "total"; "failed" with "error"; "done" with "result", and "stale", which says that the
+        weights have changed since.
         """
         key = (run.path.resolve(), asked.key)
         stamp = _stamp(run, asked.study)
@@ -191,7 +233,8 @@ class Studies:
         if asked.start and (job is None or stale):
             job = self._jobs.begin(key, lambda tell: self._work(run, asked, tell), long=asked.study in LONG)
         if job is None:
-            return b'{"state": "none"}'
+            problem = next(filter(None, (newer(run, name) for name in _NAMES.get(asked.study, ()))), None)
+            return json.dumps({"state": "none"} | ({"problem": problem} if problem else {})).encode("ascii")
         job.ended.wait(PATIENCE)
         return job.to_json(_stamp(run, asked.study))
 
@@ -212,31 +255,30 @@ class Studies:
             return self._places(run, material, asked, tell), (material.stamp,)
         tables = _WHOLE[asked.study](material, tell)
         # A network that learned on meanwhile has other weights than those that this is about.
-        if weights_mark(run) == material.mark:
+        if asked.keep and weights_mark(run) == material.mark:
             # Where it cannot be written, it is found out anew next time.
             with suppress(GatescopeError):
                 for name, table in tables.items():
-                    keep(run, name, table)
+                    if newer(run, name) is None:
+                        keep(run, name, table)
         answer = {name: _json(table) for name, table in tables.items()}
         return answer, (material.stamp, *_stamp(run, asked.study)[1:])
 
     def _material(self, run: Run, tell: Tell) -> Material:
         tell("reading a text that it was not trained on", 0, 0)
-        key = (run.path.resolve(), weights_stamp(run))
-        with self._lock:
-            found = self._materials.get(key)
-        if found is None:
-            found = Material(run)
-        with self._lock:
-            for old in [old for old in self._materials if old != key]:
-                if len(self._materials) >= NETWORKS or old[0] == key[0]:  # type: ignore[index]
-                    del self._materials[old]
-            self._materials[key] = found
-        return found
+        key = ("material", run.path.resolve(), weights_stamp(run))
+        material: Material | None = self._memory.cached(key)
+        if material is None:
+            material = Material(run)
+            self._memory.keep(key, material, material.nbytes)
+        return material
 
     def _places(self, run: Run, material: Material, asked: Question, tell: Tell) -> dict[str, Any]:
         """Where else the neurons are on that are on in a range of the page's text."""
-        shown = self._recorder.recorded(run, asked.text).trace
+        with self._recorder.recorded(run, asked.text) as recorded:
+            return self._places_of(material, asked, recorded.trace, tell)
+
+    def _places_of(self, material: Material, asked: Question, shown: Trace | None, tell: Tell) -> dict[str, Any]:
         steps = 0 if shown is None else int(np.sum(shown.lengths))
         if shown is None or not 0 <= asked.first <= asked.last < steps:
             raise RequestError(f"The text has {steps} steps; there is no range from {asked.first} to {asked.last}.")

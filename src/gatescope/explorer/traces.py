@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,31 +15,28 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope.errors import GatescopeError
-from gatescope.network import Network
-from gatescope.recording import Answers, parts_of, record
+from gatescope.explorer.costs import (
+    megabytes,
+    most_steps,
+    recording_bytes,
+    size_of,
+    trace_bytes,
+    weight_bytes,
+    with_network,
+)
+from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.requests import RequestError, quoted
+from gatescope.network import Configuration, Network
+from gatescope.recording import Answers, parts_for, record
 from gatescope.runs import WEIGHTS, Run
 from gatescope.text import Vocabulary
 from gatescope.trace import Trace
 
 LONGEST = 20_000  # steps of a text
-KEPT_BYTES = 512 << 20  # of recorded traces
-KEPT_TEXTS = 64
-KEPT_NETWORKS = 8
 TOP = 5
+BYTES_OF_CHARACTER = 400  # of a text while it is cut into steps
 
 Key = tuple[Any, ...]
-
-
-class RequestError(GatescopeError):
-    """A request that cannot be served; the message goes to the page as it is.
-
-    Attributes:
-        status: the HTTP status.
-    """
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Request:
             raise RequestError("A request for a trace is a JSON object with a text.")
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
-            raise RequestError(f"A request for a trace has no field {', '.join(map(repr, sorted(unknown)))}.")
+            raise RequestError(f"A request for a trace has no field {', '.join(map(quoted, sorted(unknown)[:9]))}.")
         given = dict(data)
         for name, kind in (("signals", str), ("neurons", int)):
             value = given.get(name)
@@ -84,7 +82,7 @@ class Request:
                 given[name] = tuple(value)
         for name, kind in (("layer", str), ("drives", bool), ("top", int)):
             if name in given and type(given[name]) is not kind:
-                raise RequestError(f"{name} of a request is a {kind.__name__}; {given[name]!r} was given.")
+                raise RequestError(f"{name} of a request is a {kind.__name__}; {quoted(given[name])} was given.")
         if given.get("checkpoint") is not None and type(given["checkpoint"]) is not int:
             raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
         return cls(**given)
@@ -112,85 +110,157 @@ class Recorded:
     labels: list[str]
     unknown: list[str]
     step: int
-    size: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network of a run, the training step of its weights, and what its task answers."""
+
+    network: Network
+    step: int
+    answers: Answers | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A text as a network reads it: what to print for each step, and how many steps each sequence has."""
+
+    labels: list[str]
+    lengths: list[int]
+
+    @property
+    def longest(self) -> int:
+        """The steps of the longest sequence."""
+        return max(self.lengths, default=0)
 
 
 class Recorder:
     """Records texts, and keeps the last ones: the page asks for one neuron after another of the same text."""
 
-    def __init__(self) -> None:
-        self._networks: OrderedDict[Key, tuple[Network, int, Answers | None]] = OrderedDict()
-        self._recorded: OrderedDict[Key, Recorded] = OrderedDict()
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._memory = memory or Memory()
         self._lock = threading.Lock()  # one recording at a time: a second would only slow the first
 
-    def answer(self, run: Run, request: Request) -> bytes:
-        """The arrays of a request, in the layout that docs/explorer.md describes.
+    def answer(self, run: Run, request: Request) -> tuple[bytes, Reservation]:
+        """The arrays of a request, in the layout that docs/explorer.md describes, and the memory that they take.
 
         Raises:
             RequestError: the text is too long, or names something that the network does not have.
             RunError: the run cannot be read.
         """
-        with self._lock:
-            network, step, answers, key = self._network(run, request.checkpoint)
-            recorded = self._record(network, step, answers, (*key, request.text), request.text)
-        return _encode(network, recorded, request)
+        configuration = run.configuration()
+        text = measured(self._memory, configuration, request.text)
+        layer, names = chosen(configuration, request)
+        rows = configuration.layers[layer].neurons if request.neurons is None else len(request.neurons)
+        # The array of each signal, and the answer that it is copied into.
+        answer = 2 * (4 * rows * len(names) + 64 * TOP + BYTES_OF_CHARACTER) * len(text.labels)
+        reserved = self._reserve(configuration, text, answer)
+        try:
+            with self._lock:
+                loaded, key = self.loaded(run, request.checkpoint)
+                body = _encode(loaded.network, self._record(loaded, key, request.text, text), request)
+        except BaseException:
+            reserved.release()
+            raise
+        reserved.shrink(len(body))
+        return body, reserved
 
-    def recorded(self, run: Run, text: str) -> Recorded:
-        """A text read with the run's best weights.
+    @contextmanager
+    def recorded(self, run: Run, text: str, more_bytes: int = 0) -> Iterator[Recorded]:
+        """A text read with the run's best weights, inside the block.
+
+        Args:
+            more_bytes: what is made of it inside the block, at most.
 
         Raises:
             RequestError: the text is too long.
             RunError: the run cannot be read.
         """
-        with self._lock:
-            network, step, answers, key = self._network(run, None)
-            return self._record(network, step, answers, (*key, text), text)
+        configuration = run.configuration()
+        about = measured(self._memory, configuration, text)
+        with self._reserve(configuration, about, more_bytes):
+            with self._lock:
+                loaded, key = self.loaded(run, None)
+                recorded = self._record(loaded, key, text, about)
+            yield recorded
 
-    def _network(self, run: Run, checkpoint: int | None) -> tuple[Network, int, Answers | None, Key]:
-        key = (run.path.resolve(), checkpoint, weights_stamp(run) if checkpoint is None else None)
-        if key not in self._networks:
-            self._networks[key] = (*run.network(checkpoint), _answers(run))
-            while len(self._networks) > KEPT_NETWORKS:
-                self._networks.popitem(last=False)
-        self._networks.move_to_end(key)
-        return *self._networks[key], key
+    def loaded(self, run: Run, checkpoint: int | None) -> tuple[Loaded, Key]:
+        """The network of a run, and the key that changes when its weights do."""
+        key = ("network", run.path.resolve(), checkpoint, weights_stamp(run) if checkpoint is None else None)
+        loaded: Loaded | None = self._memory.cached(key)
+        if loaded is None:
+            loaded = Loaded(*run.network(checkpoint), _answers(run))
+            self._memory.keep(key, loaded, weight_bytes(loaded.network.configuration))
+        return loaded, key
 
-    def _record(self, network: Network, step: int, answers: Answers | None, key: Key, text: str) -> Recorded:
-        if key in self._recorded:
-            self._recorded.move_to_end(key)
-            return self._recorded[key]
-        vocabulary = network.configuration.vocabulary
-        labels = labels_of(network, text)
-        if len(labels) > LONGEST:
-            raise RequestError(
-                f"The text has {len(labels):,} {_steps_of(vocabulary)}; the page shows at most {LONGEST:,}. "
-                "Use a part of it.",
-                413,
-            )
-        trace = record(network, text, top=TOP, answers=answers) if labels else None
-        arrays = [] if trace is None else [a for signals in trace.layers.values() for a in signals.values()]
-        size = sum(array.nbytes for array in arrays)
-        recorded = Recorded(trace, labels, vocabulary.unknown_in(text), step, size)
-        self._recorded[key] = recorded
-        while len(self._recorded) > KEPT_TEXTS or (len(self._recorded) > 1 and self._kept_bytes() > KEPT_BYTES):
-            self._recorded.popitem(last=False)
+    def _reserve(self, configuration: Configuration, text: Measured, answer: int) -> Reservation:
+        """Reserve what a recording and an answer of so many bytes take.
+
+        Raises:
+            RequestError: the text has too many steps.
+        """
+        steps, sequences = len(text.labels), len(text.lengths)
+        check_length(configuration, steps)
+        each = -(-answer // max(1, steps))
+
+        def cost(longest: int) -> int:
+            return with_network(configuration, recording_bytes(configuration, 1, longest) + each * longest)
+
+        needed = with_network(configuration, recording_bytes(configuration, sequences, text.longest) + answer)
+        limit = self._memory.working_bytes
+        unit = _steps_of(configuration.vocabulary)
+        possible = most_steps(cost, limit, LONGEST)
+        padding = f" in {sequences:,} sequences, the longest of {text.longest:,}" if sequences > 1 else ""
+        advice = (
+            f"At most {possible:,} {unit} in one sequence are possible with this network. Use a part of the text."
+            if possible
+            else "This network is too large for the page. Record it with `gatescope record`."
+        )
+        too_large = (
+            f"The text has {steps:,} {unit}{padding}, and to read them with {size_of(configuration)} takes "
+            f"{megabytes(needed)}; the page may take {megabytes(limit)}. {advice}"
+        )
+        return self._memory.reserve(needed, too_large)
+
+    def _record(self, loaded: Loaded, network_key: Key, text: str, about: Measured) -> Recorded:
+        key = ("trace", *network_key, text)
+        recorded: Recorded | None = self._memory.cached(key)
+        if recorded is not None:
+            return recorded
+        network, vocabulary = loaded.network, loaded.network.configuration.vocabulary
+        trace = record(network, text, top=TOP, answers=loaded.answers) if about.labels else None
+        recorded = Recorded(trace, about.labels, vocabulary.unknown_in(text), loaded.step)
+        padded = len(about.lengths) * about.longest
+        self._memory.keep(key, recorded, trace_bytes(network.configuration, padded))
         return recorded
 
-    def _kept_bytes(self) -> int:
-        return sum(entry.size for entry in self._recorded.values())
 
-
-def labels_of(network: Network, text: str) -> list[str]:
-    """What to print for each step of a text as the network reads it.
+def measured(memory: Memory, configuration: Configuration, text: str) -> Measured:
+    """What to print for each step of a text, and how many steps each of its sequences has.
 
     Raises:
-        RequestError: it does not hold the numbers that the network reads.
+        RequestError: the text does not hold the numbers that the network reads, or is too long.
     """
-    vocabulary = network.configuration.vocabulary
-    try:
-        return [label for part in parts_of(network, text) for label in vocabulary.labels(part)]
-    except ValueError as error:
-        raise RequestError(str(error)) from error
+    if configuration.vocabulary.unit in ("character", "byte"):
+        check_length(configuration, len(text))
+    too_large = f"The text has {len(text):,} characters, more than the page can cut into steps. Use a part of it."
+    with memory.reserve(BYTES_OF_CHARACTER * len(text), too_large):
+        try:
+            parts = [configuration.vocabulary.labels(part) for part in parts_for(configuration, text)]
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        check_length(configuration, sum(map(len, parts)))
+    return Measured([label for part in parts for label in part], [len(part) for part in parts])
+
+
+def check_length(configuration: Configuration, steps: int) -> None:
+    """Refuse a text of too many steps. Raises: RequestError."""
+    if steps > LONGEST:
+        raise RequestError(
+            f"The text has {steps:,} {_steps_of(configuration.vocabulary)}; the page shows at most {LONGEST:,}. "
+            "Use a part of it.",
+            413,
+        )
 
 
 def _steps_of(vocabulary: Vocabulary) -> str:
@@ -205,23 +275,33 @@ def _answers(run: Run) -> Answers | None:
         return None
 
 
-def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
-    layers = network.configuration.layers
-    names = network.configuration.names
+def chosen(configuration: Configuration, request: Request) -> tuple[int, list[str]]:
+    """The number of the layer of a request, and the names of the arrays that it asks for.
+
+    Raises:
+        RequestError: the network has no such layer, signal or neuron.
+    """
+    names = configuration.names
     if request.layer not in names:
-        raise RequestError(f"The network has no {request.layer!r}; it has {', '.join(names)}.")
-    layer = layers[names.index(request.layer)]
+        raise RequestError(f"The network has no {quoted(request.layer)}; it has {', '.join(names)}.")
+    number = names.index(request.layer)
+    layer = configuration.layers[number]
     wanted = layer.cell.signals if request.signals is None else request.signals
-    missing = set(wanted) - set(layer.cell.signals)
+    missing = sorted(set(wanted) - set(layer.cell.signals))
     if missing:
-        unknown, known = ", ".join(map(repr, sorted(missing))), ", ".join(layer.cell.signals)
+        unknown, known = ", ".join(map(quoted, missing[:9])), ", ".join(layer.cell.signals)
         raise RequestError(f"{layer.cell.title} has no {unknown}; it has {known}.")
     neurons = request.neurons or ()
     if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in neurons):
         raise RequestError(f"neurons of a request are some of 0 to {layer.neurons - 1} in {request.layer}, each once.")
+    return number, [*dict.fromkeys(wanted), *(layer.cell.drives if request.drives else ())]
+
+
+def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
+    number, shown = chosen(network.configuration, request)
+    layer = network.configuration.layers[number]
     rows = slice(None) if request.neurons is None else list(request.neurons)
     trace, top = recorded.trace, max(1, min(request.top, TOP))
-    shown = [*wanted, *(layer.cell.drives if request.drives else ())]
     if trace is None:
         return _empty(network, recorded, request, shown, layer.neurons)
     inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
@@ -229,6 +309,12 @@ def _encode(network: Network, recorded: Recorded, request: Request) -> bytes:
     if request.drives:
         parameters = trace.parameters[request.layer]
         arrays |= {f"{request.layer}.{name}": np.ascontiguousarray(v[rows]) for name, v in parameters.items()}
+        # The states before the first step, the same for every sequence; where they are 0 nothing is sent.
+        started = trace.initial[request.layer] if layer.initial else {}
+        arrays |= {
+            f"{request.layer}.initial.{name}": np.ascontiguousarray(v[0][rows], np.float32)
+            for name, v in started.items()
+        }
     start = np.zeros(inside.shape, np.uint8)
     start[:, 0] = 1
     arrays["start"] = start[inside]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,26 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope.errors import GatescopeError
-from gatescope.explorer.traces import Recorder, RequestError, stamp_of
+from gatescope.explorer.costs import loading_bytes
+from gatescope.explorer.memory import Memory
+from gatescope.explorer.requests import RequestError
+from gatescope.explorer.traces import Recorder, stamp_of, weights_stamp
 from gatescope.features import Family, Feature, features_named
 from gatescope.runs import Run
 from gatescope.studies.steps import Steps
 from gatescope.studies.subjects import subject
 
 LOOKED_AT = 20_000  # characters of the text of a run by which the families are chosen
-KEPT_RUNS = 8
-KEPT_TEXTS = 4
 MOST = 64  # features of one request
+FEATURE_BYTES = 4_000  # at each step, of all features of a text and what they are computed from
+FAMILIES_BYTES = 1 << 20
 
 
 class Tracks:
     """Annotates texts with the features that the neurons of a run are compared with."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._families: OrderedDict[Hashable, Sequence[Family]] = OrderedDict()
-        self._annotated: OrderedDict[Hashable, list[Feature]] = OrderedDict()
+    def __init__(self, recorder: Recorder, memory: Memory) -> None:
+        self._recorder, self._memory = recorder, memory
         self._lock = threading.Lock()
 
     def answer(self, run: Run, data: Any) -> bytes:
@@ -46,8 +46,10 @@ class Tracks:
         names = data["features"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MOST:
             raise RequestError(f"features of a request is a list of at most {MOST} names.")
-        trace = self._recorder.recorded(run, data["text"]).trace
-        with self._lock:
+        looked_at = max(LOOKED_AT, len(data["text"]))
+        more_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * looked_at
+        with self._recorder.recorded(run, data["text"], more_bytes) as recorded, self._lock:
+            trace = recorded.trace
             features = [] if trace is None else self._features(run, data["text"], Steps(trace))
         arrays, said = {}, []
         for number, (name, feature) in enumerate(zip(names, features_named(features, names), strict=True)):
@@ -60,25 +62,25 @@ class Tracks:
         return save(arrays, {"features": json.dumps(known), "found": json.dumps(said)})
 
     def _features(self, run: Run, text: str, steps: Steps) -> list[Feature]:
-        key = (run.path.resolve(), text)
-        if key not in self._annotated:
-            self._annotated[key] = steps.features(self._families_of(run, text))
-            while len(self._annotated) > KEPT_TEXTS:
-                self._annotated.popitem(last=False)
-        self._annotated.move_to_end(key)
-        return self._annotated[key]
+        # Some features are read from the trace, so they change with the weights.
+        key = ("features", run.path.resolve(), weights_stamp(run), text)
+        features: list[Feature] | None = self._memory.cached(key)
+        if features is None:
+            features = steps.features(self._families_of(run, text))
+            self._memory.keep(key, features, sum(feature.values.nbytes for feature in features))
+        return features
 
     def _families_of(self, run: Run, text: str) -> Sequence[Family]:
         """Those of the text that the run is studied on; those that fit the shown text where that one is gone."""
-        key = (run.path.resolve(), stamp_of(run.path / "task.json"))
-        if key not in self._families:
+        key = ("families", run.path.resolve(), stamp_of(run.path / "task.json"))
+        families: Sequence[Family] | None = self._memory.cached(key)
+        if families is None:
             try:
-                self._families[key] = subject(run, characters=LOOKED_AT).families
+                families = subject(run, characters=LOOKED_AT).families
             except GatescopeError:
                 return subject(run, text=text).families
-            while len(self._families) > KEPT_RUNS:
-                self._families.popitem(last=False)
-        return self._families[key]
+            self._memory.keep(key, families, FAMILIES_BYTES)
+        return families
 
 
 def _values(feature: Feature) -> NDArray[Any]:

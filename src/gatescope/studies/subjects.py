@@ -16,7 +16,7 @@ from gatescope.errors import GatescopeError
 from gatescope.features import Family, Feature, choose, from_quantities, tokens
 from gatescope.network import Network
 from gatescope.recording import parts_of, recorded
-from gatescope.runs import Run, RunError
+from gatescope.runs import STUDIES, Run, RunError
 from gatescope.studies.steps import Steps
 from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
@@ -136,6 +136,21 @@ def kept(run: Run, name: str) -> Table | None:
         return Table.from_json(content["table"])
     except (GatescopeError, OSError, KeyError, TypeError):
         return None
+
+
+def newer(run: Run, name: str) -> str | None:
+    """Return the sentence for an answer in the run directory that a newer version wrote; None where there is none."""
+    try:
+        content: Any = run.study(name)
+        version = content["format"]
+    except (GatescopeError, OSError, KeyError, TypeError):
+        return None
+    if type(version) is not int or version <= FORMAT:
+        return None
+    return (
+        f"{run.path / STUDIES / f'{name}.json'} was written by a newer gatescope (format {version}, this one reads "
+        f"{FORMAT}). Upgrade gatescope to see it."
+    )
 
 
 def keep(run: Run, name: str, table: Table) -> None:

@@ -1,0 +1,187 @@
+"""Every request that can be made gets an answer: never an error of the server's own, whatever is sent."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from gatescope import TASKS, Network, Settings, configure, create, train
+from gatescope.explorer.app import make_app
+from gatescope.explorer.gallery import Gallery
+from gatescope.tasks import Counter
+from tests.web.examples import tagged
+
+PORT = 8791
+SEED = 14
+REQUESTS = 300
+TEXT = "aaXbb\naXb"
+VALID: dict[str, list[dict[str, Any]]] = {
+    "trace": [
+        {"text": TEXT, "layer": "layer0", "signals": ["c"], "neurons": [0, 1], "drives": True, "top": 3},
+        {"text": TEXT, "checkpoint": 2},
+    ],
+    "features": [{"text": TEXT, "features": ["character.is=a"]}],
+    "study": [
+        {"study": "neuron", "start": False, "layer": "layer0", "signal": "h", "neuron": 1, "features": []},
+        {"study": "places", "start": False, "text": TEXT, "first": 1, "last": 2, "threshold": 0.3, "signal": "h"},
+        {"study": "labels", "start": False, "keep": False},
+        {"study": "ablation", "start": False},
+        {"study": "health", "start": False},
+    ],
+    "gradients": [{"text": TEXT, "layer": "layer0", "checkpoint": None}],
+    "connections": [{"text": TEXT, "by": "gradient", "step": 3}, {"text": TEXT, "by": "change", "step": 1}],
+    "chain": [{"text": TEXT, "layer": "layer0", "state": "c", "neuron": 1, "after": 3, "before": 1}],
+    "ways": [{"text": TEXT, "layer": "layer0", "drive": "i", "to": 0, "source": 1, "step": 2}],
+}
+VALUES: list[Any] = [
+    None, True, False, 0, -1, 1, 2, 3, 10**9, 2**31, 2**63, -(2**63) - 1, 10**400, -(10**400), 0.5, -0.0, 1e308, 5e-324,
+    math.nan, math.inf, -math.inf, "", "a", "h", "c", "i", "layer0", "layer1", "layer0_reverse", "../layer0", "\ud800",
+    "\udfff\ud800", "\x00", "\u202e", "🙂" * 9, "x" * 5000, "change", "gradient", "__class__", "constructor", [], [0],
+    [0, 0], [1, "a"], [[]], [None], ["\ud800"], [10**400], ["a"] * 70, list(range(3)), {}, {"a": 1}, {"": {}},
+    [[[[[[]]]]]], "aXb\n" * 30, "\n\n\n", "a" * 301, "a" * 2500, " ", "\r\n", "1,2\n3,4", "nan", "1e999",
+]  # fmt: skip
+NAMES = ["lstm", "both", "words", "numbers", "damaged", "weightless", "newer", "nothing", "", ".", "..", "\ud800"]
+PATHS = [
+    "/", "/api", "/api/", "/api/runs", "/api/runs/", "/api/runs/lstm", "/api/runs/lstm/", "/api/runs/lstm/nothing",
+    "/api/runs//trace", "/api/runs/%00/trace", "/api/runs/%ff", "/api/runs/%F0%9F%99%82", "/api/runs/lstm%2Ftrace",
+    "/api/runs/" + "x" * 9000, "/" + "../" * 60 + "etc/passwd", "/index.html", "/%", "/api/runs?" + "y" * 9000,
+    "/api/runs/lstm?x=%00&y=%ff", "/explorer.js", "/api/runs/newer", "/api/runs/damaged", "/api/runs/weightless",
+]  # fmt: skip
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"]
+BODIES = [
+    b"", b"{", b"[]", b"null", b"NaN", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000, b'{"text": "\\ud800"}',
+    b'{"text": 1e999}', b'{"text": ' + b"9" * 5000 + b"}", b'{"text": "a", "text": 3}', b"\xef\xbb\xbf{}", b"\x00",
+    b'{"text": "a"}' + b" " * 10_000, b'{"study": "labels", "start": 0}', b'{"text": "' + b"a" * 200_000 + b'"}',
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of every kind, and some that cannot be read."""
+    place = tmp_path_factory.mktemp("runs")
+    task = Counter(batch=2)
+    train(create(place / "lstm", task, configure(task.vocabulary, "lstm", (4,)), Settings(2, validate_every=2)))
+    (place / "words.tsv").write_text(tagged(), encoding="utf-8")
+    tagging, addition = TASKS["tagging"]([place / "words.tsv"]), TASKS["addition"](shortest=4, longest=5)
+    for name, about, both_ways in (("both", tagging, True), ("words", tagging, False), ("numbers", addition, False)):
+        configuration = configure(about.vocabulary, "gru", (3,), readout=about.readout, both_ways=both_ways)
+        create(place / name, about, configuration, Settings(1)).save_weights(Network(configuration).state_dict(), 0)
+    for name in ("damaged", "weightless", "newer"):
+        shutil.copytree(place / "lstm", place / name)
+    (place / "damaged" / "weights.safetensors").write_bytes(b"\x80" * 99)
+    (place / "weightless" / "weights.safetensors").unlink()
+    content = json.loads((place / "newer" / "network.json").read_text())
+    (place / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))
+    return place
+
+
+def files(place: Path) -> dict[str, bytes]:
+    """Every file of the runs but the lock, and what is in it."""
+    return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
+
+
+def check(answer: httpx.Response, request: str) -> None:
+    """An answer is what was asked for, or one sentence that says why not."""
+    assert answer.status_code < 500, f"{request} got {answer.text}"
+    if answer.content and answer.status_code >= 400 and answer.headers.get("content-type") == "application/json":
+        sentence = answer.json()["error"]
+        assert "Traceback" not in sentence, request
+        assert 5 < len(sentence) < 600, request
+        assert "error of its own" not in sentence, request
+
+
+def mutated(draw: random.Random, body: dict[str, Any]) -> dict[str, Any]:
+    """A valid request in which one to three fields were changed, left out or added."""
+    body = dict(body)
+    for _ in range(draw.randint(1, 3)):
+        name = draw.choice([*body, "text", "checkpoint", "nonsense", "\ud800", "__proto__"])
+        if draw.random() < 0.15:
+            body.pop(name, None)
+        else:
+            body[name] = draw.choice(VALUES)
+    return body
+
+
+def test_no_request_is_answered_with_an_error_of_the_server(place: Path) -> None:
+    """300 requests to all endpoints and runs, drawn with one seed; no run is changed by any of them."""
+    draw, before = random.Random(SEED), files(place)
+    app = make_app(Gallery([place]), PORT)
+
+    async def send() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            for _ in range(REQUESTS):
+                what = draw.choice(list(VALID))
+                run = draw.choices(NAMES, [12, 3, 3, 3] + [1] * (len(NAMES) - 4))[0]
+                body = json.dumps(mutated(draw, draw.choice(VALID[what])))
+                path = f"/api/runs/{run.encode('utf-8', 'surrogatepass').decode('latin-1')}/{what}"
+                answer = await client.post(path, content=body, headers={"content-type": "application/json"})
+                check(answer, f"{path} {body[:400]}")
+
+    anyio.run(send)
+    assert files(place) == before
+
+
+def test_no_path_method_or_body_is_answered_with_an_error_of_the_server(place: Path) -> None:
+    before, app = files(place), make_app(Gallery([place]), PORT)
+
+    async def send() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            for path in PATHS:
+                for method in METHODS:
+                    check(await client.request(method, path), f"{method} {path[:80]}")
+            for what in VALID:
+                for body in BODIES:
+                    for kind in ("application/json", "text/plain", "application/json; charset=\xff", ""):
+                        path = f"/api/runs/lstm/{what}"
+                        headers = {"content-type": kind.encode("latin-1")}
+                        answer = await client.post(path, content=body, headers=headers)
+                        check(answer, f"{path} {body[:80]!r}")
+
+    anyio.run(send)
+    assert files(place) == before
+
+
+@pytest.mark.parametrize("what", ["labels", "ablation", "health", "neuron"])
+def test_studies_are_not_written_unless_asked_to(place: Path, what: str) -> None:
+    """Looking at a run leaves its directory as it was; `keep` writes, and only then."""
+    before, app = files(place), make_app(Gallery([place]), PORT)
+
+    async def ask(**body: Any) -> dict[str, Any]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            with anyio.fail_after(120):
+                while True:
+                    answer = (await client.post("/api/runs/lstm/study", json={"study": what, **body})).json()
+                    if answer["state"] != "working":
+                        return answer
+                    await anyio.sleep(0.05)
+
+    answer = anyio.run(lambda: ask(start=True))
+    assert answer["state"] == "done", answer
+    assert files(place) == before
+
+
+def test_looking_at_every_page_changes_no_file(place: Path) -> None:
+    before, app = files(place), make_app(Gallery([place]), PORT)
+
+    async def send() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+            for name in ("lstm", "both", "words", "numbers", "damaged", "weightless", "newer"):
+                await client.get(f"/api/runs/{name}")
+            for what, bodies in VALID.items():
+                for body in bodies:
+                    await client.post(f"/api/runs/lstm/{what}", json=body)
+
+    anyio.run(send)
+    assert files(place) == before

@@ -1,0 +1,326 @@
+"""The memory of the server is bounded in bytes, whatever is asked for and however much at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+import gatescope.explorer.studying
+import gatescope.explorer.traces
+from gatescope import TASKS, Network, Run, Settings, configure, create, record
+from gatescope.explorer.app import make_app
+from gatescope.explorer.costs import (
+    gradient_bytes,
+    most_steps,
+    recording_bytes,
+    size_of,
+    trace_bytes,
+    with_network,
+)
+from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.gradients import Gradients
+from gatescope.explorer.lesson import lesson
+from gatescope.explorer.memory import Memory
+from gatescope.explorer.requests import RequestError
+from gatescope.explorer.studying import characters_within
+from gatescope.explorer.traces import Recorder, Request
+from gatescope.network import Configuration
+from gatescope.recording import parts_of
+from gatescope.text import Vocabulary
+
+MB = 1 << 20
+PORT = 8791
+TASK = TASKS["counter"]()
+
+
+def untrained(place: Path, cell: str = "lstm", sizes: tuple[int, ...] = (4,), **settings: Any) -> Run:
+    """A run whose network has the weights that it started with."""
+    configuration = configure(TASK.vocabulary, cell, sizes, **settings)
+    run = create(place, TASK, configuration, Settings(1))
+    run.save_weights(Network(configuration).state_dict(), 0)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return untrained(tmp_path_factory.mktemp("runs") / "lstm", sizes=(16, 16))
+
+
+# --- estimates -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "sizes", "both_ways", "symbols", "text"),
+    [
+        ("lstm", (40,), False, 4, "a" * 3000),
+        ("lstm", (8, 8), False, 4, "aab\n" * 500),
+        ("lstm", (8,), False, 4, "a" * 2000 + "\nab" * 40),
+        ("gru", (30, 20), False, 4, "ab" * 900),
+        ("slstm", (24,), False, 4, "ab" * 900),
+        ("mingru", (24,), False, 4, "ab" * 900),
+        ("lstm", (12, 12), True, 4, "aab\n" * 300),
+        ("gru", (3,), False, 3000, "ab" * 900),
+        ("lstm", (5,), False, 4, "a"),
+    ],
+)
+def test_recording_bytes_bound_what_a_recording_takes(
+    cell: str, sizes: tuple[int, ...], both_ways: bool, symbols: int, text: str
+) -> None:
+    """The estimate is no less than the trace, and what NumPy held at the worst moment (without torch)."""
+    extra = tuple(chr(0x4E00 + k) for k in range(symbols - 4))
+    vocabulary = Vocabulary((*TASK.vocabulary.symbols, *extra), end="\n")
+    network = Network(configure(vocabulary, cell, sizes, both_ways=both_ways))
+    lengths = [len(part) for part in parts_of(network, text)]
+    record(network, "a\nab")
+    tracemalloc.start()
+    try:
+        trace = record(network, text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    held = sum(array.nbytes for signals in trace.layers.values() for array in signals.values())
+    estimate = recording_bytes(network.configuration, len(lengths), max(lengths))
+    assert held <= trace_bytes(network.configuration, len(lengths) * max(lengths))
+    assert max(held, peak) <= estimate
+
+
+def test_estimates_grow_with_everything_that_is_held() -> None:
+    def configuration(*sizes: int, cell: str = "lstm", **settings: Any) -> Configuration:
+        return configure(TASK.vocabulary, cell, sizes, **settings)
+
+    small = recording_bytes(configuration(64), 1, 1000)
+    assert recording_bytes(configuration(128), 1, 1000) > 1.8 * small
+    assert recording_bytes(configuration(64, 64), 1, 1000) > 1.2 * small
+    assert recording_bytes(configuration(64), 1, 2000) > 1.8 * small
+    assert recording_bytes(configuration(64), 10, 1000) > 9 * small
+    assert recording_bytes(configuration(64), 1, 1000, itemsize=8) > 1.2 * small
+    assert recording_bytes(configuration(64, both_ways=True), 1, 40_000) > recording_bytes(configuration(64), 1, 40_000)
+
+
+def test_most_steps_is_the_last_one_within_the_limit() -> None:
+    for limit in (0, 6, 7, 8, 699, 700, 10**9):
+        steps = most_steps(lambda steps: 7 * steps, limit, 100)
+        assert steps == min(100, limit // 7)
+    assert most_steps(lambda steps: 10 + steps, 5, 100) == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ((1,), "1 neuron"),
+        ((1024,), "1,024 neurons"),
+        ((1024,) * 3, "3 layers of 1,024 neurons"),
+        ((8, 6), "layers of 8 and 6 neurons"),
+    ],
+)
+def test_size_of_says_the_neurons_of_every_layer(sizes: tuple[int, ...], words: str) -> None:
+    assert size_of(configure(TASK.vocabulary, "gru", sizes)) == words
+
+
+# --- the bound of one request ----------------------------------------------------------------------------------------
+
+
+def test_trace_beyond_the_bound_names_how_many_characters_are_possible(run: Run) -> None:
+    """As many characters as the sentence names are answered, one more is not."""
+    recorder = Recorder(Memory(working_bytes=12 * MB))
+    with pytest.raises(RequestError, match=r"At most [\d,]+ characters") as refusal:
+        recorder.answer(run, Request("a" * 20_000))
+    assert refusal.value.status == 413
+    assert "2 layers of 16 neurons" in str(refusal.value)
+    possible = int(re.findall(r"At most ([\d,]+)", str(refusal.value))[0].replace(",", ""))
+    assert 10 < possible < 20_000
+    recorder.answer(run, Request("a" * possible))[1].release()
+    with pytest.raises(RequestError, match=f"At most {possible:,} characters"):
+        recorder.answer(run, Request("a" * (possible + 1)))
+
+
+def test_trace_counts_the_padding_of_short_lines(run: Run) -> None:
+    """One long line makes every other as long: 2,000 steps and 2,000 lines are 4 million steps that are held."""
+    text = "a" * 2000 + "\n" + "a\n" * 2000
+    with pytest.raises(RequestError, match="in 2,001 sequences, the longest of 2,001"):
+        Recorder(Memory()).answer(run, Request(text))
+    Recorder(Memory()).answer(run, Request("a\n" * 3000))[1].release()
+
+
+def test_trace_of_a_network_beyond_the_bound_says_so(run: Run) -> None:
+    with pytest.raises(RequestError, match="too large for the page") as refusal:
+        Recorder(Memory(working_bytes=1000)).answer(run, Request("a"))
+    assert refusal.value.status == 413
+
+
+def test_gradients_beyond_the_bound_name_how_many_characters_are_possible(run: Run) -> None:
+    limit = with_network(run.configuration(), gradient_bytes(run.configuration(), 1, 50))
+    gradients = Gradients(Memory(working_bytes=limit))
+    with pytest.raises(RequestError, match="At most 50 characters") as refusal:
+        gradients.gradients(run, {"text": "a" * 51, "layer": "layer0"})
+    assert refusal.value.status == 413
+    gradients.gradients(run, {"text": "a" * 50, "layer": "layer0"})[1].release()
+    with pytest.raises(RequestError, match="too large for this page"):
+        Gradients(Memory(working_bytes=1000)).gradients(run, {"text": "a", "layer": "layer0"})
+
+
+def test_ways_beyond_the_bound_are_refused(run: Run) -> None:
+    asked = {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1}
+    with pytest.raises(RequestError, match="Choose a smaller network") as refusal:
+        lesson(Memory(working_bytes=100_000), run, asked)
+    assert refusal.value.status == 413
+
+
+def test_studies_of_a_large_network_read_fewer_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (configure(TASK.vocabulary, "lstm", (neurons,)) for neurons in (8, 512))
+    assert characters_within(small, 4000) == 4000
+    monkeypatch.setattr(gatescope.explorer.studying, "STUDY_BYTES", 64 * MB)
+    assert 50 <= characters_within(large, 4000) < 4000
+    monkeypatch.setattr(gatescope.explorer.studying, "STUDY_BYTES", 1 * MB)
+    with pytest.raises(RequestError, match="gatescope label") as refusal:
+        characters_within(large, 4000)
+    assert refusal.value.status == 413
+
+
+# --- the cache -------------------------------------------------------------------------------------------------------
+
+
+def test_cache_drops_the_oldest_until_its_bytes_fit() -> None:
+    memory = Memory(cache_bytes=10)
+    for key in "abc":
+        memory.keep(key, key.upper(), 4)
+    assert [memory.cached(key) for key in "abc"] == [None, "B", "C"]
+    assert memory.cached("b") == "B"
+    memory.keep("d", "D", 5)
+    assert [memory.cached(key) for key in "bcd"] == ["B", None, "D"]
+    memory.keep("b", "again", 1)
+    assert (memory.cached("b"), memory.held) == ("again", 6)
+
+
+def test_cache_does_not_keep_what_alone_is_too_large() -> None:
+    memory = Memory(cache_bytes=10)
+    memory.keep("small", 1, 4)
+    memory.keep("large", 2, 11)
+    assert memory.cached("large") is None
+    assert memory.held <= 10
+
+
+def test_recordings_are_cached_but_never_beyond_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = gatescope.explorer.traces.record
+    monkeypatch.setattr(gatescope.explorer.traces, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
+    memory = Memory(cache_bytes=1 * MB)
+    recorder = Recorder(memory)
+    for signal in "ifc":
+        recorder.answer(run, Request("aXb", signals=(signal,)))[1].release()
+    assert len(calls) == 1
+    for length in range(1, 400, 20):
+        recorder.answer(run, Request("a" * length))[1].release()
+        assert memory.held <= 1 * MB
+    count = len(calls)
+    for _ in range(2):
+        recorder.answer(run, Request("a" * 3000))[1].release()
+    assert len(calls) == count + 2, "larger than the whole cache"
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_reserve_waits_until_others_are_done() -> None:
+    memory = Memory(working_bytes=10)
+    first, began, order = memory.reserve(7, ""), threading.Event(), []
+
+    def second() -> None:
+        began.set()
+        with memory.reserve(6, ""):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    began.wait()
+    with memory.reserve(3, ""):
+        order.append("small")
+    order.append("first ends")
+    first.release()
+    thread.join()
+    assert order == ["small", "first ends", "second"]
+    first.release()
+    assert memory.free == 10
+
+
+def test_reserve_gives_up_when_the_others_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatescope.explorer.memory.MAX_WAIT_SECONDS", 0.01)
+    memory = Memory(working_bytes=10)
+    memory.reserve(7, "")
+    with pytest.raises(RequestError, match="busy") as refusal:
+        memory.reserve(6, "")
+    assert refusal.value.status == 503
+
+
+def test_requests_at_once_stay_within_the_bound_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces, gradients and ways of many texts at once never hold more together, and give everything back."""
+    memory = Memory(working_bytes=128 * MB, cache_bytes=2 * MB)
+    least: list[int] = []
+    real = Memory.reserve
+
+    def reserve(self: Memory, *arguments: Any) -> Any:
+        reserved = real(self, *arguments)
+        least.append(self.free)
+        return reserved
+
+    monkeypatch.setattr(Memory, "reserve", reserve)
+    app = make_app(Gallery([run.path]), PORT, memory)
+    asked: list[tuple[str, dict[str, Any]]] = [("trace", {"text": "a" * length}) for length in (900, 1100, 1300, 1500)]
+    asked += [("gradients", {"text": "a" * length, "layer": "layer1"}) for length in (9, 10)]
+    asked += [("features", {"text": "aaXb", "features": []}), ("trace", {"text": "a" * 20_000, "drives": True})]
+    asked += [("ways", {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1})]
+    statuses: dict[int, int] = {}
+
+    async def send() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
+
+            async def ask(number: int, what: str, body: dict[str, Any]) -> None:
+                answer = await client.post(f"/api/runs/lstm/{what}", json=body)
+                statuses[number] = answer.status_code
+                assert answer.status_code in (200, 413), answer.text
+
+            async with anyio.create_task_group() as group:
+                for number, (what, body) in enumerate(asked):
+                    group.start_soon(ask, number, what, body)
+
+    anyio.run(send)
+    assert [statuses[number] for number in range(len(asked))].count(413) == 1
+    assert min(least) >= 0
+    assert memory.free == memory.working_bytes
+    assert memory.held <= memory.cache_bytes
+
+
+def test_answer_that_nobody_reads_gives_its_memory_back(run: Run) -> None:
+    """The connection breaks while the arrays are sent."""
+    memory = Memory()
+    app = make_app(Gallery([run.path]), PORT, memory)
+    body = json.dumps({"text": "a" * 500}).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            assert memory.free < memory.working_bytes
+            raise OSError("broken pipe")
+
+    headers = [(b"host", f"127.0.0.1:{PORT}".encode()), (b"content-type", b"application/json")]
+    path = "/api/runs/lstm/trace"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope |= {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
+
+    async def ask() -> None:
+        with pytest.raises(OSError, match="broken pipe"):
+            await app(scope, receive, send)
+
+    anyio.run(ask)
+    assert memory.free == memory.working_bytes
