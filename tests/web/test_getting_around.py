@@ -102,23 +102,80 @@ def test_back_and_forward(view: View) -> None:
     expect(view.at("text-box")).to_have_value("aaXbb")
     expect(view.at("signal-f")).to_have_attribute("aria-pressed", "true")
     view.page.go_back()
-    expect(view.at("run-card")).not_to_have_count(0)
-    view.page.go_forward()
+    expect(view.at("signal-c")).to_have_attribute("aria-pressed", "true")
     expect(view.at("text-box")).to_have_value("aaXbb")
-    view.page.go_forward()
+    view.page.go_back()
+    expect(view.at("text-box")).not_to_have_value("aaXbb")
+    view.page.go_back()
+    expect(view.at("run-card")).not_to_have_count(0)
+    for _ in range(2):
+        view.page.go_forward()
+    expect(view.at("text-box")).to_have_value("aaXbb")
+    for _ in range(2):
+        view.page.go_forward()
     expect(view.at("neuron-page")).to_be_visible()
     expect(view.at("text-box")).to_have_value("aaXbb")
 
 
+def test_back_brings_a_typed_text_back(view: View) -> None:
+    """An example takes the place of a text that was typed letter by letter; Back undoes that, and then the typing."""
+    view.open(view="network", run="counter", text="aXb")
+    view.at("text-box").press("End")
+    view.at("text-box").press_sequentially("abba")
+    expect(view.at("text-box")).to_have_value("aXbabba")
+    view.at("example").last.click()
+    expect(view.at("text-box")).not_to_have_value("aXbabba")
+    view.page.go_back()
+    expect(view.at("text-box")).to_have_value("aXbabba")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "7")
+    view.page.go_back()
+    expect(view.at("text-box")).to_have_value("aXb")
+    view.page.go_forward()
+    expect(view.at("text-box")).to_have_value("aXbabba")
+
+
 @pytest.mark.parametrize(
-    "nonsense", ["neuron=99999&step=99999", "layer=layer9&signal=q&sort=colour&zoom=77", "neuron=-1"]
+    ("nonsense", "named"),
+    [
+        ("neuron=99999&step=99999", ["Neuron of the link: expected 0 to 9", "Step of the link: expected 0 to 2"]),
+        ("layer=layer9&signal=q", ["expected layer0, got “layer9”", "expected one of layer0: i, f, g, o, c, h, got “q”"]),
+        ("sort=colour&zoom=77", ["got “colour”", "Zoom of the link: expected 0 to 4, got “77”"]),
+        ("neuron=-1", ["Neuron of the link: expected a whole number"]),
+        ("range=1-9&nuron=3", ["Range of the link: expected 0 to 2", "“nuron”, which this page does not know"]),
+    ],
 )
-def test_an_address_with_nonsense_shows_something_sensible(view: View, nonsense: str) -> None:
+def test_link_with_nonsense_says_what_is_shown_instead(view: View, nonsense: str, named: list[str]) -> None:
+    """Never a blank page: the page names what is not there, shows the rest, and the address has what is shown."""
     for page_of in ("network", "neuron"):
         view.page.goto(f"{view.address}/?view={page_of}&run=counter&text=aXb&{nonsense}")
         expect(view.at("cursor-text")).not_to_be_empty()
         expect(view.at("error-note")).to_be_hidden()
         expect(view.at("neuron-panel")).to_contain_text("after reading")
+        for words in named:
+            expect(view.at("link-note")).to_contain_text(words)
+    view.page.get_by_role("button", name="Close this note").click()
+    expect(view.at("link-note")).to_be_hidden()
+
+
+def test_link_to_an_unknown_view_shows_the_network(view: View) -> None:
+    view.page.goto(f"{view.address}/?view=bogus&run=counter&text=aXb")
+    expect(view.at("link-note")).to_contain_text("View of the link: expected network, neuron")
+    expect(view.at("strips-canvas")).to_have_attribute("data-steps", "3")
+
+
+def test_link_to_a_run_that_is_not_here_offers_those_that_are(view: View) -> None:
+    view.page.goto(f"{view.address}/?view=network&run=nothing")
+    expect(view.at("error-note")).to_contain_text("no run named “nothing”")
+    expect(view.at("run-card").first).to_be_visible()
+    view.page.locator('[data-run="counter"]').click()
+    expect(view.at("error-note")).to_be_hidden()
+    expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
+
+
+def test_link_that_fits_says_nothing(view: View) -> None:
+    view.open(**CHANGED)
+    check_changed(view)
+    expect(view.at("link-note")).to_be_hidden()
 
 
 def test_the_keys_move_the_cursor(view: View) -> None:

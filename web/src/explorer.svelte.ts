@@ -2,6 +2,7 @@
 import { Findings } from './findings.svelte'
 import { stepAt } from './glyphs'
 import { Latest, Queue } from './latest'
+import { fitRun, fitText, type Mended } from './link'
 import { type Known, type Order, order } from './order'
 import { chooseScale, type Scale } from './paint'
 import {
@@ -14,7 +15,7 @@ import {
   SourceError,
   type Summary,
 } from './source'
-import { fromAddress, type Range, START, toAddress, type ViewState, ZOOMS } from './state'
+import { fromAddress, type Range, type Sort, START, toAddress, type ViewState, ZOOMS } from './state'
 import { type Label, strength } from './study'
 import type { Track } from './tracks'
 import type { Trace } from './trace'
@@ -23,6 +24,9 @@ import type { Trace } from './trace'
 const SMALL = 16000
 const TRAINING_PAUSE = 2000
 const ADDRESS_PAUSE = 300
+/** Two changes of the text with a longer pause between them are two steps of the browser's history. */
+const TYPING_PAUSE = 1500
+const STEPS = ['text', 'layer', 'signal', 'sort', 'feature', 'checkpoint', 'by', 'drive', 'source'] as const
 const KEPT = 8
 const TOP = 3
 const MOST_TOP = 5 // of classes: where there are few, all of them
@@ -54,6 +58,8 @@ export class Explorer {
   run = $state.raw<Run | null>(null)
   picture = $state.raw<Picture | null>(null)
   problem = $state<string | null>(null)
+  /** What the link asked for that is not there, a sentence each. */
+  notes = $state.raw<string[]>([])
   hover = $state.raw<{ neuron: number | null; step: number | null }>({ neuron: null, step: null })
   /** Traces of single neurons with all signals and drives; they belong to `picture`. */
   own = $state.raw<ReadonlyMap<number, Trace>>(new Map())
@@ -72,6 +78,9 @@ export class Explorer {
   #generation = 0
   #caret: number | null = null
   #address: ReturnType<typeof setTimeout> | undefined
+  /** What of the link has not been held against the run and the text yet. */
+  #unfitted: { run: boolean; text: boolean } = { run: false, text: false }
+  #typed = -Infinity
   #training: ReturnType<typeof setTimeout> | undefined
   #refreshed = 0
 
@@ -80,6 +89,8 @@ export class Explorer {
   }
 
   summary = $derived<Summary | null>(this.list?.runs.find((run) => run.name === this.state.run) ?? null)
+  /** The link names a run that is not here. */
+  missing = $derived(this.state.view !== 'runs' && this.list !== null && this.summary === null)
   layer = $derived<Layer | null>(
     this.run?.layers.find((layer) => layer.name === this.state.layer) ?? this.run?.layers[0] ?? null,
   )
@@ -128,9 +139,16 @@ export class Explorer {
       label: each((n) => this.labels[n]?.title ?? ''),
     }
   })
+  /** By what the neurons are ordered: as chosen, but by number until there are labels or effects to order by. */
+  sort = $derived.by<Sort>(() => {
+    const { sort } = this.state
+    const { labels, effects } = this.findings
+    const missing = sort === 'effect' ? !effects.value : (sort === 'label' || sort === 'score') && !labels.value
+    return missing ? 'number' : sort
+  })
   order = $derived.by<Order>(() => {
-    const { sort, neuron, filter } = this.state
-    const all = order(sort, this.values, this.steps, neuron ?? 0, this.known)
+    const { neuron, filter } = this.state
+    const all = order(this.sort, this.values, this.steps, neuron ?? 0, this.known)
     // Without labels there is nothing to filter by.
     if (!filter.trim() || !this.findings.labels.value) return all
     return { ...all, neurons: all.neurons.filter((n) => this.labels[n]) }
@@ -174,7 +192,12 @@ export class Explorer {
   open(): () => void {
     const back = (): void => {
       clearTimeout(this.#address)
-      this.state = fromAddress(location.search, location.hash)
+      const notes: string[] = []
+      this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
+      this.notes = notes
+      this.#unfitted = { run: true, text: true }
+      this.#typed = -Infinity
+      if (this.run?.name === this.state.run) this.#fitRun(this.run)
       this.hover = { neuron: null, step: null }
       this.#follow()
     }
@@ -191,27 +214,47 @@ export class Explorer {
     }
   }
 
-  /** Changes the view. A change of page or run becomes a step of the browser's history, other changes do not. */
+  /**
+   * Changes the view. A change of page or run, of text, layer, signal, order or feature becomes a step of the browser's
+   * history, so that Back takes it back; moving the cursor does not.
+   */
   go(change: Partial<ViewState>): void {
     const before = this.state
     const next = { ...before, ...change }
     if (next.run !== before.run) Object.assign(next, { ...START, ...change })
     const page = next.view !== before.view || next.run !== before.run
     clearTimeout(this.#address)
-    if (page) this.#write(false)
-    this.state = next
-    if (page) {
-      this.hover = { neuron: null, step: next.run === before.run ? this.hover.step : null }
+    if (page) this.notes = []
+    if (page || STEPS.some((name) => next[name] !== before[name])) {
+      this.#write(false)
+      this.state = next
+      if (page) this.hover = { neuron: null, step: next.run === before.run ? this.hover.step : null }
       this.#write(true)
-      scrollTo(0, 0)
-    } else this.#address = setTimeout(() => this.#write(false), ADDRESS_PAUSE)
+      if (page) scrollTo(0, 0)
+      this.#typed = -Infinity
+    } else {
+      this.state = next
+      this.#address = setTimeout(() => this.#write(false), ADDRESS_PAUSE)
+    }
     this.#follow()
   }
 
-  /** The text was edited; `caret` is where, so that the cursor follows. */
+  /**
+   * The text was edited; `caret` is where, so that the cursor follows. What is typed without a pause is one step of the
+   * browser's history: Back brings the text before it.
+   */
   type(text: string, caret: number | null): void {
     this.#caret = caret
-    this.go({ text: text === this.run?.examples[0] ? null : text, range: null })
+    const now = performance.now()
+    const goesOn = now - this.#typed < TYPING_PAUSE
+    const wanted = text === this.run?.examples[0] ? null : text
+    if (goesOn) {
+      clearTimeout(this.#address)
+      this.state = { ...this.state, text: wanted, range: null }
+      this.#address = setTimeout(() => this.#write(false), ADDRESS_PAUSE)
+      this.#follow()
+    } else this.go({ text: wanted, range: null })
+    this.#typed = caret === null ? -Infinity : now
   }
 
   point(neuron: number | null, step: number | null): void {
@@ -341,7 +384,7 @@ export class Explorer {
     // Nothing is asked for that is not there: the list of runs comes first, and says what is.
     if (name === null || !this.list) return
     if (!this.summary) {
-      this.problem = `There is no run named “${name}” here. The link may be of another folder, or the run was removed.`
+      this.problem = `There is no run named “${name}” here. The link may be of another folder, or the run was removed. Choose one of these:`
       return
     }
     if (this.summary.state === 'unreadable') {
@@ -353,8 +396,23 @@ export class Explorer {
       const run = await this.source.run(name)
       if (this.state.run !== name || (!again && this.run?.name === name)) return
       this.run = run
+      this.#fitRun(run)
       this.#draw()
     })
+  }
+
+  /** Holds what a link asks for against the run; what is not there is named, and taken out of the view. */
+  #fitRun(run: Run): void {
+    if (!this.#unfitted.run) return
+    this.#unfitted.run = false
+    this.#mend(fitRun(this.state, run))
+  }
+
+  #mend({ state, sentences }: Mended): void {
+    if (!sentences.length) return
+    this.notes = [...this.notes, ...sentences]
+    this.state = state
+    this.#write(false)
   }
 
   /** Asks for the values that the view needs and shows them when they are here; until then the old picture stays. */
@@ -393,6 +451,10 @@ export class Explorer {
     this.picture = picture
     this.problem = null
     this.lost = false
+    if (this.#unfitted.text && picture.text === this.text) {
+      this.#unfitted.text = false
+      this.#mend(fitText(this.state, picture.trace.steps))
+    }
     if (this.#revealing && picture.text === this.text) {
       this.#revealing = false
       this.reveal++

@@ -23,7 +23,7 @@ export type State = 'unknown' | 'none' | 'working' | 'done' | 'failed'
 /** One question to the server, asked again and again until it is answered. */
 export class Study<T> {
   state = $state<State>('unknown')
-  /** What is being done, or the sentence that says why it cannot be. */
+  /** What is being done, or the sentence that says why it cannot be, or why what is there cannot be read. */
   words = $state('')
   /** 0 to 1; null where it cannot be told. */
   share = $state<number | null>(null)
@@ -74,6 +74,7 @@ export class Study<T> {
       if (token !== this.#token) return
       this.state = answer.state
       if (answer.state === 'failed') this.words = answer.error
+      if (answer.state === 'none') this.words = answer.problem ?? ''
       if (answer.state === 'failed' || answer.state === 'none') this.value = null
       if (answer.state === 'done') {
         this.value = this.read(answer.result)
@@ -121,9 +122,10 @@ export class Findings {
     if (this.effects.state !== 'working') this.effects.ask(run, { study: 'ablation' }, false, again)
   }
 
-  find(run: string, study: 'labels' | 'ablation' | 'health'): void {
+  /** Begins a study; `keep` writes its answer into the run directory, where the command line finds it. */
+  find(run: string, study: 'labels' | 'ablation' | 'health', keep: boolean): void {
     const which = { labels: this.labels, ablation: this.effects, health: this.health }[study]
-    which.ask(run, { study }, true, true)
+    which.ask(run, { study, keep }, true, true)
   }
 
   /** Fetches the list of features, and the chosen one over the text. */

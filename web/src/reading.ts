@@ -1,7 +1,7 @@
 // What the network read, what it said and what it should have said, step by step, whatever the kind of either.
 import { named } from './glyphs'
 import { percent } from './words'
-import type { Readout, Unit } from './source'
+import type { Readout, Summary, Unit } from './source'
 import { type Columns, column, type Trace } from './trace'
 
 interface About {
@@ -37,9 +37,12 @@ export function says({ kind, names, reads }: Readout): string {
 }
 
 /** Layers, counted; two that read in both directions are one layer that does. */
-export function layersOf(layers: { neurons: number; reverse: boolean }[], and = ' and '): string {
-  const forward = layers.filter((layer) => !layer.reverse)
-  const both = forward.length < layers.length ? ', read in both directions' : ''
+export function layersOf(layers: { neurons: number; reverse: boolean; stacked?: boolean }[], and = ' and '): string {
+  const forward = layers.filter((layer) => !layer.reverse || layer.stacked)
+  const alone = layers.filter((layer) => layer.stacked).length
+  const both =
+    (forward.length < layers.length ? ', read in both directions' : '') +
+    (alone ? (alone === layers.length ? ', read from the end' : `, ${alone} of them read from the end`) : '')
   const sizes = [...new Set(forward.map((layer) => layer.neurons.toLocaleString('en-US')))].join(and)
   const neurons = sizes === '1' ? 'neuron' : 'neurons'
   return `${forward.length} layer${forward.length === 1 ? '' : 's'} of ${sizes} ${neurons}${both}`
@@ -355,4 +358,13 @@ function numbersVerdict(about: About, trace: Trace, step: number, last: number):
   if (!came) return { text: `${about_} a forecast of what lies behind the end of the text`, good: null, right: '' }
   const held = share === null ? '' : `${inside} of ${came} that came lie within the ${share} % interval · `
   return { text: `${about_} ${held}median off by ${short(off / came)} on average (scaled)`, good: null, right: '' }
+}
+
+/** A warning where a network predicts worse than the guess that knows only how often each symbol occurs; null elsewhere. */
+export function belowBaseline({ score, baseline }: Pick<Summary, 'score' | 'baseline'>): string | null {
+  if (!score || baseline === null || !(score.value > baseline)) return null
+  return (
+    `This network predicts worse (${score.value.toFixed(3)} nats) than guessing by how often each symbol occurs ` +
+    `(${baseline.toFixed(3)} nats): its weights or its symbols may have been read wrongly.`
+  )
 }

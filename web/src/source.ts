@@ -39,7 +39,7 @@ export interface Summary {
   problem: string | null
   task: { name: string; title: string; question: string }
   cell: { name: string; title: string }
-  layers: { cell: string; neurons: number; reverse: boolean }[]
+  layers: { cell: string; neurons: number; reverse: boolean; stacked: boolean }[]
   symbols: number
   unit: Unit
   readout: Readout
@@ -53,6 +53,10 @@ export interface Summary {
   loss: number | null
   validation_loss: number | null
   score: Score | null
+  /** What guessing without a network loses, in the unit of the score, where that is known and the score is a loss. */
+  baseline: number | null
+  /** What was assumed when the network was adopted, a sentence each. */
+  notes: string[]
   updated: number
   example: string
 }
@@ -70,6 +74,8 @@ export interface Layer {
   neurons: number
   /** It reads each sequence from its end. */
   reverse: boolean
+  /** It does so alone, not beside a layer that reads from the beginning. */
+  stacked: boolean
   cell: { name: string; title: string; paper: string; note?: string }
   signals: Signal[]
   drives: { name: string; title: string; formula: string }[]
@@ -166,7 +172,8 @@ export class HttpSource implements Source {
   }
 
   async study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/study`, { ...request, start })
+    const body = { ...request, start, keep: start && (request.keep ?? false) }
+    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/study`, body)
     return (await answer.json().catch(() => {
       throw new SourceError(LOST, true)
     })) as StudyAnswer

@@ -40,6 +40,7 @@ export interface ViewState {
   source: number | null
 }
 
+const BYS = ['gradient', 'change'] as const
 const VIEWS = ['network', 'neuron', 'health', 'gradient', 'lesson'] as const
 export const ZOOMS = 5
 export const DEFAULT_ZOOM = 3
@@ -106,33 +107,86 @@ function size(value: string | null): number | null {
   return Number.isFinite(number) && number > 0 ? number : null
 }
 
-export function fromAddress(search: string, fragment = ''): ViewState {
+const NAMES = [
+  ...([
+    'view',
+    'run',
+    'layer',
+    'signal',
+    'neuron',
+    'step',
+    'text',
+    'sort',
+    'zoom',
+    'feature',
+    'filter',
+    'range',
+  ] as const),
+  ...(['threshold', 'pair', 'checkpoint', 'by', 'drive', 'source'] as const),
+]
+
+/**
+ * The view of an address. What it says that cannot be is left out, and reported as a sentence: what was expected, what
+ * was there, and what is shown.
+ */
+export function fromAddress(search: string, fragment = '', report: (sentence: string) => void = () => {}): ViewState {
   const query = new URLSearchParams(search)
+  /** What `read` makes of a parameter that is there; where it makes nothing of it, that is reported. */
+  function field<T>(name: string, read: (value: string) => T | null | undefined, expected: string, shown: string) {
+    const value = query.get(name)
+    if (value === null || value === '') return null
+    const found = read(value) ?? null
+    if (found === null) report(wrong(name, expected, value, shown))
+    return found
+  }
+  for (const name of new Set(query.keys()))
+    if (!(NAMES as readonly string[]).includes(name))
+      report(`The link has “${clipped(name)}”, which this page does not know. It is left out.`)
   const run = query.get('run')
-  const view = query.get('view')
-  const zoom = count(query.get('zoom'))
-  const sort = SORTS.find((known) => known === query.get('sort'))
+  const view = field('view', (name) => VIEWS.find((known) => known === name), VIEWS.join(', '), 'The network is shown.')
+  const counted = (name: string, shown: string): number | null => field(name, count, 'a whole number', shown)
+  const ranged = (name: string, shown: string): Range | null =>
+    field(name, range, 'two steps, the earlier one first, such as 3-7', shown)
+  if (run === null && view !== null) report('The link names no run. All runs are shown.')
+  const misled = run !== null && query.get('view') !== null && view === null
   const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
   const state: ViewState = {
-    view: VIEWS.find((known) => run !== null && known === view) ?? 'runs',
+    view: run === null ? 'runs' : (view ?? (misled ? 'network' : 'runs')),
     run,
-    layer: query.get('layer'),
-    signal: query.get('signal'),
-    neuron: count(query.get('neuron')),
-    step: count(query.get('step')),
+    layer: query.get('layer') || null,
+    signal: query.get('signal') || null,
+    neuron: counted('neuron', 'No neuron is chosen.'),
+    step: counted('step', 'No step is chosen.'),
     text,
-    sort: sort ?? START.sort,
-    zoom: zoom !== null && zoom < ZOOMS ? zoom : START.zoom,
+    sort:
+      field('sort', (name) => SORTS.find((known) => known === name), SORTS.join(', '), 'The order is by number.') ??
+      START.sort,
+    zoom:
+      field(
+        'zoom',
+        (value) => ((count(value) ?? ZOOMS) < ZOOMS ? count(value) : null),
+        `0 to ${ZOOMS - 1}`,
+        'The usual size is shown.',
+      ) ?? START.zoom,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
-    range: range(query.get('range')),
-    threshold: size(query.get('threshold')),
-    pair: range(query.get('pair')),
-    checkpoint: count(query.get('checkpoint')),
-    by: query.get('by') === 'change' ? 'change' : START.by,
-    drive: query.get('drive'),
-    source: count(query.get('source')),
+    range: ranged('range', 'No characters are chosen.'),
+    threshold: field('threshold', size, 'a number above 0', 'The page chooses one.'),
+    pair: ranged('pair', 'No pair of steps is chosen.'),
+    checkpoint: counted('checkpoint', 'The best weights are shown.'),
+    by:
+      field('by', (name) => BYS.find((known) => known === name), BYS.join(' or '), 'It is measured by gradient.') ??
+      START.by,
+    drive: query.get('drive') || null,
+    source: counted('source', 'Neuron 0 is shown.'),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
+}
+
+const clipped = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
+
+/** The sentence for a value of a link that cannot be. */
+export function wrong(name: string, expected: string, value: string | number, shown: string): string {
+  return `${name[0]!.toUpperCase()}${name.slice(1)} of the link: expected ${expected}, got “${clipped(String(value))}”. ${shown}`
 }

@@ -7,13 +7,15 @@ export interface Table {
 }
 
 export type StudyAnswer =
-  | { state: 'none' }
+  | { state: 'none'; problem?: string }
   | { state: 'working'; doing: string; done: number; total: number }
   | { state: 'failed'; error: string }
   | { state: 'done'; stale: boolean; result: unknown }
 
 export interface StudyRequest {
   study: 'labels' | 'ablation' | 'health' | 'neuron' | 'places'
+  /** Whether the answer is written into the run directory: where a button says so. */
+  keep?: boolean
   layer?: string
   signal?: string
   neuron?: number
@@ -51,6 +53,11 @@ export function rows(table: Table): Row[] {
 /** How much a label says, comparable between the measures: 0 = nothing (an AUROC of 1/2), 1 = all. */
 export function strength(label: Label): number {
   return Math.max(0, Math.min(1, label.measure === 'AUROC' ? 2 * label.score - 1 : label.score))
+}
+
+/** The score of a label with its measure: "AUROC 0.84". */
+export function scored(label: Label): string {
+  return `${label.measure === 'R2' ? 'R²' : label.measure} ${label.score.toFixed(2)}`
 }
 
 /** As it is printed on a chip: an arrow where the neuron is low instead of high. */

@@ -1,5 +1,5 @@
 // Works one neuron out at one step: the numbers that its formulas read, and each formula computed again.
-import { evaluate, filled, type Leaf, leafName, leaves, reduced, symbolic } from './formula'
+import { evaluate, filled, isLeaf, type Leaf, leafName, leaves, reduced, symbolic } from './formula'
 import { chooseScale, clipped, position, type Scale } from './paint'
 import type { Layer, Signal } from './source'
 import type { Trace } from './trace'
@@ -8,7 +8,8 @@ export interface Line {
   signal: Signal
   value: number
   symbolic: string
-  filled: string
+  /** The formula with its numbers; null where that is a single number, which is the result. */
+  filled: string | null
   reduced: string | null
   /** The formula computed again from the numbers in it. */
   again: number
@@ -36,7 +37,12 @@ export function readBefore(reverse: boolean, trace: Trace, step: number): number
   return step === 0 || trace.start[step] ? null : step - 1
 }
 
-/** What a formula reads at one step. A state is its signal at the step read before, and 0 where the layer begins. */
+/** A state before the first step that a layer reads: 0, where the network has none of its own. */
+function initialState(layer: string, trace: Trace, row: number, state: string): number {
+  return trace.parameter(`${layer}.initial.${state}`, row) ?? 0
+}
+
+/** What a formula reads at one step. A state is its signal at the step read before, the initial one where the layer begins. */
 export function reader(
   { name: layer, reverse }: Pick<Layer, 'name' | 'reverse'>,
   trace: Trace,
@@ -47,7 +53,7 @@ export function reader(
   const before = readBefore(reverse, trace, step)
   return (leaf) => {
     if ('signal' in leaf) return at(leaf.signal, step)
-    if ('state' in leaf) return before === null ? 0 : at(leaf.state, before)
+    if ('state' in leaf) return before === null ? initialState(layer, trace, row, leaf.state) : at(leaf.state, before)
     if ('drive' in leaf) return at(leaf.drive, step)
     if ('parameter' in leaf) return trace.parameter(`${layer}.${leaf.parameter}`, row) ?? NaN
     return leaf.constant
@@ -62,10 +68,12 @@ export function work(
   scales: ReadonlyMap<string, Scale> = new Map(),
 ): Worked {
   const values = reader(layer, trace, row, step)
+  const own = (leaf: Leaf): boolean =>
+    'state' in leaf && trace.parameter(`${layer.name}.initial.${leaf.state}`, row) !== null
   const inputs = new Map<string, Input>()
   const signals = layer.signals.map((signal) => {
     for (const leaf of leaves(signal.expression)) {
-      const input = describe(layer, leaf, values(leaf))
+      const input = describe(layer, leaf, values(leaf), own(leaf))
       if (input) inputs.set(leafName(leaf), input)
     }
     return line(layer, signal, trace, row, step, values, scales.get(signal.name))
@@ -90,7 +98,7 @@ function line(
     signal,
     value,
     symbolic: layer.reverse ? symbolic(signal.expression).replaceAll('₋₁', '₊₁') : symbolic(signal.expression),
-    filled: filled(signal.expression, values),
+    filled: isLeaf(signal.expression) ? null : filled(signal.expression, values),
     reduced: reduced(signal.expression, values),
     again,
     agrees: Math.abs(again - value) <= (trace.tolerance || 1e-5) * Math.max(1, Math.abs(value)),
@@ -100,7 +108,8 @@ function line(
   }
 }
 
-function describe(layer: Layer, leaf: Leaf, value: number): Input | null {
+/** `own`: the network has an initial value of its own for the state. */
+function describe(layer: Layer, leaf: Leaf, value: number, own: boolean): Input | null {
   if ('drive' in leaf) {
     const drive = layer.drives.find((one) => one.name === leaf.drive)
     return { name: leaf.drive, title: drive?.title ?? 'drive', explained: drive?.formula ?? '', value }
@@ -120,10 +129,15 @@ function describe(layer: Layer, leaf: Leaf, value: number): Input | null {
       ? {
           name: leafName(leaf).replace('₋₁', '₊₁'),
           title: `${title}, at the next step of the text: this layer reads from the end`,
-          explained: '0 where a sequence ends',
+          explained: `${own ? 'the initial state of the network' : '0'} where a sequence ends`,
           value,
         }
-      : { name: leafName(leaf), title: `${title}, one step earlier`, explained: '0 where a sequence starts', value }
+      : {
+          name: leafName(leaf),
+          title: `${title}, one step earlier`,
+          explained: `${own ? 'the initial state of the network' : '0'} where a sequence starts`,
+          value,
+        }
   }
   return null
 }

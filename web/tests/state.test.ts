@@ -64,7 +64,7 @@ describe('the address', () => {
 
   it('survives nonsense', () => {
     expect(fromAddress('?view=network')).toEqual(START)
-    expect(fromAddress('?view=sideways&run=a').view).toBe('runs')
+    expect(fromAddress('?view=sideways&run=a').view).toBe('network')
     expect(fromAddress('?view=network&run=a&neuron=-1&step=1.5&zoom=99&sort=colour&text=%E0%A4')).toMatchObject({
       neuron: null,
       step: null,
@@ -76,5 +76,24 @@ describe('the address', () => {
       expect(fromAddress(`?view=network&run=a&range=${range}`).range).toBeNull()
     for (const threshold of ['', 'x', '0', '-1', 'Infinity'])
       expect(fromAddress(`?view=network&run=a&threshold=${threshold}`).threshold).toBeNull()
+  })
+
+  it('says what it cannot read, what was expected and what is shown', () => {
+    const said = (search: string): string[] => {
+      const sentences: string[] = []
+      fromAddress(search, '', (sentence) => sentences.push(sentence))
+      return sentences
+    }
+    expect(said('?view=network&run=a&neuron=3&step=0&sort=effect&zoom=0&range=3-4&by=change&text=')).toEqual([])
+    expect(said('?run=a')).toEqual([])
+    expect(said('?view=network&run=a&neuron=-1')).toEqual([
+      'Neuron of the link: expected a whole number, got “-1”. No neuron is chosen.',
+    ])
+    for (const bad of ['view=bogus', 'step=1.5', 'sort=colour', 'zoom=99', 'range=7-3', 'threshold=x', 'pair=1'])
+      expect(said(`?run=a&${bad}`)).toHaveLength(1)
+    for (const bad of ['checkpoint=best', 'by=magic', 'source=-2', 'nuron=3', '__proto__=3', `step=${'9'.repeat(99)}`])
+      expect(said(`?run=a&view=network&${bad}`)).toHaveLength(1)
+    expect(said('?view=network')).toEqual(['The link names no run. All runs are shown.'])
+    expect(said(`?run=a&sort=${'x'.repeat(5000)}`)[0]!.length).toBeLessThan(200)
   })
 })

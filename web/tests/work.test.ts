@@ -23,6 +23,7 @@ const EXPRESSIONS: Record<string, Expression> = {
 
 const LAYER: Layer = {
   name: 'layer0',
+  stacked: false,
   reverse: false,
   neurons: 2,
   cell: { name: 'peephole', title: 'Peephole LSTM', paper: '' },
