@@ -93,6 +93,7 @@ def test_dates_against_pandas(start: dt.date, freq: str) -> None:
         ("2020-01-01T00:00Z 2020-01-01T01:00", "line 3: .*has no time zone, unlike the first"),
         ("2020-W54 2020-W01", "no such date"),
         ("Foo-2020 Mar-2020", "no such date"),
+        ("Marx-2020 Mar-2020", "no such date"),
         ("2020-01-01T25:00 2020-01-02T01:00", "no such date"),
     ],
 )

@@ -320,7 +320,7 @@ def _seconds(match: re.Match[str], order: DateOrder | None) -> tuple[float, floa
         year += 1900 if year >= 70 else 2000
     month = int(part.get("m", 1))
     if "mon" in part:
-        month = next(k for k, full in enumerate(_FULL, 1) if _names_month(part["mon"].lower(), full))
+        month = _month_number(part["mon"].lower())
     if "q" in part:
         month = 3 * int(part["q"]) - 2
     hour = int(part.get("H", 0))
@@ -340,12 +340,10 @@ def _seconds(match: re.Match[str], order: DateOrder | None) -> tuple[float, floa
     return local, local - _offset(part.get("z", "Z"))
 
 
-def _names_month(given: str, full: str) -> bool:
-    if given in (full, full[:3]) or (given == "sept" and full == "september"):
-        return True
-    if given not in _FULL and given[:3] not in _MONTHS:
-        raise ValueError("no such month")
-    return False
+def _month_number(name: str) -> int:
+    """The number of a month by its name, in full or in three letters. Raises: ValueError where there is none."""
+    short = "sep" if name == "sept" else name
+    return 1 + (_FULL.index(short) if short in _FULL else _MONTHS.index(short))
 
 
 def _offset(zone: str) -> float:

@@ -92,8 +92,9 @@ def decoded(data: bytes, path: str | os.PathLike[str], encoding: str | None = No
     errors = "surrogateescape" if lenient and _keeps_ascii(name) else "strict"
     try:
         return data.decode(name, errors).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        byte = f"the byte {error.object[error.start]:#04x} at offset {error.start:,}"
+    except UnicodeError as error:
+        place = getattr(error, "start", 0)
+        byte = f"the byte {data[place] if data else 0:#04x} at offset {place:,}"
         what = "UTF-8" if name == "utf-8-sig" else name
         raise TaskError(
             f"{path}: expected {what} text, got {byte}. {advice(data, encoding)}, or convert the file to UTF-8."
@@ -113,8 +114,8 @@ def unfit(start: bytes, encoding: str | None = None, *, whole: bool = False) -> 
         return "binary"
     try:
         codecs.getincrementaldecoder(name)().decode(start, whole)
-    except UnicodeDecodeError as error:
-        return f"not {'UTF-8' if name == 'utf-8-sig' else name} at byte {error.start:,}"
+    except UnicodeError as error:  # UTF-16 without its byte order mark is a plain one
+        return f"not {'UTF-8' if name == 'utf-8-sig' else name} at byte {getattr(error, 'start', 0):,}"
     return None
 
 

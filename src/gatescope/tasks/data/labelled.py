@@ -19,6 +19,7 @@ from gatescope.errors import setting
 from gatescope.tasks.data.classes import known_spelling, spellings
 from gatescope.tasks.data.tables import (
     LARGEST,
+    MOST_COLUMNS,
     Fault,
     Rows,
     column_list,
@@ -368,6 +369,11 @@ def _json_pairs(
     names = list(dict.fromkeys(name for _, row in objects for name in row))
     if not names:
         refuse(path, faults or [Fault(None, "there are no rows")])
+    if len(names) > MOST_COLUMNS:
+        raise TaskError(
+            f"{path}: expected at most {MOST_COLUMNS:,} different keys, got {len(names):,}. Give all lines the same "
+            "keys."
+        )
     columns = _columns(Rows(Path(path), [names], [0], len(names), ",", []), text, label, True)
     chosen = [names[column] for column in columns[:2]]
     pairs: list[tuple[int, str, str]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gatescope.tasks.task import TaskError
 STEP_NAMES = ("date", "time", "datetime", "timestamp", "month", "day", "week", "quarter", "year", "period", "step")
 """What a column with the names of the steps is called where nobody says which one it is."""
 
+MOST_BLANK_LINES = 10_000  # faults that a file of blank lines may cost
 DECIMAL_POINT = Numerals()
 _EPOCH_NAMES = ("time", "stamp", "date", "epoch", "unix", "ds")  # in the names of columns of seconds since 1970
 
@@ -187,9 +188,10 @@ def _blank_lines(rows: Rows, named: bool) -> list[Fault]:
         return []
     lines = rows.lines[named:]
     known = {fault.line for fault in rows.faults}
-    return [
+    blank = (
         Fault(number, "the line is blank, and each line is a step")
         for before, after in pairwise(lines)
         for number in range(before + 1, after)
         if number not in known
-    ]
+    )
+    return list(islice(blank, MOST_BLANK_LINES))

@@ -25,6 +25,9 @@ LARGEST = 200_000_000
 LISTED = 20
 """How many wrong lines an error names."""
 
+MOST_COLUMNS = 10_000
+"""The most columns a table may have."""
+
 MOST_COLUMNS_LISTED = 30
 """How many columns an error names."""
 
@@ -231,6 +234,11 @@ def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Row
         if len(row) <= 1 and not any(row):
             continue
         width = width or len(row)
+        if width > MOST_COLUMNS:
+            raise TaskError(
+                f"{path}: expected at most {MOST_COLUMNS:,} columns, got {width:,} on line {number:,}. Give a table "
+                "with a step or a text a row."
+            )
         wrong = None if readable else next(filter(None, map(undecoded, row)), None)
         if wrong:
             rows.faults.append(Fault(number, wrong))
