@@ -1,4 +1,4 @@
-"""`gatescope forecast`."""
+"""`gatescope predict` of a series: the steps after its end, or after the end of another series."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gatescope
 from tests.cli.conftest import Cli
 
 
@@ -26,11 +27,20 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def waves(series: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the series, hardly trained; not to be changed."""
+    path = tmp_path_factory.mktemp("trained") / "waves"
+    task = gatescope.TASKS["forecasting"](series, window=12, horizon=2, season=6)
+    gatescope.train(gatescope.create(path, task), steps=5)
+    return path
+
+
 def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
     begun = cli("train", "forecasting", series, "--window", 12, "--horizon", 2, "--season", 6, "--steps", 20)
     assert begun.status == 0, begun.err
     assert "score: MASE" in begun.out
-    result = cli("forecast", "waves", "--svg", "waves.svg", "--csv", "next.csv")
+    result = cli("predict", "waves", "--svg", "waves.svg", "--csv", "next.csv")
     assert result.status == 0, result.err
     assert result.out.startswith("After step 240, the last one; 80% of the values should be between the ends.")
     assert re.search(r"^a +1 +", result.out, re.MULTILINE)
@@ -38,19 +48,42 @@ def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
     assert Path("waves.svg").read_text().startswith("<svg")
     rows = list(csv.DictReader(Path("next.csv").read_text().splitlines()))
     assert [(row["column"], row["ahead"]) for row in rows] == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
-    (line,) = cli("forecast", "waves", "--json").out.splitlines()
+    (line,) = cli("predict", "waves", "--json").out.splitlines()
     columns = json.loads(line)["columns"]
     assert columns["forecast"] == pytest.approx([float(row["forecast"]) for row in rows])
     assert all(
         low <= mid <= high for low, mid, high in zip(*map(columns.get, ("lower", "forecast", "upper")), strict=True)
     )
-    assert "1 to 2 steps ahead; 3 was given" in cli("forecast", "waves", "--svg", "x.svg", "--ahead", 3).refused()
-    assert "there is no folder" in cli("forecast", "waves", "--svg", "none/x.svg").refused()
+    assert "1 to 2 steps ahead; 3 was given" in cli("predict", "waves", "--svg", "x.svg", "--ahead", 3).refused()
+    assert "there is no folder" in cli("predict", "waves", "--svg", "none/x.svg").refused()
     assert not Path("x.svg").exists()
 
 
-def test_other_runs_forecast_nothing(cli: Cli, run: Path) -> None:
-    assert "forecasts nothing" in cli("forecast", "counter").refused()
+def test_predict_refuses_options_of_the_other_kind_of_run(cli: Cli, run: Path, waves: Path) -> None:
+    """Options of series are refused for texts, and texts for series."""
+    assert "It applies to runs of forecasting" in cli("predict", "counter", "aX", "--horizon", 1).refused()
+    assert "expected a file of numbers" in cli("predict", waves, "aX").refused()
+    assert "expected --svg FILE beside it" in cli("predict", waves, "--ahead", 1).refused()
+    assert "expected a file beside the options" in cli("predict", waves, "--phase", 1).refused()
+    assert "1 to 2 steps ahead; 3 was given" in cli("predict", waves, "--horizon", 3).refused()
+
+
+def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: Path) -> None:
+    """A series with more rows goes on in the same season; another one needs --phase; the columns have to be there."""
+    lines = series.read_text().splitlines()
+    longer, later, other = (tmp_path / name for name in ("longer.csv", "later.csv", "other.csv"))
+    longer.write_text("\n".join([*lines, "240,11.2,4.1", "241,12.1,3.9"]) + "\n")
+    result = cli("predict", waves, longer, "--horizon", 1)
+    assert result.status == 0, result.err
+    assert result.out.startswith("After step 242, the last one")
+    assert [line.split()[:2] for line in result.out.splitlines()[3:5]] == [["a", "1"], ["b", "1"]]
+    rows = [f"day {k},{line.split(',', 1)[1]}" for k, line in enumerate(lines[20:])]
+    later.write_text("\n".join([lines[0], *rows]) + "\n")
+    assert "with --phase" in cli("predict", waves, later).refused()
+    assert cli("predict", waves, later, "--phase", 1).status == 0
+    assert "expected 0 to 5, got 6" in cli("predict", waves, later, "--phase", 6).refused()
+    other.write_text("day,x\n" + "\n".join(f"{k},{k}" for k in range(40)))
+    assert "x" in cli("predict", waves, other).refused()
 
 
 def test_what_is_wrong_in_a_file_is_said_before_training(cli: Cli, series: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
 from gatescope import Run, Settings, check_with, create, record, train
-from gatescope.studies.forecasts import drawn, forecasts_of, hindsight, outlook
+from gatescope.studies.forecasts import drawn, forecasting_task, forecasts_of, hindsight, outlook
 from gatescope.studies.table import StudyError
 from gatescope.tasks import TASKS, Forecasting, TaskError, load
 from gatescope.text import PADDING
@@ -504,7 +504,7 @@ def test_a_network_that_forecasts_is_recorded_and_checked(run: Run) -> None:
 
 
 def test_what_comes_next_as_a_table(run: Run) -> None:
-    task, found = forecasts_of(run)
+    task, found = forecasting_task(run), forecasts_of(run)
     table = outlook(found)
     values = series()[:, 0]
     assert table["ahead"].tolist() == [1, 2, 3]
@@ -519,7 +519,7 @@ def test_what_comes_next_as_a_table(run: Run) -> None:
 
 
 def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
-    task, found = forecasts_of(run)
+    task, found = forecasting_task(run), forecasts_of(run)
     picture = drawn(found, task, ahead=1, steps=30)
     root = ET.fromstring(picture)
     paths = {path.get("class"): path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")}
@@ -549,5 +549,34 @@ def test_nobody_reads_what_is_to_be_forecast(file: Path, tmp_path: Path) -> None
 
 
 def test_another_run_forecasts_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="of the task counter, which forecasts nothing"):
+    with pytest.raises(StudyError, match="expected one of the task forecasting, got run of the task counter"):
         forecasts_of(create(tmp_path / "run", TASKS["counter"]()))
+
+
+def test_series_of_its_own_is_forecast_with_the_phase_of_its_dates(tmp_path: Path) -> None:
+    """A later part of a dated series is read as the same steps in the whole: same inputs, same forecast."""
+    days = [str(np.datetime64("2020-01-01") + k) for k in range(140)]
+    wave = 10 + np.sin(2 * np.pi * np.arange(140) / 7) + 0.1 * np.random.default_rng(0).standard_normal(140)
+    rows = [f"{day},{value:.4f}" for day, value in zip(days, wave, strict=True)]
+    whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+    whole.write_text("date,level\n" + "\n".join(rows) + "\n")
+    part.write_text("date,level\n" + "\n".join(rows[51:]) + "\n")
+    task = Forecasting(whole, window=14, horizon=3, season=7)
+    other = task.on(part)
+    assert other.first_phase == 51 % 7
+    np.testing.assert_array_equal(other.known().inputs, task.known().inputs[51:])
+    assert task.first_phase == 0
+    assert task.size == 140
+    later = tmp_path / "later.csv"
+    days = [str(np.datetime64("2020-01-01") + k) for k in range(200, 260)]
+    later.write_text("date,level\n" + "\n".join(f"{day},{k % 7}" for k, day in enumerate(days)) + "\n")
+    assert task.on(later).first_phase == 200 % 7
+    with pytest.raises(TaskError, match="phase"):
+        _ = task.on(_undated(tmp_path))
+    assert task.on(_undated(tmp_path), phase=3).first_phase == 3
+
+
+def _undated(folder: Path) -> Path:
+    path = folder / "undated.csv"
+    path.write_text("level\n" + "\n".join(str(k % 7) for k in range(60)) + "\n")
+    return path

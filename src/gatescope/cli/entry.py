@@ -27,7 +27,6 @@ from gatescope.cli.distributions import distributions
 from gatescope.cli.errors import errors
 from gatescope.cli.explore import explore
 from gatescope.cli.export import export
-from gatescope.cli.forecast import forecast
 from gatescope.cli.health import health
 from gatescope.cli.horizon import horizon
 from gatescope.cli.label import label
@@ -53,7 +52,7 @@ COMMANDS = (
     *(demo, train),
     *(explore, predict, sample, record, check),
     *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
-    *(errors, horizon, compare, forecast),
+    *(errors, horizon, compare),
     *(adopt, export),
     *(tasks, cells, runs),
 )

@@ -1,71 +1,73 @@
-"""`gatescope forecast`: what comes next in a series, and how sure is that?"""
+"""The part of `gatescope predict` that forecasts a series, and draws the forecast."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, UsageError, find_run, print_table, use_threads, visible
-from gatescope.cli.studying import Csv, Run, check_csv, deliver
+from gatescope.cli.common import UsageError, print_table, visible
+from gatescope.cli.studying import deliver, note
 
 if TYPE_CHECKING:
+    from gatescope.cli.predict import SeriesOptions
+    from gatescope.runs import Run
     from gatescope.studies import Table
+    from gatescope.tasks import Forecasting
+
+SHOWN_STEPS = 300
 
 
-@command(
-    FIND,
-    "RUN [OPTIONS]",
-    "gatescope forecast sunspots",
-    "gatescope forecast runs/sunspots --svg sunspots.svg --ahead 1",
-)
 def forecast(
     run: Run,
-    /,
+    task: Forecasting,
+    file: Path | None,
+    options: SeriesOptions,
+    encoding: str | None,
     *,
-    svg: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    ahead: int | None = None,
-    steps: int = 300,
-    csv: Csv = None,
-    json: Json = False,
+    skip_bad: bool,
+    csv: Path | None,
+    json: bool,
 ) -> None:
-    """Forecast the steps after the end of a series, with intervals, and draw that beside the test part.
+    """Print the steps after the end of the series of a run, or of another one, and draw them.
 
-    A run of the task forecasting is needed. The intervals are calibrated by all that was forecast before and has come
-    since.
-
-    Parameters
-    ----------
-    svg
-        Draw the last steps of the test part, what was forecast of them, and what comes next.
-    ahead
-        Of the forecasts that are drawn over the test part, how many steps before they were made; by default all of
-        the horizon.
-    steps
-        How many of the last steps of the series are drawn.
+    Raises:
+        UsageError: options that do not go together, or a picture that cannot be written.
+        TaskError, StudyError: a series that cannot be used.
     """
-    use_threads(1)
     from gatescope.studies.forecasts import drawn, forecasts_of, outlook
 
-    check_csv(csv)
+    svg = options.svg
     if svg is not None and (svg.is_dir() or not svg.parent.is_dir()):
         what = "is a folder" if svg.is_dir() else f"cannot be written: there is no folder {svg.parent}"
         raise UsageError(f"{svg} {what}; give --svg the name of a file.")
-    task, found = forecasts_of(find_run(run))
-    picture = drawn(found, task, ahead=ahead, steps=steps) if svg is not None else None
-    table = outlook(found)
+    if svg is None and (options.ahead is not None or options.steps is not None):
+        option = "--ahead" if options.ahead is not None else "--steps"
+        raise UsageError(f"Option {option} is about the picture: expected --svg FILE beside it, got none. Add it.")
+    reading = {"encoding": encoding, "decimal": options.decimal, "thousands": options.thousands}
+    reading = {name: value for name, value in reading.items() if value is not None}
+    if file is None and (reading or skip_bad or options.phase is not None):
+        raise UsageError("Another series: expected a file beside the options of how to read it, got none. Name it.")
+    if file is not None:
+        task.reading = replace(task.reading, **reading, skip_bad=skip_bad or task.reading.skip_bad)
+        task = task.on(file, phase=options.phase)
+        for sentence in task.notes:
+            note(sentence)
+    found = forecasts_of(run, task=task)
+    steps = SHOWN_STEPS if options.steps is None else options.steps
+    picture = drawn(found, task, ahead=options.ahead, steps=steps) if svg is not None else None
+    table = outlook(found, options.horizon)
     known = found.known
-    score = found.score(f"in {known.sum():,} forecasts") if known.any() else None
-    deliver(table, lambda: _print(table, None if score is None else score.text), json=json, csv=csv)
+    score = found.score(f"in {known.sum():,} forecasts").text if known.any() else None
+    where = "test part" if file is None else "later part of this series"
+    deliver(table, lambda: _print(table, where, score), json=json, csv=csv)
     if svg is not None and picture is not None:
         svg.write_text(picture, encoding="utf-8")
         if not json:
-            print(f"\n{svg}: the test part and what comes next")
+            print(f"\n{svg}: the {where} and what comes next")
 
 
-def _print(table: Table, score: str | None) -> None:
+def _print(table: Table, where: str, score: str | None) -> None:
     interval, several = table.about["interval"], len(set(table["column"].tolist())) > 1
     print(
         f"After step {table.about['steps']:,}, the last one; {interval:.0%} of the values should be between the ends.\n"
@@ -84,4 +86,4 @@ def _print(table: Table, score: str | None) -> None:
     ]
     print_table(columns, rows, right=columns[several:])
     if score is not None:
-        print(f"\nOn the test part: {score}")
+        print(f"\nOn the {where}: {score}")

@@ -39,30 +39,52 @@ path.line{fill:none;stroke-width:1.4;stroke-linejoin:round}
 """
 
 
-def forecasts_of(run: Run, network: Network | None = None) -> tuple[Forecasting, Forecasts]:
-    """The task of a run that forecasts, and the forecasts of its network: all of the test part, and what comes next.
+def forecasts_of(run: Run, network: Network | None = None, *, task: Forecasting | None = None) -> Forecasts:
+    """Return the forecasts of a network: all of the test part of a series, and what comes after its end.
 
-    Arguments: `network` is that of the run with its best weights when not given.
+    Args:
+        run: a run of the task forecasting.
+        network: with the weights to use; the best ones of the run when None.
+        task: the task of the run on another series, as `Forecasting.on` gives it; the task of the run when None.
 
     Raises:
-        StudyError: the run does something else.
+        StudyError: the run is of another task.
         TaskError: the series is not there any more.
+    """
+    task = task or forecasting_task(run)
+    return task.forecasts(partial(predict, run.network()[0] if network is None else network))
+
+
+def forecasting_task(run: Run) -> Forecasting:
+    """Return the task of a run that forecasts.
+
+    Raises:
+        StudyError: the run is of another task.
     """
     task = run.task()
     if not isinstance(task, Forecasting):
         raise StudyError(
-            f"{run.name} is a run of the task {task.name}, which forecasts nothing; train one with "
-            "`gatescope train forecasting FILE`."
+            f"Run to forecast with: expected one of the task forecasting, got {run.name} of the task {task.name}. "
+            "Train one with `gatescope train forecasting FILE`."
         )
-    return task, task.forecasts(partial(predict, run.network()[0] if network is None else network))
+    return task
 
 
-def outlook(found: Forecasts) -> Table:
+def outlook(found: Forecasts, horizon: int | None = None) -> Table:
     """Return what comes after the last step of the series: the forecast and its interval for each step ahead.
+
+    Args:
+        found: the forecasts of a series.
+        horizon: how many steps; all that the network forecasts when None.
+
+    Raises:
+        StudyError: the network does not forecast so far ahead.
 
     The name of each step ("step") is the date that follows, in the way of the file; "" where the file has no dates that
     are evenly spaced.
     """
+    count = found.point.shape[1] if horizon is None else horizon
+    _check(found, count)
     rows: list[dict[str, Any]] = [
         {
             "column": name,
@@ -74,7 +96,7 @@ def outlook(found: Forecasts) -> Table:
             "season_before": float(found.seasonal[-1, step, k]),
         }
         for k, name in enumerate(found.names)
-        for step in range(found.point.shape[1])
+        for step in range(count)
     ]
     return Table.of(rows, TITLES, interval=found.interval, season=found.season, steps=int(found.origins[-1]))
 

@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -47,6 +48,7 @@ PHASE = ("season sine", "season cosine")
 MOST_VALIDATED = 5_000  # forecasts that a validation is taken on
 MOST_SCORED = 20_000  # forecasts that a score is taken on
 EXAMPLES = 3
+MOST_STEPS_BETWEEN = 20_000  # between the end of one series and the beginning of another that is forecast
 WINDOW = 96  # steps of a window, where the series is long enough
 FEWEST_STEPS = 4  # of a window
 PARTS = (0.7, 0.1, 0.2)
@@ -107,6 +109,7 @@ class Forecasting:
         validate_every=50,
         patience=6,
     )
+    first_phase: int = 0  # of the first step of the series, in steps since the season began
     quantity_titles: ClassVar[dict[str, str]] = {
         "level": "mean of the last values, as many as are forecast",
         "rising": "that mean is higher than it was so many steps before",
@@ -221,11 +224,62 @@ class Forecasting:
             notes.append(f"{found} in the training part; where you know better, {setting('season', None)} sets it.")
         return notes
 
+    def on(self, path: str | os.PathLike[str], *, phase: int | None = None) -> Forecasting:
+        """Return this task on another series, to apply a network to it: the same columns, scale, window and season.
+
+        Args:
+            path: a table with the columns of this task.
+            phase: the place of its first step in the season, in steps; None: found by the name of that step (its date)
+                among those of the series that was trained on, and after its end.
+
+        Raises:
+            TaskError: the file cannot be used, is too short to forecast from, or its place in the season is not known.
+        """
+        other = copy(self)
+        other.path, other.columns = str(absolute(path)), self.names
+        series = other._read(self.warmup + self.horizon, self.targets)
+        other.size, other.filled, other.sha256 = len(series.values), series.filled, _digest(series)
+        other.first_phase = self._phase_of(series, phase) if self.season > 1 else 0
+        first = min(max(self.warmup, self.season + 1), other.size - self.horizon)
+        second = first + max(self.horizon, (other.size - first) // 2)
+        other.parts = (first / other.size, (second - first) / other.size, (other.size - second) / other.size)
+        other._notes = list(series.notes)
+        other.found_season = False
+        other._known = other._prepared(series)
+        return other
+
+    def _phase_of(self, series: Series, phase: int | None) -> int:
+        """Return the place of the first step of another series in the season.
+
+        Raises:
+            TaskError: it is not known.
+        """
+        if phase is not None:
+            if not 0 <= phase < self.season:
+                raise TaskError(
+                    f"Place in the season: expected 0 to {self.season - 1}, got {phase}. "
+                    f"Change {setting('phase', None)}."
+                )
+            return phase
+        known = self._read(1, self.targets, max(MOST_STEPS_BETWEEN, len(series.values)))
+        if known.step is not None and series.step == known.step:
+            names = (*known.steps, *known.following)
+            if series.steps[0] in names:
+                return names.index(series.steps[0]) % self.season
+        values = series.values[: len(known.values)]
+        if known.step is None and series.step is None and np.array_equal(values, known.values):
+            return 0  # the same series, with more steps at its end
+        raise TaskError(
+            f"Place in the season: {series.steps[0]!r}, the first step of the other file, is not found among the "
+            f"dates of the series that was trained on, nor after them. Say with {setting('phase', None)} how many "
+            f"steps of the season of {self.season} come before it."
+        )
+
     # --- what is read and asked for ----------------------------------------------------------------------------------
 
-    def _read(self, shortest: int, wanted: Sequence[str] | None) -> Series:
+    def _read(self, shortest: int, wanted: Sequence[str] | None, ahead: int | None = None) -> Series:
         if self.path is None:
-            return _made(self.horizon)
+            return _made(ahead or self.horizon)
         return read_series(
             self.path,
             self.columns,
@@ -235,7 +289,7 @@ class Forecasting:
             self.largest,
             targets=wanted,
             reading=self.reading,
-            ahead=self.horizon,
+            ahead=ahead or self.horizon,
         )
 
     def known(self) -> Known:
@@ -261,7 +315,7 @@ class Forecasting:
         scaled = (series.values - np.array(self.mean)) / np.array(self.spread)
         parts = [scaled]
         if self.season > 1:
-            angle = 2 * np.pi * (np.arange(len(scaled)) % self.season) / self.season
+            angle = 2 * np.pi * ((self.first_phase + np.arange(len(scaled))) % self.season) / self.season
             parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
         with np.errstate(over="ignore"):
             inputs = np.concatenate(parts, axis=1).astype(np.float32)

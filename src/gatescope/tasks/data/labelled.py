@@ -38,7 +38,7 @@ TEXT_NAMES = ("text", "sentence", "review", "comment", "content", "phrase", "mes
 LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "tag", "rating")
 """What a column of labels is called where nobody says which one it is."""
 
-_JSON_LINES = (".jsonl", ".ndjson")
+JSON_LINES = (".jsonl", ".ndjson")
 _MANY_CLASSES = 20  # more classes than this must have two examples each, on average
 _CONLLU_WIDTH = 10
 _CONLLU_EXTRA = re.compile(r"\d+[-.]\d+")  # ids of multi-word tokens and empty nodes
@@ -143,7 +143,7 @@ def _pairs(
     suffix = Path(path).suffix.lower()
     if suffix == ".json":
         raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
-    if suffix in _JSON_LINES:
+    if suffix in JSON_LINES:
         return _json_pairs(path, text, label, largest, encoding, faults)
     rows = read_rows(path, largest, encoding)
     if not rows.fields:

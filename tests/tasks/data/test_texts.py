@@ -1,0 +1,57 @@
+"""Texts to apply a network to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gatescope.tasks.data.texts import read_texts
+from gatescope.tasks.task import TaskError
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("plain.txt", "good  film\n\nbad\n", None),
+        ("one.csv", "text\ngood film\nbad\n", None),
+        ("both.csv", 'label,review\n1,"good\nfilm"\n0,bad\n', None),
+        ("named.csv", "id,words,note\n1,good film,x\n2,bad,y\n", "words"),
+        ("numbered.tsv", "good film\t1\nbad\t2\n", 1),
+        ("lines.jsonl", '{"text": "good film"}\n{"text": "bad", "label": 0}\n', None),
+        ("strings.jsonl", '"good film"\n"bad"\n', None),
+        ("keyed.jsonl", '{"a": "x", "b": "good film"}\n{"a": "y", "b": "bad"}\n', "b"),
+    ],
+)
+def test_read_texts_finds_the_column(tmp_path: Path, name: str, content: str, text: str | int | None) -> None:
+    """Lines, columns and keys give the same texts; labels are not read."""
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert read_texts(path, text) == (["good film", "bad"], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("two.csv", "a,b\nx,y\n", "Column of the texts in .*two.csv"),
+        ("two.jsonl", '{"a": "x", "b": "y"}\n', "Key of the texts in .*two.jsonl"),
+        ("empty.txt", "\n \n", "is empty"),
+        ("gap.csv", "text,label\nx,1\n,0\n", "line 3: the text is empty"),
+        ("bad.jsonl", '{"text": "x"}\n{"text": 1}\n[\n', "line 2: there is no text under 'text'"),
+    ],
+)
+def test_read_texts_refuses_with_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
+    """What is wrong is named with its line, or the columns that there are."""
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(TaskError, match=sentence):
+        read_texts(path)
+
+
+def test_read_texts_leaves_wrong_lines_out_when_asked(tmp_path: Path) -> None:
+    """With skip_bad the good texts stay, and each line that was left out is named."""
+    path = tmp_path / "gap.csv"
+    path.write_text("text,label\nx,1\n,0\ny,1\n", encoding="utf-8")
+    texts, skipped = read_texts(path, skip_bad=True)
+    assert texts == ["x", "y"]
+    assert skipped == ["line 3: the text is empty"]
