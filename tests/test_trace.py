@@ -18,8 +18,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "trace.md"
 
 def test_layers_are_found_by_name() -> None:
     trace = make(["lstm", "gru"], [3]).trace
-    assert trace["layer1"] is trace.layers["layer1"]
-    with pytest.raises(TraceError, match="the trace has no 'layer2'; it has layer0, layer1"):
+    assert trace["layer1"]["h"] is trace.layers["layer1"]["h"]
+    with pytest.raises(TraceError, match="expected one of layer0, layer1, got 'layer2'"):
         trace["layer2"]
 
 

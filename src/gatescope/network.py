@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from torch import Tensor, nn
 
 from gatescope.cells import Cell, cell_of
 from gatescope.engine import Engine, Intervention, Parameters, State, initial_state, initialise, run, shapes
+from gatescope.engine.interventions import in_numbered_layers
 from gatescope.errors import GatescopeError
 from gatescope.head import HeadError, HiddenLayer, apply
+from gatescope.names import check_names, named_settings
+from gatescope.readings import check_ids, readings
 from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
 from gatescope.text import PADDING, Reading, Vocabulary
 
@@ -55,6 +58,7 @@ class Layer:
     stacked: bool = False
 
 
+@named_settings
 @dataclass(frozen=True)
 class Configuration:
     """Everything about a network but its weights.
@@ -228,6 +232,14 @@ def configure(
         CellError: an unknown cell.
         NetworkError: a size that makes no sense.
     """
+    fields_there = [field.name for field in fields(Configuration) if field.name not in ("vocabulary", "layers")]
+    check_names("Argument of configure", settings, ["vocabulary", "cell", "neurons", "both_ways", *fields_there])
+    if not isinstance(vocabulary, Vocabulary):
+        raise NetworkError(
+            f"The vocabulary: expected a Vocabulary, got {type(vocabulary).__name__}. Vocabulary.of(text) makes one."
+        )
+    if isinstance(neurons, int):
+        neurons = [neurons]
     made = cell_of(cell)
     directions = (False, True) if both_ways else (False,)
     layers = tuple(Layer(made, size, reverse) for size in neurons for reverse in directions)
@@ -330,14 +342,12 @@ class Network(nn.Module):
             reads: when to read out, instead of what the configuration says.
 
         Raises:
+            ReadingError: an id is neither a symbol, nor the one of what is unknown, nor padding (-1).
             ValueError: an intervention on a layer that the network does not have, or see `gatescope.engine.run`.
         """
         layers = self.configuration.layers
-        for intervention in interventions:
-            if not 0 <= intervention.layer < len(layers):
-                raise ValueError(
-                    f"an intervention names layer {intervention.layer}; the network has 0 to {len(layers) - 1}."
-                )
+        interventions = in_numbered_layers(interventions, self.configuration.names)
+        self._check(tokens)
         inputs = self._read(tokens, lengths)
         if state is None and self.configuration.starts:
             state = self.initial_states(tokens.shape[1])
@@ -367,6 +377,15 @@ class Network(nn.Module):
         if (reads or self.configuration.readout.reads) == "last step":
             inputs = _last(inputs, lengths, layers[-1].neurons if layers[-1].reverse else 0)
         return Output(self.read_out(self._dropped(inputs)), tuple(signals), tuple(final))
+
+    def _check(self, tokens: Tensor) -> None:
+        """Refuse ids beyond the vocabulary, which would be read as nothing, and numbers in place of ids."""
+        vocabulary = self.configuration.vocabulary
+        if vocabulary.unit != "number" and (tokens.is_floating_point() or tokens.dtype == torch.bool):
+            raise NetworkError(f"Ids: expected whole numbers, got {tokens.dtype}. Encode the text with the vocabulary.")
+        if tokens.numel() and vocabulary.unit != "number":
+            low, high = tokens.aminmax()
+            check_ids(vocabulary, int(low), int(high))
 
     def _read(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
         """What the first layer reads: ids, or vectors (T, B, I)."""
@@ -452,6 +471,7 @@ def predict(network: Network, sequences: Sequence[Reading]) -> list[NDArray[np.f
         (1, V), where the network reads out once, and (0, V) of a sequence without steps.
     """
     configuration = network.configuration
+    sequences = readings(configuration.vocabulary, sequences)
     once = configuration.readout.reads == "last step"
     order = sorted((k for k in range(len(sequences)) if len(sequences[k])), key=lambda k: len(sequences[k]))
     nothing = np.empty((0, configuration.predicted), np.float32)

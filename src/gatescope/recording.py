@@ -21,16 +21,19 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.checking import TOLERANCES, Report, check
 from gatescope.engine import Intervention, State
+from gatescope.engine.interventions import in_numbered_layers
 from gatescope.engine.native import unserved
 from gatescope.errors import GatescopeError
 from gatescope.network import PIECE, Configuration, Network, evaluating, padded, predictions_of
+from gatescope.readings import ReadingError, readings, texts_in
 from gatescope.readout import Readout
 from gatescope.storage import Writer, open_trace, pieces_of
 from gatescope.text import PADDING, Ids, Reading
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
 
-Recordable = str | Sequence[Reading]
+Recordable = str | Sequence[Any] | NDArray[Any] | Tensor
+"""A text, several texts, or sequences of ids or numbers in arrays, tensors or lists; `readings` checks them."""
 Answers = Callable[[str], NDArray[Any] | None]
 """Of the text of one sequence what should have been said after each step, where that is known: (T,) ids of symbols or
 classes, -1 where nothing is asked, or (T, O) numbers, NaN where nothing is asked."""
@@ -58,19 +61,46 @@ def parts_for(configuration: Configuration, text: str) -> list[str]:
 
 
 def sequences_of(network: Network, source: Recordable) -> list[Reading]:
-    """What the network reads of the sequences of a text, or sequences as they are.
+    """What the network reads of the sequences of a text, of several texts, or of arrays of ids or numbers.
 
     Raises:
-        RecordingError: the text is empty, or does not hold the numbers that the network reads.
+        RecordingError: the text is empty, does not hold the numbers that the network reads, or ids do not exist.
     """
-    if isinstance(source, str):
-        try:
-            source = [network.configuration.vocabulary.encode(part) for part in parts_of(network, source)]
-        except ValueError as error:
-            raise RecordingError(str(error)) from error
-    if not source or not all(len(sequence) for sequence in source):
+    _expect_network(network)
+    vocabulary, parts = network.configuration.vocabulary, _parts(network, source)
+    try:
+        found = readings(vocabulary, source) if parts is None else [vocabulary.encode(part) for part in parts]
+    except ValueError as error:
+        raise RecordingError(str(error)) from error
+    if not found or not all(len(sequence) for sequence in found):
         raise RecordingError("there is nothing to record: the text is empty. Give at least one symbol.")
-    return list(source)
+    return found
+
+
+def _expect_network(network: object) -> None:
+    if not isinstance(network, Network):
+        raise RecordingError(
+            f"The network: expected a Network, got {type(network).__name__}. A run has one in run.network()[0]."
+        )
+
+
+def _parts(network: Network, source: Recordable) -> list[str] | None:
+    """The sequences of a text, or of each of several texts; None where no texts were given.
+
+    Raises:
+        RecordingError: one of several texts is empty, or not everything is a text.
+    """
+    try:
+        texts = texts_in(source)
+    except ReadingError as error:
+        raise RecordingError(str(error)) from error
+    if texts is None:
+        return None
+    parts = [parts_of(network, text) for text in texts]
+    if len(parts) > 1 and not all(parts):
+        empty = next(k for k, each in enumerate(parts) if not each)
+        raise RecordingError(f"Text {empty} of the list: expected at least one symbol, got none. Leave it out.")
+    return [part for each in parts for part in each]
 
 
 def symbols_of(network: Network, source: Recordable) -> list[Ids]:
@@ -93,10 +123,11 @@ def targets_of(network: Network, source: Recordable, sequences: Sequence[Reading
         RecordingError: the answers are not one for each step.
     """
     readout = network.configuration.readout
-    if answers is None or not isinstance(source, str):
+    parts = None if answers is None else _parts(network, source)
+    if answers is None or parts is None:
         told: list[NDArray[Any] | None] = [None] * len(sequences)
     else:
-        told = [answers(part) for part in parts_of(network, source)]
+        told = [answers(part) for part in parts]
     found: list[Reading] = []
     for sequence, answer in zip(sequences, told, strict=True):
         if answer is not None and len(answer) != len(sequence):
@@ -127,8 +158,9 @@ def record(
 
     Args:
         network: any network; it is not changed.
-        source: a text, or sequences of ids. A text is cut behind each end mark of the network's vocabulary; every
-            sequence starts from the initial state.
+        source: a text, a list of texts, or ids, (T,) or (S, T): arrays, tensors or lists; of a network that reads
+            numbers, (T, I) or (S, T, I). A text is cut behind each end mark of the network's vocabulary; every sequence
+            starts from the initial state.
         drives: whether the trace keeps the drives, without which most equations cannot be checked again from the
             trace alone. They are checked while recording in any case.
         top: how many of the most probable next symbols are kept.
@@ -248,8 +280,8 @@ def record_pieces(
     Each piece is a trace of its own: its initial state is where the piece before ended. It was checked with the
     weights, drives included, and says so in `attributes["residual"]`.
     """
-    configuration = network.configuration
     sequences = sequences_of(network, source)
+    configuration = network.configuration
     read, lengths = padded(sequences)
     targets = targets_of(network, source, sequences, answers)
     attributes, weights = describe(network, interventions), weights_of(network)
@@ -320,6 +352,7 @@ def describe(network: Network, interventions: Sequence[Intervention] = ()) -> di
 def _engine_of(network: Network, interventions: Sequence[Intervention]) -> str:
     """The engine that runs the network; where its layers differ, one for each."""
     engines = []
+    interventions = in_numbered_layers(interventions, network.configuration.names)
     for k, layer in enumerate(network.configuration.layers):
         parameters = network.parameters_of(k)
         changes = [one for one in interventions if one.layer == k]

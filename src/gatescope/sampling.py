@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gatescope.engine import Intervention
 from gatescope.errors import GatescopeError
+from gatescope.names import named_settings
 from gatescope.network import PIECE, Network, evaluating
 from gatescope.readout import SYMBOLS
 from gatescope.text import Ids, Vocabulary
@@ -24,6 +25,7 @@ class SamplingError(GatescopeError):
     """A setting that leaves nothing to draw from; the message says what it may be."""
 
 
+@named_settings
 @dataclass(frozen=True)
 class Choice:
     """How the next symbol is chosen.
@@ -143,6 +145,12 @@ def sample_many(
 
 def _begin(network: Network, prime: str, length: int) -> Ids:
     """What the network reads first, once the arguments were found to make sense."""
+    if not isinstance(network, Network):
+        raise SamplingError(
+            f"The network: expected a Network, got {type(network).__name__}. A run has one in run.network()[0]."
+        )
+    if not isinstance(prime, str):
+        raise SamplingError(f"The prime: expected a text, got {type(prime).__name__}. Decode ids with the vocabulary.")
     configuration, vocabulary = network.configuration, network.configuration.vocabulary
     if configuration.readout != SYMBOLS:
         raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")

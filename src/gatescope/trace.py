@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
+from gatescope.names import Catalogue, unknown
 from gatescope.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ class Trace:
         """The named arrays (S, T, N) of a layer.
 
         Raises:
-            TraceError: there is no such layer.
+            TraceError: there is no such layer. A name that the layer does not have is an UnknownNameError there.
         """
         if layer not in self.layers:
-            raise TraceError(f"the trace has no {layer!r}; it has {', '.join(self.layers)}.")
-        return self.layers[layer]
+            raise TraceError(unknown("Layer of the trace", layer, self.layers))
+        return Catalogue(f"Signal of {layer}", dict(self.layers[layer]))
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -29,5 +29,5 @@ def test_biases_that_are_none(given: str) -> None:
 
 
 def test_a_cell_that_is_none() -> None:
-    with pytest.raises(CellError, match="there is no cell 'lst'; the built-in ones are"):
+    with pytest.raises(CellError, match=r"Cell: expected one of feedforward.*got 'lst'"):
         cell_of("lst:f=1")

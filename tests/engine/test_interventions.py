@@ -181,7 +181,7 @@ def test_a_piece_of_one_with_values_for_other_steps_is_refused() -> None:
 @pytest.mark.parametrize(
     ("intervention", "words"),
     [
-        (clamp(0, "q", 0, 1.0), "q.*i, f, g, o, c, h"),
+        (clamp(0, "q", 0, 1.0), "i, f, g, o, c, h, got 'q'"),
         (clamp(0, "x.i", 0, 1.0), r"x\.i"),
         (clamp(0, "c", NEURONS, 1.0), f"neuron {NEURONS}.*0 to {NEURONS - 1}"),
         (Intervention(0, "c", 0, row=ROWS), f"row {ROWS}.*0 to {ROWS - 1}"),

@@ -13,8 +13,9 @@ from gatescope.cells.mingru import mingru
 from gatescope.cells.named import CellError, cell_among
 from gatescope.cells.peephole import peephole
 from gatescope.cells.slstm import slstm
+from gatescope.names import Catalogue
 
-CELLS: dict[str, Cell] = {
+_EVERY: dict[str, Cell] = {
     cell.name: cell
     for cell in (
         feedforward,
@@ -30,6 +31,7 @@ CELLS: dict[str, Cell] = {
         slstm,
     )
 }
+CELLS: Catalogue[Cell] = Catalogue("Cell", _EVERY)
 
 
 def cell_of(given: str | Cell) -> Cell:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gatescope.cells.cell import Cell
 from gatescope.errors import GatescopeError
+from gatescope.names import unknown
 
 
 class CellError(GatescopeError):
@@ -25,7 +26,7 @@ def cell_among(cells: Mapping[str, Cell], given: str) -> Cell:
     """
     name, _, wanted = given.partition(":")
     if name not in cells:
-        raise CellError(f"there is no cell {name!r}; the built-in ones are {', '.join(cells)}.")
+        raise CellError(unknown("Cell", name, cells))
     cell = cells[name]
     if not wanted:
         return cell

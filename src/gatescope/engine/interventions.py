@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
+from operator import index
+from typing import Any, TypeGuard
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from gatescope.cells import Cell
+from gatescope.errors import GatescopeError
+from gatescope.names import named_settings, unknown
+from gatescope.trace import Trace
 
 EVERY = slice(None)
 
 
+class InterventionError(GatescopeError):
+    """A change that cannot be made; the message says what is expected."""
+
+
+@named_settings
 @dataclass(frozen=True)
 class Intervention:
     """A change of one named signal, applied where the equations compute it.
 
     Attributes:
-        layer: which layer of the network, from 0.
+        layer: the name of a layer, as in "layer0_reverse" or "0_reverse"; or its number among all layers of the network
+            in their order, from 0.
         signal: the signal's name, as in "c".
         neuron: one neuron or a slice of them.
         steps: the steps at which it acts.
@@ -30,13 +43,29 @@ class Intervention:
         row: the sequence of the batch on which it acts, or a slice of them.
     """
 
-    layer: int
+    layer: int | str
     signal: str
     neuron: int | slice
     steps: slice = field(default_factory=lambda: EVERY)
     scale: float = 0.0
     shift: float | Tensor = 0.0
     row: int | slice = field(default_factory=lambda: EVERY)
+
+    def __post_init__(self) -> None:
+        layer = self.layer if isinstance(self.layer, str) else _whole("layer", self.layer, "or its name, as 'layer0'")
+        steps = self.steps if isinstance(self.steps, slice) else _whole("steps", self.steps, "or a slice")
+        checked = {
+            "layer": layer,
+            "neuron": self.neuron if isinstance(self.neuron, slice) else _whole("neuron", self.neuron, "or a slice"),
+            "row": self.row if isinstance(self.row, slice) else _whole("row", self.row, "or a slice"),
+            "steps": steps if isinstance(steps, slice) else slice(steps, steps + 1 or None),
+            "scale": _number("scale", self.scale),
+            "shift": _values(self.shift),
+        }
+        if not isinstance(self.signal, str):
+            raise InterventionError(f"signal: expected a name such as 'c', got {self.signal!r:.40}. Give its name.")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def acts(self, step: int, length: int) -> bool:
         """Whether it acts at one of `length` steps."""
@@ -51,7 +80,7 @@ class Intervention:
         """The same change for a run of the steps `start` to `stop` alone, which is a piece of a run of `length` steps.
 
         Raises:
-            ValueError: it has values for another number of steps than `length`.
+            InterventionError: it has values for another number of steps than `length`.
         """
         if self.steps == EVERY and not _varies(self.shift):
             return self
@@ -65,24 +94,61 @@ class Intervention:
         return replace(self, steps=EVERY if acting == range(start, stop) else steps, shift=shift)
 
 
-def clamp(layer: int, signal: str, neuron: int | slice, value: float, steps: slice = EVERY) -> Intervention:
+def clamp(layer: int | str, signal: str, neuron: int | slice, value: float, steps: slice = EVERY) -> Intervention:
     """Hold a signal at a value."""
     return Intervention(layer, signal, neuron, steps, 0.0, value)
 
 
-def ablate(layer: int, signal: str, neuron: int | slice, mean: float = 0.0, steps: slice = EVERY) -> Intervention:
+def ablate(layer: int | str, signal: str, neuron: int | slice, mean: float = 0.0, steps: slice = EVERY) -> Intervention:
     """Take away what a signal tells: hold it at zero, or at the mean that is given."""
     return Intervention(layer, signal, neuron, steps, 0.0, mean)
 
 
-def nudge(layer: int, signal: str, neuron: int | slice, by: float, steps: slice = EVERY) -> Intervention:
+def nudge(layer: int | str, signal: str, neuron: int | slice, by: float, steps: slice = EVERY) -> Intervention:
     """Add a number to a signal."""
     return Intervention(layer, signal, neuron, steps, 1.0, by)
 
 
-def patch(layer: int, signal: str, neuron: int | slice, values: Tensor, steps: slice = EVERY) -> Intervention:
-    """Replace a signal by values recorded elsewhere, one for each step of the run."""
-    return Intervention(layer, signal, neuron, steps, 0.0, values)
+def patch(
+    layer: int | str, signal: str, neuron: int | slice, values: ArrayLike | Tensor | Trace, steps: slice = EVERY
+) -> Intervention:
+    """Replace a signal by values recorded elsewhere, one for each step of the run.
+
+    Args:
+        layer, signal, neuron: what is replaced.
+        values: (T,), an array, a tensor or a list; or, of a slice of neurons, (T, N). Or a trace of one sequence, of
+            which the same signal of the same layer and neurons is taken; the layer is then given by its name.
+        steps: at which steps; all when not given.
+
+    Raises:
+        InterventionError: these are no numbers, or the trace has no such layer, signal or neuron.
+    """
+    return Intervention(layer, signal, neuron, steps, 0.0, _recorded(values, layer, signal, neuron))
+
+
+def in_numbered_layers(interventions: Sequence[Intervention], names: Sequence[str]) -> list[Intervention]:
+    """Return interventions each of which has the number of its layer.
+
+    Args:
+        interventions: as they were given.
+        names: those of all layers, in their order.
+
+    Raises:
+        InterventionError: there is no such layer.
+    """
+    found = []
+    for one in interventions:
+        if isinstance(one.layer, str):
+            name = next((name for name in (one.layer, f"layer{one.layer}") if name in names), None)
+            if name is None:
+                raise InterventionError(unknown("Layer of an intervention", one.layer, names))
+            one = replace(one, layer=names.index(name))  # noqa: PLW2901
+        elif not 0 <= one.layer < len(names):
+            raise InterventionError(
+                f"an intervention names layer {one.layer}; the network has 0 to {len(names) - 1}: {', '.join(names)}."
+            )
+        found.append(one)
+    return found
 
 
 def check_interventions(
@@ -91,17 +157,15 @@ def check_interventions(
     """The interventions under the names by which the equations are run: of two names of one quantity, the first.
 
     Raises:
-        ValueError: one of them could not act: a signal, neuron or row that is not there, or values for fewer steps.
+        InterventionError: one could not act: a signal, neuron or row that is not there, or values for fewer steps.
     """
     found = []
     for one in interventions:
         if one.signal not in cell.signals:
-            raise ValueError(
-                f"an intervention names the signal {one.signal!r}; the cell {cell.name} has {', '.join(cell.signals)}."
-            )
+            raise InterventionError(unknown(f"Signal of an intervention on {cell.name}", one.signal, cell.signals))
         for what, place, count in (("neuron", one.neuron, neurons), ("row", one.row, rows)):
             if isinstance(place, int) and not 0 <= place < count:
-                raise ValueError(f"an intervention names the {what} {place}; there are 0 to {count - 1}.")
+                raise InterventionError(f"an intervention names the {what} {place}; there are 0 to {count - 1}.")
         _check_values(one.shift, steps)
         found.append(replace(one, signal=cell.tape.stops[cell.tape.signals[one.signal]]))
     return found
@@ -168,7 +232,7 @@ def scales_and_shifts(
 
 def _check_values(shift: float | Tensor, steps: int) -> None:
     if _varies(shift) and len(shift) != steps:
-        raise ValueError(f"an intervention has values for {len(shift)} steps; the run has {steps} steps.")
+        raise InterventionError(f"an intervention has values for {len(shift)} steps; the run has {steps} steps.")
 
 
 def _varies(shift: float | Tensor) -> TypeGuard[Tensor]:
@@ -182,3 +246,57 @@ def _varies_by_row(one: Intervention) -> bool:
 
 def _places(which: int | slice, count: int) -> list[int]:
     return [which] if isinstance(which, int) else list(range(count))[which]
+
+
+def _whole(name: str, given: Any, otherwise: str) -> int:
+    """A whole number of any type."""
+    try:
+        if isinstance(given, bool | np.bool_):
+            raise TypeError
+        return index(given)
+    except TypeError:
+        raise InterventionError(f"{name}: expected a whole number {otherwise}, got {given!r:.60}. Give one.") from None
+
+
+def _number(name: str, given: Any) -> float:
+    try:
+        number = float(given)
+    except (TypeError, ValueError, RuntimeError):
+        number = float("nan")
+    if math.isnan(number) or isinstance(given, str):
+        raise InterventionError(f"{name}: expected a number, got {given!r:.60}. Give a number.")
+    return number
+
+
+def _values(given: Any) -> float | Tensor:
+    """A number, or values whose first axis is the step, of any type."""
+    if isinstance(given, Tensor):
+        return given
+    if isinstance(given, int | float | np.number) and not isinstance(given, bool):
+        return _number("The value of an intervention", given)
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind not in "iuf":
+            raise TypeError
+    except (TypeError, ValueError):
+        raise InterventionError(
+            f"The value of an intervention: expected numbers, got {type(given).__name__} {given!r:.40}. Give one, or "
+            "one number for each step."
+        ) from None
+    return torch.from_numpy(array.astype(np.float64)) if array.ndim else float(array)
+
+
+def _recorded(values: Any, layer: int | str, signal: str, neuron: int | slice) -> Any:
+    """The values of a trace, (T,) or (T, N); anything else as it is."""
+    if not isinstance(values, Trace):
+        return values
+    if len(values.lengths) != 1:
+        raise InterventionError(
+            f"The trace to patch from: expected one sequence, got {len(values.lengths)}. Give trace.sequence(k)."
+        )
+    name = layer if layer in values.layers else f"layer{layer}"
+    signals = values[list(values.layers)[layer] if isinstance(layer, int) and layer < len(values.layers) else str(name)]
+    array = np.asarray(signals[signal][0, : int(values.lengths[0])])
+    if isinstance(neuron, int) and not 0 <= neuron < array.shape[1]:
+        raise InterventionError(f"the trace has the neurons 0 to {array.shape[1] - 1}; there is no neuron {neuron}.")
+    return array[:, neuron]

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gatescope.cells import Cell
 from gatescope.engine import Engine, Intervention, Parameters, run
+from gatescope.engine.interventions import in_numbered_layers
 from gatescope.nn.packing import Batch, batch_of, vectors
 from gatescope.nn.precision import full_precision
 from gatescope.nn.traces import Meaning, Ran, trace_of
@@ -307,12 +308,16 @@ class Stack:
     def _checked_changes(
         self, forward: Sequence[Intervention], backward: Sequence[Intervention]
     ) -> tuple[Sequence[Intervention], Sequence[Intervention]]:
-        for one in (*forward, *backward):
-            if not 0 <= one.layer < self.num_layers:
-                raise ValueError(f"an intervention names the layer {one.layer}; there are 0 to {self.num_layers - 1}.")
+        names = [f"layer{layer}" for layer in range(self.num_layers)]
+        reversed_names = [f"{name}_reverse" for name in names]
+        turned = [isinstance(one.layer, str) and one.layer.endswith("_reverse") for one in forward]
+        backward = [*backward, *(one for one, back in zip(forward, turned, strict=True) if back)]
+        forward = in_numbered_layers([one for one, back in zip(forward, turned, strict=True) if not back], names)
         if backward and not self.bidirectional:
             raise ValueError("interventions_reverse were given to a module with one direction; give interventions.")
-        return forward, backward
+        # There, "layer0" can only be the backward direction of layer 0.
+        named = [replace(one, layer=f"{one.layer}_reverse") if one.layer in names else one for one in backward]
+        return forward, in_numbered_layers(named, reversed_names)
 
 
 _NO_SCRIPT = (

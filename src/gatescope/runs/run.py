@@ -22,7 +22,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -345,10 +345,14 @@ class Run:
         return content.splitlines(keepends=True)
 
 
-def find_runs(places: list[Path]) -> list[Run]:
-    """The runs among directories: each that is a run, and the runs directly inside each that is not."""
+def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Run]:
+    """The runs among directories: each that is a run, and the runs directly inside each that is not.
+
+    Args:
+        places: one directory, or several.
+    """
     found: dict[Path, Run] = {}
-    for place in places:
+    for place in [Path(places)] if isinstance(places, str | os.PathLike) else map(Path, places):
         candidates = [place] if Run(place).exists else sorted(place.glob("*/")) if place.is_dir() else []
         for candidate in candidates:
             if Run(candidate).exists:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatescope.names import Catalogue, named_settings
 from gatescope.tasks.addition import Addition
 from gatescope.tasks.adopted import Adopted
 from gatescope.tasks.anbn import AnBn
@@ -19,7 +20,7 @@ from gatescope.tasks.tagging import Tagging
 from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
 from gatescope.tasks.text import Text
 
-TASKS: dict[str, type[Task]] = {
+_EVERY: dict[str, type[Task]] = {
     "counter": Counter,
     "selective_counter": SelectiveCounter,
     "state_memoriser": StateMemoriser,
@@ -35,6 +36,7 @@ TASKS: dict[str, type[Task]] = {
     "tagging": Tagging,
     "text": Text,
 }
+TASKS: Catalogue[type[Task]] = Catalogue("Task", {name: named_settings(task) for name, task in _EVERY.items()})
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
 
 

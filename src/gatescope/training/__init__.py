@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any
 
 from gatescope.cells import Cell
+from gatescope.names import check_names, named_arguments
 from gatescope.network import Configuration, Network, configure, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
@@ -49,6 +50,7 @@ class Outcome:
     score: Score | None
 
 
+@named_arguments
 def create(
     path: str | PathLike[str],
     task: Task,
@@ -189,6 +191,7 @@ def stored_settings(run: Run, **changes: Any) -> Settings:
         raise TrainingError(
             f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade."
         )
+    check_names("Setting of train", changes, sorted(known))
     given = {name: value for name, value in changes.items() if value is not None}
     if "steps" in given or "minutes" in given:
         given = {"steps": None, "minutes": None, **given}

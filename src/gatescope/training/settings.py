@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gatescope.errors import GatescopeError
+from gatescope.names import named_settings
 from gatescope.tasks import Task
 
 OPTIMIZERS = {
@@ -38,6 +39,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 SEEDS = 1 << 64
 
 
+@named_settings
 @dataclass(frozen=True)
 class Settings:
     """How a network is trained.
