@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -13,17 +14,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import torch
 from filelock import lock_descriptor
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 
 import gatescope.files
 from gatescope import TASKS, Network, Run, Settings, configure, create, find_runs, train
+from gatescope.errors import GatescopeError
+from gatescope.explorer.gallery import Gallery
 from gatescope.files import write_bytes, write_json
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, RunError
+from gatescope.studies import Table, keep, kept
 
 TASK = TASKS["counter"](batch=2)
 
@@ -233,7 +238,7 @@ def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], object]
         ("network.json", _write(""), "not JSON"),
         ("network.json", _write("[]"), "format"),
         ("network.json", _write("[" * 200_000), "not JSON"),
-        ("network.json", _change("format", 3), "newer.*upgrade"),
+        ("network.json", _change("format", 99), "newer.*upgrade"),
         ("network.json", _change("layers", [{"cell": "gru", "neurons": 1}]), "damaged"),
         ("network.json", _change("dropout", float("nan")), "NaN"),
         ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not JSON"),
@@ -368,3 +373,159 @@ def test_nothing_in_a_run_is_pickled(run: Run) -> None:
                 assert content[8:9] == b"{"
             else:
                 assert not content.startswith((b"\x80", b"PK"))
+
+
+# --- foreign and damaged files ---------------------------------------------------------------------------------------
+
+FILES = (
+    "network.json",
+    "task.json",
+    "training.json",
+    WEIGHTS,
+    HISTORY,
+    SAMPLES,
+    "training.lock",
+    "studies/labels.json",
+    "checkpoints",
+    f"checkpoints/step-00000008/{WEIGHTS}",
+    "checkpoints/step-00000008/optimizer.safetensors",
+    "checkpoints/step-00000008/progress.json",
+)
+
+
+def use(run: Run) -> None:
+    """Everything that reads a run: the gallery, kept findings, weights, going on. Errors are sentences."""
+    gallery, sentences = Gallery([run.path.parent]), list[str]()
+    json.dumps([gallery.summaries(), gallery.details(run.name)], ensure_ascii=False, allow_nan=False).encode()
+    for read in (
+        lambda: kept(run, "labels"),
+        run.network,
+        lambda: train(run, stop=lambda: True, steps=20),
+        lambda: train(run, from_best=True, stop=lambda: True, steps=20),
+    ):
+        try:
+            read()
+        except GatescopeError as error:
+            sentences.append(str(error))
+    assert all(20 < len(sentence) < 1000 for sentence in sentences)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices as POSIX has them")
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
+def test_run_with_a_foreign_file_neither_hangs_nor_fails(run: Run, name: str, kind: str) -> None:
+    """Whatever has the name of a file of a run, no reader waits for it, and what is wrong is said in a sentence."""
+    path, outside = run.path / name, run.path.parent / "outside"
+    path.parent.mkdir(exist_ok=True)
+    if path.is_dir():
+        shutil.move(path, outside)
+    elif path.exists():
+        path.rename(outside)
+    else:
+        outside.write_text("{}")
+    content = outside.read_bytes() if outside.is_file() else b""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(outside if kind == "link" else "/dev/zero")
+    use(run)
+    assert not outside.is_file() or outside.read_bytes() == content
+
+
+def _damaged(content: bytes, json_file: bool, random: Random) -> bytes:
+    """A file with one value of its JSON replaced, or some of its bytes."""
+    if json_file and random.random() < 0.7:
+        first, *lines = content.splitlines() if content.startswith(b'{"step"') else [content]
+        value = json.loads(first)
+        place, keys = value, list(value)
+        while keys and random.random() < 0.7 and isinstance(place[keys[0]], dict | list) and place[keys[0]]:
+            place = place[keys[0]]
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        place[random.choice(keys)] = random.choice(STRANGE)
+        return b"\n".join([json.dumps(value).encode(), *lines, b""])
+    damaged = bytearray(content)
+    for _ in range(random.choice((1, 3))):
+        place = random.randrange(len(damaged)) if damaged else 0
+        damaged[place : place + random.choice((0, 1, 7))] = random.randbytes(random.choice((0, 1, 5)))
+    return bytes(damaged)
+
+
+STRANGE: tuple[Any, ...] = (
+    *(None, True, -1, 0, 0.5, 1e308, float("nan"), 2**63, 2**70, 10**400),
+    *("", "abc", "\ud800", "x" * 3000, [], {}, [None], [[[]]], {"a": 1}),
+)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_run_with_a_damaged_file_gets_a_sentence(run: Run, seed: int) -> None:
+    """No damage of any file leads to an error that was not foreseen; the damages are the same every time."""
+    random = Random(seed)
+    keep(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
+    files = [run.path / name for name in FILES if (run.path / name).is_file() and name != "training.lock"]
+    file = random.choice(files)
+    file.write_bytes(_damaged(file.read_bytes(), file.suffix in (".json", ".jsonl"), random))
+    use(run)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("network.json", {"format": 99}),
+        ("task.json", {"format": 99}),
+        ("training.json", {"momentum": 0.9}),
+        ("checkpoints/step-00000008/progress.json", {"temperature": 1.0}),
+    ],
+)
+def test_run_of_a_newer_version_says_so(run: Run, file: str, change: dict[str, Any]) -> None:
+    """What a newer version added is not guessed at."""
+    path = run.path / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(GatescopeError, match=r"newer|[uU]pgrade"):
+        train(run, steps=20)
+
+
+def test_weights_with_a_changed_number_are_refused(run: Run) -> None:
+    """Damage that leaves every number plausible is found by the checksum; files without one are read."""
+    path = run.path / WEIGHTS
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="checksum"):
+        run.network()
+    tensors = load(bytes(content))
+    save_file(tensors, path, {"step": "4"})
+    assert run.network()[1] == 4
+
+
+def test_findings_of_a_newer_version_are_not_replaced(run: Run) -> None:
+    """An older version neither reads nor replaces what a newer one found."""
+    run.save_study("labels", {"format": 99, "weights": run.weights_mark(), "table": {}})
+    assert kept(run, "labels") is None
+    with pytest.raises(RunError, match="Upgrade"):
+        keep(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
+    assert run.study("labels")["format"] == 99
+
+
+def test_run_on_a_full_disk_names_the_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the file and says what is kept; the run goes on from its last checkpoint afterwards."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = run.path.joinpath(WEIGHTS).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RunError, match=r"/(weights|optimizer|training|history).*room on the disk"):
+            train(run, steps=20)
+    assert run.path.joinpath(WEIGHTS).read_bytes() == before
+    assert train(run, steps=20).step == 20
+
+
+def test_state_of_a_run_that_has_not_begun(tmp_path: Path) -> None:
+    """A run that was only made is not one that was stopped."""
+    run = make(tmp_path / "new")
+    assert run.state({}) == "created"
+    train(run, stop=lambda: True)
+    assert run.state(run.read(HISTORY)[-1]) == "interrupted"

@@ -99,7 +99,14 @@ def test_labels_show_what_was_read() -> None:
     assert BYTES.labels([97, 256, PADDING]) == ["a", REPLACEMENT, ""]
 
 
-@given(SOME_TEXT, st.booleans())
+def test_vocabulary_with_half_a_character_is_refused() -> None:
+    """JSON can spell half of a surrogate pair, and no file or page can be written with it."""
+    for unit, symbol in (("character", "\ud800"), ("word", "a\udfff")):
+        with pytest.raises(ValueError, match="half of a surrogate pair"):
+            Vocabulary.from_json({"unit": unit, "end": None, "symbols": ["a", symbol]})
+
+
+@given(st.text(min_size=1), st.booleans())
 def test_json_gives_the_same_vocabulary(text: str, marked: bool) -> None:
     end = text[0] if marked else None
     for vocabulary in (Vocabulary.of(text, end), BYTES, Vocabulary.of_bytes("\n")):

@@ -134,10 +134,10 @@ def open_for_appending(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "ab")
 
 
-def unwritable(path: str | os.PathLike[str], error: OSError) -> FileError:
-    """Return the sentence for a file that the system refuses to write."""
+def unwritable(path: str | os.PathLike[str], error: OSError, kept: str = "") -> FileError:
+    """Return the sentence for a file that the system refuses to write, and what is kept of a full disk."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-        advice = "What the file held before is unchanged. Free some space, and run the command again."
+        advice = f"{kept}Free some space, and run the command again."
         return FileError(f"{path}: expected room on the disk, got '{error.strerror}'. {advice}")
     if isinstance(error, PermissionError):
         advice = "Give yourself permission to write there, or name another place."
@@ -176,7 +176,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, sync: bool = True) -
         if sync:
             sync_folder(path.parent)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, "What the file held before is unchanged. ") from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -373,26 +373,36 @@ class Vocabulary:
                 raise ValueError(f"{key!r} of a vocabulary is a character or null; {_kind(data[key])} was given.")
         if unit == "byte":
             return cls.of_bytes(data["end"])
-        symbols = data.get("symbols")
-        if not isinstance(symbols, list):
-            raise ValueError(f"'symbols' of a vocabulary is a list of characters; {_kind(symbols)} was given.")
-        wrong = [symbol for symbol in symbols if not isinstance(symbol, str)]
-        if wrong:
-            raise ValueError(f"A symbol is one character; {_kind(wrong[0])} was given.")
         rule = data.get("rule", 1) if unit == "word" else LATEST  # vocabularies up to version 0.1 name no rule
         if type(rule) is not int:
             raise ValueError(f"'rule' of a vocabulary is a whole number; {_kind(rule)} was given.")
-        return cls(tuple(symbols), data["end"], unit, data.get("other"), rule)
+        return cls(_symbols(data.get("symbols")), data["end"], unit, data.get("other"), rule)
 
 
 _BYTES = tuple(map(chr, range(256)))
 _UTF32 = "utf-32-le" if np.little_endian else "utf-32-be"
 _LENIENT = "gatescope.lenient"
 _LARGEST_NUMBER = float(np.finfo(np.float32).max)
+_HALF = re.compile("[\ud800-\udfff]")  # what no file can be written with
 _SPACE = re.compile(r"\s")
 _SEPARATOR = re.compile(r"[,;\s]+")
 _LINE = re.compile(r"[^\r\n]+")
 _BLOCK = re.compile(r"(?:\A(?:[^\S\n]*\n)+)?(?:[^\S\n]*\S[^\n]*(?:\n|\Z))+(?:[^\S\n]*\n|[^\S\n]+\Z)*")
+
+
+def _symbols(symbols: object) -> tuple[str, ...]:
+    """The symbols of a vocabulary in JSON.
+
+    Raises: ValueError that says what is wrong with them.
+    """
+    if not isinstance(symbols, list):
+        raise ValueError(f"'symbols' of a vocabulary is a list of characters; {_kind(symbols)} was given.")
+    for symbol in symbols:
+        if not isinstance(symbol, str):
+            raise ValueError(f"A symbol is one character; {_kind(symbol)} was given.")
+        if _HALF.search(symbol):
+            raise ValueError(f"A symbol is whole characters; {symbol!r} has half of a surrogate pair.")
+    return tuple(symbols)
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

@@ -72,19 +72,30 @@ class Gallery:
             summary = self._summary(name, run)
         if summary["state"] == "unreadable":
             return summary
-        configuration, task = run.configuration(), run.task()
-        history = [record for record in run.read(HISTORY) if "event" not in record]
-        stride = -(-len(history) // LONGEST_HISTORY) or 1
-        return {
-            **summary,
-            "layers": [_layer(*each) for each in zip(configuration.names, configuration.layers, strict=True)],
-            "vocabulary": list(configuration.vocabulary.symbols),
-            "end": configuration.vocabulary.end,
-            "examples": task.examples(),
-            "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
-            "samples": run.read(SAMPLES)[-LATEST_SAMPLES:],
-            "checkpoints": run.checkpoints(),
-        }
+        try:
+            return summary | _details(run)
+        except GatescopeError as error:
+            return nothing_known(name, run) | {"problem": str(error)}
+
+
+def _details(run: Run) -> dict[str, Any]:
+    """What the page shows of one run besides its summary.
+
+    Raises:
+        GatescopeError: a file of the run cannot be read.
+    """
+    configuration, task = run.configuration(), run.task()
+    history = [record for record in run.read(HISTORY) if "event" not in record]
+    stride = -(-len(history) // LONGEST_HISTORY) or 1
+    return {
+        "layers": [_layer(*each) for each in zip(configuration.names, configuration.layers, strict=True)],
+        "vocabulary": list(configuration.vocabulary.symbols),
+        "end": configuration.vocabulary.end,
+        "examples": task.examples(),
+        "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
+        "samples": run.read(SAMPLES)[-LATEST_SAMPLES:],
+        "checkpoints": run.checkpoints(),
+    }
 
 
 def nothing_known(name: str, run: Run) -> dict[str, Any]:

@@ -20,6 +20,7 @@ NUMBERS = (
     "temperature",
 )
 TEXTS = ("event", "reason", "problem", "text", "from")
+SENTENCE_CHARACTERS = 400
 LARGEST_WHOLE_NUMBER = 1 << 64
 
 
@@ -54,6 +55,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shortened(error: object) -> str:
+    """Return what an error says, without the middle of what it quotes from a damaged file."""
+    text = str(error)
+    return text if len(text) <= SENTENCE_CHARACTERS else f"{text[:200]} ... {text[-100:]}"
 
 
 def is_number(value: Any) -> bool:

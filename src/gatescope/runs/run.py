@@ -43,7 +43,7 @@ from gatescope.files import (
 from gatescope.network import Configuration, Network, expected_tensors
 from gatescope.runs.errors import RunError
 from gatescope.runs.lock import held, is_held
-from gatescope.runs.records import finite, parse, record_of
+from gatescope.runs.records import finite, parse, record_of, shortened
 from gatescope.runs.tensors import HEADER_BYTES, VALUE_BYTES, load_tensors, save_tensors
 from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
@@ -114,7 +114,7 @@ class Run:
         Raises:
             RunError: no run is here, or network.json is damaged or from a newer version.
         """
-        if not self.exists:
+        if not (self.path / "network.json").exists():
             raise RunError(
                 f"{self.path} is not a run: it has no network.json. `gatescope runs` lists the runs that are there."
             )
@@ -331,7 +331,7 @@ class Run:
             return parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise RunError(
-                f"{path} is not JSON ({error}); is it damaged? Bring it back, or start a new run."
+                f"{path} is not JSON ({shortened(error)}); is it damaged? Bring it back, or start a new run."
             ) from error
 
     def _lines(self, file: str) -> list[bytes]:
@@ -391,6 +391,8 @@ def _described(path: Path) -> Iterator[None]:
     except RunError:
         raise
     except GatescopeError as error:
-        raise RunError(f"{path} cannot be used: {error}") from error
+        raise RunError(f"{path} cannot be used: {shortened(error)}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise RunError(f"{path} is damaged ({error!r:.200}). Copy the file anew, or start a new run.") from error
+        raise RunError(
+            f"{path} is damaged ({shortened(repr(error))}). Copy the file anew, or start a new run."
+        ) from error

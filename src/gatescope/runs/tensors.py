@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gatescope.files import read_regular, write_bytes
 from gatescope.runs.errors import RunError
+from gatescope.runs.records import shortened
 
 HEADER_BYTES = 16 << 20  # of names, shapes and metadata
 VALUE_BYTES = 8  # of the widest numbers
@@ -56,7 +57,7 @@ def load_tensors(
         step = None if about.get("step") is None else int(about["step"])
     # The library raises KeyError for dtypes that torch does not have, and torch RuntimeError for sizes.
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{path} is truncated or damaged ({error}). {ADVICE}") from error
+        raise RunError(f"{path} is truncated or damaged ({shortened(error)}). {ADVICE}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected is not None and shapes != dict(expected):
         wrong = sorted({*shapes.items()} ^ {*expected.items()})[0][0]

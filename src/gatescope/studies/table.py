@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
+from gatescope.files import unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,14 +119,21 @@ class Table:
             raise StudyError(f"this is not a table that a study wrote ({error!r}); make it again.") from error
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the columns to a file, with a line of their names first; NaN is an empty field."""
-        with Path(path).open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.writer(handle)
-            writer.writerow(self.columns)
-            for row in self:
-                writer.writerow(
-                    ["" if isinstance(value, float) and math.isnan(value) else value for value in row.values()]
-                )
+        """Write the columns to a file, with a line of their names first; NaN is an empty field.
+
+        Raises:
+            FileError: the file cannot be written.
+        """
+        try:
+            with Path(path).open("w", encoding="utf-8", newline="") as handle:
+                writer = csv.writer(handle)
+                writer.writerow(self.columns)
+                for row in self:
+                    writer.writerow(
+                        ["" if isinstance(value, float) and math.isnan(value) else value for value in row.values()]
+                    )
+        except OSError as error:
+            raise unwritable(path, error) from error
 
     def to_pandas(self) -> pd.DataFrame:
         """The same as a pandas DataFrame.

@@ -16,6 +16,7 @@ from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
 from gatescope.training.going_on import begin_from as _begin_from
+from gatescope.training.going_on import expect_one_run as _expect_one_run
 from gatescope.training.going_on import expect_untrained as _expect_untrained
 from gatescope.training.going_on import from_best as _from_best
 from gatescope.training.going_on import last_checkpoint
@@ -134,6 +135,7 @@ def train(
     """
     settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
+    _expect_one_run(run, task, configuration)
     with run.training():
         if from_best:
             training = _from_best(run, task, settings)

@@ -17,7 +17,7 @@ from gatescope.network import Configuration, Network
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, Run
 from gatescope.tasks import Task
 from gatescope.training.loop import Loop
-from gatescope.training.progress import FROM_BEST
+from gatescope.training.progress import FROM_BEST, Progress
 from gatescope.training.settings import Settings, TrainingError
 
 SHOWN = 8  # symbols that an error lists
@@ -36,7 +36,7 @@ def last_checkpoint(run: Run) -> Checkpoint | None:
         return None
     if (run.path / WEIGHTS).exists():
         run.network()  # damaged weights are found before anything is changed
-    at = checkpoint.progress.get("step", 0) if isinstance(checkpoint.progress, Mapping) else 0
+    at = Progress.from_json(checkpoint.progress).step
     later = [record["step"] for record in run.read(HISTORY) if _is_validation(record) and record.get("step", 0) > at]
     if len(later) > 1:  # a record is written just before its checkpoint, so a kill leaves one
         raise TrainingError(
@@ -89,6 +89,24 @@ def from_best(run: Run, task: Task, settings: Settings) -> Loop:
     if progress.step not in run.checkpoints():  # whose weights are others
         run.save_checkpoint(training.checkpoint())
     return training
+
+
+def expect_one_run(run: Run, task: Task, configuration: Configuration) -> None:
+    """Check that the task and the network of a run have as many symbols and predictions.
+
+    Raises:
+        TrainingError: they are of different runs, or damaged.
+    """
+    sizes = [
+        (about.vocabulary.size, about.readout.kind, about.readout.size(about.vocabulary.size))
+        for about in (configuration, task)
+    ]
+    if sizes[0] != sizes[1]:
+        raise TrainingError(
+            f"{run.path}: expected a task with {sizes[0][0]:,} symbols that predicts {sizes[0][2]:,} {sizes[0][1]}, as "
+            f"network.json says, got {sizes[1][0]:,} and {sizes[1][2]:,} {sizes[1][1]} in task.json. "
+            "Copy the files anew."
+        )
 
 
 def begin_from(start: Run, path: str | PathLike[str], task: Task, settings: Settings) -> Run:

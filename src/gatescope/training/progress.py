@@ -9,6 +9,7 @@ from gatescope.runs.records import is_count, is_number
 from gatescope.training.settings import TrainingError
 
 FROM_BEST = "Go on from the best weights with a fresh optimizer: `--from-best`, in Python `from_best=True`."
+_COUNTS = ("step", "symbols", "targets", "since_best", "solved_in_a_row", "diverged_in_a_row")
 
 
 @dataclass
@@ -44,14 +45,12 @@ class Progress:
                 f"progress.json of the last checkpoint: expected fields of this version, got {newer}. "
                 "A newer gatescope wrote it: upgrade gatescope."
             )
-        progress = cls(**data)
-        counts = (progress.step, progress.symbols, progress.targets, progress.since_best)
-        counts = (*counts, progress.solved_in_a_row, progress.diverged_in_a_row)
-        best = progress.best
+        counts = [data.get(name, 0) for name in _COUNTS]
+        best = data["best"]
         if (
             not all(is_count(count) for count in counts)
-            or not all(is_number(number) and number >= 0 for number in (progress.seconds, progress.nats))
+            or not all(is_number(data[name]) and data[name] >= 0 for name in ("seconds", "nats"))
             or not (best is None or (isinstance(best, list) and len(best) == 2 and all(map(is_number, best))))
         ):
             raise TrainingError(f"progress.json of the last checkpoint is damaged: {data!s:.200}. {FROM_BEST}")
-        return progress
+        return cls(**data)
