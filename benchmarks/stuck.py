@@ -2,9 +2,10 @@
 
     python benchmarks/stuck.py [FILE ...] [--steps 220 440 880] [--seeds 10 19] [--without-restarts] [--rows ROWS]
 
-A place is stuck if the mean loss of symbols 200 to 250 after it is above the middle between the entropy of the
-symbols' frequencies and that of a uniform guess (of English about 3.7 nats). Prints one row of a table for each
-training, and appends it to the file that --rows names.
+A place is stuck if the mean loss of symbols 200 to 250 after it is above that of the symbols' frequencies in the
+training part (on the same symbols), and above the middle between the entropy of these frequencies and that of a uniform
+guess (of English about 3.7 nats). Prints one row of a table for each training, and appends it to the file that --rows
+names.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from gatescope.tasks import Text
 from gatescope.training import Loop
 
 PLACES = 200
-SYMBOLS = (200, 250)  # after a place, between which the loss is measured
+PLACE_SYMBOLS = 250  # read at a place; the last window of them counts
+WINDOW_SYMBOLS = 50
 NOISE_SYMBOLS = 100
 STREAMS = (20, 2000)  # and symbols of each
 TITLES = (
@@ -57,11 +59,21 @@ def drawn(ids: NDArray[np.int32], count: int, length: int, random: np.random.Gen
     return ids[places[:, None] + np.arange(length + 1)]
 
 
-def limit(task: Text) -> float:
-    """Compute the loss above which a place is stuck, in nats per symbol."""
-    counts = np.bincount(task.parts().training, minlength=task.vocabulary.size)[: task.vocabulary.size]
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum() + np.log(task.vocabulary.size)) / 2
+def frequencies(task: Text) -> NDArray[np.float64]:
+    """Compute -log of the share of every symbol in the training part, in nats; 0 of an unknown symbol."""
+    counts = np.bincount(task.parts().training, minlength=task.vocabulary.size)[: task.vocabulary.size] + 1.0
+    return np.append(-np.log(counts / counts.sum()), 0.0)
+
+
+def stuck(network: Network, passages: NDArray[np.int32], costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether the network is stuck in each window of 50 symbols, (S, T // 50)."""
+    uniform, shares = np.log(len(costs) - 1), np.exp(-costs[:-1])
+    limit = (uniform + (shares * costs[:-1]).sum()) / 2
+    found, chance = (
+        each[:, : each.shape[1] // WINDOW_SYMBOLS * WINDOW_SYMBOLS].reshape(len(each), -1, WINDOW_SYMBOLS).mean(2)
+        for each in (losses(network, passages), costs[passages[:, 1:]])
+    )
+    return (found > chance) & (found > limit)
 
 
 def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) -> list[str]:
@@ -70,26 +82,23 @@ def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) ->
     training = Loop(network, task, Settings.recommended(task, steps=steps, seed=seed))
     for _ in range(steps):
         training.update()
-    parts, random, highest = task.parts(), np.random.default_rng(1), limit(task)
+    parts, random, costs = task.parts(), np.random.default_rng(1), frequencies(task)
     held_out = np.concatenate([parts.validation, parts.test]).astype(np.int32)
     whole = np.concatenate([parts.training, held_out]).astype(np.int32)
-    tail = slice(*SYMBOLS)
-    anywhere = losses(network, drawn(whole, PLACES, SYMBOLS[1], random))
-    unseen = losses(network, drawn(held_out, PLACES, SYMBOLS[1], random))
+    anywhere, unseen, after_noise = (drawn(ids, PLACES, PLACE_SYMBOLS, random) for ids in (whole, held_out, whole))
     noise = random.integers(0, task.vocabulary.size, (PLACES, NOISE_SYMBOLS)).astype(np.int32)
-    noisy = losses(network, np.concatenate([noise, drawn(whole, PLACES, SYMBOLS[1], random)], axis=1))
-    streams = losses(network, drawn(whole, *STREAMS, random))
-    windows = streams[:, : streams.shape[1] // 50 * 50].reshape(len(streams), -1, 50).mean(2)
+    after_noise = np.concatenate([noise, after_noise], axis=1)
+    counts = [int(stuck(network, passages, costs)[:, -1].sum()) for passages in (anywhere, unseen, after_noise)]
+    in_streams = stuck(network, drawn(whole, *STREAMS, random), costs).mean()
     score = task.score(partial(predict, network))
     return [
         f"{arguments.cell} {', '.join(map(str, arguments.neurons))}",
         "no" if arguments.without_restarts else "yes",
         str(steps),
         str(seed),
-        *(str(int((each[:, tail].mean(1) > highest).sum())) for each in (anywhere, unseen)),
-        str(int((noisy[:, NOISE_SYMBOLS:][:, tail].mean(1) > highest).sum())),
-        f"{(windows > highest).mean():.1%}",
-        f"{np.median(anywhere.mean(1)):.3f}",
+        *map(str, counts),
+        f"{in_streams:.1%}",
+        f"{np.median(losses(network, anywhere).mean(1)):.3f}",
         f"{score.value:.3f}",
         f"{score.details['worse_than_chance']} of {score.details['stretches']}",
     ]

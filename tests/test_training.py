@@ -311,7 +311,8 @@ def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> 
     torch.testing.assert_close(state[0]["c"], whole[0]["c"].detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path) -> None:
+@pytest.mark.parametrize("initial", [False, True])
+def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path, initial: bool) -> None:
     """Its state is that of its last chunk alone; the state of every other stream is carried over."""
     file = tmp_path / "prose.txt"
     file.write_text(PROSE)
@@ -319,7 +320,12 @@ def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path) -> 
     (step,) = [k for k in range(1, 64) if not np.all(task.batch(0, k).continues)]
     restarts = ~np.asarray(task.batch(0, step).continues)
     assert restarts.sum() == 1
-    training = Loop(Network(configure(task.vocabulary, "lstm", (4, 3))), task, Settings(99, learning_rate=1e-12))
+    configuration = configure(task.vocabulary, "lstm", (4, 3))
+    layers = tuple(replace(layer, initial=initial) for layer in configuration.layers)
+    network = Network(replace(configuration, layers=layers))
+    for values in network.initial.buffers():
+        values.uniform_(-1, 1)
+    training = Loop(network, task, Settings(99, learning_rate=1e-12))
     for _ in range(step + 1):
         training.update()
     chunk, state = task.batch(0, step).tokens, training.state

@@ -109,7 +109,11 @@ class Loop:
         continues = torch.as_tensor(batch.continues).reshape(-1, 1)
         if self.state is None or not continues.any():
             return None
-        return tuple({name: value.where(continues, 0) for name, value in layer.items()} for layer in self.state)
+        initial = self.network.initial_states(len(batch.tokens))
+        return tuple(
+            {name: value.where(continues, start[name]) for name, value in layer.items()}
+            for layer, start in zip(self.state, initial, strict=True)
+        )
 
     @cached_property
     def uninformed_loss(self) -> float:
