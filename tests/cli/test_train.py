@@ -219,7 +219,7 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "empty"), (b"abc", "too short"), (b"\xff\xfe" * 500, "not UTF-8"), (b"x" * 59, "too short")],
+    [(b"", "empty"), (b"abc", "too short"), (b"\xff\xfd" * 500, "expected UTF-8 text"), (b"x" * 59, "too short")],
 )
 def test_texts_that_cannot_be_learned(cli: Cli, tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "it.txt").write_bytes(content)
