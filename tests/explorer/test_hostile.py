@@ -143,7 +143,7 @@ def test_no_path_method_or_body_is_answered_with_an_error_of_the_server(place: P
                 for body in BODIES:
                     for kind in ("application/json", "text/plain", "application/json; charset=\xff", ""):
                         path = f"/api/runs/lstm/{what}"
-                        headers = {"content-type": kind.encode("latin-1")}
+                        headers = {b"content-type": kind.encode("latin-1")}
                         answer = await client.post(path, content=body, headers=headers)
                         check(answer, f"{path} {body[:80]!r}")
 
