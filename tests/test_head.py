@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gatescope import Network, Run, Vocabulary, predict, record, sample
-from gatescope.adopting import AdoptingError, save
+from gatescope.adopting import AdoptingError, assemble, read, save
 from gatescope.cells import CELLS
 from gatescope.checking import check
 from gatescope.head import ACTIVATIONS, HeadError, HiddenLayer
@@ -167,6 +167,17 @@ def test_a_run_keeps_head_and_initial_states(tmp_path: Path) -> None:
 def test_training_leaves_initial_states_constant() -> None:
     network = made()
     assert not any(name.startswith("initial") for name, _ in network.named_parameters())
+
+
+@pytest.mark.parametrize("form", ["torch", "safetensors"])
+def test_exported_weights_are_adopted_again(form: str, tmp_path: Path) -> None:
+    network = made()
+    path = tmp_path / ("out.pt" if form == "torch" else "out.safetensors")
+    notes = save(network, path, form)
+    assert any("h0" in note for note in notes)
+    assert any("relu, tanh" in note for note in notes)
+    again = assemble(read(path), VOCABULARY, head_activation="relu,tanh").network
+    np.testing.assert_allclose(predict(again, [IDS])[0], predict(network, [IDS])[0], atol=1e-6)
 
 
 def test_onnx_holds_the_head_and_refuses_initial_states(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_predictions_of_sequences_of_any_length_are_those_of_torch(
 ) -> None:
     source = tagger(kind, **options)
     path = save_torch(tmp_path / "m.pt", source.state_dict())
-    found = assemble(read(path), VOCABULARY, names=("x", "y", "z"), reads=reads)
+    found = assemble(read(path, "tanh"), VOCABULARY, names=("x", "y", "z"), reads=reads)
     assert found.network.configuration.readout == classes("xyz", reads)
     layers = options.get("num_layers", 1)
     assert [layer.reverse for layer in found.layers] == [False, True] * layers
@@ -78,6 +78,8 @@ def test_predictions_of_sequences_of_any_length_are_those_of_torch(
 def test_when_both_directions_are_read_is_a_question(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "m.pt", tagger("GRU").state_dict())
     with pytest.raises(AdoptingError, match=r"when is fc\.weight read\?.*--reads 'every step'.*--reads 'last step'"):
+        assemble(read(path), VOCABULARY, predicts="classes")
+    with pytest.raises(AdoptingError, match=r"What does fc\.weight predict\?.*--predicts classes"):
         assemble(read(path), VOCABULARY)
     with pytest.raises(AdoptingError, match=r"predicts 3 classes; 2 names were given: x, y"):
         assemble(read(path), VOCABULARY, names=("x", "y"), reads="every step")
@@ -89,8 +91,9 @@ def test_a_readout_of_the_sum_of_both_directions(directions: Any, share: float, 
     small = nn.Linear(N, C)
     values = {**source.state_dict(), "fc.weight": small.weight.detach(), "fc.bias": small.bias.detach()}
     path = save_torch(tmp_path / "m.pt", values)
-    assert assemble(read(path), VOCABULARY).readout == "none"
-    found = assemble(read(path), VOCABULARY, reads="every step", directions=directions)
+    with pytest.raises(AdoptingError, match=r"What predicts\?.*--readout none"):
+        assemble(read(path), VOCABULARY)
+    found = assemble(read(path), VOCABULARY, predicts="classes", reads="every step", directions=directions)
     ids = torch.from_numpy(SEQUENCES[0]).long()
     with torch.no_grad():
         steps = source.rnn(source.embedding(ids)[None])[0][0]
@@ -126,9 +129,12 @@ def test_numbers_in_and_out(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "m.pt", source.state_dict())
     vocabulary = Vocabulary(("wind", "rain"), unit="number")
     series = [np.random.default_rng(k).normal(size=(k + 1, 2)).astype(np.float32) for k in range(4)]
-    found = assemble(read(path), vocabulary)
+    with pytest.raises(AdoptingError, match=r"What does linear\.weight predict\?"):
+        assemble(read(path), vocabulary)
+    with pytest.raises(AdoptingError, match=r"When is linear\.weight read\?.*average or a maximum"):
+        assemble(read(path), vocabulary, predicts="numbers")
+    found = assemble(read(path), vocabulary, predicts="numbers", reads="every step")
     assert found.network.configuration.readout == numbers("0123")
-    assert any("numbers were assumed" in note for note in found.notes)
     for steps, told in zip(series, predict(found.network, series), strict=True):
         with torch.no_grad():
             np.testing.assert_allclose(told, source.linear(source.lstm(torch.from_numpy(steps)[None])[0])[0], atol=2e-6)
@@ -296,10 +302,12 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
 ) -> None:
     extra = [node(activation, "values", "said")] if activation else []
     path = graph(tmp_path / "m.onnx", tail, rows=1 if activation == "Sigmoid" else C, extra=extra)
-    found = assemble(read(path), VOCABULARY)
+    if activation is None:
+        with pytest.raises(AdoptingError, match=r"What does out predict\?"):
+            assemble(read(path), VOCABULARY)
+    found = assemble(read(path), VOCABULARY, predicts="classes" if activation is None else None)
     readout = found.network.configuration.readout
     assert (readout.kind, readout.reads) == ("classes", reads)
-    assert any("classes were assumed" in note for note in found.notes) == (activation is None)
     for ids, told in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
         theirs = reference(path, ids=torch.from_numpy(ids).long()[:, None]).reshape(len(told), -1)
         if activation is None:
@@ -309,7 +317,7 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
 
 def test_outputs_at_the_last_step_alone_are_those_of_every_step(tmp_path: Path) -> None:
     path = graph(tmp_path / "m.onnx", AT_THE_LAST)
-    found = assemble(read(path), VOCABULARY)
+    found = assemble(read(path), VOCABULARY, predicts="classes")
     assert found.network.configuration.readout.reads == "every step"
     assert any("the backward direction has read one step only" in note for note in found.notes)
     for ids in SEQUENCES:
@@ -320,11 +328,10 @@ def test_outputs_at_the_last_step_alone_are_those_of_every_step(tmp_path: Path) 
 def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
     tail = [node("Squeeze", "y second", "a"), node("Gather", "a last", "read", axis=0)]
     path = graph(tmp_path / "m.onnx", tail, directions=1, width=4)
-    assert assemble(read(path), VOCABULARY).network.configuration.readout.reads == "last step"
+    assert assemble(read(path), VOCABULARY, predicts="classes").network.configuration.readout.reads == "last step"
     tail = [node("Squeeze", "h first", "read")]
-    assert assemble(read(graph(path, tail, directions=1, width=4)), VOCABULARY).network.configuration.readout.reads == (
-        "last step"
-    )
+    foreign = read(graph(path, tail, directions=1, width=4))
+    assert assemble(foreign, VOCABULARY, predicts="classes").network.configuration.readout.reads == "last step"
 
 
 @pytest.mark.parametrize(
@@ -343,9 +350,10 @@ def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
 def test_graphs_that_do_something_else_have_no_readout(
     tail: list[Any], extra: list[Any], between: str, tmp_path: Path
 ) -> None:
-    found = assemble(read(graph(tmp_path / "m.onnx", tail, extra=extra)), VOCABULARY)
-    assert found.readout == "none"
-    assert any(between in note and "stands between" in note for note in found.notes)
+    foreign = read(graph(tmp_path / "m.onnx", tail, extra=extra))
+    with pytest.raises(AdoptingError, match=f"Before the predictions stands .*{between}.*--readout none"):
+        assemble(foreign, VOCABULARY)
+    assert assemble(foreign, VOCABULARY, readout="none").readout == "none"
 
 
 def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
@@ -356,5 +364,7 @@ def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(AdoptingError, match=r"reads what bend \(Tanh\) makes of the input.*--inputs 5"):
         assemble(read(path), VOCABULARY)
-    found = assemble(read(path), Vocabulary(tuple("abcde"), unit="number"))
+    found = assemble(
+        read(path), Vocabulary(tuple("abcde"), unit="number"), predicts="numbers", ignore=["table"], reads="every step"
+    )
     assert found.network.configuration.readout.kind == "numbers"

@@ -43,7 +43,7 @@ def test_logits_are_those_of_torch(kind: str, options: dict[str, Any], form: str
     else:
         path = tmp_path / "model.pt"
         torch.save(source.state_dict(), path, _use_new_zipfile_serialization=form == "pt")
-    found = assemble(read(path, options.get("nonlinearity")), VOCABULARY)
+    found = assemble(read(path, options.get("nonlinearity", "tanh")), VOCABULARY)
     assert_same(found.network, source(IDS).detach())
     assert found.embedding == ("one-hot" if options.get("embedding", 5) is None else "embedding.weight")
     assert found.readout == "fc.weight"
@@ -90,9 +90,33 @@ def test_free_names_are_read_by_their_shapes(kind: str, transposed: bool, tmp_pa
         fc_w=values["fc.weight"],
         fc_b=values["fc.bias"],
     )
-    found = assemble(read(tmp_path / "free.npz"), VOCABULARY)
-    assert_same(found.network, source(IDS).detach())
-    assert any("transposed" in note for note in found.notes) == transposed
+    foreign, order = read(tmp_path / "free.npz"), "ifgo" if kind == "LSTM" else "rzn"
+    with pytest.raises(AdoptingError, match=f"--gates {order}"):
+        assemble(foreign, VOCABULARY)
+    assert_same(assemble(foreign, VOCABULARY, gates=order).network, source(IDS).detach())
+
+
+def test_gates_of_another_order_are_put_in_order(tmp_path: Path) -> None:
+    """Arrays in ONNX's order i o f g, said to be so, are the network in torch's order; wrong letters are refused."""
+    values = arrays(model("LSTM", neurons=4))
+    free = {name: value for name, value in values.items() if not name.startswith("rnn")}
+    for name, value in values.items():
+        if name.startswith("rnn"):
+            i, f, g, o = np.split(value, 4)
+            free[f"{name[4]}_{name[-5:-3]}"] = np.concatenate([i, o, f, g])
+    np.savez(tmp_path / "free.npz", allow_pickle=False, **free)
+    foreign = read(tmp_path / "free.npz")
+    assert_same(assemble(foreign, VOCABULARY, gates="iofg").network, model("LSTM", neurons=4)(IDS).detach())
+    for gates in ("ifg", "rzn", "iiii"):
+        with pytest.raises(AdoptingError, match="--gates"):
+            assemble(foreign, VOCABULARY, gates=gates)
+
+
+def test_square_matrices_of_free_names_are_refused(tmp_path: Path) -> None:
+    """Where inputs and neurons are as many, nothing shows which side of a matrix is which."""
+    np.savez(tmp_path / "m.npz", Wxh=np.ones((7, 7)), Whh=np.ones((7, 7)), Why=np.ones((7, 7)), bh=np.ones(7))
+    with pytest.raises(AdoptingError, match="Layout"):
+        read(tmp_path / "m.npz", "tanh")
 
 
 def test_the_names_of_min_char_rnn(tmp_path: Path) -> None:
@@ -100,7 +124,9 @@ def test_the_names_of_min_char_rnn(tmp_path: Path) -> None:
     Wxh, Whh, Why = (random.normal(size=size) for size in ((4, 7), (4, 4), (7, 4)))
     bh, by = random.normal(size=(4, 1)), random.normal(size=(7, 1))
     np.savez(tmp_path / "min.npz", Wxh=Wxh, Whh=Whh, Why=Why, bh=bh, by=by)
-    found = assemble(read(tmp_path / "min.npz"), VOCABULARY)
+    with pytest.raises(AdoptingError, match="--nonlinearity tanh"):
+        read(tmp_path / "min.npz")
+    found = assemble(read(tmp_path / "min.npz", "tanh"), VOCABULARY)
     expected = np.zeros((*IDS.shape, 7))
     for row in range(IDS.shape[1]):
         h = np.zeros((4, 1))
@@ -109,7 +135,6 @@ def test_the_names_of_min_char_rnn(tmp_path: Path) -> None:
             expected[t, row] = (Why @ h + by)[:, 0]
     assert_same(found.network, expected)
     assert found.embedding == "one-hot"
-    assert any("tanh" in note for note in found.notes)
 
 
 def two_parts(tmp_path: Path) -> tuple[Path, nn.ModuleDict]:
@@ -133,11 +158,23 @@ def test_two_networks_in_a_file_are_a_question(tmp_path: Path) -> None:
         assemble(foreign, VOCABULARY)
     with pytest.raises(AdoptingError, match=r"which embedding\?.*enc_emb\.weight, dec_emb\.weight"):
         assemble(foreign, VOCABULARY, layers=["decoder"])
-    found = assemble(foreign, VOCABULARY, layers=["decoder"], embedding="dec_emb.weight")
+    with pytest.raises(AdoptingError, match=r"left over.*enc_emb\.weight \(7, 4\)"):
+        assemble(foreign, VOCABULARY, layers=["decoder"], embedding="dec_emb.weight")
+    with pytest.raises(AdoptingError, match=r"Layers left over.*--ignore encoder"):
+        assemble(foreign, VOCABULARY, layers=["decoder"], embedding="dec_emb.weight", ignore=["enc_*"])
+    found = assemble(foreign, VOCABULARY, embedding="dec_emb.weight", ignore=["enc*"])
+    assert any("encoder" in note for note in found.notes)
     assert found.readout == "out.weight"
     expected = parts["out"](parts["decoder"](parts["dec_emb"](IDS))[0])
     assert_same(found.network, expected.detach())
-    both = assemble(foreign, VOCABULARY, layers=["encoder", "decoder"], embedding="enc_emb.weight", readout="none")
+    both = assemble(
+        foreign,
+        VOCABULARY,
+        layers=["encoder", "decoder"],
+        embedding="enc_emb.weight",
+        readout="none",
+        ignore=["dec_emb.weight"],
+    )
     assert [layer.name for layer in both.layers] == ["encoder, layer 0", "decoder, layer 0"]
     assert any("every symbol alike" in note for note in both.notes)
     with pytest.raises(AdoptingError, match="Did you mean decoder"):
@@ -150,18 +187,24 @@ def test_several_readouts_are_a_question_and_a_tied_one_can_be_named(tmp_path: P
     path = save_torch(tmp_path / "heads.pt", {**values, "aux.weight": torch.randn(7, 5)})
     with pytest.raises(AdoptingError, match=r"which readout\?.*fc\.weight.*aux\.weight"):
         assemble(read(path), VOCABULARY)
-    tied = assemble(read(path), VOCABULARY, readout="embedding.weight", embedding="embedding.weight")
+    tied = assemble(
+        read(path), VOCABULARY, readout="embedding.weight", embedding="embedding.weight", ignore=["fc.*", "aux.weight"]
+    )
     assert torch.equal(tied.network.readout_weights, values["embedding.weight"])
 
 
-def test_a_network_whose_predictions_are_of_several_matrices_gets_no_readout_and_says_so(tmp_path: Path) -> None:
+def test_hidden_layers_of_the_readout_are_a_question(tmp_path: Path) -> None:
     source = model()
     values = {n: v for n, v in source.state_dict().items() if not n.startswith("fc")}
     values |= {"head.0.weight": torch.randn(3, 6), "head.0.bias": torch.randn(3), "head.2.weight": torch.randn(2, 3)}
-    found = assemble(read(save_torch(tmp_path / "head.pt", values)), VOCABULARY)
+    foreign = read(save_torch(tmp_path / "head.pt", values))
+    with pytest.raises(AdoptingError, match=r"Which activation follows head\.0\.weight \(3, 6\).*head\.2\.weight"):
+        assemble(foreign, VOCABULARY)
+    found = assemble(foreign, VOCABULARY, readout="none")
     assert found.readout == "none"
-    assert any("head.0.weight (3, 6)" in note and "every symbol alike" in note for note in found.notes)
-    assert any("Left out: head.0.weight (3, 6), head.2.weight (2, 3), head.0.bias (3,)" in note for note in found.notes)
+    assert any("every symbol alike" in note for note in found.notes)
+    left_out = next(note for note in found.notes if note.startswith("Left out behind the last layer"))
+    assert all(name in left_out for name in ("head.0.weight (3, 6)", "head.2.weight (2, 3)", "head.0.bias (3,)"))
     with torch.no_grad():
         output = found.network(IDS, keep=[("h",)])
         assert source.embedding is not None
@@ -214,14 +257,14 @@ def test_any_size_gives_the_same_network_or_a_question(
     source = model(kind, seed, neurons=neurons, embedding=embedding, num_layers=layers)
     path = save_torch(tmp_path_factory.mktemp("any") / "m.pt", source.state_dict())
     named = None if embedding is None else "embedding.weight"
-    found = assemble(read(path), VOCABULARY, embedding=named or "one-hot", readout="fc.weight")
+    found = assemble(read(path, "tanh"), VOCABULARY, embedding=named or "one-hot", readout="fc.weight")
     assert_same(found.network, source(IDS).detach())
     ambiguous = [name for name in ("embedding", "readout") if _ambiguous(name, embedding, neurons)]
     if ambiguous:
         with pytest.raises(AdoptingError, match=f"which {ambiguous[0]}"):
-            assemble(read(path), VOCABULARY)
+            assemble(read(path, "tanh"), VOCABULARY)
     else:
-        guessed = assemble(read(path), VOCABULARY)
+        guessed = assemble(read(path, "tanh"), VOCABULARY)
         assert (guessed.embedding, guessed.readout) == (named or "one-hot", "fc.weight")
 
 

@@ -165,7 +165,7 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     parts = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(1, 4, batch_first=True), "linear": torch.nn.Linear(4, 2)})
     torch.save(parts.state_dict(), tmp_path / "forecast.pt")
     (tmp_path / "series.csv").write_text("".join(f"{k / 10}\n" for k in range(30)))
-    options = ("adopt", "forecast.pt", "--numbers", "1 day,2 days")
+    options = ("adopt", "forecast.pt", "--numbers", "1 day,2 days", "--reads", "every step")
     assert "--inputs NAMES; neither was given" in cli(*options).refused()
     found = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
     assert found.status == 0, found.err

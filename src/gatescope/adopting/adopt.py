@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
 from gatescope.adopting.assembling import Assembled, assemble, embedded
-from gatescope.adopting.foreign import Joined
+from gatescope.adopting.foreign import NONE, Joined
 from gatescope.adopting.formats import read
 from gatescope.adopting.torch_names import Nonlinearity
 from gatescope.adopting.vocabulary import read_vocabulary
+from gatescope.network import predict
 from gatescope.readout import Kind, Reads
 from gatescope.runs import HISTORY, Run
-from gatescope.tasks import Adopted
+from gatescope.tasks import Adopted, Score
 from gatescope.text import Unit, Vocabulary
 from gatescope.training import Settings
 
@@ -27,13 +30,16 @@ class Adoption:
         run: the run directory, with the weights.
         assembled: the network, and how it came together.
         format: what the file is, in words.
-        notes: everything that was assumed or left out, one sentence each.
+        notes: everything that was assumed or left out, and a warning where the network predicts the text worse than
+            the frequencies of its symbols do; one sentence each.
+        score: on the text; None without one, or without a readout.
     """
 
     run: Run
     assembled: Assembled
     format: str
     notes: tuple[str, ...]
+    score: Score | None = None
 
 
 def adopt(
@@ -52,6 +58,10 @@ def adopt(
     reads: Reads | None = None,
     directions: Joined | None = None,
     nonlinearity: Nonlinearity | None = None,
+    head: Sequence[str] = (),
+    head_activation: str | None = None,
+    gates: str | None = None,
+    ignore: Sequence[str] = (),
     text: str = "",
 ) -> Adoption:
     """Make a run directory of a network that was trained elsewhere. Nothing in the file is executed.
@@ -63,8 +73,9 @@ def adopt(
             (`Vocabulary(names, unit="number")`).
         unit, end, unknown: of a vocabulary that is read from a file: what a symbol is; the one that ends a sequence, if
             one does; the one that was learned for unknown ones.
-        layers, embedding, readout, predicts, names, reads, directions: which parts of the file, and what they mean,
-            where it is not clear; see `assemble`.
+        layers, embedding, readout, predicts, names, reads, directions: which parts of the file belong to the network,
+            and what they mean, where that is not clear; see `assemble`.
+        head, head_activation, gates, ignore: as of `assemble`, too.
         nonlinearity: of simple recurrent networks, which files of weights do not say.
         text: something that the network can read, for scores and studies.
 
@@ -89,10 +100,18 @@ def adopt(
         names=names,
         reads=reads,
         directions=directions,
+        head=head,
+        head_activation=head_activation,
+        gates=gates,
+        ignore=ignore,
     )
     notes = (*said, *assembled.notes)
     task = Adopted(symbols, Path(path).name, text, notes, assembled.network.configuration.readout)
+    score = None if assembled.readout == NONE else task.score(partial(predict, assembled.network))
+    if score is not None and not math.isnan(score.value):
+        task = task.scored(score)
     made = Run.create(run, assembled.network.configuration, task, asdict(Settings.recommended(task)))
     made.save_weights(assembled.network.state_dict(), 0)
-    made.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted"})
-    return Adoption(made, assembled, foreign.format, notes)
+    measured = {} if task.measured is None else {"score": task.measured.to_json()}
+    made.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted", **measured})
+    return Adoption(made, assembled, foreign.format, tuple(task.notes), task.measured)

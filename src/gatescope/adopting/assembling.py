@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gatescope.adopting.foreign import ONE_HOT, AdoptingError, Foreign, ForeignLayer, Joined, described, listed
+from gatescope.adopting.foreign import NONE, ONE_HOT, AdoptingError, Foreign, ForeignLayer, Joined, described, listed
+from gatescope.adopting.left_over import check_left_over, copies, ignored_names, is_readout, without
 from gatescope.adopting.predicting import Asked, Below, is_embedding, predicting
 from gatescope.network import Configuration, Layer, Network
 from gatescope.readout import Kind, Reads
@@ -92,6 +93,10 @@ def assemble(
     names: Sequence[str] = (),
     reads: Reads | None = None,
     directions: Joined | None = None,
+    head: Sequence[str] = (),
+    head_activation: str | None = None,
+    gates: str | None = None,
+    ignore: Sequence[str] = (),
 ) -> Assembled:
     """The network that reads symbols or numbers, and predicts symbols, classes or numbers.
 
@@ -100,16 +105,27 @@ def assemble(
         vocabulary: the symbols, in the order of their ids, or the names of the numbers of a step.
         layers: the names of stacks that read each other, from the input upwards; all that there is when not given.
         embedding: the name of its matrix, or "one-hot"; found by its shape when None.
-        readout: the name of its matrix, or "none": the network then predicts every symbol alike.
+        readout: the name of its matrix, or "none": the network then predicts every symbol alike, and what stands
+            behind its last layer may be left out.
         predicts: what the rows of the readout stand for. One row that is of classes becomes two: the sigmoid of z is
             the second of the softmax of (0, z).
         names: of the classes or numbers; 0, 1, ... when not given.
         reads: when the readout is read.
         directions: how the readout hears the two directions of the highest layer; as the file says, or side by side.
+        head: the names of the hidden layers of the readout, from the recurrent layers upwards; found by their shapes
+            when `head_activation` is given.
+        head_activation: what follows each hidden layer, one name for all or one each, separated by commas: see
+            `gatescope.head.ACTIVATIONS`.
+        gates: the order of the gates in the file, where its names do not say it: the letters of an LSTM's i, f, g, o,
+            or "rzn" of a GRU.
+        ignore: names, or patterns of names, of arrays that are no part of the network.
 
     Raises:
-        AdoptingError: something is ambiguous, does not fit, or is not there.
+        AdoptingError: something is ambiguous, does not fit, or is not there; or an array is left over that could
+            change a number.
     """
+    ruled_out = ignored_names(foreign, ignore)
+    foreign = without(foreign, {*ruled_out, *copies(foreign)})
     levels = _levels(foreign, layers, directions)
     chain = tuple(layer for level in levels for layer in level.layers)
     vectors, which = _embedding(foreign, vocabulary, levels[0], embedding)
@@ -120,16 +136,22 @@ def assemble(
         len(levels[-1].layers) > 1,
         which,
     )
-    told = predicting(foreign, vocabulary, below, Asked(readout, predicts, tuple(names), reads))
+    levels = [replace(level, layers=tuple(in_order(layer, gates) for layer in level.layers)) for level in levels]
+    chain = tuple(layer for level in levels for layer in level.layers)
+    asked = Asked(readout, predicts, tuple(names), reads, tuple(head), head_activation)
+    told = predicting(foreign, vocabulary, below, asked)
+    left_out = check_left_over(foreign, {which, *told.used}, chain[0].inputs, below.width, readout=told.matrix != NONE)
+    _check_other_stacks(foreign, levels, told.matrix != NONE)
     configuration = Configuration(
         vocabulary,
         tuple(
-            Layer(layer.cell, layer.neurons, layer.reverse, stacked=level.alone)
+            Layer(layer.cell, layer.neurons, layer.reverse, bool(layer.initial), level.alone)
             for level in levels
             for layer in level.layers
         ),
         embedding=None if vectors is None else vectors.shape[1],
         readout=told.readout,
+        hidden=tuple(layer for layer, _, _ in told.hidden),
     )
     values: dict[str, Tensor] = {} if vectors is None else {"embedding": vectors}
     handed, k = None, 0
@@ -138,18 +160,30 @@ def assemble(
             for name, value in layer.parameters.by_name().items():
                 # What hears a projection or sum of h hears h through the product of both matrices.
                 values[f"layers.{k}.{name}"] = value @ handed if handed is not None and name == HEARING else value
+            values |= {f"initial.{k}.{state}": value for state, value in layer.initial.items()}
             k += 1
         handed = level.handed
-    values |= {"readout_weights": told.weights if handed is None else told.weights @ handed}
-    values |= {"readout_biases": told.biases}
+    values |= {"readout_weights": told.weights, "readout_biases": told.biases}
+    for place, (_, weights, biases) in enumerate(told.hidden):
+        values |= {f"hidden.{place}.weights": weights, f"hidden.{place}.biases": biases}
+    if handed is not None:
+        lowest = "hidden.0.weights" if told.hidden else "readout_weights"
+        values[lowest] = values[lowest] @ handed
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
             raise AdoptingError(f"the {name} in the file has numbers that are not finite: its training failed.")
     network = Network(configuration)
     network.load_state_dict({name: value.float().contiguous() for name, value in values.items()})
     network.eval()
-    notes = (*foreign.notes, *told.notes, *_left_out(foreign, {which, *told.used}))
-    return Assembled(network, chain, which, told.matrix, notes)
+    starting = [layer.name for layer in chain if layer.initial]
+    notes = [*foreign.notes, *told.notes, *left_out]
+    if starting:
+        notes.append(f"The initial states in the file were taken as those before the first step: {listed(starting)}.")
+    if ruled_out:
+        notes.append(f"Left out because it was said to be no part of the network: {listed(sorted(ruled_out))}.")
+    if others := [name for name in foreign.stacks if name not in {level.stack for level in levels}]:
+        notes.append(f"Other recurrent layers of the file are no part of the run: {listed(others)}.")
+    return Assembled(network, chain, which, told.matrix, tuple(notes))
 
 
 def embedded(foreign: Foreign, layers: Sequence[str] = (), embedding: str | None = None) -> int | None:
@@ -165,16 +199,45 @@ def embedded(foreign: Foreign, layers: Sequence[str] = (), embedding: str | None
     return found.pop() if len(found) == 1 else None
 
 
-def _left_out(foreign: Foreign, used: set[str]) -> list[str]:
-    """A sentence about the arrays that are no part of the run."""
-    shapes = {name: tuple(value.shape) for name, value in foreign.matrices.items()}
-    shapes |= {name: tuple(value.shape) for name, value in foreign.vectors.items() if name not in shapes}
-    rest = [f"{name} {shape}" for name, shape in {**shapes, **foreign.others}.items() if name not in used]
-    said = (
-        f"Left out: {listed(rest, 6)}. Where these stand between the input, the recurrent layers and the predictions, "
-        "what the run computes is not what the file's network does."
-    )
-    return [said] if rest else []
+def in_order(layer: ForeignLayer, gates: str | None) -> ForeignLayer:
+    """Return a layer with its gates in the cell's own order.
+
+    Raises:
+        AdoptingError: the order is not known, or cannot be this one.
+    """
+    own = "".join(layer.cell.tape.input_drives)
+    if layer.ordered and gates is None:
+        return layer
+    if gates is None:
+        raise AdoptingError(
+            f"Order of the gates of {layer.name}: its arrays have no names or layout of torch.nn, so the file does not "
+            f"say it. Give it: --gates {own} (torch.nn), or another order of these letters."
+        )
+    free = own == "ifgo"  # a GRU's recurrent bias belongs to its last gate
+    order = gates.replace("j", "g").replace("c", "g") if free else gates
+    if sorted(order) != sorted(own) or not (free or order == own):
+        what = f"an order of {own}" if free else own
+        raise AdoptingError(f"--gates for {layer.name}: expected {what}, got {gates!r}.")
+    places = [order.index(letter) for letter in own]
+    values = layer.parameters.by_name()
+    turned = {name: values[name][places] for name in ("input_weights", "recurrent_weights", "biases")}
+    return replace(layer, parameters=replace(layer.parameters, **turned), ordered=True)
+
+
+def _check_other_stacks(foreign: Foreign, levels: Sequence[Level], readout: bool) -> None:
+    """Refuse layers that were not chosen, and by their sizes may stand below the chosen ones, or below the readout."""
+    chosen = {level.stack for level in levels}
+    if levels[-1].stack in foreign.heads:
+        return  # a graph says what reads what
+    reads, hands = levels[0].layers[0].inputs, levels[-1].outputs
+    for name, layers in foreign.stacks.items():
+        top = layers[-1].outputs + (layers[-2].outputs if layers[-1].reverse and len(layers) > 1 else 0)
+        fits = reads == top or (readout and layers[0].inputs == hands)
+        if name not in chosen and fits:
+            raise AdoptingError(
+                f"Layers left over: by their sizes {described(name, layers)} may stand between the chosen layers and "
+                f"what they read or what reads them. Choose them too with --layers, or rule them out: --ignore {name}."
+            )
 
 
 def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -> list[Level]:
@@ -254,7 +317,7 @@ def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: s
         return foreign.matrices[name], name
     named = [name for name in fitting if is_embedding(name)]
     for found in (named, fitting):
-        if len(found) == 1 and (named or size[0] != size[1]):
+        if len(found) == 1 and (named or (size[0] != size[1] and not is_readout(found[0]))):
             return foreign.matrices[found[0]], found[0]
     if not fitting and size[0] == size[1]:
         return None, ONE_HOT

@@ -41,6 +41,8 @@ class ForeignLayer:
         parameters: its weights, as the engine takes them.
         reverse: whether it reads the last step first.
         projection: where it hands on a projection of h (Sak, Senior and Beaufays 2014), the matrix of it.
+        initial: state of the cell -> its constant value before the first step, (N,); none: every state starts at 0.
+        ordered: whether the order of its gates is known. The names of torch.nn say it; free names do not.
     """
 
     name: str
@@ -48,6 +50,8 @@ class ForeignLayer:
     parameters: Parameters
     reverse: bool = False
     projection: Float[Tensor, "P N"] | None = None
+    initial: Mapping[str, Float[Tensor, "N"]] = field(default_factory=dict)
+    ordered: bool = True
 
     @property
     def inputs(self) -> int:

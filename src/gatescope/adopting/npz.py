@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, check_size
-from gatescope.adopting.torch_names import Nonlinearity, recurrent, usable
+from gatescope.adopting.torch_names import Nonlinearity, recurrent
+
+LARGEST_FLOAT = 8  # bytes; wider ones are of no use to torch
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
@@ -22,8 +23,8 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     Raises:
         AdoptingError: the file is truncated or damaged, or holds no arrays of numbers.
     """
-    arrays = {name: torch.from_numpy(np.array(value)) for name, value in _arrays(path).items()}
-    return recurrent({name: value for name, value in arrays.items() if usable(value)}, ".npz", nonlinearity)
+    arrays = {name: torch.from_numpy(value) for name, value in _arrays(path).items()}
+    return recurrent(arrays, ".npz", nonlinearity)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -32,6 +33,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
             check_size(path, sum(entry.file_size for entry in entries))
+            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+                raise AdoptingError(f"{path} is packed in a way that numpy.savez never uses; save it again.")
+            if len({entry.filename for entry in entries}) != len(entries):
+                raise AdoptingError(
+                    f"{path}: expected arrays with different names, got two of one name. Save it again."
+                )
             if not entries:
                 raise AdoptingError(f"{path} is an archive without arrays (.npy); was it made by numpy.savez?")
             for entry in entries:
@@ -39,10 +46,10 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                     value = _array(file, entry.file_size)
                 if value is not None:
                     found[entry.filename.removesuffix(".npy")] = value
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, AdoptingError):
-            raise
-        raise AdoptingError(f"{path} is truncated or damaged: {error}.") from error
+    except (AdoptingError, OSError):
+        raise
+    except Exception as error:  # NumPy reads a header as Python, and raises whatever tokenizer and parser raise
+        raise AdoptingError(f"{path} is truncated or damaged: {str(error)[:200]}. Save it again.") from error
     return found
 
 
@@ -53,7 +60,7 @@ def _array(file: Any, size: int) -> NDArray[Any] | None:
         return None
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = header(file)
-    if dtype.kind != "f":
+    if dtype.kind != "f" or dtype.itemsize > LARGEST_FLOAT:
         return None
     count = 1
     for length in shape:
@@ -61,5 +68,5 @@ def _array(file: Any, size: int) -> NDArray[Any] | None:
     if count * dtype.itemsize != size - file.tell() or min(shape, default=0) < 0:
         raise ValueError(f"an array says that it is {shape}, which are not the numbers that follow")
     values = np.frombuffer(file.read(), dtype)
-    native = values.astype(dtype.newbyteorder("="))
+    native = values.astype(dtype.newbyteorder("="))  # a copy, which may be written to
     return native.reshape(shape, order="F" if fortran else "C")

@@ -7,14 +7,17 @@ What the user says counts, then what the file says, then shapes. Where more than
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gatescope.adopting import hidden_layers
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed
+from gatescope.head import HiddenLayer
 from gatescope.readout import SYMBOLS, Kind, Readout, ReadoutError, Reads, classes, numbers
 from gatescope.text import Vocabulary
 
@@ -31,12 +34,16 @@ class Asked:
         predicts: what its rows stand for.
         names: of the classes or numbers.
         reads: when it is read.
+        head: the names of its hidden layers, from the recurrent layers upwards.
+        activation: of these, one for all or one each, separated by commas.
     """
 
     matrix: str | None = None
     predicts: Kind | None = None
     names: tuple[str, ...] = ()
     reads: Reads | None = None
+    head: tuple[str, ...] = ()
+    activation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Predicting:
         matrix: the name of its weights in the file, or "none".
         used: the names of the arrays it was made of.
         notes: what was assumed, one sentence each.
+        hidden: its hidden layers, and their weights (neurons, inputs) and biases (neurons,).
     """
 
     weights: Float[Tensor, "O H"]
@@ -57,6 +65,7 @@ class Predicting:
     matrix: str = NONE
     used: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    hidden: tuple[tuple[HiddenLayer, Tensor, Tensor], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,13 +96,23 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
     if asked.predicts == "symbols" and vocabulary.unit == "number":
         raise AdoptingError("the network reads numbers, and no symbols to predict; it predicts classes or numbers.")
     head = foreign.heads.get(below.stack, Head())
+    if asked.matrix == NONE:
+        return _silent(foreign, vocabulary, below, head)
+    if asked.matrix is None and head.matrix == NONE:
+        raise AdoptingError(
+            f"What predicts? Before the predictions stands {head.between or 'another kind of layer'}, "
+            "which no run can have. Adopt the gates and states alone: --readout none."
+        )
     if asked.matrix is not None and asked.matrix != head.matrix:
         head = Head(reads=head.reads)
-    name = asked.matrix or head.matrix or _only(foreign, vocabulary, below, asked)
-    if name in (None, NONE):
-        return _silent(foreign, vocabulary, below, head)
+    inner, name = _hidden(foreign, vocabulary, below, asked, head)
+    if inner:
+        below = replace(below, width=len(foreign.matrices[inner[-1]]))
     weights = _matrix(foreign, name, vocabulary, below, asked)
-    biases, used, notes = _biases(foreign, len(weights), name)
+    biases, used = _biases(foreign, len(weights), name)
+    notes: list[str] = []
+    if name == below.embedding:
+        notes.append(f"The readout is {name}, which the symbols are read with as well.")
     kind, said = _kind(name, len(weights), vocabulary, asked, head)
     notes += said
     if kind == "classes" and len(weights) == 1:
@@ -117,7 +136,8 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
         )
     except ReadoutError as error:
         raise AdoptingError(str(error)) from error
-    return Predicting(weights, biases, readout, name, (name, *used), notes)
+    layers, also = _layers_of(foreign, inner, asked)
+    return Predicting(weights, biases, readout, name, (name, *used, *also), notes, layers)
 
 
 def is_embedding(name: str) -> bool:
@@ -152,6 +172,92 @@ def _only(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) 
     return _one(fitting, f"classes or numbers from {below.width} numbers") if fitting else None
 
 
+def _hidden(
+    foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked, head: Head
+) -> tuple[tuple[str, ...], str]:
+    """The names of the hidden layers, and of the readout.
+
+    Raises:
+        AdoptingError: there seem to be hidden layers, and their activation was not given; or something does not fit.
+    """
+    # A tied readout reads again what the symbols are read with.
+    matrices = {name: value for name, value in foreign.matrices.items() if name != below.embedding}
+    if asked.head:
+        if asked.activation is None:
+            raise hidden_layers.question((*asked.head, asked.matrix or "the readout"), matrices)
+        inner = hidden_layers.chosen(matrices, below.width, asked.head)
+        below = replace(below, width=len(matrices[inner[-1]]))
+        foreign = replace(foreign, matrices={n: v for n, v in foreign.matrices.items() if n not in inner})
+        return inner, _direct(foreign, vocabulary, below, asked, head)
+    if head.matrix is not None and asked.activation is None:
+        return (), head.matrix  # the file itself says that nothing stands between
+    paths = [path for path in hidden_layers.paths(matrices, below.width, asked.matrix) if len(path) > 1]
+    if vocabulary.unit != "number" and asked.predicts in (None, "symbols") and not asked.names:
+        paths = [path for path in paths if len(matrices[path[-1]]) == vocabulary.size] or paths
+    if asked.activation is not None and len(paths) != 1:
+        there = listed(f"{name} {tuple(value.shape)}" for name, value in matrices.items())
+        raise AdoptingError(
+            f"--head-activation: expected one order in which all matrices read each other, got {len(paths)}: {there}. "
+            "Name the hidden layers from the recurrent layers upwards: --head NAME,NAME."
+        )
+    if paths and asked.activation is None:
+        raise hidden_layers.question(paths[0], matrices)
+    return (paths[0][:-1], paths[0][-1]) if paths else ((), _direct(foreign, vocabulary, below, asked, head))
+
+
+def _direct(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked, head: Head) -> str:
+    """The readout that reads what is below."""
+    known = asked.matrix or head.matrix or _only(foreign, vocabulary, below, asked)
+    return known or _tied(foreign, vocabulary, below, asked)
+
+
+def _layers_of(
+    foreign: Foreign, names: Sequence[str], asked: Asked
+) -> tuple[tuple[tuple[HiddenLayer, Tensor, Tensor], ...], tuple[str, ...]]:
+    """The hidden layers with their weights and biases, and the names of the arrays these were."""
+    if not names:
+        return (), ()
+    found, used = [], list(names)
+    for name, activation in zip(names, hidden_layers.activations(asked.activation or "none", len(names)), strict=True):
+        weights = foreign.matrices[name]
+        biases, beside = _biases(foreign, len(weights), name)
+        found.append((HiddenLayer(len(weights), activation), weights, biases))
+        used += beside
+    return tuple(found), tuple(used)
+
+
+def _tied(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> str:
+    """The embedding as the readout, where its biases are there.
+
+    Raises:
+        AdoptingError: nothing shows that the readout is tied.
+    """
+    table = foreign.matrices.get(below.embedding)
+    fits = table is not None and tuple(table.shape) == (vocabulary.size, below.width)
+    if fits and asked.predicts in (None, "symbols") and not asked.names and _bias_like(foreign, vocabulary.size):
+        return below.embedding
+    reading = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in foreign.matrices.items()
+        if value.shape[1] == below.width and name != below.embedding
+    ]
+    besides = f" What reads {below.width} numbers: {listed(reading, 3)}." if reading else ""
+    tied = f" If the symbols are predicted with the embedding: --readout {below.embedding}." if fits else ""
+    raise AdoptingError(
+        f"What predicts? Expected one matrix that reads the {below.width} numbers of the last layer, got none.{besides}"
+        f"{tied} Name it with --readout, or adopt the gates and states alone: --readout none."
+    )
+
+
+def _bias_like(foreign: Foreign, size: int) -> list[str]:
+    """The names of vectors of a size that are called biases."""
+    return [
+        name
+        for name, value in foreign.vectors.items()
+        if len(value) == size and re.fullmatch(r"b[a-z]?|b_\w+|\w*_b|\w*bias\w*", re.split(r"[./]", name.lower())[-1])
+    ]
+
+
 def _one(names: list[str], what: str) -> str:
     if len(names) > 1:
         there = [name for name in names if name != NONE]
@@ -179,16 +285,7 @@ def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, a
 
 def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) -> Predicting:
     """No readout: every symbol alike, or the number 0."""
-    besides = ""
-    reading = [
-        f"{name} {tuple(value.shape)}"
-        for name, value in foreign.matrices.items()
-        if value.shape[1] == below.width and name != below.embedding
-    ]
-    if head.between:
-        besides = f" ({head.between} stands between)"
-    elif reading:
-        besides = f" (what reads {below.width} numbers: {listed(reading, 3)})"
+    besides = f" ({head.between} stands between)" if head.between else ""
     if vocabulary.unit == "number":
         readout, what, says = numbers([NOTHING]), "a prediction", "the number 0"
     else:
@@ -201,16 +298,15 @@ def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) 
     return Predicting(torch.zeros(size, below.width), torch.zeros(size), readout, notes=[note])
 
 
-def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, ...], list[str]]:
+def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, ...]]:
     """The biases of a readout: the vector of its name, else the only one that fits, else 0; and the name of it."""
     for candidate in _bias_names(name):
         if candidate != name and candidate in foreign.vectors and len(foreign.vectors[candidate]) == size:
-            return foreign.vectors[candidate], (candidate,), []
-    fitting = [key for key, value in foreign.vectors.items() if len(value) == size and key != name]
+            return foreign.vectors[candidate], (candidate,)
+    fitting = [key for key in _bias_like(foreign, size) if key != name]
     if len(fitting) == 1:
-        return foreign.vectors[fitting[0]], (fitting[0],), []
-    said = [f"Which of {listed(fitting)} are the biases of {name} is not clear; none were taken."] if fitting else []
-    return torch.zeros(size), (), said
+        return foreign.vectors[fitting[0]], (fitting[0],)
+    return torch.zeros(size), ()
 
 
 def _bias_names(name: str) -> Iterable[str]:
@@ -238,12 +334,10 @@ def _kind(name: str, rows: int, vocabulary: Vocabulary, asked: Asked, head: Head
         return head.predicts, []
     if head.activation in ("softmax", "sigmoid"):
         return "classes", []
-    if not written:
-        said = f"Whether {name} predicts numbers or classes is not in the file; numbers were assumed (--predicts)."
-        return "numbers", [said]
-    return "classes", [
-        f"Whether {name} predicts classes or numbers is not in the file; classes were assumed (--predicts)."
-    ]
+    raise AdoptingError(
+        f"What does {name} predict? Its {rows} rows may stand for classes or for numbers, and the file does not say. "
+        "Give --predicts classes, or --predicts numbers."
+    )
 
 
 def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tuple[Reads, list[str]]:
@@ -254,12 +348,12 @@ def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tup
         return "every step", []
     if head.reads is not None:
         return head.reads, []
-    if kind == "symbols":
-        return "every step", []
     if below.both_ways:
         raise AdoptingError(
             f"when is {name} read? After every step, as tags of words are: --reads 'every step'; or once for a whole "
             "text, from the last state of each direction: --reads 'last step'."
         )
-    said = f"Whether {name} is read after every step or at the last alone is not in the file; every step was assumed"
-    return "every step", [f"{said} (--reads)."]
+    raise AdoptingError(
+        f"When is {name} read? After every step: --reads 'every step'; or once, after the last: --reads 'last step'. "
+        "If it reads an average or a maximum over the steps, no run can have it: --readout none."
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from gatescope.adopting.foreign import AdoptingError, Foreign
-from gatescope.adopting.torch_names import Nonlinearity, recurrent, usable
+from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
@@ -19,6 +19,9 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     try:
         with safe_open(path, "pt") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-    except SafetensorError as error:
-        raise AdoptingError(f"{path} is truncated, damaged, or no safetensors file: {error}.") from error
-    return recurrent({n: value for n, value in arrays.items() if usable(value)}, "safetensors", nonlinearity)
+    except OSError:
+        raise
+    except Exception as error:  # SafetensorError, and what its reader raises for types that it does not know
+        what = str(error)[:200]
+        raise AdoptingError(f"{path} is truncated, damaged, or no safetensors file: {what}. Copy it anew.") from error
+    return recurrent(arrays, "safetensors", nonlinearity)

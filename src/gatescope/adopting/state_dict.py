@@ -1,48 +1,54 @@
-"""PyTorch's state dicts, `.pt` and `.pth`: read without running what is pickled in them.
+"""PyTorch's files, `.pt` and `.pth`: state dicts, checkpoints and whole models, read without running what is pickled.
 
-torch.load(weights_only=True) makes tensors and plain containers and refuses everything else. Before that, the names of
-all functions that the pickle would call are looked through, so that a refusal says what was found.
+Both layouts of torch.save are read here: a zip archive with one entry for each storage, and, before torch 1.6, five
+pickles with the storages behind them. Only the numbers of weights are read.
 """
 
 from __future__ import annotations
 
-import pickletools
+import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gatescope.adopting.foreign import AdoptingError, Foreign, check_size
-from gatescope.adopting.torch_names import Nonlinearity, recurrent, usable
+from gatescope.adopting import pickles
+from gatescope.adopting.foreign import AdoptingError, Foreign, allowed, check_size
+from gatescope.adopting.pickles import Placeholder, Storage, StoredTensor
+from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
-ZIP, PICKLE = b"PK\x03\x04", b"\x80"
-DEEPEST = 6  # levels of dicts in a checkpoint that are looked through
-LONGEST_PICKLE = 256 << 20  # bytes of names and containers; the numbers are beside them
-PLAIN = ("torch.", "collections.OrderedDict", "collections.defaultdict", "numpy.", "_codecs.encode", "builtins.set")
-PICKLES = 5  # one after the other in a file of torch before 1.6, the numbers behind them
-REFUSED_OF_TORCH = ("torch.hub.", "torch.load", "torch.jit.", "torch.package.", "torch.utils.", "torch.serialization.")
+ZIP = b"PK\x03\x04"
+DEEPEST = 12  # levels of dicts and modules in a checkpoint that are looked through
+MAX_ENTRIES = 500_000  # values of a checkpoint that are looked at
+MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch before 1.6
+OPTIMIZERS = ("optim", "lr_sched", "scheduler", "scaler", "rng")
+
+Read = Callable[[Storage], bytes]
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
-    """The recurrent layers and the other weights of a state dict, or of a checkpoint that has one in it.
+    """Return the recurrent layers and the other weights of a state dict, of a checkpoint or of a whole model.
 
     Raises:
-        AdoptingError: the file is damaged, is a whole pickled model, holds code, or no weights.
+        AdoptingError: the file is damaged, is a TorchScript program, or holds no weights.
     """
-    with path.open("rb") as file:
-        zipped = file.read(4) == ZIP
-    _look_through(path, zipped)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # torch raises whatever its readers and its unpickler raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AdoptingError(f"{path} cannot be read as a state dict of PyTorch: {first[:200]}") from error
-    arrays = _arrays(content)
-    # A tensor may be a small one that is repeated, of any size; weights are not.
-    check_size(path, sum(value.numel() * value.element_size() for value in arrays.values()))
+        with path.open("rb") as file:
+            zipped = file.read(4) == ZIP
+            file.seek(0)
+            if zipped:
+                with zipfile.ZipFile(file) as archive:
+                    arrays = _arrays(path, *_unzipped(path, archive))
+            else:
+                arrays = _arrays(path, *_legacy(path, file))
+    except (AdoptingError, OSError):
+        raise
+    except Exception as error:  # a stack machine run on nonsense raises errors of any kind
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise AdoptingError(f"{path} is truncated, damaged or no file of torch.save ({what[:200]}).") from error
     if not arrays:
         raise AdoptingError(
             f"{path} has no tensors under names: save model.state_dict(), or a dict that has it as an entry."
@@ -50,92 +56,199 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     return recurrent(arrays, "PyTorch state dict", nonlinearity)
 
 
-def _look_through(path: Path, zipped: bool) -> None:
-    """Refuse a file whose pickle names code, or that unpacks to more than it could hold."""
-    try:
-        if not zipped:
-            with path.open("rb") as file:
-                for _ in range(PICKLES):
-                    _check_pickle(path, file, 0)
-            return
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            # torch packs without compression, so the entries together are no larger than the file.
-            check_size(path, sum(entry.file_size for entry in entries if entry.file_size > 0))
-            if any(entry.filename.partition("/")[2].startswith("code/") for entry in entries):
-                raise AdoptingError(
-                    f"{path} is a TorchScript program, which is code: load it where it comes from, and save its "
-                    "state_dict() with torch.save."
-                )
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-                raise AdoptingError(f"{path} is a compressed archive, which torch.save never writes; is it a .npz?")
-            pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
-            if not any(entry.filename.endswith("data.pkl") for entry in pickles):
-                raise AdoptingError(f"{path} is an archive without data.pkl, so torch.save did not write it.")
-            for entry in pickles:
-                with archive.open(entry) as file:
-                    _check_pickle(path, file, entry.file_size)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise AdoptingError(f"{path} is truncated or damaged: {error}. Copy it anew.") from error
+def _unzipped(path: Path, archive: zipfile.ZipFile) -> tuple[Any, Read]:
+    """What the pickle of an archive describes, and what reads its storages."""
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    if len(entries) != len(archive.infolist()):
+        raise AdoptingError(f"{path}: expected entries with different names, got two of one name. Copy it anew.")
+    # torch packs without compression, so the entries together are no larger than the file.
+    check_size(path, sum(entry.file_size for entry in entries.values()))
+    inside = [name.partition("/")[2] for name in entries]
+    if any(name.startswith("code/") or name == "constants.pkl" for name in inside):
+        raise AdoptingError(
+            f"{path} is a TorchScript program, which is code: load it where it comes from, and save its state_dict() "
+            "with torch.save."
+        )
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+        raise AdoptingError(f"{path} is a compressed archive, which torch.save never writes; is it a .npz?")
+    roots = [name.removesuffix("data.pkl") for name in entries if name == "data.pkl" or name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise AdoptingError(f"{path} is an archive without one data.pkl, so torch.save did not write it.")
+    (root,) = roots
+    if entries[f"{root}data.pkl"].file_size > pickles.MAX_PICKLE_BYTES:
+        raise AdoptingError(
+            f"{path} is one pickle of {entries[f'{root}data.pkl'].file_size:,} bytes; at most "
+            f"{pickles.MAX_PICKLE_BYTES:,} are read. Save model.state_dict() alone with torch.save."
+        )
+    if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
+        raise AdoptingError(f"{path}: expected numbers in little-endian order. Save it on another machine.")
+    content = pickles.load(io.BytesIO(archive.read(f"{root}data.pkl")))
+    return content, lambda storage: archive.read(f"{root}data/{storage.key}")
 
 
-def _check_pickle(path: Path, file: Any, size: int) -> None:
-    """Read the instructions of a pickle, which calls nothing, and refuse names that are no containers of numbers."""
-    if size > LONGEST_PICKLE:
-        raise AdoptingError(f"{path} is one pickle of {size:,} bytes; at most {LONGEST_PICKLE:,} are read.")
-    try:
-        for name in _names(file):
-            if not name.startswith(PLAIN) or name.startswith(REFUSED_OF_TORCH):
-                raise AdoptingError(
-                    f"{path} holds more than weights: its pickle names {name}, which is code and is not run. Load it "
-                    "where you trust it, and save model.state_dict() alone with torch.save."
-                )
-    except (ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError) as error:
-        if isinstance(error, AdoptingError):
-            raise
-        raise AdoptingError(f"{path} is truncated or is no file of torch.save: {error}.") from error
+def _legacy(path: Path, file: io.BufferedIOBase) -> tuple[Any, Read]:
+    """What the fourth of five pickles describes, and what reads the storages behind the fifth."""
+    start = file.tell()
+    magic = pickles.load(file)
+    if magic != MAGIC:
+        file.seek(start)
+        return magic, _no_storages  # a plain pickle, in which tensors cannot be
+    version, system = pickles.load(file), pickles.load(file)
+    if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise AdoptingError(
+            f"{path}: expected protocol 1001 and little-endian numbers, got {version!r}, {system!r:.80}."
+        )
+    storages: dict[str, Storage] = {}
+    content, keys = pickles.load(file, storages), pickles.load(file)
+    if not isinstance(keys, list) or len(keys) > MAX_ENTRIES:
+        raise AdoptingError(f"{path} has no list of its storages: it is damaged. Copy it anew.")
+    return content, _Behind(file, [str(key) for key in keys], storages)
 
 
-def _names(file: Any) -> Iterator[str]:
-    """The functions and classes that a pickle names."""
-    strings: list[str] = []
-    for operation, argument, _ in pickletools.genops(file):
-        if operation.name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", ".")
-        elif operation.name == "STACK_GLOBAL":
-            yield ".".join(strings[-2:]) if len(strings) > 1 else "something that it does not name plainly"
-        elif operation.name in ("EXT1", "EXT2", "EXT4"):
-            yield "an extension code"
-        elif isinstance(argument, str) and "UNICODE" in operation.name:
-            strings = [*strings[-1:], argument]
+def _no_storages(storage: Storage) -> bytes:
+    raise KeyError(storage.key)
 
 
-def _arrays(content: Any) -> dict[str, Tensor]:
+class _Behind:
+    """Reads storages that lie one behind the other: 8 bytes for the count of numbers, then the numbers."""
+
+    def __init__(self, file: io.BufferedIOBase, keys: list[str], storages: Mapping[str, Storage]) -> None:
+        self.file, self.places = file, dict[str, int]()
+        end = file.tell()
+        for key in keys:
+            self.places[key] = end
+            end += 8 + storages[key].count * _item(storages[key])
+        if end > file.seek(0, io.SEEK_END):
+            raise EOFError("the storages are longer than the file")
+
+    def __call__(self, storage: Storage) -> bytes:
+        self.file.seek(self.places[storage.key])
+        count = int.from_bytes(self.file.read(8), "little", signed=True)
+        if count != storage.count:
+            raise EOFError(f"storage {storage.key} has {count:,} numbers, and {storage.count:,} were announced")
+        return self.file.read(count * _item(storage))
+
+
+def _item(storage: Storage) -> int:
+    return getattr(torch, storage.dtype).itemsize
+
+
+# --- what is in it ---------------------------------------------------------------------------------------------------
+
+
+def _arrays(path: Path, content: Any, read_storage: Read) -> dict[str, Tensor]:
     """The tensors of the state dict: the mapping, at any depth, that has the most numbers in it."""
-    best: dict[str, Tensor] = {}
-    for found in _state_dicts(content, 0, set()):
-        if sum(t.numel() for t in found.values()) > sum(t.numel() for t in best.values()):
+    search = _Search()
+    best: dict[str, Any] = {}
+    for found in search.state_dicts(content, 0):
+        if sum(map(_size, found.values())) > sum(map(_size, best.values())):
             best = found
-    return best
+    room, numbers = allowed(path), dict[str, bytes]()
+    arrays: dict[str, Tensor] = {}
+    for name, stored in _without_averages(best).items():
+        room -= _size(stored) * _item(stored.storage)
+        if room < 0:  # a tensor may be a small one that is repeated; weights are not
+            check_size(path, allowed(path) - room)
+        arrays[name] = _tensor(stored, numbers, read_storage)
+    return arrays
 
 
-def _state_dicts(content: Any, depth: int, seen: set[int]) -> Iterator[dict[str, Tensor]]:
-    """Every mapping from names to tensors. An optimiser's is keyed by numbers, and so is none.
+def _size(stored: StoredTensor) -> int:
+    count = 1
+    for length in stored.shape:
+        count *= length
+    return count
 
-    A checkpoint of several models, {"encoder": {...}, "decoder": {...}}, is one with their names in front.
-    """
-    if not isinstance(content, Mapping) or depth > DEEPEST or id(content) in seen:
-        return
-    seen.add(id(content))
-    flat = {name: value.detach() for name, value in content.items() if isinstance(name, str) and usable(value)}
-    inner = {
-        name: found
-        for name, value in content.items()
-        if isinstance(name, str) and not name.startswith("optim")
-        for found in _state_dicts(value, depth + 1, seen)
-    }
-    together = {f"{outer}.{name}": value for outer, found in inner.items() for name, value in found.items()}
-    if len(inner) == 1 and not flat:
-        yield next(iter(inner.values()))
-    elif flat or together:
-        yield flat | together
+
+def _tensor(stored: StoredTensor, numbers: dict[str, bytes], read_storage: Read) -> Tensor:
+    storage, dtype = stored.storage, getattr(torch, stored.storage.dtype)
+    last = stored.offset + sum((n - 1) * step for n, step in zip(stored.shape, stored.strides, strict=True))
+    if _size(stored) == 0:
+        return torch.empty(stored.shape, dtype=dtype)
+    if storage.key not in numbers:
+        numbers[storage.key] = read_storage(storage)
+    values = numbers[storage.key]
+    if len(values) != storage.count * dtype.itemsize or last >= storage.count:
+        raise EOFError(f"storage {storage.key} has {len(values):,} bytes, which are not its tensors")
+    flat = torch.frombuffer(bytearray(values), dtype=dtype)
+    return flat.as_strided(stored.shape, stored.strides, stored.offset).clone()
+
+
+def _without_averages(found: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The tensors without the moving averages of the same ones, which stand beside them under names with "ema"."""
+    plain = {name: value for name, value in found.items() if not _is_average(name)}
+    shapes = {(_tail(name), value.shape) for name, value in plain.items()}
+    averages = {name: value for name, value in found.items() if name not in plain}
+    if plain and all((_tail(name), value.shape) in shapes for name, value in averages.items()):
+        return plain
+    return dict(found)
+
+
+def _is_average(name: str) -> bool:
+    return any("ema" in part.lower().split("_") for part in name.split("."))
+
+
+def _tail(name: str) -> str:
+    return ".".join(name.split(".")[-2:])
+
+
+class _Search:
+    """Looks for mappings from names to tensors."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self.entries = 0
+
+    def state_dicts(self, content: Any, depth: int) -> Iterator[dict[str, StoredTensor]]:
+        """Yield every mapping from names to tensors. An optimizer's is keyed by numbers, and so is none.
+
+        A checkpoint of several models, {"encoder": {...}, "decoder": {...}}, is one with their names in front. Lists
+        count as mappings from 0, 1, ... and a module as one of its parameters, buffers and modules.
+        """
+        entries = _entries(content)
+        self.entries += len(entries)
+        if not entries or depth > DEEPEST or id(content) in self.seen or self.entries > MAX_ENTRIES:
+            return
+        self.seen.add(id(content))
+        flat = {name: value for name, value in entries.items() if isinstance(value, StoredTensor)}
+        inner = {
+            name: found
+            for name, value in entries.items()
+            if not isinstance(value, StoredTensor) and not _is_training(name)
+            for found in self.state_dicts(value, depth + 1)
+        }
+        if inner:  # a single number beside models, such as the best loss, is none of their weights
+            flat = {name: value for name, value in flat.items() if value.shape or _is_module(content)}
+        together = {f"{outer}.{name}": value for outer, found in inner.items() for name, value in found.items()}
+        if len(inner) == 1 and not flat and not _is_module(content):
+            yield next(iter(inner.values()))
+        elif flat or together:
+            yield flat | together
+
+
+def _is_training(name: str) -> bool:
+    """Whether an entry of a checkpoint is what only training needs: an optimizer, a schedule, random states."""
+    return name.lower() == "opt" or name.lower().startswith(OPTIMIZERS)
+
+
+def _is_module(content: Any) -> bool:
+    return isinstance(content, Placeholder)
+
+
+def _entries(content: Any) -> dict[str, Any]:
+    """The named values of a mapping, a list or a pickled module."""
+    if isinstance(content, Mapping):
+        return {name: value for name, value in content.items() if isinstance(name, str)}
+    if isinstance(content, list | tuple):
+        return {str(k): value for k, value in enumerate(content)} if len(content) < MAX_ENTRIES else {}
+    if isinstance(content, Placeholder) and content.state and isinstance(content.state[-1], dict):
+        state = content.state[-1]
+        hidden = state.get("_non_persistent_buffers_set")
+        left_out = hidden if isinstance(hidden, list) else hidden.state[0][0] if isinstance(hidden, Placeholder) else ()
+        found: dict[str, Any] = {}
+        for kind in ("_parameters", "_buffers", "_modules"):
+            part = state.get(kind)
+            if isinstance(part, Mapping):
+                found |= {name: value for name, value in part.items() if isinstance(name, str) and name not in left_out}
+        return found
+    return {}

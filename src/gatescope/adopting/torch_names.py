@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, listed
+from gatescope.adopting.initial_states import with_initial_states
+from gatescope.adopting.parametrizations import resolved
 from gatescope.nn import GRU, LSTM, RNN
 
 Nonlinearity = Literal["tanh", "relu"]
@@ -32,6 +34,8 @@ PARTS = (
     # Karpathy's min-char-rnn and its descendants: Wxh, Whh, bh
     re.compile(r"(?P<stack>|.*?[._/])(?P<kind>w|b)_?(?P<part>xh|h)", re.IGNORECASE),
 )
+OF_TORCH = re.compile(r"(?:.*\.)?(?:weight|bias)_(?:ih|hh|hr)(?:_l\d+)?(?:_reverse)?")  # whose layout is known
+COUNTERS = (torch.int64, torch.int32, torch.int16, torch.bool)  # of steps, positions and masks, which are no weights
 WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")  # put before every name by what torch wraps models in
 ONE_BIAS_GRU = (
     "the GRU {name} has one bias. torch's GRU has two, because its candidate's recurrent product has one of its own; a "
@@ -54,15 +58,19 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
     """The layers, and what is left.
 
     Args:
-        arrays: every array of the file.
+        arrays: every array of the file, weights or not.
         format_name: what the file is, in words.
-        nonlinearity: of simple networks, which is in no file of weights; tanh, with a note, when None.
+        nonlinearity: of simple networks, which is in no file of weights.
 
     Raises:
-        AdoptingError: arrays that belong to one layer do not fit each other.
+        AdoptingError: arrays that belong to one layer do not fit each other, a weight is stored in parts that are not
+            understood, or a simple network has no nonlinearity.
     """
-    arrays = _unwrapped(arrays)
-    others = {name: tuple(value.shape) for name, value in arrays.items() if value.ndim > 2}
+    arrays = _unwrapped({name: value for name, value in arrays.items() if _counts(value)})
+    unread = {name: tuple(value.shape) for name, value in arrays.items() if not usable(value)}
+    arrays, whole = resolved({name: value for name, value in arrays.items() if name not in unread})
+    everything = arrays
+    others = unread | {name: tuple(value.shape) for name, value in arrays.items() if value.ndim > 2}
     arrays = {name: value for name, value in arrays.items() if name not in others}
     parts: dict[Part, str] = {}
     for name in arrays:
@@ -80,20 +88,24 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
                 f"{stack or 'the network'} has weights of layers above, but layer {min(missing)} is missing."
             )
     stacks: dict[str, list[ForeignLayer]] = {}
-    notes: list[str] = []
+    notes = whole
     used: set[str] = set()
     for stack, number, reverse in sorted(places):
         names = {p.role: n for p, n in parts.items() if (p.stack, p.layer, p.reverse) == (stack, number, reverse)}
         used |= set(names.values())
         name = f"{stack or 'recurrent'}, layer {number}{' backwards' if reverse else ''}"
-        weights, said = _oriented(name, {role: arrays[n] for role, n in names.items()})
-        notes += said
+        of_torch = all(map(OF_TORCH.fullmatch, names.values()))
+        weights, turned = _oriented(name, {role: arrays[n] for role, n in names.items()}, of_torch)
         layer, said = layer_of(name, weights, reverse, nonlinearity)
         notes += said
+        layer = replace(layer, ordered=len(layer.parameters.biases) == 1 or (of_torch and not turned))
         stacks.setdefault(stack or "recurrent", []).append(layer)
     for stack, layers in stacks.items():
         _check_chain(stack, layers)
-    rest = {name: value for name, value in arrays.items() if name not in used}
+    rest = {name: value for name, value in everything.items() if name not in used}
+    stacks, initial = with_initial_states(stacks, rest)
+    others = {name: shape for name, shape in others.items() if name not in initial}
+    rest = {name: value for name, value in rest.items() if name in arrays and name not in initial}
     matrices = {name: value for name, value in rest.items() if value.ndim == 2}
     vectors = {name: value.flatten() for name, value in rest.items() if value.ndim == 1 or 1 in value.shape}
     return Foreign(
@@ -116,6 +128,11 @@ def usable(value: object) -> bool:
         and value.ndim > 0
         and value.numel() > 0
     )
+
+
+def _counts(value: Tensor) -> bool:
+    """Whether an array can change a number: none that counts steps or is empty does."""
+    return value.numel() > 0 and value.dtype not in COUNTERS
 
 
 def _unwrapped(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -142,22 +159,23 @@ def _part(name: str) -> Part | None:
     return None
 
 
-def _oriented(name: str, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The weights as torch has them, (G·N, I) and (G·N, N or P), biases (G·N,)."""
+def _oriented(name: str, weights: Mapping[str, Tensor], of_torch: bool) -> tuple[dict[str, Tensor], bool]:
+    """The weights as torch has them, (G·N, I) and (G·N, N or P), biases (G·N,); and whether they were turned round."""
     found = {role: value.float() for role, value in weights.items()}
     found |= {role: value.flatten() for role, value in found.items() if role.startswith("bias")}
-    notes = []
     heard, echoed = found["weight_ih"], found["weight_hh"]
     if heard.ndim != 2 or echoed.ndim != 2:
         raise AdoptingError(f"the weights of {name} are {tuple(heard.shape)} and {tuple(echoed.shape)}, not matrices.")
     rows, columns = echoed.shape
-    if rows < columns or (rows == columns and heard.shape[0] != rows and heard.shape[1] == rows):
-        found["weight_ih"], found["weight_hh"] = heard.t().contiguous(), echoed.t().contiguous()
-        notes.append(
-            f"The weights of {name} are stored as (inputs, gates · neurons) and were transposed; that their gates are "
-            "in torch's order is assumed."
+    if not of_torch and rows == columns and tuple(heard.shape) == (rows, rows):
+        raise AdoptingError(
+            f"Layout of {name}: expected matrices whose shapes show their inputs, got two of {(rows, rows)}. "
+            "Save them in torch's layout under the names weight_ih and weight_hh."
         )
-    return found, notes
+    turned = rows < columns or (rows == columns and heard.shape[0] != rows and heard.shape[1] == rows)
+    if turned:
+        found["weight_ih"], found["weight_hh"] = heard.t().contiguous(), echoed.t().contiguous()
+    return found, turned
 
 
 def layer_of(
@@ -170,10 +188,10 @@ def layer_of(
         weights: "weight_ih", "weight_hh" and, where there are any, "bias_ih", "bias_hh", "weight_hr", in torch's
             layout. They are put into a module of torch's names, which knows what they mean.
         reverse: whether it reads the last step first.
-        nonlinearity: of a simple network; tanh, with a note, when None.
+        nonlinearity: of a simple network.
 
     Raises:
-        AdoptingError: the shapes do not fit each other.
+        AdoptingError: the shapes do not fit each other, or a simple network has no nonlinearity.
     """
     heard, echoed, projection = weights["weight_ih"], weights["weight_hh"], weights.get("weight_hr")
     rows, hears = echoed.shape
@@ -191,14 +209,17 @@ def layer_of(
     if kind == "GRU" and len(biases) == 1:
         raise AdoptingError(ONE_BIAS_GRU.format(name=name))
     if kind == "RNN" and nonlinearity is None:
-        notes.append(f"No file of weights says whether {name} has tanh or relu; tanh was assumed.")
+        raise AdoptingError(
+            f"Nonlinearity of {name}: expected tanh or relu, and files of weights do not record it. Give it: "
+            "--nonlinearity tanh."
+        )
     options: dict[str, Any] = dict(bias=bool(biases), device="meta")
     if kind == "LSTM":
         module = LSTM(heard.shape[1], neurons, proj_size=0 if projection is None else hears, **options)
     elif kind == "GRU":
         module = GRU(heard.shape[1], neurons, **options)
     else:
-        module = RNN(heard.shape[1], neurons, nonlinearity=nonlinearity or "tanh", **options)
+        module = RNN(heard.shape[1], neurons, nonlinearity=nonlinearity, **options)
     own = {f"{role}_l0": value for role, value in weights.items()}
     if biases:
         own = {"bias_ih_l0": torch.zeros(rows), "bias_hh_l0": torch.zeros(rows)} | own

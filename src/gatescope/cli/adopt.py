@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "gatescope adopt model.pt --vocabulary symbols.json --text notes.txt",
     "gatescope adopt sentiment.keras --vocabulary words.json --classes bad,good",
     "gatescope adopt tagger.pt --vocabulary words.json --classes tags.txt --reads 'every step'",
-    "gatescope adopt forecast.pt --inputs temperature --predicts numbers --text temperatures.csv",
+    "gatescope adopt forecast.pt --inputs temperature --predicts numbers --reads 'every step'",
     "gatescope adopt char-rnn.npz --corpus input.txt --run runs/char-rnn",
     "gatescope adopt translate.onnx --vocabulary vocab.json:target --layers decoder",
     "gatescope adopt explorer.json --out traces/explorer   # a recording of lstm-explorer",
@@ -52,6 +52,10 @@ def adopt(
     reads: Literal["every step", "last step"] | None = None,
     directions: Literal["concat", "sum", "average"] | None = None,
     nonlinearity: Literal["tanh", "relu"] | None = None,
+    head: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
+    head_activation: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
+    gates: Annotated[str | None, Parameter(metavar="LETTERS")] = None,
+    ignore: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
     end: str | None = None,
     out: Path | None = None,
     json: Json = False,
@@ -103,7 +107,18 @@ def adopt(
         How the readout hears the two directions of the last layer, where the file does not say: one beside the other,
         their sum or their average.
     nonlinearity
-        Of simple recurrent layers, which files of weights do not say.
+        Activation of simple recurrent layers. Files of weights do not record it.
+    head
+        The hidden layers of the readout, from the recurrent layers upwards; found by their shapes when
+        --head-activation is given.
+    head_activation
+        What follows each hidden layer of the readout: none, relu, tanh, sigmoid, gelu, leaky_relu, elu, selu, silu or
+        softplus; one for all or one each. Files of weights do not record it.
+    gates
+        Order of the gates where the arrays do not have torch's names and layout: ifgo (torch, Keras), iofg (ONNX), rzn.
+    ignore
+        Arrays of the file that are no part of the network, such as 'encoder.*'. Without this, arrays that are left
+        over and could change a number are refused.
     end
         The symbol that ends a sequence; the next one starts from the initial state.
     out
@@ -138,11 +153,17 @@ def adopt(
             reads=reads,
             directions=directions,
             nonlinearity=nonlinearity,
+            head=head.split(",") if head else (),
+            head_activation=head_activation,
+            gates=gates,
+            ignore=ignore.split(",") if ignore else (),
             text=read_text([reading], encoding=encoding).text if reading is not None else "",
         )
     except ImportError as error:
         raise UsageError(str(error)) from error
     said = _about(found)
+    if said["warning"] is not None:
+        print(said["warning"], file=sys.stderr)
     if json:
         print_json(said)
     else:
@@ -258,16 +279,12 @@ def _free(path: Path) -> Path:
 
 def _about(found: Adoption) -> dict[str, Any]:
     """What was adopted, as JSON."""
-    from functools import partial
-
-    from gatescope.network import predict
     from gatescope.recording import check_with, record
+    from gatescope.tasks import Adopted
 
     network, task = found.assembled.network, found.run.task()
     configuration = network.configuration
     report = check_with(network, record(network, task.examples()[0]))
-    # Without a readout the loss is that of knowing nothing, and without a text there is none.
-    score = task.score(partial(predict, network)) if found.assembled.readout != "none" else None
     return {
         "run": str(found.run.path),
         "format": found.format,
@@ -283,7 +300,8 @@ def _about(found: Adoption) -> dict[str, Any]:
         "notes": list(found.notes),
         "residual": report.largest,
         "tolerance": report.tolerance,
-        "score": score.to_json() if score is not None and not math.isnan(score.value) else None,
+        "score": None if found.score is None else found.score.to_json(),
+        "warning": task.warning if isinstance(task, Adopted) else None,
     }
 
 
@@ -304,7 +322,8 @@ def _print(found: Adoption, said: dict[str, Any]) -> None:
 
     print_table(("", "", "in the file"), rows)
     for note in said["notes"]:
-        print(f"note: {note}")
+        if note != said["warning"]:
+            print(f"note: {note}")
     if said["score"] is not None:
         print(f"{said['score']['text']} (knowing only how often each occurs: {said['score']['chance']:.3f})")
     holds = "every equation holds" if said["residual"] <= said["tolerance"] else "NOT every equation holds"

@@ -114,6 +114,17 @@ def warn_of_unknown(vocabulary: Vocabulary, *texts: str) -> None:
         print(f"note: not in the network's vocabulary, and read as {read}: {shown}", file=sys.stderr)
 
 
+def note_of_adoption(task: Task) -> None:
+    """Print what was assumed when a network was adopted, and how well it predicts, on stderr."""
+    from gatescope.tasks import Adopted
+
+    if isinstance(task, Adopted):
+        for note in task.notes:
+            print(f"note: {note}", file=sys.stderr)
+        if task.measured is not None and task.warning is None:
+            print(f"score: {task.measured.text}", file=sys.stderr)
+
+
 def use_threads(count: int) -> None:
     """Let torch use this many threads.
 

@@ -151,6 +151,9 @@ def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
             [_run_row(summary) for summary in found],
             right=("step", "loss"),
         )
+        for summary in found:
+            for note in summary["notes"]:
+                print(f"{summary['name']}: {note}")
 
 
 def _run_row(summary: dict[str, Any]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from gatescope.cli.common import (
     UsageError,
     file_size,
     find_run,
+    note_of_adoption,
     print_json,
     print_table,
     quoted,
@@ -82,7 +83,9 @@ def record(
 
     place = find_run(run)
     network, step = place.network()
-    source = text_for(place.task(), text, file, encoding)
+    task = place.task()
+    note_of_adoption(task)
+    source = text_for(task, text, file, encoding)
     warn_of_unknown(network.configuration.vocabulary, source)
     if out is not None:
         if not overwrite and out.is_dir() and any(out.iterdir()):

@@ -6,7 +6,16 @@ import re
 import sys
 
 from gatescope.cli.app import LOOK, command
-from gatescope.cli.common import Flag, Json, find_run, print_json, use_threads, usual_prime, warn_of_unknown
+from gatescope.cli.common import (
+    Flag,
+    Json,
+    find_run,
+    note_of_adoption,
+    print_json,
+    use_threads,
+    usual_prime,
+    warn_of_unknown,
+)
 
 
 @command(
@@ -61,8 +70,10 @@ def sample(
     place = find_run(run)
     network, step = place.network()
     vocabulary = network.configuration.vocabulary
+    task = place.task()
+    note_of_adoption(task)
     if prime is None:
-        prime = usual_prime(place.task(), vocabulary)
+        prime = usual_prime(task, vocabulary)
     warn_of_unknown(vocabulary, prime)
     choice = Choice(temperature, top_k, top_p, argmax)
     pieces = write(network, prime, length=length, choice=choice, seed=seed, stop=stop or vocabulary.end)

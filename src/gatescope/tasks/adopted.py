@@ -28,6 +28,7 @@ class Adopted:
             of words and numbers whole lines.
         notes: what was assumed when it was adopted, one sentence each.
         readout: what the network predicts.
+        measured: the score on the text when it was adopted.
 
     Raises: TaskError where the text has no symbol of the vocabulary, or a line without the numbers.
     """
@@ -45,10 +46,12 @@ class Adopted:
         text: str = "",
         notes: Sequence[str] = (),
         readout: Readout = SYMBOLS,
+        measured: Score | None = None,
     ) -> None:
         self.vocabulary: Vocabulary = vocabulary
         self.readout: Readout = readout
         self.source = source
+        self.measured: Score | None = measured
         self.text = self._beginning(text, LONGEST)
         self.recommended: Recommended = self.settings
         self._notes = tuple(notes)
@@ -74,6 +77,24 @@ class Adopted:
     def notes(self) -> list[str]:
         """What was assumed when it was adopted."""
         return list(self._notes)
+
+    @property
+    def warning(self) -> str | None:
+        """The sentence for a network that predicts the text worse than the frequencies of its symbols do; or None."""
+        score = self.measured
+        if score is None or score.chance is None or not score.value > score.chance:
+            return None
+        return (
+            f"Warning: on the text given with it the network has {score.value:.3f} nats per symbol, and knowing only "
+            f"how often each symbol occurs gives {score.chance:.3f}. Its vocabulary or readout may be another one."
+        )
+
+    def scored(self, score: Score) -> Adopted:
+        """Return the task with the score on its text, and with a warning among its notes where that is bad."""
+        task = Adopted(self.vocabulary, self.source, self.text, self._notes, self.readout, score)
+        if task.warning is not None:
+            task._notes = (*self._notes, task.warning)
+        return task
 
     def batch(self, seed: int, step: int) -> Batch:
         """Nothing. Raises: TaskError."""
@@ -101,7 +122,8 @@ class Adopted:
         counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
         shares = counts[counts > 0] / counts.sum()
         text = f"{value:.3f} nats per symbol ({value / math.log(2):.3f} bits) on the {len(ids):,} symbols given with it"
-        return Score(value, float(-(shares * np.log(shares)).sum()), None, text, {"symbols": len(ids), "asked": asked})
+        chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "asked": asked}
+        return Score(value, chance, None, text, details, "lower")
 
     def examples(self) -> list[str]:
         """The beginning of the text; without one, the symbols themselves, those first that can be typed."""
@@ -143,6 +165,7 @@ class Adopted:
             "vocabulary": self.vocabulary.to_json(),
             "text": self.text,
             "notes": self.notes,
+            "score": None if self.measured is None else self.measured.to_json(),
             "readout": self.readout.to_json(),
             "examples": self.examples(),
         }
@@ -158,6 +181,20 @@ class Adopted:
         try:
             readout = Readout.from_json(data["readout"]) if "readout" in data else SYMBOLS
             vocabulary = Vocabulary.from_json(data.get("vocabulary"))
-            return cls(vocabulary, source, text, [str(note) for note in notes], readout)
+            measured = _score(data.get("score"))
+            return cls(vocabulary, source, text, [str(note) for note in notes], readout, measured)
         except (ValueError, ReadoutError) as error:
             raise TaskError(f"The task.json of this adopted network cannot be read: {error}") from error
+
+
+def _score(data: Any) -> Score | None:
+    """The score that `Score.to_json` wrote; None where there is none.
+
+    Raises:
+        ValueError: it is another thing.
+    """
+    if data is None:
+        return None
+    if not isinstance(data, dict) or not all(type(data.get(name)) in (int, float) for name in ("value", "chance")):
+        raise ValueError(f"score: expected an object with the numbers value and chance, got {data!r:.80}")
+    return Score(float(data["value"]), float(data["chance"]), None, str(data.get("text", "")), {}, "lower")
