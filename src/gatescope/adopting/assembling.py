@@ -232,7 +232,7 @@ def _check_other_stacks(foreign: Foreign, levels: Sequence[Level], readout: bool
     reads, hands = levels[0].layers[0].inputs, levels[-1].outputs
     for name, layers in foreign.stacks.items():
         top = layers[-1].outputs + (layers[-2].outputs if layers[-1].reverse and len(layers) > 1 else 0)
-        fits = reads == top or (readout and layers[0].inputs == hands)
+        fits = reads == top or (readout and next(iter(layers)).inputs == hands)
         if name not in chosen and fits:
             raise AdoptingError(
                 f"Layers left over: by their sizes {described(name, layers)} may stand between the chosen layers and "

@@ -31,6 +31,7 @@ STORAGES = {
 }
 ORDERED = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict")
 REBUILD = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
+OF_TENSORS = ("torch._utils._rebuild", "torch._tensor._rebuild")  # sparse, quantized, of a type of its own, ...
 PARAMETER = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
 
@@ -51,6 +52,10 @@ class StoredTensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+UNREADABLE = StoredTensor(Storage("complex64", "", 1), 0, (1,), (1,))
+"""Stands for a tensor of a kind that no weight here is of; it is not lost, so that it can be refused."""
 
 
 @dataclass(eq=False)
@@ -203,6 +208,8 @@ def _called(function: Any, arguments: Any) -> Any:
         if arguments and isinstance(arguments[0], list):
             _set(found, [(key, value) for key, value in arguments[0]])
         return found
+    if name.startswith(OF_TENSORS):
+        return UNREADABLE
     return Placeholder(name or "a call", called=True, state=[arguments])
 
 

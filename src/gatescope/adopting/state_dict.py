@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gatescope.adopting import pickles
 from gatescope.adopting.foreign import AdoptingError, Foreign, allowed, check_size
-from gatescope.adopting.pickles import Placeholder, Storage, StoredTensor
+from gatescope.adopting.pickles import UNREADABLE, Placeholder, Storage, StoredTensor
 from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
 ZIP = b"PK\x03\x04"
@@ -162,6 +162,8 @@ def _size(stored: StoredTensor) -> int:
 
 def _tensor(stored: StoredTensor, numbers: dict[str, bytes], read_storage: Read) -> Tensor:
     storage, dtype = stored.storage, getattr(torch, stored.storage.dtype)
+    if stored is UNREADABLE:
+        return torch.zeros(stored.shape, dtype=dtype)
     last = stored.offset + sum((n - 1) * step for n, step in zip(stored.shape, stored.strides, strict=True))
     if _size(stored) == 0:
         return torch.empty(stored.shape, dtype=dtype)
