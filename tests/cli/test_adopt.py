@@ -46,7 +46,7 @@ def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path:
         assert result.status == 0, (command, result.err)
     assert "every equation holds" in cli("check", "mine").out
     assert cli("health", "mine").status == 0
-    assert "cannot be trained further" in cli("train", "--resume", "--run", "runs/mine", "--steps", "9").refused()
+    assert "expected a checkpoint" in cli("train", "--resume", "--run", "runs/mine", "--steps", "9").refused()
 
 
 def test_a_second_one_gets_a_number_and_a_text_may_be_the_vocabulary(cli: Cli, source: Path) -> None:
