@@ -246,7 +246,8 @@ export class Explorer {
   type(text: string, caret: number | null): void {
     this.#caret = caret
     const now = performance.now()
-    const goesOn = now - this.#typed < TYPING_PAUSE
+    // An example, which has no caret, is never a part of what was typed before it.
+    const goesOn = caret !== null && now - this.#typed < TYPING_PAUSE
     const wanted = text === this.run?.examples[0] ? null : text
     if (goesOn) {
       clearTimeout(this.#address)
