@@ -198,13 +198,22 @@ class _Equation:
         """How far the result can be off because each value it is computed from was rounded.
 
         The exponential gates of an sLSTM need this: exp(a - b) of two large values that were stored as float16 is
-        rightly off by more than any fixed tolerance.
+        rightly off by more than any fixed tolerance. Several values that are off at once make more of a difference
+        than the sum of what each makes alone, so all are also moved together, each to the side that raises the result
+        and then each to the other.
         """
         exact = self(values)
         total = np.zeros_like(exact)
+        rising: dict[Leaf, Array] = {}  # 1 where a larger value gives a larger result, -1 where a smaller one does
         with np.errstate(all="ignore"):
             for key, value in values.items():
-                total += np.abs(self({**values, key: value * (1 + epsilon)}) - exact)
+                change = self({**values, key: value * (1 + epsilon)}) - exact
+                rising[key] = np.sign(np.nan_to_num(change))
+                total += np.abs(change)
+            for side in (epsilon, -epsilon):
+                moved = self({key: value * (1 + side * rising[key]) for key, value in values.items()})
+                off = np.abs(moved - exact)
+                total = np.maximum(total, np.where(np.isfinite(off), off, 0.0))
         return np.where(np.isfinite(total), total, 0.0)
 
 
