@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,25 @@ def test_every_wrong_line_of_a_file_is_named_before_anything_is_written(cli: Cli
     assert told[0].startswith("gatescope: These 3 things are wrong in ")
     assert [line.split(":")[0] for line in told[1:]] == ["  line 3", "  line 4", "  line 6"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_resume_without_checkpoints_is_refused_but_from_best(cli: Cli, run: Path) -> None:
+    """The sentence names the option, and the option keeps the history."""
+    shutil.rmtree(run / "checkpoints")
+    before = Run(run).read("history.jsonl")
+    assert "`--from-best`" in cli("train", "--resume", "--run", run, "--steps", 40).refused()
+    assert "give --resume beside it" in cli("train", "counter", "--from-best").refused()
+    assert cli("train", "--resume", "--from-best", "--run", run, "--steps", 40).status == 0
+    assert Run(run).read("history.jsonl")[: len(before)] == before
+
+
+def test_from_begins_a_new_run_with_the_weights_of_another(cli: Cli, run: Path) -> None:
+    """Whatever the network has cannot be chosen anew, and the old run keeps its files."""
+    before = (run / "weights.safetensors").read_bytes()
+    assert (
+        "--cell is what the network of --from has" in cli("train", "counter", "--from", run, "--cell", "gru").refused()
+    )
+    assert "symbols" in cli("train", "parity", "--from", run).err
+    assert cli("train", "counter", "--from", run, "--steps", 10, "--run", "new").status == 0
+    assert Run("new").read("history.jsonl")[0]["from"] == "counter"
+    assert (run / "weights.safetensors").read_bytes() == before
