@@ -158,7 +158,7 @@ def test_layers_of_a_sequence_are_connected_whatever_they_are_called(tmp_path: P
     first, second = drawn("LSTM", E, 2), drawn("LSTM", N, 3)
     # In the file the first LSTM is "lstm"; in the model the second one is called that.
     layers = layers_of(("mine", "LSTM", first), ("lstm", "LSTM", second))
-    path = keras3(tmp_path / "m.keras", layers, sequential(layers))
+    path = keras3(tmp_path / "m.keras", layers, sequential(layers, return_sequences=True))
     found = assemble(read(path), VOCABULARY)
     assert [layer.name for layer in found.layers] == ["lstm", "lstm_1"]
     assert_same(found.network, expected(("LSTM", first), ("LSTM", second)))
@@ -318,8 +318,10 @@ def test_a_sigmoid_of_one_number_and_masked_padding(tmp_path: Path) -> None:
     path = saved(
         tmp_path / "m.keras", levels, functional=True, once=True, dense=about, tail=tail, loss="binary_crossentropy"
     )
-    found = assemble(read(path), VOCABULARY, names=("bad", "good"))
-    assert any("the id 0 skipped (mask_zero)" in note for note in found.notes)
+    with pytest.raises(AdoptingError, match=r"Id 0 of the vocabulary: expected padding.*got 'a'"):
+        assemble(read(path), VOCABULARY, names=("bad", "good"))
+    padded = Vocabulary(("\ue000", *VOCABULARY.symbols[1:]))
+    found = assemble(read(path), padded, names=("bad", "good"))
     ids = np.array([3, 1, 4], np.int32)
     good = sigmoid(reference(levels, EMBEDDING[ids].astype(float), once=True) @ OUT[0][:, :1] + OUT[1][:1])[0]
     np.testing.assert_allclose(np.exp(predict(found.network, [ids])[0]), [[1 - good, good]], atol=2e-6)
@@ -378,7 +380,7 @@ def test_other_ways_to_put_directions_together_are_refused(joined: Any, tmp_path
     levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), drawn("LSTM", E, 1), joined)]
     path = saved(tmp_path / "m.keras", levels, functional=True, once=True, dense={"symbols": True})
     with pytest.raises(AdoptingError, match="puts its directions together by"):
-        read(path)
+        assemble(read(path), VOCABULARY, readout="none")
 
 
 @pytest.mark.parametrize("attack", ["external", "soft", "huge", "cut", "deep"])

@@ -20,6 +20,7 @@ from torch import Tensor
 from gatescope.adopting.foreign import NONE, ONE_HOT, AdoptingError, Foreign, ForeignLayer, Joined, described, listed
 from gatescope.adopting.left_over import check_left_over, copies, ignored_names, is_readout, without
 from gatescope.adopting.predicting import Asked, Below, is_embedding, predicting
+from gatescope.adopting.wiring import check_order, check_padding, offers
 from gatescope.network import Configuration, Layer, Network
 from gatescope.readout import Kind, Reads
 from gatescope.text import Vocabulary
@@ -126,6 +127,7 @@ def assemble(
     """
     ruled_out = ignored_names(foreign, ignore)
     foreign = without(foreign, {*ruled_out, *copies(foreign)})
+    check_padding(foreign, vocabulary)
     levels = _levels(foreign, layers, directions)
     chain = tuple(layer for level in levels for layer in level.layers)
     vectors, which = _embedding(foreign, vocabulary, levels[0], embedding)
@@ -256,8 +258,9 @@ def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -
         there = listed((described(name, layers) for name, layers in stacks.items()), 40)
         raise AdoptingError(
             f"which layers? There are {there}. Name the ones that belong to one network, from the input upwards: "
-            f"--layers {chosen[0]}, or --layers {','.join(chosen[:2])} where the second reads the first."
+            f"{listed((f'--layers {one}' for one in offers(foreign)), 4)}."
         )
+    check_order(foreign, chosen)
     levels: list[Level] = []
     for name in chosen:
         for layer in stacks[name]:
@@ -294,7 +297,7 @@ def _check_levels(levels: Sequence[Level]) -> None:
 
 def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: str | None) -> tuple[Tensor | None, str]:
     """The vectors of the symbols (V, I), or None for one-hot ones and numbers, and their name."""
-    first, between = lowest.layers[0], foreign.before.get(lowest.stack)
+    first, between = lowest.layers[0], foreign.before.get(lowest.stack) or foreign.below.get(lowest.stack)
     size = (vocabulary.size, first.inputs)
     if vocabulary.unit == "number":
         _check_numbers(foreign, vocabulary, first, asked, between)
@@ -302,7 +305,7 @@ def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: s
     if between is not None and asked is None:
         raise AdoptingError(
             f"{first.name} reads what {between} makes of the input, which the network of a run does not have. A run of "
-            f"numbers, those {first.inputs} that it hands on, can be made: --inputs {first.inputs}."
+            f"the {first.inputs} numbers that it hands on can be made: --inputs {first.inputs} --embedding {NUMBERS}."
         )
     if asked == ONE_HOT or (asked is None and foreign.embedding == ONE_HOT):
         _check_one_hot(size, first)
@@ -354,7 +357,12 @@ def _check_numbers(
     foreign: Foreign, vocabulary: Vocabulary, first: ForeignLayer, asked: str | None, between: str | None
 ) -> None:
     """Refuse numbers where the network reads symbols, or other numbers."""
-    if asked is not None:
+    if between is not None and asked is None:
+        raise AdoptingError(
+            f"{first.name} reads what {between} makes of the input, which a run does not have. If the {first.inputs} "
+            f"numbers of a step are those that {between} hands on, say so: --embedding {NUMBERS}."
+        )
+    if asked not in (None, NUMBERS):
         raise AdoptingError(
             f"numbers are read as they are, and {asked} was given as an embedding, which is of symbols."
         )

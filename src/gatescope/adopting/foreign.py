@@ -83,6 +83,7 @@ class Head:
         reads: when it is read.
         activation: what is done with its values.
         predicts: what it was trained to predict, by its loss.
+        hidden: the name of the matrix and the activation of each hidden layer, from the recurrent layers upwards.
     """
 
     matrix: str | None = None
@@ -90,6 +91,7 @@ class Head:
     reads: Reads | None = None
     activation: Activation | None = None
     predicts: Literal["classes", "numbers"] | None = None
+    hidden: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ class Foreign:
         vectors: name -> (outputs,) of every other vector.
         order: the stacks in the order in which they read each other, where the file says so.
         embedding: the name of this matrix, where the file says which it is; "one-hot" where there is none.
+        below: the stack that a stack reads, None where it reads something else; of files that say so.
         before: what a stack reads, where that is neither symbols nor numbers as they are: name -> the part in words.
+        refused: of stacks that no run can have, why: one sentence each. The others can be adopted.
+        masked: whether steps of the id 0 are skipped.
         heads: of stacks, how they are read out, where the file says so.
         joined: how a stack hands on its two directions, where it does not put them side by side ("concat").
         others: name -> shape of the arrays of three axes and more, which no part of a run is made of.
@@ -117,7 +122,10 @@ class Foreign:
     vectors: Mapping[str, Tensor] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     embedding: str | None = None
+    below: Mapping[str, str | None] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    masked: bool = False
     heads: Mapping[str, Head] = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
     others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ import mmap
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, check_size, listed
+from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Head, check_size, listed
 from gatescope.adopting.hdf5 import Dataset, Group, Hdf5File
 from gatescope.adopting.keras_model import DEEPEST, Described, layers_of, matched, wiring
 from gatescope.adopting.torch_names import Nonlinearity, layer_of
@@ -36,6 +36,11 @@ GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 CLASSES = {**{name: name for name in GATES}, "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 ACTIVATIONS = {"tanh": "elman", "relu": "elman_relu", "sigmoid": "elman_sigmoid"}
 MAX_CONFIG_BYTES = 16 << 20
+OLD_VERSIONS = ("1.", "2.0", "2.1", "2.2")
+HARD_GATES = (
+    "{path} holds weights alone, of Keras {version}, in which gates are hard sigmoids unless the layer says otherwise. "
+    "Save the whole model (model.save), which says it."
+)
 RESET_BEFORE = (
     "the GRU {name} has reset_after=False, which is another cell: it multiplies h by the reset gate before the "
     "recurrent product, U.h · (r · h₋₁), and here every recurrent product is one with h₋₁ itself. It cannot be "
@@ -53,17 +58,19 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     Raises:
         AdoptingError: the file is damaged, or a layer is of a form that is another cell.
     """
-    arrays, config, compiled, order = _opened(path)
-    described = layers_of(config)
-    kinds = matched(arrays, described, order)
+    content = _opened(path)
+    arrays, described = content.arrays, layers_of(content.config)
+    kinds = matched(arrays, described, content.order)
     stacks: dict[str, tuple[ForeignLayer, ...]] = {}
     matrices, vectors = dict[str, torch.Tensor](), dict[str, torch.Tensor]()
     notes: list[str] = []
-    embedding = []
+    embedding = list[str]()
     for name, parts in arrays.items():
         about = kinds.get(name)
-        recurrent = _directions(parts)
+        recurrent = _directions(name, parts)
         if recurrent:
+            if not described and content.version.startswith(OLD_VERSIONS):
+                raise AdoptingError(HARD_GATES.format(path=path, version=content.version))
             made = [_recurrent(name, found, reverse, about, nonlinearity) for reverse, found in recurrent]
             stacks[name] = tuple(layer for layer, _ in made)
             notes += [note for _, said in made for note in said]
@@ -81,36 +88,62 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
                 matrices[key] = torch.from_numpy(value.T)
             elif value.ndim == 1:
                 vectors[key] = torch.from_numpy(value)
-    wired = wiring(described, kinds, stacks, compiled)
-    said = wired.embedding
+    wired = wiring(described, kinds, stacks, content.compiled)
+    turned = {name: tuple(replace(one, reverse=True) for one in stacks[name]) for name in wired.reversed}
     return Foreign(
-        "Keras model" if config else "Keras weights",
-        stacks,
+        "Keras model" if described else "Keras weights",
+        stacks | turned,
         matrices,
         vectors,
         order=wired.order,
-        embedding=next((key for key in embedding if key.startswith(f"{said}.")), None)
-        or (embedding[0] if len(embedding) == 1 else None),
+        embedding=next((key for key in embedding if key.startswith(f"{wired.embedding}.")), None)
+        or (embedding[0] if len(embedding) == 1 and not described else None),
+        below=wired.below,
         before=wired.before,
-        heads={
-            name: replace(
-                head, matrix=next((key for key in matrices if key.startswith(f"{head.matrix}.")), head.matrix)
-            )
-            for name, head in wired.heads.items()
-        },
+        refused=wired.refused,
+        masked=wired.masked,
+        heads={name: _of_arrays(head, matrices) for name, head in wired.heads.items()},
         joined=wired.joined,
-        notes=tuple(dict.fromkeys([*notes, *wired.notes])),
+        others=content.others,
+        notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _of_arrays(head: Head, matrices: Mapping[str, torch.Tensor]) -> Head:
+    """A head with the names of arrays in place of those of layers."""
+
+    def named(layer: str) -> str:
+        return next((key for key in matrices if key.startswith(f"{layer}.")), layer)
+
+    hidden = tuple((named(layer), activation) for layer, activation in head.hidden)
+    return replace(head, matrix=None if head.matrix is None else named(head.matrix), hidden=hidden)
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-Contents = tuple[dict[str, dict[str, Array]], Any, Any, list[str]]
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        arrays: of layers, by their names in them.
+        others: name -> shape of the arrays of three axes and more.
+        config, compiled: the description of the model and of its training; None without one.
+        order: the names of the layers, in files of Keras 2.
+        version: of Keras, where the file says it.
+    """
+
+    arrays: dict[str, dict[str, Array]]
+    others: dict[str, tuple[int, ...]]
+    config: Any
+    compiled: Any
+    order: list[str]
+    version: str
 
 
 def _opened(path: Path) -> Contents:
-    """Arrays by layer and name, the model's configuration and its training's (None without), the layers' order."""
+    """Read a file of either kind."""
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
@@ -139,12 +172,19 @@ def _contents(path: Path, content: bytes | mmap.mmap, config: Any) -> Contents:
     group = weights if isinstance(weights, Group) else root
     found = dict(_datasets(path, group))
     check_size(path, sum(data.nbytes for data in found.values()))
-    arrays: dict[str, dict[str, Array]] = {}
+    arrays, others = dict[str, dict[str, Array]](), dict[str, tuple[int, ...]]()
     for place, data in found.items():
         if data.is_float and 1 <= len(data.shape) <= 2 and data.nbytes:
             layer, part = _split(place)
-            arrays.setdefault(layer, {})[part] = data.read()
-    return arrays, config, compiled, group.attributes.get("layer_names", [])
+            if part in arrays.setdefault(layer, {}):
+                raise AdoptingError(
+                    f"{path} has two arrays {part} of {layer}, as models in models have. Save one model of them."
+                )
+            arrays[layer][part] = data.read()
+        elif data.is_float and data.nbytes and data.shape:
+            others[place] = data.shape
+    version = (root.attributes | group.attributes).get("keras_version", [])
+    return Contents(arrays, others, config, compiled, group.attributes.get("layer_names", []), "".join(version))
 
 
 def _json_of(path: Path, group: Group, name: str) -> Any:
@@ -172,9 +212,9 @@ def _split(place: str) -> tuple[str, str]:
     Keras 3 keeps layers/NAME/[cell/]vars/0, 1, 2; before it, and in its own .h5 files, NAME/.../kernel.
     """
     parts = place.split("/")
-    inside = next((k for k, part in enumerate(parts) if part in ("layers", "_layer_checkpoint_dependencies")), None)
-    if inside is not None:
-        parts = parts[inside + 1 :]
+    inside = [k for k, part in enumerate(parts[:-1]) if part in ("layers", "_layer_checkpoint_dependencies")]
+    if inside:
+        parts = parts[inside[-1] + 1 :]
     if "vars" in parts:
         end = parts.index("vars")
         back = "backward/" if any(part.startswith("backward") for part in parts) else ""
@@ -186,7 +226,7 @@ def _split(place: str) -> tuple[str, str]:
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 
-def _directions(parts: Mapping[str, Array]) -> list[tuple[bool, dict[str, Array]]]:
+def _directions(layer: str, parts: Mapping[str, Array]) -> list[tuple[bool, dict[str, Array]]]:
     """The arrays of the forward and the backward direction, if these are arrays of a recurrent layer."""
     found = []
     for reverse in (False, True):
@@ -202,6 +242,11 @@ def _directions(parts: Mapping[str, Array]) -> list[tuple[bool, dict[str, Array]
                 if old in own
             }
         if "kernel" in own and "recurrent_kernel" in own:
+            if more := sorted(set(own) - {"kernel", "recurrent_kernel", "bias"}):
+                raise AdoptingError(
+                    f"The recurrent layer {layer}: expected a kernel, a recurrent_kernel and a bias, got "
+                    f"{listed(more)} besides, which belong to another cell."
+                )
             found.append((reverse, own))
     return found
 
@@ -222,6 +267,8 @@ def _recurrent(
         raise AdoptingError(
             f"the kernels of {name} are {kernel.shape} and {echoed.shape}, which are no LSTM's, GRU's or SimpleRNN's."
         )
+    if about is not None and reverse and about.backward is not None:
+        about = replace(about, config=about.backward)
     if about is not None and CLASSES.get(about.kind) != kind:
         raise AdoptingError(f"{name} is a {about.kind}, which is no cell that can be adopted, or not what it holds.")
     bias = arrays.get("bias")
@@ -248,9 +295,6 @@ def _recurrent(
         weights = {role: _swapped(value, neurons) for role, value in weights.items()}
     tensors = {role: torch.from_numpy(np.ascontiguousarray(value)) for role, value in weights.items()}
     cell, notes = _cell(name, kind, about, cudnn, nonlinearity)
-    if about is not None and about.config.get("go_backwards") and not about.wrapped:
-        notes.append(f"{name} goes backwards, and hands its steps on in the order in which it read them.")
-        reverse = True
     layer, _ = layer_of(name, tensors, reverse, "tanh")
     return replace(layer, name=f"{name}{' backwards' if reverse else ''}", cell=cell), notes
 

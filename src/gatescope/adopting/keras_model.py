@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from gatescope.adopting.foreign import NONE, Activation, AdoptingError, Head, Joined
+from gatescope.adopting.foreign import NONE, Activation, AdoptingError, Head, Joined, listed
 from gatescope.readout import Reads
 
 DEEPEST = 12  # models in models, groups in groups
@@ -18,12 +18,35 @@ PASSING = (
     "InputLayer",
     "Dropout",
     "SpatialDropout1D",
-    "Masking",
     "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
     "ActivityRegularization",
+)
+# Keras' name of an activation -> the name in gatescope.head, where both compute the same.
+HIDDEN = {
+    "linear": "none",
+    "none": "none",
+    "relu": "relu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "elu": "elu",
+    "selu": "selu",
+    "silu": "silu",
+    "swish": "silu",
+    "softplus": "softplus",
+    "gelu": "gelu",
+}
+MASKING = (
+    "{title} has steps skipped whose numbers are all {value}; a run skips none. Take that layer out of the model if no sequence "
+    "has such steps."
 )
 JOINED: dict[str, Joined] = {"concat": "concat", "sum": "sum", "ave": "average"}
 OF_CLASSES, OF_NUMBERS = ("crossentropy",), ("squared", "mse", "absolute", "mae", "huber", "cosh", "msle", "mape")
+
+
+Tensor = tuple[str, int]
+"""One result of a layer: the layer's name, and which of its results."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,10 @@ class Described:
         name, kind, config: of the layer; of one that is wrapped, of what is in it.
         wrapped: "Bidirectional", "TimeDistributed".
         merge_mode: of both directions.
-        reads: the names of the layers that it reads.
+        backward: the settings of the backward direction, where they are written down.
+        reads: the results that the layer reads, in order.
+        besides: the results that it is given by name, such as "initial_state" and "mask".
+        calls: how many times the model applies the layer.
     """
 
     name: str
@@ -42,12 +68,20 @@ class Described:
     config: Mapping[str, Any]
     wrapped: str = ""
     merge_mode: Any = "concat"
-    reads: tuple[str, ...] = ()
+    backward: Mapping[str, Any] | None = None
+    reads: tuple[Tensor, ...] = ()
+    besides: tuple[tuple[str, Tensor], ...] = ()
+    calls: int = 1
 
     @property
     def title(self) -> str:
         """Its name and kind."""
         return f"{self.name} ({self.kind})"
+
+    @property
+    def is_time_distributed(self) -> bool:
+        """Whether it is applied to each step of its input."""
+        return self.wrapped == "TimeDistributed"
 
 
 @dataclass
@@ -55,19 +89,34 @@ class Wiring:
     """How the recurrent layers of a model hang together, in the fields of `Foreign`.
 
     There, `embedding` and the matrices of the heads are names of arrays; here of layers.
+
+    Attributes:
+        reversed: the recurrent layers whose forward direction reads the text from its end.
     """
 
     order: tuple[str, ...] = ()
     embedding: str | None = None
+    masked: bool = False
+    below: dict[str, str | None] = field(default_factory=dict)
     before: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     heads: dict[str, Head] = field(default_factory=dict)
     joined: dict[str, Joined] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    reversed: set[str] = field(default_factory=set)
 
 
 def layers_of(config: Any) -> dict[str, Described]:
-    """Name -> what is said of each layer, models in models too."""
-    return {about.name: about for about in _layers(config)}
+    """Name -> what is said of each layer, models in models too.
+
+    Raises:
+        AdoptingError: two layers have one name.
+    """
+    found: dict[str, Described] = {}
+    for about in _layers(config):
+        if about.name in found:
+            raise AdoptingError(f"The layer {about.name}: expected one of that name, got two, of models in models.")
+        found[about.name] = about
+    return found
 
 
 def _layers(config: Any, before: str | None = None, depth: int = 0) -> Iterator[Described]:
@@ -86,31 +135,57 @@ def _layers(config: Any, before: str | None = None, depth: int = 0) -> Iterator[
                 before = found.name
                 yield found
             continue
+        backward = about.get("backward_layer")
+        backward = backward.get("config") if isinstance(backward, dict) else None
         if kind in ("Bidirectional", "TimeDistributed") and isinstance(about.get("layer"), dict):
             inside = about["layer"].get("config")
             wrapped, kind = kind, str(about["layer"].get("class_name"))
             about = inside if isinstance(inside, dict) else {}
-        reads = ((before,) if before else ()) if sequential else tuple(_inbound(layer.get("inbound_nodes")))
-        yield Described(name, kind, about, wrapped, merged, reads)
+        if sequential:
+            yield Described(name, kind, about, wrapped, merged, backward, ((before, 0),) if before else ())
+        else:
+            nodes = layer.get("inbound_nodes")
+            reads, besides = _inbound(nodes)
+            calls = len(nodes) if isinstance(nodes, list) else 1
+            yield Described(name, kind, about, wrapped, merged, backward, reads, besides, calls)
         before = name
 
 
-def _inbound(nodes: Any, depth: int = 0) -> Iterator[str]:
-    """The layers that are read: [["name", 0, 0, {}], ...] of Keras 2, {"keras_history": ["name", 0, 0]} of Keras 3."""
+def _inbound(nodes: Any) -> tuple[tuple[Tensor, ...], tuple[tuple[str, Tensor], ...]]:
+    """What the first call of a layer reads, in order, and what it is given by name.
+
+    A node of Keras 2 is [["name", 0, 0, {"initial_state": ["other", 0, 1]}], ...], one of Keras 3 is {"args": [...],
+    "kwargs": {...}} with {"keras_history": ["name", 0, 0]} at any depth.
+    """
+    node = nodes[0] if isinstance(nodes, list) and nodes else None
+    if isinstance(node, dict):
+        named = node.get("kwargs")
+        given = named.items() if isinstance(named, dict) else ()
+        return tuple(_tensors(node.get("args"))), tuple((str(key), one) for key, v in given for one in _tensors(v))
+    reads, besides = list[Tensor](), list[tuple[str, Tensor]]()
+    entries = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
+    for entry in entries:
+        reads += _tensors(entry)[:1]
+        named = entry[3] if isinstance(entry, list) and len(entry) > 3 and isinstance(entry[3], dict) else {}
+        besides += [(str(key), one) for key, value in named.items() for one in _tensors(value)]
+    return tuple(reads), tuple(besides)
+
+
+def _tensors(value: Any, depth: int = 0) -> list[Tensor]:
+    """Every result of a layer that a part of a node names."""
     if depth > DEEPEST:
-        return
-    if isinstance(nodes, dict):
-        history = nodes.get("keras_history")
-        if isinstance(history, list) and history:
-            yield str(history[0])
+        return []
+    if isinstance(value, dict):
+        history = value.get("keras_history")
+        if isinstance(history, list):
+            value = history
         else:
-            yield from _inbound([nodes.get("args"), nodes.get("config")], depth + 1)
-    elif isinstance(nodes, list):
-        if len(nodes) > 2 and isinstance(nodes[0], str) and isinstance(nodes[1], int):
-            yield nodes[0]
-        else:
-            for node in nodes:
-                yield from _inbound(node, depth + 1)
+            return [one for inner in value.values() for one in _tensors(inner, depth + 1)]
+    if not isinstance(value, list):
+        return []
+    if len(value) > 2 and isinstance(value[0], str) and type(value[1]) is int and type(value[2]) is int:
+        return [(value[0], value[2])]
+    return [one for inner in value for one in _tensors(inner, depth + 1)]
 
 
 def matched(
@@ -139,114 +214,186 @@ def matched(
 def wiring(
     described: Mapping[str, Described], kinds: Mapping[str, Described], stacks: Mapping[str, Any], compiled: Any
 ) -> Wiring:
-    """What reads what, as far as it is plain.
+    """What reads what.
 
     Raises:
-        AdoptingError: both directions of a layer are put together in a way that a network here cannot.
+        AdoptingError: arrays of a recurrent layer belong to no layer of the description.
     """
     found = Wiring()
-    keys = {about.name: key for key, about in kinds.items()}  # the name of a layer in the model -> in the file
-    readers: dict[str, list[Described]] = {}
-    for about in described.values():
-        for name in about.reads:
-            readers.setdefault(name, []).append(about)
-    below: dict[str, str | None] = {}
+    if not described:
+        return found
     for stack in stacks:
-        about = kinds.get(stack)
-        if about is None:
-            return found
-        if about.wrapped == "Bidirectional":
-            if str(about.merge_mode) not in JOINED:
-                raise AdoptingError(
-                    f"{about.title} puts its directions together by {about.merge_mode!r}; {', '.join(JOINED)} can be "
-                    "adopted."
-                )
-            found.joined[stack] = JOINED[about.merge_mode]
-        below[stack] = _source(about, described, keys, stacks, found, stack)
-        found.heads[stack] = _head(about, readers, keys, stacks, compiled)
-    first = [stack for stack, under in below.items() if under is None]
-    chain = first[:1]
-    while chain:
-        above = [stack for stack, under in below.items() if under == chain[-1]]
-        if len(above) != 1 or len(chain) >= len(stacks):
+        if stack not in kinds:
+            raise AdoptingError(
+                f"The recurrent layer {stack} of the file: expected a layer of the model's description that it belongs "
+                f"to, got {listed(described)}. Save the layers as one model without models in it."
+            )
+    graph = _Graph(described, kinds, stacks)
+    below = found.below
+    for stack in stacks:
+        below[stack] = _source(graph, stack, found)
+    order = [stack for stack, under in below.items() if under is None]
+    while len(order) < len(stacks):
+        above = [stack for stack, under in below.items() if under == order[-1]] if order else []
+        if len(above) != 1 or above[0] in order:
             break
-        chain.append(above[0])
-    if len(first) == 1 and len(chain) == len(stacks):
-        found.order = tuple(chain)
+        order.append(above[0])
+    if len(order) == len(stacks) and sum(under is None for under in below.values()) == 1:
+        found.order = tuple(order)
+    turned = {stack: _turned(graph, stack, below) for stack in stacks}
+    for stack in stacks:
+        about, own = kinds[stack], bool(kinds[stack].config.get("go_backwards"))
+        if why := _why_refused(graph, about):
+            found.refused[stack] = why
+        elif about.wrapped and (own or turned[stack]):
+            found.refused[stack] = f"{about.title} has both directions of a sequence that was turned round."
+        if about.wrapped:
+            found.joined[stack] = JOINED.get(str(about.merge_mode), "concat")
+        elif turned[stack]:
+            found.reversed.add(stack)
+        found.heads[stack] = _head(graph, stack, turned[stack], compiled)
     return found
 
 
-def _source(
-    about: Described,
-    described: Mapping[str, Described],
-    keys: Mapping[str, str],
-    stacks: Mapping[str, Any],
-    found: Wiring,
-    stack: str,
-) -> str | None:
+class _Graph:
+    """The layers of a model, and who reads them."""
+
+    def __init__(
+        self, described: Mapping[str, Described], kinds: Mapping[str, Described], stacks: Mapping[str, Any]
+    ) -> None:
+        self.described, self.kinds, self.stacks = described, kinds, stacks
+        self.keys = {about.name: key for key, about in kinds.items()}  # a layer's name in the model -> in the file
+        self.readers: dict[str, list[tuple[Described, int, str]]] = {}
+        for about in described.values():
+            for name, result in dict.fromkeys(about.reads):
+                self.readers.setdefault(name, []).append((about, result, ""))
+            for role, (name, result) in about.besides:
+                self.readers.setdefault(name, []).append((about, result, role))
+
+
+def _turned(graph: _Graph, stack: str, below: Mapping[str, str | None]) -> bool:
+    """Whether a layer hands on its steps from the last to the first: an odd number of layers go backwards."""
+    turned, current, seen = False, stack, set[str]()
+    while current is not None and current not in seen:
+        seen.add(current)
+        turned ^= bool(graph.kinds[current].config.get("go_backwards"))
+        current = below[current]
+    return turned
+
+
+def _source(graph: _Graph, stack: str, found: Wiring) -> str | None:
     """The recurrent layer that another reads; None for one that reads the input, or something else."""
-    current, seen = about, {about.name}
+    about = graph.kinds[stack]
+    current, seen, between = about, {about.name}, ""
     while True:
-        # Of several, the first is what is read; others are states and masks, or the model is no chain.
-        under = described.get(current.reads[0]) if current.reads else None
-        if under is None or under.name in seen:
+        name, result = current.reads[0] if current.reads else ("", 0)
+        under = graph.described.get(name)
+        if under is None or under.name in seen or under.kind == "InputLayer":
             return None
         seen.add(under.name)
-        if keys.get(under.name) in stacks:
-            return keys[under.name]
-        if under.kind == "Embedding":
-            found.embedding = keys.get(under.name)
-            if under.config.get("mask_zero"):
-                found.notes.append(
-                    f"{under.name} has the id 0 skipped (mask_zero); a run skips nothing: give texts without it."
-                )
+        if graph.keys.get(under.name) in graph.stacks:
+            if not between and not result and under.config.get("return_sequences"):
+                return graph.keys[under.name]
+            what = between or "another result than its steps"
+            found.refused[stack] = f"{about.title} reads {under.title} through {what}, which a run does not have."
             return None
-        if under.kind not in PASSING:
-            found.before[stack] = under.title
+        if under.kind == "Embedding" and not between:
+            found.embedding = graph.keys.get(under.name)
+            found.masked |= bool(under.config.get("mask_zero"))
+            bare = graph.described.get(under.reads[0][0]) if under.reads else None
+            if bare is not None and bare.kind != "InputLayer":
+                found.before[stack] = bare.title
             return None
-        if under.kind == "Masking":
-            found.notes.append(f"{under.name} has steps skipped; a run skips none: give sequences without them.")
+        if under.kind not in PASSING and not _is_identity(under):
+            between = between or under.title
+            found.before[stack] = between
+            if under.kind == "Masking":
+                found.refused[stack] = MASKING.format(title=under.title, value=under.config.get("mask_value", 0))
         current = under
 
 
-def _head(
-    about: Described,
-    readers: Mapping[str, list[Described]],
-    keys: Mapping[str, str],
-    stacks: Mapping[str, Any],
-    compiled: Any,
-) -> Head:
+def _why_refused(graph: _Graph, about: Described) -> str:
+    """Why no run can have a recurrent layer; nothing if a run can."""
+    if about.wrapped not in ("", "Bidirectional"):
+        return f"{about.title} is applied to parts of its input ({about.wrapped}), not to a sequence."
+    if about.wrapped and str(about.merge_mode) not in JOINED:
+        joined = ", ".join(JOINED)
+        return f"{about.title} puts its directions together by {about.merge_mode!r}; {joined} can be adopted."
+    if about.calls > 1:
+        return f"{about.title} is applied {about.calls} times in the model; a run applies it once."
+    if states := _states(graph, about):
+        return (
+            f"{about.title} starts from states that {listed(states)} computes; in a run it starts from constants. Adopt "
+            "the part that computes them, or watch the whole model (gatescope.watch)."
+        )
+    return ""
+
+
+def _states(graph: _Graph, about: Described) -> list[str]:
+    """The layers that give a recurrent layer more than its input; masks of an embedding are its own."""
+    more = [name for name, _ in about.reads[1:]]
+    for role, (name, _) in about.besides:
+        kind = graph.described[name].kind if name in graph.described else ""
+        if role != "mask" or kind != "NotEqual":
+            more.append(name)
+    return list(dict.fromkeys(more))
+
+
+def _head(graph: _Graph, stack: str, turned: bool, compiled: Any) -> Head:
     """How a recurrent layer is read out."""
+    about = graph.kinds[stack]
     reads: Reads = "every step" if about.config.get("return_sequences") else "last step"
-    dense: Described | None = None
-    activation: Activation | None = None
+    layers: list[tuple[str, str]] = []
     current, seen = about, {about.name}
-    while True:
-        above = readers.get(current.name, [])
-        if len(above) != 1 or above[0].name in seen:
-            break
-        current = above[0]
+    while above := [one for one in graph.readers.get(current.name, []) if one[2] != "mask"]:
+        if len(above) > 1:
+            return Head(NONE, f"more than one part ({listed(one.title for one, _, _ in above)})", reads)
+        state = current is about and above[0][1] == 1 and not about.wrapped
+        current, result, role = above[0]
+        if state:
+            reads = "last step"
+        if role or current.name in seen or (result and not state) or len(current.reads) > 1 or current.calls > 1:
+            return Head(NONE, current.title, reads)
         seen.add(current.name)
-        if current.kind in PASSING:
+        name = _activation(current)
+        if current.kind in PASSING or _is_identity(current):
             continue
-        given = _activation(current)
-        if dense is None and current.kind == "Dense" and keys.get(current.name) not in stacks:
-            dense, activation = current, given
-            if given is None:
-                return Head(NONE, f"{current.title} with {current.config.get('activation')!r}", reads)
-        elif dense is not None and current.kind in ("Activation", "Softmax") and given is not None:
-            activation = given
+        if current.kind == "Dense":
+            layers.append((graph.keys.get(current.name, current.name), name))
+        elif current.kind in ("Activation", "Softmax", "ReLU") and layers and layers[-1][1] == "linear":
+            layers[-1] = (layers[-1][0], name)
         else:
             return Head(NONE, current.title, reads)
-    if dense is None:
-        return Head(reads=reads)
-    return Head(keys.get(dense.name), "", reads, activation, _trained_for(compiled))
+    return _read_out(layers, reads, turned and reads == "every step", compiled)
 
 
-def _activation(about: Described) -> Activation | None:
-    """What is done with the values; None for something else."""
-    name = "softmax" if about.kind == "Softmax" else about.config.get("activation") or "linear"
-    return next((known for known in get_args(Activation) if known == name), None)
+def _read_out(layers: list[tuple[str, str]], reads: Reads, turned: bool, compiled: Any) -> Head:
+    """The head of these layers of matrices: name and activation, from the recurrent layer upwards."""
+    if not layers:
+        return Head(NONE, "nothing: no layer reads it", reads)
+    if turned:
+        return Head(NONE, "the order of its steps, from the last to the first,", reads)
+    *hidden, (matrix, name) = layers
+    output = next((known for known in get_args(Activation) if known == name), None)
+    unknown = [f"{key} with {given!r}" for key, given in hidden if HIDDEN.get(given) is None]
+    if output is None or unknown:
+        return Head(NONE, unknown[0] if unknown else f"{matrix} with {name!r}", reads)
+    inner = tuple((key, HIDDEN[given]) for key, given in hidden)
+    return Head(matrix, "", reads, output, _trained_for(compiled), inner)
+
+
+def _activation(about: Described) -> str:
+    """What a layer does with its values, as Keras calls it."""
+    if about.kind == "ReLU":
+        usual = {"max_value": None, "negative_slope": 0, "threshold": 0}
+        return "relu" if all((about.config.get(key) or 0) == (value or 0) for key, value in usual.items()) else "ReLU"
+    if about.kind == "Softmax":
+        return "softmax" if about.config.get("axis", -1) == -1 else "softmax of another axis"
+    return str(about.config.get("activation") or "linear")
+
+
+def _is_identity(about: Described) -> bool:
+    return about.kind == "Activation" and about.config.get("activation") == "linear"
 
 
 def _trained_for(compiled: Any) -> Literal["classes", "numbers"] | None:

@@ -1,0 +1,80 @@
+"""Which recurrent layers of a file may belong to one network, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from gatescope.adopting.foreign import AdoptingError, Foreign
+from gatescope.text import Vocabulary
+
+PADS = ("<pad>", "[pad]", "pad", "<padding>", "_pad_", "<blank>", "")
+MAX_OFFERS = 4  # orders of layers that an error lists
+
+
+def check_order(foreign: Foreign, chosen: Sequence[str]) -> None:
+    """Refuse layers that no run can have, and an order that is not the file's.
+
+    Args:
+        foreign: the file.
+        chosen: names of its stacks, from the input upwards.
+
+    Raises:
+        AdoptingError: a stack is refused, or reads something else in the file than the one before it.
+    """
+    for name in chosen:
+        if name in foreign.refused:
+            raise AdoptingError(foreign.refused[name])
+    for lower, upper in pairwise(chosen):
+        below = foreign.below.get(upper, lower)
+        if below != lower:
+            read = below or foreign.before.get(upper) or "the input"
+            raise AdoptingError(f"--layers: {upper} reads {read} in the file, got {lower} before it.")
+
+
+def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
+    """Refuse a vocabulary whose first symbol is an ordinary one, if the network skips the id 0.
+
+    Raises:
+        AdoptingError: a text with that symbol would be read in another way than in the file.
+    """
+    if not foreign.masked or vocabulary.unit == "number":
+        return
+    symbol = vocabulary.symbols[0]
+    private = len(symbol) == 1 and ("\ue000" <= symbol <= "\uf8ff" or not symbol.isprintable())
+    if not private and symbol.lower() not in PADS and symbol != "\u27e80\u27e9":
+        raise AdoptingError(
+            f"Id 0 of the vocabulary: expected padding, which the embedding skips (mask_zero), got {symbol!r}. Give the "
+            "symbols with the ids that the network was trained with; an object symbol -> id may leave 0 out."
+        )
+
+
+def offers(foreign: Foreign) -> list[str]:
+    """Return values of --layers that fit by their shapes and by what the file says, the longest first."""
+    names = [name for name in foreign.stacks if name not in foreign.refused]
+    chains = sorted(_chains(foreign, names), key=len, reverse=True)
+    return [",".join(chain) for chain in chains[:MAX_OFFERS]]
+
+
+def _chains(foreign: Foreign, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every single stack, and the chains of stacks of which each can read the one before."""
+    for name in names:
+        chain = (name,)
+        yield chain
+        for _ in names:
+            above = [other for other in names if other not in chain and _fits(foreign, chain[-1], other)]
+            if len(above) != 1:
+                break
+            chain = (*chain, above[0])
+            yield chain
+
+
+def _fits(foreign: Foreign, lower: str, upper: str) -> bool:
+    """Whether a stack may read another one."""
+    if upper in foreign.below:
+        return foreign.below[upper] == lower
+    last = [layer for layer in foreign.stacks[lower] if layer.inputs == foreign.stacks[lower][-1].inputs][-2:]
+    sides = {layer.reverse: layer.outputs for layer in last}
+    joined = foreign.joined.get(lower, "concat") == "concat"
+    outputs = sum(sides.values()) if joined and foreign.stacks[lower][-1].reverse else last[-1].outputs
+    return foreign.stacks[upper][0].inputs == outputs
