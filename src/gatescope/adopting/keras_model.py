@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from gatescope.adopting.foreign import NONE, Activation, AdoptingError, Head, Joined, listed
+from gatescope.adopting.wiring import order_of
 from gatescope.readout import Reads
 
 DEEPEST = 12  # models in models, groups in groups
@@ -38,8 +39,8 @@ HIDDEN = {
     "gelu": "gelu",
 }
 MASKING = (
-    "{title} has steps skipped whose numbers are all {value}; a run skips none. Take that layer out of the model if no sequence "
-    "has such steps."
+    "{title} has steps skipped whose numbers are all {value}; a run skips none. Take that layer out of the model if no "
+    "sequence has such steps."
 )
 JOINED: dict[str, Joined] = {"concat": "concat", "sum": "sum", "ave": "average"}
 OF_CLASSES, OF_NUMBERS = ("crossentropy",), ("squared", "mse", "absolute", "mae", "huber", "cosh", "msle", "mape")
@@ -232,14 +233,7 @@ def wiring(
     below = found.below
     for stack in stacks:
         below[stack] = _source(graph, stack, found)
-    order = [stack for stack, under in below.items() if under is None]
-    while len(order) < len(stacks):
-        above = [stack for stack, under in below.items() if under == order[-1]] if order else []
-        if len(above) != 1 or above[0] in order:
-            break
-        order.append(above[0])
-    if len(order) == len(stacks) and sum(under is None for under in below.values()) == 1:
-        found.order = tuple(order)
+    found.order = order_of(below)
     turned = {stack: _turned(graph, stack, below) for stack in stacks}
     for stack in stacks:
         about, own = kinds[stack], bool(kinds[stack].config.get("go_backwards"))
@@ -323,8 +317,8 @@ def _why_refused(graph: _Graph, about: Described) -> str:
         return f"{about.title} is applied {about.calls} times in the model; a run applies it once."
     if states := _states(graph, about):
         return (
-            f"{about.title} starts from states that {listed(states)} computes; in a run it starts from constants. Adopt "
-            "the part that computes them, or watch the whole model (gatescope.watch)."
+            f"{about.title} starts from states that {listed(states)} computes; in a run it starts from constants. "
+            "Adopt the part that computes them, or watch the whole model (gatescope.watch)."
         )
     return ""
 

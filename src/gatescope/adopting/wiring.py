@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from gatescope.adopting.foreign import AdoptingError, Foreign
@@ -47,6 +47,21 @@ def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
             f"Id 0 of the vocabulary: expected padding, which the embedding skips (mask_zero), got {symbol!r}. Give the "
             "symbols with the ids that the network was trained with; an object symbol -> id may leave 0 out."
         )
+
+
+def order_of(below: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the stacks in the order in which they read each other; none if there is no single order of all.
+
+    Args:
+        below: of each stack, the one that it reads, or None.
+    """
+    found = [name for name, under in below.items() if under is None][:1]
+    while found and len(found) < len(below):
+        above = [name for name, under in below.items() if under == found[-1]]
+        if len(above) != 1 or above[0] in found:
+            return ()
+        found.append(above[0])
+    return tuple(found)
 
 
 def offers(foreign: Foreign) -> list[str]:
