@@ -86,10 +86,11 @@ def _without_recurrent_nodes(path: Path, model: OnnxModel) -> str:
     for node in model.nodes:
         for inner in nodes_inside(node):
             if inner.op_type in NODES:
+                what, where = inner.name or inner.op_type, node.name or "a node"
                 return (
-                    f"The node {inner.name or inner.op_type} ({inner.op_type}) of {path} is inside "
-                    f"{node.name or 'a node'} ({node.op_type}), which runs it only on a condition or many times over. Export the model again "
-                    "without branches, or adopt its own weights."
+                    f"The node {what} ({inner.op_type}) of {path} is inside {where} ({node.op_type}), which runs it "
+                    "only on a condition or many times over. Export the model again without branches, or adopt its own "
+                    "weights."
                 )
     others = [node.op_type for node in model.nodes if any(kind in node.op_type for kind in NODES)]
     if others:

@@ -36,8 +36,8 @@ def start_refused(name: str, node: Any, model: OnnxModel) -> str:
         made = made_by.get(root)
         if root not in model.inputs and (made is None or made.op_type != "Shape"):
             return (
-                f"{name} reads as many steps of a sequence as {root} says (sequence_lens), which is constant or computed "
-                "in the file; a run reads all. Export the model without it."
+                f"{name} reads as many steps of a sequence as {root} says (sequence_lens), which is constant or "
+                "computed in the file; a run reads all. Export the model without it."
             )
     return ""
 

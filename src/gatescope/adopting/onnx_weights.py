@@ -204,8 +204,8 @@ class _Reading:
         self.remaining_bytes -= size
         if self.remaining_bytes < 0:
             raise AdoptingError(
-                f"{self.path} has {self.path.stat().st_size:,} bytes and says that it holds far more; no trained network "
-                "is packed that tightly, so it is not read. Is it damaged?"
+                f"{self.path} has {self.path.stat().st_size:,} bytes and says that it holds far more; no trained "
+                "network is packed that tightly, so it is not read. Is it damaged?"
             )
 
     def _values(self, tensor: Any, count: int) -> Array:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gatescope.adopting.foreign import AdoptingError, listed
+from gatescope.adopting.tokenizers import Tokenizer, of_bytes, of_json, of_lines
 from gatescope.text import Unit, Vocabulary
 
 LARGEST = 64 << 20  # bytes of a file of symbols
@@ -23,10 +25,12 @@ class Names:
     Attributes:
         names: in the order of the ids; None where an id has no name.
         numbered: whether the file says which id each has, so that it may have gaps and more than the network reads.
+        tokenizer: what else the file of a tokenizer says; None for any other file.
     """
 
     names: list[str | None]
     numbered: bool
+    tokenizer: Tokenizer | None = None
 
     @property
     def unit(self) -> Unit:
@@ -56,7 +60,10 @@ def read_names(path: Path | str) -> Names:
             raise AdoptingError(
                 f"{place} has {place.stat().st_size:,} bytes; a file of symbols has at most {LARGEST:,}."
             )
-        text = place.read_bytes().decode("utf-8-sig")
+        raw = place.read_bytes()
+        if raw[:1] == b"\n" and place.suffix == ".model":
+            return _of(of_bytes(raw, str(place)))
+        text = raw.decode("utf-8-sig")
     except OSError as error:
         raise AdoptingError(f"{place} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
@@ -67,7 +74,16 @@ def read_names(path: Path | str) -> Names:
             there = listed(content) if isinstance(content, dict) else "no names"
             raise AdoptingError(f"{place} has no {key!r}; it has {there}.")
         content = content[key]
+    found = of_json(content, str(place))
+    if found is None and key is None and isinstance(content, list) and place.suffix != ".json":
+        found = of_lines([line for line in content if isinstance(line, str)], str(place))
+    if found is not None:
+        return _of(found)
     return Names(by_id(content, str(path)), isinstance(content, dict))
+
+
+def _of(tokenizer: Tokenizer) -> Names:
+    return Names(tokenizer.names, numbered=True, tokenizer=tokenizer)
 
 
 def read_vocabulary(
@@ -82,7 +98,9 @@ def read_vocabulary(
 
     Args:
         path: JSON: a list of symbols, an object symbol -> id or id -> symbol, or an object of several of these, of
-            which one is named behind a colon (`vocab.json:graphemes`). Any other text: one symbol a line.
+            which one is named behind a colon (`vocab.json:graphemes`); a tokenizer.json of Hugging Face or a Tokenizer
+            of Keras. A model of SentencePiece (.model). Any other text: one symbol a line, perhaps with its score,
+            count or id.
         end: the symbol that ends a sequence, if one does.
         unit: what a symbol is; a word, where most are longer than a character, when None.
         other: the symbol that was learned for unknown ones; of words, found by its usual names when None.
@@ -94,6 +112,10 @@ def read_vocabulary(
     """
     found = read_names(path)
     names, said = found.of_size(rows)
+    if (tokenizer := found.tokenizer) is not None:
+        if (unit := unit or tokenizer.unit) is None:
+            raise AdoptingError(tokenizer.question)
+        other, said = other or tokenizer.unknown, [*said, *tokenizer.notes]
     if unit is None and found.unit == "word":
         unit = "word"
         said = [*said, "Most symbols have several characters, so that words were assumed (--unit)."]
@@ -114,6 +136,11 @@ def vocabulary_of(
         AdoptingError: two symbols are the same, or the end mark is none of them.
     """
     known = list(names)
+    damaged = next((name for name in known if name is not None and not _is_text(name)), None)
+    if damaged is not None:
+        raise AdoptingError(
+            f"Vocabulary: expected symbols of Unicode, got {damaged!r}, which is half of a surrogate pair."
+        )
     if not known:
         raise AdoptingError("the vocabulary is empty; it needs one symbol for each id.")
     if unit not in ("character", "word", "token"):
@@ -143,6 +170,10 @@ def vocabulary_of(
             shown = listed((f"{name} is {symbol!r}" for name, symbol in named), 6)
             notes.append(f"What is no word stands as one: {shown}.")
     return found, notes
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _characters(known: list[str | None]) -> dict[int, str]:
@@ -227,12 +258,24 @@ def _place(path: Path | str) -> tuple[Path, str | None]:
     return Path(path), None
 
 
+def _once(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON whose names differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen = set[str]()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise AdoptingError(f"{place}: expected each symbol once, got {twice!r} twice.")
+    return found
+
+
 def _parsed(text: str, place: Path) -> Any:
     """JSON where it begins like it, otherwise the lines."""
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=partial(_once, str(place)))
         except (ValueError, RecursionError) as error:
+            if isinstance(error, AdoptingError):
+                raise
             if place.suffix == ".json":
                 raise AdoptingError(f"{place} is not JSON: {error}.") from error
     lines = text.split("\n")

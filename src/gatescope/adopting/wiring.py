@@ -44,8 +44,8 @@ def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
     private = len(symbol) == 1 and ("\ue000" <= symbol <= "\uf8ff" or not symbol.isprintable())
     if not private and symbol.lower() not in PADS and symbol != "\u27e80\u27e9":
         raise AdoptingError(
-            f"Id 0 of the vocabulary: expected padding, which the embedding skips (mask_zero), got {symbol!r}. Give the "
-            "symbols with the ids that the network was trained with; an object symbol -> id may leave 0 out."
+            f"Id 0 of the vocabulary: expected padding, which the embedding skips (mask_zero), got {symbol!r}. Give "
+            "the symbols with the ids that the network was trained with; an object symbol -> id may leave 0 out."
         )
 
 
