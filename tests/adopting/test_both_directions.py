@@ -335,13 +335,13 @@ def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tail", "extra", "between"),
     [
-        (TURNED, [], "another order"),
+        (TURNED, [], "MatMul"),
         ([*EVERY[:1], node("Reshape", "a steps", "c"), node("ReduceMean", "c", "read", axes=[0])], [], "ReduceMean"),
-        (EVERY, [node("Relu", "values", "said")], "Relu"),
+        (EVERY, [node("Relu", "values", "said")], "relu behind the product"),
         (
             [*EVERY[:1], node("Reshape", "a steps", "c"), node("Gather", "c zero", "read", axis=0)],
             [],
-            "choice of steps",
+            "the first step",
         ),
     ],
 )
@@ -362,7 +362,8 @@ def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(AdoptingError, match=r"reads what bend \(Tanh\) makes of the input.*--inputs 5"):
         assemble(read(path), VOCABULARY)
-    found = assemble(
-        read(path), Vocabulary(tuple("abcde"), unit="number"), predicts="numbers", ignore=["table"], reads="every step"
-    )
+    numbers_in = Vocabulary(tuple("abcde"), unit="number")
+    with pytest.raises(AdoptingError, match="say so: --embedding numbers"):
+        assemble(read(path), numbers_in, ignore=["table"])
+    found = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers", ignore=["table"])
     assert found.network.configuration.readout.kind == "numbers"

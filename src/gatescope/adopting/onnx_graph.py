@@ -39,10 +39,10 @@ class Value:
     """A result that comes from a recurrent node.
 
     Attributes:
-        stack: the node's name.
+        stack: the node's name; of states of several layers, that of the highest.
         axes: "T" step, "B" sequence, "D" direction, "F" feature, "1" one, "*" steps and sequences; None after a node
             that is not understood.
-        sides: the directions in it, in order.
+        sides: the directions in it, in order, each with the name of its node.
         step: which steps are in it: None all, "final" the final states, else one step.
         head: the names and activations of the matrices that were applied.
         output: what was done with the predictions.
@@ -51,7 +51,7 @@ class Value:
 
     stack: str
     axes: tuple[str, ...] | None
-    sides: tuple[int, ...]
+    sides: tuple[tuple[str, int], ...]
     step: Literal["final", "last", "first"] | None = None
     head: tuple[tuple[str, str], ...] = ()
     output: Activation | None = None
@@ -108,7 +108,7 @@ class _Walk:
 
     def _recurrent(self, name: str, node: Any) -> None:
         """Note what a recurrent node reads, and name the axes of its results."""
-        value, sides = self.values.get(node.input[0]), tuple(range(len(self.directions[name])))
+        value, sides = self.values.get(node.input[0]), self._sides(name)
         self.found.below[name] = None
         if value is not None:
             if value.is_whole and value.axes in self._layouts(node) and not value.step and not value.head:
@@ -129,6 +129,9 @@ class _Walk:
         for state in node.input[5:7]:
             if state in self.values:
                 self.read.setdefault(self.values[state].stack, []).append(f"the recurrent layer {name}, as its start")
+
+    def _sides(self, name: str) -> tuple[tuple[str, int], ...]:
+        return tuple((name, k) for k in range(len(self.directions[name])))
 
     def _layouts(self, node: Any) -> tuple[tuple[str, ...], ...]:
         return (("B", "T", "F"),) if attributes(node).get("layout") == 1 else (("T", "B", "F"),)
@@ -160,7 +163,7 @@ class _Walk:
         if not given or node.op_type in ASIDE:
             return
         stacks = list(dict.fromkeys(value.stack for value in given.values()))
-        made = self._moved(node, list(given.values())) if node.domain in STANDARD and len(stacks) == 1 else None
+        made = self._moved(node, list(given.values())) if node.domain in STANDARD else None
         for k, output in enumerate(node.output):
             if made is not None and k < len(made):
                 self.values[output] = made[k]
@@ -195,7 +198,7 @@ class _Walk:
 
     def _product(self, node: Any, value: Value, about: Mapping[str, Any]) -> list[Value] | None:
         weights = node.input[1] if len(node.input) > 1 else ""
-        sides = value.head or value.sides == tuple(range(len(self.directions[value.stack])))
+        sides = value.head or value.sides == self._sides(value.stack)
         plain = node.op_type == "MatMul" or (
             not about.get("transA") and about.get("alpha", 1.0) == 1.0 and about.get("beta", 1.0) == 1.0
         )
@@ -255,15 +258,18 @@ def _activated(kind: str, value: Value, about: Mapping[str, Any]) -> list[Value]
 def _joined(values: Sequence[Value], node: Any, about: Mapping[str, Any]) -> list[Value] | None:
     """Return the directions of a layer side by side."""
     first = values[0]
-    alike = all(
-        (one.axes, one.step, one.head, one.stack) == (first.axes, first.step, (), first.stack) for one in values
-    )
+    alike = all((one.axes, one.step, one.head) == (first.axes, first.step, ()) for one in values)
     if not alike or len(values) != len(node.input) or first.axes is None or first.output:
         return None
     axis = about.get("axis", 0)
-    if not -len(first.axes) <= axis < len(first.axes) or first.axes[axis] != "F" or "D" in first.axes:
+    if not -len(first.axes) <= axis < len(first.axes):
         return None
-    return [replace(first, sides=tuple(side for one in values for side in one.sides))]
+    # The directions of a layer beside each other, or the final states of several layers one after the other.
+    sides = tuple(side for one in values for side in one.sides)
+    beside = first.axes[axis] == "F" and "D" not in first.axes and len({one.stack for one in values}) == 1
+    if not beside and (first.axes[axis] != "D" or first.step != "final"):
+        return None
+    return [replace(first, stack=values[-1].stack, sides=sides)]
 
 
 def _rearranged(node: Any, value: Value, about: Mapping[str, Any], model: OnnxModel) -> list[Value] | None:
@@ -334,7 +340,8 @@ def _selected(value: Value, axis: int, place: int, *, keep: bool) -> list[Value]
     if kind == "T" and place in (0, -1) and value.step is None:
         return [replace(value, axes=tuple(axes), step="last" if place else "first")]
     if kind == "D" and -len(value.sides) <= place < len(value.sides):
-        return [replace(value, axes=tuple(axes), sides=(value.sides[place],))]
+        side = value.sides[place]
+        return [replace(value, axes=tuple(axes), stack=side[0], sides=(side,))]
     return [replace(value, axes=tuple(axes))] if kind == "1" and place in (0, -1) else None
 
 

@@ -136,7 +136,7 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
         )
     except ReadoutError as error:
         raise AdoptingError(str(error)) from error
-    layers, also = _layers_of(foreign, inner, asked)
+    layers, also = _layers_of(foreign, inner, asked, head)
     return Predicting(weights, biases, readout, name, (name, *used, *also), notes, layers)
 
 
@@ -190,7 +190,7 @@ def _hidden(
         foreign = replace(foreign, matrices={n: v for n, v in foreign.matrices.items() if n not in inner})
         return inner, _direct(foreign, vocabulary, below, asked, head)
     if head.matrix is not None and asked.activation is None:
-        return (), head.matrix  # the file itself says that nothing stands between
+        return tuple(name for name, _ in head.hidden), head.matrix  # the file itself says what stands between
     paths = [path for path in hidden_layers.paths(matrices, below.width, asked.matrix) if len(path) > 1]
     if vocabulary.unit != "number" and asked.predicts in (None, "symbols") and not asked.names:
         paths = [path for path in paths if len(matrices[path[-1]]) == vocabulary.size] or paths
@@ -212,13 +212,15 @@ def _direct(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked
 
 
 def _layers_of(
-    foreign: Foreign, names: Sequence[str], asked: Asked
+    foreign: Foreign, names: Sequence[str], asked: Asked, head: Head
 ) -> tuple[tuple[tuple[HiddenLayer, Tensor, Tensor], ...], tuple[str, ...]]:
     """The hidden layers with their weights and biases, and the names of the arrays these were."""
     if not names:
         return (), ()
-    found, used = [], list(names)
-    for name, activation in zip(names, hidden_layers.activations(asked.activation or "none", len(names)), strict=True):
+    found, used, known = [], list(names), tuple(activation for _, activation in head.hidden)
+    if asked.activation is not None or not known:
+        known = hidden_layers.activations(asked.activation or "none", len(names))
+    for name, activation in zip(names, known, strict=True):
         weights = foreign.matrices[name]
         biases, beside = _biases(foreign, len(weights), name)
         found.append((HiddenLayer(len(weights), activation), weights, biases))
