@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gatescope.adopting.foreign import NONE, Activation, Head, listed
+from gatescope.adopting.onnx_sizes import Length, Sizes
 from gatescope.adopting.onnx_weights import FLOATS, STANDARD, OnnxModel, attributes
 from gatescope.readout import Reads
 
@@ -95,6 +96,7 @@ class _Walk:
         self.names = {id(node): name for name, node in nodes.items()}
         self.made_by = {output: node for node in model.nodes for output in node.output}
         self.values: dict[str, Value] = {}
+        self.sizes = Sizes(model)
         self.read: dict[str, list[str]] = {}  # what reads the values of a node without being understood
         for node in model.nodes:
             if id(node) in self.names:
@@ -160,7 +162,7 @@ class _Walk:
     def _other(self, node: Any) -> None:
         """Follow the values that a node reads."""
         given = {name: self.values[name] for name in (*node.input, *self.model.captured(node)) if name in self.values}
-        if not given or node.op_type in ASIDE:
+        if self.sizes.follow(node, self.values) or not given or node.op_type in ASIDE:
             return
         stacks = list(dict.fromkeys(value.stack for value in given.values()))
         made = self._moved(node, list(given.values())) if node.domain in STANDARD else None
@@ -194,7 +196,7 @@ class _Walk:
             return [value] if node.op_type != "Cast" or about.get("to") in FLOATS else None
         if node.op_type in HIDDEN or node.op_type in OUTPUTS:
             return _activated(node.op_type, value, about)
-        return _rearranged(node, value, about, self.model)
+        return _rearranged(node, value, about, self.model, self.sizes)
 
     def _product(self, node: Any, value: Value, about: Mapping[str, Any]) -> list[Value] | None:
         weights = node.input[1] if len(node.input) > 1 else ""
@@ -272,7 +274,9 @@ def _joined(values: Sequence[Value], node: Any, about: Mapping[str, Any]) -> lis
     return [replace(first, stack=values[-1].stack, sides=sides)]
 
 
-def _rearranged(node: Any, value: Value, about: Mapping[str, Any], model: OnnxModel) -> list[Value] | None:
+def _rearranged(
+    node: Any, value: Value, about: Mapping[str, Any], model: OnnxModel, sizes: Sizes
+) -> list[Value] | None:
     """Return the parts of a value that a node selects or puts in another order."""
     axes = value.axes or ()
     constant = [model.whole.get(name) for name in node.input[1:]]
@@ -284,8 +288,8 @@ def _rearranged(node: Any, value: Value, about: Mapping[str, Any], model: OnnxMo
     if node.op_type in ("Squeeze", "Unsqueeze"):
         places = about.get("axes") if "axes" in about else None if not constant else constant[0]
         return _squeezed(node.op_type, value, None if places is None else [int(k) for k in places])
-    if node.op_type == "Reshape" and constant and constant[0] is not None:
-        return _reshaped(value, [int(k) for k in constant[0]])
+    if node.op_type == "Reshape" and len(node.input) > 1:
+        return _reshaped(value, sizes.lengths(node.input[1]))
     if node.op_type == "Gather" and constant and constant[0] is not None and len(constant[0]) == 1:
         place, axis = int(constant[0][0]), about.get("axis", 0)
         return _selected(value, axis, place, keep=node.input[1] not in model.scalars)
@@ -315,15 +319,26 @@ def _squeezed(kind: str, value: Value, places: list[int] | None) -> list[Value] 
     return [replace(value, axes=tuple(axis for k, axis in enumerate(axes) if k not in gone))]
 
 
-def _reshaped(value: Value, target: list[int]) -> list[Value] | None:
-    """Directions and features become one axis, or steps and sequences do."""
+def _reshaped(value: Value, target: list[Length] | None) -> list[Value] | None:
+    """Directions and features become one axis, or steps and sequences do; each length is a number or axes."""
     axes = value.axes or ()
-    if len(target) == len(axes) - 1 and axes[-2:] == ("D", "F") and target == [*[0] * (len(target) - 1), -1]:
-        return [replace(value, axes=(*axes[:-2], "F"))]
-    if len(target) == len(axes) and target in ([0] * len(axes), [*[0] * (len(axes) - 1), -1]):
+    if target is None:
+        return None
+    plain = [axes[k] if length == 0 and k < len(axes) else length for k, length in enumerate(target)]
+    merged = (*axes[:-2], "F") if axes[-2:] == ("D", "F") else None
+    for made, lengths in ((axes, axes), (merged, axes[:-2])):
+        kept = len(lengths)
+        if made is None or len(plain) != len(made) or plain[:kept] != list(lengths):
+            continue
+        if made == axes or plain[kept] in (-1, "D F"):
+            return [replace(value, axes=made)]
+    if len(axes) == len(plain) and plain[:-1] == list(axes[:-1]) and plain[-1] == -1:
         return [value]
-    if len(target) == 2 and target[0] == -1 and target[1] > 0 and axes in (("T", "B", "F"), ("B", "T", "F")):
-        return [replace(value, axes=("*", "F"))]
+    flat = plain[0] in (-1, " ".join(axes[:-1])) if plain else False
+    if len(plain) == 2 and flat and axes in (("T", "B", "F"), ("B", "T", "F")):
+        last = plain[1]
+        if last == "F" or (isinstance(last, int) and last > 0):
+            return [replace(value, axes=("*", "F"))]
     return None
 
 
