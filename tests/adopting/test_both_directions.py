@@ -364,6 +364,6 @@ def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
         assemble(read(path), VOCABULARY)
     numbers_in = Vocabulary(tuple("abcde"), unit="number")
     with pytest.raises(AdoptingError, match="say so: --embedding numbers"):
-        assemble(read(path), numbers_in, ignore=["table"])
-    found = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers", ignore=["table"])
+        assemble(read(path), numbers_in)
+    found = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers")
     assert found.network.configuration.readout.kind == "numbers"

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from gatescope import Vocabulary
 from gatescope.adopting import AdoptingError, assemble, read
@@ -360,7 +361,7 @@ def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tail", "between"),
     [
-        ([("hidden", "Dense", {"activation": "relu"}, OUT)], r"hidden \(Dense\) with 'relu'"),
+        ([("hidden", "Dense", {"activation": "relu"}, OUT)], r"dense with 'relu'"),
         (
             [("pool", "GlobalMaxPooling1D", {}, ()), ("out", "Dense", {"activation": "softmax"}, OUT)],
             "GlobalMaxPooling1D",
@@ -402,3 +403,45 @@ def test_hostile_files(attack: str, tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(AdoptingError, match=r"m\.h5"):
         read(path)
+
+
+@pytest.mark.parametrize("ways", [[True], [True, True], [False, True], [True, False], [False, True, True]])
+@pytest.mark.parametrize("once", [True, False])
+def test_keras_layers_that_go_backwards(ways: list[bool], once: bool, tmp_path: Path) -> None:
+    """Keras hands on the steps of such a layer in the order in which it read them; the next layer reads that order."""
+    layers, values = [("emb", "Embedding", {"embeddings": EMBEDDING})], EMBEDDING[[1, 3, 6, 2]].astype(float)[:, None]
+    options, size = {}, E
+    for k, way in enumerate(ways):
+        name, weights = f"rnn{k}", drawn("LSTM", size, k)
+        layers.append((name, "LSTM", weights))
+        options[name] = {"go_backwards": way, "return_sequences": not once or k + 1 < len(ways)}
+        values, size = run("LSTM", weights, values[::-1] if way else values), N
+    config = sequential([*layers, ("out", "Dense", DENSE)])
+    for about in config["config"]["layers"]:
+        about["config"] |= options.get(about["config"]["name"], {})
+    path = keras3(tmp_path / "m.keras", [*layers, ("out", "Dense", DENSE)], config)
+    if not once and sum(ways) % 2:
+        with pytest.raises(AdoptingError, match="the order of its steps"):
+            assemble(read(path), VOCABULARY, predicts="symbols")
+        return
+    network = assemble(read(path), VOCABULARY, predicts="symbols").network
+    logits = (values[-1:] if once else values)[:, 0] @ DENSE["kernel"] + DENSE["bias"]
+    log_probs = predict(network, [np.array([1, 3, 6, 2], np.int32)])[0]
+    np.testing.assert_allclose(np.exp(log_probs), softmax(logits), atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["relu", "tanh", "gelu", "elu", "linear"])
+def test_keras_hidden_layers_of_the_head(kind: str, tmp_path: Path) -> None:
+    levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), None, "concat")]
+    random = np.random.default_rng(0)
+    hidden, last = random.normal(size=(N, 6)).astype("f"), random.normal(size=(6, 3)).astype("f")
+    tail = [
+        ("hidden", "Dense", {"activation": kind}, (hidden, np.zeros(6, "f"))),
+        ("out", "Dense", {"activation": "softmax", "group": "dense_1"}, (last, OUT[1])),
+    ]
+    path = saved(tmp_path / "m.keras", levels, functional=True, once=True, dense={"symbols": True}, tail=tail)
+    x = torch.from_numpy(reference(levels, EMBEDDING[[1, 4]].astype(float), once=True) @ hidden)
+    inner = {"linear": lambda v: v, "gelu": torch.nn.functional.gelu, "elu": torch.nn.functional.elu}.get(kind)
+    values = (inner or getattr(torch, kind))(x).numpy()
+    found = predict(assemble(read(path), VOCABULARY).network, [np.array([1, 4], np.int32)])[0]
+    np.testing.assert_allclose(np.exp(found)[0], softmax(values @ last + OUT[1]), atol=2e-6)

@@ -135,7 +135,7 @@ def assemble(
         levels[-1].outputs,
         levels[-1].stack,
         {level.stack for level in levels} == set(foreign.stacks),
-        len(levels[-1].layers) > 1,
+        any(layer.reverse for layer in chain),
         which,
     )
     levels = [replace(level, layers=tuple(in_order(layer, gates) for layer in level.layers)) for level in levels]

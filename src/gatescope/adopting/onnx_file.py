@@ -18,7 +18,7 @@ import torch
 
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, listed
 from gatescope.adopting.onnx_graph import around
-from gatescope.adopting.onnx_starts import start_refused
+from gatescope.adopting.onnx_starts import C, H, constant_start, start_refused
 from gatescope.adopting.onnx_weights import STANDARD, Array, OnnxModel, attributes, nodes_inside, opened
 from gatescope.adopting.torch_names import Nonlinearity, layer_of
 from gatescope.adopting.wiring import order_of
@@ -54,7 +54,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         name = (node.name or f"{node.op_type.lower()}{number}").strip("/")
         if name in stacks:
             raise AdoptingError(f"{path} has two nodes {name}; it is damaged.")
-        stacks[name], nodes[name] = _stack(name, node, model.weights), node
+        stacks[name], nodes[name] = _started(_stack(name, node, model.weights), node, model), node
         if why := start_refused(name, node, model):
             refused[name] = why
     if not stacks:
@@ -108,6 +108,23 @@ def _without_recurrent_nodes(path: Path, model: OnnxModel) -> str:
     return (
         f"{path}: expected nodes {', '.join(NODES)}, got {listed(dict.fromkeys(kinds))}. No recurrent layer is in it."
     )
+
+
+def _started(layers: tuple[ForeignLayer, ...], node: Any, model: OnnxModel) -> tuple[ForeignLayer, ...]:
+    """The layers with the constant states that they start from, if these are not 0."""
+    states = {"h": constant_start(node, H, model), "c": constant_start(node, C, model)}
+    found = []
+    for k, layer in enumerate(layers):
+        own = {
+            state: value[k] for state, value in states.items() if value is not None and value.shape[0] == len(layers)
+        }
+        if any(np.any(value) for value in own.values()) and all(len(value) == layer.neurons for value in own.values()):
+            zero = torch.zeros(layer.neurons)
+            initial = {s: torch.from_numpy(own[s].copy()) if s in own else zero for s in layer.cell.states}
+            found.append(replace(layer, initial=initial))
+        else:
+            found.append(layer)
+    return tuple(found)
 
 
 def _stack(name: str, node: Any, weights: Mapping[str, Array]) -> tuple[ForeignLayer, ...]:

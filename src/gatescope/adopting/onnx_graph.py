@@ -222,7 +222,8 @@ class _Walk:
         if besides or not heads:
             return Head(NONE, listed(dict.fromkeys(besides), 4) if besides else "nothing: no layer reads it")
         value, directions = heads[0], self.directions[name]
-        reads: Reads | None = {None: "every step", "final": "last step"}.get(value.step)
+        known: dict[str | None, Reads] = {None: "every step", "final": "last step"}
+        reads = known.get(value.step)
         if reads is None and value.step == ("first" if directions[0] else "last") and len(directions) == 1:
             reads = "last step"
         elif reads is None and value.step == "last":
@@ -334,8 +335,8 @@ def _reshaped(value: Value, target: list[Length] | None) -> list[Value] | None:
             return [replace(value, axes=made)]
     if len(axes) == len(plain) and plain[:-1] == list(axes[:-1]) and plain[-1] == -1:
         return [value]
-    flat = plain[0] in (-1, " ".join(axes[:-1])) if plain else False
-    if len(plain) == 2 and flat and axes in (("T", "B", "F"), ("B", "T", "F")):
+    flat = len(plain) == 2 and plain[0] in (-1, " ".join(axes[:-1]))
+    if flat and axes in (("T", "B", "F"), ("B", "T", "F")):
         last = plain[1]
         if last == "F" or (isinstance(last, int) and last > 0):
             return [replace(value, axes=("*", "F"))]

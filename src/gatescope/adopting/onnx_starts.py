@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatescope.adopting.onnx_weights import OnnxModel, attributes
 
@@ -23,14 +25,14 @@ def start_refused(name: str, node: Any, model: OnnxModel) -> str:
     made_by = {output: one for one in model.nodes for output in one.output}
     given = [*node.input, *[""] * 8]
     for place, state in ((H, "h"), (C, "c")):
-        if given[place] and not _is_zero(given[place], model, made_by):
+        if given[place] and not _is_zero(given[place], model, made_by) and constant_start(node, place, model) is None:
             root = _root(given[place], made_by)
             if root in model.inputs:
                 return (
                     f"{name} starts from the {state} that the graph takes as its input {root}; in a run it starts from "
                     f"constants. If the state is 0 at the start of a text, make {root} a constant of zeros in the file."
                 )
-            return f"{name} starts from an {state} that is not 0 in the file ({root}); in a run it starts from 0."
+            return f"{name} starts from an {state} that is not the same for every sequence ({root}); in a run it is."
     if given[LENGTHS]:
         root = _root(given[LENGTHS], made_by)
         made = made_by.get(root)
@@ -42,11 +44,27 @@ def start_refused(name: str, node: Any, model: OnnxModel) -> str:
     return ""
 
 
-def _root(name: str, made_by: dict[str, Any]) -> str:
+def constant_start(node: Any, place: int, model: OnnxModel) -> NDArray[np.float32] | None:
+    """Return the constant state (D, N) that every sequence starts from; None if the state is no such constant.
+
+    Args:
+        node: LSTM, GRU or RNN.
+        place: H or C.
+        model: its graph.
+    """
+    name = node.input[place] if len(node.input) > place else ""
+    made_by = {output: one for one in model.nodes for output in one.output}
+    value = model.weights.get(_root(name, made_by, ("Identity", "Cast", "Expand"))) if name else None
+    if value is None or value.ndim != 3 or attributes(node).get("layout") or not value.size:
+        return None
+    return value[:, 0] if bool(np.all(value == value[:, :1])) else None
+
+
+def _root(name: str, made_by: dict[str, Any], moving: Sequence[str] = MOVING) -> str:
     """Return the value that a name comes from through nodes that only move numbers."""
     for _ in range(len(made_by) + 1):
         made = made_by.get(name)
-        if made is None or made.op_type not in MOVING or not made.input:
+        if made is None or made.op_type not in moving or not made.input:
             break
         name = made.input[0]
     return name

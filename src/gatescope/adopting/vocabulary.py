@@ -263,7 +263,7 @@ def _once(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen = set[str]()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise AdoptingError(f"{place}: expected each symbol once, got {twice!r} twice.")
     return found
 
