@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from gatescope.files import PARTIAL, FileError, read_regular
 from gatescope.storage.layout import PRECISIONS
+from gatescope.text import Vocabulary
 from gatescope.trace import STEP_AXES, TraceError
 
 MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
 IDS = ("token", "target", "top_token")
+CHECKED = ("token", "target")  # arrays of ids whose damage no equation would show
 RESERVED = {*STEP_AXES, "length", "initial", "parameters", "zarr.json", ".", ".."}
 
 
@@ -58,6 +61,11 @@ def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str
         raise TraceError(f"{where}the precision is {data.get('precision')!r}; it is one of {', '.join(PRECISIONS)}.")
     if not isinstance(data.get("vocabulary"), dict):
         raise TraceError(f"{where}the attributes have no vocabulary, so the ids of the symbols mean nothing.")
+    if data["vocabulary"].get("symbols") != []:  # vectors without a text have none
+        try:
+            Vocabulary.from_json(data["vocabulary"])
+        except ValueError as error:
+            raise TraceError(f"{where}the vocabulary is damaged: {error} Record the trace again.") from error
     if not isinstance(about, dict):
         raise TraceError(f"{where}the attributes do not describe the layers; record the trace again.")
     for layer in layers:
@@ -68,6 +76,12 @@ def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str
         if not isinstance(arrays, dict) or not all(isinstance(value, dict) for value in arrays.values()):
             raise TraceError(f"{where}the attributes do not describe the arrays of {layer}; record the trace again.")
     return data
+
+
+def checksum(array: Any, before: int = 0) -> int:
+    """Return the CRC-32 of ids as 32-bit (lengths as 64-bit) little-endian numbers, after that of the piece before."""
+    values = np.asarray(array)
+    return crc32(np.ascontiguousarray(values, "<i8" if values.ndim == 1 else "<i4").tobytes(), before)
 
 
 def is_plain(name: Any) -> bool:

@@ -40,6 +40,11 @@ class LazyArray:
         return prod(self.shape)
 
     @property
+    def chunk_steps(self) -> int:
+        """The steps in one chunk of an array of steps."""
+        return self._layout.chunks[1]
+
+    @property
     def attributes(self) -> Mapping[str, Any]:
         """Title, range and formula, as they are stored beside the array."""
         return self._layout.attributes

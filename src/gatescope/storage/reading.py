@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.storage.description import IDS, RESERVED, checked_attributes, is_plain, read_root, sibling
+from gatescope.storage.description import (
+    CHECKED,
+    IDS,
+    RESERVED,
+    checked_attributes,
+    checksum,
+    is_plain,
+    read_root,
+    sibling,
+)
 from gatescope.storage.layout import Layout
 from gatescope.storage.lazy import LazyArray
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
@@ -53,7 +62,29 @@ def open_trace(directory: str | os.PathLike[str]) -> Trace:
     lengths = _lengths(root, nodes, steps["token"].shape, bool(attributes.get("finished")))
     trace = Trace(lengths, steps, signals, arrays["initial"], arrays["parameters"], attributes)
     _check_sizes(trace, root)
+    _check_sums(trace, root)
     return trace
+
+
+def _check_sums(trace: Trace, root: Path) -> None:
+    """Whether the ids and lengths are those that were written; traces of earlier versions do not say."""
+    known = trace.attributes.get("checksums")
+    if not isinstance(known, dict) or not trace.attributes.get("finished"):
+        return
+    found = {"length": checksum(trace.lengths)}
+    for name in CHECKED:
+        if name in trace.steps and name in known:
+            array = trace.steps[name]
+            if array.size * array.dtype.itemsize > sum(file.stat().st_size for file in (root / name).glob("c*")):
+                raise TraceError(f"{root}: expected {array.size} values of {name}, got fewer. Record the trace again.")
+            found[name], size = 0, array.chunk_steps
+            for start in range(0, array.shape[1], size):
+                found[name] = checksum(array[:, start : start + size], found[name])
+    for name, value in found.items():
+        if known.get(name) != value:
+            raise TraceError(
+                f"{root}: expected {name} as written, got other values. The trace is damaged: record it again."
+            )
 
 
 def _in_order(arrays: dict[str, LazyArray], about: dict[str, Any]) -> dict[str, LazyArray]:

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.files import PARTIAL, sync_folder, write_bytes
-from gatescope.storage.description import IDS, checked_attributes, is_plain, is_trace, plain_json, sibling
+from gatescope.storage.description import (
+    CHECKED,
+    IDS,
+    checked_attributes,
+    checksum,
+    is_plain,
+    is_trace,
+    plain_json,
+    sibling,
+)
 from gatescope.storage.files import write_array
 from gatescope.storage.layout import PRECISIONS, Layout
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
@@ -104,6 +113,11 @@ class Writer:
             elif not self._pieces:
                 write_array(self._root / path, path, layouts[path], array, None)
         write_array(self._root / "length", "length", layouts["length"], lengths, None)
+        sums = self._attributes.get("checksums", {}) if self._pieces else {}
+        checksums = {
+            name: checksum(array, sums.get(name, 0)) for name, array in piece.steps.items() if name in CHECKED
+        } | {"length": checksum(lengths)}
+        self._attributes = {**self._attributes, "checksums": checksums}
         self._layouts, self._lengths = layouts, lengths
         self._pieces, self.steps = self._pieces + 1, self.steps + size
         self._commit()
