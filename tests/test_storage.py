@@ -309,7 +309,7 @@ def test_chunks_that_were_never_written_are_padding(fresh: Fresh) -> None:
     directory = fresh()
     save_trace(make(["lstm"], [5]).trace, directory)
     (directory / "layer0" / "h" / "c.0.0.0").unlink()
-    (directory / "top_token" / "c.0.0").unlink()
+    (directory / "top_token" / "c.0.0.0").unlink()
     loaded = open_trace(directory)
     assert np.isnan(loaded["layer0"]["h"][...]).all()
     assert (np.asarray(loaded.steps["top_token"]) == -1).all()
