@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from gatescope.adopting.foreign import AdoptingError
 
 MAX_PICKLE_BYTES = 64 << 20  # names and containers; the numbers of tensors are stored beside them
-MAX_INSTRUCTIONS = 1_500_000  # about two seconds
+MAX_INSTRUCTIONS = 1_000_000  # less than two seconds
 STORAGES = {
     "FloatStorage": "float32",
     "DoubleStorage": "float64",
