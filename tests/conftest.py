@@ -4,6 +4,7 @@ Property tests draw the same examples in every run, from seeds that follow from 
 explore-tests` draws new ones. Every failure that it finds is kept as an `@example` of its test.
 """
 
+import gc
 import importlib.util
 import os
 import random
@@ -47,6 +48,10 @@ from gatescope.engine import native  # noqa: E402
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# Waiting for the disk takes half of the time of tests that write, and no test here cuts the power. `os.fstat` fails for
+# the same descriptors.
+os.fsync = os.fstat
+
 # What the caller's terminal says about colours and widths must not change what a test reads.
 for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
     os.environ.pop(name, None)
@@ -76,6 +81,12 @@ class TorchRandom:
 
 TORCH = TorchRandom()  # Hypothesis keeps a weak reference only
 register_random(TORCH)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported from garbage collection, which is slow with so many objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
