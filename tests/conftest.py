@@ -8,6 +8,7 @@ import gc
 import importlib.util
 import os
 import random
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -47,6 +48,9 @@ from gatescope.engine import native  # noqa: E402
 # Several workers share the cores, and so do the processes that tests start: threads would only compete.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be every program that a test starts and ends.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Waiting for the disk takes half of the time of tests that write, and no test here cuts the power. `os.fstat` fails for
 # the same descriptors.
