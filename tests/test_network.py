@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatescope.network
-from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, configure, define, predict
+from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, configure, define
 from gatescope.cells import CellError
 from gatescope.equations import EquationError, tanh
-from gatescope.network import NetworkError, expected_tensors, padded
+from gatescope.network import NetworkError, expected_tensors, padded, predict
 from gatescope.readout import SYMBOLS, Readout, Reads, classes, numbers
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 

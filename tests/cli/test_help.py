@@ -11,8 +11,9 @@ from tests.cli.conftest import ROOT, Cli
 
 COMMANDS = (
     *("demo", "train"),
-    *("explore", "sample", "record", "check"),
-    *("label", "probe", "ablate", "steer", "passages", "pattern", "health", "errors", "horizon", "compare", "forecast"),
+    *("explore", "predict", "sample", "record", "check"),
+    *("label", "probe", "ablate", "patch", "steer", "passages", "pattern", "snapshot", "distributions"),
+    *("health", "weights", "errors", "horizon", "compare"),
     *("adopt", "export"),
     *("tasks", "cells", "runs"),
 )

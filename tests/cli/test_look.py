@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,7 @@ DAMAGES = {
     "truncated": ("weights.safetensors", lambda content: content[:-10], "truncated or damaged"),
     "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
     "cut": ("network.json", lambda content: content[:100], "is not JSON"),
-    "newer": ("network.json", lambda content: content.replace(b'"format": 2', b'"format": 99'), "newer gatescope"),
+    "newer": ("network.json", lambda content: re.sub(rb'"format": \d+', b'"format": 99', content), "newer gatescope"),
     "other": ("network.json", lambda _: b"[]", "is not an object"),
     "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
     "null": ("task.json", lambda _: b"null", "task.json cannot be used"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gatescope.cli.app import FIND, command
 from gatescope.cli.common import Flag, Json, print_table, use_threads
 from gatescope.cli.studying import Characters, Csv, File, Place, Text, check_csv, counted, deliver, number, studied
@@ -58,6 +56,8 @@ def distributions(
 
 
 def _print(found: Table, sums: Table) -> None:
+    import numpy as np
+
     print(
         f"All neurons over {counted(found.about['steps'], 'step')}. "
         "Each histogram goes from its lowest to its highest bin.\n"
@@ -76,6 +76,8 @@ def _print(found: Table, sums: Table) -> None:
 
 def _bars(part: Table) -> str:
     """Draw a histogram on one line, at most 24 columns wide."""
+    import numpy as np
+
     groups = np.array_split(part["share"], min(SHOWN_BINS, len(part)))
     heights = np.array([group.mean() for group in groups])
     most = max(heights.max(initial=0.0), 1e-300)

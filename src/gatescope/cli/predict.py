@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from cyclopts import Group, Parameter
 
 from gatescope.cli.app import LOOK, command
@@ -165,6 +164,8 @@ def _texts(
 
 
 def _print(found: Table, every: bool) -> None:
+    import numpy as np
+
     shown = found if every else found.take(np.arange(min(SHOWN, len(found))))
     columns = [name for name in found.columns if not _is_left_out(found, name)]
     numeric = [name for name in columns if found[name].dtype.kind in "if"]

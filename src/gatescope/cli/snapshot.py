@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
@@ -88,6 +87,8 @@ def _step(given: str, symbols: tuple[str, ...]) -> str | int:
 
 
 def _print(found: Table, signal: str, every: bool) -> None:
+    import numpy as np
+
     count = len(set(found["neuron"].tolist()))
     shown = range(count if every else min(count, SHOWN_NEURONS))
     parts = [found.take(np.arange(start, start + count)) for start in range(0, len(found), count)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from gatescope.cli.app import FIND, command
 from gatescope.cli.common import Json, find_run, print_table, use_threads, visible
 from gatescope.cli.studying import All, Csv, Run, check_csv, counted, deliver, layer_named, number
@@ -53,6 +51,8 @@ def weights(
     kind
         Only the weights of this kind.
     """
+    import numpy as np
+
     use_threads(1)
     from gatescope.studies.weights import weights as study
 
@@ -65,6 +65,8 @@ def weights(
 
 
 def _print(found: Table, every: bool) -> None:
+    import numpy as np
+
     print(f"{counted(len(found), 'weight')}, the largest first.\n")
     shown = found if every else found.take(np.arange(min(SHOWN, len(found))))
     names = ("kind", "gate", "source", "to")

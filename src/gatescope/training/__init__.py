@@ -193,11 +193,15 @@ def stored_settings(run: Run, **changes: Any) -> Settings:
         raise TrainingError(
             f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade."
         )
+    try:
+        expect_types(stored)
+    except TrainingError as error:
+        raise TrainingError(f"{run.path / 'training.json'}: {error}") from error
     check_names("Setting of train", changes, sorted(known))
     given = {name: value for name, value in changes.items() if value is not None}
     if "steps" in given or "minutes" in given:
         given = {"steps": None, "minutes": None, **given}
-    expect_types({**stored, **given})
+    expect_types(given)
     try:
         return Settings(**{**stored, **given})
     except TypeError as error:
