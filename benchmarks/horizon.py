@@ -29,9 +29,9 @@ from machine import machine
 
 from gatescope import CELLS, Network, Settings, configure, create, train
 from gatescope.cells import cell_of
-from gatescope.studies.jacobians import jacobians_of
-from gatescope.studies.products import product_map
-from gatescope.tasks.state_memoriser import StateMemoriser
+from gatescope.studies.gradients.jacobians import jacobians_of
+from gatescope.studies.gradients.products import product_map
+from gatescope.tasks.counting.state_memoriser import StateMemoriser
 from gatescope.training import TrainingError
 
 RESULTS = Path(__file__).parent / "results" / "horizon.md"

@@ -24,8 +24,8 @@ from gatescope import TASKS, Network, Run, Settings, configure, create, train
 from gatescope.features import from_quantities
 from gatescope.studies import Steps, Subject, features_of, subject
 from gatescope.studies.ablation import ablate
+from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, labels
-from gatescope.studies.table import Table
 
 RESULTS = Path(__file__).parent / "results" / "neurons.md"
 FOLLOWED = {

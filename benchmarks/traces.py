@@ -20,8 +20,8 @@ from machine import machine
 
 from gatescope.cells import CELLS
 from gatescope.storage import Writer, open_trace
-from gatescope.text import Vocabulary
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 
 RESULTS = Path(__file__).parent / "results" / "traces.md"
 NEURONS, SIGNALS = 128, "ifgoch"

@@ -20,10 +20,10 @@ from gatescope.network import Configuration, Layer, NetworkError
 from gatescope.recording import check_with
 from gatescope.runs import Run as RunDirectory
 from gatescope.sampling import Choice
-from gatescope.studies.backpropagation import contributions
-from gatescope.studies.influence import influence
-from gatescope.studies.table import StudyError
-from gatescope.studies.ways import ways
+from gatescope.studies.common.table import StudyError
+from gatescope.studies.gradients.backpropagation import contributions
+from gatescope.studies.gradients.influence import influence
+from gatescope.studies.gradients.ways import ways
 from gatescope.tasks import Adopted
 
 VOCABULARY = Vocabulary(tuple("abcdefg"))

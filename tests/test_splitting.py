@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.splitting import WORDS, chunks_of, words_of
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 
 @pytest.mark.parametrize(

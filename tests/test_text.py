@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.text import PADDING, REPLACEMENT, Unit, Vocabulary
+from gatescope.vocabulary import PADDING, REPLACEMENT, Unit, Vocabulary
 
 ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)  # lone surrogates included
 CJK_AND_EMOJI = st.text("你好，世界。漢字かなカナ한국어👩‍💻🇨🇳é\u0301\u200b\ud83d\ude00\udfff\U0010ffff\0\n\t\r")

@@ -19,8 +19,8 @@ from gatescope import TASKS, Network, Run, Settings, configure, create, engine, 
 from gatescope.readout import classes
 from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
+from gatescope.tasks.base.task import Validation
 from gatescope.tasks.measures.text_score import StretchLosses
-from gatescope.tasks.task import Validation
 from gatescope.training import Loop, TrainingError
 
 SHORT = dict(report_every=3, validate_every=7)

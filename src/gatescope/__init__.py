@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from gatescope.storage import open_trace, save_trace
     from gatescope.studies.predictions import Predictions, predict
     from gatescope.tasks import TASKS
-    from gatescope.text import Vocabulary
     from gatescope.trace import Trace
     from gatescope.training import Settings, create, train
+    from gatescope.vocabulary import Vocabulary
     from gatescope.watching import watch
 
 _NAMES = {
@@ -41,7 +41,7 @@ _NAMES = {
     "storage": ("open_trace", "save_trace"),
     "studies.predictions": ("Predictions", "predict"),
     "tasks": ("TASKS",),
-    "text": ("Vocabulary",),
+    "vocabulary": ("Vocabulary",),
     "trace": ("Trace",),
     "training": ("Settings", "create", "train"),
     "watching": ("watch",),

@@ -24,7 +24,7 @@ from gatescope.head import HeadError, HiddenLayer, apply
 from gatescope.names import check_names, named_settings
 from gatescope.readings import check_ids, readings
 from gatescope.readout import SYMBOLS, Readout, ReadoutError, Reads
-from gatescope.text import PADDING, Reading, Vocabulary
+from gatescope.vocabulary import PADDING, Reading, Vocabulary
 
 FORMAT = 3
 CHOICES = ("reverse", "initial", "stacked")  # of a layer in network.json

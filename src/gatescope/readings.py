@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
-from gatescope.text import PADDING, Reading, Vocabulary
+from gatescope.vocabulary import PADDING, Reading, Vocabulary
 
 _NEXT = "Give a text, a list of texts, or ids as whole numbers, (T,) or (S, T)."
 _NEXT_NUMBERS = "Give a text, a list of texts, or numbers, (T, I) or (S, T, I)."

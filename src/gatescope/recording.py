@@ -28,9 +28,9 @@ from gatescope.network import PIECE, Configuration, Network, evaluating, padded,
 from gatescope.readings import ReadingError, readings, texts_in
 from gatescope.readout import Readout
 from gatescope.storage import Writer, open_trace, pieces_of
-from gatescope.text import PADDING, Ids, Reading
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
+from gatescope.vocabulary import PADDING, Ids, Reading
 
 Recordable = str | Sequence[Any] | NDArray[Any] | Tensor
 """A text, several texts, or sequences of ids or numbers in arrays, tensors or lists; `readings` checks them."""

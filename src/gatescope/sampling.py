@@ -18,7 +18,7 @@ from gatescope.errors import GatescopeError
 from gatescope.names import named_settings
 from gatescope.network import PIECE, Network, evaluating
 from gatescope.readout import SYMBOLS
-from gatescope.text import Ids, Vocabulary
+from gatescope.vocabulary import Ids, Vocabulary
 
 
 class SamplingError(GatescopeError):

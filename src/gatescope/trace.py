@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
 from gatescope.names import Catalogue, unknown
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import xarray

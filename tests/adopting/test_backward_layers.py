@@ -13,7 +13,7 @@ from gatescope.adopting import AdoptingError, assemble, read, save
 from gatescope.cells import CELLS
 from gatescope.network import Configuration, Layer, NetworkError, expected_tensors, predict
 from gatescope.readout import Reads, classes
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 from tests.adopting.models import VOCABULARY
 
 WAYS = [[True], [False, True], [True, False], [True, True]]

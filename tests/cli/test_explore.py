@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gatescope import Run
-from gatescope.cli.demo import Lesson, lessons, train_all
+from gatescope.cli.commands.demo import Lesson, lessons, train_all
 from gatescope.runs import HISTORY
 from tests.cli.conftest import ENVIRONMENT, Cli
 from tests.waiting import PATIENCE, wait_until
@@ -108,7 +108,7 @@ def test_a_damaged_run_does_not_stop_the_demo(tmp_path: Path, trained: Path) -> 
 
 WARNING = """
 import os, pathlib, warnings
-from gatescope.cli import demo
+from gatescope.cli.commands import demo
 
 demo.train_all = lambda *_, **__: warnings.warn("there is no compiler.", RuntimeWarning)
 demo.train_behind(pathlib.Path("."), 1.0, os.getppid())

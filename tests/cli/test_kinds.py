@@ -66,8 +66,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_works_or_says_why_not(
     name: str, runs: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatescope.studies.subjects.OF_TEXT", 1500)
-    monkeypatch.setattr("gatescope.cli.horizon.OF_TEXT", 400)
+    monkeypatch.setattr("gatescope.studies.common.subjects.OF_TEXT", 1500)
+    monkeypatch.setattr("gatescope.cli.commands.horizon.OF_TEXT", 400)
     monkeypatch.setattr("gatescope.studies.labels.Search", lambda **_: Search(lags=(0,), pairs=False, chances=50))
     layer = "0_reverse" if KINDS[name][3] else "0"
     trace = tmp_path / "trace"

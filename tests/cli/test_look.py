@@ -202,7 +202,7 @@ def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object) -> None:
         raise RuntimeError("a fault\nof the program")
 
-    monkeypatch.setattr("gatescope.cli.lists.print_table", fail)
+    monkeypatch.setattr("gatescope.cli.commands.lists.print_table", fail)
     result = cli("tasks")
     assert result.status == 70
     assert "RuntimeError: a fault of the program" in result.err

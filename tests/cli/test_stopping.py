@@ -13,7 +13,7 @@ import pytest
 
 from gatescope import Run, train
 from gatescope.cli import main
-from gatescope.cli.signals import Stop
+from gatescope.cli.interrupt import Stop
 from tests.cli.conftest import ENVIRONMENT, TEXT, Cli
 
 STEPS = 260

@@ -19,7 +19,7 @@ from gatescope.cli import main
 from gatescope.cli.studying import counted, feature_named, number
 from gatescope.features import Feature
 from gatescope.studies import Table, kept, subject
-from gatescope.studies.chance import shifted_places
+from gatescope.studies.common.chance import shifted_places
 from gatescope.tasks import Text
 from tests.cli.conftest import TEXT, Cli
 
@@ -84,7 +84,7 @@ def test_the_best_label_of_each_neuron_is_printed_and_all_on_request(cli: Cli, r
 def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("label", "counter", *QUICK).status == 0
     assert kept(Run(run), "labels") is None
-    monkeypatch.setattr("gatescope.studies.subjects.OF_STRINGS", 300)
+    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
     found: dict[str, Any] = {}
 
     def quick(trace: object, features: object, **settings: Any) -> Table:
@@ -98,7 +98,7 @@ def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypa
 
 
 def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatescope.studies.subjects.OF_STRINGS", 300)
+    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
 
     def learn(*_: object, **__: object) -> Table:
         network, step = Run(run).network()

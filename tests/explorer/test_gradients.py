@@ -18,10 +18,10 @@ from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import EXACT_WORK, LONGEST, MAP_WORK, effort
 from gatescope.recording import sequences_of
-from gatescope.studies.backpropagation import saliency
+from gatescope.studies.gradients.backpropagation import saliency
+from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
+from gatescope.studies.gradients.products import product_map
 from gatescope.studies.horizon import influence
-from gatescope.studies.jacobians import Jacobians, jacobians_of
-from gatescope.studies.products import product_map
 
 PORT = 8791
 TASK = TASKS["counter"](batch=2)

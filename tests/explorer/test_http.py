@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load
 from starlette.types import ASGIApp
 
-import gatescope.explorer.traces
+import gatescope.explorer.recorder
 from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create, record, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
@@ -422,7 +422,7 @@ def test_what_a_foreign_form_could_send_is_refused(page: Page, kind: str) -> Non
 def test_what_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(page.trace(text="a" * (1 << 20)), 413)
     refused(page.trace(text="a" * 20_001), 413, "20,000")
-    monkeypatch.setattr(gatescope.explorer.traces, "LONGEST", 10)
+    monkeypatch.setattr(gatescope.explorer.recorder, "LONGEST", 10)
     refused(page.trace(text="a" * 11), 413, "10")
     assert page.trace(text="a" * 10).status_code == 200
 

@@ -10,13 +10,13 @@ import pytest
 from safetensors.numpy import load
 
 from gatescope.explorer.gradients import Gradients
+from gatescope.explorer.recorder import Recorder, Request
 from gatescope.explorer.requests import RequestError
-from gatescope.explorer.traces import Recorder, Request
 from gatescope.network import Network, configure
 from gatescope.readout import Readout, classes, numbers
 from gatescope.runs import Run
 from gatescope.tasks import Adopted
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 WORDS = Vocabulary.of_words(["the", "cat", "sees", "a", "dog", "runs"], end="\n")
 PAIRS = Vocabulary(("x", "mark"), unit="number")

@@ -14,7 +14,7 @@ from gatescope import TASKS, Run, Settings, configure, create, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.lesson import same_digits
-from gatescope.studies.backpropagation import contributions
+from gatescope.studies.gradients.backpropagation import contributions
 
 PORT = 8791
 TASK = TASKS["counter"](batch=2)

@@ -13,8 +13,8 @@ import anyio
 import httpx
 import pytest
 
-import gatescope.explorer.studying
-import gatescope.explorer.traces
+import gatescope.explorer.findings
+import gatescope.explorer.recorder
 from gatescope import TASKS, Network, Run, Settings, configure, create, record
 from gatescope.explorer.app import make_app
 from gatescope.explorer.costs import (
@@ -25,16 +25,16 @@ from gatescope.explorer.costs import (
     trace_bytes,
     with_network,
 )
+from gatescope.explorer.findings import characters_within
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory
+from gatescope.explorer.recorder import Recorder, Request
 from gatescope.explorer.requests import RequestError
-from gatescope.explorer.studying import characters_within
-from gatescope.explorer.traces import Recorder, Request
 from gatescope.network import Configuration
 from gatescope.recording import parts_of
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 MB = 1 << 20
 PORT = 8791
@@ -177,9 +177,9 @@ def test_ways_beyond_the_bound_are_refused(run: Run) -> None:
 def test_studies_of_a_large_network_read_fewer_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = (configure(TASK.vocabulary, "lstm", (neurons,)) for neurons in (8, 512))
     assert characters_within(small, 4000) == 4000
-    monkeypatch.setattr(gatescope.explorer.studying, "STUDY_BYTES", 64 * MB)
+    monkeypatch.setattr(gatescope.explorer.findings, "STUDY_BYTES", 64 * MB)
     assert 50 <= characters_within(large, 4000) < 4000
-    monkeypatch.setattr(gatescope.explorer.studying, "STUDY_BYTES", 1 * MB)
+    monkeypatch.setattr(gatescope.explorer.findings, "STUDY_BYTES", 1 * MB)
     with pytest.raises(RequestError, match="gatescope label") as refusal:
         characters_within(large, 4000)
     assert refusal.value.status == 413
@@ -210,8 +210,8 @@ def test_cache_does_not_keep_what_alone_is_too_large() -> None:
 
 def test_recordings_are_cached_but_never_beyond_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    real = gatescope.explorer.traces.record
-    monkeypatch.setattr(gatescope.explorer.traces, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
+    real = gatescope.explorer.recorder.record
+    monkeypatch.setattr(gatescope.explorer.recorder, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
     memory = Memory(cache_bytes=1 * MB)
     recorder = Recorder(memory)
     for signal in "ifc":

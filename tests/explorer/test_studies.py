@@ -16,12 +16,12 @@ from safetensors.numpy import load
 from starlette.types import ASGIApp
 
 from gatescope import Run, Settings, configure, create, record, train
-from gatescope.explorer import studying
+from gatescope.explorer import findings as studying
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.studies import keep, kept
-from gatescope.studies.table import Table
+from gatescope.studies.common.table import Table
 from gatescope.tasks import Counter, Text
 from tests.studies import handmade
 from tests.waiting import PATIENCE

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gatescope.features import Feature, annotate, choose, numbers, words
 from gatescope.readout import classes
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 TEXT = 'The cat sat . He said " no way ! " Then 12 dogs\nA-b it\'s NASA 3.5\n'
 WORDS = Vocabulary.of_words(TEXT.split(), end="\n")

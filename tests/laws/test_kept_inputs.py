@@ -14,13 +14,13 @@ import gatescope
 from gatescope.features import Feature
 from gatescope.features.brackets import family
 from gatescope.studies import Steps
+from gatescope.studies.common.scores import halves
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.health import health, retention, saturation
 from gatescope.studies.labels import Search, labels
 from gatescope.studies.passages import distribution, passages, summary
 from gatescope.studies.patterns import matches, pattern
 from gatescope.studies.probes import probes
-from gatescope.studies.scores import halves
-from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace, TraceError
 
 KEPT: dict[str, dict[str, Any]] = {

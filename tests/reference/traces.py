@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from gatescope.cells import CELLS
-from gatescope.text import Vocabulary
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 from tests.reference import cells
 
 LETTERS = "abcdefgh"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope import Network, Trace, Vocabulary, configure
-from gatescope.explorer.traces import Recorded, Request, _encode
+from gatescope.explorer.recorder import Recorded, Request, _encode
 from gatescope.recording import describe
 
 FIXTURES = Path(__file__).parents[2] / "web" / "tests" / "fixtures"

@@ -13,7 +13,7 @@ from gatescope import Cell, Trace, Vocabulary
 from gatescope.cells import CELLS
 from gatescope.recording import arrays_of
 from gatescope.storage import open_trace, save_trace
-from gatescope.studies import reading
+from gatescope.studies.common import arrays as reading
 
 
 def planted(

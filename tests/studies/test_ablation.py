@@ -22,7 +22,7 @@ from gatescope.readout import Readout, classes
 from gatescope.recording import RecordingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.ablation import ablate
-from gatescope.studies.resampling import interval, resampled
+from gatescope.studies.common.resampling import interval, resampled
 from tests.networks import cells, network, seeds
 
 SYMBOLS = 5  # of the alphabet of tests.networks

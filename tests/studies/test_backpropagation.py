@@ -12,8 +12,8 @@ from gatescope import Intervention, Network
 from gatescope.cells import Cell
 from gatescope.recording import record
 from gatescope.studies import StudyError
-from gatescope.studies.backpropagation import contributions, saliency
-from gatescope.studies.jacobians import exact
+from gatescope.studies.gradients.backpropagation import contributions, saliency
+from gatescope.studies.gradients.jacobians import exact
 from tests.networks import EACH_CELL, cells, few, network, seeds
 
 Ids = np.ndarray

@@ -18,7 +18,7 @@ from gatescope.recording import RecordingError
 from gatescope.runs import HISTORY
 from gatescope.studies import StudyError, Table
 from gatescope.studies.comparison import MEASURES, compare, reach, summary
-from gatescope.studies.jacobians import jacobians_of
+from gatescope.studies.gradients.jacobians import jacobians_of
 from tests.networks import EACH_CELL, network, seeds
 
 TEXT = "abcdeabbcedaeecbdacb" * 2

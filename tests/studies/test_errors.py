@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope.studies import StudyError
-from gatescope.studies.errors import errors
-from gatescope.studies.ngrams import log_probabilities
-from gatescope.text import Vocabulary
+from gatescope.studies.common.ngrams import log_probabilities
+from gatescope.studies.text_errors import errors
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 from tests.drawing import lists_with
 
 RUN, WIDE = "aé1_\u0301", "人心"

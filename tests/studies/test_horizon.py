@@ -14,9 +14,9 @@ from gatescope import Network, Vocabulary
 from gatescope.network import predict
 from gatescope.recording import RecordingError
 from gatescope.studies import StudyError, horizon
-from gatescope.studies.backpropagation import saliency
+from gatescope.studies.gradients.backpropagation import saliency
+from gatescope.studies.gradients.jacobians import exact
 from gatescope.studies.horizon import crossing, influence
-from gatescope.studies.jacobians import exact
 from tests.networks import EACH_CELL, network, seeds
 
 TEXT = "abcdeabbcedaeecbdacb" * 3

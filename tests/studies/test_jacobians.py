@@ -18,7 +18,7 @@ from gatescope.engine import run
 from gatescope.equations import tanh
 from gatescope.recording import record, weights_of
 from gatescope.studies import StudyError
-from gatescope.studies.jacobians import Jacobians, exact, jacobians, jacobians_of
+from gatescope.studies.gradients.jacobians import Jacobians, exact, jacobians, jacobians_of
 from gatescope.trace import Trace
 from tests.networks import EACH_CELL, cells, few, network, seeds
 

@@ -20,19 +20,19 @@ from gatescope.readout import SYMBOLS, Readout, classes, numbers
 from gatescope.recording import record, weights_of
 from gatescope.studies import Steps, StudyError
 from gatescope.studies.ablation import ablate
-from gatescope.studies.backpropagation import contributions, saliency
+from gatescope.studies.common.layers import number_of
 from gatescope.studies.comparison import reach
-from gatescope.studies.errors import errors
+from gatescope.studies.gradients.backpropagation import contributions, saliency
+from gatescope.studies.gradients.influence import influence
+from gatescope.studies.gradients.jacobians import exact, jacobians
+from gatescope.studies.gradients.ways import ways
 from gatescope.studies.health import health
 from gatescope.studies.horizon import horizon
-from gatescope.studies.influence import influence
-from gatescope.studies.jacobians import exact, jacobians
 from gatescope.studies.labels import Search, labels
-from gatescope.studies.layers import number_of
 from gatescope.studies.passages import passages
 from gatescope.studies.patterns import matches, pattern
 from gatescope.studies.probes import probes
-from gatescope.studies.ways import ways
+from gatescope.studies.text_errors import errors
 from tests.networks import ALPHABET, network
 
 NUMBERS = Vocabulary(("x", "gate"), None, "number")

@@ -8,8 +8,8 @@ from gatescope import Network, Trace, record
 from gatescope.features import Feature, of_arrays
 from gatescope.studies import Steps, StudyError
 from gatescope.studies import labels as module
+from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, labels
-from gatescope.studies.table import Table
 from tests.studies import handmade
 from tests.studies.planted import planted
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gatescope.studies import StudyError
-from gatescope.studies.ngrams import discounts, distribution, log_probabilities
+from gatescope.studies.common.ngrams import discounts, distribution, log_probabilities
 
 
 class Reference:

@@ -62,7 +62,7 @@ def test_patching_equals_an_lstm_by_hand(network: gatescope.Network, signal: str
     for row in table:
         if row["neuron"] >= 0:
             value = values[signal][row["step"], row["neuron"]]
-            expected, _ = _run(network, CORRUPTED, (row["step"], signal, row["neuron"], value))
+            expected, _ = _run(network, CORRUPTED, (row["step"], signal, row["neuron"], float(value)))
             assert row["metric"] == pytest.approx(expected[place], rel=1e-12)
             share = (expected[place] - corrupted[place]) / (clean[place] - corrupted[place])
             assert row["recovered"] == pytest.approx(share, abs=1e-9)

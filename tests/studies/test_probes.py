@@ -10,8 +10,8 @@ from gatescope import record
 from gatescope.features import of_arrays
 from gatescope.studies import StudyError
 from gatescope.studies import probes as module
+from gatescope.studies.common.table import Table
 from gatescope.studies.probes import probes
-from gatescope.studies.table import Table
 from tests.studies import handmade
 from tests.studies.planted import planted
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gatescope.cells import Cell
 from gatescope.studies import StudyError
-from gatescope.studies.growth import lyapunov, singular_values, spectral_radius
-from gatescope.studies.jacobians import Jacobians, jacobians_of
-from gatescope.studies.products import ProductMap, chain, product_map
+from gatescope.studies.gradients.growth import lyapunov, singular_values, spectral_radius
+from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
+from gatescope.studies.gradients.products import ProductMap, chain, product_map
 from tests.networks import EACH_CELL, cells, few, network, seeds
 
 STEPS = 12

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatescope import Vocabulary
 from gatescope.studies import StudyError
-from gatescope.studies.reading import around, blocks, check_neuron, check_sequence, in_pieces, of_neurons
+from gatescope.studies.common.arrays import around, blocks, check_neuron, check_sequence, in_pieces, of_neurons
 from tests.reference.traces import make
 from tests.studies.planted import column, pieces_of, places, planted, stored
 

@@ -9,7 +9,8 @@ from sklearn.metrics import matthews_corrcoef, r2_score, roc_auc_score
 
 from gatescope import Vocabulary
 from gatescope.features import Feature
-from gatescope.studies import Steps, StudyError, scores
+from gatescope.studies import Steps, StudyError
+from gatescope.studies.common import scores
 from gatescope.trace import Trace
 
 

@@ -17,7 +17,7 @@ from gatescope.features import Family, Feature, FeatureError
 from gatescope.readout import classes
 from gatescope.sampling import SamplingError
 from gatescope.studies import StudyError, Table
-from gatescope.studies.resampling import resampled
+from gatescope.studies.common.resampling import resampled
 from gatescope.studies.steering import steer
 from tests.networks import network, seeds
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gatescope import TASKS, Vocabulary, record, record_to
 from gatescope.features import FAMILIES, Family, Feature, of_arrays
 from gatescope.studies import Steps, StudyError
-from gatescope.tasks.strings import StringTask
+from gatescope.tasks.base.strings import StringTask
 from tests.networks import network
 
 LETTERS = Vocabulary(tuple("abX\n"), end="\n")

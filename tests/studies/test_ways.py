@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gatescope import CELLS, Cell, Network, Vocabulary, configure
 from gatescope.studies import StudyError
-from gatescope.studies.backpropagation import contributions
-from gatescope.studies.jacobians import exact
-from gatescope.studies.ways import ways
+from gatescope.studies.gradients.backpropagation import contributions
+from gatescope.studies.gradients.jacobians import exact
+from gatescope.studies.gradients.ways import ways
 from tests.networks import EACH_CELL, network, seeds
 
 HEARING = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]

@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from gatescope.tasks.task import Predict
-from gatescope.text import Vocabulary
+from gatescope.tasks.base.task import Predict
+from gatescope.vocabulary import Vocabulary
 
 Chances = dict[str, float]
 """Next symbol -> its probability; a symbol that is not there has none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gatescope.tasks import Task
-from gatescope.tasks.task import Predict
+from gatescope.tasks.base.task import Predict
 
 Rule = Callable[[str], str | None]
 """What was read so far -> the next symbol, or None where any may come."""

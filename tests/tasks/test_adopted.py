@@ -9,7 +9,7 @@ import pytest
 
 from gatescope.readout import SYMBOLS, Readout, classes, numbers
 from gatescope.tasks import Adopted, TaskError
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 WORDS = Vocabulary(("⟨0⟩", "<unk>", "good", "bad", "film"), unit="word", other="<unk>")
 SERIES = Vocabulary(("x", "y"), unit="number")

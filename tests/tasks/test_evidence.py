@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.evidence import at_steps, negated, quantities
 from gatescope.tasks.measures.baselines import BagOfWords
-from gatescope.text import Vocabulary
+from gatescope.tasks.sentiment.evidence import at_steps, negated, quantities
+from gatescope.vocabulary import Vocabulary
 
 TEXTS = ["a fine day", "a bad day", "not bad , not fine", "so so", "a so so day"]
 BASELINES = {

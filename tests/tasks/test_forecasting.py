@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
 from gatescope import Run, Settings, check_with, create, record, train
+from gatescope.studies.common.table import StudyError
 from gatescope.studies.forecasts import drawn, forecasting_task, forecasts_of, hindsight, outlook
-from gatescope.studies.table import StudyError
 from gatescope.tasks import TASKS, Forecasting, TaskError, load
-from gatescope.text import PADDING
 from gatescope.training import TrainingError, recommended_network
+from gatescope.vocabulary import PADDING
 
 Predict = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 

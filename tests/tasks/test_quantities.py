@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, Task
-from gatescope.tasks.strings import StringTask
+from gatescope.tasks.base.strings import StringTask
 from tests.tasks import oracles
 
 STRINGS = ["counter", "selective_counter", "state_memoriser", "copy"]

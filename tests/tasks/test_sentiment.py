@@ -16,9 +16,9 @@ from gatescope import Network, Run, Settings, create, record, train
 from gatescope.studies import features_of, subject
 from gatescope.studies.labels import labels
 from gatescope.tasks import TASKS, Sentiment, TaskError, load
-from gatescope.tasks.data import claims
-from gatescope.tasks.data.encoded import Units
-from gatescope.tasks.task import Predict
+from gatescope.tasks.base.task import Predict
+from gatescope.tasks.sentiment import claims
+from gatescope.tasks.sentiment.encoded import Units
 from gatescope.training import recommended_network
 
 ROWS = [(text, claims.CLASSES[label]) for text, label in list(claims.sentences().items())[:260]]

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, Task, TaskError, load
-from gatescope.tasks.selective_counter import held_out
-from gatescope.tasks.state_memoriser import StateMemoriser
-from gatescope.tasks.strings import StringTask
+from gatescope.tasks.base.strings import StringTask
+from gatescope.tasks.counting.selective_counter import held_out
+from gatescope.tasks.counting.state_memoriser import StateMemoriser
 from tests.tasks import oracles
 
 NAMES = ["counter", "selective_counter", "state_memoriser", "copy"]

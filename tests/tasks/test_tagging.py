@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from gatescope.tasks import TASKS, Tagging, Task, TaskError, load
-from gatescope.tasks.task import Predict
-from gatescope.text import PADDING
+from gatescope.tasks.base.task import Predict
+from gatescope.vocabulary import PADDING
 
 Sentences = list[list[tuple[str, str]]]
 

@@ -15,7 +15,7 @@ from scipy.stats import multivariate_normal
 from gatescope.network import Network, predict
 from gatescope.recording import check_with, record
 from gatescope.tasks import Tagging, TaskError, load
-from gatescope.tasks.taggable import find
+from gatescope.tasks.tagging.kinds import find
 from gatescope.training import Loop, Settings, recommended_network
 
 RANDOM = np.random.default_rng(11)

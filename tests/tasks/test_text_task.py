@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, TaskError, Text, load
+from gatescope.tasks.base.task import Predict
 from gatescope.tasks.data.corpus import read, standard_library
 from gatescope.tasks.measures.text_score import stretches
-from gatescope.tasks.task import Predict
 from tests.tasks import oracles
 
 LINES = "".join(f"def f{k}(a, b={k}):\n    return '{chr(97 + k % 26)}' + str([a] * {k})\n\n" for k in range(200))

@@ -15,8 +15,8 @@ from gatescope import Run, Settings, create, record
 from gatescope.runs import HISTORY
 from gatescope.studies import keep, subject
 from gatescope.studies.labels import Search, labels
-from gatescope.studies.subjects import features_of
-from gatescope.studies.table import Table
+from gatescope.studies.common.subjects import features_of
+from gatescope.studies.common.table import Table
 from gatescope.tasks import Text
 from tests.studies import handmade
 from tests.web.looking import View, eventually

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, Position, expect
 
 from gatescope import Run
 from gatescope.recording import sequences_of
-from gatescope.studies.backpropagation import saliency
+from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.horizon import influence
-from gatescope.studies.jacobians import Jacobians, jacobians_of
+from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
 from tests.web.looking import SNAPSHOT, View, eventually, pixels
 
 TEXT = "aaaXbbb"

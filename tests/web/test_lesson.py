@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from gatescope import Run
-from gatescope.studies.backpropagation import contributions
+from gatescope.studies.gradients.backpropagation import contributions
 from tests.web.looking import View, eventually
 
 TEXT = "aaXbb"

@@ -18,8 +18,8 @@ from gatescope.network import predict
 from gatescope.readout import Kind, Reads
 from gatescope.runs import HISTORY, Run
 from gatescope.tasks import Adopted, Score
-from gatescope.text import Unit, Vocabulary
 from gatescope.training import Settings
+from gatescope.vocabulary import Unit, Vocabulary
 
 
 @dataclass(frozen=True)

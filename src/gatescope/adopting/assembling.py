@@ -23,7 +23,7 @@ from gatescope.adopting.predicting import Asked, Below, is_embedding, predicting
 from gatescope.adopting.wiring import check_order, check_padding, offers
 from gatescope.network import Configuration, Layer, Network
 from gatescope.readout import Kind, Reads
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 NUMBERS = "numbers"  # what is read where there are no symbols
 HEARING = "input_weights"  # the parameters that hear the level below

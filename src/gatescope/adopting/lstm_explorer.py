@@ -21,9 +21,9 @@ from gatescope.adopting.foreign import AdoptingError
 from gatescope.cells import CELLS
 from gatescope.checking import TOLERANCES, check
 from gatescope.recording import arrays_of
-from gatescope.text import Vocabulary
 from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
+from gatescope.vocabulary import Vocabulary
 
 LARGEST = 256 << 20  # bytes
 NAMES = dict(i="i_gate", f="f_gate", g="j_gate", o="o_gate", c="cs", h="hs")

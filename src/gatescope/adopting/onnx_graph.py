@@ -362,7 +362,7 @@ def _selected(value: Value, axis: int, place: int, *, keep: bool) -> list[Value]
 
 
 def _sliced(node: Any, value: Value, model: OnnxModel) -> list[Value] | None:
-    given = [model.whole.get(name, ()) for name in node.input[1:]]
+    given = [list(model.whole.get(name, ())) for name in node.input[1:]]
     if len(given) < 2 or any(len(one) != 1 for one in given):
         return None
     start, end, axis, step = [*(int(one[0]) for one in given), *(0, 1)[len(given) - 2 :]]

@@ -43,7 +43,7 @@ class Sizes:
         source = values.get(node.input[0])
         made: list[Length] | None = None
         if node.op_type == "Shape" and source is not None and source.axes is not None:
-            made = [*source.axes][about.get("start", 0) : about.get("end")]
+            made = list[Length](source.axes)[about.get("start", 0) : about.get("end")]
         elif any(name in self.known for name in node.input):
             made = self._made(node, about)
         if made is None:

@@ -19,7 +19,7 @@ from gatescope.adopting import hidden_layers
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed
 from gatescope.head import HiddenLayer
 from gatescope.readout import SYMBOLS, Kind, Readout, ReadoutError, Reads, classes, numbers
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 OF_EMBEDDINGS = ("emb", "wte", "lookup")
 NOTHING = "nothing"  # the name of what a network of numbers without a readout predicts

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatescope.adopting.foreign import AdoptingError, listed
-from gatescope.text import Unit
+from gatescope.vocabulary import Unit
 
 MAX_PIECES = 4_000_000
 SCORE = re.compile(r"([^\t]*)\t(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")

@@ -11,7 +11,7 @@ from typing import Any
 
 from gatescope.adopting.foreign import AdoptingError, listed
 from gatescope.adopting.tokenizers import Tokenizer, of_bytes, of_json, of_lines
-from gatescope.text import Unit, Vocabulary
+from gatescope.vocabulary import Unit, Vocabulary
 
 LARGEST = 64 << 20  # bytes of a file of symbols
 PRIVATE = (*range(0xE000, 0xF900), *range(0xF0000, 0xFFFFE))  # characters that Unicode gives to nobody

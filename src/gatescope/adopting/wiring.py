@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from gatescope.adopting.foreign import AdoptingError, Foreign
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 PADS = ("<pad>", "[pad]", "pad", "<padding>", "_pad_", "<blank>", "")
 MAX_OFFERS = 4  # orders of layers that an error lists

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gatescope.runs import Run
     from gatescope.tasks import Task
-    from gatescope.text import Vocabulary
+    from gatescope.vocabulary import Vocabulary
 
 RUNS = Path("runs")
 PIPED_WIDTH = 140  # columns of a table that does not go to a terminal

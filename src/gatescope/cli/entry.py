@@ -16,32 +16,32 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from gatescope.cli.ablate import ablate
-from gatescope.cli.adopt import adopt
 from gatescope.cli.app import app
-from gatescope.cli.check import check
+from gatescope.cli.commands.ablate import ablate
+from gatescope.cli.commands.adopt import adopt
+from gatescope.cli.commands.check import check
+from gatescope.cli.commands.compare import compare
+from gatescope.cli.commands.demo import demo
+from gatescope.cli.commands.distributions import distributions
+from gatescope.cli.commands.errors import errors
+from gatescope.cli.commands.explore import explore
+from gatescope.cli.commands.export import export
+from gatescope.cli.commands.health import health
+from gatescope.cli.commands.horizon import horizon
+from gatescope.cli.commands.label import label
+from gatescope.cli.commands.lists import cells, runs, tasks
+from gatescope.cli.commands.passages import passages
+from gatescope.cli.commands.patch import patch
+from gatescope.cli.commands.pattern import pattern
+from gatescope.cli.commands.predict import predict
+from gatescope.cli.commands.probe import probe
+from gatescope.cli.commands.record import record
+from gatescope.cli.commands.sample import sample
+from gatescope.cli.commands.snapshot import snapshot
+from gatescope.cli.commands.steer import steer
+from gatescope.cli.commands.train import train
+from gatescope.cli.commands.weights import weights
 from gatescope.cli.common import show_note
-from gatescope.cli.compare import compare
-from gatescope.cli.demo import demo
-from gatescope.cli.distributions import distributions
-from gatescope.cli.errors import errors
-from gatescope.cli.explore import explore
-from gatescope.cli.export import export
-from gatescope.cli.health import health
-from gatescope.cli.horizon import horizon
-from gatescope.cli.label import label
-from gatescope.cli.lists import cells, runs, tasks
-from gatescope.cli.passages import passages
-from gatescope.cli.patch import patch
-from gatescope.cli.pattern import pattern
-from gatescope.cli.predict import predict
-from gatescope.cli.probe import probe
-from gatescope.cli.record import record
-from gatescope.cli.sample import sample
-from gatescope.cli.snapshot import snapshot
-from gatescope.cli.steer import steer
-from gatescope.cli.train import train
-from gatescope.cli.weights import weights
 from gatescope.errors import GatescopeError, settings_as_options
 
 BAD_INPUT, UNFORESEEN = 2, 70

@@ -10,7 +10,7 @@ from gatescope.cli.common import UsageError, print_table, visible
 from gatescope.cli.studying import deliver, note
 
 if TYPE_CHECKING:
-    from gatescope.cli.predict import SeriesOptions
+    from gatescope.cli.commands.predict import SeriesOptions
     from gatescope.runs import Run
     from gatescope.studies import Table
     from gatescope.tasks import Forecasting

@@ -198,7 +198,7 @@ def layer_named(given: str, names: Sequence[str]) -> str:
     Raises:
         UsageError: there is none.
     """
-    from gatescope.studies.layers import full_name, short
+    from gatescope.studies.common.layers import full_name, short
 
     name = full_name(given, names)
     if name is None:
@@ -302,7 +302,7 @@ def keeping(about: Subject | None, default: bool) -> Iterator[Callable[[str, Tab
     """
     from gatescope.runs import RunError
     from gatescope.studies import keep
-    from gatescope.studies.subjects import weights_mark
+    from gatescope.studies.common.subjects import weights_mark
 
     if about is None or not default:
         yield lambda _name, _table: None

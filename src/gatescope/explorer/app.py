@@ -19,13 +19,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.findings import Question, Studies
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.recorder import Recorder, Request
 from gatescope.explorer.requests import RequestError, quoted
-from gatescope.explorer.studying import Question, Studies
-from gatescope.explorer.traces import Recorder, Request
 from gatescope.explorer.tracks import Tracks
 from gatescope.runs import Run
 from gatescope.version import __version__

@@ -14,9 +14,9 @@ from gatescope.checking import PIECE as CHECKED_VALUES
 from gatescope.equations import forward
 from gatescope.network import PIECE, Configuration, Layer, expected_tensors
 from gatescope.recording import PREDICTED_VALUES
-from gatescope.studies.backpropagation import AT_ONCE as SALIENCY_VALUES
-from gatescope.studies.influence import PIECE as INFLUENCE_VALUES
-from gatescope.studies.products import LARGEST_EXACT
+from gatescope.studies.gradients.backpropagation import AT_ONCE as SALIENCY_VALUES
+from gatescope.studies.gradients.influence import PIECE as INFLUENCE_VALUES
+from gatescope.studies.gradients.products import LARGEST_EXACT
 
 BYTES_OF_LABEL = 200  # what is printed for a step: a Python text, its place in a list, and the JSON of it
 COPIES_OF_WEIGHTS = 3  # while a network is loaded: the bytes of the file, the tensors in them, and the network's own

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gatescope.errors import GatescopeError
-from gatescope.explorer.traces import stamp_of
+from gatescope.explorer.recorder import stamp_of
 from gatescope.network import Layer
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of

@@ -23,18 +23,18 @@ from gatescope.cells import Cell
 from gatescope.equations import forward
 from gatescope.explorer.costs import gradient_bytes, megabytes, most_steps, reading_bytes, size_of, with_network
 from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.recorder import Measured, measured, weights_stamp
 from gatescope.explorer.requests import RequestError, quoted
-from gatescope.explorer.traces import Measured, measured, weights_stamp
 from gatescope.network import Configuration, Network
 from gatescope.recording import record, symbols_of, weights_of
 from gatescope.runs import Run
-from gatescope.studies.backpropagation import saliency
-from gatescope.studies.growth import lyapunov
+from gatescope.studies.gradients.backpropagation import saliency
+from gatescope.studies.gradients.growth import lyapunov
+from gatescope.studies.gradients.jacobians import Jacobians, exact, jacobians
+from gatescope.studies.gradients.products import ProductMap, chain, product_map, sources_of
 from gatescope.studies.horizon import influence
-from gatescope.studies.jacobians import Jacobians, exact, jacobians
-from gatescope.studies.products import ProductMap, chain, product_map, sources_of
-from gatescope.text import Ids
 from gatescope.trace import Trace
+from gatescope.vocabulary import Ids
 
 LONGEST = 300  # steps of a text
 LARGEST_EXACT = 64  # numbers in a state

@@ -9,14 +9,14 @@ import torch
 
 from gatescope.explorer.costs import gradient_bytes, megabytes, size_of, with_network
 from gatescope.explorer.memory import Memory
+from gatescope.explorer.recorder import measured
 from gatescope.explorer.requests import RequestError, quoted
-from gatescope.explorer.traces import measured
 from gatescope.network import Network
 from gatescope.recording import symbols_of
 from gatescope.runs import Run
-from gatescope.studies.jacobians import exact
-from gatescope.studies.ways import MOST_STEPS, ways
-from gatescope.text import Ids
+from gatescope.studies.gradients.jacobians import exact
+from gatescope.studies.gradients.ways import MOST_STEPS, ways
+from gatescope.vocabulary import Ids
 
 KINDS = {"text": str, "layer": str, "drive": str, "to": int, "source": int, "step": int}
 MOST_DIGITS = 16  # more than that no float64 has

@@ -14,12 +14,12 @@ from safetensors.numpy import save
 from gatescope.errors import GatescopeError
 from gatescope.explorer.costs import loading_bytes
 from gatescope.explorer.memory import Memory
+from gatescope.explorer.recorder import Recorder, stamp_of, weights_stamp
 from gatescope.explorer.requests import RequestError
-from gatescope.explorer.traces import Recorder, stamp_of, weights_stamp
 from gatescope.features import Family, Feature, features_named
 from gatescope.runs import Run
-from gatescope.studies.steps import Steps
-from gatescope.studies.subjects import subject
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.subjects import subject
 
 LOOKED_AT = 20_000  # characters of the text of a run by which the families are chosen
 MOST = 64  # features of one request

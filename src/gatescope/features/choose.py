@@ -21,7 +21,7 @@ from gatescope.features import (
 )
 from gatescope.features.feature import Family
 from gatescope.readout import SYMBOLS, Readout
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 FAMILIES: dict[str, Family] = {
     module.FAMILY.name: module.FAMILY

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatescope.features.feature import Family, Feature
 from gatescope.features.spans import named
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 MOST = 32  # numbers of a step; of wider vectors only the first have features
 

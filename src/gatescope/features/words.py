@@ -12,7 +12,7 @@ import numpy as np
 
 from gatescope.features.feature import Family, Feature
 from gatescope.features.spans import AHEAD, named, only, shifted, since, visible
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 
 MOST = 50  # words, and endings, that are told apart
 ENDING = 3  # characters

@@ -23,8 +23,8 @@ from gatescope.engine.interventions import in_numbered_layers
 from gatescope.nn.packing import Batch, batch_of, vectors
 from gatescope.nn.precision import full_precision
 from gatescope.nn.traces import Meaning, Ran, trace_of
-from gatescope.text import Vocabulary
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

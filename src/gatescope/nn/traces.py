@@ -19,9 +19,9 @@ from gatescope.checking import TOLERANCES, check
 from gatescope.engine import Engine, Intervention, Parameters, initial_state
 from gatescope.engine.native import unserved
 from gatescope.recording import arrays_of
-from gatescope.text import PADDING, Vocabulary
 from gatescope.trace import FORMAT, Trace, TraceError
 from gatescope.version import __version__
+from gatescope.vocabulary import PADDING, Vocabulary
 
 # A vector is no symbol. `Trace.vocabulary` says so, with the error of a vocabulary that has none.
 NO_SYMBOLS = {"symbols": [], "end": None, "unit": "character"}

@@ -13,8 +13,8 @@ import numpy as np
 
 from gatescope.files import PARTIAL, FileError, read_regular
 from gatescope.storage.layout import PRECISIONS
-from gatescope.text import Vocabulary
 from gatescope.trace import STEP_AXES, TraceError
+from gatescope.vocabulary import Vocabulary
 
 MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
 IDS = ("token", "target", "top_token")

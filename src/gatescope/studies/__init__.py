@@ -3,9 +3,9 @@
 from types import ModuleType
 
 from gatescope.lazy import submodule, submodules
-from gatescope.studies.steps import Steps
-from gatescope.studies.subjects import Subject, features_of, keep, kept, subject
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.subjects import Subject, features_of, keep, kept, subject
+from gatescope.studies.common.table import StudyError, Table
 
 __all__ = ["Steps", "StudyError", "Subject", "Table", "features_of", "keep", "kept", "subject"]
 

@@ -22,11 +22,11 @@ from gatescope.features import Feature
 from gatescope.network import PIECE, Network, evaluating, padded
 from gatescope.readout import SYMBOLS
 from gatescope.recording import Answers, Recordable
-from gatescope.studies.layers import Given, number_of
-from gatescope.studies.losses import asked, loss_of, read_with_targets, unit
-from gatescope.studies.resampling import BLOCK, LEVEL, interval, resampled
-from gatescope.studies.table import StudyError, Table
-from gatescope.text import Reading
+from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.losses import asked, loss_of, read_with_targets, unit
+from gatescope.studies.common.resampling import BLOCK, LEVEL, interval, resampled
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.vocabulary import Reading
 
 Held = Literal["zero", "mean"] | float
 Progress = Callable[[int, int], None]

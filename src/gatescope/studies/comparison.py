@@ -24,15 +24,15 @@ from gatescope.cells import Cell, cell_of
 from gatescope.network import Configuration, Network, predict
 from gatescope.recording import Answers, Recordable, sequences_of
 from gatescope.runs import HISTORY, Run
-from gatescope.studies.growth import lyapunov
+from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.studies.gradients.growth import lyapunov
+from gatescope.studies.gradients.jacobians import TITLES as TERMS
+from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
+from gatescope.studies.gradients.products import product_map
 from gatescope.studies.horizon import horizon
-from gatescope.studies.jacobians import TITLES as TERMS
-from gatescope.studies.jacobians import Jacobians, jacobians_of
-from gatescope.studies.layers import Given, number_of
-from gatescope.studies.products import product_map
-from gatescope.studies.table import StudyError, Table
 from gatescope.tasks import Task, Text
-from gatescope.tasks.strings import StringTask
+from gatescope.tasks.base.strings import StringTask
 from gatescope.training import Settings, TrainingError, create, recommended_network, train
 
 STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
@@ -91,7 +91,7 @@ def reach(
 
     Horizons are taken on the whole text. Jacobians are taken on its longest sequence, of which up to 300 steps are
     used; the norms at a distance are medians over all pairs of steps so far apart. They are exact where the states of a
-    layer have up to 128 numbers, and estimates otherwise (see `gatescope.studies.products.product_map`).
+    layer have up to 128 numbers, and estimates otherwise (see `gatescope.studies.gradients.products.product_map`).
 
     Args:
         network: any.

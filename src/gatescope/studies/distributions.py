@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.studies.common.arrays import in_pieces, signal_of
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.passages import span_of
-from gatescope.studies.reading import in_pieces, signal_of
-from gatescope.studies.table import StudyError, Table
 from gatescope.trace import Trace
 
 ALL_NEURONS = -1

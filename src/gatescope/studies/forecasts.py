@@ -11,9 +11,9 @@ from jaxtyping import Float
 
 from gatescope.network import Network, predict
 from gatescope.runs import Run
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.tasks import Forecasting
-from gatescope.tasks.measures.forecasts import Forecasts
+from gatescope.tasks.forecasting.forecasts import Forecasts
 
 TITLES = {
     "column": "the column of the file",

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from gatescope.cells import Cell
 from gatescope.equations import OPERATIONS, Node, reverse
 from gatescope.equations.operations import JUMPS
-from gatescope.studies.reading import blocks, in_pieces, of_neurons, signal_of
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.arrays import blocks, in_pieces, of_neurons, signal_of
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 CLOSED, OPEN = 0.1, 0.9  # a gate below the one and above the other is saturated

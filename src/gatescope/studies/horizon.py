@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from gatescope.network import Configuration, Network
 from gatescope.recording import Answers, Recordable
-from gatescope.studies.backpropagation import Saliency, saliency
-from gatescope.studies.influence import Influence, influence
-from gatescope.studies.losses import asked, read_with_targets
-from gatescope.studies.table import StudyError, Table
-from gatescope.text import Reading
+from gatescope.studies.common.losses import asked, read_with_targets
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.studies.gradients.backpropagation import Saliency, saliency
+from gatescope.studies.gradients.influence import Influence, influence
+from gatescope.vocabulary import Reading
 
 SHARES = {"1/e": 1 / math.e, "1 %": 0.01}
 LONGEST, WHOLE = 5000, 1000  # steps of a sequence that are used; of a network that has to read it again as a whole

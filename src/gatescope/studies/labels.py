@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature, both, without
-from gatescope.studies.chance import Chance, chance_of, shifted_places
-from gatescope.studies.scores import (
+from gatescope.studies.common.chance import Chance, chance_of, shifted_places
+from gatescope.studies.common.scores import (
     Columns,
     Halves,
     areas,
@@ -29,8 +29,8 @@ from gatescope.studies.scores import (
     matthews,
     moments,
 )
-from gatescope.studies.steps import Steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 LAGS = (0, 1, 2, 3, 5, 8, -1, -2)
@@ -151,7 +151,7 @@ def labels(
 
     The best is the one of which a line from the neuron explains most; scores are AUROC for binary features and R2 for
     counts. Everything that is chosen (the feature, the lag, the direction, the line, the threshold) is chosen on one
-    half of the text, and every score is taken on the other; see `gatescope.studies.scores.halves`.
+    half of the text, and every score is taken on the other; see `gatescope.studies.common.scores.halves`.
 
     Args:
         trace: in memory or on disk; a block of neurons is read at a time.

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.studies.reading import around, blocks, check_neuron, of_neurons, signal_of
-from gatescope.studies.steps import Steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.arrays import around, blocks, check_neuron, of_neurons, signal_of
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

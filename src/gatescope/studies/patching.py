@@ -27,9 +27,9 @@ from torch import Tensor
 from gatescope.engine import Intervention
 from gatescope.network import Network, evaluating
 from gatescope.recording import Recordable, sequences_of
-from gatescope.studies.layers import Given, number_of
-from gatescope.studies.table import StudyError, Table
-from gatescope.text import Reading
+from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.vocabulary import Reading
 
 ALL_NEURONS = -1
 MAX_BATCH_STEPS = 1 << 18  # steps of all patched runs that are computed side by side: bounds memory

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.studies.reading import around, blocks, check_sequence, of_neurons, signal_of
-from gatescope.studies.steps import Steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.arrays import around, blocks, check_sequence, of_neurons, signal_of
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 Flags = NDArray[np.bool_]

@@ -22,9 +22,9 @@ from gatescope.network import predict as values_of
 from gatescope.readout import Readout
 from gatescope.recording import Recordable, parts_of, sequences_of
 from gatescope.runs import Run
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.tasks import Sentiment
-from gatescope.text import Reading, Vocabulary
+from gatescope.vocabulary import Reading, Vocabulary
 
 Values = NDArray[np.floating[Any]]
 
@@ -196,7 +196,7 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
         texts = [" ".join(text.split()) for text in texts]  # as `divided` reads the texts that are trained on
     texts = [_closed(network, text) for text in texts]
     if not texts:
-        sequences = sequences_of(network, source)  # type: ignore[arg-type]
+        sequences = sequences_of(network, source)
         texts = [vocabulary.decode(sequence) for sequence in sequences]
     else:
         sequences = [_one_sequence(network, text) for text in texts]

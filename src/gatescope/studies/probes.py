@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Feature
-from gatescope.studies.scores import Columns, areas, centred_ranks, fewest, halves, product
-from gatescope.studies.steps import Steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.scores import Columns, areas, centred_ranks, fewest, halves, product
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 SIZES = (1, 2, 4, 8)
@@ -56,7 +56,7 @@ def probes(
     """How well each feature can be read from 1, 2, 4, 8 neurons of a layer, and from all.
 
     Neurons are chosen and probes fitted on one half of the text, and scored on the other; see
-    `gatescope.studies.scores.halves`. A count is probed at the places where it is defined.
+    `gatescope.studies.common.scores.halves`. A count is probed at the places where it is defined.
 
     Args:
         trace: in memory or on disk; the signal is held in memory, in single precision.

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.studies.steps import Steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.steps import Steps
+from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 MAX_ROWS = 5_000_000

@@ -15,10 +15,10 @@ from gatescope.engine import Intervention
 from gatescope.features import Family, Feature, FeatureError, annotate
 from gatescope.network import Network
 from gatescope.sampling import Choice, sample_many
-from gatescope.studies.layers import Given, number_of
-from gatescope.studies.resampling import LEVEL, interval, resampled
-from gatescope.studies.steps import at_steps
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.resampling import LEVEL, interval, resampled
+from gatescope.studies.common.steps import at_steps
+from gatescope.studies.common.table import StudyError, Table
 
 Annotation = Callable[[str], NDArray[np.bool_]]
 EVERY = slice(None)

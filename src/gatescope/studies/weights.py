@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.network import Network
-from gatescope.studies.layers import Given, number_of
-from gatescope.studies.table import StudyError, Table
+from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.table import StudyError, Table
 
 MAX_ROWS = 5_000_000
 KINDS = (

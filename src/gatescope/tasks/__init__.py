@@ -5,19 +5,19 @@ from __future__ import annotations
 from gatescope.names import Catalogue, named_settings
 from gatescope.tasks.addition import Addition
 from gatescope.tasks.adopted import Adopted
-from gatescope.tasks.anbn import AnBn
-from gatescope.tasks.anbncn import AnBnCn
-from gatescope.tasks.copying import Copy
-from gatescope.tasks.counter import Counter
-from gatescope.tasks.dyck1 import Dyck1
-from gatescope.tasks.dyck2 import Dyck2
-from gatescope.tasks.forecasting import Forecasting
-from gatescope.tasks.parity import Parity
-from gatescope.tasks.selective_counter import SelectiveCounter
-from gatescope.tasks.sentiment import Sentiment
-from gatescope.tasks.state_memoriser import StateMemoriser
-from gatescope.tasks.tagging import Tagging
-from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
+from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
+from gatescope.tasks.counting.copying import Copy
+from gatescope.tasks.counting.counter import Counter
+from gatescope.tasks.counting.selective_counter import SelectiveCounter
+from gatescope.tasks.counting.state_memoriser import StateMemoriser
+from gatescope.tasks.forecasting.forecasting import Forecasting
+from gatescope.tasks.languages.anbn import AnBn
+from gatescope.tasks.languages.anbncn import AnBnCn
+from gatescope.tasks.languages.dyck1 import Dyck1
+from gatescope.tasks.languages.dyck2 import Dyck2
+from gatescope.tasks.languages.parity import Parity
+from gatescope.tasks.sentiment.sentiment import Sentiment
+from gatescope.tasks.tagging.tagging import Tagging
 from gatescope.tasks.text import Text
 
 _EVERY: dict[str, type[Task]] = {

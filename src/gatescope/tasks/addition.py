@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatescope.readout import Readout, numbers
-from gatescope.tasks.task import (
+from gatescope.tasks.base.task import (
     EVALUATION,
     TRAINING,
     Batch,
@@ -27,7 +27,7 @@ from gatescope.tasks.task import (
     generator,
     predictions,
 )
-from gatescope.text import Numbers, Vocabulary
+from gatescope.vocabulary import Numbers, Vocabulary
 
 SHORTEST, LONGEST = 50, 55  # pairs of a sequence: T to T + T / 10, as in the paper
 CLOSE = 0.04  # what an answer may be off by, as in the paper (where it is a share of a range half as wide)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gatescope.readout import SYMBOLS, Readout, ReadoutError
-from gatescope.tasks.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
-from gatescope.text import Ids, Vocabulary
+from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
+from gatescope.vocabulary import Ids, Vocabulary
 
 LONGEST = 200_000  # characters of a text that are kept in task.json
 EXAMPLE = 300  # characters

@@ -12,9 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gatescope.readout import SYMBOLS, Readout
-from gatescope.tasks.data.corpus import LARGEST, Corpus, absolute, read, standard_library
-from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
-from gatescope.tasks.task import (
+from gatescope.tasks.base.task import (
     TRAINING,
     Batch,
     Predict,
@@ -25,7 +23,9 @@ from gatescope.tasks.task import (
     Validation,
     generator,
 )
-from gatescope.text import PADDING, Ids, Vocabulary
+from gatescope.tasks.data.corpus import LARGEST, Corpus, absolute, read, standard_library
+from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
+from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 SMALLEST_UNROLL = 16
 CHUNKS = 4  # chunks of a stream below which batch and unroll shrink: state is carried over at least three borders

@@ -22,10 +22,10 @@ from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
-from gatescope.tasks.task import ReadsManyPlaces
-from gatescope.text import PADDING
+from gatescope.tasks.base.task import ReadsManyPlaces
 from gatescope.training.progress import FROM_BEST, Progress
 from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
+from gatescope.vocabulary import PADDING
 
 Record = dict[str, Any]
 DIVERGED_VALIDATIONS = 3  # in a row, until training is stopped

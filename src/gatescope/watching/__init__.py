@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from gatescope.text import Vocabulary
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 from gatescope.watching.calls import Call, WatchError
 from gatescope.watching.copying import CELLS, LAYERED, Recorder
 from gatescope.watching.seeing import observed

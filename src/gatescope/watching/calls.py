@@ -16,8 +16,8 @@ from torch import Tensor
 from gatescope.errors import GatescopeError
 from gatescope.nn.packing import Batch
 from gatescope.nn.traces import Meaning, Ran, trace_of
-from gatescope.text import Vocabulary
 from gatescope.trace import Trace
+from gatescope.vocabulary import Vocabulary
 
 OWN_DIFFERENCE = 1e-4  # from the equations, by which a call of a `forward` of the module's own counts as theirs
 

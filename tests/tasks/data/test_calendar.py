@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.data.calendar import DateError, DateOrder, Moments, Step, looks_like_date, moments
+from gatescope.tasks.forecasting.calendar import DateError, DateOrder, Moments, Step, looks_like_date, moments
 
 
 def read(values: list[str], order: DateOrder | None = None) -> Moments:

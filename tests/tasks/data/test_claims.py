@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.data import claims
+from gatescope.tasks.sentiment import claims
 
 ADJECTIVE = "(good|happy|bad|sad)"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.dividing import FEW, PASSAGE, divided, families, normal
+from gatescope.tasks.sentiment.dividing import FEW, PASSAGE, divided, families, normal
 
 LARGEST = 1_000_000
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.dividing import Labelled
-from gatescope.tasks.data.encoded import POOL, Encoded, vocabulary_of, with_words_lost
+from gatescope.tasks.sentiment.dividing import Labelled
+from gatescope.tasks.sentiment.encoded import POOL, Encoded, vocabulary_of, with_words_lost
 
 TEXTS = tuple(" ".join("abcdefg"[: 1 + k % 7]) for k in range(40))
 PART = Labelled(TEXTS, np.arange(40) % 3)

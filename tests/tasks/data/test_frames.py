@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.frames import read_frames
+from gatescope.tasks.tagging.frames import read_frames
 
 A = np.arange(12.0).reshape(6, 2)
 B = np.arange(6, dtype=np.int16).reshape(3, 2)

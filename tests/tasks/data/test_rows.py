@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.data.rows import Rows, padded
+from gatescope.tasks.tagging.rows import Rows, padded
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40)
 

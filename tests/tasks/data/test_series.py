@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.series import Reading, read_series
+from gatescope.tasks.forecasting.series import Reading, read_series
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
 from gatescope.tasks.data.labelled import read_labelled, read_tagged
-from gatescope.tasks.data.series import read_series
 from gatescope.tasks.data.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
+from gatescope.tasks.forecasting.series import read_series
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:

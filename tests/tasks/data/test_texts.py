@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.texts import read_texts
-from gatescope.tasks.task import TaskError
 
 
 @pytest.mark.parametrize(

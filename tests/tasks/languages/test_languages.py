@@ -16,7 +16,7 @@ from gatescope.tasks import TASKS, AnBn, AnBnCn, Dyck1, Dyck2, Parity, TaskError
 from gatescope.tasks.languages.blocks import Blocks
 from gatescope.tasks.languages.brackets import Brackets
 from gatescope.tasks.languages.language import first_rejected, gap, judge, nats_of
-from gatescope.text import Vocabulary
+from gatescope.vocabulary import Vocabulary
 from tests.tasks import grammars
 from tests.tasks.grammars import Chances
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.measures.calibration import widened
+from gatescope.tasks.forecasting.calibration import widened
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

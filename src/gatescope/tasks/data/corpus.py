@@ -13,8 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from gatescope.files import FileError, open_regular, read_regular
+from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.encodings import SAMPLE_BYTES, decoded, unfit
-from gatescope.tasks.task import TaskError
 
 LARGEST = 200_000_000
 """The most bytes a corpus may have. Its ids, and its text while it is read, are held in memory."""

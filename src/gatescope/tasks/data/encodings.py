@@ -13,7 +13,7 @@ import re
 import numpy as np
 
 from gatescope.errors import setting
-from gatescope.tasks.task import TaskError
+from gatescope.tasks.base.task import TaskError
 
 SAMPLE_BYTES = 1 << 16
 """How much of a file a guess looks at."""

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from gatescope.errors import setting
+from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.classes import known_spelling, spellings
 from gatescope.tasks.data.tables import (
     LARGEST,
@@ -30,7 +31,6 @@ from gatescope.tasks.data.tables import (
     shown,
     undecoded,
 )
-from gatescope.tasks.task import TaskError
 
 TEXT_NAMES = ("text", "sentence", "review", "comment", "content", "phrase", "message", "tweet", "document", "utterance")
 """What a column of texts is called where nobody says which one it is."""

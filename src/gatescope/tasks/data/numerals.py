@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from gatescope.errors import setting
-from gatescope.tasks.task import TaskError
+from gatescope.tasks.base.task import TaskError
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?", "."})
 """What stands in the place of a missing number, in small letters."""

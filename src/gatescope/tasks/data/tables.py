@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from gatescope.errors import setting
 from gatescope.files import FileError, read_regular
+from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.encodings import decoded, guessed
-from gatescope.tasks.task import TaskError
 
 LARGEST = 200_000_000
 """The most bytes a file of data may have. All of it is held in memory while it is read."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from gatescope.errors import setting
+from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.labelled import JSON_LINES, LABEL_NAMES, TEXT_NAMES
 from gatescope.tasks.data.tables import (
     LARGEST,
@@ -18,7 +19,6 @@ from gatescope.tasks.data.tables import (
     read_rows,
     refuse,
 )
-from gatescope.tasks.task import TaskError
 
 TABLES = (".csv", ".tsv", ".tab")
 

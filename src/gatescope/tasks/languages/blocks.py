@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.tasks.base.strings import END, is_symbol
+from gatescope.tasks.base.task import Batch, Predict, Quantity, Score, TaskError
 from gatescope.tasks.languages.language import (
     LanguageTask,
     Places,
@@ -23,9 +25,7 @@ from gatescope.tasks.languages.language import (
     symbols,
     whole,
 )
-from gatescope.tasks.strings import END, is_symbol
-from gatescope.tasks.task import Batch, Predict, Quantity, Score, TaskError
-from gatescope.text import PADDING, Vocabulary
+from gatescope.vocabulary import PADDING, Vocabulary
 
 LONGEST = 1000  # the largest n that can be trained on
 TRIED = 1000  # the largest n that is looked at beyond the trained ones

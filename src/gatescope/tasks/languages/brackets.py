@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.tasks.base.strings import END
+from gatescope.tasks.base.task import EVALUATION, Predict, Score, TaskError, generator
 from gatescope.tasks.languages.language import LanguageTask, Places, share, symbols, whole
 from gatescope.tasks.languages.walks import TRIED, Walk, score
-from gatescope.tasks.strings import END
-from gatescope.tasks.task import EVALUATION, Predict, Score, TaskError, generator
-from gatescope.text import Ids, Vocabulary
+from gatescope.vocabulary import Ids, Vocabulary
 
 LONGEST = 400  # symbols of the longest string that can be the limit of what is drawn
 SAMPLE = 300  # strings that the score is taken on

@@ -33,9 +33,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.strings import END, StringTask
-from gatescope.tasks.task import Predict, Probabilities, TaskError, predictions
-from gatescope.text import Vocabulary
+from gatescope.tasks.base.strings import END, StringTask
+from gatescope.tasks.base.task import Predict, Probabilities, TaskError, predictions
+from gatescope.vocabulary import Vocabulary
 
 CHUNK = 1 << 15  # symbols that are predicted at a time in a search for the first failure
 

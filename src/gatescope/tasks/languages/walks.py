@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.tasks.base.task import Predict, Score
 from gatescope.tasks.languages.language import Language, details, first_rejected, gap, judge, loss_text
-from gatescope.tasks.task import Predict, Score
 
 TRIED = 400  # the longest strings that are looked at, in symbols
 

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from gatescope.tasks.task import Predict, Score, Validation, loss_sum, predictions
-from gatescope.text import Vocabulary
+from gatescope.tasks.base.task import Predict, Score, Validation, loss_sum, predictions
+from gatescope.vocabulary import Vocabulary
 
 PLACES = 100  # stretches into which a text is cut, unless they would be too short or too long
 STRETCH_SYMBOLS = (200, 2000)  # the shortest and the longest stretch

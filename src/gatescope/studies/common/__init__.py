@@ -1,0 +1,1 @@
+"""What the studies share: tables, steps, losses, scores, chance."""

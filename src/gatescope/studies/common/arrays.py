@@ -1,0 +1,159 @@
+"""What studies read of a trace: some neurons at every place, all neurons piece by piece, the text around a place.
+
+A place is a step of any sequence; the places of all sequences lie one after the other (`gatescope.studies.Steps`).
+Nothing here depends on how a trace is cut into chunks, and no more is held at a time than is asked for.
+
+`P` place, `N` neuron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.studies.common.table import StudyError
+from gatescope.trace import UNSHOWN_STEP, Trace
+from gatescope.vocabulary import Vocabulary
+
+PIECE = 1 << 22  # values that are read at a time, where one neuron does not have more of them
+
+Array = NDArray[Any]
+
+
+def signal_of(trace: Trace, layer: str, signal: str) -> Any:
+    """The array (S, T, N) of a signal, on disk or in memory.
+
+    Raises:
+        TraceError: the trace has no such layer.
+        StudyError: the layer has no such signal.
+    """
+    signals = trace[layer]
+    if signal not in signals:
+        raise StudyError(f"{layer} of this trace has no {signal!r}; it has {', '.join(signals)}.")
+    return signals[signal]
+
+
+def check_neuron(trace: Trace, layer: str, signal: str, neuron: int) -> None:
+    """Refuse a neuron that the layer does not have.
+
+    Raises:
+        TraceError, StudyError: there is no such layer, signal or neuron.
+    """
+    neurons = signal_of(trace, layer, signal).shape[2]
+    if not 0 <= neuron < neurons:
+        raise StudyError(f"{layer} has {neurons} neurons, counted from 0; there is no neuron {neuron}.")
+
+
+def check_sequence(trace: Trace, sequence: int) -> int:
+    """The steps of a sequence.
+
+    Raises:
+        StudyError: the trace has no such sequence.
+    """
+    if not 0 <= sequence < len(trace.lengths):
+        raise StudyError(f"the trace has {len(trace.lengths)} sequences, counted from 0; there is no {sequence}.")
+    return int(trace.lengths[sequence])
+
+
+def blocks(neurons: int, places: int) -> Iterator[slice]:
+    """The neurons in groups of which all places together are no large array."""
+    size = max(1, PIECE // max(1, places))
+    return (slice(start, min(start + size, neurons)) for start in range(0, neurons, size))
+
+
+def of_neurons(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]) -> NDArray[np.float64]:
+    """A signal of some neurons at every place, (N, P).
+
+    Raises:
+        TraceError, StudyError: there is no such layer or signal.
+    """
+    array, lengths = signal_of(trace, layer, signal), np.asarray(trace.lengths, dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    chosen = neurons if isinstance(neurons, slice) else list(neurons)
+    width = len(range(*chosen.indices(array.shape[2]))) if isinstance(chosen, slice) else len(chosen)
+    found = np.empty((width, int(starts[-1])))
+    # Short sequences are read many at once, or a corpus of names would open its files once for each name.
+    together = max(1, PIECE // max(1, width * int(lengths.max(initial=0))))
+    for first in range(0, len(lengths), together):
+        rows = slice(first, first + together)
+        longest = int(lengths[rows].max())
+        values = np.asarray(array[rows, :longest, chosen])
+        inside = np.arange(longest) < lengths[rows, None]
+        found[:, starts[first] : starts[min(first + together, len(lengths))]] = values[inside].T
+    return found
+
+
+def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.float64]]:
+    """A signal of all neurons, some places at a time, (P of this piece, N); every place comes once.
+
+    Raises:
+        TraceError, StudyError: there is no such layer or signal.
+    """
+    array, lengths = signal_of(trace, layer, signal), np.asarray(trace.lengths, dtype=np.int64)
+    neurons = max(1, array.shape[2])
+    together = max(1, PIECE // max(1, neurons * int(lengths.max(initial=0))))
+    for first in range(0, len(lengths), together):
+        rows = slice(first, first + together)
+        longest = int(lengths[rows].max())
+        size = max(1, PIECE // (neurons * min(together, len(lengths))))
+        for start in range(0, longest, size):
+            steps = np.arange(start, min(start + size, longest))
+            values = np.asarray(array[rows, start : start + len(steps)], dtype=np.float64)
+            yield values[steps < lengths[rows, None]]
+
+
+def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> tuple[str, str, str]:
+    """The text before, at and after the steps first to last of a sequence, `context` steps to each side.
+
+    The numbers of a step are separated by commas, steps by a space. Where the network reads bytes, a character that an
+    edge cuts is shown whole, by the inner one of its two parts. A step that the trace does not show is a middle dot.
+    """
+    begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
+    edges = [begin, first, last + 1, end]
+    if not trace.shows_steps:
+        before, at, after = (UNSHOWN_STEP * (b - a) for a, b in pairwise(edges))
+        return before, at, after
+    vocabulary = trace.vocabulary
+    if vocabulary.unit == "number" or vocabulary.in_words:
+        read = trace.steps["input" if vocabulary.unit == "number" else "token"]
+        return _joined(vocabulary, np.asarray(read[sequence, begin:end]), [edge - begin for edge in edges[1:3]])
+    if not vocabulary.bytes:
+        ids = np.asarray(trace.steps["token"][sequence, begin:end])
+        before, at, after = (vocabulary.decode(ids[a - begin : b - begin]) for a, b in pairwise(edges))
+        return before, at, after
+    low, high = max(0, begin - 3), min(int(trace.lengths[sequence]), end + 3)  # a character has at most four bytes
+    ids = np.asarray(trace.steps["token"][sequence, low:high])
+    begin, first = (_character_start(ids, edge - low) for edge in edges[:2])
+    behind, end = (_character_end(ids, edge - low) for edge in edges[2:])
+    return vocabulary.decode(ids[begin:first]), vocabulary.decode(ids[first:behind]), vocabulary.decode(ids[behind:end])
+
+
+def _joined(vocabulary: Vocabulary, read: Array, inner: list[int]) -> tuple[str, str, str]:
+    """Words or numbers with spaces between them, cut at two inner edges; the middle part begins with no space."""
+    first, behind = inner
+    if vocabulary.unit == "number":
+        labels = vocabulary.labels(read)
+        whole, before, until = (" ".join(labels[:edge]) for edge in (None, first, behind))
+    else:
+        whole, before, until = (vocabulary.decode(read[:edge]) for edge in (None, first, behind))
+    at = until[len(before) :]
+    space = " " if at.startswith(" ") else ""
+    return before + space, at.removeprefix(" "), whole[len(until) :]
+
+
+def _character_start(ids: Array, edge: int) -> int:
+    """The edge moved left to where the UTF-8 character that it cuts begins."""
+    while 0 < edge < len(ids) and 0x80 <= ids[edge] < 0xC0:
+        edge -= 1
+    return edge
+
+
+def _character_end(ids: Array, edge: int) -> int:
+    """The edge moved right to where the UTF-8 character that it cuts ends."""
+    while edge < len(ids) and 0x80 <= ids[edge] < 0xC0:
+        edge += 1
+    return edge

@@ -1,0 +1,131 @@
+"""What a study takes as the loss of a network, whatever it predicts: symbols, classes or numbers.
+
+`T` step, `O` number that is predicted, `Q` quantile.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gatescope.network import Configuration, Network
+from gatescope.readout import Readout
+from gatescope.recording import Answers, Recordable, sequences_of, targets_of
+from gatescope.studies.common.table import StudyError
+from gatescope.vocabulary import PADDING, Reading
+
+
+def unit(readout: Readout) -> str:
+    """What the loss of one step is measured in."""
+    if readout.kind == "numbers":
+        return "pinball loss" if readout.quantiles else "squared error"
+    return "nats per symbol" if readout.kind == "symbols" else "nats per class"
+
+
+def loss_of(readout: Readout, logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss of every prediction; 0 where there is no target.
+
+    Of symbols and classes -log p(target), in nats. Of numbers the squared error, or at quantiles the mean pinball loss
+    (Koenker and Bassett 1978), the mean of those that are asked for: what training makes small.
+
+    Args:
+        readout: what is predicted.
+        logits: (..., V), or estimates (..., O · Q).
+        targets: (...,) ids, -1 or above the last one where there is none; or (..., O) numbers, NaN where there is none.
+    """
+    if readout.kind == "numbers":
+        asked = ~targets.isnan()
+        wanted = targets.nan_to_num(0.0).to(logits.dtype)
+        if readout.quantiles:
+            off = wanted.unsqueeze(-1) - logits.unflatten(-1, (-1, len(readout.quantiles)))
+            levels = torch.tensor(readout.quantiles, dtype=logits.dtype)
+            told = torch.maximum(levels * off, (levels - 1) * off).mean(-1)
+        else:
+            told = (logits - wanted) ** 2
+        return (told * asked).sum(-1) / asked.sum(-1).clamp(min=1)
+    asked = (targets >= 0) & (targets < logits.shape[-1])
+    chosen = targets.where(asked, 0).long().unsqueeze(-1)
+    return -logits.log_softmax(-1).gather(-1, chosen).squeeze(-1) * asked
+
+
+def asked(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
+    """At which steps of a sequence a loss is taken, (T,): where there is a target, and something is predicted at all.
+
+    A network that predicts once says nothing before the last step.
+    """
+    readout = configuration.readout
+    there = np.zeros(len(targets), np.bool_)
+    said = slice(-1, None) if readout.reads == "last step" else slice(None)
+    here = targets[said]
+    if readout.kind == "numbers":
+        there[said] = np.logical_not(np.isnan(here).all(1))
+    else:
+        there[said] = (here >= 0) & (here < configuration.predicted)
+    return there
+
+
+def read_with_targets(
+    network: Network, source: Recordable, answers: Answers | None
+) -> tuple[list[Reading], list[Reading]]:
+    """The sequences of a source, and what should be said after each of their steps: (T,) ids or (T, O) numbers.
+
+    Raises:
+        RecordingError: there is nothing to read, or the answers are not one for each step.
+    """
+    sequences = sequences_of(network, source)
+    told = targets_of(network, source, sequences, answers)
+    return sequences, [row[: len(sequence)] for row, sequence in zip(told, sequences, strict=True)]
+
+
+def targets_for(network: Network, sequence: Reading, targets: Reading | None) -> Reading:
+    """What should be said after each step of one sequence: as given; else what can be known without being told.
+
+    Of symbols that is the next one. Of classes it is what the network itself says: then a gradient tells what that
+    rests on.
+
+    Raises:
+        StudyError: numbers are predicted, and it was not given which are right; or it is not one for each step.
+    """
+    configuration = network.configuration
+    if targets is not None:
+        given = np.asarray(targets)
+        if len(given) != len(sequence):
+            raise StudyError(f"{len(given)} answers were given for a sequence of {len(sequence)} steps.")
+        return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
+    if configuration.readout.kind == "symbols":
+        return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
+    if configuration.readout.kind == "numbers":
+        raise StudyError("this network estimates numbers; say which are right, as there is no loss without.")
+    with torch.inference_mode():
+        logits = logits_of(network, sequence)
+    return logits.argmax(-1).numpy().astype(np.int32)
+
+
+def logits_of(network: Network, sequence: Reading) -> Tensor:
+    """What is read out at every step of one sequence, (T, V).
+
+    Of a network that reads from the end, too, and predicts once, that is the same at every step.
+    """
+    steps = torch.from_numpy(sequence)
+    steps = steps.to(network.readout_biases.dtype) if steps.is_floating_point() else steps.long()
+    once = network.configuration.both_ways and network.configuration.readout.reads == "last step"
+    logits = network(steps.unsqueeze(1), reads="last step" if once else "every step").logits
+    return logits.expand(len(sequence), -1) if once else logits[:, 0]
+
+
+def check_predicts_next(configuration: Configuration, what: str) -> None:
+    """Refuse a network that does not say which symbol comes next.
+
+    Raises:
+        StudyError: it predicts something else, or reads the next symbol before it predicts it.
+    """
+    readout = configuration.readout
+    if readout.kind != "symbols" or readout.reads != "every step":
+        often = " once, after the last step" if readout.reads == "last step" else ""
+        raise StudyError(
+            f"this network predicts {readout.kind}{often}; {what} needs one that predicts the next symbol."
+        )
+    if configuration.both_ways:
+        raise StudyError(f"this network reads from the end too, so it has seen the next symbol; {what} makes no sense.")

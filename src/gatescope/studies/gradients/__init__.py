@@ -1,0 +1,1 @@
+"""The calculus of the studies: Jacobians, their products, back-propagation."""

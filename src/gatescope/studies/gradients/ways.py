@@ -1,0 +1,199 @@
+"""All ways along which one recurrent weight acts on one prediction, as products of partial derivatives.
+
+Back-propagation through time (Werbos 1990) sums them up without naming them. Here each is a row: at which step the
+weight acted, through which term of the equations its effect went on, every factor, and their product. Of at most three
+steps, so that one can read them; docs/lesson.md does the same with a pocket calculator.
+
+The weight U.k[to, source] adds U.k[to, source] · h₋₁[source] to the drive u.k[to]. Before the first step h is 0, so the
+weight says nothing there; at the last step its effect goes to the prediction at once; at the one between it goes on
+through one term of the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.network import Network
+from gatescope.recording import record, symbols_of, weights_of
+from gatescope.studies.common.losses import check_predicts_next
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.studies.gradients.backpropagation import contributions
+from gatescope.studies.gradients.jacobians import Jacobians, Term, exact, jacobians
+from gatescope.vocabulary import Ids
+
+MOST_STEPS = 3
+LARGEST_APART = 3  # neurons of a layer, up to which each neuron on the way has a row of its own
+TITLES = {
+    "step": "step at which the weight acted",
+    "path": "way to the prediction",
+    "formula": "the product of partial derivatives",
+    "names": "its factors",
+    "derived": "what each factor is by the cell's equations",
+    "factors": "their values",
+    "value": "the product",
+}
+
+
+def ways(
+    network: Network, text: str | Ids, *, layer: int = 0, drive: str, to: int, source: int, step: int | None = None
+) -> Table:
+    """All ways of U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
+
+    Args:
+        network: one that predicts the next symbol. It is copied in float64, without dropout.
+        text: one sequence, from the initial state: the symbols that are read, and the next one.
+        layer: the last one; what a layer below does to the prediction goes through the equations of others.
+        drive: "f" of u.f.
+        to: the neuron whose drive it is.
+        source: the neuron that is heard.
+        step: the one after which is predicted, 0 to 2; the last one with a next symbol when not given.
+
+    Returns:
+        A row for every way, the latest step first. In layers of up to 3 neurons every neuron of the last step has a
+        row of its own; in larger ones the first factor is the sum over them. `about` holds the loss and the total.
+
+    Raises:
+        StudyError: the network predicts something else, there is no such layer, drive, neuron or step, or no next
+            symbol that the network knows.
+        RecordingError: there is nothing to record.
+    """
+    check_predicts_next(network.configuration, "listing all ways to its prediction")
+    cells = [each.cell for each in network.configuration.layers]
+    if layer != len(cells) - 1:
+        raise StudyError(f"the ways of layer {layer} were asked for; choose the last layer, which is {len(cells) - 1}.")
+    if network.configuration.starts or network.configuration.hidden:
+        what = "initial states" if network.configuration.starts else "hidden layers of the readout"
+        raise StudyError(f"Listing all ways: expected a network without {what}. Use `contributions` for this one.")
+    drives = cells[layer].tape.recurrent_drives
+    if drive not in drives:
+        known = ", ".join(drives) or "none, as nothing that it computes hears its own output"
+        raise StudyError(f"layer {layer} has no recurrent drive {drive!r}; it has {known}.")
+    neurons = network.configuration.layers[layer].neurons
+    if not (0 <= to < neurons and 0 <= source < neurons):
+        raise StudyError(f"layer {layer} has neurons 0 to {neurons - 1}; a weight from {source} to {to} is not there.")
+    found = symbols_of(network, text if isinstance(text, str) else [text])
+    if len(found) != 1:
+        raise StudyError(f"the text is {len(found)} sequences; give one, as nothing is carried from one to the next.")
+    step = len(found[0]) - 2 if step is None else step
+    if not 0 <= step < MOST_STEPS:
+        raise StudyError(
+            f"a prediction after step {step} was asked for; choose one of the steps 0 to {MOST_STEPS - 1}."
+        )
+    ids = found[0][: step + 2]
+    way = _Ways(network, ids, layer, drive, to, source, step)
+    rows = list(way.rows())
+    return Table.of(
+        rows,
+        TITLES,
+        weight=f"U.{drive}[{to},{source}]",
+        layer=layer,
+        loss=way.loss,
+        total=float(sum(row["value"] for row in rows)),
+    )
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """One factor: its name, what it is by the equations, and its value."""
+
+    name: str
+    derived: str
+    value: float
+
+
+class _Ways:
+    """The derivatives of one text, and the products of those that one weight meets."""
+
+    def __init__(self, network: Network, ids: Ids, layer: int, drive: str, to: int, source: int, step: int) -> None:
+        passed = contributions(network, ids, [step])
+        self.loss = float(passed.losses[0])
+        self.drive, self.to, self.source, self.step = drive, to, source, step
+        copy = exact(network)
+        trace = record(copy, [ids])
+        name = copy.configuration.names[layer]
+        self.found: Jacobians = jacobians(trace, name, weights_of(copy)[name])
+        self.h = np.asarray(trace[name]["h"][0], np.float64)
+        readout = copy.readout_weights.detach().numpy()
+        self.arriving: NDArray[np.float64] = passed.deltas["readout_biases"][step] @ readout
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """The last step first."""
+        last, apart = self.step, self.found.neurons <= LARGEST_APART
+        if last > 0:
+            ends = self._first("h", last)
+            yield _row(last, "at once", [self._arrives(self.to), *ends])
+        if last > 1:
+            for term in self.found.terms:
+                if term.to == "h" and self._acts(term.source) is not None:
+                    yield from self._through(term, last - 1, apart)
+        yield _row(0, "before the first step h is 0", [_Factor(f"h₋₁[{self.source}]", "", 0.0)])
+
+    def _acts(self, state: str) -> Term | None:
+        """The term by which the weight's drive acts on a state."""
+        for term in self.found.terms:
+            if term.to == state and term.drive == self.drive:
+                return term
+        return None
+
+    def _first(self, state: str, step: int) -> list[_Factor]:
+        """How the weight acts on a state of one step: the slope, and what the weight is multiplied with.
+
+        The slope is 0 where the state does not hear the drive, whatever is read.
+        """
+        term, before = self._acts(state), step - 1
+        name = f"∂{_at(state, step, self.to)}/∂{_at(f'u.{self.drive}', step, self.to)}"
+        slope = _Factor(name, "0", 0.0) if term is None else self._slope(name, term, step, self.to)
+        return [slope, _Factor(_at("h", before, self.source), "", float(self.h[before, self.source]))]
+
+    def _slope(self, name: str, term: Term, step: int, neuron: int) -> _Factor:
+        return _Factor(name, term.formula, float(self.found.factors[term][step, neuron]))
+
+    def _arrives(self, neuron: int) -> _Factor:
+        name = f"∂L/∂{_at('h', self.step, neuron)}"
+        return _Factor(name, "Σ over symbols of (predicted - right) · readout weight", float(self.arriving[neuron]))
+
+    def _through(self, term: Term, step: int, apart: bool) -> Iterator[Mapping[str, Any]]:
+        """The ways that start at one step and go on through one term of the last."""
+        began, last = self._first(term.source, step), self.step
+        if term.drive is None:
+            here = f"∂{_at('h', last, self.to)}/∂{_at(term.source, step, self.to)}"
+            through = "" if term.direct else f" through {term.name}"
+            path = "straight on" if term.direct else f"through {term.name}"
+            factors = [self._arrives(self.to), self._slope(here + through, term, last, self.to)]
+            yield _row(step, path, [*factors, *began])
+            return
+        weights = self.found.weights[term.drive][:, self.to].numpy()
+        if apart:
+            for neuron in range(self.found.neurons):
+                here = f"∂{_at('h', last, neuron)}/∂{_at(term.name, last, neuron)}"
+                weight = _Factor(f"U.{term.drive}[{neuron},{self.to}]", "", float(weights[neuron]))
+                middle = [self._arrives(neuron), self._slope(here, term, last, neuron), weight]
+                yield _row(step, f"through {term.name} of neuron {neuron}", [*middle, *began])
+            return
+        h, u = _at("h", last, "j"), _at(term.name, last, "j")
+        total = float((self.arriving * self.found.factors[term][last].numpy()) @ weights)
+        name = f"Σⱼ(∂L/∂{h} · ∂{h}/∂{u} · U.{term.drive}[j,{self.to}])"
+        derived = f"∂{h}/∂{u} = {term.formula}" if term.formula else ""
+        yield _row(step, f"through {term.name}", [_Factor(name, derived, total), *began])
+
+
+def _row(step: int, path: str, factors: list[_Factor]) -> Mapping[str, Any]:
+    return {
+        "step": step,
+        "path": path,
+        "formula": " · ".join(factor.name for factor in factors),
+        "names": [factor.name for factor in factors],
+        "derived": [factor.derived for factor in factors],
+        "factors": [factor.value for factor in factors],
+        "value": float(np.prod([factor.value for factor in factors])),
+    }
+
+
+def _at(name: str, step: int, neuron: int | str) -> str:
+    """A signal of one neuron at one step: h₂[0]."""
+    return f"{name}{'₀₁₂'[step]}[{neuron}]"

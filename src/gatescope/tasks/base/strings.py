@@ -1,0 +1,235 @@
+"""What the tasks of short strings share: a string such as aaXbb, closed by an end mark, is one sequence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.readout import SYMBOLS, Readout
+from gatescope.tasks.base.task import (
+    EVALUATION,
+    TRAINING,
+    Batch,
+    Predict,
+    Quantity,
+    Recommended,
+    Score,
+    TaskError,
+    generator,
+    loss_sum,
+    predictions,
+)
+from gatescope.vocabulary import PADDING, Ids, Vocabulary
+
+END = "\n"
+
+
+def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
+    """The settings at which seeds 0-4 of an LSTM of these sizes solve their task, most often within 500 steps.
+
+    The limit is higher, because simpler cells take longer. Scores come every 100 steps: a network that has only just
+    passed is less worth looking at.
+    """
+    return Recommended(
+        layers=layers,
+        steps=2000,
+        batch=32,
+        learning_rate=learning_rate,
+        final_learning_rate=0.1,
+        score_every=100,
+        until_solved=True,
+    )
+
+
+class StringTask(ABC):
+    """A task of strings that end with END. A subclass says how they are drawn and scored.
+
+    Arguments:
+        batch: strings in a batch; None: the recommended number.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    alphabet: ClassVar[str]
+    settings: ClassVar[Recommended]
+    quantity_titles: ClassVar[dict[str, str]]
+
+    def __init__(self, batch: int | None = None) -> None:
+        if batch is not None and batch < 1:
+            raise TaskError(f"A batch has at least one row; batch = {batch} was given.")
+        self.vocabulary: Vocabulary = Vocabulary((*self.alphabet, END), end=END)
+        self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
+
+    @abstractmethod
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings to train on, end mark included."""
+
+    @abstractmethod
+    def evaluation(self) -> list[str]:
+        """The fixed strings that `validation` is taken on, end mark included."""
+
+    @abstractmethod
+    def score(self, predict: Predict) -> Score:
+        """How well the task is done, generalisation included."""
+
+    @abstractmethod
+    def examples(self) -> list[str]:
+        """Texts to look at; the first is the default."""
+
+    def answers(self, text: str) -> Ids | None:
+        """None: the next symbol."""
+        return None
+
+    def held_out(self, characters: int) -> str:
+        """Strings of `evaluation` in a drawn order, again and again, until there are so many characters."""
+        strings, random, drawn = self.evaluation(), generator(EVALUATION, 0), []
+        while sum(map(len, drawn)) < characters:
+            drawn += [strings[k] for k in random.permutation(len(strings))]
+        sizes = np.cumsum([len(string) for string in drawn])
+        return "".join(drawn[: int(np.searchsorted(sizes, characters)) + 1])
+
+    @abstractmethod
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """What must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
+
+    @property
+    def readout(self) -> Readout:
+        """The next symbol, after every step."""
+        return SYMBOLS
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences to read before training starts: none."""
+        return []
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """The strings of one training step. The end mark is a target only: nothing is asked for after it."""
+        return self.rows(self.draw(generator(TRAINING, seed, step), self.recommended.batch))
+
+    def rows(self, strings: Sequence[str]) -> Batch:
+        """Strings as the rows of a batch, padded to the longest."""
+        length = np.array([len(string) for string in strings])
+        filled = np.arange(length.max()) < length[:, None]
+        ids = np.full(filled.shape, PADDING, dtype=np.int32)
+        ids[filled] = self.vocabulary.encode("".join(strings))  # a mask is filled row by row, as the text is joined
+        targets = ids[:, 1:].copy()
+        return Batch(np.where(targets == PADDING, np.int32(PADDING), ids[:, :-1]), targets)
+
+    def validation(self, predict: Predict) -> float:
+        """The mean loss in nats per symbol on the strings of `evaluation`."""
+        ids = [self.vocabulary.encode(string) for string in self.evaluation()]
+        rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
+        sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
+        return sum(nats for nats, _ in sums) / sum(count for _, count in sums)
+
+    def right(self, predict: Predict, problems: Sequence[tuple[str, str]]) -> list[NDArray[np.bool_]]:
+        """For each (prefix, answer): whether the most probable symbol is the right one, at each symbol of the answer.
+
+        The answer is what must follow the prefix, end mark included. All are right exactly when greedy completion of
+        the prefix (always take the most probable symbol, read it, go on until the end mark) gives the answer. For a
+        network sees no symbol before it comes: as long as every choice was right, completion has read the prefix and
+        the beginning of the answer, which is what the network read here, so it makes the same next choice. If all are
+        right it thus writes the answer and stops, the answer's only end mark being its last symbol; and at the first
+        wrong one it writes something else there, whatever follows. So one run over the known string replaces a
+        loop of single steps.
+        """
+        ids = [self.vocabulary.encode(prefix + answer) for prefix, answer in problems]
+        results = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
+        verdicts = []
+        for (prefix, _), sequence, rows in zip(problems, ids, results, strict=True):
+            asked = rows[len(prefix) - 1 :]
+            choice = np.where(np.isnan(asked).any(-1), PADDING, asked.argmax(-1))  # NaN is no answer
+            verdicts.append(choice == sequence[len(prefix) :])
+        return verdicts
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object (task.json) that `from_json` rebuilds the task from."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "batch": self.recommended.batch,
+            "vocabulary": self.vocabulary.to_json(),
+            "examples": self.examples(),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The task that `to_json` wrote.
+
+        Raises: TaskError where `data` is not this task, or has other symbols.
+        """
+        if not isinstance(data, dict) or data.get("name") != cls.name:
+            raise TaskError(
+                f"This is not the description of a task {cls.name!r}; is the task.json of another run here?"
+            )
+        size = data.get("batch")
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+            raise TaskError(f"'batch' of the task {cls.name!r} must be a whole number; {size!r} was given.")
+        task = cls(size)
+        try:
+            vocabulary = Vocabulary.from_json(data.get("vocabulary", task.vocabulary.to_json()))
+        except ValueError as error:
+            raise TaskError(f"The task.json of this {cls.name!r} run cannot be read: {error}") from error
+        if vocabulary != task.vocabulary:
+            raise TaskError(
+                f"The task {cls.name!r} of this run has the symbols {''.join(vocabulary.symbols)!r}, here it has "
+                f"{''.join(task.vocabulary.symbols)!r}; open it with the version of gatescope that wrote it."
+            )
+        return task
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Where each symbol of a string stands: before the mark, at it, behind it. All are false from the end mark on.
+
+    Arguments:
+        reading: no mark was read yet, (T,).
+        at_mark: the first mark is this symbol, (T,).
+        writing: the first mark was read before, (T,).
+    """
+
+    reading: NDArray[np.bool_]
+    at_mark: NDArray[np.bool_]
+    writing: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, text: str, mark: str) -> Phases:
+        """The phases of one string, right or wrong; a second mark is a symbol like any other."""
+        steps = np.arange(len(text))
+        end = _place(text, END)
+        first = min(_place(text, mark), end)
+        return cls(steps < first, (steps == first) & (steps < end), (steps > first) & (steps < end))
+
+
+def _place(text: str, symbol: str) -> int:
+    """Where a symbol first stands; the length of the text if nowhere."""
+    found = text.find(symbol)
+    return found if found >= 0 else len(text)
+
+
+def is_symbol(text: str, symbol: str) -> NDArray[np.bool_]:
+    """Whether each character is this symbol, (T,)."""
+    return np.array([character == symbol for character in text], dtype=np.bool_)
+
+
+def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> str:
+    """The sentence for a task that counts: which trained numbers are exact, and where it first fails.
+
+    Arguments: `unit` names the number ("N"); `tried` is the largest number that was tried.
+    """
+    low, high = trained[0], trained[-1]
+    if first_failure is None:
+        return f"exact for every {unit} tried, {low} to {tried}"
+    if len(exact) == len(trained):
+        return f"exact for every {unit} from {low} to {high}; the first {unit} it gets wrong is {first_failure}"
+    return (
+        f"exact for {len(exact)} of the {len(trained)} values of {unit} from {low} to {high}; "
+        f"the first {unit} it gets wrong is {first_failure}"
+    )

@@ -1,0 +1,1 @@
+"""The memory tasks: counting, counting selectively, remembering a state, copying."""

@@ -1,0 +1,130 @@
+"""The task copy: repeat three letters.
+
+A short form of the copy task of Graves, Wayne and Danihelka, "Neural Turing machines", arXiv:1410.5401 (2014),
+section 4.1.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+
+from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
+from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
+
+LETTERS = "abc"
+LENGTH = 3
+OTHER_LENGTHS = (1, 2, 4, 5)
+
+
+class Copy(StringTask):
+    """Three letters of a, b, c, then X, the same three letters and the end mark: 27 strings in all."""
+
+    name: ClassVar[str] = "copy"
+    title: ClassVar[str] = "Copy"
+    question: ClassVar[str] = (
+        "Three letters, an X, and the network must write the same three letters again: "
+        "which neurons remember which letter stood in which place?"
+    )
+    alphabet: ClassVar[str] = LETTERS + "X"
+    settings: ClassVar[Recommended] = recommended(20, 20)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading the word, before the X",
+        "at_x": "at the X",
+        "writing": "writing the word, after the X",
+        "position": "symbols read before the X, or written since, so far",
+        **{f"next_{letter}": f"{letter} is to be written next" for letter in LETTERS},
+        "next_end": "the end mark is to be written next",
+        **{
+            f"letter{place}_{letter}": f"letter {place} of the word is {letter}"
+            for place in range(LENGTH)
+            for letter in LETTERS
+        },
+    }
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` of the 27 strings."""
+        every = self.evaluation()
+        return [every[k] for k in random.integers(0, len(every), count).tolist()]
+
+    def evaluation(self) -> list[str]:
+        """All 27 strings."""
+        return [_string(word) for word in _words(LENGTH)]
+
+    def score(self, predict: Predict) -> Score:
+        """The share of the 27 words that greedy completion copies exactly.
+
+        Chance is one word: a guess that knows only the present symbol always writes the same word, at best one of three
+        different letters. All words are trained on, so whether copying was learned or only these words shows in
+        words of other lengths, which are never trained on. They are tried once all 27 are right.
+        """
+        words = _words(LENGTH)
+        right = self._right(predict, LENGTH)
+        solved = len(right) == len(words)
+        text = f"{len(right)} of {len(words)} words are copied"
+        shares = None
+        if solved:
+            others = {length: len(self._right(predict, length)) for length in OTHER_LENGTHS}
+            shares = {str(length): count / len(_words(length)) for length, count in others.items()}
+            listed = ", ".join(
+                f"{count} of {len(_words(length))} of length {length}" for length, count in others.items()
+            )
+            text = f"all {len(words)} words are copied; of words never trained on, {listed}"
+        return Score(
+            value=len(right) / len(words),
+            chance=1 / len(words),
+            solved=solved,
+            text=text,
+            details={"wrong": sorted(set(words) - set(right)), "other_lengths": shares},
+        )
+
+    def _right(self, predict: Predict, length: int) -> list[str]:
+        words = _words(length)
+        verdicts = self.right(predict, [(word + "X", word + END) for word in words])
+        return [word for word, verdict in zip(words, verdicts, strict=True) if verdict.all()]
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, the place in the word, what comes next, and each of the first three letters once it was read.
+
+        The word is all that stands before the first X. What is to be written next is the letter at the place that is
+        reached, whatever was written before, and behind the word the end mark; before the X and from the end mark on,
+        nothing is.
+        """
+        phases = Phases.of(text, "X")
+        word = text[: int(phases.reading.sum())]
+        answering = phases.at_mark | phases.writing
+        position = np.cumsum(np.where(answering, phases.writing, phases.reading))
+        position -= np.where(answering, len(word), 0)
+        step = np.arange(len(text))
+        quantities: dict[str, Quantity] = {
+            "reading": phases.reading,
+            "at_x": phases.at_mark,
+            "writing": phases.writing,
+            "position": np.where(answering | phases.reading, position, 0),
+        }
+        for letter in LETTERS:
+            here = np.append(is_symbol(word, letter), False)
+            quantities[f"next_{letter}"] = answering & here[np.clip(position, 0, len(word))]
+        quantities["next_end"] = answering & (position >= len(word))
+        for place in range(LENGTH):
+            for letter in LETTERS:
+                quantities[f"letter{place}_{letter}"] = (step >= place) & (word[place : place + 1] == letter)
+        return quantities
+
+    def examples(self) -> list[str]:
+        """Three words; the same letter in each place; words of other lengths."""
+        return [
+            "".join(map(_string, ("abc", "cab", "bba"))),
+            "".join(map(_string, ("aaa", "baa", "aba", "aab"))),
+            "".join(map(_string, ("ab", "abca", "ccccc"))),
+        ]
+
+
+def _words(length: int) -> list[str]:
+    return ["".join(letters) for letters in product(LETTERS, repeat=length)]
+
+
+def _string(word: str) -> str:
+    return word + "X" + word + END

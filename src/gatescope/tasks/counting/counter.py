@@ -1,0 +1,98 @@
+"""The task counter: as many b's as there were a's.
+
+The language a^n b^n with a middle mark, after Gers and Schmidhuber, "LSTM recurrent networks learn simple
+context-free and context-sensitive languages", IEEE Transactions on Neural Networks 12 (2001).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from gatescope.tasks.base.strings import END, Phases, StringTask, exact_text, is_symbol, recommended
+from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
+
+TRAINED = range(1, 11)
+TRIED = 100  # the largest N that is looked at beyond the trained ones
+
+
+class Counter(StringTask):
+    """a^N X b^N and the end mark, N from 1 to 10, each as likely."""
+
+    name: ClassVar[str] = "counter"
+    title: ClassVar[str] = "Counter"
+    question: ClassVar[str] = (
+        "After some a's and an X, the network must write exactly as many b's and then end the line: "
+        "which neurons count up through the a's and down through the b's?"
+    )
+    alphabet: ClassVar[str] = "aXb"
+    settings: ClassVar[Recommended] = recommended(10)
+    quantity_titles: ClassVar[dict[str, str]] = {
+        "reading": "reading the a's, before the X",
+        "at_x": "at the X",
+        "writing": "writing the b's, after the X",
+        "so_far": "a's before the X, so far",
+        "owed": "b's still to be written, after this symbol",
+    }
+
+    def draw(self, random: np.random.Generator, count: int) -> list[str]:
+        """`count` strings with N drawn from 1 to 10."""
+        return [_string(n) for n in random.integers(TRAINED[0], TRAINED[-1] + 1, count).tolist()]
+
+    def evaluation(self) -> list[str]:
+        """The string of each N from 1 to 10."""
+        return [_string(n) for n in TRAINED]
+
+    def score(self, predict: Predict) -> Score:
+        """The share of N from 1 to 10 for which greedy completion of a^N X is exactly b^N and the end mark.
+
+        Chance is one N in ten: a guess that knows only the present symbol must always choose the same after a b.
+        If it chooses b it never ends; if it chooses the end mark it is exact for N = 1 only.
+        """
+        exact = self._exact(predict, TRAINED)
+        if len(exact) == len(TRAINED):
+            beyond = range(TRAINED[-1] + 1, TRIED + 1)
+            failed = sorted(set(beyond) - set(self._exact(predict, beyond)))
+        else:
+            failed = sorted(set(TRAINED) - set(exact))
+        first = failed[0] if failed else None
+        return Score(
+            value=len(exact) / len(TRAINED),
+            chance=1 / len(TRAINED),
+            solved=len(exact) == len(TRAINED),
+            text=exact_text(exact, TRAINED, "N", first, TRIED),
+            details={"exact": exact, "first_failure": first, "tried": TRIED},
+        )
+
+    def _exact(self, predict: Predict, numbers: range) -> list[int]:
+        verdicts = self.right(predict, [("a" * n + "X", "b" * n + END) for n in numbers])
+        return [n for n, verdict in zip(numbers, verdicts, strict=True) if verdict.all()]
+
+    def quantities(self, text: str) -> dict[str, Quantity]:
+        """The phase, how many a's so far, how many b's are owed.
+
+        Each a before the first X makes one b owed, and each b after it pays one, never below 0. So in a wrong string
+        b's before the X and a's after it count for nothing, and what is still owed at the end mark stays owed.
+        """
+        phases = Phases.of(text, "X")
+        so_far = np.cumsum(is_symbol(text, "a") & phases.reading)
+        return {
+            "reading": phases.reading,
+            "at_x": phases.at_mark,
+            "writing": phases.writing,
+            "so_far": so_far,
+            "owed": np.maximum(so_far - np.cumsum(is_symbol(text, "b") & phases.writing), 0),
+        }
+
+    def examples(self) -> list[str]:
+        """Short and long counts; counts beyond the trained ones; b's that come too early or too late."""
+        return [
+            "".join(_string(n) for n in (3, 1, 7, 10)),
+            "".join(_string(n) for n in (10, 12, 14, 20)),
+            "aaaaXbb\naaaaXbbbbbbb\naaaaaaaa\n",
+        ]
+
+
+def _string(n: int) -> str:
+    return "a" * n + "X" + "b" * n + END

@@ -1,0 +1,5 @@
+"""The next steps of a series."""
+
+from gatescope.tasks.forecasting.forecasting import Forecasting
+
+__all__ = ["Forecasting"]

@@ -1,0 +1,121 @@
+"""Forecasts beside what came, and what is told of them.
+
+`N` origin, `H` step ahead, `C` column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gatescope.tasks.base.task import Score
+from gatescope.tasks.measures.measures import coverage, mean_absolute_error
+
+Outcomes = Float[np.ndarray, "N H C"]
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """From each of some steps (its origin), the next H steps of C columns, all in the units of the file.
+
+    Arguments:
+        names: of the columns.
+        origins: (N,) how many steps each forecast knows: origin t knows the steps before t, and forecasts t, t + 1, ...
+        expected: (N, H, C) what came; NaN where the series has ended.
+        point: the median, which has the least absolute error.
+        lower, upper: the calibrated ends of the intervals.
+        uncalibrated: whether what came was within the interval that the network itself gave.
+        calibrated_once: whether it was within the one calibrated on the validation part alone.
+        naive: the last value again and again.
+        seasonal: the values one season before.
+        season: steps of a season; 1: there is none, and `seasonal` is `naive`.
+        interval: the share of values that the intervals should hold.
+        scale: (C,) the mean absolute error, on the training part, of the values one season before.
+        following: the names of the H steps after the series, such as dates; empty where they are not known.
+    """
+
+    names: tuple[str, ...]
+    origins: Int[np.ndarray, " N"]
+    expected: Outcomes
+    point: Outcomes
+    lower: Outcomes
+    upper: Outcomes
+    uncalibrated: Bool[np.ndarray, "N H C"]
+    calibrated_once: Bool[np.ndarray, "N H C"]
+    naive: Outcomes
+    seasonal: Outcomes
+    season: int
+    interval: float
+    scale: Float[np.ndarray, " C"]
+    following: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> Bool[np.ndarray, " N"]:
+        """Of which forecasts every value has come: the ones that are scored."""
+        return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
+
+    def score(self, where: str) -> Score:
+        """MASE of the point forecasts, beside what the last value and the season before are worth; the coverage.
+
+        The MASE is the mean absolute error at all steps ahead, divided by `scale` (Hyndman and Koehler 2006), and the
+        mean of that over the columns. All forecasts that are compared start from the same origins.
+        """
+        known = self.known
+        expected = self.expected[known]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            errors = {
+                name: mean_absolute_error(values[known], expected)
+                for name, values in (("mae", self.point), ("seasonal_naive", self.seasonal), ("naive", self.naive))
+            }
+            mase, of_seasonal, of_naive = (float((error / self.scale).mean()) for error in errors.values())
+        held = coverage(self.lower[known], self.upper[known], expected)
+        before = f"{of_seasonal:.3f} by the value a season of {self.season} steps before, " if self.season > 1 else ""
+        unit = ", ".join(
+            f"{error:.4g}" + (f" ({name})" if len(self.names) > 1 else "")
+            for name, error in zip(self.names, errors["mae"].tolist(), strict=True)
+        )
+        return Score(
+            value=mase,
+            chance=of_seasonal,
+            solved=None,
+            text=f"MASE {mase:.3f} ({before}{of_naive:.3f} by the last value), mean absolute error {unit}; "
+            f"{held.mean():.1%} of the values are within their {self.interval:.0%} intervals, {where}",
+            details={
+                "forecasts": int(known.sum()),
+                "horizon": expected.shape[1],
+                "season": self.season,
+                "interval": self.interval,
+                "coverage": float(held.mean()),
+                "uncalibrated_coverage": float(self.uncalibrated[known].mean()),
+                "calibrated_once_coverage": float(self.calibrated_once[known].mean()),
+                "naive": of_naive,
+                "of_seasonal_naive": mase / of_seasonal if of_seasonal else None,
+                "of_naive": mase / of_naive if of_naive else None,
+                "columns": {name: self._details(known, k) for k, name in enumerate(self.names)},
+            },
+            better="lower",
+        )
+
+    def _details(self, known: Bool[np.ndarray, " N"], column: int) -> dict[str, Any]:
+        """Of one column, as a whole and at each step ahead."""
+        expected, point, lower, upper, naive, seasonal = (
+            values[known][:, :, column]
+            for values in (self.expected, self.point, self.lower, self.upper, self.naive, self.seasonal)
+        )
+        found = {
+            "mae": mean_absolute_error(point, expected),
+            "naive_mae": mean_absolute_error(naive, expected),
+            "seasonal_naive_mae": mean_absolute_error(seasonal, expected),
+            "coverage": coverage(lower, upper, expected),
+            "width": (upper - lower).mean(axis=0),
+        }
+        scale = float(self.scale[column])
+        return {
+            **{name: float(values.mean()) for name, values in found.items()},
+            "mase": float(found["mae"].mean()) / scale if scale else None,
+            "scale": scale,
+            "by_horizon": {name: values.tolist() for name, values in found.items()},
+        }

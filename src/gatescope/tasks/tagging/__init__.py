@@ -1,0 +1,5 @@
+"""A label for every token or frame."""
+
+from gatescope.tasks.tagging.tagging import Tagging
+
+__all__ = ["Tagging"]
