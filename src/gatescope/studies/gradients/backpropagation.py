@@ -1,8 +1,8 @@
 """Where does the gradient of a weight come from? Back-propagation through time, opened.
 
 The loss is -log p(target), or that of numbers (see `gatescope.studies.common.losses`). Its gradient flows back step by
-step and layer by layer through the forward derivatives of the cells' equations. At every step it reaches the drives. The
-gradient of a drive, delta, times the input of the drive's weights is the contribution of that step to the weights'
+step and layer by layer through the forward derivatives of the cells' equations. At every step it reaches the drives.
+The gradient of a drive, delta, times the input of the drive's weights is the contribution of that step to the weights'
 gradient; the contributions of all steps sum to the gradient that training uses.
 
 `T` step, `P` place where a loss is taken, `D` distance, `L` layer, `N` neuron, `I` input, `V` symbol.
