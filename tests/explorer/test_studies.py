@@ -19,6 +19,8 @@ from gatescope import Run, Settings, configure, create, record, train
 from gatescope.explorer import findings as studying
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.memory import STUDY_BYTES
+from gatescope.explorer.requests import RequestError
 from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.studies import keep, kept
 from gatescope.studies.common.table import Table
@@ -437,8 +439,16 @@ def test_a_failure_can_be_tried_again(page: Page, place: Path) -> None:
 
 
 def test_what_is_studied_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studying, "VALUES", 28 * 6 * 2_500)
-    assert len(studying.Material(Run(place / "planted")).subject.text) == 2_500
+    """A smaller number of bytes gives a shorter text, and too small a number a refusal."""
+    run, sizes = Run(place / "planted"), []
+    for share in (1, 20, 40):
+        monkeypatch.setattr(studying, "STUDY_BYTES", STUDY_BYTES // share)
+        sizes.append(studying.characters_within(run.configuration(), 10**9))
+        assert len(studying.Material(run).subject.text) <= sizes[-1]
+    assert sizes[0] > sizes[1] > sizes[2] > studying.LEAST_STEPS
+    monkeypatch.setattr(studying, "STUDY_BYTES", 1)
+    with pytest.raises(RequestError, match="may take"):
+        studying.Material(run)
 
 
 # --- features of the shown text --------------------------------------------------------------------------------------
