@@ -26,6 +26,8 @@ FRENCH = "Les réseaux récurrents ont une mémoire; ça a été l'été.\n"
         (JAPANESE, "shift_jis", "cp932"),
         (JAPANESE, "euc_jp", "euc_jp"),
         (KOREAN, "euc_kr", "cp949"),
+        ("日付,気温\n", "shift_jis", "cp932"),
+        ("날짜,판매 수량\n", "euc_kr", "cp949"),
         (RUSSIAN, "cp1251", "cp1251"),
         (RUSSIAN, "koi8-r", "koi8-r"),
         (RUSSIAN, "cp866", "cp866"),

@@ -43,6 +43,7 @@ GOOD = [("good film", "pos"), ("bad", "neg"), ("so, so", "neg")]
         ("t.csv", 'a,b,c\ngood film,x,pos\nbad,y,neg\n"so, so",z,neg\n', {"text": "a", "label": "C"}),
         ("t.csv", 'good film,x,pos\nbad,y,neg\n"so, so",z,neg\n', {"text": 1, "label": "3"}),
         ("t.csv", 'what,text\npos,good film\nneg,bad\nneg,"so, so"\n', {}),
+        ("t.csv", '编号,评论,标签\n1,good film,pos\n2,bad,neg\n3,"so, so",neg\n', {}),
         ("t.csv", 'title,text,label\npos,good film,0\nneg,bad,0\nneg,"so, so",1\n', {"label": "title"}),
         ("t.tsv", "pos\tgood film\nneg\tbad\nneg\tso, so\n", {}),
         ("t.tsv", "good film\tpos\nbad\tneg\nso, so\tneg\n", {}),

@@ -67,6 +67,16 @@ def test_messages_name_the_setting_that_reads_a_field() -> None:
         assert how_to_read("1 234.5", now) == " (--thousands ' ' reads it)"
     assert how_to_read("5%", now) == " (other numbers of the column have no sign of per cent)"
     assert how_to_read("x", now) == ""
+    for field, unit in (("$5", "$"), ("5 €", "€"), ("USD 5", "USD"), ("-5°C", "°C"), ("3万", "万")):
+        assert how_to_read(field, now) == f" (it is one without {unit!r})"
+    for field in ("(5)", "\u20135", "5-", "1/2"):  # accountants' minus signs, fractions
+        assert how_to_read(field, now) == ""
+
+
+def test_group_that_begins_with_zero_is_no_thousand() -> None:
+    """0.500 is a half, whatever the settings say."""
+    assert math.isnan(Numerals(",", ".").number("0.500"))
+    assert Numerals(",", ".").number("1.500") == 1500
 
 
 def test_marks_that_no_number_has_are_refused() -> None:

@@ -224,6 +224,11 @@ def test_missing_numbers_follow_the_dates(tmp_path: Path) -> None:
         ("\ufeffdate,x\r\n2020-01-01,1\r\n2020-01-02,2\r\n", {}, [1, 2], ("2020-01-01", "2020-01-02")),
         ("Jan 2020,1\nFeb 2020,2\n", {}, [1, 2], ("Jan 2020", "Feb 2020")),
         ("date,x\n2020-01-01,1\n2020-01-02,oops\nTotal,3\n2020-01-03,3\n", {"skip_bad": True}, [1, 3], None),
+        ("date,x\n2020-01-03,3\nTotal,6\n2020-01-01,1\n2020-01-02,2\n", {"skip_bad": True}, [1, 2, 3], None),
+        ("年份,月份,x\n2020,12,2\n2021,1,3\n2020,11,1\n", {}, [1, 2, 3], ("2020-11", "2020-12", "2021-01")),
+        ("年份,x\n2021,2\n2020,1\n", {}, [1, 2], ("2020", "2021")),
+        ("month,x\n202012,1\n202101,2\n", {}, [1, 2], ("202012", "202101")),
+        ("date,x,\n2020-01-01,1,\n2020-01-02,2,\n", {}, [1, 2], None),
     ],
 )
 def test_tables_are_read_as_they_are_written(
@@ -245,12 +250,31 @@ def test_tables_are_read_as_they_are_written(
         ("date,x\n01/02/2020,1\n02/02/2020,2\n", "say which with date_order='dmy' or date_order='mdy'"),
         ("date,x\n2020-01-01,1\nsoon,2\n", "line 3: date is 'soon', which is no date"),
         ("month,x\n11,1\n12,2\n1,3\n11,4\n", r"line 5: month is '11' on line 2 too"),
+        ("date,x\n2020-01-01,$5\n", r"got '\$5' on line 2 \(it is one without '\$'\)"),
+        ("date,x\nJan 1, 2020,5\n", "line 2: 3 fields instead of 2"),
     ],
 )
 def test_numbers_and_dates_that_are_not_clear_are_refused(tmp_path: Path, content: str, message: str) -> None:
     """The first value is shown, with the setting that reads it."""
     with pytest.raises(TaskError, match=message):
         read_series(written(tmp_path, content))
+
+
+def test_dates_that_may_be_read_in_two_ways_are_not_left_out(tmp_path: Path) -> None:
+    """Leaving lines out does not say which number is the month."""
+    path = written(tmp_path, "date,x\n01/02/2020,1\n02/02/2020,2\n")
+    with pytest.raises(TaskError, match=r"correct the file:\n  line 2: .*several ways"):
+        read_series(path, reading=Reading(skip_bad=True))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [("999 1.100 -2.350", True), ("1000 1.100", False), ("0.100 1.100", False), ("1.100 1.10", False), ("1 2", False)],
+)
+def test_points_that_may_separate_thousands_are_said(tmp_path: Path, numbers: str, said: bool) -> None:
+    """Each number with a point has three digits behind it, and none shows that it is a fraction."""
+    notes = read_series(written(tmp_path, "\n".join(["x", *numbers.split()]))).notes
+    assert any("thousands='.' reads them as thousands" in note for note in notes) == said
 
 
 def test_wrong_rows_that_were_left_out_are_said(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from gatescope.tasks import TaskError
 from gatescope.tasks.data.labelled import read_labelled, read_tagged
 from gatescope.tasks.data.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
+from gatescope.tasks.data.texts import read_texts
 from gatescope.tasks.forecasting.series import read_series
+from gatescope.tasks.tagging.frames import read_frames
 
 
 def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
@@ -149,6 +151,34 @@ def test_paths_that_are_no_files_are_refused(tmp_path: Path) -> None:
         read_bytes(tmp_path / "none.csv")
     with pytest.raises(TaskError, match="got a folder"):
         read_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
+def test_named_pipes_and_devices_are_refused_by_every_reader(tmp_path: Path, name: str) -> None:
+    """Without waiting for somebody to write into them."""
+    pipe, device = tmp_path / name, tmp_path / f"device-{name}"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path, kind in ((pipe, "a named pipe"), (device, "a device")):
+        for reader in (read_labelled, read_tagged, read_series, read_texts, lambda place: read_frames(place, place)):
+            with pytest.raises(TaskError, match=f"expected a regular file, got {kind}"):
+                reader(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("\n", "is empty"),
+        (",\n", "at most 4,000,000 lines, got 4,000,001"),
+        ("", "at most 2,000,000 characters a line"),
+    ],
+)
+def test_files_of_nothing_but_marks_are_refused_at_once(tmp_path: Path, line: str, message: str) -> None:
+    """Blank lines, commas alone, or one endless line: a sentence before rows are made of them."""
+    path = written(tmp_path, line * 4_000_001 if line else "," * 2_000_001)
+    for reader in (read_labelled, read_tagged, read_series):
+        with pytest.raises(TaskError, match=message):
+            reader(path)
 
 
 def test_an_error_lists_the_first_lines_in_order() -> None:

@@ -38,6 +38,7 @@ def test_read_texts_finds_the_column(tmp_path: Path, name: str, content: str, te
         ("empty.txt", "\n \n", "is empty"),
         ("gap.csv", "text,label\nx,1\n,0\n", "line 3: the text is empty"),
         ("bad.jsonl", '{"text": "x"}\n{"text": 1}\n[\n', "line 2: there is no text under 'text'"),
+        ("half.jsonl", '{"text": "x"}\n{"text": "\\ud83d"}\n', "line 2: half of a surrogate pair"),
     ],
 )
 def test_read_texts_refuses_with_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
@@ -46,6 +47,15 @@ def test_read_texts_refuses_with_a_sentence(tmp_path: Path, name: str, content: 
     path.write_text(content, encoding="utf-8")
     with pytest.raises(TaskError, match=sentence):
         read_texts(path)
+
+
+def test_read_texts_refuses_bytes_of_another_encoding(tmp_path: Path) -> None:
+    """A plain file too; the message has a guess, and with it the file is read."""
+    path = tmp_path / "gbk.txt"
+    path.write_bytes("这部电影很好看\n太差了，不推荐\n".encode("gbk"))
+    with pytest.raises(TaskError, match="encoding='gb18030'"):
+        read_texts(path)
+    assert read_texts(path, encoding="gb18030")[0] == ["这部电影很好看", "太差了，不推荐"]
 
 
 def test_read_texts_leaves_wrong_lines_out_when_asked(tmp_path: Path) -> None:

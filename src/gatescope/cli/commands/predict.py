@@ -140,7 +140,7 @@ def _texts(
     place: Trained, texts: tuple[str, ...], file: Path | None, column: str | None, encoding: str | None, skip_bad: bool
 ) -> list[str]:
     """Return the texts of the arguments, of a file, of the standard input, or of the first example of the task."""
-    from gatescope.tasks.data.corpus import read
+    from gatescope.tasks.data.corpus import LARGEST, read
     from gatescope.tasks.data.encodings import decoded
     from gatescope.tasks.data.texts import read_texts
 
@@ -158,7 +158,10 @@ def _texts(
         content = read([file], encoding=encoding).text
         return [content] if whole else vocabulary.split(content)
     if texts == ("-",):
-        content = decoded(sys.stdin.buffer.read(), "standard input", encoding)
+        data = sys.stdin.buffer.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UsageError(f"Standard input: expected at most {LARGEST:,} bytes, got more. Give a part of it.")
+        content = decoded(data, "standard input", encoding)
         return [content] if whole else [line for line in vocabulary.split(content) if line.strip()]
     return list(texts) or vocabulary.split(place.task().examples()[0])
 

@@ -166,7 +166,7 @@ def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | Non
         letters = leads[leads > 0xA3]
         if letters.size and np.isin(letters, (0xA4, 0xA5)).mean() > 0.2:
             return "euc_jp"
-        if letters.size and ((letters >= 0xB0) & (letters <= 0xC8)).mean() > 0.95 and letters.size > 20:
+        if letters.size and ((letters >= 0xB0) & (letters <= 0xC8)).mean() > 0.95 and letters.size >= 8:
             return "cp949"
         if letters.size and ((letters >= 0xB0) & (letters <= 0xD7)).mean() > 0.7:
             return "gb18030"
@@ -180,6 +180,9 @@ def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | Non
         share = sum(frequent.match(character) is not None for character in foreign) / max(1, len(foreign))
         # Latin letters with accents stand alone between ASCII letters, two bytes of East Asian text beside others.
         if share > (0.2 if name == "cp932" else 0.95) and len(high) > 1.4 * len(runs):
+            return name
+        # Kana and everyday kanji alone: in GBK the same bytes are rare characters.
+        if name == "cp932" and all(0x81 <= character.encode(name)[0] <= 0x98 for character in foreign):
             return name
     return None
 

@@ -25,6 +25,7 @@ from gatescope.tasks.data.tables import (
     Rows,
     column_list,
     column_number,
+    expect_short_lines,
     read_lines,
     read_rows,
     refuse,
@@ -32,10 +33,16 @@ from gatescope.tasks.data.tables import (
     undecoded,
 )
 
-TEXT_NAMES = ("text", "sentence", "review", "comment", "content", "phrase", "message", "tweet", "document", "utterance")
+TEXT_NAMES = (
+    *("text", "sentence", "review", "comment", "content", "phrase", "message", "tweet", "document", "utterance"),
+    *("文本", "内容", "內容", "评论", "評論", "句子", "正文", "文章", "テキスト", "本文", "レビュー", "문장", "리뷰"),
+)
 """What a column of texts is called where nobody says which one it is."""
 
-LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "tag", "rating")
+LABEL_NAMES = (
+    *("label", "sentiment", "class", "category", "target", "polarity", "tag", "rating"),
+    *("标签", "標籤", "类别", "類別", "分类", "情感", "ラベル", "感情", "라벨", "감정"),
+)
 """What a column of labels is called where nobody says which one it is."""
 
 JSON_LINES = (".jsonl", ".ndjson")
@@ -205,6 +212,7 @@ def read_tagged(
     Raises: TaskError, which lists every line that cannot be used.
     """
     lines = read_lines(path, largest, encoding)
+    expect_short_lines(path, lines)
     split, width = _layout(lines)
     token_column, label_column = _tagged_columns(path, width, token, label)
     comments = _comments(lines, split, width, label_column)

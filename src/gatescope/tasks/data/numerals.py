@@ -20,6 +20,9 @@ SPACES = " \u00a0\u2009\u202f"
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 _THOUSANDS = (",", ".", " ", "'", "_")
 _LIKE_NUMBER = re.compile(rf"[-+\u2212]?[$€£¥]?[-+]?\.?\d[\d.,_{SPACES}{APOSTROPHES}]*([eE][-+]?\d+)? ?%?")
+_WITH_UNIT = re.compile(
+    r"(?P<before>[^\W\d]{1,4}|[^\w\s+.,(\-\u2013\u2014])? ?(?P<number>[-+]?\d[\d.,]*)(?P<after> ?[^\d\s.,)-]{1,5})?"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Numerals:
         whole = r"\d+"
         if self.thousands:
             group = f"[{ {' ': SPACES, chr(39): APOSTROPHES}.get(self.thousands, re.escape(self.thousands)) }]"
-            whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)"
+            whole = rf"(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d+)"
         return re.compile(rf"[-+]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
     def number(self, field: str) -> float:
@@ -98,6 +101,8 @@ def how_to_read(field: str, now: Numerals) -> str:
                 changed = [setting("decimal", decimal)] if decimal != now.decimal else []
                 changed += [setting("thousands", thousands)] if thousands and thousands != now.thousands else []
                 ways.append(" ".join(changed) or setting("thousands", ""))
+    if not ways and (unit := _WITH_UNIT.fullmatch(field)) and math.isfinite(now.number(unit["number"])):
+        return f" (it is one without {(unit['before'] or unit['after']).strip()!r})"
     fewest = min((way.count("=") + way.count("--") for way in ways), default=0)
     chosen = [way for way in ways if way.count("=") + way.count("--") == fewest]
     return f" ({' or '.join(dict.fromkeys(chosen))} reads it)" if chosen else ""

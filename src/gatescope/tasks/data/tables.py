@@ -28,6 +28,12 @@ LISTED = 20
 MOST_COLUMNS = 10_000
 """The most columns a table may have."""
 
+MOST_LINES = 4_000_000
+"""The most lines a file of data may have: each costs far more memory and time than its bytes."""
+
+LONGEST_LINE = 2_000_000
+"""The most characters a line of a table may have."""
+
 MOST_COLUMNS_LISTED = 30
 """How many columns an error names."""
 
@@ -77,17 +83,31 @@ def read_lines(path: str | os.PathLike[str], largest: int = LARGEST, encoding: s
 
     Arguments: `encoding` is that of the file; None: UTF-8, or what its byte order mark says.
 
-    Raises: TaskError for a file that does not exist, cannot be read, is too large, holds nothing, or is no text.
+    Raises: TaskError for a file that does not exist, cannot be read, is too large, holds nothing, has too many lines,
+        or is no text.
     """
     text = decoded(read_bytes(path, largest), path, encoding, lenient=True)
+    if not text or text.isspace():
+        raise TaskError(f"{path} is empty; give a file with data.")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if (count := text.count("\n")) > MOST_LINES:
+        raise TaskError(f"{path}: expected at most {MOST_LINES:,} lines, got {count:,}. Give a part of the file.")
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    if not any(line.strip() for line in lines):
-        raise TaskError(f"{path} is empty; give a file with data.")
     return lines
+
+
+def expect_short_lines(path: str | os.PathLike[str], lines: Sequence[str]) -> None:
+    """Refuse lines that no table has. Raises: TaskError."""
+    longest = max(map(len, lines))
+    if longest > LONGEST_LINE:
+        number = next(k for k, line in enumerate(lines, 1) if len(line) == longest)
+        raise TaskError(
+            f"{path}: expected at most {LONGEST_LINE:,} characters a line, got {longest:,} on line {number:,}. Give a "
+            "table with a step or a text a row."
+        )
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
@@ -127,6 +147,7 @@ def read_rows(
         rows that are wrong are in the `faults` of what is returned.
     """
     lines = read_lines(path, largest, encoding)
+    expect_short_lines(path, lines)
     delimiter = _delimiter(lines, Path(path).suffix.lower(), decimal)
     rows = _rows(Path(path), lines, delimiter, quoted=True)
     if delimiter == "\t" and (wrong := len(rows.faults) + _crossing(rows)) > 0:

@@ -18,6 +18,7 @@ from gatescope.tasks.data.tables import (
     read_lines,
     read_rows,
     refuse,
+    undecoded,
 )
 
 TABLES = (".csv", ".tsv", ".tab")
@@ -61,7 +62,9 @@ def read_texts(
         found = [(k, line) for k, line in enumerate(read_lines(path, largest, encoding), 1) if line.strip()]
     texts = []
     for line, value in found:
-        if value.strip():
+        if (wrong := undecoded(value)) is not None:
+            faults.append(Fault(line, wrong))
+        elif value.strip():
             texts.append(" ".join(value.split()))
         else:
             faults.append(Fault(line, "the text is empty"))

@@ -34,10 +34,15 @@ _DAYS = (
     r"(?P<y>\d{4})(?P<s>[-/.])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})",
     r"(?P<y>(?:1[6-9]|2[01])\d{2})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])",
     r"(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})(?P=s)(?P<c>\d{4}|\d{2})",
-    rf"(?P<d>\d{{1,2}})[- ./]{_MONTH},?[- ./](?P<y>\d{{4}})",
+    rf"(?P<d>\d{{1,2}})[- ./]{_MONTH},?[- ./](?P<y>\d{{4}}|\d{{2}})",
     rf"{_MONTH} (?P<d>\d{{1,2}}),? (?P<y>\d{{4}})",
     rf"(?P<y>\d{{4}})[- ./]{_MONTH}[- ./](?P<d>\d{{1,2}})",
     r"(?P<y>(?:1[6-9]|2[01])\d{2})(?P<m>0[1-9]|1[0-2])",
+    r"(?P<y>\d{4}) ?[年년] ?(?P<m>\d{1,2}) ?[月월] ?(?P<d>\d{1,2}) ?[日号號일]",
+)
+_COMPACT_TIME = (
+    r"(?P<y>(?:19|20)\d{2})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
+    r"(?P<H>[01]\d|2[0-3])(?:(?P<M>\d{2})(?P<S>\d{2})?)?"
 )
 _OTHERS = (
     r"(?P<y>\d{4})[-/M ](?P<m>\d{1,2})",
@@ -47,12 +52,15 @@ _OTHERS = (
     r"(?P<y>\d{4})[-/ ]?[Qq](?P<q>[1-4])",
     r"[Qq](?P<q>[1-4])[-/ ]?(?P<y>\d{4})",
     r"(?P<y>\d{4})-?W(?P<w>\d{2})(?:-?(?P<k>[1-7]))?",
+    r"(?P<y>\d{4}) ?[年년] ?(?P<m>\d{1,2}) ?[月월]",
+    _COMPACT_TIME,
 )
 FORMS = tuple(re.compile(form + _TIME) for form in _DAYS) + tuple(map(re.compile, _OTHERS))
 """How dates may be written; the first one that all values of a column have is taken."""
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?")
-_EPOCH = ((1e8, 4.2e9, 1.0), (1e11, 4.2e12, 1e3))  # seconds and milliseconds since 1970, from 1973 to 2103
+# Seconds, milli-, micro- and nanoseconds since 1970, from 1973 to 2103.
+_EPOCH = tuple((1e8 * factor, 4.2e9 * factor, factor) for factor in (1.0, 1e3, 1e6, 1e9))
 _ZERO = datetime(1970, 1, 1)
 
 
@@ -100,7 +108,7 @@ class Step:
             return "weekday"
         if not self.clock:
             return f"{self.size:g}"
-        names = {60: "minute", 3600: "hour", 86_400: "day", 604_800: "week"}
+        names = {1: "second", 60: "minute", 3600: "hour", 86_400: "day", 604_800: "week"}
         if self.size in names:
             return names[int(self.size)]
         unit = next(((n, s) for s, n in sorted(names.items(), reverse=True) if self.size % s == 0), ("second", 1))
@@ -208,7 +216,7 @@ class Moments:
             else:
                 wide = 4 if key == "y" else 2 if key in "MSw" or key in self.padded else 1
                 new = f"{fields[key]:0{max(wide, 4 if len(old) == 4 else 1)}d}"
-                new = new[-2:] if key == "c" and len(old) == 2 else new
+                new = new[-2:] if key in "cy" and len(old) == 2 else new
             parts += [text[end:start], new]
             end = stop
         return "".join([*parts, text[end:]])
@@ -269,8 +277,8 @@ def moments(
 
 
 def _compact(values: Sequence[str]) -> bool:
-    """Whether all values are dates without separators, as in 20200131 or 202001."""
-    return any(all(form.fullmatch(value) for value in values) for form in (FORMS[1], FORMS[6]))
+    """Whether all values are dates without separators, as in 20200131, 202001 or 202001312359."""
+    return any(all(form.fullmatch(value) for value in values) for form in (FORMS[1], FORMS[6], FORMS[-1]))
 
 
 def _numbered(values: Sequence[str], named_as_date: bool) -> Moments | None:
@@ -307,7 +315,8 @@ def _order_of_fields(
         where = f"on line {lines[large_second[1]]:,} it is {shown(other)}"
         raise DateError([Fault(lines[place], f"{what}, and {where}: days and months change places")])
     ways = " or ".join(setting("date_order", each) for each in ("dmy", "mdy"))
-    raise DateError([Fault(lines[0], f"{what}, which may be read in several ways; say which with {ways}")])
+    unclear = f"line {lines[0]:,}: {what}, which may be read in several ways; say which with {ways}"
+    raise DateError([Fault(None, unclear)])  # of the column: leaving that line out would not make it clear
 
 
 def _seconds(match: re.Match[str], order: DateOrder | None) -> tuple[float, float]:

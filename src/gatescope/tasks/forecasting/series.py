@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,6 +21,7 @@ from gatescope.tasks.forecasting.series_table import SeriesTable, read_table
 Order = Literal["dates", "file"]
 Duplicates = Literal["first", "last", "mean"]
 
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 LARGEST_NUMBER = 1e100  # squares of larger ones, which a variance needs, may be infinite
 MOST_FILLED = 10  # rows that gaps are filled with, for each row of the file
 
@@ -122,8 +124,10 @@ def read_series(
     values, missing, notes = _values(table, numerals, fill_missing, faults)
     when = _moments(table, reading, notes, faults)
     rows = np.arange(len(values))
-    if faults and reading.skip_bad:
-        rows, faults = _without(table, faults, notes), []
+    if reading.skip_bad and faults and all(fault.line for fault in faults):
+        rows = _without(table, faults, notes)
+        table, values, missing, faults = table.of(rows.tolist()), values[rows], missing[rows], []
+        when, rows = _moments(table, reading, notes, faults), np.arange(len(rows))
     if when is not None and not faults:
         try:
             rows = _in_order(table, values, when, rows, reading, notes)
@@ -151,6 +155,11 @@ def _values(
         values[:, column], percent = numerals.column(fields)
         if percent:
             notes.append(f"The numbers of {name} are per cent; so are its forecasts.")
+        if numerals == Numerals() and (doubtful := _perhaps_thousands(fields)):
+            ways = f"{setting('decimal', ',')} {setting('thousands', '.')}"
+            notes.append(
+                f"{name} has three digits behind every point, as in {doubtful}: {ways} reads them as thousands."
+            )
         for step in np.flatnonzero(~np.isfinite(values[:, column])).tolist():
             field, line = fields[step], table.lines[step]
             if field.casefold() in MISSING:
@@ -165,6 +174,13 @@ def _values(
             what = f"{name} is {shown(fields[step])}, and numbers up to {LARGEST_NUMBER:g} can be learnt (scale {name})"
             faults.append(Fault(table.lines[step], what))
     return values, missing, notes
+
+
+def _perhaps_thousands(fields: Sequence[str]) -> str:
+    """The first number with a point that may separate thousands; "": some number shows that it does not."""
+    pointed = [field for field in fields if "." in field]
+    whole = all(len(field.lstrip("-")) <= 3 for field in fields if "." not in field and field.casefold() not in MISSING)
+    return pointed[0] if pointed and whole and all(map(_THOUSANDS.fullmatch, pointed)) else ""
 
 
 def _moments(table: SeriesTable, reading: Reading, notes: list[str], faults: list[Fault]) -> Moments | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -12,12 +12,20 @@ import numpy as np
 from gatescope.errors import setting
 from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.numerals import MISSING, Numerals, how_to_read, looks_like_number
-from gatescope.tasks.data.tables import LARGEST, Fault, Rows, column_list, column_number, read_rows, shown
+from gatescope.tasks.data.tables import LARGEST, Fault, Rows, column_list, column_number, read_rows, refuse, shown
 from gatescope.tasks.forecasting.calendar import looks_like_date
 
-STEP_NAMES = ("date", "time", "datetime", "timestamp", "month", "day", "week", "quarter", "year", "period", "step")
+STEP_NAMES = (
+    *("date", "time", "datetime", "timestamp", "month", "day", "week", "quarter", "year", "period", "step", "ds"),
+    *("日期", "时间", "時間", "年份", "年度", "年月", "月份", "年", "月", "日付", "日時", "날짜", "일자", "연도"),
+    *("datum", "jahr", "monat", "zeit", "fecha", "año", "mes", "année", "mois"),
+)
 """What a column with the names of the steps is called where nobody says which one it is."""
 
+_TOGETHER = (
+    *(("year", "month", "day", "hour"), ("date", "time"), ("date", "hour")),
+    *(("年", "月", "日"), ("年份", "月份"), ("日期", "时间"), ("日期", "時間")),
+)
 MOST_BLANK_LINES = 10_000  # faults that a file of blank lines may cost
 DECIMAL_POINT = Numerals()
 _EPOCH_NAMES = ("time", "stamp", "date", "epoch", "unix", "ds")  # in the names of columns of seconds since 1970
@@ -43,10 +51,22 @@ class SeriesTable:
     lines: list[int]
     faults: list[Fault]
 
+    def of(self, rows: Iterable[int]) -> SeriesTable:
+        """Return the table of some rows, without its faults."""
+        kept = list(rows)
+        return replace(
+            self,
+            fields=tuple([column[k] for k in kept] for column in self.fields),
+            steps=None if self.steps is None else tuple(self.steps[k] for k in kept),
+            lines=[self.lines[k] for k in kept],
+            faults=[],
+        )
+
     @property
     def named_as_date(self) -> bool:
         """Whether the names of the steps may be seconds since 1970, by what their column is called."""
-        return any(part in self.steps_name.casefold() for part in _EPOCH_NAMES)
+        name = self.steps_name.casefold()
+        return (name in STEP_NAMES and name != "step") or any(part in name for part in _EPOCH_NAMES)
 
 
 def read_table(
@@ -76,12 +96,15 @@ def read_table(
         called.append(column_number(steps, first, rows))
     named = _has_names(first) or any(by_name for _, by_name in called)
     data = rows.fields[named:]
+    if not data and rows.faults:
+        refuse(path, rows.faults)
     if not data:
         raise TaskError(f"{path} has the columns {column_list(first, named)}, and no rows of numbers below.")
     chosen = [column for column, _ in called[: len(columns or ())]]
     of_steps = [called[-1][0]] if steps is not None else _step_columns(first if named else None, data[0], chosen, dates)
     if columns is None:
-        chosen = [k for k in range(rows.width) if k not in of_steps]
+        empty = [k for k in range(rows.width) if not first[k] and not any(row[k] for row in data)]
+        chosen = [k for k in range(rows.width) if k not in of_steps and k not in empty]
         _refuse_texts(rows, chosen, named, numerals)
     names = [first[k] if named and first[k] else f"column {k + 1}" for k in chosen]
     _check_choice(rows, names, chosen, of_steps[0] if steps is not None else None)
@@ -117,7 +140,7 @@ def _step_columns(
     free = [k for k in range(len(values)) if k not in chosen]
     if names is not None:
         place = {names[k].casefold(): k for k in reversed(free)}
-        for parts in (("year", "month", "day", "hour"), ("date", "time"), ("date", "hour")) if together else ():
+        for parts in _TOGETHER if together else ():
             if parts[0] in place and parts[1] in place:
                 return [place[name] for name in parts if name in place]
         known = [k for k in free if names[k].casefold() in STEP_NAMES]
