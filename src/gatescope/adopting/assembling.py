@@ -126,7 +126,8 @@ def assemble(
             change a number.
     """
     ruled_out = ignored_names(foreign, ignore)
-    foreign = without(foreign, {*ruled_out, *copies(foreign)})
+    foreign = without(foreign, ruled_out)
+    foreign = without(foreign, copies(foreign))
     check_padding(foreign, vocabulary)
     levels = _levels(foreign, layers, directions)
     chain = tuple(layer for level in levels for layer in level.layers)
@@ -227,18 +228,20 @@ def in_order(layer: ForeignLayer, gates: str | None) -> ForeignLayer:
 
 
 def _check_other_stacks(foreign: Foreign, levels: Sequence[Level], readout: bool) -> None:
-    """Refuse layers that were not chosen, and by their sizes may stand below the chosen ones, or below the readout."""
+    """Refuse layers that were not chosen, and by their sizes may stand below, above or beside the chosen ones."""
     chosen = {level.stack for level in levels}
     if levels[-1].stack in foreign.heads:
         return  # a graph says what reads what
     reads, hands = levels[0].layers[0].inputs, levels[-1].outputs
     for name, layers in foreign.stacks.items():
         top = layers[-1].outputs + (layers[-2].outputs if layers[-1].reverse and len(layers) > 1 else 0)
-        fits = reads == top or (readout and next(iter(layers)).inputs == hands)
+        heard = next(iter(layers)).inputs
+        fits = reads == top or (readout and (heard == hands or (heard, top) == (reads, hands)))
         if name not in chosen and fits:
             raise AdoptingError(
-                f"Layers left over: by their sizes {described(name, layers)} may stand between the chosen layers and "
-                f"what they read or what reads them. Choose them too with --layers, or rule them out: --ignore {name}."
+                f"Layers left over: by their sizes {described(name, layers)} may stand beside the chosen layers, or "
+                "between these and what they read or what reads them. Choose them too with --layers, or rule them out: "
+                f"--ignore {name}."
             )
 
 

@@ -113,6 +113,7 @@ class Foreign:
         heads: of stacks, how they are read out, where the file says so.
         joined: how a stack hands on its two directions, where it does not put them side by side ("concat").
         others: name -> shape of the arrays of three axes and more, which no part of a run is made of.
+        turned: whether recurrent weights stood as (inputs, outputs), so that other matrices may do so as well.
         notes: what the file does not say and was assumed, and what was left out, one sentence each.
     """
 
@@ -129,6 +130,7 @@ class Foreign:
     heads: Mapping[str, Head] = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
     others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    turned: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ BEHIND = re.compile(
     r"(?<![a-z])(out|output|decoder|head|classif\w*|pred\w*|logits?|attn|attention|crf|readout|generator|softmax|scor\w*|"
     r"tags?|hidden2\w+|h2o|why|by|lm)(?![a-z])"
 )
+ATTENTION = re.compile(r"(?<![a-z])(attn|attention|scor\w*)(?![a-z])")
 ANYWHERE = re.compile(r"(?<![a-z])(fc\d*|linear\d*|lin\d*|dense\d*|mlp\d*)(?![a-z])")
 BEFORE = re.compile(
     r"norm|(?<![a-z])(ln|bn|gn|conv|cnn|emb\w*|encoder|input|in|front\w*|pos\w*|cell|init\w*|h_?0|c_?0)"
@@ -63,20 +64,31 @@ def without(foreign: Foreign, names: Iterable[str]) -> Foreign:
 
 
 def copies(foreign: Foreign) -> set[str]:
-    """Return the names of arrays that are the same as one before them: one parameter under two names."""
-    found: set[str] = set()
-    for arrays in (foreign.matrices, foreign.vectors):
-        before: dict[tuple[int, ...], list[Tensor]] = {}
-        for name, value in arrays.items():
-            alike = before.setdefault(tuple(value.shape), [])
-            # Arrays of one repeated number, as biases of 0 are, are not known to be one parameter.
-            same = value.numel() > 1 and bool((value != value.flatten()[0]).any())
-            if same and any(torch.equal(value, other) for other in alike):
-                found.add(name)
-            alike.append(value)
+    """Return the names of arrays that are the same as another one: one parameter under two names.
+
+    A square matrix is none: a layer that is applied twice is in a file as two equal ones.
+    """
+    wide = {name: value for name, value in foreign.matrices.items() if len(value) != value.shape[1]}
+    found = _copies(wide)
+    modules = {name.rpartition(".")[0] for name in foreign.matrices if name not in found} - {""}
+    owned = {name: value for name, value in foreign.vectors.items() if name.rpartition(".")[0] in modules}
+    found |= _copies({**owned, **foreign.vectors}) - owned.keys()
     matrices = {name.rpartition(".")[0] for name in found if name in foreign.matrices}
     beside = {name for name in foreign.vectors if name.rpartition(".")[0] in matrices}
     return found | {name for name in beside if _repeated(foreign.vectors[name], name, foreign.vectors)}
+
+
+def _copies(arrays: Mapping[str, Tensor]) -> set[str]:
+    """The names of arrays that are the same as one before them."""
+    found, before = set[str](), dict[tuple[int, ...], list[Tensor]]()
+    for name, value in arrays.items():
+        alike = before.setdefault(tuple(value.shape), [])
+        # Arrays of one repeated number, as biases of 0 are, are not known to be one parameter.
+        same = value.numel() > 1 and bool((value != value.flatten()[0]).any())
+        if same and any(torch.equal(value, other) for other in alike):
+            found.add(name)
+        alike.append(value)
+    return found
 
 
 def _repeated(value: Tensor, name: str, vectors: Mapping[str, Tensor]) -> bool:
@@ -125,13 +137,15 @@ def check_left_over(foreign: Foreign, used: set[str], inputs: int, width: int, *
 def _reading(foreign: Foreign, rest: Mapping[str, tuple[int, ...]], inputs: int, width: int) -> set[str]:
     """The names of what reads the highest layer, by name and shape, and what reads that.
 
-    A linear layer that gives as many numbers as the lowest layer reads may as well stand before it.
+    A linear layer that gives as many numbers as the lowest layer reads may as well stand before it, and attention that
+    reads as many.
     """
     widths, found = {width}, set[str]()
     matrices = {
         name: value
         for name, value in foreign.matrices.items()
         if name in rest and is_readout(name) and (len(value) != inputs or BEHIND.search(name.lower()))
+        if value.shape[1] != inputs or not ATTENTION.search(name.lower())
     }
     for _ in range(len(matrices)):
         for name, value in matrices.items():

@@ -15,6 +15,7 @@ from gatescope.adopting.foreign import AdoptingError, Foreign, check_size
 from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
 LARGEST_FLOAT = 8  # bytes; wider ones are of no use to torch
+UNREAD = np.zeros(1, np.complex64)  # stands for an array that is not read
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
@@ -54,19 +55,26 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _array(file: Any, size: int) -> NDArray[Any] | None:
-    """One array; None for one that holds no floating-point numbers. Its header is believed only if the size agrees."""
+    """One array; None for one of text or dates. Its header is believed only if the size agrees.
+
+    What holds no floating-point numbers that torch has is not read. It may be weights, and so it is not lost either.
+    """
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        return None
+        return UNREAD
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = header(file)
-    if dtype.kind != "f" or dtype.itemsize > LARGEST_FLOAT:
+    if dtype.kind in "USMm":
         return None
+    if dtype.kind not in "fiub" or dtype.itemsize > LARGEST_FLOAT:
+        return UNREAD
     count = 1
     for length in shape:
         count *= length
     if count * dtype.itemsize != size - file.tell() or min(shape, default=0) < 0:
         raise ValueError(f"an array says that it is {shape}, which are not the numbers that follow")
+    if dtype.kind == "u":  # torch has few types of these; which numbers they are makes no difference
+        return np.zeros(shape, f"i{dtype.itemsize}")
     values = np.frombuffer(file.read(), dtype)
     native = values.astype(dtype.newbyteorder("="))  # a copy, which may be written to
     return native.reshape(shape, order="F" if fortran else "C")

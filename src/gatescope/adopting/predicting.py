@@ -106,6 +106,7 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
     if asked.matrix is not None and asked.matrix != head.matrix:
         head = Head(reads=head.reads)
     inner, name = _hidden(foreign, vocabulary, below, asked, head)
+    _check_layout(foreign, (*inner, name), below)
     if inner:
         below = replace(below, width=len(foreign.matrices[inner[-1]]))
     weights = _matrix(foreign, name, vocabulary, below, asked)
@@ -181,7 +182,9 @@ def _hidden(
         AdoptingError: there seem to be hidden layers, and their activation was not given; or something does not fit.
     """
     # A tied readout reads again what the symbols are read with.
-    matrices = {name: value for name, value in foreign.matrices.items() if name != below.embedding}
+    biases = {bias for name in foreign.matrices for bias in _bias_names(name) if bias != name}
+    flat = {name for name, value in foreign.matrices.items() if 1 in value.shape and name in biases}
+    matrices = {name: value for name, value in foreign.matrices.items() if name not in flat | {below.embedding}}
     if asked.head:
         if asked.activation is None:
             raise hidden_layers.question((*asked.head, asked.matrix or "the readout"), matrices)
@@ -285,6 +288,17 @@ def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, a
     )
 
 
+def _check_layout(foreign: Foreign, names: Sequence[str], below: Below) -> None:
+    """Refuse square matrices of a file that has its recurrent weights as (inputs, outputs)."""
+    for name in names:
+        shape = tuple(foreign.matrices[name].shape) if name in foreign.matrices else ()
+        if foreign.turned and name != below.embedding and len(set(shape)) == 1:
+            raise AdoptingError(
+                f"Layout of {name}: expected a shape that shows its inputs, got {shape}, in a file whose recurrent "
+                "weights are (inputs, outputs). Save all matrices as torch does, (outputs, inputs)."
+            )
+
+
 def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) -> Predicting:
     """No readout: every symbol alike, or the number 0."""
     besides = f" ({head.between} stands between)" if head.between else ""
@@ -305,7 +319,8 @@ def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, 
     for candidate in _bias_names(name):
         if candidate != name and candidate in foreign.vectors and len(foreign.vectors[candidate]) == size:
             return foreign.vectors[candidate], (candidate,)
-    fitting = [key for key in _bias_like(foreign, size) if key != name]
+    others = {bias for matrix in foreign.matrices if matrix != name for bias in _bias_names(matrix) if bias != matrix}
+    fitting = [key for key in _bias_like(foreign, size) if key != name and key not in others]
     if len(fitting) == 1:
         return foreign.vectors[fitting[0]], (fitting[0],)
     return torch.zeros(size), ()

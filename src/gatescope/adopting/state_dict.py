@@ -7,6 +7,7 @@ pickles with the storages behind them. Only the numbers of weights are read.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ ZIP = b"PK\x03\x04"
 DEEPEST = 12  # levels of dicts and modules in a checkpoint that are looked through
 MAX_ENTRIES = 500_000  # values of a checkpoint that are looked at
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of torch before 1.6
-OPTIMIZERS = ("optim", "lr_sched", "scheduler", "scaler", "rng")
+OF_TRAINING = ("optim", "lr_sched", "scheduler", "rng", "callbacks", "loops")
+OF_MODELS = re.compile("temp|scale|gain|alpha|beta|gamma|weight|bias|tau")  # numbers beside models that belong to them
+OF_NUMPY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 
 Read = Callable[[Storage], bytes]
 
@@ -202,7 +205,7 @@ class _Search:
         self.entries = 0
 
     def state_dicts(self, content: Any, depth: int) -> Iterator[dict[str, StoredTensor]]:
-        """Yield every mapping from names to tensors. An optimizer's is keyed by numbers, and so is none.
+        """Yield every mapping from names to tensors.
 
         A checkpoint of several models, {"encoder": {...}, "decoder": {...}}, is one with their names in front. Lists
         count as mappings from 0, 1, ... and a module as one of its parameters, buffers and modules.
@@ -212,15 +215,17 @@ class _Search:
         if not entries or depth > DEEPEST or id(content) in self.seen or self.entries > MAX_ENTRIES:
             return
         self.seen.add(id(content))
+        entries = {name: UNREADABLE if _is_numpy(value) else value for name, value in entries.items()}
         flat = {name: value for name, value in entries.items() if isinstance(value, StoredTensor)}
         inner = {
             name: found
             for name, value in entries.items()
-            if not isinstance(value, StoredTensor) and not _is_training(name)
+            if not isinstance(value, StoredTensor) and (_is_module(content) or not _is_training(name, value))
             for found in self.state_dicts(value, depth + 1)
         }
-        if inner:  # a single number beside models, such as the best loss, is none of their weights
-            flat = {name: value for name, value in flat.items() if value.shape or _is_module(content)}
+        if inner and not _is_module(content):  # the best loss beside models is none of their weights
+            tensors = {name for name, value in flat.items() if value.shape and value is not UNREADABLE}
+            flat = {name: value for name, value in flat.items() if name in tensors or OF_MODELS.search(name.lower())}
         together = {f"{outer}.{name}": value for outer, found in inner.items() for name, value in found.items()}
         if len(inner) == 1 and not flat and not _is_module(content):
             yield next(iter(inner.values()))
@@ -228,9 +233,16 @@ class _Search:
             yield flat | together
 
 
-def _is_training(name: str) -> bool:
+def _is_training(name: str, value: object) -> bool:
     """Whether an entry of a checkpoint is what only training needs: an optimizer, a schedule, random states."""
-    return name.lower() == "opt" or name.lower().startswith(OPTIMIZERS)
+    if isinstance(value, Mapping) and value.keys() >= {"state", "param_groups"}:
+        return True
+    return name.lower() == "opt" or name.lower().startswith(OF_TRAINING)
+
+
+def _is_numpy(content: Any) -> bool:
+    """Whether this is an array of NumPy, which is not read, and must not be lost either."""
+    return isinstance(content, Placeholder) and content.called and content.name in OF_NUMPY
 
 
 def _is_module(content: Any) -> bool:
@@ -240,7 +252,7 @@ def _is_module(content: Any) -> bool:
 def _entries(content: Any) -> dict[str, Any]:
     """The named values of a mapping, a list or a pickled module."""
     if isinstance(content, Mapping):
-        return {name: value for name, value in content.items() if isinstance(name, str)}
+        return {str(name): value for name, value in content.items() if isinstance(name, str | int)}
     if isinstance(content, list | tuple):
         return {str(k): value for k, value in enumerate(content)} if len(content) < MAX_ENTRIES else {}
     if isinstance(content, Placeholder) and content.state and isinstance(content.state[-1], dict):

@@ -35,7 +35,10 @@ PARTS = (
     re.compile(r"(?P<stack>|.*?[._/])(?P<kind>w|b)_?(?P<part>xh|h)", re.IGNORECASE),
 )
 OF_TORCH = re.compile(r"(?:.*\.)?(?:weight|bias)_(?:ih|hh|hr)(?:_l\d+)?(?:_reverse)?")  # whose layout is known
-COUNTERS = (torch.int64, torch.int32, torch.int16, torch.bool)  # of steps, positions and masks, which are no weights
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.bool)  # what counts steps and positions, which are no weights
+COUNTERS = re.compile(
+    r"(?:.*[._/])?\w*(?:position|token_type|segment|num_batches|step|epoch|iter|count|version|len)\w*"
+)
 WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")  # put before every name by what torch wraps models in
 ONE_BIAS_GRU = (
     "the GRU {name} has one bias. torch's GRU has two, because its candidate's recurrent product has one of its own; a "
@@ -66,7 +69,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         AdoptingError: arrays that belong to one layer do not fit each other, a weight is stored in parts that are not
             understood, or a simple network has no nonlinearity.
     """
-    arrays = _unwrapped({name: value for name, value in arrays.items() if _counts(value)})
+    arrays = _unwrapped({name: value for name, value in arrays.items() if not _counts(name, value)})
     unread = {name: tuple(value.shape) for name, value in arrays.items() if not usable(value)}
     arrays, whole = resolved({name: value for name, value in arrays.items() if name not in unread})
     everything = arrays
@@ -88,7 +91,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
                 f"{stack or 'the network'} has weights of layers above, but layer {min(missing)} is missing."
             )
     stacks: dict[str, list[ForeignLayer]] = {}
-    notes = whole
+    notes, any_turned = whole, False
     used: set[str] = set()
     for stack, number, reverse in sorted(places):
         names = {p.role: n for p, n in parts.items() if (p.stack, p.layer, p.reverse) == (stack, number, reverse)}
@@ -96,6 +99,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         name = f"{stack or 'recurrent'}, layer {number}{' backwards' if reverse else ''}"
         of_torch = all(map(OF_TORCH.fullmatch, names.values()))
         weights, turned = _oriented(name, {role: arrays[n] for role, n in names.items()}, of_torch)
+        any_turned |= turned
         layer, said = layer_of(name, weights, reverse, nonlinearity)
         notes += said
         layer = replace(layer, ordered=len(layer.parameters.biases) == 1 or (of_torch and not turned))
@@ -114,6 +118,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         matrices,
         vectors,
         others=others,
+        turned=any_turned,
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -130,9 +135,14 @@ def usable(value: object) -> bool:
     )
 
 
-def _counts(value: Tensor) -> bool:
-    """Whether an array can change a number: none that counts steps or is empty does."""
-    return value.numel() > 0 and value.dtype not in COUNTERS
+def _counts(name: str, value: Tensor) -> bool:
+    """Whether an array changes no number: it is empty, or counts steps or positions.
+
+    Other whole numbers may be weights, an order of neurons or a mask.
+    """
+    return value.numel() == 0 or (
+        value.dtype in WHOLE and (value.numel() == 1 or COUNTERS.fullmatch(name.lower()) is not None)
+    )
 
 
 def _unwrapped(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
