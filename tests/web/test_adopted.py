@@ -83,10 +83,10 @@ def test_loss_above_the_baseline_is_a_warning(view: View) -> None:
     expect(view.at("facts-baseline")).to_be_hidden()
 
 
-def test_run_that_has_not_begun_is_starting(view: View) -> None:
+def test_run_that_has_not_begun_is_not_started(view: View) -> None:
     view.open()
     begun = view.page.locator('[data-run="begun"]')
-    expect(begun).to_contain_text("starting")
+    expect(begun).to_contain_text("not started")
     expect(begun).not_to_contain_text("stopped early")
     view.page.goto(f"{view.address}/?view=network&run=begun")
     expect(view.page.get_by_text("learned nothing yet")).to_be_visible()

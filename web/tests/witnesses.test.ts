@@ -1,6 +1,6 @@
 // Addresses that version 0.1 wrote lead to what they led to; tests/fixtures/v0.1 is never written again.
-import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import addresses from '../../tests/fixtures/v0.1/addresses.json'
 import { fromAddress, START, type ViewState } from '../src/state'
 
 interface Witness {
@@ -8,8 +8,7 @@ interface Witness {
   state: Partial<ViewState>
 }
 
-const FILE = new URL('../../tests/fixtures/v0.1/addresses.json', import.meta.url)
-const WITNESSES = JSON.parse(readFileSync(FILE, 'utf8')) as Witness[]
+const WITNESSES = addresses as unknown as Witness[]
 
 it.each(WITNESSES)('address of version 0.1 opens: $address', ({ address, state }) => {
   const [search = '', fragment = ''] = address.split('#')
