@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatescope import Intervention, Network
+from gatescope import Intervention, Network, Vocabulary
 from gatescope.cells import Cell
 from gatescope.recording import record
 from gatescope.studies import StudyError
@@ -152,6 +154,7 @@ def test_saliency_of_inputs_by_autograd(name: str) -> None:
         with torch.no_grad():
             rows = table.detach()[torch.from_numpy(ids).long()].clone()
         wide.embedding = torch.nn.Parameter(rows)
+        wide.configuration = replace(wide.configuration, vocabulary=Vocabulary(tuple("abcdefghi")))
         out = wide(torch.arange(len(ids))[:, None], engine="plain")
         logs = out.logits[place, 0].log_softmax(0)
         (-logs[int(ids[place + 1])]).backward()
