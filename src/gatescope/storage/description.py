@@ -79,8 +79,11 @@ def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str
 
 
 def checksum(array: Any, before: int = 0) -> int:
-    """Return the CRC-32 of ids as 32-bit (lengths as 64-bit) little-endian numbers, after that of the piece before."""
-    values = np.asarray(array)
+    """Return the CRC-32 of ids as 32-bit (lengths as 64-bit) little-endian numbers, after that of the piece before.
+
+    Ids go step by step, all sequences of one and then of the next, so that it is the same however they are in pieces.
+    """
+    values = np.asarray(array).T
     return crc32(np.ascontiguousarray(values, "<i8" if values.ndim == 1 else "<i4").tobytes(), before)
 
 

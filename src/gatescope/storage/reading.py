@@ -23,6 +23,8 @@ from gatescope.storage.layout import Layout
 from gatescope.storage.lazy import LazyArray
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
+FEW = 1 << 24  # ids that are read also where chunks are missing, as zarr leaves out those of nothing but -1
+
 
 def open_trace(directory: str | os.PathLike[str]) -> Trace:
     """The trace in a directory, with lazy arrays: nothing but the description and the lengths is read now.
@@ -75,7 +77,7 @@ def _check_sums(trace: Trace, root: Path) -> None:
     for name in CHECKED:
         if name in trace.steps and name in known:
             array = trace.steps[name]
-            if array.size * array.dtype.itemsize > sum(file.stat().st_size for file in (root / name).glob("c*")):
+            if array.size > FEW and array.size * array.dtype.itemsize > _stored_bytes(root / name):
                 raise TraceError(f"{root}: expected {array.size} values of {name}, got fewer. Record the trace again.")
             found[name], size = 0, array.chunk_steps
             for start in range(0, array.shape[1], size):
@@ -85,6 +87,11 @@ def _check_sums(trace: Trace, root: Path) -> None:
             raise TraceError(
                 f"{root}: expected {name} as written, got other values. The trace is damaged: record it again."
             )
+
+
+def _stored_bytes(folder: Path) -> int:
+    """The size of all chunks of an array, however they are named."""
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.name != "zarr.json" and file.is_file())
 
 
 def _in_order(arrays: dict[str, LazyArray], about: dict[str, Any]) -> dict[str, LazyArray]:
@@ -145,8 +152,9 @@ def _lengths(root: Path, nodes: dict[str, Any], size: tuple[int, ...], finished:
     lazy = _lazy(root, "length", nodes["length"], ("sequence",))
     if lazy.shape != size[:1]:
         raise TraceError(f"{root} has {size[0]} sequences and the lengths of {lazy.shape[0]}; record it again.")
-    present = sum(file.stat().st_size for file in (root / "length").rglob("c*"))
-    if present < lazy.size * lazy.dtype.itemsize:  # before memory is asked for that no file can fill
+    if (
+        _stored_bytes(root / "length") < lazy.size * lazy.dtype.itemsize
+    ):  # before memory is asked for that no file can fill
         raise TraceError(f"{root} says it has {size[0]} sequences but holds fewer lengths; record it again.")
     lengths = np.asarray(lazy, dtype=np.int64)
     if not finished:  # the lengths are written just before the steps are counted

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.files import PARTIAL, sync_folder, write_bytes
+from gatescope.files import PARTIAL, sync_folder, unwritable, write_bytes
 from gatescope.storage.description import (
     CHECKED,
     IDS,
@@ -28,6 +28,7 @@ from gatescope.storage.description import (
 )
 from gatescope.storage.files import write_array
 from gatescope.storage.layout import PRECISIONS, Layout
+from gatescope.storage.lock import Lock
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
 MAXIMUM_ROWS = 1 << 16  # sequences times steps in one chunk
@@ -52,7 +53,7 @@ class Writer:
 
     Used as a context manager: leaving the block without an error finishes the trace; after an error (Ctrl-C too) the
     pieces that were written stay, unless another trace was to be replaced, which then stays instead. A block without
-    pieces leaves nothing.
+    pieces leaves nothing. A directory has one writer at a time; another one is refused, whatever it was asked for.
 
     Args:
         directory: does not exist yet, or is empty, or holds a trace and `overwrite` is given.
@@ -60,7 +61,8 @@ class Writer:
         overwrite: replace the trace in the directory, when the new one is finished.
 
     Raises:
-        TraceError: the directory holds something else, or a trace that may not be replaced; or no such dtype.
+        TraceError: the directory holds something else, a trace that may not be replaced, or another writer is at work
+            there; or no such dtype.
     """
 
     def __init__(self, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False) -> None:
@@ -69,15 +71,30 @@ class Writer:
         self.directory = Path(directory).resolve()
         self.dtype = dtype
         self.steps = 0
-        self._beside = _prepare(self.directory, overwrite)
-        self._root = sibling(self.directory, "new") if self._beside else self.directory
-        self._root.mkdir(parents=True, exist_ok=True)
         self._layouts: dict[str, Layout] = {}
         self._groups: list[str] = []
         self._attributes: dict[str, Any] = {"format": FORMAT, "finished": False}
         self._lengths: NDArray[np.int64] | None = None
         self._pieces, self._largest, self._closed = 0, 0, False
-        self._commit()
+        try:
+            if not self.directory.name:
+                raise TraceError(
+                    f"{self.directory}: expected a directory for a trace, got the root. Give another name."
+                )
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(self.directory)
+        except OSError as error:
+            raise unwritable(self.directory, error) from error
+        try:
+            self._beside = _prepare(self.directory, overwrite)
+            self._root = sibling(self.directory, "new") if self._beside else self.directory
+            self._root.mkdir(exist_ok=True)
+            self._commit()
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise unwritable(self.directory, error) from error
+            raise
 
     def append(self, piece: Trace) -> None:
         """Write the next steps of all sequences.
@@ -144,15 +161,19 @@ class Writer:
             sync_folder(self.directory.parent)
             old.rename(self._root)  # what is under the name of the old trace is always whole
             _remove(self._root)
+        self._lock.release()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is None and self._lengths is not None:
-            self.finish()
-        elif not self._closed and (self._beside or self._lengths is None):
-            _remove(self._root)
+        try:
+            if kind is None and self._lengths is not None:
+                self.finish()
+            elif not self._closed and (self._beside or self._lengths is None):
+                _remove(self._root)
+        finally:
+            self._lock.release()
 
     def _layers(self) -> list[str]:
         return [path for path in self._groups if "/" not in path]
