@@ -38,6 +38,15 @@ def test_biases_of_another_matrix_are_not_taken(below: bool, above: bool, tmp_pa
     assert_same(found.network, out(torch.relu(fc(lstm(embedding(IDS))[0]))).detach())
 
 
+@pytest.mark.parametrize("name", ["in_bias", "h_bias", "log_bias"])
+def test_biases_of_something_else_are_not_those_of_the_readout(name: str, tmp_path: Path) -> None:
+    embedding, lstm, _ = parts()
+    content = state(embedding=embedding, lstm=lstm, out=nn.Linear(N, V, bias=False))
+    with pytest.raises(AdoptingError, match=f"left over.*{name}"):
+        assembled(tmp_path, content | {name: torch.randn(V)})
+    assembled(tmp_path, content | {"bias": torch.randn(V)})
+
+
 def test_a_layer_that_is_applied_twice_is_no_copy(tmp_path: Path) -> None:
     embedding, lstm, out = parts()
     fc = nn.Linear(N, N)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gatescope.adopting import hidden_layers
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed
+from gatescope.adopting.left_over import is_readout
 from gatescope.head import HiddenLayer
 from gatescope.readout import SYMBOLS, Kind, Readout, ReadoutError, Reads, classes, numbers
 from gatescope.vocabulary import Vocabulary
@@ -255,11 +256,13 @@ def _tied(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) 
 
 
 def _bias_like(foreign: Foreign, size: int) -> list[str]:
-    """The names of vectors of a size that are called biases."""
+    """The names of vectors of a size that are called biases of a readout, or of nothing in particular."""
     return [
         name
         for name, value in foreign.vectors.items()
-        if len(value) == size and re.fullmatch(r"b[a-z]?|b_\w+|\w*_b|\w*bias\w*", re.split(r"[./]", name.lower())[-1])
+        if len(value) == size
+        and re.fullmatch(r"b[a-z]?|b_\w+|\w*_b|\w*bias\w*", re.split(r"[./]", name.lower())[-1])
+        and (is_readout(name) or re.fullmatch(r"bias|b|b_?(y|o|q|hy|out\w*|\d+)|(y|o)_b", name.lower()))
     ]
 
 
