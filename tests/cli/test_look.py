@@ -209,3 +209,16 @@ def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     assert "report it" in result.err
     assert "Traceback" not in result.err
     assert "Traceback" in cli("tasks", "--debug").err
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\x07b", "a\x9b31mb", "a\u202eb"])
+def test_the_name_of_a_run_never_acts_on_the_terminal(cli: Cli, run: Path, tmp_path: Path, name: str) -> None:
+    """Whatever a command prints holds symbols for controls and marks of direction, in sentences and in tables."""
+    runs = tmp_path / "others"
+    shutil.copytree(run, runs / name)
+    (runs / f"{name}2").mkdir()
+    (runs / f"{name}2" / "network.json").write_text("{", encoding="utf-8")
+    said = [cli("train", "--resume", "--run", runs / name), cli("runs", runs)]
+    said += [cli("sample", runs / f"{name}2"), cli("sample", name)]
+    assert [entry.status for entry in said] == [0, 0, 2, 2]
+    assert not any(character in entry.out + entry.err for entry in said for character in "\x1b\x07\x9b\u202e")

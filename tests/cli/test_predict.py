@@ -53,3 +53,11 @@ def test_predict_refuses_with_a_sentence(cli: Cli, run: Path) -> None:
     assert "no-such.txt" in cli("predict", "counter", "--file", "no-such.txt").refused()
     assert "at least 1, got 0" in cli("predict", "counter", "aX", "--top", 0).refused()
     assert "there is no run" in cli("predict", "nothing", "aX").refused()
+
+
+def test_predict_of_what_is_no_file_refuses_instead_of_reading_its_name(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """The name of a folder is not a text that somebody wants a prediction for; a text longer than any name is."""
+    (tmp_path / "folder").mkdir()
+    assert "got a folder" in cli("predict", run, "folder").err
+    assert cli("predict", run, "a" * 5000).status == 0
+    assert cli("predict", run, "a\0a").status == 0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 PIPED_WIDTH = 140  # columns of a table that does not go to a terminal
+_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Encoding = Annotated[
@@ -48,7 +49,7 @@ def no_such(what: str, given: str, names: Iterable[str], advice: str) -> UsageEr
 
 def show_note(message: Warning | str, *_where: object) -> None:
     """Print a warning as one line, without the line of source that gave it; for `warnings.showwarning`."""
-    print(f"note: {message}", file=sys.stderr, flush=True)
+    print(f"note: {harmless(str(message))}", file=sys.stderr, flush=True)
 
 
 def find_run(given: str) -> Run:
@@ -111,7 +112,7 @@ def warn_of_unknown(vocabulary: Vocabulary, *texts: str) -> None:
     if unknown:
         shown = " ".join(map(repr, unknown[:10])) + (" ..." if len(unknown) > 10 else "")
         read = vocabulary.other or "nothing"
-        print(f"note: not in the network's vocabulary, and read as {read}: {shown}", file=sys.stderr)
+        print(f"note: not in the network's vocabulary, and read as {harmless(read)}: {shown}", file=sys.stderr)
 
 
 def note_of_adoption(task: Task) -> None:
@@ -120,7 +121,7 @@ def note_of_adoption(task: Task) -> None:
 
     if isinstance(task, Adopted):
         for note in task.notes:
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {harmless(note)}", file=sys.stderr)
         if task.measured is not None and task.warning is None:
             print(f"score: {task.measured.text}", file=sys.stderr)
 
@@ -159,7 +160,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(harmless(cell)) if isinstance(cell, str) else cell for cell in row))
     console = Console(highlight=False, markup=False)
     if console.is_terminal:
         console.print(table)
@@ -191,14 +192,25 @@ def file_size(count: int) -> str:
 
 
 def visible(text: str) -> str:
-    """A text on one line: newline, tab and control characters as symbols."""
-    return re.sub(r"[\x00-\x1f\x7f]", lambda m: _picture(ord(m[0])), text)
+    """A text on one line: what `harmless` replaces, newline and tab as symbols."""
+    return harmless(text).replace("\n", "⏎").replace("\t", "⇥")
 
 
-def _picture(code: int) -> str:
-    return {10: "⏎", 9: "⇥", 127: "␡"}.get(code, chr(0x2400 + code))
+def harmless(text: str) -> str:
+    """Return a text with symbols for the characters that a terminal acts on: controls and marks of direction.
+
+    Newline and tab stay.
+    """
+    return _ACTING.sub(lambda found: _symbol(ord(found[0])), text)
+
+
+def _symbol(point: int) -> str:
+    """The picture of an ASCII control character, or the code point of another one."""
+    if point < 0x20 or point == 0x7F:
+        return chr(0x2421 if point == 0x7F else 0x2400 + point)
+    return f"<U+{point:04X}>"
 
 
 def quoted(path: Path) -> str:
     """A path as it is typed in a shell."""
-    return shlex.quote(str(path))
+    return harmless(shlex.quote(str(path)))

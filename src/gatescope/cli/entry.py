@@ -41,7 +41,7 @@ from gatescope.cli.commands.snapshot import snapshot
 from gatescope.cli.commands.steer import steer
 from gatescope.cli.commands.train import train
 from gatescope.cli.commands.weights import weights
-from gatescope.cli.common import show_note
+from gatescope.cli.common import harmless, show_note
 from gatescope.errors import GatescopeError, settings_as_options
 
 BAD_INPUT, UNFORESEEN = 2, 70
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(sentence: str) -> int:
-    print(f"gatescope: {sentence}", file=sys.stderr)
+    print(f"gatescope: {harmless(sentence)}", file=sys.stderr)
     return BAD_INPUT
 
 
@@ -113,7 +113,7 @@ def _sentence(error: BaseException) -> str:
 
 def _report(error: BaseException) -> int:
     print(
-        f"gatescope: an error that it did not foresee: {type(error).__name__}: {_sentence(error)}\n"
+        f"gatescope: an error that it did not foresee: {type(error).__name__}: {harmless(_sentence(error))}\n"
         "Please report it, with the command; the same command with --debug shows where it happened.",
         file=sys.stderr,
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from gatescope.cli.common import loss, number_loss, print_json, visible
+from gatescope.cli.common import harmless, loss, number_loss, print_json, visible
 from gatescope.runs import SAMPLES
 from gatescope.training import Record
 
@@ -76,7 +76,7 @@ class Progress:
         symbols, names = configuration.vocabulary.symbols, configuration.readout.names
         reads = f"{len(symbols)} symbols" if configuration.vocabulary.unit != "number" else f"reads {_listed(symbols)}"
         says = f", predicts {_listed(names)}" if names else ""
-        self._print(f"{self.run.path}: {cells}, {sizes} neurons{ways}, {reads}{says}")
+        self._print(f"{harmless(str(self.run.path))}: {cells}, {sizes} neurons{ways}, {reads}{says}")
         self.bar.__enter__()
         return self
 

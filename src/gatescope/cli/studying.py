@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from gatescope.cli.common import UsageError, find_run, is_trace, no_such, print_json, text_for, warn_of_unknown
+from gatescope.cli.common import (
+    UsageError,
+    find_run,
+    harmless,
+    is_trace,
+    no_such,
+    print_json,
+    text_for,
+    warn_of_unknown,
+)
 
 if TYPE_CHECKING:
     from gatescope.features import Family, Feature
@@ -325,7 +334,7 @@ def note(sentence: str) -> None:
     """Something that whoever typed the command should know."""
     import sys
 
-    print(f"note: {sentence}", file=sys.stderr)
+    print(f"note: {harmless(sentence)}", file=sys.stderr)
 
 
 def check_csv(csv: Path | None) -> None:
@@ -358,7 +367,7 @@ def deliver(found: Table | Mapping[str, Table], show: Callable[[], None], *, jso
         return
     show()
     for path, table in written:
-        print(f"\n{path}: {counted(len(table), 'row')} of {counted(len(table.columns), 'column')}")
+        print(f"\n{harmless(str(path))}: {counted(len(table), 'row')} of {counted(len(table.columns), 'column')}")
 
 
 def number(value: Any, digits: int = 3) -> str:

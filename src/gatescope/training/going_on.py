@@ -61,8 +61,10 @@ def expect_untrained(run: Run, network: Network) -> None:
         weights, began = run.network()[0].state_dict(), network.state_dict()
         if not all(torch.equal(value, began[name]) for name, value in weights.items()):
             there.insert(0, WEIGHTS)
+    if any(run.checkpoints()):
+        there.append("weights in checkpoints/")
     if there:
-        usable = FROM_BEST if WEIGHTS in there else "Bring checkpoints/ back, or start a new run."
+        usable = FROM_BEST if WEIGHTS in there else "Bring what is missing back, or start a new run."
         raise TrainingError(
             f"{run.path}: expected a checkpoint to go on from, got {' and '.join(there)} without one; training would "
             f"begin anew and replace what is there. {usable}"

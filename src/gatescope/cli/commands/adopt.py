@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import FOREIGN, command
-from gatescope.cli.common import RUNS, Encoding, Json, UsageError, print_json, quoted, use_threads
+from gatescope.cli.common import RUNS, Encoding, Json, UsageError, harmless, print_json, quoted, use_threads
 from gatescope.errors import GatescopeError
 
 MOST_INPUTS = 100_000  # numbers at a step
@@ -199,7 +199,7 @@ def _print_recording(trace: Trace, out: Path) -> None:
     neurons = ", ".join(f"{layer}: {about['neurons']} neurons" for layer, about in trace.attributes["layers"].items())
     print(f"{out}: {int(trace.lengths.sum()):,} steps of an LSTM ({neurons})\n")
     for note in trace.attributes["notes"]:
-        print(f"note: {note}")
+        print(f"note: {harmless(note)}")
     print()
     show(check(trace))
     for layer, signal, holds, steps in steps_that_hold(trace):
@@ -323,7 +323,7 @@ def _print(found: Adoption, said: dict[str, Any]) -> None:
     print_table(("", "", "in the file"), rows)
     for note in said["notes"]:
         if note != said["warning"]:
-            print(f"note: {note}")
+            print(f"note: {harmless(note)}")
     if said["score"] is not None:
         print(f"{said['score']['text']} (knowing only how often each occurs: {said['score']['chance']:.3f})")
     holds = "every equation holds" if said["residual"] <= said["tolerance"] else "NOT every equation holds"

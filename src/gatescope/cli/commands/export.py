@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import FOREIGN, command
-from gatescope.cli.common import Json, UsageError, file_size, find_run, print_json, use_threads
+from gatescope.cli.common import Json, UsageError, file_size, find_run, harmless, print_json, use_threads
 
 KINDS = {".pt": "torch", ".pth": "torch", ".safetensors": "safetensors", ".onnx": "onnx"}
 
@@ -65,6 +65,6 @@ def export(
     if json:
         print_json({"file": str(path), "format": kind, "bytes": size, "training_step": step, "notes": notes})
         return
-    print(f"{path}: {file_size(size)}, the weights of step {step:,}")
+    print(f"{harmless(str(path))}: {file_size(size)}, the weights of step {step:,}")
     for note in notes:
-        print(f"note: {note}")
+        print(f"note: {harmless(note)}")

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import LIST, command
-from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, no_such, print_json, print_table, quoted
+from gatescope.cli.common import (
+    RUNS,
+    Flag,
+    Json,
+    UsageError,
+    find_run,
+    harmless,
+    no_such,
+    print_json,
+    print_table,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from gatescope.cells import Cell
@@ -153,7 +164,7 @@ def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
         )
         for summary in found:
             for note in summary["notes"]:
-                print(f"{summary['name']}: {note}")
+                print(harmless(f"{summary['name']}: {note}"))
 
 
 def _run_row(summary: dict[str, Any]) -> tuple[str, ...]:

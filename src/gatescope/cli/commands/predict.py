@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,8 @@ def _file(texts: tuple[str, ...], file: Path | None) -> Path | None:
     """
     if texts and file is not None:
         raise UsageError("Texts: expected texts or --file, got both. Give one of them.")
-    if len(texts) == 1 and texts[0] != "-" and Path(texts[0]).is_file():
+    # A folder or a pipe is refused by whoever reads the file; a text can be longer than any name, or hold a NUL.
+    if len(texts) == 1 and texts[0] not in ("-", "") and os.path.exists(texts[0]):  # noqa: PTH110
         return Path(texts[0])
     return file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 from gatescope.cli.app import LOOK, command
@@ -10,6 +9,7 @@ from gatescope.cli.common import (
     Flag,
     Json,
     find_run,
+    harmless,
     note_of_adoption,
     print_json,
     use_threads,
@@ -88,21 +88,3 @@ def sample(
         print(show(end), end="", flush=True)
     if sys.stdout.isatty() and not end.endswith("\n"):
         print()
-
-
-def harmless(text: str) -> str:
-    """Return a text with symbols for the characters that a terminal acts on: controls and marks of direction.
-
-    Newline and tab stay.
-    """
-    return _ACTING.sub(lambda found: _symbol(ord(found[0])), text)
-
-
-def _symbol(point: int) -> str:
-    """The picture of an ASCII control character, or the code point of another one."""
-    if point < 0x20 or point == 0x7F:
-        return chr(0x2421 if point == 0x7F else 0x2400 + point)
-    return f"<U+{point:04X}>"
-
-
-_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

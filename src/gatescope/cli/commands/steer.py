@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import FIND, command
-from gatescope.cli.commands.sample import harmless
 from gatescope.cli.common import (
     Json,
     UsageError,
     find_run,
+    harmless,
     no_such,
     print_table,
     use_threads,

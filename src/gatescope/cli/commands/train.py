@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from gatescope.cli.app import LEARN, command
-from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, no_such, quoted, use_threads
+from gatescope.cli.common import RUNS, Flag, Json, UsageError, find_run, harmless, no_such, quoted, use_threads
 from gatescope.cli.interrupt import Stop
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def begin(
     )
     settings = Settings.recommended(task, **changes)
     for note in task.notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {harmless(note)}", file=sys.stderr)
     return create(str(run or free_place(default_name(what))), task, configuration, settings)
 
 
@@ -385,7 +385,7 @@ def tell(run: Run, outcome: Outcome) -> None:
         print(f"{reasons[outcome.reason]} after {outcome.step:,} steps and {duration(outcome.seconds)}")
     if outcome.score is not None:
         print(f"score: {outcome.score.text}")
-    print(f"run: {run.path}\n")
+    print(f"run: {harmless(str(run.path))}\n")
     print(f"  look inside   gatescope explore {place}")
     configuration = run.configuration()
     if configuration.readout == SYMBOLS and not configuration.both_ways:
