@@ -55,6 +55,12 @@ def with_the_history_alone(run: Run) -> None:
     (run.path / WEIGHTS).unlink()
 
 
+def with_weights_of_checkpoints_alone(run: Run) -> None:
+    without_progress(run)
+    for file in (WEIGHTS, HISTORY, SAMPLES):
+        (run.path / file).unlink(missing_ok=True)
+
+
 def with_an_old_checkpoint(run: Run) -> None:
     """As when checkpoints/ comes from a copy that was made earlier."""
     last = run.path / "checkpoints/step-00000008"
@@ -65,7 +71,14 @@ def with_an_old_checkpoint(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [without_checkpoints, without_progress, with_the_history_alone, with_an_old_checkpoint]
+    "damage",
+    [
+        without_checkpoints,
+        without_progress,
+        with_the_history_alone,
+        with_weights_of_checkpoints_alone,
+        with_an_old_checkpoint,
+    ],
 )
 def test_train_without_the_last_checkpoint_changes_nothing(run: Run, damage: Any) -> None:
     """The law: a training that would begin anew where something was learned is refused, and every byte stays."""
@@ -73,7 +86,7 @@ def test_train_without_the_last_checkpoint_changes_nothing(run: Run, damage: Any
     before = content(run)
     with pytest.raises(TrainingError, match="expected a checkpoint") as refused:
         train(run, steps=20)
-    assert ("from_best=True" in str(refused.value)) == (damage is not with_the_history_alone)
+    assert ("from_best=True" in str(refused.value)) == (run.path / WEIGHTS).exists()
     assert content(run) == before
 
 
