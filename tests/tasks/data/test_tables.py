@@ -181,6 +181,13 @@ def test_files_of_nothing_but_marks_are_refused_at_once(tmp_path: Path, line: st
             reader(path)
 
 
+def test_a_table_of_wrong_rows_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """The first lines are named all the same."""
+    with pytest.raises(TaskError, match="line 2: 3 fields instead of 2") as caught:
+        read_rows(written(tmp_path, "a,b\n" + "1,2,3\n" * 200_000))
+    assert "These 100,001 things are wrong" in str(caught.value)
+
+
 def test_an_error_lists_the_first_lines_in_order() -> None:
     with pytest.raises(TaskError) as caught:
         refuse("t.csv", [Fault(None, "one class"), *(Fault(k, "bad") for k in range(30, 0, -1))], can_skip=True)

@@ -31,6 +31,9 @@ MOST_COLUMNS = 10_000
 MOST_LINES = 4_000_000
 """The most lines a file of data may have: each costs far more memory and time than its bytes."""
 
+MOST_FAULTS = 100_000
+"""After how many wrong rows a table is read no further."""
+
 LONGEST_LINE = 2_000_000
 """The most characters a line of a table may have."""
 
@@ -261,6 +264,8 @@ def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Row
                 "with a step or a text a row."
             )
         wrong = None if readable else next(filter(None, map(undecoded, row)), None)
+        if len(rows.faults) >= MOST_FAULTS and not (delimiter == "\t" and quoted):  # of that, quotes may be the cause
+            refuse(path, [*rows.faults, Fault(None, "there are more; reading stopped here")])
         if wrong:
             rows.faults.append(Fault(number, wrong))
         elif len(row) != width:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from gatescope.errors import setting
 from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.data.numerals import MISSING, Numerals, how_to_read
-from gatescope.tasks.data.tables import LARGEST, Fault, refuse, shown
+from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, refuse, shown
 from gatescope.tasks.forecasting.calendar import DateError, DateOrder, Moments, Step, moments
 from gatescope.tasks.forecasting.series_table import SeriesTable, read_table
 
@@ -160,7 +160,7 @@ def _values(
             notes.append(
                 f"{name} has three digits behind every point, as in {doubtful}: {ways} reads them as thousands."
             )
-        for step in np.flatnonzero(~np.isfinite(values[:, column])).tolist():
+        for count, step in enumerate(np.flatnonzero(~np.isfinite(values[:, column])).tolist()):
             field, line = fields[step], table.lines[step]
             if field.casefold() in MISSING:
                 missing[step, column] = True
@@ -169,7 +169,8 @@ def _values(
                     faults.append(Fault(line, f"{name} is missing ({way})"))
             else:
                 kind = "no finite number" if np.isinf(values[step, column]) else "no number"
-                faults.append(Fault(line, f"{name} is {shown(field)}, which is {kind}{how_to_read(field, numerals)}"))
+                way = how_to_read(field, numerals) if count < LISTED else ""
+                faults.append(Fault(line, f"{name} is {shown(field)}, which is {kind}{way}"))
         for step in np.flatnonzero(np.isfinite(values[:, column]) & (np.abs(values[:, column]) > LARGEST_NUMBER)):
             what = f"{name} is {shown(fields[step])}, and numbers up to {LARGEST_NUMBER:g} can be learnt (scale {name})"
             faults.append(Fault(table.lines[step], what))
