@@ -216,7 +216,34 @@ MORE: dict[str, tuple[Callable[[], Any], str]] = {
     "path in place of a network": (lambda: record("runs/mine", "ab"), "expected a Network, got str"),  # type: ignore[arg-type]
     "tensor in place of a model": (lambda: gatescope.watch(torch.zeros(2)).__enter__(), "Module, got Tensor"),  # type: ignore[arg-type]
 }
-UNCHECKED = {**{f"read {k}": v for k, v in READ.items()}, **{f"change {k}": v for k, v in WRONG.items()}, **MORE}
+OTHER: dict[str, tuple[Callable[[], Any], str]] = {
+    "predict of a path": (
+        lambda: gatescope.predict(any_("runs/counter"), "ab"),
+        "expected a Run or a Network, got str",
+    ),
+    "find_runs of None": (lambda: gatescope.find_runs(any_(None)), "places: expected directories, got NoneType"),
+    "find_runs of numbers": (lambda: gatescope.find_runs(any_([1])), "places: expected directories, got list"),
+    "open_trace of None": (lambda: gatescope.open_trace(any_(None)), "expected the path of a trace, got NoneType"),
+    "check of a text": (lambda: gatescope.check(any_("trace")), "trace: expected a Trace, got str"),
+    "one intervention": (
+        lambda: record(NETWORK, "aXb", interventions=any_(clamp("layer0", "c", 2, 0.0))),
+        "interventions: expected a list",
+    ),
+    "interventions None": (lambda: record(NETWORK, "aXb", interventions=any_(None)), "interventions: expected a list"),
+    "a cell by number": (lambda: configure(VOCABULARY, any_(5), [5]), "Cell"),
+}
+
+
+def any_(value: Any) -> Any:
+    return value
+
+
+UNCHECKED = {
+    **{f"read {k}": v for k, v in READ.items()},
+    **{f"change {k}": v for k, v in WRONG.items()},
+    **MORE,
+    **OTHER,
+}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatescope.cells import Cell
 from gatescope.equations import Evaluator
-from gatescope.trace import Trace
+from gatescope.trace import Trace, TraceError
 
 Array = NDArray[Any]
 
@@ -99,6 +99,11 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
     Returns:
         The residuals; a NaN among recorded values counts as an infinite residual.
     """
+    given: object = trace
+    if not isinstance(given, Trace):
+        raise TraceError(
+            f"trace: expected a Trace, got {type(given).__name__}. Give what `record` or `open_trace` gave."
+        )
     precision = str(trace.attributes["precision"])
     found: list[Residual] = []
     below: tuple[str, ...] = ()

@@ -24,6 +24,9 @@ def cell_among(cells: Mapping[str, Cell], given: str) -> Cell:
     Raises:
         CellError: there is no such cell, it has no such drive, or the value is no number.
     """
+    text: object = given
+    if not isinstance(text, str):
+        raise CellError(unknown("Cell", text, cells))
     name, _, wanted = given.partition(":")
     if name not in cells:
         raise CellError(unknown("Cell", name, cells))

@@ -137,6 +137,12 @@ def in_numbered_layers(interventions: Sequence[Intervention], names: Sequence[st
         InterventionError: there is no such layer.
     """
     found = []
+    given: object = interventions
+    if not isinstance(given, Sequence) or not all(isinstance(one, Intervention) for one in given):
+        raise InterventionError(
+            f"interventions: expected a list of interventions, got {type(given).__name__} with or of something else. "
+            'Give them as in [clamp("layer0", "c", 2, 0.0)].'
+        )
     for one in interventions:
         if isinstance(one.layer, str):
             name = next((name for name in (one.layer, f"layer{one.layer}") if name in names), None)

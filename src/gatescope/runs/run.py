@@ -350,9 +350,18 @@ def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
 
     Args:
         places: one directory, or several.
+
+    Raises:
+        RunError: a place is no path.
     """
     found: dict[Path, Run] = {}
-    for place in [Path(places)] if isinstance(places, str | os.PathLike) else map(Path, places):
+    try:
+        paths = [Path(places)] if isinstance(places, str | os.PathLike) else [Path(place) for place in places]
+    except TypeError as error:
+        raise RunError(
+            f"places: expected directories, got {type(places).__name__}. Give a path, or several."
+        ) from error
+    for place in paths:
         candidates = [place] if Run(place).exists else sorted(place.glob("*/")) if place.is_dir() else []
         for candidate in candidates:
             if Run(candidate).exists:

@@ -32,7 +32,12 @@ def open_trace(directory: str | os.PathLike[str]) -> Trace:
     Raises:
         TraceError: there is no trace, or one that is damaged or from a newer version; the message says what to do.
     """
-    root = Path(directory).resolve()
+    try:
+        root = Path(directory).resolve()
+    except (TypeError, ValueError, OSError) as error:
+        raise TraceError(
+            f"directory: expected the path of a trace, got {type(directory).__name__}. Give one."
+        ) from error
     if not (root / "zarr.json").exists() and (sibling(root, "old") / "zarr.json").exists():
         root = sibling(root, "old")  # see _prepare
     data = read_root(root)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gatescope.network import Network
 from gatescope.network import predict as values_of
 from gatescope.readout import Readout
-from gatescope.recording import Recordable, parts_of, sequences_of
+from gatescope.recording import Recordable, RecordingError, parts_of, sequences_of
 from gatescope.runs import Run
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.tasks import Sentiment
@@ -185,7 +185,9 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
         RecordingError: a text is empty, or does not hold what the network reads.
         RunError: the run has no weights.
     """
-    network = model.network()[0] if isinstance(model, Run) else model
+    network: object = model.network()[0] if isinstance(model, Run) else model
+    if not isinstance(network, Network):
+        raise RecordingError(f"model: expected a Run or a Network, got {type(network).__name__}. Give Run(directory).")
     vocabulary = network.configuration.vocabulary
     texts: list[str] = []
     if isinstance(source, str):
