@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gatescope import TASKS, Network, Run, Settings, configure, create, train
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS
 from gatescope.tasks import Text
 from gatescope.training import Loop, TrainingError
+from gatescope.training.progress import Progress
 
 TASK = TASKS["counter"](batch=2)
 PROSE = "It was the best of times, it was the worst of times;\n" * 30
@@ -294,3 +295,11 @@ def test_settings_of_wrong_types_are_named(run: Run, name: str, value: Any) -> N
     with pytest.raises(TrainingError, match=name.replace("_", " ")):
         train(run)
     assert content(run) == before
+
+
+def test_progress_with_a_misspelt_optional_field_is_refused() -> None:
+    """A damaged name is no field that this version knows, whether or not another is missing."""
+    data = asdict(Progress())
+    data["diverg2d_in_a_row"] = data.pop("diverged_in_a_row")
+    with pytest.raises(TrainingError, match="diverg2d_in_a_row"):
+        Progress.from_json(data)

@@ -39,7 +39,7 @@ class Progress:
                 f"progress.json of the last checkpoint: expected an object with {', '.join(sorted(known))}, got "
                 f"{data!s:.60}. {FROM_BEST}"
             )
-        if set(data) > known:
+        if set(data) - known:
             newer = ", ".join(sorted(set(data) - known))
             raise TrainingError(
                 f"progress.json of the last checkpoint: expected fields of this version, got {newer}. "
