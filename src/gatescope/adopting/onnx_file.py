@@ -207,7 +207,7 @@ def _others(model: OnnxModel, used: set[str]) -> tuple[dict[str, torch.Tensor], 
         second = names[1] if len(names) > 1 and names[1] in weights and names[1] not in used else None
         if node.op_type == "MatMul" and second and weights[second].ndim == 2:
             matrices[second] = torch.from_numpy(np.ascontiguousarray(weights[second].T))
-            products[node.output[0]] = second
+            products |= dict.fromkeys(node.output[:1], second)
         elif node.op_type == "Gemm" and second and weights[second].ndim == 2:
             value = weights[second]
             turned = attributes(node).get("transB")
