@@ -120,21 +120,24 @@ def layers_of(config: Any) -> dict[str, Described]:
     return found
 
 
-def _layers(config: Any, before: str | None = None, depth: int = 0) -> Iterator[Described]:
+def _layers(config: Any, source: tuple[Tensor, ...] = (), depth: int = 0) -> Iterator[Described]:
+    """Yield every layer of a model; `source` is what the model reads, where it is a layer of another one."""
     inner = config.get("config") if isinstance(config, dict) else None
     entries = inner.get("layers") if isinstance(inner, dict) else inner  # a Sequential of Keras 2.0 is a list
     if not isinstance(entries, list) or depth > DEEPEST:
         return
-    sequential = config.get("class_name") == "Sequential"
+    sequential, before = config.get("class_name") == "Sequential", source
     for layer in entries:
         if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
             continue
         about, kind = layer["config"], str(layer.get("class_name"))
         name, wrapped, merged = str(about.get("name", layer.get("name"))), "", about.get("merge_mode", "concat")
         if kind in ("Sequential", "Functional", "Model"):
-            for found in _layers(layer, before if sequential else None, depth + 1):
-                before = found.name
+            read = before if sequential else _inbound(layer.get("inbound_nodes"))[0]
+            for found in _layers(layer, read, depth + 1):
+                before = ((found.name, 0),)
                 yield found
+            before = _output_of(about) or before
             continue
         backward = about.get("backward_layer")
         backward = backward.get("config") if isinstance(backward, dict) else None
@@ -143,13 +146,19 @@ def _layers(config: Any, before: str | None = None, depth: int = 0) -> Iterator[
             wrapped, kind = kind, str(about["layer"].get("class_name"))
             about = inside if isinstance(inside, dict) else {}
         if sequential:
-            yield Described(name, kind, about, wrapped, merged, backward, ((before, 0),) if before else ())
+            yield Described(name, kind, about, wrapped, merged, backward, before)
         else:
             nodes = layer.get("inbound_nodes")
             reads, besides = _inbound(nodes)
             calls = len(nodes) if isinstance(nodes, list) else 1
+            reads = source if kind == "InputLayer" else reads
             yield Described(name, kind, about, wrapped, merged, backward, reads, besides, calls)
-        before = name
+        before = ((name, 0),)
+
+
+def _output_of(config: Any) -> tuple[Tensor, ...]:
+    """The result that a model of layers in a graph hands on; nothing for a sequence of layers."""
+    return tuple(_tensors(config.get("output_layers"))[:1]) if isinstance(config, dict) else ()
 
 
 def _inbound(nodes: Any) -> tuple[tuple[Tensor, ...], tuple[tuple[str, Tensor], ...]]:
@@ -282,7 +291,9 @@ def _source(graph: _Graph, stack: str, found: Wiring) -> str | None:
     while True:
         name, result = current.reads[0] if current.reads else ("", 0)
         under = graph.described.get(name)
-        if under is None or under.name in seen or under.kind == "InputLayer":
+        if under is None and name:
+            found.before[stack] = between or f"{name} (a model in the model)"
+        if under is None or under.name in seen or (under.kind == "InputLayer" and not under.reads):
             return None
         seen.add(under.name)
         if graph.keys.get(under.name) in graph.stacks:
@@ -295,6 +306,8 @@ def _source(graph: _Graph, stack: str, found: Wiring) -> str | None:
             found.embedding = graph.keys.get(under.name)
             found.masked |= bool(under.config.get("mask_zero"))
             bare = graph.described.get(under.reads[0][0]) if under.reads else None
+            while bare is not None and bare.kind == "InputLayer" and bare.reads:
+                bare = graph.described.get(bare.reads[0][0])
             if bare is not None and bare.kind != "InputLayer":
                 found.before[stack] = bare.title
             return None
