@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import gatescope
 
@@ -132,8 +133,8 @@ def test_array_layouts_as_documented_give_the_cells_own_states(
 ) -> None:
     """Arrays that were put into torch's layout as the table says are adopted with the original's hidden states."""
     step, arrays = made()
-    np.savez(tmp_path / "arrays.npz", **{f"rnn.{name}": value for name, value in arrays.items()})
-    adoption = gatescope.adopt(tmp_path / "arrays.npz", tmp_path / "run", VOCABULARY, readout="none")
+    save_file({f"rnn.{name}": value for name, value in arrays.items()}, tmp_path / "arrays.safetensors")
+    adoption = gatescope.adopt(tmp_path / "arrays.safetensors", tmp_path / "run", VOCABULARY, readout="none")
     ids = np.random.default_rng(5).integers(0, SYMBOLS, STEPS)
     trace = gatescope.record(adoption.run.network()[0], [ids])
     h, c = np.zeros(NEURONS), np.zeros(NEURONS)
