@@ -133,7 +133,9 @@ def test_array_layouts_as_documented_give_the_cells_own_states(
 ) -> None:
     """Arrays that were put into torch's layout as the table says are adopted with the original's hidden states."""
     step, arrays = made()
-    save_file({f"rnn.{name}": value for name, value in arrays.items()}, tmp_path / "arrays.safetensors")
+    save_file(
+        {f"rnn.{name}": np.ascontiguousarray(value) for name, value in arrays.items()}, tmp_path / "arrays.safetensors"
+    )
     adoption = gatescope.adopt(tmp_path / "arrays.safetensors", tmp_path / "run", VOCABULARY, readout="none")
     ids = np.random.default_rng(5).integers(0, SYMBOLS, STEPS)
     trace = gatescope.record(adoption.run.network()[0], [ids])
