@@ -30,7 +30,7 @@ _ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u2
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Encoding = Annotated[
-    str | None, Parameter(help="The encoding of the file, such as cp1252 or gb18030; UTF-8 when nothing is said.")
+    str | None, Parameter(help="The encoding of the file, such as cp1252 or gb18030; UTF-8 by default.")
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON, for a script.")]
 

@@ -50,11 +50,11 @@ Text = Annotated[
 File = Annotated[Path | None, Parameter(help="Take the text from this file.")]
 Characters = Annotated[
     int | None,
-    Parameter(help="How much of the text; when nothing is said, 4,000 of strings and 100,000 of anything else."),
+    Parameter(help="How much of the text; by default 4,000 of strings and 100,000 of anything else."),
 ]
 Lexer = Annotated[
     str | None,
-    Parameter(help="A name of Pygments, where the text is a program; by the names of the files when nothing is said."),
+    Parameter(help="A name of Pygments, where the text is a program; by default that of the names of the files."),
 ]
 Own = Annotated[
     tuple[str, ...],

@@ -24,7 +24,7 @@ TITLES = {
     "upper": "the upper end of the interval",
     "season_before": "the value one season before",
 }
-SHOWN = 300  # steps of the series that are drawn, when nothing is said
+SHOWN = 300  # steps of the series that are drawn by default
 WIDTH, PANEL, MARGIN = 960, 260, 56  # pixels; the margin is on the left, for the numbers
 GAP, FOOT = 46, 24
 TICKS = 5

@@ -75,7 +75,7 @@ def ablate(
     Parameters
     ----------
     characters
-        How much of the text; when nothing is said, 5,000, and 20,000 for a network that answers once.
+        How much of the text; by default 5,000, and 20,000 for a network that answers once.
     layer
         Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     neuron

@@ -79,15 +79,15 @@ def adopt(
     inputs
         The network reads numbers: how many at a step, or their names, separated by commas.
     unit
-        What a symbol of the vocabulary is; words where most are longer than a character, when nothing is said.
+        What a symbol of the vocabulary is; by default words, if most are longer than a character.
     unknown
         The symbol that was learned for unknown ones, such as <unk>; without one they are read as zeros.
     text
         A text for the network to read: what `record`, `check` and the studies of this run work on.
     encoding
-        The encoding of the corpus and of the text, such as cp1252 or gb18030; UTF-8 when nothing is said.
+        The encoding of the corpus and of the text, such as cp1252 or gb18030; UTF-8 by default.
     run
-        The directory of the run; runs/ and the name of the file when nothing is said.
+        The directory of the run; runs/ and the name of the file by default.
     layers
         Which recurrent layers, from the input upwards, where the file has several.
     embedding
@@ -98,7 +98,7 @@ def adopt(
         What its rows stand for, where the file does not say: the symbols, classes or numbers. One row of classes is a
         sigmoid and becomes two.
     classes
-        The names of the classes, separated by commas or in a file (as a vocabulary is); 0, 1, ... when nothing is said.
+        The names of the classes, separated by commas or in a file (as a vocabulary is); 0, 1, ... by default.
     numbers
         The names of the numbers that are predicted, in the same way.
     reads

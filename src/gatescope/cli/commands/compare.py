@@ -73,7 +73,7 @@ def compare(
     furthest
         The largest distance at which influence is looked for.
     distance
-        Between the steps of which the gradient's norm is told; up to 50 when nothing is said.
+        The number of steps between two norms of the gradient; up to 50 by default.
     out
         The directory of the runs; by default a new one in ./runs.
     threads

@@ -42,7 +42,7 @@ def export(
     path
         The file to write.
     to
-        The format; by the end of the file's name when nothing is said.
+        The format; by default the one of the file's suffix.
     checkpoint
         The weights of this step instead of the best ones.
     overwrite

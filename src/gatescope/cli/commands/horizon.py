@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gatescope.studies import Table
     from gatescope.studies.comparison import Reach
 
-OF_TEXT, OF_STRINGS = 5000, 1000  # characters, when nothing is said
+OF_TEXT, OF_STRINGS = 5000, 1000  # characters
 
 
 @command(
@@ -66,15 +66,15 @@ def horizon(
     text
         What the networks read; - reads the standard input; what the task keeps from training when nothing is given.
     characters
-        How much of the text; when nothing is said, 1,000 of strings and 5,000 of anything else.
+        How much of the text; by default 1,000 of strings and 5,000 of anything else.
     layer
         Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
     checkpoint
-        The weights of this step, or of every checkpoint; the best weights when nothing is said.
+        The weights of this step, or of every checkpoint; the best weights by default.
     furthest
         The largest distance at which influence is looked for.
     distance
-        Between the steps of which the gradient's norm is told; up to 50 when nothing is said.
+        The number of steps between two norms of the gradient; up to 50 by default.
     samples
         At how many places the loss is taken, and how often something else is read.
     """

@@ -75,7 +75,8 @@ def pattern(
     range
         The passage, from step A to step B, both included and counted from 0.
     characters
-        How much to search of what the task keeps; when nothing is said, 100,000 of a text and 4,000 of strings.
+        How much to search of the text that the task keeps from training; by default 100,000 characters of a text and
+        4,000 of strings.
     sequence
         The sequence the passage is in, where the text is of several, counted from 0.
     threshold

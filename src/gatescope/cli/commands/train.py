@@ -85,7 +85,7 @@ class DataOptions:
     dates: str | None = None
     """The column that names the steps of a series, such as its dates."""
     order: Literal["dates", "file"] | None = None
-    """Read a series in the order of its dates, as it is done when nothing is said, or in the order of the file."""
+    """Read a series in the order of its dates, the default, or in the order of the file."""
     date_order: Literal["dmy", "mdy", "ymd"] | None = None
     """How dates of three numbers are read: dmy for 31/12/2020, mdy for 12/31/2020."""
     duplicates: Literal["first", "last", "mean"] | None = None
@@ -95,12 +95,12 @@ class DataOptions:
     thousands: str | None = None
     """What stands between the thousands of a number, such as a comma, a point or a space."""
     window: int | None = None
-    """Steps of a series in a row of a batch; 96 when nothing is said, fewer of a short series."""
+    """Steps of a series in a row of a batch; 96 by default, fewer of a short series."""
     horizon: int | None = None
     """How many steps ahead are predicted."""
     season: int | None = None
-    """Steps after which a series repeats itself, more or less; 1 for none. By its dates or its numbers when nothing is
-    said."""
+    """Steps after which a series repeats itself, more or less; 1 for none. By its dates or its numbers by
+    default."""
     interval: float | None = None
     """The share of what comes that a prediction interval should hold."""
     least: int | None = None
@@ -112,7 +112,7 @@ class DataOptions:
     skip_bad: Flag = False
     """Leave out what is wrong in a file of data instead of refusing it."""
     encoding: str | None = None
-    """The encoding of the files, such as cp1252, gb18030 or shift_jis; UTF-8 when nothing is said."""
+    """The encoding of the files, such as cp1252, gb18030 or shift_jis; UTF-8 by default."""
     merge_labels: Flag = False
     """Take labels that differ in spelling only, such as 1 and 1.0 or Good and good, for one class."""
     fill_missing: Flag = False
@@ -193,7 +193,7 @@ def train(
     run
         The directory of the run; by default runs/ and the name of the task or file, with a number where that is taken.
     seed
-        Of the first weights and of the data; the same seed gives the same losses. 0 when nothing is said.
+        The seed of the first weights and of the data; the same seed gives the same losses. 0 by default.
     resume
         Go on with a run from its last checkpoint, perhaps with more steps or minutes.
     from_best
