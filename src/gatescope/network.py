@@ -110,7 +110,7 @@ class Configuration:
 
     @property
     def names(self) -> list[str]:
-        """Of each layer: "layer0", "layer0_reverse", "layer1", ..."""
+        """The names of the layers: "layer0", "layer0_reverse", "layer1", ..."""
         return [
             f"layer{k}{'_reverse' if self.layers[j].reverse else ''}"
             for k, level in enumerate(self.levels)

@@ -18,7 +18,7 @@ class ReadoutError(GatescopeError):
 
 @dataclass(frozen=True)
 class Readout:
-    """What is read out of the hidden state of the highest layer.
+    """The predictions that are read out of the hidden state of the highest layer.
 
     Attributes:
         kind: "symbols": a probability of each symbol of the vocabulary; "classes": of each of `names`; "numbers": an

@@ -362,7 +362,7 @@ def _engine_of(network: Network, interventions: Sequence[Intervention]) -> str:
 
 
 def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
-    """Of each signal and drive: its long name, its range (null for a side without bound) and its formula."""
+    """Return the long name, range (null for an open side) and formula of each signal and drive."""
     found: dict[str, dict[str, Any]] = {}
     for name in cell.signals:
         bounds = [None if isinf(bound) else bound for bound in cell.tape.ranges[name]]

@@ -404,7 +404,7 @@ def _is_identity(about: Described) -> bool:
 
 
 def _trained_for(compiled: Any) -> Literal["classes", "numbers"] | None:
-    """What is predicted, by the loss."""
+    """Return what is predicted, classes or numbers, judged by the loss."""
     loss = compiled.get("loss") if isinstance(compiled, dict) else None
     if isinstance(loss, dict):
         loss = loss.get("class_name") or loss.get("config")

@@ -86,7 +86,7 @@ def read_lstm_explorer(path: Path | str) -> Trace:
 
 
 def steps_that_hold(trace: Trace) -> Iterator[tuple[str, str, int, int]]:
-    """Of c and h of each layer: at how many of the steps the equation holds for all neurons.
+    """Count the steps at which the equations of c and h of each layer hold for all neurons.
 
     Yields:
         The layer, the signal, the steps at which it holds, all steps.

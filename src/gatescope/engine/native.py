@@ -111,7 +111,7 @@ def release_memory() -> int:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is the same for all runs of a cell: its struct, its states and residuals by their numbers."""
+    """The part that all runs of a cell share: its struct, and its states and residuals by number."""
 
     cell: Any
     states: tuple[str, ...]
@@ -218,7 +218,7 @@ def run_native(
     interventions: Sequence[Intervention],
     hidden: Float[Tensor, "T B N"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
-    """What is kept of a sequence of steps (signals only), and the final state; see `gatescope.engine.run`."""
+    """Run the native engine; return the kept signals and the final state; see `gatescope.engine.run`."""
     plan = _plan(cell)
     assert plan is not None  # the caller has asked `unserved`
     changes: tuple[tuple[int, Tensor, Tensor], ...] = ()

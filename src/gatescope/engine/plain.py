@@ -27,7 +27,7 @@ def run_plain(
     interventions: Sequence[Intervention],
     hidden: Float[Tensor, "T B N"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
-    """What is kept of a sequence of steps, and the final state; see `gatescope.engine.run`."""
+    """Run the plain engine; return the kept signals and drives and the final state; see `gatescope.engine.run`."""
     tape, joined = join_drives(cell.tape, keep)
     heard_only = [name for name in cell.tape.input_drives if name not in joined]
     echoed_only = [name for name in cell.tape.recurrent_drives if name not in joined]

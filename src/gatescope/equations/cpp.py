@@ -54,7 +54,7 @@ HEAD = """\
 
 
 class Described(Protocol):
-    """What is needed of a cell: what it is called, where it comes from and its equations."""
+    """The part of a cell that the generator needs: its name, its paper and its equations."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

@@ -65,7 +65,7 @@ class Tape:
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """What is carried to the next step: every signal used as s.k, and h when a recurrent drive reads it."""
+        """The states, which the next step reads: every signal used as s.k, and h when a recurrent drive reads it."""
         used = set(self._labels("state")) | ({"h"} if self.recurrent_drives else set())
         return tuple(name for name in self.signals if name in used)
 

@@ -162,12 +162,12 @@ class Material:
 
     @cached_property
     def features(self) -> list[Feature]:
-        """Of the text, at every place."""
+        """Return the features of the text at every place."""
         return features_of(self.subject, self.trace)
 
     @cached_property
     def health(self) -> Table:
-        """Of every neuron."""
+        """Return the health of every neuron."""
         return health(self.trace)
 
     def few(self, neurons: int) -> tuple[str, int]:

@@ -75,7 +75,7 @@ class Reading:
         return int(self.firsts[-1])
 
     def jacobians(self, layer: str) -> list[Jacobians]:
-        """Of every sequence.
+        """Return the Jacobians of every sequence.
 
         Raises:
             RequestError: the network has no such layer.
@@ -335,7 +335,7 @@ def _map(reading: Reading, layer: str) -> bytes:
 
 
 def _about(reading: Reading, **more: Any) -> dict[str, str]:
-    """What is said beside the arrays: JSON values."""
+    """Return the metadata beside the arrays, as JSON values."""
     said = {"labels": reading.labels, "step": reading.step, **more}
     return {name: json.dumps(_finite(value)) for name, value in said.items()}
 
@@ -379,7 +379,7 @@ def _told(reading: Reading, number: int) -> NDArray[np.bool_]:
 
 
 def _changes(reading: Reading) -> bytes:
-    """By how many nats the prediction after t changes when the character at s is replaced, (T, T), and the losses."""
+    """Return the change of the loss after t (nats) when the character at s is replaced, (T, T), and the losses."""
     if reading.network.configuration.both_ways:
         raise RequestError(
             "This network also reads from the end, so a replaced character changes what was said before it as well; "

@@ -100,7 +100,7 @@ def _fields(data: Any) -> dict[str, Any]:
 
 
 def _part(network: Network, text: str, labels: list[str], step: int) -> tuple[Ids, list[str], int]:
-    """What is read up to a step of a text and the symbol that comes next, what to print for them, the first step."""
+    """Return the ids up to a step and the next symbol, their labels, and the first step that is shown."""
     vocabulary = network.configuration.vocabulary
     start = 0
     if not 0 <= step < len(labels):

@@ -52,7 +52,7 @@ class Feature:
         return {"b": "binary", "f": "count", "i": "category"}[self.values.dtype.kind]  # type: ignore[return-value]
 
     def binaries(self) -> list[Feature]:
-        """Of a category, whether each character is of it, one binary feature a category; of others, itself."""
+        """Return one binary feature for each value of a category; for other kinds, the feature itself."""
         if self.kind != "category":
             return [self]
         return [

@@ -1,4 +1,4 @@
-"""Who trains a run: a lock on one file, which ends with the process that holds it, however the process ends.
+"""The lock of a run in training: it ends with the process that holds it, however the process ends.
 
 The lock is filelock's, the system's own on every platform. A process that only looks takes it for an instant; whoever
 wants to train tries for longer than that, and whoever looks looks more than once, so that two of them do not take each

@@ -58,7 +58,7 @@ STUDIES = "studies"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is needed to go on as if training had never stopped.
+    """Everything from which training goes on as if it had never stopped.
 
     Attributes:
         weights: of the network, by name.

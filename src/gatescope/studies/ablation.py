@@ -320,7 +320,7 @@ def _results(
     seed: int,
     tell: Callable[[int], None],
 ) -> dict[str, NDArray[np.float64]]:
-    """Of "on", "off" and "difference" the means and their intervals, each (1 + F, neurons)."""
+    """Return the means of "on", "off" and "difference" and their intervals, each (1 + F, neurons)."""
     counts = np.stack([np.bincount(text.unit[row], minlength=text.units) for row in on], 1).astype(np.float64)
     weights = resampled(text.units, draws if text.units > 1 else 0, seed).reshape(-1, text.units)
     size = max(1, SUMS // (text.units * len(on)))

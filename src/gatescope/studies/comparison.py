@@ -331,7 +331,7 @@ def _end(run: Run) -> dict[str, Any]:
 
 
 def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> Iterator[dict[str, Any]]:
-    """What is told of one training: at its beginning, on the way and at its end."""
+    """Return the rows of one training: its beginning, its checkpoints and its end."""
     run = Run(plan.path)
     end, (_, best) = _end(run), run.network()
     about = {"cell": plan.cell.name, "seed": plan.settings.seed}

@@ -67,7 +67,7 @@ def saturation(trace: Trace) -> Table:
 
 
 def health(trace: Trace) -> Table:
-    """What is to be said of each neuron: idle, the same as another, gates that never move, how long it remembers.
+    """Judge each neuron: idle, the same as another, gates that never move, how long it remembers.
 
     Returns:
         A row per layer and neuron.
@@ -174,7 +174,7 @@ class _Derivative:
 
 
 def _derivative_of(trace: Trace, layer: str) -> _Derivative:
-    """What is computed of a layer for its retention.
+    """Return the derivative that the retention of a layer is computed from.
 
     The reverse derivative of the cell's tape gives dL/d(state one step earlier) from the dL/d(signal) of all signals.
     With 1 for the memory and 0 for every other signal it is the derivative that is asked for, exact in each step.

@@ -238,7 +238,7 @@ class _Side:
 
 
 def _side(values: NDArray[Any], distances: NDArray[np.int64], side: str, width: int, *, once: bool) -> NDArray[Any]:
-    """Of values (P, D, ...) those on one side of the places, by their distance, (P, width, ...).
+    """Return the values (P, D, ...) on one side of the places, by distance, (P, width, ...).
 
     Where a network predicts once, "behind" is counted from the beginning of the sequence.
     """

@@ -66,7 +66,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Scores:
-    """Of N neurons and all columns at all lags, fitted and held out.
+    """The scores of N neurons and all columns at all lags, fitted and held out.
 
     Attributes:
         directions: 1 or -1, (N, L, K).

@@ -141,7 +141,7 @@ def distribution(trace: Trace, layer: str, signal: str, neuron: int, bins: int =
 
 
 def summary(trace: Trace, layer: str, signal: str) -> Table:
-    """Of every neuron of a layer: smallest and largest value, quantiles, mean and standard deviation of a signal.
+    """Return extremes, quantiles, mean and standard deviation of a signal for every neuron of a layer.
 
     Returns:
         A row per neuron. Values that are no finite numbers are left out, and counted.

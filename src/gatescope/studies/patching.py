@@ -51,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Metric:
-    """What is read of a run: one predicted value after one step."""
+    """The value that is read from a run: one prediction after one step."""
 
     step: int
     place: int

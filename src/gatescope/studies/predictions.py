@@ -123,7 +123,7 @@ class Predictions(Sequence[Values]):
 
     @cached_property
     def _labels(self) -> list[list[str]]:
-        """What is read at each step of each sequence, spelled as in its text."""
+        """The symbols at each step of each sequence, spelled as in its text."""
         return [self.vocabulary.labels(text) for text in self.texts]
 
     def _place_columns(self, places: Sequence[tuple[int, int, int]]) -> dict[str, NDArray[Any]]:

@@ -43,7 +43,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class _Products:
-    """Of neurons and features on one half, less their means: sums of products, (N, N) and (N, K), and the means."""
+    """Sums of products of centred neurons and features on one half, (N, N) and (N, K), and their means."""
 
     neurons: NDArray[np.float64]
     both: NDArray[np.float64]

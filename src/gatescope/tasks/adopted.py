@@ -19,7 +19,7 @@ NO_DATA = "This network was adopted from {source}; what it was trained on is not
 
 
 class Adopted:
-    """What is known about a network from elsewhere. It is in no list of tasks, because there is nothing to train.
+    """The task of an adopted network. It is in no list of tasks, because there is nothing to train.
 
     Arguments:
         vocabulary: the symbols.

@@ -59,7 +59,7 @@ class Call:
         return cls(name, None, Batch(nothing), None, nothing, {}, problem)
 
     def signals(self) -> dict[str, Mapping[str, Float[Tensor, "T B N"]]]:
-        """Of "layer0", "layer0_reverse", ...: name -> the signals at every step, behind the ends of sequences 0.
+        """Return the signals of "layer0", "layer0_reverse", ... at every step, by name; 0 after the end of a sequence.
 
         Raises:
             WatchError: the module cannot be recorded in the way in which it was called.

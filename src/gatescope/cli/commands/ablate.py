@@ -142,7 +142,7 @@ def _held(to: str) -> Any:
 def _features(
     about: Subject, signal: str, own: Sequence[str]
 ) -> tuple[dict[tuple[str, int] | None, list[str]], list[Feature]]:
-    """Of each neuron the name of its feature, of None those of all neurons; and all these features on the text."""
+    """Return the name of each neuron's feature (under None all of them), and these features on the text."""
     import numpy as np
 
     from gatescope.studies import Steps, features_of, kept

@@ -201,7 +201,7 @@ def _numbers(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[s
 
 
 def _signals(trace: Trace) -> list[dict[str, Any]]:
-    """Of each signal of each layer: what it is, and the range of its values."""
+    """Describe each signal of each layer, with the range of its values."""
     import numpy as np
 
     found = []

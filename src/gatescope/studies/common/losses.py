@@ -104,7 +104,7 @@ def targets_for(network: Network, sequence: Reading, targets: Reading | None) ->
 
 
 def logits_of(network: Network, sequence: Reading) -> Tensor:
-    """What is read out at every step of one sequence, (T, V).
+    """Return the logits at every step of one sequence, (T, V).
 
     Of a network that reads from the end, too, and predicts once, that is the same at every step.
     """

@@ -86,7 +86,7 @@ def distribution(training: Symbols, context: Symbols, size: int, order: int) -> 
 
 
 def discounts(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """What is taken off the counts 0, 1, 2, and 3 or more: (4,), the first of them 0.
+    """Return the discounts of the counts 0, 1, 2, and 3 or more: (4,), the first of them 0.
 
     Chen and Goodman 1999, equation 17: with n_r the number of n-grams that occur r times and Y = n_1 / (n_1 + 2 n_2),
     D_r = r - (r + 1) Y n_{r+1} / n_r. Where one of n_1, n_2, n_r, n_{r+1} is zero there is nothing to estimate it

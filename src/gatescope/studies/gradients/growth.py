@@ -1,4 +1,4 @@
-"""By how much do changes grow from one step to another, and in the long run?
+"""How fast do changes grow from one step to another, and in the long run?
 
 Of chosen pairs of steps and of whole sequences, without writing any product of Jacobians out: vectors are carried from
 step to step and scaled on the way. All sizes are natural logarithms.

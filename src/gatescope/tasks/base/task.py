@@ -152,12 +152,12 @@ class Task(Protocol):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What is read."""
+        """The symbols or numbers that are read."""
         ...
 
     @property
     def readout(self) -> Readout:
-        """What is predicted, and when."""
+        """The kind of prediction, and when it is made."""
         ...
 
     @property

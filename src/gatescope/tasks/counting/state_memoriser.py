@@ -125,7 +125,7 @@ class StateMemoriser(StringTask):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how many x's there are."""
+        """Return the JSON of a task of strings, with the number of x's."""
         return {**super().to_json(), "shortest": self.trained[0], "longest": self.trained[-1]}
 
     @classmethod

@@ -36,7 +36,7 @@ class Corpus:
 
     @property
     def sha256(self) -> str:
-        """Of the text in UTF-8."""
+        """The SHA-256 of the text in UTF-8."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 

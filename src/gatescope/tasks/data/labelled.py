@@ -164,7 +164,7 @@ def _pairs(
 
 
 def none_of(name: str, classes: Sequence[str] | None, merged: bool) -> str | None:
-    """What is wrong with a label that is none of the classes; None: it is one of them, or they are not known."""
+    """Return why a label is none of the classes; None if it is one of them, or if they are not known."""
     if classes is None or name in classes:
         return None
     alike = known_spelling(name, classes)
@@ -261,7 +261,7 @@ def judged(
     names: Iterable[str],
     classes: Sequence[str] | None,
 ) -> tuple[str, ...]:
-    """What is skipped. Raises: TaskError for faults that are not, and for labels that cannot be learnt."""
+    """Return the skipped lines. Raises: TaskError for other faults, and for labels that cannot be learnt."""
     counts = Counter(names)
     serious: list[Fault] = []
     if not counts:
@@ -325,7 +325,7 @@ def _columns(rows: Rows, text: str | int | None, label: str | int | None, named:
 
 
 def _by_content(rows: Rows) -> dict[str, int]:
-    """Of two columns without names: the labels are where fewer different values are, else where they are shorter."""
+    """Tell two columns without names apart: labels have fewer different values, or else are shorter."""
     columns = list(zip(*rows.fields, strict=True))
     measure = [(len(set(column)), sum(map(len, column))) for column in columns]
     label = 0 if measure[0] < measure[1] else 1
@@ -460,7 +460,7 @@ def _comments(lines: Sequence[str], split: str | None, width: int, label: int) -
 
 
 def _wrong_token(line: str, fields: list[str], width: int, token: int, label: int) -> str | None:
-    """What is wrong with a line of a token; None: nothing."""
+    """Return the fault of a line of a token; None if there is none."""
     if (wrong := undecoded(line)) is not None:
         return wrong
     if len(fields) <= max(token, label) or not fields[label].strip():

@@ -114,7 +114,7 @@ def expect_short_lines(path: str | os.PathLike[str], lines: Sequence[str]) -> No
 
 
 def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
-    """What is in a file. Its size is looked at before any of it is read.
+    """Return the bytes of a file, whose size is checked before any of it is read.
 
     Raises: TaskError for a file that does not exist, cannot be read or is too large.
     """
@@ -125,7 +125,7 @@ def read_bytes(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
 
 
 def undecoded(line: str) -> str | None:
-    """What is wrong with a line or field that `read_lines` could not decode; None: nothing."""
+    """Return the fault of a line or field that `read_lines` could not decode; None if there is none."""
     if line.isascii() or (found := _HALF.search(line)) is None:
         return None
     if byte := _BYTE.search(line):

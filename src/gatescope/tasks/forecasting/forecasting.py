@@ -648,7 +648,7 @@ def _refuse_constant(names: Sequence[str], training: Float[np.ndarray, "T I"]) -
 
 
 def _digest(series: Series) -> str:
-    """Of the names and numbers of a series."""
+    """Return the SHA-256 of the names and numbers of a series."""
     return hashlib.sha256("\n".join(series.names).encode() + series.values.astype("<f8").tobytes()).hexdigest()
 
 

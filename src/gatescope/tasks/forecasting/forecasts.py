@@ -54,7 +54,7 @@ class Forecasts:
 
     @property
     def known(self) -> Bool[np.ndarray, " N"]:
-        """Of which forecasts every value has come: the ones that are scored."""
+        """The mask of the forecasts whose values have all come, which are scored."""
         return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
 
     def score(self, where: str) -> Score:
@@ -100,7 +100,7 @@ class Forecasts:
         )
 
     def _details(self, known: Bool[np.ndarray, " N"], column: int) -> dict[str, Any]:
-        """Of one column, as a whole and at each step ahead."""
+        """Return the measures of one column, as a whole and at each step ahead."""
         expected, point, lower, upper, naive, seasonal = (
             values[known][:, :, column]
             for values in (self.expected, self.point, self.lower, self.upper, self.naive, self.seasonal)

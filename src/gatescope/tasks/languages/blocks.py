@@ -223,7 +223,7 @@ class Blocks:
             yield n, [self.string(n)]
 
     def quantities(self, text: str) -> tuple[list[NDArray[np.bool_]], Quantity, list[Quantity]]:
-        """Of any text: whether it is in the block of each letter, a's so far, how many of each later letter are owed.
+        """Return the quantities of any text: its block, the a's so far, and how many of each later letter are owed.
 
         A block begins with its first letter, and letters of earlier blocks then count for nothing. Every a makes one of
         each later letter owed; each of these pays one in its block, never below 0. No block goes on after an end mark.
@@ -295,5 +295,5 @@ class BlocksTask(LanguageTask):
         return self.blocks.score(predict)
 
     def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how n is drawn."""
+        """Return the JSON of a task of strings, with the distribution of n."""
         return {**super().to_json(), **self.blocks.to_json()}

@@ -148,7 +148,7 @@ class Brackets:
         return self._string(np.where(turned > 0, kinds, self.pairs))
 
     def longer(self) -> Iterator[tuple[int, Sequence[str]]]:
-        """Of each length the deepest string, and three drawn evenly."""
+        """Return the deepest string of each length, and three drawn evenly."""
         for pairs in range(1, TRIED // 2 + 1):
             random = generator(EVALUATION, pairs)
             yield 2 * pairs, [self.nested(pairs), *(self.of_length(random, pairs) for _ in range(PER_LENGTH))]
@@ -226,5 +226,5 @@ class BracketsTask(LanguageTask):
         return self.brackets.score(predict)
 
     def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how they are drawn."""
+        """Return the JSON of a task of strings, with their distribution."""
         return {**super().to_json(), **self.brackets.to_json()}

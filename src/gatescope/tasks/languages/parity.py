@@ -132,5 +132,5 @@ class Parity(LanguageTask):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As of every task of strings, and how they are drawn."""
+        """Return the JSON of a task of strings, with their distribution."""
         return {**super().to_json(), "stop": self.stop, "longest": self.longest}

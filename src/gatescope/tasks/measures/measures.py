@@ -40,12 +40,12 @@ class Confusion:
 
     @cached_property
     def precision(self) -> Float[np.ndarray, " K"]:
-        """Of what was taken for the class, the share that is."""
+        """The share of the predictions of the class that are right."""
         return _ratio(np.diag(self.counts), self.counts.sum(axis=0))
 
     @cached_property
     def recall(self) -> Float[np.ndarray, " K"]:
-        """Of what is of the class, the share that was found."""
+        """The share of the members of the class that are predicted as such."""
         return _ratio(np.diag(self.counts), self.counts.sum(axis=1))
 
     @cached_property
@@ -121,7 +121,7 @@ def mean_absolute_scaled_error(
 def coverage(
     lower: Float[np.ndarray, "*N C"], upper: Float[np.ndarray, "*N C"], expected: Float[np.ndarray, "*N C"]
 ) -> Columns:
-    """Of each column the share of values within their intervals, the ends included. NaN of nothing.
+    """Return the share of values within their intervals for each column, ends included; NaN without values.
 
     Intervals between the quantiles 0.1 and 0.9 should cover 0.8.
     """
@@ -129,7 +129,7 @@ def coverage(
 
 
 def pinball_loss(predicted: Float[np.ndarray, "*N C"], expected: Float[np.ndarray, "*N C"], quantile: float) -> Columns:
-    """Of each column the mean loss that is smallest where `predicted` is the quantile; at 0.5 half the MAE.
+    """Return the pinball loss of each column: smallest where `predicted` is the quantile; half the MAE at 0.5.
 
     Source: R. Koenker and G. Bassett, Regression quantiles, Econometrica 46 (1978) 33-50, equation 3.1.
 

@@ -146,7 +146,7 @@ def divided(
 
 
 def families(texts: Sequence[str], rule: int = LATEST) -> Int[np.ndarray, " N"]:
-    """Of each text, the number of the longest one that it is a part of: its own, where it is a part of no other.
+    """Return for each text the number of the longest text that contains it: its own if no other does.
 
     Texts that are the same have the number of the first. Runs of words are compared by sums of random numbers modulo
     2**64 (Karp and Rabin 1987), all runs of one length at once; two different ones agree less often than once in 2**50.
@@ -289,7 +289,7 @@ def _without(every: Labelled, held: Labelled, name: str, place: str, notes: list
 
 
 def _sha256(paths: Sequence[str], largest: int) -> str:
-    """Of all files, one after the other."""
+    """Return the SHA-256 of all files, one after the other."""
     sha256 = hashlib.sha256()
     for path in paths:
         sha256.update(read_bytes(path, largest))

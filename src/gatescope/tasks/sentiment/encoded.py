@@ -23,7 +23,7 @@ _LOST = 2  # the stream of random numbers that says which words are not read; ne
 
 @dataclass(frozen=True)
 class Encoded:
-    """What is read of some texts, one after the other, each with its end mark.
+    """The ids of some texts, one after the other, each with its end mark.
 
     Arguments:
         ids: of all symbols.

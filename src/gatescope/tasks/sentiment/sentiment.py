@@ -194,7 +194,7 @@ class Sentiment:
         return Divided(toy.of(part == 0), toy.of(part == 1), toy.of(part == 2), claims.CLASSES)
 
     def _read(self, found: Divided) -> Known:
-        """What is read of the texts, and what they are known by."""
+        """Encode the texts, and index their labels by their normal form."""
         parts = (found.training, found.validation, found.test)
         split = str.split if self.unit == "token" else words_of  # as the network reads them
         labels: dict[str, int] = {}

@@ -57,7 +57,7 @@ def judged_labels(
 
 
 def _per_label(found: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-    """Of each label what the measures say; None where one has no meaning."""
+    """Return the measures of each label; None where one is not defined."""
     measures = {"f1": found.f1, "precision": found.precision, "recall": found.recall}
     return {
         name: {
@@ -69,7 +69,7 @@ def _per_label(found: Confusion, names: Sequence[str]) -> dict[str, dict[str, fl
 
 
 def _confused(found: Confusion, names: Sequence[str]) -> list[list[Any]]:
-    """What is taken for what else most often: [what it is, what was said, how often]."""
+    """Return the most frequent confusions: [label, prediction, count]."""
     wrong = found.counts * (1 - np.eye(len(names), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
     pairs = [(*divmod(int(k), len(names)), int(wrong.flat[k])) for k in order]

@@ -64,7 +64,7 @@ class Tagged:
 
     @property
     def steps(self) -> int:
-        """Of all sequences together."""
+        """The number of steps of all sequences together."""
         return sum(map(len, self.tags))
 
     def some(self, places: Iterable[int]) -> Tagged:
@@ -73,7 +73,7 @@ class Tagged:
         return Tagged(tuple(self.raw[k] for k in chosen), tuple(self.tags[k] for k in chosen), self.classes)
 
     def cut(self, begin: float, end: float) -> Tagged:
-        """Of each sequence the steps between two shares of its length; a sequence that has none is left out."""
+        """Return the steps of each sequence between two shares of its length; sequences without any are left out."""
         bounds = [(round(len(row) * begin), round(len(row) * end)) for row in self.tags]
         kept = [(k, slice(*bound)) for k, bound in enumerate(bounds) if bound[0] < bound[1]]
         return Tagged(tuple(self.raw[k][b] for k, b in kept), tuple(self.tags[k][b] for k, b in kept), self.classes)
@@ -194,7 +194,7 @@ def _together(parts: Sequence[Tagged], classes: tuple[str, ...]) -> Tagged:
 
 
 def keys_of(data: Tagged) -> list[bytes]:
-    """Of each sequence: equal for those that are the same."""
+    """Return a key for each sequence, equal for equal sequences."""
     return [raw.tobytes() if isinstance(raw, np.ndarray) else "\n".join(raw).encode() for raw in data.raw]
 
 
