@@ -246,11 +246,11 @@ def test_interventions_let_gradients_through() -> None:
 def test_what_is_not_there_cannot_be_changed() -> None:
     module = nn.LSTM(2, 3)
     x = torch.randn(5, 2, 2)
-    with pytest.raises(ValueError, match="the layer 1; there are 0 to 0"):
+    with pytest.raises(ValueError, match="names layer 1; the network has 0 to 0"):
         module(x, interventions=[ablate(1, "h", 0)])
     with pytest.raises(ValueError, match="one direction"):
         module(x, interventions_reverse=[ablate(0, "h", 0)])
-    with pytest.raises(ValueError, match="the signal 'z'"):
+    with pytest.raises(ValueError, match="expected one of i, f, g, o, c, h, got 'z'"):
         module.record(x, interventions=[ablate(0, "z", 0)])
     with pytest.raises(ValueError, match="the neuron 3"):
         module(x, interventions=[ablate(0, "h", 3)])

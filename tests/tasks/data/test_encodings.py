@@ -95,3 +95,9 @@ def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
     texts = Sentiment(table, encoding="gbk")
     assert "很" in texts.vocabulary.symbols
     assert Sentiment.from_json(texts.to_json()).known().divided.sizes == texts.sizes
+
+
+@pytest.mark.parametrize("text", ["é", "café", "naïve façade", "Ein größeres Beispiel für Umlaute", "señor mañana"])
+def test_western_letters_are_not_taken_for_east_asian(text: str) -> None:
+    """Accented letters alone, at the end, or two beside each other, are guessed as cp1252."""
+    assert guessed(text.encode("cp1252")) == "cp1252"

@@ -179,10 +179,10 @@ def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | Non
         frequent = {"cp932": _KANA}.get(name, _HAN_KANA_HANGUL)
         share = sum(frequent.match(character) is not None for character in foreign) / max(1, len(foreign))
         # Latin letters with accents stand alone between ASCII letters, two bytes of East Asian text beside others.
-        if share > (0.2 if name == "cp932" else 0.95) and len(high) > 1.4 * len(runs):
+        if share > (0.2 if name == "cp932" else 0.95) and len(high) > 1.6 * len(runs):
             return name
         # Kana and everyday kanji alone: in GBK the same bytes are rare characters.
-        if name == "cp932" and all(0x81 <= character.encode(name)[0] <= 0x98 for character in foreign):
+        if name == "cp932" and foreign and all(0x81 <= character.encode(name)[0] <= 0x98 for character in foreign):
             return name
     return None
 
