@@ -55,6 +55,11 @@ class Readout:
         """How many values are read out, in a vocabulary of so many symbols."""
         return len(self.names) * max(1, len(self.quantiles)) or symbols
 
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The names of the values that are read out: classes, numbers, or quantiles ("x q0.1"); none of symbols."""
+        return tuple(f"{name} q{level:g}" for name in self.names for level in self.quantiles) or self.names
+
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
         return {

@@ -211,10 +211,8 @@ def _metric(network: Network, answer: str | int | None, step: int, clean: Tensor
     readout, vocabulary = network.configuration.readout, network.configuration.vocabulary
     if readout.kind == "symbols":
         names: Sequence[str] = vocabulary.labels(np.arange(vocabulary.size))
-    elif readout.quantiles:
-        names = [f"{name} q{level:g}" for name in readout.names for level in readout.quantiles]
     else:
-        names = readout.names
+        names = readout.value_names
     place = int(clean[0].argmax()) if answer is None and readout.kind != "numbers" else answer
     place = 0 if place is None else place
     if isinstance(place, str):

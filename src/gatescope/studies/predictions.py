@@ -71,9 +71,7 @@ class Predictions(Sequence[Values]):
         """The names of the V predicted values: symbols, classes, or numbers with their quantiles ("x q0.1")."""
         if self.readout.kind == "symbols":
             return self.vocabulary.labels(np.arange(self.vocabulary.size))
-        if self.readout.quantiles:
-            return [f"{name} q{level:g}" for name in self.readout.names for level in self.readout.quantiles]
-        return list(self.readout.names)
+        return list(self.readout.value_names)
 
     def table(self, *, top: int = 5, every_step: bool | None = None) -> Table:
         """Return the predictions as a table.

@@ -115,7 +115,7 @@ def _names_of_outputs(network: Network) -> Sequence[str]:
     readout = network.configuration.readout
     if readout.kind == "symbols":
         return network.configuration.vocabulary.symbols
-    return [f"{name} q{level:g}" for name in readout.names for level in readout.quantiles] or readout.names
+    return readout.value_names
 
 
 def _array(values: Any) -> NDArray[np.floating[Any]]:
