@@ -101,9 +101,7 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
     """
     given: object = trace
     if not isinstance(given, Trace):
-        raise TraceError(
-            f"trace: expected a Trace, got {type(given).__name__}. Give what `record` or `open_trace` gave."
-        )
+        raise TraceError("CHECKING_TRACE_TRACE_RECORD_OPEN", name=type(given).__name__)
     precision = str(trace.attributes["precision"])
     found: list[Residual] = []
     below: tuple[str, ...] = ()

@@ -6,16 +6,55 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+from gatescope.messages import Message
 
 _AS_OPTIONS: ContextVar[bool] = ContextVar("as_options", default=False)
 
 
 class GatescopeError(ValueError):
-    """What was given cannot be used; the message is for a person and says what to do.
+    """The base class of every error that a person can do something about.
 
-    Every error of the package derives from it, so that the command line and the explorer can tell a wrong input,
-    which gets one sentence, from a fault of the program, which gets a report.
+    The command line and the explorer show its message alone. Any other exception is a fault of the program, and gets a
+    report.
+
+    Args:
+        message: a code of the message catalogue, a whole message, or, for errors of your own, a sentence.
+        values: the named values of the sentence.
+
+    Attributes:
+        code: the code of the sentence, such as "UNKNOWN_NAME".
+        values: name -> value.
     """
+
+    def __init__(self, message: str | Message, /, **values: Any) -> None:
+        if not isinstance(message, Message):
+            message = Message(message, **values)
+        self.message = message
+        super().__init__(str(message))
+
+    @property
+    def code(self) -> str:
+        """Return the code of the sentence."""
+        return self.message.code
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the named values of the sentence."""
+        return self.message.values
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError, a second base of some subclasses, would print quotation marks
+
+    def __reduce__(self) -> Any:
+        return _restored, (type(self), self.message, self.__dict__)
+
+
+def _restored(kind: type[GatescopeError], message: Message, attributes: dict[str, Any]) -> GatescopeError:
+    error = kind(message)
+    error.__dict__.update(attributes)
+    return error
 
 
 def setting(name: str, value: bool | float | str | None = True) -> str:

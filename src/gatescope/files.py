@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 
 PARTIAL = ".partial"  # ends the name of a file that is still being written
 
@@ -40,8 +41,10 @@ class FileError(GatescopeError):
         denied: whether only permissions are in the way.
     """
 
-    def __init__(self, message: str, *, missing: bool = False, denied: bool = False) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str | Message, /, *, missing: bool = False, denied: bool = False, **values: Any
+    ) -> None:
+        super().__init__(message, **values)
         self.missing, self.denied = missing, denied
 
 
@@ -66,10 +69,7 @@ def open_regular(
         file = Path(path)
         _expect_regular(file, file.stat(follow_symlinks=follow), largest)
         if inside is not None and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(inside)):
-            raise FileError(
-                f"{file}: expected a file inside {inside}, got a link to {os.path.realpath(file)}. "
-                "Put a copy of the file in place of the link."
-            )
+            raise FileError("FILES_FILE_INSIDE_LINK_PUT", file=file, inside=inside, realpath=os.path.realpath(file))
         descriptor = os.open(file, _READ | (0 if follow else _NO_LINK))
         try:
             _expect_regular(file, os.fstat(descriptor), largest)
@@ -82,7 +82,7 @@ def open_regular(
     except FileError:
         raise
     except ValueError as error:  # a NUL in the name, or a character that no file name can have
-        raise FileError(f"{str(path)!r}: expected a file name, got one with impossible characters.") from error
+        raise FileError("FILES_FILE_NAME_IMPOSSIBLE_CHARACTERS", path=str(path)) from error
 
 
 def read_regular(
@@ -111,11 +111,11 @@ def read_regular(
 def unreadable(path: str | os.PathLike[str], error: OSError) -> FileError:
     """Return the sentence for a file that the system refuses to read."""
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return FileError(f"{path}: expected a file, got nothing. Check the path.", missing=error.errno == errno.ENOENT)
+        return FileError("FILES_FILE_NOTHING_CHECK_PATH", path=path, missing=error.errno == errno.ENOENT)
     if isinstance(error, PermissionError):
         advice = f"Give yourself permission, as with `chmod u+r {path}`."
-        return FileError(f"{path}: expected a readable file, got 'permission denied'. {advice}", denied=True)
-    return FileError(f"{path}: expected a readable file, got '{error.strerror or error}'. Copy the file anew.")
+        return FileError("FILES_READABLE_FILE_PERMISSION_DENIED", path=path, advice=advice, denied=True)
+    return FileError("FILES_READABLE_FILE_COPY_FILE", path=path, value=error.strerror or error)
 
 
 def open_for_appending(path: Path) -> BinaryIO:
@@ -130,7 +130,7 @@ def open_for_appending(path: Path) -> BinaryIO:
         raise unwritable(path, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FileError(f"{path}: expected a regular file, got {_kind(path.stat())}. Move it away.")
+        raise FileError("FILES_REGULAR_FILE_MOVE_AWAY", path=path, kind=_kind(path.stat()))
     return os.fdopen(descriptor, "ab")
 
 
@@ -138,13 +138,13 @@ def unwritable(path: str | os.PathLike[str], error: OSError, kept: str = "") -> 
     """Return the sentence for a file that the system refuses to write, and what is kept of a full disk."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
         advice = f"{kept}Free some space, and run the command again."
-        return FileError(f"{path}: expected room on the disk, got '{error.strerror}'. {advice}")
+        return FileError("FILES_ROOM_DISK", path=path, strerror=error.strerror, advice=advice)
     if isinstance(error, PermissionError):
         advice = "Give yourself permission to write there, or name another place."
-        return FileError(f"{path}: expected a writable file, got 'permission denied'. {advice}", denied=True)
+        return FileError("FILES_WRITABLE_FILE_PERMISSION_DENIED", path=path, advice=advice, denied=True)
     if error.errno == errno.ELOOP:
-        return FileError(f"{path}: expected a regular file, got a link. Move it away.")
-    return FileError(f"{path}: expected a writable file, got '{error.strerror or error}'. Name another place.")
+        return FileError("FILES_REGULAR_FILE_LINK_MOVE", path=path)
+    return FileError("FILES_WRITABLE_FILE_NAME_ANOTHER", path=path, value=error.strerror or error)
 
 
 def write_bytes(path: Path, content: bytes | memoryview, *, sync: bool = True) -> None:
@@ -201,13 +201,13 @@ def sync_folder(folder: Path) -> None:
 
 def _expect_regular(path: Path, status: os.stat_result, largest: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise FileError(f"{path}: expected a regular file, got {_kind(status)}. Put the file itself there.")
+        raise FileError("FILES_REGULAR_FILE_PUT_FILE", path=path, kind=_kind(status))
     if status.st_size > largest:
         raise _too_large(path, largest, f"{status.st_size:,}")
 
 
 def _too_large(path: str | os.PathLike[str], largest: int, found: str) -> FileError:
-    return FileError(f"{path}: expected at most {largest:,} bytes, got {found}. Give a smaller file.")
+    return FileError("FILES_MOST_BYTES_SMALLER_FILE", path=path, largest=largest, found=found)
 
 
 def _kind(status: os.stat_result) -> str:

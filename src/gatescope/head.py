@@ -48,10 +48,10 @@ class HiddenLayer:
 
     def __post_init__(self) -> None:
         if type(self.neurons) is not int or self.neurons < 1:
-            raise HeadError(f"A hidden layer of the readout: expected 1 or more neurons, got {self.neurons!r}.")
+            raise HeadError("HEAD_HIDDEN_LAYER_READOUT_NEURONS", neurons=self.neurons)
         if self.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
-            raise HeadError(f"Activation of a hidden layer: expected one of {known}, got {self.activation!r}.")
+            raise HeadError("HEAD_ACTIVATION_HIDDEN_LAYER", known=known, activation=self.activation)
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as JSON."""
@@ -65,9 +65,9 @@ class HiddenLayer:
             HeadError: `data` is no such layer.
         """
         if not isinstance(data, dict) or not {"neurons", "activation"} <= data.keys():
-            raise HeadError("A hidden layer of the readout: expected an object with neurons and activation.")
+            raise HeadError("HEAD_HIDDEN_LAYER_READOUT_OBJECT")
         if not isinstance(data["activation"], str):
-            raise HeadError(f"Activation of a hidden layer: expected a name, got {data['activation']!r}.")
+            raise HeadError("HEAD_ACTIVATION_HIDDEN_LAYER_NAME", data=data["activation"])
         return cls(data["neurons"], data["activation"])
 
 

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 
 Value = TypeVar("Value")
 Made = TypeVar("Made", bound=type)
@@ -17,11 +18,8 @@ Made = TypeVar("Made", bound=type)
 class UnknownNameError(GatescopeError, KeyError, TypeError):
     """There is nothing of this name; the message says what there is."""
 
-    def __str__(self) -> str:
-        return str(self.args[0])  # a KeyError prints its message in quotation marks
 
-
-def unknown(what: str, given: object, names: Iterable[object]) -> str:
+def unknown(what: object, given: object, names: Iterable[object]) -> Message:
     """Return the sentence about a name that does not exist.
 
     Args:
@@ -30,9 +28,9 @@ def unknown(what: str, given: object, names: Iterable[object]) -> str:
         names: those that there are.
     """
     known = [str(name) for name in names]
+    values = {"what": what, "names": ", ".join(known) or "none", "given": given}
     close = get_close_matches(str(given), known, 1)
-    meant = f" Did you mean {close[0]!r}?" if close else " Give one of these names."
-    return f"{what}: expected one of {', '.join(known) or 'none'}, got {given!r}.{meant}"
+    return Message("UNKNOWN_NAME_CLOSE", **values, close=close[0]) if close else Message("UNKNOWN_NAME", **values)
 
 
 class Catalogue(dict[str, Value]):

@@ -83,25 +83,22 @@ class Configuration:
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise NetworkError("a network needs at least one layer; none was given.")
+            raise NetworkError("NETWORK_NETWORK_NEEDS_LEAST_LAYER")
         for k, layer in enumerate(self.layers):
             if layer.neurons < 1:
-                raise NetworkError(f"a layer has {layer.neurons} neurons; it needs at least 1.")
+                raise NetworkError("NETWORK_LAYER_NEURONS_NEEDS_LEAST", neurons=layer.neurons)
             if layer.stacked and not layer.reverse:
-                raise NetworkError(f"Layer {k}: expected 'stacked' of a layer that reads from the end alone.")
+                raise NetworkError("NETWORK_LAYER_STACKED_LAYER_READS", k=k)
             if layer.reverse and not layer.stacked and (k == 0 or self.layers[k - 1].reverse):
-                raise NetworkError(
-                    f"Layer {k}, which reads from the end: expected a layer that reads from the beginning before it. "
-                    "Set stacked=True for a layer that has no such partner."
-                )
+                raise NetworkError("NETWORK_LAYER_READS_END_LAYER", k=k)
         if self.embedding is not None and self.embedding < 1:
-            raise NetworkError(f"the embedding has {self.embedding} numbers a symbol; give at least 1, or none.")
+            raise NetworkError("NETWORK_EMBEDDING_NUMBERS_SYMBOL_LEAST", embedding=self.embedding)
         if self.embedding is not None and self.vocabulary.unit == "number":
-            raise NetworkError("numbers are read as they are; an embedding is of symbols.")
+            raise NetworkError("NETWORK_NUMBERS_READ_THEY_EMBEDDING")
         if not 0 <= self.dropout < 1:
-            raise NetworkError(f"dropout is {self.dropout}; it is a share from 0 up to, but not including, 1.")
+            raise NetworkError("NETWORK_DROPOUT_SHARE_UP_BUT", dropout=self.dropout)
         if self.vocabulary.unit == "number" and self.readout.kind == "symbols":
-            raise NetworkError("a network that reads numbers has no symbols to predict; name its classes or numbers.")
+            raise NetworkError("NETWORK_NETWORK_READS_NUMBERS_SYMBOLS")
 
     @property
     def predicted(self) -> int:
@@ -179,12 +176,9 @@ class Configuration:
             EquationError: a cell's equations are not equations.
         """
         if not isinstance(data, dict) or type(data.get("format")) is not int or data["format"] < 1:
-            raise NetworkError("the description of the network is not an object with a format number.")
+            raise NetworkError("NETWORK_DESCRIPTION_NETWORK_OBJECT_FORMAT")
         if data["format"] > FORMAT:
-            raise NetworkError(
-                f"the network was written by a newer gatescope (format {data['format']}, this one reads {FORMAT}); "
-                "upgrade gatescope to open it."
-            )
+            raise NetworkError("NETWORK_NETWORK_WRITTEN_NEWER_GATESCOPE", data=data["format"], format=FORMAT)
         try:
             cells = {name: Cell.from_json(cell) for name, cell in data["cells"].items()}
             chosen = [
@@ -196,14 +190,14 @@ class Configuration:
             readout = Readout.from_json(data["readout"] if data["format"] > 1 else _readout_of_format_1(data))
             hidden = tuple(HiddenLayer.from_json(layer) for layer in (data["hidden"] if data["format"] > 2 else ()))
         except (KeyError, TypeError, AttributeError) as error:
-            raise NetworkError(f"the description of the network is incomplete or damaged: {error!r}.") from error
+            raise NetworkError("NETWORK_DESCRIPTION_NETWORK_INCOMPLETE_DAMAGED", error=error) from error
         except (ReadoutError, HeadError) as error:
             raise NetworkError(str(error)) from error
         sizes = [neurons for _, neurons, *_ in chosen] + ([] if embedding is None else [embedding])
         if not all(type(size) is int for size in sizes) or type(dropout) not in (int, float):
-            raise NetworkError(f"the sizes of the network ({sizes}) or its dropout ({dropout}) are no numbers.")
+            raise NetworkError("NETWORK_SIZES_NETWORK_DROPOUT_NUMBERS", sizes=sizes, dropout=dropout)
         if not all(type(choice) is bool for _, _, *choices in chosen for choice in choices):
-            raise NetworkError(f"{', '.join(CHOICES)} of a layer are true or false; something else was given.")
+            raise NetworkError("NETWORK_LAYER_TRUE_FALSE_SOMETHING", choices=", ".join(CHOICES))
         return cls(vocabulary, tuple(Layer(*each) for each in chosen), embedding, float(dropout), readout, hidden)
 
 
@@ -211,7 +205,7 @@ def _readout_of_format_1(data: dict[str, Any]) -> dict[str, Any]:
     """What version 0.1 wrote: a number of classes without names, or none for the symbols."""
     count = data["outputs"]
     if count is not None and (type(count) is not int or count < 1):
-        raise NetworkError(f"the network has {count!r} outputs; it needs at least 1.")
+        raise NetworkError("NETWORK_NETWORK_OUTPUTS_NEEDS_LEAST", count=count)
     names = [str(k) for k in range(count or 0)]
     return {"kind": "classes" if names else "symbols", "names": names, "quantiles": [], "reads": data["reads"]}
 
@@ -235,9 +229,7 @@ def configure(
     fields_there = [field.name for field in fields(Configuration) if field.name not in ("vocabulary", "layers")]
     check_names("Argument of configure", settings, ["vocabulary", "cell", "neurons", "both_ways", *fields_there])
     if not isinstance(vocabulary, Vocabulary):
-        raise NetworkError(
-            f"The vocabulary: expected a Vocabulary, got {type(vocabulary).__name__}. Vocabulary.of(text) makes one."
-        )
+        raise NetworkError("NETWORK_VOCABULARY_VOCABULARY_VOCABULARY_TEXT", name=type(vocabulary).__name__)
     if isinstance(neurons, int):
         neurons = [neurons]
     made = cell_of(cell)
@@ -382,7 +374,7 @@ class Network(nn.Module):
         """Refuse ids beyond the vocabulary, which would be read as nothing, and numbers in place of ids."""
         vocabulary = self.configuration.vocabulary
         if vocabulary.unit != "number" and (tokens.is_floating_point() or tokens.dtype == torch.bool):
-            raise NetworkError(f"Ids: expected whole numbers, got {tokens.dtype}. Encode the text with the vocabulary.")
+            raise NetworkError("NETWORK_IDS_WHOLE_NUMBERS_ENCODE", dtype=tokens.dtype)
         if tokens.numel() and vocabulary.unit != "number":
             low, high = tokens.aminmax()
             check_ids(vocabulary, int(low), int(high))

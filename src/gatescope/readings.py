@@ -36,7 +36,7 @@ def texts_in(source: object) -> list[str] | None:
         return None
     for one in source:
         if not isinstance(one, str):
-            raise ReadingError(f"A list of texts: expected texts only, got {_kind(one)} among them. {_NEXT}")
+            raise ReadingError("READINGS_LIST_TEXTS_TEXTS_AMONG", kind=_kind(one), next=_NEXT)
     return [str(one) for one in source]
 
 
@@ -57,11 +57,11 @@ def readings(vocabulary: Vocabulary, source: object) -> list[Reading]:
     advice = _NEXT_NUMBERS if numbers else _NEXT
     axes = 2 if numbers else 1
     if isinstance(source, str | bytes) or source is None or not (hasattr(source, "__len__") or _is_array(source)):
-        raise ReadingError(f"What to read: expected sequences, got {_kind(source)}. {advice}")
+        raise ReadingError("READINGS_READ_SEQUENCES", kind=_kind(source), advice=advice)
     if _is_array(source):
         array = _array(source, advice)
         if array.ndim not in (axes, axes + 1):
-            raise ReadingError(f"What to read: expected {axes} or {axes + 1} axes, got {array.ndim}. {advice}")
+            raise ReadingError("READINGS_READ_AXES", axes=axes, value=axes + 1, ndim=array.ndim, advice=advice)
         rows: Sequence[Any] = [array] if array.ndim == axes else list(array)
     else:
         rows = list(source)  # type: ignore[call-overload]
@@ -85,8 +85,7 @@ def check_ids(vocabulary: Vocabulary, low: int, high: int) -> None:
     wrong = low if low < PADDING else high if high > vocabulary.unknown else None
     if wrong is not None:
         raise ReadingError(
-            f"Ids: expected 0 to {vocabulary.unknown - 1}, or {vocabulary.unknown} for what is unknown, got {wrong}. "
-            "Encode the text with the vocabulary of this network."
+            "READINGS_IDS_UNKNOWN_ENCODE_TEXT", value=vocabulary.unknown - 1, unknown=vocabulary.unknown, wrong=wrong
         )
 
 
@@ -110,40 +109,40 @@ def _array(value: Any, advice: str) -> NDArray[Any]:
             value = value.float()
         value = value.numpy()
     if isinstance(value, str):
-        raise ReadingError(f"A list of texts: expected texts only, got other things among them. {advice}")
+        raise ReadingError("READINGS_LIST_TEXTS_TEXTS_OTHER", advice=advice)
     try:
         return np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:  # rows of several lengths, or objects
-        raise ReadingError(f"A sequence: expected an array, got {_kind(value)} of several shapes. {advice}") from error
+        raise ReadingError("READINGS_SEQUENCE_ARRAY_SEVERAL_SHAPES", kind=_kind(value), advice=advice) from error
 
 
 def _ids(vocabulary: Vocabulary, array: NDArray[Any], advice: str) -> Reading:
     if array.ndim != 1:
-        raise ReadingError(f"A sequence of ids: expected one axis, got {array.ndim}. {advice}")
+        raise ReadingError("READINGS_SEQUENCE_IDS_AXIS", ndim=array.ndim, advice=advice)
     if not array.size:
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":
-        raise ReadingError(f"Ids: expected whole numbers, got {array.dtype} ({array[0]!r:.40}). {advice}")
+        raise ReadingError("READINGS_IDS_WHOLE_NUMBERS", dtype=array.dtype, array=array[0], advice=advice)
     check_ids(vocabulary, int(array.min()), int(array.max()))
     inside = np.flatnonzero(array != PADDING)
     length = int(inside[-1]) + 1 if inside.size else 0
     if len(inside) < length:
         place = int(np.flatnonzero(array[:length] == PADDING)[0])
-        raise ReadingError(f"Ids: expected padding (-1) at the end only, got it at step {place}. {advice}")
+        raise ReadingError("READINGS_IDS_PADDING_END_STEP", place=place, advice=advice)
     return array[:length].astype(np.int32)
 
 
 def _numbers(vocabulary: Vocabulary, array: NDArray[Any], advice: str) -> Reading:
     if array.ndim != 2 or array.shape[1] != vocabulary.size:
-        raise ReadingError(f"A sequence: expected the shape (T, {vocabulary.size}), got {array.shape}. {advice}")
+        raise ReadingError("READINGS_SEQUENCE_SHAPE", size=vocabulary.size, shape=array.shape, advice=advice)
     if array.dtype.kind not in "iuf":
-        raise ReadingError(f"A sequence: expected numbers, got {array.dtype}. {advice}")
+        raise ReadingError("READINGS_SEQUENCE_NUMBERS", dtype=array.dtype, advice=advice)
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0].tolist()
         raise ReadingError(
-            f"A sequence: expected finite numbers, got {array[row, column]} at step {row}, number {column}. {advice}"
+            "READINGS_SEQUENCE_FINITE_NUMBERS_STEP", array=array[row, column], row=row, column=column, advice=advice
         )
     return values
 

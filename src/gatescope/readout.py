@@ -40,16 +40,19 @@ class Readout:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind) or self.reads not in get_args(Reads):
             raise ReadoutError(
-                f"a readout is of {', '.join(get_args(Kind))}, at {' or '.join(get_args(Reads))}; "
-                f"{self.kind!r} at {self.reads!r} was given."
+                "READOUT_READOUT_GIVEN",
+                get_args=", ".join(get_args(Kind)),
+                get_args2=" or ".join(get_args(Reads)),
+                kind=self.kind,
+                reads=self.reads,
             )
         if (self.kind == "symbols") != (not self.names):
-            raise ReadoutError("a readout names its classes or numbers, at least one; that of symbols names none.")
+            raise ReadoutError("READOUT_READOUT_NAMES_CLASSES_NUMBERS")
         if len(set(self.names)) != len(self.names):
-            raise ReadoutError(f"the names of a readout must differ; {', '.join(self.names[:9])} was given.")
+            raise ReadoutError("READOUT_NAMES_READOUT_DIFFER_GIVEN", names=", ".join(self.names[:9]))
         rising = all(0 < low < high < 1 for low, high in zip(self.quantiles, self.quantiles[1:], strict=False))
         if self.quantiles and not (self.kind == "numbers" and rising and 0 < self.quantiles[0] < 1):
-            raise ReadoutError(f"quantiles are of numbers, between 0 and 1, and rise; {self.quantiles} was given.")
+            raise ReadoutError("READOUT_QUANTILES_NUMBERS_BETWEEN_RISE", quantiles=self.quantiles)
 
     def size(self, symbols: int) -> int:
         """How many values are read out, in a vocabulary of so many symbols."""
@@ -78,12 +81,12 @@ class Readout:
         """
         fields = ("kind", "names", "quantiles", "reads")
         if not isinstance(data, dict) or any(name not in data for name in fields):
-            raise ReadoutError(f"the description of the readout is not an object with {', '.join(fields)}.")
+            raise ReadoutError("READOUT_DESCRIPTION_READOUT_OBJECT", fields=", ".join(fields))
         names, levels = data["names"], data["quantiles"]
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise ReadoutError("the names of the readout are not a list of texts.")
+            raise ReadoutError("READOUT_NAMES_READOUT_LIST_TEXTS")
         if not (isinstance(levels, list) and all(type(level) is float for level in levels)):
-            raise ReadoutError("the quantiles of the readout are not a list of numbers.")
+            raise ReadoutError("READOUT_QUANTILES_READOUT_LIST_NUMBERS")
         return cls(data["kind"], tuple(names), tuple(levels), data["reads"])
 
 

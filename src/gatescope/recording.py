@@ -73,15 +73,13 @@ def sequences_of(network: Network, source: Recordable) -> list[Reading]:
     except ValueError as error:
         raise RecordingError(str(error)) from error
     if not found or not all(len(sequence) for sequence in found):
-        raise RecordingError("there is nothing to record: the text is empty. Give at least one symbol.")
+        raise RecordingError("RECORDING_NOTHING_RECORD_TEXT_EMPTY")
     return found
 
 
 def _expect_network(network: object) -> None:
     if not isinstance(network, Network):
-        raise RecordingError(
-            f"The network: expected a Network, got {type(network).__name__}. A run has one in run.network()[0]."
-        )
+        raise RecordingError("RECORDING_NETWORK_NETWORK_RUN_RUN", name=type(network).__name__)
 
 
 def _parts(network: Network, source: Recordable) -> list[str] | None:
@@ -99,7 +97,7 @@ def _parts(network: Network, source: Recordable) -> list[str] | None:
     parts = [parts_of(network, text) for text in texts]
     if len(parts) > 1 and not all(parts):
         empty = next(k for k, each in enumerate(parts) if not each)
-        raise RecordingError(f"Text {empty} of the list: expected at least one symbol, got none. Leave it out.")
+        raise RecordingError("RECORDING_TEXT_LIST_LEAST_SYMBOL", empty=empty)
     return [part for each in parts for part in each]
 
 
@@ -110,7 +108,7 @@ def symbols_of(network: Network, source: Recordable) -> list[Ids]:
         RecordingError: as `sequences_of`, or the network reads numbers.
     """
     if network.configuration.vocabulary.unit == "number":
-        raise RecordingError("this network reads numbers; this needs one that reads symbols.")
+        raise RecordingError("RECORDING_NETWORK_READS_NUMBERS_NEEDS")
     return sequences_of(network, source)  # type: ignore[return-value]
 
 
@@ -131,7 +129,7 @@ def targets_of(network: Network, source: Recordable, sequences: Sequence[Reading
     found: list[Reading] = []
     for sequence, answer in zip(sequences, told, strict=True):
         if answer is not None and len(answer) != len(sequence):
-            raise RecordingError(f"{len(answer)} answers were given for a sequence of {len(sequence)} steps.")
+            raise RecordingError("RECORDING_ANSWERS_GIVEN_SEQUENCE_STEPS", count=len(answer), count2=len(sequence))
         found.append(_unanswered(readout, sequence) if answer is None else answer)
     return padded(found)[0]
 

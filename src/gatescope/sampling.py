@@ -44,13 +44,11 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
-            raise SamplingError(
-                f"temperature is {self.temperature}; it is more than 0 (and --argmax is the limit at 0)."
-            )
+            raise SamplingError("SAMPLING_TEMPERATURE_ARGMAX_LIMIT", temperature=self.temperature)
         if self.top_k is not None and self.top_k < 1:
-            raise SamplingError(f"top-k is {self.top_k}; it is 1 or more.")
+            raise SamplingError("SAMPLING_TOP", top_k=self.top_k)
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise SamplingError(f"top-p is {self.top_p}; it is more than 0 and at most 1.")
+            raise SamplingError("SAMPLING_TOP_MOST", top_p=self.top_p)
 
     def draw(self, logits: Float[Tensor, " V"], generator: torch.Generator) -> int:
         """One symbol's id from unnormalised log-probabilities."""
@@ -146,18 +144,16 @@ def sample_many(
 def _begin(network: Network, prime: str, length: int) -> Ids:
     """What the network reads first, once the arguments were found to make sense."""
     if not isinstance(network, Network):
-        raise SamplingError(
-            f"The network: expected a Network, got {type(network).__name__}. A run has one in run.network()[0]."
-        )
+        raise SamplingError("RECORDING_NETWORK_NETWORK_RUN_RUN", name=type(network).__name__)
     if not isinstance(prime, str):
-        raise SamplingError(f"The prime: expected a text, got {type(prime).__name__}. Decode ids with the vocabulary.")
+        raise SamplingError("SAMPLING_PRIME_TEXT_DECODE_IDS", name=type(prime).__name__)
     configuration, vocabulary = network.configuration, network.configuration.vocabulary
     if configuration.readout != SYMBOLS:
-        raise SamplingError("this network does not predict the next symbol after every step, so it cannot write.")
+        raise SamplingError("SAMPLING_NETWORK_PREDICT_NEXT_SYMBOL")
     if configuration.both_ways:
-        raise SamplingError("this network also reads from the end of a text, so it cannot write one.")
+        raise SamplingError("SAMPLING_NETWORK_ALSO_READS_END")
     if length < 0:
-        raise SamplingError(f"length is {length}; it is 0 or more.")
+        raise SamplingError("SAMPLING_LENGTH", length=length)
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
     return vocabulary.encode(prime or begin)
 

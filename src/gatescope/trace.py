@@ -74,18 +74,18 @@ class Trace:
     def __post_init__(self) -> None:
         token = self.steps.get("token")
         if token is None or token.ndim != 2:
-            raise TraceError("a trace needs the symbols that were read: steps['token'] with the axes sequence, step.")
+            raise TraceError("TRACE_TRACE_NEEDS_SYMBOLS_READ")
         size = (len(self.lengths), token.shape[1])
         for name, array in self.steps.items():
             axes = STEP_AXES.get(name, ())
             if array.ndim != len(axes) or tuple(array.shape[:2]) != size:
-                raise TraceError(f"{name} of shape {tuple(array.shape)} is not an array of steps of a trace of {size}.")
+                raise TraceError("TRACE_SHAPE_ARRAY_STEPS_TRACE", name=name, shape=tuple(array.shape), size=size)
         for layer, signals in self.layers.items():
             shapes = {name: tuple(array.shape) for name, array in signals.items()}
             if len({shape[2:] for shape in shapes.values()}) > 1 or any(
                 len(shape) != len(LAYER_AXES) or shape[:2] != size for shape in shapes.values()
             ):
-                raise TraceError(f"the signals of {layer} differ in shape, or from the {size} of the trace: {shapes}.")
+                raise TraceError("TRACE_SIGNALS_DIFFER_SHAPE_TRACE", layer=layer, size=size, shapes=shapes)
 
     def __getitem__(self, layer: str) -> Mapping[str, Any]:
         """The named arrays (S, T, N) of a layer.
@@ -109,7 +109,7 @@ class Trace:
         try:
             return Vocabulary.from_json(self.attributes["vocabulary"])
         except ValueError as error:
-            raise TraceError(f"The vocabulary of the trace is damaged: {error} Record the trace again.") from error
+            raise TraceError("TRACE_VOCABULARY_TRACE_DAMAGED_RECORD", error=error) from error
 
     @property
     def shows_steps(self) -> bool:

@@ -174,7 +174,7 @@ def assemble(
         values[lowest] = values[lowest] @ handed
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
-            raise AdoptingError(f"the {name} in the file has numbers that are not finite: its training failed.")
+            raise AdoptingError("ASSEMBLING_FILE_NUMBERS_FINITE_TRAINING", name=name)
     network = Network(configuration)
     network.load_state_dict({name: value.float().contiguous() for name, value in values.items()})
     network.eval()
@@ -212,15 +212,12 @@ def in_order(layer: ForeignLayer, gates: str | None) -> ForeignLayer:
     if layer.ordered and gates is None:
         return layer
     if gates is None:
-        raise AdoptingError(
-            f"Order of the gates of {layer.name}: its arrays have no names or layout of torch.nn, so the file does not "
-            f"say it. Give it: --gates {own} (torch.nn), or another order of these letters."
-        )
+        raise AdoptingError("ASSEMBLING_ORDER_GATES_ARRAYS_NAMES", name=layer.name, own=own)
     free = own == "ifgo"  # a GRU's recurrent bias belongs to its last gate
     order = gates.replace("j", "g").replace("c", "g") if free else gates
     if sorted(order) != sorted(own) or not (free or order == own):
         what = f"an order of {own}" if free else own
-        raise AdoptingError(f"--gates for {layer.name}: expected {what}, got {gates!r}.")
+        raise AdoptingError("ASSEMBLING_GATES", name=layer.name, what=what, gates=gates)
     places = [order.index(letter) for letter in own]
     values = layer.parameters.by_name()
     turned = {name: values[name][places] for name in ("input_weights", "recurrent_weights", "biases")}
@@ -238,11 +235,7 @@ def _check_other_stacks(foreign: Foreign, levels: Sequence[Level], readout: bool
         heard = next(iter(layers)).inputs
         fits = reads == top or (readout and (heard == hands or (heard, top) == (reads, hands)))
         if name not in chosen and fits:
-            raise AdoptingError(
-                f"Layers left over: by their sizes {described(name, layers)} may stand beside the chosen layers, or "
-                "between these and what they read or what reads them. Choose them too with --layers, or rule them out: "
-                f"--ignore {name}."
-            )
+            raise AdoptingError("ASSEMBLING_LAYERS_LEFT_OVER_SIZES", described=described(name, layers), name=name)
 
 
 def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -> list[Level]:
@@ -250,18 +243,19 @@ def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -
     stacks = foreign.stacks
     if not stacks:
         there = listed(f"{name} {tuple(value.shape)}" for name, value in foreign.matrices.items())
-        raise AdoptingError(f"there is no LSTM, GRU or simple recurrent layer in this file; its matrices are: {there}.")
+        raise AdoptingError("ASSEMBLING_LSTM_GRU_SIMPLE_RECURRENT", there=there)
     for name in names:
         if name not in stacks:
             close = difflib.get_close_matches(name, list(stacks), n=1)
             meant = f" Did you mean {close[0]}?" if close else ""
-            raise AdoptingError(f"there are no layers {name!r} in this file; there are {listed(stacks)}.{meant}")
+            raise AdoptingError("ASSEMBLING_LAYERS_FILE", name=name, listed=listed(stacks), meant=meant)
     chosen = tuple(names) or foreign.order or tuple(stacks)
     if len(chosen) > 1 and not names and not foreign.order:
         there = listed((described(name, layers) for name, layers in stacks.items()), 40)
         raise AdoptingError(
-            f"which layers? There are {there}. Name the ones that belong to one network, from the input upwards: "
-            f"{listed((f'--layers {one}' for one in offers(foreign)), 4)}."
+            "ASSEMBLING_LAYERS_NAME_ONES_BELONG",
+            there=there,
+            listed=listed((f"--layers {one}" for one in offers(foreign)), 4),
         )
     check_order(foreign, chosen)
     levels: list[Level] = []
@@ -275,7 +269,7 @@ def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -
                 levels.append(Level(name, (layer,), foreign.joined.get(name, "concat")))
     if directions is not None:
         if len(levels[-1].layers) == 1:
-            raise AdoptingError(f"{levels[-1].layers[0].name} reads in one direction; nothing is to be put together.")
+            raise AdoptingError("ASSEMBLING_READS_DIRECTION_NOTHING_PUT", name=levels[-1].layers[0].name)
         levels[-1] = replace(levels[-1], joined=directions)
     _check_levels(levels)
     return levels
@@ -286,15 +280,23 @@ def _check_levels(levels: Sequence[Level]) -> None:
         first, last = level.layers[0], level.layers[-1]
         if first.inputs != last.inputs or (level.joined != "concat" and first.outputs != last.outputs):
             raise AdoptingError(
-                f"{first.name} and {last.name} are no two directions of one layer: they read {first.inputs} and "
-                f"{last.inputs} numbers, and hand on {first.outputs} and {last.outputs}."
+                "ASSEMBLING_TWO_DIRECTIONS_LAYER_THEY",
+                name=first.name,
+                name2=last.name,
+                inputs=first.inputs,
+                inputs2=last.inputs,
+                outputs=first.outputs,
+                outputs2=last.outputs,
             )
     for below, above in pairwise(levels):
         reads = above.layers[0].inputs
         if reads != below.outputs:
             raise AdoptingError(
-                f"{above.layers[0].name} reads {reads} numbers, and {below.layers[0].name} hands on {below.outputs}: "
-                "they do not belong together in this order. Choose others with --layers."
+                "ASSEMBLING_READS_NUMBERS_HANDS_THEY",
+                name=above.layers[0].name,
+                reads=reads,
+                name2=below.layers[0].name,
+                outputs=below.outputs,
             )
 
 
@@ -307,8 +309,11 @@ def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: s
         return None, NUMBERS
     if between is not None and asked is None:
         raise AdoptingError(
-            f"{first.name} reads what {between} makes of the input, which the network of a run does not have. A run of "
-            f"the {first.inputs} numbers that it hands on can be made: --inputs {first.inputs} --embedding {NUMBERS}."
+            "ASSEMBLING_READS_MAKES_INPUT_NETWORK",
+            name=first.name,
+            between=between,
+            inputs=first.inputs,
+            numbers=NUMBERS,
         )
     if asked == ONE_HOT or (asked is None and foreign.embedding == ONE_HOT):
         _check_one_hot(size, first)
@@ -330,8 +335,12 @@ def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: s
     if fitting:
         also = f", or {ONE_HOT}" if size[0] == size[1] else ""
         raise AdoptingError(
-            f"which embedding? {listed(fitting)}{also} would fit ({size[0]} symbols, {size[1]} numbers each). "
-            f"Say which: --embedding {fitting[0]}."
+            "ASSEMBLING_EMBEDDING_WOULD_FIT_SYMBOLS",
+            listed=listed(fitting),
+            also=also,
+            size=size[0],
+            size2=size[1],
+            fitting=fitting[0],
         )
     other = {n: tuple(v.shape) for n, v in foreign.matrices.items() if v.shape[1] == first.inputs}
     likely = [name for name in other if is_embedding(name)] or list(other)
@@ -344,15 +353,14 @@ def _embedding(foreign: Foreign, vocabulary: Vocabulary, lowest: Level, asked: s
 def _asked(foreign: Foreign, name: str, size: tuple[int, int]) -> Tensor:
     """An embedding that was named, turned round where only that fits."""
     if name not in foreign.matrices:
-        raise AdoptingError(f"there is no matrix {name!r} in the file; there are {listed(foreign.matrices)}.")
+        raise AdoptingError("ASSEMBLING_MATRIX_FILE", name=name, listed=listed(foreign.matrices))
     value = foreign.matrices[name]
     if tuple(value.shape) == size:
         return value
     if tuple(value.shape) == size[::-1]:
         return value.t()
     raise AdoptingError(
-        f"{name} is {tuple(value.shape)}, and the embedding must be {size}: symbols of the vocabulary, numbers that "
-        "the layers read."
+        "ASSEMBLING_EMBEDDING_SYMBOLS_VOCABULARY_NUMBERS", name=name, shape=tuple(value.shape), size=size
     )
 
 
@@ -362,23 +370,22 @@ def _check_numbers(
     """Refuse numbers where the network reads symbols, or other numbers."""
     if between is not None and asked is None:
         raise AdoptingError(
-            f"{first.name} reads what {between} makes of the input, which a run does not have. If the {first.inputs} "
-            f"numbers of a step are those that {between} hands on, say so: --embedding {NUMBERS}."
+            "ASSEMBLING_READS_MAKES_INPUT_RUN", name=first.name, between=between, inputs=first.inputs, numbers=NUMBERS
         )
     if asked not in (None, NUMBERS):
-        raise AdoptingError(
-            f"numbers are read as they are, and {asked} was given as an embedding, which is of symbols."
-        )
+        raise AdoptingError("ASSEMBLING_NUMBERS_READ_THEY_GIVEN", asked=asked)
     if vocabulary.size != first.inputs:
         raise AdoptingError(
-            f"{first.name} reads {first.inputs} numbers at a step; {vocabulary.size} were named: "
-            f"{listed(vocabulary.symbols)}. Name all: --inputs {first.inputs}."
+            "ASSEMBLING_READS_NUMBERS_STEP_NAMED",
+            name=first.name,
+            inputs=first.inputs,
+            size=vocabulary.size,
+            listed=listed(vocabulary.symbols),
         )
     if foreign.embedding is not None and foreign.embedding in foreign.matrices and between is None:
         rows = len(foreign.matrices[foreign.embedding])
         raise AdoptingError(
-            f"{first.name} reads symbols, which {foreign.embedding} has the vectors of; give the {rows:,} symbols: "
-            "--vocabulary FILE."
+            "ASSEMBLING_READS_SYMBOLS_VECTORS_SYMBOLS", name=first.name, embedding=foreign.embedding, rows=rows
         )
 
 
@@ -392,7 +399,4 @@ def _wrong_size(name: str, shape: tuple[int, ...], vocabulary: Vocabulary) -> st
 
 def _check_one_hot(size: tuple[int, int], first: ForeignLayer) -> None:
     if size[0] != size[1]:
-        raise AdoptingError(
-            f"{first.name} reads {size[1]} numbers at a step, the vocabulary has {size[0]} symbols, and no embedding "
-            f"in the file is between them. Where it reads numbers, name them: --inputs {size[1]}."
-        )
+        raise AdoptingError("ASSEMBLING_READS_NUMBERS_STEP_VOCABULARY", name=first.name, size=size[1], size2=size[0])

@@ -35,7 +35,7 @@ def save(network: Network, path: str | PathLike[str], kind: str) -> list[str]:
         ImportError: the format needs an extra.
     """
     if kind not in FORMATS:
-        raise AdoptingError(f"there is no format {kind!r} to write; there are {', '.join(FORMATS)}.")
+        raise AdoptingError("EXPORTING_FORMAT_WRITE", kind=kind, formats=", ".join(FORMATS))
     configuration = network.configuration
     notes = _about(network)
     if kind == "onnx":
@@ -104,24 +104,17 @@ def torch_names(network: Network) -> dict[str, Tensor]:
     for depth, level in enumerate(levels):
         first = layers[level[0]]
         if first.stacked:
-            raise AdoptingError(
-                f"layer{depth} reads from the end alone, which no module of torch.nn does. Export the run as .onnx."
-            )
+            raise AdoptingError("EXPORTING_LAYER_READS_END_ALONE", depth=depth)
         if any(layer.initial != layers[0].initial for layer in layers):
-            raise AdoptingError(
-                "Initial states: expected them of all layers or of none. Export as .safetensors by hand."
-            )
+            raise AdoptingError("EXPORTING_INITIAL_STATES_ALL_LAYERS")
         for k in level:
             if layers[k].cell.name not in IN_TORCH:
                 there = ", ".join(IN_TORCH.values())
                 raise AdoptingError(
-                    f"layer{depth} is a {layers[k].cell.title}, which torch.nn does not have (it has {there}). The "
-                    "run's own weights.safetensors can be read by any program, with the equations in network.json."
+                    "EXPORTING_LAYER_TORCH_NN_RUN", depth=depth, title=layers[k].cell.title, there=there
                 )
             if (layers[k].cell.name, layers[k].neurons) != (first.cell.name, first.neurons):
-                raise AdoptingError(
-                    f"the directions of layer{depth} differ in their cells or sizes; in torch.nn a module has both."
-                )
+                raise AdoptingError("EXPORTING_DIRECTIONS_LAYER_DIFFER_CELLS", depth=depth)
             stem, end = ("recurrent.", f"_l{depth}") if alike else (f"recurrent.{depth}.", "_l0")
             found |= _torch_layer(network, k, stem, f"{end}_reverse" if layers[k].reverse else end)
         if layers[level[0]].initial:

@@ -162,6 +162,5 @@ def check_size(path: Path, bytes_of_arrays: int) -> None:
     """
     if bytes_of_arrays > allowed(path):
         raise AdoptingError(
-            f"{path} has {path.stat().st_size:,} bytes and says that it holds {bytes_of_arrays:,} bytes of weights; no "
-            "trained network is packed that tightly, so it is not read. Is it damaged?"
+            "FOREIGN_BYTES_SAYS_HOLDS_BYTES", path=path, st_size=path.stat().st_size, bytes_of_arrays=bytes_of_arrays
         )

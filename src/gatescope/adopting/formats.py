@@ -31,16 +31,16 @@ def read(path: Path | str, nonlinearity: Nonlinearity | None = None) -> Foreign:
     try:
         size = path.stat().st_size
         if path.is_dir():
-            raise AdoptingError(f"{path} is a folder; give one file: {KNOWN}.")
+            raise AdoptingError("FORMATS_FOLDER_FILE", path=path, known=KNOWN)
         if size > LARGEST:
-            raise AdoptingError(f"{path} has {size:,} bytes; at most {LARGEST:,} are read.")
+            raise AdoptingError("FORMATS_BYTES_MOST_READ", path=path, size=size, largest=LARGEST)
         found = _reader(path)(path, nonlinearity)
     except OSError as error:
-        raise AdoptingError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise AdoptingError("FORMATS_READ", path=path, value=error.strerror or error) from error
     for layers in found.stacks.values():
         for layer in layers:
             if not layer.finite():
-                raise AdoptingError(f"{path} has weights in {layer.name} that are not finite: its training failed.")
+                raise AdoptingError("FORMATS_WEIGHTS_FINITE_TRAINING_FAILED", path=path, name=layer.name)
     return found
 
 
@@ -48,7 +48,7 @@ def _reader(path: Path) -> Reader:
     with path.open("rb") as file:
         start = file.read(16)
     if not start:
-        raise AdoptingError(f"{path} is empty.")
+        raise AdoptingError("FORMATS_EMPTY", path=path)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return keras.read
     if start.startswith(b"PK\x03\x04"):
@@ -62,7 +62,7 @@ def _reader(path: Path) -> Reader:
         return state_dict.read
     if start[:1] == b"\x08":  # the first field of an ONNX model, its version
         return onnx_file.read
-    raise AdoptingError(f"{path} is none of the files that can be adopted: {KNOWN}.")
+    raise AdoptingError("FORMATS_NONE_FILES_ADOPTED", path=path, known=KNOWN)
 
 
 def _archive(path: Path) -> Reader:
@@ -70,11 +70,11 @@ def _archive(path: Path) -> Reader:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise AdoptingError(f"{path} is truncated or damaged: {error}. Copy it anew.") from error
+        raise AdoptingError("FORMATS_TRUNCATED_DAMAGED_COPY_ANEW", path=path, error=error) from error
     if "config.json" in names and "model.weights.h5" in names:
         return keras.read
     if any(name.endswith("data.pkl") for name in names):
         return state_dict.read
     if any(name.endswith(".npy") for name in names):
         return npz.read
-    raise AdoptingError(f"{path} is an archive, but of no kind that can be adopted: {KNOWN}.")
+    raise AdoptingError("FORMATS_ARCHIVE_BUT_KIND_ADOPTED", path=path, known=KNOWN)

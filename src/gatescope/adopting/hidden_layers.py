@@ -44,9 +44,9 @@ def activations(given: str, count: int) -> tuple[str, ...]:
     names = tuple(name.strip() for name in given.split(","))
     for name in names:
         if name not in ACTIVATIONS:
-            raise AdoptingError(f"--head-activation: expected one of {', '.join(ACTIVATIONS)}, got {name!r}.")
+            raise AdoptingError("HIDDEN_LAYERS_HEAD_ACTIVATION", activations=", ".join(ACTIVATIONS), name=name)
     if len(names) not in (1, count):
-        raise AdoptingError(f"--head-activation: expected 1 or {count} names, got {len(names)}: {listed(names)}.")
+        raise AdoptingError("HIDDEN_LAYERS_HEAD_ACTIVATION_NAMES", count=count, count2=len(names), listed=listed(names))
     return names * count if len(names) == 1 else names
 
 
@@ -58,11 +58,10 @@ def chosen(matrices: Mapping[str, Tensor], width: int, names: Sequence[str]) -> 
     """
     for name in names:
         if name not in matrices:
-            raise AdoptingError(f"--head {name}: expected a matrix of the file: {listed(matrices)}.")
+            raise AdoptingError("HIDDEN_LAYERS_HEAD_MATRIX_FILE", name=name, listed=listed(matrices))
         if matrices[name].shape[1] != width:
             raise AdoptingError(
-                f"--head {name}: expected a matrix that reads {width} numbers, got {tuple(matrices[name].shape)}. Name "
-                "the hidden layers from the recurrent layers upwards."
+                "HIDDEN_LAYERS_HEAD_MATRIX_READS_NUMBERS", name=name, width=width, shape=tuple(matrices[name].shape)
             )
         width = len(matrices[name])
     return tuple(names)
@@ -73,7 +72,9 @@ def question(path: Sequence[str], matrices: Mapping[str, Tensor]) -> AdoptingErr
     *hidden, last = path
     between = listed(f"{name} {tuple(matrices[name].shape)}" for name in hidden)
     return AdoptingError(
-        f"Which activation follows {between}, which seems to stand between the last layer and {last}? Files of weights "
-        f"do not record it. Give it: --head-activation {', '.join(ACTIVATIONS)}. If it stands elsewhere: "
-        f"--readout none --ignore {','.join(hidden)}."
+        "HIDDEN_LAYERS_ACTIVATION_FOLLOWS_SEEMS_STAND",
+        between=between,
+        last=last,
+        activations=", ".join(ACTIVATIONS),
+        hidden=",".join(hidden),
     )

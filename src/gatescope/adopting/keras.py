@@ -151,15 +151,15 @@ def _opened(path: Path) -> Contents:
         with zipfile.ZipFile(path) as archive:
             weights, about = archive.getinfo("model.weights.h5"), archive.getinfo("config.json")
             if {weights.compress_type, about.compress_type} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise AdoptingError(f"{path} is packed in a way that Keras never uses. Save the model anew.")
+                raise AdoptingError("KERAS_PACKED_WAY_KERAS_NEVER", path=path)
             check_size(path, weights.file_size)
             if about.file_size > MAX_CONFIG_BYTES:
-                raise AdoptingError(f"{path} has a description of {about.file_size:,} bytes, which is no model's.")
+                raise AdoptingError("KERAS_DESCRIPTION_BYTES_MODEL", path=path, file_size=about.file_size)
             return _contents(path, archive.read(weights), json.loads(archive.read(about)))
     except (KeyError, ValueError, RuntimeError, RecursionError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, AdoptingError):
             raise
-        raise AdoptingError(f"{path} is truncated, damaged or no Keras file: {str(error)[:200]}.") from error
+        raise AdoptingError("KERAS_TRUNCATED_DAMAGED_KERAS_FILE", path=path, error=str(error)[:200]) from error
 
 
 def _contents(path: Path, content: bytes | mmap.mmap, config: Any) -> Contents:
@@ -177,9 +177,7 @@ def _contents(path: Path, content: bytes | mmap.mmap, config: Any) -> Contents:
         if data.is_float and 1 <= len(data.shape) <= 2 and data.nbytes:
             layer, part = _split(place)
             if part in arrays.setdefault(layer, {}):
-                raise AdoptingError(
-                    f"{path} has two arrays {part} of {layer}, as models in models have. Save one model of them."
-                )
+                raise AdoptingError("KERAS_TWO_ARRAYS_MODELS_MODELS", path=path, part=part, layer=layer)
             arrays[layer][part] = data.read()
         elif data.is_float and data.nbytes and data.shape:
             others[place] = data.shape
@@ -191,14 +189,14 @@ def _json_of(path: Path, group: Group, name: str) -> Any:
     """Parse an attribute; None if there is none."""
     text = "".join(group.attributes.get(name, ["null"]))
     if len(text) > MAX_CONFIG_BYTES:
-        raise AdoptingError(f"{path} has a description of {len(text):,} characters, which is no model's.")
+        raise AdoptingError("KERAS_DESCRIPTION_CHARACTERS_MODEL", path=path, count=len(text))
     return json.loads(text)
 
 
 def _datasets(path: Path, group: Group, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Dataset]]:
     """Yield every array below a group with its place; the state of an optimizer is left out."""
     if depth > DEEPEST:
-        raise AdoptingError(f"{path} has groups nested deeper than any model's; is it damaged?")
+        raise AdoptingError("KERAS_GROUPS_NESTED_DEEPER_ANY", path=path)
     for name, entry in group.items(skip=("optimizer", "optimizer_weights", "metrics")):
         if isinstance(entry, Group):
             yield from _datasets(path, entry, f"{prefix}{name}/", depth + 1)
@@ -243,10 +241,7 @@ def _directions(layer: str, parts: Mapping[str, Array]) -> list[tuple[bool, dict
             }
         if "kernel" in own and "recurrent_kernel" in own:
             if more := sorted(set(own) - {"kernel", "recurrent_kernel", "bias"}):
-                raise AdoptingError(
-                    f"The recurrent layer {layer}: expected a kernel, a recurrent_kernel and a bias, got "
-                    f"{listed(more)} besides, which belong to another cell."
-                )
+                raise AdoptingError("KERAS_RECURRENT_LAYER_KERNEL_RECURRENT", layer=layer, listed=listed(more))
             found.append((reverse, own))
     return found
 
@@ -264,13 +259,11 @@ def _recurrent(
     gates, rest = divmod(echoed.shape[1], neurons)
     kind = next((kind for kind, count in GATES.items() if count == gates and not rest), None)
     if kind is None or kernel.shape[1] != echoed.shape[1]:
-        raise AdoptingError(
-            f"the kernels of {name} are {kernel.shape} and {echoed.shape}, which are no LSTM's, GRU's or SimpleRNN's."
-        )
+        raise AdoptingError("KERAS_KERNELS_LSTM_GRU_SIMPLERNN", name=name, shape=kernel.shape, shape2=echoed.shape)
     if about is not None and reverse and about.backward is not None:
         about = replace(about, config=about.backward)
     if about is not None and CLASSES.get(about.kind) != kind:
-        raise AdoptingError(f"{name} is a {about.kind}, which is no cell that can be adopted, or not what it holds.")
+        raise AdoptingError("KERAS_CELL_ADOPTED_HOLDS", name=name, kind=about.kind)
     bias = arrays.get("bias")
     cudnn = bias is not None and gates > 1 and bias.shape == (2 * gates * neurons,)
     if kind == "GRU" and not cudnn and (bias is None or bias.ndim == 1):
@@ -281,9 +274,7 @@ def _recurrent(
     biases = np.zeros((2, gates * neurons), np.float32)
     if bias is not None:
         if bias.size not in (gates * neurons, 2 * gates * neurons):
-            raise AdoptingError(
-                f"the bias of {name} is {bias.shape}; {gates * neurons} or twice as many were expected."
-            )
+            raise AdoptingError("KERAS_BIAS_TWICE_MANY", name=name, shape=bias.shape, value=gates * neurons)
         biases[: bias.size // (gates * neurons)] = bias.reshape(-1, gates * neurons)
     weights = {
         "weight_ih": _gates(kernel, gates, cudnn),
@@ -332,10 +323,7 @@ def _cell(
     if kind == "SimpleRNN":
         if isinstance(own, str) and own in ACTIVATIONS:
             return CELLS[ACTIVATIONS[own]], []
-        raise AdoptingError(f"{name} is a SimpleRNN with {own!r}; {listed(ACTIVATIONS)} can be adopted.")
+        raise AdoptingError("KERAS_SIMPLERNN_ADOPTED", name=name, own=own, listed=listed(ACTIVATIONS))
     if (own, gate) != ("tanh", "sigmoid"):
-        raise AdoptingError(
-            f"{name} is a {kind} with the activations {own!r} and {gate!r} (at the gates); tanh and sigmoid can be "
-            "adopted. Define the cell (docs/adding-a-cell.md) to run it."
-        )
+        raise AdoptingError("KERAS_ACTIVATIONS_GATES_TANH_SIGMOID", name=name, kind=kind, own=own, gate=gate)
     return CELLS["lstm" if kind == "LSTM" else "gru"], []

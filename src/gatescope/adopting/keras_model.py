@@ -115,7 +115,7 @@ def layers_of(config: Any) -> dict[str, Described]:
     found: dict[str, Described] = {}
     for about in _layers(config):
         if about.name in found:
-            raise AdoptingError(f"The layer {about.name}: expected one of that name, got two, of models in models.")
+            raise AdoptingError("KERAS_MODEL_LAYER_NAME_TWO_MODELS", name=about.name)
         found[about.name] = about
     return found
 
@@ -234,10 +234,7 @@ def wiring(
         return found
     for stack in stacks:
         if stack not in kinds:
-            raise AdoptingError(
-                f"The recurrent layer {stack} of the file: expected a layer of the model's description that it belongs "
-                f"to, got {listed(described)}. Save the layers as one model without models in it."
-            )
+            raise AdoptingError("KERAS_MODEL_RECURRENT_LAYER_FILE_LAYER", stack=stack, listed=listed(described))
     graph = _Graph(described, kinds, stacks)
     below = found.below
     for stack in stacks:

@@ -44,9 +44,7 @@ def ignored_names(foreign: Foreign, patterns: Sequence[str]) -> set[str]:
         fitting = {name for name in names if fnmatchcase(name, pattern)}
         fitting |= {name for name in foreign.stacks if fnmatchcase(f"{name}.", pattern)}
         if not fitting:
-            raise AdoptingError(
-                f"--ignore {pattern}: expected the name of an array that is left over: {listed(names)}."
-            )
+            raise AdoptingError("LEFT_OVER_IGNORE_NAME_ARRAY_LEFT", pattern=pattern, listed=listed(names))
         found |= fitting
     return found
 
@@ -120,18 +118,13 @@ def check_left_over(foreign: Foreign, used: set[str], inputs: int, width: int, *
     inside = [name for name in doubtful if any(name.startswith(f"{stack}.") for stack in foreign.stacks)]
     if inside:
         raise AdoptingError(
-            f"Arrays left over: {listed((f'{name} {rest[name]}' for name in inside), 6)} stand inside the recurrent "
-            "layers, so these compute something else than their other arrays say. No cell here is known to be it. "
-            "gatescope.watch records the hidden states of such a model where it runs."
+            "LEFT_OVER_ARRAYS_LEFT_OVER_STAND", listed=listed((f"{name} {rest[name]}" for name in inside), 6)
         )
     ways = "If they are no part of the network, rule them out: --ignore "
     ways += f"{','.join(doubtful[:6])}{',...' if len(doubtful) > 6 else ''} (patterns such as 'encoder.*' work)."
     if readout:
         ways += " If they stand between the last layer and the predictions, take the states alone: --readout none."
-    raise AdoptingError(
-        f"Arrays left over: expected every array of the file to be part of the run, got {what} besides. What they do "
-        f"is not in the file, and it could change every number. {ways}"
-    )
+    raise AdoptingError("LEFT_OVER_ARRAYS_LEFT_OVER_EVERY", what=what, ways=ways)
 
 
 def _reading(foreign: Foreign, rest: Mapping[str, tuple[int, ...]], inputs: int, width: int) -> set[str]:

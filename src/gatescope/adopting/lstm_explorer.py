@@ -43,7 +43,7 @@ def read_lstm_explorer(path: Path | str) -> Trace:
     content = _parsed(path)
     characters = content["chars"]
     if len(characters) < 2:
-        raise AdoptingError(f"{path} has {len(characters)} characters; a recording needs at least 2.")
+        raise AdoptingError("LSTM_EXPLORER_CHARACTERS_RECORDING_NEEDS_LEAST", path=path, count=len(characters))
     layers: dict[str, dict[str, NDArray[np.float64]]] = {}
     for k in range(len(content)):
         arrays = {name: _array(path, content, f"{field}{k}", len(characters)) for name, field in NAMES.items()}
@@ -51,10 +51,10 @@ def read_lstm_explorer(path: Path | str) -> Trace:
             break
         found = {name: value for name, value in arrays.items() if value is not None}
         if len({value.shape for value in found.values()}) > 1:
-            raise AdoptingError(f"the lists of layer {k} in {path} differ in length.")
+            raise AdoptingError("LSTM_EXPLORER_LISTS_LAYER_DIFFER_LENGTH", k=k, path=path)
         layers[f"layer{k}"] = found
     if not layers:
-        raise AdoptingError(f"{path} has no layer: cs0, hs0, f_gate0, i_gate0, j_gate0 and o_gate0 were expected.")
+        raise AdoptingError("LSTM_EXPLORER_LAYER_CS_HS_GATE", path=path)
     vocabulary = Vocabulary.of("".join(characters))
     tokens = vocabulary.encode("".join(characters))[None]
     rounded = all(np.array_equal(np.round(v, 4), v) for arrays in layers.values() for v in arrays.values())
@@ -103,19 +103,17 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            raise AdoptingError(f"{path} has {size:,} bytes; a recording has at most {LARGEST:,}.")
+            raise AdoptingError("LSTM_EXPLORER_BYTES_RECORDING_MOST", path=path, size=size, largest=LARGEST)
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise AdoptingError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise AdoptingError("FORMATS_READ", path=path, value=error.strerror or error) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, AdoptingError):
             raise
-        raise AdoptingError(f"{path} is no JSON, or is truncated: {str(error)[:200]}.") from error
+        raise AdoptingError("LSTM_EXPLORER_JSON_TRUNCATED", path=path, error=str(error)[:200]) from error
     characters = content.get("chars") if isinstance(content, dict) else None
     if not isinstance(characters, list) or not all(isinstance(one, str) and len(one) == 1 for one in characters):
-        raise AdoptingError(
-            f"{path} is no recording of lstm-explorer: an object with 'chars', a list of characters, was expected."
-        )
+        raise AdoptingError("LSTM_EXPLORER_RECORDING_LSTM_EXPLORER_OBJECT", path=path)
     return content
 
 
@@ -124,7 +122,7 @@ def _array(path: Path, content: dict[str, Any], name: str, steps: int) -> NDArra
     rows = content.get(name)
     if not isinstance(rows, list) or not rows:
         return None
-    wrong = AdoptingError(f"{name} in {path} is no list of lists of numbers, one for each of {steps} steps.")
+    wrong = AdoptingError("LSTM_EXPLORER_LIST_LISTS_NUMBERS_STEPS", name=name, path=path, steps=steps)
     if not all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
         raise wrong
     if not all(type(value) in (int, float) for row in rows for value in row):

@@ -35,13 +35,11 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
             check_size(path, sum(entry.file_size for entry in entries))
             if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-                raise AdoptingError(f"{path} is packed in a way that numpy.savez never uses; save it again.")
+                raise AdoptingError("NPZ_PACKED_WAY_NUMPY_SAVEZ", path=path)
             if len({entry.filename for entry in entries}) != len(entries):
-                raise AdoptingError(
-                    f"{path}: expected arrays with different names, got two of one name. Save it again."
-                )
+                raise AdoptingError("NPZ_ARRAYS_DIFFERENT_NAMES_TWO", path=path)
             if not entries:
-                raise AdoptingError(f"{path} is an archive without arrays (.npy); was it made by numpy.savez?")
+                raise AdoptingError("NPZ_ARCHIVE_WITHOUT_ARRAYS_NPY", path=path)
             for entry in entries:
                 with archive.open(entry) as file:
                     value = _array(file, entry.file_size)
@@ -50,7 +48,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     except (AdoptingError, OSError):
         raise
     except Exception as error:  # NumPy reads a header as Python, and raises whatever tokenizer and parser raise
-        raise AdoptingError(f"{path} is truncated or damaged: {str(error)[:200]}. Save it again.") from error
+        raise AdoptingError("NPZ_TRUNCATED_DAMAGED_SAVE_AGAIN", path=path, error=str(error)[:200]) from error
     return found
 
 

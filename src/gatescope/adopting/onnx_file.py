@@ -53,7 +53,7 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     for number, node in enumerate(node for node in model.nodes if node.op_type in NODES and node.domain in STANDARD):
         name = (node.name or f"{node.op_type.lower()}{number}").strip("/")
         if name in stacks:
-            raise AdoptingError(f"{path} has two nodes {name}; it is damaged.")
+            raise AdoptingError("ONNX_FILE_TWO_NODES_DAMAGED", path=path, name=name)
         stacks[name], nodes[name] = _started(_stack(name, node, model.weights), node, model), node
         if why := start_refused(name, node, model):
             refused[name] = why
@@ -134,26 +134,22 @@ def _stack(name: str, node: Any, weights: Mapping[str, Array]) -> tuple[ForeignL
     reverses = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}.get(direction)
     gates = len(NODES[node.op_type][0])
     if reverses is None:
-        raise AdoptingError(f"{name} has the direction {direction!r}; forward, reverse and bidirectional are known.")
+        raise AdoptingError("ONNX_FILE_DIRECTION_FORWARD_REVERSE_BIDIRECTIONAL", name=name, direction=direction)
     given: dict[str, Array] = {}
     for place, role in ((1, "W"), (2, "R"), (3, "B"), (7, "P")):
         if inputs[place] and inputs[place] not in weights:
-            raise AdoptingError(
-                f"{role} of {name} is computed while the model runs; only constant weights can be adopted."
-            )
+            raise AdoptingError("ONNX_FILE_COMPUTED_WHILE_MODEL_RUNS", role=role, name=name)
         if inputs[place]:
             given[role] = weights[inputs[place]]
     W, R = given.get("W"), given.get("R")
     if W is None or R is None or W.ndim != 3 or R.ndim != 3 or not len(W) == len(R) == len(reverses):
-        raise AdoptingError(f"the weights of {name} do not have the axes that an ONNX {node.op_type} has.")
+        raise AdoptingError("ONNX_FILE_WEIGHTS_AXES_ONNX", name=name, op_type=node.op_type)
     neurons = R.shape[2]
     B = given.get("B", np.zeros((len(reverses), 2 * gates * neurons), np.float32))
     P = given.get("P") if node.op_type == "LSTM" else None
     fits = R.shape[1] == W.shape[1] == gates * neurons and B.shape == (len(reverses), 2 * gates * neurons)
     if not fits or (P is not None and P.shape != (len(reverses), 3 * neurons)):
-        raise AdoptingError(
-            f"the weights of {name} are {W.shape}, {R.shape} and {B.shape}, which do not fit each other."
-        )
+        raise AdoptingError("ONNX_FILE_WEIGHTS_FIT_OTHER", name=name, shape=W.shape, shape2=R.shape, shape3=B.shape)
     cells = _cells(name, node.op_type, about, len(reverses), P is not None)
     layers = []
     for k, reverse in enumerate(reverses):
@@ -181,9 +177,9 @@ def _cells(name: str, kind: str, about: Mapping[str, Any], directions: int, peep
     if kind == "GRU" and not about.get("linear_before_reset", 0):
         raise AdoptingError(RESET_BEFORE.format(name=name))
     if about.get("clip"):
-        raise AdoptingError(f"{name} clips what goes into its gates to {about['clip']:g}, which no cell here does.")
+        raise AdoptingError("ONNX_FILE_CLIPS_GOES_INTO_GATES", name=name, about=about["clip"])
     if about.get("input_forget"):
-        raise AdoptingError(f"{name} couples its input and forget gates, in a form that programs do not agree on.")
+        raise AdoptingError("ONNX_FILE_COUPLES_INPUT_FORGET_GATES", name=name)
     usual = NODES[kind][1]
     given = [str(one).lower() for one in about.get("activations", [])] or list(usual) * directions
     each = [tuple(given[k * len(usual) : (k + 1) * len(usual)]) for k in range(directions)]
@@ -191,7 +187,7 @@ def _cells(name: str, kind: str, about: Mapping[str, Any], directions: int, peep
         return [ACTIVATIONS[one[0]] for one in each]
     if any(one != usual for one in each):
         raise AdoptingError(
-            f"{name} is a {kind} with the activations {', '.join(given)}; {', '.join(usual)} can be adopted."
+            "ONNX_FILE_ACTIVATIONS_ADOPTED", name=name, kind=kind, given=", ".join(given), usual=", ".join(usual)
         )
     return [{"GRU": "gru", "LSTM": "peephole" if peepholes else "lstm"}[kind]] * directions
 

@@ -96,7 +96,7 @@ def opened(path: Path) -> OnnxModel:
     try:
         model = onnx.load_model_from_string(path.read_bytes())
         if not model.graph.node:
-            raise AdoptingError(f"{path} is no ONNX model, or one without a single node.")
+            raise AdoptingError("ONNX_WEIGHTS_ONNX_MODEL_WITHOUT_SINGLE", path=path)
         if model.functions:
             model = _without_functions(path, model, onnx)
         return _Reading(path, onnx).model_of(model.graph)
@@ -105,7 +105,7 @@ def opened(path: Path) -> OnnxModel:
     except (DecodeError, ValueError, TypeError, RuntimeError, KeyError, OverflowError, RecursionError) as error:
         if isinstance(error, AdoptingError):
             raise
-        raise AdoptingError(f"{path} is truncated, damaged or no ONNX model: {str(error)[:200]}.") from error
+        raise AdoptingError("ONNX_WEIGHTS_TRUNCATED_DAMAGED_ONNX_MODEL", path=path, error=str(error)[:200]) from error
 
 
 def _without_functions(path: Path, model: Any, onnx: Any) -> Any:
@@ -122,14 +122,14 @@ def _without_functions(path: Path, model: Any, onnx: Any) -> Any:
         for node in nodes:
             key = (node.domain, node.op_type)
             if key in open_calls or len(open_calls) > 64:
-                raise AdoptingError(f"{path}: expected functions that end, got {node.op_type}, which calls itself.")
+                raise AdoptingError("ONNX_WEIGHTS_FUNCTIONS_END_CALLS_ITSELF", path=path, op_type=node.op_type)
             if key in bodies and key not in counts:
                 counts[key] = count(bodies[key].node, open_calls | {key})
             total += counts.get(key, 1) + sum(1 for _ in nodes_inside(node))
         return total
 
     if count(model.graph.node, frozenset()) > MAX_NODES:
-        raise AdoptingError(f"{path}: expected at most {MAX_NODES:,} nodes, got functions that become more.")
+        raise AdoptingError("ONNX_WEIGHTS_MOST_NODES_FUNCTIONS_BECOME", path=path, max_nodes=MAX_NODES)
     return onnx.inliner.inline_local_functions(model)
 
 
@@ -154,9 +154,9 @@ class _Reading:
             self._constant(model, tensor.name, tensor)
         for node in graph.node:
             if len(model.nodes) > MAX_NODES or depth > 16:
-                raise AdoptingError(f"{self.path}: expected at most {MAX_NODES:,} nodes, got more.")
+                raise AdoptingError("ONNX_WEIGHTS_MOST_NODES", path=self.path, max_nodes=MAX_NODES)
             if any(isinstance(name, bytes) for name in (node.name, node.op_type, *node.input, *node.output)):
-                raise AdoptingError(f"{self.path} has names that are no UTF-8; it is damaged.")
+                raise AdoptingError("ONNX_WEIGHTS_NAMES_UTF_DAMAGED", path=self.path)
             branch = self._branch(model, node)
             if branch is not None:
                 self._add(model, branch, depth + 1)
@@ -203,10 +203,7 @@ class _Reading:
     def _take(self, size: int) -> None:
         self.remaining_bytes -= size
         if self.remaining_bytes < 0:
-            raise AdoptingError(
-                f"{self.path} has {self.path.stat().st_size:,} bytes and says that it holds far more; no trained "
-                "network is packed that tightly, so it is not read. Is it damaged?"
-            )
+            raise AdoptingError("ONNX_WEIGHTS_BYTES_SAYS_HOLDS_FAR", path=self.path, st_size=self.path.stat().st_size)
 
     def _values(self, tensor: Any, count: int) -> Array:
         """Return the numbers of a tensor, which may be in a file beside the model."""
@@ -217,7 +214,7 @@ class _Reading:
         dtype = np.dtype({1: "<f4", 11: "<f8", 10: "<f2", 16: "<u2", 6: "<i4", 7: "<i8", 9: "?"}[tensor.data_type])
         offset, size = int(about.get("offset", 0)), count * dtype.itemsize
         if int(about.get("length", size)) != size or offset < 0 or offset + size > self.beside[str(place)]:
-            raise AdoptingError(f"{place}: expected {size:,} bytes at {offset:,} for {tensor.name}, got fewer.")
+            raise AdoptingError("ONNX_WEIGHTS_BYTES_FEWER", place=place, size=size, offset=offset, name=tensor.name)
         with open_regular(place, MAX_BESIDE_BYTES, inside=self.path.parent) as file:
             file.seek(offset)
             values = np.frombuffer(file.read(size), dtype)
@@ -230,10 +227,7 @@ class _Reading:
         parts = PureWindowsPath(location).parts
         absolute = PureWindowsPath(location).anchor or PurePosixPath(location).is_absolute()
         if not parts or absolute or ".." in parts or "\0" in location:
-            raise AdoptingError(
-                f"{self.path} names {location!r} as its file of weights: expected a file in its own folder. Put both "
-                "files into one folder and save the model anew."
-            )
+            raise AdoptingError("ONNX_WEIGHTS_NAMES_FILE_WEIGHTS_FILE", path=self.path, location=location)
         place = self.path.parent.joinpath(*parts)
         if str(place) not in self.beside:
             with open_regular(place, MAX_BESIDE_BYTES, inside=self.path.parent) as file:

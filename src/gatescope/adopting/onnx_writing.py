@@ -54,7 +54,7 @@ def model_bytes(network: Network) -> bytes:
         raise ImportError("writing ONNX files needs onnx: pip install 'gatescope[onnx]'.") from error
     make, configuration = onnx.helper, network.configuration
     if configuration.starts:
-        raise AdoptingError("Export to ONNX: expected initial states of 0, got states of its own. Write a .pt file.")
+        raise AdoptingError("ONNX_WRITING_EXPORT_ONNX_INITIAL_STATES")
     constants: dict[str, NDArray[Any]] = {}
     nodes, given, below = _reading(network, make, onnx.TensorProto, constants)
     outputs: list[Any] = []
@@ -115,10 +115,10 @@ def _level(
     for layer in layers:
         if layer.cell.name not in NODES:
             raise AdoptingError(
-                f"layer{k} is a {layer.cell.title}, for which ONNX has no node; it has those for {', '.join(NODES)}."
+                "ONNX_WRITING_LAYER_ONNX_NODE_THOSE", k=k, title=layer.cell.title, nodes=", ".join(NODES)
             )
         if (layer.cell.name, layer.neurons) != (cell.name, neurons):
-            raise AdoptingError(f"the directions of layer{k} are no two of one node: their cells or sizes differ.")
+            raise AdoptingError("ONNX_WRITING_DIRECTIONS_LAYER_TWO_NODE", k=k)
     kind, _, told = NODES[cell.name]
     each = [_arrays(network, j) for j in level]
     constants |= {f"{role}{k}": np.concatenate([arrays[role] for arrays in each]) for role in each[0]}
@@ -158,7 +158,7 @@ def _hidden_layers(
         weights, biases = network.hidden_weights(k)
         if layer.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
-            raise AdoptingError(f"Export to ONNX: expected an activation among {known}, got {layer.activation}.")
+            raise AdoptingError("ONNX_WRITING_EXPORT_ONNX_ACTIVATION_AMONG", known=known, activation=layer.activation)
         constants[f"hidden{k}"] = np.ascontiguousarray(weights.detach().numpy().T)
         constants[f"hidden_biases{k}"] = biases.detach().numpy()
         nodes.append(

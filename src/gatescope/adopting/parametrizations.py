@@ -62,8 +62,7 @@ def _parametrized(arrays: dict[str, Tensor]) -> Changed:
             rest[name] = _by_singular_value(name, parts["original"], parts["0._u"], parts["0._v"])
         else:
             raise AdoptingError(
-                f"Parametrization of {name}: expected weight norm or spectral norm, got the parts {listed(parts)}. "
-                "Remove the parametrization where the network is, and save its state dict again."
+                "PARAMETRIZATIONS_PARAMETRIZATION_WEIGHT_NORM_SPECTRAL", name=name, listed=listed(parts)
             )
     return rest, list(weights)
 
@@ -82,8 +81,10 @@ def _by_norm(name: str, length: Tensor, direction: Tensor) -> Tensor:
     sizes = [direction.shape[k] if k in axes else 1 for k in range(direction.ndim)]
     if length.ndim not in (0, direction.ndim) or len(axes) > 1 or (length.ndim and list(length.shape) != sizes):
         raise AdoptingError(
-            f"Weight norm of {name}: expected lengths for the rows of {tuple(direction.shape)}, got "
-            f"{tuple(length.shape)}. Remove the parametrization where the network is, and save its state dict again."
+            "PARAMETRIZATIONS_WEIGHT_NORM_LENGTHS_ROWS",
+            name=name,
+            shape=tuple(direction.shape),
+            shape2=tuple(length.shape),
         )
     others = [k for k in range(direction.ndim) if k not in axes]
     return direction * (length / direction.double().norm(dim=others, keepdim=True).to(direction.dtype))
@@ -105,8 +106,11 @@ def _by_singular_value(name: str, weight: Tensor, left: Tensor, right: Tensor) -
     matrix = weight.flatten(1) if weight.ndim > 1 else weight
     if matrix.ndim != 2 or tuple(matrix.shape) != (left.numel(), right.numel()):
         raise AdoptingError(
-            f"Spectral norm of {name}: expected vectors for {tuple(weight.shape)}, got {tuple(left.shape)} and "
-            f"{tuple(right.shape)}. Remove the parametrization where the network is, and save its state dict again."
+            "PARAMETRIZATIONS_SPECTRAL_NORM_VECTORS_REMOVE",
+            name=name,
+            shape=tuple(weight.shape),
+            shape2=tuple(left.shape),
+            shape3=tuple(right.shape),
         )
     return weight / torch.dot(left.flatten(), matrix @ right.flatten())
 
@@ -116,7 +120,7 @@ def _pruned(arrays: dict[str, Tensor]) -> Changed:
     names = [n[:-5] for n in arrays if n.endswith("_orig") and f"{n[:-5]}_mask" in arrays]
     for name in names:
         if arrays[f"{name}_orig"].shape != arrays[f"{name}_mask"].shape:
-            raise AdoptingError(f"Pruning of {name}: expected a mask of its own shape. Save the pruned weight alone.")
+            raise AdoptingError("PARAMETRIZATIONS_PRUNING_MASK_OWN_SHAPE", name=name)
     whole = {name: arrays[f"{name}_orig"] * arrays[f"{name}_mask"] for name in names}
     parts = {f"{name}{end}" for name in names for end in ("_orig", "_mask")}
     return {n: v for n, v in arrays.items() if n not in parts} | whole, names

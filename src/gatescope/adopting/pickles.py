@@ -93,8 +93,9 @@ def load(file: BufferedIOBase, storages: dict[str, Storage] | None = None) -> An
     for number, (operation, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], file))):
         if number > MAX_INSTRUCTIONS or (number % 1024 == 0 and file.tell() - start > MAX_PICKLE_BYTES):
             raise AdoptingError(
-                f"Pickle: expected at most {MAX_INSTRUCTIONS:,} instructions and {MAX_PICKLE_BYTES:,} bytes beside the "
-                "numbers of the weights, got more. Save model.state_dict() alone with torch.save."
+                "PICKLES_PICKLE_MOST_INSTRUCTIONS_BYTES",
+                max_instructions=MAX_INSTRUCTIONS,
+                max_pickle_bytes=MAX_PICKLE_BYTES,
             )
         if operation.name == "STOP":
             return machine.stack.pop()

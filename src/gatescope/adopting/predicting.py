@@ -95,14 +95,13 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
         AdoptingError: more than one would fit, or what was asked for does not.
     """
     if asked.predicts == "symbols" and vocabulary.unit == "number":
-        raise AdoptingError("the network reads numbers, and no symbols to predict; it predicts classes or numbers.")
+        raise AdoptingError("PREDICTING_NETWORK_READS_NUMBERS_SYMBOLS")
     head = foreign.heads.get(below.stack, Head())
     if asked.matrix == NONE:
         return _silent(foreign, vocabulary, below, head)
     if asked.matrix is None and head.matrix == NONE:
         raise AdoptingError(
-            f"What predicts? Before the predictions stands {head.between or 'another kind of layer'}, "
-            "which no run can have. Adopt the gates and states alone: --readout none."
+            "PREDICTING_PREDICTS_BEFORE_PREDICTIONS_STANDS", value=head.between or "another kind of layer"
         )
     if asked.matrix is not None and asked.matrix != head.matrix:
         head = Head(reads=head.reads)
@@ -129,7 +128,14 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
     notes += said
     names = asked.names or tuple(str(k) for k in range(len(weights)))
     if kind != "symbols" and len(names) != len(weights):
-        raise AdoptingError(f"{name} predicts {len(weights)} {kind}; {len(names)} names were given: {listed(names)}.")
+        raise AdoptingError(
+            "PREDICTING_PREDICTS_NAMES_GIVEN",
+            name=name,
+            count=len(weights),
+            kind=kind,
+            count2=len(names),
+            listed=listed(names),
+        )
     try:
         readout = (
             Readout(reads=reads)
@@ -200,10 +206,7 @@ def _hidden(
         paths = [path for path in paths if len(matrices[path[-1]]) == vocabulary.size] or paths
     if asked.activation is not None and len(paths) != 1:
         there = listed(f"{name} {tuple(value.shape)}" for name, value in matrices.items())
-        raise AdoptingError(
-            f"--head-activation: expected one order in which all matrices read each other, got {len(paths)}: {there}. "
-            "Name the hidden layers from the recurrent layers upwards: --head NAME,NAME."
-        )
+        raise AdoptingError("PREDICTING_HEAD_ACTIVATION_ORDER_ALL", count=len(paths), there=there)
     if paths and asked.activation is None:
         raise hidden_layers.question(paths[0], matrices)
     return (paths[0][:-1], paths[0][-1]) if paths else ((), _direct(foreign, vocabulary, below, asked, head))
@@ -249,10 +252,7 @@ def _tied(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) 
     ]
     besides = f" What reads {below.width} numbers: {listed(reading, 3)}." if reading else ""
     tied = f" If the symbols are predicted with the embedding: --readout {below.embedding}." if fits else ""
-    raise AdoptingError(
-        f"What predicts? Expected one matrix that reads the {below.width} numbers of the last layer, got none.{besides}"
-        f"{tied} Name it with --readout, or adopt the gates and states alone: --readout none."
-    )
+    raise AdoptingError("PREDICTING_PREDICTS_MATRIX_READS_NUMBERS", width=below.width, besides=besides, tied=tied)
 
 
 def _bias_like(foreign: Foreign, size: int) -> list[str]:
@@ -270,7 +270,7 @@ def _one(names: list[str], what: str) -> str:
     if len(names) > 1:
         there = [name for name in names if name != NONE]
         raise AdoptingError(
-            f"which readout? {listed(there)} would fit ({what}). Say which: --readout {there[0]}, or --readout {NONE}."
+            "PREDICTING_READOUT_WOULD_FIT_SAY", listed=listed(there), what=what, there=there[0], none=NONE
         )
     return names[0]
 
@@ -278,7 +278,7 @@ def _one(names: list[str], what: str) -> str:
 def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, asked: Asked) -> Tensor:
     """A matrix by its name, turned round where only that fits."""
     if name not in foreign.matrices:
-        raise AdoptingError(f"there is no matrix {name!r} in the file; there are {listed(foreign.matrices)}.")
+        raise AdoptingError("ASSEMBLING_MATRIX_FILE", name=name, listed=listed(foreign.matrices))
     value = foreign.matrices[name]
     rows = vocabulary.size if asked.predicts == "symbols" else None
     for found in (value, value.t()):
@@ -286,8 +286,7 @@ def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, a
             return found
     wanted = "(what is predicted" if rows is None else f"({rows}"
     raise AdoptingError(
-        f"{name} is {tuple(value.shape)}, and the readout must be {wanted}, {below.width}): what is predicted, and "
-        "what the last layer hands on."
+        "PREDICTING_READOUT_PREDICTED_LAST_LAYER", name=name, shape=tuple(value.shape), wanted=wanted, width=below.width
     )
 
 
@@ -296,10 +295,7 @@ def _check_layout(foreign: Foreign, names: Sequence[str], below: Below) -> None:
     for name in names:
         shape = tuple(foreign.matrices[name].shape) if name in foreign.matrices else ()
         if foreign.turned and name != below.embedding and len(set(shape)) == 1:
-            raise AdoptingError(
-                f"Layout of {name}: expected a shape that shows its inputs, got {shape}, in a file whose recurrent "
-                "weights are (inputs, outputs). Save all matrices as torch does, (outputs, inputs)."
-            )
+            raise AdoptingError("PREDICTING_LAYOUT_SHAPE_SHOWS_INPUTS", name=name, shape=shape)
 
 
 def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) -> Predicting:
@@ -354,10 +350,7 @@ def _kind(name: str, rows: int, vocabulary: Vocabulary, asked: Asked, head: Head
         return head.predicts, []
     if head.activation in ("softmax", "sigmoid"):
         return "classes", []
-    raise AdoptingError(
-        f"What does {name} predict? Its {rows} rows may stand for classes or for numbers, and the file does not say. "
-        "Give --predicts classes, or --predicts numbers."
-    )
+    raise AdoptingError("PREDICTING_PREDICT_ROWS_MAY_STAND", name=name, rows=rows)
 
 
 def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tuple[Reads, list[str]]:
@@ -369,11 +362,5 @@ def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tup
     if head.reads is not None:
         return head.reads, []
     if below.both_ways:
-        raise AdoptingError(
-            f"when is {name} read? After every step, as tags of words are: --reads 'every step'; or once for a whole "
-            "text, from the last state of each direction: --reads 'last step'."
-        )
-    raise AdoptingError(
-        f"When is {name} read? After every step: --reads 'every step'; or once, after the last: --reads 'last step'. "
-        "If it reads an average or a maximum over the steps, no run can have it: --readout none."
-    )
+        raise AdoptingError("PREDICTING_WHEN_READ_AFTER_EVERY_2", name=name)
+    raise AdoptingError("PREDICTING_WHEN_READ_AFTER_EVERY", name=name)

@@ -23,5 +23,5 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         raise
     except Exception as error:  # SafetensorError, and what its reader raises for types that it does not know
         what = str(error)[:200]
-        raise AdoptingError(f"{path} is truncated, damaged, or no safetensors file: {what}. Copy it anew.") from error
+        raise AdoptingError("SAFETENSORS_FILE_TRUNCATED_DAMAGED_SAFETENSORS_FILE", path=path, what=what) from error
     return recurrent(arrays, "safetensors", nonlinearity)

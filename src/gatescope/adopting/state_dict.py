@@ -51,11 +51,9 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
         raise
     except Exception as error:  # a stack machine run on nonsense raises errors of any kind
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise AdoptingError(f"{path} is truncated, damaged or no file of torch.save ({what[:200]}).") from error
+        raise AdoptingError("STATE_DICT_TRUNCATED_DAMAGED_FILE_TORCH", path=path, what=what[:200]) from error
     if not arrays:
-        raise AdoptingError(
-            f"{path} has no tensors under names: save model.state_dict(), or a dict that has it as an entry."
-        )
+        raise AdoptingError("STATE_DICT_TENSORS_UNDER_NAMES_SAVE", path=path)
     return recurrent(arrays, "PyTorch state dict", nonlinearity)
 
 
@@ -63,28 +61,27 @@ def _unzipped(path: Path, archive: zipfile.ZipFile) -> tuple[Any, Read]:
     """What the pickle of an archive describes, and what reads its storages."""
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):
-        raise AdoptingError(f"{path}: expected entries with different names, got two of one name. Copy it anew.")
+        raise AdoptingError("STATE_DICT_ENTRIES_DIFFERENT_NAMES_TWO", path=path)
     # torch packs without compression, so the entries together are no larger than the file.
     check_size(path, sum(entry.file_size for entry in entries.values()))
     inside = [name.partition("/")[2] for name in entries]
     if any(name.startswith("code/") or name == "constants.pkl" for name in inside):
-        raise AdoptingError(
-            f"{path} is a TorchScript program, which is code: load it where it comes from, and save its state_dict() "
-            "with torch.save."
-        )
+        raise AdoptingError("STATE_DICT_TORCHSCRIPT_PROGRAM_CODE_LOAD", path=path)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
-        raise AdoptingError(f"{path} is a compressed archive, which torch.save never writes; is it a .npz?")
+        raise AdoptingError("STATE_DICT_COMPRESSED_ARCHIVE_TORCH_SAVE", path=path)
     roots = [name.removesuffix("data.pkl") for name in entries if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(roots) != 1:
-        raise AdoptingError(f"{path} is an archive without one data.pkl, so torch.save did not write it.")
+        raise AdoptingError("STATE_DICT_ARCHIVE_WITHOUT_DATA_PKL", path=path)
     (root,) = roots
     if entries[f"{root}data.pkl"].file_size > pickles.MAX_PICKLE_BYTES:
         raise AdoptingError(
-            f"{path} is one pickle of {entries[f'{root}data.pkl'].file_size:,} bytes; at most "
-            f"{pickles.MAX_PICKLE_BYTES:,} are read. Save model.state_dict() alone with torch.save."
+            "STATE_DICT_PICKLE_BYTES_MOST_READ",
+            path=path,
+            file_size=entries[f"{root}data.pkl"].file_size,
+            max_pickle_bytes=pickles.MAX_PICKLE_BYTES,
         )
     if f"{root}byteorder" in entries and archive.read(f"{root}byteorder") != b"little":
-        raise AdoptingError(f"{path}: expected numbers in little-endian order. Save it on another machine.")
+        raise AdoptingError("STATE_DICT_NUMBERS_LITTLE_ENDIAN_ORDER", path=path)
     content = pickles.load(io.BytesIO(archive.read(f"{root}data.pkl")))
     return content, lambda storage: archive.read(f"{root}data/{storage.key}")
 
@@ -98,13 +95,11 @@ def _legacy(path: Path, file: io.BufferedIOBase) -> tuple[Any, Read]:
         return magic, _no_storages  # a plain pickle, in which tensors cannot be
     version, system = pickles.load(file), pickles.load(file)
     if version != 1001 or not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise AdoptingError(
-            f"{path}: expected protocol 1001 and little-endian numbers, got {version!r}, {system!r:.80}."
-        )
+        raise AdoptingError("STATE_DICT_PROTOCOL_LITTLE_ENDIAN_NUMBERS", path=path, version=version, system=system)
     storages: dict[str, Storage] = {}
     content, keys = pickles.load(file, storages), pickles.load(file)
     if not isinstance(keys, list) or len(keys) > MAX_ENTRIES:
-        raise AdoptingError(f"{path} has no list of its storages: it is damaged. Copy it anew.")
+        raise AdoptingError("STATE_DICT_LIST_STORAGES_DAMAGED_COPY", path=path)
     return content, _Behind(file, [str(key) for key in keys], storages)
 
 

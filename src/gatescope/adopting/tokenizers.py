@@ -81,10 +81,7 @@ def of_lines(lines: Sequence[str], place: str) -> Tokenizer | None:
         by_number = dict(zip(numbers, names, strict=True))
         return Tokenizer([by_number.get(k) for k in range(max(numbers) + 1)], "list of symbols and ids", _unit(names))
     if numbers != sorted(numbers, reverse=True):
-        raise AdoptingError(
-            f"{place}: expected symbols and ids 0, 1, 2, ..., or words and counts that fall, got neither. Give the "
-            "symbols alone, one a line, in the order of their ids."
-        )
+        raise AdoptingError("TOKENIZERS_SYMBOLS_IDS_WORDS_COUNTS", place=place)
     note = "The numbers beside the words were taken as counts: the ids are those of the lines, from 0."
     return Tokenizer(list(names), "list of words and counts", _unit(names), notes=(note,))
 
@@ -104,9 +101,9 @@ def of_bytes(content: bytes, place: str) -> Tokenizer:
             if len(names) > MAX_PIECES:
                 raise ValueError("too many pieces")
     except ValueError as error:
-        raise AdoptingError(f"{place} is no text in UTF-8 and no model of SentencePiece ({error}).") from error
+        raise AdoptingError("TOKENIZERS_TEXT_UTF_MODEL_SENTENCEPIECE_2", place=place, error=error) from error
     if not names:
-        raise AdoptingError(f"{place} is no text in UTF-8 and no model of SentencePiece: it has no pieces.")
+        raise AdoptingError("TOKENIZERS_TEXT_UTF_MODEL_SENTENCEPIECE", place=place)
     return _pieces(names)
 
 
@@ -157,7 +154,7 @@ def _keras(config: Mapping[str, Any], place: str) -> Tokenizer:
     try:
         index = json.loads(index) if isinstance(index, str) else index
     except (ValueError, RecursionError) as error:
-        raise AdoptingError(f"{place} has a word_index that is no JSON: {str(error)[:100]}.") from error
+        raise AdoptingError("TOKENIZERS_WORD_INDEX_JSON", place=place, error=str(error)[:100]) from error
     limit, unknown = config.get("num_words"), config.get("oov_token")
     ids = _ids(index, place)
     if type(limit) is int and limit > 0:
@@ -184,12 +181,12 @@ def _hugging_face(content: Mapping[str, Any], place: str) -> Tokenizer:
         texts = [entry[0] if isinstance(entry, list) and entry else None for entry in vocabulary]
         vocabulary = {text: k for k, text in enumerate(texts)}
         if len(vocabulary) < len(texts) or None in vocabulary:
-            raise AdoptingError(f"{place} has a vocabulary with the same piece twice, or without its text.")
+            raise AdoptingError("TOKENIZERS_VOCABULARY_SAME_PIECE_TWICE", place=place)
     ids = _ids(vocabulary, place)
     for token in added if isinstance(added, list) else ():
         number, text = (token.get("id"), token.get("content")) if isinstance(token, dict) else (None, None)
         if type(number) is not int or not isinstance(text, str) or ids.get(number, text) != text or number < 0:
-            raise AdoptingError(f"{place}: expected added tokens with ids of their own, got {str(token)[:80]}.")
+            raise AdoptingError("TOKENIZERS_ADDED_TOKENS_IDS_OWN", place=place, token=str(token)[:80])
         ids[number] = text
     names = _listed(ids, place)
     kind, splits = (
@@ -226,17 +223,17 @@ def _types(content: Mapping[str, Any], key: str) -> list[str]:
 def _ids(index: Any, place: str) -> dict[int, str]:
     """id -> symbol, of an object symbol -> id."""
     if not isinstance(index, dict) or not index or not all(type(k) is int and k >= 0 for k in index.values()):
-        raise AdoptingError(f"{place}: expected a vocabulary of symbols with ids 0, 1, 2, ..., got none.")
+        raise AdoptingError("TOKENIZERS_VOCABULARY_SYMBOLS_IDS_NONE", place=place)
     found = {k: str(name) for name, k in index.items()}
     if len(found) < len(index):
-        raise AdoptingError(f"{place}: expected an id for each symbol, got two symbols with one id.")
+        raise AdoptingError("TOKENIZERS_ID_SYMBOL_TWO_SYMBOLS", place=place)
     return found
 
 
 def _listed(ids: Mapping[int, str], place: str) -> list[str | None]:
     largest = max(ids)
     if largest >= 2 * len(ids) + 16:
-        raise AdoptingError(f"{place}: expected ids 0, 1, 2, ..., got ids up to {largest:,} for {len(ids):,} symbols.")
+        raise AdoptingError("TOKENIZERS_IDS_IDS_UP_SYMBOLS", place=place, largest=largest, count=len(ids))
     return [ids.get(k) for k in range(largest + 1)]
 
 

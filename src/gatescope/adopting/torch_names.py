@@ -79,7 +79,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
     for name in arrays:
         part = _part(name)
         if part is not None and part in parts:
-            raise AdoptingError(f"{parts[part]} and {name} are the same weights by their names; take one of them out.")
+            raise AdoptingError("TORCH_NAMES_SAME_WEIGHTS_NAMES_TAKE", parts=parts[part], name=name)
         if part is not None:
             parts[part] = name
     places = {(p.stack, p.layer, p.reverse) for p in parts if p.role == "weight_hh"}
@@ -88,7 +88,7 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         numbers = sorted({number for name, number, _ in places if name == stack})
         if missing := set(range(numbers[-1] + 1)) - set(numbers):
             raise AdoptingError(
-                f"{stack or 'the network'} has weights of layers above, but layer {min(missing)} is missing."
+                "TORCH_NAMES_WEIGHTS_LAYERS_ABOVE_BUT", value=stack or "the network", value2=min(missing)
             )
     stacks: dict[str, list[ForeignLayer]] = {}
     notes, any_turned = whole, False
@@ -175,13 +175,12 @@ def _oriented(name: str, weights: Mapping[str, Tensor], of_torch: bool) -> tuple
     found |= {role: value.flatten() for role, value in found.items() if role.startswith("bias")}
     heard, echoed = found["weight_ih"], found["weight_hh"]
     if heard.ndim != 2 or echoed.ndim != 2:
-        raise AdoptingError(f"the weights of {name} are {tuple(heard.shape)} and {tuple(echoed.shape)}, not matrices.")
+        raise AdoptingError(
+            "TORCH_NAMES_WEIGHTS_MATRICES", name=name, shape=tuple(heard.shape), shape2=tuple(echoed.shape)
+        )
     rows, columns = echoed.shape
     if not of_torch and rows == columns and tuple(heard.shape) == (rows, rows):
-        raise AdoptingError(
-            f"Layout of {name}: expected matrices whose shapes show their inputs, got two of {(rows, rows)}. "
-            "Save them in torch's layout under the names weight_ih and weight_hh."
-        )
+        raise AdoptingError("TORCH_NAMES_LAYOUT_MATRICES_WHOSE_SHAPES", name=name, value=(rows, rows))
     turned = rows < columns or (rows == columns and heard.shape[0] != rows and heard.shape[1] == rows)
     if turned:
         found["weight_ih"], found["weight_hh"] = heard.t().contiguous(), echoed.t().contiguous()
@@ -211,18 +210,12 @@ def layer_of(
     shapes = [tuple(value.shape) for value in (heard, echoed, *biases)]
     fits = not rest and gates in KINDS and len(heard) == rows and all(len(bias) == rows for bias in biases)
     if not fits or (projection is not None and (gates != 4 or tuple(projection.shape) != (hears, neurons))):
-        raise AdoptingError(
-            f"the weights of {name} have the shapes {', '.join(map(str, shapes))}, which are no LSTM's ((4·N, inputs), "
-            "(4·N, N), biases of 4·N), GRU's (3 instead of 4) or simple network's (1)."
-        )
+        raise AdoptingError("TORCH_NAMES_WEIGHTS_SHAPES_LSTM_INPUTS", name=name, map=", ".join(map(str, shapes)))
     kind, notes = KINDS[gates], []
     if kind == "GRU" and len(biases) == 1:
         raise AdoptingError(ONE_BIAS_GRU.format(name=name))
     if kind == "RNN" and nonlinearity is None:
-        raise AdoptingError(
-            f"Nonlinearity of {name}: expected tanh or relu, and files of weights do not record it. Give it: "
-            "--nonlinearity tanh."
-        )
+        raise AdoptingError("TORCH_NAMES_NONLINEARITY_TANH_RELU_FILES", name=name)
     options: dict[str, Any] = dict(bias=bool(biases), device="meta")
     if kind == "LSTM":
         module = LSTM(heard.shape[1], neurons, proj_size=0 if projection is None else hears, **options)
@@ -251,6 +244,10 @@ def _check_chain(stack: str, layers: list[ForeignLayer]) -> None:
         reads = sum(one.outputs for one in below)
         if below and layer.inputs != reads:
             raise AdoptingError(
-                f"{layer.name} reads {layer.inputs} numbers and the layer below hands on {reads}; layers of {stack} "
-                f"are missing, or do not belong together: {listed(one.name for one in layers)}."
+                "TORCH_NAMES_READS_NUMBERS_LAYER_BELOW",
+                name=layer.name,
+                inputs=layer.inputs,
+                reads=reads,
+                stack=stack,
+                listed=listed(one.name for one in layers),
             )

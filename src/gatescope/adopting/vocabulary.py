@@ -58,21 +58,21 @@ def read_names(path: Path | str) -> Names:
     try:
         if place.stat().st_size > LARGEST:
             raise AdoptingError(
-                f"{place} has {place.stat().st_size:,} bytes; a file of symbols has at most {LARGEST:,}."
+                "VOCABULARY_BYTES_FILE_SYMBOLS_MOST", place=place, st_size=place.stat().st_size, largest=LARGEST
             )
         raw = place.read_bytes()
         if raw[:1] == b"\n" and place.suffix == ".model":
             return _of(of_bytes(raw, str(place)))
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise AdoptingError(f"{place} cannot be read: {error.strerror or error}.") from error
+        raise AdoptingError("VOCABULARY_READ", place=place, value=error.strerror or error) from error
     except UnicodeDecodeError as error:
-        raise AdoptingError(f"{place} is not UTF-8 text at byte {error.start:,}; a vocabulary is.") from error
+        raise AdoptingError("VOCABULARY_UTF_TEXT_BYTE_VOCABULARY", place=place, start=error.start) from error
     content = _parsed(text, place)
     if key is not None:
         if not isinstance(content, dict) or key not in content:
             there = listed(content) if isinstance(content, dict) else "no names"
-            raise AdoptingError(f"{place} has no {key!r}; it has {there}.")
+            raise AdoptingError("VOCABULARY", place=place, key=key, there=there)
         content = content[key]
     found = of_json(content, str(place))
     if found is None and key is None and isinstance(content, list) and place.suffix != ".json":
@@ -138,20 +138,18 @@ def vocabulary_of(
     known = list(names)
     damaged = next((name for name in known if name is not None and not _is_text(name)), None)
     if damaged is not None:
-        raise AdoptingError(
-            f"Vocabulary: expected symbols of Unicode, got {damaged!r}, which is half of a surrogate pair."
-        )
+        raise AdoptingError("VOCABULARY_VOCABULARY_SYMBOLS_UNICODE_HALF", damaged=damaged)
     if not known:
-        raise AdoptingError("the vocabulary is empty; it needs one symbol for each id.")
+        raise AdoptingError("VOCABULARY_VOCABULARY_EMPTY_NEEDS_SYMBOL")
     if unit not in ("character", "word", "token"):
-        raise AdoptingError(f"symbols in a file are characters, words or tokens; {unit} was given.")
+        raise AdoptingError("VOCABULARY_SYMBOLS_FILE_CHARACTERS_WORDS", unit=unit)
     stands = _words(known, end) if unit in ("word", "token") else _characters(known)
     symbols = tuple(stands.get(k, name or "") for k, name in enumerate(known))
     places = {name: k for k, name in enumerate(known) if name is not None}
     if end is not None and end not in places:
-        raise AdoptingError(f"the end mark {end!r} is not in the vocabulary.")
+        raise AdoptingError("VOCABULARY_END_MARK_VOCABULARY", end=end)
     if other is not None and other not in places:
-        raise AdoptingError(f"what stands for unknown symbols, {other!r}, is not in the vocabulary.")
+        raise AdoptingError("VOCABULARY_STANDS_UNKNOWN_SYMBOLS_VOCABULARY", other=other)
     notes = []
     if other is None and unit in ("word", "token"):
         other = next((name for name in OTHERS if name in places), None)
@@ -181,7 +179,7 @@ def _characters(known: list[str | None]) -> dict[int, str]:
     singles = [name for name in known if name is not None and len(name) == 1]
     if len(set(singles)) < len(singles):
         twice = next(name for k, name in enumerate(singles) if name in singles[:k])
-        raise AdoptingError(f"the vocabulary has {twice!r} more than once; each symbol has one id.")
+        raise AdoptingError("VOCABULARY_VOCABULARY_ONCE_SYMBOL_ID", twice=twice)
     taken = set(singles)
     spare = (chr(point) for point in PRIVATE if chr(point) not in taken)
     stands: dict[int, str] = {}
@@ -189,10 +187,7 @@ def _characters(known: list[str | None]) -> dict[int, str]:
         if name is None or len(name) != 1:
             symbol = next(spare, None)
             if symbol is None:
-                raise AdoptingError(
-                    f"{len(known):,} symbols of several characters are too many: {len(PRIVATE):,} can be told apart. "
-                    "Words are read with --unit word."
-                )
+                raise AdoptingError("VOCABULARY_SYMBOLS_SEVERAL_CHARACTERS_TOO", count=len(known), count2=len(PRIVATE))
             stands[k] = symbol
     return stands
 
@@ -228,13 +223,10 @@ def by_id(content: Any, path: str) -> list[str | None]:
             else []
         )
         advice = f" It has {listed(keys)}: name one of them, as in {path}:{keys[0]}." if keys else ""
-        raise AdoptingError(
-            f"{path} is no vocabulary: a list of symbols, an object symbol -> id or id -> symbol, or one symbol a line "
-            f"was expected.{advice}"
-        )
+        raise AdoptingError("VOCABULARY_VOCABULARY_LIST_SYMBOLS_OBJECT", path=path, advice=advice)
     largest = max(pairs)
     if min(pairs) < 0 or largest >= 2 * len(pairs) + 16:
-        raise AdoptingError(f"the ids in {path} go from {min(pairs)} to {largest}; they should be 0, 1, 2, ...")
+        raise AdoptingError("VOCABULARY_IDS_GO_THEY_SHOULD", path=path, pairs=min(pairs), largest=largest)
     return [pairs.get(k) for k in range(largest + 1)]
 
 
@@ -264,7 +256,7 @@ def _once(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen = set[str]()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise AdoptingError(f"{place}: expected each symbol once, got {twice!r} twice.")
+        raise AdoptingError("VOCABULARY_SYMBOL_ONCE_TWICE", place=place, twice=twice)
     return found
 
 
@@ -277,6 +269,6 @@ def _parsed(text: str, place: Path) -> Any:
             if isinstance(error, AdoptingError):
                 raise
             if place.suffix == ".json":
-                raise AdoptingError(f"{place} is not JSON: {error}.") from error
+                raise AdoptingError("VOCABULARY_JSON", place=place, error=error) from error
     lines = text.split("\n")
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]

@@ -29,7 +29,7 @@ def check_order(foreign: Foreign, chosen: Sequence[str]) -> None:
         below = foreign.below.get(upper, lower)
         if below != lower:
             read = below or foreign.before.get(upper) or "the input"
-            raise AdoptingError(f"--layers: {upper} reads {read} in the file, got {lower} before it.")
+            raise AdoptingError("WIRING_LAYERS_READS_FILE_BEFORE", upper=upper, read=read, lower=lower)
 
 
 def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
@@ -43,10 +43,7 @@ def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
     symbol = vocabulary.symbols[0]
     private = len(symbol) == 1 and ("\ue000" <= symbol <= "\uf8ff" or not symbol.isprintable())
     if not private and symbol.lower() not in PADS and symbol != "\u27e80\u27e9":
-        raise AdoptingError(
-            f"Id 0 of the vocabulary: expected padding, which the embedding skips (mask_zero), got {symbol!r}. Give "
-            "the symbols with the ids that the network was trained with; an object symbol -> id may leave 0 out."
-        )
+        raise AdoptingError("WIRING_ID_VOCABULARY_PADDING_EMBEDDING", symbol=symbol)
 
 
 def order_of(below: Mapping[str, str | None]) -> tuple[str, ...]:

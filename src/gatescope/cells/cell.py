@@ -93,13 +93,13 @@ class Cell:
             EquationError: the data do not describe a cell.
         """
         if not isinstance(data, dict) or not all(isinstance(data.get(k), str) for k in ("name", "title", "paper")):
-            raise EquationError("a cell is an object with name, title, paper and tape; this is something else.")
+            raise EquationError("CELL_CELL_OBJECT_NAME_TITLE")
         titles, biases = data.get("titles", {}), data.get("biases", {})
         if not isinstance(titles, dict) or not all(isinstance(v, str) for v in titles.values()):
-            raise EquationError(f"the signals' titles of {data['name']} are not texts.")
+            raise EquationError("CELL_SIGNALS_TITLES_TEXTS", data=data["name"])
         tape = from_json(data.get("tape"), data["name"])
         if not isinstance(biases, dict) or not all(type(v) in (int, float) and isfinite(v) for v in biases.values()):
-            raise EquationError(f"the initial biases of {data['name']} are not numbers.")
+            raise EquationError("CELL_INITIAL_BIASES_NUMBERS", data=data["name"])
         _check_biases(biases, tape, data["name"])
         note = str(data.get("note", ""))
         return cls(data["name"], data["title"], data["paper"], tape, titles, biases, note)
@@ -142,4 +142,4 @@ def _check_biases(biases: Mapping[str, float], tape: Tape, name: str) -> None:
     unused = sorted(set(biases) - set(tape.input_drives))
     if unused:
         has = ", ".join(f"x.{drive}" for drive in tape.input_drives) or "none"
-        raise EquationError(f"{name} has no input drive x.{', x.'.join(unused)} to start a bias of; it has {has}.")
+        raise EquationError("CELL_INPUT_DRIVE_START_BIAS", name=name, unused=", x.".join(unused), has=has)

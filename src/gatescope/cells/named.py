@@ -42,8 +42,7 @@ def cell_among(cells: Mapping[str, Cell], given: str) -> Cell:
             number = math.nan
         if drive not in cell.tape.input_drives or not math.isfinite(number):
             raise CellError(
-                f"{given} is not a cell with other biases, as in lstm:f=3; {name} has biases of "
-                f"{', '.join(cell.tape.input_drives)}."
+                "NAMED_CELL_OTHER_BIASES_LSTM", given=given, name=name, input_drives=", ".join(cell.tape.input_drives)
             )
         biases[drive] = number
     return replace(cell, name=given, title=f"{cell.title} (at first {wanted.replace(':', ', ')})", biases=biases)

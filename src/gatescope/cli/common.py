@@ -43,8 +43,10 @@ def no_such(what: str, given: str, names: Iterable[str], advice: str) -> UsageEr
     """The error for a name that there is not, with the name that is closest to it and a sentence of advice."""
     close = difflib.get_close_matches(given, list(names), n=1)
     if close:
-        return UsageError(f"there is no {what} {given}; did you mean {close[0]}? {advice[0].upper()}{advice[1:]}.")
-    return UsageError(f"there is no {what} {given}; {advice}.")
+        return UsageError(
+            "CLI_DID_MEAN", what=what, given=given, close=close[0], upper=advice[0].upper(), advice=advice[1:]
+        )
+    return UsageError("CLI", what=what, given=given, advice=advice)
 
 
 def show_note(message: Warning | str, *_where: object) -> None:
@@ -64,7 +66,7 @@ def find_run(given: str) -> Run:
         if Run(path).exists:
             return Run(path)
     if Path(given).is_dir():
-        raise UsageError(f"{given} is not a run: it has no network.json. `gatescope runs` lists the runs in ./{RUNS}.")
+        raise UsageError("CLI_RUN_NETWORK_JSON_GATESCOPE", given=given, runs=RUNS)
     names = [run.name for run in find_runs([RUNS])]
     there = f"the runs in ./{RUNS} are {', '.join(names)}" if names else "make one with `gatescope train counter`"
     raise no_such("run", given, names, there)
@@ -87,9 +89,9 @@ def text_for(task: Task, text: str | None, file: Path | None, encoding: str | No
     from gatescope.tasks.data.encodings import decoded
 
     if text is not None and file is not None:
-        raise UsageError("a text and --file were both given; give one of them.")
+        raise UsageError("CLI_TEXT_FILE_BOTH_GIVEN")
     if encoding is not None and file is None and text != "-":
-        raise UsageError("--encoding is that of a file or of the standard input; give --file FILE, or - as the text.")
+        raise UsageError("CLI_ENCODING_FILE_STANDARD_INPUT")
     if file is not None:
         return read([file], encoding=encoding).text
     if text == "-":
@@ -135,7 +137,7 @@ def use_threads(count: int) -> None:
     import torch
 
     if count < 1:
-        raise UsageError(f"--threads is {count}; it is 1 or more.")
+        raise UsageError("CLI_THREADS", count=count)
     torch.set_num_threads(count)
 
 

@@ -40,14 +40,14 @@ def forecast(
     svg = options.svg
     if svg is not None and (svg.is_dir() or not svg.parent.is_dir()):
         what = "is a folder" if svg.is_dir() else f"cannot be written: there is no folder {svg.parent}"
-        raise UsageError(f"{svg} {what}; give --svg the name of a file.")
+        raise UsageError("FORECAST_SVG_NAME_FILE", svg=svg, what=what)
     if svg is None and (options.ahead is not None or options.steps is not None):
         option = "--ahead" if options.ahead is not None else "--steps"
-        raise UsageError(f"Option {option} is about the picture: expected --svg FILE beside it, got none. Add it.")
+        raise UsageError("FORECAST_OPTION_ABOUT_PICTURE_SVG", option=option)
     reading = {"encoding": encoding, "decimal": options.decimal, "thousands": options.thousands}
     reading = {name: value for name, value in reading.items() if value is not None}
     if file is None and (reading or skip_bad or options.phase is not None):
-        raise UsageError("Another series: expected a file beside the options of how to read it, got none. Name it.")
+        raise UsageError("FORECAST_ANOTHER_SERIES_FILE_BESIDE")
     if file is not None:
         task.reading = replace(task.reading, **reading, skip_bad=skip_bad or task.reading.skip_bad)
         task = task.on(file, phase=options.phase)

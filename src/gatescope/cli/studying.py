@@ -119,17 +119,17 @@ def studied(
     """
     more = own_families(own)
     if only and not more:
-        raise UsageError("--only leaves the features of --feature alone, and none was given; add --feature NAME=REGEX.")
+        raise UsageError("STUDYING_LEAVES_FEATURES_FEATURE_ALONE")
     if is_trace(Path(place)):
         if any(each is not None for each in (text, file, characters, encoding)):
-            raise UsageError(f"{place} is a trace, which holds its own text; leave out the other one, or name a run.")
+            raise UsageError("STUDYING_TRACE_HOLDS_OWN_TEXT", place=place)
         from gatescope.features import choose
         from gatescope.readout import SYMBOLS, Readout
         from gatescope.storage import open_trace
 
         trace = open_trace(place)
         if not len(trace.lengths) or not int(trace.lengths.sum()):
-            raise UsageError(f"{place} is a trace of no steps; record a text.")
+            raise UsageError("STUDYING_TRACE_STEPS_RECORD_TEXT", place=place)
         every = "".join(trace.text(sequence) for sequence in range(len(trace.lengths)))
         readout = Readout.from_json(trace.attributes["readout"]) if "readout" in trace.attributes else SYMBOLS
         fitting = [] if only else choose(every, lexer, vocabulary=trace.vocabulary, readout=readout)
@@ -161,7 +161,7 @@ def subject_of(
     from gatescope.studies import subject
 
     if characters is not None and characters < 1:
-        raise UsageError(f"--characters is {characters}; it is 1 or more.")
+        raise UsageError("STUDYING_CHARACTERS", characters=characters)
     more = own_families(own)
     run = find_run(place)
     source = None
@@ -188,7 +188,7 @@ def own_families(given: Sequence[str]) -> list[Family]:
     for one in given:
         name, equals, expression = one.partition("=")
         if not equals or not expression:
-            raise UsageError(rf"--feature {one} is not of the form NAME=REGEX, as in --feature 'call=\w+\('.")
+            raise UsageError("STUDYING_FEATURE_FORM_NAME_REGEX", one=one)
         found.append(pattern(name, expression))
     return found
 
@@ -236,7 +236,7 @@ def check_neuron(given: int, count: int) -> int:
         UsageError: it has no such neuron.
     """
     if not 0 <= given < count:
-        raise UsageError(f"there is no neuron {given}; the layer has 0 to {count - 1}.")
+        raise UsageError("STUDYING_NEURON_LAYER", given=given, value=count - 1)
     return given
 
 
@@ -263,7 +263,7 @@ def numbers(option: str, given: str, kind: type[Number]) -> list[Number]:
         found = [kind(part) for part in given.split(",")]
     except ValueError as error:
         what = "whole numbers" if kind is int else "numbers"
-        raise UsageError(f"{option} {given} is not a list of {what} with commas between them, as in -1,0,1.") from error
+        raise UsageError("STUDYING_LIST_COMMAS_BETWEEN", option=option, given=given, what=what) from error
     return found
 
 
@@ -345,7 +345,7 @@ def check_csv(csv: Path | None) -> None:
     """
     if csv is not None and (csv.is_dir() or not csv.parent.is_dir()):
         what = "is a folder" if csv.is_dir() else f"cannot be written: there is no folder {csv.parent}"
-        raise UsageError(f"{csv} {what}; give --csv the name of a file.")
+        raise UsageError("STUDYING_CSV_NAME_FILE", csv=csv, what=what)
 
 
 def deliver(found: Table | Mapping[str, Table], show: Callable[[], None], *, json: bool, csv: Path | None) -> None:

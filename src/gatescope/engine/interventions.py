@@ -63,7 +63,7 @@ class Intervention:
             "shift": _values(self.shift),
         }
         if not isinstance(self.signal, str):
-            raise InterventionError(f"signal: expected a name such as 'c', got {self.signal!r:.40}. Give its name.")
+            raise InterventionError("INTERVENTIONS_SIGNAL_NAME_SUCH_NAME", signal=self.signal)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -139,10 +139,7 @@ def in_numbered_layers(interventions: Sequence[Intervention], names: Sequence[st
     found = []
     given: object = interventions
     if not isinstance(given, Sequence) or not all(isinstance(one, Intervention) for one in given):
-        raise InterventionError(
-            f"interventions: expected a list of interventions, got {type(given).__name__} with or of something else. "
-            'Give them as in [clamp("layer0", "c", 2, 0.0)].'
-        )
+        raise InterventionError("INTERVENTIONS_INTERVENTIONS_LIST_INTERVENTIONS_SOMETHING", name=type(given).__name__)
     for one in interventions:
         if isinstance(one.layer, str):
             name = next((name for name in (one.layer, f"layer{one.layer}") if name in names), None)
@@ -151,7 +148,10 @@ def in_numbered_layers(interventions: Sequence[Intervention], names: Sequence[st
             one = replace(one, layer=names.index(name))  # noqa: PLW2901
         elif not 0 <= one.layer < len(names):
             raise InterventionError(
-                f"an intervention names layer {one.layer}; the network has 0 to {len(names) - 1}: {', '.join(names)}."
+                "INTERVENTIONS_INTERVENTION_NAMES_LAYER_NETWORK",
+                layer=one.layer,
+                value=len(names) - 1,
+                names=", ".join(names),
             )
         found.append(one)
     return found
@@ -171,7 +171,7 @@ def check_interventions(
             raise InterventionError(unknown(f"Signal of an intervention on {cell.name}", one.signal, cell.signals))
         for what, place, count in (("neuron", one.neuron, neurons), ("row", one.row, rows)):
             if isinstance(place, int) and not 0 <= place < count:
-                raise InterventionError(f"an intervention names the {what} {place}; there are 0 to {count - 1}.")
+                raise InterventionError("INTERVENTIONS_INTERVENTION_NAMES", what=what, place=place, value=count - 1)
         _check_values(one.shift, steps)
         found.append(replace(one, signal=cell.tape.stops[cell.tape.signals[one.signal]]))
     return found
@@ -238,7 +238,7 @@ def scales_and_shifts(
 
 def _check_values(shift: float | Tensor, steps: int) -> None:
     if _varies(shift) and len(shift) != steps:
-        raise InterventionError(f"an intervention has values for {len(shift)} steps; the run has {steps} steps.")
+        raise InterventionError("INTERVENTIONS_INTERVENTION_VALUES_STEPS_RUN", count=len(shift), steps=steps)
 
 
 def _varies(shift: float | Tensor) -> TypeGuard[Tensor]:
@@ -261,7 +261,7 @@ def _whole(name: str, given: Any, otherwise: str) -> int:
             raise TypeError
         return index(given)
     except TypeError:
-        raise InterventionError(f"{name}: expected a whole number {otherwise}, got {given!r:.60}. Give one.") from None
+        raise InterventionError("INTERVENTIONS_WHOLE_NUMBER", name=name, otherwise=otherwise, given=given) from None
 
 
 def _number(name: str, given: Any) -> float:
@@ -270,7 +270,7 @@ def _number(name: str, given: Any) -> float:
     except (TypeError, ValueError, RuntimeError):
         number = float("nan")
     if math.isnan(number) or isinstance(given, str):
-        raise InterventionError(f"{name}: expected a number, got {given!r:.60}. Give a number.")
+        raise InterventionError("INTERVENTIONS_NUMBER_NUMBER", name=name, given=given)
     return number
 
 
@@ -286,8 +286,7 @@ def _values(given: Any) -> float | Tensor:
             raise TypeError
     except (TypeError, ValueError):
         raise InterventionError(
-            f"The value of an intervention: expected numbers, got {type(given).__name__} {given!r:.40}. Give one, or "
-            "one number for each step."
+            "INTERVENTIONS_VALUE_INTERVENTION_NUMBERS_NUMBER", name=type(given).__name__, given=given
         ) from None
     return torch.from_numpy(array.astype(np.float64)) if array.ndim else float(array)
 
@@ -297,12 +296,10 @@ def _recorded(values: Any, layer: int | str, signal: str, neuron: int | slice) -
     if not isinstance(values, Trace):
         return values
     if len(values.lengths) != 1:
-        raise InterventionError(
-            f"The trace to patch from: expected one sequence, got {len(values.lengths)}. Give trace.sequence(k)."
-        )
+        raise InterventionError("INTERVENTIONS_TRACE_PATCH_SEQUENCE_TRACE", count=len(values.lengths))
     name = layer if layer in values.layers else f"layer{layer}"
     signals = values[list(values.layers)[layer] if isinstance(layer, int) and layer < len(values.layers) else str(name)]
     array = np.asarray(signals[signal][0, : int(values.lengths[0])])
     if isinstance(neuron, int) and not 0 <= neuron < array.shape[1]:
-        raise InterventionError(f"the trace has the neurons 0 to {array.shape[1] - 1}; there is no neuron {neuron}.")
+        raise InterventionError("INTERVENTIONS_TRACE_NEURONS_NEURON", value=array.shape[1] - 1, neuron=neuron)
     return array[:, neuron]

@@ -68,15 +68,12 @@ class Expression:
         return operation("negate", self)
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise EquationError(
-            "a cell's equations have no branches or comparisons: a quantity was used where Python needs True, False "
-            "or an order. Write maximum(a, b), relu(a) or a gate times a value instead."
-        )
+        raise EquationError("EXPRESSION_CELL_EQUATIONS_BRANCHES_COMPARISONS")
 
     __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
 
     def _refuse_power(self, _: object) -> NoReturn:
-        raise EquationError("a power is not among the operations of gatescope.equations. Write a * a instead.")
+        raise EquationError("EXPRESSION_POWER_AMONG_OPERATIONS_GATESCOPE")
 
     __pow__ = __rpow__ = _refuse_power
 
@@ -98,7 +95,7 @@ class _Pool:
     def own(self, value: Expression) -> Expression:
         """The expression itself, when it belongs to the function being traced."""
         if id(value) not in self.made:
-            raise EquationError(f"{value!r} is a quantity of another cell; every cell computes its own.")
+            raise EquationError("EXPRESSION_QUANTITY_ANOTHER_CELL_EVERY", value=value)
         return value
 
 
@@ -114,10 +111,7 @@ _pools = _Pools()
 
 def _pool() -> _Pool:
     if not _pools.open:
-        raise EquationError(
-            "sigmoid, tanh and the other operations of gatescope.equations describe cells; they compute nothing on "
-            "numbers. Use them inside a cell's function, and torch or NumPy elsewhere."
-        )
+        raise EquationError("EXPRESSION_SIGMOID_TANH_OTHER_OPERATIONS")
     return _pools.open[-1]
 
 
@@ -140,10 +134,7 @@ def _expression(value: Expression | float) -> Expression:
         return _pool().own(value)
     if isinstance(value, Real) and isfinite(value):
         return leaf("constant", float(value))
-    raise EquationError(
-        f"an equation was given {value!r} ({type(value).__name__}); it takes quantities of the cell "
-        "(x.name, u.name, p.name, s.name and what is computed of them) and finite numbers."
-    )
+    raise EquationError("EXPRESSION_EQUATION_GIVEN_TAKES_QUANTITIES", value=value, name=type(value).__name__)
 
 
 class Namespace:

@@ -31,15 +31,15 @@ def from_json(data: Any, name: str) -> Tape:
         EquationError: the data are not a tape; the message names the line.
     """
     if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
-        raise EquationError(f"the equations of {name} are not a list of nodes with named signals.")
+        raise EquationError("SERIALIZATION_EQUATIONS_LIST_NODES_NAMED", name=name)
     if len(data["nodes"]) > MAXIMUM_NODES:
         raise EquationError(
-            f"the equations of {name} have {len(data['nodes'])} lines; at most {MAXIMUM_NODES} are read."
+            "SERIALIZATION_EQUATIONS_LINES_MOST_READ", name=name, count=len(data["nodes"]), maximum_nodes=MAXIMUM_NODES
         )
     nodes = tuple(_node(line, number, name) for number, line in enumerate(data["nodes"]))
     signals = data.get("signals")
     if not isinstance(signals, dict) or not all(_is_index(k, len(nodes)) for k in signals.values()):
-        raise EquationError(f"the signals of {name} do not point at lines of its equations.")
+        raise EquationError("SERIALIZATION_SIGNALS_POINT_LINES_EQUATIONS", name=name)
     return checked(Tape(nodes, signals), name)
 
 
@@ -58,5 +58,5 @@ def _node(line: Any, number: int, name: str) -> Node:
         case [str(kind), str(label)] if kind in LEAVES and kind != "constant":
             return Node(kind, (), label)
     raise EquationError(
-        f"line {number} of the equations of {name} is {str(line)[:80]}, which is no operation and no quantity."
+        "SERIALIZATION_LINE_EQUATIONS_OPERATION_QUANTITY", number=number, name=name, line=str(line)[:80]
     )

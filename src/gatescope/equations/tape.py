@@ -176,21 +176,20 @@ def trace_function(function: CellFunction) -> Tape:
     """
     name = getattr(function, "__name__", "the cell")
     if len(inspect.signature(function).parameters) != 4:
-        raise EquationError(f"{name} takes {inspect.signature(function)}; a cell's function takes (x, u, p, s).")
+        raise EquationError("TAPE_TAKES_CELL_FUNCTION_TAKES", name=name, signature=inspect.signature(function))
     with tracing() as pool:
         namespaces = (Namespace("drive", "x."), Namespace("drive", "u."), Namespace("parameter", ""))
         try:
             signals = function(*namespaces, Namespace("state", ""))
         except (TypeError, AttributeError) as error:
             raise EquationError(
-                f"{name} does something that is no equation ({error}). Use + - * / and the operations of "
-                f"gatescope.equations: {', '.join(OPERATIONS)}."
+                "TAPE_SOMETHING_EQUATION_USE_OPERATIONS", name=name, error=error, operations=", ".join(OPERATIONS)
             ) from error
         if not isinstance(signals, Mapping) or not signals:
-            raise EquationError(f"{name} returned {type(signals).__name__}; return dict(i=i, ..., h=h).")
+            raise EquationError("TAPE_RETURNED_RETURN_DICT", name=name, name2=type(signals).__name__)
         for key, value in signals.items():
             if not isinstance(value, Expression):
-                raise EquationError(f"{name} returned {key}={value!r}, which is not computed from x, u, p or s.")
+                raise EquationError("TAPE_RETURNED_COMPUTED", name=name, key=key, value=value)
             pool.own(value)
         return _tape(name, signals)
 
@@ -223,21 +222,18 @@ def checked(tape: Tape, name: str) -> Tape:
     names = [label.removeprefix("x.").removeprefix("u.") if kind == "drive" else label for kind, label in leaves]
     for (kind, label), given in [*zip(leaves, names, strict=True), *((("signal", k), k) for k in tape.signals)]:
         if kind != "constant" and not (isinstance(given, str) and given.isidentifier()):
-            raise EquationError(f"{name} has a {kind} named {label!r}; use a Python identifier.")
+            raise EquationError("TAPE_NAMED_USE_PYTHON_IDENTIFIER", name=name, kind=kind, label=label)
         if kind == "drive" and not label.startswith(("x.", "u.")):
-            raise EquationError(f"{name} has a drive named {label!r}; drives are x.name or u.name.")
+            raise EquationError("TAPE_DRIVE_NAMED_DRIVES_NAME", name=name, label=label)
     twice = [label for (kind, label), times in Counter(leaves).items() if times > 1 and kind != "constant"]
     if twice:
-        raise EquationError(f"{name} lists {', '.join(twice)} more than once.")
+        raise EquationError("TAPE_LISTS_ONCE", name=name, twice=", ".join(twice))
     if "h" not in tape.signals:
-        raise EquationError(
-            f"{name} returns {', '.join(tape.signals)} but no h. The signal named h is what the next layer and the "
-            "recurrent drives u.k read."
-        )
+        raise EquationError("TAPE_RETURNS_BUT_SIGNAL_NAMED", name=name, signals=", ".join(tape.signals))
     missing = {str(node.label) for node in tape.nodes if node.kind == "state"} - set(tape.signals)
     if missing:
         states = ", ".join(sorted(missing))
-        raise EquationError(f"{name} uses the state s.{states} but does not return {states}; add it to the dict.")
+        raise EquationError("TAPE_USES_STATE_BUT_RETURN", name=name, states=states)
     _check_formulas(tape, name)
     return tape
 
@@ -251,9 +247,8 @@ def _check_formulas(tape: Tape, name: str) -> None:
         terms.append(1 + sum(1 if k in tape.stops else terms[k] for k in node.arguments))
     for signal, index in tape.signals.items():
         if fixed[index]:
-            raise EquationError(f"the signal {signal} of {name} is only a number; leave it out.")
+            raise EquationError("TAPE_SIGNAL_NUMBER_LEAVE_OUT", signal=signal, name=name)
         if terms[index] > LONGEST_FORMULA:
             raise EquationError(
-                f"the equation of {signal} of {name} has more than {LONGEST_FORMULA} terms; name parts of it, that is, "
-                "return them as signals of their own."
+                "TAPE_EQUATION_TERMS_NAME_PARTS", signal=signal, name=name, longest_formula=LONGEST_FORMULA
             )

@@ -194,16 +194,16 @@ async def _changes(request: HttpRequest, everything: Any) -> AsyncIterator[str]:
 
 async def _json(request: HttpRequest) -> Any:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RequestError("A request is sent as application/json.", 415)
+        raise RequestError("APP_REQUEST_SENT_APPLICATION_JSON", status=415)
     body = b""
     async for piece in request.stream():
         body += piece
         if len(body) > LARGEST_REQUEST:
-            raise RequestError(f"A request may have at most {LARGEST_REQUEST:,} bytes. Use a shorter text.", 413)
+            raise RequestError("APP_REQUEST_MAY_MOST_BYTES", status=413, largest_request=LARGEST_REQUEST)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"The request is not JSON: {error}.") from error
+        raise RequestError("APP_REQUEST_JSON", error=error) from error
 
 
 def _no_run(request: HttpRequest) -> Response:

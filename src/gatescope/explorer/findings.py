@@ -113,20 +113,20 @@ class Question:
             RequestError: a field is missing, unknown or of the wrong kind.
         """
         if not isinstance(data, dict) or data.get("study") not in (*LONG, "neuron", "places"):
-            raise RequestError(f"A study is asked for by its name: {', '.join((*LONG, 'neuron', 'places'))}.")
+            raise RequestError("FINDINGS_STUDY_ASKED_NAME", value=", ".join((*LONG, "neuron", "places")))
         if unknown := sorted(set(data) - {*cls.KINDS, "features"}):
-            raise RequestError(f"A study has no field {', '.join(map(quoted, unknown[:9]))}.")
+            raise RequestError("FINDINGS_STUDY_FIELD", map=", ".join(map(quoted, unknown[:9])))
         for name, kind in cls.KINDS.items():
             value = data.get(name)
             if name in data and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-                raise RequestError(f"{name} of a study cannot be {quoted(value)}.")
+                raise RequestError("FINDINGS_STUDY", name=name, value=quoted(value))
         names = data.get("features", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > 32:
-            raise RequestError("features of a study is a list of at most 32 names.")
+            raise RequestError("FINDINGS_FEATURES_STUDY_LIST_MOST")
         threshold = data.get("threshold", 0.0)
         # An integer can be too large for a float.
         if not (math.isfinite(threshold) if isinstance(threshold, float) else abs(threshold) < 1 << 1000):
-            raise RequestError("threshold of a study is a finite number.")
+            raise RequestError("FINDINGS_THRESHOLD_STUDY_FINITE_NUMBER")
         return cls(**{**data, "features": tuple(names)})
 
     @property
@@ -203,9 +203,10 @@ def characters_within(configuration: Configuration, most: int) -> int:
     possible = most_steps(cost, STUDY_BYTES, most)
     if possible < LEAST_STEPS:
         raise RequestError(
-            f"To study {size_of(configuration)} takes more than the {megabytes(STUDY_BYTES)} that the page may take. "
-            "Use the commands: `gatescope label`, `ablate` and `health`.",
-            413,
+            "FINDINGS_STUDY_TAKES_PAGE_MAY",
+            status=413,
+            size_of=size_of(configuration),
+            megabytes=megabytes(STUDY_BYTES),
         )
     return possible
 
@@ -281,11 +282,11 @@ class Studies:
     def _places_of(self, material: Material, asked: Question, shown: Trace | None, tell: Tell) -> dict[str, Any]:
         steps = 0 if shown is None else int(np.sum(shown.lengths))
         if shown is None or not 0 <= asked.first <= asked.last < steps:
-            raise RequestError(f"The text has {steps} steps; there is no range from {asked.first} to {asked.last}.")
+            raise RequestError("FINDINGS_TEXT_STEPS_RANGE", steps=steps, first=asked.first, last=asked.last)
         starts = Steps(shown).starts
         sequence = int(np.searchsorted(starts, asked.first, side="right")) - 1
         if asked.last >= starts[sequence + 1]:
-            raise RequestError("The range goes over the end of a sequence; choose characters of one sequence.")
+            raise RequestError("FINDINGS_RANGE_GOES_OVER_END")
         low = shown.attributes["layers"].get(asked.layer, {}).get("arrays", {}).get(asked.signal, {}).get("range")
         first, last = asked.first - int(starts[sequence]), asked.last - int(starts[sequence])
         sign = "positive" if (low and low[0] is not None and low[0] >= 0) or asked.threshold <= 0 else "both"

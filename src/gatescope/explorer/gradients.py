@@ -82,12 +82,12 @@ class Reading:
         """
         names = self.network.configuration.names
         if layer not in names:
-            raise RequestError(f"The network has no {quoted(layer)}; it has {', '.join(names)}.")
+            raise RequestError("GRADIENTS_NETWORK", layer=quoted(layer), names=", ".join(names))
         if self.network.configuration.layers[names.index(layer)].reverse:
             raise RequestError(
-                f"{layer} reads from the end, so its gradients go from later steps to earlier ones, which this page "
-                "does not draw; choose a layer that reads from the beginning, if the network has one.",
-                409,
+                "GRADIENTS_READS_END_GRADIENTS_GO",
+                status=409,
+                layer=layer,
             )
         if layer not in self.layers and self.trace is not None:
             weights = weights_of(self.network)[layer]
@@ -133,7 +133,7 @@ class Gradients:
         """
         asked = _fields(data, {"text": str, "by": str, "step": int}, "connections")
         if asked["by"] not in ("gradient", "change"):
-            raise RequestError(f"by of a request is gradient or change; {quoted(asked['by'])} was given.")
+            raise RequestError("GRADIENTS_REQUEST_GRADIENT_CHANGE_GIVEN", asked=quoted(asked["by"]))
 
         def about(reading: Reading) -> Key:
             _check_step(reading, asked["step"])
@@ -228,17 +228,17 @@ def _fields(data: Any, kinds: dict[str, type], what: str) -> dict[str, Any]:
         RequestError: they are not, or there are others.
     """
     if not isinstance(data, dict):
-        raise RequestError(f"A request for {what} is a JSON object with {', '.join(kinds)}.")
+        raise RequestError("GRADIENTS_REQUEST_JSON_OBJECT", what=what, kinds=", ".join(kinds))
     unknown = set(data) - {*kinds, "checkpoint"}
     if unknown:
-        raise RequestError(f"A request for {what} has no field {', '.join(map(quoted, sorted(unknown)[:9]))}.")
+        raise RequestError("GRADIENTS_REQUEST_FIELD", what=what, map=", ".join(map(quoted, sorted(unknown)[:9])))
     for name, kind in kinds.items():
         if type(data.get(name)) is not kind:
             given = quoted(data.get(name))
-            raise RequestError(f"{name} of a request for {what} is a {kind.__name__}; {given} was given.")
+            raise RequestError("GRADIENTS_REQUEST_GIVEN", name=name, what=what, name2=kind.__name__, given=given)
     checkpoint = data.get("checkpoint")
     if checkpoint is not None and type(checkpoint) is not int:
-        raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+        raise RequestError("GRADIENTS_CHECKPOINT_REQUEST_STEP_CHECKPOINT")
     return {**data, "checkpoint": checkpoint}
 
 
@@ -250,12 +250,14 @@ def _short(configuration: Configuration, text: Measured) -> Measured:
     """
     unit = configuration.vocabulary.unit
     if unit == "number":
-        raise RequestError("This network reads numbers; this page is for networks that read symbols.", 409)
+        raise RequestError("GRADIENTS_NETWORK_READS_NUMBERS_PAGE", status=409)
     if len(text.labels) > LONGEST:
         raise RequestError(
-            f"The text has {len(text.labels):,} {unit}s; every pair of them is compared here, so at most {LONGEST} "
-            "can be used. Use a part of it.",
-            413,
+            "GRADIENTS_TEXT_EVERY_PAIR_COMPARED",
+            status=413,
+            count=len(text.labels),
+            unit=unit,
+            longest=LONGEST,
         )
     return text
 
@@ -269,7 +271,7 @@ def _reading(network: Network, step: int, text: str, labels: list[str]) -> Readi
 
 def _check_step(reading: Reading, step: int) -> None:
     if not 0 <= step < reading.steps:
-        raise RequestError(f"The text has no step {step}; it has {reading.steps}, counted from 0.")
+        raise RequestError("GRADIENTS_TEXT_STEP_COUNTED", step=step, steps=reading.steps)
 
 
 def effort(states: int, neurons: int, steps: int) -> tuple[int | None, int]:
@@ -382,9 +384,8 @@ def _changes(reading: Reading) -> bytes:
     """Return the change of the loss after t (nats) when the character at s is replaced, (T, T), and the losses."""
     if reading.network.configuration.both_ways:
         raise RequestError(
-            "This network also reads from the end, so a replaced character changes what was said before it as well; "
-            "ask by gradient.",
-            409,
+            "GRADIENTS_NETWORK_ALSO_READS_END",
+            status=409,
         )
     steps = reading.steps
     found = np.full((steps, steps), np.nan, np.float32)
@@ -410,9 +411,7 @@ def _chain(reading: Reading, *, layer: str, state: str, neuron: int, after: int,
     _check_step(reading, before)
     (number, to), (other, since) = reading.place(after), reading.place(before)
     if number != other:
-        raise RequestError(
-            f"Steps {before} and {after} lie in different sequences, and nothing is carried from one to the next."
-        )
+        raise RequestError("GRADIENTS_STEPS_LIE_DIFFERENT_SEQUENCES", before=before, after=after)
     assert reading.trace is not None  # there is a step
     steps = chain(found[number], state, neuron, to, since).to_json()
     columns = {**steps["columns"], "step": [step + int(reading.firsts[number]) for step in steps["columns"]["step"]]}

@@ -48,7 +48,7 @@ def _ways(run: Run, asked: dict[str, Any], labels: list[str]) -> dict[str, Any]:
     network, trained = run.network(asked["checkpoint"])
     names = network.configuration.names
     if asked["layer"] not in names:
-        raise RequestError(f"The network has no {quoted(asked['layer'])}; it has {', '.join(names)}.")
+        raise RequestError("LESSON_NETWORK", asked=quoted(asked["layer"]), names=", ".join(names))
     ids, labels, first = _part(network, asked["text"], labels, asked["step"])
     weight = {name: asked[name] for name in ("drive", "to", "source")}
     found = ways(network, ids, layer=names.index(asked["layer"]), **weight)
@@ -89,13 +89,13 @@ def same_digits(one: float, other: float) -> int:
 def _fields(data: Any) -> dict[str, Any]:
     """The fields of a request, all of which must be there; `checkpoint` may be null or missing."""
     if not isinstance(data, dict) or set(data) - {"checkpoint"} != set(KINDS):
-        raise RequestError(f"A request for the ways of a weight is a JSON object with {', '.join(KINDS)}.")
+        raise RequestError("LESSON_REQUEST_WAYS_WEIGHT_JSON", kinds=", ".join(KINDS))
     for name, kind in KINDS.items():
         if type(data[name]) is not kind:
-            raise RequestError(f"{name} of a request for ways is a {kind.__name__}; {quoted(data[name])} was given.")
+            raise RequestError("LESSON_REQUEST_WAYS_GIVEN", name=name, name2=kind.__name__, data=quoted(data[name]))
     checkpoint = data.get("checkpoint")
     if checkpoint is not None and type(checkpoint) is not int:
-        raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+        raise RequestError("GRADIENTS_CHECKPOINT_REQUEST_STEP_CHECKPOINT")
     return {**data, "checkpoint": checkpoint}
 
 
@@ -104,16 +104,13 @@ def _part(network: Network, text: str, labels: list[str], step: int) -> tuple[Id
     vocabulary = network.configuration.vocabulary
     start = 0
     if not 0 <= step < len(labels):
-        raise RequestError(f"The text has no step {step}; it has {len(labels)}, counted from 0.")
+        raise RequestError("LESSON_TEXT_STEP_COUNTED", step=step, count=len(labels))
     sequences = symbols_of(network, text)
     while step >= start + len(sequences[0]):
         start += len(sequences.pop(0))
     ids = sequences[0]
     at = step - start
     if at + 1 >= len(ids) or ids[at + 1] >= vocabulary.size:
-        raise RequestError(
-            f"After step {step} comes nothing that the network could predict; "
-            "choose a step that a character it knows follows."
-        )
+        raise RequestError("LESSON_AFTER_STEP_COMES_NOTHING", step=step)
     first = max(0, at + 1 - MOST_STEPS)
     return ids[first : at + 2], labels[start + first : start + at + 2], start + first

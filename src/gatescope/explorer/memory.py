@@ -73,12 +73,12 @@ class Memory:
             RequestError: it does (413), or the others do not end (503).
         """
         if nbytes > self.working_bytes:
-            raise RequestError(too_large, 413)
+            raise RequestError(too_large, status=413)
         end = time.monotonic() + MAX_WAIT_SECONDS
         with self._changed:
             while self._free < nbytes:
                 if not self._changed.wait(end - time.monotonic()):
-                    raise RequestError("The explorer is busy with other requests. Ask again in a minute.", 503)
+                    raise RequestError("MEMORY_EXPLORER_BUSY_OTHER_REQUESTS", status=503)
             self._free -= nbytes
         return Reservation(self, nbytes)
 

@@ -69,22 +69,22 @@ class Request:
             RequestError: a field is missing, unknown or of the wrong kind.
         """
         if not isinstance(data, dict) or not isinstance(data.get("text"), str):
-            raise RequestError("A request for a trace is a JSON object with a text.")
+            raise RequestError("RECORDER_REQUEST_TRACE_JSON_OBJECT")
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
-            raise RequestError(f"A request for a trace has no field {', '.join(map(quoted, sorted(unknown)[:9]))}.")
+            raise RequestError("RECORDER_REQUEST_TRACE_FIELD", map=", ".join(map(quoted, sorted(unknown)[:9])))
         given = dict(data)
         for name, kind in (("signals", str), ("neurons", int)):
             value = given.get(name)
             if value is not None:
                 if not isinstance(value, list) or not all(type(entry) is kind for entry in value):
-                    raise RequestError(f"{name} of a request is a list of {kind.__name__}, or null.")
+                    raise RequestError("RECORDER_REQUEST_LIST_NULL", name=name, name2=kind.__name__)
                 given[name] = tuple(value)
         for name, kind in (("layer", str), ("drives", bool), ("top", int)):
             if name in given and type(given[name]) is not kind:
-                raise RequestError(f"{name} of a request is a {kind.__name__}; {quoted(given[name])} was given.")
+                raise RequestError("RECORDER_REQUEST_GIVEN", name=name, name2=kind.__name__, given=quoted(given[name]))
         if given.get("checkpoint") is not None and type(given["checkpoint"]) is not int:
-            raise RequestError("checkpoint of a request is the step of a checkpoint, or null.")
+            raise RequestError("GRADIENTS_CHECKPOINT_REQUEST_STEP_CHECKPOINT")
         return cls(**given)
 
 
@@ -257,9 +257,11 @@ def check_length(configuration: Configuration, steps: int) -> None:
     """Refuse a text of too many steps. Raises: RequestError."""
     if steps > LONGEST:
         raise RequestError(
-            f"The text has {steps:,} {_steps_of(configuration.vocabulary)}; the page shows at most {LONGEST:,}. "
-            "Use a part of it.",
-            413,
+            "RECORDER_TEXT_PAGE_SHOWS_MOST",
+            status=413,
+            steps=steps,
+            steps_of=_steps_of(configuration.vocabulary),
+            longest=LONGEST,
         )
 
 
@@ -283,17 +285,17 @@ def chosen(configuration: Configuration, request: Request) -> tuple[int, list[st
     """
     names = configuration.names
     if request.layer not in names:
-        raise RequestError(f"The network has no {quoted(request.layer)}; it has {', '.join(names)}.")
+        raise RequestError("GRADIENTS_NETWORK", layer=quoted(request.layer), names=", ".join(names))
     number = names.index(request.layer)
     layer = configuration.layers[number]
     wanted = layer.cell.signals if request.signals is None else request.signals
     missing = sorted(set(wanted) - set(layer.cell.signals))
     if missing:
         unknown, known = ", ".join(map(quoted, missing[:9])), ", ".join(layer.cell.signals)
-        raise RequestError(f"{layer.cell.title} has no {unknown}; it has {known}.")
+        raise RequestError("RECORDER", title=layer.cell.title, unknown=unknown, known=known)
     neurons = request.neurons or ()
     if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in neurons):
-        raise RequestError(f"neurons of a request are some of 0 to {layer.neurons - 1} in {request.layer}, each once.")
+        raise RequestError("RECORDER_NEURONS_REQUEST_SOME_ONCE", value=layer.neurons - 1, layer=request.layer)
     return number, [*dict.fromkeys(wanted), *(layer.cell.drives if request.drives else ())]
 
 

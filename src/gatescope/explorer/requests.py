@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 
 QUOTED_CHARACTERS = 60
 
@@ -16,8 +17,8 @@ class RequestError(GatescopeError):
         status: the HTTP status.
     """
 
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | Message, /, *, status: int = 400, **values: Any) -> None:
+        super().__init__(message, **values)
         self.status = status
 
 

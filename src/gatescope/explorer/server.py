@@ -45,7 +45,7 @@ def serve(
     """
     for place in places:
         if not place.is_dir():
-            raise ExplorerError(f"{place} is not a directory; give a run, or a directory of runs.")
+            raise ExplorerError("SERVER_DIRECTORY_RUN_DIRECTORY_RUNS", place=place)
     # One thread: a second one gains nothing on single texts, and a training on this machine needs it.
     torch.set_num_threads(1)
     listening = _listen(port)
@@ -71,7 +71,7 @@ def serve(
 
 def _listen(port: int) -> socket.socket:
     if not 0 <= port <= 65535:
-        raise ExplorerError(f"port {port} does not exist; ports go from 0 (any free one) to 65535.")
+        raise ExplorerError("SERVER_PORT_EXIST_PORTS_GO", port=port)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Restarting at once must not fail. On Windows the same option would let two servers listen on one port.
     listening.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
@@ -81,8 +81,8 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise ExplorerError(f"port {port} is in use; give another one with --port, or --port 0 for any.") from error
-        raise ExplorerError(f"port {port} cannot be used ({error.strerror}); give another one with --port.") from error
+            raise ExplorerError("SERVER_PORT_USE_ANOTHER_PORT", port=port) from error
+        raise ExplorerError("SERVER_PORT_USED_ANOTHER_PORT", port=port, strerror=error.strerror) from error
     return listening
 
 

@@ -42,10 +42,10 @@ class Tracks:
             GatescopeError: the run cannot be read.
         """
         if not isinstance(data, dict) or set(data) != {"text", "features"} or not isinstance(data["text"], str):
-            raise RequestError("A request for features is a JSON object with a text, and a list of features.")
+            raise RequestError("TRACKS_REQUEST_FEATURES_JSON_OBJECT")
         names = data["features"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MOST:
-            raise RequestError(f"features of a request is a list of at most {MOST} names.")
+            raise RequestError("TRACKS_FEATURES_REQUEST_LIST_MOST", most=MOST)
         looked_at = max(LOOKED_AT, len(data["text"]))
         more_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * looked_at
         with self._recorder.recorded(run, data["text"], more_bytes) as recorded, self._lock:

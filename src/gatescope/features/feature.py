@@ -40,11 +40,10 @@ class Feature:
     def __post_init__(self) -> None:
         if self.values.ndim != 1 or self.values.dtype.kind not in "bfi":
             raise FeatureError(
-                f"the feature {self.name} has values of shape {self.values.shape} and type {self.values.dtype}; one "
-                "truth value, number or category for each character was expected."
+                "FEATURE_FEATURE_VALUES_SHAPE_TYPE", name=self.name, shape=self.values.shape, dtype=self.values.dtype
             )
         if (self.values.dtype.kind == "i") != bool(self.categories):
-            raise FeatureError(f"the feature {self.name} needs names for its categories, and only then whole numbers.")
+            raise FeatureError("FEATURE_FEATURE_NEEDS_NAMES_CATEGORIES", name=self.name)
 
     @property
     def kind(self) -> Kind:
@@ -107,7 +106,7 @@ def annotate(texts: Sequence[str], families: Iterable[Family], steps: Sequence[i
         parts = [_named(family, text, count) for text, count in zip(texts, counts, strict=True)]
         for name in dict.fromkeys(name for part in parts for name in part):
             if name in found:
-                raise FeatureError(f"two features are called {name}; give one of them another name.")
+                raise FeatureError("FEATURE_TWO_FEATURES_CALLED_ANOTHER", name=name)
             found[name] = _joined([part.get(name) for part in parts], sizes)
     return list(found.values())
 
@@ -117,10 +116,14 @@ def _named(family: Family, text: str, count: int) -> dict[str, Feature]:
     for feature in family.annotate(text):
         if len(feature.values) != count:
             raise FeatureError(
-                f"the feature {feature.name} has {len(feature.values)} values for a text of {count} {family.per}s."
+                "FEATURE_FEATURE_VALUES_TEXT",
+                name=feature.name,
+                count=len(feature.values),
+                count2=count,
+                per=family.per,
             )
         if feature.name in features:
-            raise FeatureError(f"two features are called {feature.name}; give one of them another name.")
+            raise FeatureError("FEATURE_TWO_FEATURES_CALLED_ANOTHER", name=feature.name)
         features[feature.name] = feature
     return features
 
@@ -133,7 +136,7 @@ def _joined(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Featur
         return first
     kinds = {part.kind for part in present}
     if len(kinds) > 1:
-        raise FeatureError(f"the feature {first.name} is a {' in one text and a '.join(sorted(kinds))} in another.")
+        raise FeatureError("FEATURE_FEATURE_ANOTHER", name=first.name, kinds=" in one text and a ".join(sorted(kinds)))
     nothing = {"binary": False, "count": np.nan, "category": -1}[first.kind]
     values = np.full(sizes[-1], nothing, first.values.dtype)
     number: dict[str, int] = {}
@@ -153,9 +156,7 @@ def checked_name(name: str) -> str:
         FeatureError: it has other characters than a to z, digits and underscores, or begins with none of a to z.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII):
-        raise FeatureError(
-            f"{name!r} cannot name a feature; a lower case letter, then lower case letters, digits and underscores."
-        )
+        raise FeatureError("FEATURE_NAME_FEATURE_LOWER_CASE", name=name)
     return name
 
 
@@ -172,9 +173,7 @@ def of_arrays(family: str, arrays: Mapping[str, NDArray[Any]], titles: Mapping[s
     """
     for name, values in arrays.items():
         if values.dtype.kind not in "biuf":
-            raise FeatureError(
-                f"{family}.{name} has values of the type {values.dtype}; truth values or numbers were expected."
-            )
+            raise FeatureError("FEATURE_VALUES_TYPE_TRUTH_VALUES", family=family, name=name, dtype=values.dtype)
     return [
         Feature(
             f"{family}.{name}",

@@ -43,18 +43,15 @@ def feature(name: str, title: str) -> Callable[[Annotation], Family]:
 def _annotate(name: str, title: str, text: str, given: Any) -> list[Feature]:
     values = np.asarray(given)
     if values.shape != (len(text),):
-        raise FeatureError(
-            f"{name} gave values of shape {values.shape} for a text of {len(text)} characters; one for each character "
-            "was expected."
-        )
+        raise FeatureError("OWN_GAVE_VALUES_SHAPE_TEXT", name=name, shape=values.shape, count=len(text))
     if not len(text):
         return []  # an empty list does not say what it would hold
     if values.dtype.kind == "U" or (values.dtype == object and all(isinstance(value, str) for value in values)):
         return _category(name, title, values)
     if values.dtype.kind not in "biuf":
-        raise FeatureError(f"{name} gave {values.dtype} values; truth values, numbers or strings were expected.")
+        raise FeatureError("OWN_GAVE_VALUES_TRUTH_VALUES", name=name, dtype=values.dtype)
     if values.dtype.kind == "f" and np.isinf(values).any():
-        raise FeatureError(f"{name} is infinite at character {np.flatnonzero(np.isinf(values))[0]}; use NaN for none.")
+        raise FeatureError("OWN_INFINITE_CHARACTER_USE_NAN", name=name, flatnonzero=np.flatnonzero(np.isinf(values))[0])
     return of_arrays("own", {name.removeprefix("own."): values}, {name.removeprefix("own."): title})
 
 
@@ -62,7 +59,7 @@ def _category(name: str, title: str, values: NDArray[Any]) -> list[Feature]:
     names, numbers = np.unique(values.astype(np.str_), return_inverse=True)
     categories = tuple(category for category in names.tolist() if category)
     if len(categories) > MOST:
-        raise FeatureError(f"{name} has {len(categories):,} categories; at most {MOST:,} can be told apart.")
+        raise FeatureError("OWN_CATEGORIES_MOST_TOLD_APART", name=name, count=len(categories), most=MOST)
     if not categories:
         return []
     # Sorted, "" comes first if it is there at all.

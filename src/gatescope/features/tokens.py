@@ -71,7 +71,7 @@ def family(lexer: str) -> Family:
         names = [alias for _, aliases, _, _ in get_all_lexers() for alias in aliases]
         close = get_close_matches(lexer.lower(), names, n=3)
         advice = f"perhaps {' or '.join(close)}" if close else 'for instance "python", "java", "c" or "html"'
-        raise FeatureError(f"Pygments has no lexer {lexer!r}; give one of its names, {advice}.") from error
+        raise FeatureError("TOKENS_PYGMENTS_LEXER_NAMES", lexer=lexer, advice=advice) from error
     return Family("tokens", f"the tokens of {found.name}", lambda text: _annotate(text, found))
 
 
@@ -117,9 +117,7 @@ def _lexed(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]
     tokens = [token for token in lexer.get_tokens_unprocessed(given) if token[2]]
     tokens.sort(key=lambda token: token[0])  # some lexers tell of a here-document late
     if "".join(value for _, _, value in tokens) != given:
-        raise FeatureError(
-            f"the lexer {lexer.name} does not say where its tokens are in this text; use another one, or none."
-        )
+        raise FeatureError("TOKENS_LEXER_SAY_WHERE_TOKENS", name=lexer.name)
     kinds = list(dict.fromkeys(kind for _, kind, _ in tokens))
     number = {kind: n for n, kind in enumerate(kinds)}
     lengths = np.array([len(value) for _, _, value in tokens], np.int64)

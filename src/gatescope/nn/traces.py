@@ -67,18 +67,15 @@ class Meaning:
     def _ids(self, text: str | Sequence[str], lengths: NDArray[np.int64]) -> tuple[Vocabulary, list[NDArray[Any]]]:
         texts = [text] if isinstance(text, str) else list(text)
         if len(texts) != len(lengths):
-            raise TraceError(f"{len(texts)} texts were given for {len(lengths)} sequences; give one for each.")
+            raise TraceError("TRACES_TEXTS_GIVEN_SEQUENCES", count=len(texts), count2=len(lengths))
         vocabulary = self.vocabulary or Vocabulary.of("".join(texts) or " ")
         if vocabulary.unit == "number":
-            raise TraceError(
-                "a text was given with a vocabulary of numbers, which has no symbols; leave one of them out."
-            )
+            raise TraceError("TRACES_TEXT_GIVEN_VOCABULARY_NUMBERS")
         ids = [vocabulary.encode(each) for each in texts]
         for k, (each, length) in enumerate(zip(ids, lengths, strict=True)):
             if len(each) != length:
                 raise TraceError(
-                    f"the text of sequence {k} has {len(each)} {vocabulary.unit}s and the sequence {length} steps; "
-                    "give texts with one symbol for each step, and the vocabulary whose symbols these are."
+                    "TRACES_TEXT_SEQUENCE_SEQUENCE_STEPS", k=k, count=len(each), unit=vocabulary.unit, length=length
                 )
         return vocabulary, ids
 
@@ -88,8 +85,10 @@ class Meaning:
             return Vocabulary(tuple(map(str, range(count))), unit="number")
         if not self.inputs or self.vocabulary.unit != "number" or self.vocabulary.size != count:
             raise TraceError(
-                f"a vocabulary of {self.vocabulary.size} {self.vocabulary.unit}s was given without a text; give the "
-                f"text too, or with inputs=True one of {count} numbers, the names of the inputs."
+                "TRACES_VOCABULARY_GIVEN_WITHOUT_TEXT",
+                size=self.vocabulary.size,
+                unit=self.vocabulary.unit,
+                count=count,
             )
         return self.vocabulary
 
@@ -136,9 +135,7 @@ def trace_of(
     first = seen[0]
     precision = str(first.parameters.biases.dtype).removeprefix("torch.")
     if precision not in TOLERANCES:
-        raise TraceError(
-            f"the module computes in {precision}; a trace has {', '.join(TOLERANCES)}. Record a copy: module.float()."
-        )
+        raise TraceError("TRACES_MODULE_COMPUTES_TRACE_RECORD", precision=precision, tolerances=", ".join(TOLERANCES))
     length, rows = first.inputs.shape[:2]
     counts = np.full(rows, length) if lengths is None else lengths.cpu().numpy()
     behind = np.arange(length) >= counts[:, None]

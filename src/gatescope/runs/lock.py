@@ -52,5 +52,5 @@ def _acquired(file: BinaryIO, path: Path, tries: int) -> bool:
             if lock_descriptor(file.fileno(), blocking=False):
                 return True
         except OSError as error:
-            raise RunError(f"{unreadable(path, error)} A run is trained on a disk that has file locks.") from error
+            raise RunError("LOCK_RUN_TRAINED_DISK_FILE", unreadable=unreadable(path, error)) from error
     return False

@@ -94,7 +94,7 @@ class Run:
         run = cls(path)
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             what = "a run" if run.exists else "something else"
-            raise RunError(f"{run.path} already holds {what}; name another directory, or resume a run that is there.")
+            raise RunError("RUN_ALREADY_HOLDS_NAME_ANOTHER", path=run.path, what=what)
         with _run_errors(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
             write_json(run.path / "task.json", {"format": TASK_FORMAT, **task.to_json()})
@@ -115,9 +115,7 @@ class Run:
             RunError: no run is here, or network.json is damaged or from a newer version.
         """
         if not (self.path / "network.json").exists():
-            raise RunError(
-                f"{self.path} is not a run: it has no network.json. `gatescope runs` lists the runs that are there."
-            )
+            raise RunError("RUN_RUN_NETWORK_JSON_GATESCOPE", path=self.path)
         with _described(self.path / "network.json"):
             return Configuration.from_json(self._json("network.json"))
 
@@ -132,12 +130,9 @@ class Run:
         if isinstance(data, dict):
             version = data.pop("format", TASK_FORMAT)
             if type(version) is not int or version < 1:
-                raise RunError(f"{path}: expected a format number, got {version!r}. Copy the file anew.")
+                raise RunError("RUN_FORMAT_NUMBER_COPY_FILE", path=path, version=version)
             if version > TASK_FORMAT:
-                raise RunError(
-                    f"{path}: expected format {TASK_FORMAT} or older, got {version}, which a newer gatescope wrote. "
-                    "Upgrade gatescope."
-                )
+                raise RunError("RUN_FORMAT_OLDER_NEWER_GATESCOPE", path=path, task_format=TASK_FORMAT, version=version)
         with _described(path):
             return load_task(data)
 
@@ -149,7 +144,7 @@ class Run:
         """
         settings = self._json("training.json")
         if not isinstance(settings, dict):
-            raise RunError(f"{self.path / 'training.json'} does not hold the settings of a training; is it damaged?")
+            raise RunError("RUN_HOLD_SETTINGS_TRAINING_DAMAGED", value=self.path / "training.json")
         return settings
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
@@ -296,7 +291,7 @@ class Run:
             free = hold.__enter__()
         try:
             if not free:
-                raise RunError(f"{self.path} is being trained by another process; wait for it, or stop it.")
+                raise RunError("RUN_BEING_TRAINED_ANOTHER_PROCESS", path=self.path)
             yield
         finally:
             hold.__exit__(None, None, None)
@@ -330,9 +325,7 @@ class Run:
         try:
             return parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise RunError(
-                f"{path} is not JSON ({shortened(error)}); is it damaged? Bring it back, or start a new run."
-            ) from error
+            raise RunError("RUN_JSON_DAMAGED_BRING_BACK", path=path, shortened=shortened(error)) from error
 
     def _lines(self, file: str) -> list[bytes]:
         """The lines of history.jsonl or samples.jsonl as they are, their ends included."""
@@ -358,9 +351,7 @@ def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     try:
         paths = [Path(places)] if isinstance(places, str | os.PathLike) else [Path(place) for place in places]
     except TypeError as error:
-        raise RunError(
-            f"places: expected directories, got {type(places).__name__}. Give a path, or several."
-        ) from error
+        raise RunError("RUN_PLACES_DIRECTORIES_PATH_SEVERAL", name=type(places).__name__) from error
     for place in paths:
         candidates = [place] if Run(place).exists else sorted(place.glob("*/")) if place.is_dir() else []
         for candidate in candidates:
@@ -400,8 +391,6 @@ def _described(path: Path) -> Iterator[None]:
     except RunError:
         raise
     except GatescopeError as error:
-        raise RunError(f"{path} cannot be used: {shortened(error)}") from error
+        raise RunError("RUN_USED", path=path, shortened=shortened(error)) from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
-        raise RunError(
-            f"{path} is damaged ({shortened(repr(error))}). Copy the file anew, or start a new run."
-        ) from error
+        raise RunError("RUN_DAMAGED_COPY_FILE_ANEW", path=path, shortened=shortened(repr(error))) from error

@@ -57,23 +57,28 @@ def load_tensors(
         step = None if about.get("step") is None else int(about["step"])
     # The library raises KeyError for dtypes that torch does not have, and torch RuntimeError for sizes.
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, RecursionError) as error:
-        raise RunError(f"{path} is truncated or damaged ({shortened(error)}). {ADVICE}") from error
+        raise RunError("TENSORS_TRUNCATED_DAMAGED", path=path, shortened=shortened(error), advice=ADVICE) from error
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected is not None and shapes != dict(expected):
         wrong = sorted({*shapes.items()} ^ {*expected.items()})[0][0]
         raise RunError(
-            f"{path} does not fit its network.json: {wrong} is {shapes.get(wrong, 'missing')}, expected "
-            f"{expected.get(wrong, 'no such weight')}. The two files are of different runs."
+            "TENSORS_FIT_NETWORK_JSON_TWO",
+            path=path,
+            wrong=wrong,
+            get=shapes.get(wrong, "missing"),
+            get2=expected.get(wrong, "no such weight"),
         )
     if "sha256" in about and about["sha256"] != checksum(tensors, step or 0):
-        raise RunError(f"{path} is damaged: its numbers do not have the checksum that they were written with. {ADVICE}")
+        raise RunError("TENSORS_DAMAGED_NUMBERS_CHECKSUM_THEY", path=path, advice=ADVICE)
     for name, tensor in tensors.items() if expected is not None else ():
         if tensor.dtype not in FLOATS:
-            raise RunError(f"{path} is damaged: {name} holds {tensor.dtype}, expected floating-point numbers. {ADVICE}")
+            raise RunError(
+                "TENSORS_DAMAGED_HOLDS_FLOATING_POINT", path=path, name=name, dtype=tensor.dtype, advice=ADVICE
+            )
         if not bool(torch.isfinite(tensor).all()):
-            raise RunError(f"{path} holds numbers that are not finite: its training failed. {ADVICE}")
+            raise RunError("TENSORS_HOLDS_NUMBERS_FINITE_TRAINING", path=path, advice=ADVICE)
     if step is not None and step < 0:
-        raise RunError(f"{path} is damaged: its weights are of step {step}. {ADVICE}")
+        raise RunError("TENSORS_DAMAGED_WEIGHTS_STEP", path=path, step=step, advice=ADVICE)
     return tensors, step
 
 

@@ -34,14 +34,14 @@ def read_root(root: Path) -> dict[str, Any]:
     except FileError as error:
         if error.missing or not root.is_dir():
             reason = "holds no zarr.json" if root.exists() else "does not exist"
-            raise TraceError(f"{root} is not a trace: it {reason}; `gatescope record` makes traces.") from error
+            raise TraceError("DESCRIPTION_TRACE_GATESCOPE_RECORD_MAKES", root=root, reason=reason) from error
         raise TraceError(str(error)) from error
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TraceError(f"{file} is not JSON, so the trace is damaged; record it again.") from error
+        raise TraceError("DESCRIPTION_JSON_TRACE_DAMAGED_RECORD", file=file) from error
     if not isinstance(data, dict) or data.get("zarr_format") != 3 or data.get("node_type") != "group":
-        raise TraceError(f"{file} does not describe a Zarr v3 group, so {root} is not a trace.")
+        raise TraceError("DESCRIPTION_DESCRIBE_ZARR_GROUP_TRACE", file=file, root=root)
     return data
 
 
@@ -58,23 +58,25 @@ def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str
     """The attributes, when they hold what every reader of a trace relies on."""
     about = data.get("layers")
     if data.get("precision") not in PRECISIONS:
-        raise TraceError(f"{where}the precision is {data.get('precision')!r}; it is one of {', '.join(PRECISIONS)}.")
+        raise TraceError(
+            "DESCRIPTION_PRECISION", where=where, get=data.get("precision"), precisions=", ".join(PRECISIONS)
+        )
     if not isinstance(data.get("vocabulary"), dict):
-        raise TraceError(f"{where}the attributes have no vocabulary, so the ids of the symbols mean nothing.")
+        raise TraceError("DESCRIPTION_ATTRIBUTES_VOCABULARY_IDS_SYMBOLS", where=where)
     if data["vocabulary"].get("symbols") != []:  # vectors without a text have none
         try:
             Vocabulary.from_json(data["vocabulary"])
         except ValueError as error:
-            raise TraceError(f"{where}the vocabulary is damaged: {error} Record the trace again.") from error
+            raise TraceError("DESCRIPTION_VOCABULARY_DAMAGED_RECORD_TRACE", where=where, error=error) from error
     if not isinstance(about, dict):
-        raise TraceError(f"{where}the attributes do not describe the layers; record the trace again.")
+        raise TraceError("DESCRIPTION_ATTRIBUTES_DESCRIBE_LAYERS_RECORD", where=where)
     for layer in layers:
         one = about.get(layer)
         if not isinstance(one, dict) or not isinstance(one.get("cell"), dict):
-            raise TraceError(f"{where}the attributes do not say which cell {layer} has; record the trace again.")
+            raise TraceError("DESCRIPTION_ATTRIBUTES_SAY_CELL_RECORD", where=where, layer=layer)
         arrays = one.get("arrays")
         if not isinstance(arrays, dict) or not all(isinstance(value, dict) for value in arrays.values()):
-            raise TraceError(f"{where}the attributes do not describe the arrays of {layer}; record the trace again.")
+            raise TraceError("DESCRIPTION_ATTRIBUTES_DESCRIBE_ARRAYS_RECORD", where=where, layer=layer)
     return data
 
 
@@ -114,11 +116,11 @@ def plain_json(value: Any) -> Any:
         return value if isfinite(value) else "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TraceError(f"the attributes of a trace are JSON, whose keys are texts; {list(value)[:3]} were given.")
+            raise TraceError("DESCRIPTION_ATTRIBUTES_TRACE_JSON_WHOSE", value=list(value)[:3])
         return {key: plain_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(inner) for inner in value]
-    raise TraceError(f"the attributes of a trace are JSON; {type(value).__name__} {str(value)[:40]!r} is not.")
+    raise TraceError("DESCRIPTION_ATTRIBUTES_TRACE_JSON", name=type(value).__name__, value=str(value)[:40])
 
 
 def sibling(directory: Path, kind: str) -> Path:
@@ -131,5 +133,5 @@ def identity(root: Path) -> tuple[int, int]:
     try:
         found = root.stat()
     except OSError as error:
-        raise TraceError(f"{root} is gone ({error.strerror}); open the trace from where it is now.") from error
+        raise TraceError("DESCRIPTION_GONE_OPEN_TRACE_WHERE", root=root, strerror=error.strerror) from error
     return found.st_dev, found.st_ino

@@ -36,7 +36,7 @@ def _chunk(values: Array, layout: Layout, path: str) -> Array:
         TraceError: a finite value is beyond the range of the dtype on disk.
     """
     if values.dtype.kind not in "iuf":
-        raise TraceError(f"{path} holds {values.dtype}; numbers were expected.")
+        raise TraceError("FILES_HOLDS_NUMBERS", path=path, dtype=values.dtype)
     chunk = np.full(layout.stored, layout.fill, dtype=layout.numpy)
     inside = chunk.swapaxes(-1, -2) if layout.swapped else chunk
     inside = inside[tuple(map(slice, values.shape))]
@@ -50,5 +50,5 @@ def _chunk(values: Array, layout: Layout, path: str) -> Array:
         value = values[np.unravel_index(int(lost.argmax()), values.shape)]
         wider = {"float16": "float32", "float32": "float64"}.get(layout.dtype)
         advice = f'store the trace with dtype="{wider}"' if wider else "ids are whole numbers of 32 bits"
-        raise TraceError(f"{path} reaches {value:g}, which {layout.dtype} cannot hold; {advice}.")
+        raise TraceError("FILES_REACHES_HOLD", path=path, value=value, dtype=layout.dtype, advice=advice)
     return chunk

@@ -92,21 +92,21 @@ class Layout:
             }:
                 pass
             case _:
-                raise TraceError(f"{path} is not described as a Zarr v3 array with regular chunks; record it again.")
+                raise TraceError("LAYOUT_DESCRIBED_ZARR_ARRAY_REGULAR", path=path)
         configuration = encoding.get("configuration", {})
         separator = configuration.get("separator", "/") if isinstance(configuration, dict) else None
         attributes, names = data.get("attributes", {}), data.get("dimension_names")
         sizes = (*shape, *chunks)
         if not all(type(size) is int and 0 <= size <= MAXIMUM_VALUES for size in sizes) or 0 in chunks:
-            raise TraceError(f"{path} has the shape {shape} in chunks of {chunks}; sizes are whole numbers from 0 on.")
+            raise TraceError("LAYOUT_SHAPE_CHUNKS_SIZES_WHOLE", path=path, shape=shape, chunks=chunks)
         if len(shape) != len(axes) or len(chunks) != len(axes) or names != list(axes):
-            raise TraceError(f"{path} has the axes {names} of sizes {shape}; a trace has {', '.join(axes)} there.")
+            raise TraceError("LAYOUT_AXES_SIZES_TRACE", path=path, names=names, shape=shape, axes=", ".join(axes))
         if prod(shape) > MAXIMUM_VALUES or prod(chunks) > MAXIMUM_VALUES:
-            raise TraceError(f"{path} has the shape {shape} in chunks of {chunks}, more than any trace can hold.")
+            raise TraceError("LAYOUT_SHAPE_CHUNKS_ANY_TRACE", path=path, shape=shape, chunks=chunks)
         if dtype not in (PRECISIONS if kind == "f" else ("int32", "int64")):
-            raise TraceError(f"{path} holds {dtype}; a trace holds floating-point signals and whole-number ids.")
+            raise TraceError("LAYOUT_HOLDS_TRACE_HOLDS_FLOATING", path=path, dtype=dtype)
         if separator not in ("/", ".") or not isinstance(attributes, dict) or data.get("storage_transformers"):
-            raise TraceError(f"{path} names its chunks or stores them in a way that is not read here.")
+            raise TraceError("LAYOUT_NAMES_CHUNKS_STORES_WAY", path=path)
         swapped = _swapped(codecs, len(shape), path)
         layout = cls(tuple(shape), tuple(chunks), dtype, axes, swapped, np.nan, separator, attributes)
         return replace(layout, fill=_fill_value(fill, layout, path))
@@ -122,10 +122,7 @@ def _swapped(codecs: list[Any], axes: int, path: str) -> bool:
         return False
     if plain and axes > 1 and before in ([("transpose", {"order": swap})], [("transpose", {"order": [*range(axes)]})]):
         return before == [("transpose", {"order": swap})]
-    raise TraceError(
-        f"{path} is stored with {json.dumps(codecs)[:200]}; only uncompressed little-endian chunks are read here, so "
-        "open it with the zarr library and save it again."
-    )
+    raise TraceError("LAYOUT_STORED_UNCOMPRESSED_LITTLE_ENDIAN", path=path, dumps=json.dumps(codecs)[:200])
 
 
 def _fill_value(value: Any, layout: Layout, path: str) -> float:
@@ -136,4 +133,4 @@ def _fill_value(value: Any, layout: Layout, path: str) -> float:
         limit = 2**31 if not floating else 65504
         if -limit <= value < limit:
             return value
-    raise TraceError(f"{path} fills what was not written with {str(value)[:40]!r}; a {layout.dtype} was expected.")
+    raise TraceError("LAYOUT_FILLS_WRITTEN", path=path, value=str(value)[:40], dtype=layout.dtype)

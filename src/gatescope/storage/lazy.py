@@ -94,14 +94,12 @@ class LazyArray:
 
     def _read(self, wanted: Sequence[range | Array]) -> Array:
         if identity(self._root) != self._identity:
-            raise TraceError(f"{self._root} was replaced after it was opened; open it again.")
+            raise TraceError("LAZY_REPLACED_AFTER_OPENED_OPEN", root=self._root)
         shape = tuple(map(len, wanted))
         try:
             result = np.empty(shape, self.dtype)
         except (MemoryError, ValueError) as error:
-            raise TraceError(
-                f"{self._path} asked for {shape} values at once do not fit in memory; slice it."
-            ) from error
+            raise TraceError("LAZY_ASKED_VALUES_ONCE_FIT", path=self._path, shape=shape) from error
         if not result.size:
             return result
         axes = [_parts(values, size) for values, size in zip(wanted, self._layout.chunks, strict=True)]
@@ -119,12 +117,12 @@ class LazyArray:
             with open_regular(file, expected, follow=False) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size != expected:
-                    raise FileError(f"{file}: expected {expected:,} bytes, got {size:,}.")
+                    raise FileError("LAZY_BYTES", file=file, expected=expected, size=size)
                 buffer = mmap.mmap(stream.fileno(), expected, access=mmap.ACCESS_READ)
         except FileError as error:
             if error.missing:
                 return None
-            raise TraceError(f"{error} The trace is damaged: record it again.") from error
+            raise TraceError("LAZY_TRACE_DAMAGED_RECORD_AGAIN", error=error) from error
         chunk = np.frombuffer(buffer, self.dtype).reshape(self._layout.stored)
         return chunk.swapaxes(-1, -2) if self._layout.swapped else chunk
 

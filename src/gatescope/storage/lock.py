@@ -47,10 +47,7 @@ class Lock:
                 self.release = weakref.finalize(self, _release, file, path)
                 return
             file.close()  # its writer has just removed it
-        raise TraceError(
-            f"{directory}: expected no other writer, got one that is at work there. "
-            "Wait until it has finished, or give another name."
-        )
+        raise TraceError("LOCK_OTHER_WRITER_WORK_WAIT", directory=directory)
 
 
 def _locked(file: BinaryIO, path: Path) -> bool:

@@ -35,23 +35,19 @@ def open_trace(directory: str | os.PathLike[str]) -> Trace:
     try:
         root = Path(directory).resolve()
     except (TypeError, ValueError, OSError) as error:
-        raise TraceError(
-            f"directory: expected the path of a trace, got {type(directory).__name__}. Give one."
-        ) from error
+        raise TraceError("READING_DIRECTORY_PATH_TRACE", name=type(directory).__name__) from error
     if not (root / "zarr.json").exists() and (sibling(root, "old") / "zarr.json").exists():
         root = sibling(root, "old")  # see _prepare
     data = read_root(root)
     given = data.get("attributes")
     version = given.get("format") if isinstance(given, dict) else None
     if not isinstance(given, dict) or type(version) is not int or version < 1:
-        raise TraceError(f"{root} is a Zarr group but no trace; `gatescope record` makes traces.")
+        raise TraceError("READING_ZARR_GROUP_BUT_TRACE", root=root)
     if version > FORMAT:
-        raise TraceError(
-            f"{root} is a trace of format {version}, and this version reads formats up to {FORMAT}; upgrade gatescope."
-        )
+        raise TraceError("READING_TRACE_FORMAT_VERSION_READS", root=root, version=version, format=FORMAT)
     nodes = _nodes(data, root)
     if "token" not in nodes:
-        raise TraceError(f"{root} holds no steps: the recording was stopped before its first piece was written.")
+        raise TraceError("READING_HOLDS_STEPS_RECORDING_STOPPED", root=root)
     layers = [path for path, node in nodes.items() if "/" not in path and _is_group(node)]
     attributes = checked_attributes(given, tuple(layers), f"{root}: ")
     layers.sort(key=list(attributes["layers"]).index)
@@ -83,15 +79,13 @@ def _check_sums(trace: Trace, root: Path) -> None:
         if name in trace.steps and name in known:
             array = trace.steps[name]
             if array.size > FEW and array.size * array.dtype.itemsize > _stored_bytes(root / name):
-                raise TraceError(f"{root}: expected {array.size} values of {name}, got fewer. Record the trace again.")
+                raise TraceError("READING_VALUES_FEWER_RECORD_TRACE", root=root, size=array.size, name=name)
             found[name], size = 0, array.chunk_steps
             for start in range(0, array.shape[1], size):
                 found[name] = checksum(array[:, start : start + size], found[name])
     for name, value in found.items():
         if known.get(name) != value:
-            raise TraceError(
-                f"{root}: expected {name} as written, got other values. The trace is damaged: record it again."
-            )
+            raise TraceError("READING_WRITTEN_OTHER_VALUES_TRACE", root=root, name=name)
 
 
 def _stored_bytes(folder: Path) -> int:
@@ -114,14 +108,14 @@ def _check_sizes(trace: Trace, root: Path) -> None:
         and all(isinstance(pair, list) and list(map(type, pair)) == [int, int] for pair in repeats)
         and all(0 <= first < row < count for row, first in repeats)
     ):
-        raise TraceError(f"{root}: expected pairs of sequences in 'repeats', got others. Record the trace again.")
+        raise TraceError("READING_PAIRS_SEQUENCES_REPEATS_OTHERS", root=root)
     for layer in trace.layers:
         neurons = {array.shape[-1] for array in trace.layers[layer].values()}
         beside = {**trace.initial.get(layer, {}), **trace.parameters.get(layer, {})}
         neurons |= {array.shape[-1] for array in beside.values()}
         rows = {array.shape[0] for array in trace.initial.get(layer, {}).values()}
         if len(neurons) > 1 or not rows <= {len(trace.lengths)}:
-            raise TraceError(f"{root}: the states or parameters of {layer} do not have its size; record it again.")
+            raise TraceError("READING_STATES_PARAMETERS_SIZE_RECORD", root=root, layer=layer)
 
 
 def _nodes(data: dict[str, Any], root: Path) -> dict[str, Any]:
@@ -130,14 +124,14 @@ def _nodes(data: dict[str, Any], root: Path) -> dict[str, Any]:
         case {"metadata": dict(nodes)}:
             pass
         case _:
-            raise TraceError(f"{root} does not list its arrays; run zarr.consolidate_metadata on it first.")
+            raise TraceError("READING_LIST_ARRAYS_RUN_ZARR", root=root)
     inside = f"{os.path.realpath(root)}{os.sep}"
     for path in nodes:
         *folders, name = path.split("/")
         plain = all(map(is_plain, folders[:1])) and (is_plain(name) or name in RESERVED - {"zarr.json", ".", ".."})
         plain = plain and (len(folders) < 2 or folders[1:] in (["initial"], ["parameters"]))
         if not plain or not os.path.realpath(root / path).startswith(inside):
-            raise TraceError(f"{root} names an array {path[:80]!r}, which does not belong into a trace.")
+            raise TraceError("READING_NAMES_ARRAY_BELONG_INTO", root=root, path=path[:80])
     return nodes
 
 
@@ -153,17 +147,17 @@ def _lazy(root: Path, path: str, node: Any, axes: tuple[str, ...]) -> LazyArray:
 def _lengths(root: Path, nodes: dict[str, Any], size: tuple[int, ...], finished: bool) -> NDArray[np.int64]:
     """The steps of each sequence."""
     if "length" not in nodes:
-        raise TraceError(f"{root} does not say how long its sequences are; record it again.")
+        raise TraceError("READING_SAY_HOW_LONG_SEQUENCES", root=root)
     lazy = _lazy(root, "length", nodes["length"], ("sequence",))
     if lazy.shape != size[:1]:
-        raise TraceError(f"{root} has {size[0]} sequences and the lengths of {lazy.shape[0]}; record it again.")
+        raise TraceError("READING_SEQUENCES_LENGTHS_RECORD_AGAIN", root=root, size=size[0], shape=lazy.shape[0])
     if (
         _stored_bytes(root / "length") < lazy.size * lazy.dtype.itemsize
     ):  # before memory is asked for that no file can fill
-        raise TraceError(f"{root} says it has {size[0]} sequences but holds fewer lengths; record it again.")
+        raise TraceError("READING_SAYS_SEQUENCES_BUT_HOLDS", root=root, size=size[0])
     lengths = np.asarray(lazy, dtype=np.int64)
     if not finished:  # the lengths are written just before the steps are counted
         lengths = np.minimum(lengths, size[1])
     if ((lengths < 0) | (lengths > size[1])).any():
-        raise TraceError(f"{root} has {size[1]} steps, but its sequences have {lengths.min()} to {lengths.max()}.")
+        raise TraceError("READING_STEPS_BUT_SEQUENCES", root=root, size=size[1], min=lengths.min(), max=lengths.max())
     return lengths

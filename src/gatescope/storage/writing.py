@@ -67,7 +67,7 @@ class Writer:
 
     def __init__(self, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False) -> None:
         if dtype not in PRECISIONS:
-            raise TraceError(f"a trace is stored as {', '.join(PRECISIONS)}; {str(dtype)!r} was asked for.")
+            raise TraceError("WRITING_TRACE_STORED_ASKED", precisions=", ".join(PRECISIONS), dtype=str(dtype))
         self.directory = Path(directory).resolve()
         self.dtype = dtype
         self.steps = 0
@@ -78,9 +78,7 @@ class Writer:
         self._pieces, self._largest, self._closed = 0, 0, False
         try:
             if not self.directory.name:
-                raise TraceError(
-                    f"{self.directory}: expected a directory for a trace, got the root. Give another name."
-                )
+                raise TraceError("WRITING_DIRECTORY_TRACE_ROOT_ANOTHER", directory=self.directory)
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.directory)
         except OSError as error:
@@ -108,16 +106,13 @@ class Writer:
                 Nothing of it is kept; the pieces before it are.
         """
         if self._closed:
-            raise TraceError("the trace is finished; start another Writer to write another trace.")
+            raise TraceError("WRITING_TRACE_FINISHED_START_ANOTHER")
         entries = _entries(piece)
         size = piece.steps["token"].shape[1]
         if self._lengths is None:
             self._begin(piece, entries, size)
         elif self.steps != self._pieces * self._largest or size > self._largest:
-            raise TraceError(
-                f"a piece of {size} steps follows one of {self._largest} and {self.steps} steps in all; all pieces but "
-                "the last must be equally long."
-            )
+            raise TraceError("WRITING_PIECE_STEPS_FOLLOWS_STEPS", size=size, largest=self._largest, steps=self.steps)
         lengths = np.zeros(len(piece.lengths), dtype=np.int64) if self._lengths is None else self._lengths
         self._compare(piece, entries, lengths, size)
         lengths = lengths + piece.lengths
@@ -148,7 +143,7 @@ class Writer:
         if self._closed:
             return
         if self._lengths is None:
-            raise TraceError("nothing was recorded, so there is no trace to finish; append a piece first.")
+            raise TraceError("WRITING_NOTHING_RECORDED_TRACE_FINISH")
         self._attributes = checked_attributes(
             {**self._attributes, **plain_json(attributes), "finished": True}, tuple(self._layers()), ""
         )
@@ -181,7 +176,7 @@ class Writer:
     def _begin(self, piece: Trace, entries: Mapping[str, _Entry], size: int) -> None:
         """Fix what the first piece decides: the arrays, their chunks and the attributes."""
         if size > MAXIMUM_ROWS:
-            raise TraceError(f"a piece of {size} steps was given; cut it into pieces of at most {MAXIMUM_ROWS}.")
+            raise TraceError("WRITING_PIECE_STEPS_GIVEN_CUT", size=size, maximum_rows=MAXIMUM_ROWS)
         groups: list[str] = []
         for layer in piece.layers:
             kinds = [kind for kind in ("initial", "parameters") if layer in getattr(piece, kind)]
@@ -207,7 +202,7 @@ class Writer:
         for path in layouts:
             (self._root / path).mkdir(parents=True, exist_ok=True)
         if len({(self._root / path).stat().st_ino for path in layouts}) < len(layouts):
-            raise TraceError("two arrays differ in upper and lower case only, which this disk cannot tell apart.")
+            raise TraceError("WRITING_TWO_ARRAYS_DIFFER_UPPER")
         self._layouts, self._groups, self._attributes, self._largest = layouts, groups, attributes, size
 
     def _compare(self, piece: Trace, entries: Mapping[str, _Entry], ended: NDArray[np.int64], size: int) -> None:
@@ -215,17 +210,17 @@ class Writer:
         for path in {*entries, *self._layouts} - {"length"}:
             layout = self._layouts.get(path)
             if path not in entries or layout is None:
-                raise TraceError(f"{path} is not in every piece; all pieces must hold the same arrays.")
+                raise TraceError("WRITING_EVERY_PIECE_ALL_PIECES", path=path)
             array, axes, _ = entries[path]
             wanted = tuple(size if a == "step" else n for a, n in zip(axes, layout.shape, strict=True))
             if tuple(array.shape) != wanted:
-                raise TraceError(f"{path} has the shape {tuple(array.shape)} in this piece; {wanted} was expected.")
+                raise TraceError("WRITING_SHAPE_PIECE", path=path, shape=tuple(array.shape), wanted=wanted)
         lengths = np.asarray(piece.lengths)
         if lengths.shape != ended.shape or ((lengths < 0) | (lengths > size)).any():
-            raise TraceError(f"a piece of {size} steps says its sequences have {lengths} steps.")
+            raise TraceError("WRITING_PIECE_STEPS_SAYS_SEQUENCES", size=size, lengths=lengths)
         if ((ended < self.steps) & (lengths > 0)).any():
             row = int(((ended < self.steps) & (lengths > 0)).argmax())
-            raise TraceError(f"sequence {row} ended at step {ended[row]} and cannot go on in a later piece.")
+            raise TraceError("WRITING_SEQUENCE_ENDED_STEP_GO", row=row, ended=ended[row])
 
     def _commit(self) -> None:
         """Write what the arrays are now: each array's own zarr.json first, then the root's, which lists them all."""
@@ -283,9 +278,7 @@ def _entries(piece: Trace) -> dict[str, _Entry]:
     }
     extra = {*piece.initial, *piece.parameters} - set(piece.layers)
     if extra:
-        raise TraceError(
-            f"states or parameters were given of {', '.join(sorted(extra))}, which is no layer of the trace."
-        )
+        raise TraceError("WRITING_STATES_PARAMETERS_GIVEN_LAYER", extra=", ".join(sorted(extra)))
     for layer, signals in piece.layers.items():
         known = piece.attributes.get("layers", {}).get(layer, {}).get("arrays", {})
         kinds = (("", LAYER_AXES, signals), ("initial/", STATE_AXES, piece.initial.get(layer, {})))
@@ -293,15 +286,13 @@ def _entries(piece: Trace) -> dict[str, _Entry]:
         for folder, axes, arrays in kinds:
             for name, array in arrays.items():
                 if not (is_plain(layer) and is_plain(name)):
-                    raise TraceError(
-                        f"{layer}/{name} cannot be stored: it is no plain name, or one with another meaning."
-                    )
+                    raise TraceError("WRITING_STORED_PLAIN_NAME_ANOTHER", layer=layer, name=name)
                 title = f"{name} before the first step" if folder == "initial/" else name
                 about = {"title": title} if folder == "initial/" else plain_json(known.get(name, {"title": title}))
                 entries[f"{layer}/{folder}{name}"] = (array, axes, about)
     for path, (array, axes, _) in entries.items():
         if array.ndim != len(axes):
-            raise TraceError(f"{path} has {array.ndim} axes; {', '.join(axes)} were expected.")
+            raise TraceError("WRITING_AXES", path=path, ndim=array.ndim, axes=", ".join(axes))
     return entries
 
 
@@ -315,17 +306,17 @@ def _prepare(directory: Path, overwrite: bool) -> bool:
     if not directory.exists() and is_trace(old) and overwrite:
         old.rename(directory)  # a writer was killed just between moving the old trace away and the new one in
     if directory.exists() and not directory.is_dir():
-        raise TraceError(f"{directory} is a file; a trace is a directory, so give another name.")
+        raise TraceError("WRITING_FILE_TRACE_DIRECTORY_ANOTHER", directory=directory)
     if not directory.exists() or all(entry.name.endswith(PARTIAL) for entry in directory.iterdir()):
         return False
     if not is_trace(directory):
-        raise TraceError(f"{directory} holds something that is not a trace and is left alone; give another name.")
+        raise TraceError("WRITING_HOLDS_SOMETHING_TRACE_LEFT", directory=directory)
     if not overwrite:
-        raise TraceError(f"{directory} already holds a trace; give another name, or ask for it to be replaced.")
+        raise TraceError("WRITING_ALREADY_HOLDS_TRACE_ANOTHER", directory=directory)
     for leftover in (new, old):
         if leftover.exists():
             if not is_trace(leftover) and any(not e.name.endswith(PARTIAL) for e in leftover.iterdir()):
-                raise TraceError(f"{leftover} is in the way and is not a trace; move it away first.")
+                raise TraceError("WRITING_WAY_TRACE_MOVE_AWAY", leftover=leftover)
             _remove(leftover)
     return True
 

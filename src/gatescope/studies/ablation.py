@@ -116,7 +116,7 @@ def ablate(
     sequences, targets = read_with_targets(network, source, answers)
     text = _Text(network, sequences, targets, block)
     if network.configuration.readout != SYMBOLS and not text.asked.any():
-        raise StudyError("it is not known what the network should say of this text, so there is no loss; give answers.")
+        raise StudyError("ABLATION_KNOWN_NETWORK_SHOULD_SAY")
     binary = [each for feature in features if feature.kind != "count" for each in feature.binaries()]
     on = _on(binary, text)
     done, total = 0, len(text.asked) * (1 + len(chosen))
@@ -218,12 +218,14 @@ def _check(network: Network, layer: int, signal: str, to: Held, draws: int, bloc
     configuration = network.configuration
     cell = configuration.layers[layer].cell
     if signal not in cell.signals:
-        raise StudyError(f"there is no signal {signal!r} in layer {layer}; {cell.name} has {', '.join(cell.signals)}.")
+        raise StudyError(
+            "ABLATION_SIGNAL_LAYER", signal=signal, layer=layer, name=cell.name, signals=", ".join(cell.signals)
+        )
     if to not in ("zero", "mean") and (isinstance(to, str) or not isfinite(to)):
-        raise StudyError(f"a neuron cannot be held at {to}; give 'zero', 'mean' or a finite number.")
+        raise StudyError("ABLATION_NEURON_HELD_ZERO_MEAN", to=to)
     for name, value in (("draws", draws), ("block", block)):
         if value < 1:
-            raise StudyError(f"{name} is {value}; it is 1 or more.")
+            raise StudyError("ABLATION", name=name, value=value)
 
 
 def _chosen(count: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
@@ -231,7 +233,7 @@ def _chosen(count: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
     if neurons is None:
         return np.arange(count)
     if wrong := [neuron for neuron in neurons if not 0 <= neuron < count]:
-        raise StudyError(f"there is no neuron {wrong[0]}; the layer has 0 to {count - 1}.")
+        raise StudyError("ABLATION_NEURON_LAYER", wrong=wrong[0], value=count - 1)
     return np.array(list(dict.fromkeys(neurons)), np.int64)
 
 
@@ -241,7 +243,10 @@ def _on(features: Sequence[Feature], text: _Text) -> NDArray[np.bool_]:
     for feature in features:
         if len(feature.values) != len(text.asked):
             raise StudyError(
-                f"the feature {feature.name} has {len(feature.values)} values; the text has {len(text.asked)} steps."
+                "ABLATION_FEATURE_VALUES_TEXT_STEPS",
+                name=feature.name,
+                count=len(feature.values),
+                count2=len(text.asked),
             )
         rows.append(text.asked & feature.values)
     return np.stack(rows)

@@ -63,10 +63,7 @@ def forecasting_task(run: Run) -> Forecasting:
     """
     task = run.task()
     if not isinstance(task, Forecasting):
-        raise StudyError(
-            f"Run to forecast with: expected one of the task forecasting, got {run.name} of the task {task.name}. "
-            "Train one with `gatescope train forecasting FILE`."
-        )
+        raise StudyError("FORECASTS_RUN_FORECAST_TASK_FORECASTING", name=run.name, name2=task.name)
     return task
 
 
@@ -143,7 +140,7 @@ def hindsight(found: Forecasts, steps: tuple[str, ...], ahead: int) -> Table:
 def _check(found: Forecasts, ahead: int) -> None:
     horizon = found.point.shape[1]
     if not 1 <= ahead <= horizon:
-        raise StudyError(f"forecasts are of 1 to {horizon} steps ahead; {ahead} was given.")
+        raise StudyError("FORECASTS_FORECASTS_STEPS_AHEAD_GIVEN", horizon=horizon, ahead=ahead)
 
 
 def drawn(found: Forecasts, task: Forecasting, *, ahead: int | None = None, steps: int = SHOWN) -> str:
@@ -164,7 +161,7 @@ def drawn(found: Forecasts, task: Forecasting, *, ahead: int | None = None, step
     before = horizon if ahead is None else ahead
     _check(found, before)
     if steps < 2:
-        raise StudyError(f"at least 2 steps can be drawn; {steps} was given.")
+        raise StudyError("FORECASTS_LEAST_STEPS_DRAWN_GIVEN", steps=steps)
     series = task.known().series
     total = len(series.values)
     first = max(0, total - steps, int(found.origins[0]) + before - 1)

@@ -142,11 +142,9 @@ def retention(trace: Trace, layer: str, neurons: slice = slice(None)) -> Array:
     signal_of(trace, layer, "h")
     kept = _derivative_of(trace, layer)
     if not kept.memory:
-        raise StudyError(
-            f"the neurons of {layer} keep nothing by themselves: their cell has no state in its equations."
-        )
+        raise StudyError("HEALTH_NEURONS_KEEP_NOTHING_THEMSELVES", layer=layer)
     if kept.missing:
-        raise StudyError(f"{kept.formula} of {layer} needs {', '.join(kept.missing)}; record the trace with it.")
+        raise StudyError("HEALTH_NEEDS_RECORD_TRACE", formula=kept.formula, layer=layer, value=", ".join(kept.missing))
     return _evaluated(trace, layer, kept, neurons)
 
 

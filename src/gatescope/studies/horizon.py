@@ -155,7 +155,7 @@ def horizon(
         RecordingError: the text is empty.
     """
     if furthest < 1 or samples < 1:
-        raise StudyError(f"a horizon needs a distance and a place at least; {furthest} and {samples} were asked for.")
+        raise StudyError("HORIZON_HORIZON_NEEDS_DISTANCE_PLACE", furthest=furthest, samples=samples)
     configuration, random = network.configuration, np.random.default_rng(seed)
     once = configuration.readout.reads == "last step"
     if longest is None:
@@ -164,7 +164,7 @@ def horizon(
     used = slice(-longest, None) if once else slice(longest)
     sequences, wanted = ([part[used] for part in parts if len(part) > 1] for parts in (sequences, wanted))
     if not sequences:
-        raise StudyError("every sequence of the text has one step only; a horizon needs one that has two.")
+        raise StudyError("HORIZON_EVERY_SEQUENCE_TEXT_STEP")
     own = configuration.readout.kind == "classes" and not any(asked(configuration, told).any() for told in wanted)
     if own:  # what the network itself says stands in for the answers
         wanted = [np.zeros_like(told) for told in wanted]
@@ -173,7 +173,7 @@ def horizon(
     found = {side: _Side() for side in sides}
     there = [np.flatnonzero(asked(configuration, told)) for told in wanted]
     if not any(map(len, there)):
-        raise StudyError("no step of the text has anything to predict that the network knows, so there is no loss.")
+        raise StudyError("HORIZON_STEP_TEXT_ANYTHING_PREDICT")
     chosen = _drawn(there, width - 1, samples, random, ("before",) if once else sides)
     for ids, told, places in zip(sequences, wanted, chosen, strict=True):
         if len(places):
@@ -224,7 +224,7 @@ class _Side:
         change = _median(np.concatenate(self.changes))
         width = min(len(medians["input"]), len(change))
         if not width:
-            raise StudyError(f"nothing stands {side} the places that were looked at; give a longer text.")
+            raise StudyError("HORIZON_NOTHING_STANDS_PLACES_LOOKED", side=side)
         medians = {key: values[:width] for key, values in medians.items()}
         states = [key for key in medians if len(key) == 2]
         return Horizon(

@@ -130,12 +130,12 @@ class Search:
 
     def __post_init__(self) -> None:
         if not self.lags or len(set(self.lags)) < len(self.lags):
-            raise StudyError(f"the lags are {self.lags}; give at least one, and each once.")
+            raise StudyError("LABELS_LAGS_LEAST_ONCE", lags=self.lags)
         for name, value in (("top", self.top), ("chances", self.chances)):
             if value < 1:
-                raise StudyError(f"{name} is {value}; it is 1 or more.")
+                raise StudyError("ABLATION", name=name, value=value)
         if not 0 < self.rate < 1:
-            raise StudyError(f"the false discovery rate is {self.rate}; it is between 0 and 1.")
+            raise StudyError("LABELS_FALSE_DISCOVERY_RATE_BETWEEN", rate=self.rate)
 
 
 def labels(
@@ -174,10 +174,7 @@ def labels(
     least = search.least or fewest(kept)
     columns = Columns(features, steps, least, kept)
     if not columns.binaries and not columns.counts:
-        raise StudyError(
-            f"none of the {len(features)} features is on, and off, at {least} places in each half of the text; "
-            "give a longer text, or other features."
-        )
+        raise StudyError("LABELS_NONE_FEATURES_OFF_PLACES", count=len(features), least=least)
     wanted = _wanted(trace, layers, signals)
     study = _Study(trace, steps, kept, columns, search, least)
     done = 0
@@ -222,10 +219,10 @@ def _wanted(trace: Trace, layers: Sequence[str] | None, signals: Sequence[str] |
         there = [name for name in trace[layer] if "." not in name]
         missing = [name for name in signals or () if name not in there]
         if missing:
-            raise StudyError(f"{layer} of this trace has no {missing[0]!r}; it has {', '.join(there)}.")
+            raise StudyError("LABELS_TRACE", layer=layer, value=missing[0], there=", ".join(there))
         found += [(layer, name) for name in (signals if signals is not None else there)]
     if not found:
-        raise StudyError("no signal was named; name some, or leave the choice out.")
+        raise StudyError("LABELS_SIGNAL_NAMED_NAME_SOME")
     return found
 
 
@@ -276,7 +273,7 @@ class _Study:
         for start in range(0, self.neurons(layer), self.block()):
             values = self.steps.values(layer, signal, slice(start, start + self.block()))
             if not np.isfinite(values).all():
-                raise StudyError(f"{signal} of {layer} is not finite everywhere; has the network's training failed?")
+                raise StudyError("LABELS_FINITE_EVERYWHERE_NETWORK_TRAINING", signal=signal, layer=layer)
             fit, held = values[self.kept.fit], values[self.kept.held_out]
             found = self._scores((fit, held), (centred_ranks(fit), centred_ranks(held)), columns, self.kept)
             rows = columns.rows(self.kept.fit, self.search.lags)

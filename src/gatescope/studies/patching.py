@@ -102,31 +102,23 @@ def patching(
     layer = number_of(network.configuration, layer)
     spec = network.configuration.layers[layer]
     if signal not in spec.cell.signals:
-        raise StudyError(f"Signal: expected one of {', '.join(spec.cell.signals)}, got {signal!r}.")
+        raise StudyError("PATCHING_SIGNAL", signals=", ".join(spec.cell.signals), signal=signal)
     chosen = list(range(spec.neurons)) if neurons is None else list(dict.fromkeys(neurons))
     if wrong := [neuron for neuron in chosen if not 0 <= neuron < spec.neurons]:
-        raise StudyError(f"Neuron: expected a number from 0 to {spec.neurons - 1}, got {wrong[0]}.")
+        raise StudyError("PATCHING_NEURON_NUMBER", value=spec.neurons - 1, wrong=wrong[0])
     good, bad = _one_sequence(network, clean, "clean"), _one_sequence(network, corrupted, "corrupted")
     if len(good) != len(bad):
-        raise StudyError(
-            f"Texts to patch between: expected the same number of steps, got {len(good)} (clean) and {len(bad)} "
-            "(corrupted). Replace symbols instead of adding or removing them."
-        )
+        raise StudyError("PATCHING_TEXTS_PATCH_BETWEEN_SAME", count=len(good), count2=len(bad))
     runs = len(good) * (len(chosen) + 1)
     if runs > MAX_RUNS:
-        raise StudyError(
-            f"Patched runs: expected at most {MAX_RUNS:,}, got {runs:,}. Choose neurons or a shorter text."
-        )
+        raise StudyError("PATCHING_PATCHED_RUNS_MOST_CHOOSE", max_runs=MAX_RUNS, runs=runs)
     step = _step(network, at, len(good))
     clean_logits, values = _run(network, good, step, layer, signal)
     corrupted_logits, _ = _run(network, bad, step, layer, signal)
     metric = _metric(network, answer, step, clean_logits)
     best, base = float(metric.of(clean_logits)[0]), float(metric.of(corrupted_logits)[0])
     if abs(best - base) < SMALLEST_DIFFERENCE:
-        raise StudyError(
-            f"Texts to patch between: both give {metric.name!r} the same value ({best:.6g}) after step {step}, so "
-            "there is nothing to bring back. Choose texts whose predictions differ there, or another step or answer."
-        )
+        raise StudyError("PATCHING_TEXTS_PATCH_BETWEEN_BOTH", name=metric.name, best=best, step=step)
     targets: list[int | slice] = [slice(None), *chosen]
     pairs = [(t, target) for t in range(len(good)) for target in targets]
     found = np.empty(len(pairs))
@@ -153,15 +145,15 @@ def patching(
 def _one_sequence(network: Network, source: Recordable, which: str) -> Reading:
     sequences = sequences_of(network, source)
     if len(sequences) != 1:
-        raise StudyError(f"Text to patch: expected one sequence, got {len(sequences)} in the {which} text.")
+        raise StudyError("PATCHING_TEXT_PATCH_SEQUENCE_TEXT", count=len(sequences), which=which)
     return sequences[0]
 
 
 def _step(network: Network, at: int, length: int) -> int:
     if not -length <= at < length:
-        raise StudyError(f"Step whose prediction is read: expected one from 0 to {length - 1}, got {at}.")
+        raise StudyError("PATCHING_STEP_WHOSE_PREDICTION_READ", value=length - 1, at=at)
     if network.configuration.readout.reads == "last step" and at % length != length - 1:
-        raise StudyError("Step whose prediction is read: expected the last one, because this network predicts once.")
+        raise StudyError("PATCHING_STEP_WHOSE_PREDICTION_READ_2")
     return at % length
 
 
@@ -219,10 +211,10 @@ def _metric(network: Network, answer: str | int | None, step: int, clean: Tensor
         places = [k for k, name in enumerate(names) if name == place]
         if not places:
             shown = ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
-            raise StudyError(f"Answer: expected one of {shown}, got {answer!r}.")
+            raise StudyError("PATCHING_ANSWER", shown=shown, answer=answer)
         place = places[0]
     if not 0 <= place < len(names):
-        raise StudyError(f"Answer: expected a number from 0 to {len(names) - 1}, got {place}.")
+        raise StudyError("PATCHING_ANSWER_NUMBER", value=len(names) - 1, place=place)
     return _Metric(step, place, names[place], readout.kind == "numbers")
 
 

@@ -62,13 +62,11 @@ def pattern(
     """
     length = check_sequence(trace, sequence)
     if not 0 <= first <= last < length:
-        raise StudyError(
-            f"sequence {sequence} has the steps 0 to {length - 1}; the range {first} to {last} is not there."
-        )
+        raise StudyError("PATTERNS_SEQUENCE_STEPS_RANGE", sequence=sequence, value=length - 1, first=first, last=last)
     if of == "quantile" and not 0 <= threshold <= 1:
-        raise StudyError(f"the threshold {threshold} is no quantile; give one from 0 to 1.")
+        raise StudyError("PATTERNS_THRESHOLD_QUANTILE", threshold=threshold)
     if sign == "both" and threshold <= (0.5 if of == "quantile" else 0.0):
-        raise StudyError("a neuron would be on in both ways at once; give a larger threshold, or one sign.")
+        raise StudyError("PATTERNS_NEURON_WOULD_BOTH_WAYS")
     steps, array = Steps(trace), signal_of(trace, layer, signal)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[sign]
     low, high = max(0, first - 1), min(length, last + 2)
@@ -135,11 +133,11 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
         StudyError: no neuron is left in the pattern, or a number is out of range.
     """
     if not len(found):
-        raise StudyError("no neuron follows this pattern; lower its threshold, or ask nothing before or after it.")
+        raise StudyError("PATTERNS_NEURON_FOLLOWS_PATTERN_LOWER")
     if not 0 < share <= 1:
-        raise StudyError(f"the share of neurons is {share}; give one above 0 and at most 1.")
+        raise StudyError("PATTERNS_SHARE_NEURONS_ABOVE_MOST", share=share)
     if count < 1 or context < 0:
-        raise StudyError(f"{count} places with {context} steps around them were asked for; give at least 1 and 0.")
+        raise StudyError("PATTERNS_PLACES_STEPS_AROUND_ASKED", count=count, context=context)
     steps, about = Steps(trace), found.about
     needed = max(1, int(np.ceil(share * len(found) - 1e-9)))
     together = np.zeros(len(steps), np.int32)

@@ -90,10 +90,10 @@ class Predictions(Sequence[Values]):
             StudyError: `top` is less than 1, or every step is asked of a network that predicts once.
         """
         if top < 1:
-            raise StudyError(f"Number of next symbols: expected at least 1, got {top}.")
+            raise StudyError("PREDICTIONS_NUMBER_NEXT_SYMBOLS_LEAST", top=top)
         once = self.readout.reads == "last step"
         if every_step and once:
-            raise StudyError("Predictions of every step: this network predicts once, after the last step.")
+            raise StudyError("PREDICTIONS_PREDICTIONS_EVERY_STEP_NETWORK")
         steps = not once and self.readout.kind == "classes" if every_step is None else every_step
         places = list(self._places(steps))
         rows = np.concatenate([self.values[k][v : v + 1] for k, _, v in places]) if places else np.empty((0, 1))
@@ -185,7 +185,7 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
     """
     network: object = model.network()[0] if isinstance(model, Run) else model
     if not isinstance(network, Network):
-        raise RecordingError(f"model: expected a Run or a Network, got {type(network).__name__}. Give Run(directory).")
+        raise RecordingError("PREDICTIONS_MODEL_RUN_NETWORK_RUN", name=type(network).__name__)
     vocabulary = network.configuration.vocabulary
     texts: list[str] = []
     if isinstance(source, str):
@@ -218,9 +218,7 @@ def _closed(network: Network, text: str) -> str:
 def _one_sequence(network: Network, text: str) -> Reading:
     found = sequences_of(network, text)
     if len(found) != 1:
-        raise StudyError(
-            f"Text {text[:60]!r}: expected one sequence, got {len(found)}. Give the sequences as texts of their own."
-        )
+        raise StudyError("PREDICTIONS_TEXT_SEQUENCE_SEQUENCES_TEXTS", text=text[:60], count=len(found))
     return found[0]
 
 

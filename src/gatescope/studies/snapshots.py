@@ -58,17 +58,12 @@ def snapshot(
     different = np.unique(Steps(trace).same(), return_index=True)[1].tolist()
     places = [(sequence, step) for sequence, step in _places(trace, at, occurrence) if sequence in set(different)]
     if not places:
-        raise StudyError(
-            f"Step of the snapshot: no sequence of the trace has {_named(at, occurrence)}. "
-            "Choose another symbol or step."
-        )
+        raise StudyError("SNAPSHOTS_STEP_SNAPSHOT_SEQUENCE_TRACE", named=_named(at, occurrence))
     chosen = list(layers) if layers is not None else list(trace.layers)
     names = _signals(trace, chosen, signals)
     rows = len(places) * sum(next(iter(trace[layer].values())).shape[2] for layer in chosen)
     if rows > MAX_ROWS:
-        raise StudyError(
-            f"Snapshot: expected at most {MAX_ROWS:,} rows, got {rows:,}. Choose fewer layers or sequences."
-        )
+        raise StudyError("SNAPSHOTS_SNAPSHOT_MOST_ROWS_CHOOSE", max_rows=MAX_ROWS, rows=rows)
     parts = [_of_layer(trace, layer, names, places) for layer in chosen]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in (*TITLES, *names)}
     titles = {**TITLES, **{name: f"{name} at the step" for name in names}}
@@ -90,13 +85,13 @@ def _places(trace: Trace, at: str | int, occurrence: int) -> list[tuple[int, int
         return [(k, at % n if at < 0 else at) for k, n in enumerate(lengths.tolist()) if -n <= at < n]
     vocabulary = trace.vocabulary
     if vocabulary.unit == "number":
-        raise StudyError("Step of the snapshot: expected the number of a step, because this network reads numbers.")
+        raise StudyError("SNAPSHOTS_STEP_SNAPSHOT_NUMBER_STEP")
     ids = vocabulary.encode(at)
     if len(ids) != 1 or not 0 <= int(ids[0]) < vocabulary.size or vocabulary.decode(ids) != at:
-        raise StudyError(f"Symbol of the snapshot: expected one symbol of the vocabulary, got {at!r}.")
+        raise StudyError("SNAPSHOTS_SYMBOL_SNAPSHOT_SYMBOL_VOCABULARY", at=at)
     tokens = np.asarray(trace.steps["token"])
     if not (tokens >= 0).any():
-        raise StudyError("Symbol of the snapshot: the trace does not hold what was read. Give the number of a step.")
+        raise StudyError("SNAPSHOTS_SYMBOL_SNAPSHOT_TRACE_HOLD")
     found = []
     for sequence, length in enumerate(lengths.tolist()):
         steps = np.flatnonzero(tokens[sequence, :length] == ids[0])
@@ -109,7 +104,7 @@ def _signals(trace: Trace, layers: Sequence[str], signals: Sequence[str] | None)
     there = list(dict.fromkeys(name for layer in layers for name in trace[layer] if "." not in name))
     wrong = [name for name in signals or () if name not in there]
     if wrong:
-        raise StudyError(f"Signal: expected one of {', '.join(there)}, got {wrong[0]!r}.")
+        raise StudyError("DISTRIBUTIONS_SIGNAL", there=", ".join(there), wrong=wrong[0])
     return there if signals is None else list(signals)
 
 

@@ -155,14 +155,16 @@ def _check(
     layers = network.configuration.layers
     cell, count = layers[layer].cell, layers[layer].neurons
     if signal not in cell.signals:
-        raise StudyError(f"there is no signal {signal!r} in layer {layer}; {cell.name} has {', '.join(cell.signals)}.")
+        raise StudyError(
+            "ABLATION_SIGNAL_LAYER", signal=signal, layer=layer, name=cell.name, signals=", ".join(cell.signals)
+        )
     if not 0 <= neuron < count:
-        raise StudyError(f"there is no neuron {neuron}; layer {layer} has 0 to {count - 1}.")
+        raise StudyError("STEERING_NEURON_LAYER", neuron=neuron, layer=layer, value=count - 1)
     if not np.isfinite(np.asarray(values, np.float64)).all():
-        raise StudyError(f"the neuron is to be held at {list(values)}; every value must be a finite number.")
+        raise StudyError("STEERING_NEURON_HELD_EVERY_VALUE", values=list(values))
     for name, number in (("samples", samples), ("draws", draws)):
         if number < 1:
-            raise StudyError(f"{name} is {number}; it is 1 or more.")
+            raise StudyError("STEERING", name=name, number=number)
 
 
 def _family(feature: Family | Annotation) -> Family:
@@ -175,7 +177,7 @@ def _family(feature: Family | Annotation) -> Family:
     def annotation(text: str) -> list[Feature]:
         values = np.asarray(feature(text))
         if values.dtype != np.bool_:
-            raise FeatureError(f"the function {name} gave values of type {values.dtype}; truth values are needed.")
+            raise FeatureError("STEERING_FUNCTION_GAVE_VALUES_TYPE", name=name, dtype=values.dtype)
         return [Feature(name, name, values)]
 
     return Family(name, name, annotation)

@@ -133,9 +133,9 @@ def errors(
     """
     wanted = sorted(set(orders))
     if not 0 < threshold <= 1:
-        raise StudyError(f"an error is a probability below a threshold from 0 to 1; {threshold} was given.")
+        raise StudyError("TEXT_ERRORS_ERROR_PROBABILITY_BELOW_THRESHOLD", threshold=threshold)
     if resamples < 1 or list(recent) != sorted(set(recent)) or list(rare) != sorted(set(rare)):
-        raise StudyError(f"rising distances and counts, and a resample, are needed; got {recent}, {rare}, {resamples}.")
+        raise StudyError("TEXT_ERRORS_RISING_DISTANCES_COUNTS_RESAMPLE", recent=recent, rare=rare, resamples=resamples)
     text = _Text(trace)
     network = text.log_probability
     wrong = text.asked & (network < np.log(threshold))
@@ -198,13 +198,11 @@ class _Text:
             Readout.from_json(trace.attributes.get("readout", SYMBOLS.to_json())) != SYMBOLS
             or "target" not in trace.steps
         ):
-            raise StudyError("this trace does not predict the next symbol, so there are no n-grams to compare it with.")
+            raise StudyError("TEXT_ERRORS_TRACE_PREDICT_NEXT_SYMBOL")
         if any(layer.endswith("_reverse") for layer in trace.layers):
-            raise StudyError("this network reads from the end, too, so it has seen the symbol that it predicts.")
+            raise StudyError("TEXT_ERRORS_NETWORK_READS_END_TOO")
         if self.vocabulary.unit not in ("character", "byte"):
-            raise StudyError(
-                f"errors are put down to causes in characters; this network reads {self.vocabulary.unit}s."
-            )
+            raise StudyError("TEXT_ERRORS_ERRORS_PUT_DOWN_CAUSES", unit=self.vocabulary.unit)
         self.starts = steps.starts
         self.ids = steps.of_step("token").astype(np.int64)
         self.begins = steps.step == 0
@@ -214,7 +212,7 @@ class _Text:
         self.asked = ~np.isnan(self.log_probability)
         told = np.append(-1, steps.of_step("target").astype(np.int64)[:-1])[: len(self.ids)]
         if (told != self.ids)[self.asked].any():
-            raise StudyError("in this trace some targets are not the symbols that follow: it predicts no text.")
+            raise StudyError("TEXT_ERRORS_TRACE_SOME_TARGETS_SYMBOLS")
         if not self.asked.any():
             raise StudyError(nothing)
 

@@ -79,12 +79,9 @@ class Addition:
 
     def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
         if batch is not None and batch < 1:
-            raise TaskError(f"A batch has at least one row; batch = {batch} was given.")
+            raise TaskError("ADDITION_BATCH_LEAST_ROW_BATCH", batch=batch)
         if not 2 <= shortest <= longest <= MOST:
-            raise TaskError(
-                f"The lengths go from shortest to longest, whole numbers from 2 to {MOST:,}; {shortest} and "
-                f"{longest} were given."
-            )
+            raise TaskError("ADDITION_LENGTHS_GO_SHORTEST_LONGEST", most=MOST, shortest=shortest, longest=longest)
         self.shortest, self.longest = shortest, longest
         self.vocabulary: Vocabulary = Vocabulary(("value", "marker"), unit="number")
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
@@ -232,13 +229,11 @@ class Addition:
     def from_json(cls, data: object) -> Self:
         """The task that `to_json` wrote. Raises: TaskError where `data` is not this task."""
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError(
-                f"This is not the description of a task {cls.name!r}; is the task.json of another run here?"
-            )
+            raise TaskError("ADDITION_DESCRIPTION_TASK_TASK_JSON", name=cls.name)
         chosen = {key: data[key] for key in ("batch", "shortest", "longest") if key in data}
         for key, value in chosen.items():
             if type(value) is not int:
-                raise TaskError(f"{key!r} of the task {cls.name!r} must be a whole number; {value!r} was given.")
+                raise TaskError("ADDITION_TASK_WHOLE_NUMBER_GIVEN", key=key, name=cls.name, value=value)
         return cls(**chosen)
 
 

@@ -58,10 +58,10 @@ class Adopted:
         try:
             read = vocabulary.encode(self.text)
         except ValueError as error:
-            raise TaskError(f"The text is not what the network reads: {error}") from error
+            raise TaskError("ADOPTED_TEXT_NETWORK_READS", error=error) from error
         if text and vocabulary.unit != "number" and (read == vocabulary.unknown).all():
             what = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
-            raise TaskError(f"None of the text's {what} is in the vocabulary; are the two of the same network?")
+            raise TaskError("ADOPTED_NONE_TEXT_VOCABULARY_TWO", what=what)
 
     def _beginning(self, text: str, characters: int) -> str:
         """So many characters of a text; of words and numbers, whole lines of them."""
@@ -148,7 +148,7 @@ class Adopted:
     def held_out(self, characters: int) -> str:
         """The beginning of the text. Raises: TaskError where none was given."""
         if not self.text:
-            raise TaskError("This network was adopted without a text to study it on; give a text.")
+            raise TaskError("ADOPTED_NETWORK_ADOPTED_WITHOUT_TEXT")
         return self._beginning(self.text, characters)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
@@ -174,17 +174,17 @@ class Adopted:
     def from_json(cls, data: object) -> Self:
         """The task that `to_json` wrote. Raises: TaskError where `data` is not such a task."""
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("This is not the description of an adopted network; is the task.json of another run here?")
+            raise TaskError("ADOPTED_DESCRIPTION_ADOPTED_NETWORK_TASK")
         source, text, notes = data.get("source"), data.get("text"), data.get("notes")
         if not isinstance(source, str) or not isinstance(text, str) or not isinstance(notes, list):
-            raise TaskError("The task.json of this adopted network has no source, text or notes; it is damaged.")
+            raise TaskError("ADOPTED_TASK_JSON_ADOPTED_NETWORK")
         try:
             readout = Readout.from_json(data["readout"]) if "readout" in data else SYMBOLS
             vocabulary = Vocabulary.from_json(data.get("vocabulary"))
             measured = _score(data.get("score"))
             return cls(vocabulary, source, text, [str(note) for note in notes], readout, measured)
         except (ValueError, ReadoutError) as error:
-            raise TaskError(f"The task.json of this adopted network cannot be read: {error}") from error
+            raise TaskError("ADOPTED_TASK_JSON_ADOPTED_NETWORK_2", error=error) from error
 
 
 def _score(data: Any) -> Score | None:

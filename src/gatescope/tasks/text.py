@@ -153,12 +153,11 @@ class Text:
             try:
                 corpus = self._read()
             except TaskError as error:
-                raise TaskError(f"The text this run was trained on cannot be read again. {error}") from error
+                raise TaskError("TEXT_TEXT_RUN_TRAINED_READ", error=error) from error
             if corpus.sha256 != self.sha256:
                 where = "The Python standard library" if self.paths is None else f"The text in {', '.join(self.paths)}"
                 raise TaskError(
-                    f"{where} has changed since this run began: it had {self.characters:,} characters and has "
-                    f"{len(corpus.text):,}, or other ones; bring the old text back, or start a new run."
+                    "TEXT_CHANGED_SINCE_RUN_BEGAN", where=where, characters=self.characters, count=len(corpus.text)
                 )
             self._parts = self._encoded(_cut(corpus.text, self.shares))
         return self._parts
@@ -244,7 +243,7 @@ class Text:
         Raises: TaskError where `data` is not such a task.
         """
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("This is not the description of a task 'text'; is the task.json of another run here?")
+            raise TaskError("TEXT_DESCRIPTION_TASK_TEXT_TASK")
         try:
             task = cls.__new__(cls)
             task.paths = None if data["paths"] is None else tuple(_strings(data["paths"]))
@@ -262,11 +261,9 @@ class Text:
             task._examples = _strings(data["examples"])
             _check(task.shares, task.recommended.batch, task.recommended.unroll)
         except KeyError as error:
-            raise TaskError(
-                f"The task.json of this text run has no {error}; it is damaged or of another version."
-            ) from error
+            raise TaskError("TEXT_TASK_JSON_TEXT_RUN", error=error) from error
         except (TypeError, ValueError) as error:
-            raise TaskError(f"The task.json of this text run cannot be read: {error}") from error
+            raise TaskError("TEXT_TASK_JSON_TEXT_RUN_2", error=error) from error
         task._parts = None
         return task
 
@@ -274,10 +271,10 @@ class Text:
 def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> None:
     """Settings that make no sense. Raises: TaskError."""
     if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
-        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.9 0.05 0.05; not {parts}.")
+        raise TaskError("TEXT_PARTS_THREE_POSITIVE_SHARES", parts=parts)
     for label, value in (("batch", batch), ("unroll", unroll)):
         if value is not None and value < 1:
-            raise TaskError(f"{label} is 1 or more; {value} was given.")
+            raise TaskError("TEXT_GIVEN", label=label, value=value)
 
 
 def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
@@ -287,13 +284,12 @@ def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
     """
     if vocabulary.unit not in ("character", "byte") or (as_bytes and not vocabulary.bytes):
         unit = "bytes" if as_bytes else "characters"
-        raise TaskError(f"Symbols of the network: expected {unit}, got {vocabulary.unit}s. Train a new network.")
+        raise TaskError("TEXT_SYMBOLS_NETWORK_TRAIN_NEW", unit=unit, unit2=vocabulary.unit)
     unknown = [] if vocabulary.other is not None else vocabulary.unknown_in(text)
     if unknown:
         more = f" and {len(unknown) - 8:,} more" if len(unknown) > 8 else ""
         raise TaskError(
-            f"Symbols of the text: expected the {vocabulary.size:,} that the network knows, got also "
-            f"{', '.join(map(repr, unknown[:8]))}{more}. Take these out of the text, or train a new network."
+            "TEXT_SYMBOLS_TEXT_NETWORK_KNOWS", size=vocabulary.size, map=", ".join(map(repr, unknown[:8])), more=more
         )
 
 

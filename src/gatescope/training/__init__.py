@@ -76,15 +76,12 @@ def create(
     """
     if start is not None:
         if configuration is not None:
-            raise TrainingError("configuration: expected None beside start, whose network goes on. Give one of them.")
+            raise TrainingError("TRAINING_CONFIGURATION_NONE_BESIDE_START")
         return _begin_from(start, path, task, settings or Settings.recommended(task))
     if configuration is None:
         configuration = recommended_network(task)
     if configuration.both_ways and isinstance(task, Forecasting):
-        raise TrainingError(
-            "a network that reads in both directions would read the very steps that it is to forecast; let it read "
-            "forward only."
-        )
+        raise TrainingError("TRAINING_NETWORK_READS_BOTH_DIRECTIONS")
     return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
 
 
@@ -169,7 +166,7 @@ def train(
             )
             raise
         except RunError as error:  # a full disk, perhaps
-            raise RunError(f"{error} The training goes on from its last checkpoint when it is resumed.") from error
+            raise RunError("TRAINING_TRAINING_GOES_LAST_CHECKPOINT", error=error) from error
         if end["reason"] == "interrupted" and not (from_best and end["step"] == began):
             run.save_checkpoint(training.checkpoint())
         score = None if end["reason"] == "interrupted" else _final_score(run, task)
@@ -190,13 +187,11 @@ def stored_settings(run: Run, **changes: Any) -> Settings:
     known = {entry.name for entry in fields(Settings)}
     unknown = set(stored) - known
     if unknown:
-        raise TrainingError(
-            f"training.json has {', '.join(sorted(unknown))}, which this version does not know; upgrade."
-        )
+        raise TrainingError("TRAINING_TRAINING_JSON_VERSION_KNOW", unknown=", ".join(sorted(unknown)))
     try:
         expect_types(stored)
     except TrainingError as error:
-        raise TrainingError(f"{run.path / 'training.json'}: {error}") from error
+        raise TrainingError("TRAINING", value=run.path / "training.json", error=error) from error
     check_names("Setting of train", changes, sorted(known))
     given = {name: value for name, value in changes.items() if value is not None}
     if "steps" in given or "minutes" in given:
@@ -206,7 +201,7 @@ def stored_settings(run: Run, **changes: Any) -> Settings:
         return Settings(**{**stored, **given})
     except TypeError as error:
         what = str(error).partition("\n")[0]
-        raise TrainingError(f"training.json does not hold settings of a training ({what}); is it damaged?") from error
+        raise TrainingError("TRAINING_TRAINING_JSON_HOLD_SETTINGS", what=what) from error
 
 
 def _keep(run: Run, training: Loop, record: Record) -> None:

@@ -40,8 +40,7 @@ def last_checkpoint(run: Run) -> Checkpoint | None:
     later = [record["step"] for record in run.read(HISTORY) if _is_validation(record) and record.get("step", 0) > at]
     if len(later) > 1:  # a record is written just before its checkpoint, so a kill leaves one
         raise TrainingError(
-            f"{run.path}: expected a checkpoint of step {later[-1]:,}, where its history ends, got one of step {at:,}, "
-            f"which would undo what was trained since. Bring the later one back. Or: {FROM_BEST}"
+            "GOING_ON_CHECKPOINT_STEP_WHERE_HISTORY", path=run.path, later=later[-1], at=at, from_best=FROM_BEST
         )
     return checkpoint
 
@@ -66,8 +65,7 @@ def expect_untrained(run: Run, network: Network) -> None:
     if there:
         usable = FROM_BEST if WEIGHTS in there else "Bring what is missing back, or start a new run."
         raise TrainingError(
-            f"{run.path}: expected a checkpoint to go on from, got {' and '.join(there)} without one; training would "
-            f"begin anew and replace what is there. {usable}"
+            "GOING_ON_CHECKPOINT_GO_WITHOUT_TRAINING", path=run.path, there=" and ".join(there), usable=usable
         )
 
 
@@ -105,9 +103,14 @@ def expect_one_run(run: Run, task: Task, configuration: Configuration) -> None:
     ]
     if sizes[0] != sizes[1]:
         raise TrainingError(
-            f"{run.path}: expected a task with {sizes[0][0]:,} symbols that predicts {sizes[0][2]:,} {sizes[0][1]}, as "
-            f"network.json says, got {sizes[1][0]:,} and {sizes[1][2]:,} {sizes[1][1]} in task.json. "
-            "Copy the files anew."
+            "GOING_ON_TASK_SYMBOLS_PREDICTS_NETWORK",
+            path=run.path,
+            sizes=sizes[0][0],
+            sizes2=sizes[0][2],
+            sizes3=sizes[0][1],
+            sizes4=sizes[1][0],
+            sizes5=sizes[1][2],
+            sizes6=sizes[1][1],
         )
 
 
@@ -147,14 +150,14 @@ def expect_fit(task: Task, configuration: Configuration) -> None:
     ]
     for what, expected, got in pairs:
         if expected != got:
-            raise TrainingError(f"{what}: expected {expected!r:.200}, as the network has, got {got!r:.200}. {_OTHER}")
+            raise TrainingError("GOING_ON_NETWORK", what=what, expected=expected, got=got, other=_OTHER)
     if configuration.readout != task.readout:
-        raise TrainingError(f"predictions: expected {configuration.readout}, got {task.readout}. {_OTHER}")
+        raise TrainingError("GOING_ON_PREDICTIONS", readout=configuration.readout, readout2=task.readout, other=_OTHER)
     if old.symbols != new.symbols:
         more = [symbol for symbol in new.symbols if symbol not in set(old.symbols)]
         fewer = [symbol for symbol in old.symbols if symbol not in set(new.symbols)]
         differs = f"{_listed(more)} too much" if more else f"{_listed(fewer)} missing" if fewer else "another order"
-        raise TrainingError(f"symbols: expected the {old.size:,} of the network, got {differs}. {_OTHER}")
+        raise TrainingError("GOING_ON_SYMBOLS_NETWORK", size=old.size, differs=differs, other=_OTHER)
 
 
 def _listed(symbols: list[str]) -> str:

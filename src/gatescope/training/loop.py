@@ -94,7 +94,7 @@ class Loop:
             self.network.readout_weights.mul_(1 - rate * self.settings.readout_decay)
 
     def _no_number(self, what: str) -> TrainingError:
-        return TrainingError(f"the {what} is no longer a number at step {self.progress.step}. {self._advice}")
+        return TrainingError("LOOP_LONGER_NUMBER_STEP", what=what, step=self.progress.step, advice=self._advice)
 
     @property
     def _advice(self) -> str:
@@ -152,9 +152,11 @@ class Loop:
         times = self.progress.diverged_in_a_row
         if times >= DIVERGED_VALIDATIONS or (times and self.fraction >= 1):
             raise TrainingError(
-                f"the training has diverged at step {self.progress.step:,}: expected a loss near or below "
-                f"{self.uninformed_loss:.4g}, that of knowing nothing, got more than {self._bound:.4g} on the training "
-                f"and the validation data. {self._advice}"
+                "LOOP_TRAINING_DIVERGED_STEP_LOSS",
+                step=self.progress.step,
+                uninformed_loss=self.uninformed_loss,
+                bound=self._bound,
+                advice=self._advice,
             )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
@@ -254,9 +256,7 @@ class Loop:
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
             torch.set_rng_state(checkpoint.arrays["random"])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise TrainingError(
-                f"the last checkpoint does not hold what training needs to go on ({error}). {FROM_BEST}"
-            ) from error
+            raise TrainingError("LOOP_LAST_CHECKPOINT_HOLD_TRAINING", error=error, from_best=FROM_BEST) from error
         self.progress = progress
         self.state = tuple(layers[k] for k in sorted(layers)) or None
 

@@ -36,15 +36,11 @@ class Progress:
         known = {entry.name for entry in fields(cls)}
         if not isinstance(data, dict) or not known - {"diverged_in_a_row"} <= set(data):
             raise TrainingError(
-                f"progress.json of the last checkpoint: expected an object with {', '.join(sorted(known))}, got "
-                f"{data!s:.60}. {FROM_BEST}"
+                "PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT", known=", ".join(sorted(known)), data=data, from_best=FROM_BEST
             )
         if set(data) - known:
             newer = ", ".join(sorted(set(data) - known))
-            raise TrainingError(
-                f"progress.json of the last checkpoint: expected fields of this version, got {newer}. "
-                "A newer gatescope wrote it: upgrade gatescope."
-            )
+            raise TrainingError("PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT_2", newer=newer)
         counts = [data.get(name, 0) for name in _COUNTS]
         best = data["best"]
         if (
@@ -52,5 +48,5 @@ class Progress:
             or not all(is_number(data[name]) and data[name] >= 0 for name in ("seconds", "nats"))
             or not (best is None or (isinstance(best, list) and len(best) == 2 and all(map(is_number, best))))
         ):
-            raise TrainingError(f"progress.json of the last checkpoint is damaged: {data!s:.200}. {FROM_BEST}")
+            raise TrainingError("PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT_3", data=data, from_best=FROM_BEST)
         return cls(**data)

@@ -83,27 +83,31 @@ class Settings:
     def __post_init__(self) -> None:
         expect_types(vars(self))
         if self.seed >= SEEDS:
-            raise TrainingError(f"seed is {self.seed}; expected a whole number below 2**64.")
+            raise TrainingError("SETTINGS_SEED_WHOLE_NUMBER_BELOW", seed=self.seed)
         if self.steps is None and self.minutes is None:
-            raise TrainingError("training has no end: give a number of steps, or minutes.")
+            raise TrainingError("SETTINGS_TRAINING_END_NUMBER_STEPS")
         for name in ("steps", "minutes", "learning_rate", "clip", "report_every", "validate_every", "patience"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise TrainingError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
+                raise TrainingError("SETTINGS_2", replace=name.replace("_", " "), value=value)
         for name in ("warmup", "seed", "readout_decay"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise TrainingError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be 0 or more.")
+                raise TrainingError("SETTINGS_3", replace=name.replace("_", " "), getattr=getattr(self, name))
         if self.readout_decay * self.learning_rate >= 1:
             raise TrainingError(
-                f"readout decay is {self.readout_decay} and the learning rate {self.learning_rate}: the readout would "
-                "be gone at once; their product must be less than 1."
+                "SETTINGS_READOUT_DECAY_LEARNING_RATE",
+                readout_decay=self.readout_decay,
+                learning_rate=self.learning_rate,
             )
         if not 0 <= self.final_learning_rate <= 1:
-            raise TrainingError(f"final learning rate is {self.final_learning_rate}; it is a share from 0 to 1.")
+            raise TrainingError("SETTINGS_FINAL_LEARNING_RATE_SHARE", final_learning_rate=self.final_learning_rate)
         if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
             raise TrainingError(
-                f"the optimizer can be {', '.join(OPTIMIZERS)} and the schedule {', '.join(SCHEDULES)}; "
-                f"{self.optimizer!r} and {self.schedule!r} were given."
+                "SETTINGS_OPTIMIZER_SCHEDULE_GIVEN",
+                optimizers=", ".join(OPTIMIZERS),
+                schedules=", ".join(SCHEDULES),
+                optimizer=self.optimizer,
+                schedule=self.schedule,
             )
 
     @classmethod
@@ -152,4 +156,4 @@ def expect_types(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         kinds, what = _KINDS[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise TrainingError(f"{name.replace('_', ' ')} is {value!r:.60}; expected {what}.")
+            raise TrainingError("SETTINGS", replace=name.replace("_", " "), value=value, what=what)

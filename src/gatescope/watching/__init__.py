@@ -27,9 +27,6 @@ __all__ = ["Call", "WatchError", "Watched", "watch"]
 class UnknownModuleError(WatchError, KeyError):
     """No module of this name is watched."""
 
-    def __str__(self) -> str:
-        return str(self.args[0])  # a KeyError prints its message in quotation marks
-
 
 class Watched(Mapping[str, Trace]):
     """The recurrent modules of a model and their calls: `watched["encoder.rnn"]` is a trace.
@@ -83,14 +80,9 @@ class Watched(Mapping[str, Trace]):
         """
         every = self.calls(name)
         if not every:
-            raise WatchError(
-                f"{name} was not called while it was watched. Run the model inside `with gatescope.watch(model)`; "
-                "a model that is compiled, exported, scripted or quantized runs as a copy, which is not seen."
-            )
+            raise WatchError("WATCHING_CALLED_WHILE_WATCHED_RUN", name=name)
         if not every[calls]:
-            raise WatchError(
-                f"{name}: expected some of its {len(every)} calls, got none in {calls}. Give a longer slice."
-            )
+            raise WatchError("WATCHING_SOME_CALLS_NONE_LONGER", name=name, count=len(every), calls=calls)
         return joined(every[calls]).trace(drives=drives, text=text, vocabulary=vocabulary, inputs=inputs)
 
     def calls(self, name: str) -> tuple[Call, ...]:
@@ -100,7 +92,7 @@ class Watched(Mapping[str, Trace]):
             UnknownModuleError: there is no such module.
         """
         if name not in self._names:
-            raise UnknownModuleError(f"no module {name!r} is watched; there are {', '.join(self._recorders)}.")
+            raise UnknownModuleError("WATCHING_MODULE_WATCHED", name=name, recorders=", ".join(self._recorders))
         return tuple(self._recorders[self._names[name]].kept)
 
     @property
@@ -128,14 +120,14 @@ def watch(model: nn.Module, modules: Sequence[str] | None = None) -> Iterator[Wa
         WatchError: there is no such module, or `model` is none.
     """
     if not isinstance(model, nn.Module):
-        raise WatchError(f"The model: expected a torch.nn.Module, got {type(model).__name__}. Pass the model itself.")
+        raise WatchError("WATCHING_MODEL_TORCH_NN_MODULE", name=type(model).__name__)
     wanted = [modules] if isinstance(modules, str) else modules
     every = dict(model.named_modules(remove_duplicate=False))
     there = {name: module for name, module in every.items() if isinstance(module, (*LAYERED, *CELLS))}
     if unknown := [name for name in wanted or () if name not in there]:
-        raise WatchError(f"there is no recurrent module {unknown[0]!r}; there are {', '.join(there) or 'none'}.")
+        raise WatchError("WATCHING_RECURRENT_MODULE", unknown=unknown[0], value=", ".join(there) or "none")
     if not there:
-        raise WatchError(f"the model has no torch.nn.LSTM, GRU or RNN, and no such cell{_copies(every)}.")
+        raise WatchError("WATCHING_MODEL_TORCH_NN_LSTM", copies=_copies(every))
     names: dict[str, str] = {}
     first: dict[int, str] = {}
     for name in there if wanted is None else wanted:

@@ -115,8 +115,11 @@ class Call:
         difference = max((_furthest(computed, own) for computed, own in off), default=0.0)
         if self.own and not difference <= OWN_DIFFERENCE:
             raise WatchError(
-                f"{self.name}: expected the equations of {self.module.cell.title}, got values of {self.own}.forward "
-                f"that are off by {difference:.2g}. Call the forward of its base, which can be recorded."
+                "CALLS_EQUATIONS_VALUES_FORWARD_OFF",
+                name=self.name,
+                title=self.module.cell.title,
+                own=self.own,
+                difference=difference,
             )
         return difference
 

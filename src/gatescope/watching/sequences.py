@@ -37,10 +37,7 @@ def joined(calls: Sequence[Call]) -> Call:
         if call.problem:
             raise WatchError(call.problem)
         if call.module is not first.module:
-            raise WatchError(
-                f"{first.name} was called {len(calls)} times, and its weights changed before call {number}. Give "
-                f"calls=slice(0, {number}) for the calls before, or take watched.calls({first.name!r})[k].trace()."
-            )
+            raise WatchError("SEQUENCES_CALLED_TIMES_WEIGHTS_CHANGED", name=first.name, count=len(calls), number=number)
     if len(calls) == 1:
         return first
     return _as_one(calls, _sequences(calls))

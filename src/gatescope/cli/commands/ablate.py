@@ -118,9 +118,7 @@ def ablate(
                 parts.append(_own(name, table, wanted))
         found = _joined(parts)
         if not found["steps_on"].any():
-            raise UsageError(
-                "no symbol of the text follows another one and is known to the network; give a longer text."
-            )
+            raise UsageError("ABLATE_SYMBOL_TEXT_FOLLOWS_ANOTHER")
         keep("ablation", found)
     if not wanted.keys() - {None} and not feature:
         note(f"no labels are kept with this run; `gatescope label {about.run.path}` finds what its neurons follow.")
@@ -133,9 +131,9 @@ def _held(to: str) -> Any:
     try:
         value = float(to)
     except ValueError as error:
-        raise UsageError(f"--to {to} is neither mean nor zero nor a number.") from error
+        raise UsageError("ABLATE_NEITHER_MEAN_NOR_ZERO", to=to) from error
     if not math.isfinite(value):
-        raise UsageError(f"a neuron cannot be held at {to}; give --to mean, zero or a finite number.")
+        raise UsageError("ABLATE_NEURON_HELD_MEAN_ZERO", to=to)
     return value
 
 

@@ -128,13 +128,13 @@ def adopt(
     if path.suffix == ".json":
         return _adopt_recording(path, out, json)
     if out is not None:
-        raise UsageError("--out is for a recording of lstm-explorer (.json); a network becomes a run: --run DIR.")
+        raise UsageError("ADOPT_OUT_RECORDING_LSTM_EXPLORER")
     from gatescope.adopting import adopt as adopt_network
     from gatescope.tasks.data.corpus import read as read_text
 
     symbols = _symbols(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
-        raise UsageError("--classes and --numbers were both given; a network predicts one or the other.")
+        raise UsageError("ADOPT_CLASSES_NUMBERS_BOTH_GIVEN")
     named = classes if classes is not None else numbers
     reading = text or corpus
     try:
@@ -178,9 +178,7 @@ def _adopt_recording(path: Path, out: Path | None, json: bool) -> int:
     from gatescope.storage import save_trace
 
     if out is None:
-        raise UsageError(
-            f"{path} is read as a recording of lstm-explorer, which becomes a trace: --out DIR says where."
-        )
+        raise UsageError("ADOPT_READ_RECORDING_LSTM_EXPLORER", path=path)
     trace = read_lstm_explorer(path)
     save_trace(trace, out, dtype="float32")
     report = check(trace)
@@ -229,11 +227,11 @@ def _symbols(
             + (f"{' and '.join(given)} were both given." if given else "neither was given.")
         )
     if unit is not None and vocabulary is None:
-        raise UsageError(f"--unit is what a symbol of --vocabulary is, which was not given beside {given[0]}.")
+        raise UsageError("ADOPT_UNIT_SYMBOL_VOCABULARY_GIVEN", given=given[0])
     try:
         if inputs is not None:
             if end is not None:
-                raise UsageError("--end is a symbol; a sequence of numbers ends at an empty line.")
+                raise UsageError("ADOPT_END_SYMBOL_SEQUENCE_NUMBERS")
             return Vocabulary(_inputs(inputs), unit="number")
         if corpus is not None:
             return Vocabulary.of(read_text([corpus], encoding=encoding).text, end)
@@ -250,7 +248,7 @@ def _inputs(given: str) -> tuple[str, ...]:
     """The names of the numbers of a step."""
     if given.isdecimal():
         if not 0 < int(given[:9]) <= MOST_INPUTS:
-            raise UsageError(f"--inputs is {given}; a step has 1 to {MOST_INPUTS:,} numbers.")
+            raise UsageError("ADOPT_INPUTS_STEP_NUMBERS", given=given, most_inputs=MOST_INPUTS)
         return tuple(str(k) for k in range(int(given)))
     return tuple(name.strip() for name in given.split(","))
 
@@ -264,7 +262,7 @@ def _names(given: str) -> list[str]:
         found = read_names(given).names
         names = [name for name in found if name is not None]
         if len(names) < len(found):
-            raise AdoptingError(f"{given} has {len(names)} names, and none for the number {found.index(None)}.")
+            raise AdoptingError("ADOPT_NAMES_NONE_NUMBER", given=given, count=len(names), index=found.index(None))
         return names
     return [name.strip() for name in given.split(",")]
 

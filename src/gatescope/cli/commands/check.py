@@ -69,7 +69,7 @@ def _check_trace(path: Path, text: str | None, file: Path | None) -> Report:
     from gatescope.storage import open_trace
 
     if text is not None or file is not None:
-        raise UsageError(f"{path} is a trace, which holds its own text; leave out the other one, or name a run.")
+        raise UsageError("CHECK_TRACE_HOLDS_OWN_TEXT", path=path)
     return check_values(open_trace(path))
 
 

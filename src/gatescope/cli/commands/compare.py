@@ -84,12 +84,12 @@ def compare(
 
     check_csv(csv)
     if not what:
-        raise UsageError("say what to learn: a task, as in `gatescope compare counter`, or a file of text.")
+        raise UsageError("COMPARE_SAY_LEARN_TASK_GATESCOPE")
     if steps is not None and minutes is not None:
-        raise UsageError("--steps and --minutes were both given; give the one that training should end by.")
+        raise UsageError("COMPARE_STEPS_MINUTES_BOTH_GIVEN")
     for name, value in (("seeds", seeds), ("furthest", furthest)):
         if value < 1:
-            raise UsageError(f"--{name} is {value}; it is 1 or more.")
+            raise UsageError("COMPARE", name=name, value=value)
     task = task_for(what, data)
     place = out or free_place(f"compare-{default_name(what)}")
     source = None if on is None and file is None and encoding is None else text_for(task, on, file, encoding)
@@ -123,7 +123,7 @@ def _sizes(given: str | None) -> list[int] | None:
         return None
     parts = given.split(",")
     if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"--neurons is {given}; give one whole number, or one for each layer, as in 20,10.")
+        raise UsageError("COMPARE_NEURONS_WHOLE_NUMBER_LAYER", given=given)
     return [int(part) for part in parts]
 
 

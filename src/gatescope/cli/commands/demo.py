@@ -75,7 +75,7 @@ def demo(
 
     Settings(steps=None, minutes=minutes)  # says what is wrong with it before anything starts
     if runs.exists() and not runs.is_dir():
-        raise UsageError(f"{runs} is a file; give the folder that the runs are kept in.")
+        raise UsageError("DEMO_FILE_FOLDER_RUNS_KEPT", runs=runs)
     runs.mkdir(parents=True, exist_ok=True)
     trainer = multiprocessing.get_context("spawn").Process(
         target=train_behind, args=(runs, minutes, os.getpid()), daemon=True

@@ -66,13 +66,11 @@ def errors(
 
     check_csv(csv)
     if orders < 1:
-        raise UsageError(f"--orders is {orders}; it is 1 or more.")
+        raise UsageError("ERRORS_ORDERS", orders=orders)
     task = find_run(run).task()
     check_predicts_next(find_run(run).configuration(), "a comparison with n-gram models")
     if not isinstance(task, TextTask):
-        raise UsageError(
-            f"{run} learned the task {task.name}; n-gram models are a comparison for networks that learned a text."
-        )
+        raise UsageError("ERRORS_LEARNED_TASK_GRAM_MODELS", run=run, name=task.name)
     default = text is None and file is None and characters is None and (orders, threshold) == (ORDERS, THRESHOLD)
     with (
         studied(run, text, file, encoding=encoding, characters=characters, quiet=json) as about,

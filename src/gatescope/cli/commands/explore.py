@@ -33,9 +33,7 @@ def explore(*places: Path, port: Port = PORT, no_browser: NoBrowser = False) -> 
         Run directories, names of runs in ./runs, and folders of runs; ./runs when none is given.
     """
     if not places and not RUNS.is_dir():
-        raise UsageError(
-            f"there is no folder ./{RUNS} here; train something first (gatescope train counter), or name a folder."
-        )
+        raise UsageError("EXPLORE_FOLDER_HERE_TRAIN_SOMETHING", runs=RUNS)
     from gatescope.explorer import serve
 
     try:

@@ -53,9 +53,9 @@ def export(
 
     kind = to or KINDS.get(path.suffix)
     if kind is None:
-        raise UsageError(f"{path} does not say which format is wanted; give --to {' or '.join(FORMATS)}.")
+        raise UsageError("EXPORT_SAY_FORMAT_WANTED", path=path, formats=" or ".join(FORMATS))
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} is there already; give another name, or --overwrite.")
+        raise UsageError("EXPORT_ALREADY_ANOTHER_NAME_OVERWRITE", path=path)
     network, step = find_run(run).network(checkpoint)
     try:
         notes = save(network, path, kind)

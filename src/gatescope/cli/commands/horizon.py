@@ -84,9 +84,9 @@ def horizon(
     check_csv(csv)
     for name, value in (("characters", characters), ("furthest", furthest), ("samples", samples)):
         if value is not None and value < 1:
-            raise UsageError(f"--{name} is {value}; it is 1 or more.")
+            raise UsageError("COMPARE", name=name, value=value)
     if not runs:
-        raise UsageError("say whose memory: a run, as in `gatescope horizon counter`.")
+        raise UsageError("HORIZON_SAY_WHOSE_MEMORY_RUN")
     found = [find_run(given) for given in runs]
     if text == "-":  # once for all of them
         text, encoding = text_for(found[0].task(), text, file, encoding), None
@@ -132,7 +132,7 @@ def _steps(run: Run, given: str | None) -> Sequence[int | None]:
         return there or [None]
     if not given.isdigit() or int(given) not in there:
         shown = ", ".join(map(str, there)) or "none"
-        raise UsageError(f"{run.name} has no checkpoint {given}; it has {shown}, and `all` takes every one.")
+        raise UsageError("HORIZON_CHECKPOINT_ALL_TAKES_EVERY", name=run.name, given=given, shown=shown)
     return [int(given)]
 
 

@@ -146,9 +146,7 @@ def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
         A folder of runs.
     """
     if not folder.is_dir():
-        raise UsageError(
-            f"there is no folder {folder}; make a run with `gatescope train counter`, or name a folder of runs."
-        )
+        raise UsageError("LISTS_FOLDER_MAKE_RUN_GATESCOPE", folder=folder)
     from gatescope.explorer.gallery import Gallery
 
     found = Gallery([folder]).summaries()

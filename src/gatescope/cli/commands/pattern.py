@@ -119,7 +119,7 @@ def pattern(
 def _range(given: str) -> tuple[int, int]:
     first, _, last = given.partition(":")
     if not first.isdecimal() or not (last or first).isdecimal():
-        raise UsageError(f"--range {given} is not of the form A:B, as in 4:6; steps count from 0.")
+        raise UsageError("PATTERN_RANGE_FORM_STEPS_COUNT", given=given)
     return int(first), int(last or first)
 
 
@@ -143,7 +143,7 @@ def _recorded(
     about = subject_of(place, None, None, characters=characters)
     given = sequences_of(about.network, text_for(about.task, text, file, encoding))
     if not 0 <= sequence < len(given):
-        raise UsageError(f"there is no sequence {sequence}; the text has {counted(len(given), 'sequence')}, from 0 on.")
+        raise UsageError("PATTERN_SEQUENCE_TEXT", sequence=sequence, counted=counted(len(given), "sequence"))
     sequences = [*given, *sequences_of(about.network, about.text)]
     with bar("recording", quiet=quiet) as tell, recorded(about.network, sequences, progress=tell) as trace:
         tell.finish()

@@ -109,11 +109,11 @@ def predict(
     file = _file(texts, file)
     if isinstance(task, Forecasting):
         if (texts and file is None) or every_step or text is not None:
-            raise UsageError("A run of the task forecasting: expected a file of numbers, got a text or its options.")
+            raise UsageError("PREDICT_RUN_TASK_FORECASTING_FILE")
         forecast(place, task, file, series, encoding, skip_bad=skip_bad, csv=csv, json=json)
         return
     if given := [name for name, value in vars(series).items() if value is not None]:
-        raise UsageError(f"Option --{given[0]} does not apply to {place.name}. It applies to runs of forecasting.")
+        raise UsageError("PREDICT_OPTION_APPLY_APPLIES_RUNS", given=given[0], name=place.name)
     from gatescope.studies.predictions import predict as study
 
     if texts and file is not None:
@@ -131,7 +131,7 @@ def _file(texts: tuple[str, ...], file: Path | None) -> Path | None:
         UsageError: texts and a file were given.
     """
     if texts and file is not None:
-        raise UsageError("Texts: expected texts or --file, got both. Give one of them.")
+        raise UsageError("PREDICT_TEXTS_TEXTS_FILE_BOTH")
     # A folder or a pipe is refused by whoever reads the file; a text can be longer than any name, or hold a NUL.
     if len(texts) == 1 and texts[0] not in ("-", "") and os.path.exists(texts[0]):  # noqa: PTH110
         return Path(texts[0])
@@ -155,14 +155,14 @@ def _texts(
         return [text + "\n" for text in found] if vocabulary.end == "\n" else found
     if column is not None or (encoding is not None and file is None and texts != ("-",)):
         option = "--text" if column is not None else "--encoding"
-        raise UsageError(f"Option {option}: expected a file to read, got none. Leave it out, or give --file FILE.")
+        raise UsageError("PREDICT_OPTION_FILE_READ_NONE", option=option)
     if file is not None:
         content = read([file], encoding=encoding).text
         return [content] if whole else vocabulary.split(content)
     if texts == ("-",):
         data = sys.stdin.buffer.read(LARGEST + 1)
         if len(data) > LARGEST:
-            raise UsageError(f"Standard input: expected at most {LARGEST:,} bytes, got more. Give a part of it.")
+            raise UsageError("PREDICT_STANDARD_INPUT_MOST_BYTES", largest=LARGEST)
         content = decoded(data, "standard input", encoding)
         return [content] if whole else [line for line in vocabulary.split(content) if line.strip()]
     return list(texts) or vocabulary.split(place.task().examples()[0])

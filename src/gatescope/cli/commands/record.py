@@ -89,7 +89,7 @@ def record(
     warn_of_unknown(network.configuration.vocabulary, source)
     if out is not None:
         if not overwrite and out.is_dir() and any(out.iterdir()):
-            raise UsageError(f"{out} is there already; give another directory, or --overwrite to replace a trace.")
+            raise UsageError("RECORD_ALREADY_ANOTHER_DIRECTORY_OVERWRITE", out=out)
         trace = _write(
             out,
             network,
@@ -104,7 +104,7 @@ def record(
             _tell(trace, out, size)
         return
     if overwrite:
-        raise UsageError("--overwrite is for --out DIR, which was not given.")
+        raise UsageError("RECORD_OVERWRITE_OUT_DIR_GIVEN")
     trace = record_in_memory(network, source, drives=not no_drives, answers=place.task().answers)
     if json:
         print_json({**_about(trace, step), "steps": _steps(trace), "signals": _signals(trace)})

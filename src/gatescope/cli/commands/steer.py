@@ -135,16 +135,11 @@ def _labels(about: Subject, layer: str, signal: str, neuron: int) -> list[str]:
 
     labels = kept(about.run, "labels")
     if labels is None:
-        raise UsageError(
-            "no labels are kept with this run, so it is not known what to count; give --feature, or find the labels "
-            f"with `gatescope label {about.run.path}`."
-        )
+        raise UsageError("STEER_LABELS_KEPT_RUN_KNOWN", path=about.run.path)
     rows = [row for row in labels.where(layer=layer, neuron=neuron) if row["measure"] == "AUROC"]
     rows.sort(key=lambda row: (row["signal"] != signal, -row["explained"]))
     if not rows:
-        raise UsageError(
-            f"neuron {neuron} has no label that is on or off, so it is not known what to count; give --feature."
-        )
+        raise UsageError("STEER_NEURON_LABEL_OFF_KNOWN", neuron=neuron)
     return list(dict.fromkeys(row["feature"] for row in rows))[:3]
 
 
@@ -166,7 +161,7 @@ def _chosen(about: Subject, names: Sequence[str]) -> Family:
     wanted = [name for name in names if name not in own]
     wanted += [f"expression.{name.partition('=')[0]}" for name in own]
     if counts := [one.name for one in found if one.kind == "count" and one.name in wanted]:
-        raise UsageError(f"{counts[0]} is a count, which is never on or off; give a feature that is.")
+        raise UsageError("STEER_COUNT_NEVER_OFF_FEATURE", counts=counts[0])
     if missing := [name for name in wanted if feature_named(found, name) is None]:
         there = [binary.name for one in found if one.kind != "count" for binary in one.binaries()]
         raise no_such("feature", missing[0], there, "`gatescope probe RUN --json` names those that are on or off")

@@ -208,12 +208,12 @@ def train(
     use_threads(threads)
     changes = {name: value for name, value in asdict(training).items() if value is not None}
     if "steps" in changes and "minutes" in changes:
-        raise UsageError("--steps and --minutes were both given; give the one that training should end by.")
+        raise UsageError("COMPARE_STEPS_MINUTES_BOTH_GIVEN")
     if from_best and not resume:
-        raise UsageError("--from-best is for a run that goes on; give --resume beside it.")
+        raise UsageError("TRAIN_BEST_RUN_GOES_RESUME")
     if resume:
         if start is not None:
-            raise UsageError("--from begins a new run, and --resume goes on with one; give one of them.")
+            raise UsageError("TRAIN_BEGINS_NEW_RUN_RESUME")
         place = _to_resume(what, run, network, data, seed, changes)
         return follow(place, changes, json=json, created=False, from_best=from_best)
     place = begin(what, run, network, data, {**changes, "seed": seed}, None if start is None else find_run(start))
@@ -238,13 +238,13 @@ def begin(
     from gatescope.training import Settings, create, recommended_network
 
     if not what:
-        raise UsageError("say what to learn: a task, as in `gatescope train counter`, or a file of text.")
+        raise UsageError("TRAIN_SAY_LEARN_TASK_GATESCOPE")
     if run is not None and run.exists() and not (run.is_dir() and not any(run.iterdir())):
-        raise UsageError(f"{run} is there already; name another directory, or go on with: {_resume_command(run)}")
+        raise UsageError("TRAIN_ALREADY_NAME_ANOTHER_DIRECTORY", run=run, resume_command=_resume_command(run))
     if start is not None:
         fixed = [name for name, value in asdict(network).items() if value is not None]
         if fixed:
-            raise UsageError(f"--{fixed[0].replace('_', '-')} is what the network of --from has; leave it out.")
+            raise UsageError("TRAIN_NETWORK_LEAVE_OUT", replace=fixed[0].replace("_", "-"))
         task = task_for(what, data, start.configuration().vocabulary)
         settings = Settings.recommended(task, **changes)
         return create(str(run or free_place(default_name(what))), task, settings=settings, start=start)
@@ -290,10 +290,10 @@ def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | No
         if option not in known:
             others = [each for each, task in TASKS.items() if option in _settings_of(task)]
             flag = option.replace("_", "-")
-            raise UsageError(f"--{flag} says nothing to {name}; it is a setting of {', '.join(others)}.")
+            raise UsageError("TRAIN_SAYS_NOTHING_SETTING", flag=flag, name=name, others=", ".join(others))
     if "paths" not in known:
         if paths:
-            raise UsageError(f"{name} is a task and takes no files; leave out {' '.join(paths)}, or write ./{name}.")
+            raise UsageError("TRAIN_TASK_TAKES_FILES_LEAVE", name=name, paths=" ".join(paths))
         return TASKS[name](**given)
     for path in paths:
         if not Path(path).expanduser().exists() and not glob.has_magic(path):
@@ -317,7 +317,7 @@ def _shares(given: str) -> tuple[float, ...]:
     except ValueError:
         shares = ()
     if len(shares) != 3:
-        raise UsageError(f"--parts is {given}; give three shares, as in 0.8,0.1,0.1.")
+        raise UsageError("TRAIN_PARTS_THREE_SHARES", given=given)
     return shares
 
 
@@ -421,17 +421,17 @@ def _sizes(network: NetworkOptions, usual: tuple[int, ...]) -> tuple[int, ...]:
     """The neurons of each layer."""
     count = network.layers
     if count is not None and count < 1:
-        raise UsageError(f"--layers is {count}; a network has at least 1.")
+        raise UsageError("TRAIN_LAYERS_NETWORK_LEAST", count=count)
     if network.neurons is None:
         given = list(usual) if count in (None, len(usual)) else [usual[0]]
     elif re.fullmatch(r"\d+(,\d+)*", network.neurons):
         given = [int(size) for size in network.neurons.split(",")]
     else:
-        raise UsageError(f"--neurons is {network.neurons}; give one whole number, or one for each layer, as in 20,10.")
+        raise UsageError("TRAIN_NEURONS_WHOLE_NUMBER_LAYER", neurons=network.neurons)
     if len(given) == 1:
         given *= count or len(usual)
     if count is not None and len(given) != count:
-        raise UsageError(f"--neurons {network.neurons} names {len(given)} layers, and --layers {count}; leave one out.")
+        raise UsageError("TRAIN_NEURONS_NAMES_LAYERS_LAYERS", neurons=network.neurons, count=len(given), count2=count)
     return tuple(given)
 
 
@@ -452,9 +452,9 @@ def _to_resume(
     fixed += ["seed"] if seed is not None else []
     fixed += ["optimizer"] if "optimizer" in changes else []
     if fixed:
-        raise UsageError(f"--{fixed[0]} cannot change in a run that has begun; leave it out, or start a new run.")
+        raise UsageError("TRAIN_CHANGE_RUN_BEGUN_LEAVE", fixed=fixed[0])
     if (run is None and len(what) != 1) or (run is not None and what):
-        raise UsageError("--resume goes on with one run and what it learns; name just that: --resume --run DIR.")
+        raise UsageError("TRAIN_RESUME_GOES_RUN_LEARNS")
     given = str(run) if run is not None else what[0]
     begun_as = RUNS / default_name([given])
     taken_by_name = any((path / "network.json").is_file() for path in (Path(given), RUNS / given))

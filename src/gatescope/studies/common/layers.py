@@ -36,5 +36,5 @@ def number_of(configuration: Configuration, given: Given) -> int:
     name = full_name(given, names)
     if name is None:
         there = ", ".join(names) if configuration.both_ways else f"0 to {len(names) - 1}"
-        raise StudyError(f"there is no layer {given}; the network has {there}.")
+        raise StudyError("LAYERS_LAYER_NETWORK", given=given, there=there)
     return names.index(name)

@@ -92,12 +92,12 @@ def targets_for(network: Network, sequence: Reading, targets: Reading | None) ->
     if targets is not None:
         given = np.asarray(targets)
         if len(given) != len(sequence):
-            raise StudyError(f"{len(given)} answers were given for a sequence of {len(sequence)} steps.")
+            raise StudyError("LOSSES_ANSWERS_GIVEN_SEQUENCE_STEPS", count=len(given), count2=len(sequence))
         return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
     if configuration.readout.kind == "symbols":
         return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
     if configuration.readout.kind == "numbers":
-        raise StudyError("this network estimates numbers; say which are right, as there is no loss without.")
+        raise StudyError("LOSSES_NETWORK_ESTIMATES_NUMBERS_SAY")
     with torch.inference_mode():
         logits = logits_of(network, sequence)
     return logits.argmax(-1).numpy().astype(np.int32)
@@ -124,8 +124,6 @@ def check_predicts_next(configuration: Configuration, what: str) -> None:
     readout = configuration.readout
     if readout.kind != "symbols" or readout.reads != "every step":
         often = " once, after the last step" if readout.reads == "last step" else ""
-        raise StudyError(
-            f"this network predicts {readout.kind}{often}; {what} needs one that predicts the next symbol."
-        )
+        raise StudyError("LOSSES_NETWORK_PREDICTS_NEEDS_PREDICTS", kind=readout.kind, often=often, what=what)
     if configuration.both_ways:
-        raise StudyError(f"this network reads from the end too, so it has seen the next symbol; {what} makes no sense.")
+        raise StudyError("LOSSES_NETWORK_READS_END_TOO", what=what)

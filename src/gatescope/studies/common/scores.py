@@ -56,10 +56,7 @@ def halves(steps: Steps) -> Halves:
     places = np.arange(len(steps))
     found = Halves(places[~held], places[held])
     if min(len(found.fit), len(found.held_out)) < 2:
-        raise StudyError(
-            f"{len(steps)} step{'' if len(steps) == 1 else 's'}: too few to fit on some and score on others; give a "
-            "longer text."
-        )
+        raise StudyError("SCORES_STEP_TOO_FEW_FIT", count=len(steps), choice="" if len(steps) == 1 else "s")
     return found
 
 
@@ -82,7 +79,7 @@ class Columns:
         wrong = [feature for feature in features if len(feature.values) != size]
         if wrong:
             raise StudyError(
-                f"the feature {wrong[0].name} has {len(wrong[0].values)} values; the trace has {size} steps."
+                "SCORES_FEATURE_VALUES_TRACE_STEPS", name=wrong[0].name, count=len(wrong[0].values), size=size
             )
         self._steps = steps
         binaries = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]

@@ -84,7 +84,7 @@ def subject(
         RunError, TaskError, FeatureError: the run or its text cannot be read, or there is no such lexer.
     """
     if characters is not None and characters < 1:
-        raise StudyError(f"{characters} characters were asked for; give at least 1.")
+        raise StudyError("SUBJECTS_CHARACTERS_ASKED_LEAST", characters=characters)
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
@@ -164,5 +164,7 @@ def keep(run: Run, name: str, table: Table) -> None:
     except (GatescopeError, AttributeError):
         version = None
     if type(version) is int and version > FORMAT:
-        raise RunError(f"{run.path}: expected findings of format {FORMAT}, got {version} ({name}). Upgrade gatescope.")
+        raise RunError(
+            "SUBJECTS_FINDINGS_FORMAT_UPGRADE_GATESCOPE", path=run.path, format=FORMAT, version=version, name=name
+        )
     run.save_study(name, {"format": FORMAT, "weights": weights_mark(run), "table": table.to_json()})

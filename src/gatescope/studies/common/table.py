@@ -69,7 +69,7 @@ class Table:
             StudyError: there is no such column.
         """
         if name not in self.columns:
-            raise StudyError(f"the table has no column {name!r}; it has {', '.join(self.columns)}.")
+            raise StudyError("TABLE_TABLE_COLUMN", name=name, columns=", ".join(self.columns))
         return self.columns[name]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -116,7 +116,7 @@ class Table:
                 raise KeyError("titles")
             return cls.of(rows, data["titles"], **data["about"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StudyError(f"this is not a table that a study wrote ({error!r}); make it again.") from error
+            raise StudyError("TABLE_TABLE_STUDY_WROTE_MAKE", error=error) from error
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write the columns to a file, with a line of their names first; NaN is an empty field.

@@ -54,7 +54,7 @@ class Contributions:
 
     def _known(self, weight: str) -> str:
         if weight not in self.deltas:
-            raise StudyError(f"the network has no weight {weight!r}; it has {', '.join(self.deltas)}.")
+            raise StudyError("BACKPROPAGATION_NETWORK_WEIGHT", weight=weight, deltas=", ".join(self.deltas))
         return weight
 
     def of(self, weight: str, step: int) -> NDArray[np.float64]:
@@ -515,7 +515,7 @@ def _places(network: Network, wanted: Reading, places: Sequence[int] | None) -> 
         # What it would say if the sequence ended there can be asked of any step.
         told = asked(replace(configuration, readout=replace(configuration.readout, reads="every step")), wanted)
     if not all(0 <= place < len(told) and told[place] for place in found):
-        raise StudyError(f"a loss was asked for where there is none; the steps with a target: {_short(told)}.")
+        raise StudyError("BACKPROPAGATION_LOSS_ASKED_WHERE_NONE", short=_short(told))
     return np.unique(found)
 
 

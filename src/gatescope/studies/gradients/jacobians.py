@@ -125,7 +125,7 @@ class Jacobians:
             if (term.to, term.source, term.name) == (to, source, name):
                 return term
         named = ", ".join(f"{t.name} (from {t.source} to {t.to})" for t in self.factors) or "none at all"
-        raise StudyError(f"{self.layer} has no term {name!r} from {source} to {to}; it has {named}.")
+        raise StudyError("JACOBIANS_TERM", layer=self.layer, name=name, source=source, to=to, named=named)
 
     def written(self, term: Term, step: int | slice = slice(None)) -> Float[Tensor, "*T N N"]:
         """A term as a matrix, at one step or several."""
@@ -140,7 +140,9 @@ class Jacobians:
         """
         for state in (to, source):
             if state not in self.states:
-                raise StudyError(f"{self.layer} carries {', '.join(self.states) or 'no state'}; {state!r} is none.")
+                raise StudyError(
+                    "JACOBIANS_CARRIES_NONE", layer=self.layer, value=", ".join(self.states) or "no state", state=state
+                )
         chosen = [self.term(to, source, name)] if name is not None else self._between(to, source)
         total = torch.zeros(self.steps, self.neurons, self.neurons, dtype=torch.float64)
         for term in chosen:
@@ -324,14 +326,16 @@ def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward,
     """
     arrays = trace[layer]
     if not 0 <= sequence < len(trace.lengths):
-        raise StudyError(f"the trace has no sequence {sequence}; it has {len(trace.lengths)}, counted from 0.")
+        raise StudyError("JACOBIANS_TRACE_SEQUENCE_COUNTED", sequence=sequence, count=len(trace.lengths))
     cell, length = Cell.from_json(trace.attributes["layers"][layer]["cell"]), int(trace.lengths[sequence])
     derivatives = forward(cell.tape)
     missing = [key for kind, key in derivatives.reads() if kind != "parameter" and key not in arrays]
     if missing:
         raise StudyError(
-            f"the derivatives of {layer} ({cell.name}) read {', '.join(dict.fromkeys(missing))}, which the trace does "
-            "not hold; record all signals, with the drives."
+            "JACOBIANS_DERIVATIVES_READ_TRACE_HOLD",
+            layer=layer,
+            name=cell.name,
+            fromkeys=", ".join(dict.fromkeys(missing)),
         )
 
     def read(kind: str, label: str) -> NDArray[np.float64]:

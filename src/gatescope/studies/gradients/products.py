@@ -129,7 +129,7 @@ def product_map(
     width = len(sources) * jacobians.neurons
     count = vectors if vectors is not None else width if width <= LARGEST_EXACT else 4
     if count < 2 and width > count:
-        raise StudyError(f"an estimate needs at least 2 vectors; {count} were asked for.")
+        raise StudyError("PRODUCTS_ESTIMATE_NEEDS_LEAST_VECTORS", count=count)
     exact = count >= width
     steps = jacobians.steps
     if exact:
@@ -143,7 +143,7 @@ def product_map(
     names = ("norm", "largest", "bypass", "rest", *states)
     maps = {name: np.full((steps, steps), np.nan) for name in names}
     if radius and not (exact and len(sources) == len(states)):
-        raise StudyError("spectral radii are those of whole, exact products: leave out the source, and the vectors.")
+        raise StudyError("PRODUCTS_SPECTRAL_RADII_THOSE_WHOLE")
     radii = np.full((steps, steps), np.nan) if radius else None
     far = steps if furthest is None else furthest
     for step, first, logs, now, around, direct in _travel(used, sources, start, far):
@@ -185,9 +185,11 @@ def sources_of(jacobians: Jacobians, source: str | None) -> list[int]:
         StudyError: the layer has no such state, or none at all.
     """
     if not jacobians.states:
-        raise StudyError(f"{jacobians.layer} carries no state from step to step, so nothing reaches further than one.")
+        raise StudyError("PRODUCTS_CARRIES_STATE_STEP_STEP", layer=jacobians.layer)
     if source is not None and source not in jacobians.states:
-        raise StudyError(f"{jacobians.layer} carries {', '.join(jacobians.states)}; {source!r} is none of these.")
+        raise StudyError(
+            "PRODUCTS_CARRIES_NONE_THESE", layer=jacobians.layer, states=", ".join(jacobians.states), source=source
+        )
     return [place for place, state in enumerate(jacobians.states) if source in (None, state)]
 
 
@@ -309,9 +311,7 @@ def check_pair(jacobians: Jacobians, after: int, before: int) -> None:
     """
     sources_of(jacobians, None)
     if not 0 <= before <= after < jacobians.steps:
-        raise StudyError(
-            f"the steps {before} and {after} were given; there are 0 to {jacobians.steps - 1}, the earlier one second."
-        )
+        raise StudyError("PRODUCTS_STEPS_GIVEN_EARLIER_SECOND", before=before, after=after, value=jacobians.steps - 1)
 
 
 def chain(jacobians: Jacobians, state: str, neuron: int, after: int, before: int) -> Table:
@@ -325,7 +325,13 @@ def chain(jacobians: Jacobians, state: str, neuron: int, after: int, before: int
     """
     check_pair(jacobians, after, before)
     if state not in jacobians.states or not 0 <= neuron < jacobians.neurons:
-        raise StudyError(f"{jacobians.layer} has no {state} of neuron {neuron}: states {', '.join(jacobians.states)}.")
+        raise StudyError(
+            "PRODUCTS_NEURON_STATES",
+            layer=jacobians.layer,
+            state=state,
+            neuron=neuron,
+            states=", ".join(jacobians.states),
+        )
     terms = [term for term in jacobians.terms if term.to == state and term.drive is not None]
     titles = {"step": "step", "direct": f"d {state} / d {state} one step earlier, direct", "product": "their product"}
     titles |= {term.name: f"through {term.name}: factor times the norm of its weights" for term in terms}

@@ -65,25 +65,23 @@ def ways(
     check_predicts_next(network.configuration, "listing all ways to its prediction")
     cells = [each.cell for each in network.configuration.layers]
     if layer != len(cells) - 1:
-        raise StudyError(f"the ways of layer {layer} were asked for; choose the last layer, which is {len(cells) - 1}.")
+        raise StudyError("WAYS_WAYS_LAYER_ASKED_CHOOSE", layer=layer, value=len(cells) - 1)
     if network.configuration.starts or network.configuration.hidden:
         what = "initial states" if network.configuration.starts else "hidden layers of the readout"
-        raise StudyError(f"Listing all ways: expected a network without {what}. Use `contributions` for this one.")
+        raise StudyError("WAYS_LISTING_ALL_WAYS_NETWORK", what=what)
     drives = cells[layer].tape.recurrent_drives
     if drive not in drives:
         known = ", ".join(drives) or "none, as nothing that it computes hears its own output"
-        raise StudyError(f"layer {layer} has no recurrent drive {drive!r}; it has {known}.")
+        raise StudyError("WAYS_LAYER_RECURRENT_DRIVE", layer=layer, drive=drive, known=known)
     neurons = network.configuration.layers[layer].neurons
     if not (0 <= to < neurons and 0 <= source < neurons):
-        raise StudyError(f"layer {layer} has neurons 0 to {neurons - 1}; a weight from {source} to {to} is not there.")
+        raise StudyError("WAYS_LAYER_NEURONS_WEIGHT", layer=layer, value=neurons - 1, source=source, to=to)
     found = symbols_of(network, text if isinstance(text, str) else [text])
     if len(found) != 1:
-        raise StudyError(f"the text is {len(found)} sequences; give one, as nothing is carried from one to the next.")
+        raise StudyError("WAYS_TEXT_SEQUENCES_NOTHING_CARRIED", count=len(found))
     step = len(found[0]) - 2 if step is None else step
     if not 0 <= step < MOST_STEPS:
-        raise StudyError(
-            f"a prediction after step {step} was asked for; choose one of the steps 0 to {MOST_STEPS - 1}."
-        )
+        raise StudyError("WAYS_PREDICTION_AFTER_STEP_ASKED", step=step, value=MOST_STEPS - 1)
     ids = found[0][: step + 2]
     way = _Ways(network, ids, layer, drive, to, source, step)
     rows = list(way.rows())

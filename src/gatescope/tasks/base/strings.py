@@ -62,7 +62,7 @@ class StringTask(ABC):
 
     def __init__(self, batch: int | None = None) -> None:
         if batch is not None and batch < 1:
-            raise TaskError(f"A batch has at least one row; batch = {batch} was given.")
+            raise TaskError("STRINGS_BATCH_LEAST_ROW_BATCH", batch=batch)
         self.vocabulary: Vocabulary = Vocabulary((*self.alphabet, END), end=END)
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
 
@@ -166,21 +166,21 @@ class StringTask(ABC):
         Raises: TaskError where `data` is not this task, or has other symbols.
         """
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError(
-                f"This is not the description of a task {cls.name!r}; is the task.json of another run here?"
-            )
+            raise TaskError("STRINGS_DESCRIPTION_TASK_TASK_JSON", name=cls.name)
         size = data.get("batch")
         if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-            raise TaskError(f"'batch' of the task {cls.name!r} must be a whole number; {size!r} was given.")
+            raise TaskError("STRINGS_BATCH_TASK_WHOLE_NUMBER", name=cls.name, size=size)
         task = cls(size)
         try:
             vocabulary = Vocabulary.from_json(data.get("vocabulary", task.vocabulary.to_json()))
         except ValueError as error:
-            raise TaskError(f"The task.json of this {cls.name!r} run cannot be read: {error}") from error
+            raise TaskError("STRINGS_TASK_JSON_RUN_READ", name=cls.name, error=error) from error
         if vocabulary != task.vocabulary:
             raise TaskError(
-                f"The task {cls.name!r} of this run has the symbols {''.join(vocabulary.symbols)!r}, here it has "
-                f"{''.join(task.vocabulary.symbols)!r}; open it with the version of gatescope that wrote it."
+                "STRINGS_TASK_RUN_SYMBOLS_HERE",
+                name=cls.name,
+                symbols="".join(vocabulary.symbols),
+                symbols2="".join(task.vocabulary.symbols),
             )
         return task
 

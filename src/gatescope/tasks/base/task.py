@@ -221,7 +221,7 @@ TRAINING, EVALUATION = 0, 1  # streams of random numbers that never meet, whatev
 def generator(stream: int, seed: int, step: int = 0) -> np.random.Generator:
     """The random numbers of one step of one seed. As a spawn key, stream and step cannot run into the seed's words."""
     if seed < 0 or step < 0:
-        raise TaskError(f"Seeds and steps are 0 or more; seed {seed}, step {step} was given.")
+        raise TaskError("TASK_SEEDS_STEPS_SEED_STEP", seed=seed, step=step)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stream, step))))
 
 

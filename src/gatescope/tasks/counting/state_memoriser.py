@@ -46,9 +46,7 @@ class StateMemoriser(StringTask):
     def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
         super().__init__(batch)
         if not 1 <= shortest <= longest:
-            raise TaskError(
-                f"The shortest string has 1 x or more, and the longest no fewer; {shortest} and {longest} were given."
-            )
+            raise TaskError("STATE_MEMORISER_SHORTEST_STRING_LONGEST_FEWER", shortest=shortest, longest=longest)
         self.trained = range(shortest, longest + 1)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
@@ -138,7 +136,7 @@ class StateMemoriser(StringTask):
         assert isinstance(data, dict)  # it was, or the line above had said so
         shortest, longest = (data.get(name, usual) for name, usual in (("shortest", SHORTEST), ("longest", LONGEST)))
         if type(shortest) is not int or type(longest) is not int:
-            raise TaskError(f"The numbers of x's of {cls.name!r} are {shortest!r} and {longest!r}; are they damaged?")
+            raise TaskError("STATE_MEMORISER_NUMBERS_THEY_DAMAGED", name=cls.name, shortest=shortest, longest=longest)
         return cls(task.recommended.batch, shortest, longest)
 
 

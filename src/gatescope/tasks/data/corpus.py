@@ -48,9 +48,7 @@ def standard_library() -> list[Path]:
     folder = Path(sysconfig.get_paths()["stdlib"])
     files = sorted(folder.glob("*.py"))
     if not files:
-        raise TaskError(
-            f"There is no source of the Python standard library in {folder}; give a file or folder of text."
-        )
+        raise TaskError("CORPUS_SOURCE_PYTHON_STANDARD_LIBRARY", folder=folder)
     return files
 
 
@@ -86,10 +84,7 @@ def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST, encodi
             skipped.append((path, reason))
     total = sum(path.stat().st_size for path in chosen)
     if total > largest:
-        raise TaskError(
-            f"These files have {total:,} bytes together, and a corpus may have at most {largest:,}; "
-            "give fewer files, or a part of them."
-        )
+        raise TaskError("CORPUS_THESE_FILES_BYTES_TOGETHER", total=total, largest=largest)
     texts: list[str] = []
     read_files: list[Path] = []
     for path in chosen:
@@ -111,7 +106,7 @@ def read(paths: Sequence[str | os.PathLike[str]], largest: int = LARGEST, encodi
 def _listed(paths: Sequence[str | os.PathLike[str]]) -> tuple[set[Path], set[Path]]:
     """The absolute paths of the files that were given by name, and of those found in folders and by patterns."""
     if not paths:
-        raise TaskError("No path was given; name a file, a folder or a pattern such as 'texts/*.txt'.")
+        raise TaskError("CORPUS_PATH_GIVEN_NAME_FILE")
     named: set[Path] = set()
     found: set[Path] = set()
     for given in paths:
@@ -121,15 +116,15 @@ def _listed(paths: Sequence[str | os.PathLike[str]]) -> tuple[set[Path], set[Pat
         elif path.is_dir():
             found.update(_walk(path))
         elif path.exists():
-            raise TaskError(f"{path} is neither a file nor a folder; give a file or folder of text.")
+            raise TaskError("CORPUS_NEITHER_FILE_NOR_FOLDER", path=path)
         elif glob.has_magic(str(path)):
             matches = _matches(path)
             if not matches:
-                raise TaskError(f"Nothing matches the pattern {path}; check it, and the folder it starts from.")
+                raise TaskError("CORPUS_NOTHING_MATCHES_PATTERN_CHECK", path=path)
             found.update(match for match in matches if match.is_file())
             found.update(file for match in matches if match.is_dir() for file in _walk(match))
         else:
-            raise TaskError(f"There is no file or folder {path}; check the path.")
+            raise TaskError("CORPUS_FILE_FOLDER_CHECK_PATH", path=path)
     return named, found
 
 
@@ -144,7 +139,7 @@ def _matches(pattern: Path) -> list[Path]:
     try:
         matches = sorted(base.glob("/".join(rest)))
     except ValueError as error:
-        raise TaskError(f"The pattern {pattern} cannot be used: {error}; check it.") from error
+        raise TaskError("CORPUS_PATTERN_USED_CHECK", pattern=pattern, error=error) from error
     if any(part.startswith(".") for part in rest):
         return matches
     return [path for path in matches if not any(part.startswith(".") for part in path.relative_to(base).parts)]

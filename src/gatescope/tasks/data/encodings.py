@@ -50,10 +50,7 @@ def checked_encoding(name: str) -> str:
     except (LookupError, ValueError):
         pass
     if not found or found.replace("_", "-") in _NOT_OF_FILES:
-        raise TaskError(
-            f"Encoding: expected the name of an encoding such as utf-8, cp1252, gb18030 or shift_jis, got {name!r}. "
-            "Check the name."
-        )
+        raise TaskError("ENCODINGS_ENCODING_NAME_ENCODING_SUCH", name=name)
     return found
 
 
@@ -97,7 +94,7 @@ def decoded(data: bytes, path: str | os.PathLike[str], encoding: str | None = No
         byte = f"the byte {data[place] if data else 0:#04x} at offset {place:,}"
         what = "UTF-8" if name == "utf-8-sig" else name
         raise TaskError(
-            f"{path}: expected {what} text, got {byte}. {advice(data, encoding)}, or convert the file to UTF-8."
+            "ENCODINGS_TEXT_CONVERT_FILE_UTF", path=path, what=what, byte=byte, advice=advice(data, encoding)
         ) from error
 
 

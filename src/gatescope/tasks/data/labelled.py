@@ -149,7 +149,7 @@ def _pairs(
     """The line, the text and the label of each row of a file; rows that are wrong are added to the faults."""
     suffix = Path(path).suffix.lower()
     if suffix == ".json":
-        raise TaskError(f"{path}: of JSON, files with one object a line are read; write it so, and call it .jsonl.")
+        raise TaskError("LABELLED_JSON_FILES_OBJECT_LINE", path=path)
     if suffix in JSON_LINES:
         return _json_pairs(path, text, label, largest, encoding, faults)
     rows = read_rows(path, largest, encoding)
@@ -313,12 +313,14 @@ def _columns(rows: Rows, text: str | int | None, label: str | int | None, named:
     if len(given) < 2:
         missing = " and ".join(what for what in ("text", "label") if what not in given)
         raise TaskError(
-            f"{rows.path} has the columns {column_list(first, named)}, and it is not clear which has the "
-            f"{missing}; say so with {' and '.join(setting(each, None) for each in missing.split(' and '))}, by name "
-            "or by number."
+            "LABELLED_COLUMNS_CLEAR_SAY_NAME",
+            path=rows.path,
+            column_list=column_list(first, named),
+            value=missing,
+            names=" and ".join(setting(each, None) for each in missing.split(" and ")),
         )
     if given["text"] == given["label"]:
-        raise TaskError(f"Text and label are the same column of {rows.path}; it has {column_list(first, named)}.")
+        raise TaskError("LABELLED_TEXT_LABEL_SAME_COLUMN", path=rows.path, column_list=column_list(first, named))
     if not named:
         _refuse_unknown_names(rows, given["label"])
     return given["text"], given["label"], named
@@ -341,9 +343,12 @@ def _refuse_unknown_names(rows: Rows, label: int) -> None:
     first = rows.fields[0][label]
     if len(rows.fields) > 4 and counts.pop(first) == 1 and counts and min(counts.values()) > 1:
         raise TaskError(
-            f"The first line of {rows.path} looks like names of columns ({column_list(rows.fields[0], named=True)}): "
-            f"the label {shown(first)} occurs nowhere else; name the columns with {setting('text', None)} and "
-            f"{setting('label', None)}, or begin the file with a line of names."
+            "LABELLED_FIRST_LINE_LOOKS_LIKE",
+            path=rows.path,
+            column_list=column_list(rows.fields[0], named=True),
+            shown=shown(first),
+            setting=setting("text", None),
+            setting2=setting("label", None),
         )
 
 
@@ -378,10 +383,7 @@ def _json_pairs(
     if not names:
         refuse(path, faults or [Fault(None, "there are no rows")])
     if len(names) > MOST_COLUMNS:
-        raise TaskError(
-            f"{path}: expected at most {MOST_COLUMNS:,} different keys, got {len(names):,}. Give all lines the same "
-            "keys."
-        )
+        raise TaskError("LABELLED_MOST_DIFFERENT_KEYS_ALL", path=path, most_columns=MOST_COLUMNS, count=len(names))
     columns = _columns(Rows(Path(path), [names], [0], len(names), ",", []), text, label, True)
     chosen = [names[column] for column in columns[:2]]
     pairs: list[tuple[int, str, str]] = []
@@ -421,25 +423,24 @@ def _tagged_columns(path: str | os.PathLike[str], width: int, token: int | None,
         return 0, 1
     for column in (token, label):
         if column is not None and not 1 <= column <= width:
-            raise TaskError(
-                f"{path} has no column {column}: its first line with a token has {width}; they count from 1."
-            )
+            raise TaskError("LABELLED_COLUMN_FIRST_LINE_TOKEN", path=path, column=column, width=width)
     if width < 2:
-        raise TaskError(
-            f"The first line of {path} with a token has one column, and a token and its label were expected, with a "
-            "tab or space between them."
-        )
+        raise TaskError("LABELLED_FIRST_LINE_TOKEN_COLUMN", path=path)
     if width == 2 and (token is None or label is None):
         token = token or 3 - (label or 2)
         label = label or 3 - token
     if token is None or label is None:
         conllu = f" (in CoNLL-U {setting('token', 2)} and {setting('label', 4)})" if width == _CONLLU_WIDTH else ""
         raise TaskError(
-            f"{path} has {width} columns; say which are used with {setting('token', None)} and "
-            f"{setting('label', None)}{conllu}."
+            "LABELLED_COLUMNS_SAY_USED",
+            path=path,
+            width=width,
+            setting=setting("token", None),
+            setting2=setting("label", None),
+            conllu=conllu,
         )
     if token == label:
-        raise TaskError(f"Token and label are both column {token} of {path}; give two columns.")
+        raise TaskError("LABELLED_TOKEN_LABEL_BOTH_COLUMN", token=token, path=path)
     return token - 1, label - 1
 
 

@@ -40,11 +40,13 @@ class Numerals:
     def __post_init__(self) -> None:
         """Refuse separators that no number has. Raises: TaskError."""
         if self.decimal not in (".", ","):
-            raise TaskError(f"Setting decimal: expected '.' or ',', got {self.decimal!r}. Give one of these.")
+            raise TaskError("NUMERALS_SETTING_DECIMAL_THESE", decimal=self.decimal)
         if self.thousands and (self.thousands not in _THOUSANDS or self.thousands == self.decimal):
             raise TaskError(
-                f"Setting thousands: expected one of {', '.join(map(repr, _THOUSANDS))} other than the decimal mark "
-                f"{self.decimal!r}, got {self.thousands!r}. Give one of these."
+                "NUMERALS_SETTING_THOUSANDS_OTHER_DECIMAL",
+                map=", ".join(map(repr, _THOUSANDS)),
+                decimal=self.decimal,
+                thousands=self.thousands,
             )
 
     @cached_property

@@ -91,11 +91,11 @@ def read_lines(path: str | os.PathLike[str], largest: int = LARGEST, encoding: s
     """
     text = decoded(read_bytes(path, largest), path, encoding, lenient=True)
     if not text or text.isspace():
-        raise TaskError(f"{path} is empty; give a file with data.")
+        raise TaskError("TABLES_EMPTY_FILE_DATA", path=path)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if (count := text.count("\n")) > MOST_LINES:
-        raise TaskError(f"{path}: expected at most {MOST_LINES:,} lines, got {count:,}. Give a part of the file.")
+        raise TaskError("TABLES_MOST_LINES_PART_FILE", path=path, most_lines=MOST_LINES, count=count)
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -108,8 +108,7 @@ def expect_short_lines(path: str | os.PathLike[str], lines: Sequence[str]) -> No
     if longest > LONGEST_LINE:
         number = next(k for k, line in enumerate(lines, 1) if len(line) == longest)
         raise TaskError(
-            f"{path}: expected at most {LONGEST_LINE:,} characters a line, got {longest:,} on line {number:,}. Give a "
-            "table with a step or a text a row."
+            "TABLES_MOST_CHARACTERS_LINE_LINE", path=path, longest_line=LONGEST_LINE, longest=longest, number=number
         )
 
 
@@ -216,14 +215,17 @@ def column_number(column: str | int, fields: Sequence[str], rows: Rows) -> tuple
         for wanted, names in ((column, fields), (column.casefold(), [field.casefold() for field in fields])):
             found = [k for k, name in enumerate(names) if name == wanted]
             if len(found) > 1:
-                raise TaskError(f"{len(found)} columns of {rows.path} are called {column!r}; say which by its number.")
+                raise TaskError("TABLES_COLUMNS_CALLED_SAY_NUMBER", count=len(found), path=rows.path, column=column)
             if found:
                 return found[0], True
     number = int(column) if isinstance(column, int) or (column.isascii() and column.isdigit()) else 0
     if not 1 <= number <= len(fields):
         raise TaskError(
-            f"{rows.path} has no column {column!r}: the first line has {column_list(fields, named=True)}; "
-            f"give one of these, or a number from 1 to {len(fields)}."
+            "TABLES_COLUMN_FIRST_LINE_THESE",
+            path=rows.path,
+            column=column,
+            column_list=column_list(fields, named=True),
+            count=len(fields),
         )
     return number - 1, False
 
@@ -260,8 +262,7 @@ def _rows(path: Path, lines: Sequence[str], delimiter: str, quoted: bool) -> Row
         width = width or len(row)
         if width > MOST_COLUMNS:
             raise TaskError(
-                f"{path}: expected at most {MOST_COLUMNS:,} columns, got {width:,} on line {number:,}. Give a table "
-                "with a step or a text a row."
+                "TABLES_MOST_COLUMNS_LINE_TABLE", path=path, most_columns=MOST_COLUMNS, width=width, number=number
             )
         wrong = None if readable else next(filter(None, map(undecoded, row)), None)
         if len(rows.faults) >= MOST_FAULTS and not (delimiter == "\t" and quoted):  # of that, quotes may be the cause

@@ -90,8 +90,10 @@ def _column(rows: Rows, text: str | int | None) -> tuple[int, bool]:
         columns = [k for k, name in enumerate(lower) if not (named and name in LABEL_NAMES)]
     if len(columns) != 1:
         raise TaskError(
-            f"Column of the texts in {rows.path}: expected one of {column_list(first, named)}, got none. Name it with "
-            f"{setting('text', None)}."
+            "TEXTS_COLUMN_TEXTS_NONE_NAME",
+            path=rows.path,
+            column_list=column_list(first, named),
+            setting=setting("text", None),
         )
     return columns[0], named
 
@@ -114,8 +116,10 @@ def _of_json_lines(
             names = names or [name for name in value if name.casefold() not in LABEL_NAMES]
             if len(names) != 1:
                 raise TaskError(
-                    f"Key of the texts in {path}: expected one of {', '.join(map(repr, value))}, got none. Name it "
-                    f"with {setting('text', None)}."
+                    "TEXTS_KEY_TEXTS_NONE_NAME",
+                    path=path,
+                    map=", ".join(map(repr, value)),
+                    setting=setting("text", None),
                 )
             key = names[0]
         content = value.get(key) if isinstance(value, dict) else value

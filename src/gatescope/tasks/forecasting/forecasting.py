@@ -143,7 +143,7 @@ class Forecasting:
     ) -> None:
         listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths or ())
         if len(listed) > 1:
-            raise TaskError(f"A forecast is of one table; {len(listed)} files were given.")
+            raise TaskError("FORECASTING_FORECAST_TABLE_FILES_GIVEN", count=len(listed))
         _check(window, horizon, season, interval, parts, batch)
         self.path = str(absolute(listed[0])) if listed else None
         self.columns = (columns,) if isinstance(columns, str | int) else None if columns is None else tuple(columns)
@@ -257,8 +257,10 @@ class Forecasting:
         if phase is not None:
             if not 0 <= phase < self.season:
                 raise TaskError(
-                    f"Place in the season: expected 0 to {self.season - 1}, got {phase}. "
-                    f"Change {setting('phase', None)}."
+                    "FORECASTING_PLACE_SEASON_CHANGE",
+                    value=self.season - 1,
+                    phase=phase,
+                    setting=setting("phase", None),
                 )
             return phase
         known = self._read(1, self.targets, max(MOST_STEPS_BETWEEN, len(series.values)))
@@ -270,9 +272,10 @@ class Forecasting:
         if known.step is None and series.step is None and np.array_equal(values, known.values):
             return 0  # the same series, with more steps at its end
         raise TaskError(
-            f"Place in the season: {series.steps[0]!r}, the first step of the other file, is not found among the "
-            f"dates of the series that was trained on, nor after them. Say with {setting('phase', None)} how many "
-            f"steps of the season of {self.season} come before it."
+            "FORECASTING_PLACE_SEASON_FIRST_STEP",
+            steps=series.steps[0],
+            setting=setting("phase", None),
+            season=self.season,
         )
 
     # --- what is read and asked for ----------------------------------------------------------------------------------
@@ -301,12 +304,13 @@ class Forecasting:
             try:
                 series = self._read(1, self.targets)
             except TaskError as error:
-                raise TaskError(f"The series this run was trained on cannot be read again. {error}") from error
+                raise TaskError("FORECASTING_SERIES_RUN_TRAINED_READ", error=error) from error
             if _digest(series) != self.sha256:
                 raise TaskError(
-                    f"{self.path or 'The series that is made up'} has changed since this run began: it had "
-                    f"{self.size:,} steps and has {len(series.values):,}, or other numbers; bring the old file back, "
-                    "or start a new run."
+                    "FORECASTING_CHANGED_SINCE_RUN_BEGAN",
+                    value=self.path or "The series that is made up",
+                    size=self.size,
+                    count=len(series.values),
                 )
             self._known = self._prepared(series)
         return self._known
@@ -322,8 +326,10 @@ class Forecasting:
         for name, column, values in zip(series.names, inputs.T, series.values.T, strict=False):
             if (wrong := np.flatnonzero(~np.isfinite(column))).size:
                 raise TaskError(
-                    f"Column {name}: expected values of the size that the training part has, got {values[wrong[0]]:g} "
-                    f"on line {series.lines[wrong[0]]:,}, too far away for single precision. Leave the column out."
+                    "FORECASTING_COLUMN_VALUES_SIZE_TRAINING",
+                    name=name,
+                    values=values[wrong[0]],
+                    lines=series.lines[wrong[0]],
                 )
         return Known(series, inputs, self._ahead(inputs))
 
@@ -535,9 +541,7 @@ class Forecasting:
         Raises: TaskError where `data` is not such a task.
         """
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError(
-                "This is not the description of a task 'forecasting'; is the task.json of another run here?"
-            )
+            raise TaskError("FORECASTING_DESCRIPTION_TASK_FORECASTING_TASK")
         task = cls.__new__(cls)
         try:
             task.path = None if data["path"] is None else _strings([data["path"]])[0]
@@ -558,17 +562,13 @@ class Forecasting:
             task._notes = _strings(data.get("notes", []))
             task._examples = _strings(data["examples"])
         except KeyError as error:
-            raise TaskError(
-                f"The task.json of this forecasting run has no {error}; it is damaged or of another version."
-            ) from error
+            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN_2", error=error) from error
         except (TypeError, ValueError) as error:
-            raise TaskError(f"The task.json of this forecasting run cannot be read: {error}") from error
+            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN_3", error=error) from error
         _check(task.window, task.horizon, task.season, task.interval, task.parts, task.recommended.batch)
         fitting = {len(task.names), len(task.mean), len(task.spread)}
         if len(fitting) > 1 or not task.targets or not set(task.targets) <= set(task.names) or min(task.spread) <= 0:
-            raise TaskError(
-                "The task.json of this forecasting run is damaged: its columns and their scaling do not fit."
-            )
+            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN")
         task._known = None
         return task
 
@@ -624,27 +624,21 @@ def _check(
         ("batch", batch, 1),
     ):
         if value is not None and (type(value) is not int or value < least):
-            raise TaskError(f"{label} is a whole number, {least} or more; {value!r} was given.")
+            raise TaskError("FORECASTING_WHOLE_NUMBER_GIVEN", label=label, least=least, value=value)
     if not 0 < interval < 1:
-        raise TaskError(f"The interval is a share between 0 and 1, such as 0.8; {interval} was given.")
+        raise TaskError("FORECASTING_INTERVAL_SHARE_BETWEEN_SUCH", interval=interval)
     if parts is not None and (len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1)):
-        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.7 0.1 0.2; not {tuple(parts)}.")
+        raise TaskError("FORECASTING_PARTS_THREE_POSITIVE_SHARES", parts=tuple(parts))
 
 
 def _refuse_constant(names: Sequence[str], training: Float[np.ndarray, "T I"]) -> None:
     """Raises: TaskError where a column cannot be scaled."""
     same = [name for name, values in zip(names, training.T, strict=True) if np.ptp(values) == 0]
     if same:
-        raise TaskError(
-            f"{', '.join(same)} is the same throughout the training part, so there is nothing to learn of it; choose "
-            "other columns."
-        )
+        raise TaskError("FORECASTING_SAME_THROUGHOUT_TRAINING_PART", same=", ".join(same))
     small = [name for name, values in zip(names, training.T, strict=True) if not values.std() > SMALLEST_SPREAD]
     if small:
-        raise TaskError(
-            f"Column {small[0]}: expected numbers that differ by more than {SMALLEST_SPREAD:g} in the training part, "
-            "got smaller differences. Scale the column."
-        )
+        raise TaskError("FORECASTING_COLUMN_NUMBERS_DIFFER_TRAINING", small=small[0], smallest_spread=SMALLEST_SPREAD)
 
 
 def _digest(series: Series) -> str:

@@ -83,7 +83,7 @@ class Reading:
         ):
             if value not in known:
                 listed = ", ".join(repr(each) for each in known if each)
-                raise TaskError(f"Setting {name}: expected one of {listed}, got {value!r}. Choose one of these.")
+                raise TaskError("SERIES_SETTING_CHOOSE_THESE", name=name, listed=listed, value=value)
 
 
 def read_series(
@@ -332,8 +332,8 @@ def targets_among(names: tuple[str, ...], wanted: Sequence[str] | None) -> tuple
     for name in wanted:
         alike = [each for each in names if each == name] or [e for e in names if e.casefold() == name.casefold()]
         if len(alike) != 1:
-            raise TaskError(f"The target {name!r} is not one of the columns that are read: {', '.join(names)}.")
+            raise TaskError("SERIES_TARGET_COLUMNS_READ", name=name, names=", ".join(names))
         found += alike
     if not found or len(set(found)) < len(found):
-        raise TaskError(f"The targets are one or more different columns of {', '.join(names)}.")
+        raise TaskError("SERIES_TARGETS_DIFFERENT_COLUMNS", names=", ".join(names))
     return tuple(found)

@@ -99,7 +99,7 @@ def read_table(
     if not data and rows.faults:
         refuse(path, rows.faults)
     if not data:
-        raise TaskError(f"{path} has the columns {column_list(first, named)}, and no rows of numbers below.")
+        raise TaskError("SERIES_TABLE_COLUMNS_ROWS_NUMBERS_BELOW", path=path, column_list=column_list(first, named))
     chosen = [column for column, _ in called[: len(columns or ())]]
     of_steps = [called[-1][0]] if steps is not None else _step_columns(first if named else None, data[0], chosen, dates)
     if columns is None:
@@ -175,33 +175,42 @@ def _refuse_texts(rows: Rows, columns: Sequence[int], named: bool, numerals: Num
         place = next((p for p, field in enumerate(fields) if field.casefold() not in MISSING), 0)
         if hint := how_to_read(fields[place], numerals):
             raise TaskError(
-                f"{rows.path}: expected numbers in the column {name}, got {shown(fields[place])} on line "
-                f"{lines[place]:,}{hint}."
+                "SERIES_TABLE_NUMBERS_COLUMN_LINE",
+                path=rows.path,
+                name=name,
+                shown=shown(fields[place]),
+                lines=lines[place],
+                hint=hint,
             )
         raise TaskError(
-            f"{rows.path} has the columns {column_list(first, named)}, and the column {name} holds no numbers (line "
-            f"{lines[place]:,}: {shown(fields[place])}); say with {setting('columns', None)} which are read, and with "
-            f"{setting('dates', None)} which one names the steps."
+            "SERIES_TABLE_COLUMNS_COLUMN_HOLDS_NUMBERS",
+            path=rows.path,
+            column_list=column_list(first, named),
+            name=name,
+            lines=lines[place],
+            shown=shown(fields[place]),
+            setting=setting("columns", None),
+            setting2=setting("dates", None),
         )
     if not columns:
         raise TaskError(
-            f"{rows.path} has the columns {column_list(first, named)}, and they hold no numbers beside the names of "
-            f"the steps; say with {setting('columns', None)} which are read."
+            "SERIES_TABLE_COLUMNS_THEY_HOLD_NUMBERS",
+            path=rows.path,
+            column_list=column_list(first, named),
+            setting=setting("columns", None),
         )
 
 
 def _check_choice(rows: Rows, names: Sequence[str], chosen: Sequence[int], steps: int | None) -> None:
     """Raises: TaskError for no column, a column that is chosen twice, and two columns of one name."""
     if not chosen:
-        raise TaskError(f"No column of {rows.path} was chosen; name at least one.")
+        raise TaskError("SERIES_TABLE_COLUMN_CHOSEN_NAME_LEAST", path=rows.path)
     if steps in chosen:
-        raise TaskError(
-            f"The column {names[chosen.index(steps)]} of {rows.path} names the steps; choose other columns."
-        )
+        raise TaskError("SERIES_TABLE_COLUMN_NAMES_STEPS_CHOOSE", names=names[chosen.index(steps)], path=rows.path)
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise TaskError(f"Two of the columns chosen from {rows.path} are called {name!r}; give each its own name.")
+            raise TaskError("SERIES_TABLE_TWO_COLUMNS_CHOSEN_CALLED", path=rows.path, name=name)
         seen.add(name)
 
 

@@ -59,14 +59,14 @@ class Blocks:
 
     def __post_init__(self) -> None:
         if self.targets not in TARGETS:
-            raise TaskError(f"targets can be {' or '.join(TARGETS)}; {self.targets!r} was given.")
+            raise TaskError("BLOCKS_TARGETS_GIVEN", targets=" or ".join(TARGETS), targets2=self.targets)
         whole("shortest", self.shortest, 1, LONGEST)
         if self.longest is not None:
             whole("longest", self.longest, self.shortest, LONGEST)
         if self.stop is not None:
             share("stop", self.stop, 0.01, 0.99)
         if self.longest is None and self.stop is None:
-            raise TaskError("Without a longest string n has no limit, so it must be geometric: give stop, or longest.")
+            raise TaskError("BLOCKS_WITHOUT_LONGEST_STRING_LIMIT")
 
     @property
     def vocabulary(self) -> Vocabulary:

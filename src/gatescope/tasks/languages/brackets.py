@@ -45,12 +45,9 @@ class Brackets:
         share("opens", self.opens, 0.05, 0.8)
         if self.longest is None:
             if self.opens > 0.45:
-                raise TaskError(
-                    "Without a limit to the length, opens is 0.45 or less, or strings hardly ever end; "
-                    f"{self.opens:g} was given. Give a longest, too."
-                )
+                raise TaskError("BRACKETS_WITHOUT_LIMIT_LENGTH_OPENS", opens=self.opens)
         elif whole("longest", self.longest, 2, LONGEST) % 2:
-            raise TaskError(f"Strings of brackets have an even number of them; longest = {self.longest} was given.")
+            raise TaskError("BRACKETS_STRINGS_BRACKETS_EVEN_NUMBER", longest=self.longest)
 
     @property
     def vocabulary(self) -> Vocabulary:

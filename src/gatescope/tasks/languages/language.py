@@ -193,14 +193,14 @@ def symbols(letters: str) -> Vocabulary:
 def whole(name: str, value: int, least: int, most: int) -> int:
     """A setting that is a whole number from `least` to `most`. Raises: TaskError where it is not."""
     if isinstance(value, bool) or not least <= value <= most:
-        raise TaskError(f"{name} is a whole number from {least} to {most}; {value!r} was given.")
+        raise TaskError("LANGUAGE_WHOLE_NUMBER_GIVEN", name=name, least=least, most=most, value=value)
     return value
 
 
 def share(name: str, value: float, least: float, most: float) -> float:
     """A setting that is a probability from `least` to `most`. Raises: TaskError where it is not."""
     if not least <= value <= most:
-        raise TaskError(f"{name} is a probability from {least:g} to {most:g}; {value!r} was given.")
+        raise TaskError("LANGUAGE_PROBABILITY_GIVEN", name=name, least=least, most=most, value=value)
     return float(value)
 
 
@@ -222,7 +222,7 @@ def _settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
     for name, value in found.items():
         if isinstance(usual[name], str):
             if not isinstance(value, str):
-                raise TaskError(f"{name!r} of a language must be a word; {value!r} was given. Is it damaged?")
+                raise TaskError("LANGUAGE_LANGUAGE_WORD_GIVEN_DAMAGED", name=name, value=value)
         elif value is not None and type(value) not in (int, float):
-            raise TaskError(f"{name!r} of a language must be a number, or null; {value!r} was given. Is it damaged?")
+            raise TaskError("LANGUAGE_LANGUAGE_NUMBER_NULL_GIVEN", name=name, value=value)
     return found

@@ -120,7 +120,7 @@ def divided(
         every = _without(every, validated, "the validation file", "the training part", notes)
     if len(every.texts) < FEWEST:
         where = ", ".join(paths)
-        raise TaskError(f"There are {_texts(len(every.texts))} to train on in {where}; give at least {FEWEST}.")
+        raise TaskError("DIVIDING_TRAIN_LEAST", texts=_texts(len(every.texts)), where=where, fewest=FEWEST)
     family = families(every.texts, rule)
     if contrary := _contrary(family, every):
         notes.append(f"The files give more than one label to {_texts(contrary)}; none of these is left out.")
@@ -232,10 +232,10 @@ def _check(found: Divided) -> None:
     """Parts that nothing can be learnt from or tested on. Raises: TaskError."""
     for k, name in enumerate(found.classes):
         if k not in found.training.labels:
-            raise TaskError(f"There is no text of {name} to train on, so it cannot be learnt; give more texts of it.")
+            raise TaskError("DIVIDING_TEXT_TRAIN_LEARNT_TEXTS", name=name)
     for part, name in ((found.validation, "validate"), (found.test, "test")):
         if not part.texts:
-            raise TaskError(f"There is no text to {name} on that is not trained on, too; give a file for that.")
+            raise TaskError("DIVIDING_TEXT_TRAINED_TOO_FILE", name=name)
 
 
 def _all_read(

@@ -132,9 +132,7 @@ class Sentiment:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         if paths is None and any(each is not None for each in (validation, test, text, label)):
-            raise TaskError(
-                "Columns, and files to validate and test on, go with files to train on; give those as well."
-            )
+            raise TaskError("SENTIMENT_COLUMNS_FILES_VALIDATE_TEST")
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.files = {
             name: None if path is None else str(absolute(path))
@@ -160,10 +158,7 @@ class Sentiment:
         self._gone = False
         self._epoch: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
         if len(self._known.training.labels) < self.recommended.batch:
-            raise TaskError(
-                f"A batch of {self.recommended.batch} was asked for, and there are {found.sizes[0]} texts to train on; "
-                "give a smaller batch."
-            )
+            raise TaskError("SENTIMENT_BATCH_ASKED_TEXTS_TRAIN", batch=self.recommended.batch, sizes=found.sizes[0])
 
     @property
     def readout(self) -> Readout:
@@ -219,12 +214,9 @@ class Sentiment:
             try:
                 found = self._divide()
             except TaskError as error:
-                raise TaskError(f"The texts this run was trained on cannot be read again. {error}") from error
+                raise TaskError("SENTIMENT_TEXTS_RUN_TRAINED_READ", error=error) from error
             if found.sha256 != self.sha256:
-                raise TaskError(
-                    f"The texts in {', '.join(self.paths or ())} have changed since this run began; "
-                    "bring the old files back, or start a new run."
-                )
+                raise TaskError("SENTIMENT_TEXTS_CHANGED_SINCE_RUN", value=", ".join(self.paths or ()))
             self._known = self._read(found)
         return self._known
 
@@ -389,7 +381,7 @@ class Sentiment:
         Raises: TaskError where `data` is not such a task.
         """
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("This is not the description of a task 'sentiment'; is the task.json of another run here?")
+            raise TaskError("SENTIMENT_DESCRIPTION_TASK_SENTIMENT_TASK")
         try:
             task = cls.__new__(cls)
             task.paths = None if data["paths"] is None else tuple(map(_string, data["paths"]))
@@ -410,11 +402,9 @@ class Sentiment:
             task.recommended = _recommended(task.paths is None, task.vocabulary, first, int(data["batch"]))
             _check(task.unit, task.least, task.most, task.word_dropout, task.longest, task.recommended.batch)
         except KeyError as error:
-            raise TaskError(
-                f"The task.json of this sentiment run has no {error}; it is damaged or of another version."
-            ) from error
+            raise TaskError("SENTIMENT_TASK_JSON_SENTIMENT_RUN", error=error) from error
         except (TypeError, ValueError) as error:
-            raise TaskError(f"The task.json of this sentiment run cannot be read: {error}") from error
+            raise TaskError("SENTIMENT_TASK_JSON_SENTIMENT_RUN_2", error=error) from error
         task._known = task._epoch = None
         task._gone = False
         return task
@@ -446,12 +436,12 @@ def _recommended(toy: bool, vocabulary: Vocabulary, texts: int, batch: int | Non
 def _check(unit: str, least: int, most: int, word_dropout: float | None, longest: int, batch: int | None) -> None:
     """Settings that make no sense. Raises: TaskError."""
     if unit not in ("word", "token", "character"):
-        raise TaskError(f"A text is read by word, token or character; {unit!r} was given.")
+        raise TaskError("SENTIMENT_TEXT_READ_WORD_TOKEN", unit=unit)
     for label, value in (("least", least), ("most", most), ("longest", longest), ("batch", batch)):
         if value is not None and value < 1:
-            raise TaskError(f"{label} is 1 or more; {value} was given.")
+            raise TaskError("SENTIMENT_GIVEN", label=label, value=value)
     if word_dropout is not None and not 0 <= word_dropout < 1:
-        raise TaskError(f"word_dropout is a share from 0 up to, but not including, 1; {word_dropout} was given.")
+        raise TaskError("SENTIMENT_WORD_DROPOUT_SHARE_UP", word_dropout=word_dropout)
 
 
 def _string(value: object) -> str:

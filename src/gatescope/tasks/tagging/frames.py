@@ -70,7 +70,7 @@ def read_frames(
     arrays = _arrays(path, largest)
     widths = {name: array.shape[1] for name, array in arrays.items()}
     if len(set(widths.values())) > 1:
-        raise TaskError(f"The sequences of {path} must have frames of one size; they have {_listed(widths)}.")
+        raise TaskError("FRAMES_SEQUENCES_FRAMES_SIZE_THEY", path=path, listed=_listed(widths))
     names = tuple(arrays)
     faults: list[Fault] = []
     values = [_single_precision(name, array, faults) for name, array in arrays.items()]
@@ -113,14 +113,17 @@ def _groups(
             start += length
         if start != len(everything):
             raise TaskError(
-                f"{labels} has {len(everything):,} labels, and the frames in {path} are {start:,}; "
-                "write one label a line for each frame."
+                "FRAMES_LABELS_FRAMES_WRITE_LABEL", labels=labels, count=len(everything), path=path, start=start
             )
         return groups
     if len(groups) != len(lengths):
         raise TaskError(
-            f"{labels} has labels of {len(groups):,} sequences (blank lines are between them), and {path} has "
-            f"{len(lengths):,} sequences: {_listed(lengths)}; write one label a line for each frame."
+            "FRAMES_LABELS_SEQUENCES_BLANK_LINES",
+            labels=labels,
+            count=len(groups),
+            path=path,
+            count2=len(lengths),
+            listed=_listed(lengths),
         )
     faults = [
         Fault(group[0][0], f"{len(group):,} labels begin here, and the sequence {name} has {length:,} frames")
@@ -150,7 +153,7 @@ def _arrays(path: str | os.PathLike[str], largest: int) -> dict[str, np.ndarray[
         return {Path(path).stem: _array(io.BytesIO(data), len(data), f"{path}")}
     contents = _unpacked(path, data, largest)
     if not contents:
-        raise TaskError(f"There are no arrays in {path}; write one per sequence with numpy.savez.")
+        raise TaskError("FRAMES_ARRAYS_WRITE_PER_SEQUENCE", path=path)
     return {name: _array(io.BytesIO(part), len(part), f"{name} in {path}") for name, part in contents.items()}
 
 
@@ -160,9 +163,9 @@ def _unpacked(path: str | os.PathLike[str], data: bytes, largest: int) -> dict[s
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             if (total := sum(member.file_size for member in members)) > largest:
-                raise TaskError(f"{path} unpacks to {total:,} bytes, and at most {largest:,} are read; give a part.")
+                raise TaskError("FRAMES_UNPACKS_BYTES_MOST_READ", path=path, total=total, largest=largest)
             if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-                raise TaskError(f"{path} is compressed in an unusual way; write it with numpy.savez.")
+                raise TaskError("FRAMES_COMPRESSED_UNUSUAL_WAY_WRITE", path=path)
             contents = {}
             for member in members:
                 with archive.open(member) as file:  # a size that is a lie bounds what is unpacked all the same
@@ -171,7 +174,7 @@ def _unpacked(path: str | os.PathLike[str], data: bytes, largest: int) -> dict[s
     except TaskError:
         raise
     except _BAD_ARCHIVE as error:
-        raise TaskError(f"{path} is a damaged archive ({error}); write it again with numpy.savez.") from error
+        raise TaskError("FRAMES_DAMAGED_ARCHIVE_WRITE_AGAIN", path=path, error=error) from error
 
 
 def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
@@ -183,13 +186,13 @@ def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
     try:
         shape, fortran, dtype = readers[npy.read_magic(file)](file)
     except _BAD_HEADER as error:
-        raise TaskError(f"{where} is no array of NumPy: give an .npy or .npz of numbers.") from error
+        raise TaskError("FRAMES_ARRAY_NUMPY_NPY_NPZ", where=where) from error
     if dtype.kind not in "fiub":
-        raise TaskError(f"{where} has elements of {dtype}, and numbers were expected; save an array of float32.")
+        raise TaskError("FRAMES_ELEMENTS_NUMBERS_SAVE_ARRAY", where=where, dtype=dtype)
     if len(shape) != 2 or min(shape) < 1:
-        raise TaskError(f"{where} has the shape {shape}, and (frames, numbers of a frame) was expected, not empty.")
+        raise TaskError("FRAMES_SHAPE_FRAMES_NUMBERS_FRAME", where=where, shape=shape)
     if math.prod(shape) * dtype.itemsize != size - file.tell():
-        raise TaskError(f"{where} is cut short, or longer than the shape {shape} says; write the file again.")
+        raise TaskError("FRAMES_CUT_SHORT_LONGER_SHAPE", where=where, shape=shape)
     flat = np.frombuffer(file.read(), dtype=dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
 

@@ -49,9 +49,7 @@ class Tokens:
         try:
             return cls(Vocabulary.of_words(words, END, unit="token", least=least))
         except ValueError as error:
-            raise TaskError(
-                f"No token of the training part occurs {least} times or more; give a smaller least."
-            ) from error
+            raise TaskError("KINDS_TOKEN_TRAINING_PART_OCCURS", least=least) from error
 
     def encode(self, raw: Raw) -> Ids:
         """The ids of the tokens, and of the newline behind them."""
@@ -132,9 +130,7 @@ class Frames:
         width = values.shape[1]
         names = [f"x{k}" for k in range(width)] if names is None else list(names)
         if len(names) != width or len(set(names)) != width or not all(names):
-            raise TaskError(
-                f"The {width} numbers of a frame need as many different names; {', '.join(names)!r} was given."
-            )
+            raise TaskError("KINDS_NUMBERS_FRAME_NEED_MANY", width=width, names=", ".join(names))
         deviation = values.std(0)
         changes = np.ptp(values, axis=0) > 0
         return cls(Vocabulary(tuple(names), None, "number"), values.mean(0), np.where(changes, deviation, 1.0))

@@ -167,7 +167,7 @@ def read_all(
     }
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{width} in {path}" for path, width in widths.items())
-        raise TaskError(f"All frames must have as many numbers; there are {listed}.")
+        raise TaskError("TAGGED_ALL_FRAMES_MANY_NUMBERS", listed=listed)
     return _together(found, classes), rest
 
 
@@ -222,10 +222,7 @@ def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
         parts = [data.some(np.flatnonzero(of[owner] == k).tolist()) for k in range(len(shares))]
     for part, share in zip(parts, shares, strict=True):
         if share and not part.raw:
-            raise TaskError(
-                f"There is too little data: {data.steps} labels do not make a part for training, one for validation "
-                "and one for the test; give more, or give files for validation and test."
-            )
+            raise TaskError("TAGGED_TOO_LITTLE_DATA_LABELS", steps=data.steps)
     return parts
 
 
@@ -260,19 +257,16 @@ def sources_of(
     given = {"training": (paths_of(paths), paths_of(labels))}
     given |= {part: (paths_of(path), paths_of(own)) for part, (path, own) in others.items()}
     if not given["training"][0]:
-        raise TaskError("There is nothing to learn from; give a file of tokens and labels, or an .npy of frames.")
+        raise TaskError("TAGGED_NOTHING_LEARN_FILE_TOKENS")
     every = [Path(path) for files, _ in given.values() for path in files]
     frames = [path.suffix.lower() in ARRAYS for path in every]
     if any(frames) and not all(frames):
-        raise TaskError(
-            f"Either all files are arrays of frames ({' or '.join(ARRAYS)}) or none is; {', '.join(map(str, every))} "
-            "were given."
-        )
+        raise TaskError("TAGGED_EITHER_ALL_FILES_ARRAYS", arrays=" or ".join(ARRAYS), map=", ".join(map(str, every)))
     found: dict[str, list[Source]] = {}
     for part, (files, own) in given.items():
         if own and not (frames[0] and len(own) == len(files)):
             what = f"{len(files)} of frames" if frames[0] else "none of frames (those end with .npy or .npz)"
-            raise TaskError(f"Every file of frames has one of labels; {len(own)} of labels were given and {what}.")
+            raise TaskError("TAGGED_EVERY_FILE_FRAMES_LABELS", count=len(own), what=what)
         beside = own or [Path(path).with_suffix(".txt") for path in files]
         found[part] = [
             Source(str(absolute(path)), str(absolute(names)) if frames[0] else None)
@@ -296,19 +290,19 @@ def column_of(name: str, value: int | str | None) -> int | None:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
-    raise TaskError(f"Columns of tokens have numbers, from 1, and no names; {name} {value!r} was given.")
+    raise TaskError("TAGGED_COLUMNS_TOKENS_NUMBERS_NAMES", name=name, value=value)
 
 
 def checked(options: dict[str, Any]) -> None:
     """Settings that make no sense. Raises: TaskError."""
     shares = options["parts"]
     if len(shares) != 3 or min(shares) <= 0 or not math.isclose(sum(shares), 1):
-        raise TaskError(f"The parts are three positive shares that sum to 1, such as 0.8 0.1 0.1; not {shares}.")
+        raise TaskError("TAGGED_PARTS_THREE_POSITIVE_SHARES", shares=shares)
     if options["encoding"] is not None:
         checked_encoding(options["encoding"])
     for name in ("batch", "longest", "least", "largest"):
         if not isinstance(options[name], int) or options[name] < 1:
-            raise TaskError(f"{name} is a whole number, at least 1; {options[name]!r} was given.")
+            raise TaskError("TAGGED_WHOLE_NUMBER_LEAST_GIVEN", name=name, options=options[name])
 
 
 def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged], skipped: Sequence[str]) -> list[str]:

@@ -175,7 +175,7 @@ class Tagging:
             Frames.of(raw["training"], names) if self.reads_frames else Tokens.of(raw["training"], least)
         )
         if names is not None and not self.reads_frames:
-            raise TaskError("names are those of the numbers of frames; tokens have none.")
+            raise TaskError("TAGGING_NAMES_THOSE_NUMBERS_FRAMES")
         self._data: Data | None = self._coded(raw)
         self.sizes: dict[str, list[int]] = {part: [len(raw[part].raw), raw[part].steps] for part in PARTS}
         self._examples: list[tuple[str, list[int]]] = examples_of(self.kind, raw["test"])
@@ -227,13 +227,10 @@ class Tagging:
             try:
                 raw, found, _ = read_parts(self.sources, self.options)
             except TaskError as error:
-                raise TaskError(f"The data this run was trained on cannot be read again. {error}") from error
+                raise TaskError("TAGGING_DATA_RUN_TRAINED_READ", error=error) from error
             if found != self.sha256:
                 names = ", ".join(source.path for part in PARTS for source in self.sources[part])
-                raise TaskError(
-                    f"The data in {names} has changed since this run began; bring the old files back, or start a new "
-                    "run."
-                )
+                raise TaskError("TAGGING_DATA_CHANGED_SINCE_RUN", names=names)
             self._data = self._coded(raw)
         return self._data
 
@@ -413,7 +410,7 @@ class Tagging:
         Raises: TaskError where `data` is not such a task.
         """
         if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("This is not the description of a task 'tagging'; is the task.json of another run here?")
+            raise TaskError("TAGGING_DESCRIPTION_TASK_TAGGING_TASK")
         try:
             task = cls.__new__(cls)
             task.sources = {part: [Source(s["path"], s["labels"]) for s in data["sources"][part]] for part in PARTS}
@@ -427,10 +424,8 @@ class Tagging:
             task._examples = [(strings([e["text"]])[0], [int(k) for k in e["answers"]]) for e in data["examples"]]
             checked(task.options)
         except (KeyError, IndexError) as error:
-            raise TaskError(
-                f"The task.json of this tagging run has no {error}; it is damaged or of another version."
-            ) from error
+            raise TaskError("TAGGING_TASK_JSON_TAGGING_RUN", error=error) from error
         except (TypeError, ValueError) as error:
-            raise TaskError(f"The task.json of this tagging run cannot be read: {error}") from error
+            raise TaskError("TAGGING_TASK_JSON_TAGGING_RUN_2", error=error) from error
         task._data = None
         return task

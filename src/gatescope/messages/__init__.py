@@ -1,0 +1,74 @@
+"""The message catalogue: every sentence of an error, by its code.
+
+English stands in `en/*.toml`, one file per part of the package. A code is unique across the files, and a sentence names
+its values in braces, as `str.format` does. A count chooses its form with a bar: `{steps:# step|# steps}`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from string import Formatter
+from typing import Any
+
+
+class Message:
+    """A sentence of the catalogue and its values.
+
+    Attributes:
+        code: the name of the sentence in the catalogue. Text that is not a code stands for itself.
+        values: name -> value. A value may be a message itself.
+    """
+
+    __slots__ = ("code", "values")
+
+    def __init__(self, code: str, /, **values: Any) -> None:
+        self.code = code
+        self.values = values
+
+    def __str__(self) -> str:
+        sentence = english().get(self.code)
+        return self.code if sentence is None else _FORMATTER.vformat(sentence, (), self.values)
+
+    def __repr__(self) -> str:
+        return f"Message({self.code!r}, {', '.join(f'{name}={value!r}' for name, value in self.values.items())})"
+
+    def __reduce__(self) -> Any:
+        return _restored, (self.code, self.values)
+
+
+def _restored(code: str, values: Mapping[str, Any]) -> Message:
+    return Message(code, **values)
+
+
+@cache
+def english() -> dict[str, str]:
+    """Return the English sentence of every code.
+
+    Raises:
+        KeyError: two files define the same code.
+    """
+    sentences: dict[str, str] = {}
+    for file in sorted(files(__name__).joinpath("en").iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".toml"):
+            continue
+        for code, sentence in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            if code in sentences:
+                raise KeyError(f"Message {code}: expected one sentence, got a second one in {file.name}. Rename it.")
+            sentences[code] = sentence
+    return sentences
+
+
+class _PluralFormatter(Formatter):
+    """Formats `{count:# step|# steps}` by the count; every other field as `str.format` does."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if "|" not in format_spec:
+            return str(format(value, format_spec))
+        singular, plural = format_spec.split("|")
+        return (singular if value == 1 else plural).replace("#", f"{value:,}")
+
+
+_FORMATTER = _PluralFormatter()
