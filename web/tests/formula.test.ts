@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { evaluate, filled, leafName, leaves, number, reduced, symbolic } from '../src/formula'
-import type { Expression } from '../src/source'
+import type { Expression } from '../src/data/expression'
+import { evaluate, filled, leafName, leaves, reduced, symbolic } from '../src/model/formula'
+import { number } from '../src/model/numbers'
 
 const op = (operation: string, ...parts: Expression[]): Expression => ({ operation, arguments: parts })
 const s = (signal: string): Expression => ({ signal })

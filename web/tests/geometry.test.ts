@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { geometry, spotAt } from '../src/geometry'
+import { geometry, spotAt } from '../src/draw/geometry'
 
 const measure = (text: string): number => 60 * text.length
 const LABELS = [...'abc def']

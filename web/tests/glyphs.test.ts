@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cellWidth, glyph, named, shown, stepAt, symbolLabels } from '../src/glyphs'
+import { cellWidth, glyph, named, shown, stepAt, symbolLabels } from '../src/model/characters'
 
 // A monospaced font in which wide characters take two columns.
 const measure = (text: string): number => [...text].reduce((sum, one) => sum + (one >= '\u2e80' ? 16 : 8), 0)

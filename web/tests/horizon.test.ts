@@ -1,17 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { filled, symbolic } from '../src/formula'
-import {
-  byDistance,
-  crossing,
-  decadeScale,
-  HeldScale,
-  median,
-  moved,
-  pairAt,
-  power,
-  size,
-  square,
-} from '../src/horizon'
+import { byDistance, crossing, decadeScale, HeldScale, median, power, size } from '../src/model/distance'
+import { filled, symbolic } from '../src/model/formula'
+import { moved, pairAt, square } from '../src/model/pairs'
 
 /** A map whose entry only depends on the distance. */
 function even(steps: number, at: (distance: number) => number): Float32Array {

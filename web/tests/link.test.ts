@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { fitRun, fitText } from '../src/link'
-import type { Layer, Run } from '../src/source'
-import { START, type ViewState } from '../src/state'
+import type { Layer, Run } from '../src/data/run'
+import { START, type ViewState } from '../src/data/view'
+import { fitRun, fitText } from '../src/state/link-check'
 
 const layer = (name: string, neurons: number): Layer =>
   ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { correlations, order, variances } from '../src/order'
-import { axis, points } from '../src/learning'
+import { axis, points } from '../src/model/loss-curve'
+import { correlations, order, variances } from '../src/model/neuron-order'
 
 const STEPS = 50
 const wave = (k: number, scale: number, shift = 0): number[] =>

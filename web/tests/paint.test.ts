@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { chooseScale, clipped, colourAt, DARK, LIGHT, NONE, Palette, position, roundLimit, tick } from '../src/paint'
+import { colourAt, DARK, LIGHT, NONE, Palette } from '../src/draw/palette'
+import { chooseScale, clipped, position, roundLimit, tick } from '../src/model/scale'
 
 const many = (make: (k: number) => number): Float32Array => Float32Array.from({ length: 1000 }, (_, k) => make(k))
 

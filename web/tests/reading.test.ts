@@ -1,23 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { runs } from '../src/classes'
-import { geometry, type Head, spotAt, SYMBOLS_HEAD } from '../src/geometry'
-import { stepAt } from '../src/glyphs'
-import { above } from '../src/head'
-import {
-  charts,
-  ends,
-  estimateAt,
-  outputs,
-  saidClasses,
-  sequenceAt,
-  shares,
-  short,
-  stepName,
-  verdict,
-} from '../src/reading'
-import type { Readout, Run } from '../src/source'
-import { type Tensor, Trace } from '../src/trace'
-import { reader, readBefore } from '../src/work'
+import type { Readout, Run } from '../src/data/run'
+import type { Tensor } from '../src/data/safetensors'
+import { Trace } from '../src/data/trace'
+import { runs } from '../src/draw/class-bands'
+import { geometry, type Head, spotAt, SYMBOLS_HEAD } from '../src/draw/geometry'
+import { above } from '../src/draw/header'
+import { stepAt } from '../src/model/characters'
+import { charts, ends } from '../src/model/charts'
+import { readBefore, reader } from '../src/model/evaluation'
+import { short } from '../src/model/numbers'
+import { estimateAt, outputs, saidClasses, sequenceAt, shares, stepName } from '../src/model/predictions'
+import { verdict } from '../src/model/verdict'
 
 const CLASSES: Readout = { kind: 'classes', names: ['bad', 'good'], quantiles: [], reads: 'every step' }
 const AHEAD: Readout = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Layer, mainSignal } from '../src/source'
+import type { Layer } from '../src/data/run'
+import { mainSignal } from '../src/model/main-signal'
 
 function layer(...names: string[]): Layer {
   const signals = names.map((name) => ({ name, title: name, range: [-1, 1], formula: '', expression: { constant: 0 } }))

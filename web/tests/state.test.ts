@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_ZOOM, fromAddress, SORTS, START, toAddress, type ViewState, ZOOMS } from '../src/state'
+import { DEFAULT_ZOOM, SORTS, START, type ViewState, ZOOMS } from '../src/data/view'
+import { fromAddress, toAddress } from '../src/state/address'
 
 function again(state: ViewState): ViewState {
   const url = new URL(`http://127.0.0.1/${toAddress(state)}`)

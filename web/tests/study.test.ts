@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { order } from '../src/order'
-import { effects, explain, healthOf, inSteps, Labels, matches, rows, short, strength, type Table } from '../src/study'
-import { choices, readTracks } from '../src/tracks'
+import { choices, readTracks } from '../src/data/features'
+import { rows, type Table } from '../src/data/study'
+import { effects } from '../src/model/effects'
+import { healthOf, inSteps } from '../src/model/health'
+import { explain, Labels, matches, short, strength } from '../src/model/labels'
+import { order } from '../src/model/neuron-order'
 
 function table(titles: string[], ...values: (string | number | null)[][]): Table {
   const columns = Object.fromEntries(titles.map((name, k) => [name, values.map((row) => row[k]!)]))

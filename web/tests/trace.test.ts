@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readTensors, Trace, TraceError } from '../src/trace'
+import { readTensors, TraceError } from '../src/data/safetensors'
+import { Trace } from '../src/data/trace'
 
 type Given = Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }>
 

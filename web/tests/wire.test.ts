@@ -1,6 +1,7 @@
 // What Python wrote is what is read here: the fixtures are made by tests/reference/wire.py, and kept fresh by a test there.
 import { describe, expect, it } from 'vitest'
-import { readTensors, Trace } from '../src/trace'
+import { readTensors } from '../src/data/safetensors'
+import { Trace } from '../src/data/trace'
 
 interface Said {
   metadata: Record<string, string>

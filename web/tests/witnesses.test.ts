@@ -1,7 +1,8 @@
 // Addresses that version 0.1 wrote lead to what they led to; tests/fixtures/v0.1 is never written again.
 import { expect, it } from 'vitest'
+import { START, type ViewState } from '../src/data/view'
+import { fromAddress } from '../src/state/address'
 import addresses from '../../tests/fixtures/v0.1/addresses.json'
-import { fromAddress, START, type ViewState } from '../src/state'
 
 interface Witness {
   address: string

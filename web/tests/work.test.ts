@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { geometry, spotAt } from '../src/geometry'
-import type { Expression, Layer } from '../src/source'
-import { type Tensor, Trace } from '../src/trace'
-import { work } from '../src/work'
+import type { Expression } from '../src/data/expression'
+import type { Layer } from '../src/data/run'
+import type { Tensor } from '../src/data/safetensors'
+import { Trace } from '../src/data/trace'
+import { geometry, spotAt } from '../src/draw/geometry'
+import { work } from '../src/model/evaluation'
 
 const op = (operation: string, ...parts: Expression[]): Expression => ({ operation, arguments: parts })
 const s = (signal: string): Expression => ({ signal })

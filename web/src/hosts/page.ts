@@ -1,9 +1,11 @@
-// The explorer as a page of the local server.
+// The explorer as a whole page.
 import { mount } from 'svelte'
-import { Explorer } from '../explorer.svelte'
+import type { Source } from '../data/source'
+import App from '../pages/App.svelte'
+import { Explorer } from '../state/explorer.svelte'
 import '../page.css'
-import { HttpSource } from '../source'
-import App from '../views/App.svelte'
 
-const explorer = new Explorer(new HttpSource())
-mount(App, { target: document.getElementById('page')!, props: { explorer } })
+/** Show the explorer of a source in an element of the document. */
+export function mountPage(target: HTMLElement, source: Source): void {
+  mount(App, { target, props: { explorer: new Explorer(source) } })
+}

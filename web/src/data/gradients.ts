@@ -1,0 +1,103 @@
+// Gradients as they arrive: the map of all pairs of steps, connections of predictions, and chains of factors.
+import type { Expression } from './expression'
+import { readTensors, TraceError } from './safetensors'
+
+export interface Term {
+  to: string
+  source: string
+  name: string
+  direct: boolean
+  formula: string
+}
+
+/** The map of one layer over one text. Entry [t · T + s] is the natural logarithm of a norm; NaN where there is none. */
+export interface PairMap {
+  labels: string[]
+  steps: number
+  start: Uint8Array
+  step: number
+  states: string[]
+  neurons: number
+  exact: boolean
+  vectors: number | null
+  /** Pairs further apart were not looked at; null = all were. */
+  furthest: number | null
+  exponent: number | null
+  terms: Term[]
+  norm: (state: string | null) => Float32Array
+  largest: Float32Array
+  bypass: Float32Array
+  rest: Float32Array
+  /** A row of T for each term. */
+  shares: Float32Array
+}
+
+export function readMap(bytes: ArrayBuffer): PairMap {
+  const { metadata, tensors } = readTensors(bytes)
+  const said = <T>(name: string, otherwise: T): T => (name in metadata ? JSON.parse(metadata[name]!) : otherwise)
+  const array = (name: string): Float32Array =>
+    (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array()
+  const labels = said<string[]>('labels', [])
+  if (array('norm').length !== labels.length ** 2)
+    throw new TraceError(`The map has ${array('norm').length} entries for a text of ${labels.length} steps.`)
+  return {
+    labels,
+    steps: labels.length,
+    start: (tensors.get('start')?.data as Uint8Array | undefined) ?? new Uint8Array(),
+    step: said('step', 0),
+    states: said('states', []),
+    neurons: said('neurons', 0),
+    exact: said('exact', true),
+    vectors: said('vectors', null),
+    furthest: said('furthest', null),
+    exponent: said('exponent', null),
+    terms: said('terms', []),
+    norm: (state) => array(state === null ? 'norm' : `norm.${state}`),
+    largest: array('largest'),
+    bypass: array('bypass'),
+    rest: array('rest'),
+    shares: array('shares'),
+  }
+}
+
+/** What the predictions of the steps `first` and on hang on: row after row of `steps` values. */
+export interface Connected {
+  first: number
+  rows: number
+  steps: number
+  furthest: number
+  values: Float32Array
+  loss: Float32Array
+}
+
+export function readConnections(bytes: ArrayBuffer): Connected {
+  const { metadata, tensors } = readTensors(bytes)
+  const found = tensors.get('connections')
+  const loss = tensors.get('loss')
+  if (!found || !loss) throw new TraceError('The answer has no connections.')
+  return {
+    first: Number(metadata['first']),
+    rows: found.shape[0] ?? 0,
+    steps: found.shape[1] ?? 0,
+    furthest: Number(metadata['furthest']),
+    values: found.data as Float32Array,
+    loss: loss.data as Float32Array,
+  }
+}
+
+/** The row of one step; null where the answer does not reach it. */
+export function rowOf(found: Connected, step: number): Float32Array | null {
+  const row = step - found.first
+  return row >= 0 && row < found.rows ? found.values.subarray(row * found.steps, (row + 1) * found.steps) : null
+}
+
+export interface Chain {
+  columns: { step: number[]; direct: number[]; product: number[]; whole: (number | null)[] } & Record<
+    string,
+    (number | null)[]
+  >
+  direct: { formula: string; expression: Expression }[]
+  values: Record<string, number[]>
+  through: Record<string, string>
+  about: { layer: string; state: string; neuron: number; after: number; before: number }
+}

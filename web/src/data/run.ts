@@ -1,0 +1,87 @@
+// A run as the server describes it: the network, its task, its score and its history.
+import type { Expression } from './expression'
+
+export interface Score {
+  value: number
+  chance: number
+  solved: boolean | null
+  text: string
+}
+
+export type RunState = 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
+
+/** What a step is: a symbol of this kind, or a vector of numbers. */
+export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'
+
+/** What the network says: symbols, classes or numbers, after every step or once at the end. */
+export interface Readout {
+  kind: 'symbols' | 'classes' | 'numbers'
+  names: string[]
+  quantiles: number[]
+  reads: 'every step' | 'last step'
+}
+
+export interface Summary {
+  name: string
+  state: RunState
+  problem: string | null
+  task: { name: string; title: string; question: string }
+  cell: { name: string; title: string }
+  layers: { cell: string; neurons: number; reverse: boolean; stacked: boolean }[]
+  symbols: number
+  unit: Unit
+  readout: Readout
+  step: number
+  /** There are weights: learned, or brought from elsewhere. */
+  weights: boolean
+  steps: number | null
+  minutes: number | null
+  progress: number | null
+  seconds: number
+  loss: number | null
+  validation_loss: number | null
+  score: Score | null
+  /** What guessing without a network loses, in the unit of the score, where that is known and the score is a loss. */
+  baseline: number | null
+  /** What was assumed when the network was adopted, a sentence each. */
+  notes: string[]
+  updated: number
+  example: string
+}
+
+export interface Signal {
+  name: string
+  title: string
+  range: [number | null, number | null]
+  formula: string
+  expression: Expression
+}
+
+export interface Layer {
+  name: string
+  neurons: number
+  /** It reads each sequence from its end. */
+  reverse: boolean
+  /** It does so alone, not beside a layer that reads from the beginning. */
+  stacked: boolean
+  cell: { name: string; title: string; paper: string; note?: string }
+  signals: Signal[]
+  drives: { name: string; title: string; formula: string }[]
+  parameters: { name: string; title: string }[]
+}
+
+export interface HistoryRecord {
+  step: number
+  loss?: number
+  validation_loss?: number
+}
+
+export interface Run extends Omit<Summary, 'layers'> {
+  layers: Layer[]
+  vocabulary: string[]
+  end: string | null
+  examples: string[]
+  history: HistoryRecord[]
+  samples: { step: number; text: string; temperature: number }[]
+  checkpoints: number[]
+}

@@ -1,0 +1,73 @@
+// Reads the safetensors layout: an 8-byte little-endian header length, a JSON header, raw bytes.
+
+export interface Tensor {
+  shape: number[]
+  data: Float32Array | Int32Array | Uint8Array
+}
+
+export interface Tensors {
+  metadata: Record<string, string>
+  tensors: Map<string, Tensor>
+}
+
+export class TraceError extends Error {}
+
+const BYTES: Record<string, number> = { F32: 4, F16: 2, I32: 4, U8: 1 }
+
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction ? NaN : sign * Infinity
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+function decode(type: string, bytes: ArrayBuffer): Tensor['data'] {
+  if (type === 'F32') return new Float32Array(bytes)
+  if (type === 'I32') return new Int32Array(bytes)
+  if (type === 'U8') return new Uint8Array(bytes)
+  return Float32Array.from(new Uint16Array(bytes), half)
+}
+
+interface Entry {
+  dtype: string
+  shape: number[]
+  data_offsets: [number, number]
+}
+
+function tensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number): Tensor {
+  const size = BYTES[entry.dtype]
+  if (size === undefined)
+    throw new TraceError(`Array "${name}" has the type ${entry.dtype}; known are ${Object.keys(BYTES).join(', ')}.`)
+  const count = entry.shape.reduce((product, length) => product * length, 1)
+  const [from, to] = entry.data_offsets
+  if (to - from !== count * size)
+    throw new TraceError(`Array "${name}" should have ${count * size} bytes for its shape, but ${to - from} are given.`)
+  if (from < 0 || base + to > bytes.byteLength)
+    throw new TraceError(
+      `The trace is cut short: array "${name}" ends at byte ${base + to}, but only ${bytes.byteLength} arrived.`,
+    )
+  // A copy, because an array in the middle of the body need not start at a multiple of its element size.
+  return { shape: entry.shape, data: decode(entry.dtype, bytes.slice(base + from, base + to)) }
+}
+
+export function readTensors(bytes: ArrayBuffer): Tensors {
+  if (bytes.byteLength < 8)
+    throw new TraceError(`The trace is cut short: ${bytes.byteLength} bytes, at least 8 expected.`)
+  const length = Number(new DataView(bytes).getBigUint64(0, true))
+  if (8 + length > bytes.byteLength)
+    throw new TraceError(
+      `The trace is cut short: its header has ${length} bytes, but only ${bytes.byteLength - 8} arrived.`,
+    )
+  let header: Record<string, unknown>
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(bytes, 8, length)))
+  } catch {
+    throw new TraceError('The header of the trace is not readable JSON.')
+  }
+  const tensors = new Map<string, Tensor>()
+  for (const [name, entry] of Object.entries(header))
+    if (name !== '__metadata__') tensors.set(name, tensor(name, entry as Entry, bytes, 8 + length))
+  return { metadata: (header['__metadata__'] ?? {}) as Record<string, string>, tensors }
+}

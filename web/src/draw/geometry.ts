@@ -1,0 +1,245 @@
+// Where everything on the strips' canvas lies, in CSS pixels: label column, ruler, predictions, surprise, one row per strip.
+import { cellWidth, type Measure } from '../model/characters'
+
+export const MONO = 'ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace'
+
+export const SANS = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK SC", sans-serif'
+
+interface Level {
+  least: number
+  strip: number
+  font: number
+}
+
+/** Zoom levels; without a font there is no room for characters. */
+const LEVELS: Level[] = [
+  { least: 2, strip: 4, font: 0 },
+  { least: 5, strip: 8, font: 0 },
+  { least: 9, strip: 13, font: 10 },
+  { least: 17, strip: 22, font: 12.5 },
+  { least: 25, strip: 30, font: 16 },
+]
+
+/** A part of the head; one that is not there has no height. */
+export interface Band {
+  y: number
+  height: number
+}
+
+export interface Geometry {
+  /** Width of a cell (one step) and of the column of labels. */
+  cell: number
+  label: number
+  font: number
+  /** Words stand slanted over columns that they do not fit into. */
+  slanted: boolean
+  ruler: Band
+  /** Curves of numbers, and a heat strip where there are too many of them. */
+  charts: Band[]
+  heat: Band
+  /** The class that was said, and the one that should have been. */
+  said: Band
+  right: Band
+  predictions: Band
+  surprise: Band
+  /** The chosen feature. */
+  track: Band
+  /** Where in the column of labels the chips lie. */
+  chip: { x: number; width: number } | null
+  head: number
+  /** Height of a strip, of the curve under it, and the distance from row to row. */
+  strip: number
+  curve: number
+  pitch: number
+}
+
+/** What stands over the strips. */
+export interface Head {
+  /** What a step is printed as: a character, a word, or nothing where numbers are read. */
+  text: 'characters' | 'words' | 'none'
+  /** Heights of the curves and of the heat strip. */
+  charts: number[]
+  heat: number
+  /** The names that are said, where classes are. */
+  classes: string[] | null
+  /** Whether what should have been said is known. */
+  right: boolean
+  predictions: boolean
+  surprise: boolean
+  /** Columns behind the last step, for what is foretold. */
+  ahead: number
+}
+
+export const SYMBOLS_HEAD: Head = {
+  text: 'characters',
+  charts: [],
+  heat: 0,
+  classes: null,
+  right: false,
+  predictions: true,
+  surprise: true,
+  ahead: 0,
+}
+
+/** What there is besides the strips. */
+export interface Extras {
+  track: boolean
+  /** Room for chips in the column of labels, and how much of it the remarks take. */
+  chips: boolean
+  note: number
+  head?: Head
+  /** Width of what can be seen without scrolling. */
+  room?: number
+}
+
+export const PLAIN: Extras = { track: false, chips: false, note: 0 }
+
+const NUMBER = 36
+
+const LEAST_CHIP = 16
+
+const SLANT = 0.87 // of the length of a slanted word, how high it stands: 60 degrees
+
+const HIGHEST_WORDS = 96
+
+const WIDEST_WORD = 104
+
+const NUMBER_CELLS = [2, 3, 5, 17, 25]
+
+interface Columns {
+  cell: number
+  slanted: boolean
+  /** Height of the ruler without its numbers. */
+  height: number
+}
+
+/** Words stand in their columns where all of them fit into sight, or are wanted so; else slanted over narrow ones. */
+function columns(
+  zoom: number,
+  labels: string[],
+  font: number,
+  least: number,
+  measure: Measure,
+  extras: Extras,
+): Columns {
+  const head = extras.head ?? SYMBOLS_HEAD
+  const room = extras.room ?? Infinity
+  const size = (text: string): number => (measure(text) * (font + 1.5)) / 100
+  if (head.text === 'none') {
+    const fitting = Math.floor(room / Math.max(1, labels.length + head.ahead))
+    const cell = NUMBER_CELLS[zoom] ?? 17
+    return { cell: zoom === 3 ? Math.max(6, Math.min(cell, fitting)) : cell, slanted: false, height: 0 }
+  }
+  if (!font) return { cell: least, slanted: false, height: 0 }
+  const level = Math.ceil(font) + 12
+  if (head.text === 'characters') {
+    const named = head.classes ? Math.max(least, 11) : least
+    return { cell: cellWidth(labels, named, size), slanted: false, height: level }
+  }
+  let widest = 0
+  for (const label of new Set(labels)) widest = Math.max(widest, size(label))
+  const names = Math.max(0, ...(head.classes ?? []).map((name) => (measure(name) * 10) / 100))
+  const level_ = Math.max(least, Math.min(WIDEST_WORD, Math.ceil(Math.max(widest, names)) + 10))
+  if (zoom > 3 || level_ * labels.length <= room) return { cell: level_, slanted: false, height: level }
+  const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(50, Math.ceil(names) + 10))
+  return { cell, slanted: true, height: Math.min(HIGHEST_WORDS, Math.ceil(widest * SLANT) + 22) }
+}
+
+export function geometry(
+  zoom: number,
+  labels: string[],
+  label: number,
+  curve: number,
+  measure: Measure,
+  extras = PLAIN,
+): Geometry {
+  const { least, strip, font } = LEVELS[zoom] ?? LEVELS[3]!
+  const above = extras.head ?? SYMBOLS_HEAD
+  const { cell, slanted, height } = columns(zoom, labels, font, least, measure, extras)
+  const ruler = { y: 15, height }
+  let y = ruler.y + ruler.height
+  const band = (height: number, gap = 4): Band => {
+    const placed = { y: height ? y + gap : y, height }
+    y = placed.y + height
+    return placed
+  }
+  const charts = above.charts.map((height) => band(height, 8))
+  const heat = band(above.heat, 8)
+  const said = band(above.classes ? 20 : 0, 6)
+  const right = band(above.classes && above.right ? 18 : 0, 2)
+  const predictions = band(above.predictions ? 38 : 0)
+  const surprise = band(above.surprise ? 12 : 0)
+  const track = band(extras.track ? 22 : 0, 6)
+  const room = label - NUMBER - 10 - extras.note
+  const tall = curve ? Math.max(strip, 18) : strip
+  return {
+    cell,
+    label,
+    font,
+    slanted,
+    ruler,
+    charts,
+    heat,
+    said,
+    right,
+    predictions,
+    surprise,
+    track,
+    chip: extras.chips && room >= LEAST_CHIP && strip >= 8 ? { x: NUMBER, width: room } : null,
+    head: track.y + track.height + 8,
+    strip: tall,
+    curve,
+    pitch: tall + (curve ? curve + 18 : strip > 6 ? 2 : 1),
+  }
+}
+
+let pen: CanvasRenderingContext2D | null = null
+
+const widths = new Map<string, number>()
+
+/** Width of a text in the bold monospaced font at 100 px, measured once for each text. */
+export function measure(text: string): number {
+  let width = widths.get(text)
+  if (width === undefined) {
+    pen ??= document.createElement('canvas').getContext('2d')
+    if (!pen) return 60 * text.length
+    pen.font = `600 100px ${MONO}`
+    width = pen.measureText(text).width
+    widths.set(text, width)
+  }
+  return width
+}
+
+export type Spot =
+  | { part: 'cell'; row: number; step: number }
+  | { part: 'label' | 'chip'; row: number }
+  | { part: 'predictions' | 'surprise' | 'ruler' | 'track' | 'said' | 'right'; step: number }
+  | { part: 'chart'; chart: number; step: number }
+  | { part: 'heat'; share: number; step: number }
+
+/** What lies under a point of the canvas, given how far it is scrolled. */
+export function spotAt(
+  g: Geometry,
+  rows: number,
+  steps: number,
+  scroll: { left: number; top: number },
+  x: number,
+  y: number,
+): Spot | null {
+  const step = Math.floor((x - g.label + scroll.left) / g.cell)
+  const inText = x >= g.label && step >= 0 && step < steps
+  if (y < g.head) {
+    if (!inText) return null
+    if (g.track.height && y >= g.track.y - 3) return { part: 'track', step }
+    for (const part of ['surprise', 'predictions', 'right', 'said'] as const)
+      if (g[part].height && y >= g[part].y) return { part, step }
+    if (g.heat.height && y >= g.heat.y)
+      return { part: 'heat', share: Math.min(1, (y - g.heat.y) / g.heat.height), step }
+    const chart = g.charts.findLastIndex((band) => y >= band.y - 4)
+    return chart >= 0 ? { part: 'chart', chart, step } : { part: 'ruler', step }
+  }
+  const row = Math.floor((y - g.head + scroll.top) / g.pitch)
+  if (row < 0 || row >= rows) return null
+  if (x < g.label) return { part: g.chip && x >= g.chip.x && x < g.chip.x + g.chip.width ? 'chip' : 'label', row }
+  return inText ? { part: 'cell', row, step } : null
+}

@@ -1,0 +1,97 @@
+// Draws what belongs to neurons and ranges over the strips: the track of a feature, the chosen range, the chips of labels.
+import { fitted } from './fit-text'
+import { SANS } from './geometry'
+import type { Row, Scene, Visible, Window } from './scene'
+
+/** A feature over the characters: a bar where it is on, or bars as high as a count, with the number where there is room. */
+export function track(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+  const { geometry: g, track: shown } = scene
+  if (!g.track.height) return
+  const { theme } = scene.palette
+  const bottom = g.track.y + g.track.height - 2
+  pen.fillStyle = theme.line
+  pen.fillRect(v.x(v.from), bottom, v.x(v.to) - v.x(v.from), 1)
+  if (!shown) return
+  const width = Math.max(1, g.cell - (g.cell > 6 ? 1 : 0))
+  const full = g.track.height - 4
+  pen.font = `9.5px ${SANS}`
+  pen.textAlign = 'center'
+  pen.textBaseline = 'middle'
+  for (let t = v.from; t < v.to; t++) {
+    const value = shown.values[t] ?? NaN
+    if (Number.isNaN(value)) {
+      pen.fillStyle = theme.line
+      pen.fillRect(v.x(t), bottom - 3, width, 3)
+      continue
+    }
+    if (shown.kind === 'binary') {
+      pen.fillStyle = theme.accent
+      if (value) pen.fillRect(v.x(t), bottom - 12, joined(shown.values, scene.start, t) ? g.cell : width, 12)
+      continue
+    }
+    const height = Math.max(value > 0 ? 1 : 0, (value / shown.most) * full)
+    pen.fillStyle = theme.bar
+    pen.fillRect(v.x(t), bottom - height, width, height)
+    if (g.cell < 15) {
+      pen.fillStyle = theme.accent
+      if (height) pen.fillRect(v.x(t), bottom - height, width, 1)
+      continue
+    }
+    pen.fillStyle = value ? theme.ink : theme.mute
+    pen.fillText(String(Number(value.toFixed(1))), v.x(t) + width / 2, bottom - full / 2 + 1, width)
+  }
+}
+
+function joined(values: ArrayLike<number>, start: Uint8Array, t: number): boolean {
+  return Boolean(values[t + 1]) && !start[t + 1]
+}
+
+/** The chosen characters: a band behind the text, and an edge on either side down through the strips. */
+export function rangeBand(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+  const { range, geometry: g } = scene
+  if (!range) return
+  const height = Math.max(14, g.ruler.y + g.ruler.height - 2)
+  pen.fillStyle = scene.palette.theme.chipFull
+  pen.fillRect(v.x(range.first) - 1, 1, (range.last - range.first + 1) * g.cell, height)
+}
+
+export function rangeEdges(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
+  const { range, geometry: g } = scene
+  if (!range) return
+  const bottom = Math.min(view.height, v.y(scene.rows.length))
+  pen.fillStyle = scene.palette.theme.accent
+  for (const x of [v.x(range.first) - 1.5, v.x(range.last + 1) - 1])
+    if (x >= g.label - 2) pen.fillRect(x, 0, 1.5, bottom)
+}
+
+/** The label of a neuron: its words on a ground that is filled as far as the label says something. */
+export function chip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
+  const { geometry: g } = scene
+  const { theme } = scene.palette
+  if (!g.chip || !row.chip) return
+  const { x, width } = g.chip
+  const words = width >= 50 && g.strip >= 12
+  const height = words ? Math.min(18, g.strip - 1) : Math.min(6, g.strip)
+  const top = Math.round(y - height / 2)
+  pen.save()
+  pen.beginPath()
+  pen.roundRect(x, top, width, height, Math.min(5, height / 2))
+  pen.clip()
+  pen.fillStyle = theme.chip
+  pen.fillRect(x, top, width, height)
+  pen.fillStyle = theme.chipFull
+  pen.fillRect(x, top, width * row.chip.strength, height)
+  pen.restore()
+  if (!words) return
+  pen.font = `${height < 16 ? 9.5 : 11.5}px ${SANS}`
+  pen.fillStyle = theme.ink
+  pen.textAlign = 'left'
+  pen.fillText(fitted(pen, row.chip.text, width - 12), x + 6, y + 0.5)
+}
+
+/** A neuron that is on in the chosen range: a mark at the edge. */
+export function chosenMark(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
+  if (!row.chosen) return
+  pen.fillStyle = scene.palette.theme.accent
+  pen.fillRect(0, y, 3, scene.geometry.strip)
+}

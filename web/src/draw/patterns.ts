@@ -1,0 +1,41 @@
+// Patterns over cells: hatched for clipped values, dotted for missing ones.
+
+const tiles: { hatch?: HTMLCanvasElement; none?: HTMLCanvasElement } = {}
+
+function pattern(
+  pen: CanvasRenderingContext2D,
+  draw: (tile: CanvasRenderingContext2D) => void,
+  kept: 'hatch' | 'none',
+): CanvasPattern | null {
+  let tile = tiles[kept]
+  if (!tile) {
+    tile = document.createElement('canvas')
+    tile.width = tile.height = 5
+    const small = tile.getContext('2d')
+    if (small) draw(small)
+    tiles[kept] = tile
+  }
+  return pen.createPattern(tile, 'repeat')
+}
+
+export function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
+  return pattern(
+    pen,
+    (tile) => {
+      tile.fillStyle = 'rgba(255,255,255,0.55)'
+      for (let k = 0; k < 5; k++) tile.fillRect(k, k, 1, 1)
+    },
+    'hatch',
+  )
+}
+
+export function noData(pen: CanvasRenderingContext2D): CanvasPattern | null {
+  return pattern(
+    pen,
+    (tile) => {
+      tile.fillStyle = 'rgba(128,132,140,0.75)'
+      tile.fillRect(1, 1, 1, 1)
+    },
+    'none',
+  )
+}

@@ -1,0 +1,80 @@
+// What is drawn on the canvas of the strips, and which part of it is in sight.
+import type { Track } from '../data/features'
+import type { Readout } from '../data/run'
+import type { Columns } from '../data/trace'
+import type { Range } from '../data/view'
+import type { Geometry } from './geometry'
+import type { Above } from './header'
+import type { Palette } from './palette'
+import type { Sprites } from './sprites'
+import type { Scale } from '../model/scale'
+
+export interface Row {
+  label: string
+  /** A short remark beside the label. */
+  note: string
+  values: Float32Array
+  scale: Scale
+  /** The label of the neuron, and how much it says, 0 to 1. */
+  chip?: { text: string; strength: number }
+  /** Set where the neuron is one of the chosen range. */
+  chosen?: boolean
+}
+
+export interface Scene {
+  geometry: Geometry
+  palette: Palette
+  sprites: Sprites
+  labels: string[]
+  start: Uint8Array
+  /** The shown layer reads from the end. */
+  reverse: boolean
+  above: Above
+  reading: { readout: Readout; estimate: Columns | null; start: Uint8Array }
+  /** Steps whose character the network does not know. */
+  unknown: Uint8Array
+  rows: Row[]
+  /** Predictions for the symbol after each step: `top` of them a step, most likely first. */
+  top: number
+  topLabels: (token: number) => string
+  topToken: Int32Array
+  topProbability: Float32Array
+  logProbability: Float32Array
+  cursor: { row: number | null; step: number | null; pinned: boolean }
+  selected: number | null
+  track: Track | null
+  range: Range | null
+}
+
+export interface Window {
+  width: number
+  height: number
+  left: number
+  top: number
+  ratio: number
+}
+
+/** Full height of the surprise bar, in nats. */
+export const SURPRISE_LIMIT = 5
+
+export interface Visible {
+  from: number
+  to: number
+  firstRow: number
+  lastRow: number
+  x: (step: number) => number
+  y: (row: number) => number
+}
+
+export function visible(scene: Scene, view: Window): Visible {
+  const g = scene.geometry
+  const steps = scene.labels.length
+  return {
+    from: Math.max(0, Math.floor(view.left / g.cell)),
+    to: Math.min(steps, Math.ceil((view.left + view.width - g.label) / g.cell)),
+    firstRow: Math.max(0, Math.floor(view.top / g.pitch)),
+    lastRow: Math.min(scene.rows.length, Math.ceil((view.top + view.height - g.head) / g.pitch)),
+    x: (step) => g.label + step * g.cell - view.left,
+    y: (row) => g.head + row * g.pitch - view.top,
+  }
+}

@@ -1,0 +1,5 @@
+// The page of the local server.
+import { HttpSource } from './data/source'
+import { mountPage } from './hosts/page'
+
+mountPage(document.getElementById('page')!, new HttpSource())

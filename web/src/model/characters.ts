@@ -1,0 +1,113 @@
+// What to print for one step: line ends and tabs as signs, unprintable characters as their code, and the width of a cell.
+
+export interface Glyph {
+  /** What is drawn, or the hexadecimal code when `code` is set. */
+  text: string
+  /** A sign that stands for something else (a line end, a space): drawn more quietly. */
+  quiet: boolean
+  /** Unprintable: drawn as a small box with its code. */
+  code: boolean
+}
+
+const SIGNS: Record<string, string> = { '\n': '⏎', '\t': '⇥', ' ': '·', '\r': '␍', '\u00a0': '⍽', '\u3000': '□' }
+
+const UNPRINTABLE = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Zs}]$/u
+
+const known = new Map<string, Glyph>()
+
+export function glyph(label: string): Glyph {
+  let found = known.get(label)
+  if (!found) {
+    found = make(label)
+    known.set(label, found)
+  }
+  return found
+}
+
+function make(label: string): Glyph {
+  const sign = SIGNS[label]
+  if (sign) return { text: sign, quiet: true, code: false }
+  if (UNPRINTABLE.test(label)) {
+    const hex = label.codePointAt(0)!.toString(16).toUpperCase()
+    return { text: hex.padStart(hex.length > 4 ? 6 : hex.length > 2 ? 4 : 2, '0'), quiet: true, code: true }
+  }
+  // A combining mark needs something to stand on.
+  if (/^\p{M}/u.test(label)) return { text: `◌${label}`, quiet: false, code: false }
+  return { text: label, quiet: false, code: false }
+}
+
+/** A character as it is named in a sentence: “a”, “⏎”, U+200B. */
+export function named(label: string): string {
+  const { text, code } = glyph(label)
+  if (code) return `U+${text.padStart(4, '0')}`
+  if (label === ' ') return 'a space'
+  return `“${text}”`
+}
+
+/** A whole text on one line, with its line ends and tabs shown. */
+export function shown(text: string): string {
+  return [...text].map((label) => (label === ' ' ? ' ' : glyph(label).code ? '▯' : glyph(label).text)).join('')
+}
+
+export type Measure = (text: string) => number
+
+const ROOM = 4
+
+const WIDEST = 44
+
+/** One width for all cells: enough for the widest glyph of the text, so that everything lines up. */
+export function cellWidth(labels: string[], least: number, measure: Measure): number {
+  let widest = 0
+  for (const label of new Set(labels)) {
+    const { text, code } = glyph(label)
+    if (!code) widest = Math.max(widest, measure(text))
+  }
+  return Math.min(WIDEST, Math.max(least, Math.ceil(widest) + ROOM))
+}
+
+/** Index of the step that the character before text position `caret` became. */
+export function stepAt(labels: string[], text: string, caret: number, unit = 'character'): number | null {
+  if (caret <= 0 || labels.length === 0) return null
+  if (unit === 'number') {
+    const lines = text.slice(0, caret).split('\n')
+    return Math.max(0, Math.min(labels.length, lines.filter((line) => line.trim()).length) - 1)
+  }
+  if (unit === 'word' || unit === 'token') {
+    let at = 0
+    for (let step = 0; step < labels.length; step++) {
+      at = text.indexOf(labels[step]!, at) + labels[step]!.length
+      if (at >= caret) return step
+    }
+    return labels.length - 1
+  }
+  if (labels.join('') !== text) {
+    // A network that reads bytes has one step for each byte of the UTF-8.
+    const encode = new TextEncoder()
+    if (labels.length !== encode.encode(text).length) return null
+    return encode.encode(text.slice(0, caret)).length - 1
+  }
+  let end = 0
+  for (let step = 0; step < labels.length; step++) {
+    end += labels[step]!.length
+    if (end >= caret) return step
+  }
+  return labels.length - 1
+}
+
+const printed = new WeakMap<string[], string[]>()
+
+/** How each symbol is printed; a network that reads bytes has bytes for symbols, and half a character cannot be printed. */
+export function symbolLabels(vocabulary: string[]): string[] {
+  let labels = printed.get(vocabulary)
+  if (!labels) {
+    const bytes = vocabulary.length === 256 && vocabulary.every((symbol, k) => symbol.codePointAt(0) === k)
+    labels = bytes ? vocabulary.map((symbol, k) => (k < 128 ? symbol : k.toString(16).toUpperCase())) : vocabulary
+    printed.set(vocabulary, labels)
+  }
+  return labels
+}
+
+/** What is predicted, by id: classes by their names, symbols as they are printed. */
+export function predicted(run: { vocabulary: string[]; readout: { kind: string; names: string[] } }): string[] {
+  return run.readout.kind === 'classes' ? run.readout.names : symbolLabels(run.vocabulary)
+}

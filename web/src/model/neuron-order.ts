@@ -1,0 +1,96 @@
+// The order in which neurons are listed. Reads the values [N, T] of one signal; NaN counts as missing.
+import type { Sort } from '../data/view'
+
+export function variances(values: Float32Array, steps: number): Float64Array {
+  const neurons = steps ? values.length / steps : 0
+  const result = new Float64Array(neurons)
+  for (let n = 0; n < neurons; n++) {
+    let count = 0
+    let mean = 0
+    let spread = 0
+    for (let t = n * steps; t < (n + 1) * steps; t++) {
+      const value = values[t]!
+      if (Number.isNaN(value)) continue
+      count++
+      const off = value - mean
+      mean += off / count
+      spread += off * (value - mean)
+    }
+    result[n] = count ? spread / count : 0
+  }
+  return result
+}
+
+/** Correlation of every neuron with neuron `chosen` over the text; 0 for one that never moves. */
+export function correlations(values: Float32Array, steps: number, chosen: number): Float64Array {
+  const neurons = steps ? values.length / steps : 0
+  const result = new Float64Array(neurons)
+  for (let n = 0; n < neurons; n++) {
+    let count = 0
+    let a = 0
+    let b = 0
+    let aa = 0
+    let bb = 0
+    let ab = 0
+    // Shifted by the first value: keeps a nearly constant neuron from drowning in rounding.
+    const shiftA = values[chosen * steps]! || 0
+    const shiftB = values[n * steps]! || 0
+    for (let t = 0; t < steps; t++) {
+      const x = values[chosen * steps + t]! - shiftA
+      const y = values[n * steps + t]! - shiftB
+      if (Number.isNaN(x) || Number.isNaN(y)) continue
+      count++
+      a += x
+      b += y
+      aa += x * x
+      bb += y * y
+      ab += x * y
+    }
+    const spread = (aa - (a * a) / count) * (bb - (b * b) / count)
+    result[n] = spread > 1e-20 ? (ab - (a * b) / count) / Math.sqrt(spread) : 0
+  }
+  return result
+}
+
+/** What is known of each neuron, by neuron number; NaN and '' where nothing is. */
+export interface Known {
+  score: Float64Array
+  effect: Float64Array
+  label: string[]
+}
+
+const NOTHING: Known = { score: new Float64Array(), effect: new Float64Array(), label: [] }
+
+export interface Order {
+  /** Neuron numbers from top to bottom. */
+  neurons: number[]
+  /** What was sorted by, for each neuron (by neuron number); null when sorted by number. */
+  by: Float64Array | null
+}
+
+const last = (value: number | undefined): number => (value === undefined || Number.isNaN(value) ? -Infinity : value)
+
+function byKnown(sort: Sort, neurons: number[], known: Known): Order {
+  const by = sort === 'effect' ? known.effect : known.score
+  neurons.sort((a, b) => {
+    const names = sort === 'label' ? [known.label[a] || '\uffff', known.label[b] || '\uffff'] : ['', '']
+    if (names[0] !== names[1]) return names[0]! < names[1]! ? -1 : 1
+    // Infinities of the same sign have no difference.
+    return last(by[a]) === last(by[b]) ? a - b : last(by[b]) - last(by[a])
+  })
+  return { neurons, by }
+}
+
+export function order(sort: Sort, values: Float32Array, steps: number, chosen: number, known = NOTHING): Order {
+  const count = steps ? values.length / steps : 0
+  const neurons = Array.from({ length: count }, (_, n) => n)
+  if (sort === 'number') return { neurons, by: null }
+  if (sort === 'label' || sort === 'score' || sort === 'effect') return byKnown(sort, neurons, known)
+  const by = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
+  if (sort === 'similar' && chosen < count) by[chosen] = 1
+  neurons.sort(
+    (a, b) =>
+      (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : by[b]! - by[a]!) || a - b,
+  )
+  return { neurons, by }
+}

@@ -1,0 +1,41 @@
+// Pairs of steps: where each lies on the square map, and which lies under the pointer.
+
+export interface Pair {
+  /** The earlier step: by whose state is derived. */
+  before: number
+  /** The later step, whose state is derived. */
+  after: number
+}
+
+/** Where the map's cells lie on its canvas, in CSS pixels. */
+export interface Square {
+  cell: number
+  left: number
+  top: number
+  steps: number
+}
+
+const LARGEST_CELL = 24
+
+export const MARGIN = 46
+
+/** Words need more room beside the map than characters. */
+export const WORDS_MARGIN = 92
+
+export function square(steps: number, width: number, margin = MARGIN): Square {
+  const cell = Math.max(1, Math.min(LARGEST_CELL, Math.floor((width - margin - 2) / Math.max(1, steps))))
+  return { cell, left: margin, top: margin, steps }
+}
+
+/** The pair of steps under a point; null outside of the triangle. */
+export function pairAt({ cell, left, top, steps }: Square, x: number, y: number): Pair | null {
+  const before = Math.floor((x - left) / cell)
+  const after = Math.floor((y - top) / cell)
+  return before >= 0 && after < steps && before <= after ? { before, after } : null
+}
+
+/** A pair moved by so many steps, kept within the triangle. */
+export function moved(pair: Pair, before: number, after: number, steps: number): Pair {
+  const later = Math.max(0, Math.min(steps - 1, pair.after + after))
+  return { after: later, before: Math.max(0, Math.min(later, pair.before + before)) }
+}

@@ -1,0 +1,59 @@
+// The scale of a signal: its ends, the position of a value on it, and the printed ticks.
+
+export interface Scale {
+  /** 'two': -high..high with zero the colour of the paper; 'one': low..high, low the colour of the paper. */
+  kind: 'two' | 'one'
+  low: number
+  high: number
+  /** True when values may lie beyond the scale; those are hatched. */
+  open: boolean
+}
+
+/** Share of the values that an open scale must cover. */
+const COVERED = 0.95
+
+/** The smallest of ... 1/4, 1/2, 1, 2, 4, 8 ... that covers most of the sizes of the values. */
+export function roundLimit(values: ArrayLike<number>, covered = COVERED): number {
+  const sizes: number[] = []
+  // A fixed stride keeps this cheap for millions of values and the same on every redraw.
+  const stride = Math.max(1, Math.floor(values.length / 20000))
+  for (let k = 0; k < values.length; k += stride) {
+    const size = Math.abs(values[k]!)
+    if (Number.isFinite(size)) sizes.push(size)
+  }
+  if (sizes.length === 0) return 1
+  sizes.sort((a, b) => a - b)
+  const most = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
+  if (most <= 0) return 1
+  return 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(most))))
+}
+
+export function chooseScale(range: readonly [number | null, number | null], values: ArrayLike<number>): Scale {
+  const [low, high] = range
+  if (low !== null && low >= 0)
+    return high === null
+      ? { kind: 'one', low, high: low + roundLimit(values), open: true }
+      : { kind: 'one', low, high, open: false }
+  if (low !== null && high !== null)
+    return { kind: 'two', low: -Math.max(-low, high), high: Math.max(-low, high), open: false }
+  const limit = roundLimit(values)
+  return { kind: 'two', low: -limit, high: limit, open: true }
+}
+
+/** Position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that when it is clipped. */
+export function position(scale: Scale, value: number): number {
+  return scale.kind === 'two' ? value / scale.high : (value - scale.low) / (scale.high - scale.low)
+}
+
+export function clipped(scale: Scale, value: number): boolean {
+  return value > scale.high || value < scale.low
+}
+
+/** A round number as it is printed at the end of a scale: 4, 0.25, 1e−3. */
+export function tick(value: number, sign = false): string {
+  if (value === 0) return '0'
+  const size = Math.abs(value)
+  const text =
+    size >= 1e-3 && size < 1e5 ? String(Number(size.toPrecision(3))) : size.toExponential(0).replace('-', '−')
+  return (value < 0 ? '−' : sign ? '+' : '') + text
+}

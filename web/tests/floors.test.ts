@@ -1,0 +1,60 @@
+// The rooms of src/ and the arrows between them: a file imports from its own floor and the floors below only.
+import { expect, it } from 'vitest'
+
+const FLOORS = ['messages', 'data', 'model', 'draw', 'state', 'parts', 'pages', 'hosts', 'main.ts']
+
+const files = import.meta.glob<string>('../src/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true })
+const sources = Object.entries(files).map(([path, source]) => [path.replace('../src/', ''), source] as const)
+const known = new Set(sources.map(([file]) => file))
+
+/** Resolve a relative import of a file to a path below src/. */
+function resolve(file: string, target: string): string {
+  return new URL(target, `file:///${file}`).pathname.slice(1)
+}
+
+/** List the files that a file imports, as paths below src/; style sheets are left out. */
+function importsOf(file: string, source: string): string[] {
+  const targets = [...source.matchAll(/(?:from|import) '(\.[^']*)'/g)].map((match) => resolve(file, match[1]!))
+  return targets
+    .filter((target) => !/\.(css|json)$/.test(target))
+    .map((target) => (known.has(target) ? target : `${target}.ts`))
+}
+
+const floor = (file: string): number => FLOORS.indexOf(file.split('/')[0]!)
+
+it('every file is on a floor', () => {
+  expect(sources.length).toBeGreaterThan(60)
+  expect(sources.map(([file]) => file).filter((file) => floor(file) < 0)).toEqual([])
+})
+
+it('imports lead to files that exist', () => {
+  const lost = sources.flatMap(([file, source]) =>
+    importsOf(file, source)
+      .filter((target) => !known.has(target))
+      .map((target) => `${file} -> ${target}`),
+  )
+  expect(lost).toEqual([])
+})
+
+it('no import leads up', () => {
+  const up = sources.flatMap(([file, source]) =>
+    importsOf(file, source)
+      .filter((target) => floor(target) > floor(file))
+      .map((target) => `${file} -> ${target}`),
+  )
+  expect(up).toEqual([])
+})
+
+it('no imports form a circle', () => {
+  const graph = new Map(sources.map(([file, source]) => [file, importsOf(file, source)]))
+  const finished = new Set<string>()
+  const circles: string[] = []
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+    if (finished.has(file) || path.includes(file)) return
+    for (const target of graph.get(file) ?? []) visit(target, [...path, file])
+    finished.add(file)
+  }
+  for (const [file] of sources) visit(file, [])
+  expect(circles).toEqual([])
+})
