@@ -18,7 +18,7 @@ import torch
 from machine import machine
 
 import gatescope.network
-from gatescope import TASKS, Settings, configure, create, train
+from gatescope import TASKS, Settings, configure, create_run, train
 from gatescope.engine import Parameters, initialise
 from gatescope.engine import run as run_layer
 from gatescope.runs import HISTORY
@@ -39,7 +39,7 @@ def learn(
         patch.object(gatescope.network, "run", partial(_on, engine)),
         patch.object(gatescope.network, "initialise", partial(_nudged, 1 + nudge)),
     ):
-        made = create(f"{folder}/run", task, configuration, Settings.recommended(task, **settings))
+        made = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, **settings))
         outcome = train(made)
         losses = [record["loss"] for record in made.read(HISTORY) if "loss" in record]
     return losses, outcome.seconds, outcome.score.text if outcome.score else outcome.reason

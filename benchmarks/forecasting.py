@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from machine import machine
 
-from gatescope import Settings, create, train
+from gatescope import Settings, create_run, train
 from gatescope.tasks import Forecasting
 
 RESULTS = Path(__file__).parent / "results" / "forecasting.md"
@@ -28,7 +28,7 @@ def measure(file: str, season: int, horizon: int, seed: int) -> str:
     """One training, as a row."""
     task = Forecasting(file, season=season, horizon=horizon)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = train(create(f"{folder}/run", task, None, Settings.recommended(task, seed=seed)))
+        outcome = train(create_run(f"{folder}/run", task, None, Settings.recommended(task, seed=seed)))
     score = outcome.score
     assert score is not None  # nobody interrupts it
     about, (column,) = score.details, score.details["columns"].values()

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from machine import machine
 
-from gatescope import CELLS, Network, Settings, configure, create, train
+from gatescope import CELLS, Network, Settings, configure, create_run, train
 from gatescope.cells import cell_of
 from gatescope.studies.gradients.jacobians import jacobians_of
 from gatescope.studies.gradients.products import product_map
@@ -66,7 +66,7 @@ def learn(cell: str, shortest: int, longest: int, seed: int, updates: int) -> Tr
     task = StateMemoriser(8 if shortest == longest else None, shortest, longest)
     configuration = configure(task.vocabulary, cell_of(cell), [NEURONS])
     with tempfile.TemporaryDirectory() as folder:
-        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed, steps=updates))
+        run = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed, steps=updates))
         try:
             outcome = train(run)
         except TrainingError:
@@ -256,7 +256,7 @@ def errors_table(updates: int) -> list[str]:
     for cell in ("lstm", "gru", "elman"):
         task = StateMemoriser(longest=20)
         with tempfile.TemporaryDirectory() as folder:
-            run = create(
+            run = create_run(
                 f"{folder}/run",
                 task,
                 configure(task.vocabulary, cell, [64]),

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from machine import machine
 
-from gatescope import Network, Settings, configure, create, train
+from gatescope import Network, Settings, configure, create_run, train
 from gatescope.cells import cell_of
 from gatescope.network import predict
 from gatescope.tasks import TASKS, AnBn, AnBnCn, Dyck1, Dyck2, Parity, Score
@@ -80,7 +80,9 @@ def fit(job: Job) -> Trained:
     task = TASKS[job.task](**dict(job.settings))
     configuration = configure(task.vocabulary, cell_of(job.cell), job.neurons)
     with tempfile.TemporaryDirectory() as folder:
-        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=job.seed, steps=job.steps))
+        run = create_run(
+            f"{folder}/run", task, configuration, Settings.recommended(task, seed=job.seed, steps=job.steps)
+        )
         start = time.process_time()
         outcome = train(run)
         seconds = time.process_time() - start

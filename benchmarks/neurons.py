@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from machine import machine
 
-from gatescope import TASKS, Network, Run, Settings, configure, create, train
+from gatescope import TASKS, Network, Run, Settings, configure, create_run, train
 from gatescope.features import from_quantities
 from gatescope.studies import Steps, Subject, features_of, subject
-from gatescope.studies.ablation import ablate
+from gatescope.studies.ablation import ablation
 from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, labels
 
@@ -51,7 +51,7 @@ def trained(name: str, seed: int, folder: str) -> Run:
     """A run with the recommended settings."""
     task = TASKS[name]()
     configuration = configure(task.vocabulary, "lstm", task.recommended.layers)
-    run = create(f"{folder}/{name}-{seed}", task, configuration, Settings.recommended(task, seed=seed))
+    run = create_run(f"{folder}/{name}-{seed}", task, configuration, Settings.recommended(task, seed=seed))
     train(run)
     return run
 
@@ -72,7 +72,7 @@ def follower(name: str, about: Subject, seed: int) -> str:
     with about.trace() as trace:
         features = [one for one in features_of(about, trace) if one.name == hurt]
     network, neuron = about.network, best["neuron"]
-    lost = next(iter(ablate(network, about.text, 0, "c", neurons=[neuron], features=features).where(feature=hurt)))
+    lost = next(iter(ablation(network, about.text, 0, "c", neurons=[neuron], features=features).where(feature=hurt)))
     matthews = "" if best["measure"] == "R2" else f", Matthews {best['matthews']:.3f}"
     score = f"{best['measure']} {best['score']:.4f}{matthews}"
     if best["lag"]:
@@ -177,7 +177,7 @@ def needed(about: Subject, kind: str, label: dict, features: Sequence) -> str:
     layer, neuron = int(label["layer"].removeprefix("layer")), label["neuron"]
     where = [one for one in features if one.kind == "binary"]
     length = len(about.text[:NEEDED])
-    lost = ablate(
+    lost = ablation(
         about.network,
         about.text[:NEEDED],
         layer,

@@ -17,7 +17,7 @@ from statistics import mean, median
 import torch
 from machine import machine
 
-from gatescope import Settings, create, train
+from gatescope import Settings, create_run, train
 from gatescope.tasks import Sentiment
 
 RESULTS = Path(__file__).parent / "results" / "sentiment.md"
@@ -38,7 +38,7 @@ COLUMNS = (
 def measure(task: Sentiment, seed: int, name: str) -> tuple[str, float, float]:
     """One training: its row, the accuracy, and the seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        run = create(f"{folder}/run", task, None, Settings.recommended(task, seed=seed))
+        run = create_run(f"{folder}/run", task, None, Settings.recommended(task, seed=seed))
         outcome = train(run)
         _, best = run.network()
     score, usual = outcome.score, task.recommended

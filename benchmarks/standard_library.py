@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from machine import machine
 
-from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "standard_library.md"
@@ -26,7 +26,7 @@ def measure(folder: str, arguments: argparse.Namespace, seed: int) -> tuple[Run,
     task = TASKS["text"]()
     settings = Settings.recommended(task, minutes=arguments.minutes, seed=seed)
     configuration = configure(task.vocabulary, arguments.cell, (arguments.neurons,))
-    run = create(f"{folder}/seed-{seed}", task, configuration, settings)
+    run = create_run(f"{folder}/seed-{seed}", task, configuration, settings)
     outcome = train(run, on_record=lambda record: "validation_loss" in record and print(json.dumps(record), flush=True))
     pace = run.read("history.jsonl")[-1]["symbols"] / outcome.seconds / 1000
     print(outcome.score.text)

@@ -18,7 +18,7 @@ from statistics import mean, stdev
 import torch
 from machine import machine
 
-from gatescope import TASKS, Settings, create, train
+from gatescope import TASKS, Settings, create_run, train
 from gatescope.tasks import Score
 from gatescope.training import recommended_network
 
@@ -44,7 +44,7 @@ def measure(files: list[str], network: str, seed: int) -> Measured:
     task = TASKS["tagging"](training, validation=validation, test=test)
     configuration = recommended_network(task, cell, both_ways=direction == "both")
     with tempfile.TemporaryDirectory() as folder:
-        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
+        run = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
         outcome = train(run)
     return Measured(network, seed, outcome.step, outcome.seconds, os.getloadavg()[1], outcome.score)
 

@@ -15,7 +15,7 @@ from statistics import median
 import torch
 from machine import machine
 
-from gatescope import TASKS, Settings, create, train
+from gatescope import TASKS, Settings, create_run, train
 from gatescope.training import recommended_network
 
 RESULTS = Path(__file__).parent / "results" / "tasks.md"
@@ -27,7 +27,7 @@ def measure(name: str, cell: str, seed: int) -> tuple[bool, float, int, str]:
     task = TASKS[name]()
     configuration = recommended_network(task, cell)
     with tempfile.TemporaryDirectory() as folder:
-        run = create(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
+        run = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, seed=seed))
         outcome = train(run)
     return bool(outcome.score.solved), outcome.seconds, outcome.step, outcome.score.text
 

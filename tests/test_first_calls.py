@@ -173,7 +173,7 @@ NAMES: dict[str, tuple[Callable[[], Any], str]] = {
     "setting of a network": (lambda: configure(VOCABULARY, "lstm", [3], neuron=3), "'neurons'"),
     "setting of a configuration": (lambda: configure(VOCABULARY, "lstm", [3], embeding=3), "'embedding'"),
     "setting of a task": (lambda: Text(btach=3), "'batch'"),  # type: ignore[call-arg]
-    "argument": (lambda: gatescope.create("x", gatescope.TASKS["counter"](), setings=1), "'settings'"),
+    "argument": (lambda: gatescope.create_run("x", gatescope.TASKS["counter"](), setings=1), "'settings'"),
     "choice": (lambda: gatescope.Choice(temprature=3), "'temperature'"),  # type: ignore[call-arg]
     "layer of a trace": (lambda: record(NETWORK, "a")["layr0"], "'layer0'"),
     "signal of a trace": (lambda: record(NETWORK, "a")["layer0"]["cc"], "'c'"),
@@ -196,7 +196,7 @@ def test_missing_names_stay_missing() -> None:
 
 @pytest.mark.parametrize("place", [str, Path, lambda path: [path], lambda path: [str(path)]])
 def test_runs_are_found_in_one_place_or_several(place: Any, tmp_path: Path) -> None:
-    gatescope.create(tmp_path / "mine", gatescope.TASKS["counter"]())
+    gatescope.create_run(tmp_path / "mine", gatescope.TASKS["counter"]())
     assert [run.path.name for run in gatescope.find_runs(place(tmp_path))] == ["mine"]
 
 

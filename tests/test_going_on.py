@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from gatescope import TASKS, Network, Run, Settings, configure, create, train
+from gatescope import TASKS, Network, Run, Settings, configure, create_run, train
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS
 from gatescope.tasks import Text
 from gatescope.training import Loop, TrainingError
@@ -27,7 +27,7 @@ PROSE = "It was the best of times, it was the worst of times;\n" * 30
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "trained"
     settings = Settings(8, report_every=2, validate_every=4, schedule="constant")
-    train(create(path, TASK, configure(TASK.vocabulary, "lstm", (3,)), settings))
+    train(create_run(path, TASK, configure(TASK.vocabulary, "lstm", (3,)), settings))
     return path
 
 
@@ -132,7 +132,7 @@ def test_train_of_adopted_weights_changes_nothing(run: Run) -> None:
 
 def test_train_killed_before_its_first_checkpoint_begins(tmp_path: Path) -> None:
     """Untrained weights alone are no obstacle: a kill between them and the first checkpoint leaves them."""
-    run = create(tmp_path / "run", TASK, configure(TASK.vocabulary, "lstm", (3,)), Settings(4))
+    run = create_run(tmp_path / "run", TASK, configure(TASK.vocabulary, "lstm", (3,)), Settings(4))
     run.save_weights(Network(run.configuration(), 0).state_dict(), 0)
     assert train(run).step == 4
 
@@ -153,7 +153,7 @@ def test_forget_after_keeps_lines_that_are_no_records(run: Run) -> None:
 def prose(tmp_path: Path) -> Run:
     (tmp_path / "prose.txt").write_text(PROSE)
     task = Text([tmp_path / "prose.txt"], batch=2, unroll=16)
-    run = create(tmp_path / "prose", task, configure(task.vocabulary, "gru", (4,)), Settings(6, validate_every=3))
+    run = create_run(tmp_path / "prose", task, configure(task.vocabulary, "gru", (4,)), Settings(6, validate_every=3))
     train(run)
     return run
 
@@ -163,7 +163,7 @@ def test_create_from_a_run_goes_on_with_another_text(prose: Run, tmp_path: Path)
     (tmp_path / "other.txt").write_text("the times it was of worst\n" * 60)
     vocabulary, before = prose.configuration().vocabulary, content(prose)
     task = Text([tmp_path / "other.txt"], vocabulary=vocabulary, batch=2, unroll=16)
-    made = create(tmp_path / "new", task, settings=Settings(4, validate_every=2), start=prose)
+    made = create_run(tmp_path / "new", task, settings=Settings(4, validate_every=2), start=prose)
     old = prose.network()[0].state_dict()
     assert all(torch.equal(value, old[name]) for name, value in made.network()[0].state_dict().items())
     assert train(made).step == 4
@@ -185,9 +185,9 @@ def test_create_from_a_run_names_what_differs(prose: Run, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=r"got also 'M', 'c', 'd'"):
         Text([tmp_path / "other.txt"], vocabulary=prose.configuration().vocabulary)
     with pytest.raises(TrainingError, match=r"symbols: expected the [0-9]+ of the network, got"):
-        create(tmp_path / "new", Text([tmp_path / "other.txt"]), start=prose)
+        create_run(tmp_path / "new", Text([tmp_path / "other.txt"]), start=prose)
     with pytest.raises(TrainingError, match="end mark"):
-        create(tmp_path / "new", TASK, start=prose)
+        create_run(tmp_path / "new", TASK, start=prose)
     assert not (tmp_path / "new").exists()
 
 

@@ -23,19 +23,19 @@ from filelock import lock_descriptor
 from safetensors.torch import load, save_file
 
 import gatescope.files
-from gatescope import TASKS, Network, Run, Settings, configure, create, find_runs, train
+from gatescope import TASKS, Network, Run, Settings, configure, create_run, find_runs, studies, train
 from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
 from gatescope.files import write_bytes, write_json
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, RunError
-from gatescope.studies import Table, keep, kept
+from gatescope.studies import Table
 
 TASK = TASKS["counter"](batch=2)
 
 
 def make(path: Path, steps: int = 8) -> Run:
     configuration = configure(TASK.vocabulary, "lstm", (3, 2))
-    return create(path, TASK, configuration, Settings(steps, report_every=2, validate_every=4))
+    return create_run(path, TASK, configuration, Settings(steps, report_every=2, validate_every=4))
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +398,7 @@ def use(run: Run) -> None:
     gallery, sentences = Gallery([run.path.parent]), list[str]()
     json.dumps([gallery.summaries(), gallery.details(run.name)], ensure_ascii=False, allow_nan=False).encode()
     for read in (
-        lambda: kept(run, "labels"),
+        lambda: studies.load(run, "labels"),
         run.network,
         lambda: train(run, stop=lambda: True, steps=20),
         lambda: train(run, from_best=True, stop=lambda: True, steps=20),
@@ -462,7 +462,7 @@ STRANGE: tuple[Any, ...] = (
 def test_run_with_a_damaged_file_gets_a_sentence(run: Run, seed: int) -> None:
     """No damage of any file leads to an error that was not foreseen; the damages are the same every time."""
     random = Random(seed)
-    keep(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
+    studies.save(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
     files = [run.path / name for name in FILES if (run.path / name).is_file() and name != "training.lock"]
     file = random.choice(files)
     file.write_bytes(_damaged(file.read_bytes(), file.suffix in (".json", ".jsonl"), random))
@@ -502,9 +502,9 @@ def test_weights_with_a_changed_number_are_refused(run: Run) -> None:
 def test_findings_of_a_newer_version_are_not_replaced(run: Run) -> None:
     """An older version neither reads nor replaces what a newer one found."""
     run.save_study("labels", {"format": 99, "weights": run.weights_mark(), "table": {}})
-    assert kept(run, "labels") is None
+    assert studies.load(run, "labels") is None
     with pytest.raises(RunError, match="Upgrade"):
-        keep(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
+        studies.save(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
     assert run.study("labels")["format"] == 99
 
 

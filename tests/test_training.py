@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gatescope import TASKS, Network, Run, Settings, configure, create, engine, train
+from gatescope import TASKS, Network, Run, Settings, configure, create_run, engine, train
 from gatescope.readout import classes
 from gatescope.runs import HISTORY, SAMPLES
 from gatescope.tasks import Batch, Copy, Score, Task
@@ -35,7 +35,7 @@ def small_text(folder: Path) -> Task:
 
 def make(folder: Path, task: Task, name: str = "run", dropout: float = 0.0, cell: str = "lstm", **settings: Any) -> Run:
     configuration = configure(task.vocabulary, cell, (6, 5), dropout=dropout)
-    return create(folder / name, task, configuration, Settings(**{"steps": 25, **SHORT, **settings}))
+    return create_run(folder / name, task, configuration, Settings(**{"steps": 25, **SHORT, **settings}))
 
 
 def told(run: Run) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def test_a_complete_run_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_counter_is_learned(tmp_path: Path) -> None:
-    outcome = train(create(tmp_path / "run", TASKS["counter"]()))
+    outcome = train(create_run(tmp_path / "run", TASKS["counter"]()))
     assert outcome.reason == "solved"
     assert outcome.score is not None
     assert outcome.score.solved

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import gatescope
-from gatescope.studies import kept
+from gatescope.studies import load
 from gatescope.tasks import TASKS
 
 V01 = Path(__file__).parent / "fixtures" / "v0.1"
@@ -73,6 +73,6 @@ def test_old_trace_opens_with_its_values() -> None:
 
 def test_old_study_is_still_shown() -> None:
     """The table of an ablation that was kept with a run is found, because the weights are the same."""
-    table = kept(gatescope.Run(V01 / "runs" / "counter"), "ablation-layer0")
+    table = load(gatescope.Run(V01 / "runs" / "counter"), "ablation-layer0")
     assert table is not None
     assert table["neuron"].tolist() == [0, 1, 2, 3]

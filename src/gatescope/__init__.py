@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatescope.studies.predictions import Predictions, predict
     from gatescope.tasks import TASKS
     from gatescope.trace import Trace
-    from gatescope.training import Settings, create, train
+    from gatescope.training import Settings, create_run, train
     from gatescope.vocabulary import Vocabulary
     from gatescope.watching import watch
 
@@ -43,7 +43,7 @@ _NAMES = {
     "tasks": ("TASKS",),
     "vocabulary": ("Vocabulary",),
     "trace": ("Trace",),
-    "training": ("Settings", "create", "train"),
+    "training": ("Settings", "create_run", "train"),
     "watching": ("watch",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
@@ -73,7 +73,7 @@ __all__ = [
     "check_with",
     "clamp",
     "configure",
-    "create",
+    "create_run",
     "define",
     "feature",
     "find_runs",

@@ -32,7 +32,7 @@ def waves(series: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the series, hardly trained; not to be changed."""
     path = tmp_path_factory.mktemp("trained") / "waves"
     task = gatescope.TASKS["forecasting"](series, window=12, horizon=2, season=6)
-    gatescope.train(gatescope.create(path, task), steps=5)
+    gatescope.train(gatescope.create_run(path, task), steps=5)
     return path
 
 

@@ -16,7 +16,7 @@ from tests.cli.conftest import Cli
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the task sentiment, hardly trained."""
     path = tmp_path_factory.mktemp("predict") / "reviews"
-    gatescope.train(gatescope.create(path, gatescope.TASKS["sentiment"]()), steps=20)
+    gatescope.train(gatescope.create_run(path, gatescope.TASKS["sentiment"]()), steps=20)
     return path
 
 

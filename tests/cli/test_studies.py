@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatescope import Network, Run, clamp, configure, create, record, sample
+from gatescope import Network, Run, clamp, configure, create_run, record, sample
 from gatescope.cli import main
 from gatescope.cli.studying import counted, feature_named, number
 from gatescope.features import Feature
-from gatescope.studies import Table, kept, subject
+from gatescope.studies import Table, load, subject
 from gatescope.studies.common.chance import shifted_places
 from gatescope.tasks import Text
 from tests.cli.conftest import TEXT, Cli
@@ -45,9 +45,9 @@ def labelled(run: Path) -> Path:
     rows = [{**columns, "neuron": k, "feature": name} for k, name in enumerate(named)]
     rows[2]["measure"] = "R2"
     table = Table.of(rows, {name: name for name in rows[0]})
-    from gatescope.studies import keep
+    from gatescope.studies import save
 
-    keep(Run(run), "labels", table)
+    save(Run(run), "labels", table)
     return run
 
 
@@ -83,7 +83,7 @@ def test_the_best_label_of_each_neuron_is_printed_and_all_on_request(cli: Cli, r
 
 def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("label", "counter", *QUICK).status == 0
-    assert kept(Run(run), "labels") is None
+    assert load(Run(run), "labels") is None
     monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
     found: dict[str, Any] = {}
 
@@ -93,7 +93,7 @@ def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypa
 
     monkeypatch.setattr("gatescope.studies.labels.labels", quick)
     assert cli("label", "counter", "--json").status == 0
-    assert kept(Run(run), "labels") is not None
+    assert load(Run(run), "labels") is not None
     assert found["signals"] is None
 
 
@@ -109,7 +109,7 @@ def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypa
     monkeypatch.setattr("gatescope.studies.labels.labels", learn)
     result = cli("label", "counter", "--json")
     assert "went on learning" in result.err
-    assert kept(Run(run), "labels") is None
+    assert load(Run(run), "labels") is None
 
 
 def test_features_of_ones_own(cli: Cli, run: Path) -> None:
@@ -168,9 +168,9 @@ def _mean(network: Network, text: str, neuron: int) -> float:
 
 def test_ablation_is_kept_where_it_is_what_everybody_would_ask_for(cli: Cli, run: Path) -> None:
     assert "gatescope label" in cli("ablate", "counter", "--neuron", 2, "--json").err
-    assert kept(Run(run), "ablation") is None
+    assert load(Run(run), "ablation") is None
     told = table_of(cli("ablate", "counter", "--json").out)
-    found = kept(Run(run), "ablation")
+    found = load(Run(run), "ablation")
     assert found is not None
     assert found.to_json() == told.to_json()
 
@@ -257,7 +257,7 @@ def test_errors_of_a_text_model(cli: Cli, text_run: Path) -> None:
     trace = record(network, task.held_out(100_000))
     wrong = int((trace.steps["log_probability"][0, :-1] < np.log(0.5)).sum())
     assert sum(told["causes"]["columns"]["errors"]) == told["causes"]["about"]["errors"] == wrong
-    assert kept(Run(text_run), "errors-causes") is None
+    assert load(Run(text_run), "errors-causes") is None
     printed = cli("errors", text_run, "--orders", 2)
     assert f"{wrong:,} errors of" in printed.out
 
@@ -346,7 +346,7 @@ def test_one_sentence_says_what_is_wrong(cli: Cli, run: Path, arguments: str, se
 
 def test_a_run_with_no_memory_of_its_own_has_no_time_constants(cli: Cli, tmp_path: Path) -> None:
     task = Text([_notes(tmp_path)])
-    run = create(tmp_path / "elman", task, configure(task.vocabulary, "elman", [3]))
+    run = create_run(tmp_path / "elman", task, configure(task.vocabulary, "elman", [3]))
     run.save_weights(Network(run.configuration(), seed=0).state_dict(), 0)
     assert "no time constants" in cli("health", "elman", "--characters", 100).out
 
@@ -372,7 +372,7 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
     assert shifts == 9
     assert (result.status, result.err.strip().splitlines()[-1]) == (130, "stopped.")
     assert "Traceback" not in result.err
-    assert kept(Run(run), "labels") is None
+    assert load(Run(run), "labels") is None
 
 
 def test_features_by_name() -> None:

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load
 from starlette.types import ASGIApp
 
-from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import EXACT_WORK, LONGEST, MAP_WORK, effort
@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     cells = {"lstm": ("lstm", (4,)), "deep": ("gru", (4, 3)), "none": ("feedforward", (3,)), "elman": ("elman", (3,))}
     for name, (cell, sizes) in cells.items():
-        run = create(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
+        run = create_run(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
         train(run)
     return place
 
@@ -193,7 +193,7 @@ def test_no_map_takes_more_than_a_few_seconds(states: int, neurons: int, steps: 
 
 def test_an_estimate_says_that_it_is_one(page: Page, place: Path) -> None:
     text = "a" * LONGEST
-    wide = create(place / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
+    wide = create_run(place / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
     train(wide)
     arrays, about = unpacked(page.map("wide", text=text[:20]))
     assert not about["exact"]

@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from gatescope import TASKS, Network, Settings, configure, create, train
+from gatescope import TASKS, Network, Settings, configure, create_run, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.tasks import Counter
@@ -68,12 +68,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of every kind, and some that cannot be read."""
     place = tmp_path_factory.mktemp("runs")
     task = Counter(batch=2)
-    train(create(place / "lstm", task, configure(task.vocabulary, "lstm", (4,)), Settings(2, validate_every=2)))
+    train(create_run(place / "lstm", task, configure(task.vocabulary, "lstm", (4,)), Settings(2, validate_every=2)))
     (place / "words.tsv").write_text(tagged(), encoding="utf-8")
     tagging, addition = TASKS["tagging"]([place / "words.tsv"]), TASKS["addition"](shortest=4, longest=5)
     for name, about, both_ways in (("both", tagging, True), ("words", tagging, False), ("numbers", addition, False)):
         configuration = configure(about.vocabulary, "gru", (3,), readout=about.readout, both_ways=both_ways)
-        create(place / name, about, configuration, Settings(1)).save_weights(Network(configuration).state_dict(), 0)
+        create_run(place / name, about, configuration, Settings(1)).save_weights(Network(configuration).state_dict(), 0)
     for name in ("damaged", "weightless", "newer"):
         shutil.copytree(place / "lstm", place / name)
     (place / "damaged" / "weights.safetensors").write_bytes(b"\x80" * 99)

@@ -16,7 +16,7 @@ from safetensors.numpy import load
 from starlette.types import ASGIApp
 
 import gatescope.explorer.recorder
-from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create, record, train
+from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create_run, record, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.runs import HISTORY
@@ -30,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     for name, cell in (("lstm", "lstm"), ("deep peephole", "peephole")):
         configuration = configure(TASK.vocabulary, cell, (4,) if name == "lstm" else (4, 3))
-        run = create(place / name, TASK, configuration, Settings(6, report_every=2, validate_every=3))
+        run = create_run(place / name, TASK, configuration, Settings(6, report_every=2, validate_every=3))
         train(run)
     return place
 

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.lesson import same_digits
@@ -26,7 +26,7 @@ CELLS = {"lstm": ("lstm", (4,)), "deep": ("gru", (4, 3)), "none": ("feedforward"
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("runs")
     for name, (cell, sizes) in CELLS.items():
-        run = create(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
+        run = create_run(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
         train(run)
     return place
 

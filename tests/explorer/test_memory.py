@@ -15,7 +15,7 @@ import pytest
 
 import gatescope.explorer.findings
 import gatescope.explorer.recorder
-from gatescope import TASKS, Network, Run, Settings, configure, create, record
+from gatescope import TASKS, Network, Run, Settings, configure, create_run, record
 from gatescope.explorer.app import make_app
 from gatescope.explorer.costs import (
     gradient_bytes,
@@ -44,7 +44,7 @@ TASK = TASKS["counter"]()
 def untrained(place: Path, cell: str = "lstm", sizes: tuple[int, ...] = (4,), **settings: Any) -> Run:
     """A run whose network has the weights that it started with."""
     configuration = configure(TASK.vocabulary, cell, sizes, **settings)
-    run = create(place, TASK, configuration, Settings(1))
+    run = create_run(place, TASK, configuration, Settings(1))
     run.save_weights(Network(configuration).state_dict(), 0)
     return run
 

@@ -15,14 +15,13 @@ import pytest
 from safetensors.numpy import load
 from starlette.types import ASGIApp
 
-from gatescope import Run, Settings, configure, create, record, train
+from gatescope import Run, Settings, configure, create_run, record, studies, train
 from gatescope.explorer import findings as studying
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.memory import STUDY_BYTES
 from gatescope.explorer.requests import RequestError
 from gatescope.runs import HISTORY, WEIGHTS
-from gatescope.studies import keep, kept
 from gatescope.studies.common.table import Table
 from gatescope.tasks import Counter, Text
 from tests.studies import handmade
@@ -37,15 +36,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """counter: strings. planted: neurons that are known, and their text. bytes: read as bytes. short: a short text."""
     place = tmp_path_factory.mktemp("runs")
     task = Counter(batch=2)
-    train(create(place / "counter", task, configure(task.vocabulary, "lstm", (4,)), Settings(4)))
+    train(create_run(place / "counter", task, configure(task.vocabulary, "lstm", (4,)), Settings(4)))
     (place / "planted.txt").write_text(handmade.text(60_000, 1), encoding="utf-8")
     network = handmade.network()
-    run = create(place / "planted", Text([place / "planted.txt"]), network.configuration, Settings(1))
+    run = create_run(place / "planted", Text([place / "planted.txt"]), network.configuration, Settings(1))
     run.save_weights(network.state_dict(), 1)
     run.append(HISTORY, {"step": 1, "loss": 1.0})
     (place / "poem.txt").write_text('"床前明月光，\n疑是地上霜。"\n' * 120, encoding="utf-8")
     poem = Text([place / "poem.txt"], bytes=True)
-    train(create(place / "bytes", poem, configure(poem.vocabulary, "gru", (5,)), Settings(2)))
+    train(create_run(place / "bytes", poem, configure(poem.vocabulary, "gru", (5,)), Settings(2)))
     return place
 
 
@@ -128,7 +127,7 @@ def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path, monk
     # The feature is never less than 0, which the neuron is now and then.
     assert best["score"] > 0.9
     # Another server, and the command line, find it in the run directory.
-    found = kept(Run(place / "planted"), "labels")
+    found = studies.load(Run(place / "planted"), "labels")
     assert found is not None
     assert found.to_json() == table
     assert Page(place).ask("planted", "labels")["result"]["labels"] == table
@@ -150,11 +149,11 @@ def table_of_labels(score: Any = 0.75) -> Table:
 
 
 def test_what_the_command_line_kept_is_shown_at_once(page: Page, place: Path) -> None:
-    keep(Run(place / "counter"), "labels", table_of_labels())
+    studies.save(Run(place / "counter"), "labels", table_of_labels())
     answer = page.ask("counter", "labels")
     assert answer["state"] == "done"
     assert answer["result"]["labels"]["columns"]["score"] == [0.75]
-    keep(Run(place / "counter"), "labels", table_of_labels(0.5))
+    studies.save(Run(place / "counter"), "labels", table_of_labels(0.5))
     assert page.ask("counter", "labels")["result"]["labels"]["columns"]["score"] == [0.5]
 
 
@@ -178,7 +177,7 @@ def test_what_the_command_line_kept_is_shown_at_once(page: Page, place: Path) ->
 )
 def test_a_damaged_answer_counts_as_none(page: Page, place: Path, content: bytes | str) -> None:
     run = Run(place / "counter")
-    keep(run, "labels", table_of_labels())
+    studies.save(run, "labels", table_of_labels())
     file = place / "counter" / "studies" / "labels.json"
     data = json.loads(file.read_text())
     if isinstance(content, bytes):
@@ -217,7 +216,7 @@ def test_studies_are_not_kept_unless_asked_to(page: Page, place: Path, study: st
 
 def test_answer_of_a_newer_version_is_named_and_never_replaced(page: Page, place: Path) -> None:
     run, file = Run(place / "counter"), place / "counter" / "studies" / "health.json"
-    keep(run, "health", table_of_labels())
+    studies.save(run, "health", table_of_labels())
     content = file.read_text().replace('"format": 1', '"format": 7')
     file.write_text(content)
     answer = page.ask("counter", "health")

@@ -19,7 +19,7 @@ from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.health import health, retention, saturation
 from gatescope.studies.labels import Search, labels
 from gatescope.studies.passages import distribution, passages, summary
-from gatescope.studies.patterns import matches, pattern
+from gatescope.studies.patterns import matches, neurons_on
 from gatescope.studies.probes import probes
 from gatescope.trace import Trace, TraceError
 
@@ -62,7 +62,7 @@ SHOWN = ("before", "at", "after", "labels", "text")
 
 def every_study(trace: Trace, inputs: Tensor) -> dict[str, dict[str, Any]]:
     features = features_of(trace, inputs)
-    found = pattern(trace, "layer0", 0, 10, 10, 1e-6, sign="both", before=False, after=False)
+    found = neurons_on(trace, "layer0", 0, 10, 10, 1e-6, sign="both", before=False, after=False)
     return {
         "probes": numbers_of(probes(trace, features, layer="layer0")),
         "labels": numbers_of(labels(trace, features, search=Search(chances=100))),

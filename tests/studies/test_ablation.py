@@ -21,7 +21,7 @@ from gatescope.features import Feature
 from gatescope.readout import Readout, classes
 from gatescope.recording import RecordingError
 from gatescope.studies import StudyError, Table
-from gatescope.studies.ablation import ablate
+from gatescope.studies.ablation import ablation
 from gatescope.studies.common.resampling import interval, resampled
 from tests.networks import cells, network, seeds
 
@@ -100,7 +100,7 @@ def test_one_pass_is_each_neuron_held_alone(
     with pytest.MonkeyPatch.context() as patch:  # so that there are many pieces, groups and chunks
         for name, values in (("PIECE", [7, 999]), ("ROWS", [2, 256]), ("SUMS", [1, 999]), ("_GROUP", [2, 64])):
             patch.setattr(module, name, data.draw(st.sampled_from(values)))
-        table = ablate(
+        table = ablation(
             made, sequences, layer, signal, to=to, features=[Feature("f.on", "", on)], steps=steps, draws=20, block=6
         )
     units = [0 * t + k for k, ids in enumerate(sequences) for t in range(len(ids))]
@@ -134,7 +134,7 @@ def test_one_pass_is_each_neuron_held_alone(
 def test_in_float32_too() -> None:
     made = network("lstm", (6, 5), 3)
     ids = np.random.default_rng(0).integers(0, SYMBOLS, 300).astype(np.int32)
-    table = ablate(made, [ids], 1, "c", draws=1)
+    table = ablation(made, [ids], 1, "c", draws=1)
     before = np.array(losses(made, ids)[:-1], float)
     for row in table:
         after = np.array(losses(made, ids, Intervention(1, "c", row["neuron"], shift=row["held"]))[:-1], float)
@@ -156,7 +156,7 @@ def by_hand(weight: float = 1.5) -> Network:
 def test_what_a_neuron_is_for_is_what_is_lost() -> None:
     text = "aaabaabbba" * 3
     after_a = Feature("test.a", "after a", np.array([character == "a" for character in text]))
-    table = ablate(by_hand(), text, 0, features=[after_a], to="zero", block=5)
+    table = ablation(by_hand(), text, 0, features=[after_a], to="zero", block=5)
     # The network gives the symbol before the probability 1 / (1 + exp(-3 tanh 2)); without the neuron, one half.
     right = math.log(1 + math.exp(-3 * math.tanh(2)))
     wrong = math.log(1 + math.exp(3 * math.tanh(2)))
@@ -174,7 +174,7 @@ def test_what_a_neuron_is_for_is_what_is_lost() -> None:
 
 
 def test_held_at_its_own_value_it_changes_nothing() -> None:
-    table = ablate(by_hand(), "a" * 20, 0, to="mean", neurons=[0])
+    table = ablation(by_hand(), "a" * 20, 0, to="mean", neurons=[0])
     assert table["held"].tolist() == pytest.approx([math.tanh(2)], rel=1e-12)
     assert table["on"].tolist() == pytest.approx([0], abs=1e-12)
 
@@ -182,7 +182,7 @@ def test_held_at_its_own_value_it_changes_nothing() -> None:
 def test_only_the_steps_that_are_named_are_changed() -> None:
     made = by_hand()
     last = Feature("test.last", "", np.arange(20) >= 15)
-    (row,) = ablate(made, "a" * 20, 0, to="zero", neurons=[0], features=[last], steps=slice(-5, None)).where(
+    (row,) = ablation(made, "a" * 20, 0, to="zero", neurons=[0], features=[last], steps=slice(-5, None)).where(
         feature="test.last"
     )
     assert row["off"] == 0
@@ -193,7 +193,7 @@ def test_features_of_each_kind() -> None:
     category = Feature("kind", "kind", np.array([0, 1, -1, 1, 0, 0], np.int16), ("x", "y"))
     count = Feature("count", "", np.arange(6, dtype=np.float32))
     always = Feature("always", "", np.ones(6, bool))
-    table = ablate(by_hand(), "abaabb", 0, features=[count, category, always], block=2)
+    table = ablation(by_hand(), "abaabb", 0, features=[count, category, always], block=2)
     assert table["feature"].tolist() == ["", "kind=x", "kind=y", "always"] * 2
     assert table["steps_on"].tolist() == [5, 2, 2, 5] * 2  # the last step has no target
     assert table.about["left_out"] == ["count"]
@@ -205,11 +205,11 @@ def test_features_of_each_kind() -> None:
 
 
 def test_one_step_and_no_neuron() -> None:
-    alone = ablate(by_hand(), "a", 0)
+    alone = ablation(by_hand(), "a", 0)
     assert alone["steps_on"].tolist() == [0, 0]
     assert np.isnan(alone["on"]).all()
-    assert len(ablate(by_hand(), "ab", 0, neurons=[])) == 0
-    short = ablate(by_hand(), "aab", 0, neurons=[0, 0])  # one block: nothing to resample
+    assert len(ablation(by_hand(), "ab", 0, neurons=[])) == 0
+    short = ablation(by_hand(), "aab", 0, neurons=[0, 0])  # one block: nothing to resample
     assert len(short) == 1
     assert not np.isnan(short["on"]).any()
     assert np.isnan(short["on_low"]).all()
@@ -217,7 +217,7 @@ def test_one_step_and_no_neuron() -> None:
 
 def test_the_table_can_be_kept_and_the_seed_decides_it() -> None:
     made, text = network("gru", (3,), 1), "abcde" * 30
-    one, same, other = (ablate(made, text, 0, block=10, seed=seed, draws=50) for seed in (1, 1, 2))
+    one, same, other = (ablation(made, text, 0, block=10, seed=seed, draws=50) for seed in (1, 1, 2))
     assert one.to_json() == same.to_json()
     assert one["on"].tolist() == other["on"].tolist()
     assert one["on_low"].tolist() != other["on_low"].tolist()
@@ -230,9 +230,9 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
     made = network("lstm", (4, 4), dropout=0.5)
     made.train()
     told: list[tuple[int, int]] = []
-    first = ablate(made, "abcab" * 9, 0, draws=1, progress=lambda done, total: told.append((done, total)))
+    first = ablation(made, "abcab" * 9, 0, draws=1, progress=lambda done, total: told.append((done, total)))
     assert made.training
-    assert first.to_json() == ablate(made, "abcab" * 9, 0, draws=1).to_json()
+    assert first.to_json() == ablation(made, "abcab" * 9, 0, draws=1).to_json()
     assert told[-1] == (45 * 5, 45 * 5)
     assert [done for done, _ in told] == sorted({done for done, _ in told})
 
@@ -251,7 +251,7 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
 )
 def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StudyError, match=words):
-        ablate(**{"network": by_hand(), "source": "ab", "layer": 0, **changes})
+        ablation(**{"network": by_hand(), "source": "ab", "layer": 0, **changes})
 
 
 def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
@@ -260,9 +260,9 @@ def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
         network("lstm", (2,), readout=classes("abc")),
     ):
         with pytest.raises(StudyError, match="not known what the network should say"):
-            ablate(made, "ab", 0)
+            ablation(made, "ab", 0)
     with pytest.raises(RecordingError):
-        ablate(by_hand(), "", 0)
+        ablation(by_hand(), "", 0)
 
 
 def test_the_intervals_cover_what_they_estimate() -> None:

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatescope import CELLS, TASKS, Network, Run, Settings, Vocabulary, configure, create, train
+from gatescope import CELLS, TASKS, Network, Run, Settings, Vocabulary, configure, create_run, train
 from gatescope.cells import CellError
 from gatescope.recording import RecordingError
 from gatescope.runs import HISTORY
@@ -157,7 +157,7 @@ def test_each_training_is_a_run_of_its_own(compared: tuple[Path, Table], tmp_pat
     path, table = compared
     assert sorted(entry.name for entry in path.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
     task = TASKS["state_memoriser"]()
-    alone = create(
+    alone = create_run(
         tmp_path / "alone",
         task,
         configure(task.vocabulary, "elman", [4]),

@@ -19,7 +19,7 @@ from gatescope.network import predict
 from gatescope.readout import SYMBOLS, Readout, classes, numbers
 from gatescope.recording import record, weights_of
 from gatescope.studies import Steps, StudyError
-from gatescope.studies.ablation import ablate
+from gatescope.studies.ablation import ablation
 from gatescope.studies.common.layers import number_of
 from gatescope.studies.comparison import reach
 from gatescope.studies.gradients.backpropagation import contributions, saliency
@@ -30,7 +30,7 @@ from gatescope.studies.health import health
 from gatescope.studies.horizon import horizon
 from gatescope.studies.labels import Search, labels
 from gatescope.studies.passages import passages
-from gatescope.studies.patterns import matches, pattern
+from gatescope.studies.patterns import matches, neurons_on
 from gatescope.studies.probes import probes
 from gatescope.studies.text_errors import errors
 from tests.networks import ALPHABET, network
@@ -222,7 +222,7 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
     count = sum(map(len, sequences))
     on = np.arange(count) % 2 == 0
     answers: Callable[[str], Any] | None = None if said == "symbols" else by_text.__getitem__
-    table = ablate(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
+    table = ablation(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
     number = 1 if both else 0
     assert (table.about["layer"], table.about["layer_name"]) == (number, "layer0_reverse" if both else "layer0")
     starts = np.cumsum([0, *map(len, sequences)])
@@ -248,8 +248,8 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
 
 def test_ablation_without_answers() -> None:
     with pytest.raises(StudyError, match="give answers"):
-        ablate(made("characters", "classes", False), "abc", 0)
-    titles = ablate(
+        ablation(made("characters", "classes", False), "abc", 0)
+    titles = ablation(
         made("numbers", "numbers", False), "1,2\n", 0, answers=lambda _: np.zeros((1, 2), np.float32)
     ).titles
     assert "squared error" in titles["loss_on"]
@@ -434,7 +434,7 @@ def test_verdicts_and_passages_of_words_and_numbers(sentences: str) -> None:
     (first, *_) = passages(trace, "layer0", "h", 1, count=1, context=1)
     assert (first["before"], first["at"], first["after"]) == ("dog ", "runs", "\n")
     assert first["labels"] == ["dog", "runs", "\n"]
-    found = pattern(trace, "layer0", 0, 1, 3, 0.9)
+    found = neurons_on(trace, "layer0", 0, 1, 3, 0.9)
     assert found["neuron"].tolist() == [0]
     assert found.about["text"] == "dog runs\n"
     (other, *_) = matches(trace, found, context=2)

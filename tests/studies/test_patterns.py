@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from gatescope import Trace
 from gatescope.studies import StudyError
-from gatescope.studies.patterns import matches, pattern
+from gatescope.studies.patterns import matches, neurons_on
 from tests.drawing import lists_with
 from tests.studies.planted import column, pieces_of, planted, stored
 
@@ -35,24 +35,24 @@ def _brackets() -> Trace:
 
 def test_a_planted_pattern_is_chosen() -> None:
     trace = _brackets()
-    found = pattern(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
+    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
     assert found["neuron"].tolist() == [0]
     assert found.about["text"] == "(ab"
     assert next(iter(found)) == {"neuron": 0, "sign": 1, "bound": 0.5, "mean": pytest.approx(0.8), "share": 13 / 24}
-    assert set(pattern(trace, "layer0", 0, 2, 4, 0.5, after=False)["neuron"]) == {0, 1}
-    assert set(pattern(trace, "layer0", 0, 2, 4, 0.5, after=False, before=False)["neuron"]) == {0, 1, 3}
-    assert pattern(trace, "layer0", 0, 2, 4, 0.7)["neuron"].tolist() == [0]
-    assert len(pattern(trace, "layer0", 0, 2, 4, 0.9)) == 0
-    negative = pattern(trace, "layer0", 0, 2, 4, 0.5, sign="negative")
+    assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)["neuron"]) == {0, 1}
+    assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False, before=False)["neuron"]) == {0, 1, 3}
+    assert neurons_on(trace, "layer0", 0, 2, 4, 0.7)["neuron"].tolist() == [0]
+    assert len(neurons_on(trace, "layer0", 0, 2, 4, 0.9)) == 0
+    negative = neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="negative")
     assert (negative["neuron"].tolist(), negative["bound"].tolist()) == ([4], [-0.5])
-    both = pattern(trace, "layer0", 0, 2, 4, 0.5, sign="both")
+    both = neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both")
     assert sorted(zip(both["neuron"], both["sign"], both["bound"], strict=True)) == [(0, 1, 0.5), (4, -1, -0.5)]
-    assert set(pattern(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {0}  # nothing is before the beginning
+    assert set(neurons_on(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {0}  # nothing is before the beginning
 
 
 def test_planted_matches_are_ranked() -> None:
     trace = _brackets()
-    found = matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.5, sign="both"), context=2)
+    found = matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both"), context=2)
     shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in found]
     assert shown == [(0, 8, 10, 2, 2), (1, 0, 2, 2, 2), (1, 5, 8, 2, 2)]  # of one length first
     assert [row["before"] + "|" + row["at"] + "|" + row["after"] for row in found] == [
@@ -62,12 +62,12 @@ def test_planted_matches_are_ranked() -> None:
     ]
     assert (found.about["neurons"], found.about["needed"], found.about["runs"]) == (2, 2, 4)
     assert json.loads(json.dumps(found.to_json())) == found.to_json()
-    assert len(matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.5), count=1)) == 1
+    assert len(matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5), count=1)) == 1
 
 
 def test_neurons_can_be_left_out() -> None:
     trace = _brackets()
-    found = pattern(trace, "layer0", 0, 2, 4, 0.5, after=False)
+    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
     alone = matches(trace, found.where(neuron=1))
     assert [(row["sequence"], row["first"], row["last"], row["exact"]) for row in alone] == [
         (0, 8, 11, 1),
@@ -80,7 +80,7 @@ def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
     a = [1, 1, 0, 0, 0, 1, 1, 0, 0]
     b = [1, 1, 0, 0, 1, 1, 1, 1, 0]
     trace = planted({"h": [np.array([a, b], float).T]})
-    found = matches(trace, pattern(trace, "layer0", 0, 0, 1, 0.5), share=0.5)
+    found = matches(trace, neurons_on(trace, "layer0", 0, 0, 1, 0.5), share=0.5)
     # Neuron 1 alone would be on exactly at 4 to 7, which holds 5 to 6; each has one that is exact, 5 to 6 is as long.
     assert [(row["first"], row["last"], row["exact"], row["on"]) for row in found] == [(5, 6, 1, 2)]
 
@@ -102,14 +102,14 @@ def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
 def test_what_is_no_pattern_is_said(given: dict[str, Any], message: str) -> None:
     asked = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
     with pytest.raises(StudyError, match=message):
-        pattern(_brackets(), **asked)
+        neurons_on(_brackets(), **asked)
 
 
 def test_what_cannot_be_matched_is_said() -> None:
     trace = _brackets()
     with pytest.raises(StudyError, match="no neuron follows this pattern"):
-        matches(trace, pattern(trace, "layer0", 0, 2, 4, 0.95))
-    found = pattern(trace, "layer0", 0, 2, 4, 0.5)
+        matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.95))
+    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
     for share in (0.0, 1.1):
         with pytest.raises(StudyError, match="the share of neurons"):
             matches(trace, found, share=share)
@@ -184,7 +184,7 @@ def _chosen(problem: Problem) -> list[tuple[int, int]]:
 @given(problem=problems())
 def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
     rows, sequence, first, last, options = problem
-    found = pattern(planted({"h": rows}), "layer0", sequence, first, last, **options)
+    found = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
     assert sorted(zip(found["neuron"], found["sign"], strict=True)) == sorted(_chosen(problem))
     for row in found:
         on = [value for part in _is_on(rows, row["neuron"], row["sign"], options) for value in part]
@@ -199,7 +199,7 @@ def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size:
     rows, sequence, first, last, options = problem
     chosen = _chosen(problem)
     trace = planted({"h": rows})
-    followed = pattern(trace, "layer0", sequence, first, last, **options)
+    followed = neurons_on(trace, "layer0", sequence, first, last, **options)
     if not chosen:
         with pytest.raises(StudyError, match="no neuron follows this pattern"):
             matches(trace, followed, share=share)
@@ -252,20 +252,20 @@ def test_disk_memory_and_pieces_agree(tmp_path: object) -> None:
     lazy = stored(trace, f"{tmp_path}/trace")
     asked = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
     for options in asked:
-        expected = pattern(trace, "layer0", 0, 50, 50, before=False, **options)
+        expected = neurons_on(trace, "layer0", 0, 50, 50, before=False, **options)
         assert len(expected) > 1
         best = matches(trace, expected, share=0.5)
         assert len(best) > 5
         for one in (trace, lazy):
             for size in (1, 100, 700):
                 with pieces_of(size):
-                    found = pattern(one, "layer0", 0, 50, 50, before=False, **options)
+                    found = neurons_on(one, "layer0", 0, 50, 50, before=False, **options)
                     assert found.to_json() == expected.to_json()
                     assert matches(one, found, share=0.5).to_json() == best.to_json()
 
 
 def test_a_text_without_another_place_has_no_matches() -> None:
     trace = planted({"h": [column(0, 1, 0)]})
-    assert len(matches(trace, pattern(trace, "layer0", 0, 1, 1, 0.5))) == 0
+    assert len(matches(trace, neurons_on(trace, "layer0", 0, 1, 1, 0.5))) == 0
     alone = planted({"h": [column(1)]})
-    assert len(matches(alone, pattern(alone, "layer0", 0, 0, 0, 0.5))) == 0
+    assert len(matches(alone, neurons_on(alone, "layer0", 0, 0, 0, 0.5))) == 0

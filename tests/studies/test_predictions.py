@@ -96,7 +96,7 @@ def test_numbers_are_named_with_their_quantiles() -> None:
 def test_predictions_of_a_run_reach_its_score(tmp_path: Path) -> None:
     """The share of test texts whose class is predicted equals the score that training printed."""
     task = Sentiment()
-    run = gatescope.create(tmp_path / "run", task)
+    run = gatescope.create_run(tmp_path / "run", task)
     outcome = gatescope.train(run, steps=60)
     test = task.known().divided.test
     table = gatescope.predict(run, list(test.texts)).table()

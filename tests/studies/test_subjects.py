@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.features import FeatureError, pattern
-from gatescope.studies import Table, features_of, keep, kept, subject
+from gatescope.studies import Table, features_of, load, save, subject
 
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Run:
     task = TASKS["counter"]()
-    run = create(
+    run = create_run(
         tmp_path_factory.mktemp("runs") / "counter",
         task,
         configure(task.vocabulary, "lstm", [4]),
@@ -27,7 +27,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("code")
     (folder / "module.py").write_text("def add(a, b):  # sum\n    return a + b\n\n\n" * 60)
     task = TASKS["text"]([folder / "module.py"])
-    made = create(
+    made = create_run(
         folder / "run",
         task,
         configure(task.vocabulary, "gru", [3]),
@@ -59,14 +59,14 @@ def test_of_a_program_the_tokens_are_features(code: Run) -> None:
 
 def test_an_answer_is_kept_until_the_weights_change(counter: Run) -> None:
     answer = Table.of([{"neuron": 1, "score": 0.5}], {"neuron": "neuron", "score": "score"}, of="it")
-    assert kept(counter, "labels") is None
-    keep(counter, "labels", answer)
-    found = kept(counter, "labels")
+    assert load(counter, "labels") is None
+    save(counter, "labels", answer)
+    found = load(counter, "labels")
     assert found is not None
     assert list(found) == list(answer)
     weights, step = counter.network()
     counter.save_weights({name: value + 1 for name, value in weights.state_dict().items()}, step)
-    assert kept(counter, "labels") is None
+    assert load(counter, "labels") is None
 
 
 @pytest.mark.parametrize("content", ["", "[", "[]", '{"weights": "x"}', '{"weights": 3, "table": {}}'])
@@ -74,7 +74,7 @@ def test_a_damaged_answer_counts_as_none(counter: Run, content: str) -> None:
     folder = Path(counter.path) / "studies"
     folder.mkdir(exist_ok=True)
     (folder / "damaged.json").write_text(content)
-    assert kept(counter, "damaged") is None
+    assert load(counter, "damaged") is None
 
 
 def test_a_large_trace_is_put_on_disk_and_taken_away_again(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope import Run, Settings, check_with, create, record, train
+from gatescope import Run, Settings, check_with, create_run, record, train
 from gatescope.tasks import TASKS, TaskError, load
 from gatescope.tasks.addition import Addition
 
@@ -233,7 +233,7 @@ def test_damaged_json(data: object) -> None:
 
 def test_a_network_learns_to_add_two_of_four(tmp_path: Path) -> None:
     task = Addition(batch=16, shortest=4, longest=4)
-    run = create(tmp_path / "run", task, None, Settings.recommended(task, steps=250, validate_every=1000))
+    run = create_run(tmp_path / "run", task, None, Settings.recommended(task, steps=250, validate_every=1000))
     outcome = train(run)
     assert outcome.score is not None
     assert outcome.score.value < outcome.score.chance / 4

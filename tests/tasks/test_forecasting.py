@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
-from gatescope import Run, Settings, check_with, create, record, train
+from gatescope import Run, Settings, check_with, create_run, record, train
 from gatescope.studies.common.table import StudyError
 from gatescope.studies.forecasts import drawn, forecasting_task, forecasts_of, hindsight, outlook
 from gatescope.tasks import TASKS, Forecasting, TaskError, load
@@ -487,7 +487,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("forecasting")
     file = write(folder / "series.csv", series())
     task = Forecasting(file, columns=["a"], window=12, horizon=3, season=4, batch=16)
-    run = create(folder / "run", task, None, Settings.recommended(task, steps=150, learning_rate=0.02))
+    run = create_run(folder / "run", task, None, Settings.recommended(task, steps=150, learning_rate=0.02))
     outcome = train(run)
     assert outcome.score is not None
     assert outcome.score.value < outcome.score.chance
@@ -545,12 +545,12 @@ def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
 def test_nobody_reads_what_is_to_be_forecast(file: Path, tmp_path: Path) -> None:
     task = made(file)
     with pytest.raises(TrainingError, match="in both directions"):
-        create(tmp_path / "run", task, recommended_network(task, both_ways=True))
+        create_run(tmp_path / "run", task, recommended_network(task, both_ways=True))
 
 
 def test_another_run_forecasts_nothing(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="expected one of the task forecasting, got run of the task counter"):
-        forecasts_of(create(tmp_path / "run", TASKS["counter"]()))
+        forecasts_of(create_run(tmp_path / "run", TASKS["counter"]()))
 
 
 def test_series_of_its_own_is_forecast_with_the_phase_of_its_dates(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import confusion_matrix, f1_score
 from sklearn.naive_bayes import MultinomialNB
 
-from gatescope import Network, Run, Settings, create, record, train
+from gatescope import Network, Run, Settings, create_run, record, train
 from gatescope.studies import features_of, subject
 from gatescope.studies.labels import labels
 from gatescope.tasks import TASKS, Sentiment, TaskError, load
@@ -260,7 +260,7 @@ def test_settings_fit_what_is_read(table: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(toy: Sentiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = create(tmp_path_factory.mktemp("runs") / "toy", toy, None, Settings.recommended(toy, seed=0))
+    run = create_run(tmp_path_factory.mktemp("runs") / "toy", toy, None, Settings.recommended(toy, seed=0))
     outcome = train(run)
     assert outcome.reason == "solved"
     assert outcome.score is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gatescope import TASKS, Configuration, Settings, configure, create, train
+from gatescope import TASKS, Configuration, Settings, configure, create_run, train
 from gatescope.tasks import Task
 from gatescope.tasks.text import Text
 
@@ -83,4 +83,4 @@ def train_kinds(directory: Path) -> Path:
 
 
 def _train(path: Path, task: Task, configuration: Configuration | None = None, **settings: Any) -> None:
-    train(create(path, task, configuration, Settings.recommended(task, **settings)))
+    train(create_run(path, task, configuration, Settings.recommended(task, **settings)))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from gatescope import TASKS, Configuration, Network, Run, Settings, configure, create, record
+from gatescope import TASKS, Configuration, Network, Run, Settings, configure, create_run, record
 from gatescope.head import HiddenLayer
 from gatescope.runs import HISTORY
 from gatescope.tasks.adopted import Adopted
@@ -26,7 +26,7 @@ SCORE = {"solved": None, "text": "1.912 nats per symbol"}
 
 def adopt(place: Path, configuration: Configuration, notes: list[str], value: float = 0.9) -> None:
     """A run as adopting leaves it, with its loss on a text beside the unigram baseline of 1.055 nats."""
-    run = create(place, Adopted(VOCABULARY, "model.pt", TEXT, notes), configuration, Settings(1))
+    run = create_run(place, Adopted(VOCABULARY, "model.pt", TEXT, notes), configuration, Settings(1))
     network = Network(configuration, seed=3)
     weights = network.state_dict()
     generator = torch.Generator().manual_seed(5)
@@ -51,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adopt(place / "backward", replace(lstm, layers=backward), [])
     adopt(place / "head", replace(lstm, hidden=(HiddenLayer(5, "tanh"),)), [])
     adopt(place / "mingru", configure(VOCABULARY, "mingru", (3,)), [])
-    create(place / "begun", TASKS["counter"](), lstm, Settings(10))
+    create_run(place / "begun", TASKS["counter"](), lstm, Settings(10))
     shutil.copytree(place / "good", place / "newer")
     content = json.loads((place / "newer" / "network.json").read_text())
     (place / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from gatescope import Run, Settings, create, record
+from gatescope import Run, Settings, create_run, record
 from gatescope.runs import HISTORY
-from gatescope.studies import keep, subject
+from gatescope.studies import save, subject
 from gatescope.studies.labels import Search, labels
 from gatescope.studies.common.subjects import features_of
 from gatescope.studies.common.table import Table
@@ -35,11 +35,11 @@ def studied(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = subject(Run(place / "counter"))
     with about.trace() as trace:
         found = labels(trace, features_of(about, trace), search=Search(chances=200))
-    keep(Run(place / "counter"), "labels", found)
+    save(Run(place / "counter"), "labels", found)
     corpus = tmp_path_factory.mktemp("corpus") / "planted.txt"
     corpus.write_text(handmade.text(60_000, 1), encoding="utf-8")
     network = handmade.network()
-    run = create(place / "planted", Text([corpus]), network.configuration, Settings(1))
+    run = create_run(place / "planted", Text([corpus]), network.configuration, Settings(1))
     run.save_weights(network.state_dict(), 1)
     run.append(HISTORY, {"step": 1, "loss": 1.0})
     return place

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from gatescope import TASKS, Run, Settings, configure, create, train
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 from tests.waiting import PATIENCE
 from tests.web.conftest import serving
 from tests.web.looking import SNAPSHOT, View, pixels
@@ -99,7 +99,7 @@ def test_nothing_there_yet_then_a_run_arrives_and_learns(
 
     task = TASKS["counter"]()
     settings = Settings(steps=40, report_every=10, validate_every=10)
-    run = create(tmp_path / "new", task, configure(task.vocabulary, "lstm", [6]), settings)
+    run = create_run(tmp_path / "new", task, configure(task.vocabulary, "lstm", [6]), settings)
     reached: dict[int, threading.Event] = {step: threading.Event() for step in (10, 20, 30, 40)}
     errors: list[BaseException] = []
 

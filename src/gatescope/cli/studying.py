@@ -310,7 +310,7 @@ def keeping(about: Subject | None, default: bool) -> Iterator[Callable[[str, Tab
     A network that is in training may have other weights at the end than those that were studied; then nothing is kept.
     """
     from gatescope.runs import RunError
-    from gatescope.studies import keep
+    from gatescope.studies import save
     from gatescope.studies.common.subjects import weights_mark
 
     if about is None or not default:
@@ -323,7 +323,7 @@ def keeping(about: Subject | None, default: bool) -> Iterator[Callable[[str, Tab
             note("the network went on learning meanwhile, so this is not kept with the run.")
             return
         try:
-            keep(run, name, table)
+            save(run, name, table)
         except RunError as error:
             note(f"this is not kept with the run: {error}")
 

@@ -35,16 +35,16 @@ from gatescope.features import Feature, features_named
 from gatescope.network import Configuration
 from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import TITLES as EFFECTS
-from gatescope.studies.ablation import ablate
+from gatescope.studies.ablation import ablation
 from gatescope.studies.common.arrays import around, check_neuron
 from gatescope.studies.common.steps import Steps
-from gatescope.studies.common.subjects import Subject, features_of, keep, kept, newer, subject, weights_mark
+from gatescope.studies.common.subjects import Subject, features_of, load, newer, save, subject, weights_mark
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.health import health, saturation
 from gatescope.studies.labels import TITLES as LABELS
 from gatescope.studies.labels import Search, labels
 from gatescope.studies.passages import distribution, passages
-from gatescope.studies.patterns import matches, pattern
+from gatescope.studies.patterns import matches, neurons_on
 from gatescope.tasks.base.strings import StringTask
 from gatescope.trace import Trace
 
@@ -142,7 +142,7 @@ class Material:
         subject: both.
         trace: every signal on it.
         stamp: of the weights.
-        mark: what `kept` knows the weights by.
+        mark: what `load` knows the weights by.
     """
 
     def __init__(self, run: Run) -> None:
@@ -243,7 +243,7 @@ class Studies:
         """The answer in the run directory, where there is one of the present weights."""
         if study not in LONG:
             return None
-        tables = {name: kept(run, name) for name in _NAMES[study]}
+        tables = {name: load(run, name) for name in _NAMES[study]}
         if any(table is None or not _fits(table, name) for name, table in tables.items()):
             return None
         return self._jobs.put(key, {name: _json(table) for name, table in tables.items()}, stamp)
@@ -261,7 +261,7 @@ class Studies:
             with suppress(GatescopeError):
                 for name, table in tables.items():
                     if newer(run, name) is None:
-                        keep(run, name, table)
+                        save(run, name, table)
         answer = {name: _json(table) for name, table in tables.items()}
         return answer, (material.stamp, *_stamp(run, asked.study)[1:])
 
@@ -290,7 +290,7 @@ class Studies:
         low = shown.attributes["layers"].get(asked.layer, {}).get("arrays", {}).get(asked.signal, {}).get("range")
         first, last = asked.first - int(starts[sequence]), asked.last - int(starts[sequence])
         sign = "positive" if (low and low[0] is not None and low[0] >= 0) or asked.threshold <= 0 else "both"
-        found = pattern(shown, asked.layer, sequence, first, last, asked.threshold, signal=asked.signal, sign=sign)
+        found = neurons_on(shown, asked.layer, sequence, first, last, asked.threshold, signal=asked.signal, sign=sign)
         answer: dict[str, Any] = {"neurons": _json(found), "places": [], "runs": 0, "needed": 0}
         answer["characters"] = len(material.subject.text)
         if not len(found):
@@ -347,7 +347,7 @@ def _ablation(material: Material, tell: Tell) -> dict[str, Table]:
             share = sum(sizes[:layer]) + neurons * done / max(1, total)
             tell("holding one neuron after the other still", round(share), sum(sizes))
 
-        found = ablate(network, text, layer, "h", answers=answers, draws=DRAWS, progress=progress)
+        found = ablation(network, text, layer, "h", answers=answers, draws=DRAWS, progress=progress)
         about = dict(found.about)
         columns["layer"] += [network.configuration.names[layer]] * len(found)
         for name in EFFECTS:
@@ -397,7 +397,7 @@ def _effect(material: Material, layer: str, neuron: int, features: Sequence[str]
     parts = [replace(one, values=one.values[:steps]) for one in known if one is not None and one.kind == "binary"]
     answers = material.subject.task.answers
     try:
-        return ablate(network, text, number, "h", answers=answers, neurons=[neuron], features=parts, draws=DRAWS)
+        return ablation(network, text, number, "h", answers=answers, neurons=[neuron], features=parts, draws=DRAWS)
     except StudyError as error:  # of an adopted network nobody may know what it should say; the rest is known
         return Table({}, {}, {"problem": str(error)})
 

@@ -4,10 +4,10 @@ from types import ModuleType
 
 from gatescope.lazy import submodule, submodules
 from gatescope.studies.common.steps import Steps
-from gatescope.studies.common.subjects import Subject, features_of, keep, kept, subject
+from gatescope.studies.common.subjects import Subject, features_of, load, save, subject
 from gatescope.studies.common.table import StudyError, Table
 
-__all__ = ["Steps", "StudyError", "Subject", "Table", "features_of", "keep", "kept", "subject"]
+__all__ = ["Steps", "StudyError", "Subject", "Table", "features_of", "load", "save", "subject"]
 
 
 def __getattr__(name: str) -> ModuleType:

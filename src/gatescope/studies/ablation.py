@@ -61,7 +61,7 @@ TITLES = {
 }
 
 
-def ablate(
+def ablation(
     network: Network,
     source: Recordable,
     layer: Given,

@@ -33,7 +33,7 @@ from gatescope.studies.gradients.products import product_map
 from gatescope.studies.horizon import horizon
 from gatescope.tasks import Task, Text
 from gatescope.tasks.base.strings import StringTask
-from gatescope.training import Settings, TrainingError, create, recommended_network, train
+from gatescope.training import Settings, TrainingError, create_run, recommended_network, train
 
 STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
 DISTANCE = 50
@@ -308,7 +308,7 @@ def _trained(plan: _Plan, stop: Callable[[], bool], say: Callable[[float], None]
     """Train it unless that was done before. Returns whether it is complete."""
     run, settings = Run(plan.path), plan.settings
     if not run.exists:
-        run = create(plan.path, plan.task, plan.configuration, settings)
+        run = create_run(plan.path, plan.task, plan.configuration, settings)
     say(0.0)
 
     def see(record: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 
-def pattern(
+def neurons_on(
     trace: Trace,
     layer: str,
     sequence: int,
@@ -120,7 +120,7 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
 
     Args:
         trace: the one that the pattern was found in.
-        found: what `pattern` returned, or some of its rows.
+        found: what `neurons_on` returned, or some of its rows.
         share: of the neurons that have to be on together, above 0 and at most 1.
         count: how many places at most.
         context: how many steps of text are shown before and after.

@@ -29,7 +29,7 @@ __all__ = [
     "Record",
     "Settings",
     "TrainingError",
-    "create",
+    "create_run",
     "recommended_network",
     "stored_settings",
     "train",
@@ -52,7 +52,7 @@ class Outcome:
 
 
 @named_arguments
-def create(
+def create_run(
     path: str | PathLike[str],
     task: Task,
     configuration: Configuration | None = None,
@@ -116,7 +116,7 @@ def train(
     """Train the network of a run, from its last checkpoint if it has one, and keep everything in its directory.
 
     Args:
-        run: made by `create`.
+        run: made by `create_run`.
         on_record: called with every record, after it was written.
         stop: asked before every update; True ends the training with a checkpoint from which it can go on.
         from_best: go on from the best weights with a fresh optimizer, instead of from the last checkpoint. The history

@@ -104,7 +104,7 @@ def ablate(
         parts = []
         with bar("ablating", quiet=json) as tell:
             for place, name in enumerate(layers):
-                table = ablation.ablate(
+                table = ablation.ablation(
                     about.network,
                     about.text,
                     name,
@@ -143,9 +143,9 @@ def _features(
     """Return the name of each neuron's feature (under None all of them), and these features on the text."""
     import numpy as np
 
-    from gatescope.studies import Steps, features_of, kept
+    from gatescope.studies import Steps, features_of, load
 
-    labels = kept(about.run, "labels")
+    labels = load(about.run, "labels")
     with about.trace() as trace:
         features, ends = features_of(about, trace), Steps(trace).starts[1:] - 1
     # At the end of a sequence no symbol is predicted; a network that answers once says something only there.

@@ -154,7 +154,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
     """Train one network, go on with it, or say that it is there."""
     from gatescope.runs import HISTORY, Run
     from gatescope.tasks import TASKS
-    from gatescope.training import Settings, create, recommended_network, train
+    from gatescope.training import Settings, create_run, recommended_network, train
 
     run = Run(path)
     if run.exists:
@@ -167,7 +167,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
         say(f"  {lesson.name}: goes on")
     else:
         task = TASKS[lesson.task]()
-        run = create(str(path), task, recommended_network(task), Settings.recommended(task, minutes=lesson.minutes))
+        run = create_run(str(path), task, recommended_network(task), Settings.recommended(task, minutes=lesson.minutes))
         long = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
         say(f"  {lesson.name}: trains{long}")
     outcome = train(run, stop=stop)

@@ -91,14 +91,13 @@ def pattern(
         How many places.
     """
     use_threads(1)
-    from gatescope.studies.patterns import matches
-    from gatescope.studies.patterns import pattern as study
+    from gatescope.studies.patterns import matches, neurons_on
 
     check_csv(csv)
     first, last = _range(range)
     with _recorded(place, text, file, encoding, characters, sequence, json) as trace:
         name = layer_of(trace, layer, signal)
-        found = study(
+        found = neurons_on(
             trace,
             name,
             sequence,

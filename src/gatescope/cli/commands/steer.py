@@ -131,9 +131,9 @@ def steer(
 
 def _labels(about: Subject, layer: str, signal: str, neuron: int) -> list[str]:
     """The features of a neuron's kept labels that are on or off; those of the signal that is held if there are."""
-    from gatescope.studies import kept
+    from gatescope.studies import load
 
-    labels = kept(about.run, "labels")
+    labels = load(about.run, "labels")
     if labels is None:
         raise UsageError("STEER_LABELS_KEPT_RUN_KNOWN", path=about.run.path)
     rows = [row for row in labels.where(layer=layer, neuron=neuron) if row["measure"] == "AUROC"]

@@ -235,7 +235,7 @@ def begin(
     """
     import sys
 
-    from gatescope.training import Settings, create, recommended_network
+    from gatescope.training import Settings, create_run, recommended_network
 
     if not what:
         raise UsageError("TRAIN_SAY_LEARN_TASK_GATESCOPE")
@@ -247,7 +247,7 @@ def begin(
             raise UsageError("TRAIN_NETWORK_LEAVE_OUT", replace=fixed[0].replace("_", "-"))
         task = task_for(what, data, start.configuration().vocabulary)
         settings = Settings.recommended(task, **changes)
-        return create(str(run or free_place(default_name(what))), task, settings=settings, start=start)
+        return create_run(str(run or free_place(default_name(what))), task, settings=settings, start=start)
     _check_cell(network.cell)
     task = task_for(what, data)
     sizes = _sizes(network, task.recommended.layers)
@@ -262,7 +262,7 @@ def begin(
     settings = Settings.recommended(task, **changes)
     for note in task.notes:
         print(f"note: {harmless(note)}", file=sys.stderr)
-    return create(str(run or free_place(default_name(what))), task, configuration, settings)
+    return create_run(str(run or free_place(default_name(what))), task, configuration, settings)
 
 
 def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | None = None) -> Task:

@@ -124,10 +124,15 @@ def weights_mark(run: Run) -> str:
     return run.weights_mark()
 
 
-def kept(run: Run, name: str) -> Table | None:
-    """The answer of a study that `keep` put into the run directory; None where there is none of the present weights.
+def load(run: Run, name: str) -> Table | None:
+    """Load the table of a study from a run directory.
 
-    A damaged one counts as none: it can be made again.
+    Args:
+        run: the run.
+        name: the name under which `save` wrote the table, such as "labels".
+
+    Returns:
+        The table; None if there is no table, if it is damaged, or if it is about other weights than the present ones.
     """
     try:
         content: Any = run.study(name)
@@ -153,11 +158,16 @@ def newer(run: Run, name: str) -> str | None:
     )
 
 
-def keep(run: Run, name: str, table: Table) -> None:
-    """Put the answer of a study about the present weights into the run directory.
+def save(run: Run, name: str, table: Table) -> None:
+    """Save the table of a study in a run directory, with a mark of the weights that it is about.
+
+    Args:
+        run: the run.
+        name: the name of the table, such as "labels".
+        table: the answer of a study of the present weights.
 
     Raises:
-        RunError: it cannot be written, or a newer gatescope wrote the answer that is there.
+        RunError: the table cannot be written, or a newer gatescope wrote the one that it would replace.
     """
     try:
         version = run.study(name).get("format")
