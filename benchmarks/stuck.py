@@ -61,7 +61,7 @@ def drawn(ids: NDArray[np.int32], count: int, length: int, random: np.random.Gen
 
 def frequencies(task: Text) -> NDArray[np.float64]:
     """Compute -log of the share of every symbol in the training part, in nats; 0 of an unknown symbol."""
-    counts = np.bincount(task.parts().training, minlength=task.vocabulary.size)[: task.vocabulary.size] + 1.0
+    counts = np.bincount(task.data().training, minlength=task.vocabulary.size)[: task.vocabulary.size] + 1.0
     return np.append(-np.log(counts / counts.sum()), 0.0)
 
 
@@ -82,7 +82,7 @@ def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) ->
     training = Loop(network, task, Settings.recommended(task, steps=steps, seed=seed))
     for _ in range(steps):
         training.update()
-    parts, random, costs = task.parts(), np.random.default_rng(1), frequencies(task)
+    parts, random, costs = task.data(), np.random.default_rng(1), frequencies(task)
     held_out = np.concatenate([parts.validation, parts.test]).astype(np.int32)
     whole = np.concatenate([parts.training, held_out]).astype(np.int32)
     anywhere, unseen, after_noise = (drawn(ids, PLACES, PLACE_SYMBOLS, random) for ids in (whole, held_out, whole))

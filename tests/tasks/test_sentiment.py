@@ -52,7 +52,7 @@ def telling(task: Sentiment, wrong: Sequence[str] = (), sure: float = 0.9) -> Pr
 
 
 def test_the_toy_set_is_divided_by_the_sentences_themselves(toy: Sentiment) -> None:
-    known = toy.known().divided
+    known = toy.data().divided
     parts = [set(part.texts) for part in (known.training, known.validation, known.test)]
     assert set().union(*parts) == set(claims.sentences())
     assert sum(map(len, parts)) == len(claims.sentences())
@@ -71,7 +71,7 @@ def test_whoever_knows_the_grammar_is_always_right(toy: Sentiment) -> None:
 
 
 def test_the_score_of_mistakes_and_the_baseline(toy: Sentiment) -> None:
-    known = toy.known().divided
+    known = toy.data().divided
     wrong = known.test.texts[3:60:4]
     score = toy.score(telling(toy, wrong, 0.8))
     expected = known.test.labels
@@ -139,8 +139,8 @@ def test_rows_of_all_formats_are_the_same(tmp_path: Path, table: Path) -> None:
     (tmp_path / "claims.tsv").write_text("".join(f"{label}\t{text}\n" for text, label in ROWS))
     tasks = [Sentiment(path) for path in (table, tmp_path / "claims.jsonl", tmp_path / "claims.tsv")]
     for task in tasks[1:]:
-        np.testing.assert_array_equal(task.known().divided.test.labels, tasks[0].known().divided.test.labels)
-        assert task.known().divided.test.texts == tasks[0].known().divided.test.texts
+        np.testing.assert_array_equal(task.data().divided.test.labels, tasks[0].data().divided.test.labels)
+        assert task.data().divided.test.texts == tasks[0].data().divided.test.texts
         assert task.vocabulary == tasks[0].vocabulary
 
 
@@ -159,7 +159,7 @@ def test_only_the_last_steps_of_a_long_text_are_trained_on(table: Path) -> None:
     assert batch.tokens.shape[1] == 2
     end = task.vocabulary.size - 1
     assert (batch.tokens[:, 1] == end).all()
-    assert max(map(len, task.known().test.sequences())) > 2
+    assert max(map(len, task.data().test.sequences())) > 2
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_run_can_be_looked_at_when_its_files_are_gone(table: Path) -> None:
     data = json.loads(json.dumps(task.to_json()))
     table.write_text(table.read_text().replace("not", "never"))
     changed = load(data)
-    with pytest.raises(TaskError, match="have changed since this run began"):
+    with pytest.raises(TaskError, match=r"expected the data that this run was trained on.*have changed"):
         changed.held_out(10)
     table.unlink()
     gone = load(data)
@@ -230,13 +230,13 @@ def test_descriptions_that_are_none(toy: Sentiment, change: dict[str, object]) -
         Sentiment.from_json({**toy.to_json(), **change})
     data = toy.to_json()
     for key in set(data) - {"title", "question", "name", "reading"}:
-        with pytest.raises(TaskError, match=f"has no '{key}'"):
+        with pytest.raises(TaskError, match=f"expected the key '{key}', got none"):
             Sentiment.from_json({name: value for name, value in data.items() if name != key})
 
 
 def test_examples_have_every_class_and_are_never_trained_on(toy: Sentiment, table: Path) -> None:
     for task in (toy, Sentiment(table)):
-        known = task.known().divided
+        known = task.data().divided
         for example in task.examples():
             texts = example.strip().split("\n")
             assert set(texts) <= set(known.test.texts)

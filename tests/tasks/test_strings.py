@@ -78,9 +78,9 @@ def test_a_batch_depends_on_seed_and_step_only(name: str) -> None:
 def test_a_batch_has_the_rows_that_were_asked_for(name: str) -> None:
     assert len(make(name, batch=3).batch(0, 0).tokens) == 3
     assert make(name, batch=3).recommended.batch == 3
-    with pytest.raises(TaskError, match="A batch has at least one row; batch = 0 was given"):
+    with pytest.raises(TaskError, match="Batch: expected 1 row or more, got 0"):
         make(name, batch=0)
-    with pytest.raises(TaskError, match="Seeds and steps are 0 or more; seed -1"):
+    with pytest.raises(TaskError, match="expected 0 or more, got seed -1"):
         make(name).batch(-1, 0)
 
 
@@ -276,9 +276,9 @@ def test_validation_is_the_mean_loss_of_a_next_symbol(name: str) -> None:
 
 def test_a_predictor_of_the_wrong_shape_is_refused() -> None:
     task = make("counter")
-    with pytest.raises(ValueError, match="must give log-probabilities of the shapes"):
+    with pytest.raises(ValueError, match="expected log-probabilities of the shapes"):
         task.score(lambda sequences: [np.zeros((len(ids), 3)) for ids in sequences])
-    with pytest.raises(ValueError, match="must give log-probabilities of the shapes"):
+    with pytest.raises(ValueError, match="expected log-probabilities of the shapes"):
         task.score(lambda sequences: [np.zeros((len(ids), 4)) for ids in sequences[1:]])
 
 
@@ -313,19 +313,22 @@ def test_the_registry_uses_the_names_of_the_tasks(name: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([], "says None"),
-        ({}, "A task is one of counter, selective_counter, state_memoriser, copy, .*text.*adopted; .* says None"),
-        ({"name": "chess"}, "says 'chess'"),
-        ({"name": "counter", "batch": "4"}, "'batch' of the task 'counter' must be a whole number; '4' was given"),
-        ({"name": "counter", "vocabulary": 3}, "task.json of this 'counter' run cannot be read: A vocabulary is"),
+        ([], "got None"),
+        ({}, "expected one of the tasks counter, selective_counter, state_memoriser, copy, .*text.*adopted, got None"),
+        ({"name": "chess"}, "got 'chess'"),
+        ({"name": "counter", "batch": "4"}, "Value of 'batch': expected a whole number, got '4'"),
+        (
+            {"name": "counter", "vocabulary": 3},
+            "task.json of the task 'counter': expected the file that gatescope wrote, .* A vocabulary is",
+        ),
         (
             {"name": "counter", "vocabulary": {"bytes": False, "end": None, "symbols": ["q"]}},
-            "has the symbols 'q', here it has 'aXb\\\\n'",
+            "expected 'aXb\\\\n', got 'q'",
         ),
     ],
 )
 def test_a_description_of_no_task_says_what_is_wrong(data: object, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         load(data)
-    with pytest.raises(TaskError, match="not the description of a task 'copy'"):
+    with pytest.raises(TaskError, match="expected a description of the task 'copy'"):
         TASKS["copy"].from_json(data)

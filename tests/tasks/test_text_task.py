@@ -58,7 +58,7 @@ def remembering(task: Text, text: str) -> Predict:
 
 def test_parts_are_contiguous_and_together_the_text(corpus: Path) -> None:
     task = Text([corpus], parts=(0.5, 0.2, 0.3))
-    parts = task.parts()
+    parts = task.data()
     assert decoded(task, parts.training) == LINES[: round(len(LINES) * 0.5)]
     joined = decoded(task, np.concatenate([parts.training, parts.validation, parts.test]))
     assert joined == LINES
@@ -71,7 +71,7 @@ def test_characters_that_are_not_in_the_training_part_are_unknown_and_no_targets
     text = "ab" * 450 + "aba漢b" * 10 + "abc漢b" * 10
     task = Text([written(tmp_path, text)])
     assert task.vocabulary.symbols == ("a", "b")
-    parts = task.parts()
+    parts = task.data()
     assert (parts.validation == task.vocabulary.unknown).sum() == 10
     score = task.score(remembering(task, text[-50:]))
     assert score.value == pytest.approx(0.25)
@@ -95,7 +95,7 @@ def test_streams_go_on_exactly_and_an_epoch_reads_nothing_twice(
     text = "".join(chr(0x4E00 + k) for k in range(length))  # every character once: its place can be read off
     path = written(tmp_path_factory.mktemp("ring"), text)
     task = Text([path], bytes=bytes_, batch=batch, unroll=unroll)
-    ring = task.parts().training
+    ring = task.data().training
     if not bytes_:
         assert (ring == np.arange(len(ring))).all()
     steps = (len(ring) - 1) // (batch * unroll)
@@ -123,7 +123,7 @@ def test_streams_go_on_exactly_and_an_epoch_reads_nothing_twice(
 
 def test_seeds_and_epochs_start_at_different_places(corpus: Path) -> None:
     task = Text([corpus])
-    steps = (len(task.parts().training) - 1) // (task.recommended.batch * (task.recommended.unroll or 0))
+    steps = (len(task.data().training) - 1) // (task.recommended.batch * (task.recommended.unroll or 0))
     starts = {tuple(task.batch(seed, epoch * steps).tokens[0]) for seed in range(5) for epoch in range(5)}
     assert len(starts) > 20
 
@@ -131,7 +131,7 @@ def test_seeds_and_epochs_start_at_different_places(corpus: Path) -> None:
 def test_bytes_are_cut_between_characters(tmp_path: Path) -> None:
     text = "é漢😀a" * 123 + "é"
     task = Text([written(tmp_path, text)], bytes=True)
-    parts = task.parts()
+    parts = task.data()
     joined = b""
     for part, size in zip((parts.training, parts.validation, parts.test), task.sizes, strict=True):
         assert part.dtype == np.uint8
@@ -165,7 +165,7 @@ def test_chance_is_the_loss_of_the_frequencies_of_the_training_part(tmp_path: Pa
 def test_streams_restart_every_64_steps_one_at_a_time(tmp_path: Path) -> None:
     """Every stream restarts once in 64 steps; of 64 streams, one restarts at each step."""
     task = Text([written(tmp_path, LINES * 14)], batch=64, unroll=2)
-    steps = (len(task.parts().training) - 1) // (64 * 2)
+    steps = (len(task.data().training) - 1) // (64 * 2)
     assert steps > 2 * 64
     continues = np.array([task.batch(3, step).continues for step in range(steps)])
     assert continues.shape == (steps, 64)
@@ -192,7 +192,7 @@ def predicting(task: Text, nats: Sequence[float]) -> Predict:
 def test_a_test_part_is_scored_in_stretches_that_cover_it(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every symbol but the first is a target once, read 100 symbols or more after an initial state."""
     task = Text([corpus], parts=(0.4, 0.1, 0.5))
-    ids = task.parts().test
+    ids = task.data().test
     read_ids: list[np.ndarray] = []
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -235,7 +235,7 @@ def test_a_score_shows_a_stretch_in_which_the_network_is_stuck(corpus: Path) -> 
 
 def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Text([corpus], parts=(0.4, 0.5, 0.1))
-    whole = task.parts().validation
+    whole = task.data().validation
     read_ids: list[np.ndarray] = []
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -257,7 +257,7 @@ def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, m
 def test_validation_without_the_worst_tenth_is_typical(corpus: Path) -> None:
     """A stuck stretch changes the mean, not the typical loss; many stuck stretches change both."""
     task = Text([corpus], parts=(0.4, 0.5, 0.1))
-    count = len(task.parts().validation) // 200
+    count = len(task.data().validation) // 200
     one = task.validate(predicting(task, [6.0] + [1.0] * (count - 1)))
     assert one.loss == pytest.approx(1 + 5 / count, rel=0.02)
     assert one.typical == pytest.approx(1.0)
@@ -296,7 +296,7 @@ def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> No
     changed = load(data)
     assert changed.vocabulary == task.vocabulary
     assert changed.examples() == task.examples()
-    message = rf"The text in .*corpus.txt has changed since this run began: it had {len(LINES):,} characters and has "
+    message = rf"corpus\.txt: expected the data .* trained on \({len(LINES):,} characters\), got data that have changed"
     for ask in (
         lambda t: t.batch(0, 0),
         lambda t: t.score(oracles.uniform(t)),
@@ -319,7 +319,9 @@ def test_a_damaged_description_gets_a_sentence(corpus: Path, key: str, value: ob
         del data[key]
     else:
         data[key] = value
-    with pytest.raises(TaskError, match=r"task\.json of this text run (has no|cannot be read)"):
+    with pytest.raises(
+        TaskError, match=r"task\.json of the task 'text': expected (the key|the file that gatescope wrote)"
+    ):
         load(data)
 
 
@@ -339,7 +341,7 @@ def test_the_built_in_corpus_is_the_standard_library_of_this_machine() -> None:
     assert "argparse.py" in {path.name for path in files}
     whole = "".join(path.read_bytes().decode() for path in files)
     assert task.characters == len(whole) > 1_000_000
-    parts = task.parts()
+    parts = task.data()
     assert decoded(task, parts.training) == whole[: len(parts.training)]
     assert task.to_json()["paths"] is None
     assert len(task.examples()) == 3
@@ -382,7 +384,7 @@ def test_every_text_is_long_enough_or_the_error_says_how_long(
     path = written(folder, "a" * length)
     if length < needed:
         with pytest.raises(
-            TaskError, match=rf"it has {length} characters?, and {needed} are needed to read 1 stream of"
+            TaskError, match=rf"expected at least {needed} characters to read 1 stream of .*, got {length}\."
         ):
             Text([path])
     else:
@@ -396,9 +398,11 @@ def test_what_the_user_chose_does_not_shrink(tmp_path: Path) -> None:
     path = written(tmp_path, "a" * 1000)
     assert Text([path], unroll=64).recommended.unroll == 64
     assert Text([path], batch=8, unroll=100).recommended.batch == 8
-    with pytest.raises(TaskError, match=r"1,113 are needed to read 10 streams of 100 at a step; .* smaller batch"):
+    with pytest.raises(
+        TaskError, match=r"at least 1,113 characters to read 10 streams of 100 at a step, .* smaller batch"
+    ):
         Text([path], batch=10, unroll=100)
-    with pytest.raises(TaskError, match="batch is 1 or more; 0 was given"):
+    with pytest.raises(TaskError, match="Setting batch: expected 1 or more, got 0"):
         Text([path], batch=0)
     for parts in ((0.5, 0.5, 0.0), (0.5, 0.2, 0.2)):
         with pytest.raises(TaskError, match="three positive shares that sum to 1"):
@@ -459,7 +463,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
         (["binary"], r"none of the 1 files is text \(the first: .*x.bin, binary\)"),
         (["latin.txt"], r"latin.txt: expected UTF-8 text, got the byte 0xe9 at offset 3. It looks like cp1252"),
         (["pipe"], "pipe is neither a file nor a folder"),
-        (["short"], r"The text is too short: it has 5 characters, and \d+ are needed to read 1 stream of 16"),
+        (["short"], r"Text: expected at least \d+ characters to read 1 stream of 16 at a step, got 5\."),
     ],
 )
 def test_paths_that_cannot_be_used_get_one_sentence(

@@ -162,7 +162,7 @@ def drawn(found: Forecasts, task: Forecasting, *, ahead: int | None = None, step
     _check(found, before)
     if steps < 2:
         raise StudyError("FORECASTS_LEAST_STEPS_DRAWN_GIVEN", steps=steps)
-    series = task.known().series
+    series = task.data().series
     total = len(series.values)
     first = max(0, total - steps, int(found.origins[0]) + before - 1)
     height = len(found.names) * (PANEL + GAP) + FOOT

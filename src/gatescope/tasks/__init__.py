@@ -48,7 +48,7 @@ def load(data: object) -> Task:
     name = data.get("name") if isinstance(data, dict) else None
     known: dict[str, type[Task]] = {**TASKS, Adopted.name: Adopted}
     if not isinstance(name, str) or name not in known:
-        raise TaskError("TASKS_TASK_DESCRIPTION_SAYS", known=", ".join(known), name=name)
+        raise TaskError("TASK_NAME_UNKNOWN", names=", ".join(known), name=name)
     return known[name].from_json(data)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatescope.readout import Readout, numbers
+from gatescope.tasks.base.saved_task import SavedTask, whole_number
 from gatescope.tasks.base.task import (
     EVALUATION,
     TRAINING,
@@ -41,7 +42,7 @@ MOST = 10_000  # the longest length there may be
 Sequences = list[Float[np.ndarray, "_ 2"]]
 
 
-class Addition:
+class Addition(SavedTask):
     """Pairs of a number and a mark; after the last, the sum of the two numbers whose mark is 1.
 
     The numbers are drawn evenly between 0 and 1. One mark is in the first half of the sequence and one in the second,
@@ -79,9 +80,9 @@ class Addition:
 
     def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
         if batch is not None and batch < 1:
-            raise TaskError("ADDITION_BATCH_LEAST_ROW_BATCH", batch=batch)
+            raise TaskError("TASK_BATCH_RANGE", batch=batch)
         if not 2 <= shortest <= longest <= MOST:
-            raise TaskError("ADDITION_LENGTHS_GO_SHORTEST_LONGEST", most=MOST, shortest=shortest, longest=longest)
+            raise TaskError("ADDITION_LENGTHS_RANGE", most=MOST, shortest=shortest, longest=longest)
         self.shortest, self.longest = shortest, longest
         self.vocabulary: Vocabulary = Vocabulary(("value", "marker"), unit="number")
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
@@ -212,12 +213,8 @@ class Addition:
             "first": np.where(marks > 0, value[np.argmax(marked)] if len(value) else 0.0, 0.0),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "batch": self.recommended.batch,
             "shortest": self.shortest,
             "longest": self.longest,
@@ -226,15 +223,8 @@ class Addition:
         }
 
     @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task."""
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("ADDITION_DESCRIPTION_TASK_TASK_JSON", name=cls.name)
-        chosen = {key: data[key] for key in ("batch", "shortest", "longest") if key in data}
-        for key, value in chosen.items():
-            if type(value) is not int:
-                raise TaskError("ADDITION_TASK_WHOLE_NUMBER_GIVEN", key=key, name=cls.name, value=value)
-        return cls(**chosen)
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        return cls(**{key: whole_number(fields, key) for key in ("batch", "shortest", "longest") if key in fields})
 
 
 def _marked(pairs: Float[np.ndarray, "T 2"]) -> Any:

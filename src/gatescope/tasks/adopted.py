@@ -8,17 +8,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gatescope.readout import SYMBOLS, Readout, ReadoutError
+from gatescope.readout import SYMBOLS, Readout
+from gatescope.tasks.base.saved_task import SavedTask, string, strings
 from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
 from gatescope.vocabulary import Ids, Vocabulary
 
 LONGEST = 200_000  # characters of a text that are kept in task.json
 EXAMPLE = 300  # characters
 PIECE = 2_000  # symbols that are scored in one go, each piece from the initial state
-NO_DATA = "This network was adopted from {source}; what it was trained on is not here, so it cannot be trained further."
 
 
-class Adopted:
+class Adopted(SavedTask):
     """The task of an adopted network. It is in no list of tasks, because there is nothing to train.
 
     Arguments:
@@ -58,10 +58,10 @@ class Adopted:
         try:
             read = vocabulary.encode(self.text)
         except ValueError as error:
-            raise TaskError("ADOPTED_TEXT_NETWORK_READS", error=error) from error
+            raise TaskError("ADOPTED_TEXT_UNREADABLE", reason=error) from error
         if text and vocabulary.unit != "number" and (read == vocabulary.unknown).all():
             what = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
-            raise TaskError("ADOPTED_NONE_TEXT_VOCABULARY_TWO", what=what)
+            raise TaskError("ADOPTED_SYMBOLS_UNKNOWN", what=what)
 
     def _beginning(self, text: str, characters: int) -> str:
         """So many characters of a text; of words and numbers, whole lines of them."""
@@ -98,7 +98,7 @@ class Adopted:
 
     def batch(self, seed: int, step: int) -> Batch:
         """Nothing. Raises: TaskError."""
-        raise TaskError(NO_DATA.format(source=self.source))
+        raise TaskError("ADOPTED_NO_DATA", source=self.source)
 
     def validation(self, predict: Predict) -> float:
         """The loss on the text, in nats per symbol; NaN without one."""
@@ -148,19 +148,15 @@ class Adopted:
     def held_out(self, characters: int) -> str:
         """The beginning of the text. Raises: TaskError where none was given."""
         if not self.text:
-            raise TaskError("ADOPTED_NETWORK_ADOPTED_WITHOUT_TEXT")
+            raise TaskError("ADOPTED_TEXT_MISSING")
         return self._beginning(self.text, characters)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """None: what it learned is not known here."""
         return {}
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from; it holds the text."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "source": self.source,
             "vocabulary": self.vocabulary.to_json(),
             "text": self.text,
@@ -171,30 +167,17 @@ class Adopted:
         }
 
     @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not such a task."""
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("ADOPTED_DESCRIPTION_ADOPTED_NETWORK_TASK")
-        source, text, notes = data.get("source"), data.get("text"), data.get("notes")
-        if not isinstance(source, str) or not isinstance(text, str) or not isinstance(notes, list):
-            raise TaskError("ADOPTED_TASK_JSON_ADOPTED_NETWORK")
-        try:
-            readout = Readout.from_json(data["readout"]) if "readout" in data else SYMBOLS
-            vocabulary = Vocabulary.from_json(data.get("vocabulary"))
-            measured = _score(data.get("score"))
-            return cls(vocabulary, source, text, [str(note) for note in notes], readout, measured)
-        except (ValueError, ReadoutError) as error:
-            raise TaskError("ADOPTED_TASK_JSON_ADOPTED_NETWORK_2", error=error) from error
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        readout = Readout.from_json(fields["readout"]) if "readout" in fields else SYMBOLS
+        vocabulary = Vocabulary.from_json(fields["vocabulary"])
+        notes, measured = strings(fields["notes"]), _score(fields.get("score"))
+        return cls(vocabulary, string(fields["source"]), string(fields["text"]), notes, readout, measured)
 
 
-def _score(data: Any) -> Score | None:
-    """The score that `Score.to_json` wrote; None where there is none.
-
-    Raises:
-        ValueError: it is another thing.
-    """
+def _score(data: object) -> Score | None:
+    """Return the score that `Score.to_json` wrote; None where task.json has none."""
     if data is None:
         return None
     if not isinstance(data, dict) or not all(type(data.get(name)) in (int, float) for name in ("value", "chance")):
-        raise ValueError(f"score: expected an object with the numbers value and chance, got {data!r:.80}")
+        raise TaskError("ADOPTED_SCORE_DAMAGED", score=f"{data!r:.80}")
     return Score(float(data["value"]), float(data["chance"]), None, str(data.get("text", "")), {}, "lower")

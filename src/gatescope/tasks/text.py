@@ -7,11 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.messages import Message
 from gatescope.readout import SYMBOLS, Readout
+from gatescope.tasks.base.saved_task import FileTask, string, strings
 from gatescope.tasks.base.task import (
     TRAINING,
     Batch,
@@ -46,7 +48,7 @@ class Parts:
     test: Symbols
 
 
-class Text:
+class Text(FileTask[Corpus, Parts]):
     """Every next character of a corpus that is cut, by position, into a training, a validation and a test part.
 
     The training part is read as a ring by `batch` streams side by side, `unroll` symbols at a step; each row goes on
@@ -101,18 +103,18 @@ class Text:
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.shares = tuple(parts)
         self.largest, self.encoding = largest, encoding
-        corpus = self._read()
+        corpus, self.sha256 = self._read_files()
         texts = _cut(corpus.text, self.shares)
         if vocabulary is None:
             vocabulary = Vocabulary.of_bytes() if bytes else Vocabulary.of(texts[0])
         else:
             _expect_known(vocabulary, bytes, corpus.text)
         self.vocabulary: Vocabulary = vocabulary
-        self._parts: Parts | None = self._encoded(texts)
-        self.recommended: Recommended = _fitted(len(self._parts.training), len(corpus.text), batch, unroll, self.shares)
+        data = self._encoded(texts)
+        self._data = data
+        self.recommended: Recommended = _fitted(len(data.training), len(corpus.text), batch, unroll, self.shares)
         self.characters = len(corpus.text)
         self.sizes = tuple(map(len, texts))
-        self.sha256 = corpus.sha256
         self.files = len(corpus.files)
         self.skipped = tuple(f"{path}: {reason}" for path, reason in corpus.skipped)
         self._examples = _passages(texts[2], self.vocabulary)
@@ -137,34 +139,26 @@ class Text:
             )
         return notes
 
-    def _read(self) -> Corpus:
-        return read(standard_library() if self.paths is None else self.paths, self.largest, self.encoding)
+    def _read_files(self) -> tuple[Corpus, str]:
+        corpus = read(standard_library() if self.paths is None else self.paths, self.largest, self.encoding)
+        return corpus, corpus.sha256
 
     def _encoded(self, texts: tuple[str, str, str]) -> Parts:
         training, validation, test = (_compact(self.vocabulary, text) for text in texts)
         return Parts(training, validation, test)
 
-    def parts(self) -> Parts:
-        """The ids of the three parts. They are read again if the task was rebuilt from its JSON.
+    def _prepare(self, contents: Corpus) -> Parts:
+        return self._encoded(_cut(contents.text, self.shares))
 
-        Raises: TaskError where the corpus is not there any more or is not the same.
-        """
-        if self._parts is None:
-            try:
-                corpus = self._read()
-            except TaskError as error:
-                raise TaskError("TEXT_TEXT_RUN_TRAINED_READ", error=error) from error
-            if corpus.sha256 != self.sha256:
-                where = "The Python standard library" if self.paths is None else f"The text in {', '.join(self.paths)}"
-                raise TaskError(
-                    "TEXT_CHANGED_SINCE_RUN_BEGAN", where=where, characters=self.characters, count=len(corpus.text)
-                )
-            self._parts = self._encoded(_cut(corpus.text, self.shares))
-        return self._parts
+    def _title_of_files(self) -> str | Message:
+        return Message("TEXT_STANDARD_LIBRARY") if self.paths is None else ", ".join(self.paths)
+
+    def _amount(self, contents: Corpus | None) -> Message:
+        return Message("TASK_AMOUNT_CHARACTERS", count=self.characters if contents is None else len(contents.text))
 
     def batch(self, seed: int, step: int) -> Batch:
         """Step `step` of the streams: (batch, unroll). Unknown characters are read, but are no targets."""
-        ring = self.parts().training
+        ring = self.data().training
         streams, unroll = self.recommended.batch, self.recommended.unroll or SMALLEST_UNROLL
         steps = (len(ring) - 1) // (streams * unroll)
         epoch, chunk = divmod(step, steps)
@@ -182,7 +176,7 @@ class Text:
 
         Each stretch is read from the initial state; see `gatescope.tasks.measures.text_score`.
         """
-        return validate_text(predict, self.parts().validation, self.vocabulary)
+        return validate_text(predict, self.data().validation, self.vocabulary)
 
     def validation(self, predict: Predict) -> float:
         """Compute the mean loss of `validate`, in nats per symbol."""
@@ -195,7 +189,7 @@ class Text:
         Unknown characters are read but are no targets. Chance is a guess that knows only how often each symbol occurs
         in the training part.
         """
-        parts = self.parts()
+        parts = self.data()
         return score_text(predict, parts.training, parts.test, self.vocabulary)
 
     def examples(self) -> list[str]:
@@ -208,18 +202,14 @@ class Text:
 
     def held_out(self, characters: int) -> str:
         """The beginning of the test part."""
-        return self.vocabulary.decode(self.parts().test[:characters])
+        return self.vocabulary.decode(self.data().test[:characters])
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """None: what a text makes one remember is what the features say."""
         return {}
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the text."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "paths": None if self.paths is None else list(self.paths),
             "bytes": self.vocabulary.bytes,
             "parts": list(self.shares),
@@ -236,45 +226,30 @@ class Text:
             "examples": self.examples(),
         }
 
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. The corpus is not opened before it is needed.
-
-        Raises: TaskError where `data` is not such a task.
-        """
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("TEXT_DESCRIPTION_TASK_TEXT_TASK")
-        try:
-            task = cls.__new__(cls)
-            task.paths = None if data["paths"] is None else tuple(_strings(data["paths"]))
-            task.shares = tuple(float(share) for share in data["parts"])
-            task.largest = int(data["largest"])
-            # A task.json of version 0.1 says nothing: zero bytes were characters then.
-            task.encoding = data.get("reading", {"encoding": "utf-8"})["encoding"]
-            task.characters = int(data["characters"])
-            task.sizes = tuple(int(size) for size in data["sizes"])
-            task.sha256 = _strings([data["sha256"]])[0]
-            task.files = int(data["files"])
-            task.skipped = tuple(_strings(data["skipped"]))
-            task.vocabulary = Vocabulary.from_json(data["vocabulary"])
-            task.recommended = replace(cls.settings, batch=int(data["batch"]), unroll=int(data["unroll"]))
-            task._examples = _strings(data["examples"])
-            _check(task.shares, task.recommended.batch, task.recommended.unroll)
-        except KeyError as error:
-            raise TaskError("TEXT_TASK_JSON_TEXT_RUN", error=error) from error
-        except (TypeError, ValueError) as error:
-            raise TaskError("TEXT_TASK_JSON_TEXT_RUN_2", error=error) from error
-        task._parts = None
-        return task
+    def _restore(self, fields: dict[str, Any]) -> None:
+        self.paths = None if fields["paths"] is None else tuple(strings(fields["paths"]))
+        self.shares = tuple(float(share) for share in fields["parts"])
+        self.largest = int(fields["largest"])
+        # A task.json of version 0.1 has no encoding: zero bytes were characters then.
+        self.encoding = fields.get("reading", {"encoding": "utf-8"})["encoding"]
+        self.characters = int(fields["characters"])
+        self.sizes = tuple(int(size) for size in fields["sizes"])
+        self.sha256 = string(fields["sha256"])
+        self.files = int(fields["files"])
+        self.skipped = tuple(strings(fields["skipped"]))
+        self.vocabulary = Vocabulary.from_json(fields["vocabulary"])
+        self.recommended = replace(self.settings, batch=int(fields["batch"]), unroll=int(fields["unroll"]))
+        self._examples = strings(fields["examples"])
+        _check(self.shares, self.recommended.batch, self.recommended.unroll)
 
 
 def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> None:
     """Settings that make no sense. Raises: TaskError."""
     if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
-        raise TaskError("TEXT_PARTS_THREE_POSITIVE_SHARES", parts=parts)
-    for label, value in (("batch", batch), ("unroll", unroll)):
+        raise TaskError("TEXT_PARTS_RANGE", parts=parts)
+    for name, value in (("batch", batch), ("unroll", unroll)):
         if value is not None and value < 1:
-            raise TaskError("TEXT_GIVEN", label=label, value=value)
+            raise TaskError("TEXT_SETTING_RANGE", name=name, value=value)
 
 
 def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
@@ -284,19 +259,13 @@ def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
     """
     if vocabulary.unit not in ("character", "byte") or (as_bytes and not vocabulary.bytes):
         unit = "bytes" if as_bytes else "characters"
-        raise TaskError("TEXT_SYMBOLS_NETWORK_TRAIN_NEW", unit=unit, unit2=vocabulary.unit)
+        raise TaskError("TEXT_UNIT_DIFFERS", expected=unit, actual=vocabulary.unit)
     unknown = [] if vocabulary.other is not None else vocabulary.unknown_in(text)
     if unknown:
         more = f" and {len(unknown) - 8:,} more" if len(unknown) > 8 else ""
         raise TaskError(
-            "TEXT_SYMBOLS_TEXT_NETWORK_KNOWS", size=vocabulary.size, map=", ".join(map(repr, unknown[:8])), more=more
+            "TEXT_SYMBOLS_UNKNOWN", size=vocabulary.size, symbols=", ".join(map(repr, unknown[:8])), more=more
         )
-
-
-def _strings(values: object) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"a list of strings was expected; {values!r} was given.")
-    return values
 
 
 def _cut(text: str, shares: tuple[float, ...]) -> tuple[str, str, str]:
@@ -332,9 +301,12 @@ def _fitted(
     needed = max(math.ceil((rows * length + 1) / shares[0]), *(math.ceil(3 / share) for share in shares[1:]))
     if characters < needed:
         raise TaskError(
-            f"The text is too short: it has {characters:,} character{'s' if characters != 1 else ''}, and {needed:,} "
-            f"are needed to read {rows} stream{'s' if rows > 1 else ''} of {length} at a step"
-            + ("; give more text, or a smaller batch or unroll." if batch or unroll else "; give more text.")
+            "TEXT_TOO_SHORT",
+            needed=needed,
+            rows=rows,
+            unroll=length,
+            characters=characters,
+            smaller=Message("TEXT_SMALLER_BATCH") if batch or unroll else "",
         )
     return replace(usual, batch=rows, unroll=length)
 

@@ -87,14 +87,14 @@ def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
     path.write_bytes((CHINESE * 60).encode("gbk"))
     task = Text([path], encoding="gbk")
     assert "神" in task.vocabulary.symbols
-    assert Text.from_json(task.to_json()).parts().training.tolist() == task.parts().training.tolist()
+    assert Text.from_json(task.to_json()).data().training.tolist() == task.data().training.tolist()
     table = tmp_path / "t.csv"
     table.write_bytes(b"text,label\n" + "".join(f"很好 {k},a\n太差 {k},b\n" for k in range(20)).encode("gbk"))
     with pytest.raises(TaskError, match="read it with encoding='gb18030'"):
         Sentiment(table)
     texts = Sentiment(table, encoding="gbk")
     assert "很" in texts.vocabulary.symbols
-    assert Sentiment.from_json(texts.to_json()).known().divided.sizes == texts.sizes
+    assert Sentiment.from_json(texts.to_json()).data().divided.sizes == texts.sizes
 
 
 @pytest.mark.parametrize("text", ["é", "café", "naïve façade", "Ein größeres Beispiel für Umlaute", "señor mañana"])

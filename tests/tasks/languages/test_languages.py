@@ -456,7 +456,7 @@ def test_json_gives_the_same_task(name: str, settings: dict[str, object]) -> Non
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_a_task_without_settings_has_the_usual_ones(name: str) -> None:
     assert load({"name": name}).to_json() == make(name).to_json()
-    with pytest.raises(TaskError, match="not the description of a task"):
+    with pytest.raises(TaskError, match="expected a description of the task"):
         TASKS[name].from_json({"name": "counter"})
 
 

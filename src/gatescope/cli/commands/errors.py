@@ -77,7 +77,7 @@ def errors(
         keeping(about.subject, default) as keep,
     ):
         with bar("counting n-grams", quiet=json) as tell:
-            found = study(about.trace, task.parts().training, range(1, orders + 1), threshold, progress=tell)
+            found = study(about.trace, task.data().training, range(1, orders + 1), threshold, progress=tell)
         tables = {"causes": found.causes, "closings": found.closings, "orders": found.orders}
         for name, table in tables.items():
             keep(f"errors-{name}", table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.readout import SYMBOLS, Readout
+from gatescope.tasks.base.saved_task import SavedTask, whole_number
 from gatescope.tasks.base.task import (
     EVALUATION,
     TRAINING,
@@ -46,23 +47,20 @@ def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
     )
 
 
-class StringTask(ABC):
+class StringTask(SavedTask):
     """A task of strings that end with END. A subclass says how they are drawn and scored.
 
     Arguments:
         batch: strings in a batch; None: the recommended number.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    question: ClassVar[str]
     alphabet: ClassVar[str]
     settings: ClassVar[Recommended]
     quantity_titles: ClassVar[dict[str, str]]
 
     def __init__(self, batch: int | None = None) -> None:
         if batch is not None and batch < 1:
-            raise TaskError("STRINGS_BATCH_LEAST_ROW_BATCH", batch=batch)
+            raise TaskError("TASK_BATCH_RANGE", batch=batch)
         self.vocabulary: Vocabulary = Vocabulary((*self.alphabet, END), end=END)
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
 
@@ -148,39 +146,23 @@ class StringTask(ABC):
             verdicts.append(choice == sequence[len(prefix) :])
         return verdicts
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "batch": self.recommended.batch,
             "vocabulary": self.vocabulary.to_json(),
             "examples": self.examples(),
         }
 
     @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote.
-
-        Raises: TaskError where `data` is not this task, or has other symbols.
-        """
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("STRINGS_DESCRIPTION_TASK_TASK_JSON", name=cls.name)
-        size = data.get("batch")
-        if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-            raise TaskError("STRINGS_BATCH_TASK_WHOLE_NUMBER", name=cls.name, size=size)
-        task = cls(size)
-        try:
-            vocabulary = Vocabulary.from_json(data.get("vocabulary", task.vocabulary.to_json()))
-        except ValueError as error:
-            raise TaskError("STRINGS_TASK_JSON_RUN_READ", name=cls.name, error=error) from error
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        task = cls(None if fields.get("batch") is None else whole_number(fields, "batch"))
+        vocabulary = Vocabulary.from_json(fields.get("vocabulary", task.vocabulary.to_json()))
         if vocabulary != task.vocabulary:
             raise TaskError(
-                "STRINGS_TASK_RUN_SYMBOLS_HERE",
+                "TASK_JSON_SYMBOLS_DIFFER",
                 name=cls.name,
-                symbols="".join(vocabulary.symbols),
-                symbols2="".join(task.vocabulary.symbols),
+                expected="".join(task.vocabulary.symbols),
+                actual="".join(vocabulary.symbols),
             )
         return task
 

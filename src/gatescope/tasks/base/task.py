@@ -221,7 +221,7 @@ TRAINING, EVALUATION = 0, 1  # streams of random numbers that never meet, whatev
 def generator(stream: int, seed: int, step: int = 0) -> np.random.Generator:
     """The random numbers of one step of one seed. As a spawn key, stream and step cannot run into the seed's words."""
     if seed < 0 or step < 0:
-        raise TaskError("TASK_SEEDS_STEPS_SEED_STEP", seed=seed, step=step)
+        raise TaskError("TASK_SEED_STEP_RANGE", seed=seed, step=step)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stream, step))))
 
 
@@ -232,13 +232,13 @@ def predictions(
 
     Arguments: `once`: it is (1, size), because the readout is at the last step.
 
-    Raises: ValueError where it is not.
+    Raises: TaskError where it is not.
     """
     results = [np.asarray(rows) for rows in predict(sequences)]
     given = [rows.shape for rows in results]
     expected = [(min(1, len(steps)) if once else len(steps), size) for steps in sequences]
     if given != expected:
-        raise ValueError(f"predict must give log-probabilities of the shapes {expected[:3]}...; it gave {given[:3]}...")
+        raise TaskError("TASK_PREDICTIONS_SHAPE", expected=expected[:3], actual=given[:3])
     return results
 
 

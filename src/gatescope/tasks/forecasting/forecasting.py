@@ -13,13 +13,15 @@ import os
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
 from gatescope.errors import setting
+from gatescope.messages import Message
 from gatescope.readout import Readout, numbers
+from gatescope.tasks.base.saved_task import FileTask, column, string, strings
 from gatescope.tasks.base.task import (
     EVALUATION,
     TRAINING,
@@ -66,7 +68,7 @@ class Known:
     answers: Numbers
 
 
-class Forecasting:
+class Forecasting(FileTask[Series, Known]):
     """The next `horizon` steps of some columns, estimated after every step from what came before: three quantiles each.
 
     The series is cut, by time, into a training, a validation and a test part. What the network reads is scaled by the
@@ -173,7 +175,7 @@ class Forecasting:
                 f"The season is {self.season} steps, by the dates (a step is a {series.step}) and as the training part "
                 f"shows; where you know better, {setting('season', None)} sets it."
             )
-        self._known: Known | None = self._prepared(series)
+        self._data = self._prepare(series)
         self._examples = [self._text(first, first + self.window) for first in self._example_starts()]
 
     def _notes_of_fit(self, window: int | None, parts: Sequence[float] | None) -> list[str]:
@@ -215,7 +217,7 @@ class Forecasting:
     @property
     def notes(self) -> list[str]:
         """Sentences to read before training starts: what was filled in, and the season that was found."""
-        notes = list(self._notes)
+        notes = super().notes
         if self.filled:
             count = "One missing number was" if self.filled == 1 else f"{self.filled:,} missing numbers were"
             notes.append(f"{count} filled in with the value of the step before.")
@@ -245,7 +247,7 @@ class Forecasting:
         other.parts = (first / other.size, (second - first) / other.size, (other.size - second) / other.size)
         other._notes = list(series.notes)
         other.found_season = False
-        other._known = other._prepared(series)
+        other._data = other._prepare(series)
         return other
 
     def _phase_of(self, series: Series, phase: int | None) -> int:
@@ -295,27 +297,18 @@ class Forecasting:
             ahead=ahead or self.horizon,
         )
 
-    def known(self) -> Known:
-        """The series and what is made of it. It is read again if the task was rebuilt from its JSON.
+    def _read_files(self) -> tuple[Series, str]:
+        series = self._read(1, self.targets)
+        return series, _digest(series)
 
-        Raises: TaskError where the file is not there any more or does not hold the same numbers.
-        """
-        if self._known is None:
-            try:
-                series = self._read(1, self.targets)
-            except TaskError as error:
-                raise TaskError("FORECASTING_SERIES_RUN_TRAINED_READ", error=error) from error
-            if _digest(series) != self.sha256:
-                raise TaskError(
-                    "FORECASTING_CHANGED_SINCE_RUN_BEGAN",
-                    value=self.path or "The series that is made up",
-                    size=self.size,
-                    count=len(series.values),
-                )
-            self._known = self._prepared(series)
-        return self._known
+    def _title_of_files(self) -> str | Message:
+        return self.path or Message("FORECASTING_ARTIFICIAL_SERIES")
 
-    def _prepared(self, series: Series) -> Known:
+    def _amount(self, contents: Series | None) -> Message:
+        return Message("TASK_AMOUNT_STEPS", count=self.size if contents is None else len(contents.values))
+
+    def _prepare(self, contents: Series) -> Known:
+        series = contents
         scaled = (series.values - np.array(self.mean)) / np.array(self.spread)
         parts = [scaled]
         if self.season > 1:
@@ -323,8 +316,8 @@ class Forecasting:
             parts.append(np.stack([np.sin(angle), np.cos(angle)], axis=1))
         with np.errstate(over="ignore"):
             inputs = np.concatenate(parts, axis=1).astype(np.float32)
-        for name, column, values in zip(series.names, inputs.T, series.values.T, strict=False):
-            if (wrong := np.flatnonzero(~np.isfinite(column))).size:
+        for name, scaled_values, values in zip(series.names, inputs.T, series.values.T, strict=False):
+            if (wrong := np.flatnonzero(~np.isfinite(scaled_values))).size:
                 raise TaskError(
                     "FORECASTING_COLUMN_VALUES_SIZE_TRAINING",
                     name=name,
@@ -353,7 +346,7 @@ class Forecasting:
 
     def batch(self, seed: int, step: int) -> Batch:
         """Windows of the training part, drawn evenly; nothing behind it is read or asked for."""
-        known, last = self.known(), self.borders[0]
+        known, last = self.data(), self.borders[0]
         starts = generator(TRAINING, seed, step).integers(0, last - self.window + 1, self.recommended.batch)
         places = starts[:, None] + np.arange(self.window)
         answers = known.answers[places].reshape(*places.shape, len(self.targets), self.horizon)
@@ -364,7 +357,7 @@ class Forecasting:
 
     def _told(self, predict: Predict, first: int, end: int) -> Float[np.ndarray, "N H C Q"]:
         """What the network estimates at the origins from `first` up to `end`, in its own scale, quantiles in order."""
-        inputs, readout = self.known().inputs, self.readout
+        inputs, readout = self.data().inputs, self.readout
         count = self.window - self.warmup + 1  # forecasts of a window
         windows = [inputs[t - self.warmup : min(t + count, end) - 1] for t in range(first, end, count)]
         rows = predictions(predict, windows, readout.size(0))
@@ -375,7 +368,7 @@ class Forecasting:
 
     def _values(self, first: int, end: int) -> Float[np.ndarray, "N H C"]:
         """What comes after the origins from `first` up to `end`, in the units of the file; NaN behind the series."""
-        values = self.known().series.values[:, self._places]
+        values = self.data().series.values[:, self._places]
         padded = np.concatenate([values, np.full((self.horizon, values.shape[1]), np.nan)])
         return padded[np.arange(first, end)[:, None] + np.arange(self.horizon)]
 
@@ -412,7 +405,7 @@ class Forecasting:
         once = widened(low, point, high, expected, first - before, self.interval, follow=False)
         late = slice(first - before, None)
         origins = np.arange(first, end)
-        values = self.known().series.values
+        values = self.data().series.values
         chosen = values[:, self._places]
         return Forecasts(
             self.targets,
@@ -428,7 +421,7 @@ class Forecasting:
             self.season,
             self.interval,
             naive_scale(chosen[: self.borders[0]], self.season),
-            self.known().series.following,
+            self.data().series.following,
         )
 
     def score(self, predict: Predict) -> Score:
@@ -451,7 +444,7 @@ class Forecasting:
     def _text(self, first: int, end: int) -> str:
         """Steps as text, one a line."""
         return "".join(
-            ",".join(f"{value:.5g}" for value in row) + "\n" for row in self.known().inputs[first:end].tolist()
+            ",".join(f"{value:.5g}" for value in row) + "\n" for row in self.data().inputs[first:end].tolist()
         )
 
     def examples(self) -> list[str]:
@@ -503,12 +496,8 @@ class Forecasting:
 
     # --- task.json ---------------------------------------------------------------------------------------------------
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds the path, not the series."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "path": self.path,
             "columns": None if self.columns is None else list(self.columns),
             "names": list(self.names),
@@ -534,43 +523,28 @@ class Forecasting:
             "examples": self.examples(),
         }
 
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. The file is not opened before it is needed.
-
-        Raises: TaskError where `data` is not such a task.
-        """
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("FORECASTING_DESCRIPTION_TASK_FORECASTING_TASK")
-        task = cls.__new__(cls)
-        try:
-            task.path = None if data["path"] is None else _strings([data["path"]])[0]
-            task.columns = None if data["columns"] is None else tuple(map(_column, data["columns"]))
-            task.names, task.targets = tuple(_strings(data["names"])), tuple(_strings(data["targets"]))
-            task.dates = None if data["dates"] is None else _column(data["dates"])
-            task.fill_missing, task.found_season = bool(data["fill_missing"]), bool(data["found_season"])
-            task.window, task.horizon, task.season = int(data["window"]), int(data["horizon"]), int(data["season"])
-            task.interval = float(data["interval"])
-            first, second, third = map(float, data["parts"])
-            task.parts = (first, second, third)
-            task.recommended = replace(cls.settings, batch=int(data["batch"]))
-            task.largest, task.size, task.filled = int(data["largest"]), int(data["size"]), int(data["filled"])
-            task.mean, task.spread = tuple(map(float, data["mean"])), tuple(map(float, data["spread"]))
-            task.sha256 = _strings([data["sha256"]])[0]
-            # A task.json of version 0.1 says nothing of dates: the rows were steps in the order of the file.
-            task.reading = Reading(**data["reading"]) if "reading" in data else Reading(order="file")
-            task._notes = _strings(data.get("notes", []))
-            task._examples = _strings(data["examples"])
-        except KeyError as error:
-            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN_2", error=error) from error
-        except (TypeError, ValueError) as error:
-            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN_3", error=error) from error
-        _check(task.window, task.horizon, task.season, task.interval, task.parts, task.recommended.batch)
-        fitting = {len(task.names), len(task.mean), len(task.spread)}
-        if len(fitting) > 1 or not task.targets or not set(task.targets) <= set(task.names) or min(task.spread) <= 0:
-            raise TaskError("FORECASTING_TASK_JSON_FORECASTING_RUN")
-        task._known = None
-        return task
+    def _restore(self, fields: dict[str, Any]) -> None:
+        self.path = None if fields["path"] is None else string(fields["path"])
+        self.columns = None if fields["columns"] is None else tuple(map(column, fields["columns"]))
+        self.names, self.targets = tuple(strings(fields["names"])), tuple(strings(fields["targets"]))
+        self.dates = None if fields["dates"] is None else column(fields["dates"])
+        self.fill_missing, self.found_season = bool(fields["fill_missing"]), bool(fields["found_season"])
+        self.window, self.horizon, self.season = (int(fields[key]) for key in ("window", "horizon", "season"))
+        self.interval = float(fields["interval"])
+        first, second, third = map(float, fields["parts"])
+        self.parts = (first, second, third)
+        self.recommended = replace(self.settings, batch=int(fields["batch"]))
+        self.largest, self.size, self.filled = (int(fields[key]) for key in ("largest", "size", "filled"))
+        self.mean, self.spread = (tuple(map(float, fields[key])) for key in ("mean", "spread"))
+        self.sha256 = string(fields["sha256"])
+        # A task.json of version 0.1 has no dates: the rows were steps in the order of the file.
+        self.reading = Reading(**fields["reading"]) if "reading" in fields else Reading(order="file")
+        self._notes = strings(fields.get("notes", []))
+        self._examples = strings(fields["examples"])
+        _check(self.window, self.horizon, self.season, self.interval, self.parts, self.recommended.batch)
+        sizes = {len(self.names), len(self.mean), len(self.spread)}
+        if len(sizes) > 1 or not self.targets or not set(self.targets) <= set(self.names) or min(self.spread) <= 0:
+            raise TaskError("FORECASTING_SCALING_DAMAGED")
 
 
 def shortest_series(window: int | None, horizon: int, season: int, parts: Sequence[float] | None) -> int:
@@ -657,13 +631,3 @@ def _made(ahead: int) -> Series:
     steps = tuple(map(str, range(size)))
     following = tuple(map(str, range(size, size + ahead)))
     return Series(("value",), values[:, None], steps, np.arange(1, size + 1), following=following)
-
-
-def _strings(values: object) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"a list of strings was expected; {values!r} was given.")
-    return values
-
-
-def _column(value: object) -> str | int:
-    return value if type(value) is int else _strings([value])[0]

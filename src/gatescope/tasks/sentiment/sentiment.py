@@ -9,14 +9,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.readout import Readout, classes
 from gatescope.splitting import LATEST, words_of
+from gatescope.tasks.base.saved_task import FileTask, column, string, strings
 from gatescope.tasks.base.task import (
     Batch,
     Predict,
@@ -57,7 +59,7 @@ class Known:
     classes: dict[str, int]  # of every text that is known and has one label only
 
 
-class Sentiment:
+class Sentiment(FileTask[Divided, Known]):
     """Texts of classes such as good and bad; the class is told once a text and the end mark behind it were read.
 
     A batch has texts of about the same length. Each epoch all texts of the training part are drawn once, but for the
@@ -144,20 +146,20 @@ class Sentiment:
         self.reading: dict[str, Any] = {"encoding": encoding, "merge_labels": merge_labels, "rule": LATEST}
         self.longest = longest if longest is not None else 2_000 if unit == "character" else 400
         _check(unit, least, most, word_dropout, self.longest, batch)
-        found = self._divide()
+        found, self.sha256 = self._read_files()
         self.vocabulary: Vocabulary = vocabulary_of(found.training.texts, unit, least, most)
         self.class_names = found.classes
         self.sizes = found.sizes
-        self.sha256 = found.sha256
         self.recommended: Recommended = _recommended(paths is None, self.vocabulary, found.sizes[0], batch)
         usual = 0.0 if unit == "character" or self.recommended.embedding is None else WORD_DROPOUT
         self.word_dropout = usual if word_dropout is None else word_dropout
         self._notes = list(found.notes)
         self._examples = _examples(found, self.vocabulary)
-        self._known: Known | None = self._read(found)
+        data = self._prepare(found)
+        self._data = data
         self._gone = False
         self._epoch: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
-        if len(self._known.training.labels) < self.recommended.batch:
+        if len(data.training.labels) < self.recommended.batch:
             raise TaskError("SENTIMENT_BATCH_ASKED_TEXTS_TRAIN", batch=self.recommended.batch, sizes=found.sizes[0])
 
     @property
@@ -165,16 +167,16 @@ class Sentiment:
         """The class, after the end mark."""
         return classes(self.class_names, "last step")
 
-    @property
-    def notes(self) -> list[str]:
-        """Sentences to read before training starts: skipped lines, texts that are in two files or have two labels."""
-        return list(self._notes)
-
     # --- the texts ---------------------------------------------------------------------------------------------------
 
-    def _divide(self) -> Divided:
-        if self.paths is not None:
-            return divided(
+    def _read_files(self) -> tuple[Divided, str]:
+        if self.paths is None:
+            every = claims.sentences()
+            part = np.array([claims.part_of(text) for text in every])
+            toy = Labelled(tuple(every), np.array(list(every.values())))
+            found = Divided(toy.of(part == 0), toy.of(part == 1), toy.of(part == 2), claims.CLASSES)
+        else:
+            found = divided(
                 self.paths,
                 **self.files,
                 text=self.text,
@@ -183,48 +185,36 @@ class Sentiment:
                 largest=self.largest,
                 **self.reading,
             )
-        every = claims.sentences()
-        part = np.array([claims.part_of(text) for text in every])
-        toy = Labelled(tuple(every), np.array(list(every.values())))
-        return Divided(toy.of(part == 0), toy.of(part == 1), toy.of(part == 2), claims.CLASSES)
+        return found, found.sha256
 
-    def _read(self, found: Divided) -> Known:
+    def _prepare(self, contents: Divided) -> Known:
         """Encode the texts, and index their labels by their normal form."""
-        parts = (found.training, found.validation, found.test)
+        parts = (contents.training, contents.validation, contents.test)
         split = str.split if self.unit == "token" else words_of  # as the network reads them
         labels: dict[str, int] = {}
         for text, label in chain.from_iterable(zip(part.texts, part.labels.tolist(), strict=True) for part in parts):
             key = normal(text)
             labels[key] = label if labels.get(key, label) == label else PADDING
         return Known(
-            found,
-            Encoded.of(self.vocabulary, found.training),
-            Encoded.of(self.vocabulary, found.validation),
-            Encoded.of(self.vocabulary, found.test),
-            BagOfWords.fit(found.training.texts, found.training.labels, len(found.classes), split),
+            contents,
+            Encoded.of(self.vocabulary, contents.training),
+            Encoded.of(self.vocabulary, contents.validation),
+            Encoded.of(self.vocabulary, contents.test),
+            BagOfWords.fit(contents.training.texts, contents.training.labels, len(contents.classes), split),
             labels,
         )
 
-    def known(self) -> Known:
-        """The texts. They are read again if the task was rebuilt from its JSON.
+    def _title_of_files(self) -> str | Message:
+        return Message("SENTIMENT_ARTIFICIAL_TEXTS") if self.paths is None else ", ".join(self.paths)
 
-        Raises: TaskError where they are not there any more or are not the same.
-        """
-        if self._known is None:
-            try:
-                found = self._divide()
-            except TaskError as error:
-                raise TaskError("SENTIMENT_TEXTS_RUN_TRAINED_READ", error=error) from error
-            if found.sha256 != self.sha256:
-                raise TaskError("SENTIMENT_TEXTS_CHANGED_SINCE_RUN", value=", ".join(self.paths or ()))
-            self._known = self._read(found)
-        return self._known
+    def _amount(self, contents: Divided | None) -> Message:
+        return Message("TASK_AMOUNT_TEXTS", count=sum(self.sizes if contents is None else contents.sizes))
 
     def _if_there(self) -> Known | None:
         """The texts, where they still are; after a first failure they are not looked for again."""
         if not self._gone:
             try:
-                return self.known()
+                return self.data()
             except TaskError:
                 self._gone = True
         return None
@@ -233,7 +223,7 @@ class Sentiment:
 
     def batch(self, seed: int, step: int) -> Batch:
         """Texts of about the same length, (batch, steps of the longest); what is asked for is at the end mark."""
-        texts, size = self.known().training, self.recommended.batch
+        texts, size = self.data().training, self.recommended.batch
         epoch, place = divmod(step, len(texts.labels) // size)
         if self._epoch is None or self._epoch[0] != (seed, epoch):
             self._epoch = ((seed, epoch), texts.epoch(size, seed, epoch))
@@ -242,7 +232,7 @@ class Sentiment:
 
     def validation(self, predict: Predict) -> float:
         """The mean loss in nats per text, on texts that are not trained on."""
-        texts = self.known().validation
+        texts = self.data().validation
         told = self._told(predict, texts)
         return float(-told[np.arange(len(told)), texts.labels].mean(dtype=np.float64))
 
@@ -256,7 +246,7 @@ class Sentiment:
         Chance is to say the most frequent class of the training part always. The baseline is naive Bayes on the words
         of the training part, whatever their order.
         """
-        known = self.known()
+        known = self.data()
         told = self._told(predict, known.test)
         said, expected, count = told.argmax(axis=1), known.test.labels, len(self.class_names)
         found = confusion(said, expected, count)
@@ -312,7 +302,7 @@ class Sentiment:
 
     def held_out(self, characters: int) -> str:
         """The first test texts, one a line, with at least so many characters together where there are so many."""
-        texts = self.known().divided.test.texts
+        texts = self.data().divided.test.texts
         sizes = np.cumsum([len(text) + 1 for text in texts])
         return "".join(text + END for text in texts[: int(np.searchsorted(sizes, characters)) + 1])
 
@@ -347,12 +337,8 @@ class Sentiment:
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the texts."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "paths": None if self.paths is None else list(self.paths),
             **self.files,
             "text": self.text,
@@ -374,40 +360,26 @@ class Sentiment:
             "examples": [[[text, label] for text, label in group] for group in self._examples],
         }
 
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. The files are not opened before they are needed.
-
-        Raises: TaskError where `data` is not such a task.
-        """
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("SENTIMENT_DESCRIPTION_TASK_SENTIMENT_TASK")
-        try:
-            task = cls.__new__(cls)
-            task.paths = None if data["paths"] is None else tuple(map(_string, data["paths"]))
-            task.files = {key: None if data[key] is None else _string(data[key]) for key in ("validation", "test")}
-            task.text, task.label = (_column(data[key]) for key in ("text", "label"))
-            task.unit = data["unit"]
-            task.reading = {**READING, **data.get("reading", {})}
-            task.least, task.most, task.largest = (int(data[key]) for key in ("least", "most", "largest"))
-            task.word_dropout, task.longest = float(data["word_dropout"]), int(data["longest"])
-            task.skip_bad = bool(data["skip_bad"])
-            task.class_names = tuple(map(_string, data["classes"]))
-            first, second, third = (int(size) for size in data["sizes"])
-            task.sizes = (first, second, third)
-            task.sha256 = _string(data["sha256"])
-            task._notes = [_string(note) for note in data["notes"]]
-            task.vocabulary = Vocabulary.from_json(data["vocabulary"])
-            task._examples = [[(_string(text), int(label)) for text, label in group] for group in data["examples"]]
-            task.recommended = _recommended(task.paths is None, task.vocabulary, first, int(data["batch"]))
-            _check(task.unit, task.least, task.most, task.word_dropout, task.longest, task.recommended.batch)
-        except KeyError as error:
-            raise TaskError("SENTIMENT_TASK_JSON_SENTIMENT_RUN", error=error) from error
-        except (TypeError, ValueError) as error:
-            raise TaskError("SENTIMENT_TASK_JSON_SENTIMENT_RUN_2", error=error) from error
-        task._known = task._epoch = None
-        task._gone = False
-        return task
+    def _restore(self, fields: dict[str, Any]) -> None:
+        self.paths = None if fields["paths"] is None else tuple(strings(fields["paths"]))
+        self.files = {key: None if fields[key] is None else string(fields[key]) for key in ("validation", "test")}
+        self.text, self.label = (None if fields[key] is None else column(fields[key]) for key in ("text", "label"))
+        self.unit = fields["unit"]
+        self.reading = {**READING, **fields.get("reading", {})}
+        self.least, self.most, self.largest = (int(fields[key]) for key in ("least", "most", "largest"))
+        self.word_dropout, self.longest = float(fields["word_dropout"]), int(fields["longest"])
+        self.skip_bad = bool(fields["skip_bad"])
+        self.class_names = tuple(strings(fields["classes"]))
+        first, second, third = (int(size) for size in fields["sizes"])
+        self.sizes = (first, second, third)
+        self.sha256 = string(fields["sha256"])
+        self._notes = strings(fields["notes"])
+        self.vocabulary = Vocabulary.from_json(fields["vocabulary"])
+        self._examples = [[(string(text), int(label)) for text, label in group] for group in fields["examples"]]
+        self.recommended = _recommended(self.paths is None, self.vocabulary, first, int(fields["batch"]))
+        _check(self.unit, self.least, self.most, self.word_dropout, self.longest, self.recommended.batch)
+        self._epoch = None
+        self._gone = False
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
@@ -442,16 +414,6 @@ def _check(unit: str, least: int, most: int, word_dropout: float | None, longest
             raise TaskError("SENTIMENT_GIVEN", label=label, value=value)
     if word_dropout is not None and not 0 <= word_dropout < 1:
         raise TaskError("SENTIMENT_WORD_DROPOUT_SHARE_UP", word_dropout=word_dropout)
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"a string was expected; {value!r} was given.")
-    return value
-
-
-def _column(value: object) -> str | int | None:
-    return value if isinstance(value, int) or value is None else _string(value)
 
 
 def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, int]]]:

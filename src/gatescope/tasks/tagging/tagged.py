@@ -321,10 +321,3 @@ def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged
         total = len(raw["test"].raw)
         notes.append(f"Of the {total:,} sequences of the test part, {twice:,} stand in the training part, too.")
     return notes
-
-
-def strings(values: object) -> list[str]:
-    """A list of strings, as JSON has it. Raises: ValueError where it is none."""
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"a list of strings was expected; {values!r} was given.")
-    return values

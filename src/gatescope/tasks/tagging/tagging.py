@@ -9,13 +9,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.readout import Readout, classes
+from gatescope.tasks.base.saved_task import FileTask, string, strings
 from gatescope.tasks.base.task import (
     TRAINING,
     Batch,
@@ -45,7 +47,6 @@ from gatescope.tasks.tagging.tagged import (
     read_parts,
     since_change,
     sources_of,
-    strings,
 )
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
@@ -72,7 +73,7 @@ class Data:
     coded: dict[str, Coded]
 
 
-class Tagging:
+class Tagging(FileTask[dict[str, Tagged], Data]):
     """One label for every token or frame.
 
     **Tokens** come from text files: a token and its label on each line, a blank line behind each sentence (or CoNLL-U).
@@ -176,10 +177,10 @@ class Tagging:
         )
         if names is not None and not self.reads_frames:
             raise TaskError("TAGGING_NAMES_THOSE_NUMBERS_FRAMES")
-        self._data: Data | None = self._coded(raw)
+        self._data = self._prepare(raw)
         self.sizes: dict[str, list[int]] = {part: [len(raw[part].raw), raw[part].steps] for part in PARTS}
         self._examples: list[tuple[str, list[int]]] = examples_of(self.kind, raw["test"])
-        self._notes: list[str] = notes_of(self.kind.thing, self.sources, raw, skipped)
+        self._notes = notes_of(self.kind.thing, self.sources, raw, skipped)
 
     # --- what it is --------------------------------------------------------------------------------------------------
 
@@ -204,35 +205,27 @@ class Tagging:
         usual = replace(self.settings, batch=self.options["batch"])
         return replace(usual, embedding=None, dropout=0.1, layers=(64,)) if self.reads_frames else usual
 
-    @property
-    def notes(self) -> list[str]:
-        """Sentences to read before training starts: what was left out, held out, or is in two parts."""
-        return list(self._notes)
-
     # --- its data ----------------------------------------------------------------------------------------------------
 
-    def _coded(self, raw: dict[str, Tagged]) -> Data:
+    def _read_files(self) -> tuple[dict[str, Tagged], str]:
+        contents, sha256, _ = read_parts(self.sources, self.options)
+        return contents, sha256
+
+    def _prepare(self, contents: dict[str, Tagged]) -> Data:
         coded = {
             part: Coded(tuple(map(self.kind.encode, data.raw)), tuple(map(self.kind.targets, data.tags)))
-            for part, data in raw.items()
+            for part, data in contents.items()
         }
-        return Data(raw, coded)
+        return Data(contents, coded)
 
-    def data(self) -> Data:
-        """The three parts. They are read again if the task was rebuilt from its JSON.
+    def _title_of_files(self) -> str | Message:
+        return ", ".join(source.path for part in PARTS for source in self.sources[part])
 
-        Raises: TaskError where the files are not there any more or are not the same.
-        """
-        if self._data is None:
-            try:
-                raw, found, _ = read_parts(self.sources, self.options)
-            except TaskError as error:
-                raise TaskError("TAGGING_DATA_RUN_TRAINED_READ", error=error) from error
-            if found != self.sha256:
-                names = ", ".join(source.path for part in PARTS for source in self.sources[part])
-                raise TaskError("TAGGING_DATA_CHANGED_SINCE_RUN", names=names)
-            self._data = self._coded(raw)
-        return self._data
+    def _amount(self, contents: dict[str, Tagged] | None) -> Message:
+        steps = [size[1] for size in self.sizes.values()]
+        return Message(
+            "TASK_AMOUNT_LABELS", count=sum(steps if contents is None else [data.steps for data in contents.values()])
+        )
 
     @cached_property
     def _guess(self) -> Callable[[Any], Int[np.ndarray, " T"]]:
@@ -387,12 +380,8 @@ class Tagging:
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object (task.json) that `from_json` rebuilds the task from. It holds paths, not the data."""
+    def _to_fields(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "title": self.title,
-            "question": self.question,
             "sources": {part: [asdict(source) for source in self.sources[part]] for part in PARTS},
             "options": self.options,
             "sizes": self.sizes,
@@ -403,29 +392,14 @@ class Tagging:
             "examples": [{"text": text, "answers": tags} for text, tags in self._examples],
         }
 
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. The files are not opened before they are needed.
-
-        Raises: TaskError where `data` is not such a task.
-        """
-        if not isinstance(data, dict) or data.get("name") != cls.name:
-            raise TaskError("TAGGING_DESCRIPTION_TASK_TAGGING_TASK")
-        try:
-            task = cls.__new__(cls)
-            task.sources = {part: [Source(s["path"], s["labels"]) for s in data["sources"][part]] for part in PARTS}
-            task.options = {name: data["options"][name] for name in OPTIONS}
-            task.options |= {name: data["options"].get(name, usual) for name, usual in LATER.items()}
-            task.sizes = {part: [int(n) for n in data["sizes"][part]] for part in PARTS}
-            task.sha256 = strings([data["sha256"]])[0]
-            task._notes = strings(data["notes"])
-            task.classes = tuple(strings(data["classes"]))
-            task.kind = (Frames if "mean" in data else Tokens).from_json(data)
-            task._examples = [(strings([e["text"]])[0], [int(k) for k in e["answers"]]) for e in data["examples"]]
-            checked(task.options)
-        except (KeyError, IndexError) as error:
-            raise TaskError("TAGGING_TASK_JSON_TAGGING_RUN", error=error) from error
-        except (TypeError, ValueError) as error:
-            raise TaskError("TAGGING_TASK_JSON_TAGGING_RUN_2", error=error) from error
-        task._data = None
-        return task
+    def _restore(self, fields: dict[str, Any]) -> None:
+        self.sources = {part: [Source(s["path"], s["labels"]) for s in fields["sources"][part]] for part in PARTS}
+        self.options = {name: fields["options"][name] for name in OPTIONS}
+        self.options |= {name: fields["options"].get(name, usual) for name, usual in LATER.items()}
+        self.sizes = {part: [int(n) for n in fields["sizes"][part]] for part in PARTS}
+        self.sha256 = string(fields["sha256"])
+        self._notes = strings(fields["notes"])
+        self.classes = tuple(strings(fields["classes"]))
+        self.kind = (Frames if "mean" in fields else Tokens).from_json(fields)
+        self._examples = [(string(e["text"]), [int(k) for k in e["answers"]]) for e in fields["examples"]]
+        checked(self.options)
