@@ -1,4 +1,4 @@
-"""The formal languages written a second time, by loops and by listing all their strings, to hold the tasks against."""
+"""Independent implementations of the formal languages, by loops and by lists of all strings, for the tests."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +11,17 @@ from gatescope.tasks.base.task import Predict
 from gatescope.vocabulary import Vocabulary
 
 Chances = dict[str, float]
-"""Next symbol -> its probability; a symbol that is not there has none."""
+"""Next symbol, or string -> its probability; a missing key has probability 0."""
 
 
 def is_blocks(letters: str, string: str) -> bool:
-    """Whether a string, without its end mark, is a^n b^n ... with n of 1 or more."""
+    """Return whether a string, without its end mark, is a^n b^n ... with n of 1 or more."""
     n = len(string) // len(letters)
     return n > 0 and string == "".join(letter * n for letter in letters)
 
 
 def is_dyck(string: str) -> bool:
-    """Whether all brackets of a string close as they were opened, by a stack."""
+    """Return whether all brackets of a string close in the reverse order, by a stack."""
     stack: list[str] = []
     for symbol in string:
         if symbol in "([":
@@ -32,12 +32,12 @@ def is_dyck(string: str) -> bool:
 
 
 def is_even(string: str) -> bool:
-    """Whether a string has an even number of ones."""
+    """Return whether a string is not empty and has an even number of ones."""
     return string != "" and sum(symbol == "1" for symbol in string) % 2 == 0
 
 
 def blocks_after(letters: str, stop: float) -> Callable[[str], Chances]:
-    """What follows a beginning of a^n b^n ... when n is geometric and has no limit."""
+    """Return the next-symbol probabilities of a^n b^n ... when n is geometric without a limit."""
 
     def after(read: str) -> Chances:
         n = 0
@@ -52,7 +52,7 @@ def blocks_after(letters: str, stop: float) -> Callable[[str], Chances]:
 
 @cache
 def still_open(read: str) -> str:
-    """The brackets that are open after a beginning, outermost first."""
+    """Return the brackets that are open after a beginning, outermost first."""
     if not read:
         return ""
     before = still_open(read[:-1])
@@ -60,7 +60,7 @@ def still_open(read: str) -> str:
 
 
 def dyck_after(kinds: str, opens: float) -> Callable[[str], Chances]:
-    """What follows a beginning of brackets without a limit to the length."""
+    """Return the next-symbol probabilities of a Dyck language without a limit on the length."""
 
     def after(read: str) -> Chances:
         stack = still_open(read)
@@ -72,7 +72,7 @@ def dyck_after(kinds: str, opens: float) -> Callable[[str], Chances]:
 
 
 def parity_after(stop: float) -> Callable[[str], Chances]:
-    """What follows a beginning of digits without a limit to the length."""
+    """Return the next-symbol probabilities of parity without a limit on the length."""
 
     def after(read: str) -> Chances:
         if read.count("1") % 2:
@@ -85,24 +85,29 @@ def parity_after(stop: float) -> Callable[[str], Chances]:
 def listed(
     symbols: str, longest: int, belongs: Callable[[str], bool], after: Callable[[str], Chances], first: Chances
 ) -> Chances:
-    """All strings up to a length with their probabilities when longer ones are drawn again: string -> probability.
+    """Return the probability of every string up to a length when longer strings are drawn again.
 
-    Arguments: `first` are the probabilities of the first symbol where nothing was read.
+    Args:
+        symbols: the alphabet.
+        longest: the most symbols of a string, its end mark left out.
+        belongs: whether a string, without its end mark, is in the language.
+        after: the next-symbol probabilities after a beginning.
+        first: the probabilities of the first symbol.
     """
-    found = {}
+    probabilities = {}
     for length in range(1, longest + 1):
         for letters in product(symbols, repeat=length):
             string = "".join(letters)
             if belongs(string):
                 closed = string + "\n"
                 steps = [first[closed[0]], *(after(closed[:k])[closed[k]] for k in range(1, len(closed)))]
-                found[closed] = math.prod(steps)
-    total = sum(found.values())
-    return {string: chance / total for string, chance in found.items()}
+                probabilities[closed] = math.prod(steps)
+    total = sum(probabilities.values())
+    return {string: chance / total for string, chance in probabilities.items()}
 
 
 def following(strings: Chances, read: str) -> Chances:
-    """The probabilities of the next symbol, by adding up all strings that begin so; empty if none does."""
+    """Return the next-symbol probabilities by adding up all strings with this beginning; empty if there are none."""
     sums: Chances = {}
     for string, chance in strings.items():
         if string.startswith(read) and len(string) > len(read):
@@ -112,7 +117,7 @@ def following(strings: Chances, read: str) -> Chances:
 
 
 def entropy_per_prediction(strings: Chances) -> float:
-    """The entropy of all but the first symbol over the mean number of symbols after it, in nats."""
+    """Return the entropy of all symbols but the first over their mean number, in nats."""
     whole = -sum(chance * math.log(chance) for chance in strings.values())
     first = following(strings, "")
     begin = -sum(chance * math.log(chance) for chance in first.values())
@@ -120,7 +125,7 @@ def entropy_per_prediction(strings: Chances) -> float:
 
 
 def predictor(vocabulary: Vocabulary, after: Callable[[str], Chances]) -> Predict:
-    """Log-probabilities of what a function says of every beginning."""
+    """Return a predictor whose log-probabilities come from a function of the beginning."""
 
     def rows(ids: np.ndarray) -> Iterator[list[float]]:
         text = "".join(vocabulary.symbols[k] for k in ids)

@@ -1,4 +1,4 @@
-"""Predictors that know the answer, or know how to fail, written from the rules of the tasks and not from their code."""
+"""Perfect and uniform predictors of the counting tasks, written from the rules of the tasks and not from their code."""
 
 import math
 import re
@@ -10,28 +10,28 @@ from gatescope.tasks import Task
 from gatescope.tasks.base.task import Predict
 
 Rule = Callable[[str], str | None]
-"""What was read so far -> the next symbol, or None where any may come."""
+"""The symbols read so far -> the next symbol; None if it is not certain."""
 
 
 def counter(read: str) -> str | None:
-    """The next symbol of a^N X b^N."""
-    found = re.fullmatch(r"(a+)X(b*)", read)
-    return None if found is None else "b" if len(found[2]) < len(found[1]) else "\n"
+    """Return the next symbol of a^N X b^N."""
+    match = re.fullmatch(r"(a+)X(b*)", read)
+    return None if match is None else "b" if len(match[2]) < len(match[1]) else "\n"
 
 
 def selective_counter(read: str) -> str | None:
-    """The next symbol of a's and X's, Y, and a b for each a."""
+    """Return the next symbol of a's and X's, Y, and a b for each a."""
     before, mark, after = read.partition("Y")
     return None if not mark else "b" if len(after) < before.count("a") else "\n"
 
 
 def state_memoriser(read: str) -> str | None:
-    """The next symbol of A or B, x's, Y, a or b."""
+    """Return the next symbol of A or B, x's, Y, a or b."""
     return None if "Y" not in read else {"A": "a", "B": "b"}[read[0]] if read.endswith("Y") else "\n"
 
 
 def copy(read: str) -> str | None:
-    """The next symbol of a word, X, and the word again."""
+    """Return the next symbol of a word, X, and the word again."""
     word, mark, again = read.partition("X")
     return None if not mark else (word + "\n")[len(again)]
 
@@ -45,7 +45,7 @@ RULES: dict[str, Rule] = {
 
 
 def predictor(task: Task, rule: Rule) -> Predict:
-    """Log-probabilities of a rule: nearly all on its symbol, even where it has none."""
+    """Return a predictor that gives nearly all probability to the symbol of a rule, and is uniform if it has none."""
     size, symbols = task.vocabulary.size, task.vocabulary.symbols
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -65,13 +65,13 @@ def predictor(task: Task, rule: Rule) -> Predict:
 
 
 def uniform(task: Task) -> Predict:
-    """Every symbol as likely as any other."""
+    """Return a predictor to which all symbols are equally likely."""
     size = task.vocabulary.size
     return lambda sequences: [np.full((len(ids), size), -math.log(size)) for ids in sequences]
 
 
 def complete(task: Task, predict: Predict, prefix: str, most: int) -> str:
-    """Greedy completion, one symbol at a time: what the network writes after the prefix."""
+    """Return the greedy completion of a prefix, one symbol at a time, up to `most` symbols."""
     written = ""
     while len(written) < most and not written.endswith("\n"):
         ids = np.array([task.vocabulary.symbols.index(s) for s in prefix + written], dtype=np.int32)

@@ -221,15 +221,17 @@ def test_a_memoriser_from_before_there_were_other_gaps_has_the_usual_ones() -> N
 
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 5), (6, 5), (-1, -1)])
 def test_the_memoriser_refuses_gaps_that_are_none(shortest: int, longest: int) -> None:
-    with pytest.raises(TaskError, match=f"The shortest string has 1 x or more.*; {shortest} and {longest} were given"):
+    with pytest.raises(
+        TaskError, match=f"expected 1 <= shortest <= longest, got shortest = {shortest} and longest = {longest}"
+    ):
         StateMemoriser(shortest=shortest, longest=longest)
-    with pytest.raises(TaskError, match="The shortest string has 1 x or more"):
+    with pytest.raises(TaskError, match="expected 1 <= shortest <= longest"):
         load({**StateMemoriser().to_json(), "shortest": shortest, "longest": longest})
 
 
 @pytest.mark.parametrize("damaged", ["10", None, True, 2.0])
 def test_damaged_gaps_of_the_memoriser_are_found(damaged: object) -> None:
-    with pytest.raises(TaskError, match="are they damaged"):
+    with pytest.raises(TaskError, match="settings shortest and longest: expected integers, got"):
         load({**StateMemoriser().to_json(), "longest": damaged})
 
 

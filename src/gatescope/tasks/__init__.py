@@ -11,10 +11,8 @@ from gatescope.tasks.counting.counter import Counter
 from gatescope.tasks.counting.selective_counter import SelectiveCounter
 from gatescope.tasks.counting.state_memoriser import StateMemoriser
 from gatescope.tasks.forecasting.forecasting import Forecasting
-from gatescope.tasks.languages.anbn import AnBn
-from gatescope.tasks.languages.anbncn import AnBnCn
-from gatescope.tasks.languages.dyck1 import Dyck1
-from gatescope.tasks.languages.dyck2 import Dyck2
+from gatescope.tasks.languages.anbn import AnBn, AnBnCn
+from gatescope.tasks.languages.dyck import Dyck1, Dyck2
 from gatescope.tasks.languages.parity import Parity
 from gatescope.tasks.sentiment.sentiment import Sentiment
 from gatescope.tasks.tagging.tagging import Tagging

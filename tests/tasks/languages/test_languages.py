@@ -1,4 +1,4 @@
-"""The formal languages against lists of all their strings, loops that recognise them, and predictors built by hand."""
+"""Tests of the language tasks against lists of all strings, plain loops, and predictors built by hand."""
 
 import itertools
 import json
@@ -13,25 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TASKS, AnBn, AnBnCn, Dyck1, Dyck2, Parity, TaskError, load
-from gatescope.tasks.languages.blocks import Blocks
-from gatescope.tasks.languages.brackets import Brackets
-from gatescope.tasks.languages.language import first_rejected, gap, judge, nats_of
+from gatescope.tasks.languages.dyck import DyckTask
+from gatescope.tasks.languages.language import LanguageTask, first_rejected, gap, judge, nats_of
 from gatescope.vocabulary import Vocabulary
 from tests.tasks import grammars
 from tests.tasks.grammars import Chances
 
 LANGUAGES = ["anbn", "anbncn", "dyck1", "dyck2", "parity"]
-Any = AnBn | AnBnCn | Dyck1 | Dyck2 | Parity
 
 
-def make(name: str, **settings: object) -> Any:
+def make(name: str, **settings: object) -> LanguageTask:
     task = TASKS[name](**settings)
-    assert isinstance(task, AnBn | AnBnCn | Dyck1 | Dyck2 | Parity)
+    assert isinstance(task, LanguageTask)
     return task
 
 
 def blocks(letters: str, numbers: range, stop: float | None) -> Chances:
-    """All strings of some n."""
+    """Return the probability of each string a^n b^n ... of these n."""
     weights = [1.0 if stop is None else (1 - stop) ** k * stop for k in range(len(numbers))]
     names = ["".join(letter * n for letter in letters) + "\n" for n in numbers]
     return {string: weight / sum(weights) for string, weight in zip(names, weights, strict=True)}
@@ -39,9 +37,9 @@ def blocks(letters: str, numbers: range, stop: float | None) -> Chances:
 
 @dataclass(frozen=True)
 class Case:
-    """A task, all strings that it draws, and what its rule says without a limit."""
+    """A task, the probability of every string that it draws, and the probabilities of its rule without a limit."""
 
-    task: Any
+    task: LanguageTask
     strings: Chances
     after: Callable[[str], Chances]
 
@@ -84,12 +82,12 @@ RULES: dict[str, Callable[[str], Chances]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_optimum_is_the_entropy_of_all_strings(case: Case) -> None:
+def test_optimum_equals_entropy_of_all_strings(case: Case) -> None:
     assert case.task.optimum == pytest.approx(grammars.entropy_per_prediction(case.strings), rel=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_may_follow_is_what_all_strings_say(case: Case) -> None:
+def test_places_agree_with_listing_all_strings(case: Case) -> None:
     symbols = case.task.vocabulary.symbols
     for string in case.strings:
         places = case.task.places(string)
@@ -103,7 +101,7 @@ def test_what_may_follow_is_what_all_strings_say(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_strings_are_drawn_as_often_as_they_should_be(case: Case) -> None:
+def test_drawn_strings_have_their_probabilities(case: Case) -> None:
     count = 20_000
     drawn = case.task.draw(np.random.default_rng(1), count)
     seen = Counter(drawn)
@@ -119,41 +117,41 @@ def test_strings_are_drawn_as_often_as_they_should_be(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_predictor_that_knows_all_strings_is_the_best_possible(case: Case) -> None:
+def test_perfect_predictor_has_no_gap(case: Case) -> None:
     predict = grammars.predictor(case.task.vocabulary, lambda read: grammars.following(case.strings, read))
-    found = judge(predict, case.task, list(case.strings))
-    assert all(one.accepted for one in found)
-    assert gap(found, list(case.strings.values())) == pytest.approx(0, abs=1e-14)
+    judgements = judge(predict, case.task, list(case.strings))
+    assert all(judgement.accepted for judgement in judgements)
+    assert gap(judgements, list(case.strings.values())) == pytest.approx(0, abs=1e-14)
     worse = judge(grammars.predictor(case.task.vocabulary, case.after), case.task, list(case.strings))
-    assert gap(worse, list(case.strings.values())) > 1e-3, "to know the rule, but not the limit, is not the best"
+    assert gap(worse, list(case.strings.values())) > 1e-3, "a predictor that knows the rule but not the limit has a gap"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_gap_of_any_predictor_is_its_loss_above_the_optimum(case: Case) -> None:
+def test_gap_is_loss_above_optimum(case: Case) -> None:
     task, symbols = case.task, case.task.vocabulary.symbols
     draw = np.random.default_rng(0).dirichlet(np.ones(len(symbols)), 256)
 
-    def some(read: str) -> Chances:
+    def arbitrary(read: str) -> Chances:
         return dict(zip(symbols, draw[hash_of(read)].tolist(), strict=True))
 
-    found = judge(grammars.predictor(task.vocabulary, some), task, list(case.strings))
+    judgements = judge(grammars.predictor(task.vocabulary, arbitrary), task, list(case.strings))
     nats = sum(
-        chance * -sum(math.log(some(string[:k])[string[k]]) for k in range(1, len(string)))
+        chance * -sum(math.log(arbitrary(string[:k])[string[k]]) for k in range(1, len(string)))
         for string, chance in case.strings.items()
     )
     predictions = sum(chance * (len(string) - 1) for string, chance in case.strings.items())
     expected = nats / predictions - grammars.entropy_per_prediction(case.strings)
-    assert gap(found, list(case.strings.values())) == pytest.approx(expected, rel=1e-10)
+    assert gap(judgements, list(case.strings.values())) == pytest.approx(expected, rel=1e-10)
 
 
 def hash_of(read: str) -> int:
-    """A number from 0 to 255 that is always the same for the same text."""
+    """Return a number from 0 to 255 that depends on the text only."""
     return sum((k + 1) * ord(symbol) for k, symbol in enumerate(read)) % 256
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
 @given(seed=st.integers(0, 2**40), step=st.integers(0, 10**6))
-def test_a_batch_is_strings_of_the_language(name: str, seed: int, step: int) -> None:
+def test_batch_rows_are_strings_of_the_language(name: str, seed: int, step: int) -> None:
     task = make(name, batch=8, **({"targets": "drawn"} if name == "anbncn" else {}))
     batch = task.batch(seed, step)
     assert len(batch.tokens) == 8
@@ -165,37 +163,37 @@ def test_a_batch_is_strings_of_the_language(name: str, seed: int, step: int) -> 
 
 
 @pytest.mark.parametrize("name", ["anbn", "anbncn"])
-def test_all_that_is_allowed_is_taught(name: str) -> None:
+def test_allowed_targets_are_those_of_the_rule(name: str) -> None:
     task = make(name, batch=8, longest=9, targets="allowed")
     drawn, batch = make(name, batch=8, longest=9, targets="drawn").batch(3, 4), task.batch(3, 4)
     symbols = task.vocabulary.symbols
     assert (batch.tokens == drawn.tokens).all()
     assert batch.targets.shape == (*drawn.targets.shape, len(symbols))
     after = grammars.blocks_after(task.alphabet, 0.5)
-    for tokens, taught in zip(batch.tokens, batch.targets, strict=True):
+    for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
         string = task.vocabulary.decode(tokens[tokens >= 0])
         for step in range(len(string)):
             expected = after(string[: step + 1])
-            assert taught[step].tolist() == [expected.get(symbol, 0.0) for symbol in symbols]
-        assert not taught[len(string) :].any()
+            assert targets[step].tolist() == [expected.get(symbol, 0.0) for symbol in symbols]
+        assert not targets[len(string) :].any()
 
 
 @pytest.mark.parametrize("name", ["anbn", "anbncn"])
-def test_the_loss_of_a_predictor_of_all_that_is_allowed_is_the_optimum(name: str) -> None:
+def test_allowed_targets_predicted_exactly_reach_the_optimum(name: str) -> None:
     task = make(name, longest=9, stop=0.2, targets="allowed")
     predict = grammars.predictor(task.vocabulary, grammars.blocks_after(task.alphabet, 0.5))
     assert task.optimum == pytest.approx(math.log(2) / len(task.alphabet))
     assert task.validation(predict) == pytest.approx(task.optimum, abs=1e-12)
     strings = ["".join(letter * n for letter in task.alphabet) + "\n" for n in range(1, 60)]
-    assert all(one.accepted for one in judge(predict, task, strings))
+    assert all(judgement.accepted for judgement in judge(predict, task, strings))
     even = [np.full((1, task.vocabulary.size), -math.log(task.vocabulary.size))]
     uniform = task.validation(lambda s: [np.repeat(even[0], len(ids), 0) for ids in s])
     assert uniform == pytest.approx(math.log(task.vocabulary.size))
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_a_predictor_of_the_rule_accepts_every_string_and_a_uniform_one_does_no_better_than_chance(name: str) -> None:
-    # the usual settings have limits, which this predictor does not know; they ask nothing that the rule does not say
+def test_score_of_rule_is_1_and_of_uniform_guess_at_most_chance(name: str) -> None:
+    # The default settings have limits that this predictor does not know, but a limit requires nothing beyond the rule.
     task = make(name) if name not in ("anbn", "anbncn") else make(name, longest=12, stop=0.1)
     score = task.score(grammars.predictor(task.vocabulary, RULES[name])) if name not in ("anbn", "anbncn") else None
     if score is not None:
@@ -212,21 +210,21 @@ def test_a_predictor_of_the_rule_accepts_every_string_and_a_uniform_one_does_no_
 
 
 def counting(letters: str, stop: float, wrong: Collection[int]) -> Callable[[np.ndarray], np.ndarray]:
-    """Log-probabilities of a^n b^n ... for whole strings at once; for some n, the end comes too late."""
+    """Return log-probabilities of a^n b^n ... for a whole string; the end comes too late for the n in `wrong`."""
 
     def rows(ids: np.ndarray) -> np.ndarray:
         n = int((ids == 0).sum())
-        found = np.full((len(ids), len(letters) + 1), -60.0)
-        found[:n, 0] = math.log1p(-stop) if n else 0.0
-        found[:n, 1] = math.log(stop) if n else 0.0
+        log_probs = np.full((len(ids), len(letters) + 1), -60.0)
+        log_probs[:n, 0] = math.log1p(-stop) if n else 0.0
+        log_probs[:n, 1] = math.log(stop) if n else 0.0
         block = np.arange(n, len(ids)) // max(n, 1)
         last = np.arange(n, len(ids)) % max(n, 1) == n - 1
         following = np.where(last, block + 1, block)
-        found[np.arange(n, len(ids)), following] = 0.0
+        log_probs[np.arange(n, len(ids)), following] = 0.0
         if n in wrong:
-            found[-1] = -60.0
-            found[-1, len(letters) - 1] = 0.0
-        return found
+            log_probs[-1] = -60.0
+            log_probs[-1, len(letters) - 1] = 0.0
+        return log_probs
 
     return rows
 
@@ -237,11 +235,10 @@ def counting(letters: str, stop: float, wrong: Collection[int]) -> Callable[[np.
     ("wrong", "first", "value"),
     [([], None, 1.0), ([700], 700, 1.0), ([13], 13, 1.0), ([12, 5], 5, 10 / 12), ([1], 1, 11 / 12)],
 )
-def test_the_first_failure_is_the_smallest_n_that_is_not_accepted(
+def test_first_failure_is_the_smallest_rejected_n(
     name: str, targets: str, wrong: list[int], first: int | None, value: float
 ) -> None:
     task = make(name, longest=12, stop=0.1, targets=targets)
-    assert isinstance(task, AnBn | AnBnCn)
     rows = counting(task.alphabet, 0.1 if targets == "drawn" else 0.5, wrong)
     score = task.score(lambda sequences: [rows(ids) for ids in sequences])
     assert score.details["first_failure"] == first
@@ -256,10 +253,12 @@ def test_the_first_failure_is_the_smallest_n_that_is_not_accepted(
         assert score.text.startswith("accepts 10 of the 12 values of n from 1 to 12; the first it rejects is 5; ")
 
 
-def test_chance_is_the_best_of_all_guesses_that_know_only_the_present_symbol() -> None:
+def test_chance_is_the_best_guess_from_the_present_symbol(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("dyck", "parity"):
+        monkeypatch.setattr(f"gatescope.tasks.languages.{module}.SCORED_STRINGS", 60)
     for task in (AnBn(longest=5, stop=0.3), Dyck1(), Parity()):
         symbols = task.vocabulary.symbols
-        # with one possible symbol only, it would be wrong in the first place where two may follow
+        # A guess with one possible symbol is wrong at the first symbol where two may follow.
         sets = [s for size in (2, 3) for s in itertools.combinations(symbols, size)]
         sets += [("\n",)] if isinstance(task, AnBn) else []
         values = []
@@ -269,14 +268,14 @@ def test_chance_is_the_best_of_all_guesses_that_know_only_the_present_symbol() -
         assert max(score.value for score in values) == pytest.approx(values[0].chance)
 
 
-def test_a_string_of_two_thousand_symbols_is_judged() -> None:
+def test_judge_handles_two_thousand_symbols() -> None:
     task = AnBn()
     string = "a" * 1000 + "b" * 1000 + "\n"
     rows = counting("ab", 0.03, [])
-    (found,) = judge(lambda sequences: [rows(ids) for ids in sequences], task, [string])
-    assert found.accepted
-    assert found.right.shape == (2000,)
-    assert found.drawn == 99, "only its first 99 places can be drawn"
+    (judgement,) = judge(lambda sequences: [rows(ids) for ids in sequences], task, [string])
+    assert judgement.accepted
+    assert judgement.right.shape == (2000,)
+    assert judgement.drawn == 99, "only its first 99 beginnings can be drawn"
     early = judge(
         lambda sequences: [np.concatenate([rows(ids)[:-1], rows(ids)[-2:-1]]) for ids in sequences], task, [string]
     )
@@ -296,30 +295,30 @@ def test_a_string_of_two_thousand_symbols_is_judged() -> None:
         ([math.nan, 0.5, 0.5], False),
     ],
 )
-def test_what_is_right_where_two_symbols_may_follow(shares: list[float], right: bool) -> None:
+def test_judge_where_two_symbols_may_follow(shares: list[float], right: bool) -> None:
     task = AnBn(longest=None, stop=0.1)
     assert task.floor == pytest.approx(0.05)
     with np.errstate(divide="ignore"):
         rows = np.log(np.array([shares, [0, 0, 1]]) + np.array([1e-12, 0, 0]))
-    (found,) = judge(lambda sequences: [rows for _ in sequences], task, ["ab\n"])
-    assert found.right.tolist() == [right, True]
+    (judgement,) = judge(lambda sequences: [rows for _ in sequences], task, ["ab\n"])
+    assert judgement.right.tolist() == [right, True]
 
 
 @pytest.mark.parametrize(
     ("shares", "right"),
     [([0, 0.51, 0.49], True), ([0, 0.49, 0.51], False), ([0.3, 0.4, 0.3], False), ([0.2, 0.6, 0.2], True)],
 )
-def test_what_is_right_where_one_symbol_must_follow(shares: list[float], right: bool) -> None:
+def test_judge_where_one_symbol_must_follow(shares: list[float], right: bool) -> None:
     task = AnBn(longest=None, stop=0.1)
     with np.errstate(divide="ignore"):
         rows = np.log(np.array([[0.9, 0.1, 0], [0.9, 0.1, 0], shares, [0, 0, 1]]))
-    (found,) = judge(lambda sequences: [rows for _ in sequences], task, ["aabb\n"])
-    assert found.right.tolist() == [True, True, right, True]
+    (judgement,) = judge(lambda sequences: [rows for _ in sequences], task, ["aabb\n"])
+    assert judgement.right.tolist() == [True, True, right, True]
 
 
-def test_beyond_what_is_drawn_the_symbol_that_comes_is_asked_for() -> None:
+def test_places_never_drawn_require_the_next_symbol() -> None:
     places = Parity(longest=4).places("110110110\n")
-    assert places.drawn.tolist() == [True] * 3 + [False] * 6, "1101 must go on, and is at the limit"
+    assert places.drawn.tolist() == [True] * 3 + [False] * 6, "1101 must continue, and is at the limit"
     for step in range(3, 9):
         assert places.likely[step].tolist() == [s == "110110110\n"[step + 1] for s in "01\n"]
     nested = Dyck1(opens=0.4, longest=4).places("(()())\n")
@@ -335,8 +334,8 @@ def test_beyond_what_is_drawn_the_symbol_that_comes_is_asked_for() -> None:
     assert nats_of(AnBn(shortest=2, longest=3, stop=None), "ab\n") == math.inf
 
 
-def test_without_a_limit_the_optimum_is_that_of_the_grammar() -> None:
-    """H(p) for every choice of a Dyck string; H(p) / p nats for n, over the mean number of letters."""
+def test_optimum_without_limit_is_that_of_the_grammar() -> None:
+    """Each choice in a Dyck string has H(p) nats; n has H(p) / p nats, divided by the mean number of letters."""
     h = -(0.3 * math.log(0.3) + 0.7 * math.log(0.7))
     assert Dyck1(opens=0.3, longest=None).optimum == pytest.approx(h)
     assert Dyck2(opens=0.3, longest=None).optimum == pytest.approx(h + 0.3 * math.log(2))
@@ -344,24 +343,27 @@ def test_without_a_limit_the_optimum_is_that_of_the_grammar() -> None:
     assert AnBnCn(shortest=3, longest=None, stop=0.3, targets="drawn").optimum == pytest.approx(
         (h / 0.3) / (3 * (2 + 1 / 0.3))
     )
-    assert AnBn(longest=1000, stop=0.3).optimum == pytest.approx(h / 2, rel=1e-9), "a limit that is never met is none"
+    assert AnBn(longest=1000, stop=0.3).optimum == pytest.approx(h / 2, rel=1e-9), (
+        "a limit that is never reached changes nothing"
+    )
     assert Dyck1(opens=0.3, longest=400).optimum == pytest.approx(h, rel=1e-9)
 
 
-def test_lan_et_al_2022_give_the_same_optimum_in_bits() -> None:
-    """Their test strings of a^n b^n are 1000 successive n beyond the trained ones, their start mark is predicted from.
+def test_optimum_in_bits_equals_lan_et_al_2022() -> None:
+    """The published optima are 0.258 and 0.882 bits per symbol.
 
-    0.258 is the mean over such strings when training saw n up to about 20; 0.882 is that of 50,000 drawn strings, whose
-    expectation is 0.8813.
+    Their test strings of a^n b^n are 1000 successive n beyond the trained ones, and the first letter is predicted from
+    a start mark. 0.258 is the mean over such strings when training saw n up to about 20; 0.882 is the mean over 50,000
+    drawn strings, whose expectation is 0.8813.
     """
     task = AnBn(longest=None, stop=0.3)
-    strings = [task.blocks.string(n) for n in range(21, 1021)]
+    strings = [task.string(n) for n in range(21, 1021)]
     bits = sum(nats_of(task, string) for string in strings) / math.log(2)
     assert bits / sum(len(string) for string in strings) == pytest.approx(0.258, abs=5e-4)
     assert Dyck1(opens=0.3, longest=None).optimum / math.log(2) == pytest.approx(0.882, abs=1e-3)
 
 
-def test_validation_counts_each_n_as_often_as_it_is_drawn() -> None:
+def test_validation_weights_each_n_by_its_probability() -> None:
     task = AnBn(longest=6, stop=0.3)
     strings = blocks("ab", range(1, 7), 0.3)
     assert task.validation(grammars.predictor(task.vocabulary, lambda read: grammars.following(strings, read))) == (
@@ -374,15 +376,15 @@ def test_validation_counts_each_n_as_often_as_it_is_drawn() -> None:
     )
 
 
-def test_without_a_longest_string_nearly_all_n_are_scored() -> None:
-    task = Blocks("ab", stop=0.3)
-    assert task.scored == range(1, 21), "0.7^19 is more than 1 in 1000, 0.7^20 is not"
-    assert 1 - task.chances.sum() < 1e-9
-    assert [task.string(n) for n in task.scored] == AnBn(longest=None, stop=0.3).evaluation()
+def test_scored_numbers_without_limit_cover_999_in_1000() -> None:
+    task = AnBn(longest=None, stop=0.3)
+    assert task.scored_numbers == range(1, 21), "0.7^19 is more than 1 in 1000, 0.7^20 is not"
+    assert 1 - task.probabilities.sum() < 1e-9
+    assert [task.string(n) for n in task.scored_numbers] == task.evaluation()
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_no_answer_at_all_is_wrong(name: str) -> None:
+def test_score_of_nan_predictions_is_0(name: str) -> None:
     task = make(name)
     score = task.score(lambda sequences: [np.full((len(ids), task.vocabulary.size), np.nan) for ids in sequences])
     assert (score.value, score.solved) == (0, False)
@@ -390,40 +392,39 @@ def test_no_answer_at_all_is_wrong(name: str) -> None:
     assert score.text.endswith("its own has no bound")
 
 
-def test_the_search_for_a_failure_goes_no_further_than_it_must() -> None:
-    task, asked = AnBn(longest=5, stop=None), []
+def test_first_rejected_reads_no_more_groups_than_needed() -> None:
+    task, numbers = AnBn(longest=5, stop=None), []
     rows = counting("ab", 0.2, range(40, 3000))
 
     def groups():
         for n in range(1, 3000):
-            asked.append(n)
-            yield n, [task.blocks.string(n)]
+            numbers.append(n)
+            yield n, [task.string(n)]
 
     assert first_rejected(lambda sequences: [rows(ids) for ids in sequences], task, groups())[0] == 40
-    assert asked[-1] < 400
+    assert numbers[-1] < 400
     assert first_rejected(lambda sequences: [rows(ids) for ids in sequences], task, []) == (None, 0)
 
 
-@pytest.mark.parametrize(("kinds", "pairs"), [("()", 1), ("()", 4), ("()[]", 2)])
-def test_strings_of_a_length_are_all_as_likely(kinds: str, pairs: int) -> None:
-    brackets, random = Brackets(kinds, 0.3, None), np.random.default_rng(0)
+@pytest.mark.parametrize(("task", "pairs"), [(Dyck1(), 1), (Dyck1(), 4), (Dyck2(), 2)])
+def test_strings_of_a_length_are_equally_likely(task: DyckTask, pairs: int) -> None:
+    kinds, random = task.alphabet, np.random.default_rng(0)
     every = ["".join(s) for s in itertools.product(kinds, repeat=2 * pairs) if grammars.is_dyck("".join(s))]
-    count = 2000 * len(every)
-    seen = Counter(brackets.of_length(random, pairs)[:-1] for _ in range(min(count, 14_000)))
+    seen = Counter(task.of_length(random, pairs)[:-1] for _ in range(500 * len(every)))
     assert set(seen) == set(every)
     mean = sum(seen.values()) / len(every)
     assert all(abs(n - mean) < 5 * math.sqrt(mean) for n in seen.values())
 
 
-def test_the_strings_tried_of_each_length_are_of_the_language() -> None:
-    for kinds in ("()", "()[]"):
-        groups = list(itertools.islice(Brackets(kinds, 0.3, None).longer(), 40))
+def test_longer_strings_belong_to_the_language() -> None:
+    for task in (Dyck1(), Dyck2()):
+        groups = list(itertools.islice(task.longer_strings(), 40))
         assert [number for number, _ in groups] == list(range(2, 82, 2))
         for number, strings in groups:
             assert all(len(string) == number + 1 and grammars.is_dyck(string[:-1]) for string in strings)
             assert strings[0].rstrip(")]\n") == strings[0][: number // 2]
-    assert Brackets("()[]", 0.3, None).nested(3) == "([()])\n"
-    for number, strings in itertools.islice(Parity()._longer(), 40):
+    assert Dyck2().nested(3) == "([()])\n"
+    for number, strings in itertools.islice(Parity().longer_strings(), 40):
         assert all(len(string) == number + 1 and grammars.is_even(string[:-1]) for string in strings)
 
 
@@ -437,7 +438,7 @@ SETTINGS: dict[str, list[dict[str, object]]] = {
 
 
 @pytest.mark.parametrize(("name", "settings"), [(n, s) for n, many in SETTINGS.items() for s in many])
-def test_json_gives_the_same_task(name: str, settings: dict[str, object]) -> None:
+def test_json_round_trip_gives_the_same_task(name: str, settings: dict[str, object]) -> None:
     task = make(name, batch=5, **settings)
     written = task.to_json()
     assert all(written[key] == value for key, value in settings.items())
@@ -445,7 +446,7 @@ def test_json_gives_the_same_task(name: str, settings: dict[str, object]) -> Non
     assert type(again) is type(task)
     assert again.to_json() == written
     assert again.recommended == task.recommended
-    assert isinstance(again, AnBn | AnBnCn | Dyck1 | Dyck2 | Parity)
+    assert isinstance(again, LanguageTask)
     assert again.optimum == task.optimum
     assert (again.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
     assert len(task.vocabulary.split(task.examples()[0])) >= 2
@@ -454,7 +455,7 @@ def test_json_gives_the_same_task(name: str, settings: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_a_task_without_settings_has_the_usual_ones(name: str) -> None:
+def test_from_json_without_settings_uses_the_defaults(name: str) -> None:
     assert load({"name": name}).to_json() == make(name).to_json()
     with pytest.raises(TaskError, match="expected a description of the task"):
         TASKS[name].from_json({"name": "counter"})
@@ -463,29 +464,36 @@ def test_a_task_without_settings_has_the_usual_ones(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("anbn", {"shortest": 0}, "shortest is a whole number from 1 to 1000; 0 was given"),
-        ("anbn", {"shortest": 5, "longest": 4}, "longest is a whole number from 5 to 1000; 4 was given"),
-        ("anbn", {"longest": 1001}, "longest is a whole number from 1 to 1000; 1001"),
-        ("anbn", {"longest": True}, "'longest' of a language must be a number, or null; True was given"),
-        ("anbn", {"longest": "9"}, "'longest' of a language must be a number, or null; '9' was given"),
-        ("anbn", {"longest": None, "stop": None}, "n has no limit, so it must be geometric: give stop, or longest"),
-        ("anbn", {"targets": "any"}, "targets can be drawn or allowed; 'any' was given"),
-        ("anbn", {"targets": 3}, "'targets' of a language must be a word; 3 was given"),
-        ("anbncn", {"stop": 1.0}, "stop is a probability from 0.01 to 0.99; 1.0 was given"),
-        ("anbncn", {"stop": math.nan}, "stop is a probability from 0.01 to 0.99; nan"),
-        ("dyck1", {"opens": "much"}, "'opens' of a language must be a number, or null; 'much' was given"),
+        ("anbn", {"shortest": 0}, "shortest: expected an integer from 1 to 1000, got 0"),
+        ("anbn", {"shortest": 5, "longest": 4}, "longest: expected an integer from 5 to 1000, got 4"),
+        ("anbn", {"longest": 1001}, "longest: expected an integer from 1 to 1000, got 1001"),
+        ("anbn", {"longest": True}, "task.json, setting 'longest': expected int . None, got True"),
+        ("anbn", {"longest": "9"}, "task.json, setting 'longest': expected int . None, got '9'"),
+        (
+            "anbn",
+            {"longest": None, "stop": None},
+            "longest and stop: expected at least one of them, got neither. Give longest",
+        ),
+        ("anbn", {"targets": "any"}, "targets: expected 'drawn' or 'allowed', got 'any'"),
+        ("anbn", {"targets": 3}, "setting 'targets': expected str, got 3"),
+        ("anbncn", {"stop": 1.0}, "stop: expected a probability from 0.01 to 0.99, got 1.0"),
+        ("anbncn", {"stop": math.nan}, "stop: expected a probability from 0.01 to 0.99, got nan"),
+        ("dyck1", {"opens": "much"}, "setting 'opens': expected float, got 'much'"),
         (
             "dyck1",
             {"opens": 0.5, "longest": None},
-            "Without a limit .* opens is 0.45 or less.*0.5 was given. Give a longest",
+            "opens: expected 0.45 or less without a limit .*, got 0.5.* Give longest",
         ),
-        ("dyck2", {"longest": 7}, "an even number of them; longest = 7 was given"),
-        ("dyck2", {"longest": 402}, "longest is a whole number from 2 to 400; 402"),
-        ("parity", {"stop": 0}, "stop is a probability from 0.01 to 0.9; 0 was given"),
-        ("parity", {"longest": 1}, "longest is a whole number from 2 to 400; 1 was given"),
+        ("dyck2", {"longest": 7}, "longest: expected an even number of brackets, got 7"),
+        ("dyck2", {"longest": 402}, "longest: expected an integer from 2 to 400, got 402"),
+        ("parity", {"stop": 0}, "stop: expected a probability from 0.01 to 0.9, got 0.0"),
+        ("anbn", {"longest": 9.5}, "setting 'longest': expected int . None, got 9.5"),
+        ("anbn", {"shortest": None}, "setting 'shortest': expected int, got None"),
+        ("dyck1", {"opens": None}, "setting 'opens': expected float, got None"),
+        ("parity", {"longest": 1}, "longest: expected an integer from 2 to 400, got 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(name: str, settings: dict[str, object], message: str) -> None:
+def test_settings_out_of_range_are_refused(name: str, settings: dict[str, object], message: str) -> None:
     with pytest.raises(TaskError, match=message):
         load({**make(name).to_json(), **settings})
 
@@ -494,8 +502,8 @@ SYMBOLS = {name: "".join(make(name).vocabulary.symbols) for name in LANGUAGES}
 
 
 def by_hand(name: str, text: str) -> dict[str, list[int]]:
-    """The quantities of any text, by a loop that does what the tasks say."""
-    found: dict[str, list[int]] = {key: [] for key in TASKS[name].quantity_titles}
+    """Compute the quantities of any text in a loop, from the descriptions of the tasks."""
+    expected: dict[str, list[int]] = {key: [] for key in TASKS[name].quantity_titles}
     letters = SYMBOLS[name][:-1]
     ended, phase, counts, stack, ones = False, 0, [0] * len(letters), [], 0
     for symbol in text:
@@ -522,21 +530,21 @@ def by_hand(name: str, text: str) -> dict[str, list[int]]:
         values |= {"owed_b": counts[min(1, len(counts) - 1)], "owed_c": counts[-1]}
         values |= {"depth": len(stack), "closed": not stack, "odd": ones % 2 == 1, "ones": ones}
         values |= {"innermost_round": stack[-1:] == ["("], "innermost_square": stack[-1:] == ["["]}
-        for key, into in found.items():
-            into.append(int(values[key]))
-    return found
+        for key, column in expected.items():
+            column.append(int(values[key]))
+    return expected
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_quantities_are_what_a_loop_counts(name: str) -> None:
+def test_quantities_equal_a_plain_loop(name: str) -> None:
     task = make(name)
 
     @given(text=st.text(alphabet=SYMBOLS[name] + "é", max_size=25))
     def check(text: str) -> None:
-        found = task.quantities(text)
-        assert list(found) == list(task.quantity_titles)
-        assert {key: values.astype(int).tolist() for key, values in found.items()} == by_hand(name, text)
-        assert all(values.shape == (len(text),) for values in found.values())
+        quantities = task.quantities(text)
+        assert list(quantities) == list(task.quantity_titles)
+        assert {key: values.astype(int).tolist() for key, values in quantities.items()} == by_hand(name, text)
+        assert all(values.shape == (len(text),) for values in quantities.values())
 
     check()
 
@@ -558,14 +566,14 @@ def test_quantities_are_what_a_loop_counts(name: str) -> None:
     ],
 )
 def test_quantities_worked_by_hand(name: str, text: str, expected: dict[str, str]) -> None:
-    found = make(name).quantities(text)
-    written = {key: "".join(str(int(v)) for v in values) for key, values in found.items()}
+    quantities = make(name).quantities(text)
+    written = {key: "".join(str(int(v)) for v in values) for key, values in quantities.items()}
     if (name, text) == ("dyck1", "(()))(\n("):
         expected = {"depth": "12100111", "closed": "00011000"}
     assert {key: written[key] for key in expected} == expected
 
 
-def test_the_registry_has_the_languages() -> None:
+def test_catalogue_has_the_languages() -> None:
     assert [TASKS[name] for name in LANGUAGES] == [AnBn, AnBnCn, Dyck1, Dyck2, Parity]
     assert make("anbn").vocabulary == Vocabulary(("a", "b", "\n"), end="\n")
     assert all(make(name).notes == [] for name in LANGUAGES)

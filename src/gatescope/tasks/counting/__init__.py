@@ -1,1 +1,1 @@
-"""The memory tasks: counting, counting selectively, remembering a state, copying."""
+"""The memory tasks: count, count selectively, remember a state, copy."""

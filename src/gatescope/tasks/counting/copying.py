@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
+from gatescope.tasks.base.task import Predict, Quantity, Score
 
 LETTERS = "abc"
 LENGTH = 3
@@ -22,14 +22,14 @@ OTHER_LENGTHS = (1, 2, 4, 5)
 class Copy(StringTask):
     """Three letters of a, b, c, then X, the same three letters and the end mark: 27 strings in all."""
 
-    name: ClassVar[str] = "copy"
-    title: ClassVar[str] = "Copy"
-    question: ClassVar[str] = (
+    name = "copy"
+    title = "Copy"
+    question = (
         "Three letters, an X, and the network must write the same three letters again: "
         "which neurons remember which letter stood in which place?"
     )
-    alphabet: ClassVar[str] = LETTERS + "X"
-    settings: ClassVar[Recommended] = recommended(20, 20)
+    alphabet = LETTERS + "X"
+    settings = recommended(20, 20)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the word, before the X",
         "at_x": "at the X",
@@ -45,20 +45,20 @@ class Copy(StringTask):
     }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` of the 27 strings."""
-        every = self.evaluation()
-        return [every[k] for k in random.integers(0, len(every), count).tolist()]
+        """Draw `count` of the 27 strings."""
+        strings = self.evaluation()
+        return [strings[k] for k in random.integers(0, len(strings), count).tolist()]
 
     def evaluation(self) -> list[str]:
-        """All 27 strings."""
+        """Return all 27 strings."""
         return [_string(word) for word in _words(LENGTH)]
 
     def score(self, predict: Predict) -> Score:
-        """The share of the 27 words that greedy completion copies exactly.
+        """Return the share of the 27 words that greedy completion copies exactly.
 
         Chance is one word: a guess that knows only the present symbol always writes the same word, at best one of three
-        different letters. All words are trained on, so whether copying was learned or only these words shows in
-        words of other lengths, which are never trained on. They are tried once all 27 are right.
+        different letters. All 27 words are trained on. Words of other lengths, which are never trained on, show whether
+        the network learned to copy or only learned these words. They are tried once all 27 are right.
         """
         words = _words(LENGTH)
         right = self._right(predict, LENGTH)
@@ -86,11 +86,11 @@ class Copy(StringTask):
         return [word for word, verdict in zip(words, verdicts, strict=True) if verdict.all()]
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The phase, the place in the word, what comes next, and each of the first three letters once it was read.
+        """Return the phase, the position in the word, the next symbol to write, and each letter of the word once read.
 
-        The word is all that stands before the first X. What is to be written next is the letter at the place that is
-        reached, whatever was written before, and behind the word the end mark; before the X and from the end mark on,
-        nothing is.
+        The word is everything before the first X. The next symbol to write is the letter at the present position,
+        whatever was written before, and the end mark after the last letter. There is none before the X, or from the end
+        mark on.
         """
         phases = Phases.of(text, "X")
         word = text[: int(phases.reading.sum())]
@@ -105,8 +105,8 @@ class Copy(StringTask):
             "position": np.where(answering | phases.reading, position, 0),
         }
         for letter in LETTERS:
-            here = np.append(is_symbol(word, letter), False)
-            quantities[f"next_{letter}"] = answering & here[np.clip(position, 0, len(word))]
+            in_word = np.append(is_symbol(word, letter), False)
+            quantities[f"next_{letter}"] = answering & in_word[np.clip(position, 0, len(word))]
         quantities["next_end"] = answering & (position >= len(word))
         for place in range(LENGTH):
             for letter in LETTERS:
@@ -114,7 +114,7 @@ class Copy(StringTask):
         return quantities
 
     def examples(self) -> list[str]:
-        """Three words; the same letter in each place; words of other lengths."""
+        """Return three words; words that differ in one letter; words of other lengths."""
         return [
             "".join(map(_string, ("abc", "cab", "bba"))),
             "".join(map(_string, ("aaa", "baa", "aba", "aab"))),

@@ -11,23 +11,23 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, exact_text, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
+from gatescope.tasks.base.task import Predict, Quantity, Score
 
 TRAINED = range(1, 11)
-TRIED = 100  # the largest N that is looked at beyond the trained ones
+MAX_TRIED_N = 100  # the score looks for the first failure up to this N
 
 
 class Counter(StringTask):
-    """a^N X b^N and the end mark, N from 1 to 10, each as likely."""
+    """a^N X b^N and the end mark; N from 1 to 10, equally likely."""
 
-    name: ClassVar[str] = "counter"
-    title: ClassVar[str] = "Counter"
-    question: ClassVar[str] = (
+    name = "counter"
+    title = "Counter"
+    question = (
         "After some a's and an X, the network must write exactly as many b's and then end the line: "
         "which neurons count up through the a's and down through the b's?"
     )
-    alphabet: ClassVar[str] = "aXb"
-    settings: ClassVar[Recommended] = recommended(10)
+    alphabet = "aXb"
+    settings = recommended(10)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's, before the X",
         "at_x": "at the X",
@@ -37,22 +37,22 @@ class Counter(StringTask):
     }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` strings with N drawn from 1 to 10."""
+        """Draw `count` strings with N from 1 to 10."""
         return [_string(n) for n in random.integers(TRAINED[0], TRAINED[-1] + 1, count).tolist()]
 
     def evaluation(self) -> list[str]:
-        """The string of each N from 1 to 10."""
+        """Return the string of each N from 1 to 10."""
         return [_string(n) for n in TRAINED]
 
     def score(self, predict: Predict) -> Score:
-        """The share of N from 1 to 10 for which greedy completion of a^N X is exactly b^N and the end mark.
+        """Return the share of N from 1 to 10 for which greedy completion of a^N X is exactly b^N and the end mark.
 
-        Chance is one N in ten: a guess that knows only the present symbol must always choose the same after a b.
-        If it chooses b it never ends; if it chooses the end mark it is exact for N = 1 only.
+        Chance is one N in ten: a guess that knows only the present symbol always predicts the same after a b. If it
+        predicts a b, the string never ends; if it predicts the end mark, only N = 1 is exact.
         """
         exact = self._exact(predict, TRAINED)
         if len(exact) == len(TRAINED):
-            beyond = range(TRAINED[-1] + 1, TRIED + 1)
+            beyond = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
             failed = sorted(set(beyond) - set(self._exact(predict, beyond)))
         else:
             failed = sorted(set(TRAINED) - set(exact))
@@ -61,8 +61,8 @@ class Counter(StringTask):
             value=len(exact) / len(TRAINED),
             chance=1 / len(TRAINED),
             solved=len(exact) == len(TRAINED),
-            text=exact_text(exact, TRAINED, "N", first, TRIED),
-            details={"exact": exact, "first_failure": first, "tried": TRIED},
+            text=exact_text(exact, TRAINED, "N", first, MAX_TRIED_N),
+            details={"exact": exact, "first_failure": first, "tried": MAX_TRIED_N},
         )
 
     def _exact(self, predict: Predict, numbers: range) -> list[int]:
@@ -70,10 +70,10 @@ class Counter(StringTask):
         return [n for n, verdict in zip(numbers, verdicts, strict=True) if verdict.all()]
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The phase, how many a's so far, how many b's are owed.
+        """Return the phase, how many a's so far, and how many b's are owed.
 
-        Each a before the first X makes one b owed, and each b after it pays one, never below 0. So in a wrong string
-        b's before the X and a's after it count for nothing, and what is still owed at the end mark stays owed.
+        Each a before the first X makes one b owed, and each b after it pays one, never below 0. So b's before the X and
+        a's after it count for nothing in a wrong string, and what is still owed at the end mark stays owed.
         """
         phases = Phases.of(text, "X")
         so_far = np.cumsum(is_symbol(text, "a") & phases.reading)
@@ -86,7 +86,7 @@ class Counter(StringTask):
         }
 
     def examples(self) -> list[str]:
-        """Short and long counts; counts beyond the trained ones; b's that come too early or too late."""
+        """Return short and long counts, counts beyond the trained ones, and wrong strings."""
         return [
             "".join(_string(n) for n in (3, 1, 7, 10)),
             "".join(_string(n) for n in (10, 12, 14, 20)),

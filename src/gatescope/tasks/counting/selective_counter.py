@@ -9,34 +9,34 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
+from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Score, generator
 
 TRAINED = range(1, 11)
-MOST_X = 10
-TRIED = 100  # the largest N that is looked at beyond the trained ones
-PER_NUMBER = 20  # held-out strings of each trained N that are scored; N = 1 has only a dozen
-PER_LONG_NUMBER = 3
+MAX_X = 10
+MAX_TRIED_N = 100  # the score looks for the first failure up to this N
+STRINGS_PER_N = 20  # held-out strings of each trained N that are scored; N = 1 has only a dozen
+STRINGS_PER_LARGER_N = 3
 
 
 class SelectiveCounter(StringTask):
     """N a's with 0 to 10 X's anywhere among them, Y, N b's and the end mark; N from 1 to 10.
 
-    An article that trained this network found that the input gate of its counting neuron shuts at an X. In the LSTMs
-    trained here (seeds 0 to 4) it is mostly the candidate: given the drive that it gets at an a, an X counts 0.41 to
+    An article that trained this network found that the input gate of its counting neuron closes at an X. In the LSTMs
+    trained here (seeds 0 to 4) the candidate matters more: given the drive that it gets at an a, an X counts 0.41 to
     0.68 of an a through the candidate, 0.05 to 0.18 through the input gate (docs/neurons.md).
 
-    One pattern of a's and X's in five, chosen by a hash of the pattern itself, is held out: it is never trained on
-    under any seed, and the score is taken on nothing else.
+    One pattern of a's and X's in five, chosen by a hash of the pattern itself, is held out. No seed trains on it, and
+    the score is taken on held-out patterns only.
     """
 
-    name: ClassVar[str] = "selective_counter"
-    title: ClassVar[str] = "Selective counter"
-    question: ClassVar[str] = (
+    name = "selective_counter"
+    title = "Selective counter"
+    question = (
         "X's are scattered among the a's, and after the Y the network must write as many b's as there were a's: "
         "what keeps an X from being counted, a gate that closes or a candidate near 0?"
     )
-    alphabet: ClassVar[str] = "aXYb"
-    settings: ClassVar[Recommended] = recommended(20)
+    alphabet = "aXYb"
+    settings = recommended(20)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading a's and X's, before the Y",
         "at_y": "at the Y",
@@ -48,7 +48,7 @@ class SelectiveCounter(StringTask):
     }
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` strings that are not held out, N and the number of X's drawn evenly, their order at random."""
+        """Draw `count` strings that are not held out: N and the number of X's uniform, their order random."""
         strings: list[str] = []
         while len(strings) < count:
             n = random.integers(TRAINED[0], TRAINED[-1] + 1, count)
@@ -57,48 +57,48 @@ class SelectiveCounter(StringTask):
         return strings[:count]
 
     def evaluation(self) -> list[str]:
-        """Held-out strings, up to 20 different ones of each N from 1 to 10."""
-        return [_string(pattern) for n in TRAINED for pattern in _held_out_patterns(n, PER_NUMBER)]
+        """Return held-out strings, up to 20 different ones of each N from 1 to 10."""
+        return [_string(pattern) for n in TRAINED for pattern in _held_out_patterns(n, STRINGS_PER_N)]
 
     def score(self, predict: Predict) -> Score:
-        """The share of symbols after the Y that are foreseen, in held-out strings.
+        """Return the share of symbols after the Y that are predicted, in held-out strings.
 
-        Chance: a guess that knows only the present symbol is right after every Y (a b always follows) and after every
-        b but the last, where it also chooses b.
+        Chance: a guess that knows only the present symbol is right after every Y, where a b always follows, and after
+        every b but the last, where it also predicts a b.
         """
-        share, right, whole = self._accuracy(predict, TRAINED, PER_NUMBER)
-        asked = [len(_answer(p)) for n in TRAINED for p in _held_out_patterns(n, PER_NUMBER)]
-        failed = [n for n in TRAINED if n not in right]
+        share, exact, exact_strings = self._accuracy(predict, TRAINED, STRINGS_PER_N)
+        answer_lengths = [len(_answer(p)) for n in TRAINED for p in _held_out_patterns(n, STRINGS_PER_N)]
+        failed = [n for n in TRAINED if n not in exact]
         if not failed:
-            beyond = range(TRAINED[-1] + 1, TRIED + 1)
-            exact_beyond = self._accuracy(predict, beyond, PER_LONG_NUMBER)[1]
+            beyond = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
+            exact_beyond = self._accuracy(predict, beyond, STRINGS_PER_LARGER_N)[1]
             failed = [n for n in beyond if n not in exact_beyond]
         first = failed[0] if failed else None
-        strings = len(asked)
-        if len(right) < len(TRAINED):
+        strings = len(answer_lengths)
+        if len(exact) < len(TRAINED):
             text = f"{share:.1%} of the symbols after the Y are right, in strings it was never trained on"
         elif first is None:
-            text = f"every symbol after the Y is right, in strings it was never trained on, up to N = {TRIED}"
+            text = f"every symbol after the Y is right, in strings it was never trained on, up to N = {MAX_TRIED_N}"
         else:
             text = (
                 f"every symbol after the Y is right, in strings it was never trained on; it first fails at N = {first}"
             )
         return Score(
             value=share,
-            chance=sum(length - 1 for length in asked) / sum(asked),
-            solved=len(right) == len(TRAINED),
+            chance=sum(length - 1 for length in answer_lengths) / sum(answer_lengths),
+            solved=len(exact) == len(TRAINED),
             text=text,
             details={
-                "exact": right,
+                "exact": exact,
                 "first_failure": first,
-                "tried": TRIED,
+                "tried": MAX_TRIED_N,
                 "strings": strings,
-                "exact_strings": whole,
+                "exact_strings": exact_strings,
             },
         )
 
     def _accuracy(self, predict: Predict, numbers: range, count: int) -> tuple[float, list[int], int]:
-        """The share of right symbols, the N of which all strings are exact, and the number of exact strings."""
+        """Return the share of right symbols, the N whose strings are all exact, and the number of exact strings."""
         patterns = [pattern for n in numbers for pattern in _held_out_patterns(n, count)]
         verdicts = self.right(predict, [(pattern + "Y", _answer(pattern)) for pattern in patterns])
         wrong = {p.count("a") for p, verdict in zip(patterns, verdicts, strict=True) if not verdict.all()}
@@ -106,10 +106,10 @@ class SelectiveCounter(StringTask):
         return share, [n for n in numbers if n not in wrong], sum(bool(verdict.all()) for verdict in verdicts)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The phase, how many a's and X's so far, how many b's are owed.
+        """Return the phase, how many a's and X's so far, and how many b's are owed.
 
-        Each a before the first Y makes one b owed, and each b after it pays one, never below 0. So in a wrong string
-        b's before the Y and a's after it count for nothing, and what is still owed at the end mark stays owed.
+        Each a before the first Y makes one b owed, and each b after it pays one, never below 0. So b's before the Y and
+        a's after it count for nothing in a wrong string, and what is still owed at the end mark stays owed.
         """
         phases = Phases.of(text, "Y")
         so_far = np.cumsum(is_symbol(text, "a") & phases.reading)
@@ -124,7 +124,7 @@ class SelectiveCounter(StringTask):
         }
 
     def examples(self) -> list[str]:
-        """X's between, before and after the a's; only X's but one; the same with and without; beyond the trained."""
+        """Return X's between, before and after the a's; few and many X's; N beyond the trained ones."""
         return [
             "".join(map(_string, ("aXaXXaa", "XXXaa", "aaaaaaXXX"))),
             "".join(map(_string, ("aaaaa", "XaXaXaXaXaX", "XXXXXXXXXa"))),
@@ -133,29 +133,28 @@ class SelectiveCounter(StringTask):
 
 
 def held_out(pattern: str) -> bool:
-    """Whether strings with this pattern of a's and X's are kept from training. CRC-32 never changes, unlike hash()."""
+    """Return whether this pattern of a's and X's is held out. CRC-32 is stable across processes, unlike hash()."""
     return zlib.crc32(pattern.encode()) % 5 == 0
 
 
 def _patterns(random: np.random.Generator, n: np.ndarray) -> list[str]:
-    """One pattern for each number of a's, with 0 to 10 X's."""
-    length = n + random.integers(0, MOST_X + 1, len(n))
+    """Draw one pattern for each number of a's, with 0 to 10 X's."""
+    length = n + random.integers(0, MAX_X + 1, len(n))
     order = random.random((len(n), int(length.max())))
     patterns = []
-    for row, a, both in zip(order, n.tolist(), length.tolist(), strict=True):
-        # the first `a` of the shuffled places hold an a
-        pattern = np.full(both, ord("X"), dtype=np.uint8)
-        pattern[row[:both].argsort()[:a]] = ord("a")
+    for row, a_count, size in zip(order, n.tolist(), length.tolist(), strict=True):
+        pattern = np.full(size, ord("X"), dtype=np.uint8)
+        pattern[row[:size].argsort()[:a_count]] = ord("a")
         patterns.append(pattern.tobytes().decode())
     return patterns
 
 
 @cache
 def _held_out_patterns(n: int, count: int) -> tuple[str, ...]:
-    """Up to `count` different held-out patterns with `n` a's; a small N has fewer."""
+    """Return up to `count` different held-out patterns with `n` a's; a small N has fewer."""
     random = generator(EVALUATION, n)
-    found = dict.fromkeys(pattern for pattern in _patterns(random, np.full(20 * count, n)) if held_out(pattern))
-    return tuple(found)[:count]
+    patterns = filter(held_out, _patterns(random, np.full(20 * count, n)))
+    return tuple(dict.fromkeys(patterns))[:count]
 
 
 def _answer(pattern: str) -> str:

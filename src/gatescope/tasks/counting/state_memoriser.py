@@ -1,4 +1,4 @@
-"""The task state_memoriser: keep one of two letters in mind until it is asked for.
+"""The task state_memoriser: remember one of two letters until the end of the string.
 
 The latch problem of Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient descent is
 difficult", IEEE Transactions on Neural Networks 5 (1994), written with letters.
@@ -11,29 +11,31 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score, TaskError
+from gatescope.tasks.base.task import Predict, Quantity, Score, TaskError
 
-SHORTEST, LONGEST = 1, 10  # x's of the strings that are trained on, when nothing else is said
-TRIED = 200  # the largest number of x's that is looked at beyond the trained ones
+MAX_TRIED_GAP = 200  # the score looks for the first failure up to this number of x's
 
 
 class StateMemoriser(StringTask):
     """A or B, then 1 to 10 x's, Y, then a for A or b for B, and the end mark: 20 strings in all.
 
-    Arguments:
+    Args:
         batch: strings in a batch; None: the recommended number.
-        shortest: the fewest x's of a string.
-        longest: the most x's of a string. With both the same, nothing shorter helps to learn the distance.
+        shortest: the fewest x's in a string.
+        longest: the most x's in a string. If it equals `shortest`, no shorter gap helps to learn the distance.
+
+    Raises:
+        TaskError: the numbers are not 1 <= shortest <= longest.
     """
 
-    name: ClassVar[str] = "state_memoriser"
-    title: ClassVar[str] = "State memoriser"
-    question: ClassVar[str] = (
+    name = "state_memoriser"
+    title = "State memoriser"
+    question = (
         "The line starts with A or B, and after some x's and a Y the network must write the same letter small: "
         "which neuron holds on to it while the x's go by?"
     )
-    alphabet: ClassVar[str] = "ABxYab"
-    settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)
+    alphabet = "ABxYab"
+    settings = recommended(20, learning_rate=0.03)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "before the Y",
         "at_y": "at the Y",
@@ -43,34 +45,35 @@ class StateMemoriser(StringTask):
         "gap": "x's before the Y, so far",
     }
 
-    def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
+    def __init__(self, batch: int | None = None, shortest: int = 1, longest: int = 10) -> None:
         super().__init__(batch)
         if not 1 <= shortest <= longest:
-            raise TaskError("STATE_MEMORISER_SHORTEST_STRING_LONGEST_FEWER", shortest=shortest, longest=longest)
+            raise TaskError("STATE_MEMORISER_RANGE", shortest=shortest, longest=longest)
         self.trained = range(shortest, longest + 1)
 
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` of the strings."""
-        every = self.evaluation()
-        return [every[k] for k in random.integers(0, len(every), count).tolist()]
+        """Draw `count` of the strings."""
+        strings = self.evaluation()
+        return [strings[k] for k in random.integers(0, len(strings), count).tolist()]
 
     def evaluation(self) -> list[str]:
-        """All strings: two for every number of x's."""
+        """Return all strings: two for every number of x's."""
         return [prefix + answer for prefix, answer in _problems(self.trained)]
 
     def score(self, predict: Predict) -> Score:
-        """The share of the strings whose last letter and end mark are foreseen.
+        """Return the share of the strings whose last letter and end mark are predicted.
 
-        Chance is one half: a guess that knows only the present symbol always writes the same letter after Y.
+        Chance is one half: a guess that knows only the present symbol always predicts the same letter after Y.
         """
         right = self._right(predict, self.trained)
         solved = all(right.values())
-        tried = max(TRIED, self.trained[-1])
+        tried = max(MAX_TRIED_GAP, self.trained[-1])
         if solved and tried > self.trained[-1]:
             right |= self._right(predict, range(self.trained[-1] + 1, tried + 1))
         first = min((gap for (_, gap), good in right.items() if not good), default=None)
-        known = sum(good for (_, gap), good in right.items() if gap in self.trained)
+        wrong = [f"{letter}{gap}" for (letter, gap), good in right.items() if not good and gap in self.trained]
         total = 2 * len(self.trained)
+        known = total - len(wrong)
         text = f"{known} of the {total} strings are right" if not solved else f"all {total} strings are right"
         if first is not None:
             text += f"; the shortest gap it fails at is {first} x" + ("'s" if first > 1 else "")
@@ -82,16 +85,14 @@ class StateMemoriser(StringTask):
             solved=solved,
             text=text,
             details={
-                "wrong": [
-                    f"{letter}{gap}" for (letter, gap), good in right.items() if not good and gap in self.trained
-                ],
+                "wrong": wrong,
                 "first_failure": first,
                 "tried": tried,
             },
         )
 
     def _right(self, predict: Predict, gaps: range) -> dict[tuple[str, int], bool]:
-        """(letter, number of x's) -> whether the answer is right."""
+        """Return (letter, number of x's) -> whether the answer is right."""
         problems = _problems(gaps)
         verdicts = self.right(predict, problems)
         return {
@@ -100,9 +101,10 @@ class StateMemoriser(StringTask):
         }
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The phase, the letter to be remembered, and how many x's it was remembered for.
+        """Return the phase, the letter to remember, and the x's since it was read.
 
-        The letter is the string's first symbol; of a wrong string that begins with neither, neither is remembered.
+        The letter is the first symbol of the string. A wrong string that begins with neither letter has none to
+        remember.
         """
         phases = Phases.of(text, "Y")
         return {
@@ -115,7 +117,7 @@ class StateMemoriser(StringTask):
         }
 
     def examples(self) -> list[str]:
-        """Both letters at several gaps; gaps longer than any trained one; the wrong answer on purpose."""
+        """Return both letters at several gaps, gaps longer than any trained one, and wrong strings."""
         return [
             "AxxxxxYa\nBxxxxxYb\nAxYa\nBxxxxxxxxxxYb\n",
             f"A{'x' * 20}Ya\nB{'x' * 40}Yb\n",
@@ -123,20 +125,21 @@ class StateMemoriser(StringTask):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON of a task of strings, with the number of x's."""
+        """Return the JSON of a string task, with the numbers of x's."""
         return {**super().to_json(), "shortest": self.trained[0], "longest": self.trained[-1]}
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote.
+        """Rebuild a task from what `to_json` returned.
 
-        Raises: TaskError where `data` is not this task, or its numbers of x's are none.
+        Raises:
+            TaskError: `data` describes another task, or its numbers of x's are not integers.
         """
         task = super().from_json(data)
-        assert isinstance(data, dict)  # it was, or the line above had said so
-        shortest, longest = (data.get(name, usual) for name, usual in (("shortest", SHORTEST), ("longest", LONGEST)))
+        assert isinstance(data, dict)  # or StringTask.from_json refuses it
+        shortest, longest = data.get("shortest", 1), data.get("longest", 10)
         if type(shortest) is not int or type(longest) is not int:
-            raise TaskError("STATE_MEMORISER_NUMBERS_THEY_DAMAGED", name=cls.name, shortest=shortest, longest=longest)
+            raise TaskError("STATE_MEMORISER_JSON_TYPE", shortest=shortest, longest=longest)
         return cls(task.recommended.batch, shortest, longest)
 
 

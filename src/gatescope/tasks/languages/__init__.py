@@ -1,1 +1,1 @@
-"""What the formal languages share: how strings are drawn, what may follow, and when a network accepts (`language`)."""
+"""The tasks on formal languages. `language` defines when a network accepts a string; one file, one language."""

@@ -1,52 +1,52 @@
-"""What the formal languages share: what may follow a string's beginning, and how a network is judged by it.
+"""Formal languages: which symbols may follow the beginning of a string, and when a network accepts a string.
 
-A language here is two things. Its rule says which symbols may follow a beginning (the end mark is one of them). And
-the strings of a task are drawn with known probabilities, so the best possible loss is known: the entropy of that very
-drawing. Both come from the language's `places`, and everything a score says is derived from them.
+A language has two parts. Its rule says which symbols may follow a beginning; the end mark is one of them. Its strings
+are drawn with known probabilities, so the best possible loss is known: the entropy of the distribution. Both come from
+`places`, and every score is derived from them.
 
-**A string is accepted** when the network is right after each of its symbols but the end mark. "Possible" means: with
-at least the probability `floor`, which is half of the smallest probability that the language's rule gives to a symbol
-where there is a choice. The network is right in a place where
+**A string is accepted** when the network is right after each of its symbols but the end mark. A symbol counts as
+possible when the network gives it at least the probability `floor`: half of the smallest probability that the rule
+gives to a symbol where there is a choice. The network is right after a symbol when
 
 1. no symbol that the rule forbids is possible,
-2. every symbol that is drawn there with at least twice the floor is possible (a smaller probability comes only of a
-   limit to the length of what is drawn, and is neither asked for nor forbidden), and
-3. where the rule allows one symbol only, it has at least one half, and every other symbol less.
+2. every symbol that is drawn there with at least twice the floor is possible (a smaller probability comes only from a
+   limit on the length, and may be possible or not), and
+3. where the rule allows only one symbol, that symbol has at least one half, and every other symbol less.
 
-In places that are never drawn, such as after more digits than any trained string has, 2 asks for the symbol that comes;
-but after more a's than any trained string has, where training says that none can follow, only 1 and 3 are asked.
+After beginnings that are never drawn, such as more digits than any trained string has, condition 2 requires the symbol
+that comes next. After more a's than any trained string has, where training says that none can follow, only conditions 1
+and 3 apply.
 
-**The gap** is the mean over the drawn places of the Kullback-Leibler divergence of the network's probabilities from
-the true ones, in nats per predicted symbol: how much worse than the best possible the network does, never negative. The
-cross-entropy is the optimum and the gap. The expectation over the next symbol is thereby exact, not sampled.
+**The gap** is how much worse than the best possible the network does: the mean Kullback-Leibler divergence between the
+true probabilities and the network's, over the drawn beginnings, in nats per predicted symbol. It is never negative. The
+cross-entropy is the optimum plus the gap. The expectation over the next symbol is exact, not sampled.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol, Self
+from typing import Any, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.tasks.base.strings import END, StringTask
+from gatescope.tasks.base.strings import StringTask
 from gatescope.tasks.base.task import Predict, Probabilities, TaskError, predictions
-from gatescope.vocabulary import Vocabulary
 
-CHUNK = 1 << 15  # symbols that are predicted at a time in a search for the first failure
+CHUNK_SYMBOLS = 1 << 15  # predicted at a time in a search for the first failure
 
 
 @dataclass(frozen=True)
 class Places:
-    """What may follow each symbol of one string, its end mark left out.
+    """The symbols that may follow each of the T symbols of a string; its end mark is left out.
 
-    Arguments:
+    Attributes:
         allowed: (T, V) the rule lets this symbol follow.
-        likely: (T, V) how probable it is; in places that are never drawn 1 for what is asked for, and otherwise 0.
+        likely: (T, V) its probability. After a beginning that is never drawn: 1 for a required symbol, otherwise 0.
         drawn: (T,) a drawn string can begin like this.
     """
 
@@ -55,37 +55,58 @@ class Places:
     drawn: NDArray[np.bool_]
 
 
-class Language(Protocol):
-    """A rule, and a way to draw strings that follow it."""
+class LanguageTask(StringTask):
+    """A task on a formal language.
+
+    A subclass gives the rule and the distribution of the strings. The arguments of its `__init__`, apart from `batch`,
+    describe the distribution and stand in task.json.
+    """
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """The symbols, the end mark included."""
-        ...
-
-    @property
+    @abstractmethod
     def floor(self) -> float:
         """Half of the smallest probability that the rule gives to a symbol where there is a choice."""
-        ...
 
     @property
+    @abstractmethod
     def optimum(self) -> float:
-        """The entropy of the drawing in nats per predicted symbol: no network can do better."""
-        ...
+        """The best possible loss: the entropy of the strings in nats per predicted symbol."""
 
+    @abstractmethod
     def places(self, string: str) -> Places:
-        """What may follow each symbol of a string of the language."""
-        ...
+        """Return what may follow each symbol of a string of the language."""
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Rebuild a task from what `to_json` returned.
+
+        Raises:
+            TaskError: `data` describes another task, or a setting has the wrong type or is out of its range.
+        """
+        batch = super().from_json(data).recommended.batch
+        assert isinstance(data, dict)  # or StringTask.from_json refuses it
+        types = get_type_hints(cls.__init__)
+        settings: dict[str, Any] = {}
+        for name, parameter in inspect.signature(cls).parameters.items():
+            if name == "batch":
+                continue
+            value = data.get(name, parameter.default)
+            if type(value) is int and not isinstance(value, types[name]):
+                value = float(value)
+            if isinstance(value, bool) or not isinstance(value, types[name]):
+                raise TaskError("LANGUAGE_JSON_TYPE", name=name, expected=parameter.annotation, value=value)
+            settings[name] = value
+        return cls(batch, **settings)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a network did on one string.
+    """The verdict on the predictions for one string of T symbols and an end mark.
 
-    Arguments:
-        right: (T,) whether it was right after each symbol.
-        divergence: the sum of the Kullback-Leibler divergences in the drawn places, in nats.
-        drawn: the number of drawn places.
+    Attributes:
+        right: (T,) whether the network is right after each symbol.
+        divergence: the sum of the Kullback-Leibler divergences over the drawn beginnings, in nats.
+        drawn: the number of drawn beginnings.
     """
 
     right: NDArray[np.bool_]
@@ -94,135 +115,119 @@ class Judgement:
 
     @property
     def accepted(self) -> bool:
-        """Whether it was right after every symbol."""
+        """Whether the network is right after every symbol."""
         return bool(self.right.all())
 
 
-def judge(predict: Predict, language: Language, strings: Sequence[str]) -> list[Judgement]:
-    """How a network does on strings of the language, each closed by the end mark."""
+def judge(predict: Predict, language: LanguageTask, strings: Sequence[str]) -> list[Judgement]:
+    """Judge the predictions for strings of the language, each closed by the end mark."""
     ids = [language.vocabulary.encode(string)[:-1] for string in strings]
-    rows = predictions(predict, ids, language.vocabulary.size)
+    log_probs = predictions(predict, ids, language.vocabulary.size)
     return [
-        _judgement(np.asarray(given, np.float64), language.places(string), language.floor)
-        for string, given in zip(strings, rows, strict=True)
+        _judgement(np.asarray(rows, np.float64), language.places(string), language.floor)
+        for string, rows in zip(strings, log_probs, strict=True)
     ]
 
 
-def _judgement(rows: Probabilities, places: Places, floor: float) -> Judgement:
+def _judgement(log_probs: Probabilities, places: Places, floor: float) -> Judgement:
     likely = places.likely
-    alone = places.allowed.sum(1) == 1
-    limit = np.where(alone, 0.5, floor)[:, None]
-    asked = (likely >= 2 * limit * (1 - 1e-9)) | (places.allowed & alone[:, None])
-    possible = rows >= np.log(limit)
-    right = np.logical_and.reduce(np.where(places.allowed, possible | ~asked, ~possible) & ~np.isnan(rows), axis=1)
-    known = likely[places.drawn]
-    divergence = (known * (np.log(np.where(known > 0, known, 1)) - np.where(known > 0, rows[places.drawn], 0))).sum()
-    return Judgement(right, float(divergence), len(known))
+    certain = places.allowed.sum(1) == 1
+    threshold = np.where(certain, 0.5, floor)[:, None]
+    required = (likely >= 2 * threshold * (1 - 1e-9)) | (places.allowed & certain[:, None])
+    possible = log_probs >= np.log(threshold)
+    verdicts = np.where(places.allowed, possible | ~required, ~possible) & ~np.isnan(log_probs)
+    true, predicted = likely[places.drawn], log_probs[places.drawn]
+    divergence = (true * (np.log(np.where(true > 0, true, 1)) - np.where(true > 0, predicted, 0))).sum()
+    return Judgement(verdicts.all(axis=1), float(divergence), len(true))
 
 
 def gap(judgements: Sequence[Judgement], weights: Sequence[float] | None = None) -> float:
-    """The mean divergence in nats per predicted symbol, strings counted with weights; NaN where nothing was drawn."""
+    """Return the mean divergence in nats per predicted symbol, over weighted strings; NaN if nothing was drawn."""
     shares = np.ones(len(judgements)) if weights is None else np.asarray(weights, np.float64)
-    drawn = float(shares @ [one.drawn for one in judgements])
-    return float(shares @ [one.divergence for one in judgements]) / drawn if drawn else math.nan
+    drawn = float(shares @ [judgement.drawn for judgement in judgements])
+    return float(shares @ [judgement.divergence for judgement in judgements]) / drawn if drawn else math.nan
 
 
 def first_rejected(
-    predict: Predict, language: Language, groups: Iterable[tuple[int, Sequence[str]]]
+    predict: Predict, language: LanguageTask, groups: Iterable[tuple[int, Sequence[str]]]
 ) -> tuple[int | None, int]:
-    """The number of the first group with a string that is not accepted, and the number up to which groups were tried.
+    """Find the first group with a string that is rejected.
 
-    Arguments: groups of strings under rising numbers, such as their length; they are asked for only as far as needed.
+    Args:
+        predict: the network.
+        language: the task.
+        groups: (number, strings) with rising numbers, such as the length; read only as far as needed.
+
+    Returns:
+        The number of that group, None if there is none, and the number of the last group that was tried.
     """
-    waiting: list[tuple[int, str]] = []
+    pending: list[tuple[int, str]] = []
     last = 0
     for number, strings in groups:
-        waiting += [(number, string) for string in strings]
+        pending += [(number, string) for string in strings]
         last = number
-        if sum(len(string) for _, string in waiting) >= CHUNK:
-            first = _first(predict, language, waiting)
+        if sum(len(string) for _, string in pending) >= CHUNK_SYMBOLS:
+            first = _smallest_rejected(predict, language, pending)
             if first is not None:
                 return first, last
-            waiting = []
-    return _first(predict, language, waiting) if waiting else None, last
+            pending = []
+    return _smallest_rejected(predict, language, pending) if pending else None, last
 
 
-def _first(predict: Predict, language: Language, numbered: Sequence[tuple[int, str]]) -> int | None:
-    found = judge(predict, language, [string for _, string in numbered])
-    rejected = (number for (number, _), one in zip(numbered, found, strict=True) if not one.accepted)
+def _smallest_rejected(predict: Predict, language: LanguageTask, numbered: Sequence[tuple[int, str]]) -> int | None:
+    judgements = judge(predict, language, [string for _, string in numbered])
+    rejected = (number for (number, _), result in zip(numbered, judgements, strict=True) if not result.accepted)
     return min(rejected, default=None)
 
 
-def nats_of(language: Language, string: str) -> float:
-    """-log of the probability of a string's symbols after the first, in nats; infinite if it is never drawn.
+def nats_of(language: LanguageTask, string: str) -> float:
+    """Return -log of the probability of a string's symbols after the first, in nats; infinite if it is never drawn.
 
-    The least that a network can lose on it when it knows how strings are drawn, and no more.
+    This is the loss on the string of a network that knows the distribution.
     """
     places = language.places(string)
     following = language.vocabulary.encode(string)[1:]
-    chosen = places.likely[np.arange(len(following)), following]
-    if not places.drawn.all() or not chosen.all():
+    probabilities = places.likely[np.arange(len(following)), following]
+    if not places.drawn.all() or not probabilities.all():
         return math.inf
-    return -float(np.log(chosen).sum())
+    return -float(np.log(probabilities).sum())
 
 
-def details(first: int | None, tried: int, optimum: float, above: float) -> dict[str, Any]:
-    """What every score of a language says beside its value; a number that is not finite is None."""
+def details(first_failure: int | None, tried: int, optimum: float, loss_gap: float) -> dict[str, Any]:
+    """Return the details that every language's score has; a number that is not finite becomes None."""
     return {
-        "first_failure": first,
+        "first_failure": first_failure,
         "tried": tried,
-        "cross_entropy": optimum + above if math.isfinite(above) else None,
+        "cross_entropy": optimum + loss_gap if math.isfinite(loss_gap) else None,
         "optimum": optimum,
-        "gap": above if math.isfinite(above) else None,
+        "gap": loss_gap if math.isfinite(loss_gap) else None,
     }
 
 
-def loss_text(optimum: float, above: float) -> str:
-    """The end of the sentence of a score: the loss beside the best possible one."""
-    if not math.isfinite(above):
+def loss_text(optimum: float, loss_gap: float) -> str:
+    """Return the end of a score's sentence: the loss beside the best possible loss."""
+    if not math.isfinite(loss_gap):
         return f"the best possible loss is {optimum:.4f} nats per symbol, its own has no bound"
-    return f"{optimum + above:.4f} nats per symbol where the best possible is {optimum:.4f}"
+    return f"{optimum + loss_gap:.4f} nats per symbol where the best possible is {optimum:.4f}"
 
 
-@cache
-def symbols(letters: str) -> Vocabulary:
-    """The vocabulary of a language: its letters and the end mark."""
-    return Vocabulary((*letters, END), end=END)
+def checked_integer(name: str, value: int, least: int, most: int) -> int:
+    """Return a setting that must be an integer from `least` to `most`.
 
-
-def whole(name: str, value: int, least: int, most: int) -> int:
-    """A setting that is a whole number from `least` to `most`. Raises: TaskError where it is not."""
-    if isinstance(value, bool) or not least <= value <= most:
-        raise TaskError("LANGUAGE_WHOLE_NUMBER_GIVEN", name=name, least=least, most=most, value=value)
+    Raises:
+        TaskError: it is not.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+        raise TaskError("LANGUAGE_INTEGER_OUT_OF_RANGE", name=name, least=least, most=most, value=value)
     return value
 
 
-def share(name: str, value: float, least: float, most: float) -> float:
-    """A setting that is a probability from `least` to `most`. Raises: TaskError where it is not."""
-    if not least <= value <= most:
-        raise TaskError("LANGUAGE_PROBABILITY_GIVEN", name=name, least=least, most=most, value=value)
+def checked_probability(name: str, value: float, least: float, most: float) -> float:
+    """Return a setting that must be a probability from `least` to `most`.
+
+    Raises:
+        TaskError: it is not.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise TaskError("LANGUAGE_PROBABILITY_OUT_OF_RANGE", name=name, least=least, most=most, value=value)
     return float(value)
-
-
-class LanguageTask(StringTask):
-    """A task of a language, whose arguments but `batch` say how its strings are drawn, and stand in its task.json."""
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
-        """The task that `to_json` wrote. Raises: TaskError where `data` is not this task, or cannot be drawn so."""
-        batch = super().from_json(data).recommended.batch
-        given = inspect.signature(cls).parameters
-        usual = {name: parameter.default for name, parameter in given.items() if name != "batch"}
-        return cls(batch, **_settings(data, usual))
-
-
-def _settings(data: object, usual: dict[str, Any]) -> dict[str, Any]:
-    """The settings in a task.json, the usual ones where it says nothing. Raises: TaskError where one is of no use."""
-    found = {name: data.get(name, value) for name, value in usual.items()} if isinstance(data, dict) else usual
-    for name, value in found.items():
-        if isinstance(usual[name], str):
-            if not isinstance(value, str):
-                raise TaskError("LANGUAGE_LANGUAGE_WORD_GIVEN_DAMAGED", name=name, value=value)
-        elif value is not None and type(value) not in (int, float):
-            raise TaskError("LANGUAGE_LANGUAGE_NUMBER_NULL_GIVEN", name=name, value=value)
-    return found

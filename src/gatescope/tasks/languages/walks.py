@@ -1,7 +1,8 @@
-"""Strings as walks: a state after every symbol, the probability of each symbol there, and a limit to the length.
+"""Strings as walks through states, with a limit on the length.
 
-With a limit, strings that would become longer are drawn again. That makes the end of a string more probable the nearer
-the limit is; here it is computed exactly, by counting back from the limit, and so are the entropy and the drawing.
+Each state has a probability for each symbol. Strings that would become longer than the limit are drawn again, which
+makes the end of a string more probable the nearer the limit is. These probabilities, the entropy and the drawing are
+exact, computed backwards from the limit.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.tasks.base.task import Predict, Score
-from gatescope.tasks.languages.language import Language, details, first_rejected, gap, judge, loss_text
+from gatescope.tasks.languages.language import LanguageTask, details, first_rejected, gap, judge, loss_text
 
-TRIED = 400  # the longest strings that are looked at, in symbols
+MAX_TRIED_SYMBOLS = 400  # the score looks for the first failure up to this length
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """A walk through S states by A actions, from state 0, until it ends.
+    """A walk through S states by A actions, from state 0 until it ends, with at least one action.
 
-    Arguments:
+    The last state stands for all states after it, which have the same probabilities.
+
+    Attributes:
         rule: (S, A + 1) the probability of each action in each state; the last one is to end.
-        to: (S, A) the state after each action; anything where the action's probability is 0.
-        longest: the most actions; None: no limit. A walk has at least one action.
-
-    A state beyond the last is taken for the last one, whose rows then hold for all of them.
+        to: (S, A) the state after each action; any state if the action's probability is 0.
+        longest: the most actions; None: no limit.
     """
 
     rule: NDArray[np.float64]
@@ -36,124 +37,133 @@ class Walk:
     longest: int | None
 
     @cached_property
-    def ends(self) -> NDArray[np.float64]:
-        """(L + 1, S) the probability that a walk in a state ends after at most so many further actions."""
+    def end_probabilities(self) -> NDArray[np.float64]:
+        """(L + 1, S) the probability that a walk in each state ends within 0 to L further actions."""
         assert self.longest is not None
-        found = np.empty((self.longest + 1, len(self.rule)))
-        found[0] = self.rule[:, -1]
+        ends = np.empty((self.longest + 1, len(self.rule)))
+        ends[0] = self.rule[:, -1]
         for left in range(1, self.longest + 1):
-            found[left] = self.rule[:, -1] + (self.rule[:, :-1] * found[left - 1][self.to]).sum(1)
-        return found
+            ends[left] = self.rule[:, -1] + (self.rule[:, :-1] * ends[left - 1][self.to]).sum(1)
+        return ends
 
-    def chances(
+    def probabilities(
         self, states: NDArray[np.int64], done: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The probability of each action after `done` actions in these states, and whether a walk can be there at all.
+        """Return the probability of each action after a number of actions.
 
-        It cannot where the limit is too near, and the probabilities are 0.
+        Args:
+            states: (T,) the states.
+            done: (T,) the numbers of actions so far.
 
-        Arguments: (T,) each. Returns: (T, A + 1), (T,).
+        Returns:
+            (T, A + 1) the probabilities, and (T,) whether a walk can be there at all. If not, because the limit is too
+            near, the probabilities are 0.
         """
         rows = np.minimum(states, len(self.rule) - 1)
-        plain = self.rule[rows]
+        unlimited = self.rule[rows]
         if self.longest is None:
-            return plain, np.ones(len(rows), np.bool_)
+            return unlimited, np.ones(len(rows), np.bool_)
         left = np.maximum(self.longest - done, 0)
-        can_end = self.ends[left, rows]
-        after = np.where((left > 0)[:, None], self.ends[np.maximum(left - 1, 0)[:, None], self.to[rows]], 0)
+        can_end = self.end_probabilities[left, rows]
+        after = self.end_probabilities[np.maximum(left - 1, 0)[:, None], self.to[rows]]
+        after = np.where((left > 0)[:, None], after, 0)
         drawn = (done <= self.longest) & (can_end > 0) & (states < len(self.rule))
-        limited = plain * np.append(after, np.ones((len(rows), 1)), axis=1)
+        limited = unlimited * np.append(after, np.ones((len(rows), 1)), axis=1)
         return np.where(drawn[:, None], limited / np.where(drawn, can_end, 1)[:, None], 0), drawn
 
     def draw(self, random: np.random.Generator, count: int) -> list[NDArray[np.int64]]:
-        """The actions of `count` walks."""
-        actions = self.rule.shape[1] - 1
-        states, alive, columns = np.zeros(count, np.int64), np.arange(count), []
-        while len(alive):
-            chances, _ = self.chances(states, np.full(len(alive), len(columns)))
+        """Draw `count` walks; return the actions of each."""
+        end = self.rule.shape[1] - 1
+        states, unfinished, columns = np.zeros(count, np.int64), np.arange(count), []
+        while len(unfinished):
+            probabilities, _ = self.probabilities(states, np.full(len(unfinished), len(columns)))
             if not columns:
-                chances[:, -1] = 0
-                chances /= chances.sum(1, keepdims=True)
-            edges = np.cumsum(
-                chances, axis=1
-            )  # divided by their end, which is then exactly 1: nothing impossible is drawn
-            drawn = (edges / edges[:, -1:] <= random.random(len(alive))[:, None]).sum(1)
-            column = np.full(count, actions)
-            column[alive] = drawn
+                probabilities[:, -1] = 0
+                probabilities /= probabilities.sum(1, keepdims=True)
+            edges = np.cumsum(probabilities, axis=1)
+            # Divided by their last entry, which is then exactly 1, the edges never admit an impossible action.
+            drawn = (edges / edges[:, -1:] <= random.random(len(unfinished))[:, None]).sum(1)
+            column = np.full(count, end)
+            column[unfinished] = drawn
             columns.append(column)
-            on = drawn < actions
-            states, alive = self._after(states[on], drawn[on]), alive[on]
+            going_on = drawn < end
+            states, unfinished = self._next_states(states[going_on], drawn[going_on]), unfinished[going_on]
         table = np.stack(columns, axis=1)
-        return [row[:length] for row, length in zip(table, (table < actions).sum(1).tolist(), strict=True)]
+        return [row[:length] for row, length in zip(table, (table < end).sum(1).tolist(), strict=True)]
 
-    def _after(self, states: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The next states; a state beyond the last row moves as far as the last row does."""
+    def _next_states(self, states: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the next states; a state after the last row moves as far as the last row does."""
         rows = np.minimum(states, len(self.rule) - 1)
         return states + self.to[rows, actions] - rows
 
     @cached_property
     def entropy(self) -> float:
-        """The entropy of a prediction in nats: that of all after the first action, over their mean number.
+        """The entropy of a prediction in nats: that of all actions after the first, over their mean number.
 
-        Without a limit every state must have the same uncertainty, which then is the answer.
+        Without a limit every state must have the same entropy, which is then the answer.
         """
         if self.longest is None:
             return float(_entropies(self.rule)[0])
         size = len(self.rule)
         states = np.arange(size)
-        first, _ = self.chances(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        first, _ = self.probabilities(np.zeros(1, np.int64), np.zeros(1, np.int64))
         first[:, -1] = 0
-        there = np.zeros(size)
-        np.add.at(there, self.to[0], first[0, :-1] / first.sum())
+        occupation = np.zeros(size)  # the probability of being in each state
+        np.add.at(occupation, self.to[0], first[0, :-1] / first.sum())
         nats = steps = 0.0
         for done in range(1, self.longest + 1):
-            chances, _ = self.chances(states, np.full(size, done))
-            nats += float(there @ _entropies(chances))
-            steps += float(there.sum())
-            moved = there[:, None] * chances[:, :-1]
-            there = np.zeros(size)
-            np.add.at(there, self.to, moved)
+            probabilities, _ = self.probabilities(states, np.full(size, done))
+            nats += float(occupation @ _entropies(probabilities))
+            steps += float(occupation.sum())
+            moved = occupation[:, None] * probabilities[:, :-1]
+            occupation = np.zeros(size)
+            np.add.at(occupation, self.to, moved)
         return nats / steps
 
 
-def _entropies(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The entropy of each row, in nats."""
-    return -(chances * np.log(np.where(chances > 0, chances, 1))).sum(1)
+def _entropies(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the entropy of each row, in nats."""
+    return -(probabilities * np.log(np.where(probabilities > 0, probabilities, 1))).sum(1)
 
 
-def score(
+def score_strings(
     predict: Predict,
-    language: Language,
+    language: LanguageTask,
     sample: Sequence[str],
-    longer: Callable[[], Iterable[tuple[int, Sequence[str]]]],
+    longer_strings: Callable[[], Iterable[tuple[int, Sequence[str]]]],
     chance: float,
 ) -> Score:
-    """The share of `sample` that is accepted, and the first length of which a string is not.
+    """Return the share of accepted strings and the first length with a rejected string.
 
-    Arguments:
-        sample: strings as they are drawn; the gap is taken on them.
-        longer: strings of each length, shortest first, that are looked at once the whole sample is accepted.
-        chance: the share that the best guess accepts which knows the present symbol only.
+    Args:
+        predict: the network.
+        language: the task.
+        sample: drawn strings; the share and the gap are taken on them.
+        longer_strings: strings of each length, shortest first; read once the whole sample is accepted.
+        chance: the share that the best guess accepts which knows only the present symbol.
     """
-    found = judge(predict, language, sample)
-    above = gap(found)
-    rejected = [len(string) - 1 for string, one in zip(sample, found, strict=True) if not one.accepted]
+    judgements = judge(predict, language, sample)
+    loss_gap = gap(judgements)
+    rejected = [len(string) - 1 for string, result in zip(sample, judgements, strict=True) if not result.accepted]
     accepted = len(sample) - len(rejected)
     if rejected:
         first: int | None = min(rejected)
         text = f"accepts {accepted} of {len(sample)} strings; the shortest it rejects has {first} symbols"
     else:
-        first = first_rejected(predict, language, longer())[0]
+        first = first_rejected(predict, language, longer_strings())[0]
         text = f"accepts all {len(sample)} strings"
-        text += (
-            f"; the first length at which it rejects one is {first}"
-            if first
-            else f", and all others up to {TRIED} symbols"
-        )
+        if first:
+            text += f"; the first length at which it rejects one is {first}"
+        else:
+            text += f", and all others up to {MAX_TRIED_SYMBOLS} symbols"
     return Score(
         value=accepted / len(sample),
         chance=chance,
         solved=not rejected,
-        text=f"{text}; {loss_text(language.optimum, above)}",
-        details={"accepted": accepted, "strings": len(sample), **details(first, TRIED, language.optimum, above)},
+        text=f"{text}; {loss_text(language.optimum, loss_gap)}",
+        details={
+            "accepted": accepted,
+            "strings": len(sample),
+            **details(first, MAX_TRIED_SYMBOLS, language.optimum, loss_gap),
+        },
     )
