@@ -1,10 +1,11 @@
-"""Whether the native engine learns what the plain one learns: loss by loss, for the memory tasks and for a text.
+"""Compare training losses on the native and on the plain engine, update by update.
 
     python benchmarks/curves.py [--seeds 3] [--write]
 
-Each training is made twice from the same seed, once on each engine, on one thread. Both compute in float32 in a
-different order, so that the losses part by rounding at first, and rounding grows as training goes on. How far they part
-is printed beside a control: the plain engine against itself, with initial weights one unit in the last place larger.
+Each memory task and one text are trained twice from the same seed, once on each engine, on one thread. Both engines
+compute in float32 but in a different order. The losses therefore differ by rounding at first, and the difference grows
+with training. It is printed beside a control: the plain engine against itself, with initial weights that are larger by
+one unit in the last place.
 """
 
 import argparse
@@ -25,28 +26,28 @@ from gatescope.runs import HISTORY
 from gatescope.tasks import Task, Text
 
 RESULTS = Path(__file__).parent / "results" / "curves.md"
-FIRST = 20  # updates in which the losses are compared one by one
-TEXT = Path(gatescope.network.__file__).parent  # the sources of gatescope itself, which are everywhere the same
+FIRST_UPDATES = 20  # the losses of these are compared one by one
+TEXT = Path(gatescope.network.__file__).parent  # the sources of gatescope: the same on every machine
 
 
 def learn(
     task: Task, layers: tuple[int, ...], engine: str, nudge: float = 0.0, **settings: Any
 ) -> tuple[list[float], float, str]:
-    """The training losses, the seconds, and what was reached."""
+    """Train once; return the losses of all updates, the seconds, and the score as text."""
     configuration = configure(task.vocabulary, "lstm", layers)
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(gatescope.network, "run", partial(_on, engine)),
         patch.object(gatescope.network, "initialise", partial(_nudged, 1 + nudge)),
     ):
-        made = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, **settings))
-        outcome = train(made)
-        losses = [record["loss"] for record in made.read(HISTORY) if "loss" in record]
+        run = create_run(f"{folder}/run", task, configuration, Settings.recommended(task, **settings))
+        outcome = train(run)
+        losses = [record["loss"] for record in run.read(HISTORY) if "loss" in record]
     return losses, outcome.seconds, outcome.score.text if outcome.score else outcome.reason
 
 
-def _on(wanted: str, *arguments: Any, **settings: Any) -> Any:
-    return run_layer(*arguments, **{**settings, "engine": wanted})
+def _on(engine: str, *arguments: Any, **settings: Any) -> Any:
+    return run_layer(*arguments, **{**settings, "engine": engine})
 
 
 def _nudged(factor: float, *arguments: Any) -> Parameters:
@@ -54,32 +55,36 @@ def _nudged(factor: float, *arguments: Any) -> Parameters:
     return Parameters(**{name: value * factor for name, value in values.by_name().items()})
 
 
-def apart(one: list[float], other: list[float], updates: int) -> float:
-    """The largest difference of two losses in the first updates."""
-    pairs = list(zip(one, other, strict=False))[:updates]
+def largest_difference(losses: list[float], others: list[float], updates: int) -> float:
+    """Return the largest relative difference between two series of losses within the first updates."""
+    pairs = list(zip(losses, others, strict=False))[:updates]
     return max(abs(a - b) / max(1.0, abs(a)) for a, b in pairs)
 
 
 def compare(name: str, seed: int, steps: int | None) -> str:
-    """One line of the table: a training on each engine."""
+    """Train on each engine and on the control; return one row of the table."""
     task, settings = (Text([str(TEXT)]) if name == "text" else TASKS[name]()), {"seed": seed, "report_every": 1}
     layers = (128,) if name == "text" else task.recommended.layers
     if steps is not None:
         settings |= {"steps": steps, "minutes": None}
     plain, native = (learn(task, layers, engine, **settings) for engine in ("plain", "native"))
     control = learn(task, layers, "plain", nudge=2**-23, **settings)
-    far = [f"{apart(plain[0], other[0], count):.0e}" for count in (FIRST, 200) for other in (native, control)]
+    gaps = [
+        f"{largest_difference(plain[0], other[0], count):.0e}"
+        for count in (FIRST_UPDATES, 200)
+        for other in (native, control)
+    ]
     return (
-        f"| {name} | {seed} | {far[0]} ({far[1]}) | {far[2]} ({far[3]}) | {len(plain[0])}, {len(native[0])} | "
+        f"| {name} | {seed} | {gaps[0]} ({gaps[1]}) | {gaps[2]} ({gaps[3]}) | {len(plain[0])}, {len(native[0])} | "
         f"{plain[0][-1]:.3f}, {native[0][-1]:.3f} | {plain[1]:.1f}, {native[1]:.1f} | {native[2]} |"
     )
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--text-steps", type=int, default=600, help="updates of the model of a text")
+    parser.add_argument("--text-steps", type=int, default=600, help="updates of the text model")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -87,10 +92,13 @@ def main() -> None:
         "# Learning curves on the plain and on the native engine",
         "",
         f"`python benchmarks/curves.py --seeds {arguments.seeds}` on {machine()}.",
-        "In float32; the loss is in nats per symbol. The text is the source of gatescope, a model of it 1 x 128 LSTM.",
-        "Of two figures the first is the plain engine's; what was reached is the native one's.",
+        "In float32, with the loss in nats per symbol. The text is the source of gatescope, its model an LSTM of 128",
+        "neurons. Where a cell has two figures, the first is the plain engine's. The score is the native engine's.",
         "",
-        f"| task | seed | apart in {FIRST} updates (control) | in 200 | updates | last loss | seconds | reached |",
+        (
+            f"| task | seed | apart in {FIRST_UPDATES} updates (control) | in 200 | updates | last loss | seconds "
+            "| score |"
+        ),
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
     ]
     print(*lines, sep="\n")

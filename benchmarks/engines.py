@@ -1,11 +1,11 @@
-"""How fast the native engine is beside its peers, in one run.
+"""Time the native engine beside its peers, in one run.
 
     python benchmarks/engines.py [--quick] [--sizes 100,100,87,128 ...] [--cells lstm ...] [--peers JAX ...]
                                  [--seconds 60] [--allocator] [--write]
 
-f is a forward pass without gradients, fb forward and backward with random gradients sent into everything that is kept:
-into every signal for our engine, the loops and JAX, into h for those that return no more. Float32, random vectors as
-inputs. Of one size and cell all candidates take turns; times are medians. Before they are measured, all of them must
+f is a forward pass without gradients. fb is a forward and backward pass with random gradients of every output: of
+every signal for our engine, the loops and JAX; of h for peers that return nothing else. Inputs are random float32
+vectors. All candidates of one size and cell take turns, and times are medians. Before timing, every candidate must
 agree with ours. Peers that are not installed are left out and named (pip install 'gatescope[benchmarks]').
 """
 
@@ -37,7 +37,7 @@ from gatescope import CELLS
 
 RESULTS = Path(__file__).parent / "results" / "engines.md"
 TOLERANCE, GRADIENT_TOLERANCE, BLACK_BOX_TOLERANCE = 1e-4, 1e-3, 1e-5
-# glibc then keeps freed memory instead of giving it back to the system and asking for it again at the next call.
+# With these, glibc keeps freed memory for the next call instead of returning it to the system.
 RETAINING = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -47,7 +47,7 @@ RETAINING = {
 
 
 def peers(threads: int) -> dict[str, Callable[[Problem], Candidate | None]]:
-    """Everything that the engine is compared with, by name."""
+    """Return name -> function that makes a candidate, for every peer."""
     return {
         "torch.nn": peers_torch.module,
         "nn cell loop": peers_torch.cell_module,
@@ -59,71 +59,74 @@ def peers(threads: int) -> dict[str, Callable[[Problem], Candidate | None]]:
     }
 
 
-def candidates(given: Problem, arguments: argparse.Namespace, missing: set[str]) -> list[Candidate]:
-    """Ours first, then the peers that have such a cell; the names of those not installed are added to `missing`."""
-    found = [ours(given, arguments.engine, True), ours(given, arguments.engine, False)]
+def candidates(problem: Problem, arguments: argparse.Namespace, missing: set[str]) -> list[Candidate]:
+    """Return our candidates, then those of the peers that have this cell.
+
+    Names of peers that are not installed are added to `missing`.
+    """
+    made = [ours(problem, arguments.engine, True), ours(problem, arguments.engine, False)]
     for name, make in peers(arguments.threads).items():
         if name in arguments.peers and name not in missing:
             try:
-                candidate = make(given)
+                candidate = make(problem)
             except ImportError as error:
                 missing.add(name)
                 print(f"{name} is left out: {error}", flush=True)
                 continue
             if candidate:
-                found.append(candidate)
-    return found
+                made.append(candidate)
+    return made
 
 
-def check(given: Problem, found: list[Candidate]) -> None:
-    """Every candidate's signals and its gradient of the input weights are ours.
+def check(problem: Problem, candidates: list[Candidate]) -> None:
+    """Compare every candidate's signals and gradient of the input weights with ours.
 
     Raises:
-        ValueError: one of them computes something else; it is not worth timing.
+        ValueError: a candidate computes something else, so that its time means nothing.
     """
     with warnings.catch_warnings():
-        # An engine that hands the work to another one says so once: then it is not what is to be measured.
+        # Our engine warns when it falls back to another one; the fallback is not what is to be measured.
         warnings.simplefilter("error")
-        expected = {name: array(values).copy() for name, values in found[0].forward().items()}
+        expected = {name: array(values).copy() for name, values in candidates[0].forward().items()}
     gradients: dict[bool, np.ndarray] = {}
-    where = f"{given.cell.name} at {given.size}"
-    for one in found:
+    where = f"{problem.cell.name} at {problem.size}"
+    for candidate in candidates:
         start = perf_counter()
-        results = one.forward()
-        if one.every_signal and set(results) != set(expected):
-            raise ValueError(f"{one.name}, {where}: it kept {sorted(results)}; expected were {sorted(expected)}.")
+        results = candidate.forward()
+        if candidate.every_signal and set(results) != set(expected):
+            raise ValueError(f"{candidate.name}, {where}: expected {sorted(expected)}, got {sorted(results)}.")
         for name, values in results.items():
             difference = disagreement(values, expected[name])
             if difference > TOLERANCE:
-                raise ValueError(f"{one.name}, {where}: {name} differs from ours by up to {difference:.1e}.")
-        if one.both is not None:
-            gradient = array(one.both()).copy()
-            mine = gradients.setdefault(one.every_signal, gradient)
+                raise ValueError(f"{candidate.name}, {where}: {name} differs from ours by up to {difference:.1e}.")
+        if candidate.both is not None:
+            gradient = array(candidate.both()).copy()
+            mine = gradients.setdefault(candidate.every_signal, gradient)
             difference = float(np.abs(gradient.reshape(mine.shape) - mine).max() / np.abs(mine).max())
             if not difference <= GRADIENT_TOLERANCE:
                 raise ValueError(
-                    f"{one.name}, {where}: its gradient differs from ours by {difference:.1e} of its size."
+                    f"{candidate.name}, {where}: its gradient differs from ours by {difference:.1e} of its size."
                 )
         if perf_counter() - start > 5:
-            print(f"{one.name}, {where}: {perf_counter() - start:.0f} s until the first results", flush=True)
-    reference = next((one for one in found if one.name == "torch.nn"), None)
-    for one in found:
-        if reference and one.name in report.BLACK_BOXES:
-            difference = disagreement(one.forward()["h"], array(reference.forward()["h"]))
+            print(f"{candidate.name}, {where}: {perf_counter() - start:.0f} s until the first results", flush=True)
+    reference = next((candidate for candidate in candidates if candidate.name == "torch.nn"), None)
+    for candidate in candidates:
+        if reference and candidate.name in report.BLACK_BOXES:
+            difference = disagreement(candidate.forward()["h"], array(reference.forward()["h"]))
             if difference > BLACK_BOX_TOLERANCE:
-                raise ValueError(f"{one.name}, {where}: h differs from torch.nn's by up to {difference:.1e}.")
+                raise ValueError(f"{candidate.name}, {where}: h differs from torch.nn's by up to {difference:.1e}.")
 
 
 def compare(size: Size, cell: str, arguments: argparse.Namespace, missing: set[str]) -> list[report.Record]:
-    """The records of one size and cell."""
-    given = problem(cell, size)
-    found = candidates(given, arguments, missing)
-    check(given, found)
+    """Time all candidates of one size and cell; return their records."""
+    posed = problem(cell, size)
+    compared = candidates(posed, arguments, missing)
+    check(posed, compared)
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
-    for one in found:
-        calls[one.name, "f"] = one.forward
-        if one.both is not None:
-            calls[one.name, "fb"] = one.both
+    for candidate in compared:
+        calls[candidate.name, "f"] = candidate.forward
+        if candidate.both is not None:
+            calls[candidate.name, "fb"] = candidate.both
     timings = measure(calls, arguments.seconds / len(arguments.cells))
     print(f"{size}: {cell}", flush=True)
     for what in ("f", "fb"):
@@ -141,53 +144,55 @@ def compare(size: Size, cell: str, arguments: argparse.Namespace, missing: set[s
 
 
 def memories(arguments: argparse.Namespace) -> list[report.Record]:
-    """Peak memory of the cells that torch.nn has."""
-    found = []
+    """Measure the peak memory of the cells that torch.nn has."""
+    records = []
     for size in arguments.sizes:
         for cell in (cell for cell in arguments.cells if cell in report.MODULE_CELLS):
             taken = {who: memory(who, cell, size, arguments.engine, arguments.threads) for who in ("ours", "torch.nn")}
             if None not in taken.values():
-                found.append(dict(size=size, cell=cell, **taken))
-    return found
+                records.append(dict(size=size, cell=cell, **taken))
+    return records
 
 
 def with_retaining_allocator(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The results of this script in a process whose allocator keeps freed memory."""
+    """Run this script in a process whose allocator keeps freed memory; return its results."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
         command = [sys.executable, __file__, "--json", str(file), "--no-memory", "--seconds", str(arguments.seconds)]
         command += ["--engine", arguments.engine, "--threads", str(arguments.threads)]
         command += ["--sizes", *(",".join(map(str, size)) for size in arguments.sizes)]
         command += ["--cells", *arguments.cells, "--peers", *arguments.peers]
-        subprocess.run(command, check=True, env=os.environ | RETAINING, stdout=sys.stderr)  # its tables come again
+        subprocess.run(
+            command, check=True, env=os.environ | RETAINING, stdout=sys.stderr
+        )  # the report prints its tables again
         return json.loads(file.read_text())
 
 
 def versions(missing: set[str], arguments: argparse.Namespace) -> str:
-    """Which peers were compared."""
+    """Return the versions of the peers as text."""
     packages = {"JAX": ["jax"], "onnxruntime": ["onnxruntime", "onnx"], "OpenVINO": ["openvino"]}
-    found = []
+    names = []
     for package in (p for name, some in packages.items() if name in arguments.peers for p in some):
         try:
-            found.append(f"{package} {version(package)}")
+            names.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            found.append(f"no {package}")
+            names.append(f"no {package}")
     absent = f"; not installed, so left out: {', '.join(sorted(missing))}" if missing else ""
-    return (", ".join(found) or "no optional peers") + absent
+    return (", ".join(names) or "no optional peers") + absent
 
 
 def document(data: dict[str, Any], retained: dict[str, Any] | None) -> list[str]:
-    """The whole report."""
+    """Return the lines of the whole report."""
     results, top = report.Results(data["records"]), data["peaks"]
-    lines = ["# The engine and its peers", "", *data["about"], "", "## What is to be reached", ""]
+    lines = ["# The engine and its peers", "", *data["about"], "", "## Targets", ""]
     lines += [*report.reached(results), *report.further(results, top)]
     if retained:
         again = report.Results(retained["records"])
         settings = " ".join(f"{name}={value}" for name, value in RETAINING.items())
         lines += ["## With an allocator that keeps freed memory", "", f"The same again with `{settings}`.", ""]
         lines += [*report.reached(again), *report.further(again, retained["peaks"])]
-        lines += ["Page faults per call, the most of all cells and passes; first as the system is set up:", ""]
-        lines += [*report.page_faults(results), "and with the allocator that keeps memory:", ""]
+        lines += ["Most page faults per call over all cells and passes. With the system's usual allocator:", ""]
+        lines += [*report.page_faults(results), "With the allocator that keeps memory:", ""]
         lines += report.page_faults(again)
     lines += ["## Everything", "", "Milliseconds, and (their time over ours).", "", *report.details(results, top)]
     if data["memory"]:
@@ -197,7 +202,7 @@ def document(data: dict[str, Any], retained: dict[str, Any] | None) -> list[str]
 
 
 def about(arguments: argparse.Namespace, missing: set[str], confined: str, top: dict[str, float]) -> list[str]:
-    """Under which conditions all of it was measured."""
+    """Return the lines that describe machine, versions and conditions."""
     rates = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in top.items())
     threads = f"{arguments.threads} thread{'s' if arguments.threads > 1 else ''}"
     command = " ".join(["python benchmarks/engines.py", *sys.argv[1:]])
@@ -211,34 +216,34 @@ def about(arguments: argparse.Namespace, missing: set[str], confined: str, top: 
         ),
         "",
         (
-            "f: forward without gradients. fb: forward and backward, gradients into every signal that is kept; for "
-            "torch.nn, the loop over torch.nn's cell and our h-only mode into h. Operations are those of the matrix "
-            f"products. torch.compile is given the whole loop up to {peers_torch.WHOLE_LOOP} steps, beyond that the "
-            "step. The loops written by hand compute all that needs no state before the loop: feedforward has no loop, "
-            "mingru's has only h."
+            "f: forward without gradients. fb: forward and backward, with gradients of every signal that is kept; of h "
+            "alone for torch.nn, the loop over torch.nn's cell and our h-only mode. Operations are those of the matrix "
+            f"products. torch.compile gets the whole loop up to {peers_torch.WHOLE_LOOP} steps, beyond that one step. "
+            "The hand-written loops compute everything that needs no state before the loop: feedforward has no loop, "
+            "and mingru's loop computes only h."
         ),
     ]
 
 
 def size(text: str) -> Size:
-    """A size as in 100,100,87,128."""
+    """Parse a size such as 100,100,87,128."""
     return Size(*(int(number) for number in text.split(",")))
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     names = list(peers(1))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", type=size, default=list(report.TARGETS), metavar="T,B,I,N")
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS), metavar="CELL")
     parser.add_argument("--peers", nargs="*", choices=names, default=names, metavar="PEER", help=", ".join(names))
-    parser.add_argument("--seconds", type=float, default=60.0, help="for each size, about")
+    parser.add_argument("--seconds", type=float, default=60.0, help="time for each size, about")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--engine", default="native")
     parser.add_argument("--quick", action="store_true", help="the two smallest sizes, 5 seconds each, no torch.compile")
-    parser.add_argument("--allocator", action="store_true", help="all again with an allocator that keeps freed memory")
-    parser.add_argument("--no-memory", action="store_true", help="without peak memory")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--allocator", action="store_true", help="repeat with an allocator that keeps freed memory")
+    parser.add_argument("--no-memory", action="store_true", help="do not measure peak memory")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -248,7 +253,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     arguments = parse()
     confined = bind(arguments.threads)
     torch.set_num_threads(arguments.threads)

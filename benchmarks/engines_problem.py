@@ -1,4 +1,4 @@
-"""One size and cell to be run, our own ways of running it, and how many operations that takes.
+"""The problem that every engine of a comparison computes: a cell, a size, weights and inputs; and our candidates.
 
 `T` step, `B` sequence, `I` input, `N` neuron, `G` and `R` drive.
 """
@@ -32,14 +32,14 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """What every candidate of a comparison is given.
+    """A cell, its weights and inputs, the same for every candidate.
 
     Attributes:
         cell: the equations.
         size: T, B, I and N.
-        parameters: the weights, which need gradients; no bias and no per-neuron number is 0.
-        inputs: vectors (T, B, I), which need none.
-        upstream: for each signal the gradient that is sent back into it, (T, B, N).
+        parameters: the weights, which require gradients. No bias and no per-neuron weight is 0.
+        inputs: vectors (T, B, I), without gradients.
+        upstream: signal -> gradient of the loss with respect to it, (T, B, N).
     """
 
     cell: Cell
@@ -49,11 +49,11 @@ class Problem:
     upstream: Mapping[str, Tensor]
 
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Fresh leaves with the stacked weights: (G·N, I), (G·N,), (R·N, N) and (P, N)."""
-        given = self.parameters
-        stacked = given.input_weights.flatten(0, 1), given.biases.flatten(), given.recurrent_weights.flatten(0, 1)
-        found = [values.detach().clone().requires_grad_() for values in (*stacked, given.neuron_weights)]
-        return found[0], found[1], found[2], found[3]
+        """Return copies of the stacked weights as leaves: (G·N, I), (G·N,), (R·N, N) and (P, N)."""
+        weights = self.parameters
+        stacked = weights.input_weights.flatten(0, 1), weights.biases.flatten(), weights.recurrent_weights.flatten(0, 1)
+        leaves = [values.detach().clone().requires_grad_() for values in (*stacked, weights.neuron_weights)]
+        return leaves[0], leaves[1], leaves[2], leaves[3]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Candidate:
 
     Attributes:
         name: the column under which it is reported.
-        forward: runs all steps without gradients and returns the signals that it keeps, (T, B, N) each.
-        both: runs all steps and sends gradients back; returns the gradient of the input weights, G·N·I numbers.
-            None when it cannot.
-        every_signal: whether gradients were sent into every signal, or into h alone.
+        forward: run all steps without gradients and return the kept signals, (T, B, N) each.
+        both: run forward and backward, and return the gradient of the input weights, G·N·I numbers. None without
+            a backward pass.
+        every_signal: whether the loss depends on every signal, or on h alone.
     """
 
     name: str
@@ -75,29 +75,29 @@ class Candidate:
 
 
 def problem(cell: str, size: Size) -> Problem:
-    """The same numbers at every call."""
+    """Draw weights, inputs and upstream gradients; the same numbers at every call."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
-    found, (steps, rows, inputs, neurons) = CELLS[cell], size
-    arrays = dict(initialise(found, inputs, neurons, generator).by_name())
+    equations, (steps, rows, inputs, neurons) = CELLS[cell], size
+    arrays = dict(initialise(equations, inputs, neurons, generator).by_name())
     arrays["biases"] = arrays["biases"] + 0.1 * normal(*arrays["biases"].shape)
-    arrays["neuron_weights"] = 0.1 * normal(*shapes(found, inputs, neurons)["neuron_weights"])
+    arrays["neuron_weights"] = 0.1 * normal(*shapes(equations, inputs, neurons)["neuron_weights"])
     parameters = Parameters(**{name: values.requires_grad_() for name, values in arrays.items()})
-    upstream = {name: normal(steps, rows, neurons) for name in found.signals}
-    return Problem(found, size, parameters, normal(steps, rows, inputs), upstream)
+    upstream = {name: normal(steps, rows, neurons) for name in equations.signals}
+    return Problem(equations, size, parameters, normal(steps, rows, inputs), upstream)
 
 
-def ours(given: Problem, engine: Any, every_signal: bool) -> Candidate:
-    """Our engine with every signal kept, or with h alone."""
-    keep = given.cell.signals if every_signal else ("h",)
-    upstream = [given.upstream[name] for name in keep]
-    leaves = list(given.parameters.by_name().values())
+def ours(problem: Problem, engine: Any, every_signal: bool) -> Candidate:
+    """Return our engine as a candidate that keeps every signal, or h alone."""
+    keep = problem.cell.signals if every_signal else ("h",)
+    upstream = [problem.upstream[name] for name in keep]
+    leaves = list(problem.parameters.by_name().values())
 
     def signals() -> dict[str, Tensor]:
-        return run(given.cell, given.parameters, given.inputs, keep=keep, engine=engine)[0]
+        return run(problem.cell, problem.parameters, problem.inputs, keep=keep, engine=engine)[0]
 
     def forward() -> dict[str, Tensor]:
         with torch.no_grad():
@@ -113,18 +113,18 @@ def ours(given: Problem, engine: Any, every_signal: bool) -> Candidate:
 
 
 def array(values: Any) -> Array:
-    """A tensor or array of any library as a NumPy array."""
+    """Convert a tensor or array of any library to NumPy."""
     return values.detach().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def disagreement(theirs: Any, expected: Array) -> float:
-    """The largest difference, as a share of the largest expected value where that is above 1; NaN counts as inf."""
+    """Return the largest difference, relative to the largest expected value if that exceeds 1; inf for NaN."""
     difference = float(np.abs(array(theirs).reshape(expected.shape) - expected).max())
     return difference / max(1.0, float(np.abs(expected).max())) if np.isfinite(difference) else float("inf")
 
 
 def operations(cell: Cell, size: Size) -> dict[str, float]:
-    """Floating-point operations of the matrix products of a pass: "f", and "fb" without the inputs' gradient."""
-    heard = 2.0 * size.steps * size.rows * len(cell.tape.input_drives) * size.neurons * size.inputs
-    echoed = 2.0 * size.steps * size.rows * len(cell.tape.recurrent_drives) * size.neurons**2
-    return {"f": heard + echoed, "fb": 3 * (heard + echoed) - heard}
+    """Count the floating-point operations of the matrix products: "f", and "fb" without the gradient of the inputs."""
+    input_products = 2.0 * size.steps * size.rows * len(cell.tape.input_drives) * size.neurons * size.inputs
+    recurrent_products = 2.0 * size.steps * size.rows * len(cell.tape.recurrent_drives) * size.neurons**2
+    return {"f": input_products + recurrent_products, "fb": 3 * (input_products + recurrent_products) - input_products}

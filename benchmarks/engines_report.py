@@ -1,4 +1,4 @@
-"""The tables of `engines.py`, and the ratios that the engine is meant to reach.
+"""The tables of `engines.py`, and the target ratios of the engine.
 
 A record is a dictionary: size, cell, candidate, pass ("f" or "fb"), seconds, calls, faults.
 """
@@ -16,8 +16,8 @@ Key = tuple[str, str]  # cell and pass
 MODULE_CELLS = {"lstm": "LSTM", "gru": "GRU", "elman": "RNN"}
 BLACK_BOXES = ("torch.nn", "onnxruntime", "OpenVINO")
 
-# Theirs / ours for each size: LSTM f, fb, GRU f, fb, RNN f, fb against torch.nn, as (must, stretch); and of every
-# other cell against the loop written by hand, f and fb.
+# Their time / our time by size: (must, stretch) for LSTM f, fb, GRU f, fb, RNN f, fb against torch.nn; then f and fb of
+# every other cell against the hand-written loop.
 TARGETS: dict[Size, tuple[tuple[tuple[float, float], ...], tuple[float, float]]] = {
     Size(25, 64, 4, 10): (((3, 6), (3, 6), (8, 12), (11, 18), (5, 8), (7, 12)), (14, 14)),
     Size(100, 32, 32, 64): (((1.4, 1.8), (1.7, 2.3), (4, 4.5), (7, 8), (6.5, 8), (7.5, 9)), (7, 6)),
@@ -30,10 +30,10 @@ TARGETS: dict[Size, tuple[tuple[tuple[float, float], ...], tuple[float, float]]]
     Size(1000, 1, 87, 512): (((1.2, 1.45), (1.5, 1.75), (3.5, 4.5), (7, 9), (3.5, 5), (8, 12)), (5, 11)),
     Size(2000, 1, 87, 128): (((2.0, 2.5), (2.2, 2.8), (6, 9), (18, 26), (8, 12), (18, 28)), (20, 36)),
 }
-BLACK_BOX_TARGETS = {"lstm": 1.0, "gru": 1.1, "elman": 1.2}  # 1.0 for all of them at batch 1
-JAX_TARGETS = (2.0, 1.4)  # at batch 1 the second
+BLACK_BOX_TARGETS = {"lstm": 1.0, "gru": 1.1, "elman": 1.2}  # 1.0 for every cell at batch 1
+JAX_TARGETS = (2.0, 1.4)  # the second at batch 1
 EVERY_SIGNAL_COST = 0.05
-SHARE_OF_PEAK, SHARE_FROM_NEURONS = 0.85, 256  # in batches
+SHARE_OF_PEAK, SHARE_FROM_NEURONS = 0.85, 256  # for batches
 
 
 class Results:
@@ -45,57 +45,57 @@ class Results:
         self._found = {(Size(*r["size"]), r["cell"], r["candidate"], r["pass"]): r for r in records}
 
     def cells(self, size: Size) -> list[str]:
-        """The cells measured at a size."""
+        """Return the cells measured at a size."""
         return list(dict.fromkeys(r["cell"] for r in self.records if Size(*r["size"]) == size))
 
     def seconds(self, size: Size, key: Key, candidate: str) -> float | None:
-        """The median; None where it was not measured."""
+        """Return the median time in seconds, or None if it was not measured."""
         record = self._found.get((size, key[0], candidate, key[1]))
         return record["seconds"] if record else None
 
     def faults(self, size: Size, key: Key, candidate: str) -> float | None:
-        """Page faults per call."""
+        """Return the page faults per call, or None if they were not measured."""
         record = self._found.get((size, key[0], candidate, key[1]))
         return record["faults"] if record else None
 
     def ratio(self, size: Size, key: Key, candidate: str, own: str = "ours") -> float | None:
-        """Theirs / ours."""
+        """Return their time / our time, or None if either is missing."""
         theirs, mine = self.seconds(size, key, candidate), self.seconds(size, key, own)
         return theirs / mine if theirs and mine else None
 
     def black_box(self, size: Size, cell: str) -> tuple[str, float] | None:
-        """The fastest black box forward, and its time over ours."""
-        found = [(name, self.ratio(size, (cell, "f"), name)) for name in BLACK_BOXES]
-        return min(((name, ratio) for name, ratio in found if ratio), key=lambda pair: pair[1], default=None)
+        """Return the fastest black box of the forward pass, and its time / our time."""
+        ratios = [(name, self.ratio(size, (cell, "f"), name)) for name in BLACK_BOXES]
+        return min(((name, ratio) for name, ratio in ratios if ratio), key=lambda pair: pair[1], default=None)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """A Markdown table whose first columns are aligned to the left, followed by an empty line."""
+    """Format a Markdown table and an empty line; the first `left` columns are left-aligned."""
     rule = ["---"] * left + ["---:"] * (len(head) - left)
     return [*(f"| {' | '.join(row)} |" for row in (head, rule, *rows)), ""]
 
 
 def number(value: float) -> str:
-    """Three digits."""
+    """Format a number with three significant digits."""
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
 
 
 def against(value: float | None, must: float, stretch: float | None = None, note: str = "") -> str:
-    """A ratio, what it must reach and what would be better; what was missed says so."""
+    """Format a ratio with its target, marked if it was missed."""
     if value is None:
         return "-"
-    wanted = f"{must:g}" + (f" / {stretch:g}" if stretch else "")
-    return f"{value:.2f}{note} ({wanted}){'' if value >= must else ' **missed**'}"
+    target = f"{must:g}" + (f" / {stretch:g}" if stretch else "")
+    return f"{value:.2f}{note} ({target}){'' if value >= must else ' **missed**'}"
 
 
 def lowest(values: Mapping[str, float | None]) -> tuple[float | None, str]:
-    """The lowest ratio and whose it is."""
-    found = [(value, f" {name}") for name, value in values.items() if value is not None]
-    return min(found, default=(None, ""))
+    """Return the lowest ratio and the name it belongs to."""
+    ratios = [(value, f" {name}") for name, value in values.items() if value is not None]
+    return min(ratios, default=(None, ""))
 
 
 def reached(results: Results) -> list[str]:
-    """Where the engine stands against what it is meant to reach."""
+    """Return the table of ratios beside their targets."""
     rows = []
     for size in results.sizes:
         if size not in TARGETS:
@@ -123,7 +123,7 @@ def reached(results: Results) -> list[str]:
 
 
 def further(results: Results, peaks: Mapping[str, float]) -> list[str]:
-    """The other claims: black boxes, JAX, what keeping every signal costs, and how much of the peak is used."""
+    """Return the table of the other claims: black boxes, JAX, the cost of every signal, the share of the peak."""
     rows = []
     for size in results.sizes:
         single, row = size.rows == 1, [str(size)]
@@ -169,12 +169,12 @@ def _share(results: Results, size: Size, what: str, peaks: Mapping[str, float]) 
     if not seconds:
         return "-"
     share = operations(CELLS["lstm"], size)[what] / seconds / peaks.get("FMA", peaks["sgemm"])
-    wanted = size.rows > 1 and size.neurons >= SHARE_FROM_NEURONS
-    return f"{100 * share:.0f} %" + (" **missed**" if wanted and share < SHARE_OF_PEAK else "")
+    required = size.rows > 1 and size.neurons >= SHARE_FROM_NEURONS
+    return f"{100 * share:.0f} %" + (" **missed**" if required and share < SHARE_OF_PEAK else "")
 
 
 def details(results: Results, peaks: Mapping[str, float]) -> list[str]:
-    """For each size, milliseconds of everything, their ratio to ours, and what we make of the processor."""
+    """Return a table for each size: milliseconds, ratios to ours, and the share of the processor's peak."""
     lines = []
     for size in results.sizes:
         names = dict.fromkeys(r["candidate"] for r in results.records if Size(*r["size"]) == size)
@@ -201,23 +201,20 @@ def details(results: Results, peaks: Mapping[str, float]) -> list[str]:
 
 
 def page_faults(results: Results) -> list[str]:
-    """The most page faults per call that each candidate had at each size, forward and backward."""
+    """Return a table of the most page faults per call, by size and candidate."""
     names = list(dict.fromkeys(record["candidate"] for record in results.records))
     rows = []
     for size in results.sizes:
         row = [str(size)]
         for name in names:
             counts = [results.faults(size, (cell, what), name) for cell in results.cells(size) for what in ("f", "fb")]
-            found = [count for count in counts if count is not None]
-            row.append(f"{max(found):.0f}" if found else "")
+            measured = [count for count in counts if count is not None]
+            row.append(f"{max(measured):.0f}" if measured else "")
         rows.append(row)
     return table(["T, B, I, N", *names], rows)
 
 
-def memory_table(found: Sequence[Record]) -> list[str]:
-    """Peak memory of ours and of torch.nn, in MB."""
-    rows = [
-        [str(Size(*one["size"])), one["cell"], f"{one['ours'] / 1e6:.1f}", f"{one['torch.nn'] / 1e6:.1f}"]
-        for one in found
-    ]
+def memory_table(records: Sequence[Record]) -> list[str]:
+    """Return a table of peak memory, ours and that of torch.nn, in MB."""
+    rows = [[str(Size(*r["size"])), r["cell"], f"{r['ours'] / 1e6:.1f}", f"{r['torch.nn'] / 1e6:.1f}"] for r in records]
     return table(["T, B, I, N", "cell", "ours, every signal", "torch.nn"], rows, 2)

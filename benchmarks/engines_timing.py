@@ -1,4 +1,4 @@
-"""How long calls take that are to be compared, what memory they need, and what the processor could do at most."""
+"""Timing of calls that take turns, their peak memory, and the peak rate of the processor."""
 
 import gc
 import os
@@ -19,14 +19,14 @@ import peers_torch
 import torch
 from engines_problem import Size, ours, problem
 
-SHORT, TURN = 0.05, 0.02  # seconds: a call under SHORT is repeated for TURN whenever its turn comes
-FEWEST, MOST = 5, 500  # turns of each candidate
+SHORT_SECONDS, TURN_SECONDS = 0.05, 0.02  # a shorter call is repeated for the length of a turn
+MIN_TURNS, MAX_TURNS = 5, 500  # of each candidate
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The median of a call's seconds, how often it was measured, and its page faults per call."""
+    """The median seconds of a call, the number of measurements, and the page faults per call."""
 
     seconds: float
     calls: int
@@ -34,15 +34,15 @@ class Timing:
 
 
 def faults() -> int:
-    """Pages that this process had to be given by the system so far."""
+    """Return the number of page faults of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def measure(calls: Mapping[Any, Callable[[], Any]], seconds: float) -> dict[Any, Timing]:
-    """Time calls that take turns, in an order that is drawn anew every time, for about this long in all.
+    """Time calls that take turns in random order, for about `seconds` in all.
 
-    A short call is first made once unmeasured whenever its turn comes, so that nobody pays for the cache and the
-    sleeping threads that the one before has left behind. The results are dropped within the measured time.
+    A short call first runs once untimed in each turn, so that it does not pay for the cache and the sleeping threads
+    that the previous call left. The timed part includes freeing the results.
     """
     expected: dict[Any, float] = {}
     for key, call in calls.items():
@@ -50,33 +50,33 @@ def measure(calls: Mapping[Any, Callable[[], Any]], seconds: float) -> dict[Any,
         start = perf_counter()
         call()
         expected[key] = perf_counter() - start
-    found: dict[Any, list[float]] = {key: [] for key in calls}
+    times: dict[Any, list[float]] = {key: [] for key in calls}
     pages = dict.fromkeys(calls, 0)
     order, random, began = list(calls), Random(0), perf_counter()
     gc.collect()
     gc.disable()
     try:
-        for turn in range(MOST):
-            if turn >= FEWEST and perf_counter() - began > seconds:
+        for turn in range(MAX_TURNS):
+            if turn >= MIN_TURNS and perf_counter() - began > seconds:
                 break
             random.shuffle(order)
             for key in order:
-                short = expected[key] < SHORT
+                short = expected[key] < SHORT_SECONDS
                 if short:
                     calls[key]()
                 before = faults()
-                for _ in range(max(1, round(TURN / expected[key])) if short else 1):
+                for _ in range(max(1, round(TURN_SECONDS / expected[key])) if short else 1):
                     start = perf_counter()
                     calls[key]()
-                    found[key].append(perf_counter() - start)
+                    times[key].append(perf_counter() - start)
                 pages[key] += faults() - before
     finally:
         gc.enable()
-    return {key: Timing(median(taken), len(taken), pages[key] / len(taken)) for key, taken in found.items()}
+    return {key: Timing(median(taken), len(taken), pages[key] / len(taken)) for key, taken in times.items()}
 
 
 def peaks(threads: int) -> dict[str, float]:
-    """Floating-point operations per second at most: of torch's matrix product, and of our engine's bare FMA loop."""
+    """Measure the peak floating-point operations per second of torch's matrix product and of our bare FMA loop."""
     n = 4096
     a, b, c = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
     taken = []
@@ -84,18 +84,26 @@ def peaks(threads: int) -> dict[str, float]:
         start = perf_counter()
         torch.mm(a, b, out=c)
         taken.append(perf_counter() - start)
-    found = {"sgemm": 2 * n**3 / min(taken)}
+    rates = {"sgemm": 2 * n**3 / min(taken)}
     with suppress(ImportError, AttributeError):  # an installation without the native engine
         from gatescope.engine import _native  # noqa: PLC0415  # pyright: ignore[reportAttributeAccessIssue]
 
-        found["FMA"] = max(_native.peak(threads, 0.2) for _ in range(6))
-    return found
+        rates["FMA"] = max(_native.peak(threads, 0.2) for _ in range(6))
+    return rates
 
 
 def memory(who: str, cell: str, size: Size, engine: str, threads: int) -> float | None:
-    """The bytes that the first forward and backward of "ours" or "torch.nn" add at their peak, in a fresh process.
+    """Measure the bytes that the first forward and backward pass adds at its peak, in a fresh process.
 
-    None where the system has no /proc to ask. (The ru_maxrss of getrusage begins at that of the parent process.)
+    Args:
+        who: "ours" or "torch.nn".
+        cell: the name of the cell.
+        size: the size of the problem.
+        engine: our engine.
+        threads: the threads of torch and of our engine.
+
+    Returns:
+        None on a system without /proc. (The ru_maxrss of getrusage starts at that of the parent process.)
     """
     if not CLEAR.exists():
         return None
@@ -107,18 +115,18 @@ def _memory(who: str, cell: str, size: Size, engine: str, threads: int) -> float
     torch.set_num_threads(threads)
 
     def call(size: Size) -> Callable[[], Any]:
-        given = problem(cell, size)
-        candidate = ours(given, engine, True) if who == "ours" else peers_torch.module(given)
+        posed = problem(cell, size)
+        candidate = ours(posed, engine, True) if who == "ours" else peers_torch.module(posed)
         assert candidate is not None
         assert candidate.both is not None
         return candidate.both
 
-    call(size._replace(steps=1))()  # libraries and threads
+    call(size._replace(steps=1))()  # load libraries and start threads
     both = call(size)
     gc.collect()
-    with suppress(OSError, AttributeError):  # glibc's: what is free already would hide what is needed
+    with suppress(OSError, AttributeError):  # glibc only: memory that is already free would hide the need for more
         CDLL(None).malloc_trim(0)
-    CLEAR.write_text("5")  # the peak so far is forgotten
+    CLEAR.write_text("5")  # reset the peak
     before = _peak()
     both()
     return _peak() - before
@@ -130,9 +138,9 @@ def _peak() -> float:
 
 
 def bind(threads: int) -> str:
-    """Confine this process to as many cores as there are threads, so that no library can use more; says what was done.
+    """Confine this process to as many cores as threads, so that no library uses more; return a description.
 
-    Of processors that share a core only one is used, as long as there are enough cores.
+    Of processors that share a core, only one is used while there are enough cores.
     """
     os.environ["NPROC"] = str(threads)  # the number of threads of JAX's processor client
     if not hasattr(os, "sched_setaffinity"):

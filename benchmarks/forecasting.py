@@ -1,10 +1,10 @@
-"""How well series of numbers are forecast, beside the last value and the value a season before, seed by seed.
+"""Measure forecasts of series beside the last value and the value one season before, seed by seed.
 
     python benchmarks/forecasting.py FILE:SEASON:HORIZON [FILE:SEASON:HORIZON ...] [--seeds 3] [--write]
 
-Every run is a fresh training with the task's recommended settings, in a temporary directory. MASE is the mean absolute
-error divided by that of the season before on the training part; all forecasts of a row start from the same origins.
-"Calibrated once" is the coverage of intervals calibrated on the validation part alone, and never again.
+Every run is trained with the task's recommended settings in a temporary directory. MASE is the mean absolute error
+divided by that of the seasonal naive forecast on the training part. All forecasts of a row start from the same origins.
+"Calibrated once" is the coverage of intervals that are calibrated on the validation part alone.
 """
 
 import argparse
@@ -25,12 +25,12 @@ HEAD = (
 
 
 def measure(file: str, season: int, horizon: int, seed: int) -> str:
-    """One training, as a row."""
+    """Train once; return a row of the table."""
     task = Forecasting(file, season=season, horizon=horizon)
     with tempfile.TemporaryDirectory() as folder:
         outcome = train(create_run(f"{folder}/run", task, None, Settings.recommended(task, seed=seed)))
     score = outcome.score
-    assert score is not None  # nobody interrupts it
+    assert score is not None  # the training was not interrupted
     about, (column,) = score.details, score.details["columns"].values()
     steps = column["by_horizon"]["coverage"]
     return (
@@ -43,15 +43,15 @@ def measure(file: str, season: int, horizon: int, seed: int) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("series", nargs="+", metavar="FILE:SEASON:HORIZON")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    given = [entry.rsplit(":", 2) for entry in arguments.series]
-    named = " ".join(f"{Path(file).name}:{season}:{horizon}" for file, season, horizon in given)
+    series = [entry.rsplit(":", 2) for entry in arguments.series]
+    named = " ".join(f"{Path(file).name}:{season}:{horizon}" for file, season, horizon in series)
     lines = [
         "# Forecasts, seed by seed",
         "",
@@ -61,7 +61,7 @@ def main() -> None:
         "|" + " --- |" * (HEAD.count("|") - 1),
     ]
     print(*lines, sep="\n")
-    for file, season, horizon in given:
+    for file, season, horizon in series:
         for seed in range(arguments.seeds):
             lines.append(measure(file, int(season), int(horizon), seed))
             print(lines[-1], flush=True)

@@ -1,17 +1,16 @@
-"""What textbooks say of vanishing gradients, measured: Elman against LSTM and all the other cells.
+"""Measure what textbooks claim about vanishing gradients: Elman against LSTM and all other cells.
 
     python benchmarks/horizon.py [--seeds 5] [--updates 1000] [--write]
 
-One task: A or B, then x's, then Y, after which the network writes the first letter small. Every network has 20 neurons
-and is trained with the task's recommended settings (Adam, learning rate 0.03), whatever its cell, until two scores in
-a row say that the task is solved, or for so many updates. Two ways to train: every string has exactly L x's, or 1 to L.
-When fewer than half of the seeds of a cell have learned a length, longer ones are not tried.
+The task: a string is A or B, then x's, then Y; after the Y the network writes the first letter in lower case. Every
+network has 20 neurons and is trained with the task's recommended settings (Adam, learning rate 0.03) until two scores
+in a row count as solved, or for --updates updates. In training, every string has exactly L x's, or 1 to L. When fewer
+than half of a cell's seeds learn a length, longer ones are not tried.
 
-The gradient is the norm of d h_t / d states_s, s at the first x and t at the Y behind 50 x's, exact, in float64. Of the
-networks that are trained with 1 to 50 x's it is taken before and after. Intervals are 95 % t-intervals of the logarithm
-over the seeds.
+The gradient is the norm of d h_t / d states_s with s at the first x and t at the Y after 50 x's, exact in float64. It
+is measured before and after training with 1 to 50 x's. Intervals are 95 % t-intervals of the logarithm over the seeds.
 
-Then the map of all products of Jacobians of a layer: how long it takes, what memory, and how far the estimate is off.
+Then the map of all products of Jacobians of a layer is measured: its time, its memory, and the error of its estimate.
 """
 
 import argparse
@@ -44,7 +43,7 @@ STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.26
 
 @dataclass(frozen=True)
 class Trained:
-    """One training: whether it solved its task, after how many updates, and log10 of the gradient before and after."""
+    """One training: whether it solved the task, its updates, and log10 of the gradient before and after training."""
 
     solved: bool
     updates: int
@@ -53,7 +52,7 @@ class Trained:
 
 
 def gradient(network: Network) -> float:
-    """log10 |d h_t / d states_s| over 50 steps."""
+    """Compute log10 |d h_t / d states_s| over 50 steps."""
     jacobians = jacobians_of(network, PROBE)
     if not jacobians.states:
         return -np.inf
@@ -62,7 +61,7 @@ def gradient(network: Network) -> float:
 
 
 def learn(cell: str, shortest: int, longest: int, seed: int, updates: int) -> Trained:
-    """One training."""
+    """Train one network; NaN gradients unless the strings have 1 to 50 x's."""
     task = StateMemoriser(8 if shortest == longest else None, shortest, longest)
     configuration = configure(task.vocabulary, cell_of(cell), [NEURONS])
     with tempfile.TemporaryDirectory() as folder:
@@ -71,27 +70,27 @@ def learn(cell: str, shortest: int, longest: int, seed: int, updates: int) -> Tr
             outcome = train(run)
         except TrainingError:
             return Trained(False, 0, np.nan, np.nan)
-        found = [np.nan, np.nan]
+        gradients = [np.nan, np.nan]
         if longest == GAP:
-            found = [gradient(run.network(0)[0]), gradient(run.network()[0])]
-        return Trained(bool(outcome.score and outcome.score.solved), outcome.step, *found)
+            gradients = [gradient(run.network(0)[0]), gradient(run.network()[0])]
+        return Trained(bool(outcome.score and outcome.score.solved), outcome.step, *gradients)
 
 
 def of_torch(kind: str, seed: int) -> float:
-    """The gradient of an untrained network with the initial weights of torch.nn.RNN or torch.nn.LSTM."""
+    """Compute the gradient of an untrained network with the initial weights of torch.nn.RNN or torch.nn.LSTM."""
     cell = cell_of("elman" if kind == "RNN" else "lstm:f=0")
     network = Network(configure(StateMemoriser().vocabulary, cell, [NEURONS]), seed)
     random = torch.Generator().manual_seed(seed)
     bound = NEURONS**-0.5
     with torch.no_grad():
         for name, weight in network.layers[0].items():
-            biases = 2 if name == "biases" else 1  # torch adds two
+            biases = 2 if name == "biases" else 1  # torch adds two biases
             weight.copy_(sum((torch.rand(weight.shape, generator=random) * 2 - 1) * bound for _ in range(biases)))
     return gradient(network)
 
 
 def spread(logs: list[float]) -> str:
-    """A geometric mean with its interval."""
+    """Format a geometric mean with its interval."""
     if not np.isfinite(logs).all():
         return "0" if np.isneginf(logs).all() else f"0 or not a number in {int((~np.isfinite(logs)).sum())} seeds"
     mean, half = float(np.mean(logs)), STUDENT[len(logs)] * float(np.std(logs, ddof=1)) / len(logs) ** 0.5
@@ -99,34 +98,34 @@ def spread(logs: list[float]) -> str:
 
 
 def title(cell: str) -> str:
-    """A cell as it is printed."""
+    """Return the printed title of a cell."""
     bias = {"lstm:f=0": " (forget bias 0)", "lstm": " (forget bias 1)", "lstm:f=3": " (forget bias 3)"}.get(cell, "")
     return CELLS[cell.partition(":")[0]].title + bias
 
 
 def learned(cells: list[str], exactly: bool, seeds: int, updates: int) -> dict[str, dict[int, list[Trained]]]:
-    """Cell -> length -> its trainings."""
-    found: dict[str, dict[int, list[Trained]]] = {}
+    """Train every cell on every length; return cell -> length -> trainings."""
+    trainings: dict[str, dict[int, list[Trained]]] = {}
     for cell in cells:
-        found[cell] = {}
+        trainings[cell] = {}
         lost = False
         for length in LENGTHS:
             if lost and (exactly or length != GAP):
                 continue
             shortest = length if exactly else 1
-            found[cell][length] = [learn(cell, shortest, length, seed, updates) for seed in range(seeds)]
-            lost = lost or first_failure(found[cell]) == str(length)
-        print(cell, {k: [t.updates if t.solved else None for t in v] for k, v in found[cell].items()}, flush=True)
-    return found
+            trainings[cell][length] = [learn(cell, shortest, length, seed, updates) for seed in range(seeds)]
+            lost = lost or first_failure(trainings[cell]) == str(length)
+        print(cell, {k: [t.updates if t.solved else None for t in v] for k, v in trainings[cell].items()}, flush=True)
+    return trainings
 
 
-def lengths_table(found: dict[str, dict[int, list[Trained]]]) -> list[str]:
-    """A row for every cell: how many seeds learned each length."""
+def lengths_table(trainings: dict[str, dict[int, list[Trained]]]) -> list[str]:
+    """Return a row for every cell: how many seeds learned each length."""
     lines = [
         "| cell | " + " | ".join(f"{length} x's" for length in LENGTHS) + " | first length that most seeds fail |",
         "| --- " * (len(LENGTHS) + 2) + "|",
     ]
-    for cell, lengths in found.items():
+    for cell, lengths in trainings.items():
         entries = []
         for length in LENGTHS:
             if length not in lengths:
@@ -140,54 +139,54 @@ def lengths_table(found: dict[str, dict[int, list[Trained]]]) -> list[str]:
 
 
 def failure(lengths: dict[int, list[Trained]]) -> float:
-    """The first length that fewer than half of the seeds learned; infinite where there is none."""
-    failed = [length for length, each in lengths.items() if 2 * sum(t.solved for t in each) < len(each)]
+    """Return the first length that fewer than half of the seeds learned, or infinity."""
+    failed = [length for length, runs in lengths.items() if 2 * sum(t.solved for t in runs) < len(runs)]
     return min(failed, default=np.inf)
 
 
-def ranked(one: list[float], other: list[float]) -> float:
-    """Spearman's rank correlation; equal values share a rank."""
+def rank_correlation(values: list[float], others: list[float]) -> float:
+    """Compute Spearman's rank correlation; equal values share a rank."""
     ranks = []
-    for values in (np.array(one), np.array(other)):
-        smaller = (values[:, None] > values).sum(1)
-        ranks.append(smaller + ((values[:, None] == values).sum(1) - 1) / 2)
+    for column in (np.array(values), np.array(others)):
+        smaller = (column[:, None] > column).sum(1)
+        ranks.append(smaller + ((column[:, None] == column).sum(1) - 1) / 2)
     if min(map(np.ptp, ranks)) == 0:
         return np.nan
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def bootstrapped(one: list[float], other: list[float]) -> tuple[float, float]:
-    """The percentile interval of the rank correlation over resampled cells."""
+def bootstrap_interval(values: list[float], others: list[float]) -> tuple[float, float]:
+    """Compute the 95 % percentile interval of the rank correlation over resampled cells."""
     random = np.random.default_rng(0)
-    drawn = [random.integers(0, len(one), len(one)) for _ in range(2000)]
-    found = [ranked([one[k] for k in draw], [other[k] for k in draw]) for draw in drawn]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    draws = [random.integers(0, len(values), len(values)) for _ in range(2000)]
+    correlations = [rank_correlation([values[k] for k in draw], [others[k] for k in draw]) for draw in draws]
+    low, high = np.nanquantile(correlations, [0.025, 0.975])
     return float(low), float(high)
 
 
 def first_failure(lengths: dict[int, list[Trained]]) -> str:
-    """The same as it is printed."""
-    found = failure(lengths)
-    return f"none up to {LENGTHS[-1]}" if np.isinf(found) else str(found)
+    """Return the printed form of `failure`."""
+    length = failure(lengths)
+    return f"none up to {LENGTHS[-1]}" if np.isinf(length) else str(length)
 
 
-def gradients_table(found: dict[str, dict[int, list[Trained]]], seeds: int) -> list[str]:
-    """A row for every cell: the gradient before and after training with 1 to 50 x's."""
+def gradients_table(trainings: dict[str, dict[int, list[Trained]]], seeds: int) -> list[str]:
+    """Return a row for every cell: the gradient before and after training with 1 to 50 x's."""
     lines = ["| cell | untrained | trained with 1 to 50 x's | solved |", "| --- | --- | --- | --- |"]
-    for cell, lengths in found.items():
-        each = lengths[GAP]
-        before, after = spread([t.before for t in each]), spread([t.after for t in each])
-        lines.append(f"| {title(cell)} | {before} | {after} | {sum(t.solved for t in each)} of {len(each)} |")
+    for cell, lengths in trainings.items():
+        runs = lengths[GAP]
+        before, after = spread([t.before for t in runs]), spread([t.after for t in runs])
+        lines.append(f"| {title(cell)} | {before} | {after} | {sum(t.solved for t in runs)} of {len(runs)} |")
     for kind in ("RNN", "LSTM"):
         before = spread([of_torch(kind, seed) for seed in range(seeds)])
         lines.append(f"| torch.nn.{kind}'s initial weights | {before} | | |")
     return lines
 
 
-def verdicts(found: dict[str, dict[int, list[Trained]]], exact: dict[str, dict[int, list[Trained]]]) -> list[str]:
-    """The claims of the texts, each with whether it was found."""
-    before = {cell: [t.before for t in lengths[GAP]] for cell, lengths in found.items()}
-    after = {cell: [t.after for t in lengths[GAP]] for cell, lengths in found.items()}
+def verdicts(up_to: dict[str, dict[int, list[Trained]]], exact: dict[str, dict[int, list[Trained]]]) -> list[str]:
+    """Return the claims of the textbooks, each with its verdict."""
+    before = {cell: [t.before for t in lengths[GAP]] for cell, lengths in up_to.items()}
+    after = {cell: [t.after for t in lengths[GAP]] for cell, lengths in up_to.items()}
     claims = [
         (
             "Untrained, the LSTM (forget bias 1) keeps more of the gradient over 50 steps than Elman (tanh)",
@@ -202,24 +201,24 @@ def verdicts(found: dict[str, dict[int, list[Trained]]], exact: dict[str, dict[i
     ]
     lines = []
     for claim, more, less in claims:
-        gap = np.array(more) - np.array(less)  # of the same seed
+        gap = np.array(more) - np.array(less)  # seed by seed
         half = STUDENT[len(gap)] * float(np.std(gap, ddof=1)) / len(gap) ** 0.5
         low, high = gap.mean() - half, gap.mean() + half
         verdict = "holds" if low > 0 else "does not hold: it is the other way round" if high < 0 else "not decided"
         lines.append(
             f"- {claim}: **{verdict}**; the ratio is {10 ** gap.mean():.2g} ({10**low:.1g} to {10**high:.1g})."
         )
-    kept = [float(np.mean(logs)) for logs in before.values()]
-    for words, table in (("exactly L x's", exact), ("1 to L x's", found)):
+    preserved = [float(np.mean(logs)) for logs in before.values()]
+    for words, table in (("exactly L x's", exact), ("1 to L x's", up_to)):
         reached = [failure(table[cell]) for cell in before]
-        low, high = bootstrapped(kept, reached)
+        correlation, (low, high) = rank_correlation(preserved, reached), bootstrap_interval(preserved, reached)
         verdict = "holds" if low > 0 else "not decided" if high >= 0 else "does not hold: it is the other way round"
         lines.append(
             f"- The more of the gradient an untrained cell keeps, the longer the gaps it learns ({words}; over "
-            f"{len(kept)} cells): **{verdict}**; the rank correlation is {ranked(kept, reached):.2f} ({low:.2f} to "
+            f"{len(preserved)} cells): **{verdict}**; the rank correlation is {correlation:.2f} ({low:.2f} to "
             f"{high:.2f}, bootstrap over cells)."
         )
-    for words, table in (("exactly L x's", exact), ("1 to L x's", found)):
+    for words, table in (("exactly L x's", exact), ("1 to L x's", up_to)):
         firsts = "; ".join(
             f"{title(c)}: {first_failure(table[c])}"
             for c in ("elman", "elman_relu", "lstm:f=0", "lstm", "lstm:f=3", "gru")
@@ -229,7 +228,7 @@ def verdicts(found: dict[str, dict[int, list[Trained]]], exact: dict[str, dict[i
 
 
 def large_map() -> None:
-    """In a process of its own: the map of an LSTM of 512 neurons over 1,000 steps."""
+    """Time the map of an LSTM of 512 neurons over 1,000 steps, and print its memory; runs in its own process."""
     network = Network(configure(StateMemoriser().vocabulary, "lstm", [512]))
     ids = np.random.default_rng(0).integers(0, 7, 1000).astype(np.int32)
     began = time.perf_counter()
@@ -268,25 +267,25 @@ def errors_table(updates: int) -> list[str]:
             jacobians = jacobians_of(network, [ids])
             exact = product_map(jacobians, vectors=jacobians.width)
             for vectors in (4, 8):
-                found = product_map(jacobians, vectors=vectors)
+                estimate = product_map(jacobians, vectors=vectors)
                 entries = []
                 for low, high in ((1, 10), (11, 50), (51, 199)):
-                    there = (distance >= low) & (distance <= high)
-                    entries.append(rms(found.norm[there] - exact.norm[there]))
-                there = distance >= 1
-                entries.append(rms(found.largest[there] - exact.largest[there]))
+                    pairs = (distance >= low) & (distance <= high)
+                    entries.append(rms(estimate.norm[pairs] - exact.norm[pairs]))
+                pairs = distance >= 1
+                entries.append(rms(estimate.largest[pairs] - exact.largest[pairs]))
                 lines.append(f"| {CELLS[cell].title}, 64 neurons, {state} | {vectors} | {' | '.join(entries)} |")
     return lines
 
 
 def rms(logs: np.ndarray) -> str:
-    """The root mean square of relative errors."""
+    """Format the root mean square of relative errors, from differences of logarithms."""
     known = np.expm1(logs[np.isfinite(logs)])
     return f"{np.sqrt(np.mean(known**2)):.1%}" if len(known) else ""
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, choices=sorted(STUDENT))
     parser.add_argument("--updates", type=int, default=600)
@@ -309,17 +308,17 @@ def main() -> None:
     errors = errors_table(arguments.updates)
     spent, busy = (time.monotonic() - began) / 60, (time.process_time() - worked) / 60
     lines = [
-        "# Where gradients go: what the texts say, measured",
+        "# Where gradients go: the claims of textbooks, measured",
         "",
         (
             f"`python benchmarks/horizon.py --seeds {arguments.seeds} --updates {arguments.updates}` on {machine()}; "
-            f"{spent:.0f} minutes in all, on a machine that did other things too; {busy:.0f} of processor time."
+            f"{spent:.0f} minutes on a machine that was also doing other work, {busy:.0f} minutes of processor time."
         ),
         "",
         (
             "A or B, x's, Y, and the first letter again; 20 neurons; Adam, learning rate 0.03; at most "
             f"{arguments.updates:,} updates, until solved; seeds 0 to {arguments.seeds - 1}. Recurrent weights start "
-            "orthogonal, in every cell. `--help` says more."
+            "orthogonal in every cell. See `--help`."
         ),
         "",
         "## The claims",
@@ -330,7 +329,7 @@ def main() -> None:
         "",
         (
             f"The norm of d h / d states 50 steps earlier, from the Y back to the first x: geometric mean over "
-            f"{arguments.seeds} seeds, with its 95 % interval. Where nothing is lost it is about {NEURONS**0.5:.1f}."
+            f"{arguments.seeds} seeds, with its 95 % interval. A fully preserved gradient has about {NEURONS**0.5:.1f}."
         ),
         "",
         *gradients_table(upto, arguments.seeds),
@@ -338,13 +337,13 @@ def main() -> None:
         "## The first gap that is not learned",
         "",
         (
-            "How many seeds solved the task, and, in brackets, the median of their updates. Every string has exactly "
-            "so many x's:"
+            "Seeds that solved the task, and in parentheses the median of their updates. Every string has exactly this "
+            "many x's:"
         ),
         "",
         *lengths_table(exactly),
         "",
-        "Strings have 1 to so many x's, all of them equally often:",
+        "Strings have 1 to this many x's, each number equally often:",
         "",
         *lengths_table(upto),
         "",
@@ -352,7 +351,7 @@ def main() -> None:
         "",
         large,
         "",
-        "The root mean square of the relative error of the estimate, against all products written out in float64:",
+        "Root mean square of the relative error of the estimate, against all products computed in float64:",
         "",
         *errors,
     ]

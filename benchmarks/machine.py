@@ -1,4 +1,4 @@
-"""The line under every result: on what it was measured."""
+"""The machine and the versions that a result was measured on, as one line of text."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ import gatescope
 
 
 def machine() -> str:
-    """Processor, cores, versions and day."""
+    """Return processor, cores, threads, versions and date."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()

@@ -1,12 +1,12 @@
-"""What the neurons of trained networks do: labels, ablation, and how X's are left out of the count.
+"""Measure what the neurons of trained networks do: labels, ablation, and how an X is left out of a count.
 
     python benchmarks/neurons.py [--seeds 5] [--text RUN] [--characters 100000] [--write]
 
-Trains an LSTM with the recommended settings on counter, selective_counter and state_memoriser for every seed, and asks
-of each network which neuron's cell state follows what the task must remember, with which score on strings that were
-not used for fitting, and which predictions suffer when that neuron is held at its mean. Of selective_counter, which
-gate it is that keeps an X from being counted. With --text, the labels of a text model by kind, each with what taking
-the neuron away costs where the feature is on and where it is off, and what steering it writes.
+Trains an LSTM with the recommended settings on counter, selective_counter and state_memoriser for every seed. For each
+network it reports the neuron whose cell state best follows the quantity to remember, the score on strings that were not
+used for fitting, and the predictions that suffer when the neuron is held at its mean. For selective_counter it reports
+which gate keeps an X from being counted. With --text, it reports the best labels of a text model by kind, and the loss
+without the neuron, where the feature is on and where it is off.
 """
 
 import argparse
@@ -44,11 +44,11 @@ KINDS = {
     "kind of character": ("character.",),
 }
 SWAPPED = (("i",), ("f",), ("g",), ("o",), ("i", "g"), ("i", "f", "o"), ("i", "f", "g", "o"))
-NEEDED = 20_000  # characters on which a neuron is taken away
+ABLATION_CHARACTERS = 20_000
 
 
 def trained(name: str, seed: int, folder: str) -> Run:
-    """A run with the recommended settings."""
+    """Train a run with the recommended settings."""
     task = TASKS[name]()
     configuration = configure(task.vocabulary, "lstm", task.recommended.layers)
     run = create_run(f"{folder}/{name}-{seed}", task, configuration, Settings.recommended(task, seed=seed))
@@ -57,20 +57,20 @@ def trained(name: str, seed: int, folder: str) -> Run:
 
 
 def of_task(about: Subject) -> Table:
-    """The labels of the cell states by what the task must remember."""
+    """Label the cell states with the quantities that the task must remember."""
     family = from_quantities(about.task.quantities, about.task.quantity_titles)
     with about.trace() as trace:
         return labels(trace, Steps(trace).features([family]), signals=["c"], search=Search(top=20))
 
 
 def follower(name: str, about: Subject, seed: int) -> str:
-    """The neuron that follows the feature best, its score, and where the loss rises without it."""
+    """Return a row: the neuron that best follows the feature, its score, and the change of the loss without it."""
     followed, hurt = FOLLOWED[name]
     rows = [row for row in of_task(about) if row["feature"] in followed]
-    # Several may separate perfectly: the one without a lag, and of these the one that a line explains most of.
+    # Several neurons may separate perfectly: prefer one without a lag, then the largest explained variance.
     best = max(rows, key=lambda row: (row["score"], row["lag"] == 0, row["explained"]))
     with about.trace() as trace:
-        features = [one for one in features_of(about, trace) if one.name == hurt]
+        features = [feature for feature in features_of(about, trace) if feature.name == hurt]
     network, neuron = about.network, best["neuron"]
     lost = next(iter(ablation(network, about.text, 0, "c", neurons=[neuron], features=features).where(feature=hurt)))
     matthews = "" if best["measure"] == "R2" else f", Matthews {best['matthews']:.3f}"
@@ -81,12 +81,12 @@ def follower(name: str, about: Subject, seed: int) -> str:
 
 
 def interval(row: dict[str, float], name: str) -> str:
-    """A change of the loss with its interval."""
+    """Format a change of the loss with its interval."""
     return f"{row[name]:+.3f} ({row[name + '_low']:+.3f} to {row[name + '_high']:+.3f})"
 
 
 def written(network: Network, prefixes: Sequence[str], most: int) -> np.ndarray:
-    """How many b's a network writes after each prefix, taking the most probable symbol each time."""
+    """Count the b's that a network writes after each prefix when it always takes the most probable symbol."""
     vocabulary = network.configuration.vocabulary
     lengths = torch.tensor([len(prefix) for prefix in prefixes])
     tokens = torch.full((int(lengths.max()), len(prefixes)), -1)
@@ -106,7 +106,7 @@ def written(network: Network, prefixes: Sequence[str], most: int) -> np.ndarray:
 
 
 def mechanism(about: Subject, seed: int) -> str:
-    """Which gate keeps an X from being counted: at an X, some gates get the input drive that they get at an a."""
+    """Return a row: the effect on the count when some gates get, at every X, the input drive of an a."""
     network, vocabulary = about.network, about.network.configuration.vocabulary
     neuron = next(iter(of_task(about).where(feature="task.owed").sorted_by("score")))["neuron"]
     with about.trace() as trace:
@@ -132,18 +132,18 @@ def mechanism(about: Subject, seed: int) -> str:
 
 
 def of_text(run: Run, characters: int) -> Iterator[str]:
-    """The best label of each kind in a text model, and what each neuron is needed for."""
+    """Yield the best label of each kind in a text model, with the effect of its neuron on the loss."""
     about = subject(run, characters=characters)
     start = time.perf_counter()
     with about.trace() as trace:
         features = features_of(about, trace)
         recorded = time.perf_counter() - start
-        found = labels(trace, features, search=Search(top=5))
+        table = labels(trace, features, search=Search(top=5))
     seconds = time.perf_counter() - start - recorded
-    chance, steps = found.about["chance"]["least"], found.about["steps"]
+    chance, steps = table.about["chance"]["least"], table.about["steps"]
     yield (
-        f"{found.about['neurons']:,} neurons and signals, {found.about['features']['binary']} binary features and "
-        f"{found.about['features']['count']} counts at {len(found.about['lags'])} lags, {steps['fit']:,} characters to "
+        f"{table.about['neurons']:,} neurons and signals, {table.about['features']['binary']} binary features and "
+        f"{table.about['features']['count']} counts at {len(table.about['lags'])} lags, {steps['fit']:,} characters to "
         f"fit on and {steps['held_out']:,} held out: recorded and annotated in {recorded:.0f} s, labelled in "
         f"{seconds:.0f} s. No label below AUROC {chance['AUROC']:.3f} or R2 {chance['R2']:.4f}, which is what chance "
         "reaches."
@@ -163,30 +163,30 @@ def of_text(run: Run, characters: int) -> Iterator[str]:
         ),
     )
     for kind, families in KINDS.items():
-        rows = [row for row in found if row["feature"].startswith(families) and " & " not in row["feature"]]
+        rows = [row for row in table if row["feature"].startswith(families) and " & " not in row["feature"]]
         for measure in ("AUROC", "R2"):
-            # Of rare features many neurons have a high area; Matthews' correlation is high only where few are mistaken.
+            # For rare features many neurons have a high AUROC; Matthews' correlation is high only with few errors.
             key = "matthews" if measure == "AUROC" else "score"
             best = max((row for row in rows if row["measure"] == measure), key=lambda row: row[key], default=None)
             if best is not None:
-                yield needed(about, kind, best, [one for one in features if one.name == best["feature"]])
+                yield needed(about, kind, best, [feature for feature in features if feature.name == best["feature"]])
 
 
 def needed(about: Subject, kind: str, label: dict, features: Sequence) -> str:
-    """A line about one label, with the change of the loss when its neuron's h is held at its mean."""
+    """Return a row about one label, with the change of the loss when its neuron's h is held at its mean."""
     layer, neuron = int(label["layer"].removeprefix("layer")), label["neuron"]
-    where = [one for one in features if one.kind == "binary"]
-    length = len(about.text[:NEEDED])
+    binary = [feature for feature in features if feature.kind == "binary"]
+    length = len(about.text[:ABLATION_CHARACTERS])
     lost = ablation(
         about.network,
-        about.text[:NEEDED],
+        about.text[:ABLATION_CHARACTERS],
         layer,
         "h",
         neurons=[neuron],
-        features=[type(one)(one.name, one.title, one.values[:length]) for one in where],
+        features=[type(feature)(feature.name, feature.title, feature.values[:length]) for feature in binary],
     )
-    row = next(iter(lost.where(feature=where[0].name if where else "")))
-    effects = [interval(row, "on"), interval(row, "off") if where else ""]
+    row = next(iter(lost.where(feature=binary[0].name if binary else "")))
+    effects = [interval(row, "on"), interval(row, "off") if binary else ""]
     lag = f", {label['lag']} steps later" if label["lag"] else ""
     matthews = "" if label["measure"] == "R2" else f"{label['matthews']:.2f}"
     return (
@@ -196,53 +196,57 @@ def needed(about: Subject, kind: str, label: dict, features: Sequence) -> str:
 
 
 def head(*columns: str) -> list[str]:
-    """The first two lines of a table."""
+    """Return the two header lines of a table."""
     return [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--text", type=Path, help="the run of a text model")
-    parser.add_argument("--characters", type=int, default=100_000, help="of its test part")
+    parser.add_argument("--characters", type=int, default=100_000, help="characters of its test part")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     lines: list[str] = []
 
-    def say(*said: str) -> None:
-        lines.extend(said)
-        print(*said, sep="\n", flush=True)
+    def emit(*more: str) -> None:
+        lines.extend(more)
+        print(*more, sep="\n", flush=True)
 
-    say("# What neurons do", "", f"`python benchmarks/neurons.py` on {machine()}.", "")
-    say("## The neuron that follows what the task must remember", "")
-    say("Cell states; the score is on strings that were not used for fitting, and the changes of the loss, in nats per")
-    say("symbol with 95 % intervals, are those of holding the neuron's cell state at its mean: at the steps that need")
-    say("what it keeps (writing the b's; the symbol after the Y), and at all others.", "")
-    say(*head("task", "seed", "neuron", "held-out score", "loss where it is needed", "elsewhere"))
+    emit("# What neurons do", "", f"`python benchmarks/neurons.py` on {machine()}.", "")
+    emit("## The neuron that follows what the task must remember", "")
+    emit(
+        "Cell states; the score is on strings that were not used for fitting, and the changes of the loss, in nats per"
+    )
+    emit("symbol with 95 % intervals, are those of holding the neuron's cell state at its mean: at the steps that need")
+    emit("what it keeps (writing the b's; the symbol after the Y), and at all others.", "")
+    emit(*head("task", "seed", "neuron", "held-out score", "loss where it is needed", "elsewhere"))
     with tempfile.TemporaryDirectory() as folder:
         subjects = {name: [subject(trained(name, k, folder)) for k in range(arguments.seeds)] for name in FOLLOWED}
-        for name, each in subjects.items():
-            for seed, about in enumerate(each):
-                say(follower(name, about, seed))
-        say("", "## How an X is left out of the count", "")
-        say(
+        for name, runs in subjects.items():
+            for seed, about in enumerate(runs):
+                emit(follower(name, about, seed))
+        emit("", "## How an X is left out of the count", "")
+        emit(
             "Means of the counting neuron's gates at the a's and at the X's, and how many b's more are written for each"
         )
-        say(
+        emit(
             "X (of strings with at least two) when, at every X, these gates of all neurons get the input drive of an a."
         )
-        say("1 would be: an X counts as an a.", "")
-        say(*head("seed", "neuron", *(f"{name}: a / X" for name in "ifg"), *(" ".join(gates) for gates in SWAPPED)))
+        emit("1 would be: an X counts as an a.", "")
+        emit(*head("seed", "neuron", *(f"{name}: a / X" for name in "ifg"), *(" ".join(gates) for gates in SWAPPED)))
         for seed, about in enumerate(subjects["selective_counter"]):
-            say(mechanism(about, seed))
+            emit(mechanism(about, seed))
     if arguments.text is not None:
         about = Run(arguments.text)
         sizes = " + ".join(str(layer.neurons) for layer in about.configuration().layers)
-        say("", "## A text model", "", f"LSTM of {sizes} neurons, {about.task().title}; the labels are of all signals.")
+        emit(
+            "", "## A text model", "", f"LSTM of {sizes} neurons, {about.task().title}; the labels are of all signals."
+        )
         for line in of_text(about, arguments.characters):
-            say(line)
+            emit(line)
     if arguments.write:
         RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

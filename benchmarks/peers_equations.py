@@ -1,7 +1,7 @@
 """One step of every cell written by hand, for the loops that people write themselves.
 
-Written from the papers' equations without our own tape, once for all array libraries: `F` has sigmoid, tanh, relu,
-exp, log_sigmoid and maximum. Drives are stacked in our cells' order; `x` and `u` are the input's and the previous h's.
+The equations come from the papers, not from our tape, and serve all array libraries: `F` has sigmoid, tanh, relu, exp,
+log_sigmoid and maximum. Drives are stacked in the order of our cells; `x` is an input drive, `u` a recurrent drive.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +14,14 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Equations:
-    """How a cell is run by hand.
+    """A cell written by hand.
 
     Attributes:
-        states: what is carried from step to step.
+        states: the signals that are carried from step to step.
         step: (F, drives or signals of this step, states, per-neuron weights) -> the signals of this step.
-        joined: the drives are x + u, so that one product with an addend makes them; otherwise they are all x, all u.
-        before: for cells without a recurrent product: all that needs no state, of all steps at once. `step` then
-            reads these signals.
+        joined: whether the step reads the sums x + u. Otherwise it reads all x, then all u.
+        before: for cells without a recurrent product: the signals that need no state, for all steps at once. `step`
+            then reads these signals.
     """
 
     states: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The peer made of JAX: `lax.scan` over steps that keeps every internal, compiled as a whole."""
+"""The JAX peer: `lax.scan` over steps that keeps every signal, compiled as a whole."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -8,8 +8,8 @@ from engines_problem import Candidate, Problem
 from peers_equations import EQUATIONS
 
 
-def scan(given: Problem) -> Candidate:
-    """`jax.jit` of the inputs' product and `lax.scan`, and of both with `jax.vjp`; waits until the results are there.
+def scan(problem: Problem) -> Candidate:
+    """Compile the input product and `lax.scan`, forward and with `jax.vjp`; each call waits for its results.
 
     Raises:
         ImportError: JAX is not installed.
@@ -25,41 +25,41 @@ def scan(given: Problem) -> Candidate:
         log_sigmoid=jax.nn.log_sigmoid,
         maximum=jnp.maximum,
     )
-    name, (_, rows, _, neurons), drives = given.cell.name, given.size, len(given.cell.tape.input_drives)
+    name, (_, rows, _, neurons), drives = problem.cell.name, problem.size, len(problem.cell.tape.input_drives)
     equations = EQUATIONS[name]
     processor = jax.devices("cpu")[0]
 
-    def there(values: Any) -> Any:
+    def on_device(values: Any) -> Any:
         return jax.device_put(values.detach().numpy(), processor)
 
-    weights, inputs = tuple(there(values) for values in given.weights()), there(given.inputs)
-    upstream = {signal: there(values) for signal, values in given.upstream.items()}
+    weights, inputs = tuple(on_device(values) for values in problem.weights()), on_device(problem.inputs)
+    upstream = {signal: on_device(values) for signal, values in problem.upstream.items()}
 
     def signals(weights: Any, inputs: Any) -> dict[str, Any]:
         input_weights, biases, recurrent, neuron = weights
-        heard = inputs @ input_weights.T + biases
-        early = equations.before(F, jnp.split(heard, drives, -1)) if equations.before else {}
+        input_drives = inputs @ input_weights.T + biases
+        early = equations.before(F, jnp.split(input_drives, drives, -1)) if equations.before else {}
         if equations.step is None:
             return early
         make: Callable[..., dict[str, Any]] = equations.step
 
         def step(state: Any, at: Any) -> Any:
             if not equations.before:
-                echoed = state["h"] @ recurrent.T
+                recurrent_drives = state["h"] @ recurrent.T
                 at = (
-                    jnp.split(at + echoed, drives, -1)
+                    jnp.split(at + recurrent_drives, drives, -1)
                     if equations.joined
-                    else (*jnp.split(at, drives, -1), *jnp.split(echoed, drives, -1))
+                    else (*jnp.split(at, drives, -1), *jnp.split(recurrent_drives, drives, -1))
                 )
-            found = make(F, at, state, neuron)
-            return {signal: found[signal] for signal in equations.states}, found
+            values = make(F, at, state, neuron)
+            return {signal: values[signal] for signal in equations.states}, values
 
-        start = {signal: jnp.zeros((rows, neurons), heard.dtype) for signal in equations.states}
-        return early | jax.lax.scan(step, start, early or heard)[1]
+        start = {signal: jnp.zeros((rows, neurons), input_drives.dtype) for signal in equations.states}
+        return early | jax.lax.scan(step, start, early or input_drives)[1]
 
     def signals_and_gradients(weights: Any, inputs: Any, upstream: Any) -> tuple[Any, Any]:
-        found, pull = jax.vjp(lambda weights: signals(weights, inputs), weights)
-        return found, pull(upstream)[0]
+        values, pull = jax.vjp(lambda weights: signals(weights, inputs), weights)
+        return values, pull(upstream)[0]
 
     run, run_both = jax.jit(signals), jax.jit(signals_and_gradients)
     return Candidate(

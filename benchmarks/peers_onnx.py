@@ -1,4 +1,4 @@
-"""The peers that run an ONNX operator: black boxes without internals and without gradients.
+"""The peers that run an ONNX operator: black boxes without inner signals or gradients.
 
 `T` step, `B` sequence, `I` input, `N` neuron.
 """
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from engines_problem import Candidate, Problem
 
-# The operator of each cell, its attributes, and where each of ONNX's gates stands in our order of drives.
+# Operator, attributes, and the index of each ONNX gate in our order of drives.
 OPERATORS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
-    "lstm": ("LSTM", {}, (0, 3, 1, 2)),  # i o f c of i f g o
-    "gru": ("GRU", {"linear_before_reset": 1}, (1, 0, 2)),  # z r h of r z n
+    "lstm": ("LSTM", {}, (0, 3, 1, 2)),  # i o f c from i f g o
+    "gru": ("GRU", {"linear_before_reset": 1}, (1, 0, 2)),  # z r h from r z n
     "elman": ("RNN", {"activations": ["Tanh"]}, (0,)),
     "elman_relu": ("RNN", {"activations": ["Relu"]}, (0,)),
 }
-OPSET, IR_VERSION = 17, 8  # old enough for every runtime
+OPSET, IR_VERSION = 17, 8  # every runtime reads these
 
 
-def model(given: Problem) -> bytes:
-    """The problem as an ONNX file: one operator, input "x" (T, B, I), output "y" (T, 1, B, N).
+def model(problem: Problem) -> bytes:
+    """Write the problem as an ONNX file: one operator, input "x" (T, B, I), output "y" (T, 1, B, N).
 
     Raises:
         ImportError: onnx is not installed.
@@ -28,16 +28,16 @@ def model(given: Problem) -> bytes:
     import onnx  # noqa: PLC0415  optional peers
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
 
-    operator, attributes, order = OPERATORS[given.cell.name]
-    steps, rows, inputs, neurons = given.size
-    parameters = {name: values.detach().numpy()[list(order)] for name, values in _drives(given).items()}
-    echoed = np.zeros_like(parameters["biases"])
+    operator, attributes, order = OPERATORS[problem.cell.name]
+    steps, rows, inputs, neurons = problem.size
+    parameters = {name: values.detach().numpy()[list(order)] for name, values in _drives(problem).items()}
+    recurrent_biases = np.zeros_like(parameters["biases"])
     if operator == "GRU":
-        echoed[-1] = given.parameters.neuron_weights.detach().numpy()[0]
+        recurrent_biases[-1] = problem.parameters.neuron_weights.detach().numpy()[0]
     arrays = {
         "W": parameters["input_weights"].reshape(1, -1, inputs),
         "R": parameters["recurrent_weights"].reshape(1, -1, neurons),
-        "B": np.concatenate([parameters["biases"].ravel(), echoed.ravel()])[None],
+        "B": np.concatenate([parameters["biases"].ravel(), recurrent_biases.ravel()])[None],
     }
     node = helper.make_node(operator, ["x", "W", "R", "B"], ["y"], hidden_size=neurons, **attributes)
     graph = helper.make_graph(
@@ -52,36 +52,36 @@ def model(given: Problem) -> bytes:
     return made.SerializeToString()
 
 
-def _drives(given: Problem) -> dict[str, Any]:
-    return {name: values for name, values in given.parameters.by_name().items() if name != "neuron_weights"}
+def _drives(problem: Problem) -> dict[str, Any]:
+    return {name: values for name, values in problem.parameters.by_name().items() if name != "neuron_weights"}
 
 
-def onnx_runtime(given: Problem, threads: int) -> Candidate | None:
-    """onnxruntime on the processor.
+def onnx_runtime(problem: Problem, threads: int) -> Candidate | None:
+    """Return onnxruntime on the CPU as a candidate, or None if ONNX has no such cell.
 
     Raises:
         ImportError: onnx or onnxruntime is not installed.
     """
-    if given.cell.name not in OPERATORS:
+    if problem.cell.name not in OPERATORS:
         return None
     import onnxruntime  # noqa: PLC0415  an optional peer
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(model(given), options, providers=["CPUExecutionProvider"])
-    inputs = {"x": given.inputs.numpy()}
+    session = onnxruntime.InferenceSession(model(problem), options, providers=["CPUExecutionProvider"])
+    inputs = {"x": problem.inputs.numpy()}
     return Candidate("onnxruntime", lambda: {"h": session.run(["y"], inputs)[0]}, None, False)
 
 
-def openvino(given: Problem, threads: int) -> Candidate | None:
-    """OpenVINO on the processor, for the least latency and in float32 also where the processor has bfloat16.
+def openvino(problem: Problem, threads: int) -> Candidate | None:
+    """Return OpenVINO on the CPU as a candidate: lowest latency, float32 even where the CPU has bfloat16.
 
     Raises:
         ImportError: onnx or openvino is not installed.
     """
-    if given.cell.name not in OPERATORS:
+    if problem.cell.name not in OPERATORS:
         return None
-    # Its usage statistics would be sent by a fork of this process, which is multithreaded; it runs without them.
+    # OpenVINO would fork this multithreaded process to send usage statistics; it runs without that module.
     sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
     import openvino as library  # noqa: PLC0415  an optional peer
 
@@ -92,8 +92,8 @@ def openvino(given: Problem, threads: int) -> Candidate | None:
         "INFERENCE_PRECISION_HINT": "f32",
         "NUM_STREAMS": 1,
     }
-    request = core.compile_model(core.read_model(model(given), b""), "CPU", settings).create_infer_request()
-    inputs = [given.inputs.numpy()]
+    request = core.compile_model(core.read_model(model(problem), b""), "CPU", settings).create_infer_request()
+    inputs = [problem.inputs.numpy()]
 
     def forward() -> dict[str, Any]:
         return {"h": request.infer(inputs, share_inputs=True, share_outputs=True)[0]}

@@ -1,11 +1,11 @@
-"""How well sentiment is learned, seed by seed, and how long that takes.
+"""Measure the accuracy of sentiment networks and their training time, seed by seed.
 
     python benchmarks/sentiment.py [--train train.tsv dev.tsv --test test.tsv] [--unit word] [--seeds 3] [--write]
 
-Without files only the toy set of 864 sentences, which gatescope makes itself. With files these as well, such as the
-phrases and the 872 test sentences of SST-2, and a bag of words beside the network. Every run is a fresh training with
-the recommended settings and all that `gatescope train` does; the best weights are chosen by the validation loss, and
-the test part is looked at once, by them.
+Without files, only the toy set of 864 sentences that gatescope generates is used. With files, such as the phrases and
+the 872 test sentences of SST-2, these are used as well, with a bag of words beside the network. Every run is trained
+with the recommended settings, exactly as `gatescope train` does. The validation loss chooses the best weights, and only
+these are scored on the test part, once.
 """
 
 import argparse
@@ -36,13 +36,13 @@ COLUMNS = (
 
 
 def measure(task: Sentiment, seed: int, name: str) -> tuple[str, float, float]:
-    """One training: its row, the accuracy, and the seconds."""
+    """Train once; return the row, the accuracy and the seconds."""
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(f"{folder}/run", task, None, Settings.recommended(task, seed=seed))
         outcome = train(run)
         _, best = run.network()
     score, usual = outcome.score, task.recommended
-    assert score is not None  # nothing interrupts it
+    assert score is not None  # the training was not interrupted
     network = f"{usual.embedding or 'one-hot'}, {usual.layers[0]}"
     row = (
         f"| {name} | {network} | {seed} | {score.value:.1%} | {score.details['macro_f1']:.3f} | "
@@ -53,7 +53,7 @@ def measure(task: Sentiment, seed: int, name: str) -> tuple[str, float, float]:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", nargs="+", help="labelled texts to train on")
     parser.add_argument("--test", help="labelled texts to test on")
@@ -78,10 +78,10 @@ def main() -> None:
     print(*lines, sep="\n")
     summary = []
     for name, task in tasks.items():
-        found = [measure(task, seed, name) for seed in range(arguments.seeds)]
-        lines += [row for row, *_ in found]
-        print(*(row for row, *_ in found), sep="\n", flush=True)
-        values, seconds = [value for _, value, _ in found], [seconds for *_, seconds in found]
+        measured = [measure(task, seed, name) for seed in range(arguments.seeds)]
+        lines += [row for row, *_ in measured]
+        print(*(row for row, *_ in measured), sep="\n", flush=True)
+        values, seconds = [value for _, value, _ in measured], [seconds for *_, seconds in measured]
         training, validation, test = task.sizes
         summary.append(
             f"{name}: {training:,} texts trained on, {validation:,} validated on, {test:,} tested on; accuracy "

@@ -1,9 +1,9 @@
-"""What a character model reaches on the Python standard library in a few minutes.
+"""Train a character model of the Python standard library for a few minutes and report its loss.
 
     python benchmarks/standard_library.py [--minutes 5] [--seeds 1] [--cell lstm] [--neurons 128] [--write]
 
-Prints the nats per character on the test part (the last 5 % by position), and with --write keeps the result, the
-curve as a picture (pip install 'gatescope[benchmarks]') and samples in benchmarks/results and docs.
+Prints the nats per character on the test part (the last 5 % of the text). With --write, writes the result and samples
+to benchmarks/results and the learning curve to docs/images (pip install 'gatescope[benchmarks]').
 """
 
 import argparse
@@ -22,7 +22,7 @@ CURVE = ROOT / "docs" / "images" / "standard_library.svg"
 
 
 def measure(folder: str, arguments: argparse.Namespace, seed: int) -> tuple[Run, str]:
-    """One training; its run and the score's sentence."""
+    """Train once; return the run and a row of the table."""
     task = TASKS["text"]()
     settings = Settings.recommended(task, minutes=arguments.minutes, seed=seed)
     configuration = configure(task.vocabulary, arguments.cell, (arguments.neurons,))
@@ -34,7 +34,7 @@ def measure(folder: str, arguments: argparse.Namespace, seed: int) -> tuple[Run,
 
 
 def draw(runs: list[Run]) -> None:
-    """Training and validation loss over the characters read."""
+    """Draw the training and validation loss over the characters read."""
     import matplotlib  # noqa: PLC0415  only for this picture
 
     matplotlib.use("svg")
@@ -55,7 +55,7 @@ def draw(runs: list[Run]) -> None:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, default=1)
@@ -65,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = [measure(folder, arguments, seed) for seed in range(arguments.seeds)]
+        measured = [measure(folder, arguments, seed) for seed in range(arguments.seeds)]
         command = f"--minutes {arguments.minutes:g} --cell {arguments.cell} --neurons {arguments.neurons}"
         lines = [
             "# A character model of the Python standard library",
@@ -74,21 +74,21 @@ def main() -> None:
             "",
             "| seed | nats per character, test part | updates | seconds | thousand characters per second |",
             "| --- | --- | --- | --- | --- |",
-            *(line for _, line in found),
+            *(line for _, line in measured),
             "",
-            f"Test part of seed {arguments.seeds - 1}: {found[-1][0].read('history.jsonl')[-1]['score']['text']}.",
+            f"Test part of seed {arguments.seeds - 1}: {measured[-1][0].read('history.jsonl')[-1]['score']['text']}.",
             "",
             "![The loss in nats per character over the characters read](../../docs/images/standard_library.svg)",
             "",
-            "What the network wrote on the way (temperature 0.7):",
+            "Samples during training (temperature 0.7):",
         ]
-        samples = found[0][0].read("samples.jsonl")
+        samples = measured[0][0].read("samples.jsonl")
         for sample in (samples[0], samples[len(samples) // 2], samples[-1]):
             lines += ["", f"after {sample['step']:,} updates", "", "```text", sample["text"].strip("\n"), "```"]
         print(*lines, sep="\n")
         if arguments.write:
             RESULTS.write_text("\n".join(lines) + "\n")
-            draw([run for run, _ in found])
+            draw([run for run, _ in measured])
 
 
 if __name__ == "__main__":

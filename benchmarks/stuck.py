@@ -1,11 +1,10 @@
-"""Whether a text network that was trained for a few hundred updates is stuck at some places, and at how many.
+"""Count the places of a text at which a network is stuck after a few hundred updates.
 
     python benchmarks/stuck.py [FILE ...] [--steps 220 440 880] [--seeds 10 19] [--without-restarts] [--rows ROWS]
 
-A place is stuck if the mean loss of symbols 200 to 250 after it is above that of the symbols' frequencies in the
-training part (on the same symbols), and above the middle between the entropy of these frequencies and that of a uniform
-guess (of English about 3.7 nats). Prints one row of a table for each training, and appends it to the file that --rows
-names.
+The network is stuck at a place if its mean loss on symbols 200 to 250 after the place is above two bounds: the loss of
+the training part's symbol frequencies on the same symbols, and the mean of their entropy and that of a uniform guess
+(about 3.7 nats in English). Prints one row of a table for each training, and appends it to the file of --rows.
 """
 
 import argparse
@@ -23,10 +22,10 @@ from gatescope.tasks import Text
 from gatescope.training import Loop
 
 PLACES = 200
-PLACE_SYMBOLS = 250  # read at a place; the last window of them counts
+PLACE_SYMBOLS = 250  # read at a place; the last window counts
 WINDOW_SYMBOLS = 50
 NOISE_SYMBOLS = 100
-STREAMS = (20, 2000)  # and symbols of each
+STREAMS = (20, 2000)  # streams, symbols of each
 TITLES = (
     "text",
     "network",
@@ -45,11 +44,11 @@ TITLES = (
 
 def losses(network: Network, sequences: NDArray[np.int32]) -> NDArray[np.float32]:
     """Compute -log p of every symbol after the first, in nats: (S, T + 1) ids to (S, T)."""
-    found = [
+    nats = [
         -np.take_along_axis(log_probs, np.minimum(ids[1:, None], log_probs.shape[1] - 1), 1)[:, 0]
         for ids, log_probs in zip(sequences, predict(network, [ids[:-1] for ids in sequences]), strict=True)
     ]
-    return np.stack(found)
+    return np.stack(nats)
 
 
 def drawn(ids: NDArray[np.int32], count: int, length: int, random: np.random.Generator) -> NDArray[np.int32]:
@@ -60,7 +59,7 @@ def drawn(ids: NDArray[np.int32], count: int, length: int, random: np.random.Gen
 
 
 def frequencies(task: Text) -> NDArray[np.float64]:
-    """Compute -log of the share of every symbol in the training part, in nats; 0 of an unknown symbol."""
+    """Compute -log of the share of every symbol in the training part, in nats; 0 for an unknown symbol."""
     counts = np.bincount(task.data().training, minlength=task.vocabulary.size)[: task.vocabulary.size] + 1.0
     return np.append(-np.log(counts / counts.sum()), 0.0)
 
@@ -69,11 +68,11 @@ def stuck(network: Network, passages: NDArray[np.int32], costs: NDArray[np.float
     """Return whether the network is stuck in each window of 50 symbols, (S, T // 50)."""
     uniform, shares = np.log(len(costs) - 1), np.exp(-costs[:-1])
     limit = (uniform + (shares * costs[:-1]).sum()) / 2
-    found, chance = (
-        each[:, : each.shape[1] // WINDOW_SYMBOLS * WINDOW_SYMBOLS].reshape(len(each), -1, WINDOW_SYMBOLS).mean(2)
-        for each in (losses(network, passages), costs[passages[:, 1:]])
+    mean_loss, chance = (
+        nats[:, : nats.shape[1] // WINDOW_SYMBOLS * WINDOW_SYMBOLS].reshape(len(nats), -1, WINDOW_SYMBOLS).mean(2)
+        for nats in (losses(network, passages), costs[passages[:, 1:]])
     )
-    return (found > chance) & (found > limit)
+    return (mean_loss > chance) & (mean_loss > limit)
 
 
 def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) -> list[str]:
@@ -105,15 +104,17 @@ def measure(task: Text, arguments: argparse.Namespace, steps: int, seed: int) ->
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", help="texts; the standard library where none is named")
+    parser.add_argument("files", nargs="*", help="texts; by default the standard library")
     parser.add_argument("--steps", type=int, nargs="+", default=[220, 440, 880])
-    parser.add_argument("--seeds", type=int, nargs=2, default=[10, 19], help="the first and the last one")
+    parser.add_argument("--seeds", type=int, nargs=2, default=[10, 19], help="the first and the last seed")
     parser.add_argument("--cell", default="lstm")
     parser.add_argument("--neurons", type=int, nargs="+", default=[128])
-    parser.add_argument("--without-restarts", action="store_true", help="streams go on for a whole epoch")
-    parser.add_argument("--rows", type=Path, help="a file to which the rows are appended")
+    parser.add_argument(
+        "--without-restarts", action="store_true", help="let streams carry their state for a whole epoch"
+    )
+    parser.add_argument("--rows", type=Path, help="append the rows to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.without_restarts:

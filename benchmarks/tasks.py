@@ -1,10 +1,9 @@
-"""How long the memory tasks take to learn, seed by seed.
+"""Measure how long the memory tasks take to learn, seed by seed.
 
     python benchmarks/tasks.py [--cells lstm gru] [--seeds 5] [--write]
 
-Every run is a fresh training with the task's recommended settings, in a temporary directory, with everything that
-`gatescope train` does: validation, checkpoints, history. The seconds are of the training alone; importing torch
-takes about two more.
+Every run is trained with the task's recommended settings in a temporary directory, exactly as `gatescope train` does,
+with validation, checkpoints and history. The seconds are those of the training; importing torch takes about two more.
 """
 
 import argparse
@@ -23,7 +22,7 @@ NAMES = ("counter", "selective_counter", "state_memoriser", "copy", "addition")
 
 
 def measure(name: str, cell: str, seed: int) -> tuple[bool, float, int, str]:
-    """One training: solved, seconds, updates, the score's sentence."""
+    """Train once; return whether it was solved, the seconds, the updates and the score as text."""
     task = TASKS[name]()
     configuration = recommended_network(task, cell)
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +32,7 @@ def measure(name: str, cell: str, seed: int) -> tuple[bool, float, int, str]:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", default=["lstm"])
     parser.add_argument("--seeds", type=int, default=5)
@@ -45,17 +44,17 @@ def main() -> None:
         "",
         f"`python benchmarks/tasks.py --cells {' '.join(arguments.cells)}` on {machine()}.",
         "",
-        "| cell | task | solved | seconds, median (range) | updates, median (range) | what the last seed reached |",
+        "| cell | task | solved | seconds, median (range) | updates, median (range) | score of the last seed |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     print(*lines, sep="\n")
     for cell in arguments.cells:
         for name in NAMES:
-            found = [measure(name, cell, seed) for seed in range(arguments.seeds)]
-            solved, seconds, updates = sum(f[0] for f in found), [f[1] for f in found], [f[2] for f in found]
+            runs = [measure(name, cell, seed) for seed in range(arguments.seeds)]
+            solved, seconds, updates = sum(run[0] for run in runs), [run[1] for run in runs], [run[2] for run in runs]
             lines.append(
-                f"| {cell} | {name} | {solved} of {len(found)} | {median(seconds):.1f} ({min(seconds):.1f}-"
-                f"{max(seconds):.1f}) | {median(updates):.0f} ({min(updates)}-{max(updates)}) | {found[-1][3]} |"
+                f"| {cell} | {name} | {solved} of {len(runs)} | {median(seconds):.1f} ({min(seconds):.1f}-"
+                f"{max(seconds):.1f}) | {median(updates):.0f} ({min(updates)}-{max(updates)}) | {runs[-1][3]} |"
             )
             print(lines[-1], flush=True)
     if arguments.write:

@@ -1,9 +1,9 @@
-"""How fast a trace on disk is read, by gatescope and by the zarr library, from the same directory in the same run.
+"""Time reads of a trace on disk by gatescope and by the zarr library, from the same directory in the same run.
 
     python benchmarks/traces.py [--megabytes 300] [--write]
 
-An LSTM's six signals of 128 neurons in float16, one long sequence. The files are in the system's cache, as they are
-after the first look; each figure is the median of many reads at random places, the two readers taking turns.
+The trace has the six signals of an LSTM of 128 neurons in float16, for one long sequence. Its files are in the system's
+cache, as after a first look. Each figure is the median of many reads at random places, with the two readers in turn.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NEURONS, SIGNALS = 128, "ifgoch"
 
 
 def piece(steps: int, random: np.random.Generator) -> Trace:
-    """Some steps of a recording; what the values are makes no difference, as nothing is compressed."""
+    """Draw a recording of some steps; its values do not matter, since nothing is compressed."""
     token = np.zeros((1, steps), np.int32)
     return Trace(
         lengths=np.array([steps]),
@@ -44,33 +44,33 @@ def piece(steps: int, random: np.random.Generator) -> Trace:
     )
 
 
-def milliseconds(reads: list[Callable[[], Any]], times: int) -> list[float]:
-    """The median of each read, all of them in turn."""
-    found: list[list[float]] = [[] for _ in reads]
-    for _ in range(times):
-        for read, seconds in zip(reads, found, strict=True):
+def milliseconds(reads: list[Callable[[], Any]], repeats: int) -> list[float]:
+    """Return the median milliseconds of each read; the reads take turns."""
+    times: list[list[float]] = [[] for _ in reads]
+    for _ in range(repeats):
+        for read, seconds in zip(reads, times, strict=True):
             start = perf_counter()
             read()
             seconds.append(perf_counter() - start)
-    return [1000 * median(seconds) for seconds in found]
+    return [1000 * median(seconds) for seconds in times]
 
 
 def measure(folder: Path, size: int, megabytes: int) -> list[str]:
-    """The lines of the table for pieces of `size` steps."""
+    """Write a trace in pieces of `size` steps and time its reads; return the rows of the table."""
     random = np.random.default_rng(0)
     count = max(1, round(megabytes * 1e6 / (2 * NEURONS * len(SIGNALS) * size)))
-    steps, one = count * size, piece(size, random)
+    steps, recording = count * size, piece(size, random)
     start = perf_counter()
     with Writer(folder) as writer:
         for _ in range(count):
-            writer.append(one)
+            writer.append(recording)
     seconds = perf_counter() - start
     written = sum(file.stat().st_size for file in folder.rglob("c.*")) / 1e6
     ours, theirs = open_trace(folder), zarr.open_group(folder, mode="r")
     lines = [f"| {size:,} | write {written:.0f} MB, {steps:,} steps | {1000 * seconds:.0f} | | |"]
 
-    def compare(question: str, a: Callable[[], Any], b: Callable[[], Any], times: int) -> None:
-        mine, other = milliseconds([a, b], times)
+    def compare(question: str, a: Callable[[], Any], b: Callable[[], Any], repeats: int) -> None:
+        mine, other = milliseconds([a, b], repeats)
         lines.append(f"| {size:,} | {question} | {mine:.2f} | {other:.1f} | {other / mine:.0f} |")
         print(lines[-1], flush=True)
 
@@ -93,7 +93,7 @@ def measure(folder: Path, size: int, megabytes: int) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")

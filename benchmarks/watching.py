@@ -1,10 +1,10 @@
-"""What it costs to watch a module of torch: a forward pass that is watched and all its signals, over a plain one.
+"""Time a watched forward pass of a torch module, with and without its signals, against a plain one.
 
     python benchmarks/watching.py [--sizes 100,100,87,128 ...] [--threads 1 2] [--seconds 6] [--write]
 
-Float32, no gradients, random vectors. Watched is `with gatescope.watch(module) as watched: module(x)`; signals adds
-`watched.calls("")[0].signals()`. They take turns with the plain pass; times are medians. Before they are measured, the
-watched outputs have to be the plain ones bit for bit and the trace has to pass its check.
+Float32, no gradients, random vectors. "Watched" is `with gatescope.watch(module) as watched: module(x)`; "signals" adds
+`watched.calls("")[0].signals()`. The three take turns, and times are medians. Before timing, the watched outputs must
+equal the plain ones bit for bit, and the trace must pass its check.
 """
 
 import argparse
@@ -35,11 +35,11 @@ SIZES = [
         (2000, 1, 87, 128),
     )
 ]
-MOST, TOLERANCE = 2.2, 1e-5
+MAX_RATIO, TOLERANCE = 2.2, 1e-5
 
 
 def compare(kind: str, size: Size, seconds: float) -> dict[str, float]:
-    """Seconds of a plain pass, a watched one, and a watched one with signals.
+    """Time a plain pass, a watched pass, and a watched pass with signals, in seconds.
 
     Raises:
         ValueError: watching changed an output, or the trace does not pass its check.
@@ -52,18 +52,18 @@ def compare(kind: str, size: Size, seconds: float) -> dict[str, float]:
         return module(inputs)
 
     def watched() -> Watched:
-        with gatescope.watch(module) as found:
+        with gatescope.watch(module) as recorded:
             module(inputs)
-        return found
+        return recorded
 
     def signals() -> Any:
         return watched().calls("")[0].signals()
 
     with torch.no_grad():
         before = plain()[0]
-        with gatescope.watch(module) as found:
+        with gatescope.watch(module) as recorded:
             after = module(inputs)[0]
-        residual = found[""].attributes["residual"]
+        residual = recorded[""].attributes["residual"]
         if not torch.equal(before, after) or not residual <= TOLERANCE:
             raise ValueError(f"{kind} at {size}: the outputs changed, or the residual {residual:.1e} is too large.")
         timings = measure({"plain": plain, "watched": watched, "signals": signals}, seconds)
@@ -71,22 +71,22 @@ def compare(kind: str, size: Size, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, and write when asked to."""
+    """Measure, print, and write the results if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=lambda text: Size(*map(int, text.split(","))), nargs="+", default=SIZES)
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--seconds", type=float, default=6, help="of each size, module and number of threads")
+    parser.add_argument("--seconds", type=float, default=6, help="time for each size, module and number of threads")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     arguments = parser.parse_args()
     lines = [
         "# Watching modules of torch",
         "",
-        f"`python benchmarks/watching.py` on {machine()}; threads as said.",
+        f"`python benchmarks/watching.py` on {machine()}; the number of threads is above each table.",
         "",
         (
-            "Milliseconds of a plain forward pass; over it, one that is watched, and one that is watched with all its "
-            f"signals taken, which for the LSTM has to be at most {MOST}. The residual is that of the trace's check."
+            "Milliseconds of a plain forward pass, and the ratios of a watched pass and of a watched pass with all its "
+            f"signals; for the LSTM the latter must be at most {MAX_RATIO}. The residual is that of the trace's check."
         ),
     ]
     for threads in arguments.threads:
@@ -100,7 +100,7 @@ def main() -> None:
             for size in arguments.sizes:
                 taken = compare(kind, size, arguments.seconds)
                 ratio = taken["signals"] / taken["plain"]
-                missed = " **missed**" if kind == "LSTM" and ratio > MOST else ""
+                missed = " **missed**" if kind == "LSTM" and ratio > MAX_RATIO else ""
                 lines.append(
                     f"| {kind} | {', '.join(map(str, size))} | {1000 * taken['plain']:.3f} | "
                     f"{taken['watched'] / taken['plain']:.2f} | {ratio:.2f}{missed} | {taken['residual']:.1e} |"
