@@ -9,7 +9,7 @@ from gatescope.version import __version__
 # A name is imported when it is first used, so that `import gatescope`, and with it `gatescope --help`, does not wait
 # for torch. Type checkers and editors read the imports below; tests/test_public_names.py holds the two lists together.
 if TYPE_CHECKING:
-    from gatescope.adopting import Adoption, adopt
+    from gatescope.adopting import Adoption, adopt, from_keras, from_onnx, from_safetensors, from_torch
     from gatescope.cells import CELLS, Cell, define
     from gatescope.checking import Report, Residual, check
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatescope.watching import watch
 
 _NAMES = {
-    "adopting": ("Adoption", "adopt"),
+    "adopting": ("Adoption", "adopt", "from_keras", "from_onnx", "from_safetensors", "from_torch"),
     "cells": ("CELLS", "Cell", "define"),
     "checking": ("Report", "Residual", "check"),
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
@@ -77,6 +77,10 @@ __all__ = [
     "define",
     "feature",
     "find_runs",
+    "from_keras",
+    "from_onnx",
+    "from_safetensors",
+    "from_torch",
     "nudge",
     "open_trace",
     "patch",

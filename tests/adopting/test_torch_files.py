@@ -221,8 +221,8 @@ def test_hidden_layers_of_the_readout_are_a_question(tmp_path: Path) -> None:
         ({"rnn.bias_hh_l0": torch.randn(23)}, r"which are no LSTM's"),
         ({"embedding.weight": torch.randn(9, 5)}, r"vocabulary has 7 symbols, and embedding\.weight has 9 rows"),
         ({"embedding.weight": None}, r"reads 5 numbers at a step, the vocabulary has 7 symbols"),
-        ({"rnn.weight_hh_l0": torch.full((24, 6), float("nan"))}, r"not finite"),
-        ({"fc.bias": torch.full((7,), float("inf"))}, r"not finite"),
+        ({"rnn.weight_hh_l0": torch.full((24, 6), float("nan"))}, r"Weights of rnn, layer 0 .*expected finite"),
+        ({"fc.bias": torch.full((7,), float("inf"))}, r"Weights of readout_biases: expected finite"),
     ],
 )
 def test_weights_that_do_not_fit(change: dict[str, Any], match: str, tmp_path: Path) -> None:

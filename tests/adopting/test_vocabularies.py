@@ -109,12 +109,12 @@ def test_a_list_of_words_is_never_cut_or_filled(tmp_path: Path) -> None:
 
 
 def test_marks_of_words() -> None:
-    vocabulary, notes = vocabulary_of(["<eos>", "a", "b c"], "<eos>", unit="word", other="a")
+    vocabulary, notes = vocabulary_of(["<eos>", "a", "b c"], "<eos>", unit="word", unknown="a")
     assert (vocabulary.symbols, vocabulary.end, vocabulary.other) == (("\n", "a", "⟨2⟩"), "\n", "a")
     assert vocabulary.split("a a\na") == ["a a\n", "a"]
     assert "<eos> is '\\n'" in notes[0]
     assert vocabulary_of(["\n", "a"], "\n", unit="token")[0].end == "\n"
-    for marks in ({"end": "z"}, {"other": "z"}):
+    for marks in ({"end": "z"}, {"unknown": "z"}):
         with pytest.raises(AdoptingError, match=r"'z'.* not in the vocabulary"):
             vocabulary_of(["a", "b"], unit="word", **marks)
     with pytest.raises(AdoptingError, match="more than once"):

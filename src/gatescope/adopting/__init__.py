@@ -5,6 +5,7 @@ from gatescope.adopting.assembling import Assembled, assemble
 from gatescope.adopting.exporting import FORMATS, save
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Head, Joined
 from gatescope.adopting.formats import read
+from gatescope.adopting.from_formats import from_keras, from_onnx, from_safetensors, from_torch
 from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
 from gatescope.adopting.vocabulary import read_names, read_vocabulary, vocabulary_of
 
@@ -19,6 +20,10 @@ __all__ = [
     "Joined",
     "adopt",
     "assemble",
+    "from_keras",
+    "from_onnx",
+    "from_safetensors",
+    "from_torch",
     "read",
     "read_lstm_explorer",
     "read_names",

@@ -1,4 +1,4 @@
-"""A foreign file as an ordinary run directory."""
+"""Run directories of networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Unpack
 
-from gatescope.adopting.assembling import Assembled, assemble, embedded
-from gatescope.adopting.foreign import NONE, Joined
+from gatescope.adopting.assembling import Assembled, AssembleOptions, assemble, embedded_symbols
+from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Joined
 from gatescope.adopting.formats import read
 from gatescope.adopting.torch_names import Nonlinearity
 from gatescope.adopting.vocabulary import read_vocabulary
@@ -21,18 +22,29 @@ from gatescope.tasks import Adopted, Score
 from gatescope.training import Settings
 from gatescope.vocabulary import Unit, Vocabulary
 
+File = str | PathLike[str]
+
+
+class AdoptOptions(AssembleOptions, total=False):
+    """The options of `adopt`, for functions that hand them on."""
+
+    unit: Unit | None
+    end: str | None
+    unknown: str | None
+    text: str
+
 
 @dataclass(frozen=True)
 class Adoption:
-    """What became of a file.
+    """The result of an adoption.
 
     Attributes:
         run: the run directory, with the weights.
-        assembled: the network, and how it came together.
-        format: what the file is, in words.
-        notes: everything that was assumed or left out, and a warning where the network predicts the text worse than
-            the frequencies of its symbols do; one sentence each.
-        score: on the text; None without one, or without a readout.
+        assembled: the network, and the parts of the file it was made of.
+        format: the format of the file, in words.
+        notes: everything that was assumed or left out, and a warning if the network predicts the text worse than the
+            frequencies of its symbols do; one sentence each.
+        score: the score on the text; None without a text or without a readout.
     """
 
     run: Run
@@ -43,9 +55,9 @@ class Adoption:
 
 
 def adopt(
-    path: str | PathLike[str],
-    run: str | PathLike[str],
-    vocabulary: Vocabulary | str | PathLike[str],
+    path: File,
+    run: File,
+    vocabulary: Vocabulary | File,
     *,
     unit: Unit | None = None,
     end: str | None = None,
@@ -66,33 +78,49 @@ def adopt(
 ) -> Adoption:
     """Make a run directory of a network that was trained elsewhere. Nothing in the file is executed.
 
+    `from_torch`, `from_keras`, `from_onnx` and `from_safetensors` do the same for one format; the first two also take a
+    model that is in memory.
+
     Args:
-        path: see `read` for the formats.
+        path: the file; see `read` for the formats.
         run: the directory to make.
-        vocabulary: the symbols, or a file of them (see `read_vocabulary`); of a network that reads numbers, their names
-            (`Vocabulary(names, unit="number")`).
-        unit, end, unknown: of a vocabulary that is read from a file: what a symbol is; the one that ends a sequence, if
-            one does; the one that was learned for unknown ones.
-        layers, embedding, readout, predicts, names, reads, directions: which parts of the file belong to the network,
-            and what they mean, where that is not clear; see `assemble`.
-        head, head_activation, gates, ignore: as of `assemble`, too.
-        nonlinearity: of simple recurrent networks, which files of weights do not say.
-        text: something that the network can read, for scores and studies.
+        vocabulary: the symbols, or a file of them (see `read_vocabulary`). For a network that reads numbers, the names
+            of the numbers: `Vocabulary(names, unit="number")`.
+        unit: what a symbol of a vocabulary file is: a character, word or token.
+        end: the symbol of a vocabulary file that ends a sequence.
+        unknown: the symbol of a vocabulary file that was learned for unknown ones.
+        layers: the recurrent layers to take, from the input upwards; see `assemble`.
+        embedding: the name of the embedding, or "one-hot".
+        readout: the name of the readout, or "none".
+        predicts: what the rows of the readout stand for: "symbols", "classes" or "numbers".
+        names: the names of the classes or numbers.
+        reads: when the readout is read: "every step" or "last step".
+        directions: how the readout reads two directions: "concat", "sum" or "average".
+        nonlinearity: activation of simple recurrent layers. Weight files do not record it.
+        head: the hidden layers of the readout, from the recurrent layers upwards.
+        head_activation: the activation of the hidden layers, one name for all or one each, separated by commas.
+        gates: the order of the gates, if the names of the arrays do not show it.
+        ignore: names, or patterns of names, of arrays that are no part of the network.
+        text: a text that the network can read, for scores and studies.
+
+    Returns:
+        The run, and how the network came together.
 
     Raises:
-        AdoptingError: the file or the vocabulary cannot be read, or what is meant is not clear.
-        RunError, TaskError: the run directory is taken, or the text is not of the vocabulary.
-        ImportError: the format needs an extra.
+        AdoptingError: the file or the vocabulary cannot be read, or an answer is missing.
+        RunError: the run directory is taken.
+        TaskError: the text has no symbol of the vocabulary.
+        ImportError: the format needs an extra that is not installed.
     """
-    foreign = read(Path(path), nonlinearity)
-    if isinstance(vocabulary, Vocabulary):
-        symbols, said = vocabulary, list[str]()
-    else:
-        rows = embedded(foreign, layers, embedding)
-        symbols, said = read_vocabulary(Path(vocabulary), end, unit=unit, other=unknown, rows=rows)
-    assembled = assemble(
-        foreign,
-        symbols,
+    place = checked_path(path, "adopt")
+    return make_run(
+        read(place, nonlinearity),
+        place.name,
+        run,
+        vocabulary,
+        unit=unit,
+        end=end,
+        unknown=unknown,
         layers=layers,
         embedding=embedding,
         readout=readout,
@@ -104,14 +132,67 @@ def adopt(
         head_activation=head_activation,
         gates=gates,
         ignore=ignore,
+        text=text,
     )
-    notes = (*said, *assembled.notes)
-    task = Adopted(symbols, Path(path).name, text, notes, assembled.network.configuration.readout)
-    score = None if assembled.readout == NONE else task.score(partial(predict, assembled.network))
-    if score is not None and not math.isnan(score.value):
-        task = task.scored(score)
+
+
+def checked_path(path: object, function: str) -> Path:
+    """Return the path of a file.
+
+    Args:
+        path: what the caller gave.
+        function: the public function it was given to.
+
+    Raises:
+        AdoptingError: it is no path, such as a model that is in memory.
+    """
+    if not isinstance(path, str | PathLike):
+        raise AdoptingError("SOURCE_NO_PATH", function=function, kind=type(path).__name__)
+    return Path(path)
+
+
+def make_run(
+    foreign: Foreign,
+    source: str,
+    run: File,
+    vocabulary: Vocabulary | File,
+    *,
+    unit: Unit | None = None,
+    end: str | None = None,
+    unknown: str | None = None,
+    text: str = "",
+    **answers: Unpack[AssembleOptions],
+) -> Adoption:
+    """Make a run directory of the weights of a file or model.
+
+    Args:
+        foreign: the weights.
+        source: the name of the file or model.
+        run: see `adopt`, as for the arguments below.
+        vocabulary: the symbols, or a file of them.
+        unit: what a symbol of a vocabulary file is.
+        end: the symbol that ends a sequence.
+        unknown: the symbol for unknown ones.
+        text: a text for scores and studies.
+        **answers: the arguments of `assemble`.
+
+    Raises:
+        AdoptingError: the vocabulary cannot be read, or an answer is missing.
+        RunError: the run directory is taken.
+        TaskError: the text has no symbol of the vocabulary.
+    """
+    if isinstance(vocabulary, Vocabulary):
+        symbols, notes = vocabulary, list[str]()
+    else:
+        rows = embedded_symbols(foreign, answers.get("layers", ()), answers.get("embedding"))
+        symbols, notes = read_vocabulary(Path(vocabulary), end, unit=unit, unknown=unknown, rows=rows)
+    assembled = assemble(foreign, symbols, **answers)
+    task = Adopted(symbols, source, text, [*notes, *assembled.notes], assembled.network.configuration.readout)
+    if assembled.readout != NONE:
+        score = task.score(partial(predict, assembled.network))
+        task = task if math.isnan(score.value) else task.scored(score)
     made = Run.create(run, assembled.network.configuration, task, asdict(Settings.recommended(task)))
     made.save_weights(assembled.network.state_dict(), 0)
-    measured = {} if task.measured is None else {"score": task.measured.to_json()}
-    made.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted", **measured})
+    score_json = {} if task.measured is None else {"score": task.measured.to_json()}
+    made.append(HISTORY, {"step": 0, "seconds": 0.0, "event": "end", "reason": "adopted", **score_json})
     return Adoption(made, assembled, foreign.format, tuple(task.notes), task.measured)

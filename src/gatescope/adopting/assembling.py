@@ -12,6 +12,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -63,6 +64,22 @@ class Level:
         if self.joined == "concat":
             return torch.block_diag(*parts)
         return torch.cat(parts, 1) / (len(parts) if self.joined == "average" else 1)
+
+
+class AssembleOptions(TypedDict, total=False):
+    """The options of `assemble`, for functions that hand them on."""
+
+    layers: Sequence[str]
+    embedding: str | None
+    readout: str | None
+    predicts: Kind | None
+    names: Sequence[str]
+    reads: Reads | None
+    directions: Joined | None
+    head: Sequence[str]
+    head_activation: str | None
+    gates: str | None
+    ignore: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -174,7 +191,7 @@ def assemble(
         values[lowest] = values[lowest] @ handed
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
-            raise AdoptingError("ASSEMBLING_FILE_NUMBERS_FINITE_TRAINING", name=name)
+            raise AdoptingError("FOREIGN_WEIGHTS_NOT_FINITE", name=name)
     network = Network(configuration)
     network.load_state_dict({name: value.float().contiguous() for name, value in values.items()})
     network.eval()
@@ -189,7 +206,7 @@ def assemble(
     return Assembled(network, chain, which, told.matrix, tuple(notes))
 
 
-def embedded(foreign: Foreign, layers: Sequence[str] = (), embedding: str | None = None) -> int | None:
+def embedded_symbols(foreign: Foreign, layers: Sequence[str] = (), embedding: str | None = None) -> int | None:
     """How many symbols the network has vectors for, where that is clear without knowing the symbols; else None."""
     name = embedding or foreign.embedding
     if name is not None and name in foreign.matrices:

@@ -68,7 +68,7 @@ class ForeignLayer:
         """How many numbers it hands on."""
         return self.neurons if self.projection is None else len(self.projection)
 
-    def finite(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether all its weights are finite numbers."""
         return all(bool(torch.isfinite(value).all()) for value in self.parameters.by_name().values())
 

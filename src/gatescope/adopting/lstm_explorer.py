@@ -106,7 +106,7 @@ def _parsed(path: Path) -> dict[str, Any]:
             raise AdoptingError("LSTM_EXPLORER_BYTES_RECORDING_MOST", path=path, size=size, largest=LARGEST)
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise AdoptingError("FORMATS_READ", path=path, value=error.strerror or error) from error
+        raise AdoptingError("FOREIGN_FILE_UNREADABLE", path=path, reason=error.strerror or error) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, AdoptingError):
             raise

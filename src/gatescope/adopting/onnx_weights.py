@@ -98,7 +98,7 @@ def opened(path: Path) -> OnnxModel:
         if not model.graph.node:
             raise AdoptingError("ONNX_WEIGHTS_ONNX_MODEL_WITHOUT_SINGLE", path=path)
         if model.functions:
-            model = _without_functions(path, model, onnx)
+            model = _without_functions(path, model)
         return _Reading(path, onnx).model_of(model.graph)
     except FileError as error:
         raise AdoptingError(str(error)) from error
@@ -108,7 +108,7 @@ def opened(path: Path) -> OnnxModel:
         raise AdoptingError("ONNX_WEIGHTS_TRUNCATED_DAMAGED_ONNX_MODEL", path=path, error=str(error)[:200]) from error
 
 
-def _without_functions(path: Path, model: Any, onnx: Any) -> Any:
+def _without_functions(path: Path, model: Any) -> Any:
     """Return the model with its functions put in where they are called.
 
     Raises:
@@ -130,7 +130,9 @@ def _without_functions(path: Path, model: Any, onnx: Any) -> Any:
 
     if count(model.graph.node, frozenset()) > MAX_NODES:
         raise AdoptingError("ONNX_WEIGHTS_MOST_NODES_FUNCTIONS_BECOME", path=path, max_nodes=MAX_NODES)
-    return onnx.inliner.inline_local_functions(model)
+    from onnx import inliner  # noqa: PLC0415  an extra; `import onnx` does not load this module
+
+    return inliner.inline_local_functions(model)
 
 
 class _Reading:

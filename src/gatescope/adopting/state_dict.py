@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ OF_MODELS = re.compile("temp|scale|gain|alpha|beta|gamma|weight|bias|tau")  # nu
 OF_NUMPY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 
 Read = Callable[[Storage], bytes]
+T = TypeVar("T", StoredTensor, Tensor)
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
@@ -143,7 +144,7 @@ def _arrays(path: Path, content: Any, read_storage: Read) -> dict[str, Tensor]:
             best = found
     room, numbers = allowed(path), dict[str, bytes]()
     arrays: dict[str, Tensor] = {}
-    for name, stored in _without_averages(best).items():
+    for name, stored in without_averages(best).items():
         room -= _size(stored) * _item(stored.storage)
         if room < 0:  # a tensor may be a small one that is repeated; weights are not
             check_size(path, allowed(path) - room)
@@ -174,21 +175,25 @@ def _tensor(stored: StoredTensor, numbers: dict[str, bytes], read_storage: Read)
     return flat.as_strided(stored.shape, stored.strides, stored.offset).clone()
 
 
-def _without_averages(found: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The tensors without the moving averages of the same ones, which stand beside them under names with "ema"."""
-    plain = {name: value for name, value in found.items() if not _is_average(name)}
-    shapes = {(_tail(name), value.shape) for name, value in plain.items()}
-    averages = {name: value for name, value in found.items() if name not in plain}
-    if plain and all((_tail(name), value.shape) in shapes for name, value in averages.items()):
+def without_averages(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Return the tensors without the moving averages of other ones, whose names have a part "ema".
+
+    Args:
+        tensors: name -> tensor, in memory or stored. If an average has no partner, all tensors are returned.
+    """
+    plain = {name: value for name, value in tensors.items() if not _is_average(name)}
+    shapes = {(_last_names(name), tuple(value.shape)) for name, value in plain.items()}
+    averages = {name: value for name, value in tensors.items() if name not in plain}
+    if plain and all((_last_names(name), tuple(value.shape)) in shapes for name, value in averages.items()):
         return plain
-    return dict(found)
+    return dict(tensors)
 
 
 def _is_average(name: str) -> bool:
     return any("ema" in part.lower().split("_") for part in name.split("."))
 
 
-def _tail(name: str) -> str:
+def _last_names(name: str) -> str:
     return ".".join(name.split(".")[-2:])
 
 

@@ -40,6 +40,11 @@ COUNTERS = re.compile(
     r"(?:.*[._/])?\w*(?:position|token_type|segment|num_batches|step|epoch|iter|count|version|len)\w*"
 )
 WRAPPERS = ("module.", "_orig_mod.", "model.", "state_dict.")  # put before every name by what torch wraps models in
+GRU_BY_SHAPE = (
+    "{name} was read as torch's GRU, because its weights have 3 rows for each neuron. An LSTM with coupled gates and a "
+    "GRU that resets h before the recurrent product have the same arrays. To check, give a text that the network was "
+    "trained for (--corpus or --text): its loss must be as low as in training, and below the unigram baseline."
+)
 ONE_BIAS_GRU = (
     "the GRU {name} has one bias. torch's GRU has two, because its candidate's recurrent product has one of its own; a "
     "GRU with one is most often another cell, which resets h before that product and cannot be computed here. If the "
@@ -57,13 +62,20 @@ class Part:
     role: str
 
 
-def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonlinearity | None = None) -> Foreign:
+def recurrent(
+    arrays: Mapping[str, Tensor],
+    format_name: str,
+    nonlinearity: Nonlinearity | None = None,
+    *,
+    is_known: bool = False,
+) -> Foreign:
     """The layers, and what is left.
 
     Args:
         arrays: every array of the file, weights or not.
         format_name: what the file is, in words.
         nonlinearity: of simple networks, which is in no file of weights.
+        is_known: whether the recurrent weights are known to be those of torch.nn's own modules.
 
     Raises:
         AdoptingError: arrays that belong to one layer do not fit each other, a weight is stored in parts that are not
@@ -103,6 +115,8 @@ def recurrent(arrays: Mapping[str, Tensor], format_name: str, nonlinearity: Nonl
         layer, said = layer_of(name, weights, reverse, nonlinearity)
         notes += said
         layer = replace(layer, ordered=len(layer.parameters.biases) == 1 or (of_torch and not turned))
+        if layer.cell.name == "gru" and not is_known:
+            notes.append(GRU_BY_SHAPE.format(name=name))
         stacks.setdefault(stack or "recurrent", []).append(layer)
     for stack, layers in stacks.items():
         _check_chain(stack, layers)

@@ -91,7 +91,7 @@ def read_vocabulary(
     end: str | None = None,
     *,
     unit: Unit | None = None,
-    other: str | None = None,
+    unknown: str | None = None,
     rows: int | None = None,
 ) -> tuple[Vocabulary, list[str]]:
     """The vocabulary in a file, and what is to be said about it.
@@ -103,7 +103,7 @@ def read_vocabulary(
             count or id.
         end: the symbol that ends a sequence, if one does.
         unit: what a symbol is; a word, where most are longer than a character, when None.
-        other: the symbol that was learned for unknown ones; of words, found by its usual names when None.
+        unknown: the symbol that was learned for unknown ones; of words, found by its usual names when None.
         rows: how many ids the network has; those that an object does not name are left without, those that it has
             too many are left out.
 
@@ -115,16 +115,16 @@ def read_vocabulary(
     if (tokenizer := found.tokenizer) is not None:
         if (unit := unit or tokenizer.unit) is None:
             raise AdoptingError(tokenizer.question)
-        other, said = other or tokenizer.unknown, [*said, *tokenizer.notes]
+        unknown, said = unknown or tokenizer.unknown, [*said, *tokenizer.notes]
     if unit is None and found.unit == "word":
         unit = "word"
         said = [*said, "Most symbols have several characters, so that words were assumed (--unit)."]
-    vocabulary, notes = vocabulary_of(names, end, unit=unit or "character", other=other)
+    vocabulary, notes = vocabulary_of(names, end, unit=unit or "character", unknown=unknown)
     return vocabulary, [*said, *notes]
 
 
 def vocabulary_of(
-    names: Iterable[str | None], end: str | None = None, *, unit: Unit = "character", other: str | None = None
+    names: Iterable[str | None], end: str | None = None, *, unit: Unit = "character", unknown: str | None = None
 ) -> tuple[Vocabulary, list[str]]:
     """The vocabulary of the symbols with the ids 0, 1, 2, ...; None where an id has none.
 
@@ -148,14 +148,14 @@ def vocabulary_of(
     places = {name: k for k, name in enumerate(known) if name is not None}
     if end is not None and end not in places:
         raise AdoptingError("VOCABULARY_END_MARK_VOCABULARY", end=end)
-    if other is not None and other not in places:
-        raise AdoptingError("VOCABULARY_STANDS_UNKNOWN_SYMBOLS_VOCABULARY", other=other)
+    if unknown is not None and unknown not in places:
+        raise AdoptingError("VOCABULARY_STANDS_UNKNOWN_SYMBOLS_VOCABULARY", unknown=unknown)
     notes = []
-    if other is None and unit in ("word", "token"):
-        other = next((name for name in OTHERS if name in places), None)
-        notes += [f"Unknown words are read as {other}."] if other else []
+    if unknown is None and unit in ("word", "token"):
+        unknown = next((name for name in OTHERS if name in places), None)
+        notes += [f"Unknown words are read as {unknown}."] if unknown else []
     try:
-        marks = [None if mark is None else symbols[places[mark]] for mark in (end, other)]
+        marks = [None if mark is None else symbols[places[mark]] for mark in (end, unknown)]
         found = Vocabulary(symbols, marks[0], unit, marks[1])
     except ValueError as error:
         raise AdoptingError(str(error)) from error
