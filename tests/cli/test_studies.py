@@ -16,8 +16,7 @@ import pytest
 
 from gatescope import Network, Run, clamp, configure, create_run, record, sample
 from gatescope.cli import main
-from gatescope.cli.studying import counted, feature_named, number
-from gatescope.features import Feature
+from gatescope.cli.studying import counted, number
 from gatescope.studies import Table, load, subject
 from gatescope.studies.common.chance import shifted_places
 from gatescope.tasks import Text
@@ -322,10 +321,10 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("steer counter --neuron 0", "gatescope label"),
         ("steer counter --neuron 5 --feature character.is=b", "0 to 4"),
         ("steer counter --neuron 0 --values 1,b", "not a list of numbers"),
-        ("steer counter --neuron 0 --feature character.is=q", "there is no feature character.is=q"),
-        ("steer counter --neuron 0 --feature character.i=b", "did you mean character.is=b?"),
+        ("steer counter --neuron 0 --feature character.is=q", "Feature 'character.is=q': expected"),
+        ("steer counter --neuron 0 --feature character.i=b", "Did you mean 'character.is=b'?"),
         ("steer counter --neuron 0 --samples 0 --feature character.is=b", "samples is 0"),
-        ("steer counter --neuron 0 --feature task.so_far", "is a count"),
+        ("steer counter --neuron 0 --feature task.so_far", "got a count"),
         ("passages counter", "--neuron"),
         ("passages counter --neuron 0 --count 0", "at least 1"),
         ("passages counter --neuron 9", "0 to 4"),
@@ -373,21 +372,6 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
     assert (result.status, result.err.strip().splitlines()[-1]) == (130, "stopped.")
     assert "Traceback" not in result.err
     assert load(Run(run), "labels") is None
-
-
-def test_features_by_name() -> None:
-    on, kind = np.array([True, True, False]), np.array([0, 1, 1], np.int16)
-    features = [Feature("x.a", "a", on), Feature("x.k", "k", kind, ("p", "q"))]
-
-    def values(name: str) -> list[bool] | None:
-        found = feature_named(features, name)
-        return None if found is None else found.values.tolist()
-
-    assert values("x.a") == [True, True, False]
-    assert values("x.k=q") == [False, True, True]
-    assert values("x.a & x.k=q") == [False, True, False]
-    assert values("x.a & not x.k=q") == [True, False, False]
-    assert values("x.b") is values("x.a & x.b") is values("x.k") is None
 
 
 def test_numbers_as_they_are_printed() -> None:

@@ -204,6 +204,37 @@ def test_features_of_each_kind() -> None:
         assert not math.isnan(row["on_low"])
 
 
+def test_several_layers_equal_each_layer_alone() -> None:
+    made, text = network("lstm", (3, 2), 1), "abcde" * 9
+    feature = Feature("f.on", "", np.arange(45) % 3 == 0)
+    table = ablation(made, text, features=[feature], draws=20, block=5)
+    alone = [ablation(made, text, layer, features=[feature], draws=20, block=5) for layer in (0, 1)]
+    assert table.about["layers"] == ["layer0", "layer1"]
+    assert [part.about["layers"] for part in alone] == [["layer0"], ["layer1"]]
+    for name, column in table.columns.items():
+        np.testing.assert_array_equal(column, np.concatenate([part[name] for part in alone]))
+    assert ablation(made, text, ["1", 1], draws=1)["layer"].tolist() == ["layer1"] * 2
+    with pytest.raises(StudyError, match="at least one layer"):
+        ablation(made, text, [])
+
+
+def test_features_of_single_neurons_have_their_own_rows() -> None:
+    made, text = network("lstm", (2, 1), 1), "abcde" * 9
+    shared, first, second = (Feature(f"f.{k}", f"{k}", np.arange(45) % k == 0) for k in (2, 3, 5))
+    own = {("layer0", 1): first, ("layer1", 0): second}
+    table = ablation(made, text, features=[shared], neuron_features=own, draws=20, block=5)
+    assert list(zip(table["layer"], table["neuron"].tolist(), table["feature"], strict=True)) == [
+        *[("layer0", 0, name) for name in ("", "f.2")],
+        *[("layer0", 1, name) for name in ("", "f.2", "f.3")],
+        *[("layer1", 0, name) for name in ("", "f.2", "f.5")],
+    ]
+    assert table.about["features"] == {"f.2": "2", "f.3": "3", "f.5": "5"}
+    shared_by_all = ablation(made, text, features=[shared, first, second], draws=20, block=5)
+    for row in table:
+        (same,) = shared_by_all.where(layer=row["layer"], neuron=row["neuron"], feature=row["feature"])
+        np.testing.assert_equal(row, same)
+
+
 def test_one_step_and_no_neuron() -> None:
     alone = ablation(by_hand(), "a", 0)
     assert alone["steps_on"].tolist() == [0, 0]
@@ -240,7 +271,7 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layer": 1}, "no layer 1; the network has 0 to 0"),
+        ({"layers": 1}, "no layer 1; the network has 0 to 0"),
         ({"signal": "c"}, "no signal 'c' in layer 0; elman has h"),
         ({"neurons": [0, 2]}, "no neuron 2; the layer has 0 to 1"),
         ({"to": math.nan}, "held at nan"),
@@ -251,7 +282,7 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
 )
 def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StudyError, match=words):
-        ablation(**{"network": by_hand(), "source": "ab", "layer": 0, **changes})
+        ablation(**{"network": by_hand(), "source": "ab", "layers": 0, **changes})
 
 
 def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:

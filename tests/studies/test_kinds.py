@@ -224,7 +224,7 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
     answers: Callable[[str], Any] | None = None if said == "symbols" else by_text.__getitem__
     table = ablation(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
     number = 1 if both else 0
-    assert (table.about["layer"], table.about["layer_name"]) == (number, "layer0_reverse" if both else "layer0")
+    assert table.about["layers"] == ["layer0_reverse" if both else "layer0"]
     starts = np.cumsum([0, *map(len, sequences)])
     for neuron in (0, 1):
         change = Intervention(number, "h", neuron, shift=0.3)

@@ -9,7 +9,7 @@ from gatescope.features import Feature, of_arrays
 from gatescope.studies import Steps, StudyError
 from gatescope.studies import labels as module
 from gatescope.studies.common.table import Table
-from gatescope.studies.labels import Search, labels
+from gatescope.studies.labels import Search, best_binary_features, binary_labels, labels
 from tests.studies import handmade
 from tests.studies.planted import planted
 
@@ -186,3 +186,29 @@ def test_a_network_of_two_layers_has_labels_in_both(features: list[Feature]) -> 
     found = labels(trace, features, search=Search(top=1, pairs=False, chances=1000))
     assert [(row["signal"], row["neuron"], row["feature"]) for row in found] == [("c", 0, "planted.owed")]
     assert Steps(trace).texts()[0].startswith("abc")
+
+
+def test_binary_labels_of_the_signal_come_first() -> None:
+    rows = [
+        ("layer0", "h", 0, "AUROC", "a", 0.5),
+        ("layer0", "c", 0, "AUROC", "b", 0.9),
+        ("layer0", "h", 0, "AUROC", "c & not d", 0.7),
+        ("layer0", "h", 0, "R2", "n", 1.0),
+        ("layer0", "c", 0, "AUROC", "a", 0.8),
+        ("layer1", "h", 0, "AUROC", "e", 1.0),
+    ]
+    columns = ("layer", "signal", "neuron", "measure", "feature", "explained")
+    table = Table.of([dict(zip(columns, row, strict=True)) for row in rows], dict.fromkeys(columns, ""))
+    assert binary_labels(table, "layer0", 0, "h") == ["c & not d", "a", "b"]
+    assert binary_labels(table, "layer0", 0, "c") == ["b", "a", "c & not d"]
+    assert binary_labels(table, "layer0", 1, "c") == []
+
+    values = {"a": [0, 1, 1, 1], "b": [1, 1, 1, 1], "c": [0, 1, 0, 1], "d": [1, 1, 0, 0], "n": [0, 1, 2, 3]}
+    features = [
+        Feature(name, name, np.array(value, np.float32 if name == "n" else bool)) for name, value in values.items()
+    ]
+    everywhere = best_binary_features(table, features, "h", np.ones(4, bool))
+    assert {neuron: feature.name for neuron, feature in everywhere.items()} == {("layer0", 0): "c & not d"}
+    # The pair is off, and b is on, at the first three places; a varies there.
+    start = best_binary_features(table, features, "h", np.array([True, True, True, False]))
+    assert {neuron: feature.name for neuron, feature in start.items()} == {("layer0", 0): "a"}

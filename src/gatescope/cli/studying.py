@@ -193,14 +193,6 @@ def own_families(given: Sequence[str]) -> list[Family]:
     return found
 
 
-def feature_named(features: Sequence[Feature], name: str) -> Feature | None:
-    """The binary feature of this name: one of them, a category of one, or a pair "A & B", "A & not B"."""
-    from gatescope.features import features_named
-
-    (found,) = features_named(features, [name])
-    return found if found is not None and found.kind == "binary" else None
-
-
 def layer_named(given: str, names: Sequence[str]) -> str:
     """The layer of a name, whole or without "layer": 0, 0_reverse, layer0_reverse.
 

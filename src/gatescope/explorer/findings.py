@@ -34,7 +34,6 @@ from gatescope.explorer.tracks import FEATURE_BYTES
 from gatescope.features import Feature, features_named
 from gatescope.network import Configuration
 from gatescope.runs import STUDIES, Run
-from gatescope.studies.ablation import TITLES as EFFECTS
 from gatescope.studies.ablation import ablation
 from gatescope.studies.common.arrays import around, check_neuron
 from gatescope.studies.common.steps import Steps
@@ -336,24 +335,14 @@ def _labels(material: Material, tell: Tell) -> dict[str, Table]:
 def _ablation(material: Material, tell: Tell) -> dict[str, Table]:
     """The loss without each neuron."""
     network = material.subject.network
-    sizes = [layer.neurons for layer in network.configuration.layers]
-    text, _ = material.few(sum(sizes))
-    answers = material.subject.task.answers
-    columns: dict[str, list[Any]] = {name: [] for name in ("layer", *EFFECTS)}
-    about: dict[str, Any] = {}
-    for layer, neurons in enumerate(sizes):
+    count = sum(layer.neurons for layer in network.configuration.layers)
+    text, _ = material.few(count)
 
-        def progress(done: int, total: int, layer: int = layer, neurons: int = neurons) -> None:
-            share = sum(sizes[:layer]) + neurons * done / max(1, total)
-            tell("holding one neuron after the other still", round(share), sum(sizes))
+    def progress(done: int, total: int) -> None:
+        tell("holding one neuron after the other still", round(count * done / max(1, total)), count)
 
-        found = ablation(network, text, layer, "h", answers=answers, draws=DRAWS, progress=progress)
-        about = dict(found.about)
-        columns["layer"] += [network.configuration.names[layer]] * len(found)
-        for name in EFFECTS:
-            columns[name] += found[name].tolist()
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return {"ablation": Table.of(rows, {"layer": "layer", **EFFECTS}, **{**about, "characters": len(text)})}
+    table = ablation(network, text, answers=material.subject.task.answers, draws=DRAWS, progress=progress)
+    return {"ablation": Table(table.columns, table.titles, {**table.about, "characters": len(text)})}
 
 
 def _health(material: Material, tell: Tell) -> dict[str, Table]:
@@ -391,13 +380,13 @@ def _neuron(material: Material, asked: Question, tell: Tell) -> dict[str, Any]:
 
 def _effect(material: Material, layer: str, neuron: int, features: Sequence[str]) -> Table:
     """The change of the loss without one neuron, everywhere and where some features are on."""
-    number, network = material.subject.layers.index(layer), material.subject.network
+    network = material.subject.network
     text, steps = material.few(EFFORT // 8_000)
     known = features_named(material.features, features)
     parts = [replace(one, values=one.values[:steps]) for one in known if one is not None and one.kind == "binary"]
     answers = material.subject.task.answers
     try:
-        return ablation(network, text, number, "h", answers=answers, neurons=[neuron], features=parts, draws=DRAWS)
+        return ablation(network, text, layer, "h", answers=answers, neurons=[neuron], features=parts, draws=DRAWS)
     except StudyError as error:  # of an adopted network nobody may know what it should say; the rest is known
         return Table({}, {}, {"problem": str(error)})
 

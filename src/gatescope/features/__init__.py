@@ -8,7 +8,7 @@ from gatescope.features.choose import FAMILIES, choose
 from gatescope.features.expression import pattern
 from gatescope.features.feature import Family, Feature, FeatureError, annotate, of_arrays
 from gatescope.features.own import feature, from_quantities
-from gatescope.features.pairs import both, features_named, without
+from gatescope.features.pairs import binary_features_named, both, features_named, without
 
 __all__ = [
     "FAMILIES",
@@ -16,6 +16,7 @@ __all__ = [
     "Feature",
     "FeatureError",
     "annotate",
+    "binary_features_named",
     "both",
     "choose",
     "feature",

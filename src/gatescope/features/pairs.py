@@ -30,6 +30,12 @@ def features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Fe
     return [known.get(name) or _pair(known, name) for name in names]
 
 
+def binary_features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Feature | None]:
+    """Return the binary feature of each name, as `features_named` does; None for other kinds and unknown names."""
+    named = features_named(features, names)
+    return [feature if feature is not None and feature.kind == "binary" else None for feature in named]
+
+
 def _pair(known: dict[str, Feature], name: str) -> Feature | None:
     """The pair of this name; a name may hold an & of its own."""
     parts = name.split(AND)

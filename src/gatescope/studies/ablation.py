@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gatescope.engine import Intervention
 from gatescope.features import Feature
-from gatescope.network import PIECE, Network, evaluating, padded
+from gatescope.network import PIECE, Configuration, Network, evaluating, padded
 from gatescope.readout import SYMBOLS
 from gatescope.recording import Answers, Recordable
 from gatescope.studies.common.layers import Given, number_of
@@ -42,6 +42,7 @@ _OF = {
     "difference": "on minus off",
 }
 TITLES = {
+    "layer": "layer",
     "neuron": "neuron",
     "feature": "feature; empty: every step counts as on",
     "held": "value at which the neuron was held",
@@ -64,62 +65,66 @@ TITLES = {
 def ablation(
     network: Network,
     source: Recordable,
-    layer: Given,
+    layers: Given | Sequence[Given] | None = None,
     signal: str = "h",
     *,
     answers: Answers | None = None,
     neurons: Sequence[int] | None = None,
     to: Held = "mean",
     features: Sequence[Feature] = (),
+    neuron_features: Mapping[tuple[str, int], Feature] | None = None,
     steps: slice = EVERY,
     draws: int = 1000,
     block: int = BLOCK,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Hold each neuron of a layer still, one at a time, and compare the loss with that of the unchanged network.
+    """Hold the neurons of some layers still, one at a time, and compare the loss with that of the unchanged network.
 
-    The loss of a step is -log p(target); of numbers it is the squared error or the pinball loss. A step counts where it
-    has a target: not at the end of a sequence, where the next symbol is predicted, nor before a symbol that the network
-    does not know; and only there where a network says something once. The neurons are run side by side, as rows of
-    one batch.
+    The loss of a step is -log p(target); for numbers it is the squared error or the pinball loss. Only steps with a
+    target count. When the next symbol is predicted, the last step of a sequence has no target, and neither has a step
+    before a symbol outside the vocabulary. A many-to-one network has a target at the last step only. The neurons are
+    run side by side, as rows of one batch.
 
     Args:
-        network: any; it is not changed.
+        network: any network; it is not changed.
         source: a text, or sequences, as `gatescope.recording.record` takes them.
-        layer: which layer, by its name or its flat number.
-        signal: which of its signals is held: "h", "c", a gate, whatever the cell names.
-        answers: of the text of each sequence what should be said after each step; the next symbol when not given.
-        neurons: which neurons; all of the layer when not given.
-        to: "zero"; "mean": each neuron at its own mean over all steps of the unchanged run; or a value for all.
-        features: their values (P,) run through the steps of all sequences, one after the other. A category counts as
-            one binary feature for each of its names. Those that count are left out, as they are never on or off;
+        layers: one layer or several, by name or flat number; None: all layers.
+        signal: the signal that is held: "h", "c", a gate, or any other signal of the cell.
+        answers: a function from the text of a sequence to the targets of its steps; None: the next symbol.
+        neurons: the neurons of each layer; None: all neurons.
+        to: "zero"; "mean": the mean of each neuron over all steps of the unchanged run; or one value for all neurons.
+        features: binary and category features, values (P,) along the steps of all sequences. A category counts as one
+            binary feature for each of its names. Count features are skipped, because they have no on/off state;
             `about["left_out"]` names them.
+        neuron_features: (layer name, neuron) -> a binary feature of this neuron alone.
         steps: the steps at which a neuron is held, counted as in a run of all sequences side by side.
-        draws: how often the units are resampled for the intervals.
-        block: where the text is one sequence, its units are blocks of so many steps; otherwise they are the sequences.
-        seed: of the resampling.
-        progress: called with the number of steps run, and the number of all.
+        draws: the number of bootstrap draws for the intervals.
+        block: the steps of a resampling unit when the text is one sequence; several sequences are units themselves.
+        seed: the seed of the resampling.
+        progress: called with the number of steps run so far and the number of all steps.
 
     Returns:
-        For every neuron one row with the feature "", whose columns "on" tell of all steps, and one row a feature. The
-        intervals (percentile bootstrap) use the same draws for all neurons and features; a draw in which a mean has
-        no step is left out. They are NaN where there are fewer than two units.
+        For every neuron a row with the feature "", whose columns "on" cover all steps, and a row for each feature. The
+        intervals are percentile bootstrap intervals. All neurons and features use the same draws; a draw in which a
+        mean has no step is left out. The intervals are NaN for fewer than two units.
 
     Raises:
-        StudyError: the network, the layer, the signal, a neuron, a feature or a number does not fit.
-        RecordingError: there is nothing to read.
+        StudyError: the network, a layer, the signal, a neuron, a feature or a number does not fit.
+        RecordingError: the source is empty.
     """
-    layer = number_of(network.configuration, layer)
-    _check(network, layer, signal, to, draws, block)
-    chosen = _chosen(network.configuration.layers[layer].neurons, neurons)
+    configuration = network.configuration
+    numbers = _layer_numbers(configuration, layers)
+    chosen = {number: _chosen(configuration.layers[number].neurons, neurons) for number in numbers}
+    for number in numbers:
+        _check(network, number, signal, to, draws, block)
     sequences, targets = read_with_targets(network, source, answers)
     text = _Text(network, sequences, targets, block)
-    if network.configuration.readout != SYMBOLS and not text.asked.any():
+    if configuration.readout != SYMBOLS and not text.asked.any():
         raise StudyError("ABLATION_KNOWN_NETWORK_SHOULD_SAY")
-    binary = [each for feature in features if feature.kind != "count" for each in feature.binaries()]
-    on = _on(binary, text)
-    done, total = 0, len(text.asked) * (1 + len(chosen))
+    shared = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]
+    own = neuron_features or {}
+    done, total = 0, len(text.asked) * (1 + sum(map(len, chosen.values())))
 
     def tell(steps_run: int) -> None:
         nonlocal done
@@ -127,20 +132,28 @@ def ablation(
         if progress is not None:
             progress(done, total)
 
-    before, means = _unchanged(network, text, layer, signal, tell)
-    held = means[chosen] if to == "mean" else np.full(len(chosen), 0.0 if to == "zero" else float(to))
-    changes = [
-        Intervention(layer, signal, int(neuron), steps, 0.0, float(value))
-        for neuron, value in zip(chosen, held, strict=True)
-    ]
-    results = _results(network, text, before, on, changes, draws, seed, tell)
-    columns = _columns(before, text, on, chosen, held, ["", *(feature.name for feature in binary)], results)
+    before, means = _unchanged(network, text, numbers, signal, tell)
+    parts = []
+    for number, held_neurons in chosen.items():
+        name = configuration.names[number]
+        values = means[number][held_neurons] if to == "mean" else _constant(to, len(held_neurons))
+        own_of_layer = [own.get((name, neuron)) for neuron in held_neurons.tolist()]
+        binaries = [*shared, *_unshared(own_of_layer, shared)]
+        on = _on(binaries, text)
+        changes = [
+            Intervention(number, signal, int(neuron), steps, 0.0, float(value))
+            for neuron, value in zip(held_neurons, values, strict=True)
+        ]
+        results = _results(network, text, before, on, changes, draws, seed, tell)
+        columns = _columns(before, text, on, held_neurons, values, ["", *(one.name for one in binaries)], results)
+        rows = np.flatnonzero(_rows_shown(binaries, len(shared), own_of_layer))
+        layer_column = np.full(len(columns["neuron"]), name, dtype=object)
+        parts.append({title: column[rows] for title, column in {"layer": layer_column, **columns}.items()})
     about = {
         "study": "ablation",
-        "layer": layer,
-        "layer_name": network.configuration.names[layer],
+        "layers": [configuration.names[number] for number in numbers],
         "signal": signal,
-        "loss": unit(network.configuration.readout),
+        "loss": unit(configuration.readout),
         "to": to,
         "steps": [steps.start, steps.stop, steps.step],
         "sequences": len(sequences),
@@ -149,10 +162,11 @@ def ablation(
         "level": LEVEL,
         "draws": draws,
         "seed": seed,
-        "features": {feature.name: feature.title for feature in binary},
+        "features": {feature.name: feature.title for feature in [*shared, *own.values()]},
         "left_out": [feature.name for feature in features if feature.kind == "count"],
     }
-    return Table(columns, titles_of(about["loss"]), about)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Table(joined, titles_of(about["loss"]), about)
 
 
 def titles_of(loss: str) -> dict[str, str]:
@@ -228,6 +242,46 @@ def _check(network: Network, layer: int, signal: str, to: Held, draws: int, bloc
             raise StudyError("ABLATION", name=name, value=value)
 
 
+def _layer_numbers(configuration: Configuration, layers: Given | Sequence[Given] | None) -> list[int]:
+    """Return the flat numbers of the chosen layers, each once."""
+    if layers is None:
+        return list(range(len(configuration.layers)))
+    chosen = [layers] if isinstance(layers, int | str) else layers
+    if not chosen:
+        raise StudyError("ABLATION_LAYERS_EMPTY")
+    return list(dict.fromkeys(number_of(configuration, layer) for layer in chosen))
+
+
+def _constant(to: Held, count: int) -> NDArray[np.float64]:
+    return np.full(count, 0.0 if to == "zero" else float(to))
+
+
+def _unshared(own: Sequence[Feature | None], shared: Sequence[Feature]) -> list[Feature]:
+    """Return the features of single neurons that are not shared, each name once."""
+    names = {feature.name for feature in shared}
+    return list({one.name: one for one in own if one is not None and one.name not in names}.values())
+
+
+def _rows_shown(binaries: Sequence[Feature], shared: int, own: Sequence[Feature | None]) -> NDArray[np.bool_]:
+    """Select the rows of the table: for each neuron all steps, the shared features and its own feature.
+
+    Args:
+        binaries: the F features of the layer, the shared ones first.
+        shared: the number of shared features.
+        own: the feature of each of the N neurons.
+
+    Returns:
+        (N * (1 + F),), neuron by neuron.
+    """
+    shown = np.zeros((len(own), 1 + len(binaries)), np.bool_)
+    shown[:, : 1 + shared] = True
+    columns = {feature.name: column for column, feature in enumerate(binaries, 1)}
+    for row, feature in enumerate(own):
+        if feature is not None:
+            shown[row, columns[feature.name]] = True
+    return shown.ravel()
+
+
 def _chosen(count: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
     """The neurons that are held, each once."""
     if neurons is None:
@@ -253,19 +307,20 @@ def _on(features: Sequence[Feature], text: _Text) -> NDArray[np.bool_]:
 
 
 def _unchanged(
-    network: Network, text: _Text, layer: int, signal: str, tell: Callable[[int], None]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The loss of the unchanged network at every place, (P,), and the mean of each neuron over all places, (N,)."""
+    network: Network, text: _Text, layers: Sequence[int], signal: str, tell: Callable[[int], None]
+) -> tuple[NDArray[np.float64], dict[int, NDArray[np.float64]]]:
+    """Return the loss of the unchanged network at every place, (P,), and each layer's means over all places, (N,)."""
     losses = np.zeros(len(text.asked))
-    sums = np.zeros(network.configuration.layers[layer].neurons)
-    keep = [(signal,) if k == layer else () for k in range(len(network.configuration.layers))]
+    sums = {layer: np.zeros(network.configuration.layers[layer].neurons) for layer in layers}
+    keep = [(signal,) if k in sums else () for k in range(len(network.configuration.layers))]
     for group in text.groups:
         for places, loss, signals in _pieces(network, group, [], 1, text.longest, keep):
             there = places >= 0
             losses[places[there]] = loss[:, 0][there]
-            sums += signals[layer][signal].numpy()[there].sum(0, dtype=np.float64)
+            for layer in layers:
+                sums[layer] += signals[layer][signal].numpy()[there].sum(0, dtype=np.float64)
             tell(int(there.sum()))
-    return losses, sums / len(text.asked)
+    return losses, {layer: total / len(text.asked) for layer, total in sums.items()}
 
 
 def _pieces(
@@ -423,4 +478,4 @@ def _columns(
         "loss_off": np.tile(loss_off, len(chosen)),
     }
     missing = np.empty((len(names), 0))
-    return columns | {name: results.get(name, missing).T.ravel() for name in TITLES if name not in columns}
+    return columns | {name: results.get(name, missing).T.ravel() for name in TITLES if name not in ("layer", *columns)}

@@ -136,6 +136,21 @@ def reach(
     return Reach(horizons, Table.of(rows, titles, **facts), Table.of(terms, names, **facts))
 
 
+def join_reaches(measurements: Sequence[tuple[str, int, Reach]]) -> Reach:
+    """Join the tables of several networks. The columns "run" and "step" tell them apart.
+
+    Args:
+        measurements: for each network the name of its run, the step of its weights, and its reach; at least one.
+    """
+
+    def joined(name: str) -> Table:
+        first: Table = getattr(measurements[0][2], name)
+        rows = [{"run": run, "step": step, **row} for run, step, reach in measurements for row in getattr(reach, name)]
+        return Table.of(rows, {"run": "run", "step": "step of the weights", **first.titles}, **first.about)
+
+    return Reach(joined("horizons"), joined("layers"), joined("terms"))
+
+
 def _distance(steps: int, given: int | None, furthest: int) -> int:
     """The distance of the norms on a sequence of so many steps."""
     distance = max(1, min(DISTANCE, furthest, steps // 2)) if given is None else given

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features import Feature, both, without
+from gatescope.features import Feature, binary_features_named, both, without
 from gatescope.studies.common.chance import Chance, chance_of, shifted_places
 from gatescope.studies.common.scores import (
     Columns,
@@ -210,6 +210,43 @@ def labels(
         "lags": list(search.lags),
     }
     return Table.of(rows, TITLES, **about)
+
+
+def binary_labels(table: Table, layer: str, neuron: int, signal: str) -> list[str]:
+    """Return the names of the binary features that a neuron follows, the best first.
+
+    Args:
+        table: the labels.
+        layer: the name of the neuron's layer.
+        neuron: its number.
+        signal: labels of this signal come before those of the neuron's other signals.
+    """
+    rows = [row for row in table.where(layer=layer, neuron=neuron) if row["measure"] == "AUROC"]
+    rows.sort(key=lambda row: (row["signal"] != signal, -row["explained"]))
+    return list(dict.fromkeys(row["feature"] for row in rows))
+
+
+def best_binary_features(
+    table: Table, features: Sequence[Feature], signal: str, mask: NDArray[np.bool_]
+) -> dict[tuple[str, int], Feature]:
+    """Return the best binary feature of each neuron that is both on and off in a text.
+
+    Args:
+        table: the labels, of this text or another one.
+        features: the features of the text at every place.
+        signal: labels of this signal come before those of a neuron's other signals.
+        mask: (P,), the places that count.
+
+    Returns:
+        (layer name, neuron) -> the feature. Neurons without such a feature are left out.
+    """
+    best = {}
+    for layer, neuron in dict.fromkeys(zip(table["layer"].tolist(), table["neuron"].tolist(), strict=True)):
+        for feature in binary_features_named(features, binary_labels(table, layer, neuron, signal)):
+            if feature is not None and len(set(feature.values[mask].tolist())) == 2:
+                best[layer, neuron] = feature
+                break
+    return best
 
 
 def _wanted(trace: Trace, layers: Sequence[str] | None, signals: Sequence[str] | None) -> list[tuple[str, str]]:

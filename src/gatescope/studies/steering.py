@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.engine import Intervention
-from gatescope.features import Family, Feature, FeatureError, annotate
+from gatescope.features import Family, Feature, FeatureError, annotate, binary_features_named
 from gatescope.network import Network
 from gatescope.sampling import Choice, sample_many
 from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.resampling import LEVEL, interval, resampled
 from gatescope.studies.common.steps import at_steps
 from gatescope.studies.common.table import StudyError, Table
+from gatescope.vocabulary import Vocabulary
 
 Annotation = Callable[[str], NDArray[np.bool_]]
 EVERY = slice(None)
@@ -147,6 +150,58 @@ def steer(
         features={one.name: one.title for one in binary},
         left_out=[one.name for one in found if one.kind == "count"],
     )
+
+
+def features_family(vocabulary: Vocabulary, text: str, families: Iterable[Family], names: Sequence[str]) -> Family:
+    """Return a family of the named binary features, for `steer` to count.
+
+    Args:
+        vocabulary: the vocabulary of the network that writes.
+        text: a text of the network's task. Families that adapt to a text adapt to this one.
+        families: the families to which the features belong; families that read a trace are skipped.
+        names: binary features, names of categories such as "kind=x", or pairs such as "a & not b".
+
+    Returns:
+        A family with one feature for each name. A feature that a written text cannot have is off everywhere.
+
+    Raises:
+        StudyError: a name is a count feature, or no feature has it.
+    """
+    of_text = [family for family in families if family.of_trace is None]
+    known = _annotations(vocabulary, text, of_text)
+    if counts := [feature.name for feature in known if feature.kind == "count" and feature.name in names]:
+        raise StudyError("STEERING_FEATURE_COUNT", name=counts[0])
+    titles = {}
+    for name, feature in zip(names, binary_features_named(known, names), strict=True):
+        if feature is None:
+            raise _unknown_feature(name, known)
+        titles[name] = feature.title
+
+    def adapted(texts: Sequence[str]) -> Family:
+        fitted = [family if family.fitted is None else family.fitted(texts) for family in of_text]
+
+        def annotation(written: str) -> Iterator[Feature]:
+            size = len(vocabulary.encode(written)) if vocabulary.in_words else len(written)
+            features = binary_features_named(_annotations(vocabulary, written, fitted), list(titles))
+            for (name, title), feature in zip(titles.items(), features, strict=True):
+                # A written text may have no feature of this name, such as a category that does not occur in it.
+                yield feature or Feature(name, title, np.zeros(size, np.bool_))
+
+        return Family("chosen", "the counted features", annotation, per="step" if vocabulary.in_words else "character")
+
+    return replace(adapted([text]), fitted=adapted)
+
+
+def _unknown_feature(name: str, features: Sequence[Feature]) -> StudyError:
+    names = [binary.name for feature in features if feature.kind != "count" for binary in feature.binaries()]
+    close = get_close_matches(name, names, 1)
+    if close:
+        return StudyError("STEERING_FEATURE_UNKNOWN_CLOSE", name=name, close=close[0])
+    return StudyError("STEERING_FEATURE_UNKNOWN", name=name)
+
+
+def _annotations(vocabulary: Vocabulary, text: str, families: Sequence[Family]) -> list[Feature]:
+    return at_steps(vocabulary, [text], families) if vocabulary.in_words else annotate([text], families)
 
 
 def _check(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -25,7 +24,6 @@ from gatescope.cli.studying import (
     check_signal,
     counted,
     deliver,
-    feature_named,
     keeping,
     layer_named,
     note,
@@ -35,8 +33,7 @@ from gatescope.cli.studying import (
 )
 
 if TYPE_CHECKING:
-    from gatescope.features import Feature
-    from gatescope.studies import Subject, Table
+    from gatescope.studies import Table
 
 SHOWN = 25
 CHARACTERS, OF_ANSWERS = 5_000, 20_000
@@ -84,7 +81,9 @@ def ablate(
         Hold it at its mean, at zero, or at this value.
     """
     use_threads(1)
-    from gatescope.studies import ablation
+    from gatescope.studies import ablation, features_of, load
+    from gatescope.studies.common.losses import target_mask
+    from gatescope.studies.labels import best_binary_features
 
     check_csv(csv)
     held = _held(to)
@@ -99,28 +98,32 @@ def ablate(
             check_neuron(each, of.neurons)
     given = (text, file, encoding, lexer, layer, characters, *feature, *neuron)
     default = all(each is None for each in given) and (signal, to) == ("h", "mean")
+    labels = load(about.run, "labels")
     with keeping(about, default) as keep:
-        wanted, binaries = _features(about, signal, feature)
-        parts = []
+        with about.trace() as trace:
+            features = features_of(about, trace)
+            own_features = (
+                {}
+                if labels is None
+                else best_binary_features(labels, features, signal, target_mask(about.network.configuration, trace))
+            )
         with bar("ablating", quiet=json) as tell:
-            for place, name in enumerate(layers):
-                table = ablation.ablation(
-                    about.network,
-                    about.text,
-                    name,
-                    signal,
-                    answers=about.task.answers,
-                    neurons=neuron or None,
-                    to=held,
-                    features=binaries,
-                    progress=lambda done, total, place=place: tell(place * total + done, len(layers) * total),
-                )
-                parts.append(_own(name, table, wanted))
-        found = _joined(parts)
+            found = ablation.ablation(
+                about.network,
+                about.text,
+                layers,
+                signal,
+                answers=about.task.answers,
+                neurons=neuron or None,
+                to=held,
+                features=[one for one in features if feature and one.name.startswith("expression.")],
+                neuron_features=own_features,
+                progress=tell,
+            )
         if not found["steps_on"].any():
             raise UsageError("ABLATE_SYMBOL_TEXT_FOLLOWS_ANOTHER")
         keep("ablation", found)
-    if not wanted.keys() - {None} and not feature:
+    if not own_features and not feature:
         note(f"no labels are kept with this run; `gatescope label {about.run.path}` finds what its neurons follow.")
     deliver(found, lambda: _print(found, every), json=json, csv=csv)
 
@@ -135,67 +138,6 @@ def _held(to: str) -> Any:
     if not math.isfinite(value):
         raise UsageError("ABLATE_NEURON_HELD_MEAN_ZERO", to=to)
     return value
-
-
-def _features(
-    about: Subject, signal: str, own: Sequence[str]
-) -> tuple[dict[tuple[str, int] | None, list[str]], list[Feature]]:
-    """Return the name of each neuron's feature (under None all of them), and these features on the text."""
-    import numpy as np
-
-    from gatescope.studies import Steps, features_of, load
-
-    labels = load(about.run, "labels")
-    with about.trace() as trace:
-        features, ends = features_of(about, trace), Steps(trace).starts[1:] - 1
-    # At the end of a sequence no symbol is predicted; a network that answers once says something only there.
-    readout = about.network.configuration.readout
-    asked = np.ones(len(features[0].values) if features else 0, np.bool_)
-    if readout.reads == "last step":
-        asked[:] = False
-        asked[ends] = True
-    elif readout.kind == "symbols":
-        asked[ends] = False
-    theirs = [each for each in features if own and each.name.startswith("expression.") and each.kind != "count"]
-    wanted: dict[tuple[str, int] | None, list[str]] = {None: [each.name for each in theirs]}
-    found = {each.name: each for each in theirs}
-    # Of the signal that is held if there is one, and the best of these.
-    best = sorted(labels or (), key=lambda row: (row["signal"] != signal, -row["explained"]))
-    for row in best:
-        neuron = row["layer"], row["neuron"]
-        if row["measure"] != "AUROC" or neuron in wanted:
-            continue
-        each = found.get(row["feature"]) or feature_named(features, row["feature"])
-        if each is not None and len(set(each.values[asked].tolist())) == 2:
-            wanted[neuron] = [each.name]
-            found[each.name] = each
-    return wanted, list(found.values())
-
-
-def _own(layer: str, table: Table, wanted: dict[tuple[str, int] | None, list[str]]) -> Table:
-    """The rows of all steps and of the features that each neuron is to be seen with."""
-    import numpy as np
-
-    from gatescope.studies import Table
-
-    rows = [
-        k
-        for k, (neuron, name) in enumerate(zip(table["neuron"].tolist(), table["feature"], strict=True))
-        if not name or name in wanted[None] or name in wanted.get((layer, neuron), ())
-    ]
-    chosen = table.take(np.array(rows, dtype=np.int64))
-    layers = np.array([layer] * len(rows), dtype=object)
-    return Table({"layer": layers, **chosen.columns}, {"layer": "layer", **chosen.titles}, chosen.about)
-
-
-def _joined(parts: Sequence[Table]) -> Table:
-    import numpy as np
-
-    from gatescope.studies import Table
-
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}
-    about = {name: value for name, value in parts[0].about.items() if name not in ("layer", "layer_name")}
-    return Table(columns, parts[0].titles, {**about, "layers": list(dict.fromkeys(columns["layer"].tolist()))})
 
 
 def _print(found: Table, every: bool) -> None:

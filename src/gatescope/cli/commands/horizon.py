@@ -79,7 +79,7 @@ def horizon(
         At how many places the loss is taken, and how often something else is read.
     """
     use_threads(1)
-    from gatescope.studies.comparison import reach
+    from gatescope.studies.comparison import join_reaches, reach
 
     check_csv(csv)
     for name, value in (("characters", characters), ("furthest", furthest), ("samples", samples)):
@@ -114,7 +114,8 @@ def horizon(
                 )
                 measured.append((run.name, at, about))
         if measured:
-            tables = {name: _joined(measured, name) for name in ("horizons", "layers", "terms")}
+            joined = join_reaches(measured)
+            tables = {"horizons": joined.horizons, "layers": joined.layers, "terms": joined.terms}
             deliver(tables, lambda: _print(tables), json=json, csv=csv)
     return stop.status
 
@@ -143,15 +144,6 @@ def _source(run: Run, text: str | None, file: Any, encoding: str | None, charact
     if text is None and file is None and encoding is None:
         return task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
     return text_for(task, text, file, encoding)[:characters]
-
-
-def _joined(measured: Sequence[tuple[str, int, Reach]], name: str) -> Table:
-    """One table of the same table of all, which says whose each row is."""
-    from gatescope.studies import Table
-
-    rows = [{"run": run, "step": step, **row} for run, step, about in measured for row in getattr(about, name)]
-    first: Table = getattr(measured[0][2], name)
-    return Table.of(rows, {"run": "run", "step": "step of the weights", **first.titles}, **first.about)
 
 
 def _print(tables: dict[str, Table]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,7 +14,6 @@ from gatescope.cli.common import (
     UsageError,
     find_run,
     harmless,
-    no_such,
     print_table,
     use_threads,
     usual_prime,
@@ -31,7 +30,6 @@ from gatescope.cli.studying import (
     check_signal,
     counted,
     deliver,
-    feature_named,
     layer_named,
     numbers,
     own_families,
@@ -39,7 +37,7 @@ from gatescope.cli.studying import (
 )
 
 if TYPE_CHECKING:
-    from gatescope.features import Family, Feature
+    from gatescope.features import Family
     from gatescope.studies import Subject, Table
 
 SHOWN_EXAMPLE = 400  # characters of each example
@@ -107,7 +105,7 @@ def steer(
     of = about.network.configuration.layers[about.layers.index(name)]
     check_signal(signal, of.cell.signals)
     check_neuron(neuron, of.neurons)
-    names = list(feature) or _labels(about, name, signal, neuron)
+    names = list(feature) or _label_names(about, name, signal, neuron)
     vocabulary = about.network.configuration.vocabulary
     if prime is None:
         prime = usual_prime(about.task, vocabulary)
@@ -119,7 +117,7 @@ def steer(
         neuron,
         held,
         prime=prime,
-        feature=_chosen(about, names),
+        feature=_counted_features(about, names),
         samples=samples,
         length=length,
         choice=Choice(temperature),
@@ -129,61 +127,33 @@ def steer(
     deliver(table, lambda: _print(table), json=json, csv=csv)
 
 
-def _labels(about: Subject, layer: str, signal: str, neuron: int) -> list[str]:
-    """The features of a neuron's kept labels that are on or off; those of the signal that is held if there are."""
-    from gatescope.studies import load
-
-    labels = load(about.run, "labels")
-    if labels is None:
-        raise UsageError("STEER_LABELS_KEPT_RUN_KNOWN", path=about.run.path)
-    rows = [row for row in labels.where(layer=layer, neuron=neuron) if row["measure"] == "AUROC"]
-    rows.sort(key=lambda row: (row["signal"] != signal, -row["explained"]))
-    if not rows:
-        raise UsageError("STEER_NEURON_LABEL_OFF_KNOWN", neuron=neuron)
-    return list(dict.fromkeys(row["feature"] for row in rows))[:3]
-
-
-def _chosen(about: Subject, names: Sequence[str]) -> Family:
-    """One family of the features that are to be counted: by name, or by an expression.
+def _label_names(subject: Subject, layer: str, signal: str, neuron: int) -> list[str]:
+    """Return the three best binary labels of a neuron that are kept with the run.
 
     Raises:
-        UsageError: there is no feature of a name.
+        UsageError: no labels are kept, or none of them is a binary label of this neuron.
     """
-    from dataclasses import replace
+    from gatescope.studies import load
+    from gatescope.studies.labels import binary_labels
 
-    from gatescope.features import Family, Feature, annotate
-    from gatescope.studies.common.steps import at_steps
+    labels = load(subject.run, "labels")
+    if labels is None:
+        raise UsageError("STEER_LABELS_KEPT_RUN_KNOWN", path=subject.run.path)
+    names = binary_labels(labels, layer, neuron, signal)
+    if not names:
+        raise UsageError("STEER_NEURON_LABEL_OFF_KNOWN", neuron=neuron)
+    return names[:3]
 
-    own = [name for name in names if "=" in name and "." not in name.partition("=")[0]]
-    families = [each for each in (*about.families, *own_families(own)) if each.of_trace is None]
-    vocabulary = about.network.configuration.vocabulary
-    found = at_steps(vocabulary, [about.text], families) if vocabulary.in_words else annotate([about.text], families)
-    wanted = [name for name in names if name not in own]
-    wanted += [f"expression.{name.partition('=')[0]}" for name in own]
-    if counts := [one.name for one in found if one.kind == "count" and one.name in wanted]:
-        raise UsageError("STEER_COUNT_NEVER_OFF_FEATURE", counts=counts[0])
-    if missing := [name for name in wanted if feature_named(found, name) is None]:
-        there = [binary.name for one in found if one.kind != "count" for binary in one.binaries()]
-        raise no_such("feature", missing[0], there, "`gatescope probe RUN --json` names those that are on or off")
-    titles = {name: one.title for name in wanted if (one := feature_named(found, name)) is not None}
 
-    def fitted(texts: Sequence[str]) -> Family:
-        theirs = [family if family.fitted is None else family.fitted(texts) for family in families]
+def _counted_features(subject: Subject, options: Sequence[str]) -> Family:
+    """Return one family of the features of --feature: names of features, or NAME=REGEX."""
+    from gatescope.studies.steering import features_family
 
-        def count(text: str) -> Iterator[Feature]:
-            import numpy as np
-
-            words = vocabulary.in_words
-            there = at_steps(vocabulary, [text], theirs) if words else annotate([text], theirs)
-            size = len(vocabulary.encode(text)) if words else len(text)
-            for name, title in titles.items():
-                # A category that a text does not have is nowhere in it.
-                yield feature_named(there, name) or Feature(name, title, np.zeros(size, np.bool_))
-
-        per = "step" if vocabulary.in_words else "character"
-        return Family("chosen", "what is counted", count, per=per)
-
-    return replace(fitted([about.text]), fitted=fitted)
+    own = [option for option in options if "=" in option and "." not in option.partition("=")[0]]
+    names = [option for option in options if option not in own]
+    names += [f"expression.{option.partition('=')[0]}" for option in own]
+    families = (*subject.families, *own_families(own))
+    return features_family(subject.network.configuration.vocabulary, subject.text, families, names)
 
 
 def _print(table: Table) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +15,9 @@ from torch import Tensor
 from gatescope.network import Configuration, Network
 from gatescope.readout import Readout
 from gatescope.recording import Answers, Recordable, sequences_of, targets_of
+from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
+from gatescope.trace import Trace
 from gatescope.vocabulary import PADDING, Reading
 
 
@@ -64,6 +68,18 @@ def asked(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
     else:
         there[said] = (here >= 0) & (here < configuration.predicted)
     return there
+
+
+def target_mask(configuration: Configuration, trace: Trace) -> NDArray[np.bool_]:
+    """Select the places of a trace at which a loss is taken, (P,).
+
+    Raises:
+        StudyError: the trace does not hold its targets.
+    """
+    steps = Steps(trace)
+    targets = steps.of_step("value" if configuration.readout.kind == "numbers" else "target")
+    parts = [asked(configuration, targets[start:end]) for start, end in pairwise(steps.starts)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
 
 
 def read_with_targets(
