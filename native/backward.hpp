@@ -1,8 +1,8 @@
-// The backward pass: from the gradients of what a run returned to those of what it was given.
+// The backward pass: from the gradients of a run's results to the gradients of its arguments.
 //
-// Steps are taken in the opposite order. The gradients of the drives are kept for a window of steps only: when the
-// window is full, what its steps add to the gradients of the weights and inputs is computed for all of them together.
-// (More than 400 lines, because the window is known to every part of it.)
+// Steps are taken in the opposite order. The gradients of the drives are stored for a window of steps only: when the
+// window is full, the contributions of all its steps to the gradients of the weights and inputs are computed together.
+// (More than 400 lines, because every part of the pass uses the window.)
 #pragma once
 
 #include "blocks.hpp"
@@ -15,8 +15,8 @@ class BackwardPass {
 public:
     BackwardPass(const Backward<T>& request, const CellShape& cell, BackwardCell<T> equations)
         : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
-          division_(layer_, threads_.count(), 4), heard_(Tile<T>::of_width(layer_.heard)),
-          echoed_(Tile<T>::of_width(layer_.echoed)) {}
+          division_(layer_, threads_.count(), 4), input_tile_(Tile<T>::of_width(layer_.input_vectors)),
+          recurrent_tile_(Tile<T>::of_width(layer_.recurrent_vectors)) {}
 
     void run() {
         if (layer_.N == 0) return;
@@ -28,15 +28,15 @@ public:
 private:
     using V = Vector<T>;
 
-    static constexpr double OUT_OF_CACHE = 5e5;  // of bytes: less is still in the processor's second cache
+    static constexpr double CACHE_BYTES = 5e5;  // smaller results are still in the processor's second-level cache
 
-    // What the threads of a team share.
+    // The arrays that the threads of a team share.
     struct Common {
         T* window;            // dL/d drive: (tile, slot, drive, vector, lane)
         T* carried[MOST];     // dL/d state, (rows, padded neurons)
-        T* d_input;           // (tile, input, drives that hear it)
-        T* d_bias;            // (tile, drives that hear the input)
-        T* d_echo;            // (tile, neuron heard, drives that hear the hidden state)
+        T* d_input;           // (tile, input, input drives)
+        T* d_bias;            // (tile, input drives)
+        T* d_recurrent;       // (tile, neuron one step earlier, recurrent drives)
         T* d_parameters;      // (parameter, padded neurons)
     };
 
@@ -44,17 +44,17 @@ private:
         Common common;
         ptrdiff_t* rows;
         const T** previous[MOST];
-        const T** later;       // where the gradients of each row's drives one step later stand
-        const T** inputs;      // of every slot of the window
-        const T** hidden;      // h one step earlier, of every slot
+        const T** later;       // for each row, the gradients of its drives one step later
+        const T** inputs;      // the input of every slot of the window
+        const T** hidden;      // h one step earlier, for every slot
         int64_t* ids;
-        ptrdiff_t* places;         // (step, row) of every slot, as a number
-        ptrdiff_t* signal_places;  // where each row's signals of this step begin
+        ptrdiff_t* places;         // step * B + row of every slot
+        ptrdiff_t* signal_places;  // offset of each row's signals of this step
         T* block;
         const char** lines;
-        ptrdiff_t used = 0;         // slots
+        ptrdiff_t used = 0;         // slots of the window that are filled
         ptrdiff_t later_begin = 0;  // the first slot of the step that was computed last
-        bool first = true;     // nothing is in the sums yet
+        bool first = true;          // the sums are still empty
     };
 
     void prepare() {
@@ -64,9 +64,10 @@ private:
         input_wide_ = static_cast<int>(smaller(4, divided_up(larger(1, layer_.I), layer_.lanes)));
         input_back_ = Tile<T>::of_width(input_wide_);
         const ptrdiff_t L = layer_.lanes;
-        packed_echo_ = take<T>(scratch_, columns(layer_.N, wide_) * wide_ * L * layer_.tiles * layer_.echoed * L + 1);
+        const ptrdiff_t column_size = wide_ * L * layer_.tiles * layer_.recurrent_vectors * L;
+        packed_recurrent_ = take<T>(scratch_, columns(layer_.N, wide_) * column_size + 1);
         packed_input_ = p.d_x ? take<T>(scratch_, columns(layer_.I, input_wide_) * input_wide_ * L * layer_.tiles *
-                                                      layer_.heard * L + 1)
+                                                      layer_.input_vectors * L + 1)
                               : nullptr;
         parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
         zeros_ = take<T>(scratch_, larger(layer_.N, 4 * L) + L);
@@ -74,7 +75,7 @@ private:
         division_.gather(layer_, scratch_);
 
         const ptrdiff_t rows = larger(1, division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B);
-        slots_ = larger(3 * rows, smaller(WINDOW / rows * rows, layer_.T_ * rows));
+        slots_ = larger(3 * rows, smaller(WINDOW_SLOTS / rows * rows, layer_.T_ * rows));
         Common common{};
         for (int w = 0; w < division_.threads; ++w) {
             if (w == 0 || division_.by_rows) common = make_common(rows);
@@ -97,7 +98,7 @@ private:
         const ptrdiff_t L = layer_.lanes;
         Common common{};
         common.window = take<T>(scratch_, layer_.tiles * slots_ * layer_.width * L);
-        // A tile may end in vectors without neurons; nothing is ever written there.
+        // A tile may end in vectors without neurons, which no later step writes.
         for (ptrdiff_t s = 0; s < slots_; ++s) {
             T* drives = common.window + ((layer_.tiles - 1) * slots_ + s) * layer_.width * L;
             for (int w = 0; w < layer_.width; ++w) {
@@ -106,10 +107,12 @@ private:
         }
         for (int k = 0; k < layer_.cell.states; ++k) common.carried[k] = take<T>(scratch_, rows * layer_.padded);
         if (layer_.any_input) {
-            common.d_input = take<T>(scratch_, layer_.tiles * layer_.I * layer_.heard * L + 1);
-            common.d_bias = take<T>(scratch_, layer_.tiles * layer_.heard * L);
+            common.d_input = take<T>(scratch_, layer_.tiles * layer_.I * layer_.input_vectors * L + 1);
+            common.d_bias = take<T>(scratch_, layer_.tiles * layer_.input_vectors * L);
         }
-        if (layer_.any_echo) common.d_echo = take<T>(scratch_, layer_.tiles * layer_.N * layer_.echoed * L);
+        if (layer_.any_recurrent) {
+            common.d_recurrent = take<T>(scratch_, layer_.tiles * layer_.N * layer_.recurrent_vectors * L);
+        }
         common.d_parameters = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
         for (ptrdiff_t n = 0; n < layer_.cell.parameters * layer_.padded; ++n) common.d_parameters[n] = 0;
         return common;
@@ -120,20 +123,21 @@ private:
 
     void pack(int worker) {
         const ptrdiff_t L = layer_.lanes;
-        const auto echo = [&](int drive) { return layer_.recurrent_matrix(drive); };
+        const auto recurrent = [&](int drive) { return layer_.recurrent_matrix(drive); };
         const auto input = [&](int drive) { return layer_.input_matrix(drive); };
-        if (layer_.any_echo) {
-            const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.echoed * L, count = columns(layer_.N, wide_);
+        if (layer_.any_recurrent) {
+            const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.recurrent_vectors * L;
+            const ptrdiff_t count = columns(layer_.N, wide_);
             for (ptrdiff_t c = count * worker / division_.threads; c < count * (worker + 1) / division_.threads; ++c) {
-                layer_.pack_back(c * wide_ * L, wide_, layer_.echo_from, layer_.echoed, layer_.N, echo,
-                                 packed_echo_ + c * size);
+                layer_.pack_back(c * wide_ * L, wide_, layer_.first_recurrent, layer_.recurrent_vectors, layer_.N,
+                                 recurrent, packed_recurrent_ + c * size);
             }
         }
         if (packed_input_ && layer_.any_input) {
-            const ptrdiff_t size = input_wide_ * L * layer_.tiles * layer_.heard * L;
+            const ptrdiff_t size = input_wide_ * L * layer_.tiles * layer_.input_vectors * L;
             const ptrdiff_t count = columns(layer_.I, input_wide_);
             for (ptrdiff_t c = count * worker / division_.threads; c < count * (worker + 1) / division_.threads; ++c) {
-                layer_.pack_back(c * input_wide_ * L, input_wide_, 0, layer_.heard, layer_.I, input,
+                layer_.pack_back(c * input_wide_ * L, input_wide_, 0, layer_.input_vectors, layer_.I, input,
                                  packed_input_ + c * size);
             }
         }
@@ -170,7 +174,8 @@ private:
         return worker.common.window + (tile * slots_ + slot) * layer_.width * layer_.lanes;
     }
 
-    // Of `active` rows the first `continuing` have a later step; its drives' gradients are the last in the window.
+    // The first `continuing` of the `active` rows have a later step; the gradients of its drives are the last ones in
+    // the window.
     void step(Worker& worker, const Share& share, ptrdiff_t t, ptrdiff_t active, ptrdiff_t continuing) {
         const ptrdiff_t before = request_.reverse ? t + 1 : t - 1, L = layer_.lanes, N = layer_.N;
         for (ptrdiff_t r = 0; r < active; ++r) {
@@ -203,12 +208,12 @@ private:
         for (ptrdiff_t k = first_column; k < last_column; ++k) {
             const ptrdiff_t column = to_and_fro(t, k, first_column, last_column);
             for (ptrdiff_t begin = 0; begin < active;) {
-                // Rows with and without a later step are not in one block.
+                // Rows with and rows without a later step go into different blocks.
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
                 const ptrdiff_t count = Blocks(left, back_.rows).size(0);
                 Lines lines{worker.lines};
-                if (layer_.bytes > OUT_OF_CACHE) to_read(lines, column, t, before, share.rows + begin, count);
-                if (begin < continuing && layer_.any_echo) send_back(worker, column, begin, count, lines);
+                if (layer_.bytes > CACHE_BYTES) list_read_lines(lines, column, t, before, share.rows + begin, count);
+                if (begin < continuing && layer_.any_recurrent) send_back(worker, column, begin, count, lines);
                 else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
                 block.rows = count;
                 block.row = share.rows + begin;
@@ -233,8 +238,8 @@ private:
         worker.used += active;
     }
 
-    // The cache lines that the equations will read.
-    void to_read(Lines& lines, ptrdiff_t column, ptrdiff_t t, ptrdiff_t before, const ptrdiff_t* rows,
+    // Lists the cache lines that the equations will read.
+    void list_read_lines(Lines& lines, ptrdiff_t column, ptrdiff_t t, ptrdiff_t before, const ptrdiff_t* rows,
                  ptrdiff_t count) const {
         const ptrdiff_t neuron = column * wide_ * layer_.lanes;
         const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(wide_) * layer_.lanes);
@@ -254,32 +259,37 @@ private:
                 }
             }
         }
-        const ptrdiff_t chunks = layer_.tiles * divided_up(ptrdiff_t(layer_.echoed) * layer_.lanes, CHUNK);
+        const ptrdiff_t chunks = layer_.tiles * divided_up(ptrdiff_t(layer_.recurrent_vectors) * layer_.lanes, CHUNK);
         lines.chunk = divided_up(lines.count, larger(1, chunks));
     }
 
-    // dL/dh of the state that the drives of `count` rows heard, one tile of neurons wide, into the worker's block.
+    // Writes dL/dh, as it arrives through the recurrent drives of `count` rows, into the worker's block: one tile of
+    // neurons wide.
     void send_back(Worker& worker, ptrdiff_t column, ptrdiff_t begin, ptrdiff_t count, Lines& lines) {
         const ptrdiff_t L = layer_.lanes;
         for (ptrdiff_t r = 0; r < count; ++r) worker.later[r] = slot(worker, 0, worker.later_begin + begin + r);
-        const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.echoed * L;
-        const Source<T> source = {worker.later, layer_.echo_from * L,       layer_.tiles, layer_.echoed * L,
-                                  slots_ * layer_.width * L, packed_echo_ + column * size};
+        const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.recurrent_vectors * L;
+        const Source<T> source = {worker.later,
+                                  layer_.first_recurrent * L,
+                                  layer_.tiles,
+                                  layer_.recurrent_vectors * L,
+                                  slots_ * layer_.width * L,
+                                  packed_recurrent_ + column * size};
         back_.multiply[count - 1](&source, 1, nullptr, worker.block, wide_ * L, lines);
     }
 
-    // At the last step of a row, what is carried back is what was asked of its final state.
+    // At the last step of a row, the gradient carried back starts as the gradient of its final state.
     void begin_carrying(Worker& worker, const Share& share, ptrdiff_t r) {
         const ptrdiff_t begin = share.tile_begin * layer_.vectors * layer_.lanes;
         const ptrdiff_t end = share.tile_end * layer_.vectors * layer_.lanes;
         for (int k = 0; k < layer_.cell.states; ++k) {
             T* carried = worker.common.carried[k] + r * layer_.padded;
-            const T* asked = request_.d_final[k] ? request_.d_final[k] + share.rows[r] * layer_.N : nullptr;
-            for (ptrdiff_t n = begin; n < end; ++n) carried[n] = asked && n < layer_.N ? asked[n] : 0;
+            const T* d_final = request_.d_final[k] ? request_.d_final[k] + share.rows[r] * layer_.N : nullptr;
+            for (ptrdiff_t n = begin; n < end; ++n) carried[n] = d_final && n < layer_.N ? d_final[n] : 0;
         }
     }
 
-    // The rows whose first step this was: what reaches their initial state.
+    // Writes the gradient of the initial state of the rows whose first step this was.
     void begin_rows(Worker& worker, const Share& share, ptrdiff_t t, ptrdiff_t active) {
         const ptrdiff_t L = layer_.lanes, N = layer_.N;
         const ptrdiff_t begin = share.tile_begin * layer_.vectors * L;
@@ -293,7 +303,7 @@ private:
                 target += b * N;
                 const T* carried = worker.common.carried[k] + r * layer_.padded;
                 for (ptrdiff_t n = begin; n < end; ++n) target[n] = carried[n];
-                if (k != layer_.hidden_state || !layer_.any_echo) continue;
+                if (k != layer_.hidden_state || !layer_.any_recurrent) continue;
                 for (ptrdiff_t column = begin / (wide_ * L); column * wide_ * L < end; ++column) {
                     Lines none{worker.lines};
                     send_back(worker, column, r, 1, none);
@@ -305,34 +315,35 @@ private:
         }
     }
 
-    // What the steps of the window add to the gradients of weights and inputs.
+    // Adds the contributions of the steps of the window to the gradients of weights and inputs.
     void add_up(Worker& worker, const Share& share) {
         const ptrdiff_t L = layer_.lanes, I = layer_.I, N = layer_.N;
-        const ptrdiff_t pitch = layer_.width * L, heard = layer_.heard * L, echoed = layer_.echoed * L;
+        const ptrdiff_t pitch = layer_.width * L;
+        const ptrdiff_t input_size = layer_.input_vectors * L, recurrent_size = layer_.recurrent_vectors * L;
         const Common& common = worker.common;
         for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
             const T* drives = slot(worker, tile, 0);
             if (layer_.any_input && request_.d_biases) {
-                T* sum = common.d_bias + tile * heard;
-                for (int w = 0; w < layer_.heard; ++w) {
+                T* sum = common.d_bias + tile * input_size;
+                for (int w = 0; w < layer_.input_vectors; ++w) {
                     V total = worker.first ? V{} : load(sum + w * L);
                     for (ptrdiff_t s = 0; s < worker.used; ++s) total += load(drives + s * pitch + w * L);
                     store(sum + w * L, total);
                 }
             }
             if (layer_.any_input && request_.d_input_weights) {
-                T* sum = common.d_input + tile * I * heard;
+                T* sum = common.d_input + tile * I * input_size;
                 if (request_.ids) add_up_symbols(worker, drives, sum);
-                else add_up_products(heard_, worker.inputs, I, drives, worker, sum, heard);
+                else add_up_products(input_tile_, worker.inputs, I, drives, worker, sum, input_size);
             }
-            if (layer_.any_echo && request_.d_recurrent_weights) {
-                add_up_products(echoed_, worker.hidden, N, drives + layer_.echo_from * L, worker,
-                                common.d_echo + tile * N * echoed, echoed);
+            if (layer_.any_recurrent && request_.d_recurrent_weights) {
+                add_up_products(recurrent_tile_, worker.hidden, N, drives + layer_.first_recurrent * L, worker,
+                                common.d_recurrent + tile * N * recurrent_size, recurrent_size);
             }
         }
         if (request_.d_x) {
             send_to_inputs(worker, share);
-            share.team->wait(share.member);  // the others' drives are read: nobody may go on and replace them
+            share.team->wait(share.member);  // other threads still read these drives, so they must not be replaced yet
         }
         worker.first = false;
     }
@@ -348,19 +359,19 @@ private:
     }
 
     void add_up_symbols(const Worker& worker, const T* drives, T* sum) {
-        const ptrdiff_t L = layer_.lanes, size = layer_.heard * L;
+        const ptrdiff_t L = layer_.lanes, size = layer_.input_vectors * L;
         if (worker.first) memset(sum, 0, static_cast<size_t>(layer_.I * size) * sizeof(T));
         for (ptrdiff_t s = 0; s < worker.used; ++s, drives += layer_.width * L) {
             if (worker.ids[s] < 0 || worker.ids[s] >= layer_.I) continue;
             T* row = sum + worker.ids[s] * size;
-            for (int w = 0; w < layer_.heard; ++w) store(row + w * L, load(row + w * L) + load(drives + w * L));
+            for (int w = 0; w < layer_.input_vectors; ++w) store(row + w * L, load(row + w * L) + load(drives + w * L));
         }
     }
 
-    // dL/dx of the steps of the window; the threads of a team divide the columns.
+    // Writes dL/dx of the steps of the window; the threads of a team divide the columns.
     void send_to_inputs(Worker& worker, const Share& share) {
         const ptrdiff_t L = layer_.lanes, I = layer_.I, wide = input_wide_ * L;
-        const ptrdiff_t count = columns(I, input_wide_), size = wide * layer_.tiles * layer_.heard * L;
+        const ptrdiff_t count = columns(I, input_wide_), size = wide * layer_.tiles * layer_.input_vectors * L;
         const Blocks blocks(worker.used, input_back_.rows);
         const T* rows[MOST_ROWS];
         for (ptrdiff_t c = count * share.member / share.team->size; c < count * (share.member + 1) / share.team->size;
@@ -368,7 +379,7 @@ private:
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), many = blocks.size(b);
                 for (ptrdiff_t r = 0; r < many; ++r) rows[r] = slot(worker, 0, begin + r);
-                const Source<T> source = {rows, 0, layer_.any_input ? layer_.tiles : 0, layer_.heard * L,
+                const Source<T> source = {rows, 0, layer_.any_input ? layer_.tiles : 0, layer_.input_vectors * L,
                                           slots_ * layer_.width * L, packed_input_ + c * size};
                 Lines none{worker.lines};
                 input_back_.multiply[many - 1](&source, 1, nullptr, worker.block, wide, none);
@@ -380,7 +391,8 @@ private:
         }
     }
 
-    // Rows that have no steps give what they are asked straight to their initial state; no input behind an end counts.
+    // Rows without steps pass the gradient of their final state to their initial state; the inputs after the end of a
+    // row have gradient 0.
     void without_steps(const Share& share) {
         if (share.member != 0) return;
         const size_t row_bytes = static_cast<size_t>(layer_.N) * sizeof(T);
@@ -398,30 +410,31 @@ private:
         }
     }
 
-    // The sums of all teams, in the layouts of the weights.
+    // Writes the sums of all teams in the layouts of the weights.
     void unpack(int worker) {
         const int teams = division_.team_count();
-        const T *d_input[MOST_THREADS], *d_bias[MOST_THREADS], *d_echo[MOST_THREADS];
+        const T *d_input[MOST_THREADS], *d_bias[MOST_THREADS], *d_recurrent[MOST_THREADS];
         for (int k = 0; k < teams; ++k) {
             d_input[k] = workers_[k].common.d_input;
             d_bias[k] = workers_[k].common.d_bias;
-            d_echo[k] = workers_[k].common.d_echo;
+            d_recurrent[k] = workers_[k].common.d_recurrent;
         }
-        const ptrdiff_t N = layer_.N, I = layer_.I, heard = layer_.heard * layer_.lanes;
-        const ptrdiff_t echoed = layer_.echoed * layer_.lanes;
+        const ptrdiff_t N = layer_.N, I = layer_.I, input_size = layer_.input_vectors * layer_.lanes;
+        const ptrdiff_t recurrent_size = layer_.recurrent_vectors * layer_.lanes;
         const auto& p = request_;
         const ptrdiff_t end = layer_.tiles * (worker + 1) / division_.threads;
         for (ptrdiff_t tile = layer_.tiles * worker / division_.threads; tile < end; ++tile) {
             if (layer_.any_input && p.d_input_weights) {
-                layer_.unpack(tile, 0, layer_.heard, I, d_input, teams, tile * I * heard,
+                layer_.unpack(tile, 0, layer_.input_vectors, I, d_input, teams, tile * I * input_size,
                               [&](int drive) { return p.d_input_weights + p.input_order[drive] * N * I; });
             }
             if (layer_.any_input && p.d_biases) {
-                layer_.unpack(tile, 0, layer_.heard, 1, d_bias, teams, tile * heard,
+                layer_.unpack(tile, 0, layer_.input_vectors, 1, d_bias, teams, tile * input_size,
                               [&](int drive) { return p.d_biases + p.input_order[drive] * N; });
             }
-            if (layer_.any_echo && p.d_recurrent_weights) {
-                layer_.unpack(tile, layer_.echo_from, layer_.echoed, N, d_echo, teams, tile * N * echoed,
+            if (layer_.any_recurrent && p.d_recurrent_weights) {
+                layer_.unpack(tile, layer_.first_recurrent, layer_.recurrent_vectors, N, d_recurrent, teams,
+                              tile * N * recurrent_size,
                               [&](int drive) { return p.d_recurrent_weights + p.recurrent_order[drive] * N * N; });
             }
         }
@@ -437,19 +450,19 @@ private:
         }
     }
 
-    static constexpr ptrdiff_t WINDOW = 128;  // rows of all steps of the window
+    static constexpr ptrdiff_t WINDOW_SLOTS = 128;  // rows of all steps of the window together
 
     const Backward<T>& request_;
     Layer<T> layer_;
     BackwardCell<T> equations_;
     Threads threads_;
     Division<T> division_;
-    Tile<T> heard_, echoed_;      // the tiles of the forward pass
-    Tile<T> back_, input_back_;   // those of what the hidden state and the inputs receive
-    int wide_ = 1, input_wide_ = 1;
-    ptrdiff_t slots_ = 0;         // in the window
+    Tile<T> input_tile_, recurrent_tile_;  // as in the forward pass
+    Tile<T> back_, input_back_;            // for the gradients of the hidden state and of the inputs
+    int wide_ = 1, input_wide_ = 1;        // vectors in these
+    ptrdiff_t slots_ = 0;                  // in the window
     Scratch scratch_;
-    T *packed_echo_ = nullptr, *packed_input_ = nullptr, *parameters_ = nullptr, *zeros_ = nullptr;
+    T *packed_recurrent_ = nullptr, *packed_input_ = nullptr, *parameters_ = nullptr, *zeros_ = nullptr;
     Worker workers_[MOST_THREADS];
 };
 

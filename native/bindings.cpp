@@ -1,5 +1,4 @@
-// What Python sees of the kernels. Arrays come as addresses: gatescope/engine/native.py has checked what is behind
-// them.
+// The Python interface of the kernels. Arrays are passed as addresses; gatescope/engine/native.py has checked them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -38,12 +37,12 @@ void use_level(const std::string& name) {
             return;
         }
     }
-    throw std::invalid_argument("this processor has no level '" + name + "'.");
+    throw std::invalid_argument("The level: expected one that this processor has, got '" + name + "'. See levels().");
 }
 
 using Address = uintptr_t;
 
-// A cell's struct, and which of a layer's weights each of its drives has.
+// A cell's struct, and the indices of the weights of each of its drives.
 struct Cell {
     int index;
     CellShape shape;
@@ -55,16 +54,18 @@ struct Cell {
         for (int k = 0; k < level.count; ++k) {
             if (key == level.cells[k].key) index = k;
         }
-        if (index < 0) throw std::invalid_argument("no struct was generated for the equations " + key + ".");
+        if (index < 0) {
+            throw std::invalid_argument("The equations: expected the key of a generated struct, got " + key + ".");
+        }
         shape = level.cells[index];
         const size_t drives = static_cast<size_t>(shape.drives());
         if (input_order.size() != drives || recurrent_order.size() != drives) {
-            throw std::invalid_argument("the orders of the drives do not fit the struct.");
+            throw std::invalid_argument("The orders of the drives: expected one entry for each drive of the struct.");
         }
     }
 };
 
-// Of one signal: its number, scale, shift, values before, strides of a step and of a row.
+// (number of the signal, scale, shift, values before, stride of a step, stride of a row).
 using Change = std::tuple<int, Address, Address, Address, ptrdiff_t, ptrdiff_t>;
 using Strided = std::tuple<Address, ptrdiff_t, ptrdiff_t>;
 
@@ -159,21 +160,21 @@ void backward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool revers
     else chosen.load()->backward_double(request);
 }
 
-// A tensor whose memory goes back to the pool when nobody refers to it any more.
+// Returns a tensor whose memory goes back to the pool with its last reference.
 template <class T>
 nb::ndarray<nb::pytorch, T, nb::ndim<3>> buffer(size_t steps, size_t rows, size_t neurons) {
-    struct Held {
+    struct Buffer {
         void* memory;
         size_t bytes;
     };
     const size_t bytes = steps * rows * neurons * sizeof(T);
-    Held* held = new Held{take_memory(bytes), bytes};
-    nb::capsule owner(held, [](void* pointer) noexcept {
-        Held* held = static_cast<Held*>(pointer);
-        give_memory(held->memory, held->bytes);
-        delete held;
+    Buffer* buffer = new Buffer{take_memory(bytes), bytes};
+    nb::capsule owner(buffer, [](void* pointer) noexcept {
+        Buffer* buffer = static_cast<Buffer*>(pointer);
+        give_memory(buffer->memory, buffer->bytes);
+        delete buffer;
     });
-    return nb::ndarray<nb::pytorch, T, nb::ndim<3>>(held->memory, {steps, rows, neurons}, owner);
+    return nb::ndarray<nb::pytorch, T, nb::ndim<3>>(buffer->memory, {steps, rows, neurons}, owner);
 }
 
 double peak(int threads, double seconds) {
@@ -210,20 +211,20 @@ NB_MODULE(_native, module) {
         const Level& level = *chosen.load();
         for (int k = 0; k < level.count; ++k) keys.push_back(level.cells[k].key);
         return keys;
-    }, "The keys of the equations that structs were generated for.");
+    }, "Return the keys of the equations that structs were generated for.");
     module.def("forward_float", &forward<float>, released);
     module.def("forward_double", &forward<double>, released);
     module.def("backward_float", &backward<float>, released);
     module.def("backward_double", &backward<double>, released);
-    module.def("buffer_float", &buffer<float>, "A tensor of undefined numbers, from the pool.");
-    module.def("buffer_double", &buffer<double>, "A tensor of undefined numbers, from the pool.");
-    module.def("release", &release_memory, "Give the memory that is kept for later calls back; returns the bytes.");
-    module.def("levels", &levels, "The instruction-set levels that this processor can run, the fastest last.");
-    module.def("level", [] { return std::string(chosen.load()->name); }, "The level that is used.");
+    module.def("buffer_float", &buffer<float>, "Return a tensor of undefined numbers from the pool.");
+    module.def("buffer_double", &buffer<double>, "Return a tensor of undefined numbers from the pool.");
+    module.def("release", &release_memory, "Return the pool's memory to the system; return its size in bytes.");
+    module.def("levels", &levels, "Return the instruction-set levels that this processor can run, the fastest last.");
+    module.def("level", [] { return std::string(chosen.load()->name); }, "Return the level that is used.");
     module.def("use_level", &use_level, nb::arg("name"), "Use another level, as tests do.");
     module.def("share_openmp", [](Address parallel, Address number, Address count) {
         share_openmp(at<void>(parallel), at<void>(number), at<void>(count));
     }, "Run on the threads of an OpenMP library that is loaded; see threads.hpp.");
     module.def("peak", &peak, nb::arg("threads"), nb::arg("seconds"), released,
-               "How many multiplications and additions the threads can do in a second, measured.");
+               "Measure how many multiplications and additions the threads can do in a second.");
 }

@@ -1,7 +1,7 @@
-// A cell's equations on a block of rows: what is loaded for them, what becomes of their results.
+// A cell's equations on a block of rows: loading their arguments and storing their results.
 //
-// Rows are computed one after the other and overlap in the processor, the more the shorter the loop is: what does not
-// change in it is kept in local variables, where the compiler can see that.
+// Rows are computed one after the other and overlap in the processor, more so if the loop is short. Values that do not
+// change in the loop are therefore local variables, so that the compiler can see that they do not.
 #pragma once
 
 #include "layer.hpp"
@@ -9,7 +9,7 @@
 namespace gatescope {
 namespace GATESCOPE_LEVEL {
 
-// A run without interventions; everything here disappears in the compiled code.
+// A run without interventions; the compiler removes all of this.
 template <class V>
 struct Unchanged {
     V operator()(int, V value) const { return value; }
@@ -25,31 +25,36 @@ struct Changed {
     Lanes<T> lanes;
     ptrdiff_t step, row, neuron;
 
-    ptrdiff_t kept() const { return (step * problem.rows + row) * problem.neurons + neuron; }
-    ptrdiff_t given(int k) const { return step * problem.change_step[k] + row * problem.change_row[k] + neuron; }
+    ptrdiff_t before_offset() const { return (step * problem.rows + row) * problem.neurons + neuron; }
+    ptrdiff_t change_offset(int k) const {
+        return step * problem.change_step[k] + row * problem.change_row[k] + neuron;
+    }
 
     V operator()(int k, V value) const {
         if (!problem.scale[k]) return value;
-        if (problem.before[k]) lanes.store(problem.before[k] + kept(), value);
-        return lanes.load(problem.scale[k] + given(k)) * value + lanes.load(problem.shift[k] + given(k));
+        if (problem.before[k]) lanes.store(problem.before[k] + before_offset(), value);
+        const ptrdiff_t offset = change_offset(k);
+        return lanes.load(problem.scale[k] + offset) * value + lanes.load(problem.shift[k] + offset);
     }
-    V before(int k, V value) const { return problem.before[k] ? lanes.load(problem.before[k] + kept()) : value; }
+    V before(int k, V value) const {
+        return problem.before[k] ? lanes.load(problem.before[k] + before_offset()) : value;
+    }
     V back(int k, V adjoint) const {
-        return problem.scale[k] ? lanes.load(problem.scale[k] + given(k)) * adjoint : adjoint;
+        return problem.scale[k] ? lanes.load(problem.scale[k] + change_offset(k)) * adjoint : adjoint;
     }
 };
 
-// What the equations of one tile are computed on, for a block of rows at one step.
+// The arguments of the equations of one tile, for a block of rows at one step.
 template <class T>
 struct ForwardBlock {
     const Layer<T>* layer;
     ptrdiff_t tile, step, rows;
-    const ptrdiff_t* row;             // which of the batch each one is
-    const ptrdiff_t* places;          // where its signals of this step begin, in arrays (T, B, N)
+    const ptrdiff_t* row;             // batch row of each row
+    const ptrdiff_t* places;          // offset of its signals of this step in arrays (T, B, N)
     const T* drives;                  // (rows, drive, vector, lane)
     const T* parameters;              // (parameter, padded neurons)
-    const T* const* previous[MOST];   // for each state, where the one of each row stands
-    T* passing[MOST];                 // for each state that is not kept, where the first row's goes
+    const T* const* previous[MOST];   // for each state, the values of each row
+    T* passing[MOST];                 // for each state that is not returned, the target of the first row
 };
 
 template <class Cell, class T, bool changes>
@@ -102,20 +107,20 @@ void forward_block(const ForwardBlock<T>& block) {
 template <class T>
 using ForwardCell = void (*)(const ForwardBlock<T>&);
 
-// One vector of neurons, for a block of rows at one step.
+// The arguments of the derivatives of one vector of neurons, for a block of rows at one step.
 template <class T>
 struct BackwardBlock {
     const Layer<T>* layer;
     const Backward<T>* request;
     ptrdiff_t tile, step, rows;
     int vector;
-    const ptrdiff_t* row;            // which of the batch each one is
-    const ptrdiff_t* places;         // where its signals of this step begin, in arrays (T, B, N)
+    const ptrdiff_t* row;            // batch row of each row
+    const ptrdiff_t* places;         // offset of its signals of this step in arrays (T, B, N)
     const T* parameters;             // (parameter, padded neurons)
-    const T* const* previous[MOST];  // for each state, where the one of each row stands
-    const T* hidden;                 // dL/dh by way of the next step's recurrent drives
+    const T* const* previous[MOST];  // for each state, the values of each row
+    const T* hidden;                 // dL/dh through the recurrent drives of the next step
     ptrdiff_t hidden_pitch;
-    T* carried[MOST];                // dL/d state: of this step's when it begins, of the one before it when it ends
+    T* carried[MOST];                // dL/d state: on entry of this step, on return of the step before
     T* drives;                       // receives dL/d drive: (rows, drive, vector, lane)
     T* d_parameters;                 // (parameter, padded neurons), added to
 };
@@ -139,8 +144,8 @@ void backward_block(const BackwardBlock<T>& block) {
     ptrdiff_t d_row[Cell::signals];
     for (int k = 0; k < Cell::signals; ++k) {
         signals[k] = request.signals[k] + neuron;
-        const T* asked = request.d_signals[k];
-        d_signals[k] = asked ? asked + block.step * request.d_step[k] + neuron : nullptr;
+        const T* d_signal = request.d_signals[k];
+        d_signals[k] = d_signal ? d_signal + block.step * request.d_step[k] + neuron : nullptr;
         d_row[k] = request.d_row[k];
     }
     T* target = block.drives + block.vector * L;
@@ -166,7 +171,7 @@ void backward_block(const BackwardBlock<T>& block) {
             Cell::backward(signal, state, parameter, residual, gradient, d_drive, d_state, d_parameter,
                            Unchanged<V>());
         }
-        // What the equations make of lanes without a neuron may be anything, 0 / 0 too.
+        // Lanes without a neuron may hold anything, also 0 / 0.
         for (int d = 0; d < drives; ++d) store(target + d * vectors * L, lanes.only(d_drive[d]));
         for (int k = 0; k < Cell::states; ++k) {
             store(block.carried[k] + r * padded + neuron, lanes.only(d_state[k]));

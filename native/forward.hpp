@@ -11,8 +11,8 @@ class ForwardPass {
 public:
     ForwardPass(const Forward<T>& request, const CellShape& cell, ForwardCell<T> equations)
         : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
-          division_(layer_, threads_.count(), 1), heard_(Tile<T>::of_width(layer_.heard)),
-          echoed_(Tile<T>::of_width(layer_.echoed)) {}
+          division_(layer_, threads_.count(), 1), input_tile_(Tile<T>::of_width(layer_.input_vectors)),
+          recurrent_tile_(Tile<T>::of_width(layer_.recurrent_vectors)) {}
 
     void run() {
         if (layer_.B == 0 || layer_.N == 0) return;
@@ -24,29 +24,30 @@ public:
 private:
     using V = Vector<T>;
 
-    static constexpr double OUT_OF_CACHE = 8e6;  // of bytes: less stays in the processor's last cache until it is read
-    static constexpr ptrdiff_t TOGETHER = 48;    // rows of several steps at a time, where no step waits for another
+    static constexpr double CACHE_BYTES = 8e6;  // smaller results stay in the processor's last-level cache
+    static constexpr ptrdiff_t SPAN_ROWS = 48;  // rows of all steps that are computed together when h is known
 
     struct Worker {
-        ptrdiff_t* rows;            // of the share
-        ptrdiff_t* members;         // which of the batch each row that is computed now is
-        ptrdiff_t* places;          // where its signals begin
-        ptrdiff_t* symbols;         // the row of the table that its input stands for
-        const T** inputs;           // its input
-        const T** echo_starts;      // the rows of the block, from the drives on that hear the hidden state
+        ptrdiff_t* rows;            // the rows of the share
+        ptrdiff_t* members;         // batch row of each row that is computed now
+        ptrdiff_t* places;          // offset of its signals
+        ptrdiff_t* symbols;         // table row of its input symbol
+        const T** inputs;           // its input vector
+        const T** recurrent_starts; // first recurrent drive of each row of the block
         const char** lines;
-        const T** starts;           // where its drives begin: a symbol's row, or what was computed ahead
-        const T** previous[MOST];   // its states
-        T* passing[MOST];           // two steps of the states that are not kept, (2, rows, N)
-        T* ahead;                   // (tile, slot, drives that hear the input)
+        const T** starts;           // what its drives start from: bias, row of a symbol, or product computed ahead
+        const T** previous[MOST];   // its states one step earlier
+        T* passing[MOST];           // the last two steps of states that are not returned, (2, rows, N)
+        T* ahead;                   // (tile, slot, input drives)
         T* block;
     };
 
     void prepare() {
         const ptrdiff_t table_rows = layer_.problem.ids ? layer_.I + 1 : layer_.I;
-        packed_input_ = take<T>(scratch_, layer_.tiles * larger(1, table_rows) * layer_.heard * layer_.lanes + 1);
-        packed_echo_ = take<T>(scratch_, layer_.tiles * layer_.N * layer_.echoed * layer_.lanes + 1);
-        packed_bias_ = take<T>(scratch_, layer_.tiles * layer_.heard * layer_.lanes + 1);
+        const ptrdiff_t input_size = layer_.input_vectors * layer_.lanes;
+        packed_input_ = take<T>(scratch_, layer_.tiles * larger(1, table_rows) * input_size + 1);
+        packed_recurrent_ = take<T>(scratch_, layer_.tiles * layer_.N * layer_.recurrent_vectors * layer_.lanes + 1);
+        packed_bias_ = take<T>(scratch_, layer_.tiles * input_size + 1);
         parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
         zeros_ = take<T>(scratch_, larger(layer_.N, layer_.I) + layer_.lanes);
         for (ptrdiff_t n = 0; n < larger(layer_.N, layer_.I) + layer_.lanes; ++n) zeros_[n] = 0;
@@ -55,13 +56,13 @@ private:
         for (int k = 0; k < layer_.cell.states; ++k) {
             passed_[k] = !request_.signals[layer_.cell.state_signal[k]] && !is_known(k);
         }
-        // With few rows, the products with the inputs of many steps are computed together.
+        // With few rows, the input products of many steps are computed together.
         const ptrdiff_t most_rows = division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B;
         ahead_steps_ = 0;
         span_ = 1;
         if (request_.hidden && !request_.changed && !passes()) {
-            span_ = smaller(layer_.T_, larger(1, TOGETHER / most_rows));
-        } else if (layer_.problem.x && layer_.any_input && most_rows < heard_.rows) {
+            span_ = smaller(layer_.T_, larger(1, SPAN_ROWS / most_rows));
+        } else if (layer_.problem.x && layer_.any_input && most_rows < input_tile_.rows) {
             ahead_steps_ = smaller(layer_.T_, larger(1, 64 / most_rows));
         }
         T* shared_passing[MOST] = {};
@@ -77,9 +78,9 @@ private:
             worker.starts = take<const T*>(scratch_, most);
             worker.block = take<T>(scratch_, MOST_ROWS * layer_.width * layer_.lanes);
             worker.lines = take<const char*>(scratch_, MOST_ROWS * MOST * (layer_.vectors + 1));
-            worker.echo_starts = take<const T*>(scratch_, MOST_ROWS);
+            worker.recurrent_starts = take<const T*>(scratch_, MOST_ROWS);
             for (int r = 0; r < MOST_ROWS; ++r) {
-                worker.echo_starts[r] = worker.block + (r * layer_.width + layer_.echo_from) * layer_.lanes;
+                worker.recurrent_starts[r] = worker.block + (r * layer_.width + layer_.first_recurrent) * layer_.lanes;
             }
             const bool first = w == 0 || division_.by_rows;
             for (int k = 0; k < layer_.cell.states; ++k) {
@@ -91,7 +92,7 @@ private:
                 worker.passing[k] = shared_passing[k];
             }
             if (ahead_steps_ && first) {
-                shared_ahead = take<T>(scratch_, layer_.tiles * ahead_steps_ * most_rows * layer_.heard * layer_.lanes);
+                shared_ahead = take<T>(scratch_, layer_.tiles * ahead_steps_ * most_rows * input_size);
             }
             worker.ahead = shared_ahead;
         }
@@ -102,25 +103,25 @@ private:
         const ptrdiff_t begin = layer_.tiles * worker / division_.threads;
         const ptrdiff_t end = layer_.tiles * (worker + 1) / division_.threads;
         const auto input = [&](int drive) { return layer_.input_matrix(drive); };
-        const auto echo = [&](int drive) { return layer_.recurrent_matrix(drive); };
-        const ptrdiff_t heard = ptrdiff_t(layer_.heard) * layer_.lanes;
+        const auto recurrent = [&](int drive) { return layer_.recurrent_matrix(drive); };
+        const ptrdiff_t input_size = ptrdiff_t(layer_.input_vectors) * layer_.lanes;
         for (ptrdiff_t tile = begin; tile < end; ++tile) {
             if (layer_.any_input) {
-                T* bias = packed_bias_ + tile * heard;
-                layer_.pack(tile, 0, layer_.heard, 1, [&](int drive) { return layer_.bias(drive); }, bias);
+                T* bias = packed_bias_ + tile * input_size;
+                layer_.pack(tile, 0, layer_.input_vectors, 1, [&](int drive) { return layer_.bias(drive); }, bias);
                 const ptrdiff_t table_rows = layer_.problem.ids ? layer_.I + 1 : layer_.I;
-                T* table = packed_input_ + tile * table_rows * heard;
-                layer_.pack(tile, 0, layer_.heard, layer_.I, input, table);
-                if (layer_.problem.ids) {  // a symbol's row has the bias in it; the last row is that of no symbol
+                T* table = packed_input_ + tile * table_rows * input_size;
+                layer_.pack(tile, 0, layer_.input_vectors, layer_.I, input, table);
+                if (layer_.problem.ids) {  // rows of symbols include the bias; the last row is for unknown symbols
                     for (ptrdiff_t k = 0; k < layer_.I; ++k) {
-                        for (ptrdiff_t n = 0; n < heard; ++n) table[k * heard + n] += bias[n];
+                        for (ptrdiff_t n = 0; n < input_size; ++n) table[k * input_size + n] += bias[n];
                     }
-                    memcpy(table + layer_.I * heard, bias, heard * sizeof(T));
+                    memcpy(table + layer_.I * input_size, bias, input_size * sizeof(T));
                 }
             }
-            if (layer_.any_echo) {
-                layer_.pack(tile, layer_.echo_from, layer_.echoed, layer_.N, echo,
-                            packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes);
+            if (layer_.any_recurrent) {
+                layer_.pack(tile, layer_.first_recurrent, layer_.recurrent_vectors, layer_.N, recurrent,
+                            packed_recurrent_ + tile * layer_.N * layer_.recurrent_vectors * layer_.lanes);
             }
         }
         if (worker == 0) layer_.pack_parameters(parameters_);
@@ -141,7 +142,7 @@ private:
         finish(worker, share);
     }
 
-    // The drives' share of the input, for some steps together.
+    // Computes the input products of the next steps together.
     void look_ahead(Worker& worker, const Share& share, ptrdiff_t at) {
         const ptrdiff_t steps = smaller(ahead_steps_, layer_.T_ - at), slots = steps * share.count;
         for (ptrdiff_t s = 0; s < steps; ++s) {
@@ -150,8 +151,8 @@ private:
                     request_.x + layer_.step_at(at + s) * request_.x_step + share.rows[r] * request_.x_row;
             }
         }
-        const ptrdiff_t size = ptrdiff_t(layer_.heard) * layer_.lanes;
-        const Blocks blocks(slots, heard_.rows);
+        const ptrdiff_t size = ptrdiff_t(layer_.input_vectors) * layer_.lanes;
+        const Blocks blocks(slots, input_tile_.rows);
         for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size;
@@ -160,12 +161,13 @@ private:
                 const Source<T> source = {worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
                                           packed_input_ + tile * layer_.I * size};
                 Lines none{nullptr};
-                heard_.multiply[blocks.size(b) - 1](&source, 1, starts, target, size, none);
+                input_tile_.multiply[blocks.size(b) - 1](&source, 1, starts, target, size, none);
             }
         }
     }
 
-    // What the steps of a span read and where they write, for every row that has them; returns how many those are.
+    // Collects what the steps of a span read and where they write, for every row that has these steps; returns how many
+    // (step, row) pairs these are.
     ptrdiff_t gather(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t& active) const {
         ptrdiff_t slot = 0;
         for (ptrdiff_t s = at; s < smaller(layer_.T_, at + span_); ++s) {
@@ -196,8 +198,8 @@ private:
 
     void compute(Worker& worker, const Share& share, ptrdiff_t at, ptrdiff_t active) {
         const ptrdiff_t t = layer_.step_at(at);
-        const bool echo = layer_.any_echo && (at > 0 || span_ > 1 || layer_.state_given());
-        const ptrdiff_t size = ptrdiff_t(layer_.heard) * layer_.lanes;
+        const bool recurrent = layer_.any_recurrent && (at > 0 || span_ > 1 || layer_.state_given());
+        const ptrdiff_t size = ptrdiff_t(layer_.input_vectors) * layer_.lanes;
         const T** hidden = layer_.hidden_state < 0 ? nullptr : worker.previous[layer_.hidden_state];
 
         ForwardBlock<T> block{};
@@ -205,11 +207,11 @@ private:
         block.step = t;
         block.drives = worker.block;
         block.parameters = parameters_;
-        const int narrowest = static_cast<int>(smaller(layer_.any_input ? heard_.rows : MOST_ROWS,
-                                                       layer_.any_echo ? echoed_.rows : MOST_ROWS));
+        const int narrowest = static_cast<int>(smaller(layer_.any_input ? input_tile_.rows : MOST_ROWS,
+                                                       layer_.any_recurrent ? recurrent_tile_.rows : MOST_ROWS));
         const Blocks blocks(active, narrowest);
-        const bool hear = layer_.any_input && request_.x && !ahead_steps_;
-        const bool together = layer_.heard == layer_.width && layer_.echoed == layer_.width;  // every drive is a sum
+        const bool reads_input = layer_.any_input && request_.x && !ahead_steps_;
+        const bool all_joined = layer_.input_vectors == layer_.width && layer_.recurrent_vectors == layer_.width;
         const ptrdiff_t pitch = ptrdiff_t(layer_.width) * layer_.lanes;
         for (ptrdiff_t k = share.tile_begin; k < share.tile_end; ++k) {
             const ptrdiff_t tile = to_and_fro(at / span_, k, share.tile_begin, share.tile_end);
@@ -225,42 +227,45 @@ private:
                 }
             }
             Source<T> sources[2];
-            int products = 0, echo_product = 0;
-            if (hear) sources[products++] = {worker.inputs, 0, 1, layer_.I, 0, weights};
-            if (echo) {
-                echo_product = products;
+            int products = 0, recurrent_product = 0;
+            if (reads_input) sources[products++] = {worker.inputs, 0, 1, layer_.I, 0, weights};
+            if (recurrent) {
+                recurrent_product = products;
                 sources[products++] = {hidden, 0, 1, layer_.N, 0,
-                                       packed_echo_ + tile * layer_.N * layer_.echoed * layer_.lanes};
+                                       packed_recurrent_ + tile * layer_.N * layer_.recurrent_vectors * layer_.lanes};
             }
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
                 Lines lines{worker.lines};
-                if (layer_.bytes > OUT_OF_CACHE) {
-                    to_write(lines, tile, worker.places + begin, count);
-                    const ptrdiff_t chunks = (echo ? divided_up(layer_.N, CHUNK) : 0) +
-                                             (hear && (together || !echo) ? divided_up(layer_.I, CHUNK) : 0);
+                if (layer_.bytes > CACHE_BYTES) {
+                    list_written_lines(lines, tile, worker.places + begin, count);
+                    const ptrdiff_t chunks = (recurrent ? divided_up(layer_.N, CHUNK) : 0) +
+                                             (reads_input && (all_joined || !recurrent) ? divided_up(layer_.I, CHUNK)
+                                                                                        : 0);
                     lines.chunk = divided_up(lines.count, larger(1, chunks));
                 }
-                // Only the pointers change from block to block. (The structures are never copied here: reading again
-                // what was just written in smaller pieces would make the processor wait for all earlier blocks.)
-                if (hear) sources[0].rows = worker.inputs + begin;
-                if (echo) sources[echo_product].rows = hidden + begin;
-                if (together) {
-                    heard_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch, lines);
+                // Only the pointers change from block to block. The structures are not copied: a copy would read memory
+                // that was just written in smaller pieces, and the processor would wait for all earlier blocks.
+                if (reads_input) sources[0].rows = worker.inputs + begin;
+                if (recurrent) sources[recurrent_product].rows = hidden + begin;
+                if (all_joined) {
+                    input_tile_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch,
+                                                    lines);
                 } else {
                     Lines none{worker.lines};
                     if (layer_.any_input) {
-                        heard_.multiply[count - 1](sources, hear ? 1 : 0, worker.starts + begin, worker.block, pitch,
-                                                   echo ? none : lines);
+                        input_tile_.multiply[count - 1](sources, reads_input ? 1 : 0, worker.starts + begin,
+                                                        worker.block, pitch, recurrent ? none : lines);
                     }
                     for (ptrdiff_t r = 0; r < count; ++r) {
-                        for (int w = layer_.heard; w < layer_.width; ++w) {
+                        for (int w = layer_.input_vectors; w < layer_.width; ++w) {
                             store(worker.block + r * pitch + w * layer_.lanes, V{});
                         }
                     }
-                    if (echo) {
-                        echoed_.multiply[count - 1](sources + echo_product, 1, worker.echo_starts,
-                                                    worker.block + layer_.echo_from * layer_.lanes, pitch, lines);
+                    if (recurrent) {
+                        recurrent_tile_.multiply[count - 1](sources + recurrent_product, 1, worker.recurrent_starts,
+                                                            worker.block + layer_.first_recurrent * layer_.lanes,
+                                                            pitch, lines);
                     }
                 }
                 block.tile = tile;
@@ -276,8 +281,8 @@ private:
         }
     }
 
-    // The cache lines that the equations will write.
-    void to_write(Lines& lines, ptrdiff_t tile, const ptrdiff_t* places, ptrdiff_t count) const {
+    // Lists the cache lines that the equations will write.
+    void list_written_lines(Lines& lines, ptrdiff_t tile, const ptrdiff_t* places, ptrdiff_t count) const {
         const ptrdiff_t neuron = layer_.neuron_of(tile, 0);
         const ptrdiff_t end = smaller(layer_.N, neuron + ptrdiff_t(layer_.vectors) * layer_.lanes);
         for (ptrdiff_t r = 0; r < count; ++r) {
@@ -301,14 +306,14 @@ private:
         return worker.passing[k] + (t & 1) * share.count * layer_.N;
     }
 
-    // Where a state of a row stands after a step.
+    // Returns where a state of a row is stored after a step.
     const T* state(const Worker& worker, const Share& share, int k, ptrdiff_t t, ptrdiff_t r) const {
         if (is_known(k)) return request_.hidden + t * request_.hidden_step + share.rows[r] * request_.hidden_row;
         if (passed_[k]) return passing(worker, share, k, t) + r * layer_.N;
         return request_.signals[layer_.cell.state_signal[k]] + (t * layer_.B + share.rows[r]) * layer_.N;
     }
 
-    // Final states, and 0 behind the end of every sequence.
+    // Writes the final states, and 0 after the end of every sequence.
     void finish(Worker& worker, const Share& share) {
         if (share.member != 0) return;
         for (ptrdiff_t r = 0; r < share.count; ++r) {
@@ -334,13 +339,13 @@ private:
     ForwardCell<T> equations_;
     Threads threads_;
     Division<T> division_;
-    Tile<T> heard_, echoed_;
+    Tile<T> input_tile_, recurrent_tile_;
     Scratch scratch_;
-    T *packed_input_ = nullptr, *packed_echo_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
+    T *packed_input_ = nullptr, *packed_recurrent_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
     T* zeros_ = nullptr;
-    bool passed_[MOST] = {};  // states that are not kept: only the last two steps of them exist
+    bool passed_[MOST] = {};  // states that are not returned: only their last two steps are stored
     ptrdiff_t ahead_steps_ = 0, ahead_rows_ = 0;
-    ptrdiff_t span_ = 1;  // steps that are computed together: more than one where the hidden states are known
+    ptrdiff_t span_ = 1;  // steps that are computed together: more than one when the hidden states are known
     Worker workers_[MOST_THREADS];
 };
 

@@ -1,4 +1,4 @@
-// What the forward and the backward pass of a layer share: its sizes in tiles, its packed weights, who does what.
+// Shared by the forward and the backward pass of a layer: its sizes in tiles, its packed weights, the division of work.
 //
 // Neurons are cut into tiles of a few vectors, and all drives of the neurons of a tile lie side by side, so that one
 // pass over the weights gives everything that the equations of these neurons need. A vector of a tile is addressed by
@@ -17,7 +17,7 @@ static inline ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b
 static inline ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t divided_up(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
-// Threads that compute the same rows, each some of the neurons, wait here for each other after every step.
+// Threads that compute different neurons of the same rows; they wait for each other after every step.
 struct Team {
     struct alignas(64) Counter {
         int64_t arrived;
@@ -25,8 +25,8 @@ struct Team {
     Counter* counters;
     int size;
 
-    // `room` for as many counters as there are members.
-    Team(Counter* room, int members) : counters(room), size(members) {
+    // `memory` has room for one counter of each member.
+    Team(Counter* memory, int members) : counters(memory), size(members) {
         for (int k = 0; k < members; ++k) counters[k].arrived = 0;
     }
 
@@ -48,7 +48,7 @@ struct Team {
     }
 };
 
-// Every other step goes through the weights backwards: what was used last is still in the cache.
+// Every other step reads the weights backwards: the ones that were used last are still in the cache.
 static inline ptrdiff_t to_and_fro(ptrdiff_t step, ptrdiff_t k, ptrdiff_t begin, ptrdiff_t end) {
     return step & 1 ? end - 1 - (k - begin) : k;
 }
@@ -64,13 +64,15 @@ struct Layer {
     const CellShape& cell;
     ptrdiff_t T_, B, I, N;
     int lanes = WIDTH<T>;
-    int vectors;               // of neurons in a tile
-    int width, heard, echoed;  // vectors of all drives in a tile, of those that hear the input, and the hidden state
-    int echo_from;             // where those of the hidden state begin
-    int hidden_state = -1;     // which of the states is h, if one is
-    ptrdiff_t tiles, padded;   // neurons, filled up to whole tiles
-    bool any_input, any_echo;  // whether there is a drive that hears the input, the hidden state
-    double bytes;              // of all signals
+    int vectors;               // vectors of neurons in a tile
+    int width;                 // vectors of all drives in a tile
+    int input_vectors;         // vectors of the input drives in a tile, the first ones
+    int recurrent_vectors;     // vectors of the recurrent drives in a tile, the last ones
+    int first_recurrent;       // the first of these
+    int hidden_state = -1;     // index of h among the states; -1: h is not a state
+    ptrdiff_t tiles, padded;   // `padded`: neurons, filled up to whole tiles
+    bool any_input, any_recurrent;  // whether the cell has input drives, recurrent drives
+    double bytes;              // size of all signals
 
     Layer(const Problem<T>& p, const CellShape& c)
         : problem(p), cell(c), T_(p.steps), B(p.rows), I(p.inputs), N(p.neurons) {
@@ -79,20 +81,20 @@ struct Layer {
         vectors = most;
         while (vectors > 1 && vectors / 2 >= needed) vectors /= 2;
         width = cell.drives() * vectors;
-        heard = (cell.input_alone + cell.joined) * vectors;
-        echoed = (cell.joined + cell.recurrent_alone) * vectors;
-        echo_from = cell.input_alone * vectors;
+        input_vectors = (cell.input_alone + cell.joined) * vectors;
+        recurrent_vectors = (cell.joined + cell.recurrent_alone) * vectors;
+        first_recurrent = cell.input_alone * vectors;
         tiles = divided_up(N, ptrdiff_t(vectors) * lanes);
         padded = tiles * vectors * lanes;
         bytes = static_cast<double>(T_) * B * N * sizeof(T) * cell.signals;
-        any_input = heard > 0;
-        any_echo = echoed > 0;
+        any_input = input_vectors > 0;
+        any_recurrent = recurrent_vectors > 0;
         for (int k = 0; k < cell.states; ++k) {
             if (cell.state_signal[k] == cell.hidden) hidden_state = k;
         }
     }
 
-    // The order in which a row's steps are computed.
+    // The k-th step to be computed.
     ptrdiff_t step_at(ptrdiff_t k) const { return problem.reverse ? T_ - 1 - k : k; }
     ptrdiff_t length(ptrdiff_t b) const { return problem.lengths ? smaller(problem.lengths[b], T_) : T_; }
     ptrdiff_t first_step(ptrdiff_t b) const { return problem.reverse ? length(b) - 1 : 0; }
@@ -135,29 +137,29 @@ struct Layer {
         const ptrdiff_t pitch = ptrdiff_t(count) * lanes;
         for (int w = 0; w < count; ++w) {
             const ptrdiff_t neuron = neuron_of(tile, from + w);
-            const int here = filled(neuron);
+            const int used_lanes = filled(neuron);
             const T* source = matrix(drive_of(from + w)) + neuron * columns;
             T* out = target + w * lanes;
-            if (here < lanes) {
+            if (used_lanes < lanes) {
                 for (ptrdiff_t k = 0; k < columns; ++k) store(out + k * pitch, Vector<T>{});
             }
             for (ptrdiff_t start = 0; start < columns; start += 16) {
                 const ptrdiff_t end = smaller(start + 16, columns);
-                for (int lane = 0; lane < here; ++lane) {
+                for (int lane = 0; lane < used_lanes; ++lane) {
                     for (ptrdiff_t k = start; k < end; ++k) out[k * pitch + lane] = source[lane * columns + k];
                 }
             }
         }
     }
 
-    // The way back: matrix(drive of w)[neuron][k] = the sum over `parts` of part[k][w].
+    // The inverse of `pack`: matrix(drive of w)[neuron][k] = the sum over `parts` of part[k][w].
     template <class Matrix>
     void unpack(ptrdiff_t tile, int from, int count, ptrdiff_t columns, const T* const* parts, int part_count,
                 ptrdiff_t offset, Matrix matrix) const {
         const ptrdiff_t pitch = ptrdiff_t(count) * lanes;
         for (int w = 0; w < count; ++w) {
             const ptrdiff_t neuron = neuron_of(tile, from + w);
-            const int here = filled(neuron);
+            const int used_lanes = filled(neuron);
             T* target = matrix(drive_of(from + w)) + neuron * columns;
             for (ptrdiff_t start = 0; start < columns; start += 16) {
                 const ptrdiff_t end = smaller(start + 16, columns);
@@ -169,7 +171,7 @@ struct Layer {
                     }
                     store(block + (k - start) * lanes, sum);
                 }
-                for (int lane = 0; lane < here; ++lane) {
+                for (int lane = 0; lane < used_lanes; ++lane) {
                     for (ptrdiff_t k = start; k < end; ++k) {
                         target[lane * columns + k] = block[(k - start) * lanes + lane];
                     }
@@ -179,20 +181,20 @@ struct Layer {
     }
 
     // target[tile][drive * vectors + vector][lane][column] for the columns of one output tile of `wide` vectors:
-    // the matrices as they are needed to send gradients from the drives back to what they read.
+    // the layout in which gradients are sent from the drives back to the inputs or the hidden state.
     template <class Matrix>
     void pack_back(ptrdiff_t column, int wide, int from, int count, ptrdiff_t columns, Matrix matrix,
                    T* target) const {
         for (ptrdiff_t tile = 0; tile < tiles; ++tile) {
             for (int w = 0; w < count; ++w) {
                 const ptrdiff_t neuron = neuron_of(tile, from + w);
-                const int here = filled(neuron);
+                const int used_lanes = filled(neuron);
                 const T* source = matrix(drive_of(from + w)) + neuron * columns + column;
                 for (int lane = 0; lane < lanes; ++lane) {
                     for (int v = 0; v < wide; ++v, target += lanes) {
                         const int left = static_cast<int>(larger(0, columns - column - v * lanes));
-                        store(target, lane < here && left ? Lanes<T>(left).load(source + lane * columns + v * lanes)
-                                                          : Vector<T>{});
+                        const T* numbers = source + lane * columns + v * lanes;
+                        store(target, lane < used_lanes && left ? Lanes<T>(left).load(numbers) : Vector<T>{});
                     }
                 }
             }
@@ -204,11 +206,11 @@ struct Layer {
 struct Share {
     Team* team = nullptr;
     int member = 0;
-    const ptrdiff_t* rows = nullptr;  // in the order of falling lengths
+    const ptrdiff_t* rows = nullptr;  // sorted by length, the longest first
     ptrdiff_t count = 0;
     ptrdiff_t tile_begin = 0, tile_end = 0;
 
-    // How many of the rows have a step t, when `before` of them had the one computed last.
+    // Returns how many of the rows have a step t, given that `before` of them had the step computed last.
     template <class T>
     ptrdiff_t active(const Layer<T>& layer, ptrdiff_t t, ptrdiff_t before) const {
         while (before > 0 && layer.length(rows[before - 1]) <= t) --before;
@@ -217,27 +219,26 @@ struct Share {
     }
 };
 
-// How the work is divided: by rows, so that no thread ever waits for another, or, where there are too few of them, by
-// neurons.
+// The division of the work: by rows, so that no thread waits for another, or by neurons if there are too few rows.
 template <class T>
 struct Division {
     int threads;
     bool by_rows;
-    ptrdiff_t unit;  // tiles that stay together, so that forward and backward tiles have the same owner
-    ptrdiff_t* order = nullptr;  // the rows in the order of falling lengths
+    ptrdiff_t unit;  // number of tiles that one thread must own together
+    ptrdiff_t* order = nullptr;  // the rows, sorted by length, the longest first
     Team* teams = nullptr;
     Team* everyone = nullptr;
 
-    // For at most `wanted` threads; `unit_vectors` vectors of neurons must have one owner.
-    Division(const Layer<T>& layer, int wanted, int unit_vectors) {
+    // For at most `most_threads` threads; one thread must own `unit_vectors` vectors of neurons together.
+    Division(const Layer<T>& layer, int most_threads, int unit_vectors) {
         unit = larger(1, unit_vectors / layer.vectors);
         const ptrdiff_t units = divided_up(layer.tiles, unit);
         const double step = 2.0 * layer.cell.drives() * layer.padded * (layer.N + (layer.problem.x ? layer.I : 0) + 40);
-        by_rows = layer.B >= 4 * wanted || units < 2;
+        by_rows = layer.B >= 4 * most_threads || units < 2;
         ptrdiff_t most;
         if (by_rows) most = smaller(layer.B, static_cast<ptrdiff_t>(step * layer.B * layer.T_ / 2e6));
         else most = step * layer.B < 6e4 ? 1 : units;
-        threads = static_cast<int>(larger(1, smaller(wanted, most)));
+        threads = static_cast<int>(larger(1, smaller(most_threads, most)));
         if (threads == 1) by_rows = true;
     }
 
@@ -253,7 +254,8 @@ struct Division {
         for (int k = 0; k < team_count(); ++k) new (teams + k) Team(counters + threads + k, threads / team_count());
     }
 
-    // `rows` has room for B numbers. Of sorted rows every thread gets as many long ones as the others.
+    // `rows` has room for B numbers. Rows with lengths are dealt out in turn, so that every thread gets as many long
+    // ones as the others.
     Share share(const Layer<T>& layer, int worker, ptrdiff_t* rows) const {
         Share share;
         share.team = by_rows ? teams + worker : teams;

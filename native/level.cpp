@@ -33,11 +33,11 @@ void backward(const Backward<T>& request) {
     BackwardPass<T>(request, SHAPES[request.cell], BACKWARD<T>[request.cell][request.changed]).run();
 }
 
-// Twelve independent chains of multiply-adds hide the latency of each.
+// Runs twelve independent chains of multiply-adds, which hide each other's latency.
 double multiply_adds(ptrdiff_t rounds) {
     FloatVector sums[12];
     for (int k = 0; k < 12; ++k) sums[k] = FloatVector{} + static_cast<float>(k);
-    asm volatile("" : "+m"(sums));  // the compiler may not know them: equal chains would be computed once
+    asm volatile("" : "+m"(sums));  // hides the values: the compiler would compute equal chains once
     const FloatVector factor = FloatVector{} + 0.999f, addend = FloatVector{} + 0.001f;
     for (ptrdiff_t k = 0; k < rounds; ++k) {
 #pragma GCC unroll 12

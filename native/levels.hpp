@@ -7,7 +7,7 @@
 
 namespace gatescope {
 
-// Those that this processor can run, the fastest last.
+// Returns the levels that this processor can run, the fastest last.
 std::vector<const Level*> supported_levels();
 
 }  // namespace gatescope

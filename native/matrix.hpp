@@ -1,7 +1,7 @@
 // The two matrix products of the time loop, for a block of rows and a tile of a few vectors.
 //
-// Both keep the whole block in registers and read each weight once for all its rows. The order of the additions of one
-// result depends on nothing but the sizes of the layer: not on the block, the batch or the number of threads.
+// Both keep the whole block in registers and read each weight once for all its rows. The order of the additions depends
+// only on the sizes of the layer, not on the block, the batch or the number of threads.
 #pragma once
 
 #include "vector.hpp"
@@ -28,8 +28,8 @@ struct Source {
     const T* weights;
 };
 
-// Cache lines that will be needed soon. They are called a few at a time while a product is computed: all at once they
-// would wait for each other, and the product for them.
+// Cache lines that will be needed soon. They are prefetched a few at a time while a product is computed; prefetching
+// all at once would stall the product.
 struct Lines {
     const char** addresses;
     ptrdiff_t count = 0, chunk = 0;
@@ -37,7 +37,7 @@ struct Lines {
     void add(const void* address) { addresses[count++] = static_cast<const char*>(address); }
 };
 
-constexpr ptrdiff_t CHUNK = 32;  // numbers k between two calls for cache lines
+constexpr ptrdiff_t CHUNK = 32;  // values of k between two groups of prefetches
 
 // block[m][w] = starts[m][w] + the sum over `count` sources and k of rows[m][k] * weights[k][w]; starts may be 0.
 template <class T, int M, int W>

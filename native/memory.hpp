@@ -1,17 +1,17 @@
-// Buffers that are kept for the next call: the first touch of a fresh page costs more than filling it.
+// A pool of buffers for later calls: the first access to a fresh page costs more than filling it.
 #pragma once
 
 #include <cstddef>
 
 namespace gatescope {
 
-// Memory of at least `bytes`, aligned to 64 bytes, its contents undefined. Throws std::bad_alloc.
+// Returns memory of at least `bytes`, aligned to 64 bytes, with undefined contents. Throws std::bad_alloc.
 void* take_memory(size_t bytes);
 
-// Gives back what take_memory(bytes) returned.
+// Returns the memory of take_memory(bytes) to the pool.
 void give_memory(void* memory, size_t bytes) noexcept;
 
-// Gives every kept buffer back to the system; returns how many bytes that were.
+// Returns every buffer of the pool to the system; returns their size in bytes.
 size_t release_memory() noexcept;
 
 // The working memory of one call.
@@ -29,7 +29,7 @@ private:
     struct {
         void* memory;
         size_t bytes;
-    } held_[MOST];
+    } buffers_[MOST];
     int count_ = 0;
 };
 

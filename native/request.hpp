@@ -1,4 +1,4 @@
-// What the time loop is asked to do: sizes and pointers, nothing that depends on an instruction set.
+// The arguments of the time loop: sizes and pointers, nothing that depends on an instruction set.
 //
 // T step, B row (sequence of the batch), I input, N neuron. Arrays whose strides are not given are contiguous.
 #pragma once
@@ -8,9 +8,9 @@
 
 namespace gatescope {
 
-constexpr int MOST = 16;  // signals, states, drives, parameters or residuals of one cell
+constexpr int MOST = 16;  // the most signals, states, drives, parameters or residuals of one cell
 
-// A cell as the loop sees it; the constants of one struct of cells.hpp.
+// The constants of one struct of cells.hpp, as the time loop reads them.
 struct CellShape {
     const char* key;
     const char* name;
@@ -30,22 +30,22 @@ struct Problem {
     bool reverse = false;
     int threads = 1;
 
-    // Vectors x[t * x_step + b * x_row + i], or symbols ids[t * id_step + b * id_row] (unknown ones: the zero vector).
+    // Vectors x[t * x_step + b * x_row + i], or symbols ids[t * id_step + b * id_row]; unknown ids are zero vectors.
     const T* x = nullptr;
     ptrdiff_t x_step = 0, x_row = 0;
     const int64_t* ids = nullptr;
     ptrdiff_t id_step = 0, id_row = 0;
-    const int64_t* lengths = nullptr;  // (B), or all T
+    const int64_t* lengths = nullptr;  // (B); null: all rows have T steps
 
-    // (G, N, I), (G, N), (R, N, N), (P, N); the orders say which of them each drive of the struct has.
+    // (G, N, I), (G, N), (R, N, N), (P, N); the orders map each drive of the struct to its matrix; -1: no matrix.
     const T* input_weights = nullptr;
     const T* biases = nullptr;
     const T* recurrent_weights = nullptr;
     const T* neuron_weights = nullptr;
     int input_order[MOST] = {}, recurrent_order[MOST] = {};
 
-    const T* initial[MOST] = {};  // (B, N) for each state, or 0
-    T* signals[MOST] = {};        // (T, B, N) or not wanted
+    const T* initial[MOST] = {};  // (B, N) for each state; null: 0
+    T* signals[MOST] = {};        // (T, B, N) for each signal; null: not returned
     T* residuals[MOST] = {};      // (T, B, N)
 
     // Interventions: a signal becomes scale * value + shift, both at [t * change_step + b * change_row + n].
@@ -60,19 +60,20 @@ template <class T>
 struct Forward : Problem<T> {
     T* final[MOST] = {};  // (B, N) for each state
 
-    // The hidden states where they are known, at [t * hidden_step + b * hidden_row + n]: every step reads these, and the
-    // final one is of these, too.
+    // Known hidden states at [t * hidden_step + b * hidden_row + n]; null: unknown. If given, every step reads these,
+    // and the final hidden state is one of them.
     const T* hidden = nullptr;
     ptrdiff_t hidden_step = 0, hidden_row = 0;
 };
 
 template <class T>
 struct Backward : Problem<T> {
-    const T* d_signals[MOST] = {};  // dL/d signal, at [t * d_step + b * d_row + n], or 0
+    const T* d_signals[MOST] = {};  // dL/d signal, at [t * d_step + b * d_row + n]; null: 0
     ptrdiff_t d_step[MOST] = {}, d_row[MOST] = {};
-    const T* d_final[MOST] = {};  // (B, N) for each state, or 0
+    const T* d_final[MOST] = {};  // (B, N) for each state; null: 0
 
-    // What is wanted of: inputs (T, B, I), initial states (B, N) and the four weights in their own layouts.
+    // Results for the inputs (T, B, I), the initial states (B, N) and the four weights in their own layouts; null: not
+    // computed.
     T* d_x = nullptr;
     T* d_initial[MOST] = {};
     T* d_input_weights = nullptr;
@@ -90,7 +91,7 @@ struct Level {
     void (*forward_double)(const Forward<double>&);
     void (*backward_float)(const Backward<float>&);
     void (*backward_double)(const Backward<double>&);
-    double (*multiply_adds)(ptrdiff_t);  // does as many rounds of nothing else; returns the operations done
+    double (*multiply_adds)(ptrdiff_t);  // runs a number of rounds of multiply-adds; returns the number of operations
 };
 
 }  // namespace gatescope

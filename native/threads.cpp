@@ -11,7 +11,7 @@
 namespace gatescope {
 namespace {
 
-constexpr int SPINS = 4000;  // about 50 microseconds: calls that follow each other find the threads awake
+constexpr int SPINS = 4000;  // about 50 microseconds: the threads are still awake for the next of several calls
 
 void pause() {
 #if defined(__x86_64__)
@@ -32,7 +32,7 @@ public:
         context_ = context;
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            wanted_ = threads - 1;
+            workers_ = threads - 1;
             running_.store(threads - 1, std::memory_order_relaxed);
             call_.fetch_add(1, std::memory_order_release);
         }
@@ -59,7 +59,7 @@ private:
                 std::unique_lock<std::mutex> lock(mutex_);
                 wake_.wait(lock, [&] { return call_.load(std::memory_order_relaxed) != seen; });
                 seen = call_.load(std::memory_order_relaxed);
-                take_part = worker <= wanted_;
+                take_part = worker <= workers_;
             }
             if (take_part) {
                 work_(context_, worker);
@@ -72,7 +72,7 @@ private:
     std::condition_variable wake_;
     std::atomic<unsigned> call_{0};
     std::atomic<int> running_{0};
-    int started_ = 0, wanted_ = 0;
+    int started_ = 0, workers_ = 0;
     void (*work_)(void*, int) = nullptr;
     void* context_ = nullptr;
 };
@@ -81,9 +81,9 @@ struct OpenMP {
     void (*parallel)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
     int (*thread_number)() = nullptr;
     int (*thread_count)() = nullptr;
-    pid_t owner = 0;  // a forked process has the library, but none of its threads
+    pid_t owner = 0;  // a forked process has the library but not its threads
 
-    // Returns false, having run nothing, when there are fewer threads than wanted, as inside another parallel region.
+    // Returns false without running anything if fewer threads are available, as inside another parallel region.
     bool run(int threads, void (*work)(void*, int), void* context) const {
         struct Job {
             const OpenMP* openmp;
@@ -117,9 +117,9 @@ void share_openmp(void* parallel, void* thread_number, void* thread_count) {
 
 void rest_thread() { std::this_thread::sleep_for(std::chrono::microseconds(20)); }
 
-Threads::Threads(int wanted) : count_(1) {
-    if (wanted < 2) return;
-    // A process that was forked has none of its parent's threads; the pool of the parent is left as it was.
+Threads::Threads(int requested) : count_(1) {
+    if (requested < 2) return;
+    // A forked process does not have its parent's threads: it makes its own pool and leaves the parent's alone.
     static std::mutex making;
     static Pool* pool = nullptr;
     static pid_t owner = 0;
@@ -130,7 +130,7 @@ Threads::Threads(int wanted) : count_(1) {
     }
     if (!pool->reserve()) return;
     pool_ = pool;
-    count_ = wanted < MOST_THREADS ? wanted : MOST_THREADS;
+    count_ = requested < MOST_THREADS ? requested : MOST_THREADS;
 }
 
 Threads::~Threads() { release(); }

@@ -5,22 +5,22 @@ namespace gatescope {
 
 constexpr int MOST_THREADS = 64;
 
-// OpenMP's library, when another library of the process (PyTorch) has it loaded. Its threads stay awake for a while
-// after every use: taking the same ones costs nothing, while others would have to share the processors with them.
+// Uses the OpenMP library that another library of the process (PyTorch) has loaded. Its threads stay awake for a while
+// after every use: using the same threads costs nothing, while other threads would compete with them for processors.
 // `parallel` is GOMP_parallel, the others are omp_get_thread_num and omp_get_num_threads.
 void share_openmp(void* parallel, void* thread_number, void* thread_count);
 
-// The threads of the process for one call, as many as `wanted`; just the calling one while another call has them.
+// The threads of the process for one call: `requested` threads, or only the calling one while another call uses them.
 class Threads {
 public:
-    explicit Threads(int wanted);
+    explicit Threads(int requested);
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
     ~Threads();
 
     int count() const { return count_; }
 
-    // Gives back those above `count`.
+    // Uses only `count` of them.
     void keep(int count);
 
     // work(context, k) for k = 0 .. count() - 1 at the same time, k = 0 on the calling thread; returns when all are
@@ -34,7 +34,7 @@ private:
     void* pool_ = nullptr;
 };
 
-// Leaves the processor for a moment. Who is waited for may have lost its own to another program, and can have this one.
+// Yields the processor for a moment, so that the thread that is waited for can run on it.
 void rest_thread();
 
 }  // namespace gatescope

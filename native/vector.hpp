@@ -115,7 +115,7 @@ template <class T>
 struct Lanes {
     int count;
 
-    explicit Lanes(int wanted) : count(wanted < WIDTH<T> ? wanted : WIDTH<T>) {
+    explicit Lanes(int most) : count(most < WIDTH<T> ? most : WIDTH<T>) {
 #if defined(__AVX512F__)
         mask = static_cast<decltype(mask)>((1u << count) - 1);
 #endif
@@ -149,7 +149,7 @@ struct Lanes {
     }
 #endif
 
-    // The value with 0 in the lanes that stand for no neuron.
+    // Returns the value with 0 in the lanes without a neuron.
     Vector<T> only(Vector<T> value) const {
 #if defined(__AVX512F__)
         if constexpr (sizeof(T) == 4) {
@@ -169,7 +169,7 @@ struct Lanes {
 
 // --- functions ------------------------------------------------------------------------------------------------------
 
-// The larger and the smaller of two; where x is NaN, x.
+// The larger and the smaller of two numbers; NaN if x is NaN.
 template <class V>
 static inline V at_least(V bound, V x) {
 #if defined(__AVX512F__)
@@ -258,7 +258,7 @@ static inline V tanh_(V x) {
     return above_one / (above_one + 2);
 }
 
-// In two factors, so that results too small for a normal number come out as IEEE has them.
+// Computed as two factors, so that subnormal results are rounded as in IEEE 754.
 template <class V>
 static inline V exp_(V x) {
     const Power<V> power(clamped(x, Format<V>::underflow, Format<V>::overflow));

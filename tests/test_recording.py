@@ -233,9 +233,9 @@ def test_the_trace_says_which_engine_ran(monkeypatch: pytest.MonkeyPatch) -> Non
         only_plain.setattr(gatescope.engine, "run_native", None)
         assert record(own, "abc").attributes["engine"] == "plain"
         only_plain.setattr(native, "_native", None)
-        only_plain.setattr(native, "_problem", "it was not compiled")
+        only_plain.setattr(native, "_problem", "The native engine was not compiled.")
         native._warn_of_missing.cache_clear()
-        with pytest.warns(RuntimeWarning, match="the native engine is not there"):
+        with pytest.warns(RuntimeWarning, match="The native engine was not compiled"):
             assert record(built_in, "abc").attributes["engine"] == "plain"
     if not native.describe().missing:
         assert record(mixed, "abc").attributes["engine"] == "native, plain"

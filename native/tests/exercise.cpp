@@ -1,9 +1,8 @@
 // Runs the kernels without Python, so that sanitizers see every access and another processor can be emulated.
 //
-// Every cell, in both precisions, at every level that this processor has and with several numbers of threads, on heap
-// buffers of exactly the size that the request needs. What is compared: levels and numbers of threads with each other,
-// float with double, and the gradients in double with finite differences. Ends with status 1 and a message where two
-// disagree.
+// Every cell is run in both precisions, at every level of this processor and with several numbers of threads, on heap
+// buffers of exactly the required size. Levels and numbers of threads are compared with each other, float with double,
+// and the gradients in double with finite differences. Ends with status 1 and a message if two results differ.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -24,14 +23,14 @@ void run(const Level& level, const Forward<double>& request) { level.forward_dou
 void run(const Level& level, const Backward<float>& request) { level.backward_float(request); }
 void run(const Level& level, const Backward<double>& request) { level.backward_double(request); }
 
-// What is asked; everything else follows from it.
+// The parameters of one case; everything else follows from them.
 struct Case {
     int cell;
     ptrdiff_t steps, rows, inputs, neurons;
     bool symbols, state, lengths, reverse;
     int changes;     // 0 none, 1 the same everywhere, 2 for every step, 3 for every step and row
-    bool every;      // all signals are kept, for a backward pass; otherwise only the hidden state
-    bool want_x;     // the gradient of the inputs, and of the initial states
+    bool every;      // return all signals, for a backward pass; otherwise only the hidden state
+    bool want_x;     // compute the gradients of the inputs and of the initial states
     bool some;       // gradients arrive for some signals only, and for no final state
 
     std::string text(const Level& level, int threads, size_t bytes) const {
@@ -61,7 +60,7 @@ private:
     uint64_t state_;
 };
 
-// A heap buffer of exactly `count` numbers: the sanitizer sees the first one behind it.
+// A heap buffer of exactly `count` numbers, so that the sanitizer notices the first access past its end.
 template <class T>
 class Array {
 public:
@@ -92,20 +91,21 @@ private:
 
 template <class T>
 struct Outcome {
-    std::vector<Array<T>> values;     // kept signals and final states
+    std::vector<Array<T>> values;     // returned signals and final states
     std::vector<Array<T>> gradients;  // in a fixed order
-    double known = 0;                 // how many numbers are others when the hidden states are known
+    double changed = 0;     // how many numbers change when the hidden states are given
 };
 
-// One case with its arrays: what is given, drawn once, and runs of it.
+// One case with its arguments, drawn once, and runs of it.
 template <class T>
 class Exercise {
 public:
-    explicit Exercise(const Case& wanted, const Level& level) : case_(wanted), shape_(level.cells[wanted.cell]) {
-        Numbers numbers(static_cast<uint64_t>(wanted.cell + 31 * wanted.neurons + 7 * wanted.steps + wanted.rows));
+    explicit Exercise(const Case& problem, const Level& level) : case_(problem), shape_(level.cells[problem.cell]) {
+        Numbers numbers(static_cast<uint64_t>(problem.cell + 31 * problem.neurons + 7 * problem.steps + problem.rows));
         const ptrdiff_t T_ = case_.steps, B = case_.rows, I = case_.inputs, N = case_.neurons;
-        const int heard = shape_.input_alone + shape_.joined, echoed = shape_.joined + shape_.recurrent_alone;
-        // With or without a gap behind every row of the inputs, which is never read.
+        const int input_drives = shape_.input_alone + shape_.joined;
+        const int recurrent_drives = shape_.joined + shape_.recurrent_alone;
+        // With or without a gap after every row of the inputs, which is never read.
         const ptrdiff_t gap = case_.reverse ? 3 : 0;
         x_row_ = I + gap;
         x_step_ = B * x_row_;
@@ -118,9 +118,9 @@ public:
         for (ptrdiff_t k = 0; k < ids_.size(); ++k) ids_[k] = static_cast<int64_t>(numbers.whole() % (I + 2)) - 1;
         lengths_ = Array<int64_t>(case_.lengths ? B : 0);
         for (ptrdiff_t b = 0; b < lengths_.size(); ++b) lengths_[b] = static_cast<int64_t>(numbers.whole() % (T_ + 1));
-        input_weights_ = Array<T>::drawn(heard * N * I, numbers, 1 / std::sqrt(I + 1.0));
-        biases_ = Array<T>::drawn(heard * N, numbers, 0.5);
-        recurrent_weights_ = Array<T>::drawn(echoed * N * N, numbers, 1 / std::sqrt(N + 1.0));
+        input_weights_ = Array<T>::drawn(input_drives * N * I, numbers, 1 / std::sqrt(I + 1.0));
+        biases_ = Array<T>::drawn(input_drives * N, numbers, 0.5);
+        recurrent_weights_ = Array<T>::drawn(recurrent_drives * N * N, numbers, 1 / std::sqrt(N + 1.0));
         neuron_weights_ = Array<T>::drawn(shape_.parameters * N, numbers, 0.5);
         for (int k = 0; k < shape_.states; ++k) initial_.push_back(Array<T>::drawn(B * N, numbers, 0.3, 0.8));
         for (int k = 0; k < shape_.signals; ++k) {
@@ -128,9 +128,9 @@ public:
             const bool changed = case_.changes && k % 2 == 0;
             scale_.push_back(Array<T>::drawn(changed ? steps * rows * N : 0, numbers, 0.1, 0.9));
             shift_.push_back(Array<T>::drawn(changed ? steps * rows * N : 0, numbers, 0.1));
-            asked_.push_back(Array<T>::drawn(T_ * B * N, numbers, 1));
+            d_signals_.push_back(Array<T>::drawn(T_ * B * N, numbers, 1));
         }
-        for (int k = 0; k < shape_.states; ++k) asked_final_.push_back(Array<T>::drawn(B * N, numbers, 1));
+        for (int k = 0; k < shape_.states; ++k) d_final_.push_back(Array<T>::drawn(B * N, numbers, 1));
     }
 
     Outcome<T> operator()(const Level& level, int threads) {
@@ -156,63 +156,63 @@ public:
             forward.final[k] = outcome.values.back().get();
         }
         run(level, forward);
-        outcome.known = with_known(level, forward, outcome.values);
+        outcome.changed = changes_with_known(level, forward, outcome.values);
         if (!case_.every) return outcome;
 
         Backward<T> backward;
         static_cast<Problem<T>&>(backward) = forward;
         for (int k = 0; k < shape_.signals; ++k) {
             if (case_.some && k != shape_.hidden) continue;
-            backward.d_signals[k] = asked_[k].get();
+            backward.d_signals[k] = d_signals_[k].get();
             backward.d_step[k] = case_.rows * case_.neurons;
             backward.d_row[k] = case_.neurons;
         }
-        const auto wanted = [&](ptrdiff_t count) {
+        const auto gradient = [&](ptrdiff_t count) {
             outcome.gradients.push_back(Array<T>::filled(count, UNTOUCHED));
             return outcome.gradients.back().get();
         };
         for (int k = 0; k < shape_.states; ++k) {
-            if (!case_.some) backward.d_final[k] = asked_final_[k].get();
+            if (!case_.some) backward.d_final[k] = d_final_[k].get();
         }
-        backward.d_input_weights = wanted(input_weights_.size());
-        backward.d_biases = wanted(biases_.size());
-        backward.d_recurrent_weights = wanted(recurrent_weights_.size());
-        backward.d_neuron_weights = wanted(neuron_weights_.size());
+        backward.d_input_weights = gradient(input_weights_.size());
+        backward.d_biases = gradient(biases_.size());
+        backward.d_recurrent_weights = gradient(recurrent_weights_.size());
+        backward.d_neuron_weights = gradient(neuron_weights_.size());
         if (case_.want_x) {
-            if (!case_.symbols) backward.d_x = wanted(case_.steps * case_.rows * case_.inputs);
-            for (int k = 0; k < shape_.states && case_.state; ++k) backward.d_initial[k] = wanted(state);
+            if (!case_.symbols) backward.d_x = gradient(case_.steps * case_.rows * case_.inputs);
+            for (int k = 0; k < shape_.states && case_.state; ++k) backward.d_initial[k] = gradient(state);
         }
         run(level, backward);
         return outcome;
     }
 
-    // The number whose gradients the backward pass computes.
+    // Returns the number whose gradients the backward pass computes.
     double total(const Level& level) {
         const Outcome<T> outcome = (*this)(level, 1);
         double sum = 0;
         for (int k = 0; k < shape_.signals; ++k) {
             if (case_.some && k != shape_.hidden) continue;
-            for (ptrdiff_t n = 0; n < asked_[k].size(); ++n) sum += double(outcome.values[k][n]) * asked_[k][n];
+            for (ptrdiff_t n = 0; n < d_signals_[k].size(); ++n) sum += double(outcome.values[k][n]) * d_signals_[k][n];
         }
         for (int k = 0; k < shape_.states && !case_.some; ++k) {
             const Array<T>& values = outcome.values[shape_.signals + k];
-            for (ptrdiff_t n = 0; n < values.size(); ++n) sum += double(values[n]) * asked_final_[k][n];
+            for (ptrdiff_t n = 0; n < values.size(); ++n) sum += double(values[n]) * d_final_[k][n];
         }
         return sum;
     }
 
-    // What the gradients are of, in their order.
+    // Returns the arrays that the gradients belong to, in the same order.
     std::vector<const Array<T>*> leaves() const {
-        std::vector<const Array<T>*> found = {&input_weights_, &biases_, &recurrent_weights_, &neuron_weights_};
-        if (!case_.want_x) return found;
-        if (!case_.symbols) found.push_back(&x_);
+        std::vector<const Array<T>*> arrays = {&input_weights_, &biases_, &recurrent_weights_, &neuron_weights_};
+        if (!case_.want_x) return arrays;
+        if (!case_.symbols) arrays.push_back(&x_);
         for (const auto& state : initial_) {
-            if (case_.state) found.push_back(&state);
+            if (case_.state) arrays.push_back(&state);
         }
-        return found;
+        return arrays;
     }
 
-    // Where entry k of a gradient stands in what it is of; the inputs have gaps.
+    // Returns the index of entry k of a gradient in its array; the inputs have gaps.
     ptrdiff_t place(const Array<T>* leaf, ptrdiff_t k) const {
         if (leaf != &x_) return k;
         const ptrdiff_t row = k / case_.inputs;
@@ -222,21 +222,21 @@ public:
     static constexpr T UNTOUCHED = T(-12345);
 
 private:
-    // How many numbers are others when every step reads the hidden states that the run itself has found.
-    double with_known(const Level& level, Forward<T> forward, const std::vector<Array<T>>& found) const {
+    // Returns how many numbers change when every step reads the hidden states that the run itself computed.
+    double changes_with_known(const Level& level, Forward<T> forward, const std::vector<Array<T>>& expected) const {
         std::vector<Array<T>> values;
-        for (const auto& array : found) values.push_back(Array<T>::filled(array.size(), UNTOUCHED));
+        for (const auto& array : expected) values.push_back(Array<T>::filled(array.size(), UNTOUCHED));
         for (int k = 0; k < shape_.signals; ++k) {
             if (forward.signals[k]) forward.signals[k] = values[k].get();
         }
         for (int k = 0; k < shape_.states; ++k) forward.final[k] = values[shape_.signals + k].get();
-        forward.hidden = found[shape_.hidden].get();
+        forward.hidden = expected[shape_.hidden].get();
         forward.hidden_step = case_.rows * case_.neurons;
         forward.hidden_row = case_.neurons;
         run(level, forward);
         double count = 0;
-        for (size_t k = 0; k < found.size(); ++k) {
-            for (ptrdiff_t n = 0; n < found[k].size(); ++n) count += values[k][n] != found[k][n];
+        for (size_t k = 0; k < expected.size(); ++k) {
+            for (ptrdiff_t n = 0; n < expected[k].size(); ++n) count += values[k][n] != expected[k][n];
         }
         return count;
     }
@@ -263,10 +263,10 @@ private:
         problem.biases = biases_.get();
         problem.recurrent_weights = recurrent_weights_.get();
         problem.neuron_weights = neuron_weights_.get();
-        // Drives that hear nothing have no matrix: -1, as Python says it.
-        const int heard = shape_.input_alone + shape_.joined;
+        // A drive without a matrix has index -1, as in Python.
+        const int input_drives = shape_.input_alone + shape_.joined;
         for (int k = 0; k < shape_.drives(); ++k) {
-            problem.input_order[k] = k < heard ? heard - 1 - k : -1;
+            problem.input_order[k] = k < input_drives ? input_drives - 1 - k : -1;
             problem.recurrent_order[k] = k < shape_.input_alone ? -1 : k - shape_.input_alone;
         }
         for (int k = 0; k < shape_.states && case_.state; ++k) problem.initial[k] = initial_[k].get();
@@ -287,26 +287,26 @@ private:
     ptrdiff_t x_step_ = 0, x_row_ = 0;
     Array<T> x_, input_weights_, biases_, recurrent_weights_, neuron_weights_;
     Array<int64_t> ids_, lengths_;
-    std::vector<Array<T>> initial_, scale_, shift_, asked_, asked_final_;
+    std::vector<Array<T>> initial_, scale_, shift_, d_signals_, d_final_;
 };
 
-// How far two results are from each other, as a share of the largest number of their array or of 1.
+// Returns the largest difference of two results, relative to the largest number of their array or to 1.
 template <class T, class U>
-double difference(const std::vector<Array<T>>& found, const std::vector<Array<U>>& expected) {
+double difference(const std::vector<Array<T>>& actual, const std::vector<Array<U>>& expected) {
     double worst = 0;
     for (size_t k = 0; k < expected.size(); ++k) {
         double size = 1, apart = 0;
         for (ptrdiff_t n = 0; n < expected[k].size(); ++n) {
             size = std::fmax(size, std::fabs(double(expected[k][n])));
-            const double here = std::fabs(double(found[k][n]) - double(expected[k][n]));
-            apart = here <= apart ? apart : here;  // NaN is the largest
+            const double distance = std::fabs(double(actual[k][n]) - double(expected[k][n]));
+            apart = distance <= apart ? apart : distance;  // NaN is the largest
         }
         if (!(apart / size <= worst)) worst = apart / size;
     }
     return worst;
 }
 
-// How many numbers of a result were never written.
+// Returns how many numbers of a result were never written.
 template <class T>
 double untouched(const Outcome<T>& outcome) {
     double count = 0;
@@ -322,14 +322,14 @@ int failures = 0;
 long checks = 0;
 double worst_double = 0, worst_float = 0, worst_slope = 0;
 
-void expect(double found, double allowed, const char* what, const std::string& where) {
+void expect(double difference, double allowed, const char* what, const std::string& where) {
     ++checks;
-    if (found <= allowed) return;
+    if (difference <= allowed) return;
     if (++failures > 20) return;
-    fprintf(stderr, "%s differ by %.3g, more than %.1g: %s\n", what, found, allowed, where.c_str());
+    fprintf(stderr, "%s differ by %.3g, more than %.1g: %s\n", what, difference, allowed, where.c_str());
 }
 
-// Finite differences of a few entries of everything that has a gradient.
+// Compares a few entries of every gradient with finite differences.
 void check_slopes(Exercise<double>& exercise, const Outcome<double>& outcome, const Level& level,
                   const std::string& where) {
     const auto leaves = exercise.leaves();
@@ -344,24 +344,24 @@ void check_slopes(Exercise<double>& exercise, const Outcome<double>& outcome, co
             number = before - step;
             const double below = exercise.total(level);
             number = before;
-            const double slope = (above - below) / (2 * step), found = outcome.gradients[k][entry];
-            const double apart = std::fabs(slope - found) / std::fmax(1, std::fabs(slope));
+            const double slope = (above - below) / (2 * step), gradient = outcome.gradients[k][entry];
+            const double apart = std::fabs(slope - gradient) / std::fmax(1, std::fabs(slope));
             worst_slope = std::fmax(worst_slope, apart);
             expect(apart, 1e-6, "a gradient and its finite difference", where);
         }
     }
 }
 
-void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool slopes) {
-    Exercise<double> in_double(wanted, *levels[0]);
-    Exercise<float> in_float(wanted, *levels[0]);
+void exercise(const Case& problem, const std::vector<const Level*>& levels, bool slopes) {
+    Exercise<double> in_double(problem, *levels[0]);
+    Exercise<float> in_float(problem, *levels[0]);
     const Outcome<double> first = in_double(*levels[0], 1);
     for (const Level* level : levels) {
         const Outcome<double> alone = in_double(*level, 1);
         const Outcome<float> alone_float = in_float(*level, 1);
-        const std::string where = wanted.text(*level, 1, 8), where_float = wanted.text(*level, 1, 4);
-        expect(untouched(alone) + untouched(alone_float), 0, "the numbers written and those asked for", where);
-        expect(alone.known + alone_float.known, 0, "runs with and without known hidden states", where);
+        const std::string where = problem.text(*level, 1, 8), where_float = problem.text(*level, 1, 4);
+        expect(untouched(alone) + untouched(alone_float), 0, "the numbers written and those requested", where);
+        expect(alone.changed + alone_float.changed, 0, "runs with and without known hidden states", where);
         const double apart =
             std::fmax(difference(alone.values, first.values), difference(alone.gradients, first.gradients));
         worst_double = std::fmax(worst_double, apart);
@@ -375,13 +375,13 @@ void exercise(const Case& wanted, const std::vector<const Level*>& levels, bool 
         for (int threads = 2; threads <= 3; ++threads) {
             const Outcome<double> together = in_double(*level, threads);
             const Outcome<float> together_float = in_float(*level, threads);
-            const std::string there = wanted.text(*level, threads, 8);
-            expect(together.known + together_float.known, 0, "runs with known hidden states", there);
-            expect(difference(together.values, alone.values), 0, "the numbers of threads", there);
-            expect(difference(together_float.values, alone_float.values), 0, "the numbers of threads (float)", there);
-            expect(difference(together.gradients, alone.gradients), 1e-12, "gradients by several threads", there);
+            const std::string place = problem.text(*level, threads, 8);
+            expect(together.changed + together_float.changed, 0, "runs with known hidden states", place);
+            expect(difference(together.values, alone.values), 0, "the numbers of threads", place);
+            expect(difference(together_float.values, alone_float.values), 0, "the numbers of threads (float)", place);
+            expect(difference(together.gradients, alone.gradients), 1e-12, "gradients by several threads", place);
             expect(difference(together_float.gradients, alone_float.gradients), 1e-4,
-                   "gradients by several threads (float)", there);
+                   "gradients by several threads (float)", place);
         }
     }
 }
@@ -396,17 +396,17 @@ int main() {
     for (int cell = 0; cell < levels[0]->count; ++cell) {
         for (const ptrdiff_t count : neurons) {
             const auto& size = sizes[turn % 6];
-            // All the yes-or-no of a case, in an order that meets each pair of them.
+            // All flags of a case, in an order that meets each pair of values.
             const int bits = turn * 37 + turn / 6;
             ++turn;
-            const Case wanted = {cell,          size[0],        size[1],        size[2],           count,
+            const Case problem = {cell,          size[0],        size[1],        size[2],           count,
                                  (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, turn % 4,
                                  turn % 5 != 0, (bits & 16) != 0, (bits & 32) != 0};
-            // Where a rectifier bends or a maximum changes sides, a difference is no slope; these cases do not meet it.
-            exercise(wanted, levels, wanted.every && count <= 9 && size[1] <= 2);
+            // At the kink of a rectifier or a maximum, a finite difference is not the slope; these cases avoid kinks.
+            exercise(problem, levels, problem.every && count <= 9 && size[1] <= 2);
         }
     }
-    // Large enough for several threads to be worth it: by rows, by neurons, with more steps than the window has room.
+    // Large enough to use several threads: divided by rows, by neurons, and with more steps than the window holds.
     for (int cell = 0; cell < levels[0]->count; ++cell) {
         const bool odd = cell % 2 != 0;
         exercise({cell, 40, 13, 5, 66, odd, true, odd, !odd, 0, true, true, false}, levels, false);
@@ -414,7 +414,8 @@ int main() {
         exercise({cell, 50, 1, 9, 70, false, odd, false, odd, 0, odd, true, false}, levels, false);
     }
     release_memory();
-    printf("%ld checks on %zu levels; levels differ by at most %.1g, float from double by %.1g, slopes by %.1g\n",
+    printf("%ld checks on %zu levels; levels differ by at most %.1g, float from double by %.1g, gradients from finite "
+           "differences by %.1g\n",
            checks, levels.size(), worst_double, worst_float, worst_slope);
     if (failures) fprintf(stderr, "%d checks failed.\n", failures);
     return failures ? 1 : 0;

@@ -1,4 +1,4 @@
-"""Gradients of every cell, first and second, against finite differences."""
+"""First and second derivatives of every cell, against finite differences."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gatescope.engine import Engine, Parameters, run
 from tests.networks import EACH_CELL, layer, numbers
 
 
-def of_everything(name: str, engine: Engine, lengths: Tensor | None = None, reverse: bool = False):
-    """All signals and final states as a function of inputs, initial states and weights, and where to start."""
+def run_as_function(name: str, engine: Engine, lengths: Tensor | None = None, reverse: bool = False):
+    """Return all signals and final states as a function of inputs, initial states and weights, and its arguments."""
     cell = CELLS[name]
     weights = layer(cell, 2, 2, seed=3)
     state = {k: numbers(20 + j, 3, 2) for j, k in enumerate(cell.states)}
@@ -26,29 +26,31 @@ def of_everything(name: str, engine: Engine, lengths: Tensor | None = None, reve
         x, *rest = values
         states = dict(zip(state, rest[: len(state)], strict=True))
         full = [k for k in weights.by_name() if k not in empty]
-        made = Parameters(**{**empty, **dict(zip(full, rest[len(state) :], strict=True))})
-        found, final = run(cell, made, x, states, lengths=lengths, reverse=reverse, keep=cell.signals, engine=engine)
-        return (*found.values(), *final.values())
+        parameters = Parameters(**{**empty, **dict(zip(full, rest[len(state) :], strict=True))})
+        signals, final = run(
+            cell, parameters, x, states, lengths=lengths, reverse=reverse, keep=cell.signals, engine=engine
+        )
+        return (*signals.values(), *final.values())
 
     return function, tuple(start)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_first_derivatives(engine: Engine, name: str) -> None:
-    function, start = of_everything(name, engine)
+def test_first_derivatives_agree_with_differences(engine: Engine, name: str) -> None:
+    function, start = run_as_function(name, engine)
     assert torch.autograd.gradcheck(function, start, eps=1e-6, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "slstm"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_first_derivatives_of_sequences_that_end_early(engine: Engine, name: str, reverse: bool) -> None:
-    function, start = of_everything(name, engine, torch.tensor([0, 3, 2]), reverse)
+def test_first_derivatives_with_lengths_agree(engine: Engine, name: str, reverse: bool) -> None:
+    function, start = run_as_function(name, engine, torch.tensor([0, 3, 2]), reverse)
     assert torch.autograd.gradcheck(function, start, eps=1e-6, atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_second_derivatives(name: str) -> None:
-    function, start = of_everything(name, "plain")
+def test_second_derivatives_agree_with_differences(name: str) -> None:
+    function, start = run_as_function(name, "plain")
 
     def last(*values: Tensor) -> Tensor:
         return function(*values)[-1]
@@ -58,9 +60,9 @@ def test_second_derivatives(name: str) -> None:
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_the_native_engine_says_where_second_derivatives_are(name: str) -> None:
-    function, start = of_everything(name, "native")
+def test_native_second_derivatives_are_refused(name: str) -> None:
+    function, start = run_as_function(name, "native")
     (first,) = torch.autograd.grad(function(*start)[-1].sum(), start[0])
     assert not first.requires_grad
-    with pytest.raises(RuntimeError, match=r'first derivatives only.*engine="plain"'):
+    with pytest.raises(RuntimeError, match=r'expected first derivatives.*engine="plain"'):
         torch.autograd.grad(function(*start)[-1].sum(), start[0], create_graph=True)

@@ -12,7 +12,7 @@ from gatescope import CELLS, Network, configure
 from gatescope.engine import Engine, Parameters, run
 from tests.networks import ALPHABET, few, layer, numbers, seeds
 
-# Gatescope's drives in the order in which torch stacks its gates.
+# The drives of gatescope, in the order in which torch stacks its gates.
 GATES = {"lstm": "ifgo", "gru": "rzn", "elman": "h", "elman_relu": "h"}
 STATES = {"lstm": ("h", "c"), "gru": ("h",), "elman": ("h",), "elman_relu": ("h",)}
 
@@ -27,25 +27,25 @@ def torch_module(name: str, inputs: int, neurons: int, layers: int) -> nn.RNNBas
     return module.double()
 
 
-def put_into(module: nn.RNNBase, name: str, k: int, ours: Parameters, share: float) -> None:
-    """Copy our weights of a layer; torch's two biases share ours, but for b_hn, which is p.n of a GRU."""
+def copy_to_torch(module: nn.RNNBase, name: str, k: int, ours: Parameters, share: float) -> None:
+    """Copy our weights of a layer to torch. Its two biases add up to ours, except for b_hn, which is p.n of a GRU."""
     tape, gates = CELLS[name].tape, GATES[name]
     order = [tape.input_drives.index(gate) for gate in gates]
-    again = [tape.recurrent_drives.index(gate) for gate in gates]
+    recurrent_order = [tape.recurrent_drives.index(gate) for gate in gates]
     with torch.no_grad():
         getattr(module, f"weight_ih_l{k}").copy_(ours.input_weights[order].flatten(0, 1))
-        getattr(module, f"weight_hh_l{k}").copy_(ours.recurrent_weights[again].flatten(0, 1))
-        heard, echoed = ours.biases[order] * share, ours.biases[order] * (1 - share)
+        getattr(module, f"weight_hh_l{k}").copy_(ours.recurrent_weights[recurrent_order].flatten(0, 1))
+        input_biases, recurrent_biases = ours.biases[order] * share, ours.biases[order] * (1 - share)
         if name == "gru":
-            heard[2], echoed[2] = ours.biases[order][2], ours.neuron_weights[0]
-        getattr(module, f"bias_ih_l{k}").copy_(heard.flatten())
-        getattr(module, f"bias_hh_l{k}").copy_(echoed.flatten())
+            input_biases[2], recurrent_biases[2] = ours.biases[order][2], ours.neuron_weights[0]
+        getattr(module, f"bias_ih_l{k}").copy_(input_biases.flatten())
+        getattr(module, f"bias_hh_l{k}").copy_(recurrent_biases.flatten())
 
 
 def compare_gradients(module: nn.RNNBase, name: str, k: int, ours: Parameters, neurons: int) -> None:
     tape, gates = CELLS[name].tape, GATES[name]
     order = [tape.input_drives.index(gate) for gate in gates]
-    again = [tape.recurrent_drives.index(gate) for gate in gates]
+    recurrent_order = [tape.recurrent_drives.index(gate) for gate in gates]
 
     def theirs(kind: str) -> torch.Tensor:
         gradient = getattr(module, f"{kind}_l{k}").grad
@@ -57,7 +57,7 @@ def compare_gradients(module: nn.RNNBase, name: str, k: int, ours: Parameters, n
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
     close(ours.input_weights.grad[order].flatten(0, 1), theirs("weight_ih"))  # type: ignore[index]
-    close(ours.recurrent_weights.grad[again].flatten(0, 1), theirs("weight_hh"))  # type: ignore[index]
+    close(ours.recurrent_weights.grad[recurrent_order].flatten(0, 1), theirs("weight_hh"))  # type: ignore[index]
     close(ours.biases.grad[order].flatten(), theirs("bias_ih"))  # type: ignore[index]
     if name == "gru":
         close(ours.neuron_weights.grad[0], theirs("bias_hh")[2 * neurons :])  # type: ignore[index]
@@ -69,12 +69,12 @@ def compare_gradients(module: nn.RNNBase, name: str, k: int, ours: Parameters, n
 @pytest.mark.parametrize("name", list(GATES))
 @given(steps=st.integers(1, 7), batch=few, inputs=few, neurons=st.integers(1, 6), seed=seeds, share=st.floats(-1, 2))
 @settings(max_examples=12)
-def test_one_layer(
+def test_layer_agrees_with_torch(
     engine: Engine, name: str, steps: int, batch: int, inputs: int, neurons: int, seed: int, share: float
 ) -> None:
     ours = layer(CELLS[name], inputs, neurons, seed)
     module = torch_module(name, inputs, neurons, 1)
-    put_into(module, name, 0, ours, share)
+    copy_to_torch(module, name, 0, ours, share)
     for value in ours.by_name().values():
         value.requires_grad_()
     x = numbers(seed + 10, steps, batch, inputs)
@@ -85,17 +85,18 @@ def test_one_layer(
     our_x, their_x = x.clone().requires_grad_(), x.clone().requires_grad_()
     our_start = [value.clone().requires_grad_() for value in start]
     their_start = [value.clone().requires_grad_() for value in start]
-    found, final = run(CELLS[name], ours, our_x, dict(zip(STATES[name], our_start, strict=True)), engine=engine)
+    signals, final = run(CELLS[name], ours, our_x, dict(zip(STATES[name], our_start, strict=True)), engine=engine)
     wide = [value.unsqueeze(0) for value in their_start]
     output, after = module(their_x, tuple(wide) if name == "lstm" else wide[0])
     after = after if name == "lstm" else (after,)
 
-    torch.testing.assert_close(found["h"], output, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(signals["h"], output, rtol=1e-12, atol=1e-12)
     for key, value in zip(STATES[name], after, strict=True):
         torch.testing.assert_close(final[key], value[0], rtol=1e-12, atol=1e-12)
 
     (
-        (found["h"] * weight).sum() + sum((final[k] * w).sum() for k, w in zip(STATES[name], final_weight, strict=True))
+        (signals["h"] * weight).sum()
+        + sum((final[k] * w).sum() for k, w in zip(STATES[name], final_weight, strict=True))
     ).backward()
     ((output * weight).sum() + sum((v[0] * w).sum() for v, w in zip(after, final_weight, strict=True))).backward()
     compare_gradients(module, name, 0, ours, neurons)
@@ -107,7 +108,7 @@ def test_one_layer(
 @pytest.mark.parametrize("name", list(GATES))
 @given(steps=st.integers(1, 6), batch=few, neurons=few, layers=st.integers(1, 3), seed=seeds, embedded=st.booleans())
 @settings(max_examples=8)
-def test_stacked_layers_of_a_network(
+def test_network_agrees_with_torch(
     engine: Engine, name: str, steps: int, batch: int, neurons: int, layers: int, seed: int, embedded: bool
 ) -> None:
     embedding = 3 if embedded else None
@@ -117,7 +118,7 @@ def test_stacked_layers_of_a_network(
             value.add_(0.4 * numbers(seed + k, *value.shape))
     module = torch_module(name, embedding or ALPHABET.size, neurons, layers)
     for k in range(layers):
-        put_into(module, name, k, network.parameters_of(k), 0.3)
+        copy_to_torch(module, name, k, network.parameters_of(k), 0.3)
     tokens = torch.randint(0, ALPHABET.size, (steps, batch), generator=torch.Generator().manual_seed(seed))
     weight = numbers(seed + 99, steps, batch, ALPHABET.size)
 

@@ -132,7 +132,7 @@ def test_compare_of_a_text(cli: Cli, text: Path) -> None:
         ((), "say what to learn"),
         (("nothing",), "there is no task and no file nothing"),
         (("counter", "--cells", "lstm,lst"), "got 'lst'"),
-        (("counter", "--cells", "lstm:q=1"), "is not a cell with other biases"),
+        (("counter", "--cells", "lstm:q=1"), "expected initial biases as in lstm:f=3"),
         (("counter", "--cells", "lstm,lstm"), "each of them once"),
         (("counter", "--seeds", 0), "--seeds is 0"),
         (("counter", "--neurons", "x"), "--neurons is x"),

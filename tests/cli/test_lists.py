@@ -50,7 +50,7 @@ def test_cells_of_a_run(cli: Cli, run: Path) -> None:
 def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without a compiler."""
     monkeypatch.setattr(native, "_native", None)
-    monkeypatch.setattr(native, "_problem", "it was not compiled")
+    monkeypatch.setattr(native, "_problem", "The native engine was not compiled.")
     native._warn_of_missing.cache_clear()
 
 
@@ -86,15 +86,17 @@ def test_without_the_native_engine_the_list_says_how_to_build_it(cli: Cli, monke
     without_native(monkeypatch)
     result = cli("cells", "--engines")
     assert (result.status, result.err) == (0, "")
-    assert "it was not compiled" in result.out
+    assert "was not compiled" in result.out
     assert "scripts/install" in result.out
     listed = json.loads(cli("cells", "--engines", "--json").out)
-    assert {(cell["engine"], cell["reason"]) for cell in listed["cells"]} == {("plain", "it was not compiled")}
+    assert {(cell["engine"], cell["reason"]) for cell in listed["cells"]} == {
+        ("plain", "The native engine was not compiled.")
+    }
     assert listed["native"]["missing"] == native.describe().missing
     assert listed["native"]["level"] == ""
 
 
-@pytest.mark.filterwarnings("default:the native engine is not there")
+@pytest.mark.filterwarnings("default:The native engine was not compiled")
 def test_without_the_native_engine_a_command_says_so_in_one_line(
     cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""A run of a layer with everything that can be given to it, and all that comes back, gradients included."""
+"""Random arguments of `run`, and comparisons of its results and gradients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from gatescope.engine import Engine, Parameters, run
 from tests.networks import EACH_CELL, layer, numbers
 
 # Below, at and above the number of lanes of a vector and of a tile, in float32 and float64, at every level.
+FLOAT64 = 1e-12  # tolerance of a few thousand roundings of 1e-16
 NEURONS = (1, 2, 3, 4, 7, 8, 15, 16, 17, 33, 63, 64, 65, 130)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Arguments of `run`; a state and lengths may be missing."""
+    """The arguments of `run`; state, lengths and hidden states are optional."""
 
     cell: Cell
     parameters: Parameters
@@ -30,7 +31,7 @@ class Problem:
     hidden: Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> Problem:
-        """The same numbers in another precision."""
+        """Return the same numbers in another precision."""
         return replace(
             self,
             parameters=Parameters(**{name: value.to(dtype) for name, value in self.parameters.by_name().items()}),
@@ -39,7 +40,7 @@ class Problem:
         )
 
     def row(self, k: int) -> Problem:
-        """One sequence of the batch alone."""
+        """Return one sequence of the batch."""
         return replace(
             self,
             inputs=self.inputs[:, k : k + 1],
@@ -50,8 +51,8 @@ class Problem:
     def forward(
         self, engine: Engine = "native", keep: Sequence[str] | None = None, changes: Sequence[Intervention] = ()
     ) -> dict[str, Tensor]:
-        """What was kept (every signal when `keep` is not given), and the final states as "final c"."""
-        found, final = run(
+        """Return the values to `keep` (by default every signal), and the final states as "final c"."""
+        values, final = run(
             self.cell,
             self.parameters,
             self.inputs,
@@ -63,10 +64,10 @@ class Problem:
             hidden=self.hidden,
             engine=engine,
         )
-        return found | {f"final {name}": value for name, value in final.items()}
+        return values | {f"final {name}": value for name, value in final.items()}
 
     def leaves(self) -> tuple[Problem, dict[str, Tensor]]:
-        """The same with tensors that gradients can be asked of, and these."""
+        """Return the problem with tensors that require gradients, and these tensors by name."""
         weights = {name: _leaf(value) for name, value in self.parameters.by_name().items()}
         state = None if self.state is None else {name: _leaf(value) for name, value in self.state.items()}
         leaves = weights | {f"initial {name}": value for name, value in (state or {}).items()}
@@ -82,20 +83,26 @@ class Problem:
         changes: Sequence[Intervention] = (),
         used: Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Of a weighted sum of all that `forward` returns, or of what of it is `used`; 0 where there is none."""
+        """Return the gradients of a weighted sum of all results, or of the `used` ones; 0 for unused arguments."""
         problem, leaves = self.leaves()
-        found = problem.forward(engine, keep, changes)
-        names = list(found) if used is None else used
-        total = torch.stack([(found[name] * weights_for(name, found[name])).sum() for name in names]).sum()
+        results = problem.forward(engine, keep, changes)
+        names = list(results) if used is None else used
+        total = weighted_sum({name: results[name] for name in names})
         if not total.requires_grad:
             return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
         grads = torch.autograd.grad(total, list(leaves.values()), allow_unused=True, materialize_grads=True)
         return dict(zip(leaves, grads, strict=True))
 
 
-def weights_for(name: str, value: Tensor) -> Tensor:
-    """Fixed random numbers of the shape of a result, the same in every precision."""
-    return numbers(sum(map(ord, name)), *value.shape).to(value)
+def everything(cell: Cell) -> tuple[str, ...]:
+    """Return the names of all signals and drives."""
+    return (*cell.signals, *cell.drives)
+
+
+def weighted_sum(results: dict[str, Tensor]) -> Tensor:
+    """Return a sum of all results with fixed random weights, which are the same in every precision."""
+    weights = {name: numbers(sum(map(ord, name)), *value.shape).to(value) for name, value in results.items()}
+    return torch.stack([(value * weights[name]).sum() for name, value in results.items()]).sum()
 
 
 def _leaf(value: Tensor) -> Tensor:
@@ -115,9 +122,9 @@ def make(
     lengths: Sequence[int] | None = None,
     reverse: bool = False,
 ) -> Problem:
-    """Random numbers, of a size at which differences between two ways to round do not grow from step to step.
+    """Return a problem of random numbers, so small that rounding differences do not grow from step to step.
 
-    Symbols go from -2, which is unknown, to one more than there are.
+    Ids are drawn from -2 to one more than the largest known id.
     """
     cell = CELLS[name]
     drawn = layer(cell, inputs, neurons, seed, 0.5)
@@ -133,7 +140,7 @@ def make(
         else numbers(seed + 7, steps, rows, inputs)
     )
     start = {name: 0.8 * numbers(seed + 8 + k, rows, neurons) for k, name in enumerate(cell.states)}
-    if "n" in start:  # what the sLSTM divides by
+    if "n" in start:  # the normaliser, by which the sLSTM divides
         start["n"] = start["n"].abs() + 0.5
     return Problem(
         cell, weights, x, start if state else None, None if lengths is None else torch.tensor(lengths).long(), reverse
@@ -141,7 +148,7 @@ def make(
 
 
 def drawn(data: st.DataObject, names: Sequence[str] = EACH_CELL, steps: int = 6, rows: int = 9) -> Problem:
-    """Every kind of request."""
+    """Draw a problem with any combination of arguments."""
     many, batch = data.draw(st.integers(0, steps), label="steps"), data.draw(st.integers(1, rows), label="rows")
     return make(
         data.draw(st.sampled_from(names), label="cell"),
@@ -157,23 +164,23 @@ def drawn(data: st.DataObject, names: Sequence[str] = EACH_CELL, steps: int = 6,
     )
 
 
-def agree(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
-    """Whether all numbers differ by no more than `tolerance`, as a share of the largest of their array or of 1.
+def agree(actual: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
+    """Assert that no number differs by more than `tolerance`, relative to the largest of its array or to 1.
 
-    A share of the largest, because a sum is rounded in the size of its parts and not in its own.
+    The tolerance is relative to the largest number, because a sum is rounded at the size of its parts.
     """
-    assert set(found) == set(expected)
+    assert set(actual) == set(expected)
     for name, value in expected.items():
-        assert found[name].shape == value.shape, name
+        assert actual[name].shape == value.shape, name
         if not value.numel():
             continue
         size = max(1.0, float(value.abs().max()))
-        difference = float((found[name].double() - value.double()).abs().max())
+        difference = float((actual[name].double() - value.double()).abs().max())
         assert difference <= tolerance * size, f"{name}: {difference} of {size}"
 
 
-def identical(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Bit for bit, NaN included."""
-    assert set(found) == set(expected)
+def identical(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Assert that all numbers are the same, bit for bit; NaN equals NaN."""
+    assert set(actual) == set(expected)
     for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=0, atol=0, equal_nan=True, msg=name)
+        torch.testing.assert_close(actual[name], value, rtol=0, atol=0, equal_nan=True, msg=name)

@@ -1,4 +1,4 @@
-"""What the native engine says of itself, and the memory that it gives back."""
+"""The description of the native engine, and releasing its memory."""
 
 import pytest
 import torch
@@ -9,35 +9,37 @@ from tests.networks import layer, numbers
 
 
 @pytest.mark.usefixtures("compiled")
-def test_what_there_is() -> None:
-    about = native.describe()
-    assert about.missing == ""
-    assert about.level == about.levels[-1]
-    assert about.levels[0] == "baseline"
-    assert about.threads == torch.get_num_threads()
+def test_describe_compiled_engine() -> None:
+    description = native.describe()
+    assert description.missing == ""
+    assert description.level == description.levels[-1]
+    assert description.levels[0] == "baseline"
+    assert description.threads == torch.get_num_threads()
 
 
-def test_without_it_the_description_says_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_describe_missing_engine_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_native", None)
-    monkeypatch.setattr(native, "_problem", "it was compiled for another Python")
-    about = native.describe()
-    assert "not there (it was compiled for another Python)" in about.missing
-    assert "install a C++17 compiler" in about.missing
-    assert (about.level, about.levels) == ("", ())
-    assert native.unserved_cell(CELLS["lstm"]) == "it was compiled for another Python"
+    monkeypatch.setattr(native, "_problem", "It was compiled for another Python.")
+    description = native.describe()
+    assert description.missing.startswith("It was compiled for another Python. The plain engine gives the same results")
+    assert "install a C++17 compiler" in description.missing
+    assert (description.level, description.levels) == ("", ())
+    assert native.unserved_cell(CELLS["lstm"]) == "It was compiled for another Python."
     assert release_memory() == 0
 
 
 @pytest.mark.usefixtures("compiled")
-def test_memory_that_nobody_uses_is_given_back() -> None:
+def test_release_memory_returns_only_unused_memory() -> None:
     cell = CELLS["elman"]
     release_memory()
     inputs = numbers(0, 64, 8, 2)
-    found, _ = run(cell, layer(cell, 2, 512, 0), inputs)  # h: 2 MiB
-    size = found["h"].numel() * found["h"].element_size()
+    results, _ = run(cell, layer(cell, 2, 512, 0), inputs)  # h: 2 MiB
+    size = results["h"].numel() * results["h"].element_size()
+    copy = results["h"].clone()
     release_memory()
-    before = found["h"].clone()
-    assert torch.equal(found["h"], before)  # what is in use stays
-    del found
+    run(cell, layer(cell, 2, 512, 1), inputs)  # would overwrite memory that was released in use
+    assert torch.equal(results["h"], copy)
+    release_memory()
+    del results
     assert release_memory() >= size
     assert release_memory() == 0

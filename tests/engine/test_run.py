@@ -1,4 +1,4 @@
-"""Running sequences of steps: the laws of time, batches, padding and symbols, for every cell."""
+"""Runs of a layer: laws of time, batches, padding and ids, for every cell and engine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gatescope import CELLS, Cell, clamp, define
-from gatescope.engine import Engine, Parameters, initial_state, initialise, run, shapes
+from gatescope.engine import Engine, EngineError, Parameters, initial_state, initialise, run, shapes
+from gatescope.engine.interventions import InterventionError
 from gatescope.equations import sigmoid, tanh
+from tests.engine.problems import everything
 from tests.networks import EACH_CELL, cells, few, layer, numbers, seeds
-
-
-def everything(cell: Cell) -> tuple[str, ...]:
-    return (*cell.signals, *cell.drives)
 
 
 def drawn(cell: Cell, data: st.DataObject, steps: int = 6) -> tuple[Parameters, Tensor]:
@@ -34,13 +32,13 @@ def near(a: Tensor, b: Tensor) -> None:
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_step_by_step_equals_the_whole_sequence(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_step_by_step_equals_whole_sequence(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     whole, final = run(cell, parameters, x, keep=everything(cell), engine=engine)
     state = None
     for t in range(len(x)):
-        found, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
-        for name, values in found.items():
+        results, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
+        for name, values in results.items():
             near(values[0], whole[name][t])
     assert state is not None
     for name in cell.states:
@@ -49,9 +47,7 @@ def test_step_by_step_equals_the_whole_sequence(engine: Engine, cell: Cell, data
 
 @given(cell=cells, data=st.data(), reverse=st.booleans())
 @settings(max_examples=60)
-def test_known_hidden_states_are_what_every_step_reads(
-    engine: Engine, cell: Cell, data: st.DataObject, reverse: bool
-) -> None:
+def test_run_with_hidden_reads_it_at_every_step(engine: Engine, cell: Cell, data: st.DataObject, reverse: bool) -> None:
     parameters, x = drawn(cell, data)
     hidden = numbers(7, *x.shape[:2], parameters.biases.shape[1])
     whole, final = run(
@@ -66,8 +62,8 @@ def test_known_hidden_states_are_what_every_step_reads(
     state: dict[str, Tensor] | None = None
     order = range(len(x) - 1, -1, -1) if reverse else range(len(x))
     for t in order:
-        found, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
-        for name, values in found.items():
+        results, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
+        for name, values in results.items():
             near(values[0], whole[name][t])
         if "h" in state:
             state["h"] = hidden[t]
@@ -78,7 +74,7 @@ def test_known_hidden_states_are_what_every_step_reads(
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_a_row_of_a_batch_equals_that_row_alone(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_row_of_batch_equals_row_alone(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     whole, final = run(cell, parameters, x, keep=everything(cell), engine=engine)
     row = data.draw(st.integers(0, x.shape[1] - 1))
@@ -91,7 +87,7 @@ def test_a_row_of_a_batch_equals_that_row_alone(engine: Engine, cell: Cell, data
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_the_past_does_not_know_the_future(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_does_not_depend_on_later_inputs(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     t = data.draw(st.integers(0, len(x) - 1))
     other = x.clone()
@@ -105,26 +101,26 @@ def test_the_past_does_not_know_the_future(engine: Engine, cell: Cell, data: st.
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_what_stands_behind_the_end_changes_nothing_and_is_0(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_padding_has_no_effect_and_returns_0(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     lengths = [data.draw(st.integers(0, len(x))) for _ in range(x.shape[1])]
     padded = x.clone()
     for row, length in enumerate(lengths):
         padded[length:, row] = data.draw(st.sampled_from([1e3, float("nan")]))
     settings: dict[str, Any] = dict(reverse=data.draw(st.booleans()), keep=everything(cell), engine=engine)
-    found, final = run(cell, parameters, padded, lengths=torch.tensor(lengths), **settings)
+    results, final = run(cell, parameters, padded, lengths=torch.tensor(lengths), **settings)
     for row, length in enumerate(lengths):
         alone, after = run(cell, parameters, x[:length, row : row + 1], **settings)
         for name in everything(cell):
-            near(found[name][:length, row], alone[name][:, 0])
-            assert (found[name][length:, row] == 0).all()
+            near(results[name][:length, row], alone[name][:, 0])
+            assert (results[name][length:, row] == 0).all()
         for name in cell.states:
             near(final[name][row], after[name][0])
 
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_backwards_is_forwards_through_the_mirror(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_reverse_equals_run_of_reversed_inputs(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     settings: dict[str, Any] = dict(keep=everything(cell), engine=engine)
     backwards, final = run(cell, parameters, x, reverse=True, **settings)
@@ -138,15 +134,15 @@ def test_backwards_is_forwards_through_the_mirror(engine: Engine, cell: Cell, da
 @pytest.mark.parametrize("name", EACH_CELL)
 @pytest.mark.parametrize("rows", [0, 1, 3])
 @pytest.mark.parametrize("symbols", [False, True])
-def test_no_steps_give_the_initial_state_back(engine: Engine, name: str, rows: int, symbols: bool) -> None:
+def test_run_without_steps_returns_initial_state(engine: Engine, name: str, rows: int, symbols: bool) -> None:
     cell = CELLS[name]
     parameters = layer(cell, 2, 3, 0)
     x = torch.zeros(0, rows, dtype=torch.int64) if symbols else numbers(1, 0, rows, 2)
-    given_state = {name: numbers(k, rows, 3).requires_grad_() for k, name in enumerate(cell.states)}
-    for start in (None, given_state):
+    initial = {name: numbers(k, rows, 3).requires_grad_() for k, name in enumerate(cell.states)}
+    for start in (None, initial):
         for lengths in (None, torch.zeros(rows, dtype=torch.int64)):
-            found, final = run(cell, parameters, x, start, lengths=lengths, keep=everything(cell), engine=engine)
-            assert {values.shape for values in found.values()} == {(0, rows, 3)}
+            results, final = run(cell, parameters, x, start, lengths=lengths, keep=everything(cell), engine=engine)
+            assert {values.shape for values in results.values()} == {(0, rows, 3)}
             assert set(final) == set(cell.states)
             for state, value in final.items():
                 assert torch.equal(value, torch.zeros(rows, 3).double() if start is None else start[state])
@@ -155,7 +151,7 @@ def test_no_steps_give_the_initial_state_back(engine: Engine, name: str, rows: i
                     assert (gradient == 1).all()
 
 
-def test_padding_gets_no_gradient(engine: Engine) -> None:
+def test_run_padding_has_no_gradient(engine: Engine) -> None:
     for cell in CELLS.values():
         parameters = layer(cell, 2, 3, 0)
         x = numbers(1, 5, 2, 2).requires_grad_()
@@ -169,16 +165,16 @@ def test_padding_gets_no_gradient(engine: Engine) -> None:
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=40)
-def test_keeping_more_changes_nothing(engine: Engine, cell: Cell, data: st.DataObject) -> None:
-    """Where drives are kept they are computed apart from each other, otherwise as one sum."""
+def test_run_keeping_more_changes_no_value(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+    """Returned drives are computed separately, others as one sum."""
     parameters, x = drawn(cell, data)
-    few_kept, final = run(cell, parameters, x, keep=("h",), engine=engine)
+    only_h, final = run(cell, parameters, x, keep=("h",), engine=engine)
     some = data.draw(st.lists(st.sampled_from(everything(cell)), unique=True))
     for keep in (everything(cell), some):
-        found, after = run(cell, parameters, x, keep=keep, engine=engine)
-        assert list(found) == list(keep)
-        if "h" in found:
-            near(found["h"], few_kept["h"])
+        results, after = run(cell, parameters, x, keep=keep, engine=engine)
+        assert list(results) == list(keep)
+        if "h" in results:
+            near(results["h"], only_h["h"])
         for name in cell.states:
             near(after[name], final[name])
     for name, values in run(cell, parameters, x, keep=everything(cell), engine=engine)[0].items():
@@ -187,49 +183,45 @@ def test_keeping_more_changes_nothing(engine: Engine, cell: Cell, data: st.DataO
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=30)
-def test_symbols_are_one_hot_vectors_and_unknown_ones_are_nothing(
-    engine: Engine, cell: Cell, data: st.DataObject
-) -> None:
+def test_run_ids_equal_one_hot_and_unknown_ids_zero_vectors(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     size = x.shape[2]
     tokens = torch.randint(-2, size + 3, x.shape[:2], generator=torch.Generator().manual_seed(data.draw(seeds)))
     vectors = torch.zeros(*tokens.shape, size, dtype=torch.float64)
-    for place in (tokens.clamp(0, size - 1) == tokens).nonzero().tolist():
-        vectors[(*place, int(tokens[*place]))] = 1
-    by_symbol, by_vector = (
-        run(cell, parameters, tokens, keep=everything(cell), engine=engine),
-        run(cell, parameters, vectors, keep=everything(cell), engine=engine),
-    )
+    for step, row in (tokens.clamp(0, size - 1) == tokens).nonzero().tolist():
+        vectors[step, row, int(tokens[step, row])] = 1
+    of_ids, _ = run(cell, parameters, tokens, keep=everything(cell), engine=engine)
+    of_vectors, _ = run(cell, parameters, vectors, keep=everything(cell), engine=engine)
     for name in everything(cell):
-        near(by_symbol[0][name], by_vector[0][name])
+        near(of_ids[name], of_vectors[name])
 
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=30)
-def test_values_stay_in_the_ranges_that_the_tape_promises(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_values_stay_in_ranges_of_tape(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     seed = data.draw(seeds)
     neurons = data.draw(few)
     dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
     parameters = layer(cell, 2, neurons, seed, scale=data.draw(st.sampled_from([0.1, 1.0, 8.0])), dtype=dtype)
-    found, _ = run(cell, parameters, numbers(seed, 12, 2, 2, dtype=dtype), keep=cell.signals, engine=engine)
+    results, _ = run(cell, parameters, numbers(seed, 12, 2, 2, dtype=dtype), keep=cell.signals, engine=engine)
     ulp = 4 * torch.finfo(dtype).eps
     for name, (low, high) in cell.tape.ranges.items():
-        assert low - ulp <= found[name].min()
-        assert found[name].max() <= high + ulp
+        assert low - ulp <= results[name].min()
+        assert results[name].max() <= high + ulp
 
 
 @given(cell=cells, data=st.data())
 @settings(max_examples=20)
-def test_no_gradients_no_difference(engine: Engine, cell: Cell, data: st.DataObject) -> None:
+def test_run_with_and_without_gradients_is_equal(engine: Engine, cell: Cell, data: st.DataObject) -> None:
     parameters, x = drawn(cell, data)
     with torch.inference_mode():
-        quiet, _ = run(cell, parameters, x, engine=engine)
-    loud, _ = run(cell, parameters, x.requires_grad_(), engine=engine)
-    assert torch.equal(quiet["h"], loud["h"].detach())
+        without, _ = run(cell, parameters, x, engine=engine)
+    with_gradients, _ = run(cell, parameters, x.requires_grad_(), engine=engine)
+    assert torch.equal(without["h"], with_gradients["h"].detach())
 
 
-def test_a_signal_of_parameters_alone_has_a_value_for_every_row() -> None:
-    """A time constant per neuron, say: it does not depend on the input."""
+def test_run_signal_of_parameters_has_shape_of_signals() -> None:
+    """A signal such as a time constant per neuron, which does not depend on the input."""
 
     @define(paper="")
     def leaky(x, u, p, s):
@@ -238,52 +230,63 @@ def test_a_signal_of_parameters_alone_has_a_value_for_every_row() -> None:
 
     parameters = layer(leaky, 2, 3, 0)
     for lengths in (None, torch.tensor([2, 5])):
-        found, final = run(leaky, parameters, numbers(1, 5, 2, 2), keep=leaky.signals, lengths=lengths)
-        assert {name: values.shape for name, values in found.items()} == dict.fromkeys(leaky.signals, (5, 2, 3))
+        results, final = run(leaky, parameters, numbers(1, 5, 2, 2), keep=leaky.signals, lengths=lengths)
+        assert {name: values.shape for name, values in results.items()} == dict.fromkeys(leaky.signals, (5, 2, 3))
         assert final["h"].shape == (2, 3)
-        assert torch.equal(found["keep"][3, 1], parameters.neuron_weights[0].sigmoid())
+        assert torch.equal(results["keep"][3, 1], parameters.neuron_weights[0].sigmoid())
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_initial_weights_are_as_stated(name: str) -> None:
+def test_initialise_follows_its_formulas(name: str) -> None:
     cell = CELLS[name]
-    made = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
-    again = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
-    assert {k: tuple(v.shape) for k, v in made.by_name().items()} == shapes(cell, 7, 20)
-    assert all(torch.equal(v, again.by_name()[k]) for k, v in made.by_name().items())
+    weights = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
+    assert {k: tuple(v.shape) for k, v in weights.by_name().items()} == shapes(cell, 7, 20)
     bound = (6 / 27) ** 0.5
-    assert made.input_weights.abs().max() <= bound
-    assert made.input_weights.abs().max() > 0.9 * bound
-    for matrix in made.recurrent_weights:
+    assert weights.input_weights.abs().max() <= bound
+    assert weights.input_weights.abs().max() > 0.9 * bound
+    for matrix in weights.recurrent_weights:
         torch.testing.assert_close(matrix @ matrix.T, torch.eye(20), rtol=0, atol=1e-5)
-    assert (made.neuron_weights == 0).all()
+    assert (weights.neuron_weights == 0).all()
     for k, drive in enumerate(cell.tape.input_drives):
-        assert (made.biases[k] == cell.biases.get(drive, 0.0)).all()
+        assert (weights.biases[k] == cell.biases.get(drive, 0.0)).all()
     if "f" in cell.tape.input_drives:
         assert cell.biases["f"] == 1.0
 
 
-def test_what_cannot_be_run_is_refused(engine: Engine) -> None:
-    """Before anything is computed: addresses are all that the native engine is told of an array."""
+@pytest.mark.parametrize("name", EACH_CELL)
+def test_initialise_depends_on_its_seed(name: str) -> None:
+    first, same, other = (
+        initialise(CELLS[name], 7, 20, torch.Generator().manual_seed(seed)).by_name() for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert not torch.equal(first["input_weights"], other["input_weights"])
+    if len(first["recurrent_weights"]):
+        assert not torch.equal(first["recurrent_weights"], other["recurrent_weights"])
+
+
+def test_run_invalid_arguments_are_refused(engine: Engine) -> None:
+    """They are refused before anything is computed: the native engine gets addresses without shapes."""
     cell = CELLS["peephole"]
     parameters, inputs = layer(cell, 2, 3, 0), numbers(1, 4, 2, 2)
     start = initial_state(cell, parameters.biases, 2, 3)
     assert set(start) == {"c", "h"}
 
     def refused(words: str, x: Tensor = inputs, **settings: Any) -> None:
-        # Without the checks of types that tests put around it, which would find some of these first.
-        with pytest.raises(ValueError, match=words):
+        # Unwrapped, because the type checks of the tests would refuse some of these first.
+        with pytest.raises(EngineError, match=words):
             inspect.unwrap(run)(settings.pop("cell", cell), parameters, x, **{"engine": engine, **settings})
 
-    refused(r"x\.q.*x\.i", keep=("h", "x.q"))
-    refused("engine is 'fast'.*'auto' or 'native' or 'plain'", engine="fast")
-    refused("initial state has no c", state={"h": start["h"]})
-    refused(r"initial c is \(2, 4\).*\(2, 3\)", state=start | {"c": numbers(0, 2, 4)})
-    refused(r"initial h is \(1, 3\).*\(2, 3\)", state=start | {"h": numbers(0, 1, 3)})
-    refused(r"lengths are \(3,\).*2 sequences", lengths=torch.tensor([1, 2, 3]))
-    refused("lengths go from 1 to 5.*4", lengths=torch.tensor([5, 1]))
-    refused("lengths go from -1 to 2.*4", lengths=torch.tensor([2, -1]))
-    refused(r"input_weights are \(4, 3, 2\).*\(4, 3, 5\)", numbers(1, 4, 2, 5))
-    refused(r"input_weights are \(4, 3, 2\); gru .*\(3, 3, 2\)", cell=CELLS["gru"], state=None)
-    refused(r"neuron_weights are \(3, 3\); lstm .*\(0, 3\)", cell=CELLS["lstm"])
-    refused("neuron 3", interventions=[clamp(0, "c", 3, 0.0)])
+    refused(r"keep: expected .*x\.i.*, got x\.q", keep=("h", "x.q"))
+    refused("Engine: expected one of auto, native, plain, got 'fast'", engine="fast")
+    refused(r"all states of peephole \(c, h\), got none for c", state={"h": start["h"]})
+    refused(r"state\['c'\]: expected the shape \(2, 3\), got \(2, 4\)", state=start | {"c": numbers(0, 2, 4)})
+    refused(r"state\['h'\]: expected the shape \(2, 3\), got \(1, 3\)", state=start | {"h": numbers(0, 1, 3)})
+    refused(r"lengths: expected the shape \(2,\), got \(3,\)", lengths=torch.tensor([1, 2, 3]))
+    refused("lengths: expected 0 to 4, got 1 to 5", lengths=torch.tensor([5, 1]))
+    refused("lengths: expected 0 to 4, got -1 to 2", lengths=torch.tensor([2, -1]))
+    refused(r"hidden: expected the shape \(4, 2, 3\), got \(4, 2, 2\)", hidden=numbers(1, 4, 2, 2))
+    refused(r"input_weights: expected the shape \(4, 3, 5\), got \(4, 3, 2\)", numbers(1, 4, 2, 5))
+    refused(r"input_weights: expected the shape \(3, 3, 2\), .*fits gru", cell=CELLS["gru"], state=None)
+    refused(r"neuron_weights: expected the shape \(0, 3\), got \(3, 3\).*fits lstm", cell=CELLS["lstm"])
+    with pytest.raises(InterventionError, match="neuron 3"):
+        run(cell, parameters, inputs, interventions=[clamp(0, "c", 3, 0.0)], engine=engine)

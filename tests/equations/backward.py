@@ -1,4 +1,4 @@
-"""What tests of derivatives share: equations drawn at random, and two ways to go back through one step."""
+"""Shared by tests of derivatives: random equations, and two ways to compute the derivatives of one step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Changes = Mapping[str, tuple[float, float]]  # signal -> scale, shift
 
 @dataclass
 class Step:
-    """One step forward: what it read and what it left behind."""
+    """One step forward: its arguments, its signals, and the signals before their changes."""
 
     tape: Tape
     read: dict[str, Values]  # kind of leaf -> label -> value
@@ -50,7 +50,7 @@ def forward(tape: Tape, read: dict[str, Values], changes: Changes) -> Step:
 
 
 def random_step(tape: Tape, seed: int, changes: Changes, size: int = 7) -> Step:
-    """A step on normal numbers; states are positive, because a normaliser is."""
+    """Return a step on random normal numbers; states are positive, as a normaliser must be."""
     random = torch.Generator().manual_seed(seed)
     read = {kind: {k: torch.randn(size, generator=random).double() for k in labels(tape, kind)} for kind in LEAVES}
     read["state"] = {k: v.abs() + 0.5 for k, v in read["state"].items()}
@@ -58,9 +58,9 @@ def random_step(tape: Tape, seed: int, changes: Changes, size: int = 7) -> Step:
 
 
 def by_reverse(step: Step, gradients: Values) -> tuple[dict[str, Values], float]:
-    """The derivatives by kind of leaf and label, from `reverse`; and the largest number met on the way."""
+    """Return the derivatives of `reverse` by kind of leaf and label, and the largest intermediate number."""
     backward = reverse(step.tape)
-    residuals = {k: step.read["drive"][k] for k in backward.residuals}  # nothing else of the drives is there to be read
+    residuals = {k: step.read["drive"][k] for k in backward.residuals}  # reading any other drive fails
     sources = dict(step.read, drive=residuals, gradient=gradients, signal=step.signals, before=step.before)
     values: list[Any] = []
     for node in backward.nodes:
@@ -84,45 +84,45 @@ def results(backward: Reverse, values: list[Any], step: Step) -> dict[str, Value
 
 
 def by_autograd(step: Step, gradients: Values) -> dict[str, Values]:
-    """The same derivatives by torch, of the step computed anew."""
+    """Return the same derivatives from torch, for the step computed anew."""
     read = {kind: {k: v.clone().requires_grad_() for k, v in values.items()} for kind, values in step.read.items()}
     signals = forward(step.tape, read, step.changes).signals
     loss = sum((signals[name] * gradients[name]).sum() for name in signals)
     assert isinstance(loss, Tensor)
     inputs = [value for values in read.values() for value in values.values()]
-    found = iter(torch.autograd.grad(loss, inputs, materialize_grads=True)) if inputs else iter(())
-    return {kind: {k: next(found) for k in values} for kind, values in read.items()}
+    computed = iter(torch.autograd.grad(loss, inputs, materialize_grads=True)) if inputs else iter(())
+    return {kind: {k: next(computed) for k in values} for kind, values in read.items()}
 
 
 NUMBERS = (0.0, 1.0, -1.0, 0.5, 2.0)
 places = st.integers(0, 40)
-Lines = list[tuple[str, int, int]]  # an operation and how far back its arguments are
+Lines = list[tuple[str, int, int]]  # an operation, and how many lines back its arguments are
 drawn_lines = st.lists(st.tuples(st.sampled_from(list(OPERATIONS)), places, places), min_size=1, max_size=14)
 drawn_names = st.lists(places, min_size=1, max_size=7)
 
 
 def drawn_tape(lines: Lines, named: list[int]) -> Tape:
-    """Equations made of all operations, with drives that can and cannot be joined, and names for anything."""
+    """Return equations with all operations, drives that can and cannot be joined, and names for any line."""
 
     def cell(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
-        made: list[Any] = [x.a + u.a, u.b + x.b, x.c, u.c, x.d, u.e, p.a, p.b, s.c, s.h, tanh(x.f + u.f)]
-        for kind, one, other in lines:
-            first, second = (made[-1 - place % len(made)] for place in (one, other))
+        values: list[Any] = [x.a + u.a, u.b + x.b, x.c, u.c, x.d, u.e, p.a, p.b, s.c, s.h, tanh(x.f + u.f)]
+        for kind, back, other_back in lines:
+            first, second = (values[-1 - place % len(values)] for place in (back, other_back))
             if OPERATIONS[kind].text.count("{}") == 1:
-                made.append(operation(kind, first))
-            else:  # a number now and then
-                made.append(operation(kind, first, NUMBERS[other % 5] if other > 32 else second))
-        chosen = {f"q{k}": made[-1 - place % len(made)] for k, place in enumerate(named[1:])}
-        return dict(c=made[-1 - named[0] % len(made)], **chosen, h=made[-1])
+                values.append(operation(kind, first))
+            else:  # sometimes with a constant
+                values.append(operation(kind, first, NUMBERS[other_back % 5] if other_back > 32 else second))
+        chosen = {f"q{k}": values[-1 - place % len(values)] for k, place in enumerate(named[1:])}
+        return dict(c=values[-1 - named[0] % len(values)], **chosen, h=values[-1])
 
     try:
         return trace_function(cell)
-    except EquationError:  # a signal that is a number, or a formula that is too long
+    except EquationError:  # a signal is a constant, or a formula is too long
         reject()
 
 
-def harmless(step: Step) -> bool:
-    """Whether no line of the step is so large, or divided by something so small, that digits are lost."""
+def is_well_conditioned(step: Step) -> bool:
+    """Return whether no line of the step is so large, or has so small a divisor, that digits are lost."""
     every = Tape(step.tape.nodes, {f"n{k}": k for k in range(len(step.tape.nodes))})
     scales = {f"n{index}": step.changes[name] for index, name in step.tape.stops.items() if name in step.changes}
     values = list(forward(every, step.read, scales).signals.values())

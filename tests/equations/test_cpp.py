@@ -1,4 +1,4 @@
-"""The C++ structs, compiled and run on plain numbers, against torch's equations and autograd; and their text."""
+"""The C++ structs: compiled and run on numbers, against torch's equations and autograd; and their text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gatescope import CELLS, Cell, define
-from gatescope.equations import join_drives, key, relu, reverse, sigmoid, source, tanh
+from gatescope.equations import drive_order, key, relu, reverse, sigmoid, source, tanh
 from tests.equations.backward import Changes, Values, by_autograd, forward, labels
 from tests.networks import EACH_CELL
 
@@ -36,8 +36,8 @@ def constants(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
 
 TESTED = {**CELLS, "union": union, "constants": constants}
 
-# A cell's name, the signal to change (-1: none), scale and shift, and all that is read, one line; results, one line.
-# Backward's results take the place of what it reads: they are stored last.
+# Reads one line per step: the cell's name, the signal to change (-1: none), scale, shift and all arguments. Prints one
+# line of results. The results of the backward step replace its arguments, because they are stored last.
 MAIN = r"""
 #include <cmath>
 #include <cstdio>
@@ -58,13 +58,15 @@ template <class V> V above(V a, V b) { return a > b ? 1 : a == b ? 0.5 : 0; }
 struct Change {
     int which;
     double scale, shift;
-    double* kept;
+    double* values_before;
 
     double operator()(int k, double value) const {
-        kept[k] = value;
+        values_before[k] = value;
         return k == which ? scale * value + shift : value;
     }
-    double before(int k, double value) const { return k == which || value == kept[k] ? kept[k] : NAN; }
+    double before(int k, double value) const {
+        return k == which || value == values_before[k] ? values_before[k] : NAN;
+    }
     double back(int k, double value) const { return k == which ? scale * value : value; }
 };
 
@@ -77,8 +79,8 @@ void print(const double* from, int count) {
 
 template <class Cell> void run() {
     constexpr int drives = Cell::input_alone + Cell::joined + Cell::recurrent_alone;
-    double kept[32], drive[32], state[32], parameter[32], gradient[32], signal[32], residual[32];
-    Change change{-1, 1, 0, kept};
+    double values_before[32], drive[32], state[32], parameter[32], gradient[32], signal[32], residual[32];
+    Change change{-1, 1, 0, values_before};
     if (std::scanf("%d %lf %lf", &change.which, &change.scale, &change.shift) != 3) return;
     read(drive, drives);
     read(state, Cell::states);
@@ -105,14 +107,8 @@ int main() {
 
 
 def drives_of(cell: Cell) -> list[str]:
-    """As C++ numbers them; "k" is x.k + u.k."""
-    joined = join_drives(cell.tape)[1]
-    alone = [[f"{side}.{k}" for k in names if k not in joined] for side, names in sides(cell)]
-    return [*alone[0], *joined, *alone[1]]
-
-
-def sides(cell: Cell) -> list[tuple[str, tuple[str, ...]]]:
-    return [("x", cell.tape.input_drives), ("u", cell.tape.recurrent_drives)]
+    """Return the drives in the order of the struct; "k" is x.k + u.k."""
+    return list(drive_order(cell.tape).labels)
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +127,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass
-class Question:
-    """One step of single numbers."""
+class StepCase:
+    """One step on single numbers: its arguments and the expected results."""
 
     cell: Cell
     changes: Changes
@@ -149,26 +145,26 @@ class Question:
             change = (self.cell.signals.index(signal), scale, shift)
         return " ".join(map(repr, (*change, *(float(number) for number in numbers)))).join((f"{self.cell.name} ", "\n"))
 
-    def answer(self) -> list[float]:
-        """Of torch, of the equations as they were written: what is joined has the derivative of both."""
+    def expected(self) -> list[float]:
+        """Return torch's results for the original equations; a joined drive has the derivative of both drives."""
         drive = dict(self.read["drive"])
-        for k in join_drives(self.cell.tape)[1]:
+        for k in drive_order(self.cell.tape).joined:
             drive[f"x.{k}"] = drive.pop(k) * 0.75
             drive[f"u.{k}"] = drive[f"x.{k}"] / 3
         states = {k: self.read["state"][k] for k in labels(self.cell.tape, "state")}
         step = forward(self.cell.tape, {**self.read, "drive": drive, "state": states}, self.changes)
-        found = by_autograd(step, self.gradients)
-        either = {**found["drive"], **{name[2:]: value for name, value in found["drive"].items()}}
-        none = torch.zeros(())
+        gradients = by_autograd(step, self.gradients)
+        d_drives = {**gradients["drive"], **{name[2:]: value for name, value in gradients["drive"].items()}}
+        zero = torch.zeros(())
         return [
             *(float(step.signals[k]) for k in self.cell.signals),
-            *(float(either[k]) for k in drives_of(self.cell)),
-            *(float(found["state"].get(k, none)) for k in self.cell.states),
-            *(float(found["parameter"][k]) for k in self.cell.tape.parameters),
+            *(float(d_drives[k]) for k in drives_of(self.cell)),
+            *(float(gradients["state"].get(k, zero)) for k in self.cell.states),
+            *(float(gradients["parameter"][k]) for k in self.cell.tape.parameters),
         ]
 
 
-def question(cell: Cell, seed: int, changes: Changes) -> Question:
+def step_case(cell: Cell, seed: int, changes: Changes) -> StepCase:
     random = torch.Generator().manual_seed(seed)
 
     def numbers(names: Any) -> Values:
@@ -176,29 +172,30 @@ def question(cell: Cell, seed: int, changes: Changes) -> Question:
 
     states = {k: value.abs() + 0.5 for k, value in numbers(cell.states).items()}
     read = {"drive": numbers(drives_of(cell)), "state": states, "parameter": numbers(cell.tape.parameters)}
-    return Question(cell, changes, read, numbers(cell.signals))
+    return StepCase(cell, changes, read, numbers(cell.signals))
 
 
 @pytest.mark.parametrize("name", TESTED)
-def test_compiled_steps_agree_with_torch(program: Path, name: str) -> None:
+def test_compiled_step_agrees_with_torch(program: Path, name: str) -> None:
     cell = TESTED[name]
-    each = [{signal: change} for signal in cell.tape.stops.values() for change in ((0.5, 0.1), (0.0, 0.7))]
-    asked = [question(cell, seed, changes) for seed, changes in enumerate([{}, {}, {}, *each])]
+    changes = [{signal: change} for signal in cell.tape.stops.values() for change in ((0.5, 0.1), (0.0, 0.7))]
+    cases = [step_case(cell, seed, change) for seed, change in enumerate([{}, {}, {}, *changes])]
     done = subprocess.run(
-        [program], input="".join(one.line() for one in asked), capture_output=True, text=True, check=True
+        [program], input="".join(case.line() for case in cases), capture_output=True, text=True, check=True
     )
-    answers = [[float(number) for number in line.split()] for line in done.stdout.splitlines()]
-    assert len(answers) == len(asked)
-    for one, answer in zip(asked, answers, strict=True):
-        assert answer == pytest.approx(one.answer(), rel=1e-12, abs=1e-12), one.changes
+    results = [[float(number) for number in line.split()] for line in done.stdout.splitlines()]
+    assert len(results) == len(cases)
+    for case, result in zip(cases, results, strict=True):
+        assert result == pytest.approx(case.expected(), rel=1e-12, abs=1e-12), case.changes
 
 
 # --- the text --------------------------------------------------------------------------------------------------------
 
 
-def test_the_committed_header_is_the_one_that_the_cells_give() -> None:
+def test_committed_header_is_up_to_date() -> None:
     path = Path(__file__).parents[2] / "native" / "cells.hpp"
     assert path.read_text(encoding="utf-8") == header()
+    assert header().startswith("// Generated by gatescope.cells.generate ")
     assert max(map(len, header().splitlines())) <= 120
 
 
@@ -209,28 +206,28 @@ def header() -> str:
 
 def constant_of(name: str, constant: str) -> str:
     struct = header().partition(f"\nstruct {name} {{")[2]
-    found = re.search(rf"\b{constant}(?:\[\])? = ([^,;{{]+|{{.*?}})", struct)
-    assert found
-    return found[1]
+    match = re.search(rf"\b{constant}(?:\[\])? = ([^,;{{]+|{{.*?}})", struct)
+    assert match
+    return match[1]
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_the_constants_say_what_the_cell_is(name: str) -> None:
+def test_struct_constants_match_the_cell(name: str) -> None:
     cell = CELLS[name]
-    tape, joined = join_drives(cell.tape)
+    order = drive_order(cell.tape)
     assert constant_of(name, "key") == f'"{key(cell.tape)}"'
     assert constant_of(name, "name") == f'"{name}"'
-    assert int(constant_of(name, "input_alone")) == len(cell.tape.input_drives) - len(joined)
-    assert int(constant_of(name, "joined")) == len(joined)
-    assert int(constant_of(name, "recurrent_alone")) == len(cell.tape.recurrent_drives) - len(joined)
+    assert int(constant_of(name, "input_alone")) == len(order.input_alone)
+    assert int(constant_of(name, "joined")) == len(order.joined)
+    assert int(constant_of(name, "recurrent_alone")) == len(order.recurrent_alone)
     assert int(constant_of(name, "parameters")) == len(cell.tape.parameters)
-    assert int(constant_of(name, "residuals")) == len(reverse(tape).residuals)
+    assert int(constant_of(name, "residuals")) == len(reverse(order.tape).residuals)
     assert cell.signals[int(constant_of(name, "hidden"))] == "h"
     states = [cell.signals.index(state) for state in cell.states]
     assert constant_of(name, "state_signal") == "{" + ", ".join(map(str, states or [-1])) + "}"
 
 
-def test_the_numbers_of_drives_and_residuals() -> None:
+def test_struct_residuals_are_numbered_like_drives() -> None:
     assert drives_of(CELLS["gru"]) == ["x.n", "r", "z", "u.n"]
     assert constant_of("gru", "residual_drive") == "{3}"
     assert constant_of("slstm", "residual_drive") == "{2, 3}"
@@ -238,14 +235,14 @@ def test_the_numbers_of_drives_and_residuals() -> None:
     assert constant_of("lstm", "residual_drive") == "{-1}"
 
 
-def test_a_key_belongs_to_one_set_of_equations() -> None:
+def test_key_differs_for_different_equations() -> None:
     keys = {key(cell.tape) for cell in TESTED.values()}
     assert len(keys) == len(TESTED)
-    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in keys)
-    assert key(join_drives(CELLS["lstm"].tape)[0]) not in keys
+    assert all(re.fullmatch("[0-9a-f]{16}", value) for value in keys)
+    assert key(drive_order(CELLS["lstm"].tape).tape) not in keys
 
 
-def test_the_order_of_computation_is_kept() -> None:
+def test_struct_keeps_the_order_of_computation() -> None:
     @define(paper="")
     def ordered(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
         return dict(h=x.a + (x.b - (x.c - x.d)) * (x.e / (x.f * x.g)) - -(x.a * x.b))
@@ -253,7 +250,7 @@ def test_the_order_of_computation_is_kept() -> None:
     assert "x_a + (x_b - (x_c - x_d)) * (x_e / (x_f * x_g)) - (-x_a * x_b)" in source([ordered])
 
 
-def test_names_are_spelled_so_that_cpp_can_take_them() -> None:
+def test_struct_avoids_reserved_names() -> None:
     text = source([union])
     assert "#define GATESCOPE_CELLS(X) \\\n    X(union_)\n" in text
     assert 'name = "union";' in text

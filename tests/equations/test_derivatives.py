@@ -1,4 +1,4 @@
-"""The reverse derivative of a step: against torch's autograd, against finite differences, and what it may read."""
+"""The reverse derivative of a step: against autograd and finite differences, and the values that it reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gatescope import CELLS
-from gatescope.equations import OPERATIONS, Tape, from_json, join_drives, relu, reverse, sigmoid, tanh, trace_function
+from gatescope.equations import OPERATIONS, Tape, drive_order, from_json, relu, reverse, sigmoid, tanh, trace_function
 from gatescope.equations.expression import operation
 from gatescope.equations.operations import JUMPS
 from tests.equations.backward import (
@@ -25,7 +25,7 @@ from tests.equations.backward import (
     drawn_names,
     drawn_tape,
     forward,
-    harmless,
+    is_well_conditioned,
     labels,
     random_step,
 )
@@ -44,7 +44,7 @@ def assert_agree(step: Step, seed: int = 0) -> None:
     assert {kind: list(values) for kind, values in ours.items()} == {kind: list(v) for kind, v in theirs.items()}
     for kind, values in ours.items():
         for label, value in values.items():
-            smallest = 1e-12 * max(1.0, largest)  # where large numbers cancel, their rounding remains
+            smallest = 1e-12 * max(1.0, largest)  # the rounding error that remains when large numbers cancel
             torch.testing.assert_close(
                 value, theirs[kind][label], rtol=1e-12, atol=smallest, msg=lambda m, k=(kind, label): f"{k}: {m}"
             )
@@ -52,33 +52,33 @@ def assert_agree(step: Step, seed: int = 0) -> None:
 
 @pytest.mark.parametrize("joined", [True, False])
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_cell_agrees_with_autograd(name: str, joined: bool) -> None:
-    tape = join_drives(CELLS[name].tape)[0] if joined else CELLS[name].tape
-    nothing: Changes = {}
-    each: list[Changes] = [{signal: (0.5, 0.1)} for signal in tape.stops.values()]
+def test_reverse_of_cell_agrees_with_autograd(name: str, joined: bool) -> None:
+    tape = drive_order(CELLS[name].tape).tape if joined else CELLS[name].tape
+    no_change: Changes = {}
+    scaled: list[Changes] = [{signal: (0.5, 0.1)} for signal in tape.stops.values()]
     ablated: list[Changes] = [{signal: (0.0, 0.7)} for signal in tape.stops.values()]
-    everything: Changes = dict.fromkeys(tape.stops.values(), (0.9, 0.05))
-    for seed, changes in enumerate([nothing, *each, *ablated, everything]):
+    all_changed: Changes = dict.fromkeys(tape.stops.values(), (0.9, 0.05))
+    for seed, changes in enumerate([no_change, *scaled, *ablated, all_changed]):
         assert_agree(random_step(tape, seed, changes), seed)
 
 
 @given(drawn_lines, drawn_names, st.booleans(), st.integers(0, 2**31), st.data())
 @settings(max_examples=200)
-def test_drawn_equations_agree_with_autograd(
+def test_reverse_of_random_equations_agrees_with_autograd(
     lines: Lines, named: list[int], joined: bool, seed: int, data: st.DataObject
 ) -> None:
     tape = drawn_tape(lines, named)
-    tape = join_drives(tape)[0] if joined else tape
+    tape = drive_order(tape).tape if joined else tape
     changed = data.draw(st.lists(st.sampled_from(list(tape.stops.values())), unique=True))
     changes = {name: data.draw(st.sampled_from([(0.5, 0.1), (0.0, 0.3), (-1.5, 0.0)])) for name in changed}
     step = random_step(tape, seed, changes)
-    assume(harmless(step))
+    assume(is_well_conditioned(step))
     assert_agree(step, seed)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_cell_agrees_with_finite_differences(name: str) -> None:
-    tape = join_drives(CELLS[name].tape)[0]
+def test_reverse_of_cell_agrees_with_finite_differences(name: str) -> None:
+    tape = drive_order(CELLS[name].tape).tape
     changes = {"h": (0.5, 0.1)}
     step = random_step(tape, 5, changes)
     gradients = gradients_of(step, 6)
@@ -96,7 +96,7 @@ def test_every_cell_agrees_with_finite_differences(name: str) -> None:
                 for sign in (1, -1)
             ]
             slope = (ends[0] - ends[1]) / (2 * width)
-            # A central difference is off by width squared, and by the rounding of the ends (1e-16) over its width.
+            # The error of a central difference: width squared, and the rounding of its ends (1e-16) over the width.
             torch.testing.assert_close(ours[kind][label], slope, rtol=1e-7, atol=1e-8)
 
 
@@ -104,8 +104,8 @@ NUMBERS = torch.from_numpy(np.concatenate([np.linspace(-40, 40, 161), [1e-300, -
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-def test_the_partials_of_every_operation(kind: str) -> None:
-    """Everywhere, at 0 and where two arguments are equal too."""
+def test_partials_of_operation_agree_with_autograd(kind: str) -> None:
+    """They agree everywhere, also at 0 and for equal arguments."""
     arity = len(OPERATIONS[kind].partials)
     assert arity == OPERATIONS[kind].text.count("{}") == OPERATIONS[kind].cpp.count("{}")
     tape = trace_function(lambda x, u, p, s: dict(h=operation(kind, *(x.a, x.b)[:arity])))
@@ -115,34 +115,34 @@ def test_the_partials_of_every_operation(kind: str) -> None:
     step = forward(tape, {"drive": {"x.a": a, "x.b": b}, "parameter": {}, "state": {}}, {})
     ones = {"h": torch.ones_like(a)}
     ours, theirs = by_reverse(step, ones)[0]["drive"], by_autograd(step, ones)["drive"]
-    # Near 1, only so many digits of the result y are left in 1 - y * y.
+    # Near y = 1, cancellation leaves few digits in 1 - y * y.
     smallest = 2e-16 if kind == "tanh" else 1e-300
     for label, value in ours.items():
         torch.testing.assert_close(value, theirs[label], rtol=1e-14, atol=smallest)
 
 
-def test_jumps_have_no_slope_and_are_no_equations() -> None:
+def test_jumps_have_slope_zero() -> None:
     assert not JUMPS.keys() & OPERATIONS.keys()
     for row in JUMPS.values():
         assert [partial(None, *row.partials) for partial in row.partials] == [0.0] * row.text.count("{}")
 
 
-# --- what is read ----------------------------------------------------------------------------------------------------
+# --- values that are read --------------------------------------------------------------------------------------------
 
 
 def reads(tape: Tape, kind: str) -> set[str]:
     return {str(node.label) for node in reverse(tape).nodes if node.kind == kind}
 
 
-def test_what_the_forward_step_has_to_keep() -> None:
-    residuals = {name: reverse(join_drives(cell.tape)[0]).residuals for name, cell in CELLS.items()}
+def test_residuals_of_cells() -> None:
+    residuals = {name: reverse(drive_order(cell.tape).tape).residuals for name, cell in CELLS.items()}
     assert residuals.pop("gru") == ("u.n",)
     assert residuals.pop("slstm") == ("f", "i")
     assert set(residuals.values()) == {()}
 
 
-def test_the_value_before_a_change_is_read_only_where_a_derivative_needs_it() -> None:
-    before = {name: reads(join_drives(cell.tape)[0], "before") for name, cell in CELLS.items()}
+def test_reverse_reads_values_before_changes_only_if_needed() -> None:
+    before = {name: reads(drive_order(cell.tape).tape, "before") for name, cell in CELLS.items()}
     assert before["lstm"] == set("ifgo")
     assert before["coupled"] == set("fgo")
     assert before["mingru"] == {"z"}
@@ -150,20 +150,20 @@ def test_the_value_before_a_change_is_read_only_where_a_derivative_needs_it() ->
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_nothing_is_computed_for_nothing(name: str) -> None:
-    nodes = reverse(join_drives(CELLS[name].tape)[0]).nodes
+def test_reverse_has_no_superfluous_lines(name: str) -> None:
+    nodes = reverse(drive_order(CELLS[name].tape).tape).nodes
     assert len(set(nodes)) == len(nodes)
     for node in nodes:
         numbers = {nodes[k].label for k in node.arguments if nodes[k].kind == "constant"}
         assert not (node.kind in ("multiply", "add") and numbers & {0.0, 1.0, -1.0})
         assert not (node.kind == "negate" and nodes[node.arguments[0]].kind in ("negate", "constant"))
     read = {k for node in nodes for k in node.arguments}
-    results = reverse(join_drives(CELLS[name].tape)[0])
+    results = reverse(drive_order(CELLS[name].tape).tape)
     read |= {*results.drives.values(), *results.states.values(), *results.parameters.values()}
     assert read == set(range(len(nodes)))
 
 
-def test_a_named_value_is_read_and_not_computed_again() -> None:
+def test_reverse_reads_named_values_instead_of_recomputing() -> None:
     def unnamed(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
         return dict(h=x.a * tanh(x.b))
 
@@ -199,14 +199,14 @@ def squares(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("joined", [True, False])
 @pytest.mark.parametrize("function", [two_names, leaves, delay, squares])
-def test_names_of_leaves_and_of_each_other(function: Any, joined: bool) -> None:
+def test_reverse_of_renamed_signals_agrees_with_autograd(function: Any, joined: bool) -> None:
     tape = trace_function(function)
-    tape = join_drives(tape)[0] if joined else tape
+    tape = drive_order(tape).tape if joined else tape
     for changes in ({}, *({name: (0.5, 0.1)} for name in tape.stops.values())):
         assert_agree(random_step(tape, 3, changes))
 
 
-def test_what_nothing_uses_has_derivative_zero() -> None:
+def test_reverse_of_unused_leaf_is_zero() -> None:
     nodes = [["drive", "x.h"], ["drive", "x.idle"], ["parameter", "idle"], ["multiply", 1, 2], ["tanh", 0]]
     tape = from_json({"nodes": nodes, "signals": {"h": 4}}, "idle")
     step = random_step(tape, 0, {})
@@ -216,12 +216,12 @@ def test_what_nothing_uses_has_derivative_zero() -> None:
     assert labels(tape, "parameter") == list(reverse(tape).parameters) == ["idle"]
 
 
-def test_the_derivative_of_equations_that_read_nothing_of_a_kind() -> None:
+def test_reverse_without_states_or_parameters_has_none() -> None:
     backward = reverse(trace_function(lambda x, u, p, s: dict(h=tanh(x.h))))
     assert backward.states == backward.parameters == {}
     assert list(backward.drives) == ["x.h"]
 
 
-def test_it_is_the_same_every_time() -> None:
+def test_reverse_is_deterministic() -> None:
     for cell in CELLS.values():
         assert reverse(cell.tape) == reverse(Tape(cell.tape.nodes, dict(cell.tape.signals)))

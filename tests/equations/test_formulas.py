@@ -1,4 +1,4 @@
-"""Formulas say what the tape computes: as nested JSON, as text, as LaTeX."""
+"""Formulas in nested JSON, text and LaTeX: evaluated, each gives the value that the tape computes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.networks import EACH_CELL
 
 Numbers = dict[str, float]
 
-# The operations once more, for the nested JSON that the page reads.
+# The operations again, written independently, for the nested JSON that the page reads.
 MEANING = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
@@ -42,7 +42,7 @@ def nested_value(formula: dict[str, Any], numbers: dict[str, Numbers]) -> float:
 
 
 def printed_value(printed: str, numbers: dict[str, Numbers]) -> float:
-    """The text as Python reads it, once its symbols are Python's."""
+    """Return the value of the text, evaluated by Python after replacing its symbols."""
     names: dict[str, Any] = {f"op_{k}": v for k, v in MEANING.items()}
     code = printed
     for mark, name in (("log σ(", "op_log_sigmoid("), ("σ(", "op_sigmoid("), ("max(", "op_maximum(")):
@@ -63,7 +63,7 @@ def latex_value(printed: str, numbers: dict[str, Numbers]) -> float:
     for name, value in numbers["drive"].items():
         source, k = name.split(".")
         shown = rf"W_{{{k}}} x_t + b_{{{k}}}" if source == "x" else rf"U_{{{k}}} h_{{t-1}}"
-        # W x + b stays two terms, so that missing parentheses around it change the value; the sum is exact.
+        # W x + b stays a sum of two terms, so that missing parentheses would change the value; the sum is exact.
         code = code.replace(shown, f"{value - 2:.17g} + 2" if source == "x" else f"({value:.17g})")
     for name, value in numbers["parameter"].items():
         code = code.replace(f"p_{{{name.removeprefix('p.')}}}", f"({value:.17g})")
@@ -86,7 +86,7 @@ def latex_value(printed: str, numbers: dict[str, Numbers]) -> float:
 
 
 def worked_out(tape: Tape, seed: int) -> tuple[dict[str, Numbers], Numbers]:
-    """Random numbers for every leaf, and every signal that the tape computes of them."""
+    """Return random numbers for every leaf, and the signals that the tape computes from them."""
     random = np.random.default_rng(seed)
 
     def draw(names: list[str]) -> Numbers:
@@ -138,7 +138,7 @@ def grow(tree: Any, leaves: dict[str, Expression]) -> Any:
 
 @given(trees, st.integers(0, 1000))
 @settings(max_examples=120)
-def test_any_formula_is_printed_with_the_parentheses_it_needs(tree: Any, seed: int) -> None:
+def test_random_formula_is_printed_with_needed_parentheses(tree: Any, seed: int) -> None:
     def cell(x, u, p, s):
         return dict(h=x.a + grow(tree, {"a": x.a, "b": u.b, "c": s.h, "k": p.k}))
 
@@ -149,15 +149,15 @@ def test_any_formula_is_printed_with_the_parentheses_it_needs(tree: Any, seed: i
     formula = expression(tape, "h")
     try:
         with np.errstate(all="ignore"):
-            found = (
+            values = (
                 nested_value(formula, numbers),
                 printed_value(text(formula), numbers),
                 latex_value(latex(formula), numbers),
             )
     except ZeroDivisionError:
         return
-    # Differences of nearly equal numbers magnify the last digit in which the two ways to compute σ may differ.
-    assert found == pytest.approx((signals["h"],) * 3, rel=1e-9, abs=1e-9)
+    # Differences of nearly equal numbers magnify the last digit, in which the two versions of σ may differ.
+    assert values == pytest.approx((signals["h"],) * 3, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -178,19 +178,19 @@ def test_any_formula_is_printed_with_the_parentheses_it_needs(tree: Any, seed: i
         (lambda a, b, c: a * -2 + b + c, "x.a · (-2) + x.b + x.c"),
     ],
 )
-def test_parentheses_stand_where_they_are_needed(function: Any, printed: str) -> None:
+def test_formula_has_only_needed_parentheses(function: Any, printed: str) -> None:
     tape = trace_function(lambda x, u, p, s: dict(h=function(x.a, x.b, x.c)))
     assert text(expression(tape, "h")) == printed
 
 
-def test_constants_are_printed_with_all_their_digits() -> None:
+def test_formula_prints_constants_with_all_digits() -> None:
     tape = trace_function(lambda x, u, p, s: dict(h=1.00000025 * x.a + 1234567.0 + 1.0 * 2e-7 * x.a))
     printed = text(expression(tape, "h"))
     for digits in ("1.00000025", "1234567", "2e-07"):
         assert digits in printed
 
 
-def test_formulas_stop_at_names() -> None:
+def test_formula_stops_at_named_signals() -> None:
     lstm: Cell = CELLS["lstm"]
     assert [lstm.formula(k) for k in lstm.signals] == [
         "σ(x.i + u.i)",
@@ -204,7 +204,7 @@ def test_formulas_stop_at_names() -> None:
     assert CELLS["gru"].formula("n") == "tanh(x.n + r · (u.n + p.n))"
 
 
-def test_two_names_of_one_quantity_are_equal_to_each_other() -> None:
+def test_formula_of_second_name_is_the_first_name() -> None:
     def cell(x, u, p, s):
         c = tanh_of(x.a)
         return dict(c=c, h=c)

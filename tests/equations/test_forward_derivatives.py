@@ -1,4 +1,4 @@
-"""The forward derivatives of a step: against torch's autograd, place by place, and what they are called."""
+"""The forward derivatives of a step: against autograd, place by place, and the names of the places."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 
 from gatescope import CELLS
 from gatescope.equations import Forward, Place, Tape, exp, forward, from_json, sigmoid, tanh, trace_function
-from tests.equations.backward import Lines, Step, drawn_lines, drawn_names, drawn_tape, harmless, random_step
+from tests.equations.backward import Lines, Step, drawn_lines, drawn_names, drawn_tape, is_well_conditioned, random_step
 from tests.equations.backward import forward as run
 from tests.networks import EACH_CELL
 
 
 def slopes_of(step: Step) -> dict[str, dict[Place, np.ndarray]]:
-    """By `forward`, of the values that the step left behind."""
+    """Return the derivatives of `forward`, evaluated on the values of the step."""
     sources = {**step.read, "signal": step.signals}
-    found = forward(step.tape).evaluate(lambda kind, label: sources[kind][label].numpy())
+    slopes = forward(step.tape).evaluate(lambda kind, label: sources[kind][label].numpy())
     shape = next(iter(step.signals.values())).shape
-    return {output: {p: np.broadcast_to(np.asarray(v), shape) for p, v in row.items()} for output, row in found.items()}
+    return {
+        output: {p: np.broadcast_to(np.asarray(v), shape) for p, v in row.items()} for output, row in slopes.items()
+    }
 
 
 def by_autograd(step: Step, output: str, kind: str, label: str) -> np.ndarray:
@@ -49,37 +51,37 @@ def assert_agree(step: Step) -> None:
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_cell_agrees_with_autograd(name: str) -> None:
+def test_forward_of_cell_agrees_with_autograd(name: str) -> None:
     for seed in range(3):
         assert_agree(random_step(CELLS[name].tape, seed, {}))
 
 
 @given(drawn_lines, drawn_names, st.integers(0, 2**31))
 @settings(max_examples=100)
-def test_drawn_equations_agree_with_autograd(lines: Lines, named: list[int], seed: int) -> None:
+def test_forward_of_random_equations_agrees_with_autograd(lines: Lines, named: list[int], seed: int) -> None:
     step = random_step(drawn_tape(lines, named), seed, {})
-    assume(harmless(step))
+    assume(is_well_conditioned(step))
     assert_agree(step)
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_within_a_step_a_state_is_followed_by_all_that_uses_it(name: str) -> None:
-    """A state that is changed where it is computed, against central differences."""
+def test_forward_by_state_of_same_step_agrees_with_differences(name: str) -> None:
+    """The derivative by a state that is changed where it is computed, against central differences."""
     tape = CELLS[name].tape
     step = random_step(tape, 4, {})
-    found = slopes_of(step)
+    slopes = slopes_of(step)
     width = 1e-6
     for changed in tape.states:
         ends = [run(tape, step.read, {changed: (1.0, sign * width)}).signals for sign in (1, -1)]
         for output in tape.states:
             slope = ((ends[0][output] - ends[1][output]) / (2 * width)).numpy()
-            ours = found[output].get(Place("signal", changed, changed), np.zeros(slope.shape))
-            # A central difference is off by width squared, and by the rounding of the ends (1e-16) over its width.
+            ours = slopes[output].get(Place("signal", changed, changed), np.zeros(slope.shape))
+            # The error of a central difference: width squared, and the rounding of its ends (1e-16) over the width.
             np.testing.assert_allclose(ours, slope, rtol=1e-7, atol=1e-8)
 
 
 def formulas(derivatives: Forward, output: str) -> dict[str, str]:
-    """Of the places where states and recurrent drives enter."""
+    """Return name of a place -> formula, for the places of states and recurrent drives."""
     return {
         place.name if place.kind == "drive" else f"{place.name} s.{place.label}": derivatives.formula(output, place)
         for place in derivatives.slopes[output]
@@ -87,7 +89,7 @@ def formulas(derivatives: Forward, output: str) -> dict[str, str]:
     }
 
 
-def test_the_four_terms_of_an_lstm() -> None:
+def test_forward_of_lstm_cell_state_has_four_terms() -> None:
     assert formulas(forward(CELLS["lstm"].tape), "c") == {
         "u.i": "g · i · (1 - i)",
         "u.f": "c₋₁ · f · (1 - f)",
@@ -96,14 +98,14 @@ def test_the_four_terms_of_an_lstm() -> None:
     }
 
 
-def test_peepholes_are_places_of_their_own() -> None:
-    found = formulas(forward(CELLS["peephole"].tape), "c")
-    assert set(found) == {"u.i", "u.f", "u.g", "direct s.c", "peephole i s.c", "peephole f s.c"}
-    assert found["peephole f s.c"] == "c₋₁ · f · (1 - f) · p.f"
-    assert found["direct s.c"] == "f"
+def test_forward_of_peephole_cell_names_peepholes() -> None:
+    terms = formulas(forward(CELLS["peephole"].tape), "c")
+    assert set(terms) == {"u.i", "u.f", "u.g", "direct s.c", "peephole i s.c", "peephole f s.c"}
+    assert terms["peephole f s.c"] == "c₋₁ · f · (1 - f) · p.f"
+    assert terms["direct s.c"] == "f"
 
 
-def test_other_cells_by_name() -> None:
+def test_forward_formulas_of_other_cells() -> None:
     assert formulas(forward(CELLS["elman"].tape), "h") == {"u.h": "1 - h · h"}
     assert formulas(forward(CELLS["gru"].tape), "h")["direct s.h"] == "z"
     assert formulas(forward(CELLS["mingru"].tape), "h") == {"direct s.h": "1 - z"}
@@ -113,11 +115,11 @@ def test_other_cells_by_name() -> None:
 
 
 def names(function: Any) -> set[tuple[str, str, str]]:
-    found = forward(trace_function(function)).slopes
-    return {(output, p.label, p.name) for output, row in found.items() for p in row if p.kind == "state"}
+    slopes = forward(trace_function(function)).slopes
+    return {(output, p.label, p.name) for output, row in slopes.items() for p in row if p.kind == "state"}
 
 
-def test_uses_are_told_apart() -> None:
+def test_forward_uses_of_a_state_have_different_names() -> None:
     def twice(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
         return dict(h=sigmoid(x.a) * s.h + tanh(x.b) * s.h)
 
@@ -137,14 +139,14 @@ def test_uses_are_told_apart() -> None:
         assert_agree(random_step(trace_function(function), 1, {}))
 
 
-def test_what_no_equation_needs_is_no_place() -> None:
+def test_forward_ignores_unused_lines() -> None:
     nodes = [["drive", "x.h"], ["state", "h"], ["multiply", 0, 1], ["tanh", 0]]
     tape = from_json({"nodes": nodes, "signals": {"h": 3}}, "idle")
     assert [place.label for place in forward(tape).slopes["h"]] == ["x.h", "h"]
     assert {place.kind for place in forward(tape).slopes["h"]} == {"drive", "signal"}
 
 
-def test_a_formula_that_nobody_could_read_is_left_out() -> None:
+def test_forward_formula_too_long_is_empty() -> None:
     def long(x: Any, u: Any, p: Any, s: Any) -> dict[str, Any]:
         value = s.h
         for _ in range(30):
@@ -157,6 +159,6 @@ def test_a_formula_that_nobody_could_read_is_left_out() -> None:
     assert_agree(random_step(trace_function(long), 2, {}))
 
 
-def test_it_is_the_same_every_time() -> None:
+def test_forward_is_deterministic() -> None:
     for cell in CELLS.values():
         assert forward(cell.tape) == forward(Tape(cell.tape.nodes, dict(cell.tape.signals)))

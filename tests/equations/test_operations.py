@@ -1,4 +1,4 @@
-"""The operations: torch and NumPy, written independently, agree; nothing overflows where the result does not."""
+"""The operations: torch and NumPy agree, nothing overflows without need, and intervals contain every result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUMBERS = np.concatenate(
     [np.linspace(-1000, 1000, 401), np.linspace(-9, 9, 181), [1e-300, -1e-300, 0.0, -0.0, 709.0, -745.0]]
 )
 
-# The same functions, of single numbers, by a third author: Python's math.
+# A third implementation of the same functions, with Python's math.
 PLAIN = {
     "negate": lambda x: -x,
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x)),
@@ -31,20 +31,20 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_torch_numpy_and_math_agree(name: str) -> None:
+def test_unary_operation_agrees_in_torch_numpy_and_math(name: str) -> None:
     numbers = NUMBERS[NUMBERS <= 709] if name == "exp" else NUMBERS
     with np.errstate(under="ignore"):
         ours = OPERATIONS[name].numpy(numbers)
     theirs = OPERATIONS[name].torch(torch.from_numpy(numbers)).numpy()
     plain = np.array([PLAIN[name](x) for x in numbers.tolist()])
     assert np.isfinite(ours).all()
-    # Two roundings of exp, whose own error may be 1 in the last place, and one of the division.
+    # Allows for two roundings of exp, with an error of up to 1 in the last place, and one of the division.
     np.testing.assert_allclose(ours, theirs, rtol=2e-15, atol=1e-300)
     np.testing.assert_allclose(ours, plain, rtol=2e-15, atol=1e-300)
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_torch_and_numpy_agree_on_two_arguments(name: str) -> None:
+def test_binary_operation_agrees_in_torch_and_numpy(name: str) -> None:
     a, b = np.meshgrid(NUMBERS[::7], NUMBERS[3::7])
     if name == "divide":
         b = np.where(np.abs(b) < 1e-9, 1.0, b)
@@ -54,7 +54,7 @@ def test_torch_and_numpy_agree_on_two_arguments(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_functions_that_squash_never_warn_or_leave_their_range() -> None:
+def test_squashing_operations_stay_in_range_without_warning() -> None:
     ends = np.array([-np.inf, -1e308, -1e3, 0.0, 1e3, 1e308, np.inf])
     for name, low, high in (("sigmoid", 0, 1), ("tanh", -1, 1), ("log_sigmoid", -np.inf, 0), ("relu", 0, np.inf)):
         values = np.asarray(OPERATIONS[name].numpy(ends))
@@ -65,31 +65,31 @@ def test_the_functions_that_squash_never_warn_or_leave_their_range() -> None:
     assert OPERATIONS["log_sigmoid"].numpy(np.array(-800.0)) == -800.0
 
 
-ordinary = st.floats(-50, 50) | st.floats(allow_nan=False, allow_infinity=False)  # of every size, denormals included
+ordinary = st.floats(-50, 50) | st.floats(allow_nan=False, allow_infinity=False)  # of every size, including denormals
 ends = st.tuples(*[ordinary | st.sampled_from([0.0, -math.inf, math.inf])] * 2)
-EXACT = {"add", "subtract", "multiply", "divide", "negate", "relu"}  # correctly rounded, and so are the ends
+EXACT = {"add", "subtract", "multiply", "divide", "negate", "relu"}  # correctly rounded, also at the ends
 
 
 @given(st.sampled_from(list(OPERATIONS)), ends, ordinary, ends, ordinary.map(lambda y: y or 1.0))
 @settings(max_examples=150)
 @example("divide", (0.0, 0.0), 1.0, (-2.2250738585e-311, 0.0), -2.2250738585e-311)
 @example("divide", (1e-310, 1e-310), 1e-310, (-2.2250738585e-311, 0.0), -1.1e-311)
-def test_an_interval_holds_every_result(
+def test_interval_contains_every_result(
     name: str, a: tuple[float, float], x: float, b: tuple[float, float], y: float
 ) -> None:
-    """Results of numbers within the ranges of the arguments lie within the range of the result, divisors of 0 apart."""
+    """If the arguments lie in their ranges, the result lies in its range; divisors of 0 are left out."""
     a, b = (min(*a, x), max(*a, x)), (min(*b, y), max(*b, y))
     row = OPERATIONS[name]
     numbers, ranges = ((x, y), (a, b)) if name in BINARY else ((x,), (a,))
     with np.errstate(all="ignore"):
         value = float(row.numpy(*map(np.float64, numbers)))
         low, high = row.interval(*ranges)
-    # A function that is not correctly rounded may differ by its last place from what it is at an end.
+    # A function that is not correctly rounded may exceed its value at an end by one unit in the last place.
     slack = 0.0 if name in EXACT or math.isinf(value) else 4e-16 * max(abs(value), 1e-300)
     assert low - slack <= value <= high + slack
 
 
-def test_intervals_at_infinity() -> None:
+def test_interval_of_infinite_ranges() -> None:
     whole = (-math.inf, math.inf)
     assert OPERATIONS["sigmoid"].interval(whole) == (0, 1)
     assert OPERATIONS["tanh"].interval(whole) == (-1, 1)
@@ -105,7 +105,7 @@ def test_intervals_at_infinity() -> None:
     assert OPERATIONS["divide"].interval((1, math.inf), (2, math.inf)) == (0, math.inf)
 
 
-def test_jumps_are_the_same_in_torch_and_numpy_and_within_their_intervals() -> None:
+def test_jumps_agree_in_torch_and_numpy_and_with_intervals() -> None:
     a, b = (grid.ravel() for grid in np.meshgrid(NUMBERS[::9], NUMBERS[::9]))
     for row, arguments in ((JUMPS["positive"], (a,)), (JUMPS["above"], (a, b))):
         ours = np.asarray(row.numpy(*arguments))

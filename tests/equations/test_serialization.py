@@ -1,4 +1,4 @@
-"""A tape as JSON: back as it was, and nothing believed that is not a tape."""
+"""Tapes and cells as JSON: they come back unchanged, and invalid data are refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.networks import EACH_CELL
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_what_is_stored_comes_back(name: str) -> None:
+def test_stored_tape_and_cell_come_back(name: str) -> None:
     cell = CELLS[name]
     assert from_json(json.loads(json.dumps(to_json(cell.tape))), name) == cell.tape
-    again = Cell.from_json(json.loads(json.dumps(cell.to_json(), allow_nan=False)))
-    assert again == cell
-    assert again.tape.ranges == cell.tape.ranges
+    restored = Cell.from_json(json.loads(json.dumps(cell.to_json(), allow_nan=False)))
+    assert restored == cell
+    assert restored.tape.ranges == cell.tape.ranges
 
 
 X, SQUASHED = ["drive", "x.h"], ["tanh", 0]
@@ -75,20 +75,20 @@ MALICIOUS: list[Any] = [
     {"nodes": [["constant", float("inf")], X, ["add", 0, 1]], "signals": {"h": 2}},
     {"nodes": [["constant", 10**400], X, ["add", 0, 1]], "signals": {"h": 2}},
     {"nodes": [X] * 1001, "signals": {"h": 0}},
-    {"nodes": LONG, "signals": {"h": 998}},  # a formula deeper than any reader follows
-    {"nodes": DOUBLED, "signals": {"h": 60}},  # 2 to the power of 60 terms when it is printed
+    {"nodes": LONG, "signals": {"h": 998}},  # a formula nested too deeply to read
+    {"nodes": DOUBLED, "signals": {"h": 60}},  # 2 to the power of 60 terms in print
 ]
 
 
 @pytest.mark.parametrize("data", MALICIOUS, ids=lambda data: str(data)[:60])
-def test_what_is_no_tape_is_refused(data: Any) -> None:
+def test_from_json_invalid_tape_is_refused(data: Any) -> None:
     with pytest.raises(EquationError) as refused:
         from_json(data, "some cell")
     assert "some cell" in str(refused.value)
     assert len(str(refused.value)) < 400
 
 
-def test_long_equations_are_read_where_their_formulas_stay_short() -> None:
+def test_from_json_accepts_many_short_equations() -> None:
     nodes = [X, *(["tanh", k] for k in range(300))]
     signals = {**{f"s{k}": k for k in range(1, 300, 3)}, "h": 300}
     assert from_json({"nodes": nodes, "signals": signals}, "deep").signals["h"] == 300
@@ -110,6 +110,6 @@ def test_long_equations_are_read_where_their_formulas_stay_short() -> None:
         {"tape": None},
     ],
 )
-def test_what_is_no_cell_is_refused(change: dict[str, Any]) -> None:
+def test_from_json_invalid_cell_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(EquationError):
         Cell.from_json(CELLS["lstm"].to_json() | change)

@@ -1,4 +1,4 @@
-"""Cells are traced and differentiated in several threads at once: the explorer answers each request in its own."""
+"""Tracing and differentiating in several threads at once, as the explorer does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from gatescope.equations import forward
 from gatescope.equations.expression import leaf, operation, tracing
 
 
-def test_tracing_in_another_thread_leaves_this_one_alone() -> None:
-    """While a function is traced, another thread traces one of its own: neither sees the other's quantities."""
+def test_tracing_in_two_threads_is_independent() -> None:
+    """Two threads that trace at the same time do not see each other's quantities."""
     begun, done = threading.Event(), threading.Event()
 
     def other() -> str:
@@ -22,18 +22,18 @@ def test_tracing_in_another_thread_leaves_this_one_alone() -> None:
             return repr(operation("add", value, 1.0).arguments[0])
 
     with ThreadPoolExecutor(1) as pool, tracing():
-        here = leaf("drive", "x.here")
+        own = leaf("drive", "x.own")
         waiting = pool.submit(other)
         begun.wait()
         try:
-            assert operation("multiply", here, 2.0).arguments[0] is here
+            assert operation("multiply", own, 2.0).arguments[0] is own
         finally:
             done.set()
         assert waiting.result() == "<x.other>"
 
 
-def test_forward_derivatives_in_many_threads_are_those_of_one() -> None:
+def test_forward_derivatives_in_threads_are_the_same() -> None:
     tapes = [CELLS[name].tape for name in ("lstm", "gru", "slstm", "mingru")] * 4
     expected = [forward(tape).slopes for tape in tapes]
     with ThreadPoolExecutor(8) as pool:
-        assert [one.slopes for one in pool.map(forward, tapes)] == expected
+        assert [derivatives.slopes for derivatives in pool.map(forward, tapes)] == expected

@@ -1,7 +1,7 @@
-"""Every cell once more, written by hand in NumPy from its paper or from torch's documentation.
+"""References of all cells, written by hand in NumPy from their papers or from torch's documentation.
 
-Nothing here comes from gatescope: these loops are what its equations, engines and self-check are compared with. One
-function is one step of one sequence. It takes the input vector `x` (I,), the states `s` of the step before (N,) and the
+Nothing here is imported from gatescope: its equations, engines and self-check are compared with these loops. One
+function is one step of one sequence. It takes the input vector `x` (I,), the states `s` one step earlier (N,) and the
 weights, and returns every drive and every signal by name.
 
 `x.k` = W_k x + b_k, `u.k` = U_k h of the step before.
@@ -24,35 +24,35 @@ class Weights:
     U: Mapping[str, np.ndarray]
     p: Mapping[str, np.ndarray]
 
-    def heard(self, name: str, x: np.ndarray) -> np.ndarray:
+    def input_drive(self, name: str, x: np.ndarray) -> np.ndarray:
         return self.W[name] @ x + self.b[name]
 
 
 def logistic(a: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-a)), through tanh, which never overflows."""
+    """Return 1 / (1 + exp(-a)), computed with tanh, which never overflows."""
     return (np.tanh(a / 2) + 1) / 2
 
 
 def feedforward(x: np.ndarray, s: Values, w: Weights) -> Values:
-    a = w.heard("h", x)
+    a = w.input_drive("h", x)
     return {"x.h": a, "h": np.tanh(a)}
 
 
 def elman(x: np.ndarray, s: Values, w: Weights) -> Values:
-    # torch.nn.RNN with its tanh, where the two biases are one
-    a, r = w.heard("h", x), w.U["h"] @ s["h"]
+    # torch.nn.RNN with tanh; its two biases are one bias here
+    a, r = w.input_drive("h", x), w.U["h"] @ s["h"]
     return {"x.h": a, "u.h": r, "h": np.tanh(a + r)}
 
 
 def elman_sigmoid(x: np.ndarray, s: Values, w: Weights) -> Values:
     # Elman 1990: units with values from 0 to 1
-    a, r = w.heard("h", x), w.U["h"] @ s["h"]
+    a, r = w.input_drive("h", x), w.U["h"] @ s["h"]
     return {"x.h": a, "u.h": r, "h": logistic(a + r)}
 
 
 def elman_relu(x: np.ndarray, s: Values, w: Weights) -> Values:
-    # torch.nn.RNN with its relu
-    a, r = w.heard("h", x), w.U["h"] @ s["h"]
+    # torch.nn.RNN with relu
+    a, r = w.input_drive("h", x), w.U["h"] @ s["h"]
     return {"x.h": a, "u.h": r, "h": (a + r) * (a + r > 0)}
 
 
@@ -115,7 +115,7 @@ def gru(x: np.ndarray, s: Values, w: Weights) -> Values:
 
 def mingru(x: np.ndarray, s: Values, w: Weights) -> Values:
     # Feng et al. 2024, section 3.1.3: z = sigma(Linear(x)), h~ = Linear(x), h = (1 - z) * h_before + z * h~
-    a, b = w.heard("z", x), w.heard("n", x)
+    a, b = w.input_drive("z", x), w.input_drive("n", x)
     z = logistic(a)
     return {"x.z": a, "x.n": b, "z": z, "n": b, "h": (1 - z) * s["h"] + z * b}
 
@@ -137,7 +137,7 @@ def slstm(x: np.ndarray, s: Values, w: Weights) -> Values:
 
 
 def _drives(x: np.ndarray, s: Values, w: Weights, names: str) -> Values:
-    return {f"x.{k}": w.heard(k, x) for k in names} | {f"u.{k}": w.U[k] @ s["h"] for k in names}
+    return {f"x.{k}": w.input_drive(k, x) for k in names} | {f"u.{k}": w.U[k] @ s["h"] for k in names}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ REFERENCES = {
 
 
 def draw(name: str, inputs: int, neurons: int, random: np.random.Generator, dtype: str, scale: float = 1.0) -> Weights:
-    """Random weights of a cell, none of them 0."""
+    """Return random weights of a cell, none of them 0."""
     reference = REFERENCES[name]
 
     def normal(*shape: int) -> np.ndarray:
@@ -176,23 +176,23 @@ def draw(name: str, inputs: int, neurons: int, random: np.random.Generator, dtyp
     return Weights(
         W={k: normal(neurons, inputs) for k in reference.inputs},
         b={k: normal(neurons) for k in reference.inputs},
-        U={k: normal(neurons, neurons) / dtype_of(dtype, neurons) for k in reference.recurrent},
+        U={k: normal(neurons, neurons) / root_of(dtype, neurons) for k in reference.recurrent},
         p={k: normal(neurons) for k in reference.parameters},
     )
 
 
-def dtype_of(dtype: str, neurons: int) -> np.floating:
-    """The square root of the number of neurons, which keeps recurrent drives near 1 whatever the size."""
+def root_of(dtype: str, neurons: int) -> np.floating:
+    """Return the square root of the number of neurons, which keeps recurrent drives near 1 for any size."""
     return np.dtype(dtype).type(np.sqrt(max(1, neurons)))
 
 
 def run(name: str, weights: Weights, x: np.ndarray, state: Values) -> Values:
-    """All steps of one sequence x (T, I) from a state -> name -> (T, N)."""
+    """Return name -> (T, N) of one sequence x (T, I) that starts from a state."""
     reference = REFERENCES[name]
-    found: dict[str, list[np.ndarray]] = {}
+    results: dict[str, list[np.ndarray]] = {}
     for row in x:
         values = reference.step(row, state, weights)
         state = {key: values[key] for key in reference.states}
         for key, value in values.items():
-            found.setdefault(key, []).append(value)
-    return {key: np.stack(value) for key, value in found.items()}
+            results.setdefault(key, []).append(value)
+    return {key: np.stack(value) for key, value in results.items()}

@@ -1,4 +1,4 @@
-"""The built-in cells, one file each, and the door through which a user's own come in."""
+"""The built-in cells, one file each, and `define` for your own."""
 
 from gatescope.cells.cell import Cell, define
 from gatescope.cells.coupled import coupled
@@ -15,7 +15,7 @@ from gatescope.cells.peephole import peephole
 from gatescope.cells.slstm import slstm
 from gatescope.names import Catalogue
 
-_EVERY: dict[str, Cell] = {
+_BUILT_IN: dict[str, Cell] = {
     cell.name: cell
     for cell in (
         feedforward,
@@ -31,16 +31,19 @@ _EVERY: dict[str, Cell] = {
         slstm,
     )
 }
-CELLS: Catalogue[Cell] = Catalogue("Cell", _EVERY)
+CELLS: Catalogue[Cell] = Catalogue("Cell", _BUILT_IN)
 
 
-def cell_of(given: str | Cell) -> Cell:
-    """A cell, or a built-in one by its name, perhaps with other biases at the start: "lstm", "lstm:f=3:i=-1".
+def cell_of(cell: str | Cell) -> Cell:
+    """Return a cell, or a built-in one by its name, optionally with other initial biases.
+
+    Args:
+        cell: a cell, or a name such as "lstm" or "lstm:f=3:i=-1".
 
     Raises:
-        CellError: there is no such cell, it has no such drive, or the value is no number.
+        CellError: there is no such cell, it has no such drive, or the bias is not a number.
     """
-    return given if isinstance(given, Cell) else cell_among(CELLS, given)
+    return cell if isinstance(cell, Cell) else cell_among(CELLS, cell)
 
 
 __all__ = ["CELLS", "Cell", "CellError", "cell_of", "define"]

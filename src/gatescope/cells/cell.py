@@ -1,7 +1,7 @@
-"""A cell: equations with names, a source and a way to start training.
+"""A cell: equations with names, their source and initial biases.
 
-`define` turns a function of (x, u, p, s) into a `Cell`; the built-in cells in this folder are made the same way as
-a user's own.
+`define` turns a function of (x, u, p, s) into a `Cell`; the built-in cells in this folder are defined in the same way
+as a user's own.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from gatescope.equations.tape import CellFunction
 
 @dataclass(frozen=True)
 class Cell:
-    """An architecture: one step of a layer, for any number of neurons.
+    """The architecture of a layer: the equations of one step, for any number of neurons.
 
     Attributes:
         name: the short name, as in `--cell lstm`.
         title: the name to print.
-        paper: where the equations come from.
+        paper: the source of the equations.
         tape: the equations.
         titles: the long name of each signal ("forget gate").
-        biases: what b.k starts as, for each input drive k that does not start at 0.
-        note: how the cell's initial values were chosen, and where it departs from its paper.
+        biases: input drive k -> initial value of b.k; 0 for all others.
+        note: how the initial values were chosen, and where the cell departs from its paper.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """The same for cells with the same equations only; see `gatescope.equations.key`."""
+        """An identifier of the equations; see `gatescope.equations.key`."""
         return key(self.tape)
 
     @cached_property
@@ -50,7 +50,7 @@ class Cell:
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """The signals that are carried to the next step."""
+        """The signals that the next step reads."""
         return self.tape.states
 
     @cached_property
@@ -59,22 +59,22 @@ class Cell:
         return (*(f"x.{k}" for k in self.tape.input_drives), *(f"u.{k}" for k in self.tape.recurrent_drives))
 
     def title_of(self, signal: str) -> str:
-        """The long name of a signal; its short name where it has none."""
+        """Return the long name of a signal, or its short name if it has none."""
         return self.titles.get(signal, signal)
 
     def expression(self, signal: str) -> dict[str, Any]:
-        """The equation of a signal as nested JSON; see `gatescope.equations.expression`."""
+        """Return the equation of a signal as nested JSON; see `gatescope.equations.expression`."""
         return expression(self.tape, signal)
 
     def formula(self, name: str) -> str:
-        """The equation of a signal or drive as one line of text, as in `f · c₋₁ + i · g`."""
+        """Return the equation of a signal or drive as one line of text, as in `f · c₋₁ + i · g`."""
         if name not in self.drives:
             return text(self.expression(name))
         source, drive = name.split(".", 1)
         return f"W.{drive} · input + b.{drive}" if source == "x" else f"U.{drive} · h₋₁"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, equations included, as JSON."""
+        """Return the whole cell as JSON, including its equations."""
         return {
             "name": self.name,
             "title": self.title,
@@ -87,19 +87,22 @@ class Cell:
 
     @classmethod
     def from_json(cls, data: Any) -> Cell:
-        """The cell that `to_json` wrote.
+        """Return the cell that `to_json` wrote.
+
+        Args:
+            data: parsed JSON.
 
         Raises:
             EquationError: the data do not describe a cell.
         """
         if not isinstance(data, dict) or not all(isinstance(data.get(k), str) for k in ("name", "title", "paper")):
-            raise EquationError("CELL_CELL_OBJECT_NAME_TITLE")
+            raise EquationError("CELL_DATA_INVALID")
         titles, biases = data.get("titles", {}), data.get("biases", {})
         if not isinstance(titles, dict) or not all(isinstance(v, str) for v in titles.values()):
-            raise EquationError("CELL_SIGNALS_TITLES_TEXTS", data=data["name"])
+            raise EquationError("CELL_TITLES_INVALID", name=data["name"])
         tape = from_json(data.get("tape"), data["name"])
         if not isinstance(biases, dict) or not all(type(v) in (int, float) and isfinite(v) for v in biases.values()):
-            raise EquationError("CELL_INITIAL_BIASES_NUMBERS", data=data["name"])
+            raise EquationError("CELL_BIASES_INVALID", name=data["name"])
         _check_biases(biases, tape, data["name"])
         note = str(data.get("note", ""))
         return cls(data["name"], data["title"], data["paper"], tape, titles, biases, note)
@@ -113,20 +116,20 @@ def define(
     biases: Mapping[str, float] | None = None,
     note: str = "",
 ) -> Callable[[CellFunction], Cell]:
-    """Make a cell of a function of (x, u, p, s) that returns a dict of named signals.
+    """Turn a function of (x, u, p, s) that returns a dict of named signals into a cell.
 
-    Inside the function `x.k` is W.k · input + b.k, `u.k` is U.k · h one step earlier, `p.k` is one learned number
-    per neuron and `s.k` is the signal k one step earlier; using a name declares it.
+    Inside the function `x.k` is W.k · input + b.k, `u.k` is U.k · h one step earlier, `p.k` is one learned number per
+    neuron and `s.k` is the signal k one step earlier; using a name declares it.
 
     Args:
         paper: the source of the equations, or "" for your own.
-        title: the name to print; the function's name when empty.
+        title: the name to print; the function's name if empty.
         titles: long names of signals.
-        biases: initial values of b.k other than 0, as in `dict(f=1.0)`.
+        biases: initial values of b.k other than 0, such as `dict(f=1.0)`.
         note: where the cell departs from its source.
 
     Raises:
-        EquationError: the function is not a cell; see `trace_function`. Or a bias is given for an unused drive.
+        EquationError: the function is not a cell (see `trace_function`), or a bias is given for an unused drive.
     """
 
     def decorate(function: CellFunction) -> Cell:
@@ -141,5 +144,6 @@ def define(
 def _check_biases(biases: Mapping[str, float], tape: Tape, name: str) -> None:
     unused = sorted(set(biases) - set(tape.input_drives))
     if unused:
-        has = ", ".join(f"x.{drive}" for drive in tape.input_drives) or "none"
-        raise EquationError("CELL_INPUT_DRIVE_START_BIAS", name=name, unused=", x.".join(unused), has=has)
+        drives = ", ".join(f"x.{drive}" for drive in tape.input_drives) or "none"
+        unknown = ", ".join(f"x.{drive}" for drive in unused)
+        raise EquationError("CELL_BIAS_DRIVE_UNKNOWN", name=name, drives=drives, unknown=unknown)

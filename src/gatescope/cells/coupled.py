@@ -1,4 +1,4 @@
-"""The LSTM that writes exactly as much as it forgets."""
+"""The LSTM that writes as much as it forgets: the input gate is 1 minus the forget gate."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid, tanh

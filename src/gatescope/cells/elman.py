@@ -1,4 +1,4 @@
-"""The simple recurrent network: one hidden state, fed back."""
+"""The simple recurrent network: one hidden state, which feeds back."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import tanh

@@ -1,4 +1,4 @@
-"""The simple recurrent network with Elman's own logistic units."""
+"""The simple recurrent network with logistic units, as in Elman's paper."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid

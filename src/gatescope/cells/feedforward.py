@@ -1,4 +1,4 @@
-"""No memory at all: the baseline that shows what recurrence adds."""
+"""A layer without memory: the baseline that shows what recurrence adds."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import tanh

@@ -1,4 +1,4 @@
-"""native/cells.hpp, written from the built-in cells: `python -m gatescope.cells.generate native/cells.hpp`."""
+"""Write native/cells.hpp from the built-in cells: `python -m gatescope.cells.generate native/cells.hpp`."""
 
 import sys
 from pathlib import Path

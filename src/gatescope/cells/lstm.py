@@ -1,4 +1,4 @@
-"""The LSTM: a cell state that gates let in, keep and show."""
+"""The LSTM: a cell state that is written, erased and read through gates."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid, tanh

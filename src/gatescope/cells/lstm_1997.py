@@ -1,4 +1,4 @@
-"""The LSTM as it was first published: it can write and read its cell, but never forget."""
+"""The first published LSTM: it writes and reads its cell state but cannot forget."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid, tanh

@@ -1,4 +1,4 @@
-"""The minimal gated unit whose gate does not look back."""
+"""The minimal GRU: neither its gate nor its candidate reads the previous state."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid

@@ -1,4 +1,4 @@
-"""The LSTM whose gates can look into the cell."""
+"""The LSTM whose gates read the cell state."""
 
 from gatescope.cells.cell import define
 from gatescope.equations import sigmoid, tanh

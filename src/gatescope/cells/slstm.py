@@ -19,7 +19,7 @@ from gatescope.equations import exp, log_sigmoid, maximum, sigmoid, tanh
     ),
     biases=dict(f=1.0),
     note="The forget gate is a sigmoid, the input gate an exponential; both are divided by the same exp(m), which "
-    "cancels in c / n. One head: every neuron hears every other. The forget gate starts open (bias 1).",
+    "cancels in c / n. One head: every neuron reads every other. The forget gate starts open (bias 1).",
 )
 def slstm(x, u, p, s):
     g = tanh(x.g + u.g)

@@ -1,4 +1,4 @@
-"""The kernels of the native engine; see native/bindings.cpp. Numbers named after arrays are their addresses."""
+"""The kernels of the native engine; see native/bindings.cpp. Arrays are passed as addresses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,15 @@ class Cell:
 
 def keys() -> list[str]: ...
 
-# The arguments, in this order: cell, (T, B, I, N), reverse, threads, x and ids as (address, stride of a step, of a
-# row), lengths, the four weights, the initial states, the signals, the residuals, the changes as (signal, scale, shift,
-# values before, stride of a step, of a row); then forward: the final states and the known hidden
-# states as (address, stride of a step, of a row); backward: the gradients of the signals as
-# (address, stride of a step, of a row) and of the final states, and where those of x, the initial states and the
-# weights go.
+# The arguments, in this order. An array is an address, or where strides are named, (address, stride of a step, stride
+# of a row).
+#
+# Both: cell, (T, B, I, N), reverse, threads, x (with strides), ids (with strides), lengths, the four weights, the
+# initial states, the signals, the residuals, the changes as (signal, scale, shift, values before, stride of a step, of
+# a row).
+# Forward: the final states, the known hidden states (with strides).
+# Backward: the gradients of the signals (with strides) and of the final states; the arrays to receive the gradients of
+# x, the initial states and the weights.
 def forward_float(*arguments: Any) -> None: ...
 def forward_double(*arguments: Any) -> None: ...
 def backward_float(*arguments: Any) -> None: ...

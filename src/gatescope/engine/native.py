@@ -1,9 +1,9 @@
-"""The native engine: C++ forward and backward, emitted from each built-in cell's tape, run by one time loop.
+"""The native engine: the built-in cells in C++, generated from their tapes and run by one time loop.
 
-This module is the border: it checks what comes from Python, takes memory for what goes back, and makes the run one node
-of autograd's graph. The loop itself is in the folder native/ of the sources.
+This module is the interface to the C++ code in native/: it checks the arguments, allocates the results, and makes a run
+one node of autograd's graph.
 
-`T` step, `B` sequence, `I` input, `N` neuron, `G` and `R` drive, `P` parameter.
+`T` steps, `B` sequences, `I` inputs, `N` neurons, `G` input drives, `R` recurrent drives, `P` parameters.
 """
 
 from __future__ import annotations
@@ -24,46 +24,48 @@ from torch import Tensor
 from torch.autograd import Function, forward_ad
 
 from gatescope.cells import Cell
+from gatescope.engine.errors import DerivativeError
 from gatescope.engine.interventions import Intervention, scales_and_shifts
 from gatescope.engine.parameters import Parameters
-from gatescope.equations import join_drives, reverse
+from gatescope.equations import drive_order, reverse
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.engine import _native
 
 try:
-    import gatescope.engine._native as _native  # noqa: PLR0402 (the other form blames a circle of imports when it fails)
+    import gatescope.engine._native as _native  # noqa: PLR0402 - the other form reports a circular import on failure
 except ModuleNotFoundError:
-    _native, _problem = None, "it was not compiled"
-except ImportError as error:  # for another Python or processor
-    _native, _problem = None, str(error)
+    _native, _problem = None, str(Message("ENGINE_NOT_COMPILED"))
+except ImportError as error:  # compiled for another Python or processor
+    _native, _problem = None, str(Message("ENGINE_NOT_LOADED", error=error))
 else:
     _problem = ""
 
 
 def _share_openmp() -> None:
-    """Let the engine run on PyTorch's own threads, where they are OpenMP's; otherwise it has its own."""
+    """Let the engine run on PyTorch's threads if these are OpenMP threads; otherwise it has its own."""
     assert _native is not None
     names = ["libgomp.so.1", "libomp.so.5", "libiomp5.so"]
     for name in (*sorted(Path(torch.__file__).parent.glob("lib/lib*omp*.so*")), *names):
         try:
-            library = ctypes.CDLL(str(name), mode=os.RTLD_NOLOAD | os.RTLD_NOW)  # only what is loaded already
-            found = [library[symbol] for symbol in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")]
+            library = ctypes.CDLL(str(name), mode=os.RTLD_NOLOAD | os.RTLD_NOW)  # only libraries already loaded
+            functions = [library[symbol] for symbol in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")]
         except (OSError, AttributeError):
             continue
-        _native.share_openmp(*(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in found))
+        _native.share_openmp(*(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions))
         return
 
 
 if _native is not None and sys.platform == "linux":
     _share_openmp()
 
-POOLED = 1 << 17  # bytes from which an array comes from the own pool, as malloc would give every time fresh pages
+POOLED_BYTES = 1 << 17  # larger arrays come from the engine's own pool: malloc would map fresh pages every time
 PRECISIONS = (torch.float32, torch.float64)
 
 
 def available() -> bool:
-    """Whether the native engine was compiled and can be loaded here; if not, one warning says how to build it."""
+    """Return whether the native engine was compiled and can be loaded; if not, warn once and say how to build it."""
     if _native is None:
         _warn_of_missing()
     return _native is not None
@@ -71,19 +73,18 @@ def available() -> bool:
 
 @cache
 def _warn_of_missing() -> None:
-    """Say once that the native engine is not there, and how to build it."""
     warnings.warn(describe().missing, RuntimeWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What there is of the native engine on this machine.
+    """The native engine on this machine.
 
     Attributes:
-        missing: why it is not there, and how to build it; empty when it is there.
-        level: the instruction set that it uses; empty when it is not there.
-        levels: those that it was compiled for and this processor has, the fastest last.
-        threads: the most that one run uses; `torch.set_num_threads` changes it.
+        missing: why the engine is not available and how to build it; empty if it is available.
+        level: the instruction set that it uses; empty if it is not available.
+        levels: the instruction sets that it was compiled for and this processor has, the fastest last.
+        threads: the most threads of one run; `torch.set_num_threads` changes it.
     """
 
     missing: str
@@ -93,29 +94,32 @@ class Description:
 
 
 def describe() -> Description:
-    """What there is of this engine here; runs nothing and warns of nothing."""
+    """Return a description of this engine on this machine, without running it and without warnings."""
     threads = torch.get_num_threads()
     if _native is not None:
         return Description("", _native.level(), tuple(_native.levels()), threads)
-    missing = (
-        f"the native engine is not there ({_problem}): the plain engine gives the same results, only slower; to build "
-        "it, install a C++17 compiler (GCC or Clang) and then gatescope again, in a clone with scripts/install."
-    )
-    return Description(missing, "", (), threads)
+    return Description(str(Message("ENGINE_NATIVE_MISSING", reason=_problem)), "", (), threads)
 
 
 def release_memory() -> int:
-    """Give the memory that the engine keeps for later runs back to the system; returns how many bytes that were."""
+    """Return the memory that the engine holds for later runs to the system; return its size in bytes."""
     return 0 if _native is None else _native.release()
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The part that all runs of a cell share: its struct, and its states and residuals by number."""
+    """The part that all runs of a cell share.
+
+    Attributes:
+        cell: the C++ struct and the order of its weights.
+        states: the names of the states, in the order of the struct.
+        numbers: signal -> its number in the struct.
+        residuals: the number of drives that the backward pass reads.
+    """
 
     cell: Any
     states: tuple[str, ...]
-    numbers: Mapping[str, int]  # of the signals, by name
+    numbers: Mapping[str, int]
     residuals: int
 
 
@@ -123,7 +127,7 @@ _plans: dict[str, _Plan | None] = {}
 
 
 def _plan(cell: Cell) -> _Plan | None:
-    """The plan of a cell; None when no struct was generated for its equations."""
+    """Return the plan of a cell; None if no struct was generated for its equations."""
     if cell.key not in _plans:
         _plans[cell.key] = _make_plan(cell)
     return _plans[cell.key]
@@ -132,26 +136,21 @@ def _plan(cell: Cell) -> _Plan | None:
 def _make_plan(cell: Cell) -> _Plan | None:
     if _native is None or cell.key not in set(_native.keys()):
         return None
-    tape, joined = join_drives(cell.tape)
-    heard, echoed = cell.tape.input_drives, cell.tape.recurrent_drives
-    # The struct numbers its drives so: those of the input alone, the joined, those of the hidden state alone.
-    order = [k for k in heard if k not in joined], list(joined), [k for k in echoed if k not in joined]
-    input_order = [heard.index(k) for k in (*order[0], *order[1])] + [-1] * len(order[2])
-    recurrent_order = [-1] * len(order[0]) + [echoed.index(k) for k in (*order[1], *order[2])]
+    order = drive_order(cell.tape)
     return _Plan(
-        _native.Cell(cell.key, input_order, recurrent_order),
+        _native.Cell(cell.key, order.input_indices(cell.tape), order.recurrent_indices(cell.tape)),
         cell.states,
         {name: k for k, name in enumerate(cell.signals)},
-        len(reverse(tape).residuals),
+        len(reverse(order.tape).residuals),
     )
 
 
 def unserved_cell(cell: Cell) -> str:
-    """Why this engine can run no layer of a cell; empty when it can."""
+    """Return why this engine cannot run layers of this cell; "" if it can."""
     if _native is None:
         return _problem
     if _plan(cell) is None:
-        return f"no C++ was generated for the equations of {cell.name}"
+        return str(Message("ENGINE_CELL_NOT_GENERATED", cell=cell.name))
     return ""
 
 
@@ -163,7 +162,7 @@ def unserved(
     changes: Sequence[Intervention],
     hidden: Tensor | None = None,
 ) -> str:
-    """Why this engine cannot serve a request; empty when it can."""
+    """Return why this engine cannot run a layer with these arguments; "" if it can."""
     if not available() or unserved_cell(cell):
         return unserved_cell(cell)
     # Dtypes and layouts are single objects, which "is" compares faster than anything else.
@@ -172,23 +171,23 @@ def unserved(
     if inputs.ndim == 3:
         tensors.append(inputs)
     elif not inputs.is_cpu:
-        return f"it runs on the processor, and was given inputs on {inputs.device}"
+        return str(Message("ENGINE_INPUTS_NOT_ON_CPU", device=inputs.device))
     if hidden is not None:
         tensors.append(hidden)
         if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
-            return "it gives no gradients where hidden states are known"
+            return str(Message("ENGINE_HIDDEN_GRADIENT_UNSUPPORTED"))
     for value in tensors:
         if value.dtype is not precision or precision not in PRECISIONS:
-            found = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
-            return f"it computes in float32 or in float64, all of one, and was given {found}"
+            precisions = ", ".join(sorted({str(value.dtype).removeprefix("torch.") for value in tensors}))
+            return str(Message("ENGINE_PRECISION_UNSUPPORTED", precisions=precisions))
         if not value.is_cpu:
-            return f"it runs on the processor, and was given tensors on {value.device}"
+            return str(Message("ENGINE_TENSORS_NOT_ON_CPU", device=value.device))
         if value.layout is not torch.strided or _is_wrapped(value):
-            return "it takes plain dense tensors, not those of torch.func or of another layout"
+            return str(Message("ENGINE_LAYOUT_UNSUPPORTED"))
     if forward_ad._current_level >= 0:
-        return "it has no forward-mode derivatives"
-    if any(isinstance(one.shift, Tensor) and one.shift.requires_grad for one in changes):
-        return "it gives no gradients to the values of an intervention"
+        return str(Message("ENGINE_FORWARD_MODE_UNSUPPORTED"))
+    if any(isinstance(change.shift, Tensor) and change.shift.requires_grad for change in changes):
+        return str(Message("ENGINE_CHANGE_GRADIENT_UNSUPPORTED"))
     return ""
 
 
@@ -196,7 +195,7 @@ _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # type: ignore[at
 
 
 class _Request(NamedTuple):
-    """Everything of a run that needs no gradient."""
+    """The arguments of a run that need no gradient."""
 
     plan: _Plan
     keep: tuple[int, ...]  # the numbers of the signals to return
@@ -220,11 +219,11 @@ def run_native(
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """Run the native engine; return the kept signals and the final state; see `gatescope.engine.run`."""
     plan = _plan(cell)
-    assert plan is not None  # the caller has asked `unserved`
+    assert plan is not None  # the caller has checked `unserved`
     changes: tuple[tuple[int, Tensor, Tensor], ...] = ()
     if interventions:
-        found = scales_and_shifts(interventions, parameters.biases, inputs.shape[0], inputs.shape[1])
-        changes = tuple((plan.numbers[name], scale, shift) for name, (scale, shift) in found.items())
+        pairs = scales_and_shifts(interventions, parameters.biases, inputs.shape[0], inputs.shape[1])
+        changes = tuple((plan.numbers[name], scale, shift) for name, (scale, shift) in pairs.items())
     if lengths is not None:
         lengths = lengths.to(torch.int64).contiguous()
     numbers = tuple([plan.numbers[name] for name in keep])
@@ -241,52 +240,52 @@ def run_native(
     if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
         results: Sequence[Tensor] = _Run.apply(request, *tensors)
     else:
-        results = _forward(request, tensors, every=False)[1]
+        results = _run_forward(request, tensors, every=False)[1]
     return dict(zip(keep, results, strict=False)), dict(zip(plan.states, results[len(keep) :], strict=True))
 
 
 def _empty(like: Tensor, count: int, *shape: int) -> list[Tensor]:
-    """As many three-dimensional arrays of undefined numbers; large ones come from the engine's own pool."""
+    """Return `count` uninitialised three-dimensional arrays; large ones come from the engine's own pool."""
     size = like.element_size()
     for length in shape:
         size *= length
-    if size < POOLED or _native is None:
+    if size < POOLED_BYTES or _native is None:
         return [like.new_empty(shape) for _ in range(count)]
-    make = _native.buffer_float if like.dtype is torch.float32 else _native.buffer_double
-    return [make(*shape) for _ in range(count)]
+    allocate = _native.buffer_float if like.dtype is torch.float32 else _native.buffer_double
+    return [allocate(*shape) for _ in range(count)]
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> list[int]:
     return [0 if value is None else value.data_ptr() for value in tensors]
 
 
-Strided = tuple[int, int, int]  # an address, the strides of a step and of a row
+Strided = tuple[int, int, int]  # address, stride of a step, stride of a row
 
 
 def _strided(value: Tensor) -> Strided:
     return value.data_ptr(), value.stride(0), value.stride(1)
 
 
-NOTHING: Strided = (0, 0, 0)
+NO_ARRAY: Strided = (0, 0, 0)
 
 
-def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tensor], places: Sequence[int]) -> Any:
-    """What the forward and the backward pass of the loop are both told.
+def _arguments(request: _Request, tensors: Sequence[Tensor], stored: Sequence[Tensor], numbers: Sequence[int]) -> Any:
+    """Return the arguments that the forward and the backward pass have in common.
 
     Args:
         request: the run.
         tensors: inputs, the four arrays of weights, initial states.
-        kept: the signals that are kept, and for the backward pass also the residuals and what interventions replaced.
-        places: the numbers of those signals.
+        stored: the stored signals; for a backward pass then the residuals and the values before interventions.
+        numbers: the numbers of the stored signals.
     """
     x, input_weights = tensors[0], tensors[1]
     plan = request.plan
     sizes = (x.shape[0], x.shape[1], input_weights.shape[2], input_weights.shape[1])
-    addresses = [value.data_ptr() for value in kept]
+    addresses = [value.data_ptr() for value in stored]
     signals = [0] * len(plan.numbers)
-    for k, address in zip(places, addresses, strict=False):
+    for k, address in zip(numbers, addresses, strict=False):
         signals[k] = address
-    rest = addresses[len(places) :]
+    rest = addresses[len(numbers) :]
     changes = []
     for k, (signal, scale, shift) in enumerate(request.changes):
         step, row = (scale.stride(axis) if scale.shape[axis] > 1 else 0 for axis in (0, 1))
@@ -297,8 +296,8 @@ def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tens
         sizes,
         request.reverse,
         request.threads,
-        _strided(x) if x.ndim == 3 else NOTHING,
-        NOTHING if x.ndim == 3 else _strided(x),
+        _strided(x) if x.ndim == 3 else NO_ARRAY,
+        NO_ARRAY if x.ndim == 3 else _strided(x),
         0 if request.lengths is None else request.lengths.data_ptr(),
         [value.data_ptr() for value in tensors[1:5]],
         [value.data_ptr() for value in tensors[5:]],
@@ -308,66 +307,70 @@ def _arguments(request: _Request, tensors: Sequence[Tensor], kept: Sequence[Tens
     )
 
 
-def _forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[Sequence[Tensor], list[Tensor]]:
-    """Run the loop. Returns what was kept, as `_arguments` wants it, and the results.
+def _run_forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> tuple[Sequence[Tensor], list[Tensor]]:
+    """Run the forward pass.
 
-    Kept are the signals to return; of `every` signal, and what else the backward pass reads, when that is to follow.
+    Args:
+        request: the run.
+        tensors: inputs, the four arrays of weights, initial states.
+        every: whether to store every signal and everything else that a backward pass reads, instead of the signals to
+            return.
+
+    Returns:
+        The stored arrays, in the order that `_arguments` expects, and the results.
     """
     assert _native is not None
     plan, biases = request.plan, tensors[2]
     steps, rows, neurons = tensors[0].shape[0], tensors[0].shape[1], biases.shape[1]
-    places = range(len(plan.numbers)) if every else request.keep
-    more = plan.residuals + len(request.changes) if every else 0
-    kept = _empty(biases, len(places) + more, steps, rows, neurons)
+    numbers = range(len(plan.numbers)) if every else request.keep
+    extra = plan.residuals + len(request.changes) if every else 0
+    stored = _empty(biases, len(numbers) + extra, steps, rows, neurons)
     final = [biases.new_empty(rows, neurons) for _ in plan.states]
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
     forward(
-        *_arguments(request, tensors, kept, places),
+        *_arguments(request, tensors, stored, numbers),
         [value.data_ptr() for value in final],
-        NOTHING if request.hidden is None else _strided(request.hidden),
+        NO_ARRAY if request.hidden is None else _strided(request.hidden),
     )
-    return kept, [*([kept[k] for k in request.keep] if every else kept), *final]
+    return stored, [*([stored[k] for k in request.keep] if every else stored), *final]
 
 
 class _Run(Function):
-    """A run as one node of autograd's graph."""
+    """A run, as one node of autograd's graph."""
 
     @staticmethod
     def forward(ctx: Any, request: _Request, *tensors: Tensor) -> tuple[Tensor, ...]:
-        kept, results = _forward(request, tensors, every=True)
+        stored, results = _run_forward(request, tensors, every=True)
         ctx.request = request
-        ctx.given = len(tensors)
+        ctx.tensor_count = len(tensors)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *kept)
+        ctx.save_for_backward(*tensors, *stored)
         return tuple(results)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError(
-                "the native engine computes first derivatives only, and these were asked for with a graph of their own "
-                '(create_graph=True). For second derivatives run the network with engine="plain".'
-            )
+            raise DerivativeError("ENGINE_SECOND_DERIVATIVE")
         assert _native is not None
         request, saved = ctx.request, ctx.saved_tensors
-        tensors, kept = saved[: ctx.given], saved[ctx.given :]
+        tensors, stored = saved[: ctx.tensor_count], saved[ctx.tensor_count :]
         x, *learned = tensors
-        wanted = ctx.needs_input_grad
-        d_x = _empty(learned[1], 1, *x.shape)[0] if wanted[1] else None
-        d_learned = [torch.empty_like(value) if wanted[2 + k] else None for k, value in enumerate(learned)]
-        d_signals = [NOTHING] * len(request.plan.numbers)
-        asked = list(gradients)  # copies stay alive until the loop has run
-        for k, place in enumerate(request.keep):
+        needs_gradient = ctx.needs_input_grad[1:]
+        d_x = _empty(learned[1], 1, *x.shape)[0] if needs_gradient[0] else None
+        d_learned = [torch.empty_like(value) if needs_gradient[1 + k] else None for k, value in enumerate(learned)]
+        d_signals = [NO_ARRAY] * len(request.plan.numbers)
+        contiguous = list(gradients)  # copies must stay alive until the loop has run
+        for k, number in enumerate(request.keep):
             gradient = gradients[k]
             if gradient is None:
                 continue
             if gradient.stride(2) != 1 and gradient.shape[2] > 1:
-                asked[k] = gradient = gradient.contiguous()
-            d_signals[place] = _strided(gradient)
+                contiguous[k] = gradient = gradient.contiguous()
+            d_signals[number] = _strided(gradient)
         d_final = [None if value is None else value.contiguous() for value in gradients[len(request.keep) :]]
         backward = _native.backward_float if learned[1].dtype is torch.float32 else _native.backward_double
         backward(
-            *_arguments(request, tensors, kept, range(len(request.plan.numbers))),
+            *_arguments(request, tensors, stored, range(len(request.plan.numbers))),
             d_signals,
             _addresses(d_final),
             0 if d_x is None else d_x.data_ptr(),

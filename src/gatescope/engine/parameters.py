@@ -1,4 +1,4 @@
-"""The learned numbers of one layer, and how they start."""
+"""The weights of one layer and their initial values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Parameters:
 
     Attributes:
         input_weights: W of x.k = W.k · input + b.k.
-        biases: b of the same.
+        biases: b of x.k.
         recurrent_weights: U of u.k = U.k · h one step earlier; entry [k, to, from].
         neuron_weights: p.k, one number per neuron.
     """
@@ -31,12 +31,12 @@ class Parameters:
     neuron_weights: Float[Tensor, "P N"]
 
     def by_name(self) -> Mapping[str, Tensor]:
-        """The four arrays under their names."""
+        """Return the four arrays by name."""
         return vars(self)
 
 
 def shapes(cell: Cell, inputs: int, neurons: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each of a layer's four arrays."""
+    """Return the shape of each of a layer's four arrays, by name."""
     tape = cell.tape
     return {
         "input_weights": (len(tape.input_drives), neurons, inputs),
@@ -47,11 +47,10 @@ def shapes(cell: Cell, inputs: int, neurons: int) -> dict[str, tuple[int, ...]]:
 
 
 def initialise(cell: Cell, inputs: int, neurons: int, generator: torch.Generator) -> Parameters:
-    """Values that training can start from.
+    """Return initial values for training.
 
     Input weights are uniform with Glorot's bound sqrt(6 / (I + N)) (Glorot and Bengio 2010), each recurrent matrix is
-    orthogonal (Saxe, McClelland and Ganguli 2014), biases are the cell's own (0 where it names none), per-neuron
-    parameters 0.
+    orthogonal (Saxe, McClelland and Ganguli 2014), biases are the cell's own (otherwise 0), per-neuron parameters 0.
     """
     size = shapes(cell, inputs, neurons)
     bound = (6 / (inputs + neurons)) ** 0.5

@@ -1,6 +1,6 @@
 """The plain engine: the tape evaluated on torch tensors, step after step, on any device, with autograd.
 
-`T` step, `B` sequence, `I` input, `N` neuron, `G` and `R` drive.
+`T` steps, `B` sequences, `I` inputs, `N` neurons, `G` input drives.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, changes_at
 from gatescope.engine.parameters import Parameters
-from gatescope.equations import Evaluator, join_drives
+from gatescope.equations import Evaluator, drive_order
 
 
 def run_plain(
@@ -28,59 +28,58 @@ def run_plain(
     hidden: Float[Tensor, "T B N"] | None = None,
 ) -> tuple[dict[str, Float[Tensor, "T B N"]], dict[str, Float[Tensor, "B N"]]]:
     """Run the plain engine; return the kept signals and drives and the final state; see `gatescope.engine.run`."""
-    tape, joined = join_drives(cell.tape, keep)
-    heard_only = [name for name in cell.tape.input_drives if name not in joined]
-    echoed_only = [name for name in cell.tape.recurrent_drives if name not in joined]
-    heard = input_drives(parameters, [cell.tape.input_drives.index(name) for name in (*joined, *heard_only)], inputs)
+    order = drive_order(cell.tape, keep)
+    input_indices = [cell.tape.input_drives.index(name) for name in (*order.joined, *order.input_alone)]
+    recurrent_indices = [cell.tape.recurrent_drives.index(name) for name in (*order.joined, *order.recurrent_alone)]
+    all_inputs = input_drives(parameters, input_indices, inputs)
     neurons = parameters.biases.shape[1]
-    joint, apart = heard.split([neurons * len(joined), neurons * len(heard_only)], 2)
-    # The recurrent product is added to these: to the input's share where both are joined, to 0 elsewhere.
-    base = torch.nn.functional.pad(joint, (0, neurons * len(echoed_only)))
-    order = [cell.tape.recurrent_drives.index(name) for name in (*joined, *echoed_only)]
-    recurrent = parameters.recurrent_weights[order].flatten(0, 1).t()
-    recurrent_names = (*joined, *(f"u.{name}" for name in echoed_only))
-    input_names = [f"x.{name}" for name in heard_only]
+    joined, alone = all_inputs.split([neurons * len(order.joined), neurons * len(order.input_alone)], 2)
+    # The recurrent product is added to `base`: to the input part of joined drives, to 0 for recurrent drives alone.
+    base = torch.nn.functional.pad(joined, (0, neurons * len(order.recurrent_alone)))
+    recurrent_weights = parameters.recurrent_weights[recurrent_indices].flatten(0, 1).t()
+    recurrent_names = (*order.joined, *(f"u.{name}" for name in order.recurrent_alone))
+    input_names = [f"x.{name}" for name in order.input_alone]
 
     numbers = parameters.neuron_weights
-    # Of the shape of a signal, because an equation may make one of them alone.
-    neuron_weights = {name: numbers[k].expand(inputs.shape[1], -1) for k, name in enumerate(tape.parameters)}
-    step_of = Evaluator(tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
-    change = changes_at(interventions, len(heard)) if interventions else None
-    kept: dict[str, list[Tensor]] = {name: [] for name in keep}
+    # Expanded to the shape of a signal, because an equation may consist of a parameter alone.
+    neuron_weights = {name: numbers[k].expand(inputs.shape[1], -1) for k, name in enumerate(order.tape.parameters)}
+    evaluate = Evaluator(order.tape, "torch", partial(torch.tensor, dtype=numbers.dtype, device=numbers.device))
+    change = changes_at(interventions, len(all_inputs)) if interventions else None
+    results: dict[str, list[Tensor]] = {name: [] for name in keep}
     first = state
-    before = None if hidden is None else one_step_earlier(hidden, first["h"], lengths, reverse)
-    steps = list(enumerate(zip(base.unbind(0), apart.unbind(0), strict=True)))
-    for t, (start, rest) in reversed(steps) if reverse else steps:
-        if before is not None:
-            state = {**state, "h": before[t]}
-        drives = dict(zip(input_names, rest.split(neurons, 1), strict=False))
+    previous = None if hidden is None else one_step_earlier(hidden, first["h"], lengths, reverse)
+    steps = list(enumerate(zip(base.unbind(0), alone.unbind(0), strict=True)))
+    for t, (base_t, alone_t) in reversed(steps) if reverse else steps:
+        if previous is not None:
+            state = {**state, "h": previous[t]}
+        drives = dict(zip(input_names, alone_t.split(neurons, 1), strict=False))
         if recurrent_names:
-            product = torch.addmm(start, state["h"], recurrent)
+            product = torch.addmm(base_t, state["h"], recurrent_weights)
             drives.update(zip(recurrent_names, product.split(neurons, 1), strict=True))
-        found = step_of(drives, neuron_weights, state, partial(change, t) if change else None)
-        found |= {name: drives[name] for name in keep if name not in found}
-        if lengths is not None:  # behind its end a sequence is 0, and its state stays what it was
-            here = (t < lengths).unsqueeze(1)
-            found = {name: value.where(here, 0) for name, value in found.items()}
-            state = {name: found[name].where(here, state[name]) for name in cell.states}
+        signals = evaluate(drives, neuron_weights, state, partial(change, t) if change else None)
+        signals |= {name: drives[name] for name in keep if name not in signals}
+        if lengths is not None:  # After a sequence ends, its outputs are 0 and its state is frozen.
+            mask = (t < lengths).unsqueeze(1)
+            signals = {name: value.where(mask, 0) for name, value in signals.items()}
+            state = {name: signals[name].where(mask, state[name]) for name in cell.states}
         else:
-            state = found
-        for name, values in kept.items():
-            values.append(found[name])
-    nothing = numbers.new_zeros(0, inputs.shape[1], neurons)
+            state = signals
+        for name, values in results.items():
+            values.append(signals[name])
+    no_steps = numbers.new_zeros(0, inputs.shape[1], neurons)
     if reverse:
-        kept = {name: values[::-1] for name, values in kept.items()}
-    stacked = {name: torch.stack(values) if values else nothing for name, values in kept.items()}
+        results = {name: values[::-1] for name, values in results.items()}
+    stacked = {name: torch.stack(values) if values else no_steps for name, values in results.items()}
     final = {name: state[name] for name in cell.states}
     if hidden is not None and len(hidden):
-        final["h"] = _last(hidden, first["h"], lengths, reverse)
+        final["h"] = _last_hidden(hidden, first["h"], lengths, reverse)
     return stacked, final
 
 
-def _last(
+def _last_hidden(
     hidden: Float[Tensor, "T B N"], start: Float[Tensor, "B N"], lengths: Int[Tensor, "B"] | None, reverse: bool
 ) -> Float[Tensor, "B N"]:
-    """The hidden state after the step that is run last; of an empty sequence, the one at its start."""
+    """Return the hidden state after the step that is run last; for an empty sequence, the initial one."""
     if lengths is None:
         return hidden[0 if reverse else -1]
     last = hidden[0] if reverse else hidden[(lengths - 1).clamp(min=0), torch.arange(len(lengths))]
@@ -90,7 +89,7 @@ def _last(
 def one_step_earlier(
     h: Float[Tensor, "T B N"], start: Float[Tensor, "B N"] | None, lengths: Int[Tensor, "B"] | None, reverse: bool
 ) -> Float[Tensor, "T B N"]:
-    """The hidden state one step earlier in the order of the run; before the first step it is `start`, or 0."""
+    """Return the hidden state one step earlier in the order of the run; at the first step `start`, or 0."""
     first = h.new_zeros(1, *h.shape[1:]) if start is None else start.unsqueeze(0)
     if not reverse:
         return torch.cat([first, h])[:-1]
@@ -104,9 +103,13 @@ def one_step_earlier(
 def input_drives(
     parameters: Parameters, order: Sequence[int], inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"]
 ) -> Float[Tensor, "T B GN"]:
-    """x.k of all steps in one product, in the given order of k; of symbols, by looking up a row of the weights.
+    """Return x.k = W.k · input + b.k of all steps.
 
-    A symbol outside 0 .. I - 1 (unknown, or padding) is read as the zero vector.
+    Args:
+        parameters: the weights of the layer.
+        order: the indices of the drives k to compute.
+        inputs: vectors, which take one product; or ids, which take a look-up of rows. An id outside 0 .. I - 1
+            (unknown, or padding) is read as the zero vector.
     """
     weights = parameters.input_weights[order].flatten(0, 1)
     biases = parameters.biases[order].flatten()

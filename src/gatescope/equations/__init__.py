@@ -1,7 +1,8 @@
-"""The equations of a cell, and everything that is derived from them."""
+"""The equations of a cell and everything derived from them: derivatives, formulas, C++."""
 
 from gatescope.equations.cpp import source
 from gatescope.equations.derivatives import Reverse, reverse
+from gatescope.equations.drives import DriveOrder, drive_order
 from gatescope.equations.evaluation import Evaluator
 from gatescope.equations.expression import (
     EquationError,
@@ -17,10 +18,11 @@ from gatescope.equations.formulas import expression, latex, text
 from gatescope.equations.forward_derivatives import Forward, Place, forward
 from gatescope.equations.operations import OPERATIONS
 from gatescope.equations.serialization import from_json, key, to_json
-from gatescope.equations.tape import Node, Tape, join_drives, trace_function
+from gatescope.equations.tape import Node, Tape, trace_function
 
 __all__ = [
     "OPERATIONS",
+    "DriveOrder",
     "EquationError",
     "Evaluator",
     "Expression",
@@ -29,11 +31,11 @@ __all__ = [
     "Place",
     "Reverse",
     "Tape",
+    "drive_order",
     "exp",
     "expression",
     "forward",
     "from_json",
-    "join_drives",
     "key",
     "latex",
     "log_sigmoid",

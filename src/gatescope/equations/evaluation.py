@@ -1,4 +1,4 @@
-"""A tape computed on arrays, with torch or with NumPy."""
+"""Evaluation of a tape on arrays of torch or NumPy."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -16,8 +16,8 @@ class Evaluator:
 
     Args:
         tape: the equations.
-        library: whose functions compute them, "torch" or "numpy". NumPy's are written independently of torch's.
-        constant: turns a constant of the equations into an array of the wanted type and device.
+        library: "torch" or "numpy". The NumPy functions are written independently of the torch ones.
+        constant: turns a constant of the equations into an array of the right type and device.
     """
 
     def __init__(self, tape: Tape, library: Literal["torch", "numpy"], constant: Callable[[float], Any]) -> None:
@@ -39,14 +39,14 @@ class Evaluator:
         states: Mapping[str, Any],
         change: Change | None = None,
     ) -> dict[str, Any]:
-        """All signals of one step, by name.
+        """Return all signals of one step, by name.
 
         Args:
             drives: "x.k" and "u.k" -> array.
             parameters: k -> array, for each p.k.
             states: name -> array, the signals one step earlier.
-            change: called with every named signal as soon as it is computed; what it returns is used instead.
-                The recorded values themselves, given back here, make each equation be computed on them.
+            change: called with the name and value of every signal when it is computed; its result is used instead.
+                If it returns recorded values, every equation is evaluated on these.
         """
         stops = self.tape.stops
         sources = {"drive": drives, "parameter": parameters, "state": states}

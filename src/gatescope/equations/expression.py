@@ -1,8 +1,7 @@
-"""Symbols that record what is done to them: running a cell's function on these gives its expressions.
+"""Symbols that record the operations on them: a cell's function, called with these, yields its expressions.
 
-An `Expression` is a leaf (a drive, a parameter, a state, a constant) or an operation on expressions. The same
-expression written twice is the same object, so the graph that a function leaves behind is already free of
-duplicates.
+An `Expression` is a leaf (a drive, a parameter, a state, a constant) or an operation on expressions. An expression that
+is written twice is one object, so the resulting graph has no duplicates.
 """
 
 from __future__ import annotations
@@ -19,21 +18,24 @@ LEAVES = ("drive", "parameter", "state", "constant")
 
 
 class EquationError(GatescopeError):
-    """A cell's function does something that equations cannot say; the message tells what, and what to write."""
+    """A cell's function that cannot be written as equations; the message says what to write instead."""
 
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """One node of the graph: `kind` is an operation's name or one of `LEAVES`.
+    """One node of the graph.
 
-    `label` names a leaf: "x.i" or "u.i" (drive), "i" (parameter), "c" (state), or holds the constant's value.
+    Attributes:
+        kind: the name of an operation, or one of `LEAVES`.
+        arguments: the operands of an operation.
+        label: the name of a leaf: "x.i" or "u.i" (drive), "i" (parameter), "c" (state); or the value of a constant.
     """
 
     kind: str
     arguments: tuple[Expression, ...] = ()
     label: str | float = ""
 
-    # NumPy's numbers leave the arithmetic to the operators below.
+    # Makes NumPy's numbers leave the arithmetic to the operators below.
     __array_ufunc__ = None
     __hash__ = object.__hash__
 
@@ -68,34 +70,34 @@ class Expression:
         return operation("negate", self)
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise EquationError("EXPRESSION_CELL_EQUATIONS_BRANCHES_COMPARISONS")
+        raise EquationError("EQUATION_BRANCHES")
 
     __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
 
     def _refuse_power(self, _: object) -> NoReturn:
-        raise EquationError("EXPRESSION_POWER_AMONG_OPERATIONS_GATESCOPE")
+        raise EquationError("EQUATION_POWER")
 
     __pow__ = __rpow__ = _refuse_power
 
 
 class _Pool:
-    """Hands out one object for each distinct expression while a function is being traced."""
+    """One object for each distinct expression of the function being traced."""
 
     def __init__(self) -> None:
         self.nodes: dict[tuple[object, ...], Expression] = {}
-        self.made: set[int] = set()  # ids of the nodes
+        self.ids: set[int] = set()  # of the nodes
 
     def get(self, kind: str, arguments: tuple[Expression, ...] = (), label: str | float = "") -> Expression:
         key = (kind, tuple(map(id, arguments)), label)
         if key not in self.nodes:
             self.nodes[key] = Expression(kind, arguments, label)
-            self.made.add(id(self.nodes[key]))
+            self.ids.add(id(self.nodes[key]))
         return self.nodes[key]
 
-    def own(self, value: Expression) -> Expression:
-        """The expression itself, when it belongs to the function being traced."""
-        if id(value) not in self.made:
-            raise EquationError("EXPRESSION_QUANTITY_ANOTHER_CELL_EVERY", value=value)
+    def check_own(self, value: Expression) -> Expression:
+        """Return the expression, if it belongs to the function being traced."""
+        if id(value) not in self.ids:
+            raise EquationError("EQUATION_FOREIGN_QUANTITY", value=value)
         return value
 
 
@@ -111,17 +113,17 @@ _pools = _Pools()
 
 def _pool() -> _Pool:
     if not _pools.open:
-        raise EquationError("EXPRESSION_SIGMOID_TANH_OTHER_OPERATIONS")
+        raise EquationError("EQUATION_OUTSIDE_CELL")
     return _pools.open[-1]
 
 
 def leaf(kind: str, label: str | float) -> Expression:
-    """A named quantity, or a constant, of the function being traced."""
+    """Return a named quantity or a constant of the function being traced."""
     return _pool().get(kind, (), label)
 
 
 def operation(kind: str, *arguments: Expression | float) -> Expression:
-    """The expression `kind(arguments)`, numbers taken as constants.
+    """Return the expression `kind(arguments)`; numbers become constants.
 
     Raises:
         EquationError: an argument is neither a quantity of the cell nor a number.
@@ -131,14 +133,14 @@ def operation(kind: str, *arguments: Expression | float) -> Expression:
 
 def _expression(value: Expression | float) -> Expression:
     if isinstance(value, Expression):
-        return _pool().own(value)
+        return _pool().check_own(value)
     if isinstance(value, Real) and isfinite(value):
         return leaf("constant", float(value))
-    raise EquationError("EXPRESSION_EQUATION_GIVEN_TAKES_QUANTITIES", value=value, name=type(value).__name__)
+    raise EquationError("EQUATION_OPERAND_INVALID", value=value, kind=type(value).__name__)
 
 
 class Namespace:
-    """`x`, `u`, `p` or `s` of a cell's function: using a name declares it."""
+    """The argument `x`, `u`, `p` or `s` of a cell's function: using a name declares it."""
 
     def __init__(self, kind: str, prefix: str) -> None:
         self._kind, self._prefix = kind, prefix
@@ -150,7 +152,7 @@ class Namespace:
 
 
 class tracing:  # noqa: N801  a context manager, used like a function
-    """Expressions made inside the block are shared: equal ones are one object."""
+    """A block in which equal expressions are one object."""
 
     def __enter__(self) -> _Pool:
         _pools.open.append(_Pool())
@@ -161,30 +163,30 @@ class tracing:  # noqa: N801  a context manager, used like a function
 
 
 def sigmoid(x: Expression) -> Expression:
-    """1 / (1 + exp(-x)): a gate, from 0 (closed) to 1 (open)."""
+    """Return 1 / (1 + exp(-x)): a gate, from 0 (closed) to 1 (open)."""
     return operation("sigmoid", x)
 
 
 def tanh(x: Expression) -> Expression:
-    """The hyperbolic tangent, from -1 to 1."""
+    """Return the hyperbolic tangent, from -1 to 1."""
     return operation("tanh", x)
 
 
 def relu(x: Expression) -> Expression:
-    """x where it is positive, otherwise 0."""
+    """Return x where it is positive, otherwise 0."""
     return operation("relu", x)
 
 
 def exp(x: Expression) -> Expression:
-    """e to the power of x."""
+    """Return e to the power of x."""
     return operation("exp", x)
 
 
 def log_sigmoid(x: Expression) -> Expression:
-    """The logarithm of sigmoid(x), computed without losing digits where the sigmoid is near 0."""
+    """Return log(sigmoid(x)), computed without losing digits where the sigmoid is near 0."""
     return operation("log_sigmoid", x)
 
 
 def maximum(x: Expression | float, y: Expression | float) -> Expression:
-    """The larger of two quantities."""
+    """Return the larger of two quantities."""
     return operation("maximum", x, y)

@@ -1,6 +1,6 @@
 """A tape as formulas: nested expressions for the explorer, text for the terminal, LaTeX for documents.
 
-Every formula stops at named signals, so the cell state of an LSTM reads f · c₋₁ + i · g and not its whole history.
+Every formula stops at named signals, so the cell state of an LSTM is printed as f · c₋₁ + i · g.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ ROWS = OPERATIONS | JUMPS
 
 
 def expression(tape: Tape, signal: str) -> Nested:
-    """The equation of one signal as nested JSON, the schema the explorer reads.
+    """Return the equation of one signal as nested JSON, in the schema that the explorer reads.
 
     `{"operation": name, "arguments": [...]}` or one of `{"signal": "f"}`, `{"state": "c"}` (one step earlier),
     `{"drive": "x.i"}`, `{"parameter": "p.i"}`, `{"constant": 1.0}`.
@@ -22,7 +22,7 @@ def expression(tape: Tape, signal: str) -> Nested:
 
 
 def _nested(tape: Tape, index: int, inside: str) -> Nested:
-    # Two names may mean one node: the second is then simply equal to the first.
+    # If two signals share a node, the equation of the second is the name of the first.
     name = tape.stops.get(index)
     if name is not None and name != inside:
         return {"signal": name}
@@ -35,13 +35,13 @@ def _nested(tape: Tape, index: int, inside: str) -> Nested:
 
 
 def text(nested: Nested) -> str:
-    """A formula on one line, as in `f · c₋₁ + i · g`."""
-    return _print(nested, latex=False)[0]
+    """Return a formula on one line, as in `f · c₋₁ + i · g`."""
+    return _format(nested, latex=False)[0]
 
 
 def latex(nested: Nested) -> str:
-    r"""A formula as LaTeX, as in `f_t \odot c_{t-1} + i_t \odot g_t`."""
-    return _print(nested, latex=True)[0]
+    r"""Return a formula as LaTeX, as in `f_t \odot c_{t-1} + i_t \odot g_t`."""
+    return _format(nested, latex=True)[0]
 
 
 def _leaf(nested: Nested, latex: bool) -> str:
@@ -60,8 +60,8 @@ def _leaf(nested: Nested, latex: bool) -> str:
     return rf"W_{{{name}}} x_t + b_{{{name}}}" if prefix == "x" else rf"U_{{{name}}} h_{{t-1}}"
 
 
-def _print(nested: Nested, latex: bool) -> tuple[str, int]:
-    """The printed form and how tightly it binds."""
+def _format(nested: Nested, latex: bool) -> tuple[str, int]:
+    """Return the printed form and how tightly it binds."""
     if "operation" not in nested:
         if latex and str(nested.get("drive")).startswith("x."):
             return _leaf(nested, latex), SUM
@@ -69,7 +69,7 @@ def _print(nested: Nested, latex: bool) -> tuple[str, int]:
     row = ROWS[nested["operation"]]
     printed = []
     for position, argument in enumerate(nested["arguments"]):
-        inner, binding = _print(argument, latex)
-        loose = row.needs and binding < row.needs[position]
-        printed.append(f"({inner})" if loose else inner)
+        inner, binding = _format(argument, latex)
+        parenthesize = row.needs and binding < row.needs[position]
+        printed.append(f"({inner})" if parenthesize else inner)
     return (row.latex if latex else row.text).format(*printed), row.binding

@@ -1,9 +1,8 @@
-"""The operations a cell may be written with, each defined once.
+"""The operations of a cell's equations, each defined once.
 
-One row of `OPERATIONS` says everything the derived programs need to know of an operation: how torch computes it, how
-NumPy computes it (independently, for the self-check), how it is printed, how C++ writes it, what range its result has
-and what its derivatives are. Adding an operation means adding a row, and its function on vectors to the native engine
-where C++ has no operator for it.
+One row of `OPERATIONS` has everything that is derived from an operation: its functions in torch and in NumPy
+(independent of each other, for the self-check), its printed form, its C++, the range of its result and its derivatives.
+A new operation is a new row, and a function on vectors in the native engine if C++ has no operator for it.
 """
 
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from gatescope.equations.expression import Expression, operation, sigmoid
 Interval = tuple[float, float]
 Numbers = np.ndarray | np.floating
 
-# How tightly a printed form binds; an argument that binds less tightly than it needs to is put in parentheses.
+# How tightly a printed form binds. An argument that binds less tightly than required gets parentheses.
 NEGATED, SUM, PRODUCT, ATOM = range(4)
 
 
@@ -26,11 +25,17 @@ NEGATED, SUM, PRODUCT, ATOM = range(4)
 class Operation:
     """One row of the table.
 
-    `text`, `latex` and `cpp` are format strings over the printed arguments; `binding` says how tightly the result
-    binds and `needs` what each argument must at least bind (empty for functions, which bring their own parentheses).
-    `interval` maps the closed ranges of the arguments to a range that contains every result. `partials` has, for each
-    argument, a function of the symbols (result, *arguments): the derivative of the result by that argument, written
-    with the result where that is possible, because results are what a trace keeps.
+    Attributes:
+        torch: the function on torch tensors.
+        numpy: the function on NumPy arrays.
+        text: format string of the printed arguments, for the terminal.
+        latex: the same for LaTeX.
+        cpp: the same for C++.
+        interval: maps the closed ranges of the arguments to a range that contains every result.
+        partials: for each argument, a function of the symbols (result, *arguments) that returns the derivative of the
+            result by this argument. It uses the result if possible, because a trace contains results.
+        binding: how tightly the printed result binds.
+        needs: how tightly each argument must bind; empty for functions, which have parentheses of their own.
     """
 
     torch: Callable[..., torch.Tensor]
@@ -45,7 +50,7 @@ class Operation:
 
 
 def _product(a: float, b: float) -> float:
-    """0 times infinity is 0 here: an endpoint is a limit, and 0 bounds every product with exactly 0."""
+    """Return a * b as a limit at the end of a range: 0 times infinity is 0."""
     return 0.0 if a == 0 or b == 0 else a * b
 
 
@@ -57,7 +62,7 @@ def _multiply_interval(a: Interval, b: Interval) -> Interval:
 def _divide_interval(a: Interval, b: Interval) -> Interval:
     if b[0] < 0 < b[1] or b == (0, 0):
         return -inf, inf
-    side = -1.0 if b[0] < 0 else 1.0  # of the divisors: an end that is 0 is approached from there
+    side = -1.0 if b[0] < 0 else 1.0  # the sign of the divisors, with which a bound of 0 is approached
     corners = [_quotient(x, y, side) for x in a for y in b]
     return min(corners), max(corners)
 
@@ -79,7 +84,7 @@ def _monotone(function: Callable[..., Numbers]) -> Callable[..., Interval]:
 
 
 def _sigmoid(x: Numbers) -> Numbers:
-    """The logistic function without overflow: exp is only taken of numbers below 0."""
+    """Return the logistic function, computed without overflow: exp gets negative numbers only."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
@@ -228,7 +233,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
 }
 
-# What only derivatives are written with. A cell's function has no use for them: nothing is learned through a jump.
+# Operations of derivatives only. A cell cannot use them: no gradient passes a jump.
 JUMPS: dict[str, Operation] = {
     "positive": Operation(  # 1 where x > 0, otherwise 0: torch's derivative of relu, at 0 too
         _torch_positive,

@@ -1,15 +1,15 @@
 """The tape: a cell's equations as data, from which everything else is derived.
 
-A tape lists the operations of one step in the order in which they are computed. It is made by running the cell's
-function once on symbols, and it is plain data: it can be stored as JSON, compared, and evaluated with any library's
-arrays. It knows nothing of sizes, weights or training.
+A tape lists the operations of one step in the order of computation. It results from calling the cell's function once on
+symbols, and it is plain data: it can be stored as JSON, compared, and evaluated with the arrays of any library. It has
+no sizes and no weights.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -19,14 +19,20 @@ from typing import Any
 from gatescope.equations.expression import LEAVES, EquationError, Expression, Namespace, tracing
 from gatescope.equations.operations import OPERATIONS, Interval
 
-LONGEST_FORMULA = 200  # terms
+MAX_FORMULA_TERMS = 200
 
 CellFunction = Callable[[Any, Any, Any, Any], Mapping[str, Expression]]
 
 
 @dataclass(frozen=True)
 class Node:
-    """One line of the tape: a leaf with its label, or an operation on earlier lines (their indices)."""
+    """One line of the tape.
+
+    Attributes:
+        kind: an operation, or the kind of a leaf.
+        arguments: the lines that an operation reads, as indices.
+        label: the name of a leaf, or the value of a constant.
+    """
 
     kind: str
     arguments: tuple[int, ...] = ()
@@ -37,8 +43,9 @@ class Node:
 class Tape:
     """The equations of one step.
 
-    `nodes` are in order of computation; `signals` maps each returned name to its node, in the order in which the
-    cell computes them.
+    Attributes:
+        nodes: the lines, in order of computation.
+        signals: name of a returned signal -> index of its node, in order of computation.
     """
 
     nodes: tuple[Node, ...]
@@ -65,30 +72,30 @@ class Tape:
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """The states, which the next step reads: every signal used as s.k, and h when a recurrent drive reads it."""
+        """The states, which the next step reads: every signal used as s.k, and h if a recurrent drive reads it."""
         used = set(self._labels("state")) | ({"h"} if self.recurrent_drives else set())
         return tuple(name for name in self.signals if name in used)
 
     @cached_property
     def stops(self) -> dict[int, str]:
-        """The node of each signal and its name (the first name, where two names mean the same node)."""
+        """Index of a node -> name of its signal; the first name, if a node has two."""
         return {index: name for name, index in reversed(list(self.signals.items()))}
 
     @cached_property
     def ranges(self) -> dict[str, Interval]:
-        """A closed range that contains every value each signal can take from the initial state 0.
+        """Signal -> closed range of all values it can take after the initial state 0.
 
-        Interval arithmetic on the tape, iterated over the steps until the states' ranges stop growing; a bound that
-        goes on growing is infinite. Convex combinations (a gate times one value plus one minus the gate times
-        another) are recognised, so a GRU's hidden state is known to stay within -1 and 1.
+        Interval arithmetic on the tape, iterated over the steps until the ranges of the states stop growing; a bound
+        that keeps growing is infinite. Convex combinations (a gate times one value plus one minus the gate times
+        another) are recognised, so a GRU's hidden state is known to stay between -1 and 1.
         """
         states: dict[str, Interval] = dict.fromkeys(self.states, (0.0, 0.0))
-        found: dict[str, Interval] = {}
-        for iteration in count():  # ends: from the fifth on, a bound can only become infinite
-            found = self._step_ranges(states)
+        ranges: dict[str, Interval] = {}
+        for iteration in count():  # ends, because from the fifth step on a bound can only become infinite
+            ranges = self._step_ranges(states)
             grown = dict(states)
             for name in self.states:
-                low, high = min(states[name][0], found[name][0]), max(states[name][1], found[name][1])
+                low, high = min(states[name][0], ranges[name][0]), max(states[name][1], ranges[name][1])
                 widen = iteration >= 4
                 grown[name] = (
                     -inf if widen and low < states[name][0] else low,
@@ -97,7 +104,7 @@ class Tape:
             if grown == states:
                 break
             states = grown
-        return found
+        return ranges
 
     def _step_ranges(self, states: Mapping[str, Interval]) -> dict[str, Interval]:
         ranges: list[Interval] = []
@@ -114,7 +121,10 @@ class Tape:
         return {name: ranges[index] for name, index in self.signals.items()}
 
     def _convex_hull(self, node: Node, ranges: list[Interval]) -> Interval | None:
-        """The range of (1 - z) · a + z · b with z in [0, 1]: from the smaller to the larger of a and b."""
+        """Return the range of (1 - z) · a + z · b with z in [0, 1]: from the smaller to the larger of a and b.
+
+        Returns None if the node is not such a sum.
+        """
         left, right = (self.nodes[k] for k in node.arguments)
         if left.kind != "multiply" or right.kind != "multiply":
             return None
@@ -126,71 +136,41 @@ class Tape:
         return None
 
     def _complementary(self, first: int, second: int) -> bool:
-        """Whether one node is written as 1 minus the other."""
+        """Return whether one node is written as 1 minus the other."""
         for whole, part in ((first, second), (second, first)):
             node = self.nodes[whole]
             if node.kind == "subtract" and node.arguments[1] == part:
-                one = self.nodes[node.arguments[0]]
-                return one.kind == "constant" and one.label == 1.0
+                minuend = self.nodes[node.arguments[0]]
+                return minuend.kind == "constant" and minuend.label == 1.0
         return False
 
 
-def join_drives(tape: Tape, apart: Collection[str] = ()) -> tuple[Tape, tuple[str, ...]]:
-    """The same equations with x.k + u.k as one drive "k" wherever that sum is the only use of both.
-
-    An engine can then add the recurrent product to the input drive while it multiplies, instead of afterwards.
-
-    Args:
-        tape: the equations.
-        apart: drives ("x.k", "u.k") that must stay what they are.
-
-    Returns:
-        The rewritten tape and the names k of the joined drives, in the order of the recurrent drives.
-    """
-    uses = Counter(argument for node in tape.nodes for argument in node.arguments)
-    uses.update(tape.signals.values())
-    drive_at = {node.label: k for k, node in enumerate(tape.nodes) if node.kind == "drive"}
-    sums: dict[int, str] = {}
-    for name in tape.recurrent_drives:
-        pair = {f"x.{name}", f"u.{name}"}
-        places = {drive_at[label] for label in pair if label in drive_at}
-        if len(places) == 2 and not pair & set(apart) and all(uses[k] == 1 for k in places):
-            found = [k for k, node in enumerate(tape.nodes) if node.kind == "add" and set(node.arguments) == places]
-            sums.update(dict.fromkeys(found, name))
-    nodes = tuple(Node("drive", (), sums[k]) if k in sums else node for k, node in enumerate(tape.nodes))
-    needed = {argument for node in nodes for argument in node.arguments} | set(tape.signals.values())
-    new = {old: k for k, old in enumerate(k for k in range(len(nodes)) if k in needed)}
-    kept = tuple(Node(nodes[k].kind, tuple(new[j] for j in nodes[k].arguments), nodes[k].label) for k in new)
-    return Tape(kept, {name: new[k] for name, k in tape.signals.items()}), tuple(sums.values())
-
-
 def trace_function(function: CellFunction) -> Tape:
-    """Run a cell's function once on symbols and keep what it did.
+    """Call a cell's function once on symbols and record its operations.
 
     Args:
         function: takes (x, u, p, s) and returns a dict of named signals, "h" among them.
 
     Raises:
-        EquationError: the function branches, returns something else, has no "h", uses a state it does not return,
-            or uses a name that cannot be an axis label.
+        EquationError: the function branches, returns something else, has no "h", uses a state that it does not
+            return, or uses a name that cannot be an axis label.
     """
     name = getattr(function, "__name__", "the cell")
     if len(inspect.signature(function).parameters) != 4:
-        raise EquationError("TAPE_TAKES_CELL_FUNCTION_TAKES", name=name, signature=inspect.signature(function))
+        raise EquationError("CELL_SIGNATURE_INVALID", name=name, signature=inspect.signature(function))
     with tracing() as pool:
         namespaces = (Namespace("drive", "x."), Namespace("drive", "u."), Namespace("parameter", ""))
         try:
             signals = function(*namespaces, Namespace("state", ""))
         except (TypeError, AttributeError) as error:
-            raise EquationError(
-                "TAPE_SOMETHING_EQUATION_USE_OPERATIONS", name=name, error=error, operations=", ".join(OPERATIONS)
-            ) from error
+            operations = ", ".join(OPERATIONS)
+            raise EquationError("CELL_FUNCTION_INVALID", name=name, error=error, operations=operations) from error
         if not isinstance(signals, Mapping) or not signals:
-            raise EquationError("TAPE_RETURNED_RETURN_DICT", name=name, name2=type(signals).__name__)
-        for key, value in signals.items():
+            raise EquationError("CELL_RESULT_INVALID", name=name, kind=type(signals).__name__)
+        for signal, value in signals.items():
             if not isinstance(value, Expression):
-                raise EquationError("TAPE_RETURNED_COMPUTED", name=name, key=key, value=value)
-            pool.own(value)
+                raise EquationError("CELL_SIGNAL_INVALID", name=name, signal=signal, value=value)
+            pool.check_own(value)
         return _tape(name, signals)
 
 
@@ -208,47 +188,48 @@ def _tape(name: str, signals: Mapping[str, Expression]) -> Tape:
     for value in signals.values():
         visit(value)
     ordered = sorted(signals, key=lambda key: index[id(signals[key])])
-    return checked(Tape(tuple(nodes), {key: index[id(signals[key])] for key in ordered}), name)
+    return check_tape(Tape(tuple(nodes), {key: index[id(signals[key])] for key in ordered}), name)
 
 
-def checked(tape: Tape, name: str) -> Tape:
-    """The tape itself, when it describes a cell that can be run, stored and printed.
+def check_tape(tape: Tape, name: str) -> Tape:
+    """Return the tape, if it describes a cell that can be run, stored and printed.
+
+    Args:
+        tape: the equations.
+        name: the cell's name, for messages.
 
     Raises:
-        EquationError: there is no "h", a state that no signal provides, a name that cannot be an axis label, a quantity
-            that is there twice, a signal that is only a number, or a formula that nobody could read.
+        EquationError: there is no "h", a state without a signal, a name that cannot be an axis label, a repeated
+            quantity, a signal that is a constant, or a formula too long to print.
     """
     leaves = [(node.kind, str(node.label)) for node in tape.nodes if node.kind in LEAVES]
     names = [label.removeprefix("x.").removeprefix("u.") if kind == "drive" else label for kind, label in leaves]
-    for (kind, label), given in [*zip(leaves, names, strict=True), *((("signal", k), k) for k in tape.signals)]:
-        if kind != "constant" and not (isinstance(given, str) and given.isidentifier()):
-            raise EquationError("TAPE_NAMED_USE_PYTHON_IDENTIFIER", name=name, kind=kind, label=label)
+    for (kind, label), stem in [*zip(leaves, names, strict=True), *((("signal", k), k) for k in tape.signals)]:
+        if kind != "constant" and not (isinstance(stem, str) and stem.isidentifier()):
+            raise EquationError("CELL_LABEL_INVALID", name=name, kind=kind, label=label)
         if kind == "drive" and not label.startswith(("x.", "u.")):
-            raise EquationError("TAPE_DRIVE_NAMED_DRIVES_NAME", name=name, label=label)
-    twice = [label for (kind, label), times in Counter(leaves).items() if times > 1 and kind != "constant"]
-    if twice:
-        raise EquationError("TAPE_LISTS_ONCE", name=name, twice=", ".join(twice))
+            raise EquationError("CELL_DRIVE_INVALID", name=name, label=label)
+    repeated = [label for (kind, label), count in Counter(leaves).items() if count > 1 and kind != "constant"]
+    if repeated:
+        raise EquationError("CELL_LABELS_REPEATED", name=name, labels=", ".join(repeated))
     if "h" not in tape.signals:
-        raise EquationError("TAPE_RETURNS_BUT_SIGNAL_NAMED", name=name, signals=", ".join(tape.signals))
+        raise EquationError("CELL_HIDDEN_SIGNAL_MISSING", name=name, signals=", ".join(tape.signals))
     missing = {str(node.label) for node in tape.nodes if node.kind == "state"} - set(tape.signals)
     if missing:
-        states = ", ".join(sorted(missing))
-        raise EquationError("TAPE_USES_STATE_BUT_RETURN", name=name, states=states)
+        raise EquationError("CELL_STATE_NOT_RETURNED", name=name, states=", ".join(sorted(missing)))
     _check_formulas(tape, name)
     return tape
 
 
 def _check_formulas(tape: Tape, name: str) -> None:
-    """Refuse signals that are only numbers, and formulas whose printed form would be huge (it has no sharing)."""
-    fixed: list[bool] = []
+    """Refuse signals that are constants, and formulas whose printed form, which shares nothing, would be huge."""
+    constant: list[bool] = []
     terms: list[int] = []
     for node in tape.nodes:
-        fixed.append(node.kind == "constant" or (bool(node.arguments) and all(fixed[k] for k in node.arguments)))
+        constant.append(node.kind == "constant" or (bool(node.arguments) and all(constant[k] for k in node.arguments)))
         terms.append(1 + sum(1 if k in tape.stops else terms[k] for k in node.arguments))
     for signal, index in tape.signals.items():
-        if fixed[index]:
-            raise EquationError("TAPE_SIGNAL_NUMBER_LEAVE_OUT", signal=signal, name=name)
-        if terms[index] > LONGEST_FORMULA:
-            raise EquationError(
-                "TAPE_EQUATION_TERMS_NAME_PARTS", signal=signal, name=name, longest_formula=LONGEST_FORMULA
-            )
+        if constant[index]:
+            raise EquationError("CELL_SIGNAL_CONSTANT", signal=signal, name=name)
+        if terms[index] > MAX_FORMULA_TERMS:
+            raise EquationError("CELL_SIGNAL_TOO_LONG", signal=signal, name=name, most=MAX_FORMULA_TERMS)
