@@ -11,7 +11,7 @@ import torch
 
 import gatescope
 from gatescope import Vocabulary, configure
-from gatescope.cli.common import harmless
+from gatescope.cli.output import harmless
 from gatescope.trace import TraceError
 
 NETWORK = gatescope.Network(configure(Vocabulary(tuple("abX\n"), end="\n"), "lstm", [5]), seed=0)

@@ -16,7 +16,7 @@ import pytest
 
 from gatescope import Network, Run, clamp, configure, create_run, record, sample
 from gatescope.cli import main
-from gatescope.cli.studying import counted, number
+from gatescope.cli.output import count_of, format_number
 from gatescope.studies import Table, load, subject
 from gatescope.studies.common.chance import shifted_places
 from gatescope.tasks import Text
@@ -137,7 +137,7 @@ def test_probes_say_in_words_where_a_feature_is(cli: Cli, run: Path) -> None:
     assert len(lines) == len(features)
     row = next(row for row in told if row["verdict"] == row["size"] == 1)
     line = next(line for line in lines if line.startswith(row["title"]) and f"in neuron {row['neurons']}" in line)
-    assert number(row["score"]) in line.split()
+    assert format_number(row["score"]) in line.split()
 
 
 def test_the_loss_without_each_neuron(cli: Cli, labelled: Path) -> None:
@@ -375,10 +375,10 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
 
 
 def test_numbers_as_they_are_printed() -> None:
-    assert [number(value) for value in (1234.5678, -0.25, -0.0001, float("nan"), float("inf"), None)] == [
+    assert [format_number(value) for value in (1234.5678, -0.25, -0.0001, float("nan"), float("inf"), None)] == [
         *("1,234.568", "−0.250", "0.000", "", "∞", "")
     ]
-    assert (counted(1, "neuron"), counted(2000, "neuron")) == ("1 neuron", "2,000 neurons")
+    assert (count_of(1, "neuron"), count_of(2000, "neuron")) == ("1 neuron", "2,000 neurons")
 
 
 def test_the_copy_is_not_the_run(run: Path, trained: Path) -> None:

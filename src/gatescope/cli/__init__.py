@@ -1,4 +1,4 @@
-"""The command line: each command is one call of the library, and printing."""
+"""The command line. Each command calls the library and prints the result."""
 
 from gatescope.cli.entry import main
 

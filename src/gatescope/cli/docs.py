@@ -1,4 +1,4 @@
-"""docs/cli.md, written from the program itself: `python -m gatescope.cli.docs docs/cli.md`."""
+"""Generate docs/cli.md from the program's help: `python -m gatescope.cli.docs docs/cli.md`."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from rich.console import Console
 
 from gatescope.cli.entry import COMMANDS, app
 
-WIDTH = 100
-HEAD = """# The command line
+WIDTH_COLUMNS = 100
+INTRODUCTION = """# The command line
 
-This page is made from the program's own help; `gatescope COMMAND --help` shows the same.
+This page shows the help of every command. It is generated from the program; `gatescope COMMAND --help` prints the same.
 
-A run is named by its directory, or, where it is in `./runs`, by its name alone: `gatescope sample counter` means
-`runs/counter`. With `--json`, standard output carries JSON and nothing else, and `train` prints one object a line as it
-goes. Notes and errors go to standard error.
+Name a run by its directory, or by its name if it is in `./runs`: `gatescope sample counter` samples from
+`runs/counter`. With `--json`, standard output holds JSON and nothing else; `train` prints one object per line. Notes
+and errors go to standard error.
 
-| exit status | means |
+| exit status | meaning |
 |---|---|
-| 0 | done |
+| 0 | success |
 | 1 | `check` found an equation that does not hold |
-| 2 | something that was given cannot be used; one sentence says what, and what to do |
-| 70 | an error nobody foresaw: please report it; `--debug`, or `GATESCOPE_DEBUG=1`, shows where it happened |
-| 130, 143 | stopped by Ctrl-C, or asked to end; a training keeps what it has and goes on with `--resume` |
+| 2 | an argument or a file cannot be used; a sentence says what to do |
+| 70 | an unexpected error: please report it; `--debug` or `GATESCOPE_DEBUG=1` shows the traceback |
+| 130, 143 | stopped by Ctrl-C or SIGTERM; `train --resume` continues a training |
 
-Let the shell complete commands and options with Tab: `gatescope --install-completion` writes a completion script for
-the shell that is in use (bash, zsh or fish), and adds the line that loads it to the shell's start-up file.
+To complete commands and options with Tab, run `gatescope --install-completion`. It writes a completion script for your
+shell (bash, zsh or fish) and adds a line to the shell's start-up file.
 """
 
 
 def page() -> str:
-    """The whole page."""
-    parts = [HEAD, f"## gatescope\n\n{block(())}"]
-    parts += [f"## gatescope {name}\n\n{block((name,))}" for name in (command.__name__ for command in COMMANDS)]
+    """Return the whole page."""
+    names = [command.__name__ for command in COMMANDS]
+    parts = [INTRODUCTION, f"## gatescope\n\n{help_block(())}"]
+    parts += [f"## gatescope {name}\n\n{help_block((name,))}" for name in names]
     return "\n".join(parts)
 
 
-def block(tokens: Sequence[str]) -> str:
-    """The help of the program or of one command as a code block, at a width that no terminal changes."""
+def help_block(words: Sequence[str]) -> str:
+    """Return the help of the program or of a command as a code block of fixed width."""
     printed = StringIO()
-    console = Console(file=printed, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
-    app.help_print(list(tokens), console=console)
+    console = Console(file=printed, width=WIDTH_COLUMNS, color_system=None, force_terminal=False, legacy_windows=False)
+    app.help_print(list(words), console=console)
     lines = [line.rstrip() for line in printed.getvalue().strip().splitlines()]
     return "```text\n" + "\n".join(lines) + "\n```\n"
 

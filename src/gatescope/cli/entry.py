@@ -1,7 +1,7 @@
-"""Running one command, and what becomes of an error.
+"""Running a command, and turning its errors into sentences.
 
-Exit status: 0, done; 1, `check` found an equation that does not hold; 2, something that was given cannot be used;
-70, an error nobody foresaw; 130 and 143, interrupted by Ctrl-C or told to end; 141, nobody read the output.
+Exit status: 0, success; 1, `check` found an equation that does not hold; 2, an argument or a file cannot be used; 70,
+an unexpected error; 130 and 143, stopped by Ctrl-C or SIGTERM; 141, the output was closed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cyclopts import CycloptsError
 from gatescope.cli.app import app
 from gatescope.cli.commands.ablate import ablate
 from gatescope.cli.commands.adopt import adopt
+from gatescope.cli.commands.cells import cells
 from gatescope.cli.commands.check import check
 from gatescope.cli.commands.compare import compare
 from gatescope.cli.commands.demo import demo
@@ -29,25 +30,28 @@ from gatescope.cli.commands.export import export
 from gatescope.cli.commands.health import health
 from gatescope.cli.commands.horizon import horizon
 from gatescope.cli.commands.label import label
-from gatescope.cli.commands.lists import cells, runs, tasks
 from gatescope.cli.commands.passages import passages
 from gatescope.cli.commands.patch import patch
 from gatescope.cli.commands.pattern import pattern
 from gatescope.cli.commands.predict import predict
 from gatescope.cli.commands.probe import probe
 from gatescope.cli.commands.record import record
+from gatescope.cli.commands.runs import runs
 from gatescope.cli.commands.sample import sample
 from gatescope.cli.commands.snapshot import snapshot
 from gatescope.cli.commands.steer import steer
+from gatescope.cli.commands.tasks import tasks
 from gatescope.cli.commands.train import train
 from gatescope.cli.commands.weights import weights
-from gatescope.cli.common import harmless, show_note
+from gatescope.cli.output import harmless, print_warning
 from gatescope.errors import GatescopeError, settings_as_options
+from gatescope.messages import Message
 
-BAD_INPUT, UNFORESEEN = 2, 70
-UNREAD = 128 + 13  # 13: the number of SIGPIPE, which Windows does not have
+STATUS_BAD_INPUT = 2
+STATUS_UNEXPECTED = 70
+STATUS_OUTPUT_CLOSED = 128 + 13  # 13: the number of SIGPIPE, which Windows does not have
 
-# Each added itself to the application when it was imported; this is the order in which they are listed.
+# Every import above registers its command. The help lists commands in this order.
 COMMANDS = (
     *(demo, train),
     *(explore, predict, sample, record, check),
@@ -56,72 +60,76 @@ COMMANDS = (
     *(adopt, export),
     *(tasks, cells, runs),
 )
-for place, command in enumerate(COMMANDS):
-    app[command.__name__].sort_key = place
+for position, command in enumerate(COMMANDS):
+    app[command.__name__].sort_key = position
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given or os.environ.get("GATESCOPE_DEBUG", "") not in {"", "0"}
-    given = [argument for argument in given if argument != "--debug"]
+    """Run one command.
+
+    Args:
+        arguments: the words after `gatescope`; None: those of this process.
+
+    Returns:
+        The exit status.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("GATESCOPE_DEBUG", "") not in {"", "0"}
+    words = [word for word in words if word != "--debug"]
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets a question mark instead of an end of the program.
+        # A terminal that cannot show a character gets a question mark instead of an error.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings(), settings_as_options():
-            warnings.showwarning = show_note
-            status = app(given)
+            warnings.showwarning = print_warning
+            status = app(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_output()
-        return UNREAD
+        _discard_output()
+        return STATUS_OUTPUT_CLOSED
     except KeyboardInterrupt:
-        print("\nstopped.", file=sys.stderr)
+        print("\nStopped.", file=sys.stderr)
         return 128 + signal.SIGINT
     except (CycloptsError, GatescopeError, OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()
-        return _refuse(_sentence(error))
+        return _print_refusal(_sentence_of(error))
     except Exception as error:  # noqa: BLE001 (the last place that can turn it into a sentence)
         if debug:
             traceback.print_exc()
         elif "allocate memory" in str(error):
-            return _refuse(_sentence(MemoryError()))
-        return _report(error)
+            return _print_refusal(_sentence_of(MemoryError()))
+        return _print_report(error)
     return status if isinstance(status, int) else 0
 
 
-def _refuse(sentence: str) -> int:
+def _print_refusal(sentence: str) -> int:
     print(f"gatescope: {harmless(sentence)}", file=sys.stderr)
-    return BAD_INPUT
+    return STATUS_BAD_INPUT
 
 
-def _sentence(error: BaseException) -> str:
-    """What a person can do about an error: one line, and one for each thing that it lists."""
+def _sentence_of(error: BaseException) -> str:
+    """Return the message of an error on one line, with one more line for each item of a list in it."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory for this; take fewer neurons, a smaller batch or a shorter text."
+        return str(Message("CLI_MEMORY_EXHAUSTED"))
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     first, *rest = str(error).splitlines() or [""]
-    kept = " ".join(first.split())
-    for line in rest:  # those that stand further in are a list: what is wrong in a file
-        kept += ("\n  " if line.startswith("  ") else " ") + " ".join(line.split())
-    return kept
+    sentence = " ".join(first.split())
+    for line in rest:  # indented lines are a list, such as the bad rows of a file
+        sentence += ("\n  " if line.startswith("  ") else " ") + " ".join(line.split())
+    return sentence
 
 
-def _report(error: BaseException) -> int:
-    print(
-        f"gatescope: an error that it did not foresee: {type(error).__name__}: {harmless(_sentence(error))}\n"
-        "Please report it, with the command; the same command with --debug shows where it happened.",
-        file=sys.stderr,
-    )
-    return UNFORESEEN
+def _print_report(error: BaseException) -> int:
+    message = Message("CLI_UNEXPECTED_ERROR", kind=type(error).__name__, reason=harmless(_sentence_of(error)))
+    print(f"gatescope: {message}", file=sys.stderr)
+    return STATUS_UNEXPECTED
 
 
-def _drop_output() -> None:
-    """Nobody reads any more: what Python still holds back would fail once more when it ends."""
+def _discard_output() -> None:
+    """Redirect stdout to the null device, because flushing a closed pipe at exit would fail once more."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

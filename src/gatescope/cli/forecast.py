@@ -1,13 +1,15 @@
-"""The part of `gatescope predict` that forecasts a series, and draws the forecast."""
+"""The part of `gatescope predict` that forecasts a series and draws the forecasts."""
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatescope.cli.common import UsageError, print_table, visible
-from gatescope.cli.studying import deliver, note
+from gatescope.cli.options import check_output_file
+from gatescope.cli.output import harmless, print_note, print_table, visible, write_tables
+from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from gatescope.cli.commands.predict import SeriesOptions
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from gatescope.studies import Table
     from gatescope.tasks import Forecasting
 
-SHOWN_STEPS = 300
+DEFAULT_STEPS = 300
 
 
 def forecast(
@@ -29,61 +31,70 @@ def forecast(
     csv: Path | None,
     json: bool,
 ) -> None:
-    """Print the steps after the end of the series of a run, or of another one, and draw them.
+    """Print and draw the forecast after the end of the run's series, or of another series.
+
+    Args:
+        run: the run.
+        task: its task.
+        file: the file of another series.
+        options: the options of `gatescope predict` for series.
+        encoding: encoding of the file.
+        skip_bad: leave out bad rows of the file.
+        csv: write the forecast to this file.
+        json: print JSON.
 
     Raises:
-        UsageError: options that do not go together, or a picture that cannot be written.
-        TaskError, StudyError: a series that cannot be used.
+        UsageError: the options do not go together, or the picture cannot be written.
+        TaskError: the series cannot be read.
+        StudyError: the series is too short for the network.
     """
     from gatescope.studies.forecasts import drawn, forecasts_of, outlook
 
-    svg = options.svg
-    if svg is not None and (svg.is_dir() or not svg.parent.is_dir()):
-        what = "is a folder" if svg.is_dir() else f"cannot be written: there is no folder {svg.parent}"
-        raise UsageError("FORECAST_SVG_NAME_FILE", svg=svg, what=what)
-    if svg is None and (options.ahead is not None or options.steps is not None):
-        option = "--ahead" if options.ahead is not None else "--steps"
-        raise UsageError("FORECAST_OPTION_ABOUT_PICTURE_SVG", option=option)
+    check_output_file("--svg", options.svg)
+    if options.svg is None and (options.ahead is not None or options.steps is not None):
+        raise UsageError("PREDICT_OPTION_WITHOUT_SVG", option="--ahead" if options.ahead is not None else "--steps")
     reading = {"encoding": encoding, "decimal": options.decimal, "thousands": options.thousands}
     reading = {name: value for name, value in reading.items() if value is not None}
     if file is None and (reading or skip_bad or options.phase is not None):
-        raise UsageError("FORECAST_ANOTHER_SERIES_FILE_BESIDE")
+        raise UsageError("PREDICT_SERIES_FILE_MISSING")
     if file is not None:
+        task = copy(task)  # the run keeps its own
         task.reading = replace(task.reading, **reading, skip_bad=skip_bad or task.reading.skip_bad)
         task = task.on(file, phase=options.phase)
-        for sentence in task.notes:
-            note(sentence)
-    found = forecasts_of(run, task=task)
-    steps = SHOWN_STEPS if options.steps is None else options.steps
-    picture = drawn(found, task, ahead=options.ahead, steps=steps) if svg is not None else None
-    table = outlook(found, options.horizon)
-    known = found.known
-    score = found.score(f"in {known.sum():,} forecasts").text if known.any() else None
-    where = "test part" if file is None else "later part of this series"
-    deliver(table, lambda: _print(table, where, score), json=json, csv=csv)
-    if svg is not None and picture is not None:
-        svg.write_text(picture, encoding="utf-8")
+        for assumption in task.notes:
+            print_note(assumption)
+    forecasts = forecasts_of(run, task=task)
+    steps = DEFAULT_STEPS if options.steps is None else options.steps
+    picture = drawn(forecasts, task, ahead=options.ahead, steps=steps) if options.svg is not None else None
+    table = outlook(forecasts, options.horizon)
+    known = forecasts.known
+    score = forecasts.score(f"in {known.sum():,} forecasts").text if known.any() else None
+    part = "test part" if file is None else "later part of this series"
+    write_tables(table, lambda: _print_forecast(table, part, score), json=json, csv=csv)
+    if options.svg is not None and picture is not None:
+        options.svg.write_text(picture, encoding="utf-8")
         if not json:
-            print(f"\n{svg}: the {where} and what comes next")
+            print(f"\n{harmless(str(options.svg))}: the {part} and the next steps.")
 
 
-def _print(table: Table, where: str, score: str | None) -> None:
-    interval, several = table.about["interval"], len(set(table["column"].tolist())) > 1
+def _print_forecast(table: Table, part: str, score: str | None) -> None:
+    has_columns = len(set(table["column"].tolist())) > 1
+    has_dates = any(table["step"].tolist())
     print(
-        f"After step {table.about['steps']:,}, the last one; {interval:.0%} of the values should be between the ends.\n"
+        f"Forecast after step {table.about['steps']:,}, the last one. The interval from lower to upper should hold "
+        f"{table.about['interval']:.0%} of the values.\n"
     )
-    dated = any(table["step"].tolist())
-    columns = [*(["column"] if several else []), "ahead", *(["step"] if dated else [])]
-    columns += ["forecast", "from", "to", "a season before"]
+    columns = [*(["column"] if has_columns else []), "ahead", *(["step"] if has_dates else [])]
+    columns += ["forecast", "lower", "upper", "season before"]
     rows = [
         (
-            *([visible(row["column"])] if several else []),
+            *([visible(row["column"])] if has_columns else []),
             str(row["ahead"]),
-            *([visible(row["step"])] if dated else []),
+            *([visible(row["step"])] if has_dates else []),
             *(f"{row[name]:.5g}".replace("-", "−") for name in ("forecast", "lower", "upper", "season_before")),
         )
         for row in table
     ]
-    print_table(columns, rows, right=columns[several:])
+    print_table(columns, rows, right=columns[has_columns:])
     if score is not None:
-        print(f"\nOn the {where}: {score}")
+        print(f"\nScore on the {part}: {score}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and the request to end, as a flag that training reads."""
+"""Ctrl-C and SIGTERM as a flag that long commands look at."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """True once the process was asked to stop. The second time the process ends at once, as it would without this."""
+    """A flag that becomes true at the first SIGINT or SIGTERM inside its block. A second signal ends the process."""
 
     def __init__(self) -> None:
         self.received = 0
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        """Whether it was."""
+        """Return whether a signal was received."""
         return bool(self.received)
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 128 and the number of the signal."""
+        """The exit status: 0, or 128 plus the number of the signal."""
         return 128 + self.received if self.received else 0
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        self._previous_handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._restore()
+        self._restore_handlers()
 
-    def _receive(self, number: int, _: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
-        self._restore()
-        print("\nstopping; once more to end at once", file=sys.stderr)
+        self._restore_handlers()
+        print("\nStopping. Press Ctrl-C again to end at once.", file=sys.stderr)
 
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
+    def _restore_handlers(self) -> None:
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a bar with the loss, the speed and the time left, and a line per validation."""
+"""The display of a training: a progress bar, or lines of JSON."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn
 
-from gatescope.cli.common import harmless, loss, number_loss, print_json, visible
+from gatescope.cli.output import format_loss, format_number_loss, harmless, print_json, visible
 from gatescope.runs import SAMPLES
 from gatescope.training import Record
 
@@ -19,11 +18,14 @@ if TYPE_CHECKING:
     from gatescope.runs import Run
     from gatescope.tasks import Task
 
-WRITTEN = 72  # characters of a sample that are shown
+SAMPLE_CHARACTERS = 72  # of a sample in a line
+SHOWN_NAMES = 4
+SPEED_DECAY = 0.8  # of the running average of the speed
+UNIT_NOUNS = {"character": "characters", "byte": "bytes", "word": "words", "token": "tokens", "number": "steps"}
 
 
-class Quiet:
-    """Records as lines of JSON, for a script."""
+class JsonRecords:
+    """A display that prints every record as a line of JSON."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -35,24 +37,27 @@ class Quiet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         pass
 
-    def see(self, record: Record) -> None:
+    def show(self, record: Record) -> None:
         """Print one record."""
         print_json(record)
 
 
-UNITS = {"character": "characters", "byte": "bytes", "word": "words", "token": "tokens", "number": "steps"}
+class TrainingProgress:
+    """A progress bar on a terminal, with a line for each validation. A pipe gets the lines alone.
 
-
-class Progress:
-    """A bar in a terminal, lines elsewhere."""
+    Args:
+        run: the run.
+        task: its task.
+        settings: settings of the training.
+    """
 
     def __init__(self, run: Run, task: Task, settings: dict[str, Any]) -> None:
         self.run, self.settings = run, settings
         unit = task.vocabulary.unit
-        self.unit = "symbols" if task.vocabulary.end and unit == "character" else UNITS[unit]
-        self.loss = number_loss if task.readout.kind == "numbers" else loss
+        self.unit = "symbols" if task.vocabulary.end and unit == "character" else UNIT_NOUNS[unit]
+        self.format_loss = format_number_loss if task.readout.kind == "numbers" else format_loss
         self.console = Console(highlight=False, markup=False)
-        self.bar = Bar(
+        self.bar = Progress(
             TextColumn("{task.fields[step]}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[loss]}", markup=False),
@@ -64,75 +69,78 @@ class Progress:
             disable=not self.console.is_terminal,
         )
         self.entry = self.bar.add_task("", total=1.0, step="starting", loss="", speed="", left="")
-        self.first: tuple[int, float] | None = None
-        self.last: tuple[int, float] | None = None
+        self.first: tuple[int, float] | None = None  # step and seconds of the first record
+        self.last: tuple[int, float] | None = None  # symbols and seconds of the last record
         self.speed = 0.0
 
     def __enter__(self) -> Self:
         configuration = self.run.configuration()
         sizes = " + ".join(str(layer.neurons) for layer in configuration.layers if not layer.reverse or layer.stacked)
         cells = ", ".join(dict.fromkeys(layer.cell.title for layer in configuration.layers))
-        ways = " in each direction" if configuration.both_ways else ""
+        directions = " in each direction" if configuration.both_ways else ""
         symbols, names = configuration.vocabulary.symbols, configuration.readout.names
-        reads = f"{len(symbols)} symbols" if configuration.vocabulary.unit != "number" else f"reads {_listed(symbols)}"
-        says = f", predicts {_listed(names)}" if names else ""
-        self._print(f"{harmless(str(self.run.path))}: {cells}, {sizes} neurons{ways}, {reads}{says}")
+        is_numeric = configuration.vocabulary.unit == "number"
+        inputs = f"reads {_listed(symbols)}" if is_numeric else f"{len(symbols)} symbols"
+        outputs = f", predicts {_listed(names)}" if names else ""
+        path = str(self.run.path)
+        self._print_line(harmless(f"{path}: {cells}, {sizes} neurons{directions}, {inputs}{outputs}"))
         self.bar.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.bar.__exit__(kind, error, _)
 
-    def see(self, record: Record) -> None:
+    def show(self, record: Record) -> None:
         """Show one record."""
         if "loss" in record:
-            self._move(record)
+            self._move_bar(record)
         if "validation_loss" in record:
-            self._tell(record)
+            self._print_validation(record)
 
-    def _move(self, record: Record) -> None:
+    def _move_bar(self, record: Record) -> None:
         step, symbols, seconds = record["step"], record["symbols"], record["seconds"]
         if self.last is not None and "validation_loss" not in record and seconds > self.last[1]:
-            now = (symbols - self.last[0]) / (seconds - self.last[1])
-            self.speed = 0.8 * self.speed + 0.2 * now if self.speed else now
+            speed = (symbols - self.last[0]) / (seconds - self.last[1])
+            self.speed = SPEED_DECAY * self.speed + (1 - SPEED_DECAY) * speed if self.speed else speed
         self.last = (symbols, seconds)
-        fraction, left = self._left(step, seconds)
+        fraction, seconds_left = self._fraction_and_rest(step, seconds)
         steps = self.settings["steps"]
+        left = "" if seconds_left is None else f"{_format_clock(seconds_left)} left"
         self.bar.update(
             self.entry,
             completed=fraction,
             step=f"step {step:,}" + (f"/{steps:,}" if steps else ""),
-            loss=f"loss {self.loss(record['loss'], 3)}",
+            loss=f"loss {self.format_loss(record['loss'], 3)}",
             speed=f"{self.speed:,.0f} {self.unit}/s" if self.speed else "",
-            left="measuring the score" if fraction >= 1 else f"{_clock(left)} left" if left is not None else "",
+            left="measuring the score" if fraction >= 1 else left,
         )
 
-    def _left(self, step: int, seconds: float) -> tuple[float, float | None]:
-        """How much is done, from 0 to 1, and the seconds that are left at most."""
+    def _fraction_and_rest(self, step: int, seconds: float) -> tuple[float, float | None]:
+        """Return the completed fraction of the training, and the remaining seconds if they are known."""
         steps, minutes = self.settings["steps"], self.settings["minutes"]
         if self.first is None:
             self.first = (step, seconds)
-        done, spent = step - self.first[0], seconds - self.first[1]
-        fraction, left = 0.0, []
+        steps_done, seconds_spent = step - self.first[0], seconds - self.first[1]
+        fraction, rests = 0.0, []
         if steps:
             fraction = step / steps
-            if done:
-                left.append((steps - step) * spent / done)
+            if steps_done:
+                rests.append((steps - step) * seconds_spent / steps_done)
         if minutes:
             fraction = max(fraction, seconds / 60 / minutes)
-            left.append(minutes * 60 - seconds)
-        return min(1.0, fraction), max(0.0, min(left)) if left else None
+            rests.append(minutes * 60 - seconds)
+        return min(1.0, fraction), max(0.0, min(rests)) if rests else None
 
-    def _tell(self, record: Record) -> None:
-        line = f"step {record['step']:>6,}   validation {self.loss(record['validation_loss'])}"
+    def _print_validation(self, record: Record) -> None:
+        line = f"step {record['step']:>6,}   validation {self.format_loss(record['validation_loss'])}"
         if "score" in record:
             line += f"   {record['score']['text']}"
-        self._print(line)
-        written = [entry for entry in self.run.read(SAMPLES)[-1:] if entry["step"] == record["step"]]
-        for entry in written:
-            self._print(f"              it writes  {visible(entry['text'])[:WRITTEN]}")
+        self._print_line(line)
+        samples = [sample for sample in self.run.read(SAMPLES)[-1:] if sample["step"] == record["step"]]
+        for sample in samples:
+            self._print_line(f"              sample  {visible(sample['text'])[:SAMPLE_CHARACTERS]}")
 
-    def _print(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         if self.console.is_terminal:
             self.console.print(line, soft_wrap=True)
         else:
@@ -140,10 +148,12 @@ class Progress:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _clock(seconds: float) -> str:
+def _format_clock(seconds: float) -> str:
+    """Format a time as 4:05 or 1:02:03."""
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,4 +1,4 @@
-"""`gatescope ablate`: what does a network lose without a neuron?"""
+"""`gatescope ablate`: measure the loss without each neuron."""
 
 from __future__ import annotations
 
@@ -7,179 +7,190 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Encoding, Json, UsageError, find_run, print_table, use_threads, visible
-from gatescope.cli.studying import (
-    All,
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
+    AllRows,
     Csv,
+    Encoding,
     File,
+    Json,
     Lexer,
-    Own,
-    Run,
+    OnlyLayer,
+    OwnFeatures,
+    RunName,
     Signal,
-    Text,
-    bar,
-    check_csv,
-    check_neuron,
-    check_signal,
-    counted,
-    deliver,
-    keeping,
-    layer_named,
-    note,
-    number,
-    several,
-    subject_of,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import (
+    count_of,
+    format_interval,
+    format_number,
+    has_several,
+    print_note,
+    print_omitted,
+    print_table,
+    progress_bar,
+    visible,
+    write_tables,
+)
+from gatescope.cli.subject import check_neuron, check_signal, find_run, layer_named, saving, subject_of
+from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 25
-CHARACTERS, OF_ANSWERS = 5_000, 20_000
+SHOWN_NEURONS = 25
+CHARACTERS_OF_TEXT = 5_000
+CHARACTERS_OF_SEQUENCES = 20_000  # for a network that predicts once
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN [TEXT | --file FILE] [OPTIONS]",
     "gatescope ablate counter",
     "gatescope ablate runs/text --layer 1 --neuron 7 --neuron 12 --characters 20000",
     r"gatescope ablate runs/text --to zero --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --csv ablation.csv",
 )
 def ablate(
-    run: Run,
-    text: Text = None,
+    name: RunName,
+    text: StudyText = None,
     /,
     *,
     file: File = None,
     encoding: Encoding = None,
     characters: int | None = None,
     lexer: Lexer = None,
-    feature: Own = (),
-    layer: str | None = None,
+    feature: OwnFeatures = (),
+    layer: OnlyLayer = None,
     signal: Signal = "h",
     neuron: Annotated[tuple[int, ...], Parameter(negative="", show_default=False)] = (),
     to: Annotated[str, Parameter(metavar="mean|zero|VALUE", allow_leading_hyphen=True)] = "mean",
-    every: All = False,
+    all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Hold each neuron still, one at a time, and say by how much the loss rises: over all, and where its feature is on.
+    """Hold each neuron at a fixed value and measure the rise of the loss, overall and where its feature is on.
 
-    A neuron's feature is the best one that is on or off among the labels kept with the run; `gatescope label RUN` finds
-    them. What is found with no option that changes it is kept with the run, where the explorer shows it.
+    The feature of a neuron is the best binary feature among the labels saved with the run; `gatescope label RUN` finds
+    them. Results of the default options are saved with the run, and the explorer shows them.
 
     Parameters
     ----------
     characters
-        How much of the text; by default 5,000, and 20,000 for a network that answers once.
-    layer
-        Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
+        Maximum number of characters to read. Defaults to 5,000, and to 20,000 for a network that predicts once.
     neuron
-        Only this neuron; may be given several times.
+        Only this neuron, counted from 0. Repeat the option for several neurons. Defaults to all neurons.
     to
-        Hold it at its mean, at zero, or at this value.
+        Value at which the neuron is held: its mean, zero or a number.
     """
     use_threads(1)
     from gatescope.studies import ablation, features_of, load
     from gatescope.studies.common.losses import target_mask
     from gatescope.studies.labels import best_binary_features
 
-    check_csv(csv)
-    held = _held(to)
-    once = find_run(run).configuration().readout.reads == "last step"
-    most = (OF_ANSWERS if once else CHARACTERS) if characters is None else characters
-    about = subject_of(run, text, file, encoding=encoding, characters=most, lexer=lexer, own=feature)
-    layers = about.layers if layer is None else [layer_named(layer, about.layers)]
-    for name in layers:
-        of = about.network.configuration.layers[about.layers.index(name)]
-        check_signal(signal, of.cell.signals)
-        for each in neuron:
-            check_neuron(each, of.neurons)
-    given = (text, file, encoding, lexer, layer, characters, *feature, *neuron)
-    default = all(each is None for each in given) and (signal, to) == ("h", "mean")
-    labels = load(about.run, "labels")
-    with keeping(about, default) as keep:
-        with about.trace() as trace:
-            features = features_of(about, trace)
-            own_features = (
-                {}
-                if labels is None
-                else best_binary_features(labels, features, signal, target_mask(about.network.configuration, trace))
-            )
-        with bar("ablating", quiet=json) as tell:
-            found = ablation.ablation(
-                about.network,
-                about.text,
+    check_output_file("--csv", csv)
+    held_value = _parse_value(to)
+    run = find_run(name)
+    if characters is None:
+        predicts_once = run.configuration().readout.reads == "last step"
+        max_characters = CHARACTERS_OF_SEQUENCES if predicts_once else CHARACTERS_OF_TEXT
+    else:
+        max_characters = characters
+    subject = subject_of(
+        run, text, file, encoding=encoding, characters=max_characters, lexer=lexer, own_features=feature
+    )
+    layers = subject.layers if layer is None else [layer_named(layer, subject.layers)]
+    for layer_name in layers:
+        layer_settings = subject.network.configuration.layers[subject.layers.index(layer_name)]
+        check_signal(signal, layer_settings.cell.signals)
+        for number in neuron:
+            check_neuron(number, layer_settings.neurons)
+    options = (text, file, encoding, lexer, layer, characters, *feature, *neuron)
+    is_default = all(option is None for option in options) and (signal, to) == ("h", "mean")
+    labels = load(run, "labels")
+    with saving(subject, is_default) as save:
+        with subject.trace() as trace:
+            features = features_of(subject, trace)
+            targets = target_mask(subject.network.configuration, trace)
+        best_features = {} if labels is None else best_binary_features(labels, features, signal, targets)
+        with progress_bar("ablating", quiet=json) as bar:
+            table = ablation.ablation(
+                subject.network,
+                subject.text,
                 layers,
                 signal,
-                answers=about.task.answers,
+                answers=subject.task.answers,
                 neurons=neuron or None,
-                to=held,
-                features=[one for one in features if feature and one.name.startswith("expression.")],
-                neuron_features=own_features,
-                progress=tell,
+                to=held_value,
+                features=[own for own in features if feature and own.name.startswith("expression.")],
+                neuron_features=best_features,
+                progress=bar,
             )
-        if not found["steps_on"].any():
-            raise UsageError("ABLATE_SYMBOL_TEXT_FOLLOWS_ANOTHER")
-        keep("ablation", found)
-    if not own_features and not feature:
-        note(f"no labels are kept with this run; `gatescope label {about.run.path}` finds what its neurons follow.")
-    deliver(found, lambda: _print(found, every), json=json, csv=csv)
+        if not table["steps_on"].any():
+            raise UsageError("ABLATE_NO_TARGETS")
+        save("ablation", table)
+    if not best_features and not feature:
+        print_note(
+            f"This run has no saved labels, so features are left out. Find labels with `gatescope label {run.path}`."
+        )
+    write_tables(table, lambda: _print_ablation(table, all_rows), json=json, csv=csv)
 
 
-def _held(to: str) -> Any:
-    if to in ("mean", "zero"):
-        return to
+def _parse_value(text: str) -> Any:
+    """Return "mean", "zero" or the number that --to names.
+
+    Raises:
+        UsageError: the option is something else.
+    """
+    if text in ("mean", "zero"):
+        return text
     try:
-        value = float(to)
+        value = float(text)
     except ValueError as error:
-        raise UsageError("ABLATE_NEITHER_MEAN_NOR_ZERO", to=to) from error
+        raise UsageError("ABLATE_VALUE_FORM", value=text) from error
     if not math.isfinite(value):
-        raise UsageError("ABLATE_NEURON_HELD_MEAN_ZERO", to=to)
+        raise UsageError("ABLATE_VALUE_FORM", value=text)
     return value
 
 
-def _print(found: Table, every: bool) -> None:
-    overall = found.where(feature="").sorted_by("on")
+def _print_ablation(table: Table, all_rows: bool) -> None:
+    overall = table.where(feature="").sorted_by("on")
     first = next(iter(overall))
-    to = found.about["to"]
-    held = {"mean": "its mean", "zero": "zero"}.get(to) or f"{to:g}"
+    to = table.about["to"]
+    value = {"mean": "its mean", "zero": "zero"}.get(to) or f"{to:g}"
     print(
-        f"Unchanged, the network has a loss of {first['loss_on']:.4f}{_unit(found.about['loss'])} over "
-        f"{counted(first['steps_on'], 'step')}. Below, by how much that rises when {found.about['signal']} of one "
-        f"neuron is held at {held}, with {found.about['level']:.0%} intervals."
+        f"Loss of the unchanged network: {first['loss_on']:.4f}{_loss_unit(table.about['loss'])} over "
+        f"{count_of(first['steps_on'], 'step')}. The table shows the rise of the loss while {table.about['signal']} of "
+        f"one neuron is held at {value}, with {table.about['level']:.0%} intervals."
     )
     features: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in found:
+    for row in table:
         if row["feature"]:
             features.setdefault((row["layer"], row["neuron"]), []).append(row)
-    titles = found.about["features"]
+    titles = table.about["features"]
     rows = []
-    for row in list(overall) if every else list(overall)[:SHOWN]:
-        cells = (row["layer"].removeprefix("layer"), str(row["neuron"]), number(row["on"], 4), _interval(row))
-        theirs = features.get((row["layer"], row["neuron"]), [])
-        for k, one in enumerate(theirs or [None]):
+    shown = list(overall) if all_rows else list(overall)[:SHOWN_NEURONS]
+    for row in shown:
+        interval = format_interval(row["on_low"], row["on_high"], 4)
+        cells = (row["layer"].removeprefix("layer"), str(row["neuron"]), format_number(row["on"], 4), interval)
+        feature_rows = features.get((row["layer"], row["neuron"]), [])
+        if not feature_rows:
+            rows.append((*cells, "", "", ""))
+        for k, feature_row in enumerate(feature_rows):
             start = cells if k == 0 else ("",) * len(cells)
-            if one is None:
-                rows.append((*start, "", "", ""))
-            else:
-                rows.append((*start, visible(titles[one["feature"]]), number(one["on"], 4), number(one["off"], 4)))
-    columns = ["layer", "neuron", "rises by", "interval", "its feature", "where on", "where off"]
+            values = (format_number(feature_row[name], 4) for name in ("on", "off"))
+            rows.append((*start, visible(titles[feature_row["feature"]]), *values))
+    columns = ["layer", "neuron", "rise", "interval", "feature", "feature on", "feature off"]
     if not any(row[4] for row in rows):
         columns, rows = columns[:4], [row[:4] for row in rows]
-    if not several(overall["layer"].tolist()):
+    if not has_several(overall["layer"].tolist()):
         columns, rows = columns[1:], [row[1:] for row in rows]
     print()
-    print_table(columns, rows, right=("layer", "neuron", "rises by", "where on", "where off"))
-    if not every and len(overall) > SHOWN:
-        print(f"\n... and {counted(len(overall) - SHOWN, 'more neuron')}; --all prints them, --csv FILE keeps them")
+    print_table(columns, rows, right=("layer", "neuron", "rise", "feature on", "feature off"))
+    print_omitted(len(overall) - len(shown), "neuron")
 
 
-def _unit(loss: str) -> str:
+def _loss_unit(loss: str) -> str:
     return f" {loss}" if loss.startswith("nats") else f" ({loss})"
-
-
-def _interval(row: dict[str, Any]) -> str:
-    low, high = (number(row[f"on_{end}"], 4) for end in ("low", "high"))
-    return f"{low} to {high}" if low else ""

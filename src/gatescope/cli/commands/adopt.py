@@ -1,4 +1,4 @@
-"""`gatescope adopt`: a network that was trained elsewhere as a run."""
+"""`gatescope adopt`: import a network that was trained elsewhere as a run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FOREIGN, command
-from gatescope.cli.common import RUNS, Encoding, Json, UsageError, harmless, print_json, quoted, use_threads
+from gatescope.cli.app import EXCHANGE_GROUP, command
+from gatescope.cli.new_run import free_path
+from gatescope.cli.options import Encoding, Json, use_threads
+from gatescope.cli.output import count_of, harmless, print_json, print_table, shell_quoted
+from gatescope.cli.subject import RUNS
+from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
 
-MOST_INPUTS = 100_000  # numbers at a step
+MAX_INPUTS = 100_000  # numbers at a step
+MAX_EXAMPLE_CHARACTERS = 98  # of the example of `gatescope check`
+SHOWN_NAMES = 6
 
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @command(
-    FOREIGN,
+    EXCHANGE_GROUP,
     "FILE (--vocabulary FILE | --corpus FILE | --inputs NAMES) [OPTIONS]",
     "gatescope adopt model.pt --vocabulary symbols.json --text notes.txt",
     "gatescope adopt sentiment.keras --vocabulary words.json --classes bad,good",
@@ -60,87 +66,87 @@ def adopt(
     out: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Make a run of a network that was trained elsewhere; every other command then works on it.
+    """Import a network that was trained elsewhere as a run, on which every other command works.
 
-    FILE is a PyTorch state dict (.pt, .pth), .safetensors, .npz, a Keras model (.keras, .h5) or an ONNX model. Nothing
-    in it is executed. Its recurrent layers, embedding and readout are found by names and shapes; where more than one
-    fits, nothing is guessed, and the error lists what to choose from.
+    FILE is a PyTorch state dict (.pt, .pth), .safetensors, .npz, a Keras model (.keras, .h5) or an ONNX model. No code
+    in the file is executed. Recurrent layers, embedding and readout are recognised by their names and shapes. If
+    several arrays fit, the error lists them, and an option selects one.
 
     Parameters
     ----------
     path
-        The file.
+        File of the network.
     vocabulary
-        The symbols in the order of their ids: a JSON list, a JSON object (symbol -> id or id -> symbol), or a text with
-        one symbol a line. FILE:NAME takes one entry of a JSON object of several vocabularies; bytes, alone, are the 256
-        bytes of UTF-8.
+        Symbols in the order of their ids: a JSON list, a JSON object (symbol -> id or id -> symbol), or a text file
+        with one symbol per line. FILE:NAME selects an entry of a JSON object of several vocabularies. The word bytes
+        stands for the 256 bytes of UTF-8.
     corpus
-        Take the different characters of this text, in the order of their code points, as the vocabulary.
+        Use the different characters of this text, in the order of their code points, as the vocabulary.
     inputs
-        The network reads numbers: how many at a step, or their names, separated by commas.
+        Number of numeric inputs per step, or their names, separated by commas.
     unit
-        What a symbol of the vocabulary is; by default words, if most are longer than a character.
+        Unit of a symbol. Defaults to words if most symbols are longer than one character.
     unknown
-        The symbol that was learned for unknown ones, such as <unk>; without one they are read as zeros.
+        Symbol for unknown symbols, such as <unk>. Defaults to zeros.
     text
-        A text for the network to read: what `record`, `check` and the studies of this run work on.
+        Text for the network to read, which `record`, `check` and the studies of this run use.
     encoding
-        The encoding of the corpus and of the text, such as cp1252 or gb18030; UTF-8 by default.
+        Encoding of the corpus and of the text, such as cp1252 or gb18030. Defaults to UTF-8.
     run
-        The directory of the run; runs/ and the name of the file by default.
+        Run directory. Defaults to the name of the file in ./runs.
     layers
-        Which recurrent layers, from the input upwards, where the file has several.
+        Recurrent layers, from the input upwards, if the file has several.
     embedding
-        Which matrix holds the vectors of the symbols, or one-hot.
+        Matrix of the embedding, or one-hot.
     readout
-        Which matrix predicts, or none.
+        Matrix of the readout, or none.
     predicts
-        What its rows stand for, where the file does not say: the symbols, classes or numbers. One row of classes is a
-        sigmoid and becomes two.
+        Outputs of the readout, if the file does not record them. A single output of classes is a sigmoid and becomes
+        two classes.
     classes
-        The names of the classes, separated by commas or in a file (as a vocabulary is); 0, 1, ... by default.
+        Names of the classes, separated by commas or in a file like that of --vocabulary. Defaults to 0, 1, ...
     numbers
-        The names of the numbers that are predicted, in the same way.
+        Names of the predicted numbers, in the same form.
     reads
-        When it predicts, where the file does not say: after every step, or once at the end of a sequence.
+        When the network predicts, if the file does not record it: after every step, or once after the last step.
     directions
-        How the readout hears the two directions of the last layer, where the file does not say: one beside the other,
-        their sum or their average.
+        How the readout combines the two directions of the last layer, if the file does not record it: concatenation,
+        sum or average.
     nonlinearity
-        Activation of simple recurrent layers. Files of weights do not record it.
+        Activation of simple RNN layers. Weight files do not record it.
     head
-        The hidden layers of the readout, from the recurrent layers upwards; found by their shapes when
-        --head-activation is given.
+        Hidden layers of the readout, from the recurrent layers upwards. With --head-activation, they are recognised by
+        their shapes.
     head_activation
-        What follows each hidden layer of the readout: none, relu, tanh, sigmoid, gelu, leaky_relu, elu, selu, silu or
-        softplus; one for all or one each. Files of weights do not record it.
+        Activation after each hidden layer of the readout: none, relu, tanh, sigmoid, gelu, leaky_relu, elu, selu, silu
+        or softplus. Give one for all layers or one for each. Weight files do not record it.
     gates
-        Order of the gates where the arrays do not have torch's names and layout: ifgo (torch, Keras), iofg (ONNX), rzn.
+        Order of the gates, if the arrays do not have torch's names and layout: ifgo (torch, Keras), iofg (ONNX) or rzn.
     ignore
-        Arrays of the file that are no part of the network, such as 'encoder.*'. Without this, arrays that are left
-        over and could change a number are refused.
+        Arrays of the file that do not belong to the network, such as 'encoder.*'. Other unused arrays that could change
+        the result are refused.
     end
-        The symbol that ends a sequence; the next one starts from the initial state.
+        Symbol that ends a sequence. The next sequence starts from the initial state.
     out
-        For a recording of lstm-explorer: the trace directory to write.
+        Trace directory to write, for a recording of lstm-explorer.
     """
     use_threads(1)
     if path.suffix == ".json":
-        return _adopt_recording(path, out, json)
+        return _import_recording(path, out, json)
     if out is not None:
-        raise UsageError("ADOPT_OUT_RECORDING_LSTM_EXPLORER")
+        raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
     from gatescope.adopting import adopt as adopt_network
-    from gatescope.tasks.data.corpus import read as read_text
+    from gatescope.tasks.data.corpus import read as read_corpus
 
-    symbols = _symbols(vocabulary, corpus, inputs, unit, end, encoding)
+    symbols = _vocabulary_of(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
-        raise UsageError("ADOPT_CLASSES_NUMBERS_BOTH_GIVEN")
-    named = classes if classes is not None else numbers
-    reading = text or corpus
+        raise UsageError("ADOPT_CLASSES_AND_NUMBERS")
+    output_names = classes if classes is not None else numbers
+    source = text or corpus
     try:
-        found = adopt_network(
+        adoption = adopt_network(
             path,
-            run or _free(RUNS / path.stem),
+            run or free_path(RUNS / path.stem),
             symbols,
             unit=unit,
             end=end,
@@ -149,7 +155,7 @@ def adopt(
             embedding=embedding,
             readout=readout,
             predicts=predicts or ("numbers" if numbers is not None else "classes" if classes is not None else None),
-            names=_names(named) if named is not None else (),
+            names=_parse_names(output_names) if output_names is not None else (),
             reads=reads,
             directions=directions,
             nonlinearity=nonlinearity,
@@ -157,28 +163,28 @@ def adopt(
             head_activation=head_activation,
             gates=gates,
             ignore=ignore.split(",") if ignore else (),
-            text=read_text([reading], encoding=encoding).text if reading is not None else "",
+            text=read_corpus([source], encoding=encoding).text if source is not None else "",
         )
     except ImportError as error:
-        raise UsageError(str(error)) from error
-    said = _about(found)
-    if said["warning"] is not None:
-        print(said["warning"], file=sys.stderr)
+        raise UsageError("CLI_PACKAGE_MISSING", reason=error) from error
+    summary = _summary(adoption)
+    if summary["warning"] is not None:
+        print(harmless(summary["warning"]), file=sys.stderr)
     if json:
-        print_json(said)
+        print_json(summary)
     else:
-        _print(found, said)
+        _print_adoption(adoption, summary)
     return 0
 
 
-def _adopt_recording(path: Path, out: Path | None, json: bool) -> int:
-    """A recording as a trace; exit status 1 where it does not satisfy its equations."""
+def _import_recording(path: Path, out: Path | None, json: bool) -> int:
+    """Write a recording of lstm-explorer as a trace. The exit status is 1 if an equation does not hold."""
     from gatescope.adopting import read_lstm_explorer
     from gatescope.checking import check
     from gatescope.storage import save_trace
 
     if out is None:
-        raise UsageError("ADOPT_READ_RECORDING_LSTM_EXPLORER", path=path)
+        raise UsageError("ADOPT_RECORDING_WITHOUT_OUT", path=path)
     trace = read_lstm_explorer(path)
     save_trace(trace, out, dtype="float32")
     report = check(trace)
@@ -192,20 +198,21 @@ def _adopt_recording(path: Path, out: Path | None, json: bool) -> int:
 def _print_recording(trace: Trace, out: Path) -> None:
     from gatescope.adopting import steps_that_hold
     from gatescope.checking import check
-    from gatescope.cli.commands.check import show
+    from gatescope.cli.commands.check import print_report
 
-    neurons = ", ".join(f"{layer}: {about['neurons']} neurons" for layer, about in trace.attributes["layers"].items())
-    print(f"{out}: {int(trace.lengths.sum()):,} steps of an LSTM ({neurons})\n")
+    layers = trace.attributes["layers"]
+    neurons = ", ".join(f"{layer}: {count_of(about['neurons'], 'neuron')}" for layer, about in layers.items())
+    print(harmless(f"{out}: {int(trace.lengths.sum()):,} steps of an LSTM ({neurons}).\n"))
     for note in trace.attributes["notes"]:
         print(f"note: {harmless(note)}")
     print()
-    show(check(trace))
-    for layer, signal, holds, steps in steps_that_hold(trace):
-        print(f"{signal} of {layer} holds for all neurons at {holds:,} of {steps:,} steps")
-    print(f"\n  check it again   gatescope check {quoted(out)}")
+    print_report(check(trace))
+    for layer, signal, holding, steps in steps_that_hold(trace):
+        print(f"{signal} of {layer} holds for all neurons at {holding:,} of {steps:,} steps.")
+    print(f"\n  check it again   gatescope check {shell_quoted(out)}")
 
 
-def _symbols(
+def _vocabulary_of(
     vocabulary: str | None,
     corpus: Path | None,
     inputs: str | None,
@@ -213,122 +220,118 @@ def _symbols(
     end: str | None,
     encoding: str | None,
 ) -> Vocabulary | str:
-    """The vocabulary, or the file that it is in."""
-    from gatescope.tasks.data.corpus import read as read_text
+    """Return the vocabulary that the options describe, or the file that holds it.
+
+    Raises:
+        UsageError: the options do not go together, or their symbols make no vocabulary.
+    """
+    from gatescope.tasks.data.corpus import read as read_corpus
     from gatescope.vocabulary import Vocabulary
 
     if unit == "byte" and vocabulary is None and corpus is None:
         vocabulary = "bytes"
     options = {"--vocabulary": vocabulary, "--corpus": corpus, "--inputs": inputs}
-    given = [name for name, value in options.items() if value is not None]
-    if len(given) != 1:
-        raise UsageError(
-            "a network needs its symbols, --vocabulary FILE or --corpus FILE, or, if it reads numbers, --inputs NAMES; "
-            + (f"{' and '.join(given)} were both given." if given else "neither was given.")
-        )
+    names = [name for name, value in options.items() if value is not None]
+    if not names:
+        raise UsageError("ADOPT_SYMBOLS_MISSING")
+    if len(names) > 1:
+        raise UsageError("ADOPT_SYMBOLS_TWICE", options=" and ".join(names))
     if unit is not None and vocabulary is None:
-        raise UsageError("ADOPT_UNIT_SYMBOL_VOCABULARY_GIVEN", given=given[0])
+        raise UsageError("ADOPT_UNIT_WITHOUT_VOCABULARY", option=names[0])
     try:
         if inputs is not None:
             if end is not None:
-                raise UsageError("ADOPT_END_SYMBOL_SEQUENCE_NUMBERS")
-            return Vocabulary(_inputs(inputs), unit="number")
+                raise UsageError("ADOPT_END_OF_NUMBERS")
+            return Vocabulary(_parse_inputs(inputs), unit="number")
         if corpus is not None:
-            return Vocabulary.of(read_text([corpus], encoding=encoding).text, end)
+            return Vocabulary.of(read_corpus([corpus], encoding=encoding).text, end)
         if unit == "byte" or (vocabulary == "bytes" and not Path(vocabulary).exists()):
             return Vocabulary.of_bytes(end)
     except ValueError as error:
         if isinstance(error, GatescopeError):
             raise
-        raise UsageError(str(error)) from error
+        raise UsageError("ADOPT_VOCABULARY_IMPOSSIBLE", reason=error) from error
     return str(vocabulary)
 
 
-def _inputs(given: str) -> tuple[str, ...]:
-    """The names of the numbers of a step."""
-    if given.isdecimal():
-        if not 0 < int(given[:9]) <= MOST_INPUTS:
-            raise UsageError("ADOPT_INPUTS_STEP_NUMBERS", given=given, most_inputs=MOST_INPUTS)
-        return tuple(str(k) for k in range(int(given)))
-    return tuple(name.strip() for name in given.split(","))
+def _parse_inputs(text: str) -> tuple[str, ...]:
+    """Return the names of the numbers of a step."""
+    if text.isdecimal():
+        if not 0 < int(text[:9]) <= MAX_INPUTS:
+            raise UsageError("ADOPT_INPUTS_COUNT", inputs=text, max_inputs=MAX_INPUTS)
+        return tuple(map(str, range(int(text))))
+    return tuple(name.strip() for name in text.split(","))
 
 
-def _names(given: str) -> list[str]:
-    """Names, separated by commas or in a file."""
+def _parse_names(text: str) -> list[str]:
+    """Return names that are separated by commas or stand in a file."""
     from gatescope.adopting import AdoptingError, read_names
 
-    place = Path(given)
-    if place.is_file() or (":" in given and Path(given.rpartition(":")[0]).is_file()):
-        found = read_names(given).names
-        names = [name for name in found if name is not None]
-        if len(names) < len(found):
-            raise AdoptingError("ADOPT_NAMES_NONE_NUMBER", given=given, count=len(names), index=found.index(None))
+    path = Path(text)
+    if path.is_file() or (":" in text and Path(text.rpartition(":")[0]).is_file()):
+        entries = read_names(text).names
+        names = [name for name in entries if name is not None]
+        if len(names) < len(entries):
+            raise AdoptingError("ADOPT_NAME_MISSING", file=text, count=len(names), index=entries.index(None))
         return names
-    return [name.strip() for name in given.split(",")]
+    return [name.strip() for name in text.split(",")]
 
 
-def _free(path: Path) -> Path:
-    """The path, with a number behind it where it is taken."""
-    found, number = path, 2
-    while found.exists():
-        found, number = path.with_name(f"{path.name}-{number}"), number + 1
-    return found
-
-
-def _about(found: Adoption) -> dict[str, Any]:
-    """What was adopted, as JSON."""
+def _summary(adoption: Adoption) -> dict[str, Any]:
+    """Describe the run of an adopted network as JSON values."""
     from gatescope.recording import check_with, record
     from gatescope.tasks import Adopted
 
-    network, task = found.assembled.network, found.run.task()
+    network, task = adoption.assembled.network, adoption.run.task()
     configuration = network.configuration
     report = check_with(network, record(network, task.examples()[0]))
     return {
-        "run": str(found.run.path),
-        "format": found.format,
+        "run": str(adoption.run.path),
+        "format": adoption.format,
         "layers": [
             {"name": layer.name, "cell": layer.cell.name, "neurons": layer.neurons, "layer": name}
-            for name, layer in zip(configuration.names, found.assembled.layers, strict=True)
+            for name, layer in zip(configuration.names, adoption.assembled.layers, strict=True)
         ],
-        "embedding": found.assembled.embedding,
-        "readout": found.assembled.readout,
+        "embedding": adoption.assembled.embedding,
+        "readout": adoption.assembled.readout,
         "symbols": configuration.vocabulary.size,
         "unit": configuration.vocabulary.unit,
         "predicts": configuration.readout.to_json(),
-        "notes": list(found.notes),
+        "notes": list(adoption.notes),
         "residual": report.largest,
         "tolerance": report.tolerance,
-        "score": None if found.score is None else found.score.to_json(),
+        "score": None if adoption.score is None else adoption.score.to_json(),
         "warning": task.warning if isinstance(task, Adopted) else None,
     }
 
 
-def _print(found: Adoption, said: dict[str, Any]) -> None:
-    configuration = found.assembled.network.configuration
+def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
+    configuration = adoption.assembled.network.configuration
     vocabulary, readout = configuration.vocabulary, configuration.readout
-    what = "symbols" if vocabulary.unit == "character" else f"{vocabulary.unit}s"
-    print(f"{said['run']}: a network of {said['format']}, {vocabulary.size:,} {what}")
-    rows = [("reads", f"{vocabulary.size:,} {what}", said["embedding"])]
+    unit = "symbol" if vocabulary.unit == "character" else vocabulary.unit
+    inputs = count_of(vocabulary.size, unit)
+    print(harmless(f"{summary['run']}: a network of {summary['format']}, {inputs}."))
+    rows = [("input", inputs, summary["embedding"])]
     rows += [
-        (name, f"{layer.cell.title}, {layer.neurons} neurons", layer.name)
-        for name, layer in zip(configuration.names, found.assembled.layers, strict=True)
+        (name, f"{layer.cell.title}, {count_of(layer.neurons, 'neuron')}", layer.name)
+        for name, layer in zip(configuration.names, adoption.assembled.layers, strict=True)
     ]
-    names = f": {', '.join(readout.names[:6])}{', ...' if len(readout.names) > 6 else ''}" if readout.names else ""
+    more = ", ..." if len(readout.names) > SHOWN_NAMES else ""
+    names = f": {', '.join(readout.names[:SHOWN_NAMES])}{more}" if readout.names else ""
     when = "" if readout.reads == "every step" else ", at the last step"
-    rows += [("predicts", f"{readout.kind}{names}{when}", said["readout"])]
-    from gatescope.cli.common import print_table
-
+    rows += [("output", f"{readout.kind}{names}{when}", summary["readout"])]
     print_table(("", "", "in the file"), rows)
-    for note in said["notes"]:
-        if note != said["warning"]:
+    for note in summary["notes"]:
+        if note != summary["warning"]:
             print(f"note: {harmless(note)}")
-    if said["score"] is not None:
-        print(f"{said['score']['text']} (knowing only how often each occurs: {said['score']['chance']:.3f})")
-    holds = "every equation holds" if said["residual"] <= said["tolerance"] else "NOT every equation holds"
-    print(f"{holds} (largest residual {said['residual']:.1e}, tolerance {said['tolerance']:.0e})")
-    place = quoted(found.run.path)
-    print(f"\n  look inside     gatescope explore {place}")
+    score = summary["score"]
+    if score is not None:
+        print(harmless(f"{score['text']} (predicting the frequencies alone: {score['chance']:.3f})"))
+    holds = "Every equation holds" if summary["residual"] <= summary["tolerance"] else "NOT every equation holds"
+    print(f"{holds} (largest residual {summary['residual']:.1e}, tolerance {summary['tolerance']:.0e}).")
+    path = shell_quoted(adoption.run.path)
+    print(f"\n  look inside     gatescope explore {path}")
     if readout.kind == "symbols" and not configuration.both_ways:
-        print(f"  let it write    gatescope sample {place}")
+        print(f"  sample text     gatescope sample {path}")
     example = "some text" if vocabulary.unit != "number" else ",".join("0" for _ in vocabulary.symbols)
-    print(f"  check it        gatescope check {place} {example!r}" if len(example) < 99 else "")
+    print(f"  check it        gatescope check {path} {example!r}" if len(example) <= MAX_EXAMPLE_CHARACTERS else "")

@@ -1,28 +1,40 @@
-"""`gatescope compare`: the same task for several cells."""
+"""`gatescope compare`: train several cells on the same task and compare them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.commands.horizon import size
-from gatescope.cli.commands.train import DataOptions, default_name, free_place, task_for
-from gatescope.cli.common import Encoding, Json, UsageError, print_table, quoted, text_for, use_threads
+from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.interrupt import Stop
-from gatescope.cli.studying import Csv, File, bar, check_csv, counted, deliver, number
+from gatescope.cli.new_run import default_name, free_run_path, task_for
+from gatescope.cli.options import Csv, Encoding, File, Json, check_output_file, use_threads
+from gatescope.cli.output import (
+    count_of,
+    format_norm,
+    format_number,
+    harmless,
+    print_table,
+    progress_bar,
+    shell_quoted,
+    write_tables,
+)
+from gatescope.cli.subject import read_text
+from gatescope.cli.train_options import DataOptions, parse_sizes
+from gatescope.cli.usage import UsageError, check_at_least_one
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-NOTHING = DataOptions()
+NO_DATA_OPTIONS = DataOptions()
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "TASK|PATH... [OPTIONS]",
     "gatescope compare counter --cells elman,lstm,gru --seeds 5",
     "gatescope compare state_memoriser --cells elman,lstm:f=0,lstm,lstm:f=3 --on AxxxxxxxxxxxxxxxxxxxxYa",
@@ -36,149 +48,139 @@ def compare(
     steps: int | None = None,
     minutes: float | None = None,
     learning_rate: float | None = None,
-    data: DataOptions = NOTHING,
+    data: DataOptions = NO_DATA_OPTIONS,
     on: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="TEXT")] = None,
     file: File = None,
     encoding: Encoding = None,
     furthest: int = 100,
     distance: int | None = None,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(metavar="DIR")] = None,
     threads: int = 1,
     csv: Csv = None,
     json: Json = False,
 ) -> int:
-    """Train several cells on one task with one budget, and say what each one learned and how far its gradients reach.
+    """Train several cells on one task with one budget, and compare their scores and the reach of their gradients.
 
-    Every training is a run like any other. Ctrl-C stops it: the table then has what was complete, and the same command
-    with the same --out goes on. With --csv, every training goes to a second file whose name ends in -trainings.
+    Every training is a run like any other. Ctrl-C stops the training and prints the complete results. The same command
+    with the same --out resumes it. With --csv, every training goes to a second file whose name ends in -trainings.
 
     Parameters
     ----------
     what
-        The name of a task, or files, folders and patterns of UTF-8 text.
+        Name of a task, or files, folders and patterns of UTF-8 text.
     cells
-        Which ones, with commas between them; lstm:f=3 is an LSTM whose forget biases start at 3.
+        Cells, separated by commas. lstm:f=3 is an LSTM whose forget biases start at 3.
     seeds
-        How many trainings of each cell.
+        Number of trainings of each cell.
     neurons
-        Of every layer, or of each from the input upwards; by default what the task recommends.
+        Number of neurons in every layer, or in each layer from the input upwards. The task recommends the default.
     steps
-        The most updates of the weights; by default what the task recommends.
+        Maximum number of weight updates. The task recommends the default.
     minutes
-        Train each network for this long instead.
+        Train each network for this number of minutes instead.
     learning_rate
-        The largest one; by default what the task recommends, whatever the cell.
+        Peak learning rate of every cell. The task recommends the default.
     on
-        The text on which the reach of gradients is measured; what the task keeps from training when nothing is given.
+        Text on which gradients are measured. Defaults to text that the task keeps from training.
     furthest
-        The largest distance at which influence is looked for.
+        Largest distance of the measured influence, in steps.
     distance
-        The number of steps between two norms of the gradient; up to 50 by default.
+        Number of steps over which the norm of the gradient is measured. Defaults to at most 50.
     out
-        The directory of the runs; by default a new one in ./runs.
+        Folder of the runs. Defaults to a new folder in ./runs.
     threads
-        Processor threads.
+        Number of processor threads.
     """
     use_threads(threads)
     from gatescope.studies import comparison
 
-    check_csv(csv)
+    check_output_file("--csv", csv)
     if not what:
-        raise UsageError("COMPARE_SAY_LEARN_TASK_GATESCOPE")
+        raise UsageError("TRAIN_TASK_MISSING", command="compare")
     if steps is not None and minutes is not None:
-        raise UsageError("COMPARE_STEPS_MINUTES_BOTH_GIVEN")
-    for name, value in (("seeds", seeds), ("furthest", furthest)):
-        if value < 1:
-            raise UsageError("COMPARE", name=name, value=value)
+        raise UsageError("TRAIN_STEPS_AND_MINUTES")
+    check_at_least_one(seeds=seeds, furthest=furthest)
     task = task_for(what, data)
-    place = out or free_place(f"compare-{default_name(what)}")
-    source = None if on is None and file is None and encoding is None else text_for(task, on, file, encoding)
+    folder = out or free_run_path(f"compare-{default_name(what)}")
+    text = None if on is None and file is None and encoding is None else read_text(task, on, file, encoding)
     with Stop() as stop:
-        with bar("training and measuring", quiet=json) as tell:
-            found = comparison.compare(
+        with progress_bar("training and measuring", quiet=json) as bar:
+            trainings = comparison.compare(
                 task,
                 cells.split(","),
                 seeds,
-                out=place,
-                neurons=_sizes(neurons),
-                text=source,
+                out=folder,
+                neurons=None if neurons is None else parse_sizes(neurons),
+                text=text,
                 furthest=furthest,
                 distance=distance,
                 stop=stop,
-                progress=lambda _what, share: tell(round(1000 * share), 1000),
+                progress=lambda _stage, share: bar(round(1000 * share), 1000),
                 steps=steps,
                 minutes=minutes,
                 learning_rate=learning_rate,
             )
-        tables = {"summary": comparison.summary(found), "trainings": found}
-        deliver(tables, lambda: _print(tables["summary"], found), json=json, csv=csv)
-    if found.about["missing"] and not json:
-        again = f"--out {quoted(place)}"
-        print(f"\nnot complete: {'; '.join(found.about['missing'])}\ngo on with the same command and {again}")
+        summary = comparison.summary(trainings)
+        tables = {"summary": summary, "trainings": trainings}
+        write_tables(tables, lambda: _print_comparison(summary, trainings), json=json, csv=csv)
+    if trainings.about["missing"] and not json:
+        missing = harmless("; ".join(trainings.about["missing"]))
+        print(f"\nNot complete: {missing}.\nTo resume, run the same command with --out {shell_quoted(folder)}")
     return stop.status
 
 
-def _sizes(given: str | None) -> list[int] | None:
-    if given is None:
-        return None
-    parts = given.split(",")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError("COMPARE_NEURONS_WHOLE_NUMBER_LAYER", given=given)
-    return [int(part) for part in parts]
-
-
-def _print(summary: Table, found: Table) -> None:
-    if not len(found):
-        print("no training was complete, so there is nothing to compare.")
+def _print_comparison(summary: Table, trainings: Table) -> None:
+    if not len(trainings):
+        print("No training is complete, so there is nothing to compare.")
         return
-    print("What each cell learned: the median of its seeds, and in brackets the smallest and the largest value.\n")
+    print("Results of each cell: the median over its seeds, with the smallest and the largest value in brackets.\n")
     columns = ("cell", "solved", "updates", "seconds", "score", "loss")
     rows = []
     for row in summary.where(when="end"):
-        ends = found.where(cell=row["cell"], when="end")
+        ends = trainings.where(cell=row["cell"], when="end")
         solved = "" if math.isnan(row["solved"]) else f"{row['solved']:.0f} of {row['seeds']}"
         rows.append(
             (
                 row["cell"],
                 solved,
-                _of(ends["step"].tolist(), lambda value: f"{value:,.0f}"),
-                _of(ends["seconds"].tolist(), lambda value: number(value, 1)),
-                _spread(row, "score", number),
-                _spread(row, "loss", number),
+                _median_and_range(ends["step"].tolist(), lambda value: f"{value:,.0f}"),
+                _median_and_range(ends["seconds"].tolist(), lambda value: format_number(value, 1)),
+                _summary_cell(row, "score", format_number),
+                _summary_cell(row, "loss", format_number),
             )
         )
     print_table(columns, rows, right=columns[1:])
-    distance = found.about["distance"]
+    distance = trainings.about["distance"]
     print(
-        "\nHow far it reaches: the memory horizon by gradient, in steps; the norm of d h by the states "
-        f"{counted(distance, 'step')} earlier, and how it grows in a step.\n"
+        "\nReach of the gradients: memory horizon in steps, norm of the derivative of h by the states "
+        f"{count_of(distance, 'step')} earlier, and growth of this norm per step.\n"
     )
     columns = ("cell", "", "until 1/e", "until 1 %", f"norm over {distance}", "growth")
     rows = [
         (
             row["cell"] if row["when"] == "beginning" else "",
             "untrained" if row["when"] == "beginning" else "trained",
-            _spread(row, "horizon", lambda value: number(value, 1)),
-            _spread(row, "horizon_1", lambda value: number(value, 1)),
-            _spread(row, "gradient", size),
-            _spread(row, "growth", number),
+            _summary_cell(row, "horizon", lambda value: format_number(value, 1)),
+            _summary_cell(row, "horizon_1", lambda value: format_number(value, 1)),
+            _summary_cell(row, "gradient", format_norm),
+            _summary_cell(row, "growth", format_number),
         )
         for row in summary
     ]
     print_table(columns, rows, right=columns[2:])
-    print(f"\n{counted(len(rows) // 2, 'cell')}; the runs are in {found.about['out']}")
+    print(f"\n{count_of(len(rows) // 2, 'cell')}. The runs are in {harmless(str(trainings.about['out']))}.")
 
 
-def _spread(row: dict[str, Any], name: str, form: Any) -> str:
-    return _said([row[name], row[f"{name}_low"], row[f"{name}_high"]], form)
+def _summary_cell(row: dict[str, Any], name: str, form: Callable[[Any], str]) -> str:
+    return _format_range(row[name], row[f"{name}_low"], row[f"{name}_high"], form)
 
 
-def _of(values: list[float], form: Any) -> str:
+def _median_and_range(values: Sequence[float], form: Callable[[Any], str]) -> str:
     known = sorted(value for value in values if not math.isnan(value))
-    return _said([known[len(known) // 2], known[0], known[-1]], form) if known else ""
+    return _format_range(known[len(known) // 2], known[0], known[-1], form) if known else ""
 
 
-def _said(values: list[float], form: Any) -> str:
-    """A median with the smallest and the largest value, where they are told apart."""
-    middle, low, high = map(form, values)
-    return middle if low == high else f"{middle} ({low} to {high})"
+def _format_range(median: float, low: float, high: float, form: Callable[[Any], str]) -> str:
+    """Format a median with the smallest and the largest value, unless these two are printed alike."""
+    smallest, largest = form(low), form(high)
+    return form(median) if smallest == largest else f"{form(median)} ({smallest} to {largest})"

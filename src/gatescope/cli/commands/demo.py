@@ -1,7 +1,7 @@
-"""`gatescope demo`: the explorer, and networks that train while one looks on.
+"""`gatescope demo`: train networks while the explorer shows them.
 
-The page is served by this process; one other process trains, a little behind in priority. It ends with this one, also
-when this one is killed: it looks for its parent before every update of the weights.
+This process serves the page. A second process with a lower priority trains. It ends with this process, even if this
+process is killed, because it looks for its parent before every update of the weights.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import LEARN, command
-from gatescope.cli.commands.explore import PORT, NoBrowser, Port, announce
-from gatescope.cli.common import UsageError, show_note
+from gatescope.cli.app import TRAIN_GROUP, command
+from gatescope.cli.commands.explore import DEFAULT_PORT, NoBrowser, Port, print_address
+from gatescope.cli.output import harmless, print_warning
+from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
 
-PATIENCE = 30.0  # seconds that the training has to keep what it has when the demo ends
+SAVING_SECONDS = 30.0  # that the training process may take to save its state when the demo ends
 NICENESS = 5
 
 
@@ -33,9 +34,9 @@ class Lesson:
     """One network of the demo.
 
     Attributes:
-        name: of the run.
-        task: of `gatescope.TASKS`.
-        minutes: how long it trains; None: as long as the task recommends.
+        name: name of the run.
+        task: name of a task in `gatescope.TASKS`.
+        minutes: time to train; None: as long as the task recommends.
     """
 
     name: str
@@ -44,13 +45,13 @@ class Lesson:
 
 
 def lessons(minutes: float) -> list[Lesson]:
-    """The four tasks of memory, then Python code for some minutes."""
+    """Return the networks of the demo: four memory tasks, then Python code for some minutes."""
     tasks = ("counter", "state_memoriser", "copy", "selective_counter")
     return [*(Lesson(task, task) for task in tasks), Lesson("python_code", "text", minutes)]
 
 
 @command(
-    LEARN,
+    TRAIN_GROUP,
     "[OPTIONS]",
     "gatescope demo",
     "gatescope demo --minutes 10                    # a better code model",
@@ -58,100 +59,108 @@ def lessons(minutes: float) -> list[Lesson]:
 )
 def demo(
     *,
-    runs: Annotated[Path, Parameter(help="Where the runs are kept; those that are there are used again.")] = Path(
-        "runs/demo"
-    ),
-    minutes: Annotated[float, Parameter(help="How long the code model trains.")] = 2.0,
-    port: Port = PORT,
+    runs: Annotated[Path, Parameter(help="Folder of the runs. Existing runs are used again.")] = Path("runs/demo"),
+    minutes: Annotated[float, Parameter(help="Training time of the code model, in minutes.")] = 2.0,
+    port: Port = DEFAULT_PORT,
     no_browser: NoBrowser = False,
 ) -> None:
-    """Train four networks on tasks of memory and one on Python code, and watch them in the browser.
+    """Train four networks on memory tasks and one on Python code, and watch them in the browser.
 
-    The tasks take seconds each, the code model two minutes. A later start uses the runs that are there and goes on with
-    one that was interrupted.
+    Each task takes seconds, the code model two minutes. A later start shows finished runs and resumes an interrupted
+    run.
     """
     from gatescope.explorer import serve
     from gatescope.training import Settings
 
-    Settings(steps=None, minutes=minutes)  # says what is wrong with it before anything starts
+    Settings(steps=None, minutes=minutes)  # refuses an impossible time before anything starts
     if runs.exists() and not runs.is_dir():
-        raise UsageError("DEMO_FILE_FOLDER_RUNS_KEPT", runs=runs)
+        raise UsageError("DEMO_RUNS_IS_FILE", runs=runs)
     runs.mkdir(parents=True, exist_ok=True)
     trainer = multiprocessing.get_context("spawn").Process(
-        target=train_behind, args=(runs, minutes, os.getpid()), daemon=True
+        target=train_in_background, args=(runs, minutes, os.getpid()), daemon=True
     )
 
-    def begin(address: str) -> None:
-        announce(address)
+    def start_training(address: str) -> None:
+        print_address(address)
         trainer.start()
 
-    # SIGTERM ends the demo as Ctrl-C does, so that the training can keep what it has.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM ends the demo as Ctrl-C does, so that the training process can save its state.
+    previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        serve([runs], port=port, open_browser=not no_browser, announce=begin)
-    except KeyboardInterrupt:  # how one leaves it
-        print("\nstopping; what is being trained keeps what it has", flush=True)
+        serve([runs], port=port, open_browser=not no_browser, announce=start_training)
+    except KeyboardInterrupt:  # the usual way to leave the demo
+        print("\nStopping. The training process saves its state.", flush=True)
     finally:
-        end(trainer)
-        signal.signal(signal.SIGTERM, before)
+        end_training(trainer)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
-def end(trainer: BaseProcess) -> None:
-    """Ask the training to stop, and wait until it has kept what it has, but not for long."""
+def end_training(trainer: BaseProcess) -> None:
+    """Ask the training process to stop, wait for it to save its state, and kill it if that takes too long."""
     if trainer.pid is None:
         return
     trainer.terminate()
-    trainer.join(PATIENCE)
+    trainer.join(SAVING_SECONDS)
     if trainer.is_alive():
         trainer.kill()
         trainer.join()
 
 
-def train_behind(runs: Path, minutes: float, parent: int) -> None:
-    """What the other process does: train everything, until it is told to stop or is left alone."""
+def train_in_background(runs: Path, minutes: float, parent: int) -> None:
+    """Train all networks of the demo until the process receives SIGTERM or loses its parent.
+
+    Args:
+        runs: the folder of the runs.
+        minutes: training time of the code model.
+        parent: the id of the parent process.
+    """
     import torch
 
-    asked: list[int] = []
-    # Ctrl-C reaches every process of a terminal; the parent passes it on as SIGTERM when it has closed the page.
+    signals: list[int] = []
+    # Ctrl-C reaches every process of a terminal; the parent passes it on as SIGTERM once it has closed the page.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    signal.signal(signal.SIGTERM, lambda number, _frame: signals.append(number))
     if hasattr(os, "nice"):  # Windows has no such priorities
         os.nice(NICENESS)
     torch.set_num_threads(1)
-    warnings.showwarning = show_note
-    train_all(runs, lessons(minutes), stop=lambda: bool(asked) or os.getppid() != parent, say=say)
+    warnings.showwarning = print_warning
+    train_all(runs, lessons(minutes), stop=lambda: bool(signals) or os.getppid() != parent)
 
 
-def say(line: str) -> None:
-    """Print a line at once; nobody may be listening."""
+def print_line(line: str) -> None:
+    """Print a line at once. A closed terminal is no error."""
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        print(harmless(line), flush=True)
 
 
 def train_all(
-    runs: Path, plan: Sequence[Lesson], *, stop: Callable[[], bool] = lambda: False, say: Callable[[str], None] = say
+    runs: Path,
+    plan: Sequence[Lesson],
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    report: Callable[[str], None] = print_line,
 ) -> None:
     """Train each network that is not trained yet, one after the other.
 
     Args:
         runs: the folder of the runs.
-        plan: what to train.
-        stop: asked before every update; True ends everything, and a later call goes on there.
-        say: called with a line when a network begins and when it is done.
+        plan: the networks.
+        stop: called before every update of the weights; True ends the training, and a later call resumes it.
+        report: called with a line when a network begins and when it is done.
     """
     for lesson in plan:
         if stop():
             return
         try:
-            train_one(runs / lesson.name, lesson, stop, say)
+            train_one(runs / lesson.name, lesson, stop, report)
         except GatescopeError as error:
-            say(f"  {lesson.name}: {error}")
+            report(f"  {lesson.name}: {error}")
         except OSError as error:
-            say(f"  {lesson.name}: {error.filename or runs}: {error.strerror}.")
+            report(f"  {lesson.name}: {error.filename or runs}: {error.strerror}.")
 
 
-def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Train one network, go on with it, or say that it is there."""
+def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], report: Callable[[str], None]) -> None:
+    """Train one network, resume its training, or report its result if it is trained already."""
     from gatescope.runs import HISTORY, Run
     from gatescope.tasks import TASKS
     from gatescope.training import Settings, create_run, recommended_network, train
@@ -160,18 +169,18 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], say: Callabl
     if run.exists:
         last = (run.read(HISTORY) or [{}])[-1]
         if run.state(last) in ("finished", "failed"):
-            run.network()  # a damaged run is reported, and is not called trained
-            outcome = last["score"]["text"] if last.get("score") else last.get("problem", "")
-            say(f"  {lesson.name}: trained before; {outcome}")
+            run.network()  # raises if the run is damaged
+            result = last["score"]["text"] if last.get("score") else last.get("problem", "")
+            report(f"  {lesson.name}: already trained, {result}")
             return
-        say(f"  {lesson.name}: goes on")
+        report(f"  {lesson.name}: resuming")
     else:
         task = TASKS[lesson.task]()
         run = create_run(str(path), task, recommended_network(task), Settings.recommended(task, minutes=lesson.minutes))
-        long = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
-        say(f"  {lesson.name}: trains{long}")
+        duration = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
+        report(f"  {lesson.name}: training{duration}")
     outcome = train(run, stop=stop)
     if outcome.score is None:
-        say(f"  {lesson.name}: stopped after {outcome.step:,} steps; the next start goes on")
+        report(f"  {lesson.name}: stopped after {outcome.step:,} steps; the next start resumes it")
     else:
-        say(f"  {lesson.name}: {outcome.score.text} ({outcome.seconds:.1f} s)")
+        report(f"  {lesson.name}: {outcome.score.text} ({outcome.seconds:.1f} s)")

@@ -1,101 +1,119 @@
-"""`gatescope errors`: where is a text model wrong, and what would have helped?"""
+"""`gatescope errors`: find the errors of a text model, and what would have prevented them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Encoding, Json, UsageError, find_run, loss, print_table, use_threads
-from gatescope.cli.studying import (
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
     Characters,
     Csv,
+    Encoding,
     File,
-    Run,
-    Text,
-    bar,
-    check_csv,
-    counted,
-    deliver,
-    keeping,
-    number,
-    studied,
+    Json,
+    RunName,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import (
+    count_of,
+    format_interval,
+    format_loss,
+    format_number,
+    print_table,
+    progress_bar,
+    write_tables,
+)
+from gatescope.cli.subject import find_run, recording, saving
+from gatescope.cli.usage import UsageError, check_at_least_one
 
 if TYPE_CHECKING:
+    from gatescope.studies import Table
     from gatescope.studies.text_errors import Errors
 
-ORDERS, THRESHOLD = 20, 0.5
+DEFAULT_ORDERS, DEFAULT_THRESHOLD = 20, 0.5
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN [TEXT | --file FILE] [OPTIONS]",
     "gatescope errors runs/text",
     "gatescope errors runs/text --characters 20000 --orders 9",
     "gatescope errors runs/text --file notes.txt --threshold 0.2 --csv errors.csv",
 )
 def errors(
-    run: Run,
-    text: Text = None,
+    name: RunName,
+    text: StudyText = None,
     /,
     *,
     file: File = None,
     encoding: Encoding = None,
     characters: Characters = None,
-    orders: int = ORDERS,
-    threshold: float = THRESHOLD,
+    orders: int = DEFAULT_ORDERS,
+    threshold: float = DEFAULT_THRESHOLD,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Say what would have taken a text model's errors away, beside n-gram models of the same training text.
+    """Find what would have prevented a text model's errors, and compare it with n-gram models.
 
-    An error is a symbol to which the network gave a probability below the threshold. With --csv, brackets and orders go
-    to two more files whose names end in -closings and -orders.
+    The n-gram models are fitted on the same training text. An error is a symbol whose predicted probability is below
+    the threshold. With --csv, brackets and orders go to two more files whose names end in -closings and -orders.
 
     Parameters
     ----------
     orders
-        The longest n-gram; all from 1 on are tried.
+        Length of the longest n-gram, in symbols. All lengths from 1 on are compared.
     threshold
-        The probability below which a symbol is an error.
+        Probability below which a symbol counts as an error.
     """
     use_threads(1)
     from gatescope.studies.common.losses import check_predicts_next
-    from gatescope.studies.text_errors import errors as study
-    from gatescope.tasks import Text as TextTask
+    from gatescope.studies.text_errors import errors as find_errors
+    from gatescope.tasks import Text
 
-    check_csv(csv)
-    if orders < 1:
-        raise UsageError("ERRORS_ORDERS", orders=orders)
-    task = find_run(run).task()
-    check_predicts_next(find_run(run).configuration(), "a comparison with n-gram models")
-    if not isinstance(task, TextTask):
-        raise UsageError("ERRORS_LEARNED_TASK_GRAM_MODELS", run=run, name=task.name)
-    default = text is None and file is None and characters is None and (orders, threshold) == (ORDERS, THRESHOLD)
-    with (
-        studied(run, text, file, encoding=encoding, characters=characters, quiet=json) as about,
-        keeping(about.subject, default) as keep,
-    ):
-        with bar("counting n-grams", quiet=json) as tell:
-            found = study(about.trace, task.data().training, range(1, orders + 1), threshold, progress=tell)
-        tables = {"causes": found.causes, "closings": found.closings, "orders": found.orders}
-        for name, table in tables.items():
-            keep(f"errors-{name}", table)
-    deliver(tables, lambda: _print(found), json=json, csv=csv)
-
-
-def _print(found: Errors) -> None:
-    about = found.causes.about
-    print(
-        f"{counted(about['errors'], 'error')} of {counted(about['asked'], 'symbol')} "
-        f"({about['errors'] / about['asked']:.1%}): the network gave them a probability below {about['threshold']:g}. "
-        f"Its loss is {loss(about['cross_entropy'])}."
+    check_output_file("--csv", csv)
+    check_at_least_one(orders=orders)
+    run = find_run(name)
+    task = run.task()
+    check_predicts_next(run.configuration(), "a comparison with n-gram models")
+    if not isinstance(task, Text):
+        raise UsageError("ERRORS_TASK_NOT_TEXT", run=name, task=task.name)
+    is_default = all(option is None for option in (text, file, characters)) and (orders, threshold) == (
+        DEFAULT_ORDERS,
+        DEFAULT_THRESHOLD,
     )
-    print("\nWhat would have helped, each cause tried on the errors that those above leave:\n")
-    rows, before = [], ""
-    for row in found.causes:
-        cause = row["cause"] if row["cause"] != before else ""
-        before = row["cause"]
+    with (
+        recording(run, text, file, encoding=encoding, characters=characters, quiet=json) as recorded,
+        saving(recorded.subject, is_default) as save,
+    ):
+        with progress_bar("counting n-grams", quiet=json) as bar:
+            errors = find_errors(recorded.trace, task.data().training, range(1, orders + 1), threshold, progress=bar)
+        tables = {"causes": errors.causes, "closings": errors.closings, "orders": errors.orders}
+        for table_name, table in tables.items():
+            save(f"errors-{table_name}", table)
+    write_tables(tables, lambda: _print_errors(errors), json=json, csv=csv)
+
+
+def _print_errors(errors: Errors) -> None:
+    about = errors.causes.about
+    print(
+        f"{count_of(about['errors'], 'error')} in {count_of(about['asked'], 'symbol')} "
+        f"({about['errors'] / about['asked']:.1%}): symbols with a predicted probability below "
+        f"{about['threshold']:g}. Loss: {format_loss(about['cross_entropy'])}."
+    )
+    _print_causes(errors.causes)
+    _print_orders(errors.orders)
+    if len(errors.closings):
+        _print_closings(errors.closings, about["best_order"])
+
+
+def _print_causes(causes: Table) -> None:
+    print("\nCauses. Each cause is tested on the errors that the causes above it leave unexplained:\n")
+    rows, last_cause = [], ""
+    for row in causes:
+        cause = row["cause"] if row["cause"] != last_cause else ""
+        last_cause = row["cause"]
         rows.append(
             (
                 cause,
@@ -103,47 +121,37 @@ def _print(found: Errors) -> None:
                 f"{row['errors']:,}",
                 f"{row['share']:.1%}",
                 f"{row['left']:.1%}",
-                number(row["loss"], 2),
+                format_number(row["loss"], 2),
             )
         )
-    columns = ("cause", "level", "errors", "of all", "left", "mean loss")
+    columns = ("cause", "level", "errors", "share", "left", "mean loss")
     print_table(columns, rows, right=columns[2:])
-    print("\nBeside n-gram models of the training text:\n")
-    columns = ("n", "loss", "its errors", "of both", "network alone", "n-gram alone")
-    print_table(
-        columns,
-        [
-            (
-                str(row["order"]),
-                number(row["cross_entropy"]),
-                *(f"{row[name]:,}" for name in ("errors", "shared", "network_alone", "ngram_alone")),
-            )
-            for row in found.orders
-        ],
-        right=columns,
-    )
-    if not len(found.closings):
-        return
-    print(
-        f"\nClosing marks: the log-probability the network gave them over that of the n-gram model of order "
-        f"{about['best_order']}, in nats.\n"
-    )
-    columns = ("mark", "opened before", "count", "network", f"{about['best_order']}-gram", "gain", "interval")
-    print_table(
-        columns,
-        [
-            (
-                row["bracket"],
-                f"{row['from']:,} to {row['to'] - 1:,}" if row["to"] - row["from"] > 1 else f"{row['from']:,}",
-                f"{row['count']:,}",
-                f"{row['network_probability']:.1%}",
-                f"{row['ngram_probability']:.1%}",
-                number(row["gain"], 2),
-                ""
-                if row["gain_low"] != row["gain_low"]
-                else f"{number(row['gain_low'], 2)} to {number(row['gain_high'], 2)}",
-            )
-            for row in found.closings
-        ],
-        right=("opened before", "count", "network", columns[4], "gain"),
-    )
+
+
+def _print_orders(orders: Table) -> None:
+    print("\nComparison with n-gram models of the training text:\n")
+    columns = ("n", "loss", "errors", "shared", "network only", "n-gram only")
+    counts = ("errors", "shared", "network_alone", "ngram_alone")
+    rows = [
+        (str(row["order"]), format_number(row["cross_entropy"]), *(f"{row[name]:,}" for name in counts))
+        for row in orders
+    ]
+    print_table(columns, rows, right=columns)
+
+
+def _print_closings(closings: Table, order: int) -> None:
+    print(f"\nClosing marks. Gain: log-probability from the network minus that from the {order}-gram model, in nats.\n")
+    columns = ("mark", "opened before", "count", "network", f"{order}-gram", "gain", "interval")
+    rows = [
+        (
+            row["bracket"],
+            f"{row['from']:,} to {row['to'] - 1:,}" if row["to"] - row["from"] > 1 else f"{row['from']:,}",
+            f"{row['count']:,}",
+            f"{row['network_probability']:.1%}",
+            f"{row['ngram_probability']:.1%}",
+            format_number(row["gain"], 2),
+            format_interval(row["gain_low"], row["gain_high"], 2),
+        )
+        for row in closings
+    ]
+    print_table(columns, rows, right=("opened before", "count", "network", columns[4], "gain"))

@@ -1,4 +1,4 @@
-"""`gatescope export`: the network of a run as a file for other programs."""
+"""`gatescope export`: write the network of a run for other programs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FOREIGN, command
-from gatescope.cli.common import Json, UsageError, file_size, find_run, harmless, print_json, use_threads
+from gatescope.cli.app import EXCHANGE_GROUP, command
+from gatescope.cli.options import Json, RunName, use_threads
+from gatescope.cli.output import format_file_size, harmless, print_json
+from gatescope.cli.subject import find_run
+from gatescope.cli.usage import UsageError
 
-KINDS = {".pt": "torch", ".pth": "torch", ".safetensors": "safetensors", ".onnx": "onnx"}
+FORMAT_OF_SUFFIX = {".pt": "torch", ".pth": "torch", ".safetensors": "safetensors", ".onnx": "onnx"}
 
 
 @command(
-    FOREIGN,
+    EXCHANGE_GROUP,
     "RUN FILE [--to torch|safetensors|onnx] [OPTIONS]",
     "gatescope export counter counter.pt",
     "gatescope export runs/text text.onnx        # any length of sequence, any number of them",
 )
 def export(
-    run: str,
-    path: Annotated[Path, Parameter(name="FILE")],
+    name: RunName,
+    path: Annotated[Path, Parameter(name="FILE", help="File to write.")],
     /,
     *,
     to: Literal["torch", "safetensors", "onnx"] | None = None,
@@ -31,40 +34,37 @@ def export(
 ) -> None:
     """Write the network of a run as a PyTorch state dict, a safetensors file or an ONNX model.
 
-    The first two have torch.nn's names (embedding.weight, recurrent.weight_ih_l0, recurrent.weight_ih_l0_reverse,
-    readout.weight); an ONNX model reads ids (steps, sequences) or numbers (steps, sequences, numbers) and gives logits
-    or estimates (steps, sequences, what is predicted), without steps where it predicts once.
+    The state dict and the safetensors file use the names of torch.nn: embedding.weight, recurrent.weight_ih_l0,
+    recurrent.weight_ih_l0_reverse, readout.weight. The ONNX model reads ids (steps, sequences) or numbers (steps,
+    sequences, numbers) and returns logits or estimates (steps, sequences, outputs), without the axis of steps if the
+    network predicts once.
 
     Parameters
     ----------
-    run
-        A run directory, or the name of a run in ./runs.
-    path
-        The file to write.
     to
-        The format; by default the one of the file's suffix.
+        Format. Defaults to the format of the file's suffix.
     checkpoint
-        The weights of this step instead of the best ones.
+        Use the weights of this training step. Defaults to the best weights.
     overwrite
-        Replace a file that is there.
+        Replace an existing file.
     """
     use_threads(1)
     from gatescope.adopting import FORMATS, save
 
-    kind = to or KINDS.get(path.suffix)
+    kind = to or FORMAT_OF_SUFFIX.get(path.suffix)
     if kind is None:
-        raise UsageError("EXPORT_SAY_FORMAT_WANTED", path=path, formats=" or ".join(FORMATS))
+        raise UsageError("EXPORT_FORMAT_UNKNOWN", path=path, formats=" or ".join(FORMATS))
     if path.exists() and not overwrite:
-        raise UsageError("EXPORT_ALREADY_ANOTHER_NAME_OVERWRITE", path=path)
-    network, step = find_run(run).network(checkpoint)
+        raise UsageError("EXPORT_FILE_EXISTS", path=path)
+    network, step = find_run(name).network(checkpoint)
     try:
         notes = save(network, path, kind)
     except ImportError as error:
-        raise UsageError(str(error)) from error
-    size = path.stat().st_size
+        raise UsageError("CLI_PACKAGE_MISSING", reason=error) from error
+    nbytes = path.stat().st_size
     if json:
-        print_json({"file": str(path), "format": kind, "bytes": size, "training_step": step, "notes": notes})
+        print_json({"file": str(path), "format": kind, "bytes": nbytes, "training_step": step, "notes": notes})
         return
-    print(f"{harmless(str(path))}: {file_size(size)}, the weights of step {step:,}")
+    print(f"{harmless(str(path))}: {format_file_size(nbytes)}, weights of step {step:,}.")
     for note in notes:
         print(f"note: {harmless(note)}")

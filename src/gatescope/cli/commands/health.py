@@ -1,89 +1,93 @@
-"""`gatescope health`: which neurons work, which are idle, and for how long each one remembers."""
+"""`gatescope health`: find saturated gates, idle or duplicate neurons, and the time constant of each neuron."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Encoding, Json, print_table, use_threads
-from gatescope.cli.studying import (
-    All,
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
+    AllRows,
     Characters,
     Csv,
+    Encoding,
     File,
-    Place,
-    Text,
-    check_csv,
-    counted,
-    deliver,
-    number,
-    several,
-    studied,
+    Json,
+    RunOrTrace,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import count_of, format_number, has_several, print_omitted, print_table, write_tables
+from gatescope.cli.subject import recording
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 20
+SHOWN_ROWS = 20
+ALWAYS_SHARE = 0.99  # of the steps, from which on a gate counts as always closed or open
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
     "gatescope health counter",
     "gatescope health runs/text --characters 20000 --csv health.csv",
     "gatescope health traces/notes --all",
 )
 def health(
-    place: Place,
-    text: Text = None,
+    place: RunOrTrace,
+    text: StudyText = None,
     /,
     *,
     file: File = None,
     encoding: Encoding = None,
     characters: Characters = None,
-    every: All = False,
+    all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Say which gates are saturated, which neurons are idle or the same as another, and how long each one remembers.
+    """Find saturated gates and idle or duplicate neurons, and measure how long each neuron remembers.
 
-    A time constant is the number of steps after which a content of the memory has shrunk to 1/e by what the neuron's
-    own gates let through. With --csv, the gates go to a second file whose name ends in -saturation.
+    The time constant of a neuron is the number of steps after which its own gates have reduced the content of its
+    memory to 1/e. With --csv, the gates go to a second file whose name ends in -saturation.
     """
     use_threads(1)
     from gatescope.studies import health as study
 
-    check_csv(csv)
-    with studied(place, text, file, encoding=encoding, characters=characters, quiet=json) as about:
-        neurons, gates = study.health(about.trace), study.saturation(about.trace)
-        steps = int(about.trace.lengths.sum())
-    deliver({"health": neurons, "saturation": gates}, lambda: _print(neurons, gates, steps, every), json=json, csv=csv)
+    check_output_file("--csv", csv)
+    with recording(place, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+        neurons, gates = study.health(recorded.trace), study.saturation(recorded.trace)
+        steps = int(recorded.trace.lengths.sum())
+    tables = {"health": neurons, "saturation": gates}
+    write_tables(tables, lambda: _print_health(neurons, gates, steps, all_rows), json=json, csv=csv)
 
 
-def _print(neurons: Table, gates: Table, steps: int, every: bool) -> None:
+def _print_health(neurons: Table, gates: Table, steps: int, all_rows: bool) -> None:
     layers = list(dict.fromkeys(neurons["layer"]))
-    print(f"{counted(len(neurons), 'neuron')} over {counted(steps, 'step')}.")
+    print(f"{count_of(len(neurons), 'neuron')} over {count_of(steps, 'step')}.")
     if len(gates):
-        print("\nGates: how many of the steps they are nearly closed (under 0.1) and nearly open (over 0.9).\n")
+        print("\nGates: the share of steps at which they are nearly closed (below 0.1) and nearly open (above 0.9).\n")
         _print_gates(gates, layers)
     print()
-    odd = neurons.take((neurons["verdict"] != "ordinary").nonzero()[0])
-    if len(odd):
-        print(f"There is something to say of {counted(len(odd), 'neuron')}; the others are ordinary.\n")
-        alike: dict[tuple[str, str], list[str]] = {}
-        for row in odd:
-            alike.setdefault((row["layer"].removeprefix("layer"), row["verdict"]), []).append(str(row["neuron"]))
-        groups = sorted(alike.items(), key=lambda group: (group[0][0], -len(group[1])))
-        shown = groups if every else groups[:SHOWN]
-        rows = [(layer, what, str(len(which)), " ".join(which)) for (layer, what), which in shown]
-        names = ("layer", "it is", "neurons", "which")
-        cut = 0 if several(layers) else 1
-        print_table(names[cut:], [row[cut:] for row in rows], right=("layer", "neurons"))
-        _rest(sum(len(which) for _, which in groups[len(shown) :]))
+    remarkable = neurons.take((neurons["verdict"] != "ordinary").nonzero()[0])
+    if len(remarkable):
+        print(f"{count_of(len(remarkable), 'remarkable neuron')}; all others are ordinary.\n")
+        _print_verdicts(remarkable, layers, all_rows)
     else:
-        print("Every neuron is ordinary: none is idle, the same as another, or has a gate that never moves.")
-    _print_memory(neurons, layers, every)
+        print("Every neuron is ordinary: no neuron is idle, duplicates another neuron or has a constant gate.")
+    _print_memory(neurons, layers, all_rows)
+
+
+def _print_verdicts(neurons: Table, layers: list[str], all_rows: bool) -> None:
+    by_verdict: dict[tuple[str, str], list[str]] = {}
+    for row in neurons:
+        by_verdict.setdefault((row["layer"].removeprefix("layer"), row["verdict"]), []).append(str(row["neuron"]))
+    groups = sorted(by_verdict.items(), key=lambda group: (group[0][0], -len(group[1])))
+    shown = groups if all_rows else groups[:SHOWN_ROWS]
+    rows = [(layer, verdict, str(len(numbers)), " ".join(numbers)) for (layer, verdict), numbers in shown]
+    _print_layers(("layer", "verdict", "count", "neurons"), rows, layers, right=("layer", "count"))
+    print_omitted(sum(len(numbers) for _, numbers in groups[len(shown) :]), "neuron")
 
 
 def _print_gates(gates: Table, layers: list[str]) -> None:
@@ -98,45 +102,49 @@ def _print_gates(gates: Table, layers: list[str]) -> None:
                     f"{gate}, {part['title'][0]}",
                     f"{left.mean():.1%}",
                     f"{right.mean():.1%}",
-                    str(int((left >= 0.99).sum())),
-                    str(int((right >= 0.99).sum())),
+                    str(int((left >= ALWAYS_SHARE).sum())),
+                    str(int((right >= ALWAYS_SHARE).sum())),
                 )
             )
-    names = ("layer", "gate", "closed", "open", "neurons always closed", "always open")
-    cut = 0 if several(layers) else 1
-    print_table(names[cut:], [row[cut:] for row in rows], right=("layer", *names[2:]))
+    columns = ("layer", "gate", "closed", "open", "neurons always closed", "always open")
+    _print_layers(columns, rows, layers, right=("layer", *columns[2:]))
 
 
-def _print_memory(neurons: Table, layers: list[str], every: bool) -> None:
-    known = neurons.take((neurons["time_constant"] == neurons["time_constant"]).nonzero()[0])
+def _print_memory(neurons: Table, layers: list[str], all_rows: bool) -> None:
     for layer, about in neurons.about["layers"].items():
         if not about["memory"]:
-            print(f"\n{layer} has no time constants: its cell keeps nothing but through its recurrent weights.")
+            print(f"\n{layer} has no time constants: its cell keeps values only through its recurrent weights.")
         elif about["missing"]:
             missing = ", ".join(about["missing"])
             print(f"\n{layer} has no time constants: {about['retention']} needs {missing}, which the trace lacks.")
+    known = neurons.take((neurons["time_constant"] == neurons["time_constant"]).nonzero()[0])
     if not len(known):
         return
     formulas = ", ".join(dict.fromkeys(about["retention"] for about in neurons.about["layers"].values()))
-    print(f"\nMemory, the longest first: what is kept in a step, {formulas}, and the steps until 1/e is left.\n")
+    print(
+        f"\nMemory, the longest first. Retention: the share kept per step, {formulas}. Time constant: the steps until "
+        "1/e is left.\n"
+    )
     ordered = list(known.sorted_by("time_constant"))
-    shown = ordered if every else ordered[:SHOWN]
+    shown = ordered if all_rows else ordered[:SHOWN_ROWS]
     rows = [
         (
             row["layer"].removeprefix("layer"),
             str(row["neuron"]),
-            number(row["retention"], 4),
-            number(row["time_constant"], 1),
+            format_number(row["retention"], 4),
+            format_number(row["time_constant"], 1),
             row["verdict"],
         )
         for row in shown
     ]
-    names = ("layer", "neuron", "kept", "time constant", "it is")
-    cut = 0 if several(layers) else 1
-    print_table(names[cut:], [row[cut:] for row in rows], right=names[:4])
-    _rest(len(ordered) - len(shown))
+    columns = ("layer", "neuron", "retention", "time constant", "verdict")
+    _print_layers(columns, rows, layers, right=columns[:4])
+    print_omitted(len(ordered) - len(shown), "neuron")
 
 
-def _rest(left: int) -> None:
-    if left:
-        print(f"\n... and {counted(left, 'more neuron')}; --all prints them")
+def _print_layers(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], layers: list[str], *, right: Sequence[str]
+) -> None:
+    """Print a table whose first column is the layer. The column is left out if there is one layer only."""
+    first = 0 if has_several(layers) else 1
+    print_table(columns[first:], [row[first:] for row in rows], right=right)

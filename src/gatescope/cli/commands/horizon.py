@@ -1,50 +1,54 @@
-"""`gatescope horizon`: how far back does a network remember, and which way do its gradients go?"""
+"""`gatescope horizon`: measure how far back a network remembers, and how its gradients grow."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import (
-    Encoding,
-    Json,
-    UsageError,
-    find_run,
-    print_table,
-    text_for,
-    use_threads,
-    warn_of_unknown,
-)
+from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.interrupt import Stop
-from gatescope.cli.studying import Csv, File, bar, check_csv, deliver, layer_named, number, several
+from gatescope.cli.options import Csv, Encoding, File, Json, OnlyLayer, StudyText, check_output_file, use_threads
+from gatescope.cli.output import (
+    count_of,
+    format_norm,
+    format_number,
+    has_several,
+    print_table,
+    print_unknown_symbols,
+    progress_bar,
+    write_tables,
+)
+from gatescope.cli.subject import find_run, layer_named, read_text
+from gatescope.cli.usage import UsageError, check_at_least_one
 
 if TYPE_CHECKING:
     from gatescope.runs import Run
     from gatescope.studies import Table
     from gatescope.studies.comparison import Reach
 
-OF_TEXT, OF_STRINGS = 5000, 1000  # characters
+TEXT_CHARACTERS = 5000
+STRING_CHARACTERS = 1000
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN... [--text TEXT | --file FILE] [OPTIONS]",
     "gatescope horizon counter",
     "gatescope horizon runs/lstm runs/elman --text AxxxxxxxxxxxxxxxxxxxxYa",
     "gatescope horizon runs/text --file notes.txt --furthest 200 --csv horizon.csv",
-    "gatescope horizon counter --checkpoint all   # how it came about",
+    "gatescope horizon counter --checkpoint all   # the horizon during training",
 )
 def horizon(
-    *runs: Annotated[str, Parameter(name="RUN", metavar="RUN")],
-    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    *names: Annotated[str, Parameter(name="RUN", metavar="RUN")],
+    text: Annotated[StudyText, Parameter(name="--text")] = None,
     file: File = None,
     encoding: Encoding = None,
     characters: int | None = None,
-    layer: str | None = None,
+    layer: OnlyLayer = None,
     checkpoint: Annotated[str | None, Parameter(metavar="STEP|all")] = None,
     furthest: int = 100,
     distance: int | None = None,
@@ -52,124 +56,127 @@ def horizon(
     csv: Csv = None,
     json: Json = False,
 ) -> int:
-    """Say how far back a network remembers, how gradients grow in each layer, and along which terms they go.
+    """Measure how far back a network remembers, how gradients grow in each layer, and which terms carry them.
 
-    The memory horizon is the number of steps after which influence has fallen to 1/e, and to 1 %, of what it is at
-    first: by the gradient of the loss, and by replacing what is read; of a network in both directions also of what
-    stands behind. With --csv, the layers and the terms of their Jacobians go to two more files whose names end in
-    -layers and -terms. Ctrl-C stops it, and what was measured is printed.
+    The memory horizon is the number of steps after which influence has fallen to 1/e, and to 1 %, of its first value.
+    Influence is measured by the gradient of the loss and by replacing inputs. For bidirectional networks, it is also
+    measured for later inputs. With --csv, the layers and the terms of their Jacobians go to two more files whose names
+    end in -layers and -terms. Ctrl-C stops the measurement and prints the results so far.
 
     Parameters
     ----------
-    runs
-        Run directories, or names of runs in ./runs; several are told of side by side.
-    text
-        What the networks read; - reads the standard input; what the task keeps from training when nothing is given.
+    names
+        Run directories, or names of runs in ./runs. Several runs are printed side by side.
     characters
-        How much of the text; by default 1,000 of strings and 5,000 of anything else.
-    layer
-        Only this layer, counted from 0; 0_reverse is the one that reads from the end, where there is one.
+        Maximum number of characters to read. Defaults to 1,000 for tasks of strings and 5,000 for other tasks.
     checkpoint
-        The weights of this step, or of every checkpoint; the best weights by default.
+        Use the weights of this training step, or of all checkpoints. Defaults to the best weights.
     furthest
-        The largest distance at which influence is looked for.
+        Largest distance of the measured influence, in steps.
     distance
-        The number of steps between two norms of the gradient; up to 50 by default.
+        Number of steps over which the norm of the gradient is measured. Defaults to at most 50.
     samples
-        At how many places the loss is taken, and how often something else is read.
+        Number of steps at which the loss is measured, and number of replaced inputs.
     """
     use_threads(1)
     from gatescope.studies.comparison import join_reaches, reach
 
-    check_csv(csv)
-    for name, value in (("characters", characters), ("furthest", furthest), ("samples", samples)):
-        if value is not None and value < 1:
-            raise UsageError("COMPARE", name=name, value=value)
-    if not runs:
-        raise UsageError("HORIZON_SAY_WHOSE_MEMORY_RUN")
-    found = [find_run(given) for given in runs]
-    if text == "-":  # once for all of them
-        text, encoding = text_for(found[0].task(), text, file, encoding), None
-    work = [(run, step) for run in found for step in _steps(run, checkpoint)]
+    check_output_file("--csv", csv)
+    check_at_least_one(characters=characters, furthest=furthest, samples=samples)
+    if not names:
+        raise UsageError("HORIZON_RUN_MISSING")
+    runs = [find_run(name) for name in names]
+    if text == "-":  # read standard input once for all runs
+        text, encoding = read_text(runs[0].task(), text, file, encoding), None
+    work = [(run, step) for run in runs for step in _checkpoints(run, checkpoint)]
     measured: list[tuple[str, int, Reach]] = []
     with Stop() as stop:
-        with bar("measuring", quiet=json) as tell:
+        with progress_bar("measuring", quiet=json) as bar:
             for done, (run, step) in enumerate(work):
                 if stop():
                     break
-                tell(done, len(work))
-                network, at = run.network(step)
-                source = _source(run, text, file, encoding, characters)
+                bar(done, len(work))
+                network, training_step = run.network(step)
+                source = _read_source(run, text, file, encoding, characters)
                 if done == 0 or text is not None or file is not None:
-                    warn_of_unknown(network.configuration.vocabulary, source)
-                chosen = None if layer is None else [layer_named(layer, network.configuration.names)]
-                about = reach(
+                    print_unknown_symbols(network.configuration.vocabulary, source)
+                result = reach(
                     network,
                     source,
                     furthest=furthest,
                     distance=distance,
                     samples=samples,
-                    layers=chosen,
+                    layers=None if layer is None else [layer_named(layer, network.configuration.names)],
                     answers=run.task().answers,
                 )
-                measured.append((run.name, at, about))
+                measured.append((run.name, training_step, result))
         if measured:
             joined = join_reaches(measured)
             tables = {"horizons": joined.horizons, "layers": joined.layers, "terms": joined.terms}
-            deliver(tables, lambda: _print(tables), json=json, csv=csv)
+            write_tables(tables, lambda: _print_horizons(tables), json=json, csv=csv)
     return stop.status
 
 
-def _steps(run: Run, given: str | None) -> Sequence[int | None]:
-    """The checkpoints that are asked for; None for the best weights.
+def _checkpoints(run: Run, option: str | None) -> Sequence[int | None]:
+    """Return the training steps that --checkpoint names; None for the best weights.
 
     Raises:
-        UsageError: it is neither a number nor all, or the run has no such checkpoint.
+        UsageError: the option is neither a number nor "all", or the run has no such checkpoint.
     """
-    if given is None:
+    if option is None:
         return [None]
-    there = run.checkpoints()
-    if given == "all":
-        return there or [None]
-    if not given.isdigit() or int(given) not in there:
-        shown = ", ".join(map(str, there)) or "none"
-        raise UsageError("HORIZON_CHECKPOINT_ALL_TAKES_EVERY", name=run.name, given=given, shown=shown)
-    return [int(given)]
+    checkpoints = run.checkpoints()
+    if option == "all":
+        return checkpoints or [None]
+    if not option.isdigit() or int(option) not in checkpoints:
+        listed = ", ".join(map(str, checkpoints)) or "none"
+        raise UsageError("HORIZON_CHECKPOINT_UNKNOWN", run=run.name, checkpoint=option, checkpoints=listed)
+    return [int(option)]
 
 
-def _source(run: Run, text: str | None, file: Any, encoding: str | None, characters: int | None) -> str:
+def _read_source(run: Run, text: str | None, file: Path | None, encoding: str | None, characters: int | None) -> str:
     from gatescope.tasks.base.strings import StringTask
 
     task = run.task()
     if text is None and file is None and encoding is None:
-        return task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
-    return text_for(task, text, file, encoding)[:characters]
+        return task.held_out(characters or (STRING_CHARACTERS if isinstance(task, StringTask) else TEXT_CHARACTERS))
+    return read_text(task, text, file, encoding)[:characters]
 
 
-def _print(tables: dict[str, Table]) -> None:
-    horizons, layers, terms = tables.values()
-    cut = {name: not several(layers[name].tolist()) for name in ("run", "step", "layer")}
-    print(f"Memory horizon: steps until influence has fallen so far ({horizons.about['furthest']} are looked at).\n")
-    rows = [
-        (row["run"], f"{row['step']:,}", _of(row), row["measure"], number(row["1/e"], 1), number(row["1 %"], 1))
-        for row in horizons
-    ]
-    _table(("run", "step", "of", "measure", "1/e", "1 %"), rows, {**cut, "layer": False}, ("step", "1/e", "1 %"))
-    distance, steps = layers.about["distance"], layers.about["steps"]
-    apart = f"{distance} step{'' if distance == 1 else 's'}"
+def _print_horizons(tables: dict[str, Table]) -> None:
+    horizons, layers, terms = tables["horizons"], tables["layers"], tables["terms"]
+    constant = {name for name in ("run", "step", "layer") if not has_several(layers[name].tolist())}
     print(
-        f"\nGradients over {apart}, in a sequence of {steps}: norms of the derivative by the states so much earlier.\n"
+        f"Memory horizon: steps until influence has fallen to 1/e and 1 % (at most {horizons.about['furthest']} steps "
+        "are measured).\n"
     )
     rows = [
         (
-            *_place(row),
+            row["run"],
+            f"{row['step']:,}",
+            _source_of(row),
+            row["measure"],
+            format_number(row["1/e"], 1),
+            format_number(row["1 %"], 1),
+        )
+        for row in horizons
+    ]
+    columns = ("run", "step", "influence of", "measure", "1/e", "1 %")
+    _print_columns(columns, rows, constant - {"layer"}, ("step", "1/e", "1 %"))
+    print(
+        f"\nGradients over {count_of(layers.about['distance'], 'step')} in a sequence of {layers.about['steps']}: "
+        "norms of the derivative by the states that many steps earlier.\n"
+    )
+    rows = [
+        (
+            *_place_cells(row),
             row["cell"],
-            size(row["gradient"]),
-            size(row["states_norm"]),
-            number(row["growth"]),
-            number(row["exponent"]),
-            size(row["direct"]),
-            size(row["rest"]),
+            format_norm(row["gradient"]),
+            format_norm(row["states_norm"]),
+            format_number(row["growth"]),
+            format_number(row["exponent"]),
+            format_norm(row["direct"]),
+            format_norm(row["rest"]),
         )
         for row in layers
     ]
@@ -185,47 +192,40 @@ def _print(tables: dict[str, Table]) -> None:
         "direct",
         "other ways",
     )
-    _table(columns, rows, cut, ("step", "layer", *columns[4:]))
+    _print_columns(columns, rows, constant, ("step", "layer", *columns[4:]))
     if not len(terms):
-        print("\nNothing is carried from step to step, so there are no terms.")
+        print("\nThe cell carries no state from step to step, so there are no terms.")
         return
-    print("\nThe terms of each state's derivative by the states one step earlier, and the share of each.\n")
+    print("\nTerms of each state's derivative by the states one step earlier, with the share of each term.\n")
     rows = [
         (
-            *_place(row),
+            *_place_cells(row),
             f"{row['to']} by {row['source']}",
             row["term"],
             row["formula"],
-            number(row["norm"]),
+            format_number(row["norm"]),
             f"{row['share']:.0%}" if not math.isnan(row["share"]) else "",
         )
         for row in terms
     ]
-    _table(
-        ("run", "step", "layer", "of", "through", "formula", "norm", "share"),
-        rows,
-        cut,
-        ("step", "layer", "norm", "share"),
-    )
+    columns = ("run", "step", "layer", "derivative of", "through", "formula", "norm", "share")
+    _print_columns(columns, rows, constant, ("step", "layer", "norm", "share"))
 
 
-def _of(row: dict[str, Any]) -> str:
-    behind = " behind" if row["side"] == "behind" else ""
-    return f"input{behind}" if row["of"] == "input" else f"{row['state']} of {row['layer']}"
+def _source_of(row: dict[str, Any]) -> str:
+    """Name what a memory horizon is about: an input, a later input or a state."""
+    if row["of"] == "input":
+        return "later input" if row["side"] == "behind" else "input"
+    return f"{row['state']} of {row['layer']}"
 
 
-def _place(row: dict[str, Any]) -> tuple[str, str, str]:
+def _place_cells(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["run"], f"{row['step']:,}", row["layer"].removeprefix("layer")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], cut: dict[str, bool], right: Sequence[str]) -> None:
-    """A table without the columns that say the same in every row."""
-    kept = [k for k, name in enumerate(columns) if not cut.get(name)]
-    print_table([columns[k] for k in kept], [[row[k] for k in kept] for row in rows], right=right)
-
-
-def size(value: float) -> str:
-    """A norm as it is printed, over all powers of ten."""
-    if value == 0:
-        return "0"
-    return number(value, 2) if math.isnan(value) or math.isinf(value) or 0.01 <= value < 1000 else f"{value:.1e}"
+def _print_columns(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], constant: Collection[str], right: Sequence[str]
+) -> None:
+    """Print a table without the columns that have the same value in every row."""
+    printed = [k for k, name in enumerate(columns) if name not in constant]
+    print_table([columns[k] for k in printed], [[row[k] for k in printed] for row in rows], right=right)

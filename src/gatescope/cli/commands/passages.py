@@ -1,48 +1,50 @@
-"""`gatescope passages`: where is a neuron most active, and which values does it take?"""
+"""`gatescope passages`: print the passages where a neuron is most active, and the distribution of its values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Encoding, Flag, Json, print_table, use_threads, visible
-from gatescope.cli.studying import (
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
     Characters,
     Csv,
+    Encoding,
     File,
+    Flag,
+    Json,
     Layer,
-    Place,
+    Neuron,
+    RunOrTrace,
     Signal,
-    Text,
-    check_csv,
-    counted,
-    deliver,
-    layer_of,
-    number,
-    studied,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
+from gatescope.cli.subject import layer_of, recording
 
 if TYPE_CHECKING:
     from rich.text import Text as Line
 
     from gatescope.studies import Table
 
-BINS, BARS = 20, 40
+BINS = 20
+BAR_COLUMNS = 40
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN|TRACE [TEXT | --file FILE] --neuron N [OPTIONS]",
     "gatescope passages counter --neuron 3",
     "gatescope passages runs/text --neuron 12 --signal c --least --context 60",
     "gatescope passages traces/notes --neuron 0 --count 30",
 )
 def passages(
-    place: Place,
-    text: Text = None,
+    place: RunOrTrace,
+    text: StudyText = None,
     /,
     *,
-    neuron: int,
+    neuron: Neuron,
     file: File = None,
     encoding: Encoding = None,
     characters: Characters = None,
@@ -54,68 +56,83 @@ def passages(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Print the passages of a text where a neuron is most active, and how often it takes which values.
+    """Print the passages of a text where a neuron is most active, and a histogram of its values.
 
-    The symbol at which it is, once it was read, stands out: in reverse on a terminal, between » and « elsewhere. With
-    --csv, the histogram goes to a second file whose name ends in -distribution.
+    The symbol of the largest value is highlighted: reversed on a terminal, between » and « elsewhere. With --csv, the
+    histogram goes to a second file whose name ends in -distribution.
 
     Parameters
     ----------
-    neuron
-        The neuron, counted from 0.
     least
-        Where its value is smallest instead.
+        Print the passages with the smallest values instead.
     count
-        How many passages.
+        Number of passages.
     context
-        How many symbols before and after.
+        Number of symbols before and after the highlighted symbol.
     """
     use_threads(1)
     from gatescope.studies.passages import distribution
-    from gatescope.studies.passages import passages as study
+    from gatescope.studies.passages import passages as find_passages
 
-    check_csv(csv)
-    with studied(place, text, file, encoding=encoding, characters=characters, quiet=json) as about:
-        name = layer_of(about.trace, layer, signal, neuron)
-        found = study(about.trace, name, signal, neuron, count=count, context=context, least=least)
-        values = distribution(about.trace, name, signal, neuron, bins=BINS)
-    tables = {"passages": found, "distribution": values}
-    deliver(tables, lambda: _print(found, values), json=json, csv=csv)
+    check_output_file("--csv", csv)
+    with recording(place, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+        trace = recorded.trace
+        layer_name = layer_of(trace, layer, signal, neuron)
+        table = find_passages(trace, layer_name, signal, neuron, count=count, context=context, least=least)
+        histogram = distribution(trace, layer_name, signal, neuron, bins=BINS)
+    tables = {"passages": table, "distribution": histogram}
+    write_tables(tables, lambda: _print_passages(table, histogram), json=json, csv=csv)
 
 
-def _print(found: Table, values: Table) -> None:
-    about = found.about
-    which = "smallest" if about["least"] else "largest"
+def _print_passages(table: Table, histogram: Table) -> None:
+    about = table.about
+    extreme = "Smallest" if about["least"] else "Largest"
     print(
-        f"Where {about['signal']} of neuron {about['neuron']} of {about['layer']} is {which}, "
-        f"of {counted(about['steps'], 'step')}.\n"
+        f"{extreme} values of {about['signal']} of neuron {about['neuron']} of {about['layer']} over "
+        f"{count_of(about['steps'], 'step')}.\n"
     )
     rows = [
-        (str(row["sequence"]), str(row["step"]), number(row["value"]), lined(row, about["context"])) for row in found
+        (
+            str(row["sequence"]),
+            str(row["step"]),
+            format_number(row["value"]),
+            highlighted_passage(row, about["context"]),
+        )
+        for row in table
     ]
     columns = ("sequence", "step", "value", "")
-    cut = 1 if not any(found["sequence"]) else 0
-    print_table(columns[cut:], [row[cut:] for row in rows], right=columns[:3])
-    said = values.about
-    if said["mean"] is None:
+    first = 1 if not any(table["sequence"]) else 0
+    print_table(columns[first:], [row[first:] for row in rows], right=columns[:3])
+    moments = histogram.about
+    if moments["mean"] is None:
         return
     print(
-        f"\nIts values: mean {number(said['mean'])}, standard deviation {number(said['deviation'])}, "
-        f"median {number(said['quantiles']['0.5'])}.\n"
+        f"\nAll values: mean {format_number(moments['mean'])}, standard deviation "
+        f"{format_number(moments['deviation'])}, median {format_number(moments['quantiles']['0.5'])}.\n"
     )
-    most = max(values["share"].max(), 1e-300)
+    largest_share = max(histogram["share"].max(), 1e-300)
     print_table(
-        ("from", "to", "", "of the steps"),
+        ("from", "to", "", "share of steps"),
         [
-            (number(row["low"]), number(row["high"]), "█" * round(BARS * row["share"] / most), f"{row['share']:.1%}")
-            for row in values
+            (
+                format_number(row["low"]),
+                format_number(row["high"]),
+                "█" * round(BAR_COLUMNS * row["share"] / largest_share),
+                f"{row['share']:.1%}",
+            )
+            for row in histogram
         ],
-        right=("from", "to", "of the steps"),
+        right=("from", "to", "share of steps"),
     )
 
 
-def lined(row: dict[str, Any], context: int) -> Line:
-    """A place in its text: what stands before it, flush right, the place itself so that it stands out, the rest."""
+def highlighted_passage(row: dict[str, Any], context: int) -> Line:
+    """Return a passage on one line, with its symbol highlighted.
+
+    Args:
+        row: a row with the columns before, at and after.
+        context: the width of the part before the symbol, which is aligned to the right.
+    """
     from rich.cells import cell_len
     from rich.console import Console
     from rich.text import Text as Line

@@ -1,4 +1,4 @@
-"""`gatescope patch`: which neuron, at which step, carries the difference between two texts?"""
+"""`gatescope patch`: find the neuron and the step that carry the difference between two texts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, find_run, print_table, use_threads, visible, warn_of_unknown
-from gatescope.cli.studying import Csv, Layer, Run, Signal, bar, check_csv, deliver, layer_named, number, numbers
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import Csv, Json, Layer, RunName, Signal, check_output_file, parse_numbers, use_threads
+from gatescope.cli.output import format_number, print_table, print_unknown_symbols, progress_bar, visible, write_tables
+from gatescope.cli.subject import find_run, layer_named
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 15
-
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN CLEAN CORRUPTED [OPTIONS]",
     "gatescope patch counter aaaaXbbbb aaXaXbbbb --signal c",
     'gatescope patch runs/text "def f(x):" "def f[x):" --at 8 --answer ")" --csv patching.csv',
 )
 def patch(
-    run: Run,
+    name: RunName,
     clean: Annotated[str, Parameter(allow_leading_hyphen=True)],
     corrupted: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
@@ -38,62 +37,61 @@ def patch(
 ) -> None:
     r"""Patch every neuron at every step of a corrupted text with its value in a clean text (activation patching).
 
-    The neuron and the step whose patch brings the clean prediction back carry the difference between both texts.
+    A neuron and a step carry the difference between the two texts if their patch restores the clean prediction.
 
     Parameters
     ----------
     clean
-        The text whose prediction is to come back; \n stands for a newline.
+        Text whose prediction the patches should restore. \n means a newline.
     corrupted
-        A text with the same number of steps that leads to another prediction; \n stands for a newline.
+        Text with the same number of steps and another prediction. \n means a newline.
     neurons
-        The neurons to patch, counted from 0; all neurons of the layer by default.
+        Neurons to patch, counted from 0. Defaults to all neurons of the layer.
     at
-        The step after which the prediction is read, counted from 0, or from the end where it is negative; the last one
-        by default.
+        Step whose prediction is compared, counted from 0. A negative number counts from the end; -1 is the last step.
     answer
-        The predicted symbol, class or number to follow; by default the most probable one after the clean text.
+        Symbol, class or number whose prediction is compared. Defaults to the most probable one after the clean text.
     """
     use_threads(1)
     from gatescope.studies.patching import patching
 
-    check_csv(csv)
-    network, _ = find_run(run).network()
+    check_output_file("--csv", csv)
+    network, _ = find_run(name).network()
     texts = [text.replace("\\n", "\n") for text in (clean, corrupted)]
-    warn_of_unknown(network.configuration.vocabulary, "".join(texts))
-    chosen = None if neurons is None else numbers("--neurons", neurons, int)
-    with bar("patching", quiet=json) as tell:
-        found = patching(
+    print_unknown_symbols(network.configuration.vocabulary, "".join(texts))
+    numbers = None if neurons is None else parse_numbers("--neurons", neurons, int)
+    with progress_bar("patching", quiet=json) as bar:
+        table = patching(
             network,
             *texts,
             layer=layer_named(layer, network.configuration.names),
             signal=signal,
-            neurons=chosen,
+            neurons=numbers,
             at=at,
             answer=None if answer is None else answer.replace("\\n", "\n"),
-            progress=tell,
+            progress=bar,
         )
-    deliver(found, lambda: _print(found), json=json, csv=csv)
+    write_tables(table, lambda: _print_patches(table), json=json, csv=csv)
 
 
-def _print(found: Table) -> None:
-    about = found.about
+def _print_patches(table: Table) -> None:
+    about = table.about
+    metric = about["metric"][0].upper() + about["metric"][1:]
     print(
-        f"{about['metric'][0].upper()}{about['metric'][1:]} {visible(about['answer'])} after step {about['at']}: "
-        f"{number(about['clean'])} on the clean text, {number(about['corrupted'])} on the corrupted one.\n"
-        f"Patched: {about['signal']} of {about['layer_name']}. "
-        "Recovered: the share of the difference that comes back.\n"
+        f"{metric} {visible(about['answer'])} after step {about['at']}: {format_number(about['clean'])} for the clean "
+        f"text, {format_number(about['corrupted'])} for the corrupted text.\n"
+        f"Patched signal: {about['signal']} of {about['layer_name']}. "
+        "Recovered: the share of the difference that a patch restores.\n"
     )
-    whole = found.where(neuron=-1)
     print_table(
         ("step", "clean", "corrupted", "recovered by the whole layer", "by its best neuron", "neuron"),
-        [_step(found, row["step"], row["recovered"]) for row in whole],
+        [_step_cells(table, row["step"], row["recovered"]) for row in table.where(neuron=-1)],
         right=("step", "recovered by the whole layer", "by its best neuron", "neuron"),
     )
 
 
-def _step(found: Table, step: int, recovered: float) -> tuple[str, ...]:
-    single = found.take(((found["step"] == step) & (found["neuron"] >= 0)).nonzero()[0]).sorted_by("recovered")
-    best = next(iter(single))
+def _step_cells(table: Table, step: int, recovered: float) -> tuple[str, ...]:
+    neurons = table.take(((table["step"] == step) & (table["neuron"] >= 0)).nonzero()[0]).sorted_by("recovered")
+    best = next(iter(neurons))
     symbols = (visible(best["clean_symbol"]), visible(best["corrupted_symbol"]))
     return (str(step), *symbols, f"{recovered:.1%}", f"{best['recovered']:.1%}", str(best["neuron"]))

@@ -1,4 +1,4 @@
-"""`gatescope pattern`: which neurons are on exactly in this passage, and where else are they on together?"""
+"""`gatescope pattern`: find the neurons that are on in a passage only, and other places where they are on."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.commands.passages import lined
-from gatescope.cli.common import Encoding, Flag, Json, UsageError, is_trace, print_table, text_for, use_threads, visible
-from gatescope.cli.studying import (
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.commands.passages import highlighted_passage
+from gatescope.cli.options import (
     Characters,
     Csv,
+    Encoding,
+    ExampleText,
     File,
+    Flag,
+    Json,
     Layer,
-    Place,
+    RunOrTrace,
     Signal,
-    bar,
-    check_csv,
-    counted,
-    deliver,
-    layer_of,
-    number,
-    studied,
-    subject_of,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import count_of, format_number, print_table, progress_bar, visible, write_tables
+from gatescope.cli.subject import is_trace, layer_of, read_text, recording, subject_of
+from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
     from gatescope.trace import Trace
 
-CONTEXT = 24
+CONTEXT_STEPS = 24
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN|TRACE [TEXT | --file FILE] --range A:B [OPTIONS]",
     "gatescope pattern counter aaaXbbb --range 4:6",
     'gatescope pattern runs/text "def name(self):" --range 8:13 --threshold 0.5',
     "gatescope pattern runs/text --range 10:20 --signal c --sign both --share 0.8",
 )
 def pattern(
-    place: Place,
-    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    place: RunOrTrace,
+    text: ExampleText = None,
     /,
     *,
     range: Annotated[str, Parameter(metavar="A:B")],  # noqa: A002  (the name of the option)
@@ -63,43 +63,38 @@ def pattern(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find the neurons that are on throughout a passage and off around it, and the other places where they are on.
+    """Find the neurons that are on throughout a passage and off around it, and other places where they are on.
 
-    The places are looked for in the text and in what the task keeps from training. With --csv, they go to a second file
-    whose name ends in -places.
+    The places are searched in the text and in the text that the task keeps from training. With --csv, they go to a
+    second file whose name ends in -places.
 
     Parameters
     ----------
-    text
-        The text the passage is in; - reads the standard input; the first example of the task when nothing is given.
     range
-        The passage, from step A to step B, both included and counted from 0.
-    characters
-        How much to search of the text that the task keeps from training; by default 100,000 characters of a text and
-        4,000 of strings.
+        Steps A to B of the passage, both included, counted from 0.
     sequence
-        The sequence the passage is in, where the text is of several, counted from 0.
+        Sequence of the passage, counted from 0, if the text has several.
     threshold
-        From which value on a neuron is on.
+        Value from which on a neuron counts as on.
     sign
-        On above the threshold, below minus the threshold, or either.
+        Count a neuron as on above the threshold (positive), below minus the threshold (negative), or both.
     anywhere
-        Do not ask that the neurons are off before and after the passage.
+        Also accept neurons that are on before or after the passage.
     share
-        How many of the neurons have to be on together at another place.
+        Share of the neurons that must be on at another place.
     count
-        How many places.
+        Number of places.
     """
     use_threads(1)
     from gatescope.studies.patterns import matches, neurons_on
 
-    check_csv(csv)
-    first, last = _range(range)
-    with _recorded(place, text, file, encoding, characters, sequence, json) as trace:
-        name = layer_of(trace, layer, signal)
-        found = neurons_on(
+    check_output_file("--csv", csv)
+    first, last = _parse_range(range)
+    with _record_both(place, text, file, encoding, characters, sequence, json) as trace:
+        layer_name = layer_of(trace, layer, signal)
+        neurons = neurons_on(
             trace,
-            name,
+            layer_name,
             sequence,
             first,
             last,
@@ -109,21 +104,21 @@ def pattern(
             before=not anywhere,
             after=not anywhere,
         )
-        tables = {"neurons": found}
-        if len(found):
-            tables["places"] = matches(trace, found, share=share, count=count, context=CONTEXT)
-    deliver(tables, lambda: _print(found, tables.get("places")), json=json, csv=csv)
+        tables = {"neurons": neurons}
+        if len(neurons):
+            tables["places"] = matches(trace, neurons, share=share, count=count, context=CONTEXT_STEPS)
+    write_tables(tables, lambda: _print_pattern(neurons, tables.get("places")), json=json, csv=csv)
 
 
-def _range(given: str) -> tuple[int, int]:
-    first, _, last = given.partition(":")
+def _parse_range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
     if not first.isdecimal() or not (last or first).isdecimal():
-        raise UsageError("PATTERN_RANGE_FORM_STEPS_COUNT", given=given)
+        raise UsageError("PATTERN_RANGE_FORM", range=text)
     return int(first), int(last or first)
 
 
 @contextmanager
-def _recorded(
+def _record_both(
     place: str,
     text: str | None,
     file: Path | None,
@@ -132,66 +127,71 @@ def _recorded(
     sequence: int,
     quiet: bool,
 ) -> Iterator[Trace]:
-    """What a trace directory holds; of a run, its network on the text and, after that, on what the task keeps."""
-    if is_trace(Path(place)):  # studies say themselves that it has no such sequence
-        with studied(place, text, file, encoding=encoding, characters=characters) as about:
-            yield about.trace
+    """Open a trace directory, or record a run's network on the text and then on the task's held-out text.
+
+    Raises:
+        UsageError: the text of a run has no such sequence. For a trace, the study raises its own error.
+    """
+    if is_trace(Path(place)):
+        with recording(place, text, file, encoding=encoding, characters=characters) as recorded_trace:
+            yield recorded_trace.trace
         return
     from gatescope.recording import recorded, sequences_of
 
-    about = subject_of(place, None, None, characters=characters)
-    given = sequences_of(about.network, text_for(about.task, text, file, encoding))
-    if not 0 <= sequence < len(given):
-        raise UsageError("PATTERN_SEQUENCE_TEXT", sequence=sequence, counted=counted(len(given), "sequence"))
-    sequences = [*given, *sequences_of(about.network, about.text)]
-    with bar("recording", quiet=quiet) as tell, recorded(about.network, sequences, progress=tell) as trace:
-        tell.finish()
+    subject = subject_of(place, None, None, characters=characters)
+    shown = sequences_of(subject.network, read_text(subject.task, text, file, encoding))
+    if not 0 <= sequence < len(shown):
+        raise UsageError("PATTERN_SEQUENCE_UNKNOWN", sequence=sequence, last=len(shown) - 1)
+    sequences = [*shown, *sequences_of(subject.network, subject.text)]
+    with progress_bar("recording", quiet=quiet) as bar, recorded(subject.network, sequences, progress=bar) as trace:
+        bar.finish()
         yield trace
 
 
-def _print(found: Table, places: Table | None) -> None:
-    about = found.about
+def _print_pattern(neurons: Table, places: Table | None) -> None:
+    about = neurons.about
     off = " and off before and after it" if about["before"] else ""
-    print(f"The passage: {visible(about['text'])}\n")
+    print(f"Passage: {visible(about['text'])}\n")
     if places is None:
         print(
-            f"No neuron of {about['layer']} is on throughout it{off}, at a threshold of {about['threshold']:g}; "
-            "try a lower --threshold, or --anywhere."
+            f"No neuron of {about['layer']} is on throughout the passage{off} at a threshold of "
+            f"{about['threshold']:g}. Try a lower --threshold, or --anywhere."
         )
         return
-    are = "is" if len(found) == 1 else "are"
-    print(f"{counted(len(found), 'neuron')} of {about['layer']} {are} on throughout it{off}:\n")
+    count = len(neurons)
+    verb = "is" if count == 1 else "are"
+    print(f"{count_of(count, 'neuron')} of {about['layer']} {verb} on throughout the passage{off}:\n")
     print_table(
-        ("neuron", "on", f"mean {about['signal']} there", "on in all"),
+        ("neuron", "on if", f"mean {about['signal']} in passage", "on in all steps"),
         [
             (
                 str(row["neuron"]),
-                f"{'≥' if row['sign'] == 1 else '≤'} {number(row['bound'], 2)}",
-                number(row["mean"]),
+                f"{'≥' if row['sign'] == 1 else '≤'} {format_number(row['bound'], 2)}",
+                format_number(row["mean"]),
                 f"{row['share']:.1%}",
             )
-            for row in found
+            for row in neurons
         ],
-        right=("neuron", f"mean {about['signal']} there", "on in all"),
+        right=("neuron", f"mean {about['signal']} in passage", "on in all steps"),
     )
-    needed = places.about["needed"]
-    which = "all of them" if needed == len(found) else f"at least {needed} of them"
-    if len(found) == 1:
-        which = "it"
+    required = places.about["needed"]
+    subject = "all of them" if required == count else f"at least {required} of them"
+    if count == 1:
+        subject = "this neuron"
     if not len(places):
-        print(f"\nThere is no other place where {which} {are} on.")
+        print(f"\n{subject[0].upper()}{subject[1:]} {verb} on at no other place.")
         return
-    print(f"\nOther places where {which} {are} on, the most alike first:\n")
+    print(f"\nOther places where {subject} {verb} on, the most similar first:\n")
     rows = [
         (
             str(row["sequence"]),
             f"{row['first']} to {row['last']}" if row["length"] > 1 else str(row["first"]),
             str(row["exact"]),
             str(row["on"]),
-            lined(row, CONTEXT),
+            highlighted_passage(row, CONTEXT_STEPS),
         )
         for row in places
     ]
-    print_table(("sequence", "steps", "exactly there", "on", ""), rows, right=("sequence", "exactly there", "on"))
-    runs = places.about["runs"]
-    print(f"\n{counted(len(places), 'place')} of {counted(runs, 'passage')}, the one above included.")
+    print_table(("sequence", "steps", "exact", "on", ""), rows, right=("sequence", "exact", "on"))
+    passages = count_of(places.about["runs"], "passage")
+    print(f"\n{count_of(len(places), 'place')} out of {passages}, the passage above included.")

@@ -1,132 +1,141 @@
-"""`gatescope probe`: is a feature in one neuron, or spread over many?"""
+"""`gatescope probe`: find whether one neuron or many carry a feature."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Encoding, Flag, Json, print_table, use_threads, visible
-from gatescope.cli.studying import (
-    All,
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
+    AllRows,
     Characters,
     Csv,
+    Encoding,
     File,
+    Json,
     Layer,
     Lexer,
-    Own,
-    Place,
+    OnlyOwnFeatures,
+    OwnFeatures,
+    RunOrTrace,
     Signal,
-    Text,
-    check_csv,
-    counted,
-    deliver,
-    layer_of,
-    number,
-    studied,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import count_of, format_number, print_omitted, print_table, visible, write_tables
+from gatescope.cli.subject import layer_of, recording
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 25  # features of each measure
-OF_FAMILY = 5  # of these, of one family
-WHAT = {
-    "AUROC": "On or off: the area under the ROC curve. 0.5 says nothing, 1 everything.",
-    "R2": "Counts: the share of the variance that is explained. 0 says nothing, 1 everything.",
+SHOWN_FEATURES = 25  # of each measure
+SHOWN_OF_FAMILY = 5  # features of one family
+MEASURES = {
+    "AUROC": "Binary features: area under the ROC curve. 0.5 is chance, 1 is perfect.",
+    "R2": "Counts: explained share of the variance. 0 is chance, 1 is perfect.",
 }
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
     "gatescope probe counter",
     "gatescope probe runs/text --layer 1 --signal c",
     r"gatescope probe runs/text --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --only",
 )
 def probe(
-    place: Place,
-    text: Text = None,
+    place: RunOrTrace,
+    text: StudyText = None,
     /,
     *,
     file: File = None,
     encoding: Encoding = None,
     characters: Characters = None,
     lexer: Lexer = None,
-    feature: Own = (),
-    only: Flag = False,
+    feature: OwnFeatures = (),
+    only: OnlyOwnFeatures = False,
     layer: Layer = "0",
     signal: Signal = "h",
-    every: All = False,
+    all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Say of each feature how well it can be read from 1, 2, 4, 8 and all neurons of a layer.
+    """Score how well each feature can be predicted from 1, 2, 4, 8 and all neurons of a layer.
 
-    A probe is a straight line through some neurons, the best of them chosen one after the other; it is fitted on one
-    half of the text and scored on the other. A feature is in as many neurons as tell nearly as much as all.
-
-    Parameters
-    ----------
-    only
-        Only the features of --feature.
+    A probe is a linear model of some neurons, which are chosen one after the other. It is fitted on one half of the
+    text and scored on the other half. A feature is located in the smallest number of neurons that score nearly as well
+    as all neurons.
     """
     use_threads(1)
     from gatescope.studies.probes import probes
 
-    check_csv(csv)
-    with studied(
-        place, text, file, encoding=encoding, characters=characters, lexer=lexer, own=feature, only=only, quiet=json
-    ) as about:
-        table = probes(about.trace, about.features(), layer=layer_of(about.trace, layer, signal), signal=signal)
-    deliver(table, lambda: _print(table, every), json=json, csv=csv)
+    check_output_file("--csv", csv)
+    with recording(
+        place,
+        text,
+        file,
+        encoding=encoding,
+        characters=characters,
+        lexer=lexer,
+        own_features=feature,
+        only=only,
+        quiet=json,
+    ) as recorded:
+        trace = recorded.trace
+        table = probes(trace, recorded.features(), layer=layer_of(trace, layer, signal), signal=signal)
+    write_tables(table, lambda: _print_probes(table, all_rows), json=json, csv=csv)
 
 
-def _print(table: Table, every: bool) -> None:
+def _print_probes(table: Table, all_rows: bool) -> None:
     by_feature: dict[str, list[dict[str, Any]]] = {}
     for row in table:
         by_feature.setdefault(row["feature"], []).append(row)
     first = next(iter(table))
     print(
-        f"{first['signal']} of {counted(table.about['neurons'], 'neuron')} of {first['layer']}; scores are of "
-        f"{table.about['steps']['held_out']:,} steps that were held out."
+        f"Signal {first['signal']} of {count_of(table.about['neurons'], 'neuron')} of {first['layer']}. Scores are "
+        f"measured on {table.about['steps']['held_out']:,} held-out steps."
     )
-    for measure, what in WHAT.items():
+    for measure, explanation in MEASURES.items():
         groups = [group for group in by_feature.values() if group[0]["measure"] == measure]
-        # One's own first, then what is best told.
+        # The user's own features first, then by score.
         groups.sort(key=lambda group: (not group[0]["feature"].startswith("expression."), -group[-1]["score"]))
-        shown = groups if every else _some_of_each_family(groups)[:SHOWN]
+        shown = groups if all_rows else _some_of_each_family(groups)[:SHOWN_FEATURES]
         if not shown:
             continue
-        print(f"\n{what}\n")
+        print(f"\n{explanation}\n")
         sizes = [*(str(row["size"]) for row in shown[0][:-1]), "all"]
         rows = [
-            (visible(group[0]["title"]), *(number(row["score"]) for row in group), verdict(group)) for group in shown
+            (visible(group[0]["title"]), *(format_number(row["score"]) for row in group), location(group))
+            for group in shown
         ]
-        print_table(("feature", *sizes, "it is"), rows, right=sizes)
-        if len(shown) < len(groups):
-            print(f"\n... and {counted(len(groups) - len(shown), 'more feature')}; --all prints them")
+        print_table(("feature", *sizes, "location"), rows, right=sizes)
+        print_omitted(len(groups) - len(shown), "feature")
 
 
 def _some_of_each_family(groups: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """The first features of each family: there are as many features of single characters as characters."""
-    seen: Counter[str] = Counter()
-    found = []
+    """Return the first features of each family, so that single characters do not crowd out the other features."""
+    counts: Counter[str] = Counter()
+    chosen = []
     for group in groups:
         family = group[0]["feature"].split(".")[0]
-        seen[family] += 1
-        if seen[family] <= OF_FAMILY or family == "expression":
-            found.append(group)
-    return found
+        counts[family] += 1
+        if counts[family] <= SHOWN_OF_FAMILY or family == "expression":
+            chosen.append(group)
+    return chosen
 
 
-def verdict(group: list[dict[str, Any]]) -> str:
-    """Where a feature is, in words, from the rows of its probes."""
+def location(group: list[dict[str, Any]]) -> str:
+    """Describe the neurons that carry a feature.
+
+    Args:
+        group: the rows of the feature's probes.
+    """
     size = group[0]["verdict"]
     if size == 0:
-        return "not to be read"
+        return "not readable"
     if size == group[-1]["size"]:
-        most = group[-2]["size"] if len(group) > 1 else 0
-        return f"spread over more than {most}" if most else "in the only neuron"
-    chosen = next(row["neurons"] for row in group if row["size"] == size)
-    return f"in neuron {chosen}" if size == 1 else f"in neurons {chosen.replace(' ', ', ')}"
+        next_smaller = group[-2]["size"] if len(group) > 1 else 0
+        return f"spread over more than {next_smaller}" if next_smaller else "in the only neuron"
+    neurons = next(row["neurons"] for row in group if row["size"] == size)
+    return f"in neuron {neurons}" if size == 1 else f"in neurons {neurons.replace(' ', ', ')}"

@@ -1,4 +1,4 @@
-"""`gatescope record`: everything a network does on a text, on the screen or in a directory."""
+"""`gatescope record`: record everything a network computes on a text, for the screen or a trace directory."""
 
 from __future__ import annotations
 
@@ -8,133 +8,111 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import LOOK, command
-from gatescope.cli.common import (
-    Encoding,
-    Flag,
-    Json,
-    UsageError,
-    file_size,
-    find_run,
-    note_of_adoption,
+from gatescope.cli.app import INSPECT_GROUP, command
+from gatescope.cli.options import Encoding, ExampleText, File, Flag, Json, RunName, use_threads
+from gatescope.cli.output import (
+    format_file_size,
+    harmless,
     print_json,
     print_table,
-    quoted,
-    text_for,
-    use_threads,
+    print_unknown_symbols,
+    progress_bar,
+    shell_quoted,
     visible,
-    warn_of_unknown,
 )
+from gatescope.cli.subject import find_run, print_adoption, read_text
+from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatescope.network import Network
     from gatescope.readout import Readout
     from gatescope.trace import Trace
 
-SHOWN = 200  # steps that are printed
+SHOWN_STEPS = 200
+SHOWN_PREDICTIONS = 3
 
 
 @command(
-    LOOK,
+    INSPECT_GROUP,
     "RUN [TEXT | --file FILE] [OPTIONS]",
     "gatescope record counter aaaXbbb",
     "gatescope record runs/text --file notes.txt --out traces/notes",
     "echo 'for x in range(10):' | gatescope record runs/text - --json",
 )
 def record(
-    run: str,
-    text: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    name: RunName,
+    text: ExampleText = None,
     /,
     *,
-    file: Path | None = None,
+    file: File = None,
     encoding: Encoding = None,
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(metavar="DIR")] = None,
     dtype: Literal["float16", "float32"] = "float16",
     no_drives: Flag = False,
     overwrite: Flag = False,
     json: Json = False,
 ) -> None:
-    """Run a network over a text and keep every signal of every neuron at every step, checked.
+    """Run a network over a text, and record and check every signal of every neuron at every step.
 
-    Without --out the predictions and a summary of each signal are printed; with it, all values are kept in a trace
-    directory, which any Zarr library opens, too.
+    Without --out, the command prints the predictions and a summary of each signal. With --out, it writes every value to
+    a trace directory, which any Zarr library can open.
 
     Parameters
     ----------
-    run
-        A run directory, or the name of a run in ./runs.
-    text
-        The text; - reads the standard input; the first example of the task when nothing is given.
-    file
-        Take the text from this file.
     out
         Write a trace directory here.
     dtype
-        How precisely the trace directory stores values.
+        Precision of the values in the trace directory.
     no_drives
-        Leave out the drives, the sums that go into the gates: half the size, but most equations cannot be checked.
+        Leave out the drives (the sums that go into the gates). This halves the size, but most equations cannot be
+        checked any more.
     overwrite
-        Replace a trace that is there.
+        Replace an existing trace directory.
     """
     use_threads(1)
     from gatescope.recording import record as record_in_memory
-
-    place = find_run(run)
-    network, step = place.network()
-    task = place.task()
-    note_of_adoption(task)
-    source = text_for(task, text, file, encoding)
-    warn_of_unknown(network.configuration.vocabulary, source)
-    if out is not None:
-        if not overwrite and out.is_dir() and any(out.iterdir()):
-            raise UsageError("RECORD_ALREADY_ANOTHER_DIRECTORY_OVERWRITE", out=out)
-        trace = _write(
-            out,
-            network,
-            source,
-            {"dtype": dtype, "drives": not no_drives, "overwrite": overwrite, "answers": place.task().answers},
-            quiet=json,
-        )
-        size = sum(entry.stat().st_size for entry in out.rglob("*") if entry.is_file())
-        if json:
-            print_json({"trace": str(out), "bytes": size, **_about(trace, step)})
-        else:
-            _tell(trace, out, size)
-        return
-    if overwrite:
-        raise UsageError("RECORD_OVERWRITE_OUT_DIR_GIVEN")
-    trace = record_in_memory(network, source, drives=not no_drives, answers=place.task().answers)
-    if json:
-        print_json({**_about(trace, step), "steps": _steps(trace), "signals": _signals(trace)})
-    else:
-        _print(trace)
-
-
-def _write(out: Path, network: Network, source: str, settings: dict[str, Any], *, quiet: bool) -> Trace:
-    """Record to a directory, with a bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from gatescope.recording import record_to
 
-    console = Console(stderr=True)
-    columns = (TextColumn("recording"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        entry = bar.add_task("", total=None)
-        return record_to(
-            out,
-            network,
-            source,
-            progress=lambda done, total: bar.update(entry, completed=done, total=total),
-            **settings,
-        )
+    run = find_run(name)
+    network, training_step = run.network()
+    task = run.task()
+    print_adoption(task)
+    source = read_text(task, text, file, encoding)
+    print_unknown_symbols(network.configuration.vocabulary, source)
+    drives = not no_drives
+    if out is not None:
+        if not overwrite and out.is_dir() and any(out.iterdir()):
+            raise UsageError("RECORD_OUT_EXISTS", out=out)
+        with progress_bar("recording", quiet=json) as bar:
+            trace = record_to(
+                out,
+                network,
+                source,
+                progress=bar,
+                dtype=dtype,
+                drives=drives,
+                overwrite=overwrite,
+                answers=task.answers,
+            )
+        nbytes = sum(entry.stat().st_size for entry in out.rglob("*") if entry.is_file())
+        if json:
+            print_json({"trace": str(out), "bytes": nbytes, **_summary(trace, training_step)})
+        else:
+            _print_trace_directory(trace, out, nbytes)
+        return
+    if overwrite:
+        raise UsageError("RECORD_OVERWRITE_WITHOUT_OUT")
+    trace = record_in_memory(network, source, drives=drives, answers=task.answers)
+    if json:
+        print_json({**_summary(trace, training_step), "steps": _steps(trace), "signals": _signals(trace)})
+    else:
+        _print_trace(trace)
 
 
-def _about(trace: Trace, step: int) -> dict[str, Any]:
+def _summary(trace: Trace, training_step: int) -> dict[str, Any]:
     return {
-        "training_step": step,
+        "training_step": training_step,
         "sequences": len(trace.lengths),
         "total_steps": int(trace.lengths.sum()),
         "residual": trace.attributes["residual"],
@@ -142,61 +120,63 @@ def _about(trace: Trace, step: int) -> dict[str, Any]:
     }
 
 
-def _steps(trace: Trace, most: int | None = None) -> list[dict[str, Any]]:
-    """What was read and predicted at each step."""
+def _steps(trace: Trace, max_steps: int | None = None) -> list[dict[str, Any]]:
+    """Return the input and the prediction of each step, as JSON values."""
     import numpy as np
 
     from gatescope.readout import Readout
 
     readout, vocabulary = Readout.from_json(trace.attributes["readout"]), trace.vocabulary
-    read = trace.steps["input" if vocabulary.unit == "number" else "token"]
-    told = _numbers if readout.kind == "numbers" else _classes if readout.kind == "classes" else _symbols
-    found: list[dict[str, Any]] = []
+    inputs = trace.steps["input" if vocabulary.unit == "number" else "token"]
+    predictions_of = {"numbers": _number_step, "classes": _class_step}.get(readout.kind, _symbol_step)
+    entries: list[dict[str, Any]] = []
     for sequence, length in enumerate(trace.lengths):
-        # Ids beyond the symbols are unknown characters; nothing predicts them.
-        labels = vocabulary.labels(np.asarray(read[sequence])[:length])
+        # Ids beyond the symbols are unknown characters, which are never predicted.
+        labels = vocabulary.labels(np.asarray(inputs[sequence])[:length])
         for step in range(int(length)):
-            if most is not None and len(found) == most:
-                return found
-            about = {"sequence": sequence, "step": step, "symbol": labels[step]}
-            found.append({**about, **told(trace, readout, sequence, step)})
-    return found
+            if max_steps is not None and len(entries) == max_steps:
+                return entries
+            entry = {"sequence": sequence, "step": step, "symbol": labels[step]}
+            entries.append({**entry, **predictions_of(trace, readout, sequence, step)})
+    return entries
 
 
-def _symbols(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
-    told = float(trace.steps["log_probability"][sequence, step])
-    symbols = trace.vocabulary.symbols
-    return {"log_probability_of_next": told, "predictions": _best(trace, "symbol", symbols, sequence, step)}
-
-
-def _classes(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
-    right = int(trace.steps["target"][sequence, step])
+def _symbol_step(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
     return {
-        "right": readout.names[right] if right >= 0 else None,
-        "log_probability_of_right": float(trace.steps["log_probability"][sequence, step]),
-        "predictions": _best(trace, "class", readout.names, sequence, step),
+        "log_probability_of_next": float(trace.steps["log_probability"][sequence, step]),
+        "predictions": _most_probable(trace, "symbol", trace.vocabulary.symbols, sequence, step),
     }
 
 
-def _best(trace: Trace, what: str, names: Sequence[str], sequence: int, step: int) -> list[dict[str, Any]]:
-    """The most probable symbols or classes; none where nothing was said."""
+def _class_step(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
+    target = int(trace.steps["target"][sequence, step])
+    return {
+        "right": readout.names[target] if target >= 0 else None,
+        "log_probability_of_right": float(trace.steps["log_probability"][sequence, step]),
+        "predictions": _most_probable(trace, "class", readout.names, sequence, step),
+    }
+
+
+def _most_probable(trace: Trace, kind: str, names: Sequence[str], sequence: int, step: int) -> list[dict[str, Any]]:
+    """Return the most probable symbols or classes; none if the network makes no prediction at this step."""
+    tokens = trace.steps["top_token"][sequence, step]
+    probabilities = trace.steps["top_probability"][sequence, step]
     return [
-        {what: names[int(token)], "probability": float(share)}
-        for token, share in zip(
-            trace.steps["top_token"][sequence, step], trace.steps["top_probability"][sequence, step], strict=True
-        )
+        {kind: names[int(token)], "probability": float(probability)}
+        for token, probability in zip(tokens, probabilities, strict=True)
         if token >= 0
     ]
 
 
-def _numbers(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
-    """The right values and the estimates, by name; of quantiles "name 0.1"."""
+def _number_step(trace: Trace, readout: Readout, sequence: int, step: int) -> dict[str, Any]:
+    """Return the targets and the estimates by name; the estimate of a quantile is called "name 0.1"."""
     levels = [f" {level:g}" for level in readout.quantiles] or [""]
     names = [name + level for name in readout.names for level in levels]
-    values = (trace.steps["value"][sequence, step].tolist(), trace.steps["estimate"][sequence, step].tolist())
+    targets = trace.steps["value"][sequence, step].tolist()
+    estimates = trace.steps["estimate"][sequence, step].tolist()
     return {
-        "right": dict(zip(readout.names, values[0], strict=True)),
-        "estimates": dict(zip(names, values[1], strict=True)),
+        "right": dict(zip(readout.names, targets, strict=True)),
+        "estimates": dict(zip(names, estimates, strict=True)),
     }
 
 
@@ -204,32 +184,34 @@ def _signals(trace: Trace) -> list[dict[str, Any]]:
     """Describe each signal of each layer, with the range of its values."""
     import numpy as np
 
-    found = []
+    signals = []
     for layer in trace.layers:
         about = trace.attributes["layers"][layer]["arrays"]
         for name, values in trace[layer].items():
             if "." in name:
                 continue
             known = np.asarray(values)[~np.isnan(values)]
-            numbers = {"least": float(known.min()), "mean": float(known.mean()), "greatest": float(known.max())}
-            found.append({"layer": layer, "signal": name, **about[name], "neurons": values.shape[2], **numbers})
-    return found
+            extremes = {"least": float(known.min()), "mean": float(known.mean()), "greatest": float(known.max())}
+            signals.append({"layer": layer, "signal": name, **about[name], "neurons": values.shape[2], **extremes})
+    return signals
 
 
-def _print(trace: Trace) -> None:
-    """The predictions step by step, a summary of the signals, the largest residual."""
-    entries = _steps(trace, SHOWN)
-    rows = [(str(entry["sequence"]), str(entry["step"]), visible(entry["symbol"]), *_told(entry)) for entry in entries]
-    last = ["expects next", "what came had"]
+def _print_trace(trace: Trace) -> None:
+    """Print the predictions step by step, a summary of each signal, and the largest residual."""
+    entries = _steps(trace, SHOWN_STEPS)
+    rows = [(str(e["sequence"]), str(e["step"]), visible(e["symbol"]), *_prediction_cells(e)) for e in entries]
+    prediction_columns = ["prediction of next", "p(next)"]
     if entries and "right" in entries[0]:
-        last = ["estimates", "right"] if "estimates" in entries[0] else ["says", "right", "which had"]
-    columns = ["sequence", "step", "reads", *last]
+        prediction_columns = ["estimate", "target"]
+        if "estimates" not in entries[0]:
+            prediction_columns = ["prediction", "target", "p(target)"]
+    columns = ["sequence", "step", "input", *prediction_columns]
     if len(trace.lengths) == 1:
         columns, rows = columns[1:], [row[1:] for row in rows]
-    print_table(columns, rows, right=("sequence", "step", "what came had", "which had"))
+    print_table(columns, rows, right=("sequence", "step", "p(next)", "p(target)"))
     total = int(trace.lengths.sum())
-    if total > SHOWN:
-        print(f"... and {total - SHOWN:,} more steps; --out DIR keeps all of them, --json prints them")
+    if total > SHOWN_STEPS:
+        print(f"... and {total - SHOWN_STEPS:,} more steps. Use --json to print them, or --out DIR to write them.")
     print()
     print_table(
         ("layer", "signal", "", "formula", "least", "mean", "greatest"),
@@ -242,28 +224,36 @@ def _print(trace: Trace) -> None:
     print(f"\n{_verdict(trace)}")
 
 
-def _told(entry: dict[str, Any]) -> tuple[str, ...]:
-    """What was predicted at a step, and what was right, in columns."""
+def _prediction_cells(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return the prediction of a step, its target and the probability of the target, as cells of a table."""
     if "estimates" in entry:
-        right = "  ".join(f"{name} {value:.4g}" for name, value in entry["right"].items() if not math.isnan(value))
-        return "  ".join(f"{k} {v:.4g}" for k, v in entry["estimates"].items() if not math.isnan(v)), right
-    what = "class" if "right" in entry else "symbol"
-    said = "  ".join(f"{visible(p[what])} {p['probability']:.1%}" for p in entry["predictions"][:3])
-    share = math.exp(entry["log_probability_of_right" if what == "class" else "log_probability_of_next"])
-    had = "" if math.isnan(share) else f"{share:.1%}"
-    return (said, visible(entry["right"] or ""), had) if what == "class" else (said, had)
+        estimates, targets = (
+            "  ".join(f"{name} {value:.4g}" for name, value in entry[key].items() if not math.isnan(value))
+            for key in ("estimates", "right")
+        )
+        return estimates, targets
+    kind = "class" if "right" in entry else "symbol"
+    predictions = "  ".join(
+        f"{visible(prediction[kind])} {prediction['probability']:.1%}"
+        for prediction in entry["predictions"][:SHOWN_PREDICTIONS]
+    )
+    log_probability = entry["log_probability_of_right" if kind == "class" else "log_probability_of_next"]
+    probability = "" if math.isnan(log_probability) else f"{math.exp(log_probability):.1%}"
+    if kind == "class":
+        return predictions, visible(entry["right"] or ""), probability
+    return predictions, probability
 
 
 def _verdict(trace: Trace) -> str:
     residual, tolerance = trace.attributes["residual"], trace.attributes["tolerance"]
+    size = f"largest residual {residual:.1e}, tolerance {tolerance:.0e}"
     if residual <= tolerance:
-        return f"every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e})"
-    return (
-        f"NOT every equation holds (largest residual {residual:.1e}, tolerance {tolerance:.0e}); see `gatescope check`"
-    )
+        return f"Every equation holds ({size})."
+    return f"NOT every equation holds ({size}). See `gatescope check`."
 
 
-def _tell(trace: Trace, out: Path, size: int) -> None:
-    print(f"{out}: {int(trace.lengths.sum()):,} steps, {file_size(size)}; {_verdict(trace)}")
-    print(f"\n  check it again   gatescope check {quoted(out)}")
+def _print_trace_directory(trace: Trace, out: Path, nbytes: int) -> None:
+    steps = int(trace.lengths.sum())
+    print(f"{harmless(str(out))}: {steps:,} steps, {format_file_size(nbytes)}. {_verdict(trace)}")
+    print(f"\n  check it again   gatescope check {shell_quoted(out)}")
     print(f"  open in Python   gatescope.open_trace({str(out)!r})")

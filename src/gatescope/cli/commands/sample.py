@@ -1,32 +1,24 @@
-"""`gatescope sample`: let a network write."""
+"""`gatescope sample`: let a network write text."""
 
 from __future__ import annotations
 
 import sys
 
-from gatescope.cli.app import LOOK, command
-from gatescope.cli.common import (
-    Flag,
-    Json,
-    find_run,
-    harmless,
-    note_of_adoption,
-    print_json,
-    use_threads,
-    usual_prime,
-    warn_of_unknown,
-)
+from gatescope.cli.app import INSPECT_GROUP, command
+from gatescope.cli.options import Flag, Json, RunName, use_threads
+from gatescope.cli.output import harmless, print_json, print_unknown_symbols
+from gatescope.cli.subject import default_prime, find_run, print_adoption
 
 
 @command(
-    LOOK,
+    INSPECT_GROUP,
     "RUN [OPTIONS]",
     'gatescope sample runs/text --prime "def " --length 500 --temperature 0.7',
     "gatescope sample counter --prime aaaaaX --argmax    # does it count to five?",
     "gatescope sample runs/text --seed 3 --top-k 5 > written.py",
 )
 def sample(
-    run: str,
+    name: RunName,
     /,
     *,
     prime: str | None = None,
@@ -39,52 +31,51 @@ def sample(
     stop: str | None = None,
     json: Json = False,
 ) -> None:
-    """Let a network write: what it predicts is drawn, printed, and read as the next input.
+    """Sample text: draw each symbol from the prediction, print it, and feed it back as the next input.
 
     Parameters
     ----------
-    run
-        A run directory, or the name of a run in ./runs.
     prime
-        What the network reads first; it is printed, too. A network of a task with an end mark is otherwise given the
-        first symbol of the task's first example, and one of a text begins as if after a newline.
+        Text that the network reads first; it is printed too. Defaults to the first symbol of the task's first example
+        if the task has an end mark. Other networks begin as if after a newline.
     length
-        The most symbols to write.
+        Maximum number of sampled symbols.
     temperature
-        Above 1 makes the choice more even, below 1 more certain.
+        Divisor of the logits. Values above 1 make the distribution flatter, values below 1 sharper.
     top_k
         Draw from the k most probable symbols only.
     top_p
-        Draw from the most probable symbols that together have this probability.
+        Draw from the most probable symbols whose probabilities sum to this value.
     argmax
-        Always take the most probable symbol.
+        Take the most probable symbol every time.
     seed
-        The same seed writes the same text.
+        Random seed. The same seed gives the same text.
     stop
-        Stop as soon as this has been written; by default the end mark of the task, where it has one.
+        Stop after this symbol. Defaults to the end mark of the task, if it has one.
     """
     use_threads(1)
     from gatescope.sampling import Choice
-    from gatescope.sampling import sample as write
+    from gatescope.sampling import sample as sample_text
 
-    place = find_run(run)
-    network, step = place.network()
+    run = find_run(name)
+    network, step = run.network()
     vocabulary = network.configuration.vocabulary
-    task = place.task()
-    note_of_adoption(task)
+    task = run.task()
+    print_adoption(task)
     if prime is None:
-        prime = usual_prime(task, vocabulary)
-    warn_of_unknown(vocabulary, prime)
+        prime = default_prime(task, vocabulary)
+    print_unknown_symbols(vocabulary, prime)
     choice = Choice(temperature, top_k, top_p, argmax)
-    pieces = write(network, prime, length=length, choice=choice, seed=seed, stop=stop or vocabulary.end)
+    pieces = sample_text(network, prime, length=length, choice=choice, seed=seed, stop=stop or vocabulary.end)
     if json:
-        print_json({"run": str(place.path), "step": step, "prime": prime, "text": "".join(pieces), "seed": seed})
+        print_json({"run": str(run.path), "step": step, "prime": prime, "text": "".join(pieces), "seed": seed})
         return
-    # A terminal obeys control characters, and a network may write any that it has read.
+    # A terminal obeys control characters, and a network may write any character of its training text.
     show = harmless if sys.stdout.isatty() else str
-    end = prime
+    last = prime
     print(show(prime), end="", flush=True)
-    for end in pieces:
-        print(show(end), end="", flush=True)
-    if sys.stdout.isatty() and not end.endswith("\n"):
+    for piece in pieces:
+        last = piece or last
+        print(show(piece), end="", flush=True)
+    if sys.stdout.isatty() and not last.endswith("\n"):
         print()

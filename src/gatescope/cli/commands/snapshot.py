@@ -1,4 +1,4 @@
-"""`gatescope snapshot`: how does every neuron stand at one step of each sequence?"""
+"""`gatescope snapshot`: print the value of every neuron at one step of each sequence."""
 
 from __future__ import annotations
 
@@ -6,42 +6,40 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, print_table, use_threads, visible
-from gatescope.cli.studying import (
-    All,
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
+    AllRows,
     Characters,
     Csv,
     File,
+    Json,
     Layer,
-    Place,
+    RunOrTrace,
     Signal,
-    Text,
-    check_csv,
-    counted,
-    deliver,
-    layer_of,
-    number,
-    studied,
+    StudyText,
+    check_output_file,
+    use_threads,
 )
+from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
+from gatescope.cli.subject import layer_of, recording
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
 SHOWN_NEURONS = 12
 SHOWN_SEQUENCES = 40
-TEXT_WIDTH = 24
+TEXT_WIDTH = 24  # characters
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN|TRACE [TEXT | --file FILE] --at SYMBOL|STEP [OPTIONS]",
     "gatescope snapshot counter --at X --signal c",
     "gatescope snapshot counter --at -1 --csv last-step.csv",
 )
 def snapshot(
-    place: Place,
-    text: Text = None,
+    place: RunOrTrace,
+    text: StudyText = None,
     /,
     *,
     at: Annotated[str, Parameter(allow_leading_hyphen=True, metavar="SYMBOL|STEP")],
@@ -50,62 +48,70 @@ def snapshot(
     layer: Layer = "0",
     signal: Signal = "h",
     occurrence: int = 0,
-    every: All = False,
+    all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    r"""Print how every neuron stands at one step of each sequence, such as the X of all strings a^N X b^N.
+    r"""Print the value of every neuron at one step of each sequence, such as the X of all strings a^N X b^N.
 
     With --csv or --json, the table has every signal of the layer.
 
     Parameters
     ----------
     at
-        A symbol, as in X (\n stands for a newline), or the number of a step, counted from 0, or from the end where it
-        is negative. A digit that is a symbol of the network counts as the symbol.
+        Symbol, such as X (\n means a newline), or number of a step, counted from 0. A negative number counts from the
+        end. A digit that is a symbol of the network counts as the symbol.
     occurrence
-        Which occurrence of the symbol in each sequence, counted from 0; -1 is the last one.
+        Which occurrence of the symbol in each sequence, counted from 0. -1 is the last one.
     """
     use_threads(1)
-    from gatescope.studies.snapshots import snapshot as study
+    from gatescope.studies.snapshots import snapshot as take_snapshot
 
-    check_csv(csv)
-    with studied(place, text, file, characters=characters, quiet=json) as about:
-        name = layer_of(about.trace, layer, signal)
-        found = study(about.trace, _step(at, about.trace.vocabulary.symbols), occurrence=occurrence, layers=[name])
-    deliver(found, lambda: _print(found, signal, every), json=json, csv=csv)
+    check_output_file("--csv", csv)
+    with recording(place, text, file, characters=characters, quiet=json) as recorded:
+        trace = recorded.trace
+        layer_name = layer_of(trace, layer, signal)
+        step = _parse_step(at, trace.vocabulary.symbols)
+        table = take_snapshot(trace, step, occurrence=occurrence, layers=[layer_name])
+    write_tables(table, lambda: _print_snapshot(table, signal, all_rows), json=json, csv=csv)
 
 
-def _step(given: str, symbols: tuple[str, ...]) -> str | int:
-    given = given.replace("\\n", "\n")
-    if given in symbols:
-        return given
+def _parse_step(text: str, symbols: tuple[str, ...]) -> str | int:
+    """Return the symbol or the number of the step that `--at` names."""
+    text = text.replace("\\n", "\n")
+    if text in symbols:
+        return text
     try:
-        return int(given)
+        return int(text)
     except ValueError:
-        return given
+        return text
 
 
-def _print(found: Table, signal: str, every: bool) -> None:
+def _print_snapshot(table: Table, signal: str, all_rows: bool) -> None:
     import numpy as np
 
-    count = len(set(found["neuron"].tolist()))
-    shown = range(count if every else min(count, SHOWN_NEURONS))
-    parts = [found.take(np.arange(start, start + count)) for start in range(0, len(found), count)]
-    parts.sort(key=lambda part: (len(part["text"][0]), part["text"][0]))
+    count = len(set(table["neuron"].tolist()))
+    neurons = range(count if all_rows else min(count, SHOWN_NEURONS))
+    sequences = [table.take(np.arange(start, start + count)) for start in range(0, len(table), count)]
+    sequences.sort(key=lambda sequence: (len(sequence["text"][0]), sequence["text"][0]))
     print(
-        f"{signal} of {counted(count, 'neuron')} in {counted(len(parts), 'different sequence')}, the shortest first.\n"
+        f"Signal {signal} of {count_of(count, 'neuron')} in {count_of(len(sequences), 'different sequence')}, the "
+        "shortest first.\n"
     )
     rows = []
-    for part in parts if every else parts[:SHOWN_SEQUENCES]:
-        text = visible(part["text"][0])
+    for sequence in sequences if all_rows else sequences[:SHOWN_SEQUENCES]:
+        text = visible(sequence["text"][0])
         text = text if len(text) <= TEXT_WIDTH else f"{text[: TEXT_WIDTH - 1]}…"
-        rows.append((text, str(part["step"][0]), *(number(part[signal][n], 2) for n in shown)))
-    columns = ("text", "step", *map(str, shown))
+        values = (format_number(sequence[signal][neuron], 2) for neuron in neurons)
+        rows.append((text, str(sequence["step"][0]), *values))
+    columns = ("text", "step", *map(str, neurons))
     print_table(columns, rows, right=columns[1:])
-    if count > len(shown) or len(parts) > len(rows):
-        left = [counted(count - len(shown), "more neuron")] * (count > len(shown))
-        left += [counted(len(parts) - len(rows), "more sequence")] * (len(parts) > len(rows))
-        print(f"\n... and {' and '.join(left)}; --all prints them, --csv writes them")
-    if found.about["without"]:
-        print(f"\n{counted(len(found.about['without']), 'sequence')} without this step")
+    omitted = []
+    if count > len(neurons):
+        omitted.append(count_of(count - len(neurons), "more neuron"))
+    if len(sequences) > len(rows):
+        omitted.append(count_of(len(sequences) - len(rows), "more sequence"))
+    if omitted:
+        print(f"\n... and {' and '.join(omitted)}. Use --all to print them, or --csv FILE to write them.")
+    if table.about["without"]:
+        print(f"\n{count_of(len(table.about['without']), 'sequence')} without this step.")

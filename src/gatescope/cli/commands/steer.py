@@ -1,4 +1,4 @@
-"""`gatescope steer`: what does a network write while one of its neurons is held?"""
+"""`gatescope steer`: sample text while a neuron is held at some values."""
 
 from __future__ import annotations
 
@@ -8,53 +8,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import (
-    Json,
-    UsageError,
-    find_run,
-    harmless,
-    print_table,
-    use_threads,
-    usual_prime,
-    visible,
-    warn_of_unknown,
-)
-from gatescope.cli.studying import (
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import (
     Csv,
+    Json,
     Layer,
-    Run,
+    Neuron,
+    RunName,
     Signal,
-    check_csv,
-    check_neuron,
-    check_signal,
-    counted,
-    deliver,
-    layer_named,
-    numbers,
-    own_families,
-    subject_of,
+    check_output_file,
+    parse_features,
+    parse_numbers,
+    use_threads,
 )
+from gatescope.cli.output import count_of, harmless, print_table, print_unknown_symbols, visible, write_tables
+from gatescope.cli.subject import check_neuron, check_signal, default_prime, find_run, layer_named, subject_of
+from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
     from gatescope.features import Family
     from gatescope.studies import Subject, Table
 
-SHOWN_EXAMPLE = 400  # characters of each example
+EXAMPLE_CHARACTERS = 400
+MAX_LABELS = 3  # counted by default
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN --neuron N [OPTIONS]",
     "gatescope steer counter --neuron 3 --values -1,0,1",
     "gatescope steer runs/text --neuron 12 --layer 1 --feature quotes.double --length 400",
     r"gatescope steer runs/text --neuron 12 --signal c --values -3,3 --feature 'name=def \w+'",
 )
 def steer(
-    run: Run,
+    name: RunName,
     /,
     *,
-    neuron: int,
+    neuron: Neuron,
     layer: Layer = "0",
     signal: Signal = "h",
     values: Annotated[str, Parameter(metavar="X[,X...]", allow_leading_hyphen=True)] = "-1,0,1",
@@ -67,137 +57,138 @@ def steer(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Let a network write while a neuron is held at some values, and count how often features appear.
+    """Sample text while a neuron is held at some values, and count how often features appear.
 
-    The texts of all values are drawn with the same random numbers, so that what differs comes from the neuron.
+    The texts of all values are sampled with the same random numbers, so that their differences come from the neuron.
 
     Parameters
     ----------
-    neuron
-        The neuron that is held, counted from 0.
     values
-        Where it is held.
+        Values at which the neuron is held.
     feature
-        What is counted: the name of a feature that is on or off, as `gatescope probe RUN --json` tells it, or one of
-        your own by a regular expression; may be given several times. The best kept labels of the neuron when nothing
-        is said.
+        Feature to count: the name of a binary feature (`gatescope probe RUN --json` lists them), or your own feature,
+        defined by a regular expression. Repeat the option for several features. Defaults to the best saved labels of
+        the neuron.
     prime
-        What the network reads first, as in `gatescope sample`.
+        Text that the network reads first. Defaults to that of `gatescope sample`.
     samples
-        Texts for each value.
+        Number of texts for each value.
     length
-        The most symbols of a text.
+        Maximum number of symbols in a text.
     temperature
-        Above 1 makes the choice more even, below 1 more certain.
+        Divisor of the logits. Values above 1 make the distribution flatter, values below 1 sharper.
     seed
-        Of the random numbers.
+        Random seed. The same seed gives the same texts.
     """
     use_threads(1)
     from gatescope.sampling import Choice
     from gatescope.studies.common.losses import check_predicts_next
-    from gatescope.studies.steering import steer as study
+    from gatescope.studies.steering import steer as steer_network
 
-    check_csv(csv)
-    held = numbers("--values", values, float)
-    check_predicts_next(find_run(run).configuration(), "letting it write")
-    about = subject_of(run, None, None)
-    name = layer_named(layer, about.layers)
-    of = about.network.configuration.layers[about.layers.index(name)]
-    check_signal(signal, of.cell.signals)
-    check_neuron(neuron, of.neurons)
-    names = list(feature) or _label_names(about, name, signal, neuron)
-    vocabulary = about.network.configuration.vocabulary
+    check_output_file("--csv", csv)
+    held_values = parse_numbers("--values", values, float)
+    run = find_run(name)
+    check_predicts_next(run.configuration(), "sampling text")
+    subject = subject_of(run, None, None)
+    layer_name = layer_named(layer, subject.layers)
+    layer_settings = subject.network.configuration.layers[subject.layers.index(layer_name)]
+    check_signal(signal, layer_settings.cell.signals)
+    check_neuron(neuron, layer_settings.neurons)
+    features = list(feature) or _best_labels(subject, layer_name, signal, neuron)
+    vocabulary = subject.network.configuration.vocabulary
     if prime is None:
-        prime = usual_prime(about.task, vocabulary)
-    warn_of_unknown(vocabulary, prime)
-    table = study(
-        about.network,
-        name,
+        prime = default_prime(subject.task, vocabulary)
+    print_unknown_symbols(vocabulary, prime)
+    table = steer_network(
+        subject.network,
+        layer_name,
         signal,
         neuron,
-        held,
+        held_values,
         prime=prime,
-        feature=_counted_features(about, names),
+        feature=_counted_features(subject, features),
         samples=samples,
         length=length,
         choice=Choice(temperature),
         stop=vocabulary.end,
         seed=seed,
     )
-    deliver(table, lambda: _print(table), json=json, csv=csv)
+    write_tables(table, lambda: _print_steering(table), json=json, csv=csv)
 
 
-def _label_names(subject: Subject, layer: str, signal: str, neuron: int) -> list[str]:
-    """Return the three best binary labels of a neuron that are kept with the run.
+def _best_labels(subject: Subject, layer: str, signal: str, neuron: int) -> list[str]:
+    """Return the best saved binary labels of a neuron.
 
     Raises:
-        UsageError: no labels are kept, or none of them is a binary label of this neuron.
+        UsageError: the run has no saved labels, or the neuron has no binary label.
     """
     from gatescope.studies import load
     from gatescope.studies.labels import binary_labels
 
     labels = load(subject.run, "labels")
     if labels is None:
-        raise UsageError("STEER_LABELS_KEPT_RUN_KNOWN", path=subject.run.path)
+        raise UsageError("STEER_LABELS_MISSING", run=subject.run.path)
     names = binary_labels(labels, layer, neuron, signal)
     if not names:
-        raise UsageError("STEER_NEURON_LABEL_OFF_KNOWN", neuron=neuron)
-    return names[:3]
+        raise UsageError("STEER_LABEL_MISSING", neuron=neuron)
+    return names[:MAX_LABELS]
 
 
 def _counted_features(subject: Subject, options: Sequence[str]) -> Family:
-    """Return one family of the features of --feature: names of features, or NAME=REGEX."""
+    """Return the features of --feature as one family. An option is the name of a feature, or NAME=REGEX."""
     from gatescope.studies.steering import features_family
 
-    own = [option for option in options if "=" in option and "." not in option.partition("=")[0]]
-    names = [option for option in options if option not in own]
-    names += [f"expression.{option.partition('=')[0]}" for option in own]
-    families = (*subject.families, *own_families(own))
+    definitions = [option for option in options if "=" in option and "." not in option.partition("=")[0]]
+    names = [option for option in options if option not in definitions]
+    names += [f"expression.{definition.partition('=')[0]}" for definition in definitions]
+    families = (*subject.families, *parse_features(definitions))
     return features_family(subject.network.configuration.vocabulary, subject.text, families, names)
 
 
-def _print(table: Table) -> None:
+def _print_steering(table: Table) -> None:
     about = table.about
     print(
-        f"{counted(about['samples'], 'text')} for each value of {about['signal']} of neuron {about['neuron']} of "
-        f"{about['layer_name']}, of at most {counted(about['length'], 'symbol')}; the same random numbers for all "
-        f"values, {about['level']:.0%} intervals over texts."
+        f"{count_of(about['samples'], 'text')} of at most {count_of(about['length'], 'symbol')} for each value of "
+        f"{about['signal']} of neuron {about['neuron']} of {about['layer_name']}. All values use the same random "
+        f"numbers. {about['level']:.0%} intervals over texts."
     )
-    unit = about["unit"]
-    groups: dict[str, list[dict[str, Any]]] = {}
+    share_column = f"share of {about['unit']}s"
+    by_feature: dict[str, list[dict[str, Any]]] = {}
     for row in table:
-        groups.setdefault(row["feature"], []).append(row)
-    for name, rows in groups.items():
+        by_feature.setdefault(row["feature"], []).append(row)
+    for name, rows in by_feature.items():
         print(f"\n{visible(about['features'][name])}\n")
         print_table(
-            ("held at", f"of the {unit}s", "", "change", "", "in texts"),
-            [
-                (
-                    _held(row["value"]),
-                    f"{row['share']:.1%}",
-                    _between(row, "share"),
-                    "" if math.isnan(row["value"]) else f"{100 * row['change']:+.1f}".replace("-", "−"),
-                    "" if math.isnan(row["value"]) else _between(row, "change"),
-                    f"{row['texts']:.0%}",
-                )
-                for row in rows
-            ],
-            right=("held at", f"of the {unit}s", "change", "in texts"),
+            ("held at", share_column, "interval", "change", "interval", "in texts"),
+            [_steering_cells(row) for row in rows],
+            right=("held at", share_column, "change", "in texts"),
         )
-    print("\nThe first text of each:")
-    for row in next(iter(groups.values()), []):
-        value, written = _held(row["value"]), harmless(row["example"])
-        cut = " ..." if len(written) > SHOWN_EXAMPLE else ""
-        print(f"\n  {value if value == 'not held' else f'held at {value}'}\n")
-        for line in (harmless(about["prime"]) + written[:SHOWN_EXAMPLE] + cut).splitlines():
+    print("\nThe first text of each value:")
+    for row in next(iter(by_feature.values()), []):
+        value, text = _held_value(row["value"]), harmless(row["example"])
+        more = " ..." if len(text) > EXAMPLE_CHARACTERS else ""
+        print(f"\n  {value if math.isnan(row['value']) else f'held at {value}'}\n")
+        for line in (harmless(about["prime"]) + text[:EXAMPLE_CHARACTERS] + more).splitlines():
             print(f"    {line}")
 
 
-def _held(value: float) -> str:
+def _steering_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    is_held = not math.isnan(row["value"])
+    return (
+        _held_value(row["value"]),
+        f"{row['share']:.1%}",
+        _interval(row, "share"),
+        f"{100 * row['change']:+.1f}".replace("-", "−") if is_held else "",
+        _interval(row, "change") if is_held else "",
+        f"{row['texts']:.0%}",
+    )
+
+
+def _held_value(value: float) -> str:
     return "not held" if math.isnan(value) else f"{value:g}".replace("-", "−")
 
 
-def _between(row: dict[str, Any], name: str) -> str:
+def _interval(row: dict[str, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if math.isnan(low):
         return ""

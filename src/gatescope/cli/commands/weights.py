@@ -1,17 +1,18 @@
-"""`gatescope weights`: the weights of a network, named by gate, neuron and symbol."""
+"""`gatescope weights`: list the weights of a network by gate, neuron and symbol."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from gatescope.cli.app import FIND, command
-from gatescope.cli.common import Json, find_run, print_table, use_threads, visible
-from gatescope.cli.studying import All, Csv, Run, check_csv, counted, deliver, layer_named, number
+from gatescope.cli.app import STUDY_GROUP, command
+from gatescope.cli.options import AllRows, Csv, Json, OnlyLayer, RunName, check_output_file, use_threads
+from gatescope.cli.output import count_of, format_number, print_omitted, print_table, visible, write_tables
+from gatescope.cli.subject import find_run, layer_named
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN = 20
+SHOWN_WEIGHTS = 20
 Kind = Literal[
     "embedding",
     "input",
@@ -27,53 +28,50 @@ Kind = Literal[
 
 
 @command(
-    FIND,
+    STUDY_GROUP,
     "RUN [OPTIONS]",
     "gatescope weights counter --kind input",
     "gatescope weights runs/text --layer 0 --kind recurrent --csv recurrent.csv",
 )
 def weights(
-    run: Run,
+    name: RunName,
     /,
     *,
-    layer: str | None = None,
+    layer: OnlyLayer = None,
     kind: Kind | None = None,
-    every: All = False,
+    all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """List the weights of a network, named by the gate, neuron and symbol that they connect, the largest first.
+    """List the weights of a network with the gate, neuron and symbol that they connect, the largest first.
 
     Parameters
     ----------
-    layer
-        Only the weights of this layer, counted from 0.
     kind
-        Only the weights of this kind.
+        Only weights of this kind. Defaults to all weights.
     """
     import numpy as np
 
     use_threads(1)
-    from gatescope.studies.weights import weights as study
+    from gatescope.studies.weights import weights as list_weights
 
-    check_csv(csv)
-    network, _ = find_run(run).network()
-    name = None if layer is None else layer_named(layer, network.configuration.names)
-    found = study(network, layer=name, kinds=None if kind is None else [kind])
-    ordered = found.take(np.argsort(-np.abs(found["value"]), kind="stable"))
-    deliver(found, lambda: _print(ordered, every), json=json, csv=csv)
+    check_output_file("--csv", csv)
+    network, _ = find_run(name).network()
+    layer_name = None if layer is None else layer_named(layer, network.configuration.names)
+    table = list_weights(network, layer=layer_name, kinds=None if kind is None else [kind])
+    ordered = table.take(np.argsort(-np.abs(table["value"]), kind="stable"))
+    write_tables(table, lambda: _print_weights(ordered, all_rows), json=json, csv=csv)
 
 
-def _print(found: Table, every: bool) -> None:
+def _print_weights(table: Table, all_rows: bool) -> None:
     import numpy as np
 
-    print(f"{counted(len(found), 'weight')}, the largest first.\n")
-    shown = found if every else found.take(np.arange(min(SHOWN, len(found))))
+    print(f"{count_of(len(table), 'weight')}, the largest first.\n")
+    shown = table if all_rows else table.take(np.arange(min(SHOWN_WEIGHTS, len(table))))
     names = ("kind", "gate", "source", "to")
     rows = [
-        (row["layer"].removeprefix("layer"), *(visible(row[name]) for name in names), number(row["value"], 4))
+        (row["layer"].removeprefix("layer"), *(visible(row[name]) for name in names), format_number(row["value"], 4))
         for row in shown
     ]
     print_table(("layer", "kind", "gate", "from", "to", "weight"), rows, right=("layer", "weight"))
-    if len(shown) < len(found):
-        print(f"\n... and {counted(len(found) - len(shown), 'more weight')}; --all prints them, --csv writes them")
+    print_omitted(len(table) - len(shown), "weight")
