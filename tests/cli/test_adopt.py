@@ -44,7 +44,7 @@ def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path:
     for command in (["check", "mine"], ["record", "mine", "abc"], ["sample", "mine", "--length", "5"], ["runs"]):
         result = cli(*command)
         assert result.status == 0, (command, result.err)
-    assert "every equation holds" in cli("check", "mine").out
+    assert "Every equation holds" in cli("check", "mine").out
     assert cli("health", "mine").status == 0
     assert "expected a checkpoint" in cli("train", "--resume", "--run", "runs/mine", "--steps", "9").refused()
 
@@ -70,9 +70,9 @@ def test_there_and_back(cli: Cli, source: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(cli: Cli, source: Path, tmp_path: Path) -> None:
-    assert "neither was given" in cli("adopt", source).refused()
+    assert "got none of them" in cli("adopt", source).refused()
     both = cli("adopt", source, "--vocabulary", "symbols.json", "--corpus", "notes.txt")
-    assert "--vocabulary and --corpus were both given" in both.refused()
+    assert "and --inputs NAMES, got --vocabulary and --corpus" in both.refused()
     (tmp_path / "few.json").write_text('["a", "b"]')
     assert "has 7 rows" in cli("adopt", source, "--vocabulary", "few.json").refused()
     assert (
@@ -166,7 +166,7 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     torch.save(parts.state_dict(), tmp_path / "forecast.pt")
     (tmp_path / "series.csv").write_text("".join(f"{k / 10}\n" for k in range(30)))
     options = ("adopt", "forecast.pt", "--numbers", "1 day,2 days", "--reads", "every step")
-    assert "--inputs NAMES; neither was given" in cli(*options).refused()
+    assert "--inputs NAMES for numbers, got none of them" in cli(*options).refused()
     found = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
     assert found.status == 0, found.err
     said = json.loads(found.out)
@@ -181,7 +181,7 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     assert "2 were named" in cli(*options, "--inputs", "a,b").refused()
     for wrong in (["--inputs", "0"], ["--inputs", "1", "--end", "x"], ["--inputs", "1", "--unit", "word"]):
         assert cli(*options, *wrong).refused()
-    assert "both given" in cli(*options, "--inputs", "1", "--classes", "a,b").refused()
+    assert "got both" in cli(*options, "--inputs", "1", "--classes", "a,b").refused()
 
 
 def test_names_of_classes_in_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> None:
@@ -192,4 +192,4 @@ def test_names_of_classes_in_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> 
         assert cli("adopt", reviews, *options, "--run", f"runs/{k}", "--classes", given).status == 0
         assert Run(tmp_path / "runs" / str(k)).configuration().readout.names == ("bad", "good")
     (tmp_path / "classes.json").write_text('{"bad": 0, "good": 2}')
-    assert "none for the number 1" in cli("adopt", reviews, *options, "--classes", "classes.json").refused()
+    assert "none for output 1" in cli("adopt", reviews, *options, "--classes", "classes.json").refused()

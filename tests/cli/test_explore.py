@@ -38,7 +38,7 @@ def address(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("gatescope is at http://127.0.0.1:"), (line, process.stderr and process.stderr.read())
-    assert line.endswith("(stop with Ctrl-C)\n")
+    assert line.endswith("(press Ctrl-C to stop).\n")
     return line.split()[3]
 
 
@@ -48,7 +48,7 @@ def test_the_page_is_served_until_ctrl_c(program: Program, run: Path) -> None:
         assert [listed["name"] for listed in json.load(answer)["runs"]] == ["counter"]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, out.strip(), err) == (0, "stopped", "")
+    assert (process.returncode, out.strip(), err) == (0, "Stopped.", "")
 
 
 def test_ports_and_places_that_cannot_be_used(cli: Cli, run: Path, taken: int) -> None:
@@ -60,13 +60,13 @@ def test_ports_and_places_that_cannot_be_used(cli: Cli, run: Path, taken: int) -
 
 
 def test_nothing_to_explore(cli: Cli) -> None:
-    assert "train something first" in cli("explore", "--no-browser").refused()
+    assert "Train a network with" in cli("explore", "--no-browser").refused()
 
 
 def test_a_demo_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
     assert "minutes is -1" in cli("demo", "--minutes", -1).refused()
     (tmp_path / "it.txt").write_text("")
-    assert "is a file" in cli("demo", "--runs", "it.txt").refused()
+    assert "got the file it.txt" in cli("demo", "--runs", "it.txt").refused()
 
 
 def test_what_the_demo_trains() -> None:
@@ -78,16 +78,16 @@ def test_what_the_demo_trains() -> None:
 def test_a_second_demo_uses_what_is_there_and_goes_on(tmp_path: Path) -> None:
     plan = [Lesson("one", "counter", 0.004), Lesson("two", "copy", 0.004)]
     said: list[str] = []
-    train_all(tmp_path, plan, stop=lambda: len(said) > 2, say=said.append)  # told to stop when "two" begins
+    train_all(tmp_path, plan, stop=lambda: len(said) > 2, report=said.append)  # told to stop when "two" begins
     assert [line.split()[0] for line in said] == ["one:", "one:", "two:", "two:"]
     assert "exact for" in said[1]
-    assert "the next start goes on" in said[3]
+    assert "the next start resumes it" in said[3]
 
     weights = (tmp_path / "one" / "weights.safetensors").read_bytes()
     again: list[str] = []
-    train_all(tmp_path, plan, say=again.append)
-    assert again[0].startswith("  one: trained before; exact for")
-    assert again[1] == "  two: goes on"
+    train_all(tmp_path, plan, report=again.append)
+    assert again[0].startswith("  one: already trained, exact for")
+    assert again[1] == "  two: resuming"
     assert "words are copied" in again[2]
     assert (tmp_path / "one" / "weights.safetensors").read_bytes() == weights
 
@@ -99,7 +99,7 @@ def test_a_damaged_run_does_not_stop_the_demo(tmp_path: Path, trained: Path) -> 
     (tmp_path / "two" / "letter.txt").write_text("mine")
     said: list[str] = []
     plan = [Lesson("one", "counter"), Lesson("two", "counter"), Lesson("three", "counter", 0.002)]
-    train_all(tmp_path, plan, say=said.append)
+    train_all(tmp_path, plan, report=said.append)
     assert any(line.startswith("  one: ") and "is it damaged?" in line for line in said)
     assert any(line.startswith("  two: ") and "already holds something else" in line for line in said)
     assert said[-1].startswith("  three: exact for")
@@ -111,7 +111,7 @@ import os, pathlib, warnings
 from gatescope.cli.commands import demo
 
 demo.train_all = lambda *_, **__: warnings.warn("there is no compiler.", RuntimeWarning)
-demo.train_behind(pathlib.Path("."), 1.0, os.getppid())
+demo.train_in_background(pathlib.Path("."), 1.0, os.getppid())
 """
 
 
@@ -127,7 +127,7 @@ def test_the_training_ends_with_the_demo(program: Program, tmp_path: Path, numbe
     process = program("demo", "--runs", "it", "--port", 0, "--no-browser")
     address(process)
     assert process.stdout is not None
-    assert process.stdout.readline() == "  counter: trains\n"
+    assert process.stdout.readline() == "  counter: training\n"
     run = Run(tmp_path / "it" / "counter")
     wait_until(lambda: run.is_training or run.read(HISTORY), "the training begins")
     # A terminal sends Ctrl-C to every process that it started; a kill meets one alone.
@@ -141,4 +141,4 @@ def test_the_training_ends_with_the_demo(program: Program, tmp_path: Path, numbe
     assert not run.is_training
     if number != signal.SIGKILL:
         assert process.returncode == 0
-        assert "the next start goes on" in out
+        assert "the next start resumes it" in out

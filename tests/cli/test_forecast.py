@@ -39,12 +39,14 @@ def waves(series: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
     begun = cli("train", "forecasting", series, "--window", 12, "--horizon", 2, "--season", 6, "--steps", 20)
     assert begun.status == 0, begun.err
-    assert "score: MASE" in begun.out
+    assert "Score: MASE" in begun.out
     result = cli("predict", "waves", "--svg", "waves.svg", "--csv", "next.csv")
     assert result.status == 0, result.err
-    assert result.out.startswith("After step 240, the last one; 80% of the values should be between the ends.")
+    assert result.out.startswith(
+        "Forecast after step 240, the last one. The interval from lower to upper should hold 80% of the values."
+    )
     assert re.search(r"^a +1 +", result.out, re.MULTILINE)
-    assert "On the test part: MASE" in result.out
+    assert "Score on the test part: MASE" in result.out
     assert Path("waves.svg").read_text().startswith("<svg")
     rows = list(csv.DictReader(Path("next.csv").read_text().splitlines()))
     assert [(row["column"], row["ahead"]) for row in rows] == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
@@ -61,10 +63,10 @@ def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
 
 def test_predict_refuses_options_of_the_other_kind_of_run(cli: Cli, run: Path, waves: Path) -> None:
     """Options of series are refused for texts, and texts for series."""
-    assert "It applies to runs of forecasting" in cli("predict", "counter", "aX", "--horizon", 1).refused()
+    assert "expected a run of the task forecasting" in cli("predict", "counter", "aX", "--horizon", 1).refused()
     assert "expected a file of numbers" in cli("predict", waves, "aX").refused()
     assert "expected --svg FILE beside it" in cli("predict", waves, "--ahead", 1).refused()
-    assert "expected a file beside the options" in cli("predict", waves, "--phase", 1).refused()
+    assert "Options for another series: expected its file" in cli("predict", waves, "--phase", 1).refused()
     assert "1 to 2 steps ahead; 3 was given" in cli("predict", waves, "--horizon", 3).refused()
 
 
@@ -75,7 +77,7 @@ def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: P
     longer.write_text("\n".join([*lines, "240,11.2,4.1", "241,12.1,3.9"]) + "\n")
     result = cli("predict", waves, longer, "--horizon", 1)
     assert result.status == 0, result.err
-    assert result.out.startswith("After step 242, the last one")
+    assert result.out.startswith("Forecast after step 242, the last one")
     assert [line.split()[:2] for line in result.out.splitlines()[3:5]] == [["a", "1"], ["b", "1"]]
     rows = [f"day {k},{line.split(',', 1)[1]}" for k, line in enumerate(lines[20:])]
     later.write_text("\n".join([lines[0], *rows]) + "\n")

@@ -34,7 +34,7 @@ def columns(out: str) -> dict[str, dict[str, list[object]]]:
 def test_horizon_prints_three_tables(cli: Cli, run: Path) -> None:
     result = cli("horizon", "counter", *QUICK)
     assert result.status == 0, result.err
-    assert "Memory horizon: steps until influence has fallen so far" in result.out
+    assert "Memory horizon: steps until influence has fallen to 1/e" in result.out
     for line in (r"input +root of change", r"h of layer0 +gradient", r"c by c +direct +diag\(f\) +\S+ +100%"):
         assert re.search(line, result.out), (line, result.out)
     assert "run" not in result.out.split("\n\n")[1].splitlines()[0].split()  # one run needs no column
@@ -77,15 +77,15 @@ def test_horizon_reads_what_the_task_keeps_when_nothing_is_said(cli: Cli, run: P
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "say whose memory: a run"),
-        (("nothing",), "there is no run nothing"),
-        (("counter", "--layer", 1), "there is no layer 1"),
-        (("counter", "--checkpoint", 7), "counter has no checkpoint 7; it has 0"),
-        (("counter", "--checkpoint", "last"), "counter has no checkpoint last"),
-        (("counter", "--furthest", 0), "--furthest is 0"),
-        (("counter", "--samples", -1), "--samples is -1"),
+        ((), "expected a run, as in `gatescope horizon counter`, got none"),
+        (("nothing",), "Run: expected one of counter, got 'nothing'"),
+        (("counter", "--layer", 1), "Layer: expected one of 0, got '1'"),
+        (("counter", "--checkpoint", 7), "a checkpoint of the run counter (0, 30), got '7'"),
+        (("counter", "--checkpoint", "last"), "a checkpoint of the run counter (0, 30), got 'last'"),
+        (("counter", "--furthest", 0), "Option --furthest: expected 1 or more, got 0"),
+        (("counter", "--samples", -1), "Option --samples: expected 1 or more, got -1"),
         (("counter", "--text", "aXb", "--distance", 3), "gradients over 3 steps were asked for"),
-        (("counter", "--text", "aXb", "--file", "x.txt"), "a text and --file were both given"),
+        (("counter", "--text", "aXb", "--file", "x.txt"), "expected a text or --file, got both"),
         (("counter", "--text", ""), "the text is empty"),
         (("counter", "--csv", "no/h.csv"), "there is no folder no"),
     ],
@@ -103,7 +103,7 @@ def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: P
     place = tmp_path / "runs" / "compare-counter"
     assert sorted(path.name for path in place.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
     assert re.search(r"lstm:f=3 +0 of 2 +20 ", result.out)
-    assert "the norm of d h by the states 5 steps earlier" in result.out
+    assert "norm of the derivative of h by the states 5 steps earlier" in result.out
     for name, rows in (("c.csv", 4), ("c-trainings.csv", 8)):
         with (tmp_path / name).open(encoding="utf-8") as handle:
             assert len(list(csv.DictReader(handle))) == rows
@@ -129,14 +129,14 @@ def test_compare_of_a_text(cli: Cli, text: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "say what to learn"),
-        (("nothing",), "there is no task and no file nothing"),
+        ((), "expected the name of a task"),
+        (("nothing",), "or the path of a text, got 'nothing'"),
         (("counter", "--cells", "lstm,lst"), "got 'lst'"),
         (("counter", "--cells", "lstm:q=1"), "expected initial biases as in lstm:f=3"),
         (("counter", "--cells", "lstm,lstm"), "each of them once"),
-        (("counter", "--seeds", 0), "--seeds is 0"),
-        (("counter", "--neurons", "x"), "--neurons is x"),
-        (("counter", "--steps", 5, "--minutes", 1), "--steps and --minutes were both given"),
+        (("counter", "--seeds", 0), "Option --seeds: expected 1 or more, got 0"),
+        (("counter", "--neurons", "x"), "got 'x'"),
+        (("counter", "--steps", 5, "--minutes", 1), "expected --steps or --minutes, got both"),
         (("counter", "--distance", 99), "gradients over 99 steps were asked for"),
         (("counter", "--learning-rate", 0), "learning rate is 0"),
     ],

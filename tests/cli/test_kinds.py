@@ -67,7 +67,7 @@ def test_every_command_works_or_says_why_not(
     name: str, runs: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gatescope.studies.common.subjects.OF_TEXT", 1500)
-    monkeypatch.setattr("gatescope.cli.commands.horizon.OF_TEXT", 400)
+    monkeypatch.setattr("gatescope.cli.commands.horizon.TEXT_CHARACTERS", 400)
     monkeypatch.setattr("gatescope.studies.labels.Search", lambda **_: Search(lags=(0,), pairs=False, chances=50))
     layer = "0_reverse" if KINDS[name][3] else "0"
     trace = tmp_path / "trace"
@@ -106,15 +106,15 @@ def test_what_is_printed(runs: Path, cli: Cli) -> None:
     said = [entry["predictions"] for entry in json.loads(cli("record", "judge2", "the cat", "--json").out)["steps"]]
     assert [len(one) for one in said] == [0, 0, 2]  # it reads from the end, too, and is given the end mark
     printed = cli("record", "tagger", "the cat\n").out
-    assert "says" in printed
+    assert "p(target)" in printed
     assert "noun" in printed
     assert "squared error" not in cli("ablate", "forecast", "--characters", 100).out
     assert "pinball loss" in cli("ablate", "forecast", "--characters", 100).out
     layers = set(json.loads(cli("ablate", "tagger", "--characters", 200, "--json").out)["columns"]["layer"])
     assert layers == {"layer0", "layer0_reverse"}
     assert "0_reverse" in cli("health", "tagger").out
-    assert "input behind" in cli("horizon", "tagger", "--furthest", 3, "--samples", 5).out
-    assert "the layers are 0, 0_reverse" in cli("probe", "tagger", "--layer", 1).refused()
+    assert "later input" in cli("horizon", "tagger", "--furthest", 3, "--samples", 5).out
+    assert "Layer: expected one of 0, 0_reverse, got '1'" in cli("probe", "tagger", "--layer", 1).refused()
 
 
 def test_words_that_are_written_have_spaces_between_them(runs: Path, cli: Cli) -> None:

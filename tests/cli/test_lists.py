@@ -43,8 +43,8 @@ def test_cells_of_a_run(cli: Cli, run: Path) -> None:
     assert "c = f · c₋₁ + i · g" in printed
     assert "feedforward" not in printed
     assert f"gatescope cells lstm --run {run}" in printed
-    assert "there is no cell gru; the cells are lstm" in cli("cells", "gru", "--run", run).refused()
-    assert "there is no run nothing" in cli("cells", "--run", "nothing").refused()
+    assert "Cell: expected one of lstm, got 'gru'" in cli("cells", "gru", "--run", run).refused()
+    assert "Run: expected one of counter, got 'nothing'" in cli("cells", "--run", "nothing").refused()
 
 
 def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,11 +122,11 @@ def test_a_damaged_run_is_listed_with_its_problem(cli: Cli, run: Path) -> None:
 
 
 def test_no_runs(cli: Cli, tmp_path: Path) -> None:
-    assert "there is no folder runs" in cli("runs").refused()
+    assert "runs: expected a folder of runs, got no folder" in cli("runs").refused()
     (tmp_path / "runs").mkdir()
-    assert "no runs in runs" in cli("runs").out
+    assert "No runs in runs" in cli("runs").out
     assert json.loads(cli("runs", "--json").out) == []
 
 
 def test_an_unknown_cell(cli: Cli) -> None:
-    assert "did you mean gru?" in cli("cells", "gruu").refused()
+    assert "Did you mean 'gru'?" in cli("cells", "gruu").refused()

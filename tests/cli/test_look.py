@@ -62,10 +62,10 @@ def test_a_recording_on_the_screen(cli: Cli, run: Path) -> None:
     result = cli("record", "counter", "aaXbb\naXb\n")
     assert result.status == 0
     rows = result.out.split("\n\n")[0].splitlines()
-    assert rows[0].split()[:3] == ["sequence", "step", "reads"]
+    assert rows[0].split()[:3] == ["sequence", "step", "input"]
     assert [row.split()[2] for row in rows[1:]] == list("aaXbb⏎aXb⏎")
     assert "f · c₋₁ + i · g" in result.out
-    assert "every equation holds" in result.out
+    assert "Every equation holds" in result.out
 
 
 def test_a_recording_as_json_has_the_numbers_of_the_trace(cli: Cli, run: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_run_is_no_place_for_a_trace(cli: Cli, run: Path) -> None:
     ("options", "sentence"),
     [
         (("",), "there is nothing to record"),
-        (("a", "--file", "it.txt"), "both given"),
+        (("a", "--file", "it.txt"), "got both"),
         (("--file", "missing.txt"), "missing.txt"),
-        (("a", "--overwrite"), "which was not given"),
+        (("a", "--overwrite"), "expected --out DIR beside it, got none"),
     ],
 )
 def test_texts_that_cannot_be_recorded(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
@@ -122,7 +122,7 @@ def test_texts_that_cannot_be_recorded(cli: Cli, run: Path, options: tuple[str, 
 def test_every_equation_of_a_run_holds(cli: Cli, run: Path) -> None:
     result = cli("check", "counter", "aaXbb")
     assert result.status == 0
-    assert "every equation holds" in result.out
+    assert "Every equation holds" in result.out
     told = json.loads(cli("check", "counter", "aaXbb", "--json").out)
     assert told["holds"] is True
     assert {"x.i", "u.o", "c", "h"} <= {residual["name"] for residual in told["residuals"]}
@@ -131,7 +131,7 @@ def test_every_equation_of_a_run_holds(cli: Cli, run: Path) -> None:
 def test_a_trace_is_checked_from_what_it_holds(cli: Cli, run: Path) -> None:
     cli("record", "counter", "aaXbb", "--out", "whole")
     cli("record", "counter", "aaXbb", "--out", "half", "--no-drives")
-    assert "every equation holds" in cli("check", "whole").out
+    assert "Every equation holds" in cli("check", "whole").out
     assert "could not be checked" in cli("check", "half").out
     assert "holds its own text" in cli("check", "whole", "aaXbb").refused()
 
@@ -148,7 +148,7 @@ def test_an_equation_that_does_not_hold_is_exit_status_1(cli: Cli, run: Path) ->
     assert result.status == 1
     assert result.out.count("DOES NOT HOLD") == sum((r.largest or 0) > 0.01 for r in check(swapped).residuals)
     place = f"{worst.name} of layer0 at sequence 0, step {worst.step}, neuron {worst.neuron}"
-    assert result.out.splitlines()[-1].endswith(place)
+    assert result.out.splitlines()[-1].endswith(f"{place}.")
     assert json.loads(cli("check", "swapped", "--json").out)["holds"] is False
 
 
@@ -181,8 +181,8 @@ def test_settings_that_are_none(cli: Cli, run: Path) -> None:
 
 def test_a_run_that_is_not_there(cli: Cli, run: Path) -> None:
     for command in ("sample", "record", "check"):
-        assert "did you mean counter?" in cli(command, "countr").refused()
-    assert "has no network.json" in cli("sample", "runs").refused()
+        assert "Did you mean 'counter'?" in cli(command, "countr").refused()
+    assert "got a folder without network.json" in cli("sample", "runs").refused()
     shutil.rmtree(run)
     assert "gatescope train counter" in cli("sample", "counter").refused()
 
@@ -202,7 +202,7 @@ def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object) -> None:
         raise RuntimeError("a fault\nof the program")
 
-    monkeypatch.setattr("gatescope.cli.commands.lists.print_table", fail)
+    monkeypatch.setattr("gatescope.cli.commands.tasks.print_table", fail)
     result = cli("tasks")
     assert result.status == 70
     assert "RuntimeError: a fault of the program" in result.err

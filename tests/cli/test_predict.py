@@ -52,7 +52,7 @@ def test_predict_refuses_with_a_sentence(cli: Cli, run: Path) -> None:
     assert "got both" in cli("predict", "counter", "aX", "--file", "some.txt").refused()
     assert "no-such.txt" in cli("predict", "counter", "--file", "no-such.txt").refused()
     assert "at least 1, got 0" in cli("predict", "counter", "aX", "--top", 0).refused()
-    assert "there is no run" in cli("predict", "nothing", "aX").refused()
+    assert "expected one of counter, got 'nothing'" in cli("predict", "nothing", "aX").refused()
 
 
 def test_predict_of_what_is_no_file_refuses_instead_of_reading_its_name(cli: Cli, run: Path, tmp_path: Path) -> None:

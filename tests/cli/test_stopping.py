@@ -90,9 +90,9 @@ def test_what_is_said_after_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("gatescope.training.train", interrupted)
     result = cli("train", "counter", "--neurons", 2)
     assert result.status == 130
-    assert "stopped after 0 steps" in result.out
+    assert "Stopped after 0 steps" in result.out
     assert "gatescope train --resume --run runs/counter" in result.out
-    assert "once more to end at once" in result.err
+    assert "again to end at once" in result.err
 
 
 def test_the_second_ctrl_c_ends_at_once() -> None:

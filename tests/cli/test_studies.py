@@ -107,7 +107,7 @@ def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypa
 
     monkeypatch.setattr("gatescope.studies.labels.labels", learn)
     result = cli("label", "counter", "--json")
-    assert "went on learning" in result.err
+    assert "training has changed the weights" in result.err
     assert load(Run(run), "labels") is None
 
 
@@ -232,7 +232,7 @@ def test_a_pattern_is_found_again(cli: Cli, run: Path) -> None:
     assert sorted(told["neurons"]["columns"]["neuron"]) == same.tolist()
     assert told["neurons"]["about"]["text"] == "Xb"
     assert len(told["places"]["columns"]["at"]) > 0
-    assert "The passage: Xb\n" in cli("pattern", "counter", *given).out
+    assert "Passage: Xb\n" in cli("pattern", "counter", *given).out
     assert "No neuron" in cli("pattern", "counter", "aXb", "--range", "1", "--threshold", "5").out
 
 
@@ -258,7 +258,7 @@ def test_errors_of_a_text_model(cli: Cli, text_run: Path) -> None:
     assert sum(told["causes"]["columns"]["errors"]) == told["causes"]["about"]["errors"] == wrong
     assert load(Run(text_run), "errors-causes") is None
     printed = cli("errors", text_run, "--orders", 2)
-    assert f"{wrong:,} errors of" in printed.out
+    assert f"{wrong:,} errors in" in printed.out
 
 
 def test_tables_as_files(cli: Cli, run: Path, tmp_path: Path) -> None:
@@ -286,9 +286,9 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: str) -> None:
     given = COMMANDS[command]
-    assert "did you mean counter?" in cli(command, "countr", *given).refused()
+    assert "Did you mean 'counter'?" in cli(command, "countr", *given).refused()
     assert "no folder" in cli(command, "counter", *given, "--csv", "nowhere/it.csv").refused()
-    assert "is a folder" in cli(command, "counter", *given, "--csv", "runs").refused()
+    assert "expected a file, got the folder runs" in cli(command, "counter", *given, "--csv", "runs").refused()
     (run / "weights.safetensors").unlink()
     if command != "errors":
         assert "has no weights yet" in cli(command, "counter", *given).refused()
@@ -298,8 +298,8 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
     ("arguments", "sentence"),
     [
         ("label counter a", "too few"),
-        ("label counter --layer 1", "the only layer is 0"),
-        ("label counter --signal hh", "did you mean h?"),
+        ("label counter --layer 1", "Layer: expected one of 0, got '1'"),
+        ("label counter --signal hh", "Did you mean 'h'?"),
         ("label counter --lexer pyton", "python"),
         ("label counter --feature call", "NAME=REGEX"),
         ("label counter --feature call=(", "no regular expression"),
@@ -308,19 +308,19 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("label counter --only", "--feature"),
         ("label counter --lags 1,x", "whole numbers"),
         ("label counter --rate 2", "between 0 and 1"),
-        ("label counter --characters 0", "--characters is 0"),
-        ("label counter aXb --file it.txt", "both given"),
-        ("probe counter --signal x.i", "there is no signal x.i"),
+        ("label counter --characters 0", "Option --characters: expected 1 or more, got 0"),
+        ("label counter aXb --file it.txt", "got both"),
+        ("probe counter --signal x.i", "Signal: expected one of i, f, g, o, c, h, got 'x.i'"),
         ("probe counter a", "too few"),
-        ("ablate counter --layer one", "there is no layer one"),
+        ("ablate counter --layer one", "Layer: expected one of 0, got 'one'"),
         ("ablate counter --neuron 5", "0 to 4"),
-        ("ablate counter --to nothing", "neither mean nor zero"),
-        ("ablate counter --to nan", "cannot be held at nan"),
-        ("ablate counter a", "give a longer text"),
-        ("ablate counter --characters 0", "--characters is 0"),
+        ("ablate counter --to nothing", "expected mean, zero or a finite number, got 'nothing'"),
+        ("ablate counter --to nan", "expected mean, zero or a finite number, got 'nan'"),
+        ("ablate counter a", "Give a longer text"),
+        ("ablate counter --characters 0", "Option --characters: expected 1 or more, got 0"),
         ("steer counter --neuron 0", "gatescope label"),
         ("steer counter --neuron 5 --feature character.is=b", "0 to 4"),
-        ("steer counter --neuron 0 --values 1,b", "not a list of numbers"),
+        ("steer counter --neuron 0 --values 1,b", "expected numbers separated by commas"),
         ("steer counter --neuron 0 --feature character.is=q", "Feature 'character.is=q': expected"),
         ("steer counter --neuron 0 --feature character.i=b", "Did you mean 'character.is=b'?"),
         ("steer counter --neuron 0 --samples 0 --feature character.is=b", "samples is 0"),
@@ -328,15 +328,15 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("passages counter", "--neuron"),
         ("passages counter --neuron 0 --count 0", "at least 1"),
         ("passages counter --neuron 9", "0 to 4"),
-        ("passages counter --neuron 0 --signal k", "the signals are i, f, g, o, c, h"),
-        ("pattern counter --range 2:x", "of the form A:B"),
-        ("pattern counter --range :3", "of the form A:B"),
+        ("passages counter --neuron 0 --signal k", "Signal: expected one of i, f, g, o, c, h, got 'k'"),
+        ("pattern counter --range 2:x", "expected the form A:B"),
+        ("pattern counter --range :3", "expected the form A:B"),
         ("pattern counter aXb --range 1:9", "the range 1 to 9"),
-        ("pattern counter aXb --range 1 --sequence 1", "1 sequence"),
+        ("pattern counter aXb --range 1 --sequence 1", "expected a number from 0 to 0, got 1"),
         ("pattern counter aXb --range 1 --sign both --threshold 0", "both ways"),
         ("health counter --file nowhere.txt", "nowhere.txt"),
-        ("errors counter", "the task counter"),
-        ("errors counter --orders 0", "--orders is 0"),
+        ("errors counter", "got the task 'counter'"),
+        ("errors counter --orders 0", "Option --orders: expected 1 or more, got 0"),
     ],
 )
 def test_one_sentence_says_what_is_wrong(cli: Cli, run: Path, arguments: str, sentence: str) -> None:
@@ -369,7 +369,7 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.import_module("gatescope.studies.labels"), "shifted_places", interrupted)
     result = cli("label", "counter", "--chances", 10**9)
     assert shifts == 9
-    assert (result.status, result.err.strip().splitlines()[-1]) == (130, "stopped.")
+    assert (result.status, result.err.strip().splitlines()[-1]) == (130, "Stopped.")
     assert "Traceback" not in result.err
     assert load(Run(run), "labels") is None
 

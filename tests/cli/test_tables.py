@@ -22,7 +22,7 @@ def test_patch_prints_steps_and_writes_the_table(cli: Cli, run: Path) -> None:
     columns = json.loads(cli("patch", "counter", "aaaXbb", "aXaXbb", "--signal", "c", "--json").out)["columns"]
     assert columns["recovered"] == pytest.approx([float(row["recovered"]) for row in rows])
     assert "same number of steps" in cli("patch", "counter", "aX", "aaX").refused()
-    assert "there is no layer 4" in cli("patch", "counter", "aX", "XX", "--layer", 4).refused()
+    assert "Layer: expected one of 0, got '4'" in cli("patch", "counter", "aX", "XX", "--layer", 4).refused()
 
 
 def test_snapshot_prints_one_row_per_different_string(cli: Cli, run: Path) -> None:

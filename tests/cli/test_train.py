@@ -22,8 +22,8 @@ def losses(run: Path) -> list[tuple[int, float]]:
 def test_a_run_and_what_to_do_next(cli: Cli) -> None:
     result = cli("train", "counter", "--neurons", 3, "--steps", 12)
     assert result.status == 0
-    assert "all of the training was done after 12 steps" in result.out
-    assert "score: exact for" in result.out
+    assert "Training complete after 12 steps" in result.out
+    assert "Score: exact for" in result.out
     assert "gatescope explore runs/counter" in result.out
     assert cli("sample", "counter").status == 0
 
@@ -93,7 +93,7 @@ def test_options_reach_the_network_and_the_training(cli: Cli) -> None:
 def test_a_text_of_ones_own(cli: Cli, text: Path) -> None:
     result = cli("train", text, "--neurons", 4, "--steps", 20, "--unroll", 16, "--batch", 4)
     assert result.status == 0
-    assert "it writes" in result.out
+    assert "sample  " in result.out
     assert "nats per character" in result.out
     assert Run("runs/notes").exists
 
@@ -151,7 +151,7 @@ def test_a_complete_run_stays_as_it_is(cli: Cli, run: Path) -> None:
     weights = (run / "weights.safetensors").read_bytes()
     result = cli("train", "--resume", "--run", run)
     assert result.status == 0
-    assert "nothing was left to do" in result.out
+    assert "already complete" in result.out
     assert (run / "weights.safetensors").read_bytes() == weights
     assert Run(run).read("history.jsonl")[-1]["step"] == 30
 
@@ -174,41 +174,44 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "say what to learn"),
-        (("conter",), "did you mean counter?"),
-        (("missing.txt",), "there is no task and no file missing.txt"),
+        ((), "expected the name of a task"),
+        (("conter",), "Did you mean 'counter'?"),
+        (("missing.txt",), "or the path of a text, got 'missing.txt'"),
         (("*.none",), "Nothing matches the pattern"),
-        (("counter", "notes.txt"), "takes no files"),
-        (("counter", "--bytes"), "--bytes says nothing to counter; it is a setting of text"),
-        (("text", "--parts", "half"), "--parts is half; give three shares"),
-        (("counter", "--cell", "lstn"), "did you mean lstm?"),
-        (("counter", "--cell", "lstn:f=3"), "did you mean lstm?"),
+        (("counter", "notes.txt"), "expected no files, got notes.txt"),
+        (("counter", "--bytes"), "Option --bytes: expected one of the tasks text, got counter"),
+        (("text", "--parts", "half"), "Option --parts: expected three shares, as in 0.8,0.1,0.1, got 'half'"),
+        (("counter", "--cell", "lstn"), "Did you mean 'lstm'?"),
+        (("counter", "--cell", "lstn:f=3"), "Did you mean 'lstm'?"),
         (("counter", "--cell", "lstm:q=3"), "lstm has biases of i, f, g, o"),
-        (("counter", "--neurons", "0"), "it needs at least 1"),
-        (("counter", "--neurons", "-3"), "--neurons is -3"),
-        (("counter", "--neurons", "many"), "--neurons is many"),
-        (("counter", "--neurons", "3,4", "--layers", "3"), "leave one out"),
-        (("counter", "--layers", "0"), "--layers is 0"),
-        (("counter", "--layers", "-1"), "--layers is -1"),
+        (
+            ("counter", "--neurons", "0"),
+            "expected one positive whole number, or one for each layer, as in 20,10, got '0'",
+        ),
+        (("counter", "--neurons", "-3"), "got '-3'"),
+        (("counter", "--neurons", "many"), "got 'many'"),
+        (("counter", "--neurons", "3,4", "--layers", "3"), "Leave one of the options out"),
+        (("counter", "--layers", "0"), "Option --layers: expected 1 or more, got 0"),
+        (("counter", "--layers", "-1"), "Option --layers: expected 1 or more, got -1"),
         (("counter", "--steps", "-5"), "steps is -5"),
         (("counter", "--steps", "ten"), "--steps"),
         (("counter", "--minutes", "nan"), "minutes is nan"),
-        (("counter", "--steps", "5", "--minutes", "1"), "both given"),
+        (("counter", "--steps", "5", "--minutes", "1"), "got both"),
         (("counter", "--seed", "-1"), "seed is -1"),
         (("counter", "--dropout", "1.5"), "dropout is 1.5"),
         (("counter", "--embedding", "0"), "the embedding has 0"),
         (("counter", "--batch", "0"), "expected 1 row or more"),
-        (("counter", "--threads", "0"), "--threads is 0"),
+        (("counter", "--threads", "0"), "Option --threads: expected 1 or more, got 0"),
         (("counter", "--learning-rate", "-1"), "learning rate is -1"),
         (("counter", "--optimizer", "adm"), "Did you mean"),
         (("counter", "--schedul", "cosine"), "Did you mean --schedule?"),
         (("counter", "--steps"), "--steps"),
         (("--resume",), "--resume --run DIR"),
-        (("--resume", "--run", "nowhere"), "there is no run nowhere"),
-        (("--resume", "nowhere"), "there is no run nowhere"),
-        (("--resume", "counter", "--neurons", "5"), "--neurons cannot change"),
-        (("--resume", "counter", "--seed", "5"), "--seed cannot change"),
-        (("counter", "--neurons", "1000000000000"), "not enough memory"),
+        (("--resume", "--run", "nowhere"), "Run 'nowhere': expected a run directory"),
+        (("--resume", "nowhere"), "Run 'nowhere': expected a run directory"),
+        (("--resume", "counter", "--neurons", "5"), "Option --neurons: expected a new run, got a run that has begun"),
+        (("--resume", "counter", "--seed", "5"), "Option --seed: expected a new run, got a run that has begun"),
+        (("counter", "--neurons", "1000000000000"), "Not enough memory"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_leaves_nothing(
@@ -258,7 +261,7 @@ def test_resume_without_checkpoints_is_refused_but_from_best(cli: Cli, run: Path
     shutil.rmtree(run / "checkpoints")
     before = Run(run).read("history.jsonl")
     assert "`--from-best`" in cli("train", "--resume", "--run", run, "--steps", 40).refused()
-    assert "give --resume beside it" in cli("train", "counter", "--from-best").refused()
+    assert "Option --from-best: expected --resume beside it" in cli("train", "counter", "--from-best").refused()
     assert cli("train", "--resume", "--from-best", "--run", run, "--steps", 40).status == 0
     assert Run(run).read("history.jsonl")[: len(before)] == before
 
@@ -267,7 +270,8 @@ def test_from_begins_a_new_run_with_the_weights_of_another(cli: Cli, run: Path) 
     """Whatever the network has cannot be chosen anew, and the old run keeps its files."""
     before = (run / "weights.safetensors").read_bytes()
     assert (
-        "--cell is what the network of --from has" in cli("train", "counter", "--from", run, "--cell", "gru").refused()
+        "Option --cell: expected a new network, got the network of --from"
+        in cli("train", "counter", "--from", run, "--cell", "gru").refused()
     )
     assert "symbols" in cli("train", "parity", "--from", run).err
     assert cli("train", "counter", "--from", run, "--steps", 10, "--run", "new").status == 0
