@@ -303,8 +303,11 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("label counter --lexer pyton", "python"),
         ("label counter --feature call", "NAME=REGEX"),
         ("label counter --feature call=(", "no regular expression"),
-        ("label counter --feature Call=x", "cannot name a feature"),
-        ("label counter --feature a=b --feature a=c", "two features are called expression.a"),
+        ("label counter --feature Call=x", "Name of a feature: expected a lower case letter"),
+        (
+            "label counter --feature a=b --feature a=c",
+            "Feature expression.a: expected a name that no other feature has",
+        ),
         ("label counter --only", "--feature"),
         ("label counter --lags 1,x", "whole numbers"),
         ("label counter --rate 2", "between 0 and 1"),

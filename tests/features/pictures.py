@@ -1,4 +1,4 @@
-"""Features as they are looked at: one character for each character of the text, or the pieces where they hold."""
+"""Features in a readable form: one character for each character of the text, or the pieces where they are on."""
 
 from itertools import groupby
 
@@ -8,13 +8,13 @@ from gatescope.features import FAMILIES, Family, Feature, annotate
 
 
 def named(text: str, family: str | Family) -> dict[str, Feature]:
-    """The features of one text, without the family's name."""
+    """Return the features of one text by name, without the name of the family."""
     chosen = FAMILIES[family] if isinstance(family, str) else family
     return {feature.name.partition(".")[2]: feature for feature in annotate([text], [chosen])}
 
 
 def picture(feature: Feature) -> str:
-    """# where a binary feature is true, the last digit of a count, the category's first letter; . where nothing is."""
+    """Return # for true, the last digit of a count, a category's first letter, and . for false or missing values."""
     if feature.kind == "binary":
         return "".join(".#"[int(value)] for value in feature.values)
     if feature.kind == "count":
@@ -23,6 +23,6 @@ def picture(feature: Feature) -> str:
 
 
 def pieces(feature: Feature, text: str) -> list[str]:
-    """The runs of characters for which a binary feature is true."""
+    """Return the runs of characters for which a binary feature is true."""
     runs = groupby(zip(text, feature.values.tolist(), strict=True), key=lambda pair: pair[1])
-    return ["".join(character for character, _ in run) for true, run in runs if true]
+    return ["".join(character for character, _ in run) for is_on, run in runs if is_on]

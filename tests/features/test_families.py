@@ -1,4 +1,4 @@
-"""What each family says, on texts small enough to be worked by hand, and beside plain loops."""
+"""Tests of each family on small texts worked by hand, and against plain loops."""
 
 import unicodedata
 
@@ -13,33 +13,33 @@ from tests.features.pictures import named, picture, pieces
 
 
 def check(family: str, text: str, expected: dict[str, str]) -> None:
-    found = named(text, family)
-    assert {name: picture(found[name]) for name in expected} == expected
+    features = named(text, family)
+    assert {name: picture(features[name]) for name in expected} == expected
 
 
 # --- character and neighbours ----------------------------------------------------------------------------------------
 
 
 @given(st.text())
-def test_classes_are_those_of_unicode(text: str) -> None:
-    found = named(text, "character")
+def test_character_classes_are_those_of_unicode(text: str) -> None:
+    features = named(text, "character")
     for place, character in enumerate(text):
-        has = {name for name, feature in found.items() if name != "is" and feature.values[place]}
+        has = {name for name, feature in features.items() if name != "is" and feature.values[place]}
         assert ("letter" in has) == character.isalpha()
         assert ("upper" in has) == character.isupper()
         assert ("whitespace" in has) == character.isspace()
         assert ("punctuation" in has) == (unicodedata.category(character)[0] == "P")
         assert ("vowel" in has) == (character.lower() in set("aeiou"))
-        assert found["is"].categories[found["is"].values[place]]
+        assert features["is"].categories[features["is"].values[place]]
 
 
-def test_a_character_is_written_so_that_it_can_be_seen() -> None:
+def test_character_categories_are_printable() -> None:
     feature = named("a \n\n\n\t\\\u3000é我", "character")["is"]
     assert feature.categories == ("\\n", "\\t", "space", "\\", "a", "é", "\\u3000", "我")  # the most frequent first
     assert [feature.categories[k] for k in feature.values[:3]] == ["a", "space", "\\n"]
 
 
-def test_only_the_200_most_frequent_characters_are_told_apart() -> None:
+def test_character_has_at_most_200_categories() -> None:
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
     text = rare + rare[100:]
     feature = named(text, "character")["is"]
@@ -48,15 +48,15 @@ def test_only_the_200_most_frequent_characters_are_told_apart() -> None:
     assert (feature.values[100:] >= 0).all()
 
 
-def test_what_is_frequent_is_counted_over_all_texts() -> None:
+def test_character_frequencies_are_those_of_all_texts() -> None:
     first, second = "".join(map(chr, range(0x4E00, 0x4E00 + 200))), "zz"
     (feature,) = [f for f in annotate([first, second], [FAMILIES["character"]]) if f.name == "character.is"]
     assert len(feature.categories) == 200
     assert feature.categories[feature.values[-1]] == "z"
-    assert feature.values[199] == -1, "of those that occur once, the last has no place"
+    assert feature.values[199] == -1, "the last of the characters that occur once has no category"
 
 
-def test_neighbours() -> None:
+def test_neighbours_by_hand() -> None:
     check("neighbours", "abcb", {"previous": ".abc", "second_previous": "..ab", "next": "bcb."})
     check("neighbours", "a", {"previous": ".", "second_previous": ".", "next": "."})
 
@@ -64,7 +64,7 @@ def test_neighbours() -> None:
 # --- position --------------------------------------------------------------------------------------------------------
 
 
-def test_positions_by_hand() -> None:
+def test_position_by_hand() -> None:
     check(
         "position",
         "ab cd.  Ef\n  g_1 h",
@@ -94,34 +94,34 @@ def test_positions_by_hand() -> None:
         ("he (did!) so", "#.........#."),
     ],
 )
-def test_where_sentences_begin(text: str, starts: str) -> None:
+def test_position_finds_starts_of_sentences(text: str, starts: str) -> None:
     values = named(text, "position")["in_sentence"].values
     assert "".join(".#"[int(value == 0)] for value in values) == starts
 
 
-def test_in_long_lists_of_lines_each_line_is_a_sentence() -> None:
+def test_position_takes_lines_of_a_long_list_as_sentences() -> None:
     lines = "one two\n" * 51
     assert (named(lines, "position")["in_sentence"].values == np.tile(np.arange(8), 51)).all()
     short = named(lines[:-8] + "\n" + lines[:8], "position")["in_sentence"].values
-    assert short[8] == 8, "one blank line, and lines are no paragraphs"
+    assert short[8] == 8, "with a blank line, lines are not paragraphs"
 
 
 @settings(max_examples=50)
 @given(st.text(alphabet="ab_1 \n\té.", max_size=30))
-def test_positions_as_a_plain_loop_finds_them(text: str) -> None:
-    found = {name: feature.values for name, feature in named(text, "position").items()}
+def test_position_equals_a_plain_loop(text: str) -> None:
+    features = {name: feature.values for name, feature in named(text, "position").items()}
     column = word = 0
     for place, character in enumerate(text):
         word = word + 1 if character.isalnum() or character == "_" else 0
         ending = text.find("\n", place)
-        assert found["in_line"][place] == column
-        assert found["line"][place] == text[:place].count("\n")
-        assert found["word_length"][place] == word
-        assert found["remaining_in_line"][place] == (ending if ending >= 0 else len(text) - 1) - place
+        assert features["in_line"][place] == column
+        assert features["line"][place] == text[:place].count("\n")
+        assert features["word_length"][place] == word
+        assert features["remaining_in_line"][place] == (ending if ending >= 0 else len(text) - 1) - place
         began = text[place - column : place + 1]
         blank = len(began) - len(began.lstrip())
         expected = np.nan if not began.strip() else column - blank
-        np.testing.assert_equal(found["in_line_text"][place], np.float32(expected))
+        np.testing.assert_equal(features["in_line_text"][place], np.float32(expected))
         column = 0 if character == "\n" else column + 1
 
 
@@ -137,28 +137,28 @@ def test_counts_by_hand() -> None:
 
 
 @given(st.text(alphabet="abX\n", max_size=30))
-def test_counts_are_what_str_count_says(text: str) -> None:
-    found = {name: feature.values for name, feature in named(text, "counts").items()}
+def test_counts_equal_str_count(text: str) -> None:
+    features = {name: feature.values for name, feature in named(text, "counts").items()}
     for place in range(len(text)):
         read = text[: place + 1]
         line = read[read.rfind("\n", 0, place) + 1 :]
         for x in set(text) - {"\n"}:
-            assert found[x][place] == read.count(x)
-            assert found[f"{x}_run"][place] == len(read) - len(read.rstrip(x))
+            assert features[x][place] == read.count(x)
+            assert features[f"{x}_run"][place] == len(read) - len(read.rstrip(x))
             for y in set(text) - {"\n", x}:
-                assert found[f"{x}_minus_{y}"][place] == max(line.count(x) - line.count(y), 0)
+                assert features[f"{x}_minus_{y}"][place] == max(line.count(x) - line.count(y), 0)
 
 
-def test_a_text_without_some_character_has_none_of_it() -> None:
-    found = {f.name: f.values.tolist() for f in annotate(["ab", "aa"], [FAMILIES["counts"]])}
-    assert found["counts.b"] == [0, 1, 0, 0]
-    assert found["counts.a_minus_b"] == [1, 0, 1, 2]
+def test_counts_are_0_in_a_text_without_the_character() -> None:
+    features = {f.name: f.values.tolist() for f in annotate(["ab", "aa"], [FAMILIES["counts"]])}
+    assert features["counts.b"] == [0, 1, 0, 0]
+    assert features["counts.a_minus_b"] == [1, 0, 1, 2]
 
 
-def test_larger_alphabets_are_not_counted() -> None:
+def test_counts_is_empty_for_large_alphabets() -> None:
     assert named("abcdefghijkl\n", "counts")
     assert not named("abcdefghijklm\n", "counts")
-    assert not annotate(["abcdefg", "hijklmn"], [FAMILIES["counts"]]), "all texts together"
+    assert not annotate(["abcdefg", "hijklmn"], [FAMILIES["counts"]]), "the alphabet of all texts together"
 
 
 # --- brackets --------------------------------------------------------------------------------------------------------
@@ -182,14 +182,14 @@ def test_brackets_by_hand() -> None:
     check("brackets", "([a)b", {"round": "###..", "square": ".##..", "since_opening": "001.."})  # closed by the outer
 
 
-def test_angle_brackets_are_brackets_on_demand() -> None:
+def test_brackets_include_angle_on_request() -> None:
     assert "angle" not in named("<p>", "brackets")
     assert picture(named("a<b>c《d》", brackets(angle=True))["angle"]) == ".##..##."
 
 
 @given(st.text(alphabet="([{<)]}>a", max_size=30))
-def test_brackets_as_a_plain_loop_finds_them(text: str) -> None:
-    found = named(text, brackets(angle=True))
+def test_brackets_equal_a_plain_loop(text: str) -> None:
+    features = named(text, brackets(angle=True))
     kinds = {"round": "()", "square": "[]", "curly": "{}", "angle": "<>"}
     opened = ""
     for place, character in enumerate(text):
@@ -198,10 +198,10 @@ def test_brackets_as_a_plain_loop_finds_them(text: str) -> None:
                 opened += opening
             elif character == closing and opening in opened:
                 opened = opened[: opened.rindex(opening)]
-        assert found["depth"].values[place] == len(opened)
+        assert features["depth"].values[place] == len(opened)
         for kind, (opening, _) in kinds.items():
-            assert found[f"{kind}_depth"].values[place] == opened.count(opening)
-            assert found[kind].values[place] == (opening in opened)
+            assert features[f"{kind}_depth"].values[place] == opened.count(opening)
+            assert features[kind].values[place] == (opening in opened)
 
 
 # --- indentation -----------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_indentation_by_hand() -> None:
     check("indentation", "a\r\n\r\n", {"columns": "000..", "blank": "....#"})
 
 
-def test_the_step_of_indentation_is_the_most_common_one_of_all_texts() -> None:
+def test_indentation_step_is_the_most_common_of_all_texts() -> None:
     texts = ["a\n  b\n", "a\n      b\n  c\n  d\n    e\n"]
     depth = next(f for f in annotate(texts, [FAMILIES["indentation"]]) if f.name == "indentation.depth")
     assert depth.title == "indentation in steps of 2"  # changes of 2, 6, 4 and 2 columns
@@ -236,21 +236,21 @@ def test_the_step_of_indentation_is_the_most_common_one_of_all_texts() -> None:
 
 
 @given(st.text(alphabet=" \tab\n", max_size=40))
-def test_indentation_as_a_plain_loop_finds_it(text: str) -> None:
-    found = {name: feature.values for name, feature in named(text, "indentation").items()}
+def test_indentation_equals_a_plain_loop(text: str) -> None:
+    features = {name: feature.values for name, feature in named(text, "indentation").items()}
     place, before = 0, None
     for line in text.splitlines(keepends=True):
         space = len(line) - len(line.lstrip(" \t\n"))
         columns = len(line[:space].expandtabs(8))
         for column in range(len(line)):
             begun = bool(line.strip()) and column >= space
-            np.testing.assert_equal(found["columns"][place], np.float32(columns if begun else np.nan))
-            assert found["in_indentation"][place] == (not begun and line[column] != "\n")
-            assert found["blank"][place] == (not line.strip() and line[column] == "\n")
+            np.testing.assert_equal(features["columns"][place], np.float32(columns if begun else np.nan))
+            assert features["in_indentation"][place] == (not begun and line[column] != "\n")
+            assert features["blank"][place] == (not line.strip() and line[column] == "\n")
             known = begun and before is not None
-            assert found["deeper"][place] == (known and columns > (before or 0))
-            assert found["same"][place] == (known and columns == before)
-            assert found["shallower"][place] == (known and columns < (before or 0))
+            assert features["deeper"][place] == (known and columns > (before or 0))
+            assert features["same"][place] == (known and columns == before)
+            assert features["shallower"][place] == (known and columns < (before or 0))
             place += 1
         before = columns if line.strip() else before
 
@@ -289,17 +289,17 @@ def test_indentation_as_a_plain_loop_finds_it(text: str) -> None:
         ("corner", "「a『b』c」d", ["「a『b』c"]),
     ],
 )
-def test_inside_quotes(kind: str, text: str, inside: list[str]) -> None:
-    found = named(text, "quotes")
-    assert pieces(found[kind], text) == inside
-    assert (found["any"].values == ~np.isnan(found["since_opening"].values)).all()
+def test_quotes_by_hand(kind: str, text: str, inside: list[str]) -> None:
+    features = named(text, "quotes")
+    assert pieces(features[kind], text) == inside
+    assert (features["any"].values == ~np.isnan(features["since_opening"].values)).all()
 
 
-def test_an_outer_quote_closes_the_one_inside_it() -> None:
+def test_quotes_closing_mark_closes_inner_quotes() -> None:
     check("quotes", '"a \'b" c', {"double": "#####...", "single": "...##...", "since_opening": "01201..."})
 
 
-def test_where_lines_are_paragraphs_a_quote_ends_with_its_line() -> None:
+def test_quotes_end_with_the_line_of_a_long_list() -> None:
     text = '"a\n' + "b\n" * 50
     assert pieces(named(text, "quotes")["double"], text) == ['"a']
     assert named(text[:-2], "quotes")["double"].values.all(), "50 lines may still be one paragraph"
@@ -329,7 +329,7 @@ def test_where_lines_are_paragraphs_a_quote_ends_with_its_line() -> None:
         ("time", "at 12:30, 1:05:59 or 7:45 pm. 1:2:3", ["12:30", "1:05:59", "7:45 pm."]),
     ],
 )
-def test_web(name: str, text: str, inside: list[str]) -> None:
+def test_web_by_hand(name: str, text: str, inside: list[str]) -> None:
     assert pieces(named(text, "web")[name], text) == inside
 
 
@@ -353,9 +353,9 @@ def test_web(name: str, text: str, inside: list[str]) -> None:
         ("question_word", "What now? No. Is it", [" now? ", " it"]),
     ],
 )
-def test_english(name: str, text: str, inside: list[str]) -> None:
+def test_english_by_hand(name: str, text: str, inside: list[str]) -> None:
     assert pieces(named(text, "english")[name], text) == inside
 
 
-def test_words_of_a_sentence_are_counted() -> None:
+def test_english_counts_words_of_a_sentence() -> None:
     check("english", "I don't go. We", {"words_in_sentence": "11222222333311"})

@@ -1,4 +1,4 @@
-"""Laws of every family: it fits any text, says nothing of what is to come, and reads each text from its start."""
+"""Laws of every family: it fits any text, looks ahead only if its title says so, and reads each text from its start."""
 
 import re
 
@@ -55,12 +55,12 @@ PIECES = [
     ],
 ]
 TEXTS = st.lists(st.sampled_from(PIECES) | st.characters(), max_size=25).map("".join)
-FEWER = settings(max_examples=20)  # for each of a dozen families, of texts that hold much at once
-FEW = st.text(alphabet="abX\n", max_size=25)
+FEWER = settings(max_examples=20)  # enough, because each text has many kinds of pieces
+SMALL_ALPHABET = st.text(alphabet="abX\n", max_size=25)
 
 
 def values_of(features: list[Feature]) -> dict[str, list[object]]:
-    """Name -> a value for each character: categories by their names, None where there is nothing."""
+    """Return name -> a value for each character: a category by its name, None for a missing value."""
     return {
         feature.name: [
             None
@@ -74,16 +74,12 @@ def values_of(features: list[Feature]) -> dict[str, list[object]]:
     }
 
 
-def fitted(family: Family, texts: list[str]) -> Family:
-    return family if family.fitted is None else family.fitted(texts)
-
-
 @pytest.mark.parametrize("name", EVERY)
-def test_a_family_fits_any_text(name: str) -> None:
-    always: list[set[str]] = []
+def test_family_fits_any_text(name: str) -> None:
+    names_of_texts: list[set[str]] = []
 
     @settings(FEWER)
-    @given(text=TEXTS | FEW)
+    @given(text=TEXTS | SMALL_ALPHABET)
     @example(text="")
     @example(text="\n")
     @example(text="a")
@@ -98,20 +94,24 @@ def test_a_family_fits_any_text(name: str) -> None:
                 assert (feature.values[~np.isnan(feature.values)] >= 0).all()
             if feature.kind == "category":
                 assert feature.values.max(initial=-1) < len(feature.categories) == len(set(feature.categories))
-        always.append({feature.name for feature in features if feature.kind != "category"})
+        names_of_texts.append({feature.name for feature in features if feature.kind != "category"})
 
     check()
     if name != "counts":
-        assert all(names == always[0] for names in always), "which features there are does not depend on the text"
+        assert all(names == names_of_texts[0] for names in names_of_texts), (
+            "the names of the features do not depend on the text"
+        )
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_what_is_said_of_a_character_does_not_depend_on_what_comes_unless_the_title_says_so(name: str) -> None:
+def test_values_do_not_depend_on_later_characters(name: str) -> None:
+    """The value at a character is that of the text up to it, unless the title says that the feature looks ahead."""
+
     @settings(FEWER)
-    @given(text=TEXTS | FEW, data=st.data())
+    @given(text=TEXTS | SMALL_ALPHABET, data=st.data())
     def check(text: str, data: st.DataObject) -> None:
         cut = data.draw(st.integers(0, len(text)))
-        family = fitted(EVERY[name], [text])
+        family = EVERY[name].fit([text])
         whole = [feature for feature in annotate_fitted(text, family) if AHEAD not in feature.title]
         beginning = values_of(annotate_fitted(text[:cut], family))
         for key, values in values_of(whole).items():
@@ -129,26 +129,26 @@ WITHOUT_SINGLE_QUOTES = st.lists(
 
 
 @given(text=WITHOUT_SINGLE_QUOTES, data=st.data())
-def test_quotes_look_ahead_at_single_quotes_only(text: str, data: st.DataObject) -> None:
+def test_quotes_look_ahead_only_at_single_quotes(text: str, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(text)))
-    family = fitted(FAMILIES["quotes"], [text])
+    family = FAMILIES["quotes"].fit([text])
     whole, beginning = (values_of(annotate_fitted(part, family)) for part in (text, text[:cut]))
     for key, values in whole.items():
         assert beginning[key] == values[:cut], key
 
 
 def annotate_fitted(text: str, family: Family) -> list[Feature]:
-    """The features of a text by a family that has already been made for some."""
+    """Return the features of a text by a family that was already fitted to texts."""
     return annotate([text], [Family(family.name, family.title, family.annotate)])
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_each_text_is_read_from_its_start(name: str) -> None:
+def test_annotate_reads_each_text_from_its_start(name: str) -> None:
     @settings(FEWER)
-    @given(texts=st.lists(TEXTS, max_size=3) | st.lists(FEW, max_size=3))
+    @given(texts=st.lists(TEXTS, max_size=3) | st.lists(SMALL_ALPHABET, max_size=3))
     def check(texts: list[str]) -> None:
         together = values_of(annotate(texts, [EVERY[name]]))
-        family = fitted(EVERY[name], texts)
+        family = EVERY[name].fit(texts)
         alone = [values_of(annotate_fitted(text, family)) for text in texts]
         for key, values in together.items():
             absent = [False if isinstance(values[0], bool) else None] if values else []
@@ -159,7 +159,7 @@ def test_each_text_is_read_from_its_start(name: str) -> None:
     check()
 
 
-def test_the_families_have_the_names_they_are_known_by() -> None:
+def test_catalogue_has_every_family_by_its_name() -> None:
     assert list(FAMILIES) == [
         *("character", "neighbours", "position", "counts", "brackets", "indentation", "quotes", "web", "english"),
     ]

@@ -1,4 +1,4 @@
-"""Tokens: where they are, beside the tokenizer of Python itself, and whatever the ends of lines are."""
+"""Tests of the family tokens against the tokenizer of Python itself, and of line ends."""
 
 import io
 import tokenize
@@ -14,14 +14,13 @@ from tests.features.pictures import named, pieces
 PYTHON = tokens.family("python")
 
 
-def python_tokens(text: str, wanted: int) -> list[tuple[int, int]]:
-    """Where the tokens of one kind are, by Python's own tokenizer."""
+def python_tokens(text: str, token_type: int) -> list[tuple[int, int]]:
+    """Return the spans of the tokens of one type, by Python's own tokenizer."""
     starts = np.cumsum([0, *map(len, text.splitlines(keepends=True))])
-    found = tokenize.generate_tokens(io.StringIO(text).readline)
     return [
         (int(starts[token.start[0] - 1]) + token.start[1], int(starts[token.end[0] - 1]) + token.end[1])
-        for token in found
-        if token.type == wanted
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == token_type
     ]
 
 
@@ -44,40 +43,40 @@ SOURCE = (
 )
 
 
-def test_python_is_cut_where_python_cuts_it() -> None:
-    found = named(SOURCE, PYTHON)
+def test_tokens_of_python_are_those_of_tokenize() -> None:
+    features = named(SOURCE, PYTHON)
     for name, kind in (("comment", tokenize.COMMENT), ("string", tokenize.STRING), ("number", tokenize.NUMBER)):
         spans = python_tokens(SOURCE, kind)
         assert len(spans) >= 4
-        assert (found[name].values == covered(len(SOURCE), spans)).all(), name
-        assert np.flatnonzero(found[f"begins_{name}"].values).tolist() == [start for start, _ in spans]
-        assert np.flatnonzero(found[f"ends_{name}"].values).tolist() == [end - 1 for _, end in spans]
+        assert (features[name].values == covered(len(SOURCE), spans)).all(), name
+        assert np.flatnonzero(features[f"begins_{name}"].values).tolist() == [start for start, _ in spans]
+        assert np.flatnonzero(features[f"ends_{name}"].values).tolist() == [end - 1 for _, end in spans]
     words = python_tokens(SOURCE, tokenize.NAME)
-    # To Pygments a decorator is a name with its @, and not, and, in, is are operators.
-    named_here = found["name"].values | found["keyword"].values | found["operator"].values
-    assert not (covered(len(SOURCE), words) & ~named_here).any()
-    assert not found["error"].values.any()
+    # In Pygments a decorator is a name that includes its @, and the words not, and, in, is are operators.
+    all_words = features["name"].values | features["keyword"].values | features["operator"].values
+    assert not (covered(len(SOURCE), words) & ~all_words).any()
+    assert not features["error"].values.any()
 
 
-def test_kinds_are_nested() -> None:
+def test_token_types_are_nested() -> None:
     text = 'class A:\n    """Doc\n    it."""\n    def f(self): return len("a\\n") # no\n'
-    found = named(text, PYTHON)
-    assert pieces(found["docstring"], text) == ['"""Doc\n    it."""']
-    assert pieces(found["string"], text) == ['"""Doc\n    it."""', '"a\\n"']
-    assert pieces(found["escape"], text) == ["\\n"]
-    assert pieces(found["comment"], text) == ["# no"]
-    assert pieces(found["class"], text) == ["A"]
-    assert pieces(found["function"], text) == ["f"]
-    assert pieces(found["builtin"], text) == ["self", "len"]
-    assert pieces(found["keyword"], text) == ["class", "def", "return"]
+    features = named(text, PYTHON)
+    assert pieces(features["docstring"], text) == ['"""Doc\n    it."""']
+    assert pieces(features["string"], text) == ['"""Doc\n    it."""', '"a\\n"']
+    assert pieces(features["escape"], text) == ["\\n"]
+    assert pieces(features["comment"], text) == ["# no"]
+    assert pieces(features["class"], text) == ["A"]
+    assert pieces(features["function"], text) == ["f"]
+    assert pieces(features["builtin"], text) == ["self", "len"]
+    assert pieces(features["keyword"], text) == ["class", "def", "return"]
     for inner, outer in (("docstring", "string"), ("string", "literal"), ("function", "name"), ("builtin", "name")):
-        assert not (found[inner].values & ~found[outer].values).any()
-    assert pieces(found["begins_name"], text) == ["A", "f", "s", "l"]
-    assert pieces(found["ends_name"], text) == ["A", "f", "f", "n"]
-    assert pieces(found["begins_string"], text) == ['"', '"']
+        assert not (features[inner].values & ~features[outer].values).any()
+    assert pieces(features["begins_name"], text) == ["A", "f", "s", "l"]
+    assert pieces(features["ends_name"], text) == ["A", "f", "f", "n"]
+    assert pieces(features["begins_string"], text) == ['"', '"']
 
 
-def test_other_languages_have_their_own_words() -> None:
+def test_tokens_of_html_and_java() -> None:
     assert pieces(named("<b id='x'>", tokens.family("html"))["tag"], "<b id='x'>") == ["b"]
     assert pieces(named("int x = 0x1; // y", tokens.family("java"))["comment"], "int x = 0x1; // y") == ["// y"]
 
@@ -90,7 +89,7 @@ PIECES = ["x", " ", "\t", "\n", "\n\n", "# c", '"s"', "'''", "def f():", "1.5", 
     st.lists(st.sampled_from(PIECES), max_size=15).map("".join),
     st.sampled_from(["python", "html", "ruby", "bash", "pycon"]),
 )
-def test_the_ends_of_lines_change_nothing(text: str, lexer: str) -> None:
+def test_tokens_do_not_depend_on_line_ends(text: str, lexer: str) -> None:
     family = tokens.family(lexer)
     plain, windows = named(text, family), named(text.replace("\n", "\r\n"), family)
     at = [place for place, character in enumerate(text.replace("\n", "\r\n")) if character != "\r"]
@@ -101,15 +100,17 @@ def test_the_ends_of_lines_change_nothing(text: str, lexer: str) -> None:
         assert values.sum() >= feature.values.sum()
 
 
-def test_texts_need_not_end_in_a_newline_nor_begin_with_a_word() -> None:
+def test_tokens_of_texts_without_a_final_newline() -> None:
     assert pieces(named("\n\n  x # a", PYTHON)["comment"], "\n\n  x # a") == ["# a"]
     assert pieces(named("\tx=1", PYTHON)["number"], "\tx=1") == ["1"]
     assert named("", PYTHON)["comment"].values.shape == (0,)
-    assert pieces(named("a\rb # c\rd", PYTHON)["comment"], "a\rb # c\rd") == ["# c"], "the ends of old lines too"
+    assert pieces(named("a\rb # c\rd", PYTHON)["comment"], "a\rb # c\rd") == ["# c"], (
+        "a carriage return also ends a line"
+    )
 
 
-def test_an_unknown_lexer_is_refused_with_a_close_name() -> None:
-    with pytest.raises(FeatureError, match=r"Pygments has no lexer 'pyton'; give one of its names, perhaps .*python"):
+def test_lexer_unknown_is_refused_with_a_similar_name() -> None:
+    with pytest.raises(FeatureError, match=r"lexer of Pygments, got 'pyton'. Perhaps you meant .*python"):
         tokens.family("pyton")
-    with pytest.raises(FeatureError, match="for instance"):
+    with pytest.raises(FeatureError, match="Examples are"):
         tokens.family("############")

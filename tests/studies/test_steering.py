@@ -181,7 +181,7 @@ def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
 def test_functions_and_networks_that_do_not_fit() -> None:
     functions: list[tuple[Any, str]] = [
         (lambda text: np.ones(len(text)), "float64"),
-        (lambda _: np.ones(2, bool), "2 values"),
+        (lambda _: np.ones(2, bool), "got 2"),
     ]
     for function, words in functions:
         with pytest.raises(FeatureError, match=words):

@@ -1,6 +1,6 @@
-"""Features: what can be said of each character of a text. One file, one family; NumPy, `re` and Pygments only.
+"""Features: annotations of each character of a text. One file, one family; NumPy, `re` and Pygments only.
 
-A feature says at a character what is known once that character was read, unless its title says that it looks ahead.
+The value at a character depends on the text up to and including it, unless the title says that the feature looks ahead.
 """
 
 from gatescope.features import tokens

@@ -1,9 +1,9 @@
-"""Brackets: how deep, inside which kind, and how far from the opening one.
+"""Brackets: the depth, the kind, and the distance from the opening bracket.
 
-This is plain text: brackets in strings and comments of a program count like any other (the tokens tell them apart).
-A closing bracket closes the innermost one of its kind and all that was opened inside it. With nothing to close it
-changes nothing, so depth is never negative; an opening one that nothing closes counts to the end of the text. After an
-opening bracket one is inside, after its closing one outside.
+Every text is plain text: brackets in strings and comments of a program count like any other (the family "tokens"
+distinguishes them). A closing bracket closes the innermost open bracket of its kind and every bracket opened inside it;
+if none is open it changes nothing, so the depth is never negative. A bracket that is never closed stays open to the end
+of the text. A character after the opening bracket is inside; a character after the closing bracket is outside.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SHOWN = {"round": "( )", "square": "[ ]", "curly": "{ }", "angle": "< >"}
 
 
 def family(*, angle: bool = False) -> Family:
-    """The family.
+    """Return the family of brackets.
 
     Args:
-        angle: count < and > as brackets too, as in HTML. In most programs they mean less and greater.
+        angle: whether < and > count as brackets, as in HTML. In most programs they mean less and greater.
     """
     kinds = KINDS | ANGLE if angle else KINDS
     return Family("brackets", "depth of brackets", lambda text: _annotate(text, kinds))
@@ -35,7 +35,7 @@ def _annotate(text: str, kinds: Mapping[str, tuple[str, str]]) -> list[Feature]:
     opening = {mark: kind for kind, (marks, _) in kinds.items() for mark in marks}
     closing = {mark: kind for kind, (_, marks) in kinds.items() for mark in marks}
     number = {kind: n for n, kind in enumerate(kinds)}
-    stack: list[tuple[str, int]] = []  # of each open bracket its kind and place, the innermost last
+    stack: list[tuple[str, int]] = []  # (kind, place) of each open bracket, the innermost last
     depth = [0] * len(kinds)
     places, depths, innermost = [], [depth[:]], [-1]
     for match in re.finditer(f"[{re.escape(''.join([*opening, *closing]))}]", text):
@@ -51,21 +51,21 @@ def _annotate(text: str, kinds: Mapping[str, tuple[str, str]]) -> list[Feature]:
         places.append(place)
         depths.append(depth[:])
         innermost.append(stack[-1][1] if stack else -1)
-    read = np.cumsum(np.bincount(np.array(places, np.int64), minlength=len(text)))  # brackets so far
-    by_kind = np.array(depths)[read].T
-    opened = np.array(innermost)[read]
+    so_far = np.cumsum(np.bincount(np.array(places, np.int64), minlength=len(text)))  # brackets
+    by_kind = np.array(depths)[so_far].T
+    opened_at = np.array(innermost)[so_far]
     total = by_kind.sum(axis=0)
     values = {
         "any": ("inside brackets of any kind", total > 0),
         "depth": ("depth of brackets of all kinds", total),
         "since_opening": (
             "characters since the innermost open bracket",
-            only(opened >= 0, np.arange(len(text)) - opened),
+            only(opened_at >= 0, np.arange(len(text)) - opened_at),
         ),
     }
-    for kind, deep in zip(kinds, by_kind, strict=True):
-        values[kind] = (f"inside {SHOWN[kind]}", deep > 0)
-        values[f"{kind}_depth"] = (f"depth of {SHOWN[kind]}", deep)
+    for kind, kind_depth in zip(kinds, by_kind, strict=True):
+        values[kind] = (f"inside {SHOWN[kind]}", kind_depth > 0)
+        values[f"{kind}_depth"] = (f"depth of {SHOWN[kind]}", kind_depth)
     return named("brackets", values)
 
 

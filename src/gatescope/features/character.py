@@ -1,11 +1,11 @@
-"""Characters: which one it is, and of what class."""
+"""Characters: the character itself, and its class."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import as_category, code_points, most_frequent, where
 
 VOWELS = frozenset("aeiouAEIOU")
@@ -27,10 +27,10 @@ CLASSES: dict[str, tuple[str, Callable[[str], bool]]] = {
     "punctuation": ("a punctuation mark", lambda c: unicodedata.category(c).startswith("P")),
     "symbol": ("a symbol, such as + or $", lambda c: unicodedata.category(c).startswith("S")),
 }
-"""Name -> title and test of one character. Letters and digits are those of any script, as Unicode has them."""
+"""Name -> title and test of one character. Letters and digits may be of any script of Unicode."""
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     characters = most_frequent(texts)
 
     def annotate(text: str) -> Iterator[Feature]:
@@ -39,10 +39,8 @@ def _fitted(texts: Sequence[str]) -> Family:
             yield Feature(f"character.{name}", title, where(points, test))
         yield from as_category("character.is", "the character", points, characters)
 
-    return Family("character", "which character it is, and of what class", annotate, _fitted)
+    return Family("character", "which character it is, and of what class", annotate)
 
 
-FAMILY = Family(
-    "character", "which character it is, and of what class", lambda text: _fitted([text]).annotate(text), _fitted
-)
-"""`character.is` tells the 200 most frequent characters of all texts apart; a rarer one is of no category."""
+FAMILY = fitted_to_texts(_family)
+"""`character.is` has the 200 most frequent characters of all texts as categories; a rarer character has none."""

@@ -1,4 +1,4 @@
-"""Classes: what a network said, and what it should have said. Read from its trace, as no text tells it."""
+"""Classes: the predicted and the true class. They are read from a trace, because a text alone does not have them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def _of_trace(trace: Trace) -> Iterator[Feature]:
     readout = Readout.from_json(trace.attributes["readout"])
     if readout.kind != "classes" or len(readout.names) > np.iinfo(np.int16).max:
         return
-    said = _flat(trace, np.asarray(trace.steps["top_token"])[..., 0])
-    right = _flat(trace, np.asarray(trace.steps["target"]))
-    yield Feature("class.said", "the network says", said, readout.names)
-    if (right >= 0).any():
-        yield Feature("class.right", "right would be", right, readout.names)
-        judged = (right >= 0) & (said >= 0)
-        yield Feature("class.wrong", "the network is wrong", judged & (said != right))
+    predicted = _flatten(trace, np.asarray(trace.steps["top_token"])[..., 0])
+    target = _flatten(trace, np.asarray(trace.steps["target"]))
+    yield Feature("class.said", "the network says", predicted, readout.names)
+    if (target >= 0).any():
+        yield Feature("class.right", "right would be", target, readout.names)
+        judged = (target >= 0) & (predicted >= 0)
+        yield Feature("class.wrong", "the network is wrong", judged & (predicted != target))
 
 
-def _flat(trace: Trace, ids: NDArray[np.integer]) -> NDArray[np.int16]:
-    """The steps of all sequences (S, T), one after the other."""
+def _flatten(trace: Trace, ids: NDArray[np.integer]) -> NDArray[np.int16]:
+    """Return the steps of all sequences (S, T), one sequence after the other, without padding."""
     inside = np.arange(ids.shape[1]) < np.asarray(trace.lengths)[:, None]
     return ids[inside].astype(np.int16)
 

@@ -1,7 +1,7 @@
 """English: function words, what follows articles and auxiliaries, sentences and questions.
 
-Simple rules on words and marks, right most of the time: they call a neuron's attention by its name, they do not parse.
-Sentences are those of the family "position".
+Simple rules on words and marks, right most of the time: enough to name what a neuron follows, not a parser. Sentences
+are those of the family "position".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.position import sentence_starts
 from gatescope.features.spans import (
     AHEAD,
@@ -47,7 +47,7 @@ _QUESTION_WORD = re.compile(
     re.IGNORECASE,
 )
 
-# What follows is looked at without being read, so that the word after an article may itself be one.
+# A lookahead matches the word after an article, so that this word may itself be an article.
 EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
     "after_article": (
         "after a, an or the, to the end of the next word",
@@ -68,14 +68,12 @@ EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
     ),
     "sentence_end": (f"the mark that ends a sentence {AHEAD}", re.compile(r"[.!?]+(?=[\"'”’)\]]*(?:\s|\Z))")),
 }
-"""Name -> title and expression; where that has a group "inside", the feature is true in the group only."""
+"""Name -> title and expression. If the expression has a group "inside", the feature is true in the group only."""
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     lines = lines_are_paragraphs(texts)
-    return Family(
-        "english", "function words, sentences and questions of English", lambda text: _annotate(text, lines), _fitted
-    )
+    return Family("english", "function words, sentences and questions of English", lambda text: _annotate(text, lines))
 
 
 def _annotate(text: str, lines: bool) -> list[Feature]:
@@ -109,24 +107,22 @@ def _function_words(text: str) -> Truth:
 
 
 def _questions(text: str, sentences: Truth) -> dict[str, tuple[str, Truth]]:
-    """Sentences that end with a question mark, and those that began with a word that asks, from its end on."""
+    """Return sentences that end with a question mark, and what follows a question word that begins a sentence."""
     starts = np.flatnonzero(sentences).tolist()
-    asking, asked = [], []
+    marked, introduced = [], []
     for start, end in pairwise([*starts, len(text)]):
         if text[max(start, end - 20) : end].rstrip(" \n\t\r\"'”’)]").endswith("?"):
-            asked.append((start, end))
+            marked.append((start, end))
         match = _QUESTION_WORD.match(text, start, end)
         if match:
-            asking.append((match.end(), end))
+            introduced.append((match.end(), end))
     return {
-        "question": (f"in a sentence that ends with a question mark {AHEAD}", covered(len(text), asked)),
-        "question_word": ("in a sentence that began with who, what, is, do and the like", covered(len(text), asking)),
+        "question": (f"in a sentence that ends with a question mark {AHEAD}", covered(len(text), marked)),
+        "question_word": (
+            "in a sentence that began with who, what, is, do and the like",
+            covered(len(text), introduced),
+        ),
     }
 
 
-FAMILY = Family(
-    "english",
-    "function words, sentences and questions of English",
-    lambda text: _fitted([text]).annotate(text),
-    _fitted,
-)
+FAMILY = fitted_to_texts(_family)

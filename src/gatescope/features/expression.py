@@ -1,4 +1,4 @@
-"""Expressions: a feature of one's own, written as a regular expression."""
+"""Expressions: a family of features from a regular expression of yours."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from gatescope.features.spans import AHEAD, covered, named, only, since, spans_o
 
 
 def pattern(name: str, regex: str, title: str | None = None) -> Family:
-    r"""A family of two features: inside a match, and how far into it.
-
-    Python's regular expressions, with ^ and $ at each line. A match is known only once all of it was read, so both
-    features look ahead. Some expressions, such as (a+)+b, take forever on some texts; that cannot be prevented here.
+    r"""Return a family of two features: inside a match, and characters since the start of the match.
 
         pattern("call", r"\w+\((?P<inside>[^()\n]*)\)")
 
+    A match is known only once all of it was read, so both features look ahead. Some expressions, such as (a+)+b, take
+    forever on some texts; this function cannot prevent it.
+
     Args:
         name: lower case letters, digits and underscores; the features are expression.name and expression.name_since.
-        regex: with a group named "inside", the features hold in that group only.
-        title: what it finds, in words; None: the expression itself.
+        regex: a regular expression of Python, with ^ and $ at each line. If it has a group named "inside", the features
+            hold in that group only.
+        title: the meaning of a match, in words; None: the expression itself.
 
     Raises:
-        FeatureError: the name cannot be used, or this is no regular expression.
+        FeatureError: the name or the regular expression is invalid.
     """
     checked_name(name)
     try:
         expression = re.compile(regex, re.MULTILINE)
     except (re.error, RecursionError, OverflowError) as error:
-        place = getattr(error, "pos", None)
-        raise FeatureError(
-            f"{regex!r} is no regular expression: {getattr(error, 'msg', error)}"
-            + ("" if place is None else f", at character {place}: {regex[place : place + 10]!r}")
-            + "; correct it, or put a backslash before what is meant as it stands."
-        ) from error
+        reason, place = getattr(error, "msg", error), getattr(error, "pos", None)
+        if place is None:
+            raise FeatureError("EXPRESSION_INVALID", regex=regex, reason=reason) from error
+        excerpt = regex[place : place + 10]
+        raise FeatureError("EXPRESSION_INVALID_AT", regex=regex, reason=reason, place=place, excerpt=excerpt) from error
     shown = title or f"a match of {regex}"
 
     def annotate(text: str) -> list[Feature]:

@@ -1,10 +1,10 @@
-"""What a feature is: one annotation of every character of a text, or of every step that a network reads."""
+"""The classes of features: one annotation of every character of a text, or of every step that a network reads."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,19 +17,19 @@ Kind = Literal["binary", "count", "category"]
 
 
 class FeatureError(GatescopeError):
-    """An annotation that does not fit its text, or a name that there is not; the message says what was expected."""
+    """An annotation that does not fit its text, or an invalid name."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One number, truth value or category for every character (or step) of a text, known once that was read.
+    """One truth value, number or category for every character (or step) of a text.
 
     Attributes:
-        name: what it is called in tables, on the command line and in addresses: the family's name, a dot, its own.
-        title: what it says of a character, in words: "inside double quotes".
-        values: (T,). bool: binary; float32: a count or position, NaN where there is none; int16: a category, -1 where
-            there is none.
-        categories: the names behind the numbers of a category.
+        name: the name in tables, on the command line and in addresses: "family.feature".
+        title: the meaning in words: "inside double quotes".
+        values: (T,). bool for a binary feature; float32 for a count or position, NaN if missing; int16 for a category,
+            -1 for none.
+        categories: the name of each category.
     """
 
     name: str
@@ -39,15 +39,13 @@ class Feature:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 1 or self.values.dtype.kind not in "bfi":
-            raise FeatureError(
-                "FEATURE_FEATURE_VALUES_SHAPE_TYPE", name=self.name, shape=self.values.shape, dtype=self.values.dtype
-            )
+            raise FeatureError("FEATURE_ARRAY", name=self.name, shape=self.values.shape, dtype=self.values.dtype)
         if (self.values.dtype.kind == "i") != bool(self.categories):
-            raise FeatureError("FEATURE_FEATURE_NEEDS_NAMES_CATEGORIES", name=self.name)
+            raise FeatureError("FEATURE_CATEGORIES", name=self.name, kind=self.kind, count=len(self.categories))
 
     @property
     def kind(self) -> Kind:
-        """What its values are."""
+        """'binary', 'count' or 'category'."""
         return {"b": "binary", "f": "count", "i": "category"}[self.values.dtype.kind]  # type: ignore[return-value]
 
     def binaries(self) -> list[Feature]:
@@ -62,17 +60,18 @@ class Feature:
 
 @dataclass(frozen=True)
 class Family:
-    """A family of annotations.
+    """A family of features.
 
     Attributes:
-        name: as in "quotes".
-        title: what its features have in common.
-        annotate: the features of one text; which ones may depend on the text.
-        fitted: the family as it is made for some texts, where something must be the same for all of them: an alphabet,
-            the step of indentation. None: it depends on no text.
-        per: what its values are of: each character, or each step of a network: a word, a vector of numbers.
-        of_trace: features that are read from a trace, not from its text; then `annotate` has none. Values run through
-            the steps of all sequences.
+        name: the part of the features' names before the dot, such as "quotes".
+        title: the subject of the features, in words.
+        annotate: text -> its features; which ones may depend on the text.
+        fitted: texts -> the family for these texts, if something must be the same for all of them, such as an alphabet
+            or the step of indentation. None: the family does not depend on the texts.
+        per: whether the features have a value for each "character", or for each "step" of a network: a word, a vector
+            of numbers.
+        of_trace: trace -> features that are read from a trace instead of its text; `annotate` then yields none. Their
+            values run through the steps of all sequences.
     """
 
     name: str
@@ -82,98 +81,108 @@ class Family:
     per: Literal["character", "step"] = "character"
     of_trace: Callable[[Trace], Iterable[Feature]] | None = None
 
+    def fit(self, texts: Sequence[str]) -> Family:
+        """Return the family for some texts."""
+        return self if self.fitted is None else self.fitted(texts)
+
+
+def fitted_to_texts(of_texts: Callable[[Sequence[str]], Family]) -> Family:
+    """Return a family whose features depend on all texts that are annotated together.
+
+    Args:
+        of_texts: texts -> the family for these texts.
+    """
+    family = of_texts([])
+    return replace(family, annotate=lambda text: of_texts([text]).annotate(text), fitted=of_texts)
+
 
 def annotate(texts: Sequence[str], families: Iterable[Family], steps: Sequence[int] | None = None) -> list[Feature]:
-    """The features of some texts, one after the other, each read from its start.
+    """Compute the features of several texts, each read from its start.
 
     Args:
         texts: the sequences of a trace, or files.
-        families: whose features to take.
-        steps: how many steps each text has; as many as characters when not given.
+        families: the families to compute.
+        steps: the number of steps of each text; None: the number of characters.
 
     Returns:
-        Features whose values (T,) run through all texts, T characters (or steps) together. Where a feature does not
-        occur in one of them, it is false, NaN or of no category there.
+        Features whose values (T,) run through all texts, T characters (or steps) in total. If a text does not have a
+        feature that another text has, the feature is false, NaN or without a category in it.
 
     Raises:
-        FeatureError: a family gave values that do not fit its text, or the same name twice.
+        FeatureError: the values of a feature do not fit its text, or two features have the same name.
     """
     counts = list(map(len, texts)) if steps is None else list(steps)
     sizes = np.cumsum([0, *counts])
-    found: dict[str, Feature] = {}
-    for general in families:
-        family = general if general.fitted is None else general.fitted(texts)
-        parts = [_named(family, text, count) for text, count in zip(texts, counts, strict=True)]
+    features: dict[str, Feature] = {}
+    for family in families:
+        fitted = family.fit(texts)
+        parts = [_features_by_name(fitted, text, count) for text, count in zip(texts, counts, strict=True)]
         for name in dict.fromkeys(name for part in parts for name in part):
-            if name in found:
-                raise FeatureError("FEATURE_TWO_FEATURES_CALLED_ANOTHER", name=name)
-            found[name] = _joined([part.get(name) for part in parts], sizes)
-    return list(found.values())
+            if name in features:
+                raise FeatureError("FEATURE_NAME_TWICE", name=name)
+            features[name] = _concatenated([part.get(name) for part in parts], sizes)
+    return list(features.values())
 
 
-def _named(family: Family, text: str, count: int) -> dict[str, Feature]:
+def _features_by_name(family: Family, text: str, count: int) -> dict[str, Feature]:
     features = {}
     for feature in family.annotate(text):
         if len(feature.values) != count:
             raise FeatureError(
-                "FEATURE_FEATURE_VALUES_TEXT",
-                name=feature.name,
-                count=len(feature.values),
-                count2=count,
-                per=family.per,
+                "FEATURE_LENGTH", name=feature.name, per=family.per, expected=count, length=len(feature.values)
             )
         if feature.name in features:
-            raise FeatureError("FEATURE_TWO_FEATURES_CALLED_ANOTHER", name=feature.name)
+            raise FeatureError("FEATURE_NAME_TWICE", name=feature.name)
         features[feature.name] = feature
     return features
 
 
-def _joined(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Feature:
-    """One feature of all texts from those of each; categories are numbered anew."""
+def _concatenated(parts: Sequence[Feature | None], sizes: NDArray[np.int64]) -> Feature:
+    """Concatenate a feature over all texts; categories get new numbers."""
     present = [part for part in parts if part is not None]
     first = present[0]
     if len(parts) == 1:
         return first
     kinds = {part.kind for part in present}
     if len(kinds) > 1:
-        raise FeatureError("FEATURE_FEATURE_ANOTHER", name=first.name, kinds=" in one text and a ".join(sorted(kinds)))
-    nothing = {"binary": False, "count": np.nan, "category": -1}[first.kind]
-    values = np.full(sizes[-1], nothing, first.values.dtype)
+        raise FeatureError("FEATURE_KINDS_DIFFER", name=first.name, kinds=", ".join(sorted(kinds)))
+    missing = {"binary": False, "count": np.nan, "category": -1}[first.kind]
+    values = np.full(sizes[-1], missing, first.values.dtype)
     number: dict[str, int] = {}
     for start, part in zip(sizes[:-1], parts, strict=True):
         if part is None:
             continue
         new = np.array([number.setdefault(name, len(number)) for name in part.categories] + [-1], np.int16)
-        # The last entry stands for -1, which is no category.
+        # Index -1 (no category) reads the last entry, which is -1 too.
         values[start : start + len(part.values)] = new[part.values] if part.categories else part.values
     return Feature(first.name, first.title, values, tuple(number))
 
 
 def checked_name(name: str) -> str:
-    """A name as it may stand in tables and addresses.
+    """Return a name that is safe in tables and addresses.
 
     Raises:
-        FeatureError: it has other characters than a to z, digits and underscores, or begins with none of a to z.
+        FeatureError: the name is not a lower case letter followed by lower case letters, digits and underscores.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII):
-        raise FeatureError("FEATURE_NAME_FEATURE_LOWER_CASE", name=name)
+        raise FeatureError("FEATURE_NAME_INVALID", name=name)
     return name
 
 
 def of_arrays(family: str, arrays: Mapping[str, NDArray[Any]], titles: Mapping[str, str]) -> list[Feature]:
-    """Features from plain arrays: truth values are binary, numbers are counts (float32).
+    """Return features from plain arrays: truth values become binary features, numbers become counts (float32).
 
     Args:
-        family: what stands before the dot of each name.
-        arrays: name -> (T,) bool, or whole or real numbers.
-        titles: name -> what it says; a name that is missing is its own title.
+        family: the part of each name before the dot.
+        arrays: name -> (T,) truth values, integers or floating-point numbers.
+        titles: name -> title; a missing name is its own title.
 
     Raises:
-        FeatureError: an array holds neither truth values nor numbers.
+        FeatureError: an array has another type.
     """
     for name, values in arrays.items():
         if values.dtype.kind not in "biuf":
-            raise FeatureError("FEATURE_VALUES_TYPE_TRUTH_VALUES", family=family, name=name, dtype=values.dtype)
+            raise FeatureError("FEATURE_TYPE", family=family, name=name, dtype=values.dtype)
     return [
         Feature(
             f"{family}.{name}",

@@ -1,7 +1,8 @@
-"""Indentation: how far the line's text is indented, and whether that is deeper than the line before.
+"""Indentation: how far the line is indented, and whether it is indented more than the line before.
 
-A line's indentation is known once its text began: before, it is NaN and nothing is deeper or shallower. A tab goes to
-the next multiple of 8. A newline belongs to the line that it ends. The line before is the last one that is not blank.
+The indentation of a line is known once its text begins; before that it is NaN, and the line is neither deeper nor
+shallower. A tab goes to the next multiple of 8 columns. A newline belongs to the line that it ends. The line before is
+the last line that is not blank.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import (
     NEWLINE,
     Places,
@@ -27,7 +28,7 @@ from gatescope.features.spans import (
     where,
 )
 
-TAB = 8
+TAB_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class _Lines:
     """The lines of a text.
 
     Attributes:
-        starts: where each character's line starts, (T,).
-        begun: whether the text of the line began, (T,).
-        first: whether it begins with this character, (T,).
-        columns: the indentation of each line that has text, in their order.
+        starts: (T,) the place where the line of each character starts.
+        begun: (T,) whether the text of the line has begun.
+        first: (T,) whether the text of the line begins with this character.
+        columns: the indentation of each line that has text, in order.
     """
 
     starts: Places
@@ -57,28 +58,28 @@ def _lines(text: str, points: Points) -> _Lines:
     columns = places - starts[places]
     tabs = np.concatenate([[0], np.cumsum(points == ord("\t"))])
     for line in np.flatnonzero(tabs[places] > tabs[starts[places]]):
-        columns[line] = len(text[starts[places[line]] : places[line]].expandtabs(TAB))
+        columns[line] = len(text[starts[places[line]] : places[line]].expandtabs(TAB_COLUMNS))
     return _Lines(starts, begun, first, columns)
 
 
 def step(texts: Sequence[str]) -> int:
-    """The most common difference in columns between two lines, the smaller of two as common; 1 if none differ."""
+    """Return the most common difference in columns between two lines; the smaller of two; 1 if no lines differ."""
     changes = [np.abs(np.diff(_lines(text, code_points(text)).columns)) for text in texts]
     counts = np.bincount(np.concatenate([*changes, np.zeros(0, np.int64)]), minlength=2)
     counts[0] = 0
     return int(counts.argmax()) if counts.any() else 1
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     unit = step(texts)
-    return Family("indentation", "how far the line is indented", lambda text: _annotate(text, unit), _fitted)
+    return Family("indentation", "how far the line is indented", lambda text: _annotate(text, unit))
 
 
 def _annotate(text: str, unit: int) -> list[Feature]:
     points = code_points(text)
     lines = _lines(text, points)
     newline = points == NEWLINE
-    # The line's number among those with text; 0 stands for the beginning, before any.
+    # Lines with text so far; 0 before the first.
     number = np.cumsum(lines.first)
     columns = np.concatenate([[0], lines.columns])
     change = np.concatenate([[0, 0], np.diff(lines.columns)])[: len(columns)][number]
@@ -106,4 +107,4 @@ def _annotate(text: str, unit: int) -> list[Feature]:
     )
 
 
-FAMILY = Family("indentation", "how far the line is indented", lambda text: _fitted([text]).annotate(text), _fitted)
+FAMILY = fitted_to_texts(_family)

@@ -1,4 +1,4 @@
-"""Neighbours: the characters before and after."""
+"""Neighbours: the characters before and after each character."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import AHEAD, as_category, code_points, most_frequent
 
 NEIGHBOURS = {
@@ -17,7 +17,7 @@ NEIGHBOURS = {
 }
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     characters = most_frequent(texts)
 
     def annotate(text: str) -> Iterator[Feature]:
@@ -25,11 +25,11 @@ def _fitted(texts: Sequence[str]) -> Family:
         for name, (title, distance) in NEIGHBOURS.items():
             yield from as_category(f"neighbours.{name}", title, _at_distance(points, distance), characters)
 
-    return Family("neighbours", "the characters before and after", annotate, _fitted)
+    return Family("neighbours", "the characters before and after", annotate)
 
 
 def _at_distance(points: NDArray[np.int32], distance: int) -> NDArray[np.int32]:
-    """The code point `distance` characters before (negative: after), -1 where the text has none there."""
+    """Return the code point `distance` characters before (negative: after) each character, -1 outside the text."""
     moved = np.full_like(points, -1)
     if distance > 0:
         moved[distance:] = points[:-distance]
@@ -38,5 +38,5 @@ def _at_distance(points: NDArray[np.int32], distance: int) -> NDArray[np.int32]:
     return moved
 
 
-FAMILY = Family("neighbours", "the characters before and after", lambda text: _fitted([text]).annotate(text), _fitted)
-"""The 200 most frequent characters of all texts are told apart. The last character has no next one."""
+FAMILY = fitted_to_texts(_family)
+"""The 200 most frequent characters of all texts are the categories; a rarer character, and none, have no category."""

@@ -1,4 +1,4 @@
-"""Numbers: what each one is, how it has changed, where it has turned. One value for each vector that is read."""
+"""Numbers: each number of a step, its change, and its turning points. One value for each step."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from gatescope.features.feature import Family, Feature
 from gatescope.features.spans import named
 from gatescope.vocabulary import Vocabulary
 
-MOST = 32  # numbers of a step; of wider vectors only the first have features
+MAX_NUMBERS = 32  # of a step; only the first of a wider vector have features
 
 
 def family(vocabulary: Vocabulary) -> Family:
-    """The family of the numbers of a step, under the names that the vocabulary has for them."""
-    names = _names(vocabulary.symbols[:MOST])
+    """Return the family of the numbers of a step, with the names that the vocabulary has for them."""
+    names = _names(vocabulary.symbols[:MAX_NUMBERS])
 
     def annotate(text: str) -> Iterator[Feature]:
         values = vocabulary.encode(text).astype(np.float64)
         yield from named("numbers", {"step": ("steps since the start", np.arange(len(values)))})
         for k, name in enumerate(names):
-            yield from _of(name, vocabulary.symbols[k], values[:, k])
+            yield from _features_of(name, vocabulary.symbols[k], values[:, k])
 
     return Family("numbers", "each number, its change, where it turned", annotate, per="step")
 
 
 def _names(symbols: tuple[str, ...]) -> list[str]:
-    """Names as they may stand in tables and addresses, no two the same."""
-    found: list[str] = []
+    """Return distinct names of features for the symbols, safe in tables and addresses."""
+    names: list[str] = []
     for k, symbol in enumerate(symbols):
         name = re.sub(r"[^a-z0-9]+", "_", symbol.lower(), flags=re.ASCII).strip("_")
-        found.append(f"number_{k}" if not name or name in found or name == "step" else name)
-    return found
+        names.append(f"number_{k}" if not name or name in names or name == "step" else name)
+    return names
 
 
-def _of(name: str, title: str, values: NDArray[np.float64]) -> list[Feature]:
-    """The features of one number, (T,)."""
+def _features_of(name: str, title: str, values: NDArray[np.float64]) -> list[Feature]:
+    """Return the features of one number, (T,)."""
     count = len(values)
     change = np.full(count, np.nan)
     change[1:] = np.diff(values)
     mean = np.cumsum(values) / np.arange(1, count + 1)
-    # A turn is known one step later: the number before was larger (or smaller) than those on both sides.
+    # A turning point is known one step later: the number before is larger (or smaller) than both neighbours.
     peak, trough = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     peak[2:] = (change[1:-1] > 0) & (change[2:] < 0)
     trough[2:] = (change[1:-1] < 0) & (change[2:] > 0)

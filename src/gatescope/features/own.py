@@ -1,4 +1,4 @@
-"""Features of one's own: a function of Python, or the hidden state of a task."""
+"""Features of yours: from a Python function, or from the quantities of a task."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from gatescope.features.feature import Family, Feature, FeatureError, checked_name, of_arrays
 
 Annotation = Callable[[str], Any]
-MOST = np.iinfo(np.int16).max
+MAX_CATEGORIES = np.iinfo(np.int16).max
 
 
 def feature(name: str, title: str) -> Callable[[Annotation], Family]:
-    """A decorator that makes a family of one feature from a function of a text.
+    """Make a family of one feature from a function of a text, as a decorator.
 
         @gatescope.feature(name="doubled", title="the same character twice")
         def doubled(text):
             return [a == b for a, b in zip(" " + text, text)]
 
-    The function gives one value for each character: truth values (binary), numbers (a count; NaN where there is
-    none), or strings (a category; "" where there is none). It should say at a character what is known once that
-    character was read; if it looks ahead, the title should say so.
+    The function returns one value for each character: truth values (a binary feature), numbers (a count; NaN for a
+    missing value), or strings (a category; "" for none). A value should depend on the text up to and including its
+    character; if the function looks ahead, the title should say so.
 
     Args:
         name: lower case letters, digits and underscores; the feature is called own.name.
-        title: what it says of a character, in words.
+        title: the meaning of the feature, in words.
 
     Raises:
-        FeatureError: the name cannot be used; later, when a text is annotated: the values do not fit it.
+        FeatureError: the name is invalid; later, when a text is annotated: the values do not fit the text.
     """
     checked_name(name)
 
@@ -40,29 +40,29 @@ def feature(name: str, title: str) -> Callable[[Annotation], Family]:
     return family
 
 
-def _annotate(name: str, title: str, text: str, given: Any) -> list[Feature]:
-    values = np.asarray(given)
+def _annotate(name: str, title: str, text: str, result: Any) -> list[Feature]:
+    values = np.asarray(result)
     if values.shape != (len(text),):
-        raise FeatureError("OWN_GAVE_VALUES_SHAPE_TEXT", name=name, shape=values.shape, count=len(text))
+        raise FeatureError("OWN_FEATURE_SHAPE", name=name, shape=values.shape, count=len(text))
     if not len(text):
-        return []  # an empty list does not say what it would hold
+        return []  # an empty list has no type
     if values.dtype.kind == "U" or (values.dtype == object and all(isinstance(value, str) for value in values)):
         return _category(name, title, values)
     if values.dtype.kind not in "biuf":
-        raise FeatureError("OWN_GAVE_VALUES_TRUTH_VALUES", name=name, dtype=values.dtype)
+        raise FeatureError("OWN_FEATURE_TYPE", name=name, dtype=values.dtype)
     if values.dtype.kind == "f" and np.isinf(values).any():
-        raise FeatureError("OWN_INFINITE_CHARACTER_USE_NAN", name=name, flatnonzero=np.flatnonzero(np.isinf(values))[0])
+        raise FeatureError("OWN_FEATURE_INFINITE", name=name, place=np.flatnonzero(np.isinf(values))[0])
     return of_arrays("own", {name.removeprefix("own."): values}, {name.removeprefix("own."): title})
 
 
 def _category(name: str, title: str, values: NDArray[Any]) -> list[Feature]:
     names, numbers = np.unique(values.astype(np.str_), return_inverse=True)
     categories = tuple(category for category in names.tolist() if category)
-    if len(categories) > MOST:
-        raise FeatureError("OWN_CATEGORIES_MOST_TOLD_APART", name=name, count=len(categories), most=MOST)
+    if len(categories) > MAX_CATEGORIES:
+        raise FeatureError("OWN_FEATURE_CATEGORIES", name=name, count=len(categories), most=MAX_CATEGORIES)
     if not categories:
         return []
-    # Sorted, "" comes first if it is there at all.
+    # The names are sorted, so "" is the first of them if it occurs.
     numbers = numbers.astype(np.int16) - (len(names) - len(categories))
     return [Feature(name, title, numbers.astype(np.int16), categories)]
 
@@ -70,11 +70,11 @@ def _category(name: str, title: str, values: NDArray[Any]) -> list[Feature]:
 def from_quantities(
     quantities: Callable[[str], Mapping[str, NDArray[Any]]], titles: Mapping[str, str] | None = None
 ) -> Family:
-    """The family "task": what a task itself must remember at each step, as features.
+    """Return the family "task": the quantities that a network must remember to do a task, as features.
 
     Args:
-        quantities: the method of a task: a text (one sequence) -> name -> (T,) truth values or numbers.
-        titles: name -> what it says, the task's `quantity_titles`; a name that is missing is its own title.
+        quantities: the method of a task: a text of one sequence -> name -> (T,) truth values or numbers.
+        titles: name -> title, the task's `quantity_titles`; a missing name is its own title.
     """
     return Family(
         "task",

@@ -1,4 +1,4 @@
-"""Pairs of binary features, and finding a feature again by the name that a label has."""
+"""Pairs of binary features, and lookup of features by name."""
 
 from __future__ import annotations
 
@@ -9,24 +9,33 @@ from gatescope.features.feature import Feature
 AND, NOT = " & ", "not "
 
 
-def both(one: Feature, other: Feature) -> Feature:
-    """Where both binary features are on."""
-    return Feature(f"{one.name}{AND}{other.name}", f"{one.title}, and {other.title}", one.values & other.values)
+def both(first: Feature, second: Feature) -> Feature:
+    """Return the feature that is on where both binary features are on."""
+    name, title = f"{first.name}{AND}{second.name}", f"{first.title}, and {second.title}"
+    return Feature(name, title, first.values & second.values)
 
 
-def without(one: Feature, other: Feature) -> Feature:
-    """Where the first binary feature is on and the second is not."""
-    name, title = f"{one.name}{AND}{NOT}{other.name}", f"{one.title}, but not {other.title}"
-    return Feature(name, title, one.values & ~other.values)
+def without(first: Feature, second: Feature) -> Feature:
+    """Return the feature that is on where the first binary feature is on and the second is off."""
+    name, title = f"{first.name}{AND}{NOT}{second.name}", f"{first.title}, but not {second.title}"
+    return Feature(name, title, first.values & ~second.values)
 
 
 def features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Feature | None]:
-    """Features by the names that labels have: a category's, and pairs such as "a & not b"; None for one that is not."""
-    wanted = {part for name in names for part in (name, *name.replace(NOT, "").split(AND))}
-    known = {one.name: one for one in features}
-    for one in features:
-        if one.kind == "category" and any(name.startswith(f"{one.name}=") for name in wanted):
-            known |= {binary.name: binary for binary in one.binaries()}
+    """Look up features by the names that labels have.
+
+    Args:
+        features: the features.
+        names: names of features, of one category ("character.is=a"), or of pairs ("a & not b").
+
+    Returns:
+        The feature of each name; None if it does not exist.
+    """
+    parts = {part for name in names for part in (name, *name.replace(NOT, "").split(AND))}
+    known = {feature.name: feature for feature in features}
+    for feature in features:
+        if feature.kind == "category" and any(part.startswith(f"{feature.name}=") for part in parts):
+            known |= {binary.name: binary for binary in feature.binaries()}
     return [known.get(name) or _pair(known, name) for name in names]
 
 
@@ -37,11 +46,11 @@ def binary_features_named(features: Sequence[Feature], names: Sequence[str]) -> 
 
 
 def _pair(known: dict[str, Feature], name: str) -> Feature | None:
-    """The pair of this name; a name may hold an & of its own."""
+    """Return the pair of this name. The name of each of the two may itself contain " & "."""
     parts = name.split(AND)
     for cut in range(1, len(parts)):
-        one, second = known.get(AND.join(parts[:cut])), AND.join(parts[cut:])
-        other = known.get(second.removeprefix(NOT))
-        if one is not None and other is not None and one.kind == other.kind == "binary":
-            return without(one, other) if second.startswith(NOT) else both(one, other)
+        first_name, second_name = AND.join(parts[:cut]), AND.join(parts[cut:])
+        first, second = known.get(first_name), known.get(second_name.removeprefix(NOT))
+        if first is not None and second is not None and first.kind == second.kind == "binary":
+            return without(first, second) if second_name.startswith(NOT) else both(first, second)
     return None

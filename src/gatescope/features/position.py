@@ -1,9 +1,9 @@
-"""Position: how far along in line, word, sentence and text, and how much of word and line is still to come.
+"""Position: the distance from the start of the line, word, sentence and text, and to the end of the word and line.
 
-A word is a run of letters, digits and underscores. A sentence ends at . ! or ? with white space behind it (and closing
-quotes or brackets between), at a Chinese full stop, and at a blank line; the next begins with its first character that
-is no white space. "Mr. Smith" is two sentences by this rule. Where the texts have more than 50 lines and none is blank,
-a sentence ends with its line, too.
+A word is a run of letters, digits and underscores. A sentence ends at . ! or ? followed by white space (closing quotes
+or brackets may stand between), at a Chinese full stop, and at a blank line. The next sentence begins with the first
+character that is not white space. "Mr. Smith" is two sentences by this rule. If the texts have more than 50 lines and
+none is blank, a sentence also ends with its line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import (
     AHEAD,
     NEWLINE,
@@ -35,22 +35,20 @@ _AFTER_LINES = re.compile(rf"{_BETWEEN_SENTENCES}|\n\s*")
 
 
 def sentence_starts(text: str, *, lines: bool) -> Truth:
-    """Whether a sentence begins with the character, (T,). The first one does.
+    """Return whether a sentence begins with each character, (T,). One begins with the first.
 
     Args:
         text: the text.
-        lines: a sentence ends at every newline, not only at a blank line.
+        lines: whether a sentence ends at every newline, not only at a blank line.
     """
     starts = np.zeros(len(text) + 1, np.bool_)
     starts[[0, *(match.end() for match in (_AFTER_LINES if lines else _AFTER_BLANK_LINES).finditer(text))]] = True
     return starts[:-1]
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     lines = lines_are_paragraphs(texts)
-    return Family(
-        "position", "how far along in line, word, sentence and text", lambda text: _annotate(text, lines), _fitted
-    )
+    return Family("position", "how far along in line, word, sentence and text", lambda text: _annotate(text, lines))
 
 
 def _annotate(text: str, lines: bool) -> list[Feature]:
@@ -63,7 +61,7 @@ def _annotate(text: str, lines: bool) -> list[Feature]:
     begun = last(where(points, lambda c: not c.isspace()) | newline)
     text_began = _first_in(begun > last(newline), line_starts)
     sentences = sentence_starts(text, lines=lines)
-    # Backwards, the end of a word is where it begins, and a line begins with its newline or the end of the text.
+    # Read backwards, a word starts at its end, and a line starts at its newline or at the end of the text.
     backwards = word[::-1]
     remaining_in_word = since(backwards & ~shifted(backwards))[::-1]
     ends = newline.copy()
@@ -88,10 +86,8 @@ def _annotate(text: str, lines: bool) -> list[Feature]:
 
 
 def _first_in(condition: Truth, starts: Truth) -> Truth:
-    """Where a condition that lasts to the end of the line becomes true."""
+    """Return where a condition that lasts to the end of the line becomes true, (T,)."""
     return condition & (~shifted(condition) | starts)
 
 
-FAMILY = Family(
-    "position", "how far along in line, word, sentence and text", lambda text: _fitted([text]).annotate(text), _fitted
-)
+FAMILY = fitted_to_texts(_family)

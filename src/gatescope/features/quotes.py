@@ -1,15 +1,15 @@
-"""Quotes: inside which marks of quotation.
+"""Quotes: which quotation marks each character is inside.
 
-After the opening mark one is inside, after the closing mark outside. Closing a mark closes what was opened inside it,
-and all are closed at a blank line at the latest (at the end of the line, where the texts have more than 50 lines and
-none is blank); triple quotes and fences of three backticks go on across it. “ « and 「 do not nest in themselves: one
-that comes before the last was closed takes its place. What follows a backslash is no mark.
+A character after the opening mark is inside; a character after the closing mark is outside. A closing mark also closes
+every quotation opened inside it. All quotations end at a blank line at the latest (at the end of the line if the texts
+have more than 50 lines and none is blank), except triple quotes and fences of three backticks. The marks “ « and 「 do
+not nest in themselves: a second opening mark replaces the first. A character after a backslash is not a mark.
 
-The straight single quote is also the apostrophe. It is no mark between two letters (don't) or before the short forms
-that begin with one ('tis); it opens only where no letter or digit stands before it (or the prefix of a string in a
-program: b'...'), so that dogs' opens nothing. This needs the rest of the word, so it looks ahead, and since a closing
-single quote closes what is inside it, the other marks look ahead there too. A plural's apostrophe inside single quotes
-is taken for the closing one.
+The straight single quote is also the apostrophe. It is not a mark between two letters (don't) or before short forms
+such as 'tis. It opens a quotation only if no letter or digit stands before it, so that dogs' opens nothing; the prefix
+of a string in a program (b'...') is an exception. This rule needs the rest of the word, so the feature looks ahead, and
+so do the other marks, because a closing single quote closes them too. The apostrophe of a plural inside single quotes
+is taken for the closing mark.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gatescope.features.feature import Family, Feature
+from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import AHEAD, held, lines_are_paragraphs, named, only
 
 KINDS = {
@@ -55,12 +55,13 @@ _SHORT_FORM = re.compile(
 
 
 class _Reader:
-    """Reads the marks of a text in their order and keeps what is open.
+    """The open quotations of a text, read mark by mark.
 
     Attributes:
-        open: of each open quotation its mark as a program would close it (three quotes, n backticks), its kind, and
-            the place of its opening mark; the innermost last.
-        places, masks, since: after each mark, the kinds that are open as bits and where the innermost was opened.
+        open: (closing mark, kind, place of the opening mark) of each open quotation, the innermost last.
+        places: the place of each mark.
+        masks: the kinds that are open after each mark, as bits.
+        since: the place where the innermost open quotation begins after each mark; -1 if none is open.
     """
 
     def __init__(self, text: str, lines: bool) -> None:
@@ -69,8 +70,8 @@ class _Reader:
         self.places: list[int] = []
         self.masks: list[int] = []
         self.since: list[int] = []
-        self._empty = -2  # where the last empty pair of straight quotes ended
-        self._row = (-2, 0)  # of straight quotes inside three: where the last stood, how many in a row
+        self._empty = -2  # the end of the last empty pair of straight quotes
+        self._row = (-2, 0)  # straight quotes inside triple quotes: the last place, the number in a row
         for match in (_UP_TO_LINES if lines else _UP_TO_BLANK_LINES).finditer(text):
             self._read(match[0], match.start())
 
@@ -92,18 +93,18 @@ class _Reader:
         self.since.append(self.open[-1][2] if self.open else -1)
 
     def _close(self, kind: str, mark: str = "") -> None:
-        """Close the innermost of a kind (with this mark, if one is given) and all inside it, if there is one."""
+        """Close the innermost quotation of a kind, and of a mark if given, and every quotation inside it."""
         for number in range(len(self.open) - 1, -1, -1):
             if self.open[number][1] == kind and mark in ("", self.open[number][0]):
                 del self.open[number:]
                 return
 
     def _backticks(self, mark: str, place: int) -> int:
-        """A row of backticks closes one that is no longer, or else opens; returns where that becomes so."""
-        for opened, kind, _ in reversed(self.open):
-            if kind == "backtick" and len(opened) <= len(mark):
-                self._close(kind, opened)
-                return place + len(opened) - 1
+        """Close an open row of at most this many backticks, or open one; return the place of the change."""
+        for opening, kind, _ in reversed(self.open):
+            if kind == "backtick" and len(opening) <= len(mark):
+                self._close(kind, opening)
+                return place + len(opening) - 1
         if not any(kind == "backtick" for _, kind, _ in self.open):
             self.open.append((mark, "backtick", place))
         return place
@@ -130,7 +131,7 @@ class _Reader:
             self.open.append((mark, kind, place))
 
     def _apostrophe(self, place: int, *, inside: bool = True) -> bool:
-        """Whether a single quote belongs to a word; `inside` a quotation it can also close one."""
+        """Return whether a single quote is an apostrophe. `inside` a quotation it may also be the closing mark."""
         before, after = self.text[place - 1 : place], self.text[place + 1 : place + 2]
         if inside:
             return (_in_word(before) and _in_word(after)) or bool(_SHORT_FORM.match(self.text, place))
@@ -140,24 +141,24 @@ class _Reader:
 
 
 def _in_word(character: str) -> bool:
-    """Whether an apostrophe beside it may belong to a word: letters and digits, but not those of Chinese."""
+    """Return whether an apostrophe beside this character may belong to a word: letters and digits, except Chinese."""
     return character.isalnum() and character < "\u2e80"
 
 
-def _fitted(texts: Sequence[str]) -> Family:
+def _family(texts: Sequence[str]) -> Family:
     lines = lines_are_paragraphs(texts)
-    return Family("quotes", "inside which marks of quotation", lambda text: _annotate(text, lines), _fitted)
+    return Family("quotes", "inside which marks of quotation", lambda text: _annotate(text, lines))
 
 
 def _annotate(text: str, lines: bool) -> list[Feature]:
     reader = _Reader(text, lines)
     masks = held(len(text), reader.places, reader.masks, 0)
-    opened = held(len(text), reader.places, reader.since, -1)
+    opened_at = held(len(text), reader.places, reader.since, -1)
     values = {
         "any": (f"inside quotes of any kind {AHEAD}", masks > 0),
         "since_opening": (
             f"characters since the innermost open quote {AHEAD}",
-            only(opened >= 0, np.arange(len(text)) - opened),
+            only(opened_at >= 0, np.arange(len(text)) - opened_at),
         ),
     }
     for kind, shown in KINDS.items():
@@ -165,4 +166,4 @@ def _annotate(text: str, lines: bool) -> list[Feature]:
     return named("quotes", values)
 
 
-FAMILY = Family("quotes", "inside which marks of quotation", lambda text: _fitted([text]).annotate(text), _fitted)
+FAMILY = fitted_to_texts(_family)

@@ -1,6 +1,7 @@
-"""What the families share: code points, places since a mark, stretches that are covered, characters as categories.
+"""Helpers of the families: code points, distances from marks, spans of characters, characters as categories.
 
-`T` character of a text. Whole texts at once: a text may have millions of characters.
+T is the number of characters. The functions work on whole texts at once, because a text may have millions of
+characters.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from gatescope.features.feature import Feature
 
 AHEAD = "(looks ahead)"
-"""Stands in the title of a feature that says at a character what only later characters show."""
+"""Part of the title of a feature whose value at a character depends on later characters."""
 
 NEWLINE = 10
-MOST_CATEGORIES = 200
-MOST_LINES = 50  # that a passage without blank lines has, if its lines are no paragraphs
+MAX_CATEGORIES = 200
+MAX_PASSAGE_LINES = 50  # with more lines and none blank, each line counts as a paragraph
 
 Points = NDArray[np.uint32]
 Truth = NDArray[np.bool_]
@@ -28,13 +29,13 @@ Numbers = NDArray[np.float32]
 
 
 def code_points(text: str) -> Points:
-    """The code point of each character, (T,). Lone surrogates are themselves."""
+    """Return the code point of each character, (T,); a lone surrogate keeps its own."""
     encoding = "utf-32-le" if np.little_endian else "utf-32-be"
     return np.frombuffer(text.encode(encoding, "surrogatepass"), np.uint32)
 
 
 def distinct(points: Points) -> list[int]:
-    """The code points that occur, in their order."""
+    """Return the code points that occur, in ascending order."""
     if not len(points):
         return []
     seen = np.zeros(int(points.max()) + 1, np.bool_)
@@ -43,7 +44,7 @@ def distinct(points: Points) -> list[int]:
 
 
 def where(points: Points, test: Callable[[str], bool]) -> Truth:
-    """Whether each character passes a test, (T,); it is made once for each different character."""
+    """Return whether each character passes a test, (T,); the test runs once for each distinct character."""
     if not len(points):
         return np.zeros(0, np.bool_)
     table = np.zeros(int(points.max()) + 1, np.bool_)
@@ -53,69 +54,76 @@ def where(points: Points, test: Callable[[str], bool]) -> Truth:
 
 
 def among(points: Points, characters: str) -> Truth:
-    """Whether each character is one of some, (T,)."""
+    """Return whether each character is one of `characters`, (T,)."""
     return where(points, characters.__contains__)
 
 
 def shifted(values: Truth, by: int = 1) -> Truth:
-    """What held `by` characters before, (T,); false before the text began."""
+    """Return the values shifted by some characters to the right, (T,), filled with false."""
     moved = np.zeros_like(values)
     moved[by:] = values[:-by]
     return moved
 
 
 def first_after(ends: Truth) -> Truth:
-    """True at the first character and after each end, (T,): where lines begin, if ends are newlines."""
+    """Return true at the first character and after each end, (T,): the starts of lines if the ends are newlines."""
     starts = shifted(ends)
     starts[:1] = True
     return starts
 
 
 def last(marks: Truth) -> Places:
-    """The place of the last mark at or before each character, (T,); -1 before the first."""
+    """Return the place of the last mark at or before each character, (T,); -1 before the first mark."""
     return np.maximum.accumulate(np.where(marks, np.arange(len(marks)), -1))
 
 
 def since(marks: Truth) -> Numbers:
-    """Characters since the last mark, 0 at it, (T,); NaN before the first."""
+    """Return the characters since the last mark, (T,): 0 at the mark, NaN before the first mark."""
     place = last(marks)
     return only(place >= 0, np.arange(len(marks)) - place)
 
 
 def only(condition: Truth, values: NDArray[Any]) -> Numbers:
-    """The values where the condition holds and NaN elsewhere, (T,)."""
+    """Return the values where the condition holds and NaN elsewhere, (T,)."""
     return np.where(condition, values, np.nan).astype(np.float32)
 
 
 def held(size: int, places: Sequence[int], values: Sequence[float], before: float) -> NDArray[Any]:
-    """A value that changes at some places (rising; of several at one place the last counts) and stays, (T,)."""
+    """Return a step function, (T,): it is `before`, and changes to values[k] at places[k].
+
+    Args:
+        size: the number of characters, T.
+        places: where the value changes, ascending; the last of several changes at one place counts.
+        values: the value from each place on.
+        before: the value before the first place.
+    """
     changes = np.bincount(np.array(places, np.int64), minlength=size)
     return np.array([before, *values])[np.cumsum(changes)]
 
 
 def covered(size: int, spans: Iterable[tuple[int, int]]) -> Truth:
-    """Whether each character lies in one of some stretches [start, end), (T,)."""
+    """Return whether each character lies in one of the spans [start, end), (T,)."""
     ends = np.array([*spans], np.int64).reshape(-1, 2)
     change = np.bincount(ends[:, 0], minlength=size + 1) - np.bincount(ends[:, 1], minlength=size + 1)
     return np.cumsum(change[:size]) > 0
 
 
 def starts_of(size: int, spans: Sequence[tuple[int, int]]) -> Truth:
-    """Whether a stretch begins with the character, (T,)."""
+    """Return whether a span begins with each character, (T,)."""
     starts = np.zeros(size, np.bool_)
     starts[[start for start, _ in spans]] = True
     return starts
 
 
 def spans_of(expression: re.Pattern[str], text: str) -> list[tuple[int, int]]:
-    """Where an expression matches: of each match its group "inside" if it has one, else all of it; none is empty."""
+    """Return the spans of all matches that are not empty; if there is a group "inside", the spans of the group."""
     group = "inside" if "inside" in expression.groupindex else 0
     spans = [match.span(group) for match in expression.finditer(text)]
     return [(start, end) for start, end in spans if end > start]
 
 
 def matched(expression: re.Pattern[str], text: str) -> Truth:
-    """Whether each character lies in a match of an expression, or in its group "inside", (T,)."""
+    """Return whether each character lies in a match of an expression, or in its group "inside", (T,)."""
     return covered(len(text), spans_of(expression, text))
 
 
@@ -123,45 +131,49 @@ _BLANK = re.compile(r"\n[^\S\n]*\n")
 
 
 def lines_are_paragraphs(texts: Sequence[str]) -> bool:
-    """Whether each line stands for itself: there are more than 50 of them and none is blank.
+    """Return whether each line is a paragraph: there are more than 50 lines and none is blank.
 
-    So it is in lists of messages, and in many Chinese books; a passage of a few lines says nothing about it.
+    Lists of messages and many Chinese books are written like this. A passage of a few lines is too short to decide.
     """
-    return sum(text.count("\n") for text in texts) > MOST_LINES and not any(map(_BLANK.search, texts))
+    return sum(text.count("\n") for text in texts) > MAX_PASSAGE_LINES and not any(map(_BLANK.search, texts))
 
 
 def visible(character: str) -> str:
-    r"""A character as it can be read in a table: a space is "space", a newline "\n", what cannot be seen its code."""
+    r"""Return a character as a table shows it: "space", or an escape such as "\n" if it is not printable."""
     if character == " ":
         return "space"
     return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def most_frequent(texts: Sequence[str]) -> tuple[str, ...]:
-    """The most frequent characters of some texts, at most 200, the most frequent first; equal ones in their order."""
+    """Return the most frequent characters of the texts, at most 200, in descending order; ties by code point."""
     points = code_points("".join(texts))
     if not len(points):
         return ()
     counts = np.bincount(points)
-    order = np.argsort(-counts, kind="stable")[: min(MOST_CATEGORIES, np.count_nonzero(counts))]
+    order = np.argsort(-counts, kind="stable")[: min(MAX_CATEGORIES, np.count_nonzero(counts))]
     return tuple(map(chr, order.tolist()))
 
 
 def as_category(name: str, title: str, points: NDArray[np.integer[Any]], characters: Sequence[str]) -> list[Feature]:
-    """Which of some characters each is; -1 (no category) if it is another, or the point is negative.
+    """Return a category feature: which of `characters` each code point is.
 
-    No feature where there are no characters to tell apart.
+    Args:
+        name: the name of the feature.
+        title: its title.
+        points: (T,) the code points. A negative one, or another character, has no category.
+        characters: the categories; without any, there is no feature.
     """
     if not characters:
         return []
     known = np.array([ord(character) for character in characters])
     table = np.full(int(max(known.max(), points.max(initial=0))) + 2, -1, np.int16)
     table[known] = np.arange(len(known))
-    return [Feature(name, title, table[points], tuple(map(visible, characters)))]  # the last entry stands for -1
+    return [Feature(name, title, table[points], tuple(map(visible, characters)))]  # index -1 reads the last entry, -1
 
 
 def named(family: str, values: dict[str, tuple[str, NDArray[Any]]]) -> list[Feature]:
-    """Features of one family from name -> (title, values): truth values stay what they are, numbers become float32."""
+    """Return the features of a family from name -> (title, values); numbers become float32."""
     return [
         Feature(f"{family}.{name}", title, array if array.dtype == np.bool_ else array.astype(np.float32))
         for name, (title, array) in values.items()

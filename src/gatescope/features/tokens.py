@@ -1,7 +1,7 @@
-"""Tokens: what the words of a program are, told by a lexer of Pygments, for any of its several hundred languages.
+"""Tokens: the type of each token of a program, by a lexer of Pygments, for any of its several hundred languages.
 
-A lexer reads whole tokens, so these features look ahead to the end of the token; of a string or comment all characters
-count, its marks included. Pygments itself takes one to two seconds for a million characters.
+A lexer reads whole tokens, so these features look ahead to the end of the token. A string or comment includes its
+marks. Pygments itself takes one to two seconds for a million characters.
 """
 
 from __future__ import annotations
@@ -48,64 +48,68 @@ TYPES: dict[str, tuple[str, _TokenType]] = {
     "punctuation": ("punctuation", Punctuation),
     "error": ("something the lexer does not know", Error),
 }
-"""Name -> title and type of Pygments; a type contains its subtypes, so a docstring is a string too."""
+"""Name -> title and type of Pygments. A type contains its subtypes, so a docstring is also a string."""
 
 EDGES = ("comment", "string", "number", "keyword", "name", "operator")
-"""Types of which the first and the last character are features of their own."""
+"""Types whose first and last characters are features too."""
 
-_IN_PIECES = (Comment, String)  # lexers cut these into several tokens: the quote, what is in it, an escape
+_SPLIT_TYPES = (Comment, String)  # lexers cut these into several tokens: the quote, its content, an escape
 
 
 def family(lexer: str) -> Family:
-    """The family of one language.
+    """Return the family of one language.
 
     Args:
-        lexer: a name of Pygments: "python", "java", "html", "json".
+        lexer: the name of a lexer of Pygments: "python", "java", "html", "json".
 
     Raises:
-        FeatureError: Pygments has no such lexer; a close name is told.
+        FeatureError: Pygments has no such lexer; the message suggests similar names.
     """
     try:
-        found = get_lexer_by_name(lexer)
+        pygments_lexer = get_lexer_by_name(lexer)
     except ClassNotFound as error:
         names = [alias for _, aliases, _, _ in get_all_lexers() for alias in aliases]
         close = get_close_matches(lexer.lower(), names, n=3)
-        advice = f"perhaps {' or '.join(close)}" if close else 'for instance "python", "java", "c" or "html"'
-        raise FeatureError("TOKENS_PYGMENTS_LEXER_NAMES", lexer=lexer, advice=advice) from error
-    return Family("tokens", f"the tokens of {found.name}", lambda text: _annotate(text, found))
+        if close:
+            raise FeatureError("TOKENS_LEXER_CLOSE", lexer=lexer, names=" or ".join(map(repr, close))) from error
+        raise FeatureError("TOKENS_LEXER_UNKNOWN", lexer=lexer) from error
+    return Family("tokens", f"the tokens of {pygments_lexer.name}", lambda text: _annotate(text, pygments_lexer))
 
 
 def lexer_of(file: str) -> str | None:
-    """The lexer for a file of this name, by its ending; None for a text, or where Pygments knows none."""
-    found = find_lexer_class_for_filename(file)
-    return None if found is None or found.name == "Text only" else found.aliases[0]
+    """Return the name of the lexer for a file, by its extension; None for a text, or if Pygments has none."""
+    lexer = find_lexer_class_for_filename(file)
+    return None if lexer is None or lexer.name == "Text only" else lexer.aliases[0]
 
 
 def _annotate(text: str, lexer: Lexer) -> list[Feature]:
-    kind, starts, kinds = _lexed(text, lexer)
+    type_numbers, starts, types = _lex(text, lexer)
 
-    def of(chosen: Callable[[_TokenType], bool]) -> Truth:
-        return np.array([chosen(each) for each in kinds], np.bool_)[kind]
+    def is_type(test: Callable[[_TokenType], bool]) -> Truth:
+        return np.array([test(token_type) for token_type in types], np.bool_)[type_numbers]
 
     values = {}
-    for name, (title, wanted) in TYPES.items():
-        inside = of(wanted.__contains__)
+    for name, (title, token_type) in TYPES.items():
+        inside = is_type(token_type.__contains__)
         values[name] = (f"in {title} {AHEAD}", inside)
         if name in EDGES:
-            begins = inside & (~shifted(inside) if wanted in _IN_PIECES else starts)
-            following = ~inside | begins  # the next character is in no such token, or in another
+            begins = inside & (~shifted(inside) if token_type in _SPLIT_TYPES else starts)
+            following = ~inside | begins  # the next character is outside, or begins another token
             ends = inside & np.append(following[1:], np.ones(min(len(text), 1), np.bool_))
             values[f"begins_{name}"] = (f"the first character of {title} {AHEAD}", begins)
             values[f"ends_{name}"] = (f"the last character of {title} {AHEAD}", ends)
-    values["literal"] = (f"in a literal: a string, a number or another {AHEAD}", of(Literal.__contains__))
+    values["literal"] = (f"in a literal: a string, a number or another {AHEAD}", is_type(Literal.__contains__))
     return named("tokens", values)
 
 
-def _lexed(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]]:
-    """The number of each character's type, (T,), whether a token begins there, (T,), and the types.
+def _lex(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]]:
+    """Run the lexer.
 
-    A lexer expects lines that end in newlines, the last one too, and may otherwise see errors. So it reads the text
-    with those; a carriage return gets the type of the newline after it.
+    A lexer expects every line to end with a newline, the last one too, and may otherwise report errors. So it reads the
+    text with such newlines; a carriage return gets the type of the newline after it.
+
+    Returns:
+        The number of each character's type, (T,); whether a token begins with the character, (T,); and the types.
 
     Raises:
         FeatureError: the lexer's tokens, put together, are not the text.
@@ -113,23 +117,23 @@ def _lexed(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]
     points = code_points(text)
     dropped = _before_newlines(points)
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    given = lines if lines.endswith("\n") else lines + "\n"
-    tokens = [token for token in lexer.get_tokens_unprocessed(given) if token[2]]
-    tokens.sort(key=lambda token: token[0])  # some lexers tell of a here-document late
-    if "".join(value for _, _, value in tokens) != given:
-        raise FeatureError("TOKENS_LEXER_SAY_WHERE_TOKENS", name=lexer.name)
-    kinds = list(dict.fromkeys(kind for _, kind, _ in tokens))
-    number = {kind: n for n, kind in enumerate(kinds)}
+    source = lines if lines.endswith("\n") else lines + "\n"
+    tokens = [token for token in lexer.get_tokens_unprocessed(source) if token[2]]
+    tokens.sort(key=lambda token: token[0])  # some lexers yield a here-document late
+    if "".join(value for _, _, value in tokens) != source:
+        raise FeatureError("TOKENS_LEXER_INCOMPLETE", name=lexer.name)
+    types = list(dict.fromkeys(token_type for _, token_type, _ in tokens))
+    number = {token_type: n for n, token_type in enumerate(types)}
     lengths = np.array([len(value) for _, _, value in tokens], np.int64)
-    kind = np.repeat(np.array([number[kind] for _, kind, _ in tokens], np.int16), lengths)
-    starts = np.zeros(len(given), np.bool_)
+    type_numbers = np.repeat(np.array([number[token_type] for _, token_type, _ in tokens], np.int16), lengths)
+    starts = np.zeros(len(source), np.bool_)
     starts[np.cumsum(lengths) - lengths] = True
     place = np.arange(len(text)) - (np.cumsum(dropped) - dropped)
-    return kind[place], starts[place] & ~shifted(dropped), kinds
+    return type_numbers[place], starts[place] & ~shifted(dropped), types
 
 
 def _before_newlines(points: Points) -> Truth:
-    """Whether each character is a carriage return with a newline behind it, (T,)."""
+    """Return whether each character is a carriage return followed by a newline, (T,)."""
     dropped = np.zeros(len(points), np.bool_)
     dropped[:-1] = (points[:-1] == ord("\r")) & (points[1:] == ord("\n"))
     return dropped

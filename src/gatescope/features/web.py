@@ -1,7 +1,7 @@
 """Web: addresses, names, numbers and dates, as in messages, pages and logs.
 
-Each begins where it can first be known: an address with the // of http:// or the dot of www., an electronic mail
-address with its @, a name with the first character after @ or #.
+A feature becomes true where the pattern can first be recognised: a URL at the // of http:// or the dot of www., an
+e-mail address at its @, a name at the first character after @ or #.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
         re.compile(r"(?<![\w:])\d{1,2}:\d\d(?::\d\d)?(?: ?[AaPp]\.?[Mm]\b\.?)?(?![\w:])"),
     ),
 }
-"""Name -> title and expression; where that has a group "inside", the feature is true in the group only."""
+"""Name -> title and expression. If the expression has a group "inside", the feature is true in the group only."""
 
 
 def _annotate(text: str) -> list[Feature]:

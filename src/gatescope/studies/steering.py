@@ -178,7 +178,7 @@ def features_family(vocabulary: Vocabulary, text: str, families: Iterable[Family
         titles[name] = feature.title
 
     def adapted(texts: Sequence[str]) -> Family:
-        fitted = [family if family.fitted is None else family.fitted(texts) for family in of_text]
+        fitted = [family.fit(texts) for family in of_text]
 
         def annotation(written: str) -> Iterator[Feature]:
             size = len(vocabulary.encode(written)) if vocabulary.in_words else len(written)

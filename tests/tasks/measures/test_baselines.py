@@ -1,4 +1,4 @@
-"""Baselines against scikit-learn, loops in plain Python, and series of which the season is known."""
+"""Tests of the baselines against scikit-learn, plain loops, and series with a known season."""
 
 from collections import Counter
 
@@ -18,27 +18,27 @@ TEXTS = st.lists(st.tuples(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".
 
 
 @given(TEXTS, st.lists(st.sampled_from([*WORDS, "unseen"]), max_size=5).map(" ".join))
-def test_bag_of_words_against_scikit_learn(data: list[tuple[str, int]], other: str) -> None:
+def test_bag_of_words_equals_scikit_learn(data: list[tuple[str, int]], other: str) -> None:
     texts, labels = [text for text, _ in data], np.array([label for _, label in data])
     bag = BagOfWords.fit(texts, labels, 3)
-    asked = [*texts, other, ""]
-    found = bag.log_probabilities(asked)
-    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-12)
+    unseen = [*texts, other, ""]
+    log_probs = bag.log_probabilities(unseen)
+    np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1, rtol=1e-12)
     occurring = np.unique(labels)
-    assert np.isneginf(np.delete(found, occurring, axis=1)).all()
+    assert np.isneginf(np.delete(log_probs, occurring, axis=1)).all()
     if not any(text.strip() for text in texts):
-        np.testing.assert_allclose(np.exp(found[0]), np.bincount(labels, minlength=3) / len(labels))
+        np.testing.assert_allclose(np.exp(log_probs[0]), np.bincount(labels, minlength=3) / len(labels))
         return
     count = CountVectorizer(token_pattern=r"[映画]|[^\W映画]+(?:'[^\W映画]+)*|[^\w\s]")
     reference = MultinomialNB(alpha=1.0).fit(count.fit_transform(texts), labels)
-    expected = reference.predict_log_proba(count.transform(asked))
-    np.testing.assert_allclose(found[:, occurring], expected, rtol=1e-9, atol=1e-9)
-    assert bag.predict(asked).tolist() == found.argmax(axis=1).tolist()
+    expected = reference.predict_log_proba(count.transform(unseen))
+    np.testing.assert_allclose(log_probs[:, occurring], expected, rtol=1e-9, atol=1e-9)
+    assert bag.predict(unseen).tolist() == log_probs.argmax(axis=1).tolist()
 
 
 def test_bag_of_words_by_hand() -> None:
     bag = BagOfWords.fit(["good film", "bad", "bad film"], np.array([1, 0, 0]), 2)
-    # Counts and one: class 0 good 1, film 2, bad 3 of 6; class 1 good 2, film 2, bad 1 of 5; the classes 2/3 and 1/3.
+    # Counts plus one: class 0 has good 1, film 2, bad 3 of 6; class 1 good 2, film 2, bad 1 of 5; priors 2/3 and 1/3.
     joint = np.array([2 / 3 * 1 / 6 * 2 / 6, 1 / 3 * 2 / 5 * 2 / 5])
     np.testing.assert_allclose(np.exp(bag.log_probabilities(["Film: good"]))[0], joint / joint.sum(), rtol=1e-14)
     assert bag.predict(["Film: good", "", "BAD"]).tolist() == [1, 0, 0]
@@ -53,9 +53,9 @@ def test_bag_of_words_by_hand() -> None:
         "b",
         "!",
     ]
-    with pytest.raises(ValueError, match="got 0 and 0"):
+    with pytest.raises(ValueError, match="got 0 texts and 0 labels"):
         BagOfWords.fit([], np.array([], dtype=np.int64), 2)
-    with pytest.raises(ValueError, match="got 1 and 2"):
+    with pytest.raises(ValueError, match="got 1 text and 2 labels"):
         BagOfWords.fit(["a"], np.array([0, 1]), 2)
 
 
@@ -63,7 +63,7 @@ TAGGED = st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 2))
 
 
 @given(lists_with(st.lists(TAGGED, min_size=1, max_size=5), st.lists(TAGGED, max_size=5), max_size=6))
-def test_most_frequent_label_against_a_loop(sentences: list[list[tuple[str, int]]]) -> None:
+def test_most_frequent_label_equals_a_plain_loop(sentences: list[list[tuple[str, int]]]) -> None:
     tokens = [[token for token, _ in row] for row in sentences]
     tags = [np.array([tag for _, tag in row], dtype=np.int64) for row in sentences]
     fitted = MostFrequentLabel.fit(tokens, tags, 3)
@@ -77,16 +77,16 @@ def test_most_frequent_label_against_a_loop(sentences: list[list[tuple[str, int]
 
     rare = [counter for counter in counts.values() if counter.total() == 1]
     unknown = first_most_frequent(sum(rare or counts.values(), Counter()))
-    asked = ["zz", *"abcdefgh"]
-    expected = [first_most_frequent(counts[token]) if token in counts else unknown for token in asked]
-    assert fitted.predict(asked).tolist() == expected
+    unseen_and_seen = ["zz", *"abcdefgh"]
+    expected = [first_most_frequent(counts[token]) if token in counts else unknown for token in unseen_and_seen]
+    assert fitted.predict(unseen_and_seen).tolist() == expected
     assert fitted.predict([]).shape == (0,)
 
 
-def test_labels_of_tokens_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="got none"):
+def test_most_frequent_label_refuses_other_lengths() -> None:
+    with pytest.raises(ValueError, match="got 0 tokens"):
         MostFrequentLabel.fit([[]], [np.array([], dtype=np.int64)], 2)
-    with pytest.raises(ValueError, match="other lengths"):
+    with pytest.raises(ValueError, match="one label for each, got"):
         MostFrequentLabel.fit([["a"]], [np.array([0, 1])], 2)
 
 
@@ -102,16 +102,16 @@ def test_seasonal_naive_repeats_the_last_known_season(values: np.ndarray, season
     for forecast, origin in zip(forecasts, origins.tolist(), strict=True):
         known = values[:origin].tolist()
         for step in range(horizon):
-            known.append(known[-season])  # the forecast itself stands in for what is not known
+            known.append(known[-season])  # the forecast stands for unknown values
             assert forecast[step].tolist() == known[-1]
 
 
-def test_origins_that_cannot_be_forecast_from_are_refused() -> None:
+def test_seasonal_naive_refuses_origins_out_of_range() -> None:
     values = np.zeros((4, 1))
     for origin in (1, 5):
-        with pytest.raises(ValueError, match=f"from 2 to 4; got {origin} to {origin}"):
+        with pytest.raises(ValueError, match=f"from 2 to 4, got {origin} to {origin}"):
             seasonal_naive(values, np.array([origin]), 1, 2)
-    with pytest.raises(ValueError, match="one step or more; 0 and 1"):
+    with pytest.raises(ValueError, match="at least one step each, got 0 and 1"):
         seasonal_naive(values, np.array([2]), 1, 0)
     assert seasonal_naive(values, np.array([], dtype=np.int64), 3).shape == (0, 3, 1)
 
@@ -119,17 +119,16 @@ def test_origins_that_cannot_be_forecast_from_are_refused() -> None:
 @pytest.mark.parametrize("season", [2, 3, 7, 12, 24, 60])
 @pytest.mark.parametrize("slope", [0.0, 0.05])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_season_under_noise_and_a_trend_is_found(season: int, slope: float, seed: int) -> None:
+def test_find_season_under_noise_and_a_trend(season: int, slope: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
     pattern = np.sin(2 * np.pi * np.arange(season) / season + 1) if season > 3 else np.arange(season) - 1.0
     values = np.tile(pattern, 600 // season) + slope * np.arange(600 // season * season)
     values += 0.3 * generator.normal(size=len(values))
-    found = find_season(values[:, None])
-    # The peak of a smooth pattern is flat: of long seasons noise may move it by a step.
-    assert abs(found - season) <= season // 30
+    # The peak of a smooth pattern is flat, so noise may move that of a long season by a step.
+    assert abs(find_season(values[:, None]) - season) <= season // 30
 
 
-def test_no_season_is_found_where_there_is_none() -> None:
+def test_find_season_is_1_without_a_season() -> None:
     T = 600
     for seed in range(40):
         noise = np.random.default_rng(seed).normal(size=(T, 1))
@@ -141,7 +140,7 @@ def test_no_season_is_found_where_there_is_none() -> None:
         assert find_season(np.tile([[0.0], [1.0]], (3, 1))[:T]) == 1
 
 
-def test_columns_count_the_same_whatever_their_unit() -> None:
+def test_find_season_does_not_depend_on_units() -> None:
     wave = np.tile(np.sin(2 * np.pi * np.arange(12) / 12), 20)[:, None]
     walk = np.cumsum(np.random.default_rng(0).normal(size=(240, 1)), axis=0)
     assert find_season(np.hstack([wave, 1e6 * wave, np.zeros((240, 1))])) == 12

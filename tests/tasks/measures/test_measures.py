@@ -1,4 +1,4 @@
-"""Measures against scikit-learn, numbers worked by hand, and laws."""
+"""Tests of the measures against scikit-learn, numbers worked by hand, and laws."""
 
 import math
 
@@ -25,58 +25,58 @@ NUMBERS = arrays.arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1,
 
 
 @given(LABELS)
-def test_classification_against_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+def test_confusion_equals_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     predicted, expected = np.array(pairs).T
-    found = confusion(predicted, expected, K)
-    np.testing.assert_array_equal(found.counts, confusion_matrix(expected, predicted, labels=range(K)))
+    result = confusion(predicted, expected, K)
+    np.testing.assert_array_equal(result.counts, confusion_matrix(expected, predicted, labels=range(K)))
     precision, recall, f1, support = precision_recall_fscore_support(
         expected,
         predicted,
         labels=range(K),
         zero_division=np.nan,  # pyright: ignore[reportArgumentType]
     )
-    np.testing.assert_array_equal(found.precision, precision)
-    np.testing.assert_array_equal(found.recall, recall)
-    np.testing.assert_allclose(found.f1, f1, rtol=1e-14)
-    np.testing.assert_array_equal(found.support, support)
-    known = [value for value in np.asarray(f1).tolist() if not math.isnan(value)]
-    assert found.macro_f1 == pytest.approx(sum(known) / len(known), rel=1e-14)
-    assert found.accuracy == accuracy(predicted, expected) == accuracy_score(expected, predicted)
+    np.testing.assert_array_equal(result.precision, precision)
+    np.testing.assert_array_equal(result.recall, recall)
+    np.testing.assert_allclose(result.f1, f1, rtol=1e-14)
+    np.testing.assert_array_equal(result.support, support)
+    defined = [value for value in np.asarray(f1).tolist() if not math.isnan(value)]
+    assert result.macro_f1 == pytest.approx(sum(defined) / len(defined), rel=1e-14)
+    assert result.accuracy == accuracy(predicted, expected) == accuracy_score(expected, predicted)
 
 
-def test_classification_by_hand() -> None:
-    # Truth 0 0 0 1 1 2, predicted 0 0 1 1 0 0; class 3 is nowhere.
-    found = confusion(np.array([0, 0, 1, 1, 0, 0]), np.array([0, 0, 0, 1, 1, 2]), 4)
-    assert found.counts.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(found.precision, [2 / 4, 1 / 2, np.nan, np.nan])
-    np.testing.assert_array_equal(found.recall, [2 / 3, 1 / 2, 0, np.nan])
-    np.testing.assert_array_equal(found.f1, [4 / 7, 1 / 2, 0, np.nan])
-    assert found.macro_f1 == pytest.approx((4 / 7 + 1 / 2) / 3, rel=1e-15)
-    assert found.accuracy == 0.5
+def test_confusion_by_hand() -> None:
+    # True classes 0 0 0 1 1 2, predicted 0 0 1 1 0 0; class 3 does not occur.
+    result = confusion(np.array([0, 0, 1, 1, 0, 0]), np.array([0, 0, 0, 1, 1, 2]), 4)
+    assert result.counts.tolist() == [[2, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(result.precision, [2 / 4, 1 / 2, np.nan, np.nan])
+    np.testing.assert_array_equal(result.recall, [2 / 3, 1 / 2, 0, np.nan])
+    np.testing.assert_array_equal(result.f1, [4 / 7, 1 / 2, 0, np.nan])
+    assert result.macro_f1 == pytest.approx((4 / 7 + 1 / 2) / 3, rel=1e-15)
+    assert result.accuracy == 0.5
 
 
-def test_nothing_has_no_measure() -> None:
-    none = np.array([], dtype=np.int64)
-    found = confusion(none, none, 2)
-    assert found.counts.tolist() == [[0, 0], [0, 0]]
-    assert math.isnan(found.accuracy)
-    assert math.isnan(found.macro_f1)
-    assert math.isnan(accuracy(none, none))
+def test_measures_without_values_are_nan() -> None:
+    empty_labels = np.array([], dtype=np.int64)
+    result = confusion(empty_labels, empty_labels, 2)
+    assert result.counts.tolist() == [[0, 0], [0, 0]]
+    assert math.isnan(result.accuracy)
+    assert math.isnan(result.macro_f1)
+    assert math.isnan(accuracy(empty_labels, empty_labels))
     empty = np.empty((0, 2))
     assert np.isnan(mean_absolute_error(empty, empty)).tolist() == [True, True]
     assert np.isnan(naive_scale(np.ones((3, 2)), 3)).tolist() == [True, True]
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="got 2 and 1"):
+def test_measures_refuse_values_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="one for each of 2 labels, got 1"):
         confusion(np.array([0]), np.array([0, 1]), 2)
-    with pytest.raises(ValueError, match="got 1 and 2"):
+    with pytest.raises(ValueError, match="one for each of 1 label, got 2"):
         accuracy(np.array([0, 1]), np.array([0]))
-    with pytest.raises(ValueError, match="from 0 to 1; got 0 to 2"):
+    with pytest.raises(ValueError, match="from 0 to 1, got 0 to 2"):
         confusion(np.array([0, 2]), np.array([0, 1]), 2)
     with pytest.raises(ValueError, match="got -1 to 1"):
         confusion(np.array([0, 1]), np.array([-1, 1]), 2)
-    with pytest.raises(ValueError, match="A season has at least one step; 0"):
+    with pytest.raises(ValueError, match="at least one step, got 0"):
         naive_scale(np.ones((3, 1)), 0)
     for quantile in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match="between 0 and 1"):
@@ -95,15 +95,14 @@ def test_scaled_error_by_hand() -> None:
 
 
 @given(NUMBERS, st.integers(1, 5), st.floats(0.5, 100), st.floats(-100, 100))
-def test_the_scaled_error_has_no_unit_and_is_one_for_the_naive_forecast_of_the_training_part(
-    training: np.ndarray, season: int, factor: float, shift: float
-) -> None:
+def test_scaled_error_does_not_depend_on_units(training: np.ndarray, season: int, factor: float, shift: float) -> None:
+    """The scaled error is 1 for the naive forecast of the training part, and the same in any unit."""
     forecast, truth = training[:-season], training[season:]
     error = mean_absolute_scaled_error(forecast, truth, training, season)
     scale = naive_scale(training, season)
     np.testing.assert_array_equal(error[scale > 0], 1.0)
     assert np.isnan(error[~(scale > 0)]).all()
-    clear = scale > 1e-3  # much more than what rounding does to numbers of this size
+    clear = scale > 1e-3  # far above the rounding errors of numbers of this size
     moved = mean_absolute_scaled_error(
         forecast * factor + shift, truth * factor + shift, training * factor + shift, season
     )
@@ -111,7 +110,7 @@ def test_the_scaled_error_has_no_unit_and_is_one_for_the_naive_forecast_of_the_t
 
 
 @given(NUMBERS, NUMBERS, st.floats(0.01, 0.99))
-def test_pinball_loss_against_scikit_learn(a: np.ndarray, b: np.ndarray, quantile: float) -> None:
+def test_pinball_loss_equals_scikit_learn(a: np.ndarray, b: np.ndarray, quantile: float) -> None:
     rows, columns = min(len(a), len(b)), min(a.shape[1], b.shape[1])
     a, b = a[:rows, :columns], b[:rows, :columns]
     reference = mean_pinball_loss(a, b, alpha=quantile, multioutput="raw_values")

@@ -1,1 +1,1 @@
-"""How good a network is, and what it has to beat."""
+"""Measures of predictions, and the baselines that a network has to beat."""

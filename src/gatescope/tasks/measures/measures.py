@@ -1,4 +1,4 @@
-"""How good labels and forecasts are: the measures of the field, each with its source. NumPy only."""
+"""Measures of predicted labels and forecasts, each with its source. NumPy only."""
 
 from __future__ import annotations
 
@@ -8,96 +8,109 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int
 
+from gatescope.tasks.base.task import TaskError
+
 Labels = Int[np.ndarray, " _"]
-"""Numbers of classes, one for each thing that was told."""
+"""Class numbers, one for each prediction."""
 
 Columns = Float[np.ndarray, " C"]
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each class was taken for each.
+    """The confusion matrix of K classes.
 
-    Arguments:
-        counts: (K, K), rows what it is, columns what was predicted.
+    `precision`, `recall` and `f1` are (K,). They are NaN when undefined: the precision of a class that is never
+    predicted, the recall of a class that never occurs, the F1 of a class that is neither predicted nor occurs.
 
-    `precision`, `recall` and `f1` are (K,), one for each class. They are NaN where they have no meaning: the precision
-    of a class that was never predicted, the recall of one that never occurs, the F1 of one of which both is true.
+    Attributes:
+        counts: (K, K), rows are the true classes, columns the predicted ones.
     """
 
     counts: Int[np.ndarray, "K K"]
 
     @property
     def support(self) -> Int[np.ndarray, " K"]:
-        """How often each class occurs."""
+        """The number of occurrences of each class."""
         return self.counts.sum(axis=1)
 
     @property
     def accuracy(self) -> float:
-        """The share of what was predicted that is right; NaN of nothing."""
+        """The share of predictions that are right; NaN without predictions."""
         total = int(self.counts.sum())
         return float(np.trace(self.counts)) / total if total else float("nan")
 
     @cached_property
     def precision(self) -> Float[np.ndarray, " K"]:
-        """The share of the predictions of the class that are right."""
+        """The share of the predictions of each class that are right."""
         return _ratio(np.diag(self.counts), self.counts.sum(axis=0))
 
     @cached_property
     def recall(self) -> Float[np.ndarray, " K"]:
-        """The share of the members of the class that are predicted as such."""
+        """The share of the members of each class that are predicted as such."""
         return _ratio(np.diag(self.counts), self.counts.sum(axis=1))
 
     @cached_property
     def f1(self) -> Float[np.ndarray, " K"]:
-        """The harmonic mean of precision and recall, 0 where nothing of the class was found (van Rijsbergen 1979)."""
+        """The harmonic mean of precision and recall; 0 if no member of the class is predicted (van Rijsbergen 1979)."""
         return _ratio(2 * np.diag(self.counts), self.counts.sum(axis=0) + self.counts.sum(axis=1))
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of the classes that occur or were predicted, each counted the same; NaN of nothing."""
-        known = self.f1[~np.isnan(self.f1)]
-        return float(known.mean()) if known.size else float("nan")
+        """The unweighted mean F1 of the classes that occur or are predicted; NaN if there are none."""
+        defined = self.f1[~np.isnan(self.f1)]
+        return float(defined.mean()) if defined.size else float("nan")
 
 
 def confusion(predicted: Labels, expected: Labels, classes: int) -> Confusion:
-    """How often each of so many classes was taken for each.
+    """Count how often each class is predicted for each true class.
 
-    Raises: ValueError where the two differ in length, or there is a number that is no class.
+    Args:
+        predicted: the predicted classes.
+        expected: the true classes.
+        classes: the number of classes, K.
+
+    Raises:
+        TaskError: the lengths differ, or a number is not a class.
     """
-    if len(predicted) != len(expected):
-        raise ValueError(f"As many labels as predictions were expected; got {len(expected)} and {len(predicted)}.")
+    _check_lengths(predicted, expected)
     both = np.concatenate([predicted, expected])
     if both.size and (both.min() < 0 or both.max() >= classes):
-        raise ValueError(f"Classes are numbers from 0 to {classes - 1}; got {both.min()} to {both.max()}.")
+        raise TaskError("MEASURE_CLASS_RANGE", highest=classes - 1, least=both.min(), most=both.max())
     cells = expected.astype(np.int64) * classes + predicted
     return Confusion(np.bincount(cells, minlength=classes * classes).reshape(classes, classes))
 
 
 def accuracy(predicted: Labels, expected: Labels) -> float:
-    """The share of predictions that are right; NaN of nothing.
+    """Return the share of predictions that are right; NaN without predictions.
 
-    Raises: ValueError where the two differ in length.
+    Raises:
+        TaskError: the lengths differ.
     """
-    if len(predicted) != len(expected):
-        raise ValueError(f"As many labels as predictions were expected; got {len(expected)} and {len(predicted)}.")
+    _check_lengths(predicted, expected)
     return float(np.mean(predicted == expected)) if len(expected) else float("nan")
 
 
 def mean_absolute_error(predicted: Float[np.ndarray, "*N C"], expected: Float[np.ndarray, "*N C"]) -> Columns:
-    """MAE of each column, in its unit. NaN of nothing."""
+    """Return the MAE of each column, in its unit; NaN without values."""
     return _mean(np.abs(predicted - expected))
 
 
 def naive_scale(training: Float[np.ndarray, "T C"], season: int = 1) -> Columns:
-    """The mean absolute error, on the training part itself, of forecasting each step by the one a season before.
+    """Return the MAE of the seasonal naive forecast on the training part, which repeats the value a season ago.
 
-    Arguments: `season` = m steps; 1: the naive forecast, the last value. NaN where there are no more than m steps.
+    Args:
+        training: the training part.
+        season: steps of a season; 1: the naive forecast, the last value.
 
-    Raises: ValueError for a season below 1.
+    Returns:
+        The error of each column; NaN if the training part is not longer than a season.
+
+    Raises:
+        TaskError: the season is below 1.
     """
     if season < 1:
-        raise ValueError(f"A season has at least one step; {season} was given.")
+        raise TaskError("MEASURE_SEASON", season=season)
     return _mean(np.abs(training[season:] - training[:-season]))
 
 
@@ -107,9 +120,10 @@ def mean_absolute_scaled_error(
     training: Float[np.ndarray, "T C"],
     season: int = 1,
 ) -> Columns:
-    """MASE of each column: MAE divided by `naive_scale` of the training part. Below 1 it beats that forecast's error.
+    """Return the MASE of each column: the MAE divided by `naive_scale` of the training part.
 
-    Infinite or NaN for a column that is the same a season later throughout the training part.
+    Below 1, the error is smaller than that of the seasonal naive forecast. It is infinite or NaN for a column that
+    repeats exactly every season of the training part.
 
     Source: R. J. Hyndman and A. B. Koehler, Another look at measures of forecast accuracy, International Journal of
     Forecasting 22 (2006) 679-688; the seasonal scale is in Hyndman and Athanasopoulos, Forecasting, section 5.8.
@@ -133,20 +147,26 @@ def pinball_loss(predicted: Float[np.ndarray, "*N C"], expected: Float[np.ndarra
 
     Source: R. Koenker and G. Bassett, Regression quantiles, Econometrica 46 (1978) 33-50, equation 3.1.
 
-    Raises: ValueError for a quantile that is not between 0 and 1.
+    Raises:
+        TaskError: the quantile is not between 0 and 1.
     """
     if not 0 < quantile < 1:
-        raise ValueError(f"A quantile is between 0 and 1; {quantile} was given.")
+        raise TaskError("MEASURE_QUANTILE", quantile=quantile)
     below = expected - predicted
     return _mean(np.maximum(quantile * below, (quantile - 1) * below))
 
 
+def _check_lengths(predicted: Labels, expected: Labels) -> None:
+    if len(predicted) != len(expected):
+        raise TaskError("MEASURE_LENGTHS", labels=len(expected), predictions=len(predicted))
+
+
 def _mean(values: Float[np.ndarray, "*N C"]) -> Columns:
-    """The mean of each column over everything else."""
+    """Return the mean of each column over all other axes."""
     rows = values.reshape(-1, values.shape[-1])
     return rows.mean(axis=0, dtype=np.float64) if len(rows) else np.full(values.shape[-1], np.nan)
 
 
 def _ratio(part: Int[np.ndarray, " K"], whole: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-    """Shares, NaN of nothing."""
+    """Return part / whole, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)

@@ -1,10 +1,8 @@
-"""The loss of a text network, measured at many places of a text instead of along one stream.
+"""The loss of a text network, averaged over many stretches of a text instead of one stream.
 
 A recurrent network can have two attractors: one in which it predicts, and one in which it is stuck and predicts nothing
-for as long as it reads. Which of them a stream falls into is decided in its first symbols, so the loss of one stream
-says little. Here a text is cut into many stretches, and each is read from the initial state.
-
-`P` stretch.
+useful for as long as it reads. The first symbols of a stream decide which one it falls into, so the loss of one stream
+means little. Here a text is cut into P stretches, and each is read from the initial state.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from gatescope.tasks.base.task import Predict, Score, Validation, loss_sum, predictions
 from gatescope.vocabulary import Vocabulary
 
-PLACES = 100  # stretches into which a text is cut, unless they would be too short or too long
+STRETCHES = 100  # into which a text is cut, unless they would be too short or too long
 STRETCH_SYMBOLS = (200, 2000)  # the shortest and the longest stretch
 WARM_UP_SYMBOLS = 100  # read before a stretch and not counted: a few symbols cannot be predicted without context
 MAX_VALIDATION_SYMBOLS = 64_000
@@ -39,8 +37,8 @@ class StretchLosses:
     """The loss on each of P stretches.
 
     Attributes:
-        nats: the sum over its targets.
-        targets: how many there are; unknown symbols are none.
+        nats: (P,) the sum over the targets of each stretch.
+        targets: (P,) the number of targets; unknown symbols do not count.
     """
 
     nats: Float[np.ndarray, " P"]
@@ -72,7 +70,7 @@ def stretches(symbols: int, most: int | None = None) -> list[Bounds]:
         The first symbol of each stretch, and the first symbol after it.
     """
     shortest, longest = STRETCH_SYMBOLS
-    count = max(1, symbols // min(longest, max(shortest, symbols // PLACES)))
+    count = max(1, symbols // min(longest, max(shortest, symbols // STRETCHES)))
     edges = [symbols * k // count for k in range(count + 1)]
     length = symbols if most is None else max(2, most // count)
     return [(first, min(last, first + length)) for first, last in pairwise(edges)]
@@ -84,9 +82,10 @@ def stretch_losses(predict: Predict, ids: Symbols, bounds: list[Bounds], vocabul
     Args:
         predict: the network.
         ids: the text.
-        bounds: of the stretches. Each is read from the initial state, beginning up to 100 symbols before it; those
-            are not counted, so that every symbol of a stretch is a target (the first one of the text is not).
-        vocabulary: of the network.
+        bounds: the first symbol of each stretch, and the first symbol after it. Reading starts from the initial state
+            up to 100 symbols before the stretch. Those do not count, so every symbol of a stretch is a target, except
+            the first symbol of the text.
+        vocabulary: the vocabulary of the network.
     """
     sums: list[tuple[float, int]] = []
     for group in _groups(bounds, vocabulary.size):
@@ -110,19 +109,19 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
 
     Args:
         predict: the network.
-        training: the ids of the training part. Chance knows how often each symbol occurs in it, and nothing else.
-        test: the ids of the test part, of which the first 1,000,000 are read.
-        vocabulary: of the network.
+        training: the ids of the training part. Chance predicts the frequencies of its symbols.
+        test: the ids of the test part; the first 1,000,000 are read.
+        vocabulary: the vocabulary of the network.
 
     Returns:
-        The score. Its sentence says how the part was read, and in how many stretches the network does worse than
-        chance: a network that is stuck does.
+        The score. Its sentence reports how the part was read, and in how many stretches the network is worse than
+        chance, as a stuck network is.
     """
     ids = test[:MAX_TEST_SYMBOLS]
     bounds = stretches(len(ids))
     losses = stretch_losses(predict, ids, bounds, vocabulary)
-    chances = _chances(training, ids, bounds, vocabulary.size)
-    worse = int((losses.nats > chances.nats).sum())
+    chance = _unigram_losses(training, ids, bounds, vocabulary.size)
+    worse = int((losses.nats > chance.nats).sum())
     unknown = int((ids == vocabulary.unknown).sum())
     unit = "byte" if vocabulary.bytes else "character"
     bits = losses.mean / math.log(2)
@@ -138,7 +137,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
         text += f"; {unknown} unknown character{'s' if unknown > 1 else ''} left out"
     return Score(
         value=losses.mean,
-        chance=chances.mean,
+        chance=chance.mean,
         solved=None,
         text=text,
         details={
@@ -153,7 +152,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
 
 
 def _groups(bounds: list[Bounds], size: int) -> Iterator[list[Bounds]]:
-    """Stretches whose log-probabilities fit into memory together; one at least."""
+    """Yield groups of stretches whose log-probabilities fit into memory together, at least one stretch each."""
     group: list[Bounds] = []
     symbols = 0
     for first, last in bounds:
@@ -166,14 +165,14 @@ def _groups(bounds: list[Bounds], size: int) -> Iterator[list[Bounds]]:
     yield group
 
 
-def _chances(training: Symbols, ids: Symbols, bounds: list[Bounds], size: int) -> StretchLosses:
-    """The loss of always predicting the frequencies of the training part.
+def _unigram_losses(training: Symbols, ids: Symbols, bounds: list[Bounds], size: int) -> StretchLosses:
+    """Return the loss of predicting the symbol frequencies of the training part.
 
-    One is added to every count, for a byte that never occurs in the training part.
+    Every count is increased by one, for symbols that do not occur in the training part.
     """
     counts = np.bincount(training, minlength=size)[:size] + 1.0
     costs = np.append(-np.log(counts / counts.sum()), np.zeros(1))  # an unknown symbol costs nothing
     targets = [ids[max(1, first) : last] for first, last in bounds]
     return StretchLosses(
-        np.array([costs[each].sum() for each in targets]), np.array([int((each < size).sum()) for each in targets])
+        np.array([costs[ids].sum() for ids in targets]), np.array([int((ids < size).sum()) for ids in targets])
     )
