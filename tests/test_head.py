@@ -23,7 +23,7 @@ from gatescope.sampling import Choice
 from gatescope.studies.common.table import StudyError
 from gatescope.studies.gradients.backpropagation import contributions
 from gatescope.studies.gradients.influence import influence
-from gatescope.studies.gradients.ways import ways
+from gatescope.studies.gradients.paths import paths
 from gatescope.tasks import Adopted
 
 VOCABULARY = Vocabulary(tuple("abcdefg"))
@@ -145,9 +145,9 @@ def test_influence_begins_at_the_initial_states() -> None:
 
 def test_ways_are_refused_in_words() -> None:
     with pytest.raises(StudyError, match="initial states"):
-        ways(made(), "abc", layer=1, drive="f", to=0, source=0)
+        paths(made(), "abc", layer=1, drive="f", to=0, source=0)
     with pytest.raises(StudyError, match="hidden layers"):
-        ways(made(starts=False), "abc", layer=1, drive="f", to=0, source=0)
+        paths(made(starts=False), "abc", layer=1, drive="f", to=0, source=0)
 
 
 def test_a_run_keeps_head_and_initial_states(tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
     assert all(
         low <= mid <= high for low, mid, high in zip(*map(columns.get, ("lower", "forecast", "upper")), strict=True)
     )
-    assert "1 to 2 steps ahead; 3 was given" in cli("predict", "waves", "--svg", "x.svg", "--ahead", 3).refused()
+    assert (
+        "Steps ahead: expected from 1 to 2, got 3" in cli("predict", "waves", "--svg", "x.svg", "--ahead", 3).refused()
+    )
     assert "there is no folder" in cli("predict", "waves", "--svg", "none/x.svg").refused()
     assert not Path("x.svg").exists()
 
@@ -67,7 +69,7 @@ def test_predict_refuses_options_of_the_other_kind_of_run(cli: Cli, run: Path, w
     assert "expected a file of numbers" in cli("predict", waves, "aX").refused()
     assert "expected --svg FILE beside it" in cli("predict", waves, "--ahead", 1).refused()
     assert "Options for another series: expected its file" in cli("predict", waves, "--phase", 1).refused()
-    assert "1 to 2 steps ahead; 3 was given" in cli("predict", waves, "--horizon", 3).refused()
+    assert "Steps ahead: expected from 1 to 2, got 3" in cli("predict", waves, "--horizon", 3).refused()
 
 
 def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_answer_of_a_newer_version_is_named_and_never_replaced(page: Page, place
     file.write_text(content)
     answer = page.ask("counter", "health")
     assert answer["state"] == "none"
-    assert "written by a newer gatescope (format 7" in answer["problem"]
+    assert "got 7, which a newer gatescope wrote" in answer["problem"]
     assert page.wait("counter", "health", keep=True)["state"] == "done"
     assert file.read_text() == content
     assert (file.parent / "saturation.json").is_file()

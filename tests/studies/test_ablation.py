@@ -271,13 +271,16 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layers": 1}, "no layer 1; the network has 0 to 0"),
-        ({"signal": "c"}, "no signal 'c' in layer 0; elman has h"),
-        ({"neurons": [0, 2]}, "no neuron 2; the layer has 0 to 1"),
-        ({"to": math.nan}, "held at nan"),
-        ({"draws": 0}, "draws is 0"),
-        ({"block": 0}, "block is 0"),
-        ({"features": [Feature("f", "", np.ones(3, bool))]}, "f has 3 values; the text has 2 steps"),
+        ({"layers": 1}, "expected one of layer0, or a number from 0 to 0, got 1"),
+        ({"signal": "c"}, "Signal of layer0: expected one of h, got 'c'"),
+        ({"neurons": [0, 2]}, "Neuron of layer0: expected a number from 0 to 1, got 2"),
+        ({"to": math.nan}, "held neuron: .* got nan"),
+        ({"draws": 0}, "draws: expected at least 1, got 0"),
+        ({"block": 0}, "steps of a block: expected at least 1, got 0"),
+        (
+            {"features": [Feature("f", "", np.ones(3, bool))]},
+            "Feature f: expected one value for each of 2 steps, got 3 values",
+        ),
     ],
 )
 def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
@@ -290,7 +293,7 @@ def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
         network("lstm", (2,), readout=Readout(reads="last step")),
         network("lstm", (2,), readout=classes("abc")),
     ):
-        with pytest.raises(StudyError, match="not known what the network should say"):
+        with pytest.raises(StudyError, match="without targets there is no loss"):
             ablation(made, "ab", 0)
     with pytest.raises(RecordingError):
         ablation(by_hand(), "", 0)

@@ -208,10 +208,10 @@ def test_the_table_and_what_is_not_there() -> None:
     one = found.table(["layers.0.biases.f"])
     np.testing.assert_allclose(one["share"].sum(), 1.0, rtol=1e-12)
     assert one.about["losses"] == 4
-    with pytest.raises(StudyError, match="no weight 'W'"):
+    with pytest.raises(StudyError, match="got 'W'"):
         found.total("W")
     for places in ([4], [-1], [9]):
-        with pytest.raises(StudyError, match="0 to 3"):
+        with pytest.raises(StudyError, match="from 0 to 3"):
             saliency(net, ids, places)
 
 

@@ -94,7 +94,7 @@ def test_values_that_are_not_finite_are_counted_apart(trace: Trace) -> None:
     ("options", "sentence"),
     [
         ({"bins": 0}, "Number of bins: expected at least 1, got 0."),
-        ({"signals": ["q"]}, "Signal: expected one of"),
+        ({"signals": ["q"]}, "Signal of the trace: expected one of"),
         ({"bins": 3_000_000}, "expected at most 2,000,000 rows"),
     ],
 )

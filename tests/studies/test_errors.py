@@ -96,7 +96,7 @@ def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> 
     values = [[data.draw(probability) for _ in text[1:]] for text in texts]
     asked = [(s, k) for s, text in enumerate(texts) for k in range(1, len(text)) if text[k] in ALPHABET]
     if not asked:
-        with pytest.raises(StudyError, match="no predictions to compare"):
+        with pytest.raises(StudyError, match="expected predictions to compare"):
             errors(trace_of(texts, values), VOCABULARY.encode(training), [1], **SETTINGS)
         return
     found = errors(trace_of(texts, values), VOCABULARY.encode(training), [1, 2, 4], **SETTINGS)
@@ -297,26 +297,26 @@ def test_progress_counts_orders() -> None:
 def test_a_trace_that_predicts_no_text() -> None:
     trace = trace_of(["aé1"], [[0.5, 0.5]])
     trace.steps["target"][0, 0] = 0
-    with pytest.raises(StudyError, match="not the symbols that follow"):
+    with pytest.raises(StudyError, match="expected the next symbol as target of every step"):
         errors(trace, VOCABULARY.encode("a"), [1])
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["a"], ["a", "", "é"], ["a\N{SNOWMAN}"]])
 def test_nothing_to_compare(texts: list[str]) -> None:
-    with pytest.raises(StudyError, match="no predictions to compare"):
+    with pytest.raises(StudyError, match="expected predictions to compare"):
         errors(trace_of(texts, [[0.5] * (len(text) - 1) for text in texts]), VOCABULARY.encode("a"), [1])
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"threshold": 0.0}, "a threshold from 0 to 1"),
-        ({"threshold": 1.5}, "a threshold from 0 to 1"),
+        ({"threshold": 0.0}, "above 0 and at most 1"),
+        ({"threshold": 1.5}, "above 0 and at most 1"),
         ({"recent": (500, 100)}, "rising distances"),
         ({"rare": (1, 1)}, "rising distances"),
         ({"resamples": 0}, "rising distances"),
-        ({"orders": [0]}, "orders from 1 on"),
-        ({"orders": []}, "orders from 1 on"),
+        ({"orders": [0]}, "orders of at least 1"),
+        ({"orders": []}, "orders of at least 1"),
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:

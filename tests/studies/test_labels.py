@@ -152,16 +152,16 @@ def test_the_direction_is_told() -> None:
 
 
 def test_what_cannot_be_asked_is_refused_in_a_sentence(trace: Trace, features: list[Feature]) -> None:
-    with pytest.raises(StudyError, match="layer0 of this trace has no 'r'"):
+    with pytest.raises(StudyError, match=r"Signal of layer0: .*got 'r'"):
         labels(trace, features, signals=["r"])
-    with pytest.raises(StudyError, match="none of the 1 features is on, and off, at"):
+    with pytest.raises(StudyError, match=r"at least one that is on, and off, .* none of 1 feature is"):
         labels(trace, [Feature("x.never", "", np.zeros(LENGTH, np.bool_))])
-    with pytest.raises(StudyError, match="1 step: too few"):
+    with pytest.raises(StudyError, match=r"too few \(1 step\)"):
         labels(record(handmade.network(), "a"), [])
-    with pytest.raises(StudyError, match="the lags are"):
+    with pytest.raises(StudyError, match="Lags: expected at least one and no repeats, got"):
         Search(lags=(1, 1))
     broken = planted({"h": [np.full((50, 2), np.inf)]}, cell="elman")
-    with pytest.raises(StudyError, match="not finite"):
+    with pytest.raises(StudyError, match="expected finite values"):
         labels(broken, of_arrays("x", {"on": np.arange(50) % 2 == 0}, {}))
 
 

@@ -182,5 +182,5 @@ def test_the_orders_asked_for_come_once_and_in_order() -> None:
 
 @pytest.mark.parametrize(("orders", "size"), [([0, 1], 2), ([], 2), ([1], 0)])
 def test_what_is_no_model(orders: list[int], size: int) -> None:
-    with pytest.raises(StudyError, match="orders from 1 on and at least one symbol"):
+    with pytest.raises(StudyError, match="orders of at least 1 and at least one symbol"):
         next(log_probabilities(np.array([0]), [np.array([0])], size, orders))

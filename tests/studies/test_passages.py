@@ -99,12 +99,12 @@ def test_a_text_without_steps_has_no_passages() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"count": 0}, "count is 0; give at least 1"),
-        ({"context": -1}, "context is -1; give at least 0"),
-        ({"apart": 0}, "apart is 0; give at least 1"),
-        ({"neuron": 2}, "there is no neuron 2"),
-        ({"neuron": -1}, "there is no neuron -1"),
-        ({"signal": "q"}, "has no 'q'"),
+        ({"count": 0}, "count: expected at least 1, got 0"),
+        ({"context": -1}, "context: expected at least 0, got -1"),
+        ({"apart": 0}, "apart: expected at least 1, got 0"),
+        ({"neuron": 2}, "expected a number from 0 to 1, got 2"),
+        ({"neuron": -1}, "expected a number from 0 to 1, got -1"),
+        ({"signal": "q"}, "got 'q'"),
     ],
 )
 def test_what_cannot_be_answered_is_said(given: dict[str, Any], message: str) -> None:
@@ -113,7 +113,7 @@ def test_what_cannot_be_answered_is_said(given: dict[str, Any], message: str) ->
         passages(trace, **{"layer": "layer0", "signal": "h", "neuron": 0, **given})
     with pytest.raises(TraceError, match="layer7"):
         passages(trace, "layer7", "h", 0)
-    with pytest.raises(StudyError, match="0 bins"):
+    with pytest.raises(StudyError, match="bins: expected at least 1, got 0"):
         distribution(trace, "layer0", "h", 0, bins=0)
 
 

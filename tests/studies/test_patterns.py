@@ -88,15 +88,15 @@ def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sequence": 2}, "the trace has 2 sequences"),
-        ({"sequence": -1}, "the trace has 2 sequences"),
-        ({"first": 3, "last": 2}, "the range 3 to 2 is not there"),
-        ({"last": 14}, "has the steps 0 to 13"),
-        ({"first": -1}, "the range -1"),
-        ({"threshold": 1.5, "of": "quantile"}, "1.5 is no quantile"),
-        ({"threshold": 0.0, "sign": "both"}, "both ways"),
-        ({"threshold": 0.5, "sign": "both", "of": "quantile"}, "both ways"),
-        ({"signal": "q"}, "has no 'q'"),
+        ({"sequence": 2}, "Sequence of the trace: expected a number from 0 to 1"),
+        ({"sequence": -1}, "Sequence of the trace: expected a number from 0 to 1"),
+        ({"first": 3, "last": 2}, "got 3 to 2"),
+        ({"last": 14}, "steps from 0 to 13"),
+        ({"first": -1}, "got -1"),
+        ({"threshold": 1.5, "of": "quantile"}, "quantile from 0 to 1, got 1.5"),
+        ({"threshold": 0.0, "sign": "both"}, "both signs at once"),
+        ({"threshold": 0.5, "sign": "both", "of": "quantile"}, "both signs at once"),
+        ({"signal": "q"}, "got 'q'"),
     ],
 )
 def test_what_is_no_pattern_is_said(given: dict[str, Any], message: str) -> None:
@@ -107,14 +107,14 @@ def test_what_is_no_pattern_is_said(given: dict[str, Any], message: str) -> None
 
 def test_what_cannot_be_matched_is_said() -> None:
     trace = _brackets()
-    with pytest.raises(StudyError, match="no neuron follows this pattern"):
+    with pytest.raises(StudyError, match="no neuron is on exactly"):
         matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.95))
     found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
     for share in (0.0, 1.1):
-        with pytest.raises(StudyError, match="the share of neurons"):
+        with pytest.raises(StudyError, match="Share of neurons: expected"):
             matches(trace, found, share=share)
     for wrong in ({"count": 0}, {"context": -1}):
-        with pytest.raises(StudyError, match="places with"):
+        with pytest.raises(StudyError, match=r"Number of (places|steps around a place): expected at least"):
             matches(trace, found, **wrong)
 
 
@@ -201,7 +201,7 @@ def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size:
     trace = planted({"h": rows})
     followed = neurons_on(trace, "layer0", sequence, first, last, **options)
     if not chosen:
-        with pytest.raises(StudyError, match="no neuron follows this pattern"):
+        with pytest.raises(StudyError, match="no neuron is on exactly"):
             matches(trace, followed, share=share)
         return
     with pieces_of(size):

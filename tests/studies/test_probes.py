@@ -126,5 +126,5 @@ def test_equal_and_constant_neurons_are_no_trouble() -> None:
 
 def test_nothing_to_probe_is_said() -> None:
     trace = planted({"h": [np.zeros((20, 2))]}, cell="elman")
-    with pytest.raises(StudyError, match="no feature is on, and off"):
+    with pytest.raises(StudyError, match="none is on, and off"):
         probes(trace, of_arrays("x", {"on": np.zeros(20, bool)}, {}), layer="layer0")

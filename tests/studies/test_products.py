@@ -221,15 +221,15 @@ def test_the_chain_of_factors() -> None:
 def test_what_cannot_be_asked() -> None:
     jacobians = made("lstm", 3)
     for call, message in (
-        (lambda: product_map(made("feedforward", 3)), "no state"),
-        (lambda: product_map(jacobians, "z"), "'z' is none"),
+        (lambda: product_map(made("feedforward", 3)), "carries no state"),
+        (lambda: product_map(jacobians, "z"), "got 'z'"),
         (lambda: product_map(jacobians, vectors=1), "at least 2"),
-        (lambda: product_map(jacobians, vectors=2, radius=True), "leave out"),
-        (lambda: product_map(jacobians, "c", radius=True), "leave out"),
-        (lambda: singular_values(jacobians, 2, 3), "the earlier one second"),
+        (lambda: product_map(jacobians, vectors=2, radius=True), "Leave out"),
+        (lambda: product_map(jacobians, "c", radius=True), "Leave out"),
+        (lambda: singular_values(jacobians, 2, 3), "a later and an earlier step"),
         (lambda: spectral_radius(jacobians, 12, 3), "0 to 11"),
-        (lambda: lyapunov(jacobians, skip=12), "at least one"),
-        (lambda: chain(jacobians, "c", 3, 4, 2), "no c of neuron 3"),
+        (lambda: lyapunov(jacobians, skip=12), "fewer than 12"),
+        (lambda: chain(jacobians, "c", 3, 4, 2), "got 'c' of neuron 3"),
     ):
         with pytest.raises(StudyError, match=message):
             call()

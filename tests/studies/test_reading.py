@@ -53,12 +53,12 @@ def test_blocks_are_all_neurons_and_no_larger_than_asked(neurons: int, count: in
 
 def test_what_is_not_there_is_said() -> None:
     trace = planted({"h": [column(1, 2)]})
-    with pytest.raises(StudyError, match="layer0 of this trace has no 'q'; it has h"):
+    with pytest.raises(StudyError, match="Signal of layer0: expected one of h, got 'q'"):
         of_neurons(trace, "layer0", "q", [0])
-    with pytest.raises(StudyError, match="layer0 has 1 neurons, counted from 0; there is no neuron 1"):
+    with pytest.raises(StudyError, match="Neuron of layer0: expected a number from 0 to 0, got 1"):
         check_neuron(trace, "layer0", "h", 1)
     for sequence in (1, -1):
-        with pytest.raises(StudyError, match="has 1 sequences"):
+        with pytest.raises(StudyError, match="Sequence of the trace: expected a number from 0 to 0"):
             check_sequence(trace, sequence)
     assert check_sequence(trace, 0) == 2
 

@@ -162,5 +162,5 @@ def test_features_that_hardly_vary_are_left_out() -> None:
     columns = scores.Columns(features, where, 2, scores.halves(where))
     assert [one.name for one in columns.binaries] == ["x.often", *(f"x.category={k}" for k in "pqr")]
     assert [one.name for one in columns.counts] == ["x.count"]
-    with pytest.raises(StudyError, match=r"x\.short has 3 values; the trace has 20 steps"):
+    with pytest.raises(StudyError, match=r"Feature x\.short: expected one value for each of 20 steps, got 3 values"):
         scores.Columns([Feature("x.short", "", np.zeros(3, np.bool_))], where, 2, scores.halves(where))

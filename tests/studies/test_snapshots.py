@@ -55,7 +55,7 @@ def test_snapshot_of_a_step_counts_from_both_ends(trace: Trace) -> None:
         ("aX", {}, "expected one symbol of the vocabulary, got 'aX'"),
         (99, {}, "no sequence of the trace has a step 99"),
         ("X", {"occurrence": 5}, "occurrence 5"),
-        ("X", {"signals": ["zz"]}, "Signal: expected one of i, f, g, o, c, h, got 'zz'"),
+        ("X", {"signals": ["zz"]}, "Signal of layer0, layer1: expected one of i, f, g, o, c, h, got 'zz'"),
     ],
 )
 def test_snapshot_refuses_with_a_sentence(trace: Trace, at: str | int, options: dict, sentence: str) -> None:

@@ -164,12 +164,12 @@ def test_little_to_count() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layer": 1}, "no layer 1; the network has 0 to 0"),
-        ({"signal": "c"}, "no signal 'c' in layer 0; elman has h"),
-        ({"neuron": 2}, "no neuron 2; layer 0 has 0 to 1"),
+        ({"layer": 1}, "expected one of layer0, or a number from 0 to 0, got 1"),
+        ({"signal": "c"}, "Signal of layer0: expected one of h, got 'c'"),
+        ({"neuron": 2}, "Neuron of layer0: expected a number from 0 to 1, got 2"),
         ({"values": [math.nan]}, "finite"),
-        ({"samples": 0}, "samples is 0"),
-        ({"draws": 0}, "draws is 0"),
+        ({"samples": 0}, "samples: expected at least 1, got 0"),
+        ({"draws": 0}, "draws: expected at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:

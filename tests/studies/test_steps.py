@@ -57,7 +57,7 @@ def test_a_byte_has_the_features_of_its_character() -> None:
 def test_bytes_that_are_no_text_have_no_features() -> None:
     ids = [np.array([0x61, 0xFF], np.int32)]
     trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), ids, drives=False)
-    with pytest.raises(StudyError, match="no text"):
+    with pytest.raises(StudyError, match="not valid text"):
         Steps(trace).features([OWN])
 
 
@@ -74,7 +74,7 @@ def test_a_trace_on_disk_is_read_alike(tmp_path: object) -> None:
 
 def test_a_signal_that_is_not_there_is_named() -> None:
     trace = record(network("gru", [3], vocabulary=LETTERS), "ab", drives=False)
-    with pytest.raises(StudyError, match="layer0 of this trace has no 'c'; it has"):
+    with pytest.raises(StudyError, match=r"Signal of layer0: expected one of .* got 'c'"):
         Steps(trace).values("layer0", "c")
 
 

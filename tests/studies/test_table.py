@@ -70,7 +70,7 @@ def test_infinite_numbers_become_null_which_json_can_write() -> None:
 
 @pytest.mark.parametrize("content", [None, [], {}, {"columns": {"x": [1]}, "titles": {}, "about": {}}, {"columns": 3}])
 def test_what_is_no_table_is_refused(content: object) -> None:
-    with pytest.raises(StudyError, match="make it again"):
+    with pytest.raises(StudyError, match="Run the study again"):
         Table.from_json(content)
 
 
@@ -89,10 +89,10 @@ def test_a_data_frame() -> None:
 
 
 def test_columns_fit_together_or_are_refused() -> None:
-    with pytest.raises(ValueError, match="columns of one length"):
+    with pytest.raises(ValueError, match="expected one length"):
         Table({"a": np.arange(2), "b": np.arange(3)}, {"a": "", "b": ""})
-    with pytest.raises(ValueError, match="each with a title"):
+    with pytest.raises(ValueError, match="a title for each"):
         Table({"a": np.arange(2)}, {})
-    with pytest.raises(StudyError, match="no column 'z'; it has neuron, feature"):
+    with pytest.raises(StudyError, match="Column: expected one of neuron, feature, score, values, got 'z'"):
         table()["z"]
     assert len(Table.of([], TITLES)) == 0

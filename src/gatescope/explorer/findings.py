@@ -37,7 +37,7 @@ from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import ablation
 from gatescope.studies.common.arrays import around, check_neuron
 from gatescope.studies.common.steps import Steps
-from gatescope.studies.common.subjects import Subject, features_of, load, newer, save, subject, weights_mark
+from gatescope.studies.common.subjects import Subject, features_of, load, newer_version, save, subject, weights_mark
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.health import health, saturation
 from gatescope.studies.labels import TITLES as LABELS
@@ -233,8 +233,8 @@ class Studies:
         if asked.start and (job is None or stale):
             job = self._jobs.begin(key, lambda tell: self._work(run, asked, tell), long=asked.study in LONG)
         if job is None:
-            problem = next(filter(None, (newer(run, name) for name in _NAMES.get(asked.study, ()))), None)
-            return json.dumps({"state": "none"} | ({"problem": problem} if problem else {})).encode("ascii")
+            problem = next(filter(None, (newer_version(run, name) for name in _NAMES.get(asked.study, ()))), None)
+            return json.dumps({"state": "none"} | ({"problem": str(problem)} if problem else {})).encode("ascii")
         job.ended.wait(PATIENCE)
         return job.to_json(_stamp(run, asked.study))
 
@@ -259,7 +259,7 @@ class Studies:
             # Where it cannot be written, it is found out anew next time.
             with suppress(GatescopeError):
                 for name, table in tables.items():
-                    if newer(run, name) is None:
+                    if newer_version(run, name) is None:
                         save(run, name, table)
         answer = {name: _json(table) for name, table in tables.items()}
         return answer, (material.stamp, *_stamp(run, asked.study)[1:])

@@ -15,7 +15,7 @@ from gatescope.network import Network
 from gatescope.recording import symbols_of
 from gatescope.runs import Run
 from gatescope.studies.gradients.jacobians import exact
-from gatescope.studies.gradients.ways import MOST_STEPS, ways
+from gatescope.studies.gradients.paths import MAX_STEPS, paths
 from gatescope.vocabulary import Ids
 
 KINDS = {"text": str, "layer": str, "drive": str, "to": int, "source": int, "step": int}
@@ -35,7 +35,7 @@ def lesson(memory: Memory, run: Run, data: Any) -> dict[str, Any]:
     asked = _fields(data)
     configuration = run.configuration()
     labels = measured(memory, configuration, asked["text"]).labels
-    needed = with_network(configuration, gradient_bytes(configuration, 1, MOST_STEPS + 1))
+    needed = with_network(configuration, gradient_bytes(configuration, 1, MAX_STEPS + 1))
     too_large = (
         f"Every way of one weight with {size_of(configuration)} takes {megabytes(needed)}; the page may take "
         f"{megabytes(memory.working_bytes)}. Choose a smaller network."
@@ -51,7 +51,7 @@ def _ways(run: Run, asked: dict[str, Any], labels: list[str]) -> dict[str, Any]:
         raise RequestError("LESSON_NETWORK", asked=quoted(asked["layer"]), names=", ".join(names))
     ids, labels, first = _part(network, asked["text"], labels, asked["step"])
     weight = {name: asked[name] for name in ("drive", "to", "source")}
-    found = ways(network, ids, layer=names.index(asked["layer"]), **weight)
+    found = paths(network, ids, layer=names.index(asked["layer"]), **weight)
     total, told = found.about["total"], autograd(network, ids, **weight)
     steps = len(ids) - 1
     return {
@@ -112,5 +112,5 @@ def _part(network: Network, text: str, labels: list[str], step: int) -> tuple[Id
     at = step - start
     if at + 1 >= len(ids) or ids[at + 1] >= vocabulary.size:
         raise RequestError("LESSON_AFTER_STEP_COMES_NOTHING", step=step)
-    first = max(0, at + 1 - MOST_STEPS)
+    first = max(0, at + 1 - MAX_STEPS)
     return ids[first : at + 2], labels[start + first : start + at + 2], start + first

@@ -115,13 +115,13 @@ def ablation(
     """
     configuration = network.configuration
     numbers = _layer_numbers(configuration, layers)
-    chosen = {number: _chosen(configuration.layers[number].neurons, neurons) for number in numbers}
+    chosen = {number: _chosen(configuration, number, neurons) for number in numbers}
     for number in numbers:
         _check(network, number, signal, to, draws, block)
     sequences, targets = read_with_targets(network, source, answers)
     text = _Text(network, sequences, targets, block)
     if configuration.readout != SYMBOLS and not text.asked.any():
-        raise StudyError("ABLATION_KNOWN_NETWORK_SHOULD_SAY")
+        raise StudyError("ABLATION_TARGETS_UNKNOWN")
     shared = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]
     own = neuron_features or {}
     done, total = 0, len(text.asked) * (1 + sum(map(len, chosen.values())))
@@ -233,13 +233,13 @@ def _check(network: Network, layer: int, signal: str, to: Held, draws: int, bloc
     cell = configuration.layers[layer].cell
     if signal not in cell.signals:
         raise StudyError(
-            "ABLATION_SIGNAL_LAYER", signal=signal, layer=layer, name=cell.name, signals=", ".join(cell.signals)
+            "STUDY_SIGNAL_UNKNOWN", layer=configuration.names[layer], signals=", ".join(cell.signals), signal=signal
         )
     if to not in ("zero", "mean") and (isinstance(to, str) or not isfinite(to)):
-        raise StudyError("ABLATION_NEURON_HELD_ZERO_MEAN", to=to)
-    for name, value in (("draws", draws), ("block", block)):
-        if value < 1:
-            raise StudyError("ABLATION", name=name, value=value)
+        raise StudyError("ABLATION_HELD_VALUE_INVALID", to=to)
+    for things, number in (("draws", draws), ("steps of a block", block)):
+        if number < 1:
+            raise StudyError("STUDY_NUMBER_TOO_SMALL", things=things, least=1, number=number)
 
 
 def _layer_numbers(configuration: Configuration, layers: Given | Sequence[Given] | None) -> list[int]:
@@ -282,12 +282,13 @@ def _rows_shown(binaries: Sequence[Feature], shared: int, own: Sequence[Feature 
     return shown.ravel()
 
 
-def _chosen(count: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
-    """The neurons that are held, each once."""
+def _chosen(configuration: Configuration, layer: int, neurons: Sequence[int] | None) -> NDArray[np.int64]:
+    """Return the neurons of a layer that are held, each once."""
+    count = configuration.layers[layer].neurons
     if neurons is None:
         return np.arange(count)
     if wrong := [neuron for neuron in neurons if not 0 <= neuron < count]:
-        raise StudyError("ABLATION_NEURON_LAYER", wrong=wrong[0], value=count - 1)
+        raise StudyError("STUDY_NEURON_UNKNOWN", layer=configuration.names[layer], last=count - 1, neuron=wrong[0])
     return np.array(list(dict.fromkeys(neurons)), np.int64)
 
 
@@ -297,10 +298,10 @@ def _on(features: Sequence[Feature], text: _Text) -> NDArray[np.bool_]:
     for feature in features:
         if len(feature.values) != len(text.asked):
             raise StudyError(
-                "ABLATION_FEATURE_VALUES_TEXT_STEPS",
+                "STUDY_FEATURE_LENGTH_MISMATCH",
                 name=feature.name,
-                count=len(feature.values),
-                count2=len(text.asked),
+                steps=len(text.asked),
+                values=len(feature.values),
             )
         rows.append(text.asked & feature.values)
     return np.stack(rows)

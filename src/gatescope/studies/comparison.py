@@ -155,7 +155,7 @@ def _distance(steps: int, given: int | None, furthest: int) -> int:
     """The distance of the norms on a sequence of so many steps."""
     distance = max(1, min(DISTANCE, furthest, steps // 2)) if given is None else given
     if not 1 <= distance < steps:
-        raise StudyError("COMPARISON_GRADIENTS_OVER_STEPS_ASKED", distance=distance, steps=steps)
+        raise StudyError("COMPARISON_DISTANCE_TOO_LARGE", largest=steps - 1, steps=steps, distance=distance)
     return distance
 
 
@@ -239,7 +239,7 @@ def compare(
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     names = [cell.name for cell in chosen]
     if not chosen or not numbers or len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
-        raise StudyError("COMPARISON_CELLS_SEEDS_ONCE_GIVEN", names=names, numbers=numbers)
+        raise StudyError("COMPARISON_CELLS_OR_SEEDS_INVALID", cells=names, seeds=numbers)
     source = text if text is not None else task.held_out(OF_STRINGS if isinstance(task, StringTask) else OF_TEXT)
     parts = [task.vocabulary.encode(part) for part in task.vocabulary.split(source)]
     distance = _distance(min(STEPS, max(map(len, parts), default=0)), distance, furthest)
@@ -311,7 +311,7 @@ def _plan(
     if run.exists:
         same = run.configuration().to_json() == configuration.to_json() and run.task().to_json() == task.to_json()
         if not same or run.settings() != asdict(settings):
-            raise StudyError("COMPARISON_RUN_SOMETHING_ELSE_OTHER", path=plan.path)
+            raise StudyError("COMPARISON_RUN_DIFFERS", path=plan.path)
     return plan
 
 

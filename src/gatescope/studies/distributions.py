@@ -65,11 +65,11 @@ def distributions(
         StudyError: `bins` is less than 1, no layer has a signal of these names, or the table would be too large.
     """
     if bins < 1:
-        raise StudyError("DISTRIBUTIONS_NUMBER_BINS_LEAST", bins=bins)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things="bins", least=1, number=bins)
     chosen = _chosen(trace, signals)
     rows = bins * sum(1 + by_neuron * signal_of(trace, *pair).shape[2] for pair in chosen)
     if rows > MAX_ROWS:
-        raise StudyError("DISTRIBUTIONS_HISTOGRAMS_MOST_ROWS_CHOOSE", max_rows=MAX_ROWS, rows=rows)
+        raise StudyError("DISTRIBUTIONS_TOO_MANY_ROWS", max_rows=MAX_ROWS, rows=rows)
     parts = []
     for layer, signal in chosen:
         moments = _moments(trace, layer, signal)
@@ -119,7 +119,7 @@ def _chosen(trace: Trace, signals: Sequence[str] | None) -> list[tuple[str, str]
     missing = [name for name in signals or () if name not in there]
     if missing or not pairs:
         wrong = missing[0] if missing else signals
-        raise StudyError("DISTRIBUTIONS_SIGNAL", there=", ".join(sorted(there)), wrong=wrong)
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer="the trace", signals=", ".join(sorted(there)), signal=wrong)
     return pairs
 
 

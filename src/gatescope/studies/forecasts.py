@@ -63,7 +63,7 @@ def forecasting_task(run: Run) -> Forecasting:
     """
     task = run.task()
     if not isinstance(task, Forecasting):
-        raise StudyError("FORECASTS_RUN_FORECAST_TASK_FORECASTING", name=run.name, name2=task.name)
+        raise StudyError("FORECASTS_RUN_UNSUITABLE", run=run.name, task=task.name)
     return task
 
 
@@ -140,7 +140,7 @@ def hindsight(found: Forecasts, steps: tuple[str, ...], ahead: int) -> Table:
 def _check(found: Forecasts, ahead: int) -> None:
     horizon = found.point.shape[1]
     if not 1 <= ahead <= horizon:
-        raise StudyError("FORECASTS_FORECASTS_STEPS_AHEAD_GIVEN", horizon=horizon, ahead=ahead)
+        raise StudyError("FORECASTS_STEPS_AHEAD_INVALID", horizon=horizon, ahead=ahead)
 
 
 def drawn(found: Forecasts, task: Forecasting, *, ahead: int | None = None, steps: int = SHOWN) -> str:
@@ -161,7 +161,7 @@ def drawn(found: Forecasts, task: Forecasting, *, ahead: int | None = None, step
     before = horizon if ahead is None else ahead
     _check(found, before)
     if steps < 2:
-        raise StudyError("FORECASTS_LEAST_STEPS_DRAWN_GIVEN", steps=steps)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things="steps to draw", least=2, number=steps)
     series = task.data().series
     total = len(series.values)
     first = max(0, total - steps, int(found.origins[0]) + before - 1)

@@ -142,9 +142,9 @@ def retention(trace: Trace, layer: str, neurons: slice = slice(None)) -> Array:
     signal_of(trace, layer, "h")
     kept = _derivative_of(trace, layer)
     if not kept.memory:
-        raise StudyError("HEALTH_NEURONS_KEEP_NOTHING_THEMSELVES", layer=layer)
+        raise StudyError("HEALTH_CELL_WITHOUT_MEMORY", layer=layer)
     if kept.missing:
-        raise StudyError("HEALTH_NEEDS_RECORD_TRACE", formula=kept.formula, layer=layer, value=", ".join(kept.missing))
+        raise StudyError("HEALTH_SIGNALS_MISSING", formula=kept.formula, layer=layer, signals=", ".join(kept.missing))
     return _evaluated(trace, layer, kept, neurons)
 
 

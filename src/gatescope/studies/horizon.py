@@ -155,7 +155,8 @@ def horizon(
         RecordingError: the text is empty.
     """
     if furthest < 1 or samples < 1:
-        raise StudyError("HORIZON_HORIZON_NEEDS_DISTANCE_PLACE", furthest=furthest, samples=samples)
+        things, number = ("steps of the largest distance", furthest) if furthest < 1 else ("samples", samples)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things=things, least=1, number=number)
     configuration, random = network.configuration, np.random.default_rng(seed)
     once = configuration.readout.reads == "last step"
     if longest is None:
@@ -164,7 +165,7 @@ def horizon(
     used = slice(-longest, None) if once else slice(longest)
     sequences, wanted = ([part[used] for part in parts if len(part) > 1] for parts in (sequences, wanted))
     if not sequences:
-        raise StudyError("HORIZON_EVERY_SEQUENCE_TEXT_STEP")
+        raise StudyError("HORIZON_SEQUENCES_TOO_SHORT")
     own = configuration.readout.kind == "classes" and not any(asked(configuration, told).any() for told in wanted)
     if own:  # what the network itself says stands in for the answers
         wanted = [np.zeros_like(told) for told in wanted]
@@ -173,7 +174,7 @@ def horizon(
     found = {side: _Side() for side in sides}
     there = [np.flatnonzero(asked(configuration, told)) for told in wanted]
     if not any(map(len, there)):
-        raise StudyError("HORIZON_STEP_TEXT_ANYTHING_PREDICT")
+        raise StudyError("HORIZON_NO_TARGETS")
     chosen = _drawn(there, width - 1, samples, random, ("before",) if once else sides)
     for ids, told, places in zip(sequences, wanted, chosen, strict=True):
         if len(places):
@@ -224,7 +225,7 @@ class _Side:
         change = _median(np.concatenate(self.changes))
         width = min(len(medians["input"]), len(change))
         if not width:
-            raise StudyError("HORIZON_NOTHING_STANDS_PLACES_LOOKED", side=side)
+            raise StudyError("HORIZON_NO_STEPS_BEFORE" if side == "before" else "HORIZON_NO_STEPS_AFTER")
         medians = {key: values[:width] for key, values in medians.items()}
         states = [key for key in medians if len(key) == 2]
         return Horizon(

@@ -130,12 +130,12 @@ class Search:
 
     def __post_init__(self) -> None:
         if not self.lags or len(set(self.lags)) < len(self.lags):
-            raise StudyError("LABELS_LAGS_LEAST_ONCE", lags=self.lags)
-        for name, value in (("top", self.top), ("chances", self.chances)):
-            if value < 1:
-                raise StudyError("ABLATION", name=name, value=value)
+            raise StudyError("LABELS_LAGS_INVALID", lags=self.lags)
+        for things, number in (("labels of a neuron", self.top), ("chances", self.chances)):
+            if number < 1:
+                raise StudyError("STUDY_NUMBER_TOO_SMALL", things=things, least=1, number=number)
         if not 0 < self.rate < 1:
-            raise StudyError("LABELS_FALSE_DISCOVERY_RATE_BETWEEN", rate=self.rate)
+            raise StudyError("LABELS_RATE_INVALID", rate=self.rate)
 
 
 def labels(
@@ -174,7 +174,7 @@ def labels(
     least = search.least or fewest(kept)
     columns = Columns(features, steps, least, kept)
     if not columns.binaries and not columns.counts:
-        raise StudyError("LABELS_NONE_FEATURES_OFF_PLACES", count=len(features), least=least)
+        raise StudyError("LABELS_FEATURES_CONSTANT", features=len(features), least=least)
     wanted = _wanted(trace, layers, signals)
     study = _Study(trace, steps, kept, columns, search, least)
     done = 0
@@ -256,10 +256,10 @@ def _wanted(trace: Trace, layers: Sequence[str] | None, signals: Sequence[str] |
         there = [name for name in trace[layer] if "." not in name]
         missing = [name for name in signals or () if name not in there]
         if missing:
-            raise StudyError("LABELS_TRACE", layer=layer, value=missing[0], there=", ".join(there))
+            raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=layer, signals=", ".join(there), signal=missing[0])
         found += [(layer, name) for name in (signals if signals is not None else there)]
     if not found:
-        raise StudyError("LABELS_SIGNAL_NAMED_NAME_SOME")
+        raise StudyError("LABELS_SIGNALS_EMPTY")
     return found
 
 
@@ -310,7 +310,7 @@ class _Study:
         for start in range(0, self.neurons(layer), self.block()):
             values = self.steps.values(layer, signal, slice(start, start + self.block()))
             if not np.isfinite(values).all():
-                raise StudyError("LABELS_FINITE_EVERYWHERE_NETWORK_TRAINING", signal=signal, layer=layer)
+                raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
             fit, held = values[self.kept.fit], values[self.kept.held_out]
             found = self._scores((fit, held), (centred_ranks(fit), centred_ranks(held)), columns, self.kept)
             rows = columns.rows(self.kept.fit, self.search.lags)

@@ -59,7 +59,7 @@ def passages(
     separation = max(1, context) if apart is None else apart
     for name, value, smallest in (("count", count, 1), ("context", context, 0), ("apart", separation, 1)):
         if value < smallest:
-            raise StudyError("PASSAGES_LEAST", name=name, value=value, smallest=smallest)
+            raise StudyError("PASSAGES_NUMBER_TOO_SMALL", name=name, least=smallest, number=value)
     values = of_neurons(trace, layer, signal, [neuron])[0]
     steps = Steps(trace)
     rows = []
@@ -117,7 +117,7 @@ def distribution(trace: Trace, layer: str, signal: str, neuron: int, bins: int =
     """
     check_neuron(trace, layer, signal, neuron)
     if bins < 1:
-        raise StudyError("PASSAGES_BINS_ASKED_LEAST", bins=bins)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things="bins", least=1, number=bins)
     values = of_neurons(trace, layer, signal, [neuron])[0]
     finite = values[np.isfinite(values)]
     low, high = span_of(finite, trace.attributes["layers"][layer]["arrays"].get(signal, {}).get("range"), bins)

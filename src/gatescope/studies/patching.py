@@ -100,25 +100,25 @@ def patching(
         RecordingError: a text is empty.
     """
     layer = number_of(network.configuration, layer)
-    spec = network.configuration.layers[layer]
+    spec, name = network.configuration.layers[layer], network.configuration.names[layer]
     if signal not in spec.cell.signals:
-        raise StudyError("PATCHING_SIGNAL", signals=", ".join(spec.cell.signals), signal=signal)
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=name, signals=", ".join(spec.cell.signals), signal=signal)
     chosen = list(range(spec.neurons)) if neurons is None else list(dict.fromkeys(neurons))
     if wrong := [neuron for neuron in chosen if not 0 <= neuron < spec.neurons]:
-        raise StudyError("PATCHING_NEURON_NUMBER", value=spec.neurons - 1, wrong=wrong[0])
+        raise StudyError("STUDY_NEURON_UNKNOWN", layer=name, last=spec.neurons - 1, neuron=wrong[0])
     good, bad = _one_sequence(network, clean, "clean"), _one_sequence(network, corrupted, "corrupted")
     if len(good) != len(bad):
-        raise StudyError("PATCHING_TEXTS_PATCH_BETWEEN_SAME", count=len(good), count2=len(bad))
+        raise StudyError("PATCHING_LENGTHS_DIFFER", clean=len(good), corrupted=len(bad))
     runs = len(good) * (len(chosen) + 1)
     if runs > MAX_RUNS:
-        raise StudyError("PATCHING_PATCHED_RUNS_MOST_CHOOSE", max_runs=MAX_RUNS, runs=runs)
+        raise StudyError("PATCHING_TOO_MANY_RUNS", max_runs=MAX_RUNS, runs=runs)
     step = _step(network, at, len(good))
     clean_logits, values = _run(network, good, step, layer, signal)
     corrupted_logits, _ = _run(network, bad, step, layer, signal)
     metric = _metric(network, answer, step, clean_logits)
     best, base = float(metric.of(clean_logits)[0]), float(metric.of(corrupted_logits)[0])
     if abs(best - base) < SMALLEST_DIFFERENCE:
-        raise StudyError("PATCHING_TEXTS_PATCH_BETWEEN_BOTH", name=metric.name, best=best, step=step)
+        raise StudyError("PATCHING_PREDICTIONS_EQUAL", answer=metric.name, value=best, step=step)
     targets: list[int | slice] = [slice(None), *chosen]
     pairs = [(t, target) for t in range(len(good)) for target in targets]
     found = np.empty(len(pairs))
@@ -145,15 +145,15 @@ def patching(
 def _one_sequence(network: Network, source: Recordable, which: str) -> Reading:
     sequences = sequences_of(network, source)
     if len(sequences) != 1:
-        raise StudyError("PATCHING_TEXT_PATCH_SEQUENCE_TEXT", count=len(sequences), which=which)
+        raise StudyError("PATCHING_TEXT_NOT_ONE_SEQUENCE", sequences=len(sequences), text=which)
     return sequences[0]
 
 
 def _step(network: Network, at: int, length: int) -> int:
     if not -length <= at < length:
-        raise StudyError("PATCHING_STEP_WHOSE_PREDICTION_READ", value=length - 1, at=at)
+        raise StudyError("PATCHING_STEP_UNKNOWN", last=length - 1, step=at)
     if network.configuration.readout.reads == "last step" and at % length != length - 1:
-        raise StudyError("PATCHING_STEP_WHOSE_PREDICTION_READ_2")
+        raise StudyError("PATCHING_STEP_NOT_LAST", step=at)
     return at % length
 
 
@@ -211,10 +211,10 @@ def _metric(network: Network, answer: str | int | None, step: int, clean: Tensor
         places = [k for k, name in enumerate(names) if name == place]
         if not places:
             shown = ", ".join(map(repr, names[:12])) + (", ..." if len(names) > 12 else "")
-            raise StudyError("PATCHING_ANSWER", shown=shown, answer=answer)
+            raise StudyError("PATCHING_ANSWER_UNKNOWN", names=shown, answer=answer)
         place = places[0]
     if not 0 <= place < len(names):
-        raise StudyError("PATCHING_ANSWER_NUMBER", value=len(names) - 1, place=place)
+        raise StudyError("PATCHING_ANSWER_NUMBER_UNKNOWN", last=len(names) - 1, answer=place)
     return _Metric(step, place, names[place], readout.kind == "numbers")
 
 

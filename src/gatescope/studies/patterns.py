@@ -62,11 +62,11 @@ def neurons_on(
     """
     length = check_sequence(trace, sequence)
     if not 0 <= first <= last < length:
-        raise StudyError("PATTERNS_SEQUENCE_STEPS_RANGE", sequence=sequence, value=length - 1, first=first, last=last)
+        raise StudyError("PATTERNS_RANGE_UNKNOWN", sequence=sequence, last=length - 1, first=first, end=last)
     if of == "quantile" and not 0 <= threshold <= 1:
-        raise StudyError("PATTERNS_THRESHOLD_QUANTILE", threshold=threshold)
+        raise StudyError("PATTERNS_THRESHOLD_NOT_QUANTILE", threshold=threshold)
     if sign == "both" and threshold <= (0.5 if of == "quantile" else 0.0):
-        raise StudyError("PATTERNS_NEURON_WOULD_BOTH_WAYS")
+        raise StudyError("PATTERNS_SIGNS_OVERLAP")
     steps, array = Steps(trace), signal_of(trace, layer, signal)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[sign]
     low, high = max(0, first - 1), min(length, last + 2)
@@ -133,11 +133,12 @@ def matches(trace: Trace, found: Table, *, share: float = 1.0, count: int = 50, 
         StudyError: no neuron is left in the pattern, or a number is out of range.
     """
     if not len(found):
-        raise StudyError("PATTERNS_NEURON_FOLLOWS_PATTERN_LOWER")
+        raise StudyError("PATTERNS_NO_NEURONS")
     if not 0 < share <= 1:
-        raise StudyError("PATTERNS_SHARE_NEURONS_ABOVE_MOST", share=share)
+        raise StudyError("PATTERNS_SHARE_INVALID", share=share)
     if count < 1 or context < 0:
-        raise StudyError("PATTERNS_PLACES_STEPS_AROUND_ASKED", count=count, context=context)
+        things, least, number = ("places", 1, count) if count < 1 else ("steps around a place", 0, context)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things=things, least=least, number=number)
     steps, about = Steps(trace), found.about
     needed = max(1, int(np.ceil(share * len(found) - 1e-9)))
     together = np.zeros(len(steps), np.int32)

@@ -90,10 +90,10 @@ class Predictions(Sequence[Values]):
             StudyError: `top` is less than 1, or every step is asked of a network that predicts once.
         """
         if top < 1:
-            raise StudyError("PREDICTIONS_NUMBER_NEXT_SYMBOLS_LEAST", top=top)
+            raise StudyError("STUDY_NUMBER_TOO_SMALL", things="next symbols", least=1, number=top)
         once = self.readout.reads == "last step"
         if every_step and once:
-            raise StudyError("PREDICTIONS_PREDICTIONS_EVERY_STEP_NETWORK")
+            raise StudyError("PREDICTIONS_NO_EVERY_STEP")
         steps = not once and self.readout.kind == "classes" if every_step is None else every_step
         places = list(self._places(steps))
         rows = np.concatenate([self.values[k][v : v + 1] for k, _, v in places]) if places else np.empty((0, 1))
@@ -185,7 +185,7 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
     """
     network: object = model.network()[0] if isinstance(model, Run) else model
     if not isinstance(network, Network):
-        raise RecordingError("PREDICTIONS_MODEL_RUN_NETWORK_RUN", name=type(network).__name__)
+        raise RecordingError("PREDICTIONS_MODEL_INVALID", type=type(network).__name__)
     vocabulary = network.configuration.vocabulary
     texts: list[str] = []
     if isinstance(source, str):
@@ -218,7 +218,7 @@ def _closed(network: Network, text: str) -> str:
 def _one_sequence(network: Network, text: str) -> Reading:
     found = sequences_of(network, text)
     if len(found) != 1:
-        raise StudyError("PREDICTIONS_TEXT_SEQUENCE_SEQUENCES_TEXTS", text=text[:60], count=len(found))
+        raise StudyError("PREDICTIONS_TEXT_NOT_ONE_SEQUENCE", text=text[:60], sequences=len(found))
     return found[0]
 
 

@@ -74,7 +74,7 @@ def probes(
     kept = halves(steps)
     columns = Columns(features, steps, fewest(kept), kept)
     if not columns.binaries and not columns.counts:
-        raise StudyError("PROBES_FEATURE_OFF_OFTEN_ENOUGH")
+        raise StudyError("PROBES_FEATURES_CONSTANT")
     values = steps.values(layer, signal)
     fit, held = values[kept.fit], values[kept.held_out]
     sizes = [size for size in sorted(set(sizes)) if 1 <= size < fit.shape[1]]

@@ -58,12 +58,12 @@ def snapshot(
     different = np.unique(Steps(trace).same(), return_index=True)[1].tolist()
     places = [(sequence, step) for sequence, step in _places(trace, at, occurrence) if sequence in set(different)]
     if not places:
-        raise StudyError("SNAPSHOTS_STEP_SNAPSHOT_SEQUENCE_TRACE", named=_named(at, occurrence))
+        raise _absent_step(at, occurrence)
     chosen = list(layers) if layers is not None else list(trace.layers)
     names = _signals(trace, chosen, signals)
     rows = len(places) * sum(next(iter(trace[layer].values())).shape[2] for layer in chosen)
     if rows > MAX_ROWS:
-        raise StudyError("SNAPSHOTS_SNAPSHOT_MOST_ROWS_CHOOSE", max_rows=MAX_ROWS, rows=rows)
+        raise StudyError("SNAPSHOTS_TOO_MANY_ROWS", max_rows=MAX_ROWS, rows=rows)
     parts = [_of_layer(trace, layer, names, places) for layer in chosen]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in (*TITLES, *names)}
     titles = {**TITLES, **{name: f"{name} at the step" for name in names}}
@@ -72,10 +72,12 @@ def snapshot(
     return Table(columns, titles, about)
 
 
-def _named(at: str | int, occurrence: int) -> str:
+def _absent_step(at: str | int, occurrence: int) -> StudyError:
     if isinstance(at, int):
-        return f"a step {at}"
-    return f"the symbol {at!r}" if occurrence in (0, -1) else f"the symbol {at!r} at occurrence {occurrence}"
+        return StudyError("SNAPSHOTS_STEP_ABSENT", step=at)
+    if occurrence in (0, -1):
+        return StudyError("SNAPSHOTS_SYMBOL_ABSENT", symbol=at)
+    return StudyError("SNAPSHOTS_OCCURRENCE_ABSENT", symbol=at, occurrence=occurrence)
 
 
 def _places(trace: Trace, at: str | int, occurrence: int) -> list[tuple[int, int]]:
@@ -85,13 +87,13 @@ def _places(trace: Trace, at: str | int, occurrence: int) -> list[tuple[int, int
         return [(k, at % n if at < 0 else at) for k, n in enumerate(lengths.tolist()) if -n <= at < n]
     vocabulary = trace.vocabulary
     if vocabulary.unit == "number":
-        raise StudyError("SNAPSHOTS_STEP_SNAPSHOT_NUMBER_STEP")
+        raise StudyError("SNAPSHOTS_STEP_NOT_NUMBER", at=at)
     ids = vocabulary.encode(at)
     if len(ids) != 1 or not 0 <= int(ids[0]) < vocabulary.size or vocabulary.decode(ids) != at:
-        raise StudyError("SNAPSHOTS_SYMBOL_SNAPSHOT_SYMBOL_VOCABULARY", at=at)
+        raise StudyError("SNAPSHOTS_SYMBOL_UNKNOWN", symbol=at)
     tokens = np.asarray(trace.steps["token"])
     if not (tokens >= 0).any():
-        raise StudyError("SNAPSHOTS_SYMBOL_SNAPSHOT_TRACE_HOLD")
+        raise StudyError("SNAPSHOTS_TOKENS_MISSING")
     found = []
     for sequence, length in enumerate(lengths.tolist()):
         steps = np.flatnonzero(tokens[sequence, :length] == ids[0])
@@ -104,7 +106,7 @@ def _signals(trace: Trace, layers: Sequence[str], signals: Sequence[str] | None)
     there = list(dict.fromkeys(name for layer in layers for name in trace[layer] if "." not in name))
     wrong = [name for name in signals or () if name not in there]
     if wrong:
-        raise StudyError("DISTRIBUTIONS_SIGNAL", there=", ".join(there), wrong=wrong[0])
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=", ".join(layers), signals=", ".join(there), signal=wrong[0])
     return there if signals is None else list(signals)
 
 

@@ -211,15 +211,20 @@ def _check(
     cell, count = layers[layer].cell, layers[layer].neurons
     if signal not in cell.signals:
         raise StudyError(
-            "ABLATION_SIGNAL_LAYER", signal=signal, layer=layer, name=cell.name, signals=", ".join(cell.signals)
+            "STUDY_SIGNAL_UNKNOWN",
+            layer=network.configuration.names[layer],
+            signals=", ".join(cell.signals),
+            signal=signal,
         )
     if not 0 <= neuron < count:
-        raise StudyError("STEERING_NEURON_LAYER", neuron=neuron, layer=layer, value=count - 1)
+        raise StudyError(
+            "STUDY_NEURON_UNKNOWN", layer=network.configuration.names[layer], last=count - 1, neuron=neuron
+        )
     if not np.isfinite(np.asarray(values, np.float64)).all():
-        raise StudyError("STEERING_NEURON_HELD_EVERY_VALUE", values=list(values))
+        raise StudyError("STEERING_VALUES_NOT_FINITE", values=list(values))
     for name, number in (("samples", samples), ("draws", draws)):
         if number < 1:
-            raise StudyError("STEERING", name=name, number=number)
+            raise StudyError("STUDY_NUMBER_TOO_SMALL", things=name, least=1, number=number)
 
 
 def _family(feature: Family | Annotation) -> Family:
@@ -232,7 +237,7 @@ def _family(feature: Family | Annotation) -> Family:
     def annotation(text: str) -> list[Feature]:
         values = np.asarray(feature(text))
         if values.dtype != np.bool_:
-            raise FeatureError("STEERING_FUNCTION_GAVE_VALUES_TYPE", name=name, dtype=values.dtype)
+            raise FeatureError("STEERING_ANNOTATION_NOT_BOOLEAN", name=name, dtype=values.dtype)
         return [Feature(name, name, values)]
 
     return Family(name, name, annotation)

@@ -133,9 +133,9 @@ def errors(
     """
     wanted = sorted(set(orders))
     if not 0 < threshold <= 1:
-        raise StudyError("TEXT_ERRORS_ERROR_PROBABILITY_BELOW_THRESHOLD", threshold=threshold)
+        raise StudyError("TEXT_ERRORS_THRESHOLD_INVALID", threshold=threshold)
     if resamples < 1 or list(recent) != sorted(set(recent)) or list(rare) != sorted(set(rare)):
-        raise StudyError("TEXT_ERRORS_RISING_DISTANCES_COUNTS_RESAMPLE", recent=recent, rare=rare, resamples=resamples)
+        raise StudyError("TEXT_ERRORS_SETTINGS_INVALID", distances=recent, counts=rare, resamples=resamples)
     text = _Text(trace)
     network = text.log_probability
     wrong = text.asked & (network < np.log(threshold))
@@ -189,20 +189,19 @@ class _Text:
     """
 
     def __init__(self, trace: Trace) -> None:
-        nothing = "this trace has no predictions to compare; record one of a text of at least two symbols."
         if not len(trace.lengths):
-            raise StudyError(nothing)
+            raise StudyError("TEXT_ERRORS_TRACE_EMPTY")
         steps = Steps(trace)
         self.vocabulary = trace.vocabulary
         if (
             Readout.from_json(trace.attributes.get("readout", SYMBOLS.to_json())) != SYMBOLS
             or "target" not in trace.steps
         ):
-            raise StudyError("TEXT_ERRORS_TRACE_PREDICT_NEXT_SYMBOL")
+            raise StudyError("TEXT_ERRORS_TRACE_NOT_NEXT_SYMBOL")
         if any(layer.endswith("_reverse") for layer in trace.layers):
-            raise StudyError("TEXT_ERRORS_NETWORK_READS_END_TOO")
+            raise StudyError("TEXT_ERRORS_TRACE_BOTH_WAYS")
         if self.vocabulary.unit not in ("character", "byte"):
-            raise StudyError("TEXT_ERRORS_ERRORS_PUT_DOWN_CAUSES", unit=self.vocabulary.unit)
+            raise StudyError("TEXT_ERRORS_UNIT_UNSUPPORTED", unit=self.vocabulary.unit)
         self.starts = steps.starts
         self.ids = steps.of_step("token").astype(np.int64)
         self.begins = steps.step == 0
@@ -212,9 +211,9 @@ class _Text:
         self.asked = ~np.isnan(self.log_probability)
         told = np.append(-1, steps.of_step("target").astype(np.int64)[:-1])[: len(self.ids)]
         if (told != self.ids)[self.asked].any():
-            raise StudyError("TEXT_ERRORS_TRACE_SOME_TARGETS_SYMBOLS")
+            raise StudyError("TEXT_ERRORS_TARGETS_DIFFER")
         if not self.asked.any():
-            raise StudyError(nothing)
+            raise StudyError("TEXT_ERRORS_TRACE_EMPTY")
 
 
 class _Causes:

@@ -48,7 +48,7 @@ def weights(network: Network, *, layer: Given | None = None, kinds: Sequence[str
         StudyError: there is no such layer or kind, or the table would have more than 5,000,000 rows.
     """
     if wrong := [kind for kind in kinds or () if kind not in KINDS]:
-        raise StudyError("WEIGHTS_KIND_WEIGHT", kinds=", ".join(KINDS), wrong=wrong[0])
+        raise StudyError("WEIGHTS_KIND_UNKNOWN", kinds=", ".join(KINDS), kind=wrong[0])
     only = None if layer is None else network.configuration.names[number_of(network.configuration, layer)]
     matrices = [
         matrix
@@ -57,7 +57,7 @@ def weights(network: Network, *, layer: Given | None = None, kinds: Sequence[str
     ]
     size = sum(values.size for *_, values in matrices)
     if size > MAX_ROWS:
-        raise StudyError("WEIGHTS_WEIGHTS_MOST_ROWS_CHOOSE", max_rows=MAX_ROWS, size=size)
+        raise StudyError("WEIGHTS_TOO_MANY_ROWS", max_rows=MAX_ROWS, rows=size)
     parts = [_rows(*matrix) for matrix in matrices]
     columns = {name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0) for name in TITLES}
     return Table(columns, TITLES, {"study": "weights", "layer": only or "", "kinds": list(kinds or KINDS)})

@@ -68,6 +68,7 @@ def errors(
         Probability below which a symbol counts as an error.
     """
     use_threads(1)
+    from gatescope.messages import Message
     from gatescope.studies.common.losses import check_predicts_next
     from gatescope.studies.text_errors import errors as find_errors
     from gatescope.tasks import Text
@@ -76,7 +77,7 @@ def errors(
     check_at_least_one(orders=orders)
     run = find_run(name)
     task = run.task()
-    check_predicts_next(run.configuration(), "a comparison with n-gram models")
+    check_predicts_next(run.configuration(), Message("LOSSES_STUDY_NGRAMS"))
     if not isinstance(task, Text):
         raise UsageError("ERRORS_TASK_NOT_TEXT", run=name, task=task.name)
     is_default = all(option is None for option in (text, file, characters)) and (orders, threshold) == (

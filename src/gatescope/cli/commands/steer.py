@@ -81,6 +81,7 @@ def steer(
         Random seed. The same seed gives the same texts.
     """
     use_threads(1)
+    from gatescope.messages import Message
     from gatescope.sampling import Choice
     from gatescope.studies.common.losses import check_predicts_next
     from gatescope.studies.steering import steer as steer_network
@@ -88,7 +89,7 @@ def steer(
     check_output_file("--csv", csv)
     held_values = parse_numbers("--values", values, float)
     run = find_run(name)
-    check_predicts_next(run.configuration(), "sampling text")
+    check_predicts_next(run.configuration(), Message("LOSSES_STUDY_STEERING"))
     subject = subject_of(run, None, None)
     layer_name = layer_named(layer, subject.layers)
     layer_settings = subject.network.configuration.layers[subject.layers.index(layer_name)]

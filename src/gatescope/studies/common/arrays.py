@@ -33,7 +33,7 @@ def signal_of(trace: Trace, layer: str, signal: str) -> Any:
     """
     signals = trace[layer]
     if signal not in signals:
-        raise StudyError("ARRAYS_TRACE", layer=layer, signal=signal, signals=", ".join(signals))
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=layer, signal=signal, signals=", ".join(signals))
     return signals[signal]
 
 
@@ -45,7 +45,7 @@ def check_neuron(trace: Trace, layer: str, signal: str, neuron: int) -> None:
     """
     neurons = signal_of(trace, layer, signal).shape[2]
     if not 0 <= neuron < neurons:
-        raise StudyError("ARRAYS_NEURONS_COUNTED_NEURON", layer=layer, neurons=neurons, neuron=neuron)
+        raise StudyError("STUDY_NEURON_UNKNOWN", layer=layer, last=neurons - 1, neuron=neuron)
 
 
 def check_sequence(trace: Trace, sequence: int) -> int:
@@ -55,7 +55,7 @@ def check_sequence(trace: Trace, sequence: int) -> int:
         StudyError: the trace has no such sequence.
     """
     if not 0 <= sequence < len(trace.lengths):
-        raise StudyError("ARRAYS_TRACE_SEQUENCES_COUNTED", count=len(trace.lengths), sequence=sequence)
+        raise StudyError("STUDY_SEQUENCE_UNKNOWN", last=len(trace.lengths) - 1, sequence=sequence)
     return int(trace.lengths[sequence])
 
 

@@ -35,6 +35,5 @@ def number_of(configuration: Configuration, given: Given) -> int:
     names = configuration.names
     name = full_name(given, names)
     if name is None:
-        there = ", ".join(names) if configuration.both_ways else f"0 to {len(names) - 1}"
-        raise StudyError("LAYERS_LAYER_NETWORK", given=given, there=there)
+        raise StudyError("LAYERS_LAYER_UNKNOWN", names=", ".join(names), last=len(names) - 1, layer=given)
     return names.index(name)

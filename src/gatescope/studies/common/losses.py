@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatescope.messages import Message
 from gatescope.network import Configuration, Network
 from gatescope.readout import Readout
 from gatescope.recording import Answers, Recordable, sequences_of, targets_of
@@ -108,12 +109,12 @@ def targets_for(network: Network, sequence: Reading, targets: Reading | None) ->
     if targets is not None:
         given = np.asarray(targets)
         if len(given) != len(sequence):
-            raise StudyError("LOSSES_ANSWERS_GIVEN_SEQUENCE_STEPS", count=len(given), count2=len(sequence))
+            raise StudyError("LOSSES_TARGETS_LENGTH_MISMATCH", steps=len(sequence), targets=len(given))
         return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
     if configuration.readout.kind == "symbols":
         return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
     if configuration.readout.kind == "numbers":
-        raise StudyError("LOSSES_NETWORK_ESTIMATES_NUMBERS_SAY")
+        raise StudyError("LOSSES_TARGETS_MISSING")
     with torch.inference_mode():
         logits = logits_of(network, sequence)
     return logits.argmax(-1).numpy().astype(np.int32)
@@ -131,15 +132,20 @@ def logits_of(network: Network, sequence: Reading) -> Tensor:
     return logits.expand(len(sequence), -1) if once else logits[:, 0]
 
 
-def check_predicts_next(configuration: Configuration, what: str) -> None:
-    """Refuse a network that does not say which symbol comes next.
+def check_predicts_next(configuration: Configuration, study: Message) -> None:
+    """Refuse a network that does not predict the next symbol at every step.
+
+    Args:
+        configuration: the configuration of the network.
+        study: the name of the study, for the error.
 
     Raises:
-        StudyError: it predicts something else, or reads the next symbol before it predicts it.
+        StudyError: the network predicts something else, or reads the next symbol before it predicts it.
     """
     readout = configuration.readout
     if readout.kind != "symbols" or readout.reads != "every step":
-        often = " once, after the last step" if readout.reads == "last step" else ""
-        raise StudyError("LOSSES_NETWORK_PREDICTS_NEEDS_PREDICTS", kind=readout.kind, often=often, what=what)
+        once = readout.reads == "last step"
+        code = "LOSSES_NETWORK_WITHOUT_NEXT_SYMBOL_ONCE" if once else "LOSSES_NETWORK_WITHOUT_NEXT_SYMBOL"
+        raise StudyError(code, study=study, kind=readout.kind)
     if configuration.both_ways:
-        raise StudyError("LOSSES_NETWORK_READS_END_TOO", what=what)
+        raise StudyError("LOSSES_NETWORK_READS_BOTH_WAYS", study=study)

@@ -54,7 +54,7 @@ def log_probabilities(
     """
     wanted = sorted(set(orders))
     if not wanted or wanted[0] < 1 or size < 1:
-        raise StudyError("NGRAMS_GRAMS_NEED_ORDERS_LEAST", wanted=wanted, size=size)
+        raise StudyError("NGRAMS_ORDERS_INVALID", orders=wanted, symbols=size)
     places = _Places(training, texts, size, wanted[-1])
     lower = np.full(len(places.asked), 1 / size)
     for order in range(1, wanted[-1] + 1):

@@ -56,7 +56,7 @@ def halves(steps: Steps) -> Halves:
     places = np.arange(len(steps))
     found = Halves(places[~held], places[held])
     if min(len(found.fit), len(found.held_out)) < 2:
-        raise StudyError("SCORES_STEP_TOO_FEW_FIT", count=len(steps), choice="" if len(steps) == 1 else "s")
+        raise StudyError("SCORES_TEXT_TOO_SHORT", steps=len(steps))
     return found
 
 
@@ -79,7 +79,7 @@ class Columns:
         wrong = [feature for feature in features if len(feature.values) != size]
         if wrong:
             raise StudyError(
-                "SCORES_FEATURE_VALUES_TRACE_STEPS", name=wrong[0].name, count=len(wrong[0].values), size=size
+                "STUDY_FEATURE_LENGTH_MISMATCH", name=wrong[0].name, steps=size, values=len(wrong[0].values)
             )
         self._steps = steps
         binaries = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]

@@ -54,7 +54,7 @@ class Steps:
             StudyError: the trace has no such array.
         """
         if name not in self._trace.steps:
-            raise StudyError("STEPS_STEPS_TRACE", name=name, steps=", ".join(self._trace.steps))
+            raise StudyError("STEPS_ARRAY_UNKNOWN", name=name, names=", ".join(self._trace.steps))
         array = self._trace.steps[name]
         parts = [np.asarray(array[sequence, : int(length)]) for sequence, length in enumerate(self._trace.lengths)]
         return np.concatenate(parts) if parts else np.empty((0, *array.shape[2:]), array.dtype)
@@ -140,5 +140,5 @@ def at_steps(
     last = [begin + vocabulary.spans(text)[:, 1] - 1 for begin, text in zip(begins, texts, strict=True)]
     places = np.concatenate(last)
     if len(places) != sum(counts):
-        raise StudyError("STEPS_BYTES_TRACE_TEXT_FEATURES")
+        raise StudyError("STEPS_TEXT_DAMAGED")
     return found + [replace(feature, values=feature.values[places]) for feature in of_characters]

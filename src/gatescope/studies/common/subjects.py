@@ -14,6 +14,7 @@ from typing import Any
 
 from gatescope.errors import GatescopeError
 from gatescope.features import Family, Feature, choose, from_quantities, tokens
+from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.recording import parts_of, recorded
 from gatescope.runs import STUDIES, Run, RunError
@@ -84,7 +85,7 @@ def subject(
         RunError, TaskError, FeatureError: the run or its text cannot be read, or there is no such lexer.
     """
     if characters is not None and characters < 1:
-        raise StudyError("SUBJECTS_CHARACTERS_ASKED_LEAST", characters=characters)
+        raise StudyError("STUDY_NUMBER_TOO_SMALL", things="characters", least=1, number=characters)
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
@@ -143,8 +144,8 @@ def load(run: Run, name: str) -> Table | None:
         return None
 
 
-def newer(run: Run, name: str) -> str | None:
-    """Return the sentence for an answer in the run directory that a newer version wrote; None where there is none."""
+def newer_version(run: Run, name: str) -> Message | None:
+    """Return the sentence about a table that a newer gatescope wrote into a run directory; None for other tables."""
     try:
         content: Any = run.study(name)
         version = content["format"]
@@ -152,10 +153,7 @@ def newer(run: Run, name: str) -> str | None:
         return None
     if type(version) is not int or version <= FORMAT:
         return None
-    return (
-        f"{run.path / STUDIES / f'{name}.json'} was written by a newer gatescope (format {version}, this one reads "
-        f"{FORMAT}). Upgrade gatescope to see it."
-    )
+    return Message("SUBJECTS_TABLE_NEWER", path=run.path / STUDIES / f"{name}.json", format=FORMAT, version=version)
 
 
 def save(run: Run, name: str, table: Table) -> None:
@@ -169,12 +167,7 @@ def save(run: Run, name: str, table: Table) -> None:
     Raises:
         RunError: the table cannot be written, or a newer gatescope wrote the one that it would replace.
     """
-    try:
-        version = run.study(name).get("format")
-    except (GatescopeError, AttributeError):
-        version = None
-    if type(version) is int and version > FORMAT:
-        raise RunError(
-            "SUBJECTS_FINDINGS_FORMAT_UPGRADE_GATESCOPE", path=run.path, format=FORMAT, version=version, name=name
-        )
+    newer = newer_version(run, name)
+    if newer is not None:
+        raise RunError(newer)
     run.save_study(name, {"format": FORMAT, "weights": weights_mark(run), "table": table.to_json()})

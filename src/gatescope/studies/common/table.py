@@ -25,6 +25,10 @@ class StudyError(GatescopeError):
     """A question that cannot be answered with what was given; the message says what is missing."""
 
 
+class MissingPandasError(StudyError, ImportError):
+    """pandas, an optional dependency, is not installed."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of named columns.
@@ -42,7 +46,7 @@ class Table:
     def __post_init__(self) -> None:
         if len({len(column) for column in self.columns.values()}) > 1 or set(self.columns) != set(self.titles):
             sizes = {name: len(column) for name, column in self.columns.items()}
-            raise ValueError(f"columns of one length, each with a title, were expected; got {sizes}, {self.titles}.")
+            raise StudyError("TABLE_COLUMNS_INVALID", lengths=sizes, titles=dict(self.titles))
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], **about: Any) -> Table:
@@ -69,7 +73,7 @@ class Table:
             StudyError: there is no such column.
         """
         if name not in self.columns:
-            raise StudyError("TABLE_TABLE_COLUMN", name=name, columns=", ".join(self.columns))
+            raise StudyError("TABLE_COLUMN_UNKNOWN", name=name, columns=", ".join(self.columns))
         return self.columns[name]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -116,7 +120,7 @@ class Table:
                 raise KeyError("titles")
             return cls.of(rows, data["titles"], **data["about"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise StudyError("TABLE_TABLE_STUDY_WROTE_MAKE", error=error) from error
+            raise StudyError("TABLE_JSON_INVALID", error=error) from error
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write the columns to a file, with a line of their names first; NaN is an empty field.
@@ -139,12 +143,12 @@ class Table:
         """The same as a pandas DataFrame.
 
         Raises:
-            ImportError: pandas is not installed.
+            MissingPandasError: pandas is not installed.
         """
         try:
             import pandas as pd  # noqa: PLC0415  an extra
         except ImportError as error:
-            raise ImportError("to_pandas needs pandas: pip install 'gatescope[pandas]'.") from error
+            raise MissingPandasError("TABLE_PANDAS_MISSING") from error
         frame = pd.DataFrame(dict(self.columns))
         frame.attrs.update(self.about)
         return frame

@@ -54,7 +54,7 @@ class Contributions:
 
     def _known(self, weight: str) -> str:
         if weight not in self.deltas:
-            raise StudyError("BACKPROPAGATION_NETWORK_WEIGHT", weight=weight, deltas=", ".join(self.deltas))
+            raise StudyError("BACKPROPAGATION_WEIGHT_UNKNOWN", weights=", ".join(self.deltas), weight=weight)
         return weight
 
     def of(self, weight: str, step: int) -> NDArray[np.float64]:
@@ -515,10 +515,8 @@ def _places(network: Network, wanted: Reading, places: Sequence[int] | None) -> 
         # What it would say if the sequence ended there can be asked of any step.
         told = asked(replace(configuration, readout=replace(configuration.readout, reads="every step")), wanted)
     if not all(0 <= place < len(told) and told[place] for place in found):
-        raise StudyError("BACKPROPAGATION_LOSS_ASKED_WHERE_NONE", short=_short(told))
+        known = np.flatnonzero(told)
+        if not len(known):
+            raise StudyError("BACKPROPAGATION_NO_TARGETS")
+        raise StudyError("BACKPROPAGATION_STEP_WITHOUT_TARGET", first=known[0], last=known[-1])
     return np.unique(found)
-
-
-def _short(told: NDArray[np.bool_]) -> str:
-    places = np.flatnonzero(told)
-    return f"{places[0]} to {places[-1]}" if len(places) else "none"

@@ -86,7 +86,7 @@ def lyapunov(jacobians: Jacobians, count: int | None = None, *, skip: int = 0, s
     """
     sources_of(jacobians, None)
     if not 0 <= skip < jacobians.steps:
-        raise StudyError("GROWTH_STEPS_SKIPPED_LEAST_LEFT", skip=skip, steps=jacobians.steps)
+        raise StudyError("GROWTH_SKIP_TOO_LARGE", steps=jacobians.steps, skip=skip)
     basis = _basis(jacobians, jacobians.width if count is None else count, torch.Generator().manual_seed(seed))
     basis, _ = _carried(jacobians, basis, range(skip), transposed=False)
     _, growth = _carried(jacobians, basis, range(skip, jacobians.steps), transposed=False)

@@ -63,7 +63,7 @@ def influence(
     (ids,) = sequences_of(network, [ids])
     where = np.arange(len(ids)) if places is None else np.asarray(places, dtype=np.int64)
     if len(where) and not 0 <= where.min() <= where.max() < len(ids):
-        raise StudyError("INFLUENCE_CHARACTER_REPLACED_STEPS", value=len(ids) - 1)
+        raise StudyError("INFLUENCE_STEP_UNKNOWN", last=len(ids) - 1)
     random = np.random.default_rng(seed)
     copy = exact(network)
     if ids.ndim == 2:
@@ -154,8 +154,7 @@ def _others(ids: Reading, places: NDArray[np.int64], size: int, random: np.rando
         symbols = np.setdiff1d(np.arange(size), symbols)
         counts = np.ones(len(symbols), dtype=np.int64)
     if not len(symbols):
-        what = "the network knows one symbol only" if size else "all steps of the sequence have the same numbers"
-        raise StudyError("INFLUENCE_NOTHING_PUT_PLACE", what=what)
+        raise StudyError("INFLUENCE_NOTHING_ELSE_IN_VOCABULARY" if size else "INFLUENCE_NOTHING_ELSE_IN_SEQUENCE")
     found = np.empty(len(places), dtype=np.int64)
     for old in np.unique(ids[places]):
         here, others = ids[places] == old, symbols != old

@@ -125,7 +125,7 @@ class Jacobians:
             if (term.to, term.source, term.name) == (to, source, name):
                 return term
         named = ", ".join(f"{t.name} (from {t.source} to {t.to})" for t in self.factors) or "none at all"
-        raise StudyError("JACOBIANS_TERM", layer=self.layer, name=name, source=source, to=to, named=named)
+        raise StudyError("JACOBIANS_TERM_UNKNOWN", layer=self.layer, terms=named, term=name, source=source, to=to)
 
     def written(self, term: Term, step: int | slice = slice(None)) -> Float[Tensor, "*T N N"]:
         """A term as a matrix, at one step or several."""
@@ -141,7 +141,7 @@ class Jacobians:
         for state in (to, source):
             if state not in self.states:
                 raise StudyError(
-                    "JACOBIANS_CARRIES_NONE", layer=self.layer, value=", ".join(self.states) or "no state", state=state
+                    "JACOBIANS_STATE_UNKNOWN", layer=self.layer, states=", ".join(self.states) or "none", state=state
                 )
         chosen = [self.term(to, source, name)] if name is not None else self._between(to, source)
         total = torch.zeros(self.steps, self.neurons, self.neurons, dtype=torch.float64)
@@ -326,16 +326,16 @@ def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward,
     """
     arrays = trace[layer]
     if not 0 <= sequence < len(trace.lengths):
-        raise StudyError("JACOBIANS_TRACE_SEQUENCE_COUNTED", sequence=sequence, count=len(trace.lengths))
+        raise StudyError("STUDY_SEQUENCE_UNKNOWN", last=len(trace.lengths) - 1, sequence=sequence)
     cell, length = Cell.from_json(trace.attributes["layers"][layer]["cell"]), int(trace.lengths[sequence])
     derivatives = forward(cell.tape)
     missing = [key for kind, key in derivatives.reads() if kind != "parameter" and key not in arrays]
     if missing:
         raise StudyError(
-            "JACOBIANS_DERIVATIVES_READ_TRACE_HOLD",
+            "JACOBIANS_SIGNALS_MISSING",
             layer=layer,
-            name=cell.name,
-            fromkeys=", ".join(dict.fromkeys(missing)),
+            cell=cell.name,
+            signals=", ".join(dict.fromkeys(missing)),
         )
 
     def read(kind: str, label: str) -> NDArray[np.float64]:

@@ -129,7 +129,7 @@ def product_map(
     width = len(sources) * jacobians.neurons
     count = vectors if vectors is not None else width if width <= LARGEST_EXACT else 4
     if count < 2 and width > count:
-        raise StudyError("PRODUCTS_ESTIMATE_NEEDS_LEAST_VECTORS", count=count)
+        raise StudyError("PRODUCTS_TOO_FEW_VECTORS", vectors=count)
     exact = count >= width
     steps = jacobians.steps
     if exact:
@@ -143,7 +143,7 @@ def product_map(
     names = ("norm", "largest", "bypass", "rest", *states)
     maps = {name: np.full((steps, steps), np.nan) for name in names}
     if radius and not (exact and len(sources) == len(states)):
-        raise StudyError("PRODUCTS_SPECTRAL_RADII_THOSE_WHOLE")
+        raise StudyError("PRODUCTS_RADII_NEED_ALL")
     radii = np.full((steps, steps), np.nan) if radius else None
     far = steps if furthest is None else furthest
     for step, first, logs, now, around, direct in _travel(used, sources, start, far):
@@ -185,10 +185,10 @@ def sources_of(jacobians: Jacobians, source: str | None) -> list[int]:
         StudyError: the layer has no such state, or none at all.
     """
     if not jacobians.states:
-        raise StudyError("PRODUCTS_CARRIES_STATE_STEP_STEP", layer=jacobians.layer)
+        raise StudyError("JACOBIANS_NO_STATES", layer=jacobians.layer)
     if source is not None and source not in jacobians.states:
         raise StudyError(
-            "PRODUCTS_CARRIES_NONE_THESE", layer=jacobians.layer, states=", ".join(jacobians.states), source=source
+            "JACOBIANS_STATE_UNKNOWN", layer=jacobians.layer, states=", ".join(jacobians.states), state=source
         )
     return [place for place, state in enumerate(jacobians.states) if source in (None, state)]
 
@@ -311,7 +311,7 @@ def check_pair(jacobians: Jacobians, after: int, before: int) -> None:
     """
     sources_of(jacobians, None)
     if not 0 <= before <= after < jacobians.steps:
-        raise StudyError("PRODUCTS_STEPS_GIVEN_EARLIER_SECOND", before=before, after=after, value=jacobians.steps - 1)
+        raise StudyError("PRODUCTS_STEPS_INVALID", last=jacobians.steps - 1, after=after, before=before)
 
 
 def chain(jacobians: Jacobians, state: str, neuron: int, after: int, before: int) -> Table:
@@ -326,11 +326,12 @@ def chain(jacobians: Jacobians, state: str, neuron: int, after: int, before: int
     check_pair(jacobians, after, before)
     if state not in jacobians.states or not 0 <= neuron < jacobians.neurons:
         raise StudyError(
-            "PRODUCTS_NEURON_STATES",
+            "PRODUCTS_NEURON_UNKNOWN",
             layer=jacobians.layer,
+            states=", ".join(jacobians.states),
+            last=jacobians.neurons - 1,
             state=state,
             neuron=neuron,
-            states=", ".join(jacobians.states),
         )
     terms = [term for term in jacobians.terms if term.to == state and term.drive is not None]
     titles = {"step": "step", "direct": f"d {state} / d {state} one step earlier, direct", "product": "their product"}

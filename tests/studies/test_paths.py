@@ -16,7 +16,7 @@ from gatescope import CELLS, Cell, Network, Vocabulary, configure
 from gatescope.studies import StudyError
 from gatescope.studies.gradients.backpropagation import contributions
 from gatescope.studies.gradients.jacobians import exact
-from gatescope.studies.gradients.ways import ways
+from gatescope.studies.gradients.paths import paths
 from tests.networks import EACH_CELL, network, seeds
 
 HEARING = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]
@@ -53,7 +53,7 @@ def test_the_ways_sum_to_the_gradient(
     step = data.draw(st.integers(0, min(2, len(text) - 2)))
     drive = data.draw(st.sampled_from(cell.tape.recurrent_drives))
     to, source = (data.draw(st.integers(0, neurons[-1] - 1)) for _ in range(2))
-    found = ways(net, ids, layer=last, drive=drive, to=to, source=source, step=step)
+    found = paths(net, ids, layer=last, drive=drive, to=to, source=source, step=step)
     total = autograd(net, ids, drive, to, source, step)
     assert math.fsum(found["value"]) == pytest.approx(total, rel=1e-12, abs=1e-12)
     assert found.about["total"] == pytest.approx(total, rel=1e-12, abs=1e-12)
@@ -80,7 +80,7 @@ def tenths() -> Network:
 def test_the_ways_of_the_lesson() -> None:
     """U.f[0,1] of an LSTM, with the derivatives written out as the lesson does."""
     net = tenths()
-    found = ways(net, "Axxa", drive="f", to=0, source=1, step=2)
+    found = paths(net, "Axxa", drive="f", to=0, source=1, step=2)
     named = dict(net.named_parameters())
     weights = ("input_weights", "biases", "recurrent_weights")
     W, b, U = (named[f"layers.0.{name}"].detach().numpy() for name in weights)
@@ -123,15 +123,15 @@ def test_the_ways_of_the_lesson() -> None:
 
 
 def test_larger_layers_have_one_row_for_each_term() -> None:
-    found = ways(network("lstm", [4]), "abcd", drive="o", to=3, source=0, step=2)
-    paths = [row["path"] for row in found.where(step=1)]
+    table = paths(network("lstm", [4]), "abcd", drive="o", to=3, source=0, step=2)
+    names = [row["path"] for row in table.where(step=1)]
     # u.o acts on h alone, so nothing of it goes straight on.
-    assert sorted(paths) == ["through u.f", "through u.g", "through u.i", "through u.o"]
+    assert sorted(names) == ["through u.f", "through u.g", "through u.i", "through u.o"]
 
 
 def test_the_step_is_the_last_one_that_is_followed() -> None:
     net = network("gru", [2])
-    last, told = (ways(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
+    last, told = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
     assert last.to_json() == told.to_json()
 
 
@@ -140,27 +140,27 @@ def test_every_cell(name: str) -> None:
     net = network(name, [3])
     drives = CELLS[name].tape.recurrent_drives
     for drive in drives:
-        assert len(ways(net, "abcd", drive=drive, to=0, source=1, step=2)) > 2
+        assert len(paths(net, "abcd", drive=drive, to=0, source=1, step=2)) > 2
     if not drives:
-        with pytest.raises(StudyError, match="no recurrent drive 'f'; it has none"):
-            ways(net, "abcd", drive="f", to=0, source=1, step=2)
+        with pytest.raises(StudyError, match=r"Recurrent drive of layer.: its cell has none"):
+            paths(net, "abcd", drive="f", to=0, source=1, step=2)
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"layer": 0}, "the ways of layer 0 were asked for; choose the last layer, which is 1."),
-        ({"layer": 2}, "choose the last layer, which is 1."),
-        ({"drive": "q"}, "no recurrent drive 'q'; it has i, f, g, o."),
-        ({"to": 3}, "neurons 0 to 2; a weight from 1 to 3"),
-        ({"source": -1}, "neurons 0 to 2; a weight from -1 to 0"),
-        ({"step": 3}, "a prediction after step 3 was asked for; choose one of the steps 0 to 2."),
-        ({"step": -1}, "after step -1"),
-        ({"text": "ab"}, "the steps with a target: 0 to 0"),
-        ({"text": "abc?"}, "the steps with a target"),
+        ({"layer": 0}, "expected the last layer, 1, got 0."),
+        ({"layer": 2}, "expected the last layer, 1, got 2."),
+        ({"drive": "q"}, "Recurrent drive of layer1: expected one of i, f, g, o, got 'q'."),
+        ({"to": 3}, "neurons from 0 to 2, got a weight from 1 to 3"),
+        ({"source": -1}, "neurons from 0 to 2, got a weight from -1 to 0"),
+        ({"step": 3}, "expected a number from 0 to 2, got 3."),
+        ({"step": -1}, "expected a number from 0 to 2, got -1"),
+        ({"text": "ab"}, "expected a step with a target, from 0 to 0"),
+        ({"text": "abc?"}, "expected a step with a target"),
     ],
 )
 def test_what_cannot_be_answered(changed: dict[str, Any], words: str) -> None:
     asked = {"text": "abcd", "layer": 1, "drive": "f", "to": 0, "source": 1, "step": 2, **changed}
     with pytest.raises(StudyError, match=re.escape(words)):
-        ways(network("lstm", [2, 3]), asked.pop("text"), **asked)
+        paths(network("lstm", [2, 3]), asked.pop("text"), **asked)

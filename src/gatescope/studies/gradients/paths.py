@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.recording import record, symbols_of, weights_of
 from gatescope.studies.common.losses import check_predicts_next
@@ -26,8 +27,8 @@ from gatescope.studies.gradients.backpropagation import contributions
 from gatescope.studies.gradients.jacobians import Jacobians, Term, exact, jacobians
 from gatescope.vocabulary import Ids
 
-MOST_STEPS = 3
-LARGEST_APART = 3  # neurons of a layer, up to which each neuron on the way has a row of its own
+MAX_STEPS = 3
+MAX_SEPARATE_NEURONS = 3  # neurons of a layer, up to which each neuron on the way has a row of its own
 TITLES = {
     "step": "step at which the weight acted",
     "path": "way to the prediction",
@@ -39,7 +40,7 @@ TITLES = {
 }
 
 
-def ways(
+def paths(
     network: Network, text: str | Ids, *, layer: int = 0, drive: str, to: int, source: int, step: int | None = None
 ) -> Table:
     """All ways of U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
@@ -62,28 +63,31 @@ def ways(
             symbol that the network knows.
         RecordingError: there is nothing to record.
     """
-    check_predicts_next(network.configuration, "listing all ways to its prediction")
+    check_predicts_next(network.configuration, Message("LOSSES_STUDY_PATHS"))
     cells = [each.cell for each in network.configuration.layers]
     if layer != len(cells) - 1:
-        raise StudyError("WAYS_WAYS_LAYER_ASKED_CHOOSE", layer=layer, value=len(cells) - 1)
-    if network.configuration.starts or network.configuration.hidden:
-        what = "initial states" if network.configuration.starts else "hidden layers of the readout"
-        raise StudyError("WAYS_LISTING_ALL_WAYS_NETWORK", what=what)
+        raise StudyError("PATHS_LAYER_NOT_LAST", last=len(cells) - 1, layer=layer)
+    if network.configuration.starts:
+        raise StudyError("PATHS_NETWORK_HAS_INITIAL_STATE")
+    if network.configuration.hidden:
+        raise StudyError("PATHS_NETWORK_HAS_HEAD")
+    layer_name = network.configuration.names[layer]
     drives = cells[layer].tape.recurrent_drives
     if drive not in drives:
-        known = ", ".join(drives) or "none, as nothing that it computes hears its own output"
-        raise StudyError("WAYS_LAYER_RECURRENT_DRIVE", layer=layer, drive=drive, known=known)
+        if not drives:
+            raise StudyError("PATHS_NOT_RECURRENT", layer=layer_name)
+        raise StudyError("PATHS_DRIVE_UNKNOWN", layer=layer_name, drives=", ".join(drives), drive=drive)
     neurons = network.configuration.layers[layer].neurons
     if not (0 <= to < neurons and 0 <= source < neurons):
-        raise StudyError("WAYS_LAYER_NEURONS_WEIGHT", layer=layer, value=neurons - 1, source=source, to=to)
+        raise StudyError("PATHS_WEIGHT_UNKNOWN", layer=layer_name, last=neurons - 1, source=source, to=to)
     found = symbols_of(network, text if isinstance(text, str) else [text])
     if len(found) != 1:
-        raise StudyError("WAYS_TEXT_SEQUENCES_NOTHING_CARRIED", count=len(found))
+        raise StudyError("PATHS_TEXT_NOT_ONE_SEQUENCE", sequences=len(found))
     step = len(found[0]) - 2 if step is None else step
-    if not 0 <= step < MOST_STEPS:
-        raise StudyError("WAYS_PREDICTION_AFTER_STEP_ASKED", step=step, value=MOST_STEPS - 1)
+    if not 0 <= step < MAX_STEPS:
+        raise StudyError("PATHS_STEP_UNKNOWN", last=MAX_STEPS - 1, step=step)
     ids = found[0][: step + 2]
-    way = _Ways(network, ids, layer, drive, to, source, step)
+    way = _Paths(network, ids, layer, drive, to, source, step)
     rows = list(way.rows())
     return Table.of(
         rows,
@@ -104,7 +108,7 @@ class _Factor:
     value: float
 
 
-class _Ways:
+class _Paths:
     """The derivatives of one text, and the products of those that one weight meets."""
 
     def __init__(self, network: Network, ids: Ids, layer: int, drive: str, to: int, source: int, step: int) -> None:
@@ -121,7 +125,7 @@ class _Ways:
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """The last step first."""
-        last, apart = self.step, self.found.neurons <= LARGEST_APART
+        last, apart = self.step, self.found.neurons <= MAX_SEPARATE_NEURONS
         if last > 0:
             ends = self._first("h", last)
             yield _row(last, "at once", [self._arrives(self.to), *ends])
