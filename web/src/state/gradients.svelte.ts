@@ -1,58 +1,60 @@
-// The answers of the page about gradients: the map of a text, one chain of factors, what a prediction hangs on.
+// The answers of the page of gradients: the map of a text, one chain of factors, and the connections of predictions.
 import { type Chain, type Connected, type PairMap, readConnections, readMap, rowOf } from '../data/gradients'
 import { type Source, SourceError } from '../data/source'
 import { Latest } from './requests'
 
-const KEPT = 24
+const CACHED_ANSWERS = 24
 
-/** One kind of answer: the newest that was asked for, the last ones kept. Until a new one is here, the old one stays. */
+/** The newest answer of one kind; the former one stays until the new one is loaded. */
 class Answers<T> {
   value = $state.raw<T | null>(null)
   problem = $state<string | null>(null)
   busy = $state(false)
-  readonly #latest = new Latest()
-  readonly #kept = new Map<string, T>()
-  #wanted = ''
+  readonly #requests = new Latest()
+  readonly #cache = new Map<string, T>()
+  #key = ''
 
-  ask(key: string, fetch: () => Promise<T>): void {
-    if (key === this.#wanted) return
-    this.#wanted = key
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) return this.#show(kept)
+  /** Show the answer of a key, from the cache or else from `fetch`. */
+  request(key: string, fetch: () => Promise<T>): void {
+    if (key === this.#key) return
+    this.#key = key
+    const cached = this.#cache.get(key)
+    if (cached !== undefined) return this.#show(cached)
     this.busy = true
-    this.#latest.ask(async () => {
-      if (this.#wanted !== key) return
+    this.#requests.request(async () => {
+      if (this.#key !== key) return
       try {
-        const found = this.#kept.get(key) ?? (await fetch())
-        this.#kept.set(key, found)
-        for (const old of this.#kept.keys()) if (this.#kept.size > KEPT) this.#kept.delete(old)
-        if (this.#wanted === key) this.#show(found)
+        const answer = this.#cache.get(key) ?? (await fetch())
+        this.#cache.set(key, answer)
+        for (const oldest of this.#cache.keys()) if (this.#cache.size > CACHED_ANSWERS) this.#cache.delete(oldest)
+        if (this.#key === key) this.#show(answer)
       } catch (error) {
-        if (this.#wanted !== key) return
+        if (this.#key !== key) return
         this.value = null
         this.busy = false
         this.problem = error instanceof Error ? error.message : String(error)
-        // When the program is back, the same is asked for again.
-        if (error instanceof SourceError && error.lost) this.#wanted = ''
+        // The same request may be repeated when the server is back.
+        if (error instanceof SourceError && error.lost) this.#key = ''
       }
     })
   }
 
   clear(): void {
-    this.#wanted = ''
+    this.#key = ''
     this.value = null
     this.problem = null
     this.busy = false
   }
 
-  #show(found: T): void {
-    this.value = found
+  #show(answer: T): void {
+    this.value = answer
     this.problem = null
     this.busy = false
   }
 }
 
-export interface Asked {
+/** The text, the layer and the weights that gradients are computed of. */
+export interface GradientSubject {
   run: string
   /** Changes when the best weights do. */
   version: number
@@ -64,34 +66,35 @@ export interface Asked {
 export class Gradients {
   readonly map = new Answers<PairMap>()
   readonly chain = new Answers<Chain>()
-  readonly connected = new Answers<Connected>()
+  readonly connections = new Answers<Connected>()
+  /** The subject and the measure of the shown connections. */
+  #connectionsKey = ''
 
   constructor(readonly source: Source) {}
 
-  askMap({ run, version, text, layer, checkpoint }: Asked): void {
-    this.map.ask(JSON.stringify([run, version, text, layer, checkpoint]), async () =>
+  requestMap({ run, version, text, layer, checkpoint }: GradientSubject): void {
+    this.map.request(JSON.stringify([run, version, text, layer, checkpoint]), async () =>
       readMap(await this.source.arrays(run, 'gradients', { text, layer, checkpoint })),
     )
   }
 
-  askChain(asked: Asked, state: string, neuron: number, before: number, after: number): void {
-    const { run, text, layer, checkpoint } = asked
-    this.chain.ask(JSON.stringify([asked, state, neuron, before, after]), () =>
+  requestChain(subject: GradientSubject, state: string, neuron: number, before: number, after: number): void {
+    const { run, text, layer, checkpoint } = subject
+    this.chain.request(JSON.stringify([subject, state, neuron, before, after]), () =>
       this.source.chain(run, { text, layer, checkpoint, state, neuron, before, after }),
     )
   }
 
-  askConnections(asked: Asked, by: string, step: number): void {
-    const { run, version, text, checkpoint } = asked
-    const known = this.connected.value
-    const about = JSON.stringify([run, version, text, checkpoint, by])
-    if (about === this.#about && known && rowOf(known, step)) return
-    // One answer is about many steps; which ones is for the server to say.
-    this.connected.ask(`${about} ${step}`, async () => {
-      const found = readConnections(await this.source.arrays(run, 'connections', { text, checkpoint, by, step }))
-      this.#about = about
-      return found
+  requestConnections(subject: GradientSubject, by: string, step: number): void {
+    const { run, version, text, checkpoint } = subject
+    const shown = this.connections.value
+    const key = JSON.stringify([run, version, text, checkpoint, by])
+    if (key === this.#connectionsKey && shown && rowOf(shown, step)) return
+    // One answer covers many steps; the server chooses which.
+    this.connections.request(`${key} ${step}`, async () => {
+      const answer = readConnections(await this.source.arrays(run, 'connections', { text, checkpoint, by, step }))
+      this.#connectionsKey = key
+      return answer
     })
   }
-  #about = ''
 }

@@ -41,7 +41,7 @@ function act(explorer: Explorer, key: string, shift: boolean): boolean {
   else if (state.view === 'gradient' || state.view === 'lesson') return false
   else if (key === '[' || key === ']') nextSignal(explorer, key === '[' ? -1 : 1)
   else if (state.view === 'health') return alongHealth(explorer, key)
-  else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.stretch(key === 'ArrowLeft' ? -1 : 1)
+  else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.extendRange(key === 'ArrowLeft' ? -1 : 1)
   else if (key === '+' || key === '=') explorer.zoom(1)
   else if (key === '-') explorer.zoom(-1)
   else return moveOrOpen(explorer, key)
@@ -66,9 +66,9 @@ function escape(explorer: Explorer): void {
   if (view === 'gradient' && explorer.state.pair) explorer.go({ pair: null })
   else if (view === 'health' || view === 'gradient') explorer.go({ view: 'network' })
   else if (view === 'lesson') explorer.go({ view: 'neuron', neuron: neuron ?? 0 })
-  else if (range) explorer.brush(null)
+  else if (range) explorer.selectRange(null)
   else if (view === 'neuron') explorer.go({ view: 'network' })
-  else if (step !== null || neuron !== null) explorer.free()
+  else if (step !== null || neuron !== null) explorer.unpin()
   else explorer.go({ view: 'runs' })
 }
 

@@ -1,36 +1,36 @@
-// One request at a time, and after it only the newest that was asked for meanwhile: answers never arrive out of order.
+// Requests in order: the newest of one kind, or one job after the other.
 
-const SLOW = 100
+const SLOW_MS = 100
+const TYPING_DELAY_MS = 80
 
-const PAUSE = 80
-
+/** Runs one request at a time, and then only the newest one that arrived meanwhile: answers never overtake each other. */
 export class Latest {
   #busy = false
   #next: (() => Promise<void>) | null = null
-  #took = 0
+  #lastDuration = 0
 
-  /** `task` must handle its own failures. */
-  ask(task: () => Promise<void>): void {
+  /** Run a task as soon as the present one has ended, unless a newer one replaces it; it handles its own failures. */
+  request(task: () => Promise<void>): void {
     this.#next = task
-    if (!this.#busy) void this.#work()
+    if (!this.#busy) void this.#run()
   }
 
-  async #work(): Promise<void> {
+  async #run(): Promise<void> {
     this.#busy = true
     while (this.#next) {
-      // Where answers take long, wait for a pause in the typing; where they are quick, every letter is followed.
-      if (this.#took > SLOW) await new Promise((done) => setTimeout(done, PAUSE))
+      // Slow answers wait for a pause in the typing; quick ones follow every letter.
+      if (this.#lastDuration > SLOW_MS) await new Promise((done) => setTimeout(done, TYPING_DELAY_MS))
       const task = this.#next
       this.#next = null
-      const began = performance.now()
+      const start = performance.now()
       await task()
-      this.#took = performance.now() - began
+      this.#lastDuration = performance.now() - start
     }
     this.#busy = false
   }
 }
 
-/** Jobs one after the other; the pictures of a full gallery must not arrive at the server all at once. */
+/** Runs jobs one after the other, so that a full gallery does not send all its requests at once. */
 export class Queue {
   #last: Promise<void> = Promise.resolve()
 

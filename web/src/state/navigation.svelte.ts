@@ -1,0 +1,134 @@
+// The view and the address of the page: each follows the other, and the browser's history leads back.
+import { type Range, START, type ViewState } from '../data/view'
+import { fromAddress, toAddress } from './address'
+
+/** A change of one of these fields becomes a step of the browser's history. */
+const HISTORY_FIELDS = ['text', 'layer', 'signal', 'sort', 'feature', 'checkpoint', 'by', 'drive', 'source'] as const
+const ADDRESS_DELAY_MS = 300
+/** Two changes of the text with a longer pause between them are two steps of the browser's history. */
+const TYPING_PAUSE_MS = 1500
+
+/** What the navigation calls: after the page changed the view, and after a link or the Back button did. */
+export interface NavigationListener {
+  viewChanged: () => void
+  linkOpened: () => void
+}
+
+export interface Hover {
+  neuron: number | null
+  step: number | null
+}
+
+/** The view state, in step with the address of the page. */
+export class Navigation {
+  state = $state.raw<ViewState>(START)
+  /** A sentence for each part of the link that was left out. */
+  notes = $state.raw<string[]>([])
+  hover = $state.raw<Hover>({ neuron: null, step: null })
+  #addressTimer: ReturnType<typeof setTimeout> | undefined
+  #typedAt = -Infinity
+
+  constructor(private readonly listener: NavigationListener) {}
+
+  /** Read the address, and follow it from now on. Returns a function that stops. */
+  open(): () => void {
+    const read = (): void => {
+      clearTimeout(this.#addressTimer)
+      const notes: string[] = []
+      this.state = fromAddress(location.search, location.hash, (sentence) => notes.push(sentence))
+      this.notes = notes
+      this.#typedAt = -Infinity
+      this.hover = { neuron: null, step: null }
+      this.listener.linkOpened()
+    }
+    read()
+    const leave = (): void => this.#write('replace')
+    addEventListener('popstate', read)
+    addEventListener('pagehide', leave)
+    return () => {
+      removeEventListener('popstate', read)
+      removeEventListener('pagehide', leave)
+    }
+  }
+
+  /**
+   * Change the view. A change of page or run, of text, layer, signal, order or feature becomes a step of the browser's
+   * history, so that Back undoes it; a move of the cursor does not.
+   */
+  go(change: Partial<ViewState>): void {
+    const before = this.state
+    const next = { ...before, ...change }
+    if (next.run !== before.run) Object.assign(next, { ...START, ...change })
+    const otherPage = next.view !== before.view || next.run !== before.run
+    clearTimeout(this.#addressTimer)
+    if (otherPage) this.notes = []
+    if (otherPage || HISTORY_FIELDS.some((name) => next[name] !== before[name])) {
+      this.#write('replace')
+      this.state = next
+      if (otherPage) this.hover = { neuron: null, step: next.run === before.run ? this.hover.step : null }
+      this.#write('push')
+      if (otherPage) scrollTo(0, 0)
+      this.#typedAt = -Infinity
+    } else {
+      this.state = next
+      this.#writeSoon()
+    }
+    this.listener.viewChanged()
+  }
+
+  /**
+   * Change the text. Letters that are typed without a pause are one step of the browser's history.
+   *
+   * @param text the text; null for the run's first example
+   * @param typed whether it was typed; a text that was chosen from a list always is a step of its own
+   */
+  changeText(text: string | null, typed: boolean): void {
+    const now = performance.now()
+    if (typed && now - this.#typedAt < TYPING_PAUSE_MS) {
+      clearTimeout(this.#addressTimer)
+      this.state = { ...this.state, text, range: null }
+      this.#writeSoon()
+      this.listener.viewChanged()
+    } else this.go({ text, range: null })
+    this.#typedAt = typed ? now : -Infinity
+  }
+
+  /** Change the view as a step of the browser's history, whatever changes. */
+  jump(change: Partial<ViewState>): void {
+    clearTimeout(this.#addressTimer)
+    this.#write('replace')
+    this.state = { ...this.state, ...change }
+    this.#write('push')
+    this.listener.viewChanged()
+  }
+
+  /** Replace the view by one that leaves out what a link named in vain, and note a sentence for each part left out. */
+  correct(state: ViewState, sentences: string[]): void {
+    if (!sentences.length) return
+    this.notes = [...this.notes, ...sentences]
+    this.state = state
+    this.#write('replace')
+  }
+
+  /** Move the hover to a neuron and a step. */
+  point(neuron: number | null, step: number | null): void {
+    if (neuron !== this.hover.neuron || step !== this.hover.step) this.hover = { neuron, step }
+  }
+
+  /** Select a range of the text; null selects nothing. */
+  selectRange(range: Range | null): void {
+    const now = this.state.range
+    if (range?.first === now?.first && range?.last === now?.last) return
+    this.go({ range, threshold: range ? this.state.threshold : null })
+  }
+
+  #writeSoon(): void {
+    this.#addressTimer = setTimeout(() => this.#write('replace'), ADDRESS_DELAY_MS)
+  }
+
+  #write(how: 'push' | 'replace'): void {
+    const address = toAddress(this.state)
+    if (address === location.search + location.hash) return
+    history[how === 'push' ? 'pushState' : 'replaceState'](null, '', address || location.pathname)
+  }
+}
