@@ -56,7 +56,7 @@ class Picture:
 
     Attributes:
         pixels: (height, width, 3), 0 to 255.
-        cell: width of a step; `pitch`: from row to row; `label`: width of the labels; `head`: height above the rows.
+        cell: width of a step; `pitch`: from row to row; `label`: width of the labels; `header`: height above the rows.
         rows: of strips, in sight or not; `steps`: of the text.
         left: how far it is scrolled; `top`: likewise.
     """
@@ -65,7 +65,7 @@ class Picture:
     cell: int
     pitch: int
     label: int
-    head: int
+    header: int
     rows: int
     steps: int
     left: int
@@ -73,7 +73,7 @@ class Picture:
 
     def corner(self, row: int, step: int) -> tuple[int, int]:
         """x and y of the upper left corner of a cell."""
-        return self.label + step * self.cell - self.left, self.head + row * self.pitch - self.top
+        return self.label + step * self.cell - self.left, self.header + row * self.pitch - self.top
 
     def patch(self, row: int, step: int) -> NDArray[np.int64]:
         """The pixels of a cell, without the line that parts it from the next: (pixels, 3)."""
@@ -91,7 +91,7 @@ class Picture:
         """Row and step of every cell that is wholly in sight."""
         height, width, _ = self.pixels.shape
         steps = range(-(-self.left // self.cell), (width - self.label + self.left) // self.cell)
-        rows = range(-(-self.top // self.pitch), (height - self.head + self.top) // self.pitch)
+        rows = range(-(-self.top // self.pitch), (height - self.header + self.top) // self.pitch)
         return [(row, step) for row in rows for step in steps if row < self.rows and step < self.steps]
 
     def columns(self, top: int, bottom: int, step: int) -> NDArray[np.int64]:
@@ -161,15 +161,15 @@ class View:
     def picture(self) -> Picture:
         """What is on the canvas of the strips."""
         found = self.at("strips-canvas").evaluate(SNAPSHOT)
-        names = ("cell", "pitch", "label", "head", "rows", "steps", "left", "top")
+        names = ("cell", "pitch", "label", "header", "rows", "steps", "left", "top")
         return Picture(pixels(found), **{name: int(found[name]) for name in names})
 
     def place(self, row: int, step: int) -> Position:
         """The middle of a cell, in pixels of the canvas."""
         lies = self.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
         left, top = self.at("strips").evaluate("(scroller) => [scroller.scrollLeft, scroller.scrollTop]")
-        label, cell, head, pitch = (int(lies[name]) for name in ("label", "cell", "head", "pitch"))
-        return {"x": label + (step + 0.5) * cell - left, "y": head + (row + 0.5) * pitch - top}
+        label, cell, header, pitch = (int(lies[name]) for name in ("label", "cell", "header", "pitch"))
+        return {"x": label + (step + 0.5) * cell - left, "y": header + (row + 0.5) * pitch - top}
 
     def point(self, row: int, step: int) -> None:
         """Move the pointer over a cell, and wait until the cursor is there."""

@@ -67,7 +67,7 @@ def strength(row: dict[str, object]) -> float:
 def chip(view: View, row: int) -> tuple[float, float]:
     """A point on the chip of a row, in pixels of the canvas."""
     lies = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
-    return int(lies["chip"]) + 20, int(lies["head"]) + (row + 0.5) * int(lies["pitch"])
+    return int(lies["chip"]) + 20, int(lies["header"]) + (row + 0.5) * int(lies["pitch"])
 
 
 def click_chip(view: View, row: int) -> None:
@@ -129,7 +129,7 @@ def listed(view: View, count: int) -> list[int]:
     lies = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     numbers = []
     for row in range(count):
-        y = int(lies["head"]) + (row + 0.5) * int(lies["pitch"])
+        y = int(lies["header"]) + (row + 0.5) * int(lies["pitch"])
         view.at("strips-canvas").hover(position={"x": 10, "y": y})
         tip = view.page.locator(".tip .first")
         expect(tip).to_contain_text("Neuron")
@@ -182,7 +182,7 @@ def track_heights(view: View, *colours: tuple[int, int, int]) -> list[int]:
     """How many pixels of some colours each step has in the track."""
     lies = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     picture = view.picture()
-    rows = slice(int(lies["track"]), picture.head - 4)
+    rows = slice(int(lies["track"]), picture.header - 4)
     found = []
     for step in range(picture.steps):
         column = picture.columns(rows.start, rows.stop, step)[:, 1]
@@ -366,7 +366,7 @@ def test_a_brushed_range_is_found_again(view: View) -> None:
     picture = view.picture()
     lies = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     for row in range(8):
-        y = int(lies["head"]) + row * picture.pitch + 4
+        y = int(lies["header"]) + row * picture.pitch + 4
         assert (picture.pixels[y, 1] == ACCENT).all() == (row == handmade.LATCH)
     places = view.at("place")
     expect(places.first).to_be_visible()

@@ -81,7 +81,7 @@ def test_labels_are_coloured_by_whether_they_are_right(view: View) -> None:
     view.open(view="network", run="labels", text=text, step=0)
     trace = traced(view, "labels", text)
     said, right = trace.steps["top_token"][0, :, 0], trace.steps["target"][0]
-    picture, (top, bottom) = view.picture(), band(view, "said")
+    picture, (top, bottom) = view.picture(), band(view, "predicted")
     for step in range(1, len(right)):
         ground = picture.columns(top + 1, bottom - 1, step)[:, 1:-2]
         if right[step] >= 0:
@@ -101,7 +101,7 @@ def test_the_opinion_and_the_verdict_of_each_text(view: View) -> None:
     trace, names = traced(view, "opinion", text), ("bad", "good")
     view.open(view="network", run="opinion", text=text)
     step = 0
-    picture, (top, bottom) = view.picture(), band(view, "said")
+    picture, (top, bottom) = view.picture(), band(view, "predicted")
     for k, length in enumerate(trace.lengths[:2]):
         last = length - 1
         said, right = int(trace.steps["top_token"][k, last, 0]), int(trace.steps["target"][k, last])
@@ -165,7 +165,7 @@ def test_frames_of_many_numbers_are_a_heat_strip(view: View) -> None:
                 assert (blue > red) == (read[step, k] > 0)
                 checked += 1
     assert checked > 40
-    band(view, "said")
+    band(view, "predicted")
 
 
 def test_the_forecast_at_the_cursor(view: View) -> None:

@@ -144,7 +144,7 @@ def test_predictions_are_drawn_under_each_character(view: View) -> None:
     bar = (0xB9, 0xCD, 0xE4)
     for step in range(2, picture.steps):
         # Left of the character that may stand in the bar; the ruler and the surprise have other colours.
-        column = picture.columns(0, picture.head, step)[:, 1]
+        column = picture.columns(0, picture.header, step)[:, 1]
         height = int((column == bar).all(axis=1).sum())
         assert height == pytest.approx(38 * right.top[step][0][1], abs=2)
 
@@ -156,11 +156,11 @@ def test_what_the_pointer_finds_above_the_strips(view: View) -> None:
     picture = view.picture()
     x = picture.label + 3.5 * picture.cell
     tip = view.page.locator(".tip")
-    view.at("strips-canvas").hover(position={"x": x, "y": picture.head - 40})
+    view.at("strips-canvas").hover(position={"x": x, "y": picture.header - 40})
     expect(tip).to_contain_text("After “b” the network expects")
     expect(tip).to_contain_text(f"“{name}”")
     assert probability > 0.9
-    view.at("strips-canvas").hover(position={"x": x, "y": picture.head - 14})
+    view.at("strips-canvas").hover(position={"x": x, "y": picture.header - 14})
     expect(tip).to_contain_text(f"Surprise {-right.log_probability[3]:.2f} nats")
     view.at("strips-canvas").hover(position={"x": x, "y": 25})
     expect(tip).to_contain_text("Step 3: “b”")

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Expression } from '../src/data/expression'
-import { evaluate, filled, leafName, leaves, reduced, symbolic } from '../src/model/formula'
+import { evaluate, withNumbers, leafName, leaves, reduced, symbolic } from '../src/model/formula'
 import { number } from '../src/model/numbers'
 
 const op = (operation: string, ...parts: Expression[]): Expression => ({ operation, arguments: parts })
@@ -53,9 +53,9 @@ describe('a formula as text', () => {
   })
 
   it('takes the numbers in, negative ones in brackets', () => {
-    expect(filled(CELL, values)).toBe('0.831 × 4.562 + 0.888 × (−0.880)')
-    expect(filled(GRU, values)).toBe('(1 − 0.250) × (−0.500) + 0.250 × 0.750')
-    expect(filled(CANDIDATE, values)).toBe('tanh(1.250 + 0.100 × (−2.500))')
+    expect(withNumbers(CELL, values)).toBe('0.831 × 4.562 + 0.888 × (−0.880)')
+    expect(withNumbers(GRU, values)).toBe('(1 − 0.250) × (−0.500) + 0.250 × 0.750')
+    expect(withNumbers(CANDIDATE, values)).toBe('tanh(1.250 + 0.100 × (−2.500))')
     expect(reduced(CANDIDATE, values)).toBe('tanh(1.000)')
     expect(reduced(CELL, values)).toBeNull()
     expect(reduced(op('tanh', s('c')), values)).toBeNull()

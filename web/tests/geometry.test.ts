@@ -11,9 +11,9 @@ describe('where things lie', () => {
   it('leaves room for a track only where there is one', () => {
     expect(plain.track.height).toBe(0)
     expect(plain.chip).toBeNull()
-    expect(full.head - plain.head).toBe(full.track.height + (full.track.y - full.surprise.y - full.surprise.height))
+    expect(full.header - plain.header).toBe(full.track.height + (full.track.y - full.surprise.y - full.surprise.height))
     expect(full.track.y).toBeGreaterThanOrEqual(full.surprise.y + full.surprise.height)
-    expect(full.track.y + full.track.height).toBeLessThan(full.head)
+    expect(full.track.y + full.track.height).toBeLessThan(full.header)
   })
 
   it('keeps chips between the number and the remark', () => {
@@ -29,9 +29,9 @@ describe('where things lie', () => {
     expect(at(cell, full.track.y + 3)).toEqual({ part: 'track', step: 2 })
     expect(at(cell, full.ruler.y + 3)).toEqual({ part: 'ruler', step: 2 })
     expect(at(cell, full.surprise.y + 3)).toEqual({ part: 'surprise', step: 2 })
-    expect(at(full.chip!.x + 5, full.head + full.pitch + 3)).toEqual({ part: 'chip', row: 1 })
-    expect(at(5, full.head + full.pitch + 3)).toEqual({ part: 'label', row: 1 })
-    expect(at(full.label - 5, full.head + full.pitch + 3)).toEqual({ part: 'label', row: 1 })
-    expect(spotAt(plain, 5, 7, none, cell, plain.head - 2)).toEqual({ part: 'surprise', step: 2 })
+    expect(at(full.chip!.x + 5, full.header + full.pitch + 3)).toEqual({ part: 'chip', row: 1 })
+    expect(at(5, full.header + full.pitch + 3)).toEqual({ part: 'label', row: 1 })
+    expect(at(full.label - 5, full.header + full.pitch + 3)).toEqual({ part: 'label', row: 1 })
+    expect(spotAt(plain, 5, 7, none, cell, plain.header - 2)).toEqual({ part: 'surprise', step: 2 })
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cellWidth, glyph, named, shown, stepAt, symbolLabels } from '../src/model/characters'
+import { cellWidth, glyph, characterName, oneLine, stepAt, symbolLabels } from '../src/model/characters'
 
 // A monospaced font in which wide characters take two columns.
 const measure = (text: string): number => [...text].reduce((sum, one) => sum + (one >= '\u2e80' ? 16 : 8), 0)
@@ -7,7 +7,7 @@ const measure = (text: string): number => [...text].reduce((sum, one) => sum + (
 describe('what is printed for a step', () => {
   it('shows line ends, tabs and spaces as signs', () => {
     expect(['\n', '\t', ' '].map((label) => glyph(label).text)).toEqual(['⏎', '⇥', '·'])
-    expect(shown('a\n\tb c')).toBe('a⏎⇥b c')
+    expect(oneLine('a\n\tb c')).toBe('a⏎⇥b c')
   })
 
   it('shows unprintable characters by their code and stands combining marks on something', () => {
@@ -16,7 +16,12 @@ describe('what is printed for a step', () => {
     expect(glyph('\ud800')).toMatchObject({ text: 'D800', code: true })
     expect(glyph('\u0301').text).toBe('◌\u0301')
     expect(glyph('月')).toEqual({ text: '月', quiet: false, code: false })
-    expect([named('a'), named(' '), named('\u200b'), named('\u0007')]).toEqual(['“a”', 'a space', 'U+200B', 'U+0007'])
+    expect([characterName('a'), characterName(' '), characterName('\u200b'), characterName('\u0007')]).toEqual([
+      '“a”',
+      'a space',
+      'U+200B',
+      'U+0007',
+    ])
   })
 })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Layer, Run } from '../src/data/run'
 import { START, type ViewState } from '../src/data/view'
-import { fitRun, fitText } from '../src/state/link-check'
+import { checkRun, checkText } from '../src/state/link-check'
 
 const layer = (name: string, neurons: number): Layer =>
   ({
@@ -16,12 +16,12 @@ const at = (change: Partial<ViewState>): ViewState => ({ ...START, view: 'networ
 describe('a link held against its run', () => {
   it('keeps all that is there', () => {
     const state = at({ layer: 'layer1', signal: 'c', neuron: 2, step: 900, drive: 'i', source: 2, checkpoint: 50 })
-    expect(fitRun(state, RUN)).toEqual({ state, sentences: [] })
-    expect(fitRun(at({ view: 'runs', layer: 'layer9' }), RUN).sentences).toEqual([])
+    expect(checkRun(state, RUN)).toEqual({ state, sentences: [] })
+    expect(checkRun(at({ view: 'runs', layer: 'layer9' }), RUN).sentences).toEqual([])
   })
 
   it('names each part that is not there, and takes it out', () => {
-    const { state, sentences } = fitRun(
+    const { state, sentences } = checkRun(
       at({ layer: 'layer7', signal: 'zz', neuron: 99, source: 10, drive: 'q', checkpoint: 3 }),
       RUN,
     )
@@ -37,26 +37,29 @@ describe('a link held against its run', () => {
   })
 
   it('holds the neuron against the layer that is shown', () => {
-    expect(fitRun(at({ layer: 'layer1', neuron: 3 }), RUN).sentences).toHaveLength(1)
-    expect(fitRun(at({ view: 'lesson', neuron: 3 }), RUN).sentences).toHaveLength(1)
-    expect(fitRun(at({ view: 'neuron', neuron: 10 }), RUN).state.neuron).toBe(0)
+    expect(checkRun(at({ layer: 'layer1', neuron: 3 }), RUN).sentences).toHaveLength(1)
+    expect(checkRun(at({ view: 'lesson', neuron: 3 }), RUN).sentences).toHaveLength(1)
+    expect(checkRun(at({ view: 'neuron', neuron: 10 }), RUN).state.neuron).toBe(0)
   })
 })
 
 describe('a link held against its text', () => {
   it('keeps the steps that the text has', () => {
     const state = at({ step: 4, range: { first: 1, last: 4 }, pair: { first: 0, last: 4 } })
-    expect(fitText(state, 5)).toEqual({ state, sentences: [] })
+    expect(checkText(state, 5)).toEqual({ state, sentences: [] })
   })
 
   it('names each step that it does not have', () => {
-    const { state, sentences } = fitText(at({ step: 5, range: { first: 1, last: 5 }, pair: { first: 7, last: 9 } }), 5)
+    const { state, sentences } = checkText(
+      at({ step: 5, range: { first: 1, last: 5 }, pair: { first: 7, last: 9 } }),
+      5,
+    )
     expect(state).toEqual(at({}))
     expect(sentences).toEqual([
       'Step of the link: expected 0 to 4, the steps of this text, got “5”. No step is chosen.',
       'Range of the link: expected 0 to 4, the steps of this text, got “1-5”. No characters are chosen.',
       'Pair of the link: expected 0 to 4, the steps of this text, got “7-9”. No pair of steps is chosen.',
     ])
-    expect(fitText(at({ step: 0 }), 0).sentences).toHaveLength(1)
+    expect(checkText(at({ step: 0 }), 0).sentences).toHaveLength(1)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { axis, points } from '../src/model/loss-curve'
-import { correlations, order, variances } from '../src/model/neuron-order'
+import { lossAxis, thinnedPoints } from '../src/model/loss-curve'
+import { correlations, sortNeurons, variances } from '../src/model/neuron-order'
 
 const STEPS = 50
 const wave = (k: number, scale: number, shift = 0): number[] =>
@@ -16,18 +16,18 @@ const values = Float32Array.from([
 
 describe('the order of the neurons', () => {
   it('is by number, by variance, by correlation', () => {
-    expect(order('number', values, STEPS, 0).neurons).toEqual([0, 1, 2, 3, 4])
-    expect(order('activity', values, STEPS, 0).neurons).toEqual([3, 1, 4, 0, 2])
-    expect(order('similar', values, STEPS, 0).neurons).toEqual([0, 4, 3, 2, 1])
-    expect(order('similar', values, STEPS, 2).neurons[0]).toBe(2)
-    expect(order('similar', values, STEPS, 99).neurons.length).toBe(5)
+    expect(sortNeurons('number', values, STEPS, 0).neurons).toEqual([0, 1, 2, 3, 4])
+    expect(sortNeurons('activity', values, STEPS, 0).neurons).toEqual([3, 1, 4, 0, 2])
+    expect(sortNeurons('similar', values, STEPS, 0).neurons).toEqual([0, 4, 3, 2, 1])
+    expect(sortNeurons('similar', values, STEPS, 2).neurons[0]).toBe(2)
+    expect(sortNeurons('similar', values, STEPS, 99).neurons.length).toBe(5)
   })
 
   it('has every neuron exactly once, with missing data too', () => {
     const holes = values.map((value, k) => (k % 7 === 0 || k < STEPS ? NaN : value))
     for (const sort of ['number', 'activity', 'similar'] as const)
-      expect(order(sort, holes, STEPS, 3).neurons.toSorted()).toEqual([0, 1, 2, 3, 4])
-    expect(order('activity', new Float32Array(), 0, 0).neurons).toEqual([])
+      expect(sortNeurons(sort, holes, STEPS, 3).neurons.toSorted()).toEqual([0, 1, 2, 3, 4])
+    expect(sortNeurons('activity', new Float32Array(), 0, 0).neurons).toEqual([])
   })
 
   it('measures what it says', () => {
@@ -46,15 +46,15 @@ describe('the order of the neurons', () => {
 describe('the loss curve', () => {
   it('keeps the ends, thins the middle, leaves out what has no logarithm', () => {
     const history = Array.from({ length: 1000 }, (_, k) => ({ step: k, loss: k === 5 ? 0 : 1 / (k + 1) }))
-    const thin = points(history, 'loss', 100)
+    const thin = thinnedPoints(history, 'loss', 100)
     expect(thin.length).toBe(100)
-    expect(points(history, 'validation_loss', 100)).toEqual([])
-    expect(points(history.slice(0, 10), 'loss', 100).length).toBe(9)
+    expect(thinnedPoints(history, 'validation_loss', 100)).toEqual([])
+    expect(thinnedPoints(history.slice(0, 10), 'loss', 100).length).toBe(9)
   })
 
   it('prints ticks inside the axis', () => {
     for (const losses of [[2, 1.3], [4.5, 0.001], [0.7], [3, 2.9]]) {
-      const { bottom, top, ticks } = axis(losses)
+      const { bottom, top, ticks } = lossAxis(losses)
       for (const loss of losses) expect(Math.log(loss)).toBeGreaterThanOrEqual(bottom)
       for (const value of ticks) {
         expect(Math.log(value)).toBeGreaterThanOrEqual(bottom)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { colourAt, DARK, LIGHT, NONE, Palette } from '../src/draw/palette'
-import { chooseScale, clipped, position, roundLimit, tick } from '../src/model/scale'
+import { chooseScale, clipped, position, roundLimit, tickText } from '../src/model/scale'
 
 const many = (make: (k: number) => number): Float32Array => Float32Array.from({ length: 1000 }, (_, k) => make(k))
 
@@ -85,6 +85,12 @@ describe('the colours', () => {
 })
 
 it('prints the ends of a scale', () => {
-  expect([4, -0.25, 0, 2 ** -9, 2 ** -10].map((value) => tick(value))).toEqual(['4', '−0.25', '0', '0.00195', '1e−3'])
-  expect(tick(2, true)).toBe('+2')
+  expect([4, -0.25, 0, 2 ** -9, 2 ** -10].map((value) => tickText(value))).toEqual([
+    '4',
+    '−0.25',
+    '0',
+    '0.00195',
+    '1e−3',
+  ])
+  expect(tickText(2, true)).toBe('+2')
 })

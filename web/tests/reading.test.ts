@@ -2,14 +2,21 @@ import { describe, expect, it } from 'vitest'
 import type { Readout, Run } from '../src/data/run'
 import type { Tensor } from '../src/data/safetensors'
 import { Trace } from '../src/data/trace'
-import { runs } from '../src/draw/class-bands'
-import { geometry, type Head, spotAt, SYMBOLS_HEAD } from '../src/draw/geometry'
-import { above } from '../src/draw/header'
+import { mergeSteps } from '../src/draw/class-bands'
+import { geometry, type HeaderParts, spotAt, SYMBOL_HEADER } from '../src/draw/geometry'
+import { headerOf } from '../src/draw/header'
 import { stepAt } from '../src/model/characters'
-import { charts, ends } from '../src/model/charts'
-import { readBefore, reader } from '../src/model/evaluation'
-import { short } from '../src/model/numbers'
-import { estimateAt, outputs, saidClasses, sequenceAt, shares, stepName } from '../src/model/predictions'
+import { makeCharts, roundEnds } from '../src/model/charts'
+import { previousStep, leafReader } from '../src/model/evaluation'
+import { shortNumber } from '../src/model/numbers'
+import {
+  estimateAt,
+  outputs,
+  classPredictions,
+  sequenceAt,
+  classProbabilities,
+  stepName,
+} from '../src/model/predictions'
 import { verdict } from '../src/model/verdict'
 
 const CLASSES: Readout = { kind: 'classes', names: ['bad', 'good'], quantiles: [], reads: 'every step' }
@@ -57,41 +64,41 @@ const told = trace(['not', 'bad', '⏎', 'so', '⏎'], [0, 3], {
 
 describe('classes', () => {
   it('spreads the answer of the end over its own sequence only', () => {
-    const found = saidClasses(once, told)!
-    expect([...found.said]).toEqual([0, 0, 1, 1, 1])
-    expect([...found.right]).toEqual([1, 1, 1, 0, 0])
-    expect([...saidClasses(CLASSES, told)!.right]).toEqual([-1, -1, 1, -1, 0])
+    const found = classPredictions(once, told)!
+    expect([...found.predicted]).toEqual([0, 0, 1, 1, 1])
+    expect([...found.targets]).toEqual([1, 1, 1, 0, 0])
+    expect([...classPredictions(CLASSES, told)!.targets]).toEqual([-1, -1, 1, -1, 0])
   })
 
   it('gives every class its own probability, whatever its rank', () => {
-    expect([...shares(once, told)!].map((one) => Number(one.toFixed(2)))).toEqual([
+    expect([...classProbabilities(once, told)!].map((one) => Number(one.toFixed(2)))).toEqual([
       0.6, 0.4, 0.7, 0.3, 0.1, 0.9, 0.2, 0.8, 0.25, 0.75,
     ])
-    expect(shares({ ...once, names: ['a', 'b', 'c'] }, told)).toBeNull()
+    expect(classProbabilities({ ...once, names: ['a', 'b', 'c'] }, told)).toBeNull()
   })
 
   it('says what was said of the sequence under the cursor', () => {
     const run = about('word', once, [])
-    const at = (step: number) => verdict(run, told, saidClasses(once, told), step)!
+    const at = (step: number) => verdict(run, told, classPredictions(once, told), step)!
     expect(at(0)).toEqual({ text: 'said “good”, 90 %', good: true, right: 'right: “good”' })
     expect(at(3)).toEqual({ text: 'said “good”, 75 %', good: false, right: 'right: “bad”' })
   })
 
   it('counts what was said rightly where every step has an answer', () => {
-    const found = verdict(about('token', CLASSES, []), told, saidClasses(CLASSES, told), 0)!
+    const found = verdict(about('token', CLASSES, []), told, classPredictions(CLASSES, told), 0)!
     expect(found.text).toBe('said rightly: 1 of 2 tokens')
   })
 
   it('joins neighbours that are alike, but not over the start of a sequence', () => {
     const said = [0, 0, 1, 1, 1]
-    const joined = runs((t) => said[t]!, told.start, 0, 5, true)
+    const joined = mergeSteps((t) => said[t]!, told.start, 0, 5, true)
     expect(joined.map((one) => [one.id, one.from, one.to])).toEqual([
       [0, 0, 2],
       [1, 2, 3],
       [1, 3, 5],
     ])
-    expect(runs((t) => said[t]!, told.start, 0, 5, false)).toHaveLength(5)
-    expect(runs(() => 0, told.start, 2, 2, true)).toEqual([])
+    expect(mergeSteps((t) => said[t]!, told.start, 0, 5, false)).toHaveLength(5)
+    expect(mergeSteps(() => 0, told.start, 2, 2, true)).toEqual([])
   })
 })
 
@@ -127,7 +134,7 @@ describe('numbers', () => {
   })
 
   it('draws a curve for each number, marks for zeros and ones, and the fan on what is foretold', () => {
-    const [x, mark] = charts(forecast, series).charts
+    const [x, mark] = makeCharts(forecast, series).charts
     expect([...x!.values]).toEqual([1, 2, 4, 8])
     expect(x!.fan.map((one) => one.name)).toEqual(['1 ahead', '2 ahead'])
     expect([...x!.estimates!.middle]).toEqual([2, 4, 8, 2])
@@ -150,29 +157,29 @@ describe('numbers', () => {
       top_probability: f32(2, 0.9, 0.1),
       target: i32(1, 1),
     })
-    const found = above(about('number', CLASSES, [...'abcdefgh']), many)
+    const found = headerOf(about('number', CLASSES, [...'abcdefgh']), many)
     expect(found.charts).toEqual([])
     expect(found.heat!.columns.width).toBe(8)
     expect(found.heat!.scale).toEqual({ kind: 'one', low: 0, high: 8, open: true })
-    expect(found.head).toMatchObject({ text: 'none', classes: ['bad', 'good'], right: true, surprise: true })
+    expect(found.parts).toMatchObject({ text: 'none', classes: ['bad', 'good'], hasTargets: true, surprise: true })
   })
 
   it('has round ends that hold all values', () => {
-    expect(ends([0.13, 2.71])).toEqual([0, 3])
-    expect(ends([-7.2, 3])).toEqual([-10, 5])
-    expect(ends([])).toEqual([0, 1])
-    expect(ends([5])).toEqual([0, 5])
-    expect(ends([0, 0])).toEqual([0, 1])
-    expect(ends([-4])).toEqual([-4, 0])
+    expect(roundEnds([0.13, 2.71])).toEqual([0, 3])
+    expect(roundEnds([-7.2, 3])).toEqual([-10, 5])
+    expect(roundEnds([])).toEqual([0, 1])
+    expect(roundEnds([5])).toEqual([0, 5])
+    expect(roundEnds([0, 0])).toEqual([0, 1])
+    expect(roundEnds([-4])).toEqual([-4, 0])
   })
 
   it('names a step by its numbers', () => {
     expect(stepName(forecast, series, 2)).toBe('x 4, mark 0')
-    expect(short(-0.25)).toBe('−0.25')
-    expect(short(1e-16)).toBe('0')
-    expect(short(0.0001)).toBe('1.0e−4')
-    expect(short(123.456)).toBe('123.5')
-    expect(short(NaN)).toBe('?')
+    expect(shortNumber(-0.25)).toBe('−0.25')
+    expect(shortNumber(1e-16)).toBe('0')
+    expect(shortNumber(0.0001)).toBe('1.0e−4')
+    expect(shortNumber(123.456)).toBe('123.5')
+    expect(shortNumber(NaN)).toBe('?')
   })
 })
 
@@ -184,12 +191,13 @@ describe('a layer that reads from the end', () => {
   })
 
   it('has read the next step of its sequence before this one', () => {
-    expect([0, 1, 2, 3, 4].map((step) => readBefore(true, values, step))).toEqual([1, 2, null, 4, null])
-    expect([0, 1, 2, 3, 4].map((step) => readBefore(false, values, step))).toEqual([null, 0, 1, null, 3])
+    expect([0, 1, 2, 3, 4].map((step) => previousStep(true, values, step))).toEqual([1, 2, null, 4, null])
+    expect([0, 1, 2, 3, 4].map((step) => previousStep(false, values, step))).toEqual([null, 0, 1, null, 3])
   })
 
   it('takes its state from there', () => {
-    const read = (step: number) => reader({ name: 'layer0_reverse', reverse: true }, values, 0, step)({ state: 'h' })
+    const read = (step: number) =>
+      leafReader({ name: 'layer0_reverse', reverse: true }, values, 0, step)({ state: 'h' })
     expect([0, 1, 2, 3, 4].map(read)).toEqual([20, 30, 0, 50, 0])
   })
 })
@@ -197,9 +205,9 @@ describe('a layer that reads from the end', () => {
 describe('where words and curves lie', () => {
   const measure = (text: string): number => 60 * text.length
   const words = ['such', 'a', 'disappointment', '.']
-  const head: Head = { ...SYMBOLS_HEAD, text: 'words', classes: ['bad', 'good'], right: true }
+  const head: HeaderParts = { ...SYMBOL_HEADER, text: 'words', classes: ['bad', 'good'], hasTargets: true }
   const place = (zoom: number, labels: string[], room: number, above = head) =>
-    geometry(zoom, labels, 134, 0, measure, { track: false, chips: false, note: 0, head: above, room })
+    geometry(zoom, labels, 134, 0, measure, { track: false, chips: false, note: 0, header: above, width: room })
 
   it('sets words in their columns where all fit, and slants them where not', () => {
     const wide = place(3, words, 900)
@@ -215,21 +223,21 @@ describe('where words and curves lie', () => {
 
   it('gives every part its own height, one under the other', () => {
     const g = place(3, words, 900, { ...head, charts: [112, 40], heat: 60 })
-    const parts = [g.ruler, ...g.charts, g.heat, g.said, g.right, g.predictions, g.surprise]
+    const parts = [g.ruler, ...g.charts, g.heat, g.predicted, g.target, g.predictions, g.surprise]
     for (let k = 1; k < parts.length; k++)
       expect(parts[k]!.y).toBeGreaterThanOrEqual(parts[k - 1]!.y + parts[k - 1]!.height)
-    expect(g.head).toBeGreaterThan(g.surprise.y + g.surprise.height)
+    expect(g.header).toBeGreaterThan(g.surprise.y + g.surprise.height)
     const at = (y: number) => spotAt(g, 3, 4, { left: 0, top: 0 }, g.label + 1.5 * g.cell, y)
     expect(at(g.charts[1]!.y + 5)).toEqual({ part: 'chart', chart: 1, step: 1 })
     expect(at(g.heat.y + 30)).toEqual({ part: 'heat', share: 0.5, step: 1 })
-    expect(at(g.said.y + 2)).toEqual({ part: 'said', step: 1 })
-    expect(at(g.right.y + 2)).toEqual({ part: 'right', step: 1 })
+    expect(at(g.predicted.y + 2)).toEqual({ part: 'predicted', step: 1 })
+    expect(at(g.target.y + 2)).toEqual({ part: 'target', step: 1 })
     expect(at(g.ruler.y + 2)).toEqual({ part: 'ruler', step: 1 })
   })
 
   it('fits a series and what is foretold into sight', () => {
-    const numbers: Head = {
-      ...SYMBOLS_HEAD,
+    const numbers: HeaderParts = {
+      ...SYMBOL_HEADER,
       text: 'none',
       predictions: false,
       surprise: false,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { choices, readTracks } from '../src/data/features'
+import { featureChoices, readTracks } from '../src/data/features'
 import { rows, type Table } from '../src/data/study'
 import { effects } from '../src/model/effects'
-import { healthOf, inSteps } from '../src/model/health'
+import { healthOf, timeConstantText } from '../src/model/health'
 import { explain, Labels, matches, short, strength } from '../src/model/labels'
-import { order } from '../src/model/neuron-order'
+import { sortNeurons } from '../src/model/neuron-order'
 
 function table(titles: string[], ...values: (string | number | null)[][]): Table {
   const columns = Object.fromEntries(titles.map((name, k) => [name, values.map((row) => row[k]!)]))
@@ -98,10 +98,10 @@ describe('effects and health', () => {
       ),
     )
     expect(found.map((one) => one.time)).toEqual([12.34, Infinity, null, Infinity])
-    expect(inSteps(12.34)).toBe('12 steps')
-    expect(inSteps(1234.4)).toBe('1,234 steps')
-    expect(inSteps(Infinity)).toContain('nothing is forgotten')
-    expect(inSteps(null)).toContain('none')
+    expect(timeConstantText(12.34)).toBe('12 steps')
+    expect(timeConstantText(1234.4)).toBe('1,234 steps')
+    expect(timeConstantText(Infinity)).toContain('nothing is forgotten')
+    expect(timeConstantText(null)).toContain('none')
   })
 })
 
@@ -114,11 +114,11 @@ describe('the order by what is known', () => {
   }
 
   it('puts what is not known last, and equal ones by number', () => {
-    expect(order('score', values, 4, 0, known).neurons).toEqual([2, 0, 3, 1, 4])
-    expect(order('effect', values, 4, 0, known).neurons).toEqual([1, 4, 3, 0, 2])
-    expect(order('label', values, 4, 0, known).neurons).toEqual([3, 2, 0, 1, 4])
+    expect(sortNeurons('score', values, 4, 0, known).neurons).toEqual([2, 0, 3, 1, 4])
+    expect(sortNeurons('effect', values, 4, 0, known).neurons).toEqual([1, 4, 3, 0, 2])
+    expect(sortNeurons('label', values, 4, 0, known).neurons).toEqual([3, 2, 0, 1, 4])
     for (const sort of ['score', 'effect', 'label'] as const)
-      expect(order(sort, values, 4, 0).neurons).toEqual([0, 1, 2, 3, 4])
+      expect(sortNeurons(sort, values, 4, 0).neurons).toEqual([0, 1, 2, 3, 4])
   })
 })
 
@@ -148,7 +148,7 @@ describe('features of a text', () => {
 
   it('stand in the list with every category of their own', () => {
     expect(
-      choices([
+      featureChoices([
         { name: 'a.is', title: 'the character', kind: 'category', categories: ['x', '='] },
         { name: 'a.n', title: 'n', kind: 'count', categories: [] },
       ]),

@@ -4,7 +4,7 @@ import type { Layer } from '../src/data/run'
 import type { Tensor } from '../src/data/safetensors'
 import { Trace } from '../src/data/trace'
 import { geometry, spotAt } from '../src/draw/geometry'
-import { work } from '../src/model/evaluation'
+import { evaluateNeuron } from '../src/model/evaluation'
 
 const op = (operation: string, ...parts: Expression[]): Expression => ({ operation, arguments: parts })
 const s = (signal: string): Expression => ({ signal })
@@ -89,21 +89,34 @@ describe('a neuron worked out', () => {
     const trace = run()
     for (let row = 0; row < 2; row++)
       for (let step = 0; step < STEPS; step++)
-        for (const line of work(LAYER, trace, row, step).signals) {
+        for (const line of evaluateNeuron(LAYER, trace, row, step).signals) {
           expect(line.agrees, `${line.signal.name} of neuron ${row} at step ${step}`).toBe(true)
-          expect(line.again).toBeCloseTo(trace.row(`layer0.${line.signal.name}`, row)![step]!, 5)
+          expect(line.recomputed).toBeCloseTo(trace.row(`layer0.${line.signal.name}`, row)![step]!, 5)
         }
   })
 
   it('notices gates that were recorded one step late', () => {
     const trace = run(1)
-    const wrong = Array.from({ length: STEPS }, (_, step) => work(LAYER, trace, 0, step).signals).flat()
+    const wrong = Array.from({ length: STEPS }, (_, step) => evaluateNeuron(LAYER, trace, 0, step).signals).flat()
     expect(wrong.filter((line) => !line.agrees && line.signal.name === 'c').length).toBeGreaterThan(STEPS / 2)
     expect(wrong.filter((line) => !line.agrees && line.signal.name === 'g').length).toBe(0)
   })
 
+  it('agrees within the tolerance of the trace only', () => {
+    for (const [share, agrees] of [
+      [0.5, true],
+      [3, false],
+    ] as const) {
+      const trace = run()
+      const cell = trace.row('layer0.c', 0)!
+      cell[3] = cell[3]! + share * trace.tolerance * Math.max(1, Math.abs(cell[3]!))
+      const evaluated = evaluateNeuron(LAYER, trace, 0, 3).signals.find((line) => line.signal.name === 'c')!
+      expect(evaluated.agrees, `${share} times the tolerance`).toBe(agrees)
+    }
+  })
+
   it('lists the drives, the parameter and the state that the formulas read', () => {
-    const { inputs } = work(LAYER, run(), 1, 5)
+    const { inputs } = evaluateNeuron(LAYER, run(), 1, 5)
     expect(inputs.map((input) => input.name)).toEqual([
       'x.i',
       'u.i',
@@ -134,16 +147,16 @@ describe('what lies under the pointer', () => {
         [31, 60],
       ] as const) {
         const x = g.label + (step + 0.5) * g.cell - left
-        const y = g.head + row * g.pitch + g.strip / 2 - top
+        const y = g.header + row * g.pitch + g.strip / 2 - top
         expect(spotAt(g, 300, 3000, { left, top }, x, y)).toEqual({ part: 'cell', row, step })
       }
   })
 
   it('is nothing beyond the last row and step', () => {
     const none = { left: 0, top: 0 }
-    expect(spotAt(g, 2, 3, none, g.label + 3.5 * g.cell, g.head + 1)).toBeNull()
-    expect(spotAt(g, 2, 3, none, g.label + 1, g.head + 2.5 * g.pitch)).toBeNull()
-    expect(spotAt(g, 2, 3, none, 5, g.head + 1)).toEqual({ part: 'label', row: 0 })
+    expect(spotAt(g, 2, 3, none, g.label + 3.5 * g.cell, g.header + 1)).toBeNull()
+    expect(spotAt(g, 2, 3, none, g.label + 1, g.header + 2.5 * g.pitch)).toBeNull()
+    expect(spotAt(g, 2, 3, none, 5, g.header + 1)).toEqual({ part: 'label', row: 0 })
     expect(spotAt(g, 2, 3, none, g.label + 1, g.predictions.y + 1)).toEqual({ part: 'predictions', step: 0 })
   })
 })

@@ -24,8 +24,8 @@ export interface Tracks {
 
 export function readTracks(bytes: ArrayBuffer): Tracks {
   const { metadata, tensors } = readTensors(bytes)
-  const found = JSON.parse(metadata['found'] ?? '[]') as (Pick<Track, 'name' | 'title' | 'kind'> | null)[]
-  const tracks = found.map((about, k) => {
+  const descriptions = JSON.parse(metadata['found'] ?? '[]') as (Pick<Track, 'name' | 'title' | 'kind'> | null)[]
+  const tracks = descriptions.map((about, k) => {
     const values = tensors.get(String(k))?.data
     if (!about || !values || values instanceof Int32Array) return null
     let most = 1
@@ -36,7 +36,7 @@ export function readTracks(bytes: ArrayBuffer): Tracks {
 }
 
 /** What can be chosen from a list: categories stand there one by one, as labels name them. */
-export function choices(features: Feature[]): { name: string; title: string }[] {
+export function featureChoices(features: Feature[]): { name: string; title: string }[] {
   return features.flatMap((feature) =>
     feature.kind === 'category'
       ? feature.categories.map((one) => ({ name: `${feature.name}=${one}`, title: `${feature.title}: ${one}` }))

@@ -32,26 +32,27 @@ export interface PairMap {
   shares: Float32Array
 }
 
-export function readMap(bytes: ArrayBuffer): PairMap {
+export function readPairMap(bytes: ArrayBuffer): PairMap {
   const { metadata, tensors } = readTensors(bytes)
-  const said = <T>(name: string, otherwise: T): T => (name in metadata ? JSON.parse(metadata[name]!) : otherwise)
+  const fromMetadata = <T>(name: string, otherwise: T): T =>
+    name in metadata ? JSON.parse(metadata[name]!) : otherwise
   const array = (name: string): Float32Array =>
     (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array()
-  const labels = said<string[]>('labels', [])
+  const labels = fromMetadata<string[]>('labels', [])
   if (array('norm').length !== labels.length ** 2)
     throw new TraceError(`The map has ${array('norm').length} entries for a text of ${labels.length} steps.`)
   return {
     labels,
     steps: labels.length,
     start: (tensors.get('start')?.data as Uint8Array | undefined) ?? new Uint8Array(),
-    step: said('step', 0),
-    states: said('states', []),
-    neurons: said('neurons', 0),
-    exact: said('exact', true),
-    vectors: said('vectors', null),
-    furthest: said('furthest', null),
-    exponent: said('exponent', null),
-    terms: said('terms', []),
+    step: fromMetadata('step', 0),
+    states: fromMetadata('states', []),
+    neurons: fromMetadata('neurons', 0),
+    exact: fromMetadata('exact', true),
+    vectors: fromMetadata('vectors', null),
+    furthest: fromMetadata('furthest', null),
+    exponent: fromMetadata('exponent', null),
+    terms: fromMetadata('terms', []),
     norm: (state) => array(state === null ? 'norm' : `norm.${state}`),
     largest: array('largest'),
     bypass: array('bypass'),
@@ -61,7 +62,7 @@ export function readMap(bytes: ArrayBuffer): PairMap {
 }
 
 /** What the predictions of the steps `first` and on hang on: row after row of `steps` values. */
-export interface Connected {
+export interface Connections {
   first: number
   rows: number
   steps: number
@@ -70,25 +71,27 @@ export interface Connected {
   loss: Float32Array
 }
 
-export function readConnections(bytes: ArrayBuffer): Connected {
+export function readConnections(bytes: ArrayBuffer): Connections {
   const { metadata, tensors } = readTensors(bytes)
-  const found = tensors.get('connections')
+  const connections = tensors.get('connections')
   const loss = tensors.get('loss')
-  if (!found || !loss) throw new TraceError('The answer has no connections.')
+  if (!connections || !loss) throw new TraceError('The answer has no connections.')
   return {
     first: Number(metadata['first']),
-    rows: found.shape[0] ?? 0,
-    steps: found.shape[1] ?? 0,
+    rows: connections.shape[0] ?? 0,
+    steps: connections.shape[1] ?? 0,
     furthest: Number(metadata['furthest']),
-    values: found.data as Float32Array,
+    values: connections.data as Float32Array,
     loss: loss.data as Float32Array,
   }
 }
 
 /** The row of one step; null where the answer does not reach it. */
-export function rowOf(found: Connected, step: number): Float32Array | null {
-  const row = step - found.first
-  return row >= 0 && row < found.rows ? found.values.subarray(row * found.steps, (row + 1) * found.steps) : null
+export function connectionsOf(connections: Connections, step: number): Float32Array | null {
+  const row = step - connections.first
+  return row >= 0 && row < connections.rows
+    ? connections.values.subarray(row * connections.steps, (row + 1) * connections.steps)
+    : null
 }
 
 export interface Chain {

@@ -14,7 +14,7 @@ export class TraceError extends Error {}
 
 const BYTES: Record<string, number> = { F32: 4, F16: 2, I32: 4, U8: 1 }
 
-function half(bits: number): number {
+function decodeHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 0x1f
   const fraction = bits & 0x3ff
@@ -27,7 +27,7 @@ function decode(type: string, bytes: ArrayBuffer): Tensor['data'] {
   if (type === 'F32') return new Float32Array(bytes)
   if (type === 'I32') return new Int32Array(bytes)
   if (type === 'U8') return new Uint8Array(bytes)
-  return Float32Array.from(new Uint16Array(bytes), half)
+  return Float32Array.from(new Uint16Array(bytes), decodeHalf)
 }
 
 interface Entry {
@@ -36,7 +36,7 @@ interface Entry {
   data_offsets: [number, number]
 }
 
-function tensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number): Tensor {
+function readTensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number): Tensor {
   const size = BYTES[entry.dtype]
   if (size === undefined)
     throw new TraceError(`Array "${name}" has the type ${entry.dtype}; known are ${Object.keys(BYTES).join(', ')}.`)
@@ -68,6 +68,6 @@ export function readTensors(bytes: ArrayBuffer): Tensors {
   }
   const tensors = new Map<string, Tensor>()
   for (const [name, entry] of Object.entries(header))
-    if (name !== '__metadata__') tensors.set(name, tensor(name, entry as Entry, bytes, 8 + length))
+    if (name !== '__metadata__') tensors.set(name, readTensor(name, entry as Entry, bytes, 8 + length))
   return { metadata: (header['__metadata__'] ?? {}) as Record<string, string>, tensors }
 }

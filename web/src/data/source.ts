@@ -53,7 +53,7 @@ const LOST =
 export class HttpSource implements Source {
   constructor(private readonly base = '') {}
 
-  private async ask(path: string, body?: unknown): Promise<Response> {
+  private async fetchAnswer(path: string, body?: unknown): Promise<Response> {
     const options: RequestInit =
       body === undefined
         ? {}
@@ -68,11 +68,14 @@ export class HttpSource implements Source {
   }
 
   async run(name: string): Promise<Run> {
-    return (await (await this.ask(`/api/runs/${encodeURIComponent(name)}`)).json()) as Run
+    return (await (await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}`)).json()) as Run
   }
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/trace`, { ...request, checkpoint: null })
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/trace`, {
+      ...request,
+      checkpoint: null,
+    })
     const bytes = await answer.arrayBuffer().catch(() => {
       throw new SourceError(LOST, true)
     })
@@ -81,14 +84,14 @@ export class HttpSource implements Source {
 
   async study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
     const body = { ...request, start, keep: start && (request.keep ?? false) }
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/study`, body)
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/study`, body)
     return (await answer.json().catch(() => {
       throw new SourceError(LOST, true)
     })) as StudyAnswer
   }
 
   async features(name: string, text: string, features: string[]): Promise<Tracks> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/features`, { text, features })
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/features`, { text, features })
     const bytes = await answer.arrayBuffer().catch(() => {
       throw new SourceError(LOST, true)
     })
@@ -96,21 +99,21 @@ export class HttpSource implements Source {
   }
 
   async arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/${what}`, request)
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/${what}`, request)
     return answer.arrayBuffer().catch(() => {
       throw new SourceError(LOST, true)
     })
   }
 
   async chain(name: string, request: object): Promise<Chain> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/chain`, request)
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/chain`, request)
     return (await answer.json().catch(() => {
       throw new SourceError(LOST, true)
     })) as Chain
   }
 
   async ways(name: string, request: object): Promise<Ways> {
-    const answer = await this.ask(`/api/runs/${encodeURIComponent(name)}/ways`, request)
+    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/ways`, request)
     return (await answer.json().catch(() => {
       throw new SourceError(LOST, true)
     })) as Ways

@@ -1,20 +1,20 @@
 // Draws numbers over the strips: curves, their estimates, the fan of a forecast, and the heat strip.
-import { fitted } from './fit-text'
+import { fitText } from './fit-text'
 import { type Band, SANS } from './geometry'
 import type { Scene, Visible } from './scene'
 import type { Chart } from '../model/charts'
 import { estimateAt } from '../model/predictions'
-import { tick } from '../model/scale'
+import { tickText } from '../model/scale'
 
 type Pen = CanvasRenderingContext2D
 
-function level(chart: Chart, band: Band): (value: number) => number {
+function valueToY(chart: Chart, band: Band): (value: number) => number {
   const span = chart.high - chart.low || 1
   return (value) => band.y + Math.max(-0.03, Math.min(1.03, (chart.high - value) / span)) * band.height
 }
 
 /** A line through the values, broken where there are none and where a sequence starts. */
-function line(
+function drawLine(
   pen: Pen,
   scene: Scene,
   v: Visible,
@@ -25,12 +25,12 @@ function line(
   const { cell } = scene.geometry
   pen.beginPath()
   let drawing = false
-  for (let t = Math.max(0, v.from - 1 - shift); t < Math.min(values.length, v.to + 1); t++) {
+  for (let t = Math.max(0, v.firstStep - 1 - shift); t < Math.min(values.length, v.endStep + 1); t++) {
     const value = values[t]!
     const x = v.x(t + shift) + cell / 2
     // What is foretold for behind the end of a sequence has no place in the next one.
-    const gone = shift > 0 && t + shift < values.length && scene.start[t + shift]
-    if (Number.isNaN(value) || gone) drawing = false
+    const pastEnd = shift > 0 && t + shift < values.length && scene.start[t + shift]
+    if (Number.isNaN(value) || pastEnd) drawing = false
     else if (drawing && !scene.start[t]) pen.lineTo(x, at(value))
     else {
       pen.moveTo(x, at(value))
@@ -41,16 +41,16 @@ function line(
   pen.stroke()
 }
 
-function ribbon(
+function drawBand(
   pen: Pen,
   scene: Scene,
   v: Visible,
-  said: NonNullable<Chart['estimates']>,
+  estimates: NonNullable<Chart['estimates']>,
   at: (value: number) => number,
 ): void {
   const { cell } = scene.geometry
-  const { low, high, shift } = said
-  for (let t = Math.max(0, v.from - shift); t < Math.min(low.length, v.to); t++) {
+  const { low, high, shift } = estimates
+  for (let t = Math.max(0, v.firstStep - shift); t < Math.min(low.length, v.endStep); t++) {
     const place = t + shift
     if (Number.isNaN(low[t]!) || (shift > 0 && place < low.length && scene.start[place])) continue
     const top = at(high[t]!)
@@ -58,16 +58,16 @@ function ribbon(
   }
 }
 
-function marks(pen: Pen, scene: Scene, v: Visible, chart: Chart, band: Band): void {
+function drawMarks(pen: Pen, scene: Scene, v: Visible, chart: Chart, band: Band): void {
   const width = Math.max(1, scene.geometry.cell - (scene.geometry.cell > 6 ? 1 : 0))
   pen.fillStyle = scene.palette.theme.accent
-  for (let t = v.from; t < v.to; t++)
+  for (let t = v.firstStep; t < v.endStep; t++)
     if (chart.values[t] === 1) pen.fillRect(v.x(t), band.y + 2, width, band.height - 4)
 }
 
 /** What is foretold at the cursor: the interval, its middle, and what came then. */
-function fan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: number) => number): void {
-  const { readout, estimate, start } = scene.reading
+function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: number) => number): void {
+  const { readout, estimate, start } = scene.estimates
   const step = scene.cursor.step
   if (step === null || !estimate || !chart.fan.length) return
   const { theme } = scene.palette
@@ -101,57 +101,57 @@ function fan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: numbe
     pen.stroke()
   }
   for (const point of points) {
-    let same = point.step < start.length
-    for (let t = step + 1; same && t <= point.step; t++) same = !start[t]
-    if (!same) continue
-    const came = chart.values[point.step]!
-    pen.fillStyle = came < point.low || came > point.high ? theme.warn : theme.ink
+    let sameSequence = point.step < start.length
+    for (let t = step + 1; sameSequence && t <= point.step; t++) sameSequence = !start[t]
+    if (!sameSequence) continue
+    const actual = chart.values[point.step]!
+    pen.fillStyle = actual < point.low || actual > point.high ? theme.warn : theme.ink
     pen.beginPath()
-    pen.arc(x(point.step), at(came), Math.max(1.6, Math.min(3, cell / 3)), 0, 2 * Math.PI)
+    pen.arc(x(point.step), at(actual), Math.max(1.6, Math.min(3, cell / 3)), 0, 2 * Math.PI)
     pen.fill()
   }
 }
 
-export function charts(pen: Pen, scene: Scene, v: Visible): void {
+export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
   const { theme } = scene.palette
   const g = scene.geometry
-  scene.above.charts.forEach((chart, k) => {
+  scene.header.charts.forEach((chart, k) => {
     const band = g.charts[k]!
-    const at = level(chart, band)
-    const right = v.x(v.to + (v.to === scene.labels.length ? scene.above.head.ahead : 0))
+    const at = valueToY(chart, band)
+    const right = v.x(v.endStep + (v.endStep === scene.labels.length ? scene.header.parts.ahead : 0))
     pen.fillStyle = theme.line
     for (const value of [chart.low, chart.high, ...(chart.low < 0 && chart.high > 0 ? [0] : [])])
       pen.fillRect(g.label, Math.round(at(value)), right - g.label, 1)
-    if (chart.marks) return marks(pen, scene, v, chart, band)
+    if (chart.marks) return drawMarks(pen, scene, v, chart, band)
     pen.save()
     pen.beginPath()
     pen.rect(g.label - 2, band.y - 3, right - g.label + 4, band.height + 6)
     pen.clip()
     pen.lineJoin = 'round'
-    const said = chart.estimates
-    if (said) {
+    const estimates = chart.estimates
+    if (estimates) {
       pen.fillStyle = theme.accent
       pen.globalAlpha = 0.13
-      if (scene.reading.readout.quantiles.length > 1) ribbon(pen, scene, v, said, at)
-      pen.globalAlpha = chart.read ? 0.5 : 1
+      if (scene.estimates.readout.quantiles.length > 1) drawBand(pen, scene, v, estimates, at)
+      pen.globalAlpha = chart.isInput ? 0.5 : 1
       pen.strokeStyle = theme.accent
-      pen.lineWidth = chart.read ? 1 : 1.8
-      line(pen, scene, v, said.middle, said.shift, at)
+      pen.lineWidth = chart.isInput ? 1 : 1.8
+      drawLine(pen, scene, v, estimates.middle, estimates.shift, at)
       pen.globalAlpha = 1
     }
-    pen.strokeStyle = chart.read ? theme.ink : theme.good
-    pen.lineWidth = chart.read ? 1.4 : 1.2
-    if (!chart.read) pen.setLineDash([5, 3])
-    line(pen, scene, v, chart.values, 0, at)
+    pen.strokeStyle = chart.isInput ? theme.ink : theme.good
+    pen.lineWidth = chart.isInput ? 1.4 : 1.2
+    if (!chart.isInput) pen.setLineDash([5, 3])
+    drawLine(pen, scene, v, chart.values, 0, at)
     pen.setLineDash([])
-    fan(pen, scene, v, chart, at)
+    drawFan(pen, scene, v, chart, at)
     pen.restore()
   })
 }
 
 /** The names and the printed scale of each curve, in the column of labels. */
-export function chartNames(pen: Pen, scene: Scene): void {
-  const { geometry: g, above, palette } = scene
+export function drawChartNames(pen: Pen, scene: Scene): void {
+  const { geometry: g, header: above, palette } = scene
   const narrow = g.label < 100
   above.charts.forEach((chart, k) => {
     const band = g.charts[k]!
@@ -160,29 +160,29 @@ export function chartNames(pen: Pen, scene: Scene): void {
     pen.font = `12px ${SANS}`
     const lines = [above.scaled && chart.fan.length && !narrow ? `${chart.name} (scaled)` : chart.name]
     if (!narrow && chart.fan.length) lines.push('line: what came', 'blue: what was said')
-    if (!narrow && !chart.read)
-      lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.known ? ['dashed: right'] : []))
+    if (!narrow && !chart.isInput)
+      lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.hasValues ? ['dashed: right'] : []))
     lines.forEach((text, row) => {
       pen.fillStyle = row === 0 ? palette.theme.ink : palette.theme.mute
       pen.font = `${row === 0 ? 12 : 11}px ${SANS}`
       const y = middle + (row - (lines.length - 1) / 2) * 15
-      pen.fillText(fitted(pen, text, g.label - (narrow ? 26 : 42)), 4, y)
+      pen.fillText(fitText(pen, text, g.label - (narrow ? 26 : 42)), 4, y)
     })
     pen.fillStyle = palette.theme.mute
     pen.textAlign = 'right'
     pen.font = `10px ${SANS}`
     if (chart.marks) return
-    pen.fillText(tick(chart.high), g.label - 6, band.y + 3)
-    pen.fillText(tick(chart.low), g.label - 6, band.y + band.height - 2)
+    pen.fillText(tickText(chart.high), g.label - 6, band.y + 3)
+    pen.fillText(tickText(chart.low), g.label - 6, band.y + band.height - 2)
   })
 }
 
 let scratch: HTMLCanvasElement | undefined
 
 /** Many numbers a step: a row of colours for each. */
-export function heat(pen: Pen, scene: Scene, v: Visible): void {
-  const { heat } = scene.above
-  const steps = v.to - v.from
+export function drawHeat(pen: Pen, scene: Scene, v: Visible): void {
+  const { heat } = scene.header
+  const steps = v.endStep - v.firstStep
   if (!heat || steps <= 0) return
   const { width, data } = heat.columns
   const image = new ImageData(steps, width)
@@ -190,7 +190,7 @@ export function heat(pen: Pen, scene: Scene, v: Visible): void {
   const { palette } = scene
   for (let k = 0; k < width; k++)
     for (let t = 0; t < steps; t++)
-      pixels[k * steps + t] = palette.rgba[palette.level(heat.scale, data[(v.from + t) * width + k]!)]!
+      pixels[k * steps + t] = palette.rgba[palette.level(heat.scale, data[(v.firstStep + t) * width + k]!)]!
   scratch ??= document.createElement('canvas')
   if (scratch.width < steps || scratch.height < width) {
     scratch.width = Math.max(scratch.width, steps)
@@ -199,11 +199,11 @@ export function heat(pen: Pen, scene: Scene, v: Visible): void {
   scratch.getContext('2d')?.putImageData(image, 0, 0)
   pen.imageSmoothingEnabled = false
   const { cell, heat: band } = scene.geometry
-  pen.drawImage(scratch, 0, 0, steps, width, v.x(v.from), band.y, steps * cell, band.height)
+  pen.drawImage(scratch, 0, 0, steps, width, v.x(v.firstStep), band.y, steps * cell, band.height)
 }
 
-export function heatName(pen: Pen, scene: Scene): void {
-  const { geometry: g, above, palette } = scene
+export function drawHeatName(pen: Pen, scene: Scene): void {
+  const { geometry: g, header: above, palette } = scene
   if (!above.heat) return
   const { scale, columns } = above.heat
   const narrow = g.label < 100
@@ -212,11 +212,11 @@ export function heatName(pen: Pen, scene: Scene): void {
   pen.font = `12px ${SANS}`
   pen.fillStyle = palette.theme.ink
   pen.fillText(
-    fitted(pen, `${columns.width} numbers${narrow ? '' : above.scaled ? ', scaled' : ' read'}`, g.label - 10),
+    fitText(pen, `${columns.width} numbers${narrow ? '' : above.scaled ? ', scaled' : ' read'}`, g.label - 10),
     4,
     middle - 7,
   )
   pen.fillStyle = palette.theme.mute
   pen.font = `11px ${SANS}`
-  pen.fillText(fitted(pen, `colours ${tick(scale.low)} to ${tick(scale.high)}`, g.label - 10), 4, middle + 9)
+  pen.fillText(fitText(pen, `colours ${tickText(scale.low)} to ${tickText(scale.high)}`, g.label - 10), 4, middle + 9)
 }

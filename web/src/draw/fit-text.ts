@@ -1,14 +1,14 @@
 // Text cut to a width.
 
-const cut = new Map<string, string>()
+const fittedTexts = new Map<string, string>()
 
 /** As much of a text as fits, with an ellipsis. */
-export function fitted(pen: CanvasRenderingContext2D, text: string, width: number): string {
+export function fitText(pen: CanvasRenderingContext2D, text: string, width: number): string {
   const key = `${pen.font} ${Math.round(width)} ${text}`
-  let found = cut.get(key)
-  if (found === undefined) {
-    if (cut.size > 4000) cut.clear()
-    found = text
+  let fitted = fittedTexts.get(key)
+  if (fitted === undefined) {
+    if (fittedTexts.size > 4000) fittedTexts.clear()
+    fitted = text
     if (pen.measureText(text).width > width) {
       let low = 0
       let high = text.length
@@ -17,9 +17,9 @@ export function fitted(pen: CanvasRenderingContext2D, text: string, width: numbe
         if (pen.measureText(`${text.slice(0, middle).trimEnd()}…`).width <= width) low = middle
         else high = middle - 1
       }
-      found = low ? `${text.slice(0, low).trimEnd()}…` : ''
+      fitted = low ? `${text.slice(0, low).trimEnd()}…` : ''
     }
-    cut.set(key, found)
+    fittedTexts.set(key, fitted)
   }
-  return found
+  return fitted
 }

@@ -5,19 +5,19 @@ export const MONO = 'ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consola
 
 export const SANS = 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK SC", sans-serif'
 
-interface Level {
-  least: number
+interface ZoomLevel {
+  minCell: number
   strip: number
   font: number
 }
 
 /** Zoom levels; without a font there is no room for characters. */
-const LEVELS: Level[] = [
-  { least: 2, strip: 4, font: 0 },
-  { least: 5, strip: 8, font: 0 },
-  { least: 9, strip: 13, font: 10 },
-  { least: 17, strip: 22, font: 12.5 },
-  { least: 25, strip: 30, font: 16 },
+const ZOOM_LEVELS: ZoomLevel[] = [
+  { minCell: 2, strip: 4, font: 0 },
+  { minCell: 5, strip: 8, font: 0 },
+  { minCell: 9, strip: 13, font: 10 },
+  { minCell: 17, strip: 22, font: 12.5 },
+  { minCell: 25, strip: 30, font: 16 },
 ]
 
 /** A part of the head; one that is not there has no height. */
@@ -38,15 +38,15 @@ export interface Geometry {
   charts: Band[]
   heat: Band
   /** The class that was said, and the one that should have been. */
-  said: Band
-  right: Band
+  predicted: Band
+  target: Band
   predictions: Band
   surprise: Band
   /** The chosen feature. */
   track: Band
   /** Where in the column of labels the chips lie. */
   chip: { x: number; width: number } | null
-  head: number
+  header: number
   /** Height of a strip, of the curve under it, and the distance from row to row. */
   strip: number
   curve: number
@@ -54,7 +54,7 @@ export interface Geometry {
 }
 
 /** What stands over the strips. */
-export interface Head {
+export interface HeaderParts {
   /** What a step is printed as: a character, a word, or nothing where numbers are read. */
   text: 'characters' | 'words' | 'none'
   /** Heights of the curves and of the heat strip. */
@@ -63,19 +63,19 @@ export interface Head {
   /** The names that are said, where classes are. */
   classes: string[] | null
   /** Whether what should have been said is known. */
-  right: boolean
+  hasTargets: boolean
   predictions: boolean
   surprise: boolean
   /** Columns behind the last step, for what is foretold. */
   ahead: number
 }
 
-export const SYMBOLS_HEAD: Head = {
+export const SYMBOL_HEADER: HeaderParts = {
   text: 'characters',
   charts: [],
   heat: 0,
   classes: null,
-  right: false,
+  hasTargets: false,
   predictions: true,
   surprise: true,
   ahead: 0,
@@ -87,26 +87,26 @@ export interface Extras {
   /** Room for chips in the column of labels, and how much of it the remarks take. */
   chips: boolean
   note: number
-  head?: Head
+  header?: HeaderParts
   /** Width of what can be seen without scrolling. */
-  room?: number
+  width?: number
 }
 
 export const PLAIN: Extras = { track: false, chips: false, note: 0 }
 
-const NUMBER = 36
+const NUMBER_WIDTH = 36
 
-const LEAST_CHIP = 16
+const MIN_CHIP_WIDTH = 16
 
-const SLANT = 0.87 // of the length of a slanted word, how high it stands: 60 degrees
+const SLANT_HEIGHT = 0.87 // of the length of a slanted word, how high it stands: 60 degrees
 
-const HIGHEST_WORDS = 96
+const MAX_WORDS_HEIGHT = 96
 
-const WIDEST_WORD = 104
+const MAX_WORD_WIDTH = 104
 
-const NUMBER_CELLS = [2, 3, 5, 17, 25]
+const NUMBER_CELL_WIDTHS = [2, 3, 5, 17, 25]
 
-interface Columns {
+interface ColumnLayout {
   cell: number
   slanted: boolean
   /** Height of the ruler without its numbers. */
@@ -114,35 +114,35 @@ interface Columns {
 }
 
 /** Words stand in their columns where all of them fit into sight, or are wanted so; else slanted over narrow ones. */
-function columns(
+function columnLayout(
   zoom: number,
   labels: string[],
   font: number,
   least: number,
   measure: Measure,
   extras: Extras,
-): Columns {
-  const head = extras.head ?? SYMBOLS_HEAD
-  const room = extras.room ?? Infinity
+): ColumnLayout {
+  const parts = extras.header ?? SYMBOL_HEADER
+  const room = extras.width ?? Infinity
   const size = (text: string): number => (measure(text) * (font + 1.5)) / 100
-  if (head.text === 'none') {
-    const fitting = Math.floor(room / Math.max(1, labels.length + head.ahead))
-    const cell = NUMBER_CELLS[zoom] ?? 17
+  if (parts.text === 'none') {
+    const fitting = Math.floor(room / Math.max(1, labels.length + parts.ahead))
+    const cell = NUMBER_CELL_WIDTHS[zoom] ?? 17
     return { cell: zoom === 3 ? Math.max(6, Math.min(cell, fitting)) : cell, slanted: false, height: 0 }
   }
   if (!font) return { cell: least, slanted: false, height: 0 }
-  const level = Math.ceil(font) + 12
-  if (head.text === 'characters') {
-    const named = head.classes ? Math.max(least, 11) : least
-    return { cell: cellWidth(labels, named, size), slanted: false, height: level }
+  const levelHeight = Math.ceil(font) + 12
+  if (parts.text === 'characters') {
+    const named = parts.classes ? Math.max(least, 11) : least
+    return { cell: cellWidth(labels, named, size), slanted: false, height: levelHeight }
   }
   let widest = 0
   for (const label of new Set(labels)) widest = Math.max(widest, size(label))
-  const names = Math.max(0, ...(head.classes ?? []).map((name) => (measure(name) * 10) / 100))
-  const level_ = Math.max(least, Math.min(WIDEST_WORD, Math.ceil(Math.max(widest, names)) + 10))
-  if (zoom > 3 || level_ * labels.length <= room) return { cell: level_, slanted: false, height: level }
+  const names = Math.max(0, ...(parts.classes ?? []).map((name) => (measure(name) * 10) / 100))
+  const levelCell = Math.max(least, Math.min(MAX_WORD_WIDTH, Math.ceil(Math.max(widest, names)) + 10))
+  if (zoom > 3 || levelCell * labels.length <= room) return { cell: levelCell, slanted: false, height: levelHeight }
   const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(50, Math.ceil(names) + 10))
-  return { cell, slanted: true, height: Math.min(HIGHEST_WORDS, Math.ceil(widest * SLANT) + 22) }
+  return { cell, slanted: true, height: Math.min(MAX_WORDS_HEIGHT, Math.ceil(widest * SLANT_HEIGHT) + 22) }
 }
 
 export function geometry(
@@ -153,9 +153,9 @@ export function geometry(
   measure: Measure,
   extras = PLAIN,
 ): Geometry {
-  const { least, strip, font } = LEVELS[zoom] ?? LEVELS[3]!
-  const above = extras.head ?? SYMBOLS_HEAD
-  const { cell, slanted, height } = columns(zoom, labels, font, least, measure, extras)
+  const { minCell: least, strip, font } = ZOOM_LEVELS[zoom] ?? ZOOM_LEVELS[3]!
+  const parts = extras.header ?? SYMBOL_HEADER
+  const { cell, slanted, height } = columnLayout(zoom, labels, font, least, measure, extras)
   const ruler = { y: 15, height }
   let y = ruler.y + ruler.height
   const band = (height: number, gap = 4): Band => {
@@ -163,14 +163,14 @@ export function geometry(
     y = placed.y + height
     return placed
   }
-  const charts = above.charts.map((height) => band(height, 8))
-  const heat = band(above.heat, 8)
-  const said = band(above.classes ? 20 : 0, 6)
-  const right = band(above.classes && above.right ? 18 : 0, 2)
-  const predictions = band(above.predictions ? 38 : 0)
-  const surprise = band(above.surprise ? 12 : 0)
+  const charts = parts.charts.map((height) => band(height, 8))
+  const heat = band(parts.heat, 8)
+  const predicted = band(parts.classes ? 20 : 0, 6)
+  const target = band(parts.classes && parts.hasTargets ? 18 : 0, 2)
+  const predictions = band(parts.predictions ? 38 : 0)
+  const surprise = band(parts.surprise ? 12 : 0)
   const track = band(extras.track ? 22 : 0, 6)
-  const room = label - NUMBER - 10 - extras.note
+  const chipRoom = label - NUMBER_WIDTH - 10 - extras.note
   const tall = curve ? Math.max(strip, 18) : strip
   return {
     cell,
@@ -180,13 +180,13 @@ export function geometry(
     ruler,
     charts,
     heat,
-    said,
-    right,
+    predicted,
+    target,
     predictions,
     surprise,
     track,
-    chip: extras.chips && room >= LEAST_CHIP && strip >= 8 ? { x: NUMBER, width: room } : null,
-    head: track.y + track.height + 8,
+    chip: extras.chips && chipRoom >= MIN_CHIP_WIDTH && strip >= 8 ? { x: NUMBER_WIDTH, width: chipRoom } : null,
+    header: track.y + track.height + 8,
     strip: tall,
     curve,
     pitch: tall + (curve ? curve + 18 : strip > 6 ? 2 : 1),
@@ -213,7 +213,7 @@ export function measure(text: string): number {
 export type Spot =
   | { part: 'cell'; row: number; step: number }
   | { part: 'label' | 'chip'; row: number }
-  | { part: 'predictions' | 'surprise' | 'ruler' | 'track' | 'said' | 'right'; step: number }
+  | { part: 'predictions' | 'surprise' | 'ruler' | 'track' | 'predicted' | 'target'; step: number }
   | { part: 'chart'; chart: number; step: number }
   | { part: 'heat'; share: number; step: number }
 
@@ -228,17 +228,17 @@ export function spotAt(
 ): Spot | null {
   const step = Math.floor((x - g.label + scroll.left) / g.cell)
   const inText = x >= g.label && step >= 0 && step < steps
-  if (y < g.head) {
+  if (y < g.header) {
     if (!inText) return null
     if (g.track.height && y >= g.track.y - 3) return { part: 'track', step }
-    for (const part of ['surprise', 'predictions', 'right', 'said'] as const)
+    for (const part of ['surprise', 'predictions', 'target', 'predicted'] as const)
       if (g[part].height && y >= g[part].y) return { part, step }
     if (g.heat.height && y >= g.heat.y)
       return { part: 'heat', share: Math.min(1, (y - g.heat.y) / g.heat.height), step }
     const chart = g.charts.findLastIndex((band) => y >= band.y - 4)
     return chart >= 0 ? { part: 'chart', chart, step } : { part: 'ruler', step }
   }
-  const row = Math.floor((y - g.head + scroll.top) / g.pitch)
+  const row = Math.floor((y - g.header + scroll.top) / g.pitch)
   if (row < 0 || row >= rows) return null
   if (x < g.label) return { part: g.chip && x >= g.chip.x && x < g.chip.x + g.chip.width ? 'chip' : 'label', row }
   return inText ? { part: 'cell', row, step } : null

@@ -1,23 +1,23 @@
 // Draws what belongs to neurons and ranges over the strips: the track of a feature, the chosen range, the chips of labels.
-import { fitted } from './fit-text'
+import { fitText } from './fit-text'
 import { SANS } from './geometry'
 import type { Row, Scene, Visible, Window } from './scene'
 
 /** A feature over the characters: a bar where it is on, or bars as high as a count, with the number where there is room. */
-export function track(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+export function drawTrack(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g, track: shown } = scene
   if (!g.track.height) return
   const { theme } = scene.palette
   const bottom = g.track.y + g.track.height - 2
   pen.fillStyle = theme.line
-  pen.fillRect(v.x(v.from), bottom, v.x(v.to) - v.x(v.from), 1)
+  pen.fillRect(v.x(v.firstStep), bottom, v.x(v.endStep) - v.x(v.firstStep), 1)
   if (!shown) return
   const width = Math.max(1, g.cell - (g.cell > 6 ? 1 : 0))
   const full = g.track.height - 4
   pen.font = `9.5px ${SANS}`
   pen.textAlign = 'center'
   pen.textBaseline = 'middle'
-  for (let t = v.from; t < v.to; t++) {
+  for (let t = v.firstStep; t < v.endStep; t++) {
     const value = shown.values[t] ?? NaN
     if (Number.isNaN(value)) {
       pen.fillStyle = theme.line
@@ -26,7 +26,7 @@ export function track(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): 
     }
     if (shown.kind === 'binary') {
       pen.fillStyle = theme.accent
-      if (value) pen.fillRect(v.x(t), bottom - 12, joined(shown.values, scene.start, t) ? g.cell : width, 12)
+      if (value) pen.fillRect(v.x(t), bottom - 12, continues(shown.values, scene.start, t) ? g.cell : width, 12)
       continue
     }
     const height = Math.max(value > 0 ? 1 : 0, (value / shown.most) * full)
@@ -42,12 +42,12 @@ export function track(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): 
   }
 }
 
-function joined(values: ArrayLike<number>, start: Uint8Array, t: number): boolean {
+function continues(values: ArrayLike<number>, start: Uint8Array, t: number): boolean {
   return Boolean(values[t + 1]) && !start[t + 1]
 }
 
 /** The chosen characters: a band behind the text, and an edge on either side down through the strips. */
-export function rangeBand(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+export function drawRangeBand(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { range, geometry: g } = scene
   if (!range) return
   const height = Math.max(14, g.ruler.y + g.ruler.height - 2)
@@ -55,7 +55,7 @@ export function rangeBand(pen: CanvasRenderingContext2D, scene: Scene, v: Visibl
   pen.fillRect(v.x(range.first) - 1, 1, (range.last - range.first + 1) * g.cell, height)
 }
 
-export function rangeEdges(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
+export function drawRangeEdges(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
   const { range, geometry: g } = scene
   if (!range) return
   const bottom = Math.min(view.height, v.y(scene.rows.length))
@@ -65,7 +65,7 @@ export function rangeEdges(pen: CanvasRenderingContext2D, scene: Scene, v: Visib
 }
 
 /** The label of a neuron: its words on a ground that is filled as far as the label says something. */
-export function chip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
+export function drawChip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
   if (!g.chip || !row.chip) return
@@ -86,12 +86,12 @@ export function chip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: n
   pen.font = `${height < 16 ? 9.5 : 11.5}px ${SANS}`
   pen.fillStyle = theme.ink
   pen.textAlign = 'left'
-  pen.fillText(fitted(pen, row.chip.text, width - 12), x + 6, y + 0.5)
+  pen.fillText(fitText(pen, row.chip.text, width - 12), x + 6, y + 0.5)
 }
 
 /** A neuron that is on in the chosen range: a mark at the edge. */
-export function chosenMark(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
-  if (!row.chosen) return
+export function drawRangeMark(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
+  if (!row.inRange) return
   pen.fillStyle = scene.palette.theme.accent
   pen.fillRect(0, y, 3, scene.geometry.strip)
 }

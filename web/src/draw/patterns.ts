@@ -2,24 +2,24 @@
 
 const tiles: { hatch?: HTMLCanvasElement; none?: HTMLCanvasElement } = {}
 
-function pattern(
+function makePattern(
   pen: CanvasRenderingContext2D,
   draw: (tile: CanvasRenderingContext2D) => void,
-  kept: 'hatch' | 'none',
+  name: 'hatch' | 'none',
 ): CanvasPattern | null {
-  let tile = tiles[kept]
+  let tile = tiles[name]
   if (!tile) {
     tile = document.createElement('canvas')
     tile.width = tile.height = 5
     const small = tile.getContext('2d')
     if (small) draw(small)
-    tiles[kept] = tile
+    tiles[name] = tile
   }
   return pen.createPattern(tile, 'repeat')
 }
 
-export function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
-  return pattern(
+export function hatchPattern(pen: CanvasRenderingContext2D): CanvasPattern | null {
+  return makePattern(
     pen,
     (tile) => {
       tile.fillStyle = 'rgba(255,255,255,0.55)'
@@ -29,8 +29,8 @@ export function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
   )
 }
 
-export function noData(pen: CanvasRenderingContext2D): CanvasPattern | null {
-  return pattern(
+export function noDataPattern(pen: CanvasRenderingContext2D): CanvasPattern | null {
+  return makePattern(
     pen,
     (tile) => {
       tile.fillStyle = 'rgba(128,132,140,0.75)'

@@ -1,19 +1,19 @@
 // Bars of the likeliest predictions, and the surprise under them.
-import { fitted } from './fit-text'
+import { fitText } from './fit-text'
 import { SANS } from './geometry'
 import { type Scene, SURPRISE_LIMIT, type Visible } from './scene'
 import { drawGlyph } from './sprites'
 import { glyph } from '../model/characters'
 
-export function predictions(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+export function drawPredictionBars(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g, top } = scene
   const { theme } = scene.palette
   const width = Math.max(1, g.cell - (g.cell > 6 ? 2 : g.cell > 3 ? 1 : 0))
   const full = g.predictions.height
-  const classes = scene.above.said !== null
-  for (let t = v.from; t < v.to; t++) {
+  const classes = scene.header.classes !== null
+  for (let t = v.firstStep; t < v.endStep; t++) {
     let base = g.predictions.y + full
-    for (let k = 0; k < top && full && !scene.above.shares; k++) {
+    for (let k = 0; k < top && full && !scene.header.probabilities; k++) {
       const height = Math.round(scene.topProbability[t * top + k]! * full)
       if (!(height >= 1)) break
       base -= height
@@ -23,11 +23,11 @@ export function predictions(pen: CanvasRenderingContext2D, scene: Scene, v: Visi
         const size = Math.min(g.font - 1, height - 1)
         const label = scene.topLabels(scene.topToken[t * top + k]!)
         pen.font = `10px ${SANS}`
-        if (classes || scene.above.head.text === 'words') {
+        if (classes || scene.header.parts.text === 'words') {
           pen.fillStyle = k === 0 ? theme.ink : theme.mute
           pen.textAlign = 'center'
           pen.textBaseline = 'middle'
-          const shown = fitted(pen, glyph(label).text, width)
+          const shown = fitText(pen, glyph(label).text, width)
           if (shown.length > 1 || label.length === 1) pen.fillText(shown, v.x(t) + width / 2, base + (height - 1) / 2)
           continue
         }

@@ -1,24 +1,24 @@
 // The column of labels at the left of the strips.
 import { type Geometry, MONO, SANS } from './geometry'
-import { chip, chosenMark } from './overlays'
+import { drawChip, drawRangeMark } from './overlays'
 import type { Scene, Visible, Window } from './scene'
-import { type Scale, tick } from '../model/scale'
+import { type Scale, tickText } from '../model/scale'
 
-export function names(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
+export function drawRowLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
   pen.fillStyle = theme.paper
-  pen.fillRect(0, g.head, g.label - 1, view.height)
-  if (g.pitch < 8) return everyTenth(pen, scene, v)
+  pen.fillRect(0, g.header, g.label - 1, view.height)
+  if (g.pitch < 8) return drawFewLabels(pen, scene, v)
   pen.textBaseline = 'middle'
-  for (let row = v.firstRow; row < v.lastRow; row++) {
+  for (let row = v.firstRow; row < v.endRow; row++) {
     const { label, note } = scene.rows[row]!
     const y = v.y(row) + g.strip / 2
-    chosenMark(pen, scene, scene.rows[row]!, v.y(row))
-    chip(pen, scene, scene.rows[row]!, y)
+    drawRangeMark(pen, scene, scene.rows[row]!, v.y(row))
+    drawChip(pen, scene, scene.rows[row]!, y)
     const small = g.pitch < 13
     pen.textAlign = 'left'
-    const marked = row === scene.selected || row === scene.cursor.row || scene.rows[row]!.chosen
+    const marked = row === scene.selected || row === scene.cursor.row || scene.rows[row]!.inRange
     pen.fillStyle = marked ? theme.accent : theme.ink
     pen.font = `${row === scene.selected ? 600 : 400} ${small ? 9 : 12}px ${g.curve ? SANS : MONO}`
     pen.fillText(label, 6, y, g.chip ? g.chip.x - 8 : g.label - 14)
@@ -26,7 +26,7 @@ export function names(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, v
     pen.font = `${small ? 8.5 : 11}px ${SANS}`
     if (g.curve) {
       pen.fillText(note, 4, y + 16, g.label - 44)
-      scaleEnds(pen, scene.rows[row]!.scale, g, v.y(row))
+      drawScaleEnds(pen, scene.rows[row]!.scale, g, v.y(row))
     } else {
       pen.textAlign = 'right'
       pen.fillText(note, g.label - 10, y)
@@ -34,21 +34,21 @@ export function names(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, v
   }
 }
 
-function scaleEnds(pen: CanvasRenderingContext2D, scale: Scale, g: Geometry, y: number): void {
+function drawScaleEnds(pen: CanvasRenderingContext2D, scale: Scale, g: Geometry, y: number): void {
   const top = y + g.strip + 4
   pen.textAlign = 'right'
   const ends = [scale.high, ...(scale.kind === 'two' ? [0] : []), scale.low]
   ends.forEach((end, k) => {
-    pen.fillText(tick(end), g.label - 8, top + (k / (ends.length - 1)) * g.curve)
+    pen.fillText(tickText(end), g.label - 8, top + (k / (ends.length - 1)) * g.curve)
   })
 }
 
-function everyTenth(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+function drawFewLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   pen.font = `9px ${MONO}`
   pen.textAlign = 'left'
   pen.textBaseline = 'middle'
-  for (let row = v.firstRow; row < v.lastRow; row++) {
-    chosenMark(pen, scene, scene.rows[row]!, v.y(row))
+  for (let row = v.firstRow; row < v.endRow; row++) {
+    drawRangeMark(pen, scene, scene.rows[row]!, v.y(row))
     if (row % 4 && row !== scene.selected && row !== scene.cursor.row) continue
     const marked = row === scene.selected || row === scene.cursor.row
     pen.fillStyle = marked ? scene.palette.theme.accent : scene.palette.theme.mute

@@ -4,7 +4,7 @@ import type { Readout } from '../data/run'
 import type { Columns } from '../data/trace'
 import type { Range } from '../data/view'
 import type { Geometry } from './geometry'
-import type { Above } from './header'
+import type { Header } from './header'
 import type { Palette } from './palette'
 import type { Sprites } from './sprites'
 import type { Scale } from '../model/scale'
@@ -18,7 +18,7 @@ export interface Row {
   /** The label of the neuron, and how much it says, 0 to 1. */
   chip?: { text: string; strength: number }
   /** Set where the neuron is one of the chosen range. */
-  chosen?: boolean
+  inRange?: boolean
 }
 
 export interface Scene {
@@ -29,8 +29,8 @@ export interface Scene {
   start: Uint8Array
   /** The shown layer reads from the end. */
   reverse: boolean
-  above: Above
-  reading: { readout: Readout; estimate: Columns | null; start: Uint8Array }
+  header: Header
+  estimates: { readout: Readout; estimate: Columns | null; start: Uint8Array }
   /** Steps whose character the network does not know. */
   unknown: Uint8Array
   rows: Row[]
@@ -58,23 +58,23 @@ export interface Window {
 export const SURPRISE_LIMIT = 5
 
 export interface Visible {
-  from: number
-  to: number
+  firstStep: number
+  endStep: number
   firstRow: number
-  lastRow: number
+  endRow: number
   x: (step: number) => number
   y: (row: number) => number
 }
 
-export function visible(scene: Scene, view: Window): Visible {
+export function visibleCells(scene: Scene, view: Window): Visible {
   const g = scene.geometry
   const steps = scene.labels.length
   return {
-    from: Math.max(0, Math.floor(view.left / g.cell)),
-    to: Math.min(steps, Math.ceil((view.left + view.width - g.label) / g.cell)),
+    firstStep: Math.max(0, Math.floor(view.left / g.cell)),
+    endStep: Math.min(steps, Math.ceil((view.left + view.width - g.label) / g.cell)),
     firstRow: Math.max(0, Math.floor(view.top / g.pitch)),
-    lastRow: Math.min(scene.rows.length, Math.ceil((view.top + view.height - g.head) / g.pitch)),
+    endRow: Math.min(scene.rows.length, Math.ceil((view.top + view.height - g.header) / g.pitch)),
     x: (step) => g.label + step * g.cell - view.left,
-    y: (row) => g.head + row * g.pitch - view.top,
+    y: (row) => g.header + row * g.pitch - view.top,
   }
 }

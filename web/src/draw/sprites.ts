@@ -2,7 +2,7 @@
 import { MONO } from './geometry'
 import { glyph } from '../model/characters'
 
-const MOST = 5000
+const MAX_SPRITES = 5000
 
 export function drawGlyph(
   pen: CanvasRenderingContext2D,
@@ -38,16 +38,16 @@ export function drawGlyph(
 }
 
 export class Sprites {
-  readonly #made = new Map<string, HTMLCanvasElement>()
+  readonly #sprites = new Map<string, HTMLCanvasElement>()
   #key = ''
 
   /** A character centred in a cell of `width` x `height`, for copying with drawImage. */
   get(label: string, ink: string, size: number, width: number, height: number, ratio: number): HTMLCanvasElement {
     const key = `${size} ${width} ${height} ${ratio}`
-    if (key !== this.#key || this.#made.size > MOST) this.#made.clear()
+    if (key !== this.#key || this.#sprites.size > MAX_SPRITES) this.#sprites.clear()
     this.#key = key
     const name = ink + label
-    let sprite = this.#made.get(name)
+    let sprite = this.#sprites.get(name)
     if (!sprite) {
       sprite = document.createElement('canvas')
       sprite.width = Math.ceil(width * ratio)
@@ -57,7 +57,7 @@ export class Sprites {
         pen.scale(ratio, ratio)
         drawGlyph(pen, label, width / 2, height / 2, size, width, ink)
       }
-      this.#made.set(name, sprite)
+      this.#sprites.set(name, sprite)
     }
     return sprite
   }

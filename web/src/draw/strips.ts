@@ -1,28 +1,29 @@
 // Draws the strips on one canvas: only what is in sight, one lookup per cell.
-import { charts, heat } from './charts'
-import { opinion, said } from './class-bands'
-import { headNames } from './header-labels'
-import { rangeBand, rangeEdges, track } from './overlays'
+import { drawCharts, drawHeat } from './charts'
+import { drawClassProbabilities, drawClassBands } from './class-bands'
+import { drawHeaderLabels } from './header-labels'
+import { drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
 import { NONE } from './palette'
-import { hatch, noData } from './patterns'
-import { predictions } from './prediction-bars'
-import { names } from './row-labels'
-import { ruler } from './ruler'
-import { type Scene, type Visible, visible, type Window } from './scene'
+import { hatchPattern, noDataPattern } from './patterns'
+import { drawPredictionBars } from './prediction-bars'
+import { drawRowLabels } from './row-labels'
+import { drawRuler } from './ruler'
+import { type Scene, type Visible, visibleCells, type Window } from './scene'
 import { clipped, position } from '../model/scale'
 
 let scratch: HTMLCanvasElement | undefined
 
-function cells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
-  const columns = v.to - v.from
-  const rows = v.lastRow - v.firstRow
+function drawCells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+  const columns = v.endStep - v.firstStep
+  const rows = v.endRow - v.firstRow
   if (columns <= 0 || rows <= 0) return
   const image = new ImageData(columns, rows)
   const pixels = new Uint32Array(image.data.buffer)
   const { palette } = scene
   for (let r = 0; r < rows; r++) {
     const { values, scale } = scene.rows[v.firstRow + r]!
-    for (let c = 0; c < columns; c++) pixels[r * columns + c] = palette.rgba[palette.level(scale, values[v.from + c]!)]!
+    for (let c = 0; c < columns; c++)
+      pixels[r * columns + c] = palette.rgba[palette.level(scale, values[v.firstStep + c]!)]!
   }
   const canvas = (scratch ??= document.createElement('canvas'))
   if (canvas.width < columns || canvas.height < rows) {
@@ -33,23 +34,23 @@ function cells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const g = scene.geometry
   pen.imageSmoothingEnabled = false
   for (let r = 0; r < rows; r++)
-    pen.drawImage(canvas, 0, r, columns, 1, v.x(v.from), v.y(v.firstRow + r), columns * g.cell, g.strip)
+    pen.drawImage(canvas, 0, r, columns, 1, v.x(v.firstStep), v.y(v.firstRow + r), columns * g.cell, g.strip)
 }
 
 /** Clipped values are hatched, missing ones dotted: runs of neighbours are filled in one go. */
-function marks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const g = scene.geometry
-  const styles = [null, hatch(pen), noData(pen)]
-  for (let row = v.firstRow; row < v.lastRow; row++) {
+  const styles = [null, hatchPattern(pen), noDataPattern(pen)]
+  for (let row = v.firstRow; row < v.endRow; row++) {
     const { values, scale } = scene.rows[row]!
     const kind = (t: number): number => {
       const value = values[t]!
       return Number.isNaN(value) ? 2 : scale.open && clipped(scale, value) ? 1 : 0
     }
-    for (let t = v.from; t < v.to;) {
+    for (let t = v.firstStep; t < v.endStep;) {
       const now = kind(t)
       let end = t + 1
-      while (end < v.to && kind(end) === now) end++
+      while (end < v.endStep && kind(end) === now) end++
       const style = styles[now]
       if (style) {
         // The pattern moves with the cells, not with the window.
@@ -66,20 +67,20 @@ function marks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   }
 }
 
-function gaps(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+function drawGaps(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const g = scene.geometry
   pen.fillStyle = scene.palette.theme.paper
-  for (let row = v.firstRow; row < v.lastRow; row++)
-    for (let t = v.from; t <= v.to; t++) pen.fillRect(v.x(t) - 1, v.y(row), 1, g.strip)
+  for (let row = v.firstRow; row < v.endRow; row++)
+    for (let t = v.firstStep; t <= v.endStep; t++) pen.fillRect(v.x(t) - 1, v.y(row), 1, g.strip)
 }
 
-function characters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, ratio: number): void {
+function drawCharacters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, ratio: number): void {
   const { geometry: g, palette, sprites } = scene
   const dark = palette.theme.dark ? '#c9ccd1' : '#3a3f45'
   const light = '#ffffff'
-  for (let row = v.firstRow; row < v.lastRow; row++) {
+  for (let row = v.firstRow; row < v.endRow; row++) {
     const { values, scale } = scene.rows[row]!
-    for (let t = v.from; t < v.to; t++) {
+    for (let t = v.firstStep; t < v.endStep; t++) {
       const level = palette.level(scale, values[t]!)
       if (level === NONE) continue
       const ink = palette.light[level] ? light : dark
@@ -89,10 +90,10 @@ function characters(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, rat
   }
 }
 
-function curves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
-  for (let row = v.firstRow; row < v.lastRow; row++) {
+  for (let row = v.firstRow; row < v.endRow; row++) {
     const { values, scale } = scene.rows[row]!
     const top = v.y(row) + g.strip + 4
     const at = (value: number): number => {
@@ -100,8 +101,8 @@ function curves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
       return top + Math.max(-0.04, Math.min(1.04, share)) * g.curve
     }
     pen.fillStyle = theme.line
-    const left = Math.max(g.label, v.x(v.from))
-    const width = v.x(v.to) - left
+    const left = Math.max(g.label, v.x(v.firstStep))
+    const width = v.x(v.endStep) - left
     for (const level of scale.kind === 'two' ? [scale.low, 0, scale.high] : [scale.low, scale.high])
       pen.fillRect(left, Math.round(at(level)), width, 1)
     pen.strokeStyle = theme.ink
@@ -109,7 +110,7 @@ function curves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
     pen.lineJoin = 'round'
     pen.beginPath()
     let drawing = false
-    for (let t = Math.max(0, v.from - 1); t < Math.min(values.length, v.to + 1); t++) {
+    for (let t = Math.max(0, v.firstStep - 1); t < Math.min(values.length, v.endStep + 1); t++) {
       const value = values[t]!
       const x = v.x(t) + g.cell / 2
       if (Number.isNaN(value)) drawing = false
@@ -124,10 +125,10 @@ function curves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   }
 }
 
-function starts(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, from: number, to: number): void {
+function drawStarts(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, from: number, to: number): void {
   const { theme } = scene.palette
   const wide = scene.geometry.cell > 6
-  for (let t = Math.max(1, v.from); t < v.to; t++) {
+  for (let t = Math.max(1, v.firstStep); t < v.endStep; t++) {
     if (!scene.start[t]) continue
     const x = v.x(t) - 1
     pen.fillStyle = theme.paper
@@ -137,7 +138,7 @@ function starts(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, from: n
   }
 }
 
-function cursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
+function drawCursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
   const { geometry: g, cursor: at } = scene
   const { theme } = scene.palette
   const bottom = Math.min(view.height, v.y(scene.rows.length) - (g.pitch - g.strip - g.curve) + 2)
@@ -153,7 +154,7 @@ function cursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: W
     pen.globalAlpha = 1
   }
   pen.beginPath()
-  pen.rect(0, g.head - 2, view.width, view.height)
+  pen.rect(0, g.header - 2, view.width, view.height)
   pen.clip()
   const outline = (row: number, from: number, to: number, thick: number): void => {
     pen.lineWidth = thick
@@ -164,31 +165,31 @@ function cursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: W
   pen.restore()
 }
 
-export function draw(pen: CanvasRenderingContext2D, scene: Scene, view: Window): void {
+export function drawStrips(pen: CanvasRenderingContext2D, scene: Scene, view: Window): void {
   const { geometry: g } = scene
-  const v = visible(scene, view)
+  const v = visibleCells(scene, view)
   pen.setTransform(view.ratio, 0, 0, view.ratio, 0, 0)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, view.height)
-  cells(pen, scene, v)
-  if (g.cell > 6) gaps(pen, scene, v)
-  marks(pen, scene, v)
-  if (g.font && g.strip >= 12 && scene.above.head.text === 'characters') characters(pen, scene, v, view.ratio)
-  if (g.curve) curves(pen, scene, v)
-  starts(pen, scene, v, g.head, v.y(scene.rows.length))
-  rangeEdges(pen, scene, v, view)
-  names(pen, scene, v, view)
+  drawCells(pen, scene, v)
+  if (g.cell > 6) drawGaps(pen, scene, v)
+  drawMarks(pen, scene, v)
+  if (g.font && g.strip >= 12 && scene.header.parts.text === 'characters') drawCharacters(pen, scene, v, view.ratio)
+  if (g.curve) drawCurves(pen, scene, v)
+  drawStarts(pen, scene, v, g.header, v.y(scene.rows.length))
+  drawRangeEdges(pen, scene, v, view)
+  drawRowLabels(pen, scene, v, view)
   pen.fillStyle = scene.palette.theme.paper
-  pen.fillRect(0, 0, view.width, g.head - 2)
-  rangeBand(pen, scene, v)
-  ruler(pen, scene, v)
-  charts(pen, scene, v)
-  heat(pen, scene, v)
-  said(pen, scene, v)
-  opinion(pen, scene, v)
-  predictions(pen, scene, v)
-  track(pen, scene, v)
-  starts(pen, scene, v, 2, g.head - 6)
-  headNames(pen, scene)
-  cursor(pen, scene, v, view)
+  pen.fillRect(0, 0, view.width, g.header - 2)
+  drawRangeBand(pen, scene, v)
+  drawRuler(pen, scene, v)
+  drawCharts(pen, scene, v)
+  drawHeat(pen, scene, v)
+  drawClassBands(pen, scene, v)
+  drawClassProbabilities(pen, scene, v)
+  drawPredictionBars(pen, scene, v)
+  drawTrack(pen, scene, v)
+  drawStarts(pen, scene, v, 2, g.header - 6)
+  drawHeaderLabels(pen, scene)
+  drawCursor(pen, scene, v, view)
 }

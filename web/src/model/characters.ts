@@ -13,18 +13,18 @@ const SIGNS: Record<string, string> = { '\n': '⏎', '\t': '⇥', ' ': '·', '\r
 
 const UNPRINTABLE = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Zs}]$/u
 
-const known = new Map<string, Glyph>()
+const glyphs = new Map<string, Glyph>()
 
 export function glyph(label: string): Glyph {
-  let found = known.get(label)
-  if (!found) {
-    found = make(label)
-    known.set(label, found)
+  let cached = glyphs.get(label)
+  if (!cached) {
+    cached = makeGlyph(label)
+    glyphs.set(label, cached)
   }
-  return found
+  return cached
 }
 
-function make(label: string): Glyph {
+function makeGlyph(label: string): Glyph {
   const sign = SIGNS[label]
   if (sign) return { text: sign, quiet: true, code: false }
   if (UNPRINTABLE.test(label)) {
@@ -37,7 +37,7 @@ function make(label: string): Glyph {
 }
 
 /** A character as it is named in a sentence: “a”, “⏎”, U+200B. */
-export function named(label: string): string {
+export function characterName(label: string): string {
   const { text, code } = glyph(label)
   if (code) return `U+${text.padStart(4, '0')}`
   if (label === ' ') return 'a space'
@@ -45,15 +45,15 @@ export function named(label: string): string {
 }
 
 /** A whole text on one line, with its line ends and tabs shown. */
-export function shown(text: string): string {
+export function oneLine(text: string): string {
   return [...text].map((label) => (label === ' ' ? ' ' : glyph(label).code ? '▯' : glyph(label).text)).join('')
 }
 
 export type Measure = (text: string) => number
 
-const ROOM = 4
+const CELL_PADDING = 4
 
-const WIDEST = 44
+const MAX_CELL_WIDTH = 44
 
 /** One width for all cells: enough for the widest glyph of the text, so that everything lines up. */
 export function cellWidth(labels: string[], least: number, measure: Measure): number {
@@ -62,7 +62,7 @@ export function cellWidth(labels: string[], least: number, measure: Measure): nu
     const { text, code } = glyph(label)
     if (!code) widest = Math.max(widest, measure(text))
   }
-  return Math.min(WIDEST, Math.max(least, Math.ceil(widest) + ROOM))
+  return Math.min(MAX_CELL_WIDTH, Math.max(least, Math.ceil(widest) + CELL_PADDING))
 }
 
 /** Index of the step that the character before text position `caret` became. */
@@ -94,20 +94,20 @@ export function stepAt(labels: string[], text: string, caret: number, unit = 'ch
   return labels.length - 1
 }
 
-const printed = new WeakMap<string[], string[]>()
+const labelCache = new WeakMap<string[], string[]>()
 
 /** How each symbol is printed; a network that reads bytes has bytes for symbols, and half a character cannot be printed. */
 export function symbolLabels(vocabulary: string[]): string[] {
-  let labels = printed.get(vocabulary)
+  let labels = labelCache.get(vocabulary)
   if (!labels) {
     const bytes = vocabulary.length === 256 && vocabulary.every((symbol, k) => symbol.codePointAt(0) === k)
     labels = bytes ? vocabulary.map((symbol, k) => (k < 128 ? symbol : k.toString(16).toUpperCase())) : vocabulary
-    printed.set(vocabulary, labels)
+    labelCache.set(vocabulary, labels)
   }
   return labels
 }
 
 /** What is predicted, by id: classes by their names, symbols as they are printed. */
-export function predicted(run: { vocabulary: string[]; readout: { kind: string; names: string[] } }): string[] {
+export function predictionLabels(run: { vocabulary: string[]; readout: { kind: string; names: string[] } }): string[] {
   return run.readout.kind === 'classes' ? run.readout.names : symbolLabels(run.vocabulary)
 }

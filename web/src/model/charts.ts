@@ -1,16 +1,16 @@
 // Curves of numbers over the steps: the values that were read, the targets, and the estimates.
 import type { Readout } from '../data/run'
 import { column, type Trace } from '../data/trace'
-import { type About, type Estimate, estimateAt, type Output, outputs } from './predictions'
+import { type NetworkInfo, type Estimate, estimateAt, type Output, outputs } from './predictions'
 
 /** A curve over the steps: what was read or asked for, and what was estimated of it. */
 export interface Chart {
   name: string
   /** Whether `values` were read (or else: should have been said). */
-  read: boolean
+  isInput: boolean
   values: Float32Array
   /** There is a value at some step. */
-  known: boolean
+  hasValues: boolean
   /** Only zeros and ones: drawn as marks. */
   marks: boolean
   /** One estimate a step, drawn where it belongs: the first one ahead, or that of this step. */
@@ -26,13 +26,13 @@ export interface Charts {
   /** Numbers that are too many for curves: a heat strip, with the number of rows. */
   heat: boolean
   /** Outputs that are not drawn. */
-  more: number
+  omittedOutputs: number
 }
 
-const MOST_CURVES = 6
+const MAX_CURVES = 6
 
 /** Round ends around some values; those beyond are cut off at the edge of the chart. */
-export function ends(values: Iterable<number>): [number, number] {
+export function roundEnds(values: Iterable<number>): [number, number] {
   let low = Infinity
   let high = -Infinity
   for (const value of values) {
@@ -47,50 +47,58 @@ export function ends(values: Iterable<number>): [number, number] {
 }
 
 /** The middle nine tenths of what was estimated: one wild estimate must not flatten the curve. */
-function usual(values: Float32Array): number[] {
-  const known = values.filter((value) => Number.isFinite(value)).sort()
-  return known.length ? [known[Math.floor(known.length * 0.05)]!, known[Math.ceil(known.length * 0.95) - 1]!] : []
+function middleRange(values: Float32Array): number[] {
+  const finite = values.filter((value) => Number.isFinite(value)).sort()
+  return finite.length ? [finite[Math.floor(finite.length * 0.05)]!, finite[Math.ceil(finite.length * 0.95) - 1]!] : []
 }
 
-function running(readout: Readout, trace: Trace, output: Output): NonNullable<Chart['estimates']> {
-  const each = (read: (estimate: Estimate) => number): Float32Array =>
+function estimatesOverSteps(readout: Readout, trace: Trace, output: Output): NonNullable<Chart['estimates']> {
+  const overSteps = (read: (estimate: Estimate) => number): Float32Array =>
     Float32Array.from({ length: trace.steps }, (_, t) => read(estimateAt(readout, trace.estimate!, t, output.index)))
   return {
     shift: output.ahead,
-    low: each((one) => one.low),
-    middle: each((one) => one.middle),
-    high: each((one) => one.high),
+    low: overSteps((one) => one.low),
+    middle: overSteps((one) => one.middle),
+    high: overSteps((one) => one.high),
   }
 }
 
-function chart(name: string, read: boolean, values: Float32Array, said: Chart['estimates'], fan: Output[]): Chart {
-  const marks = read && !said && values.length > 0 && values.every((value) => value === 0 || value === 1)
-  const seen = [...values.filter((value) => Number.isFinite(value))]
-  const [low, high] = marks ? [0, 1] : ends([...seen, ...(said ? [...usual(said.low), ...usual(said.high)] : [])])
-  return { name, read, values, known: seen.length > 0, marks, estimates: said, fan, low, high }
+function makeChart(
+  name: string,
+  isInput: boolean,
+  values: Float32Array,
+  estimates: Chart['estimates'],
+  fan: Output[],
+): Chart {
+  const marks = isInput && !estimates && values.length > 0 && values.every((value) => value === 0 || value === 1)
+  const finite = [...values.filter((value) => Number.isFinite(value))]
+  const [low, high] = marks
+    ? [0, 1]
+    : roundEnds([...finite, ...(estimates ? [...middleRange(estimates.low), ...middleRange(estimates.high)] : [])])
+  return { name, isInput, values, hasValues: finite.length > 0, marks, estimates, fan, low, high }
 }
 
 /** Curves of what was read, and of what was estimated, as far as there is room for them. */
-export function charts(about: About, trace: Trace): Charts {
+export function makeCharts(about: NetworkInfo, trace: Trace): Charts {
   const { readout, vocabulary } = about
   const all = outputs(about, trace)
   const { input, value, estimate } = trace
-  const found: Chart[] = []
+  const drawn: Chart[] = []
   const width = input?.width ?? 0
-  const heat = width > MOST_CURVES
+  const heat = width > MAX_CURVES
   for (let k = 0; k < width; k++) {
     const fan = all.filter((output) => output.input === k).sort((a, b) => a.ahead - b.ahead)
     if (heat && !fan.length) continue
-    const said = fan[0] && estimate ? running(readout, trace, fan[0]) : null
-    found.push(chart(vocabulary[k] ?? String(k), true, column(input!, k), said, fan))
+    const estimates = fan[0] && estimate ? estimatesOverSteps(readout, trace, fan[0]) : null
+    drawn.push(makeChart(vocabulary[k] ?? String(k), true, column(input!, k), estimates, fan))
   }
-  const own = estimate ? all.filter((output) => output.input === null) : []
-  for (const output of own.slice(0, MOST_CURVES)) {
-    const right = value ? column(value, output.index) : new Float32Array(trace.steps).fill(NaN)
+  const outputsAlone = estimate ? all.filter((output) => output.input === null) : []
+  for (const output of outputsAlone.slice(0, MAX_CURVES)) {
+    const targets = value ? column(value, output.index) : new Float32Array(trace.steps).fill(NaN)
     if (readout.reads === 'last step')
       for (let t = trace.steps - 2; t >= 0; t--)
-        if (!trace.start[t + 1] && Number.isNaN(right[t]!)) right[t] = right[t + 1]!
-    found.push(chart(output.name, false, right, running(readout, trace, { ...output, ahead: 0 }), []))
+        if (!trace.start[t + 1] && Number.isNaN(targets[t]!)) targets[t] = targets[t + 1]!
+    drawn.push(makeChart(output.name, false, targets, estimatesOverSteps(readout, trace, { ...output, ahead: 0 }), []))
   }
-  return { charts: found, heat, more: Math.max(0, own.length - MOST_CURVES) }
+  return { charts: drawn, heat, omittedOutputs: Math.max(0, outputsAlone.length - MAX_CURVES) }
 }

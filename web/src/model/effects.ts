@@ -9,13 +9,13 @@ export interface Effect {
 
 /** Change of the loss without each neuron, by "layer neuron". */
 export function effects(table: Table): Map<string, Effect> {
-  const found = new Map<string, Effect>()
+  const effectOfNeuron = new Map<string, Effect>()
   for (const row of rows(table))
     if (row['feature'] === '' && typeof row['on'] === 'number')
-      found.set(`${row['layer']} ${row['neuron']}`, {
+      effectOfNeuron.set(`${row['layer']} ${row['neuron']}`, {
         change: row['on'],
         low: row['on_low'] as number | null,
         high: row['on_high'] as number | null,
       })
-  return found
+  return effectOfNeuron
 }

@@ -59,7 +59,7 @@ interface Piece {
   strength: number
 }
 
-const inside = (piece: Piece, least: number): string => (piece.strength < least ? `(${piece.text})` : piece.text)
+const bracketed = (piece: Piece, least: number): string => (piece.strength < least ? `(${piece.text})` : piece.text)
 
 function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: string): Piece {
   if (isLeaf(expression)) return leaf(expression)
@@ -70,12 +70,12 @@ function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: stri
     // a − (b + c), a / (b · c) and a − (b − c) need their brackets; a + b + c and a · b · c do not.
     const strict = operation === 'subtract' || operation === 'divide' ? 1 : 0
     const sign = operation === 'multiply' ? times : infix.sign
-    const right = inside(b, infix.strength + strict)
+    const right = bracketed(b, infix.strength + strict)
     const safe = right.startsWith('−') ? `(${right})` : right
-    return { text: `${inside(a, infix.strength)} ${sign} ${safe}`, strength: infix.strength }
+    return { text: `${bracketed(a, infix.strength)} ${sign} ${safe}`, strength: infix.strength }
   }
   if (operation === 'negate' && a) {
-    const text = inside(a, NEGATE)
+    const text = bracketed(a, NEGATE)
     return { text: `−${text.startsWith('−') ? `(${text})` : text}`, strength: NEGATE }
   }
   // Derivatives of what jumps: 1 where it is so, otherwise 0.
@@ -101,7 +101,7 @@ export function symbolic(expression: Expression): string {
 }
 
 /** 0.831 × 4.562 + 0.888 × 0.880 */
-export function filled(expression: Expression, values: Values): string {
+export function withNumbers(expression: Expression, values: Values): string {
   const leaf = (part: Leaf): Piece => {
     const text = 'constant' in part ? plain(part.constant) : number(values(part))
     return { text, strength: text.startsWith('−') ? NEGATE : ATOM }
@@ -111,13 +111,13 @@ export function filled(expression: Expression, values: Values): string {
 
 /** What a formula reads, in the order in which it is written, each thing once. */
 export function leaves(expression: Expression): Leaf[] {
-  const found = new Map<string, Leaf>()
+  const leafOfName = new Map<string, Leaf>()
   const walk = (part: Expression): void => {
     if (!isLeaf(part)) part.arguments.forEach(walk)
-    else if (!('constant' in part)) found.set(leafName(part), part)
+    else if (!('constant' in part)) leafOfName.set(leafName(part), part)
   }
   walk(expression)
-  return [...found.values()]
+  return [...leafOfName.values()]
 }
 
 /** σ(1.590): the same formula one step on, when it is one function of something that can be added up first. */

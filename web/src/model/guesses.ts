@@ -1,5 +1,5 @@
 // The predictions after one step, and what came or would have been right.
-import { named, predicted } from './characters'
+import { characterName, predictionLabels } from './characters'
 import { percent } from './numbers'
 import type { Picture } from './picture'
 import { estimateAt, interval, outputs, sequenceAt } from './predictions'
@@ -15,7 +15,7 @@ export function guesses(picture: Picture, step: number): { list: Guess[]; came: 
   const list: Guess[] = []
   for (let k = step * trace.top; k < (step + 1) * trace.top; k++) {
     const probability = trace.topProbability[k]!
-    if (probability > 0) list.push({ label: predicted(run)[trace.topToken[k]!] ?? '?', probability })
+    if (probability > 0) list.push({ label: predictionLabels(run)[trace.topToken[k]!] ?? '?', probability })
   }
   const log = trace.logProbability[step]!
   if (run.readout.kind === 'classes') {
@@ -46,16 +46,16 @@ export function really(picture: Picture, step: number): string {
     if (!came) return 'what is right here is not known'
     return `right: ${came.label}${Number.isNaN(came.probability) ? '' : `, ${percent(came.probability)}`}`
   }
-  if (came) return `really came: ${named(came.label)}, ${percent(came.probability)}`
+  if (came) return `really came: ${characterName(came.label)}, ${percent(came.probability)}`
   const next = trace.labels[step + 1]
   if (next === undefined) return 'the text ends here'
   if (trace.start[step + 1]) return 'the sequence ends here; the next one starts afresh'
-  return `really came: ${named(next)}, which it does not know`
+  return `really came: ${characterName(next)}, which it does not know`
 }
 
 /** A guess as it stands in a list: classes by their plain names. */
 export function guessName(picture: Picture, label: string): string {
-  return picture.run.readout.kind === 'classes' ? label : named(label)
+  return picture.run.readout.kind === 'classes' ? label : characterName(label)
 }
 
 export interface Told {

@@ -25,7 +25,7 @@ export function timeConstant(value: unknown, verdict: string): number | null {
 }
 
 /** 12.3 steps, in words. */
-export function inSteps(time: number | null): string {
+export function timeConstantText(time: number | null): string {
   if (time === null) return 'none: it keeps nothing by itself'
   if (time === Infinity) return 'endless: nothing is forgotten'
   return `${time >= 100 ? Math.round(time).toLocaleString('en-US') : Number(time.toPrecision(2))} steps`

@@ -7,7 +7,7 @@ export interface Point {
 }
 
 /** At most `most` points, each the mean of its neighbours; zero and missing losses have no place on a logarithmic axis. */
-export function points(history: HistoryRecord[], key: 'loss' | 'validation_loss', most: number): Point[] {
+export function thinnedPoints(history: HistoryRecord[], key: 'loss' | 'validation_loss', most: number): Point[] {
   const all = history.flatMap((record) => {
     const loss = record[key]
     return typeof loss === 'number' && loss > 0 && Number.isFinite(loss) ? [{ step: record.step, loss }] : []
@@ -30,7 +30,7 @@ export interface Axis {
 }
 
 /** Ends and ticks of a logarithmic axis: 1, 2, 5 of each power of ten, or powers of ten only when those are many. */
-export function axis(losses: number[]): Axis {
+export function lossAxis(losses: number[]): Axis {
   const least = Math.min(...losses) * 0.95
   const most = Math.max(...losses) * 1.08
   const first = Math.floor(Math.log10(least))

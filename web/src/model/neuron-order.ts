@@ -53,44 +53,51 @@ export function correlations(values: Float32Array, steps: number, chosen: number
 }
 
 /** What is known of each neuron, by neuron number; NaN and '' where nothing is. */
-export interface Known {
+export interface NeuronScores {
   score: Float64Array
   effect: Float64Array
   label: string[]
 }
 
-const NOTHING: Known = { score: new Float64Array(), effect: new Float64Array(), label: [] }
+const NO_SCORES: NeuronScores = { score: new Float64Array(), effect: new Float64Array(), label: [] }
 
-export interface Order {
+export interface NeuronOrder {
   /** Neuron numbers from top to bottom. */
   neurons: number[]
   /** What was sorted by, for each neuron (by neuron number); null when sorted by number. */
-  by: Float64Array | null
+  keys: Float64Array | null
 }
 
-const last = (value: number | undefined): number => (value === undefined || Number.isNaN(value) ? -Infinity : value)
+const missingLast = (value: number | undefined): number =>
+  value === undefined || Number.isNaN(value) ? -Infinity : value
 
-function byKnown(sort: Sort, neurons: number[], known: Known): Order {
-  const by = sort === 'effect' ? known.effect : known.score
+function sortByScores(sort: Sort, neurons: number[], scores: NeuronScores): NeuronOrder {
+  const by = sort === 'effect' ? scores.effect : scores.score
   neurons.sort((a, b) => {
-    const names = sort === 'label' ? [known.label[a] || '\uffff', known.label[b] || '\uffff'] : ['', '']
+    const names = sort === 'label' ? [scores.label[a] || '\uffff', scores.label[b] || '\uffff'] : ['', '']
     if (names[0] !== names[1]) return names[0]! < names[1]! ? -1 : 1
     // Infinities of the same sign have no difference.
-    return last(by[a]) === last(by[b]) ? a - b : last(by[b]) - last(by[a])
+    return missingLast(by[a]) === missingLast(by[b]) ? a - b : missingLast(by[b]) - missingLast(by[a])
   })
-  return { neurons, by }
+  return { neurons, keys: by }
 }
 
-export function order(sort: Sort, values: Float32Array, steps: number, chosen: number, known = NOTHING): Order {
+export function sortNeurons(
+  sort: Sort,
+  values: Float32Array,
+  steps: number,
+  chosen: number,
+  scores = NO_SCORES,
+): NeuronOrder {
   const count = steps ? values.length / steps : 0
   const neurons = Array.from({ length: count }, (_, n) => n)
-  if (sort === 'number') return { neurons, by: null }
-  if (sort === 'label' || sort === 'score' || sort === 'effect') return byKnown(sort, neurons, known)
+  if (sort === 'number') return { neurons, keys: null }
+  if (sort === 'label' || sort === 'score' || sort === 'effect') return sortByScores(sort, neurons, scores)
   const by = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
   if (sort === 'similar' && chosen < count) by[chosen] = 1
   neurons.sort(
     (a, b) =>
       (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : by[b]! - by[a]!) || a - b,
   )
-  return { neurons, by }
+  return { neurons, keys: by }
 }

@@ -13,7 +13,7 @@ export function number(value: number, digits = 3): string {
 }
 
 /** A number as it is said: three digits that matter, and no more than three behind the point. */
-export function short(value: number): string {
+export function shortNumber(value: number): string {
   if (Number.isNaN(value)) return '?'
   const size = Math.abs(value)
   if (size < 1e-9) return '0' // rounding of what should be 0

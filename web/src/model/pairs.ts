@@ -8,34 +8,34 @@ export interface Pair {
 }
 
 /** Where the map's cells lie on its canvas, in CSS pixels. */
-export interface Square {
+export interface SquareLayout {
   cell: number
   left: number
   top: number
   steps: number
 }
 
-const LARGEST_CELL = 24
+const MAX_CELL_SIZE = 24
 
-export const MARGIN = 46
+export const LABEL_MARGIN = 46
 
 /** Words need more room beside the map than characters. */
 export const WORDS_MARGIN = 92
 
-export function square(steps: number, width: number, margin = MARGIN): Square {
-  const cell = Math.max(1, Math.min(LARGEST_CELL, Math.floor((width - margin - 2) / Math.max(1, steps))))
+export function squareLayout(steps: number, width: number, margin = LABEL_MARGIN): SquareLayout {
+  const cell = Math.max(1, Math.min(MAX_CELL_SIZE, Math.floor((width - margin - 2) / Math.max(1, steps))))
   return { cell, left: margin, top: margin, steps }
 }
 
 /** The pair of steps under a point; null outside of the triangle. */
-export function pairAt({ cell, left, top, steps }: Square, x: number, y: number): Pair | null {
+export function pairAt({ cell, left, top, steps }: SquareLayout, x: number, y: number): Pair | null {
   const before = Math.floor((x - left) / cell)
   const after = Math.floor((y - top) / cell)
   return before >= 0 && after < steps && before <= after ? { before, after } : null
 }
 
 /** A pair moved by so many steps, kept within the triangle. */
-export function moved(pair: Pair, before: number, after: number, steps: number): Pair {
+export function movedPair(pair: Pair, before: number, after: number, steps: number): Pair {
   const later = Math.max(0, Math.min(steps - 1, pair.after + after))
   return { after: later, before: Math.max(0, Math.min(later, pair.before + before)) }
 }

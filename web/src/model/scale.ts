@@ -10,10 +10,10 @@ export interface Scale {
 }
 
 /** Share of the values that an open scale must cover. */
-const COVERED = 0.95
+const COVERED_SHARE = 0.95
 
 /** The smallest of ... 1/4, 1/2, 1, 2, 4, 8 ... that covers most of the sizes of the values. */
-export function roundLimit(values: ArrayLike<number>, covered = COVERED): number {
+export function roundLimit(values: ArrayLike<number>, covered = COVERED_SHARE): number {
   const sizes: number[] = []
   // A fixed stride keeps this cheap for millions of values and the same on every redraw.
   const stride = Math.max(1, Math.floor(values.length / 20000))
@@ -50,7 +50,7 @@ export function clipped(scale: Scale, value: number): boolean {
 }
 
 /** A round number as it is printed at the end of a scale: 4, 0.25, 1e−3. */
-export function tick(value: number, sign = false): string {
+export function tickText(value: number, sign = false): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
   const text =

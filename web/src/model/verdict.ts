@@ -1,8 +1,8 @@
 // One sentence about the prediction at a step, or about all steps, beside the targets.
 import type { Trace } from '../data/trace'
 import { FEW, stepWord } from './descriptions'
-import { percent, short } from './numbers'
-import { type About, estimateAt, interval, outputs, type Said, sequenceAt } from './predictions'
+import { percent, shortNumber } from './numbers'
+import { type NetworkInfo, estimateAt, interval, outputs, type ClassPredictions, sequenceAt } from './predictions'
 
 /** In one sentence: what was said about the sequence of a step, or about all steps, beside what is right. */
 export interface Verdict {
@@ -16,7 +16,12 @@ export function of(right: number, asked: number, unit: string): string {
   return `${right} of ${asked} ${unit}${asked === 1 ? '' : 's'}`
 }
 
-export function verdict(about: About, trace: Trace, found: Said | null, step: number): Verdict | null {
+export function verdict(
+  about: NetworkInfo,
+  trace: Trace,
+  found: ClassPredictions | null,
+  step: number,
+): Verdict | null {
   const { readout } = about
   if (!trace.steps || readout.kind === 'symbols') return null
   const last = sequenceAt(trace.start, step).end - 1
@@ -25,10 +30,10 @@ export function verdict(about: About, trace: Trace, found: Said | null, step: nu
     if (!found) return null
     const name = (id: number): string => readout.names[id] ?? '?'
     if (once) {
-      const said = found.said[last]!
+      const said = found.predicted[last]!
       if (said < 0) return null
       const probability = trace.topProbability[last * trace.top]!
-      const right = found.right[last]!
+      const right = found.targets[last]!
       return {
         text: `said “${name(said)}”, ${percent(probability)}`,
         good: right < 0 ? null : right === said,
@@ -37,9 +42,9 @@ export function verdict(about: About, trace: Trace, found: Said | null, step: nu
     }
     let asked = 0
     let hit = 0
-    found.right.forEach((right, t) => {
+    found.targets.forEach((right, t) => {
       asked += Number(right >= 0)
-      hit += Number(right >= 0 && right === found.said[t])
+      hit += Number(right >= 0 && right === found.predicted[t])
     })
     if (!asked) return { text: 'what is right is not known of this text', good: null, right: '' }
     const unit = about.unit === 'number' ? 'step' : stepWord(about.unit)
@@ -48,7 +53,7 @@ export function verdict(about: About, trace: Trace, found: Said | null, step: nu
   return numbersVerdict(about, trace, step, last)
 }
 
-function numbersVerdict(about: About, trace: Trace, step: number, last: number): Verdict | null {
+function numbersVerdict(about: NetworkInfo, trace: Trace, step: number, last: number): Verdict | null {
   const { readout } = about
   const { estimate, value } = trace
   if (!estimate) return null
@@ -65,12 +70,12 @@ function numbersVerdict(about: About, trace: Trace, step: number, last: number):
     if (told.every((one) => Number.isNaN(one.middle))) return null
     const known = told.filter((one) => !Number.isNaN(one.right))
     const band = (one: { low: number; high: number }): string =>
-      share === null ? '' : ` (${short(one.low)} to ${short(one.high)})`
+      share === null ? '' : ` (${shortNumber(one.low)} to ${shortNumber(one.high)})`
     return {
-      text: `said ${told.map((one) => `${one.name} ${short(one.middle)}${band(one)}`).join(', ')}`,
+      text: `said ${told.map((one) => `${one.name} ${shortNumber(one.middle)}${band(one)}`).join(', ')}`,
       good: null,
       right: known.length
-        ? `right: ${known.map((one) => short(one.right)).join(', ')} · off by ${known.map((one) => short(Math.abs(one.right - one.middle))).join(', ')}`
+        ? `right: ${known.map((one) => shortNumber(one.right)).join(', ')} · off by ${known.map((one) => shortNumber(Math.abs(one.right - one.middle))).join(', ')}`
         : 'what is right is not known here',
     }
   }
@@ -89,5 +94,9 @@ function numbersVerdict(about: About, trace: Trace, step: number, last: number):
   const about_ = `after step ${step}, the next ${horizon}:`
   if (!came) return { text: `${about_} a forecast of what lies behind the end of the text`, good: null, right: '' }
   const held = share === null ? '' : `${inside} of ${came} that came lie within the ${share} % interval · `
-  return { text: `${about_} ${held}median off by ${short(off / came)} on average (scaled)`, good: null, right: '' }
+  return {
+    text: `${about_} ${held}median off by ${shortNumber(off / came)} on average (scaled)`,
+    good: null,
+    right: '',
+  }
 }

@@ -3,9 +3,9 @@ import type { Track } from '../data/features'
 import type { Spot } from '../draw/geometry'
 import { stepWord } from '../model/descriptions'
 import { guesses, guessName, really, told } from '../model/guesses'
-import { percent, short } from '../model/numbers'
+import { percent, shortNumber } from '../model/numbers'
 import type { Picture } from '../model/picture'
-import { saidClasses, stepName } from '../model/predictions'
+import { classPredictions, stepName } from '../model/predictions'
 
 const LISTED = 12
 
@@ -14,8 +14,8 @@ function saidTip(picture: Picture, step: number): string[] {
     return told(picture, step)
       .slice(0, LISTED)
       .map((one) => {
-        const band = one.band ? ` (${short(one.band[0])} to ${short(one.band[1])})` : ''
-        return `${one.name}: ${short(one.middle)}${band}${Number.isNaN(one.right) ? '' : `, right: ${short(one.right)}`}`
+        const band = one.band ? ` (${shortNumber(one.band[0])} to ${shortNumber(one.band[1])})` : ''
+        return `${one.name}: ${shortNumber(one.middle)}${band}${Number.isNaN(one.right) ? '' : `, right: ${shortNumber(one.right)}`}`
       })
   const { list } = guesses(picture, step)
   if (!list.length)
@@ -40,7 +40,7 @@ export function headTip(picture: Picture, spot: Spot, shown: Track | null): stri
   if (spot.part === 'heat') {
     const width = trace.input?.width ?? 0
     const k = Math.min(width - 1, Math.floor(spot.share * width))
-    return [`${run.vocabulary[k] ?? k} = ${short(trace.input?.data[step * width + k] ?? NaN)}`, `step ${step}`]
+    return [`${run.vocabulary[k] ?? k} = ${shortNumber(trace.input?.data[step * width + k] ?? NaN)}`, `step ${step}`]
   }
   if (spot.part === 'chart') return [`Step ${step}: ${here}`, ...saidTip(picture, step)]
   if (spot.part === 'track') {
@@ -54,6 +54,6 @@ export function headTip(picture: Picture, spot: Spot, shown: Track | null): stri
     const nats = -(trace.logProbability[step] ?? NaN)
     return [Number.isNaN(nats) ? 'No surprise to measure' : `Surprise ${nats.toFixed(2)} nats`, really(picture, step)]
   }
-  const classes = saidClasses(run.readout, trace) !== null
+  const classes = classPredictions(run.readout, trace) !== null
   return [classes ? `After ${here} the network says` : `After ${here} the network expects`, ...saidTip(picture, step)]
 }

@@ -1,12 +1,12 @@
 // The whole view in the address: the view state <-> the query string. Only what differs from the default is written.
 import { type Range, SORTS, START, type ViewState, ZOOMS } from '../data/view'
 
-const BYS = ['gradient', 'change'] as const
+const MEASURES = ['gradient', 'change'] as const
 
 const VIEWS = ['network', 'neuron', 'health', 'gradient', 'lesson'] as const
 
 // A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
-const LONGEST_QUERY_TEXT = 3000
+const MAX_QUERY_TEXT_CHARACTERS = 3000
 
 export function toAddress(state: ViewState): string {
   const query = new URLSearchParams()
@@ -25,28 +25,28 @@ export function toAddress(state: ViewState): string {
   if (state.by !== START.by) query.set('by', state.by)
   if (state.text !== null) {
     const text = new URLSearchParams({ text: state.text }).toString()
-    if (text.length > LONGEST_QUERY_TEXT) fragment = `#${text}`
+    if (text.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${text}`
     else query.set('text', state.text)
   }
   const search = query.toString()
   return (search ? `?${search}` : '') + fragment
 }
 
-function count(value: string | null): number | null {
+function parseCount(value: string | null): number | null {
   return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : null
 }
 
-export function range(value: string | null): Range | null {
+export function parseRange(value: string | null): Range | null {
   const [first = null, last = null] = (/^(\d{1,9})-(\d{1,9})$/.exec(value ?? '') ?? []).slice(1).map(Number)
   return first !== null && last !== null && first <= last ? { first, last } : null
 }
 
-function size(value: string | null): number | null {
+function parsePositive(value: string | null): number | null {
   const number = value === null || value.trim() === '' ? NaN : Number(value)
   return Number.isFinite(number) && number > 0 ? number : null
 }
 
-const NAMES = [
+const FIELD_NAMES = [
   ...([
     'view',
     'run',
@@ -75,27 +75,27 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     const value = query.get(name)
     if (value === null || value === '') return null
     const found = read(value) ?? null
-    if (found === null) report(wrong(name, expected, value, shown))
+    if (found === null) report(linkProblem(name, expected, value, shown))
     return found
   }
   for (const name of new Set(query.keys()))
-    if (!(NAMES as readonly string[]).includes(name))
-      report(`The link has “${clipped(name)}”, which this page does not know. It is left out.`)
+    if (!(FIELD_NAMES as readonly string[]).includes(name))
+      report(`The link has “${shortened(name)}”, which this page does not know. It is left out.`)
   const run = query.get('run')
   const view = field('view', (name) => VIEWS.find((known) => known === name), VIEWS.join(', '), 'The network is shown.')
-  const counted = (name: string, shown: string): number | null => field(name, count, 'a whole number', shown)
-  const ranged = (name: string, shown: string): Range | null =>
-    field(name, range, 'two steps, the earlier one first, such as 3-7', shown)
+  const countField = (name: string, shown: string): number | null => field(name, parseCount, 'a whole number', shown)
+  const rangeField = (name: string, shown: string): Range | null =>
+    field(name, parseRange, 'two steps, the earlier one first, such as 3-7', shown)
   if (run === null && view !== null) report('The link names no run. All runs are shown.')
-  const misled = run !== null && query.get('view') !== null && view === null
+  const unknownView = run !== null && query.get('view') !== null && view === null
   const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
   const state: ViewState = {
-    view: run === null ? 'runs' : (view ?? (misled ? 'network' : 'runs')),
+    view: run === null ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
     run,
     layer: query.get('layer') || null,
     signal: query.get('signal') || null,
-    neuron: counted('neuron', 'No neuron is chosen.'),
-    step: counted('step', 'No step is chosen.'),
+    neuron: countField('neuron', 'No neuron is chosen.'),
+    step: countField('step', 'No step is chosen.'),
     text,
     sort:
       field('sort', (name) => SORTS.find((known) => known === name), SORTS.join(', '), 'The order is by number.') ??
@@ -103,29 +103,33 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
     zoom:
       field(
         'zoom',
-        (value) => ((count(value) ?? ZOOMS) < ZOOMS ? count(value) : null),
+        (value) => ((parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
         `0 to ${ZOOMS - 1}`,
         'The usual size is shown.',
       ) ?? START.zoom,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
-    range: ranged('range', 'No characters are chosen.'),
-    threshold: field('threshold', size, 'a number above 0', 'The page chooses one.'),
-    pair: ranged('pair', 'No pair of steps is chosen.'),
-    checkpoint: counted('checkpoint', 'The best weights are shown.'),
+    range: rangeField('range', 'No characters are chosen.'),
+    threshold: field('threshold', parsePositive, 'a number above 0', 'The page chooses one.'),
+    pair: rangeField('pair', 'No pair of steps is chosen.'),
+    checkpoint: countField('checkpoint', 'The best weights are shown.'),
     by:
-      field('by', (name) => BYS.find((known) => known === name), BYS.join(' or '), 'It is measured by gradient.') ??
-      START.by,
+      field(
+        'by',
+        (name) => MEASURES.find((known) => known === name),
+        MEASURES.join(' or '),
+        'It is measured by gradient.',
+      ) ?? START.by,
     drive: query.get('drive') || null,
-    source: counted('source', 'Neuron 0 is shown.'),
+    source: countField('source', 'Neuron 0 is shown.'),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
 }
 
-const clipped = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
+const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
 
 /** The sentence for a value of a link that cannot be. */
-export function wrong(name: string, expected: string, value: string | number, shown: string): string {
-  return `${name[0]!.toUpperCase()}${name.slice(1)} of the link: expected ${expected}, got “${clipped(String(value))}”. ${shown}`
+export function linkProblem(name: string, expected: string, value: string | number, shown: string): string {
+  return `${name[0]!.toUpperCase()}${name.slice(1)} of the link: expected ${expected}, got “${shortened(String(value))}”. ${shown}`
 }

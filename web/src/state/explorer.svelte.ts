@@ -5,7 +5,7 @@ import type { Source } from '../data/source'
 import type { Trace } from '../data/trace'
 import { type Range, type Sort, type ViewState, ZOOMS } from '../data/view'
 import { type Label, strength } from '../model/labels'
-import { type Known, type Order, order } from '../model/neuron-order'
+import { type NeuronScores, type NeuronOrder, sortNeurons } from '../model/neuron-order'
 import type { Picture } from '../model/picture'
 import { chooseScale, type Scale } from '../model/scale'
 import { Loader } from './loader.svelte'
@@ -120,7 +120,7 @@ export class Explorer {
     )
   })
   /** What the studies found about each neuron, to sort by. */
-  known = $derived.by<Known>(() => {
+  scores = $derived.by<NeuronScores>(() => {
     const count = this.picture?.layer.neurons ?? 0
     const effects = this.studies.effects.value
     const layer = this.picture?.layer.name ?? ''
@@ -138,9 +138,9 @@ export class Explorer {
     const missing = sort === 'effect' ? !effects.value : (sort === 'label' || sort === 'score') && !labels.value
     return missing ? 'number' : sort
   })
-  order = $derived.by<Order>(() => {
+  order = $derived.by<NeuronOrder>(() => {
     const { neuron, filter } = this.state
-    const all = order(this.sort, this.values, this.steps, neuron ?? 0, this.known)
+    const all = sortNeurons(this.sort, this.values, this.steps, neuron ?? 0, this.scores)
     // Without labels there is nothing to filter by.
     if (!filter.trim() || !this.studies.labels.value) return all
     return { ...all, neurons: all.neurons.filter((n) => this.labels[n]) }

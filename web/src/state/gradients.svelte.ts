@@ -1,5 +1,12 @@
 // The answers of the page of gradients: the map of a text, one chain of factors, and the connections of predictions.
-import { type Chain, type Connected, type PairMap, readConnections, readMap, rowOf } from '../data/gradients'
+import {
+  type Chain,
+  type Connections,
+  type PairMap,
+  readConnections,
+  readPairMap,
+  connectionsOf,
+} from '../data/gradients'
 import { type Source, SourceError } from '../data/source'
 import { Latest } from './requests'
 
@@ -66,7 +73,7 @@ export interface GradientSubject {
 export class Gradients {
   readonly map = new Answers<PairMap>()
   readonly chain = new Answers<Chain>()
-  readonly connections = new Answers<Connected>()
+  readonly connections = new Answers<Connections>()
   /** The subject and the measure of the shown connections. */
   #connectionsKey = ''
 
@@ -74,7 +81,7 @@ export class Gradients {
 
   requestMap({ run, version, text, layer, checkpoint }: GradientSubject): void {
     this.map.request(JSON.stringify([run, version, text, layer, checkpoint]), async () =>
-      readMap(await this.source.arrays(run, 'gradients', { text, layer, checkpoint })),
+      readPairMap(await this.source.arrays(run, 'gradients', { text, layer, checkpoint })),
     )
   }
 
@@ -89,7 +96,7 @@ export class Gradients {
     const { run, version, text, checkpoint } = subject
     const shown = this.connections.value
     const key = JSON.stringify([run, version, text, checkpoint, by])
-    if (key === this.#connectionsKey && shown && rowOf(shown, step)) return
+    if (key === this.#connectionsKey && shown && connectionsOf(shown, step)) return
     // One answer covers many steps; the server chooses which.
     this.connections.request(`${key} ${step}`, async () => {
       const answer = readConnections(await this.source.arrays(run, 'connections', { text, checkpoint, by, step }))

@@ -5,7 +5,7 @@ import type { Trace } from '../data/trace'
 import { stepAt } from '../model/characters'
 import { mainSignal } from '../model/main-signal'
 import type { Picture } from '../model/picture'
-import { fitRun, fitText } from './link-check'
+import { checkRun, checkText } from './link-check'
 import type { Navigation } from './navigation.svelte'
 import { Latest } from './requests'
 
@@ -183,7 +183,7 @@ export class Loader {
   #checkRun(run: Run): void {
     if (!this.#unchecked.run) return
     this.#unchecked.run = false
-    const { state, sentences } = fitRun(this.navigation.state, run)
+    const { state, sentences } = checkRun(this.navigation.state, run)
     this.navigation.correct(state, sentences)
   }
 
@@ -226,7 +226,7 @@ export class Loader {
     this.lost = false
     if (this.#unchecked.text && picture.text === this.text) {
       this.#unchecked.text = false
-      const { state, sentences } = fitText(this.navigation.state, picture.trace.steps)
+      const { state, sentences } = checkText(this.navigation.state, picture.trace.steps)
       this.navigation.correct(state, sentences)
     }
     if (this.#visiting && picture.text === this.text) {
