@@ -1,11 +1,11 @@
-# The commands of this project. Each sets up what it needs; a second start finds it done and begins at once.
+# The commands of this project. Each first sets up what it needs; the next call starts at once.
 #
-#     PYTHON=python3.12    the interpreter (3.11 or newer) that .venv is made with
-#     TORCH_INDEX=URL      where PyTorch comes from: by default its index for processors alone where no NVIDIA driver is
-#     RUNS=DIR PORT=N      where "make demo" keeps its runs, and the port that the explorer is served on
-#     APT=no               "make test" installs no package of the system (the tests of the page may then be skipped)
-#     ARGS=...             more for pytest, as in: make test ARGS="-k copy -x"
-#     SEED=N ROUNDS=N      what "make explore-tests" begins with (drawn at random unless given), and how often (once)
+#     PYTHON=python3.12    the interpreter of .venv (3.11 or newer)
+#     TORCH_INDEX=URL      the index of PyTorch; by default its CPU index if there is no NVIDIA driver
+#     RUNS=DIR PORT=N      the folder of the runs of "make demo", and the port of the explorer
+#     APT=no               let "make test" install no system packages (it may then skip tests of the page)
+#     ARGS=...             arguments for pytest, as in: make test ARGS="-k copy -x"
+#     SEED=N ROUNDS=N      the first seed of "make explore-tests" (random by default) and the number of rounds (1)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ SHELL := /bin/sh
 
 export PYTHON SEED ROUNDS
 
-help: ## Say what there is
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 	@sed -n 's/^#  *\([A-Z_]*=.*\)/     \1/p' Makefile
 
@@ -21,25 +21,25 @@ demo: ## Set up, train the example networks and show them in the explorer
 	@scripts/install
 	@exec .venv/bin/gatescope demo $(if $(RUNS),--runs "$(RUNS)") $(if $(PORT),--port "$(PORT)")
 
-test: ## Set up and run every test, those of the page in a real browser included
+test: ## Set up and run every test, including those in a real browser
 	@scripts/install dev
 	@scripts/install-browser
 	@scripts/test-web
 	.venv/bin/python -m pytest -n 2 -q $(ARGS)
 
-quick: ## Lint and the fast laws, within a minute: the inner loop of an edit
+quick: ## Lint and run the fast tests, within a minute: the inner loop of an edit
 	@scripts/install dev
 	@scripts/quick $(ARGS)
 
-explore-tests: ## Draw new examples for all property tests; SEED=N ROUNDS=N ARGS="tests/studies"
+explore-tests: ## Run the property tests on new examples; SEED=N ROUNDS=N ARGS="tests/studies"
 	@scripts/install dev
 	@scripts/explore-tests $(ARGS)
 
-check: ## Format, lint, types, layers, and that what is generated is fresh
+check: ## Check format, lint, types, layers, and that generated files are fresh
 	@scripts/install dev
 	@scripts/check
 
-format: ## Bring the sources into form, and repair what ruff can repair
+format: ## Format the sources, and apply ruff's fixes
 	@scripts/install dev
 	.venv/bin/ruff check --fix-only --quiet .
 	.venv/bin/ruff format .
@@ -48,10 +48,10 @@ format: ## Bring the sources into form, and repair what ruff can repair
 web: ## Build the page into the package (needs Node.js; the result is committed)
 	@scripts/web npm run build
 
-native: ## Compile what has changed of the native engine (every command above begins with that)
+native: ## Compile the native engine if it has changed (every command above does)
 	@scripts/install
 
-clean: ## Remove what the commands made here; runs stay
+clean: ## Remove everything that the commands made, except runs
 	rm -rf .venv web/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -f src/gatescope/engine/_native.*.so
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
-"""Set up what all tests share: the package of this tree, run-time type checks, and randomness that repeats.
+"""Setup of all tests: the package of this tree, run-time type checks, and reproducible randomness.
 
-Property tests draw the same examples in every run, from seeds that follow from each test's own source. `make
-explore-tests` draws new ones. Every failure that it finds is kept as an `@example` of its test.
+Property tests draw the same examples in every run; the seed of a test is derived from its source. `make explore-tests`
+draws new examples, and every failure that it finds becomes an `@example` of its test.
 """
 
 import gc
@@ -49,18 +49,18 @@ from gatescope.engine import native  # noqa: E402
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# A shell starts what runs in its background deaf to Ctrl-C, and so would be every program that a test starts and ends.
+# A shell starts background jobs with Ctrl-C ignored, and every program that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Waiting for the disk takes half of the time of tests that write, and no test here cuts the power. `os.fstat` fails for
-# the same descriptors.
+# Waiting for the disk takes half of the time of tests that write, and no test simulates a power failure. `os.fstat`
+# raises the same errors for invalid descriptors.
 os.fsync = os.fstat
 
-# What the caller's terminal says about colours and widths must not change what a test reads.
+# The colours and width of the caller's terminal must not change the output that a test reads.
 for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
-# No example has a deadline: a busy machine fails no test.
+# Examples have no deadline, so that no test fails on a busy machine.
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeat", settings.get_profile("explore"), derandomize=True, database=None)
 settings.load_profile("repeat")
@@ -71,7 +71,7 @@ providers._get_local_constants = lambda: providers._local_constants
 
 
 class TorchRandom:
-    """The global random generator of torch, which Hypothesis seeds anew for every example."""
+    """The global random generator of torch, which Hypothesis seeds for every example."""
 
     def seed(self, seed: int) -> None:
         torch.default_generator.manual_seed(seed)
@@ -83,38 +83,38 @@ class TorchRandom:
         torch.default_generator.set_state(state)
 
 
-TORCH = TorchRandom()  # Hypothesis keeps a weak reference only
+TORCH = TorchRandom()  # Hypothesis only keeps a weak reference
 register_random(TORCH)
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what was imported from garbage collection, which is slow with so many objects."""
+    """Exempt imported modules from garbage collection, which is slow with many objects."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Seed the global generators, so that no test depends on those that ran before it."""
+    """Seed the global generators, so that no test depends on earlier tests."""
     random.seed(0)
     TORCH.seed(0)
 
 
-# Without a compiler, everything is tested on the plain engine. The package's warning about that is not every test's.
+# Without a compiler, all tests run on the plain engine, without the package's warning about it.
 with warnings.catch_warnings(action="ignore"):
     COMPILED = native.available()
 
 
 @pytest.fixture(scope="session")
 def compiled() -> None:
-    """Skip a test that is about the native engine alone where it is not compiled."""
+    """Skip a test of the native engine if it is not compiled."""
     if not COMPILED:
         pytest.skip("the native engine is not compiled")
 
 
 @pytest.fixture(scope="session", params=["plain", "native"])
 def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine in turn."""
+    """Yield the name of each engine."""
     if request.param == "native":
         request.getfixturevalue("compiled")
     return request.param

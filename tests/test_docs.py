@@ -1,4 +1,4 @@
-"""What the documents show is run: every block of Python, in the order in which a reader meets it."""
+"""The documents: every block of Python runs, every link leads to a file, every table has a header."""
 
 import re
 from pathlib import Path
@@ -12,35 +12,35 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 def blocks(document: Path) -> list[str]:
-    """The Python blocks of a document."""
+    """Return the Python blocks of a document."""
     return BLOCK.findall(document.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d)], ids=lambda d: d.name)
-def test_every_block_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_run(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks(document)):
-        exec(compile(block, f"{document.name}, block {number}", "exec"), names)  # noqa: S102  our own documents
+        exec(compile(block, f"{document.name}, block {number}", "exec"), names)  # noqa: S102 - our own documents
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_links_lead_to_files(document: Path) -> None:
     links = LINK.findall(document.read_text(encoding="utf-8"))
     missing = [link for link in links if not (document.parent / link).exists()]
     assert not missing
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_tables_begin_with_a_header(document: Path) -> None:
-    """A row after an empty line without the line of dashes would be printed as text."""
+def test_tables_have_a_header(document: Path) -> None:
+    """Rows after an empty line without a header would be shown as text."""
     lines = document.read_text(encoding="utf-8").splitlines()
     starts = [k for k, line in enumerate(lines) if line.startswith("|") and not lines[k - 1].startswith("|")]
     assert all(lines[k + 1].startswith("| -") or lines[k + 1].startswith("|-") for k in starts)
 
 
-def test_the_chinese_readme_is_the_english_one() -> None:
-    """The same code, the same links and the same headings and tables, in the same order."""
+def test_chinese_readme_matches_the_english_one() -> None:
+    """Both have the same code, links, headings and tables in the same order."""
     english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
     assert BLOCK.findall(english) == BLOCK.findall(chinese)
     for pattern in (r"^(#+) ", r"^(\|)", r"^(\* )", r"^(```\w*)"):

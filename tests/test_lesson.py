@@ -1,4 +1,4 @@
-"""What the lesson prints is what the program says: each output that is shown below a block of Python is compared."""
+"""The lesson: each output shown below a block of Python equals the output of the block."""
 
 import contextlib
 import io
@@ -9,12 +9,12 @@ LESSON = Path(__file__).parent.parent / "docs" / "lesson.md"
 PAIR = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def test_every_output_is_what_is_printed() -> None:
+def test_lesson_shows_the_output_of_its_code() -> None:
     pairs = PAIR.findall(LESSON.read_text(encoding="utf-8"))
     assert len(pairs) == 7
     names: dict[str, object] = {}
     for block, shown in pairs:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(block, LESSON.name, "exec"), names)  # noqa: S102  our own document
+            exec(compile(block, LESSON.name, "exec"), names)  # noqa: S102 - our own document
         assert printed.getvalue() == shown

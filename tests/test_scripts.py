@@ -1,4 +1,4 @@
-"""What the scripts decide: which index PyTorch comes from, and that tests belong to the package beside them."""
+"""The decisions of the scripts: the package index of PyTorch, and the package that the tests import."""
 
 import importlib.machinery
 import importlib.util
@@ -20,12 +20,12 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def torch_index(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The script scripts/torch-index as a module, on Linux without a driver and without a choice of the user."""
+    """Import scripts/torch-index as a module, on Linux without a driver and without TORCH_INDEX."""
     loader = importlib.machinery.SourceFileLoader("torch_index", str(ROOT / "scripts" / "torch-index"))
     spec = importlib.util.spec_from_loader("torch_index", loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a script leaves no compiled copy beside it
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # leave no compiled copy beside the script
     loader.exec_module(module)
     monkeypatch.setattr(module.sys, "platform", "linux")
     monkeypatch.setattr(module, "has_nvidia_driver", lambda: False)
@@ -34,7 +34,7 @@ def torch_index(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 class Index(BaseHTTPRequestHandler):
-    """An index that has a page for torch only."""
+    """An index that only has a page for torch."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/torch/" else 404)
@@ -45,7 +45,8 @@ class Index(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def served_index() -> Iterator[str]:
+    """Serve the index and yield its address."""
     with HTTPServer(("127.0.0.1", 0), Index) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -54,18 +55,18 @@ def serving() -> Iterator[str]:
         thread.join()
 
 
-def test_index_that_has_torch_answers(torch_index: Any) -> None:
+def test_torch_index_with_a_page_for_torch_answers(torch_index: Any) -> None:
     """Only a page for torch counts as an answer."""
-    with serving() as address:
+    with served_index() as address:
         assert torch_index.answers(address)
         assert not torch_index.answers(f"{address}/elsewhere")
-    assert not torch_index.answers(address)  # nobody listens there any more
+    assert not torch_index.answers(address)  # the server has stopped
     assert not torch_index.answers("no address")
 
 
-def test_index_that_never_answers_is_given_up(torch_index: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that takes the connection and is silent does not hold up the installation."""
-    monkeypatch.setattr(torch_index, "SECONDS_TO_ANSWER", 0.1)
+def test_torch_index_without_an_answer_times_out(torch_index: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts the connection and stays silent does not block the installation."""
+    monkeypatch.setattr(torch_index, "TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not torch_index.answers(f"http://127.0.0.1:{silent.getsockname()[1]}")
 
@@ -73,7 +74,7 @@ def test_index_that_never_answers_is_given_up(torch_index: Any, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("answers", "driver", "system", "choice", "printed", "note"),
     [
-        (True, False, "linux", "", "https://download.pytorch.org/whl/cpu\n", "There is no driver of NVIDIA here."),
+        (True, False, "linux", "", "https://download.pytorch.org/whl/cpu\n", "This machine has no NVIDIA driver."),
         (False, False, "linux", "", "", "no answer from https://download.pytorch.org/whl/cpu"),
         (True, True, "linux", "", "", ""),
         (True, False, "darwin", "", "", ""),
@@ -92,7 +93,7 @@ def test_torch_index_follows_driver_and_choice(
     printed: str,
     note: str,
 ) -> None:
-    """The index for processors only where it answers and no driver needs the other; a choice goes first."""
+    """The CPU index is chosen if it answers and there is no driver; TORCH_INDEX takes precedence."""
     monkeypatch.setattr(torch_index.sys, "platform", system)
     monkeypatch.setattr(torch_index, "answers", lambda url: answers)
     monkeypatch.setattr(torch_index, "has_nvidia_driver", lambda: driver)
@@ -104,8 +105,8 @@ def test_torch_index_follows_driver_and_choice(
     assert result.err.count("\n") == bool(note)
 
 
-def test_foreign_package_ends_the_tests_with_a_sentence(tmp_path: Path) -> None:
-    """Tests of one tree do not run on the package of another, unless PYTHONPATH names its folder."""
+def test_conftest_refuses_the_package_of_another_tree(tmp_path: Path) -> None:
+    """Tests of one tree run on the package of another only if PYTHONPATH names its folder."""
     (tmp_path / "tests").mkdir()
     for name in ("conftest.py", "typechecking.py"):
         (tmp_path / "tests" / name).write_bytes((ROOT / "tests" / name).read_bytes())
