@@ -1,4 +1,4 @@
-"""A watched module gives what it always gave, and a trace of it that an independent loop agrees with."""
+"""Watching: the outputs of the model do not change, and the traces agree with an independent loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = ("LSTM", "GRU", "RNN")
 
 
 class Tagger(nn.Module):
-    """A model as people write them: the recurrent part is one of several."""
+    """A typical model, in which the recurrent module is one of several."""
 
     def __init__(self, kind: str, **options: Any) -> None:
         super().__init__()
@@ -40,21 +40,21 @@ class Tagger(nn.Module):
 
 
 def lstm_by_hand(module: nn.LSTM, inputs: Tensor, h: Tensor, c: Tensor) -> dict[str, np.ndarray]:
-    """The first layer of an LSTM, forwards, in float64, one step after the other: (T, B, N)."""
+    """Return the signals (T, B, N) of the first layer of an LSTM, computed step by step in float64."""
     w, u, b, d = (
         getattr(module, f"{name}_l0").detach().double().numpy()
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
-    before, cell = h.double().numpy(), c.double().numpy()
-    found: dict[str, list[np.ndarray]] = {name: [] for name in "ifgoch"}
+    hidden, cell = h.double().numpy(), c.double().numpy()
+    signals: dict[str, list[np.ndarray]] = {name: [] for name in "ifgoch"}
     for x in inputs.detach().double().numpy():
-        i, f, g, o = np.split(x @ w.T + before @ u.T + b + d, 4, axis=1)
+        i, f, g, o = np.split(x @ w.T + hidden @ u.T + b + d, 4, axis=1)
         i, f, o, g = *(1 / (1 + np.exp(-v)) for v in (i, f, o)), np.tanh(g)
         cell = f * cell + i * g
-        before = o * np.tanh(cell)
-        for name, value in zip("ifgoch", (i, f, g, o, cell, before), strict=True):
-            found[name].append(value.copy())
-    return {name: np.array(values) for name, values in found.items()}
+        hidden = o * np.tanh(cell)
+        for name, value in zip("ifgoch", (i, f, g, o, cell, hidden), strict=True):
+            signals[name].append(value.copy())
+    return {name: np.array(values) for name, values in signals.items()}
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -70,7 +70,7 @@ def lstm_by_hand(module: nn.LSTM, inputs: Tensor, h: Tensor, c: Tensor) -> dict[
     projected=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_outputs_are_the_same_bits_and_the_trace_holds(
+def test_watch_keeps_outputs_bitwise_and_trace_holds(
     kind: str,
     layers: int,
     bidirectional: bool,
@@ -92,15 +92,15 @@ def test_outputs_are_the_same_bits_and_the_trace_holds(
         "single": torch.randn(5, 3),
         "packed": pack_sequence([torch.randn(n, 3) for n in lengths], enforce_sorted=False),
     }[form]
-    places = layers * (2 if bidirectional else 1)
+    directions = layers * (2 if bidirectional else 1)
     rows = () if form == "single" else (3,)
-    h = torch.randn(places, *rows, options.get("proj_size", 4))
-    hx = ((h, torch.randn(places, *rows, 4)) if kind == "LSTM" else h) if started else None
-    expected, after = module(inputs, hx)
+    h = torch.randn(directions, *rows, options.get("proj_size", 4))
+    hx = ((h, torch.randn(directions, *rows, 4)) if kind == "LSTM" else h) if started else None
+    expected, expected_final = module(inputs, hx)
     with gatescope.watch(module) as watched:
         outputs, final = module(inputs, hx)
-    for one, other in zip(_flat(outputs, final), _flat(expected, after), strict=True):
-        assert torch.equal(one, other)
+    for actual, value in zip(_flat(outputs, final), _flat(expected, expected_final), strict=True):
+        assert torch.equal(actual, value)
 
     trace = watched[""]
     report = gatescope.check(trace)
@@ -117,25 +117,25 @@ def test_outputs_are_the_same_bits_and_the_trace_holds(
     ends = [""] if not bidirectional else ["", "_reverse"]
     assert list(trace.layers) == [f"layer{k}{end}" for k in range(layers) for end in ends]
     assert trace.lengths.tolist() == {"single": [5], "packed": lengths}.get(form, [5, 5, 5])
-    if not options:  # what the module itself gave is in the trace, to the last bit
-        given_back = outputs
+    if not options:  # the trace has the module's own hidden states, bit for bit
+        batch_first_outputs = outputs
         if form == "packed":
-            given_back = pad_packed_sequence(outputs, batch_first=True)[0]
+            batch_first_outputs = pad_packed_sequence(outputs, batch_first=True)[0]
         elif form == "single":
-            given_back = outputs.unsqueeze(0)
+            batch_first_outputs = outputs.unsqueeze(0)
         elif not batch_first:
-            given_back = outputs.transpose(0, 1)
+            batch_first_outputs = outputs.transpose(0, 1)
         for k, end in enumerate(ends):
             recorded = trace[f"layer{layers - 1}{end}"]["h"]
-            own = given_back[..., 4 * k : 4 * (k + 1)].detach().numpy()
+            own = batch_first_outputs[..., 4 * k : 4 * (k + 1)].detach().numpy()
             for row, length in enumerate(trace.lengths):
                 assert np.array_equal(recorded[row, :length], own[row, :length])
                 assert np.isnan(recorded[row, length:]).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rounding_does_not_grow_from_step_to_step(kind: str) -> None:
-    """With weights so large that the last digit of a state decides about later ones, the trace holds all the same."""
+def test_trace_rounding_does_not_grow_over_steps(kind: str) -> None:
+    """The trace holds even with weights so large that the last digit of a state decides about later states."""
     torch.manual_seed(0)
     module = getattr(nn, kind)(3, 40)
     with torch.no_grad():
@@ -146,9 +146,9 @@ def test_rounding_does_not_grow_from_step_to_step(kind: str) -> None:
         module(inputs)
     double, _ = module.double()(inputs.double())
     trace = watched[""]
-    apart = abs(trace["layer0"]["h"][0] - double[:, 0].detach().numpy()).max(1)
-    assert apart[:3].max() < 1e-4
-    assert apart[500:].max() > 0.1, "a run in another precision is somewhere else by then"
+    difference = abs(trace["layer0"]["h"][0] - double[:, 0].detach().numpy()).max(1)
+    assert difference[:3].max() < 1e-4
+    assert difference[500:].max() > 0.1, "a run in float64 should have diverged by then"
     assert trace.attributes["residual"] <= 1e-5
     assert trace.attributes["difference"] <= 1e-4
     signals = watched.calls("")[0].signals()["layer0"]
@@ -162,7 +162,7 @@ def _flat(outputs: Any, final: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("started", [False, True])
-def test_gates_are_those_of_a_loop_written_by_hand(started: bool) -> None:
+def test_gates_agree_with_loop_by_hand(started: bool) -> None:
     torch.manual_seed(4)
     module = nn.LSTM(3, 6)
     inputs = torch.randn(9, 2, 3)
@@ -178,7 +178,7 @@ def test_gates_are_those_of_a_loop_written_by_hand(started: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_modules_are_found_by_name_inside_a_model(kind: str) -> None:
+def test_watch_finds_modules_by_name(kind: str) -> None:
     torch.manual_seed(0)
     model = Tagger(kind, batch_first=True, bidirectional=True)
     ids = torch.randint(11, (2, 6))
@@ -188,10 +188,10 @@ def test_modules_are_found_by_name_inside_a_model(kind: str) -> None:
     assert list(watched) == ["encoder.rnn"]
     assert watched["encoder.rnn"]["layer0_reverse"]["h"].shape == (2, 6, 7)
     model(ids)
-    assert len(watched.calls("encoder.rnn")) == 1  # nothing is kept outside of the block
+    assert len(watched.calls("encoder.rnn")) == 1  # calls after the block are not recorded
 
 
-def test_gradients_go_through_as_without_it() -> None:
+def test_watch_does_not_change_gradients() -> None:
     torch.manual_seed(0)
     model, ids = Tagger("GRU"), torch.randint(11, (6, 2))
     model(ids).square().sum().backward()
@@ -199,33 +199,34 @@ def test_gradients_go_through_as_without_it() -> None:
     model.zero_grad()
     with gatescope.watch(model) as watched:
         model(ids).square().sum().backward()
-    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(map(torch.equal, gradients, expected))
+    assert len(gradients) == len(expected)
     assert gatescope.check(watched["encoder.rnn"]).holds
 
 
-def test_what_happens_to_outputs_and_weights_afterwards_does_not_change_the_trace() -> None:
+def test_trace_does_not_change_with_later_changes_in_place() -> None:
     torch.manual_seed(0)
     module, inputs = nn.LSTM(3, 4), torch.randn(5, 1, 3)
     with torch.no_grad(), gatescope.watch(module) as watched:
         outputs, _ = module(inputs)
-        kept = outputs.clone()
+        copy = outputs.clone()
         outputs.zero_()
         inputs.zero_()
         for weight in module.parameters():
             weight.mul_(3)
         module(inputs)
     first, second = (call.trace() for call in watched.calls(""))
-    assert np.array_equal(first["layer0"]["h"][0], kept[:, 0].numpy())
+    assert np.array_equal(first["layer0"]["h"][0], copy[:, 0].numpy())
     assert gatescope.check(first).holds
     assert gatescope.check(second).holds
-    with pytest.raises(WatchError, match="2 times"):
+    with pytest.raises(WatchError, match="same weights in all 2 calls, got others from call 1 on"):
         _ = watched[""]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
 @pytest.mark.parametrize("how", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
-def test_weights_that_are_computed_before_each_call(how: Any) -> None:
+def test_weights_computed_before_each_call_are_recorded(how: Any) -> None:
     torch.manual_seed(0)
     module, inputs = how(nn.LSTM(3, 4, batch_first=True), "weight_hh_l0"), torch.randn(2, 6, 3)
     length = next(value for value in module.parameters() if value.shape == (16, 1))
@@ -240,7 +241,7 @@ def test_weights_that_are_computed_before_each_call(how: Any) -> None:
         assert gatescope.check(trace).holds
 
 
-def test_steps_of_a_decoder_are_joined() -> None:
+def test_calls_of_a_decoder_are_joined() -> None:
     torch.manual_seed(0)
     module, inputs = nn.GRU(3, 4), torch.randn(6, 2, 3)
     with torch.no_grad():
@@ -255,7 +256,7 @@ def test_steps_of_a_decoder_are_joined() -> None:
     assert gatescope.check(trace).holds
 
 
-def test_float64() -> None:
+def test_watch_float64_module() -> None:
     torch.manual_seed(0)
     module = nn.LSTM(3, 4, dtype=torch.float64)
     with gatescope.watch(module) as watched:
@@ -263,7 +264,7 @@ def test_float64() -> None:
     assert watched[""].attributes["residual"] <= 1e-12
 
 
-def test_dropout_between_layers_cannot_be_recorded_while_it_acts() -> None:
+def test_active_dropout_between_layers_is_refused() -> None:
     module, inputs = nn.LSTM(3, 4, 2, dropout=0.5), torch.randn(5, 1, 3)
     with gatescope.watch(module) as watched:
         module(inputs)
@@ -275,8 +276,8 @@ def test_dropout_between_layers_cannot_be_recorded_while_it_acts() -> None:
     assert gatescope.check(watched[""]).holds
 
 
-def test_autocast_cannot_be_recorded() -> None:
-    """A plain RNN is linear layers to torch: these have bfloat16 on every CPU, which oneDNN's LSTM does not."""
+def test_call_under_autocast_is_refused() -> None:
+    """Uses an RNN: torch computes it with linear layers, which have bfloat16 on every CPU, unlike oneDNN's LSTM."""
     module = nn.RNN(3, 4)
     with gatescope.watch(module) as watched, torch.autocast("cpu", torch.bfloat16):
         module(torch.randn(5, 1, 3))
@@ -284,20 +285,23 @@ def test_autocast_cannot_be_recorded() -> None:
         _ = watched[""]
 
 
-def test_models_and_names_without_a_recurrent_module_are_refused() -> None:
-    with pytest.raises(WatchError, match=r"no torch\.nn\.LSTM"), gatescope.watch(nn.Linear(2, 2)):
+def test_watch_without_recurrent_module_is_refused() -> None:
+    with (
+        pytest.raises(WatchError, match=r"expected a torch\.nn\.LSTM, GRU or RNN, or such a cell, got none"),
+        gatescope.watch(nn.Linear(2, 2)),
+    ):
         pass
     with pytest.raises(WatchError, match=r"encoder\.rnn"), gatescope.watch(Tagger("GRU"), ["rnn"]):
         pass
     with gatescope.watch(Tagger("GRU")) as watched:
         pass
-    with pytest.raises(WatchError, match="not called"):
+    with pytest.raises(WatchError, match="expected at least one call while it was watched, got none"):
         _ = watched["encoder.rnn"]
     with pytest.raises(KeyError, match="decoder"):
         _ = watched["decoder"]
 
 
-def test_the_hooks_are_gone_after_an_error_in_the_block() -> None:
+def test_watch_ends_after_an_error_in_the_block() -> None:
     module = nn.GRU(2, 3)
     with pytest.raises(ZeroDivisionError), gatescope.watch(module) as watched:
         _ = 1 / 0
@@ -306,7 +310,7 @@ def test_the_hooks_are_gone_after_an_error_in_the_block() -> None:
 
 
 class Reader(nn.Module):
-    """An embedding that is one-hot, and an LSTM whose neuron 2 is by hand a latch: inside round brackets 1, else -1."""
+    """A one-hot embedding and an LSTM whose neuron 2 is set by hand: 1 inside round brackets, otherwise -1."""
 
     def __init__(self, symbols: str) -> None:
         super().__init__()
@@ -330,15 +334,15 @@ class Reader(nn.Module):
 
 def bracketed(length: int, seed: int) -> str:
     random = np.random.default_rng(seed)
-    found, inside = [], False
-    while len(found) < length:
-        found += random.choice(list("ab "), random.integers(1, 9)).tolist()
-        found.append(")" if inside else "(")
+    symbols, inside = [], False
+    while len(symbols) < length:
+        symbols += random.choice(list("ab "), random.integers(1, 9)).tolist()
+        symbols.append(")" if inside else "(")
         inside = not inside
-    return "".join(found[:length])
+    return "".join(symbols[:length])
 
 
-def test_studies_work_on_vectors_whose_text_is_told(tmp_path: Path) -> None:
+def test_studies_work_on_watched_vectors_with_text(tmp_path: Path) -> None:
     texts = [bracketed(700, seed) for seed in range(4)]
     vocabulary = gatescope.Vocabulary(tuple("()ab "))
     model = Reader("()ab ")
@@ -352,11 +356,11 @@ def test_studies_work_on_vectors_whose_text_is_told(tmp_path: Path) -> None:
         trace["layer0"]["c"][..., 2], np.where(inside, 1, -1) * (np.arange(700) >= _first(texts))
     )
     features = Steps(trace).features([family()])
-    found = labels(trace, features, signals=["c"], search=Search(chances=1000))
-    (row,) = found.where(neuron=2, place=0)
+    table = labels(trace, features, signals=["c"], search=Search(chances=1000))
+    (row,) = table.where(neuron=2, place=0)
     assert (row["feature"], row["lag"]) == ("brackets.any", 0)
     assert row["score"] == 1
-    assert all(row["score"] < 0.95 for row in found if row["neuron"] != 2)
+    assert all(row["score"] < 0.95 for row in table if row["neuron"] != 2)
 
     (saturated,) = saturation(trace).where(layer="layer0", gate="o", neuron=2)
     assert saturated["right"] == 1
@@ -364,16 +368,16 @@ def test_studies_work_on_vectors_whose_text_is_told(tmp_path: Path) -> None:
     assert inside[shown["sequence"]][shown["step"]]
 
     gatescope.save_trace(trace, tmp_path / "trace", dtype="float32")
-    again = gatescope.open_trace(tmp_path / "trace")
-    assert again.text(3) == texts[3]
-    np.testing.assert_array_equal(again["layer0"]["c"][:], trace["layer0"]["c"])
+    stored = gatescope.open_trace(tmp_path / "trace")
+    assert stored.text(3) == texts[3]
+    np.testing.assert_array_equal(stored["layer0"]["c"][:], trace["layer0"]["c"])
 
 
 def _first(texts: list[str]) -> np.ndarray:
     return np.array([[min(text.index("("), text.find(")") % 999)] for text in texts])
 
 
-def test_a_text_of_sequences_of_several_lengths_and_the_vectors_themselves() -> None:
+def test_trace_with_text_and_inputs_of_several_lengths() -> None:
     torch.manual_seed(0)
     module, rows = nn.GRU(2, 3, bidirectional=True), [torch.randn(length, 2) for length in (2, 5, 1)]
     with gatescope.watch(module) as watched:
@@ -387,9 +391,9 @@ def test_a_text_of_sequences_of_several_lengths_and_the_vectors_themselves() -> 
     assert gatescope.check(trace).holds
 
     words = gatescope.Vocabulary(("one", "two"), unit="token")
-    again = watched.calls("")[0].trace(text=["two one", "one two three two one", "two"], vocabulary=words)
-    assert again.steps["token"][1].tolist() == [0, 1, 2, 1, 0]
-    assert again.text(0) == "two one"
+    in_words = watched.calls("")[0].trace(text=["two one", "one two three two one", "two"], vocabulary=words)
+    assert in_words.steps["token"][1].tolist() == [0, 1, 2, 1, 0]
+    assert in_words.text(0) == "two one"
 
     named = watched.trace("", inputs=True, vocabulary=gatescope.Vocabulary(("low", "high"), unit="number"))
     assert named.vocabulary.symbols == ("low", "high")
@@ -399,23 +403,29 @@ def test_a_text_of_sequences_of_several_lengths_and_the_vectors_themselves() -> 
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("arguments", "problem"),
     [
-        ({"text": ["ab", "abc"]}, "2 texts were given for 3 sequences"),
-        ({"text": "ab"}, "1 texts were given for 3 sequences"),
-        ({"text": ["ab", "abcd", "a"]}, "the text of sequence 1 has 4 characters and the sequence 5 steps"),
+        ({"text": ["ab", "abc"]}, "expected one text for each of 3 sequences, got 2"),
+        ({"text": "ab"}, "expected one text for each of 3 sequences, got 1"),
+        ({"text": ["ab", "abcd", "a"]}, "Text of sequence 1: expected 5 symbols, one for each step, got 4"),
         (
             {"text": ["ab", "ab", "a"], "vocabulary": gatescope.Vocabulary(("a",), unit="number")},
             "vocabulary of numbers",
         ),
-        ({"vocabulary": gatescope.Vocabulary(("a", "b"))}, "2 characters was given without a text"),
-        ({"inputs": True, "vocabulary": gatescope.Vocabulary(("a",), unit="number")}, "one of 2 numbers"),
+        (
+            {"vocabulary": gatescope.Vocabulary(("a", "b"))},
+            "expected a text with it, got a vocabulary of 2 characters alone",
+        ),
+        (
+            {"inputs": True, "vocabulary": gatescope.Vocabulary(("a",), unit="number")},
+            "a vocabulary of 2 numbers, the names of the inputs",
+        ),
         ({"vocabulary": gatescope.Vocabulary(("a", "b"), unit="number")}, "inputs=True"),
     ],
 )
-def test_a_text_that_does_not_fit_is_refused(told: dict[str, Any], problem: str) -> None:
+def test_trace_with_text_that_does_not_fit_is_refused(arguments: dict[str, Any], problem: str) -> None:
     module = nn.GRU(2, 3)
     with gatescope.watch(module) as watched:
         module(pack_sequence([torch.randn(length, 2) for length in (2, 5, 1)], enforce_sorted=False))
     with pytest.raises(TraceError, match=problem):
-        watched.trace("", **told)
+        watched.trace("", **arguments)

@@ -1,4 +1,4 @@
-"""Whatever a program does with a watched model, it gets what it always got; a trace is right, or refused."""
+"""Ways to call watched modules: the results of the program do not change, and a trace is right or refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WithLengths(nn.LSTM):
 
 
 class OwnLoop(nn.GRU):
-    """A `forward` that never calls its base; `factor` 1 is what the equations of a GRU give."""
+    """A `forward` that never calls its base; with `factor` 1 it computes a GRU."""
 
     factor = 1.0
 
@@ -58,7 +58,7 @@ class OwnOutputs(OwnLoop):
 
 
 class Model(nn.Module):
-    """A network with every kind of module, the recurrent ones called in several ways."""
+    """A model with a recurrent module, a cell in a loop, and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_subclass_that_takes_lengths_is_recorded() -> None:
         assert np.array_equal(trace.steps["input"][row, :length], 2 * inputs[row, :length].numpy())
 
 
-def test_own_forward_is_recorded_only_where_the_equations_hold() -> None:
+def test_own_forward_is_recorded_only_if_equations_hold() -> None:
     torch.manual_seed(0)
     module, inputs = OwnLoop(4, 6), torch.randn(7, 2, 4)
     with gatescope.watch(module) as watched:
@@ -107,9 +107,9 @@ def test_own_forward_is_recorded_only_where_the_equations_hold() -> None:
     module.factor = 0.9
     with gatescope.watch(module) as watched:
         module(inputs)
-    with pytest.raises(WatchError, match=r"OwnLoop\.forward that are off by"):
+    with pytest.raises(WatchError, match=r"OwnLoop\.forward that differ by"):
         _ = watched[""]
-    with pytest.raises(WatchError, match=r"OwnLoop\.forward that are off by"):
+    with pytest.raises(WatchError, match=r"OwnLoop\.forward that differ by"):
         watched.calls("")[0].signals()
 
 
@@ -123,35 +123,35 @@ def test_own_forward_of_another_form_gives_a_reason() -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
-def test_forward_that_is_called_directly_is_seen(kind: Any) -> None:
+def test_forward_called_directly_is_recorded(kind: Any) -> None:
     module, inputs = kind(4, 6), torch.randn(5, 3, 4)
     with gatescope.watch(module) as watched:
         outputs, _ = module.forward(inputs)
     assert np.array_equal(watched[""]["layer0"]["h"][2], outputs[:, 2].detach().numpy())
 
 
-def test_forward_put_into_the_module_is_seen_and_given_back() -> None:
+def test_forward_of_an_instance_is_recorded_and_restored() -> None:
     module, inputs = nn.LSTM(4, 6), torch.randn(5, 3, 4)
     original = module.forward
 
-    def offloaded(self: Any, *given: Any, **named: Any) -> Any:
-        return original(*given, **named)
+    def offloaded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
 
     module.forward = types.MethodType(offloaded, module)
-    mine = module.forward
+    own_forward = module.forward
     with gatescope.watch(module) as watched:
         outputs, _ = module(inputs)
         copy.deepcopy(module)(inputs)
-    assert module.forward is mine
+    assert module.forward is own_forward
     assert np.array_equal(watched[""]["layer0"]["h"][0], outputs[:, 0].detach().numpy())
 
 
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("reset", ["zeros", "None", "new"])
-def test_episodes_of_a_cell_are_sequences(kind: Any, reset: str) -> None:
-    """Each reset starts a sequence from its own states; the signals are those of the loop."""
+def test_episodes_of_a_cell_are_separate_sequences(kind: Any, reset: str) -> None:
+    """Each reset begins a sequence with its own states; the signals are those of the loop."""
     torch.manual_seed(1)
-    cell, two = kind(4, 6), kind is nn.LSTMCell
+    cell, is_lstm = kind(4, 6), kind is nn.LSTMCell
     starts = {"zeros": torch.zeros(3, 6), "new": torch.randn(3, 6), "None": None}
     state: Any = None
     hidden = []
@@ -159,29 +159,29 @@ def test_episodes_of_a_cell_are_sequences(kind: Any, reset: str) -> None:
         for t in range(10):
             if t in (0, 4):
                 start = starts[reset]
-                state = (start, start) if two and start is not None else start
+                state = (start, start) if is_lstm and start is not None else start
             state = cell(torch.randn(3, 4), state)
-            hidden.append((state[0] if two else state).clone().numpy())
+            hidden.append((state[0] if is_lstm else state).clone().numpy())
     trace = watched["policy"]
     assert trace.lengths.tolist() == [4, 4, 4, 6, 6, 6]
     for row in range(6):
         first, length = (0, 4) if row < 3 else (4, 6)
         expected = np.stack(hidden)[first : first + length, row % 3]
         assert np.array_equal(trace["layer0"]["h"][row, :length], expected)
-    wanted = 0 if starts[reset] is None else starts[reset].numpy()
-    assert np.array_equal(trace.initial["layer0"]["h"], np.zeros((6, 6)) if reset != "new" else np.tile(wanted, (2, 1)))
+    initial = np.tile(starts["new"].numpy(), (2, 1)) if reset == "new" else np.zeros((6, 6))
+    assert np.array_equal(trace.initial["layer0"]["h"], initial)
     assert gatescope.check(trace).holds
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_rows_that_are_masked_start_a_sequence_alone(kind: Any) -> None:
+def test_masked_row_begins_a_sequence_alone(kind: Any) -> None:
     torch.manual_seed(2)
-    cell, two = kind(4, 6), kind is nn.LSTMCell
-    state: Any = tuple(torch.zeros(3, 6) for _ in range(2)) if two else torch.zeros(3, 6)
+    cell, is_lstm = kind(4, 6), kind is nn.LSTMCell
+    state: Any = tuple(torch.zeros(3, 6) for _ in range(2)) if is_lstm else torch.zeros(3, 6)
     with torch.no_grad(), gatescope.watch(cell) as watched:
         for t in range(10):
             going = 1.0 - torch.tensor([[t == 4], [t in (2, 7)], [False]]).float()
-            state = tuple(value * going for value in state) if two else state * going
+            state = tuple(value * going for value in state) if is_lstm else state * going
             state = cell(torch.randn(3, 4), state)
     trace = watched[""]
     assert trace.lengths.tolist() == [4, 2, 10, 5, 6, 3]
@@ -189,7 +189,7 @@ def test_rows_that_are_masked_start_a_sequence_alone(kind: Any) -> None:
     assert trace.attributes["difference"] < 1e-6
 
 
-def test_one_observation_without_a_batch_is_a_sequence_of_steps() -> None:
+def test_unbatched_calls_of_a_cell_are_one_sequence() -> None:
     cell, state = nn.LSTMCell(2, 3), None
     with gatescope.watch(cell) as watched:
         for _ in range(4):
@@ -197,24 +197,24 @@ def test_one_observation_without_a_batch_is_a_sequence_of_steps() -> None:
     assert watched[""]["layer0"]["c"].shape == (1, 4, 3)
 
 
-def test_finished_rows_that_leave_the_batch_keep_their_sequences() -> None:
-    """A decoder that drops rows: the rows that stay are known by their states, not by their places."""
+def test_rows_of_a_shrinking_batch_keep_their_sequences() -> None:
+    """A decoder that drops finished rows: the others are recognised by their states, not by their indices."""
     torch.manual_seed(0)
-    module, state, kept = nn.GRU(3, 4), torch.zeros(1, 3, 4), [[0, 1, 2], [1, 2], [2, 1], [2]]
+    module, state, rows_of_steps = nn.GRU(3, 4), torch.zeros(1, 3, 4), [[0, 1, 2], [1, 2], [2, 1], [2]]
     inputs = torch.randn(4, 3, 3)
-    place = [0, 1, 2]
+    previous = [0, 1, 2]
     with torch.no_grad(), gatescope.watch(module) as watched:
-        for t, rows in enumerate(kept):
-            state = state[:, [place.index(row) for row in rows]]
-            place = rows
+        for t, rows in enumerate(rows_of_steps):
+            state = state[:, [previous.index(row) for row in rows]]
+            previous = rows
             _, state = module(inputs[t, rows].unsqueeze(0), state)
         expected, _ = module(inputs[:, 2:3])
-    trace = watched[""] if len(watched.calls("")) == 4 else watched.trace("", calls=slice(0, 4))
+    trace = watched.trace("", calls=slice(0, 4))
     assert trace.lengths.tolist() == [1, 3, 4]
     np.testing.assert_allclose(trace["layer0"]["h"][2], expected[:, 0].numpy(), atol=1e-6)
 
 
-def test_truncated_backpropagation_is_one_sequence_for_each_row() -> None:
+def test_truncated_backpropagation_is_one_sequence_per_row() -> None:
     torch.manual_seed(0)
     module, state, inputs = nn.LSTM(3, 4, 2), None, torch.randn(20, 2, 3)
     with gatescope.watch(module) as watched:
@@ -226,7 +226,7 @@ def test_truncated_backpropagation_is_one_sequence_for_each_row() -> None:
     assert gatescope.check(trace).holds
 
 
-def test_independent_calls_are_sequences_of_their_own() -> None:
+def test_independent_calls_are_separate_sequences() -> None:
     module = nn.GRU(3, 4, bidirectional=True, batch_first=True)
     with torch.no_grad(), gatescope.watch(module) as watched:
         first, state = module(torch.randn(2, 5, 3))
@@ -239,7 +239,7 @@ def test_independent_calls_are_sequences_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("how", ["data", "optimizer", "copy"])
-def test_weights_that_change_between_calls_are_noticed(how: str) -> None:
+def test_weights_that_change_between_calls_are_refused(how: str) -> None:
     module: Any = nn.LSTM(3, 4)
     inputs = torch.randn(5, 1, 3)
     with gatescope.watch(module) as watched:
@@ -251,14 +251,14 @@ def test_weights_that_change_between_calls_are_noticed(how: str) -> None:
         else:
             torch.optim.SGD(module.parameters(), 0.1).step()
         after, _ = module(inputs)
-    with pytest.raises(WatchError, match=r"changed before call 1.*calls=slice\(0, 1\)"):
+    with pytest.raises(WatchError, match=r"got others from call 1 on.*calls=slice\(0, 1\)"):
         _ = watched[""]
     for calls in (slice(0, 1), slice(1, 2)):
         assert gatescope.check(watched.trace("", calls=calls)).holds
     assert np.array_equal(watched.trace("", calls=slice(1, 2))["layer0"]["h"][0], after[:, 0].detach().numpy())
 
 
-def test_tied_modules_are_found_under_both_names() -> None:
+def test_tied_modules_have_both_names() -> None:
     shared = nn.GRU(3, 3)
     model = nn.ModuleDict({"down": shared, "up": shared})
     with gatescope.watch(model) as watched:
@@ -267,7 +267,7 @@ def test_tied_modules_are_found_under_both_names() -> None:
     assert watched["up"].lengths.tolist() == watched["down"].lengths.tolist() == [4, 4]
 
 
-def test_recomputation_in_the_backward_pass_is_no_call() -> None:
+def test_recomputation_in_backward_pass_is_not_recorded() -> None:
     from torch.utils.checkpoint import checkpoint
 
     module = nn.GRU(3, 4)
@@ -277,7 +277,7 @@ def test_recomputation_in_the_backward_pass_is_no_call() -> None:
     assert len(watched.calls("")) == 1
 
 
-def stored(model: nn.Module) -> nn.Module:
+def saved_and_loaded(model: nn.Module) -> nn.Module:
     file = io.BytesIO()
     torch.save(model, file)
     file.seek(0)
@@ -292,8 +292,8 @@ WAYS: dict[str, Callable[[Any, Tensor], Any]] = {
     "export": lambda model, x: torch.export.export(model, (x,)).module()(x),
     "compile": lambda model, x: torch.compile(model, backend="eager")(x),
     "deepcopy": lambda model, x: copy.deepcopy(model)(x),
-    "pickle": lambda model, x: pickle.loads(pickle.dumps(model))(x),  # noqa: S301  its own
-    "save": lambda model, x: stored(model)(x),
+    "pickle": lambda model, x: pickle.loads(pickle.dumps(model))(x),  # noqa: S301 - written on the same line
+    "save": lambda model, x: saved_and_loaded(model)(x),
     "functional_call": lambda model, x: torch.func.functional_call(model, dict(model.named_parameters()), (x,)),
     "data_parallel": lambda model, x: nn.DataParallel(model)(x),
     "inference_mode": lambda model, x: torch.inference_mode()(model)(x),
@@ -303,12 +303,12 @@ WAYS: dict[str, Callable[[Any, Tensor], Any]] = {
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way", WAYS)
-def test_program_gets_the_same_and_traces_are_right_or_refused(way: str) -> None:
+def test_results_are_equal_and_traces_right_or_refused(way: str) -> None:
     model, inputs = Model().eval(), torch.randn(3, 5, 4)
     expected = model(inputs)
     with gatescope.watch(model) as watched:
-        found = WAYS[way](model, inputs)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+        actual = WAYS[way](model, inputs)
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
     for name in watched:
         with contextlib.suppress(WatchError):
             trace = watched[name]
@@ -356,7 +356,7 @@ def test_tensors_without_values_give_a_reason(transform: str) -> None:
         _ = watched[""]
 
 
-def test_hook_that_fails_leaves_the_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_recorder_does_not_stop_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
@@ -369,7 +369,7 @@ def test_hook_that_fails_leaves_the_model_alone(monkeypatch: pytest.MonkeyPatch)
         _ = watched[""]
 
 
-def test_watches_inside_each_other_see_the_same() -> None:
+def test_nested_watches_record_the_same_calls() -> None:
     module, inputs = nn.GRU(3, 4), torch.randn(5, 1, 3)
     with gatescope.watch(module) as outer:
         with gatescope.watch(nn.Sequential(module)) as inner:

@@ -58,7 +58,7 @@ def test_native_pooled_memory_is_not_shared() -> None:
 
 
 def test_native_large_final_states_agree() -> None:
-    """With so many rows, a single state is large enough to come from the pool."""
+    """With 600 rows, a single state is large enough to come from the pool."""
     problem = make("lstm", 3, 600, 2, 70).to(torch.float32)
     assert native.POOLED_BYTES <= 600 * 70 * 4
     agree(problem.forward(), problem.forward("plain"), 2e-6)

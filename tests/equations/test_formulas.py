@@ -105,7 +105,7 @@ def worked_out(tape: Tape, seed: int) -> tuple[dict[str, Numbers], Numbers]:
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_formula_of_every_cell_means_what_the_tape_computes(name: str) -> None:
+def test_formulas_of_cells_have_the_values_of_the_tape(name: str) -> None:
     tape = CELLS[name].tape
     for seed in range(5):
         numbers, signals = worked_out(tape, seed)

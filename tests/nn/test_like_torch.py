@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU compute what torch.nn's compute, in every form of input, to the last digits; gradients too."""
+"""RNN, LSTM and GRU against torch.nn: outputs and gradients in every form of input, to the last digits."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ KINDS = ("RNN", "LSTM", "GRU")
 
 
 def pair(kind: str, *arguments: Any, seed: int = 0, **options: Any) -> tuple[Any, Any]:
-    """A module of torch.nn and one of gatescope, each made after the same seed."""
+    """Return a module of torch.nn and one of gatescope, each created with the same seed."""
     torch.manual_seed(seed)
     theirs = getattr(torch.nn, kind)(*arguments, **{k: v for k, v in options.items() if k != "engine"})
     torch.manual_seed(seed)
     return theirs, getattr(ours, kind)(*arguments, **options)
 
 
-def assert_equal(found: Any, expected: Any, about: str = "") -> None:
-    """Up to the rounding of float64."""
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12, msg=lambda text: f"{about} {text}")
+def assert_equal(actual: Any, expected: Any, name: str = "") -> None:
+    """Assert equality up to the rounding of float64."""
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12, msg=lambda text: f"{name} {text}")
 
 
 @dataclass
@@ -36,15 +36,15 @@ class Case:
     """Arguments of a module and of a call."""
 
     kind: str
-    sizes: tuple[int, int, int]  # of the input, of the hidden state, number of layers
+    sizes: tuple[int, int, int]  # input size, hidden size, number of layers
     options: dict[str, Any]
-    form: str  # of the input
+    form: str  # "batch", "single" or "packed"
     lengths: list[int]
     started: bool
     seed: int
 
     def inputs(self) -> tuple[Any, list[Tensor]]:
-        """The input, and the tensors in it that take gradients."""
+        """Return the input, and its tensors that require gradients."""
         torch.manual_seed(self.seed)
         count = self.sizes[0]
         if self.form == "single":
@@ -60,14 +60,14 @@ class Case:
         return pack_sequence(rows, enforce_sorted=False), rows
 
     def states(self) -> Any:
-        """The initial states, or None."""
+        """Return the initial states, or None."""
         if not self.started:
             return None
         torch.manual_seed(self.seed + 1)
-        places = self.sizes[2] * (2 if self.options["bidirectional"] else 1)
+        directions = self.sizes[2] * (2 if self.options["bidirectional"] else 1)
         rows = () if self.form == "single" else (len(self.lengths),)
         h, c = (
-            torch.randn(places, *rows, size, dtype=torch.float64, requires_grad=True)
+            torch.randn(directions, *rows, size, dtype=torch.float64, requires_grad=True)
             for size in (self.options.get("proj_size", 0) or self.sizes[1], self.sizes[1])
         )
         return (h, c) if self.kind == "LSTM" else h
@@ -88,83 +88,85 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(kind, sizes, options, form, lengths, draw(st.booleans()), draw(st.integers(0, 99)))
 
 
-def told(module: Any, case: Case) -> dict[str, Tensor]:
-    """Everything that comes of a call: outputs, states, the gradients of a sum in which every number has its weight."""
+def results_of(module: Any, case: Case) -> dict[str, Tensor]:
+    """Return the outputs and final states of a call, and the gradients of a randomly weighted sum of them."""
     x, leaves = case.inputs()
     states = case.states()
-    torch.manual_seed(case.seed + 2)  # what dropout draws
+    torch.manual_seed(case.seed + 2)  # for dropout
     output, final = module(x, states)
-    found = {"output": output.data if isinstance(output, PackedSequence) else output}
+    results = {"output": output.data if isinstance(output, PackedSequence) else output}
     if isinstance(output, PackedSequence):
-        found |= {name: value for name, value in zip(output._fields[1:], output[1:], strict=True) if value is not None}
-    found |= {f"final {k}": value for k, value in enumerate(final if isinstance(final, tuple) else [final])}
+        results |= {
+            name: value for name, value in zip(output._fields[1:], output[1:], strict=True) if value is not None
+        }
+    results |= {f"final {k}": value for k, value in enumerate(final if isinstance(final, tuple) else [final])}
     torch.manual_seed(case.seed + 3)
-    sums = [(value * torch.randn_like(value)).sum() for value in found.values() if value.is_floating_point()]
+    sums = [(value * torch.randn_like(value)).sum() for value in results.values() if value.is_floating_point()]
     torch.stack(sums).sum().backward()
-    given = [] if states is None else list(states) if isinstance(states, tuple) else [states]
-    for name, tensors in (("x", leaves), ("state", given)):
-        found |= {f"gradient of {name} {k}": value.grad for k, value in enumerate(tensors) if value.grad is not None}
-    return found | {f"gradient of {name}": value.grad for name, value in module.named_parameters()}
+    initial = [] if states is None else list(states) if isinstance(states, tuple) else [states]
+    for name, tensors in (("x", leaves), ("state", initial)):
+        results |= {f"gradient of {name} {k}": value.grad for k, value in enumerate(tensors) if value.grad is not None}
+    return results | {f"gradient of {name}": value.grad for name, value in module.named_parameters()}
 
 
 @settings(max_examples=80)
 @given(case=cases(), engine=st.sampled_from(["auto", "plain"]))
-def test_everything_is_as_torch_computes_it(case: Case, engine: str) -> None:
-    """Dropout included: with the same seed the same numbers are dropped."""
+def test_module_agrees_with_torch(case: Case, engine: str) -> None:
+    """Also with dropout: the same seed drops the same values."""
     theirs, mine = pair(case.kind, *case.sizes, seed=case.seed, dtype=torch.float64, engine=engine, **case.options)
-    expected, found = told(theirs, case), told(mine, case)
-    assert found.keys() == expected.keys()
+    expected, actual = results_of(theirs, case), results_of(mine, case)
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        assert_equal(found[name], value, name)
+        assert_equal(actual[name], value, name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_other_precisions(kind: str, dtype: torch.dtype) -> None:
+def test_module_agrees_with_torch_in_lower_precision(kind: str, dtype: torch.dtype) -> None:
     theirs, mine = pair(kind, 3, 8, 2, bidirectional=True, dtype=torch.float32)
     theirs, mine = theirs.to(dtype), mine.to(dtype)
     x = torch.randn(6, 2, 3).to(dtype)
-    found, final = mine(x)
-    expected, last = theirs(x)
-    # Half precision rounds after every operation, and the two do not have the same ones.
+    output, final = mine(x)
+    expected, expected_final = theirs(x)
+    # Half precision rounds after every operation, and the two libraries have different operations.
     tolerance = {torch.float32: 1e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}[dtype]
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    torch.testing.assert_close(final, last, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(final, expected_final, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_packed_sequence_keeps_its_order(kind: str) -> None:
+def test_packed_output_has_order_of_input(kind: str) -> None:
     theirs, mine = pair(kind, 3, 4, 2, bidirectional=True, dtype=torch.float64)
     x = torch.randn(5, 4, 3, dtype=torch.float64)
     for lengths, in_order in (([5, 3, 3, 1], True), ([2, 5, 1, 3], False), ([4, 4, 4, 4], True)):
         packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=in_order)
-        expected, found = theirs(packed)[0], mine(packed)[0]
-        assert_equal(found.data, expected.data)
-        assert found.batch_sizes is packed.batch_sizes
-        assert found.sorted_indices is packed.sorted_indices
-        assert found.unsorted_indices is packed.unsorted_indices
+        expected, output = theirs(packed)[0], mine(packed)[0]
+        assert_equal(output.data, expected.data)
+        assert output.batch_sizes is packed.batch_sizes
+        assert output.sorted_indices is packed.sorted_indices
+        assert output.unsorted_indices is packed.unsorted_indices
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_is_returned_can_be_changed_in_place(kind: str, bidirectional: bool, packed: bool) -> None:
-    found = []
+def test_outputs_can_be_changed_in_place(kind: str, bidirectional: bool, packed: bool) -> None:
+    gradients = []
     for module in pair(kind, 3, 4, bidirectional=bidirectional, dtype=torch.float64):
         torch.manual_seed(1)
         x = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
         output, final = module(pack_padded_sequence(x, torch.tensor([5, 5])) if packed else x)
         for value in (output.data if packed else output, *(final if isinstance(final, tuple) else [final])):
             value.relu_().sum().backward(retain_graph=True)
-        found.append(x.grad)
-    assert_equal(found[1], found[0])
+        gradients.append(x.grad)
+    assert_equal(gradients[1], gradients[0])
 
 
-def test_a_batch_of_no_sequences() -> None:
+def test_empty_batch_has_shapes_of_torch() -> None:
     for kind in KINDS:
         theirs, mine = pair(kind, 3, 4, 2, bidirectional=True)
-        for expected, found in zip(theirs(torch.zeros(5, 0, 3)), mine(torch.zeros(5, 0, 3)), strict=True):
-            assert [v.shape for v in (found if isinstance(found, tuple) else [found])] == [
+        for expected, actual in zip(theirs(torch.zeros(5, 0, 3)), mine(torch.zeros(5, 0, 3)), strict=True):
+            assert [v.shape for v in (actual if isinstance(actual, tuple) else [actual])] == [
                 v.shape for v in (expected if isinstance(expected, tuple) else [expected])
             ]
 
@@ -178,14 +180,14 @@ def test_second_derivatives_need_the_plain_engine(compiled: None) -> None:
         torch.autograd.grad(module(x)[0].sum(), x, create_graph=True)
 
 
-def test_weights_that_are_not_parameters() -> None:
-    """functional_call, weight normalisation, vmap: what is computed with is what the attribute holds then."""
+def test_weights_that_are_not_parameters_are_used() -> None:
+    """functional_call, weight normalisation and vmap replace attributes; a call uses their current values."""
     theirs, mine = pair("LSTM", 3, 4, dtype=torch.float64)
     x = torch.randn(5, 2, 3, dtype=torch.float64)
     other = {name: value * 2 for name, value in theirs.state_dict().items()}
     assert_equal(torch.func.functional_call(mine, other, (x,)), torch.func.functional_call(theirs, other, (x,)))
-    many = torch.stack([x, x * 2])
-    assert_equal(torch.vmap(lambda v: mine(v)[0])(many)[1], theirs(x * 2)[0])
+    batch = torch.stack([x, x * 2])
+    assert_equal(torch.vmap(lambda v: mine(v)[0])(batch)[1], theirs(x * 2)[0])
     for module in (theirs, mine):
         torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
         module.parametrizations.weight_hh_l0.original0.data *= 3
@@ -193,35 +195,35 @@ def test_weights_that_are_not_parameters() -> None:
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_weights_that_were_pruned(kind: str) -> None:
+def test_pruned_weights_have_no_gradient(kind: str) -> None:
     results = []
     for library in (torch.nn, ours):
         torch.manual_seed(0)
         module = getattr(library, kind)(5, 4, 2)
         prune.l1_unstructured(module, "weight_ih_l0", amount=0.5)
         outputs, _ = module(torch.randn(6, 3, 5))
-        gone = module.weight_ih_l0_mask == 0
-        gradient, again = (
+        pruned = module.weight_ih_l0_mask == 0
+        gradient, second_gradient = (
             torch.autograd.grad(outputs.sum(), module.weight_ih_l0_orig, retain_graph=keep)[0] for keep in (True, False)
         )
-        assert gone.sum() == gone.numel() // 2
-        assert not gradient[gone].any()
-        assert torch.equal(gradient, again)
+        assert pruned.sum() == pruned.numel() // 2
+        assert not gradient[pruned].any()
+        assert torch.equal(gradient, second_gradient)
         results.append((outputs, gradient))
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-6)
 
 
-def test_autocast_leaves_the_precision_of_the_weights() -> None:
+def test_autocast_keeps_precision_of_weights() -> None:
     theirs, mine = pair("GRU", 3, 4)
     x = torch.randn(5, 2, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        found = mine(x)[0]
+        output = mine(x)[0]
         assert mine(x.bfloat16(), x.new_zeros(1, 2, 4).bfloat16())[0].dtype == torch.float32
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, theirs(x)[0], rtol=1e-6, atol=1e-6)
+    assert output.dtype == torch.float32
+    torch.testing.assert_close(output, theirs(x)[0], rtol=1e-6, atol=1e-6)
 
 
-def test_on_the_device_that_has_no_numbers() -> None:
+def test_meta_device_returns_shapes() -> None:
     output, (h, c) = ours.LSTM(3, 4, 2, proj_size=2, device="meta")(torch.empty(5, 2, 3, device="meta"))
     assert (output.shape, h.shape, c.shape) == ((5, 2, 2), (2, 2, 2), (2, 2, 4))
     assert output.device.type == "meta"

@@ -1,4 +1,4 @@
-"""The same mistake gives the same kind of error as in torch.nn, and a message that tells the same."""
+"""Mistakes: each raises an error of the same type as in torch.nn, with the same facts in its message."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
+from gatescope import GatescopeError
 from gatescope import nn as ours
 
 CONSTRUCTIONS: dict[str, Callable[[Any], Any]] = {
     "no hidden size": lambda nn: nn.LSTM(3),
     "hidden size 0": lambda nn: nn.GRU(3, 0),
     "hidden size below 0": lambda nn: nn.LSTM(3, -1),
-    "hidden size no integer": lambda nn: nn.RNN(3, 4.0),
+    "hidden size not an integer": lambda nn: nn.RNN(3, 4.0),
     "hidden size a text": lambda nn: nn.RNN(3, "4"),
     "input size 0": lambda nn: nn.LSTM(0, 4),
-    "input size no integer": lambda nn: nn.GRU(3.5, 4),
+    "input size not an integer": lambda nn: nn.GRU(3.5, 4),
     "no layers": lambda nn: nn.LSTM(3, 4, 0),
     "layers below 0": lambda nn: nn.GRU(3, 4, num_layers=-2),
-    "layers no integer": lambda nn: nn.GRU(3, 4, num_layers=1.5),
-    "bias no bool": lambda nn: nn.LSTM(3, 4, 1, 1),
-    "batch_first no bool": lambda nn: nn.GRU(3, 4, batch_first=1),
+    "layers not an integer": lambda nn: nn.GRU(3, 4, num_layers=1.5),
+    "bias not a bool": lambda nn: nn.LSTM(3, 4, 1, 1),
+    "batch_first not a bool": lambda nn: nn.GRU(3, 4, batch_first=1),
     "dropout above 1": lambda nn: nn.LSTM(3, 4, 2, dropout=1.1),
     "dropout below 0": lambda nn: nn.RNN(3, 4, 2, dropout=-0.1),
     "dropout a bool": lambda nn: nn.GRU(3, 4, 2, dropout=True),
@@ -83,48 +84,52 @@ STATES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def raised(act: Callable[[], Any]) -> Exception:
-    with pytest.raises(Exception) as found, warnings.catch_warnings(action="ignore"):  # noqa: PT011  any, to compare
+    with pytest.raises(Exception) as caught, warnings.catch_warnings(action="ignore"):  # noqa: PT011 - compared below
         act()
-    return found.value
+    return caught.value
 
 
-def assert_tells_the_same(found: Exception, expected: Exception) -> None:
-    """The same type, and every number of torch's message is in ours, unless it tells of a product inside torch."""
-    assert type(found) is type(expected), f"{found!r} instead of {expected!r}"
+def assert_same_error(actual: Exception, expected: Exception) -> None:
+    """Assert the same type, and all numbers of torch's message unless it is about a product inside torch.
+
+    Errors of gatescope are of torch's type as well.
+    """
+    same_type = isinstance(actual, type(expected)) if isinstance(actual, GatescopeError) else False
+    assert same_type or type(actual) is type(expected), f"{actual!r} instead of {expected!r}"
     if isinstance(expected, RuntimeError) and "broadcast" not in str(expected):
         numbers = re.findall(r"\b\d+\b", str(expected))
-        assert set(numbers) <= set(re.findall(r"\d+", str(found))), f"{found} instead of {expected}"
+        assert set(numbers) <= set(re.findall(r"\d+", str(actual))), f"{actual} instead of {expected}"
 
 
 @pytest.mark.parametrize("name", CONSTRUCTIONS)
-def test_of_a_construction(name: str) -> None:
+def test_construction_mistake_raises_as_in_torch(name: str) -> None:
     expected = raised(lambda: CONSTRUCTIONS[name](torch.nn))
-    found = raised(lambda: CONSTRUCTIONS[name](ours))
-    assert type(found) is type(expected)
-    assert str(found) == str(expected)
+    actual = raised(lambda: CONSTRUCTIONS[name](ours))
+    assert type(actual) is type(expected)
+    assert str(actual) == str(expected)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("name", CALLS)
-def test_of_a_call(kind: str, name: str) -> None:
+def test_call_mistake_raises_as_in_torch(kind: str, name: str) -> None:
     expected = raised(lambda: CALLS[name](getattr(torch.nn, kind)(3, 4)))
-    assert_tells_the_same(raised(lambda: CALLS[name](getattr(ours, kind)(3, 4))), expected)
+    assert_same_error(raised(lambda: CALLS[name](getattr(ours, kind)(3, 4))), expected)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("name", STATES)
-def test_of_an_initial_state(kind: str, name: str) -> None:
+def test_state_mistake_raises_as_in_torch(kind: str, name: str) -> None:
     def hx(*shape: int) -> Any:
         return (zeros(*shape), zeros(*shape)) if kind == "LSTM" else zeros(*shape)
 
     expected = raised(lambda: STATES[name](getattr(torch.nn, kind)(3, 4), hx))
-    assert_tells_the_same(raised(lambda: STATES[name](getattr(ours, kind)(3, 4), hx)), expected)
+    assert_same_error(raised(lambda: STATES[name](getattr(ours, kind)(3, 4), hx)), expected)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_packed_vectors_of_another_size(kind: str) -> None:
-    """torch.nn.LSTM does not notice it, and reads what is not there."""
-    with pytest.raises(RuntimeError, match="Expected 3, got 2"):
+def test_packed_vectors_of_wrong_size_are_refused(kind: str) -> None:
+    """torch.nn.LSTM does not notice this mistake and reads past the end of the vectors."""
+    with pytest.raises(RuntimeError, match="expected 3, its input_size, got 2"):
         getattr(ours, kind)(3, 4)(pack_sequence([zeros(3, 2)]))
 
 
@@ -141,52 +146,54 @@ LSTM_STATES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", LSTM_STATES)
-def test_of_the_two_states_of_an_lstm(name: str) -> None:
+def test_lstm_state_mistake_raises_as_in_torch(name: str) -> None:
     expected = raised(lambda: torch.nn.LSTM(3, 4)(x, LSTM_STATES[name]))
-    assert_tells_the_same(raised(lambda: ours.LSTM(3, 4)(x, LSTM_STATES[name])), expected)
+    assert_same_error(raised(lambda: ours.LSTM(3, 4)(x, LSTM_STATES[name])), expected)
 
 
-def test_the_two_sizes_of_a_projected_state() -> None:
+def test_projected_state_of_wrong_size_raises_as_in_torch() -> None:
     wrong = zeros(1, 2, 4), zeros(1, 2, 4)
     expected = raised(lambda: torch.nn.LSTM(3, 4, proj_size=2)(x, wrong))
-    assert_tells_the_same(raised(lambda: ours.LSTM(3, 4, proj_size=2)(x, wrong)), expected)
+    assert_same_error(raised(lambda: ours.LSTM(3, 4, proj_size=2)(x, wrong)), expected)
 
 
 @pytest.mark.parametrize("kind", ["GRU", "RNN"])
-def test_two_states_for_a_cell_with_one(kind: str) -> None:
+def test_two_states_for_one_raise_as_in_torch(kind: str) -> None:
     pair = zeros(1, 2, 4), zeros(1, 2, 4)
     expected = raised(lambda: getattr(torch.nn, kind)(3, 4)(x, pair))
-    assert_tells_the_same(raised(lambda: getattr(ours, kind)(3, 4)(x, pair)), expected)
+    assert_same_error(raised(lambda: getattr(ours, kind)(3, 4)(x, pair)), expected)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_weights_of_another_module(kind: str) -> None:
+def test_weights_of_other_module_raise_as_in_torch(kind: str) -> None:
     for other in (torch.nn.LSTM(3, 5), torch.nn.GRU(3, 4, 2), torch.nn.RNN(3, 4, bias=False)):
         if type(other).__name__ == kind:
             continue
         expected = raised(lambda: getattr(torch.nn, kind)(3, 4).load_state_dict(other.state_dict()))  # noqa: B023
-        found = raised(lambda: getattr(ours, kind)(3, 4).load_state_dict(other.state_dict()))  # noqa: B023
-        assert type(found) is type(expected)
-        assert str(found) == str(expected)
+        actual = raised(lambda: getattr(ours, kind)(3, 4).load_state_dict(other.state_dict()))  # noqa: B023
+        assert type(actual) is type(expected)
+        assert str(actual) == str(expected)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU", "PeepholeLSTM"])
-def test_dropout_without_a_second_layer_is_warned_of(kind: str) -> None:
+def test_dropout_without_second_layer_warns(kind: str) -> None:
     with pytest.warns(UserWarning, match="dropout option adds dropout after all but last recurrent layer"):
         getattr(ours, kind)(3, 4, dropout=0.5)
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_another_device(kind: str) -> None:
-    """The device of no numbers stands for a second one."""
+def test_inputs_on_other_device_are_refused(kind: str) -> None:
+    """The "meta" device stands for a second device."""
     module, elsewhere = getattr(ours, kind)(3, 4), zeros(1, 2, 4).to("meta")
-    with pytest.raises(RuntimeError, match=r"Input and parameter tensors are not at the same device.*meta.*cpu"):
+    with pytest.raises(
+        RuntimeError, match=r"Input of \w+: expected a tensor on cpu, the device of the weights, got one on meta"
+    ):
         module(x.to("meta"))
-    with pytest.raises(RuntimeError, match=r"Input and hidden tensors are not at the same device.*cpu.*meta"):
+    with pytest.raises(RuntimeError, match=r"Initial h of \w+: expected a tensor on cpu, .*got one on meta"):
         module(x, (elsewhere, elsewhere) if kind == "LSTM" else elsewhere)
 
 
-def test_what_torch_has_not() -> None:
+def test_mistakes_without_counterpart_in_torch() -> None:
     with pytest.raises(ValueError, match="Engine: expected one of auto, native, plain, got 'fast'"):
         ours.LSTM(3, 4, engine="fast")
     with pytest.raises(AttributeError, match="no attribute 'QuasiRNN'"):
@@ -196,23 +203,23 @@ def test_what_torch_has_not() -> None:
 
 
 def _assert_jit_is_refused() -> None:
-    with pytest.raises(RuntimeError, match=r"SLSTM cannot be scripted"):
+    with pytest.raises(RuntimeError, match=r"gatescope.nn.SLSTM: expected to run as it is, got torch.jit.script"):
         torch.jit.script(torch.nn.Sequential(ours.from_cell(ours.SLSTM.cell)(3, 4)))
-    with pytest.raises(RuntimeError, match=r"gatescope.nn.GRU cannot be traced by torch.jit.*state_dict"):
+    with pytest.raises(RuntimeError, match=r"gatescope.nn.GRU: .*got torch.jit.trace.*state_dict"):
         torch.jit.trace(ours.GRU(3, 4), x)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name != "no input"])
-def test_modules_of_other_cells_make_the_errors_of_a_gru(name: str) -> None:
+def test_call_mistake_of_other_cells_raises_as_for_gru(name: str) -> None:
     expected = raised(lambda: CALLS[name](torch.nn.GRU(3, 4)))
-    assert_tells_the_same(raised(lambda: CALLS[name](ours.MinGRU(3, 4))), expected)
+    assert_same_error(raised(lambda: CALLS[name](ours.MinGRU(3, 4))), expected)
 
 
 @pytest.mark.parametrize(
     "name", [name for name in CONSTRUCTIONS if "GRU(" in name or "size" in name or "layers" in name]
 )
-def test_modules_of_other_cells_are_constructed_as_a_gru(name: str) -> None:
-    class Other:
+def test_construction_mistake_of_other_cells_raises_as_for_gru(name: str) -> None:
+    class OnlySLSTM:
         RNN = GRU = LSTM = staticmethod(ours.SLSTM)
 
-    assert type(raised(lambda: CONSTRUCTIONS[name](Other))) is type(raised(lambda: CONSTRUCTIONS[name](torch.nn)))
+    assert type(raised(lambda: CONSTRUCTIONS[name](OnlySLSTM))) is type(raised(lambda: CONSTRUCTIONS[name](torch.nn)))

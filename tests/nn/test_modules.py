@@ -1,4 +1,4 @@
-"""The modules as modules: names and values of weights, copies, files, dropout, compilers; and those of other cells."""
+"""Modules: names and values of weights, copies, files, dropout, compilers; and the modules of other cells."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def both(kind: str, options: dict[str, Any]) -> tuple[Any, Any]:
     return theirs, getattr(ours, kind)(5, 6, **options)
 
 
-EACH = [(kind, options) for kind in KINDS for options in options_of(kind)]
+CASES = [(kind, options) for kind in KINDS for options in options_of(kind)]
 
 
-@pytest.mark.parametrize(("kind", "options"), EACH)
-def test_the_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
-    """Names, order, shapes, and the values that a seed gives; and the random numbers after them."""
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_weights_are_initialised_as_in_torch(kind: str, options: dict[str, Any]) -> None:
+    """Names, order, shapes and values for a seed are equal, and so is the state of the generator afterwards."""
     theirs, mine = both(kind, options)
     after = torch.get_rng_state()
     assert list(mine.state_dict()) == list(theirs.state_dict())
-    for expected, found in zip(theirs.parameters(), mine.parameters(), strict=True):
-        assert torch.equal(found, expected)
-        assert found.dtype == expected.dtype
+    for expected, actual in zip(theirs.parameters(), mine.parameters(), strict=True):
+        assert torch.equal(actual, expected)
+        assert actual.dtype == expected.dtype
     torch.manual_seed(4)
     theirs.reset_parameters()
     torch.manual_seed(4)
@@ -69,8 +69,8 @@ def test_the_weights_are_torchs(kind: str, options: dict[str, Any]) -> None:
     assert torch.equal(torch.get_rng_state(), after)
 
 
-@pytest.mark.parametrize(("kind", "options"), EACH)
-def test_weights_go_both_ways(kind: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_state_dict_loads_in_both_directions(kind: str, options: dict[str, Any]) -> None:
     theirs, mine = both(kind, options)
     theirs, mine = theirs.double(), mine.double()
     torch.nn.init.normal_(theirs.weight_hh_l0)
@@ -82,15 +82,15 @@ def test_weights_go_both_ways(kind: str, options: dict[str, Any]) -> None:
     torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("kind", "options"), EACH)
-def test_it_prints_as_torchs(kind: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("kind", "options"), CASES)
+def test_repr_is_that_of_torch(kind: str, options: dict[str, Any]) -> None:
     theirs, mine = both(kind, options)
     assert repr(mine) == repr(theirs)
     assert repr(torch.nn.Sequential(mine)) == repr(torch.nn.Sequential(theirs))
 
 
-def test_it_is_one_of_torchs() -> None:
-    """Programs ask, to choose an initial value for instance."""
+def test_module_is_instance_of_torch_class() -> None:
+    """Programs check the class, for instance to choose an initialisation."""
     for kind in KINDS:
         module = getattr(ours, kind)(2, 3)
         assert isinstance(module, getattr(torch.nn, kind))
@@ -103,7 +103,7 @@ def copies(module: torch.nn.Module) -> list[Any]:
     stream.seek(0)
     return [
         copy.deepcopy(module),
-        pickle.loads(pickle.dumps(module)),  # noqa: S301  our own
+        pickle.loads(pickle.dumps(module)),  # noqa: S301 - written on the same line
         torch.load(stream, weights_only=False),
     ]
 
@@ -117,7 +117,7 @@ EVERY_MODULE = [ours.RNN, ours.LSTM, ours.GRU, *ours.BUILT_IN.values(), ours.fro
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
-def test_copies_are_the_same_and_apart(kind: Any) -> None:
+def test_copies_are_equal_and_independent(kind: Any) -> None:
     module = kind(3, 4, 2, bidirectional=True, engine="plain").eval()
     x = torch.randn(5, 2, 3)
     expected = module(x)
@@ -133,7 +133,7 @@ def test_copies_are_the_same_and_apart(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
-def test_weights_in_a_file(kind: Any) -> None:
+def test_weights_load_from_a_file(kind: Any) -> None:
     module, other = kind(3, 4), kind(3, 4)
     stream = io.BytesIO()
     torch.save(module.state_dict(), stream)
@@ -144,19 +144,19 @@ def test_weights_in_a_file(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
-def test_other_types(kind: Any) -> None:
+def test_module_converts_to_other_dtypes(kind: Any) -> None:
     module = kind(3, 4, dtype=torch.float64)
     assert {value.dtype for value in module.parameters()} == {torch.float64}
     exact = module(torch.ones(5, 2, 3, dtype=torch.float64))[0]
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 2e-2), (torch.bfloat16, 1e-1)):
-        found = copy.deepcopy(module).to(dtype)(torch.ones(5, 2, 3, dtype=dtype))[0]
-        assert found.dtype == dtype
-        torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=tolerance)
+        output = copy.deepcopy(module).to(dtype)(torch.ones(5, 2, 3, dtype=dtype))[0]
+        assert output.dtype == dtype
+        torch.testing.assert_close(output.double(), exact, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_falls_between_the_layers(kind: str) -> None:
-    """With p = 1 a second layer sees nothing; in between, a share p of what it sees is 0 and the rest is larger."""
+def test_dropout_acts_between_layers_only(kind: str) -> None:
+    """With p = 1 the second layer reads zeros; without dropout it reads the outputs of the first layer."""
     x = torch.randn(6, 3, 2, dtype=torch.float64)
     module = getattr(ours, kind)(2, 3, 2, dropout=1.0, dtype=torch.float64)
     upper = getattr(ours, kind)(3, 3, dtype=torch.float64)
@@ -171,8 +171,8 @@ def test_dropout_falls_between_the_layers(kind: str) -> None:
     torch.testing.assert_close(module(x)[0], upper(lower(x)[0])[0])
 
 
-def test_the_share_that_is_dropped() -> None:
-    """Through a second layer that only adds up what it sees."""
+def test_dropout_drops_the_requested_share() -> None:
+    """The second layer returns its inputs, so that dropped values are visible."""
     module = ours.RNN(1, 400, 2, nonlinearity="relu", bias=False, dropout=0.3)
     with torch.no_grad():
         for name, value in module.named_parameters():
@@ -182,15 +182,17 @@ def test_the_share_that_is_dropped() -> None:
             elif name == "weight_ih_l1":
                 value.copy_(torch.eye(400))
     torch.manual_seed(0)
-    seen = module(torch.ones(50, 4, 1))[0]
-    assert set(seen.unique().tolist()) == {0.0, seen.max().item()}
-    assert seen.max().item() == pytest.approx(1 / 0.7)
+    outputs = module(torch.ones(50, 4, 1))[0]
+    assert set(outputs.unique().tolist()) == {0.0, outputs.max().item()}
+    assert outputs.max().item() == pytest.approx(1 / 0.7)
     # 80,000 independent draws: four standard deviations are 0.0065.
-    assert (seen == 0).double().mean().item() == pytest.approx(0.3, abs=0.0065)
+    assert (outputs == 0).double().mean().item() == pytest.approx(0.3, abs=0.0065)
+    torch.manual_seed(1)
+    assert not torch.equal(module(torch.ones(50, 4, 1))[0], outputs)
     assert torch.equal(module.eval()(torch.ones(50, 4, 1))[0], torch.ones(50, 4, 400))
 
 
-def test_every_other_cell_has_a_module() -> None:
+def test_every_cell_has_a_module() -> None:
     assert set(ours.BUILT_IN) >= {"PeepholeLSTM", "CoupledLSTM", "LSTM1997", "MinGRU", "SLSTM", "ElmanSigmoid"}
     assert {module.cell.name for module in ours.BUILT_IN.values()} == set(CELLS) - {
         "elman",
@@ -204,15 +206,15 @@ def test_every_other_cell_has_a_module() -> None:
         assert module.__name__ == name
 
 
-def test_the_weights_of_other_cells() -> None:
+def test_weights_of_other_cells_have_documented_shapes() -> None:
     module = ours.PeepholeLSTM(3, 4, 2, bidirectional=True)
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    one = {"weight_ih": (16, 3), "weight_hh": (16, 4), "bias_ih": (16,), "weight_p": (12,)}
+    sizes = {"weight_ih": (16, 3), "weight_hh": (16, 4), "bias_ih": (16,), "weight_p": (12,)}
     assert shapes == {
         f"{name}_l{layer}{end}": (16, 8) if layer and name == "weight_ih" else size
         for layer in (0, 1)
         for end in ("", "_reverse")
-        for name, size in one.items()
+        for name, size in sizes.items()
     }
     assert max(value.abs().max().item() for value in module.parameters()) <= 0.5
     assert repr(module) == "PeepholeLSTM(3, 4, num_layers=2, bidirectional=True)"
@@ -221,7 +223,7 @@ def test_the_weights_of_other_cells() -> None:
 
 
 def weights_of(module: Any, end: str) -> Weights:
-    """The numbers of a module as the reference takes them."""
+    """Return the weights of one direction of a module for the reference."""
     cell, reference = module.cell, REFERENCES[module.cell.name]
     values = {name: value.detach().numpy() for name, value in module.named_parameters()}
 
@@ -231,11 +233,10 @@ def weights_of(module: Any, end: str) -> Weights:
         return dict(zip(names, parts, strict=False))
 
     assert set(cell.tape.input_drives) == set(reference.inputs)
-    heard, echoed = cell.tape.input_drives, cell.tape.recurrent_drives
     return Weights(
-        split("weight_ih", heard),
-        split("bias_ih", heard),
-        split("weight_hh", echoed),
+        split("weight_ih", cell.tape.input_drives),
+        split("bias_ih", cell.tape.input_drives),
+        split("weight_hh", cell.tape.recurrent_drives),
         split("weight_p", cell.tape.parameters),
     )
 
@@ -249,10 +250,10 @@ def weights_of(module: Any, end: str) -> Weights:
     started=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_other_cells_compute_what_the_references_do(
+def test_modules_of_other_cells_agree_with_references(
     kind: Any, layers: int, lengths: list[int], bias: bool, started: bool, seed: int
 ) -> None:
-    """Each sequence alone, each direction of each layer, by loops that were written from the papers."""
+    """Each sequence alone and each direction of each layer, against loops written from the papers."""
     torch.manual_seed(seed)
     module = kind(2, 3, layers, bias, bidirectional=True, dtype=torch.float64)
     rows = [torch.randn(length, 2, dtype=torch.float64) for length in lengths]
@@ -262,22 +263,24 @@ def test_other_cells_compute_what_the_references_do(
     padded = torch.nn.utils.rnn.pad_packed_sequence(output)[0].detach().numpy()
     last = [value.detach().numpy() for value in (final if isinstance(final, tuple) else (final,))]
     for k, row in enumerate(rows):
-        heard = row.numpy()
+        layer_inputs = row.numpy()
         for layer in range(layers):
             sides = []
-            for place, end in enumerate((f"l{layer}", f"l{layer}_reverse")):
-                begin = {
-                    name: states[n][2 * layer + place, k].numpy() * started for n, name in enumerate(module.initial)
+            for reverse, end in enumerate((f"l{layer}", f"l{layer}_reverse")):
+                start = {
+                    name: states[n][2 * layer + reverse, k].numpy() * started for n, name in enumerate(module.initial)
                 }
-                found = run(kind.cell.name, weights_of(module, end), heard[::-1] if place else heard, begin)
+                x = layer_inputs[::-1] if reverse else layer_inputs
+                signals = run(kind.cell.name, weights_of(module, end), x, start)
                 for n, name in enumerate(module.initial):
-                    np.testing.assert_allclose(last[n][2 * layer + place, k], found[name][-1], rtol=1e-11, atol=1e-12)
-                sides.append(found["h"][::-1] if place else found["h"])
-            heard = np.concatenate(sides, axis=1)
-        np.testing.assert_allclose(padded[: len(row), k], heard, rtol=1e-11, atol=1e-12)
+                    expected = signals[name][-1]
+                    np.testing.assert_allclose(last[n][2 * layer + reverse, k], expected, rtol=1e-11, atol=1e-12)
+                sides.append(signals["h"][::-1] if reverse else signals["h"])
+            layer_inputs = np.concatenate(sides, axis=1)
+        np.testing.assert_allclose(padded[: len(row), k], layer_inputs, rtol=1e-11, atol=1e-12)
 
 
-def test_a_cell_without_a_state_has_no_states() -> None:
+def test_feedforward_module_has_no_states() -> None:
     module = ours.FeedForward(3, 4)
     output, final = module(torch.ones(5, 2, 3))
     assert final == ()
@@ -285,7 +288,7 @@ def test_a_cell_without_a_state_has_no_states() -> None:
     assert torch.equal(output[0], output[4])
 
 
-def test_peepholes_of_zero_make_an_lstm() -> None:
+def test_peephole_lstm_with_zero_peepholes_is_an_lstm() -> None:
     theirs: Any = torch.nn.LSTM(3, 4, dtype=torch.float64)
     mine: Any = ours.PeepholeLSTM(3, 4, dtype=torch.float64)
     with torch.no_grad():
@@ -297,7 +300,7 @@ def test_peepholes_of_zero_make_an_lstm() -> None:
     torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
 
 
-def test_a_cell_of_ones_own() -> None:
+def test_from_cell_module_computes_its_equations() -> None:
     kind: Any = ours.from_cell(leaky)
     assert kind is ours.from_cell(leaky)
     assert kind.__name__ == "Leaky"
@@ -305,8 +308,8 @@ def test_a_cell_of_ones_own() -> None:
     x = torch.randn(3, 1, 3, dtype=torch.float64)
     h = torch.zeros(4, dtype=torch.float64)
     for value in x[:, 0]:
-        heard = module.weight_ih_l0 @ value + module.bias_ih_l0 + module.weight_hh_l0 @ h
-        h = module.weight_p_l0 * h + torch.tanh(heard)
+        drive = module.weight_ih_l0 @ value + module.bias_ih_l0 + module.weight_hh_l0 @ h
+        h = module.weight_p_l0 * h + torch.tanh(drive)
     torch.testing.assert_close(module(x)[1][0, 0], h)
     with pytest.raises(EquationError):
         ours.from_cell(define(paper="")(lambda x, u, p, s: dict(g=x.g)))
@@ -320,12 +323,12 @@ for kind in (nn.LSTM, nn.SLSTM):
     for program in (torch.nn.Sequential(kind(3, 4)), kind(3, 4)):
         x = torch.randn(5, 2, 3, requires_grad=True)
         compiled = torch.compile(program, backend="aot_eager")
-        for act in (compiled, program):
-            act(x)[0].sum().backward()
-        (found, expected), twice = (compiled(x)[0], program(x)[0]), x.grad
-        assert torch.equal(found, expected)
-        (once,) = torch.autograd.grad(expected.sum(), x)
-        assert torch.allclose(twice, 2 * once)
+        for variant in (compiled, program):
+            variant(x)[0].sum().backward()
+        (actual, expected), gradient_of_both = (compiled(x)[0], program(x)[0]), x.grad
+        assert torch.equal(actual, expected)
+        (gradient,) = torch.autograd.grad(expected.sum(), x)
+        assert torch.allclose(gradient_of_both, 2 * gradient)
 
 plain = torch.nn.Sequential(nn.SLSTM(3, 4, engine="plain"))
 exported = torch.export.export(plain, (torch.randn(5, 2, 3),)).module()
@@ -333,8 +336,8 @@ assert torch.equal(exported(x)[0], plain(x)[0])
 """
 
 
-def test_a_compiled_program_computes_the_same() -> None:
-    """In a process of its own: here the types of every call are checked, which torch.compile does not understand."""
+def test_compiled_and_exported_module_computes_the_same() -> None:
+    """Runs in a process of its own, because torch.compile does not understand the type checks of the tests."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr

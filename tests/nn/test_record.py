@@ -1,4 +1,4 @@
-"""What a module records is what it computes, in both directions, and the self-check holds it to that."""
+"""Recording of modules: the trace has the values that the module computes, and the self-check holds."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def drawn(kind: Any, seed: int = 0, **options: Any) -> tuple[Any, list[torch.Ten
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
-def test_the_trace_is_what_the_module_computes(kind: Any) -> None:
+def test_record_returns_the_values_of_forward(kind: Any) -> None:
     module, rows = drawn(kind)
     packed = pack_sequence(rows, enforce_sorted=False)
     trace = module.record(packed)
     output = pad_packed_sequence(module(packed)[0], batch_first=True)[0].detach().numpy()
     assert list(trace.layers) == ["layer0", "layer0_reverse", "layer1", "layer1_reverse"]
     assert trace.lengths.tolist() == [2, 5, 1, 4]
-    behind = np.arange(5) >= trace.lengths[:, None]
+    padding = np.arange(5) >= trace.lengths[:, None]
     for k, layer in enumerate(("layer1", "layer1_reverse")):
-        found = trace[layer]["h"]
-        np.testing.assert_array_equal(found[~behind], output[..., 3 * k : 3 * k + 3][~behind])
-        assert np.isnan(found[behind]).all()
+        h = trace[layer]["h"]
+        np.testing.assert_array_equal(h[~padding], output[..., 3 * k : 3 * k + 3][~padding])
+        assert np.isnan(h[padding]).all()
     assert set(trace["layer0"]) == {*module.cell.signals, *module.cell.drives}
     report = check(trace)
     assert report.holds
@@ -56,7 +56,7 @@ def test_the_trace_is_what_the_module_computes(kind: Any) -> None:
     lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
     seed=st.integers(0, 99),
 )
-def test_the_self_check_holds_for_every_form(
+def test_record_self_check_holds_for_every_form(
     kind: Any,
     layers: int,
     form: str,
@@ -72,14 +72,14 @@ def test_the_self_check_holds_for_every_form(
         2, 3, layers, bidirectional=bidirectional, batch_first=form == "batch first", dtype=torch.float64, **options
     )
     rows = [torch.randn(length if form == "packed" else lengths[0], 2, dtype=torch.float64) for length in lengths]
-    given: Any = pack_sequence(rows, enforce_sorted=False)
+    inputs: Any = pack_sequence(rows, enforce_sorted=False)
     if form != "packed":
-        given = rows[0] if form == "single" else torch.stack(rows, 0 if module.batch_first else 1)
-    places = layers * (2 if bidirectional else 1)
-    size = (places,) if form == "single" else (places, len(rows))
+        inputs = rows[0] if form == "single" else torch.stack(rows, 0 if module.batch_first else 1)
+    directions = layers * (2 if bidirectional else 1)
+    size = (directions,) if form == "single" else (directions, len(rows))
     states = [torch.rand(*size, module._size_of(name), dtype=torch.float64) for name in module.initial]
     hx = None if not started else states[0] if len(states) == 1 else tuple(states)
-    trace = module.record(given, hx)
+    trace = module.record(inputs, hx)
     assert trace.attributes["residual"] < 1e-12
     assert check(trace).largest < 1e-12
     count = 1 if form == "single" else len(rows)
@@ -87,8 +87,8 @@ def test_the_self_check_holds_for_every_form(
 
 
 @pytest.mark.parametrize("layer", ["layer0", "layer1_reverse"])
-def test_a_fault_in_one_direction_is_found_there(layer: str) -> None:
-    """A forget gate of the wrong step, and a state that was carried the wrong way round."""
+def test_check_finds_fault_in_its_direction(layer: str) -> None:
+    """The faults: a forget gate of the wrong step, and a state carried in the wrong direction."""
     module, rows = drawn(nn.LSTM)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     shifted = dict(trace[layer]) | {"f": np.roll(trace[layer]["f"], 1, axis=1)}
@@ -105,8 +105,8 @@ def test_a_fault_in_one_direction_is_found_there(layer: str) -> None:
     assert wrong == {(layer, "c")}
 
 
-def test_a_long_trace_is_checked_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two steps each: what stands after the end of a piece is the step that was read before."""
+def test_check_in_pieces_finds_the_same_residuals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of two steps. In the reverse direction, the previous step is in the next piece."""
     module, rows = drawn(nn.LSTM, dtype=torch.float32)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     whole = check(trace)
@@ -115,22 +115,22 @@ def test_a_long_trace_is_checked_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
     assert [r.largest for r in check(trace).residuals] == [r.largest for r in whole.residuals]
 
 
-def test_a_fault_of_the_weights_is_found_while_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The drives are computed from the weights once more, in each direction of each layer."""
-    import gatescope.nn.stack as stack
+def test_record_finds_fault_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drives are computed from the weights again, in each direction of each layer."""
+    import gatescope.nn.direction as direction
 
     module, rows = drawn(nn.GRU)
-    right = stack.run
+    correct = direction.run
 
     def wrong(*arguments: Any, **options: Any) -> Any:
-        found, final = right(*arguments, **options)
-        return {name: value + 1e-3 if name == "u.z" else value for name, value in found.items()}, final
+        values, final = correct(*arguments, **options)
+        return {name: value + 1e-3 if name == "u.z" else value for name, value in values.items()}, final
 
-    monkeypatch.setattr(stack, "run", wrong)
+    monkeypatch.setattr(direction, "run", wrong)
     assert module.record(pack_sequence(rows, enforce_sorted=False)).attributes["residual"] > 1e-4
 
 
-def test_a_sequence_of_a_batch_is_recorded_as_alone() -> None:
+def test_record_sequence_of_batch_equals_sequence_alone() -> None:
     module, rows = drawn(nn.LSTM, dtype=torch.float32)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     for k, row in enumerate(rows):
@@ -140,21 +140,21 @@ def test_a_sequence_of_a_batch_is_recorded_as_alone() -> None:
                 np.testing.assert_allclose(trace[layer][name][k, : len(row)], values[0], rtol=1e-5, atol=1e-6)
 
 
-def test_a_trace_of_vectors_has_no_symbols(tmp_path: Path) -> None:
+def test_record_without_text_has_no_symbols(tmp_path: Path) -> None:
     module, rows = drawn(nn.LSTM)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     assert (trace.steps["token"] == -1).all()
     with pytest.raises(ValueError, match="inputs=True"):
         _ = trace.vocabulary
     save_trace(trace, tmp_path / "trace", dtype="float32")
-    again = open_trace(tmp_path / "trace")
-    assert list(again.layers) == list(trace.layers)
-    assert check(again).largest < 1e-5
-    np.testing.assert_array_equal(again["layer1_reverse"]["c"][:], trace["layer1_reverse"]["c"])
-    assert again.attributes["layers"]["layer0_reverse"]["arrays"]["f"]["title"] == "forget gate"
+    stored = open_trace(tmp_path / "trace")
+    assert list(stored.layers) == list(trace.layers)
+    assert check(stored).largest < 1e-5
+    np.testing.assert_array_equal(stored["layer1_reverse"]["c"][:], trace["layer1_reverse"]["c"])
+    assert stored.attributes["layers"]["layer0_reverse"]["arrays"]["f"]["title"] == "forget gate"
 
 
-def test_a_text_says_what_the_vectors_stand_for(tmp_path: Path) -> None:
+def test_record_with_text_has_its_symbols(tmp_path: Path) -> None:
     module, rows = drawn(nn.LSTM)
     packed = pack_sequence(rows, enforce_sorted=False)  # of 2, 5, 1 and 4 steps
     trace = module.record(packed, text=["ab", "badly", "d", "ally"], inputs=True)
@@ -164,11 +164,11 @@ def test_a_text_says_what_the_vectors_stand_for(tmp_path: Path) -> None:
     save_trace(module.record(rows[1], text="badly"), tmp_path / "trace")
     assert open_trace(tmp_path / "trace").text(0) == "badly"
     assert module.record(rows[1], text="badly").text(0) == "badly"
-    with pytest.raises(TraceError, match="sequence 0 has 3 characters and the sequence 5 steps"):
+    with pytest.raises(TraceError, match="Text of sequence 0: expected 5 symbols, one for each step, got 3"):
         module.record(rows[1], text="bad")
 
 
-def test_recording_leaves_the_module_as_it_was() -> None:
+def test_record_does_not_change_the_module() -> None:
     module = nn.LSTM(2, 3, 2, dropout=0.9)
     x = torch.randn(5, 2, 2)
     before = torch.get_rng_state()
@@ -179,29 +179,29 @@ def test_recording_leaves_the_module_as_it_was() -> None:
     np.testing.assert_array_equal(trace["layer1"]["h"].swapaxes(0, 1), module.eval()(x)[0].detach().numpy())
 
 
-def test_the_engine_is_told(compiled: None) -> None:
+def test_record_stores_the_engine(compiled: None) -> None:
     x = torch.randn(5, 2, 2)
     assert nn.LSTM(2, 3).record(x).attributes["engine"] == "native"
     assert nn.LSTM(2, 3, engine="plain").record(x).attributes["engine"] == "plain"
 
 
-def test_drives_can_be_left_out() -> None:
+def test_record_without_drives() -> None:
     trace = nn.GRU(2, 3).record(torch.randn(5, 2, 2), drives=False)
     assert set(trace["layer0"]) == {"r", "z", "n", "h"}
     assert trace.attributes["residual"] < 1e-5
 
 
-def test_half_precision() -> None:
+def test_record_half_precision() -> None:
     x = torch.randn(5, 2, 2)
     assert check(nn.LSTM(2, 3).half().record(x.half())).holds
-    with pytest.raises(TraceError, match=r"computes in bfloat16.*module.float\(\)"):
+    with pytest.raises(TraceError, match=r"got bfloat16.*module.float\(\)"):
         nn.LSTM(2, 3).bfloat16().record(x.bfloat16())
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("engine", ["auto", "plain"])
-def test_an_intervention_acts_where_it_is_meant(kind: Any, engine: str) -> None:
-    """On one layer, one direction, one sequence as it was given, and the steps from its beginning."""
+def test_intervention_acts_on_its_target_only(kind: Any, engine: str) -> None:
+    """The target: a layer, a direction, a sequence in the caller's order, and steps from its beginning."""
     module, rows = drawn(kind, engine=engine)
     packed = pack_sequence(rows, enforce_sorted=False)
     before = module.record(packed)
@@ -220,22 +220,22 @@ def test_an_intervention_acts_where_it_is_meant(kind: Any, engine: str) -> None:
         np.testing.assert_array_equal(padded[3, :4, :3], after["layer1"]["h"][3, :4])
 
 
-def test_interventions_of_every_kind() -> None:
+def test_interventions_of_every_kind_act() -> None:
     module = nn.LSTM(2, 3, 2)
     x = torch.randn(5, 2, 2)
-    nothing = nudge(0, "c", slice(None), 0.0)
-    torch.testing.assert_close(module(x, interventions=[nothing])[0], module(x)[0], rtol=0, atol=0)
-    ended = module(x, interventions=[ablate(1, "h", slice(None))])
-    assert not ended[0].any()
-    assert not ended[1][0][1].any()
-    held = module.record(x, interventions=[clamp(0, "f", 2, 1.0)])
-    assert (held["layer0"]["f"][..., 2] == 1).all()
+    no_change = nudge(0, "c", slice(None), 0.0)
+    torch.testing.assert_close(module(x, interventions=[no_change])[0], module(x)[0], rtol=0, atol=0)
+    ablated = module(x, interventions=[ablate(1, "h", slice(None))])
+    assert not ablated[0].any()
+    assert not ablated[1][0][1].any()
+    clamped = module.record(x, interventions=[clamp(0, "f", 2, 1.0)])
+    assert (clamped["layer0"]["f"][..., 2] == 1).all()
     values = torch.randn(5)
     patched = module.record(x, interventions=[patch(0, "c", 0, values)])
     np.testing.assert_array_equal(patched["layer0"]["c"][0, :, 0], values.numpy())
 
 
-def test_interventions_let_gradients_through() -> None:
+def test_interventions_pass_gradients() -> None:
     module = nn.GRU(2, 3, dtype=torch.float64)
     x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda v: module(v, interventions=[nudge(0, "h", 1, 0.3)])[0], (x,))
@@ -243,12 +243,12 @@ def test_interventions_let_gradients_through() -> None:
     assert not x.grad.any()  # type: ignore[union-attr]
 
 
-def test_what_is_not_there_cannot_be_changed() -> None:
+def test_intervention_on_missing_target_is_refused() -> None:
     module = nn.LSTM(2, 3)
     x = torch.randn(5, 2, 2)
     with pytest.raises(ValueError, match="names layer 1; the network has 0 to 0"):
         module(x, interventions=[ablate(1, "h", 0)])
-    with pytest.raises(ValueError, match="one direction"):
+    with pytest.raises(ValueError, match="expected a bidirectional module"):
         module(x, interventions_reverse=[ablate(0, "h", 0)])
     with pytest.raises(ValueError, match="expected one of i, f, g, o, c, h, got 'z'"):
         module.record(x, interventions=[ablate(0, "z", 0)])
@@ -256,13 +256,13 @@ def test_what_is_not_there_cannot_be_changed() -> None:
         module(x, interventions=[ablate(0, "h", 3)])
 
 
-def test_a_module_of_torch_is_recorded_with_its_weights() -> None:
-    """The way of someone who has a trained model: the same numbers, and their signals."""
+def test_record_with_weights_of_torch_module() -> None:
+    """The workflow for a trained model: load its weights and record the same outputs and their signals."""
     theirs = torch.nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
     mine = nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
     mine.load_state_dict(theirs.state_dict())
     x = torch.randn(4, 5, 2)
-    found = mine.record(x)
+    trace = mine.record(x)
     expected = theirs(x)[0].detach().numpy()
-    np.testing.assert_allclose(found["layer1"]["h"], expected[..., :3], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found["layer1_reverse"]["h"], expected[..., 3:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace["layer1"]["h"], expected[..., :3], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace["layer1_reverse"]["h"], expected[..., 3:], rtol=1e-5, atol=1e-6)

@@ -1,7 +1,8 @@
-"""Recurrent modules with the signatures of torch.nn, run by gatescope's engine; docs/nn.md shows them.
+"""Recurrent modules with the signatures of torch.nn, run by gatescope's engines; see docs/nn.md.
 
-`RNN`, `LSTM` and `GRU` take the places of torch's; every other cell has a module with the same arguments
-(`PeepholeLSTM`, `CoupledLSTM`, `LSTM1997`, `MinGRU`, `SLSTM`, ...), and `from_cell` makes one of your own cell.
+`RNN`, `LSTM` and `GRU` replace the ones of torch. Every other cell has a module with the same arguments
+(`PeepholeLSTM`, `CoupledLSTM`, `LSTM1997`, `MinGRU`, `SLSTM`, ...), and `from_cell` returns a module for a cell of your
+own.
 """
 
 from gatescope.nn.drop_in import GRU, LSTM, RNN

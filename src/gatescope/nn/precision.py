@@ -1,4 +1,4 @@
-"""The precision in which a module computes: that of its weights, whatever torch.autocast says."""
+"""The precision of a module: always the precision of its weights, also under torch.autocast."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from gatescope.nn.packing import vectors
+from gatescope.nn.packing import data_of
 
 
-def full_precision(given: Any) -> AbstractContextManager[bool]:
-    """Inside, autocast is off: what is carried over many steps is computed in the precision of the weights.
+def full_precision(inputs: Any) -> AbstractContextManager[bool]:
+    """Return a context in which autocast is off; its value is whether autocast was on.
 
-    The context says whether it was on.
+    A state that is carried over many steps needs the precision of the weights.
     """
-    kind = vectors(given).device.type
+    kind = data_of(inputs).device.type
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         return _without_autocast(kind)
-    return _AS_IT_IS
+    return _UNCHANGED
 
 
 @contextmanager
@@ -28,4 +28,4 @@ def _without_autocast(kind: str) -> Iterator[bool]:
         yield True
 
 
-_AS_IT_IS = nullcontext(False)
+_UNCHANGED = nullcontext(False)

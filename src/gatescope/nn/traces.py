@@ -1,6 +1,6 @@
-"""What a module ran, as a trace.
+"""The runs of a module's layers as a trace.
 
-`T` step, `S` sequence, `N` neuron.
+`T` steps, `S` sequences, `I` inputs, `N` neurons.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from gatescope.trace import FORMAT, Trace, TraceError
 from gatescope.version import __version__
 from gatescope.vocabulary import PADDING, Vocabulary
 
-# A vector is no symbol. `Trace.vocabulary` says so, with the error of a vocabulary that has none.
+# Vectors are not symbols: `Trace.vocabulary` refuses a vocabulary without symbols.
 NO_SYMBOLS = {"symbols": [], "end": None, "unit": "character"}
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What the vectors that a module read stand for, as its user says.
+class InputMeaning:
+    """The meaning of the vectors that a module read, as its user gives it.
 
     Attributes:
-        text: one for each sequence, in their order, with one symbol for each step; or None. Of one sequence it may be
-            alone, not in a list.
-        vocabulary: of the text; that of its characters when None. Without a text, the names of the inputs.
-        inputs: whether the trace keeps the vectors.
+        text: a text for each sequence, with one symbol for each step; or None. The text of a single sequence need not
+            be in a list.
+        vocabulary: the vocabulary of the text; None for its characters. Without a text, the names of the inputs.
+        inputs: whether the trace contains the vectors.
     """
 
     text: str | Sequence[str] | None = None
@@ -45,63 +45,71 @@ class Meaning:
     def steps(
         self, inputs: Float[Tensor, "T S I"], lengths: NDArray[np.int64]
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """The arrays of steps of a trace, and its vocabulary as JSON.
+        """Return the arrays of steps of a trace, and its vocabulary as JSON.
+
+        Args:
+            inputs: the vectors that the module read.
+            lengths: the number of steps of each sequence.
 
         Raises:
-            TraceError: the text does not fit the sequences, or the vocabulary what it is about.
+            TraceError: the text does not fit the sequences, or the vocabulary does not fit the text or the inputs.
         """
-        behind = np.arange(len(inputs)) >= lengths[:, None]
-        found: dict[str, NDArray[Any]] = {"token": np.full(behind.shape, PADDING, np.int32)}
-        about: dict[str, Any] = NO_SYMBOLS
+        padding = np.arange(len(inputs)) >= lengths[:, None]
+        arrays: dict[str, NDArray[Any]] = {"token": np.full(padding.shape, PADDING, np.int32)}
+        vocabulary_json: dict[str, Any] = NO_SYMBOLS
         if self.text is not None:
             vocabulary, ids = self._ids(self.text, lengths)
-            found["token"][~behind] = np.concatenate(ids)
-            about = vocabulary.to_json()
+            arrays["token"][~padding] = np.concatenate(ids)
+            vocabulary_json = vocabulary.to_json()
         if self.inputs:
-            found["input"] = _numpy(inputs.transpose(0, 1)).astype(np.float32)  # a copy
-            found["input"][behind] = np.nan
+            arrays["input"] = _numpy(inputs.transpose(0, 1)).astype(np.float32)  # a copy
+            arrays["input"][padding] = np.nan
         if self.text is None and (self.inputs or self.vocabulary is not None):
-            about = self._names(inputs.shape[2]).to_json()
-        return found, about
+            vocabulary_json = self._names_of_inputs(inputs.shape[2]).to_json()
+        return arrays, vocabulary_json
 
     def _ids(self, text: str | Sequence[str], lengths: NDArray[np.int64]) -> tuple[Vocabulary, list[NDArray[Any]]]:
         texts = [text] if isinstance(text, str) else list(text)
         if len(texts) != len(lengths):
-            raise TraceError("TRACES_TEXTS_GIVEN_SEQUENCES", count=len(texts), count2=len(lengths))
+            raise TraceError("RECORD_TEXT_COUNT", sequences=len(lengths), texts=len(texts))
         vocabulary = self.vocabulary or Vocabulary.of("".join(texts) or " ")
         if vocabulary.unit == "number":
-            raise TraceError("TRACES_TEXT_GIVEN_VOCABULARY_NUMBERS")
-        ids = [vocabulary.encode(each) for each in texts]
-        for k, (each, length) in enumerate(zip(ids, lengths, strict=True)):
-            if len(each) != length:
+            raise TraceError("RECORD_TEXT_WITH_NUMBERS")
+        ids_of_texts = [vocabulary.encode(part) for part in texts]
+        for number, (ids, length) in enumerate(zip(ids_of_texts, lengths.tolist(), strict=True)):
+            if len(ids) != length:
                 raise TraceError(
-                    "TRACES_TEXT_SEQUENCE_SEQUENCE_STEPS", k=k, count=len(each), unit=vocabulary.unit, length=length
+                    "RECORD_TEXT_LENGTH", number=number, steps=length, symbols=len(ids), unit=vocabulary.unit
                 )
-        return vocabulary, ids
+        return vocabulary, ids_of_texts
 
-    def _names(self, count: int) -> Vocabulary:
-        """Those of the inputs; their numbers when none were given."""
+    def _names_of_inputs(self, count: int) -> Vocabulary:
+        """Return the names of the inputs; their numbers by default."""
         if self.vocabulary is None:
             return Vocabulary(tuple(map(str, range(count))), unit="number")
         if not self.inputs or self.vocabulary.unit != "number" or self.vocabulary.size != count:
             raise TraceError(
-                "TRACES_VOCABULARY_GIVEN_WITHOUT_TEXT",
+                "RECORD_VOCABULARY_WITHOUT_TEXT",
                 size=self.vocabulary.size,
                 unit=self.vocabulary.unit,
-                count=count,
+                inputs=count,
             )
         return self.vocabulary
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A run of one direction of one layer: what the engine was given, and every signal and drive.
+class LayerRun:
+    """A run of one direction of one layer: its arguments and its signals.
 
     Attributes:
-        layer: which layer, from 0.
-        reverse: whether the last step was read first.
-        state: before the first step; None for 0.
-        engine: the one that was asked for.
+        layer: the number of the layer, from 0.
+        reverse: whether it reads from the last step to the first.
+        parameters: the weights.
+        inputs: the vectors that the layer read.
+        state: the states before the first step; None for 0.
+        signals: signals and drives by name.
+        changes: the interventions.
+        engine: the requested engine.
     """
 
     layer: int
@@ -115,75 +123,87 @@ class Ran:
 
     @property
     def name(self) -> str:
-        """As docs/trace.md names it."""
+        """The name of the layer, as in docs/trace.md."""
         return f"layer{self.layer}{'_reverse' if self.reverse else ''}"
 
 
 def trace_of(
     cell: Cell,
-    seen: Sequence[Ran],
+    runs: Sequence[LayerRun],
     inputs: Float[Tensor, "T S I"],
     lengths: Tensor | None,
     drives: bool,
     meaning: Meaning,
 ) -> Trace:
-    """The trace of a run of all layers on these inputs, checked with the weights.
+    """Return the trace of a run of all layers, and check its equations with the weights.
+
+    Args:
+        cell: the equations of all layers.
+        runs: the runs of all directions of all layers, in order.
+        inputs: the vectors that the first layer read.
+        lengths: the number of steps of each sequence; None if all sequences have T steps.
+        drives: whether the trace contains the drives.
+        meaning: the meaning of the inputs.
 
     Raises:
-        TraceError: the numbers are of a precision that traces do not have, or the meaning does not fit the inputs.
+        TraceError: traces do not have the precision of the module, or the meaning does not fit the inputs.
     """
-    first = seen[0]
+    first = runs[0]
     precision = str(first.parameters.biases.dtype).removeprefix("torch.")
     if precision not in TOLERANCES:
-        raise TraceError("TRACES_MODULE_COMPUTES_TRACE_RECORD", precision=precision, tolerances=", ".join(TOLERANCES))
+        precisions = ", ".join(TOLERANCES)
+        raise TraceError("RECORD_PRECISION_UNSUPPORTED", precision=precision, precisions=precisions)
     length, rows = first.inputs.shape[:2]
     counts = np.full(rows, length) if lengths is None else lengths.cpu().numpy()
-    behind = np.arange(length) >= counts[:, None]
+    padding = np.arange(length) >= counts[:, None]
     steps, vocabulary = meaning.steps(inputs, counts.astype(np.int64))
     attributes = {
         "format": FORMAT,
         "version": __version__,
-        "engine": _engines(cell, seen),
+        "engine": _engines(cell, runs),
         "precision": precision,
         "tolerance": TOLERANCES[precision],
         "vocabulary": vocabulary,
         "layers": {
-            ran.name: {"cell": cell.to_json(), "neurons": ran.parameters.biases.shape[1], "arrays": arrays_of(cell)}
-            for ran in seen
+            run.name: {"cell": cell.to_json(), "neurons": run.parameters.biases.shape[1], "arrays": arrays_of(cell)}
+            for run in runs
         },
     }
     trace = Trace(
         lengths=counts.astype(np.int64),
         steps=steps,
-        layers={ran.name: _arrays(ran.signals, behind) for ran in seen},
-        initial={ran.name: _initial(cell, ran) for ran in seen},
-        parameters={ran.name: _neuron_weights(cell, ran) for ran in seen},
+        layers={run.name: _padded_arrays(run.signals, padding) for run in runs},
+        initial={run.name: _initial_states(cell, run) for run in runs},
+        parameters={run.name: _neuron_weights(cell, run) for run in runs},
         attributes=attributes,
     )
     attributes["repeats"] = _repeats(inputs, trace)
-    residual = max(check(*_alone(trace, ran, behind)).largest for ran in seen)
+    residual = max(check(*_as_first_layer(trace, run, padding)).largest for run in runs)
     if not drives:
-        kept = {layer: {n: v for n, v in arrays.items() if "." not in n} for layer, arrays in trace.layers.items()}
-        trace = replace(trace, layers=kept)
+        signals = {layer: {n: v for n, v in arrays.items() if "." not in n} for layer, arrays in trace.layers.items()}
+        trace = replace(trace, layers=signals)
     return replace(trace, attributes={**attributes, "residual": residual})
 
 
-def _alone(trace: Trace, ran: Ran, behind: NDArray[np.bool_]) -> tuple[Trace, dict[str, dict[str, NDArray[Any]]]]:
-    """One direction of one layer as a trace of its own, and its weights.
+def _as_first_layer(
+    trace: Trace, run: LayerRun, padding: NDArray[np.bool_]
+) -> tuple[Trace, dict[str, dict[str, NDArray[Any]]]]:
+    """Return one direction of one layer as a trace of its own, and its weights.
 
-    `check` finds what a first layer reads in a table of symbols: here every step has a symbol of its own.
+    `check` looks up the inputs of a first layer in an embedding, so every step gets a symbol of its own.
     """
-    token = np.where(behind, PADDING, np.arange(behind.size).reshape(behind.shape)).astype(np.int32)
-    weights = {name: _numpy(value) for name, value in ran.parameters.by_name().items()}
-    weights["embedding"] = _numpy(ran.inputs.transpose(0, 1).flatten(0, 1))
-    alone = replace(trace, steps={"token": token}, layers={ran.name: trace.layers[ran.name]})
-    return alone, {ran.name: weights}
+    token = np.where(padding, PADDING, np.arange(padding.size).reshape(padding.shape)).astype(np.int32)
+    weights = {name: _numpy(value) for name, value in run.parameters.by_name().items()}
+    weights["embedding"] = _numpy(run.inputs.transpose(0, 1).flatten(0, 1))
+    single = replace(trace, steps={"token": token}, layers={run.name: trace.layers[run.name]})
+    return single, {run.name: weights}
 
 
 def _repeats(inputs: Float[Tensor, "T S I"], trace: Trace) -> list[list[int]]:
-    """Return each sequence that reads the same vectors from the same states as an earlier one, and that one's number.
+    """Return pairs (sequence, earlier sequence) that read the same vectors from the same states.
 
-    Recorded while the vectors are still known, so that studies divide a text alike whether or not a trace keeps them.
+    The pairs are recorded while the vectors are known, so that studies split a text in the same way whether or not the
+    trace contains the vectors.
     """
     first: dict[tuple[bytes, ...], int] = {}
     repeats = []
@@ -195,33 +215,33 @@ def _repeats(inputs: Float[Tensor, "T S I"], trace: Trace) -> list[list[int]]:
     return repeats
 
 
-def _engines(cell: Cell, seen: Sequence[Ran]) -> str:
-    """The engine that ran the layers; where they differ, one for each."""
-    found = [
+def _engines(cell: Cell, runs: Sequence[LayerRun]) -> str:
+    """Return the engine that ran the layers; if they differ, one for each layer."""
+    engines = [
         "plain"
-        if ran.engine == "plain" or unserved(cell, ran.parameters, ran.inputs, ran.state or {}, ran.changes)
+        if run.engine == "plain" or unserved(cell, run.parameters, run.inputs, run.state or {}, run.changes)
         else "native"
-        for ran in seen
+        for run in runs
     ]
-    return found[0] if len(set(found)) == 1 else ", ".join(found)
+    return engines[0] if len(set(engines)) == 1 else ", ".join(engines)
 
 
-def _arrays(signals: Mapping[str, Tensor], behind: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Arrays (T, S, N) of the engine as (S, T, N), NaN behind the end of each sequence."""
-    found = {name: np.ascontiguousarray(_numpy(values.transpose(0, 1))) for name, values in signals.items()}
-    for array in found.values():
-        array[behind] = np.nan
-    return found
+def _padded_arrays(signals: Mapping[str, Tensor], padding: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Return arrays (T, S, N) of the engine as (S, T, N), with NaN for padding."""
+    arrays = {name: np.ascontiguousarray(_numpy(values.transpose(0, 1))) for name, values in signals.items()}
+    for array in arrays.values():
+        array[padding] = np.nan
+    return arrays
 
 
-def _initial(cell: Cell, ran: Ran) -> dict[str, NDArray[Any]]:
-    rows, neurons = ran.inputs.shape[1], ran.parameters.biases.shape[1]
-    state = ran.state or initial_state(cell, ran.parameters.biases, rows, neurons)
+def _initial_states(cell: Cell, run: LayerRun) -> dict[str, NDArray[Any]]:
+    rows, neurons = run.inputs.shape[1], run.parameters.biases.shape[1]
+    state = run.state or initial_state(cell, run.parameters.biases, rows, neurons)
     return {name: _numpy(state[name]) for name in cell.states}
 
 
-def _neuron_weights(cell: Cell, ran: Ran) -> dict[str, NDArray[Any]]:
-    values = _numpy(ran.parameters.neuron_weights)
+def _neuron_weights(cell: Cell, run: LayerRun) -> dict[str, NDArray[Any]]:
+    values = _numpy(run.parameters.neuron_weights)
     return {f"p.{name}": values[k] for k, name in enumerate(cell.tape.parameters)}
 
 

@@ -1,10 +1,10 @@
-"""The recurrent modules of torch inside any model, recorded while the model runs on its owner's own inputs.
+"""Recording of torch's recurrent modules inside any model, while the model runs on its own inputs.
 
-What a module was given and what it gave is kept; nothing of the model changes, and its outputs are the same bit for
-bit. The gates, which torch computes and throws away, are computed when they are asked for, by the engine, from the same
-inputs, states and weights. What the module itself gave, the hidden states of its last layer, goes into the trace as it
-was, and every step reads the one before of these: no step has to wait for another, and no difference in the last digit
-grows from step to step. The self-check of the trace says whether the module did what the equations say.
+The arguments and results of every call are copied; the model does not change, and its outputs are the same bit for bit.
+The gates, which torch does not return, are computed by the engine on demand, from the same inputs, states and weights.
+The trace contains the module's own hidden states of the last layer, and every step reads these: so no step waits for
+another, and rounding differences do not grow from step to step. The self-check of the trace shows whether the module
+follows the equations.
 """
 
 from __future__ import annotations
@@ -14,24 +14,29 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from gatescope.messages import Message
 from gatescope.trace import Trace
 from gatescope.vocabulary import Vocabulary
 from gatescope.watching.calls import Call, WatchError
 from gatescope.watching.copying import CELLS, LAYERED, Recorder
-from gatescope.watching.seeing import observed
+from gatescope.watching.observing import observed
 from gatescope.watching.sequences import joined
 
 __all__ = ["Call", "WatchError", "Watched", "watch"]
 
 
 class UnknownModuleError(WatchError, KeyError):
-    """No module of this name is watched."""
+    """A name that no watched module has."""
 
 
 class Watched(Mapping[str, Trace]):
-    """The recurrent modules of a model and their calls: `watched["encoder.rnn"]` is a trace.
+    """The watched modules of a model and their calls: `watched["encoder.rnn"]` is a trace.
 
-    A module that stands in a model under several names has the same calls under each; only the first name is listed.
+    A module with several names in the model has the same calls under each; only the first name is listed.
+
+    Args:
+        recorders: name -> the recorder of the module.
+        names: every name -> the first name of the same module.
     """
 
     def __init__(self, recorders: Mapping[str, Recorder], names: Mapping[str, str]) -> None:
@@ -47,11 +52,11 @@ class Watched(Mapping[str, Trace]):
         return name in self._names
 
     def __getitem__(self, name: str) -> Trace:
-        """The trace of all calls of a module, a sequence for each row that did not go on where another had stopped.
+        """Return the trace of all calls of a module; see `trace`.
 
         Raises:
-            WatchError: it was not called, or cannot be recorded, or its weights changed between its calls.
-            UnknownModuleError: there is no such module.
+            WatchError: the module was not called or cannot be recorded, or its weights changed between its calls.
+            UnknownModuleError: no such module is watched.
         """
         return self.trace(name)
 
@@ -65,91 +70,99 @@ class Watched(Mapping[str, Trace]):
         vocabulary: Vocabulary | None = None,
         inputs: bool = False,
     ) -> Trace:
-        """As `watched[name]`, with the arguments of `Call.trace`: what the vectors stand for, and what is kept.
+        """Return the trace of all calls of a module, or of some.
 
-        A row of a call goes on with a sequence if it starts from the states in which the sequence had ended. A row that
-        starts from 0, from no states, or from others, starts a sequence of its own: an episode, say.
+        A row of a call continues a sequence if it starts from the states in which the sequence ended. A row that starts
+        from 0, without states, or from other states begins a new sequence, such as an episode.
 
         Args:
-            name: of the module.
-            calls: which of its calls, as in slice(0, 20).
-            drives, text, vocabulary, inputs: as of `Call.trace`; texts are those of the sequences, in their order.
+            name: the name of the module.
+            calls: the calls to join, such as slice(0, 20).
+            drives: as in `Call.trace`.
+            text: as in `Call.trace`; one text for each sequence, in the order in which they begin.
+            vocabulary: as in `Call.trace`.
+            inputs: as in `Call.trace`.
 
         Raises:
-            WatchError, UnknownModuleError, TraceError: as `watched[name]` and `Call.trace`.
+            WatchError: the module was not called or cannot be recorded, or its weights changed between these calls.
+            UnknownModuleError: no such module is watched.
+            TraceError: traces do not have the precision of the module, or the text does not fit the sequences.
         """
-        every = self.calls(name)
-        if not every:
-            raise WatchError("WATCHING_CALLED_WHILE_WATCHED_RUN", name=name)
-        if not every[calls]:
-            raise WatchError("WATCHING_SOME_CALLS_NONE_LONGER", name=name, count=len(every), calls=calls)
-        return joined(every[calls]).trace(drives=drives, text=text, vocabulary=vocabulary, inputs=inputs)
+        all_calls = self.calls(name)
+        if not all_calls:
+            raise WatchError("WATCH_NOT_CALLED", name=name)
+        if not all_calls[calls]:
+            raise WatchError("WATCH_CALLS_EMPTY", name=name, count=len(all_calls), calls=calls)
+        return joined(all_calls[calls]).trace(drives=drives, text=text, vocabulary=vocabulary, inputs=inputs)
 
     def calls(self, name: str) -> tuple[Call, ...]:
-        """All calls of a module, in order.
+        """Return all calls of a module, in order.
+
+        Args:
+            name: the name of the module.
 
         Raises:
-            UnknownModuleError: there is no such module.
+            UnknownModuleError: no such module is watched.
         """
         if name not in self._names:
-            raise UnknownModuleError("WATCHING_MODULE_WATCHED", name=name, recorders=", ".join(self._recorders))
-        return tuple(self._recorders[self._names[name]].kept)
+            raise UnknownModuleError("WATCH_NAME_UNKNOWN", name=name, names=", ".join(self._recorders))
+        return tuple(self._recorders[self._names[name]].calls)
 
     @property
     def problems(self) -> dict[str, str]:
-        """Module -> why some call of it cannot be recorded, for those that have such a call."""
-        found = {name: [call.problem for call in self.calls(name) if call.problem] for name in self}
-        return {name: problems[0] for name, problems in found.items() if problems}
+        """Name of a module -> why its first call that cannot be recorded cannot be recorded."""
+        problems = {name: [call.problem for call in self.calls(name) if call.problem] for name in self}
+        return {name: sentences[0] for name, sentences in problems.items() if sentences}
 
 
 @contextmanager
 def watch(model: nn.Module, modules: Sequence[str] | None = None) -> Iterator[Watched]:
-    """Record the recurrent modules inside a model, while it runs inside the block.
+    """Record the recurrent modules of a model while it runs inside the block.
 
-    These are torch.nn.LSTM, GRU and RNN, their cells (LSTMCell, GRUCell, RNNCell) and the modules of gatescope.nn, with
-    their subclasses, called as modules or by `module.forward(...)`. The model computes what it always computes: a call
-    that cannot be recorded is a problem of the trace, said when that is asked for, and in `Watched.problems`.
+    Recurrent modules are torch.nn.LSTM, GRU and RNN, their cells (LSTMCell, GRUCell, RNNCell), the modules of
+    gatescope.nn, and subclasses of all these, called as modules or by `module.forward(...)`. The results of the model
+    do not change. A call that cannot be recorded raises an error only when its trace is requested; `Watched.problems`
+    lists these calls.
 
-    Every call keeps a copy of its inputs and outputs, so watch a few batches, not an epoch.
+    Every call is stored with copies of its inputs and outputs, so watch a few batches, not an epoch.
 
     Args:
         model: any model, or a recurrent module itself (its name is then "").
-        modules: the names of the modules to watch, as in `model.named_modules()`; all recurrent ones when None.
+        modules: the names of the modules to watch, as in `model.named_modules()`; None: all recurrent modules.
 
     Raises:
-        WatchError: there is no such module, or `model` is none.
+        WatchError: `model` is not a module, or there is no such recurrent module.
     """
     if not isinstance(model, nn.Module):
-        raise WatchError("WATCHING_MODEL_TORCH_NN_MODULE", name=type(model).__name__)
-    wanted = [modules] if isinstance(modules, str) else modules
-    every = dict(model.named_modules(remove_duplicate=False))
-    there = {name: module for name, module in every.items() if isinstance(module, (*LAYERED, *CELLS))}
-    if unknown := [name for name in wanted or () if name not in there]:
-        raise WatchError("WATCHING_RECURRENT_MODULE", unknown=unknown[0], value=", ".join(there) or "none")
-    if not there:
-        raise WatchError("WATCHING_MODEL_TORCH_NN_LSTM", copies=_copies(every))
+        raise WatchError("WATCH_MODEL_INVALID", kind=type(model).__name__)
+    requested = [modules] if isinstance(modules, str) else modules
+    all_modules = dict(model.named_modules(remove_duplicate=False))
+    recurrent = {name: module for name, module in all_modules.items() if isinstance(module, (*LAYERED, *CELLS))}
+    if unknown := [name for name in requested or () if name not in recurrent]:
+        raise WatchError("WATCH_MODULE_UNKNOWN", unknown=unknown[0], names=", ".join(recurrent) or "none")
+    if not recurrent:
+        copies = _descriptions_of_copies(all_modules)
+        raise WatchError("WATCH_ONLY_COPIES", copies=copies) if copies else WatchError("WATCH_NO_RECURRENT_MODULE")
     names: dict[str, str] = {}
     first: dict[int, str] = {}
-    for name in there if wanted is None else wanted:
-        names[name] = first.setdefault(id(there[name]), name)
+    for name in recurrent if requested is None else requested:
+        names[name] = first.setdefault(id(recurrent[name]), name)
     recorders = {name: Recorder(name) for name in first.values()}
-    with observed([(there[name], recorder) for name, recorder in recorders.items()]):
+    with observed([(recurrent[name], recorder) for name, recorder in recorders.items()]):
         yield Watched(recorders, names)
 
 
-def _copies(modules: Mapping[str, nn.Module]) -> str:
-    """What stands in a model for recurrent modules and computes something of its own, as a part of a sentence."""
-    found = [
-        f"{name or 'it'} is {kind}"
-        for name, module in modules.items()
-        for kind, part in (("quantized", ".quantized."), ("compiled by torch.jit", "torch.jit."))
-        if part in f"{type(module).__module__}." and _original(module) in ("RNN", "LSTM", "GRU", *_CELL_NAMES)
-    ]
-    return f" ({', '.join(found)}: watch the model that was made from)" if found else ""
+def _descriptions_of_copies(modules: Mapping[str, nn.Module]) -> str:
+    """Describe the quantized and the scripted copies of recurrent modules in a model."""
+    descriptions = []
+    for name, module in modules.items():
+        package = f"{type(module).__module__}."
+        if getattr(module, "original_name", type(module).__name__) in _RECURRENT_NAMES:
+            if ".quantized." in package:
+                descriptions.append(Message("WATCH_COPY_QUANTIZED", module=name or "it"))
+            elif "torch.jit." in package:
+                descriptions.append(Message("WATCH_COPY_SCRIPTED", module=name or "it"))
+    return ", ".join(map(str, descriptions))
 
 
-def _original(module: nn.Module) -> str:
-    return str(getattr(module, "original_name", type(module).__name__))
-
-
-_CELL_NAMES = ("RNNCell", "LSTMCell", "GRUCell")
+_RECURRENT_NAMES = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")

@@ -1,6 +1,6 @@
-"""One call of a recurrent module, and the signals that are computed of it when they are asked for.
+"""One call of a recurrent module, and its signals, which are computed on demand.
 
-`T` step, `B` sequence, `I` input, `N` neuron.
+`T` steps, `B` sequences, `N` neurons, `P` projected values.
 """
 
 from __future__ import annotations
@@ -14,32 +14,34 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 from gatescope.nn.packing import Batch
-from gatescope.nn.traces import Meaning, Ran, trace_of
+from gatescope.nn.traces import InputMeaning, LayerRun, trace_of
 from gatescope.trace import Trace
 from gatescope.vocabulary import Vocabulary
 
-OWN_DIFFERENCE = 1e-4  # from the equations, by which a call of a `forward` of the module's own counts as theirs
+MAX_DIFFERENCE = 1e-4  # up to which the results of a module's own `forward` count as those of the equations
 
 
 class WatchError(GatescopeError):
-    """A module was not called, or cannot be recorded in the way in which it was called; the message says why."""
+    """A module or call that cannot be recorded; the message says why."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: what it was given and what it gave, as copies.
+    """One call of a module, with copies of its arguments and results.
 
     Attributes:
-        name: of the module.
-        module: one of gatescope.nn with the weights that the module had.
+        name: the name of the module.
+        module: a module of gatescope.nn with copies of the weights.
         batch: the inputs.
         state: the states before the first step, (layers · directions, B, N or P); None for 0.
-        outputs: the hidden states (or their projections) of the last layer, behind the ends of sequences 0.
+        outputs: the hidden states (or their projections) of the last layer; 0 for padding.
         final: the states after the last step.
-        problem: why it cannot be recorded; "" where it can.
-        own: the class whose own `forward` was called, so that only the numbers say whether the equations hold; or "".
-        handed_on: whether the state is the very object that the call before returned.
+        obstacle: why the call cannot be recorded; None if it can.
+        subclass: the subclass whose own `forward` was called, so that its numbers must be compared with the equations;
+            "" for a call of the base class.
+        continued: whether the state is the very object that the previous call returned.
     """
 
     name: str
@@ -48,29 +50,41 @@ class Call:
     state: Mapping[str, Tensor] | None
     outputs: Float[Tensor, "T B _"]
     final: Mapping[str, Tensor]
-    problem: str = ""
-    own: str = ""
-    handed_on: bool = False
+    obstacle: Message | None = None
+    subclass: str = ""
+    continued: bool = False
 
     @classmethod
-    def unrecorded(cls, name: str, problem: str) -> Call:
-        """Return a call of which nothing but the reason is known why it cannot be recorded."""
-        nothing = torch.empty(0, 0, 0)
-        return cls(name, None, Batch(nothing), None, nothing, {}, problem)
+    def unrecorded(cls, name: str, obstacle: Message) -> Call:
+        """Return a call without values, which cannot be recorded.
+
+        Args:
+            name: the name of the module.
+            obstacle: the reason.
+        """
+        no_values = torch.empty(0, 0, 0)
+        return cls(name, None, Batch(no_values), None, no_values, {}, obstacle)
+
+    @property
+    def problem(self) -> str:
+        """Why the call cannot be recorded; "" if it can."""
+        return "" if self.obstacle is None else str(self.obstacle)
 
     def signals(self) -> dict[str, Mapping[str, Float[Tensor, "T B N"]]]:
-        """Return the signals of "layer0", "layer0_reverse", ... at every step, by name; 0 after the end of a sequence.
+        """Return layer ("layer0", "layer0_reverse", ...) -> signal -> values at every step; 0 for padding.
 
         Raises:
-            WatchError: the module cannot be recorded in the way in which it was called.
+            WatchError: this call cannot be recorded.
         """
-        self._expect_recordable()
-        seen: list[Ran] = []
-        cell, own = self.module.cell, self._own()
-        keep = [name for name in cell.signals if own is None or name != "h"]
+        self._check_recordable()
+        if self.subclass:
+            self._check_equations(self._run(self.module.cell.signals)[1])
+        runs: list[LayerRun] = []
+        cell, hidden = self.module.cell, self._last_hidden()
+        keep = [name for name in cell.signals if hidden is None or name != "h"]
         with torch.no_grad():
-            self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, own)
-        return {ran.name: {name: ran.signals[name] for name in cell.signals} for ran in seen}
+            self.module._run(self.batch, self.state, keep, ((), ()), False, runs.append, hidden)
+        return {run.name: {name: run.signals[name] for name in cell.signals} for run in runs}
 
     def trace(
         self,
@@ -80,79 +94,74 @@ class Call:
         vocabulary: Vocabulary | None = None,
         inputs: bool = False,
     ) -> Trace:
-        """Every signal of every neuron at every step, checked with the weights.
+        """Return the trace of this call: every signal of every neuron at every step, checked with the weights.
 
-        What the module read are vectors, so without a text the tokens are -1. The attribute "difference" is the largest
-        difference between what the module gave and what the engine computed for it.
+        The module reads vectors, so without a text the tokens are -1. The attribute "difference" of the trace is the
+        largest difference between the results of the module and those of the engine.
 
         Args:
-            drives: whether the trace keeps the drives, without which it cannot be checked again as a whole.
-            text: what the vectors stand for: one text for each sequence, one symbol for each step.
-            vocabulary: of the text; that of its characters when not given. Without a text and with `inputs`, the names
-                of the inputs.
-            inputs: whether the trace keeps the vectors.
+            drives: whether the trace contains the drives. Without them it cannot be checked again completely.
+            text: the meaning of the vectors: one text for each sequence, one symbol for each step.
+            vocabulary: the vocabulary of the text; by default its characters. Without a text and with `inputs`, the
+                names of the inputs.
+            inputs: whether the trace contains the vectors.
 
         Raises:
-            WatchError: the module cannot be recorded in the way in which it was called.
-            TraceError: it computes in a precision that traces do not have, or the text does not fit the sequences.
+            WatchError: this call cannot be recorded.
+            TraceError: traces do not have the precision of the module, or the text does not fit the sequences.
         """
-        self._expect_recordable(checked=False)
+        self._check_recordable()
         cell = self.module.cell
-        ran, off = self._ran((*cell.signals, *cell.drives))
-        difference = self._expect_equations(off)
-        meaning = Meaning(text, vocabulary, inputs)
-        trace = trace_of(cell, ran, self.batch.inputs, self.batch.lengths, drives, meaning)
+        runs, pairs = self._run((*cell.signals, *cell.drives))
+        difference = self._check_equations(pairs)
+        meaning = InputMeaning(text, vocabulary, inputs)
+        trace = trace_of(cell, runs, self.batch.inputs, self.batch.lengths, drives, meaning)
         return replace(trace, attributes={**trace.attributes, "difference": difference})
 
-    def _expect_recordable(self, *, checked: bool = True) -> None:
-        if self.problem:
-            raise WatchError(self.problem)
-        if self.own and checked:
-            self._expect_equations(self._ran(self.module.cell.signals)[1])
+    def _check_recordable(self) -> None:
+        if self.obstacle is not None:
+            raise WatchError(self.obstacle)
 
-    def _expect_equations(self, off: Sequence[tuple[Tensor, Tensor]]) -> float:
-        """Return the largest difference from the equations; refuse an own `forward` that computes something else."""
-        difference = max((_furthest(computed, own) for computed, own in off), default=0.0)
-        if self.own and not difference <= OWN_DIFFERENCE:
+    def _check_equations(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+        """Return the largest difference from the equations; refuse a subclass whose `forward` computes others."""
+        difference = max((_largest_difference(computed, original) for computed, original in pairs), default=0.0)
+        if self.subclass and not difference <= MAX_DIFFERENCE:
+            title = self.module.cell.title
             raise WatchError(
-                "CALLS_EQUATIONS_VALUES_FORWARD_OFF",
-                name=self.name,
-                title=self.module.cell.title,
-                own=self.own,
-                difference=difference,
+                "WATCH_EQUATIONS_DIFFER", name=self.name, title=title, kind=self.subclass, difference=difference
             )
         return difference
 
-    def _ran(self, keep: Sequence[str]) -> tuple[list[Ran], list[tuple[Tensor, Tensor]]]:
-        """The run of each direction of each layer, and pairs of what was computed and what the module gave."""
-        seen: list[Ran] = []
-        own = self._own()
+    def _run(self, keep: Sequence[str]) -> tuple[list[LayerRun], list[tuple[Tensor, Tensor]]]:
+        """Return the run of each direction of each layer, and pairs of computed and original results."""
+        runs: list[LayerRun] = []
+        hidden = self._last_hidden()
         with torch.no_grad():
-            outputs, finals = self.module._run(self.batch, self.state, keep, ((), ()), False, seen.append, own)
-        if own is not None:  # what the equations make of the step before
-            outputs = torch.cat([ran.signals["h"] for ran in seen[-self._directions :]], 2)
+            outputs, finals = self.module._run(self.batch, self.state, keep, ((), ()), False, runs.append, hidden)
+        if hidden is not None:  # compare the values that the equations compute from the original previous step
+            outputs = torch.cat([run.signals["h"] for run in runs[-self._directions :]], 2)
         states = [(value, self.final[name]) for name, value in zip(self.module.initial, finals, strict=True)]
-        return self._with_own(seen), [(outputs, self.outputs), *states]
+        return self._with_original_hidden(runs), [(outputs, self.outputs), *states]
 
     @property
     def _directions(self) -> int:
         return 2 if self.module.bidirectional else 1
 
-    def _own(self) -> Tensor | None:
-        """The hidden states of the last layer as the module gave them; None where it gave their projections."""
+    def _last_hidden(self) -> Tensor | None:
+        """Return the original hidden states of the last layer; None if only their projections are known."""
         return None if self.module.proj_size else self.outputs
 
-    def _with_own(self, seen: list[Ran]) -> list[Ran]:
-        """The runs, with the module's own hidden states in those of the last layer."""
-        own = self._own()
-        if own is None:
-            return seen
-        first = len(seen) - self._directions
-        values = own.split(self.module.hidden_size, 2)
-        return seen[:first] + [
-            replace(ran, signals={**ran.signals, "h": h}) for ran, h in zip(seen[first:], values, strict=True)
+    def _with_original_hidden(self, runs: list[LayerRun]) -> list[LayerRun]:
+        """Return the runs, where those of the last layer have the module's original hidden states."""
+        hidden = self._last_hidden()
+        if hidden is None:
+            return runs
+        first = len(runs) - self._directions
+        values = hidden.split(self.module.hidden_size, 2)
+        return runs[:first] + [
+            replace(run, signals={**run.signals, "h": h}) for run, h in zip(runs[first:], values, strict=True)
         ]
 
 
-def _furthest(one: Tensor, other: Tensor) -> float:
-    return float((one - other).abs().max()) if one.numel() else 0.0
+def _largest_difference(first: Tensor, second: Tensor) -> float:
+    return float((first - second).abs().max()) if first.numel() else 0.0

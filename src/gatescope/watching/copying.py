@@ -1,6 +1,6 @@
-"""Making a `Call` of what a module was given and what it gave, without touching either.
+"""Copying the arguments and results of a call into a `Call`, without changing either.
 
-`B` sequence, `N` neuron.
+`B` sequences, `N` neurons, `P` projected values.
 """
 
 from __future__ import annotations
@@ -13,114 +13,138 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from gatescope.messages import Message
 from gatescope.nn import GRU, LSTM, RNN, Recurrent
 from gatescope.nn.packing import batch_of
-from gatescope.watching.calls import Call
+from gatescope.watching.calls import Call, WatchError
 
 LAYERED: tuple[type, ...] = (nn.RNN, nn.LSTM, nn.GRU, Recurrent)
 CELLS: tuple[type, ...] = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 
 
-class _UnreadableError(Exception):
-    """What went through a call is not what a recurrent module takes and gives; the message ends the sentence."""
+class _UnrecordableError(WatchError):
+    """A call that cannot be copied."""
 
 
 class Recorder:
-    """Keeps the calls of one module."""
+    """The calls of one module.
+
+    Args:
+        name: the name of the module.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.kept: list[Call] = []
+        self.calls: list[Call] = []
         self._weights: dict[str, Tensor] = {}  # copies
         self._twin: Any = None
         self._returned: Any = None  # the states that the last call returned
 
     @property
-    def calls(self) -> int:
-        """How many calls were kept."""
-        return len(self.kept)
+    def call_count(self) -> int:
+        """The number of calls."""
+        return len(self.calls)
 
-    def see(self, module: Any, given: tuple[Any, ...], named: dict[str, Any], result: Any, base: bool) -> None:
-        """Keep a call; whatever goes wrong becomes its problem, because the program that made it goes on."""
+    def record_call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, base: bool) -> None:
+        """Copy a call. An error becomes the obstacle of the call, because the program must continue.
+
+        Args:
+            module: the module that was called.
+            args: the positional arguments.
+            kwargs: the keyword arguments.
+            result: the result of the call.
+            base: whether the `forward` of a base class was called, not the own one of a subclass.
+        """
         try:
-            call = self._call(module, given, named, result, "" if base else type(module).__name__)
-        except _UnreadableError as problem:
-            call = Call.unrecorded(self.name, f"{self.name} cannot be recorded: {problem}")
-        except Exception as error:  # noqa: BLE001  a fault here must not become one of the model
-            problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            call = Call.unrecorded(self.name, f"{self.name} cannot be recorded: copying its call failed ({problem}).")
-        self.kept.append(call)
+            call = self._copy_call(module, args, kwargs, result, "" if base else type(module).__name__)
+        except _UnrecordableError as error:
+            call = Call.unrecorded(self.name, self._obstacle(error.message))
+        except Exception as error:  # noqa: BLE001 - an error of the recorder must not stop the model
+            shown = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            call = Call.unrecorded(self.name, self._obstacle(Message("WATCH_COPYING_FAILED", error=shown)))
+        self.calls.append(call)
 
-    def _call(self, module: Any, given: tuple[Any, ...], named: dict[str, Any], result: Any, own: str) -> Call:
+    def _obstacle(self, reason: Message) -> Message:
+        return Message("WATCH_CALL_UNRECORDABLE", name=self.name, reason=reason)
+
+    def _copy_call(
+        self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, subclass: str
+    ) -> Call:
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-            raise _UnreadableError("torch.jit.trace was running it. Record it outside of the trace.")
-        if named.get("interventions") or named.get("interventions_reverse"):
-            raise _UnreadableError("it was called with interventions. Use its own record(..., interventions=...).")
-        inputs, started = _arguments(given, named, own)
-        cell = isinstance(module, CELLS)
-        outputs, after = _parts(module, result, cell, own)
-        _expect_plain([*_tensors(inputs), *_tensors(started), *_tensors(outputs), *_tensors(after)])
-        with _as_it_is():
-            if cell:  # a step is a sequence of one
+            raise _UnrecordableError("WATCH_CALL_TRACED")
+        if kwargs.get("interventions") or kwargs.get("interventions_reverse"):
+            raise _UnrecordableError("WATCH_CALL_WITH_INTERVENTIONS")
+        inputs, initial = _inputs_and_states(args, kwargs, subclass)
+        is_cell = isinstance(module, CELLS)
+        outputs, final = _outputs_and_states(module, result, is_cell, subclass)
+        _check_readable([*_tensors(inputs), *_tensors(initial), *_tensors(outputs), *_tensors(final)])
+        with _without_modes():
+            if is_cell:  # its call is a sequence of one step
                 inputs, outputs = inputs.unsqueeze(0), outputs.unsqueeze(0)
-                started = None if started is None else _deeper(started)
-                after = _deeper(after)
-            weights = _weights_of(module, cell)
-            _expect_plain(list(weights.values()))
-            batch_first = not cell and module.batch_first
+                initial = None if initial is None else _as_layer_states(initial)
+                final = _as_layer_states(final)
+            weights = _weights_of(module, is_cell)
+            _check_readable(list(weights.values()))
+            batch_first = not is_cell and module.batch_first
             single = not isinstance(inputs, PackedSequence) and inputs.dim() == 2
             twin = self._twin_of(module, weights)
             call = Call(
                 self.name,
                 twin,
                 batch_of(_copied(inputs), batch_first),
-                None if started is None else _states(twin.initial, started, single),
+                None if initial is None else _named_states(twin.initial, initial, single),
                 batch_of(_copied(outputs), batch_first).inputs,
-                _states(twin.initial, after, single),
-                _problem(self.name, module, outputs, weights, cell),
-                own,
-                started is not None and self._returned is not None and _same(given, named, self._returned),
+                _named_states(twin.initial, final, single),
+                self._obstacle_of(module, outputs, weights, is_cell),
+                subclass,
+                initial is not None and self._returned is not None and _are_same(args, kwargs, self._returned),
             )
-        _expect_sizes(call, own)
-        self._returned = result if cell else after
+        _check_sizes(call, subclass)
+        self._returned = result if is_cell else final
         return call
 
-    def _twin_of(self, module: Any, weights: Mapping[str, Tensor]) -> Any:
-        """The same module of gatescope.nn with copies of the weights; they are copied again only when they changed.
+    def _obstacle_of(self, module: Any, outputs: Any, weights: Mapping[str, Tensor], is_cell: bool) -> Message | None:
+        """Return why a copied call cannot be recorded; None if it can."""
+        if not is_cell and module.training and module.dropout and module.num_layers > 1:
+            return self._obstacle(Message("WATCH_DROPOUT_ACTIVE"))
+        expected = next(iter(weights.values())).dtype
+        dtype = outputs.data.dtype if isinstance(outputs, PackedSequence) else outputs.dtype
+        if dtype != expected:
+            return self._obstacle(Message("WATCH_AUTOCAST", expected=expected, dtype=dtype))
+        return None
 
-        The values are compared: assigning to `.data` leaves no other mark.
+    def _twin_of(self, module: Any, weights: Mapping[str, Tensor]) -> Any:
+        """Return a module of gatescope.nn with copies of the weights, which are copied again only if they changed.
+
+        Values are compared, because an assignment to `.data` leaves no other mark.
         """
         known = self._weights
         if (
             self._twin is None
             or known.keys() != weights.keys()
-            or not all(map(_equal, weights.values(), known.values()))
+            or not all(map(_are_equal, weights.values(), known.values()))
         ):
             self._weights = {name: value.detach().clone() for name, value in weights.items()}
-            self._twin = _made(module, self._weights)
+            self._twin = _twin_module(module, self._weights)
         return self._twin
 
 
-def _arguments(given: tuple[Any, ...], named: dict[str, Any], own: str) -> tuple[Any, Any]:
-    """The inputs and the initial states among the arguments of a call."""
-    named = {name: value for name, value in named.items() if not name.startswith("interventions")}
-    if len(given) > 2 or not named.keys() <= {"input", "hx"} or not (given or "input" in named):
-        raise _UnreadableError(
-            f"{own}.forward takes other arguments than its base, and does not call the base's forward."
-        )
-    return given[0] if given else named["input"], given[1] if len(given) > 1 else named.get("hx")
+def _inputs_and_states(args: tuple[Any, ...], kwargs: dict[str, Any], subclass: str) -> tuple[Any, Any]:
+    """Return the inputs and the initial states of a call."""
+    kwargs = {name: value for name, value in kwargs.items() if not name.startswith("interventions")}
+    if len(args) > 2 or not kwargs.keys() <= {"input", "hx"} or not (args or "input" in kwargs):
+        raise _UnrecordableError("WATCH_ARGUMENTS_DIFFER", kind=subclass)
+    return args[0] if args else kwargs["input"], args[1] if len(args) > 1 else kwargs.get("hx")
 
 
-def _parts(module: Any, result: Any, cell: bool, own: str) -> tuple[Any, Any]:
-    """The hidden states and the states after the last step among the results of a call."""
-    two = isinstance(module, nn.LSTMCell) or not cell
-    if two and not (isinstance(result, tuple | list) and len(result) == 2):
-        raise _UnreadableError(
-            f"{own}.forward returns something else than its base, and does not call the base's forward."
-        )
-    if not cell:
+def _outputs_and_states(module: Any, result: Any, is_cell: bool, subclass: str) -> tuple[Any, Any]:
+    """Return the hidden states and the final states of a call."""
+    is_pair = isinstance(module, nn.LSTMCell) or not is_cell
+    if is_pair and not (isinstance(result, tuple | list) and len(result) == 2):
+        raise _UnrecordableError("WATCH_RESULTS_DIFFER", kind=subclass)
+    if not is_cell:
         return result[0], result[1]
-    return (result[0], result) if two else (result, result)
+    return (result[0], result) if is_pair else (result, result)
 
 
 def _tensors(value: Any) -> list[Any]:
@@ -131,28 +155,26 @@ def _tensors(value: Any) -> list[Any]:
     return list(value) if isinstance(value, tuple | list) else [value]
 
 
-def _expect_plain(values: Sequence[Any]) -> None:
-    """Refuse what has no values that could be copied."""
+def _check_readable(values: Sequence[Any]) -> None:
+    """Refuse arguments and results without values that can be copied."""
     wrapped = getattr(getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda _: False)
     for value in values:
         if not isinstance(value, Tensor):
-            raise _UnreadableError(
-                f"expected tensors, got {type(value).__name__}, as from a tracer. Record it outside of that."
-            )
+            raise _UnrecordableError("WATCH_NOT_TENSORS", kind=type(value).__name__)
         if wrapped(value):
-            raise _UnreadableError("it ran inside torch.func (vmap, grad, jvp). Record it outside of that.")
+            raise _UnrecordableError("WATCH_INSIDE_FUNC")
         if value.is_meta or _dispatch(type(value)) is not _dispatch(Tensor):
             kind = "meta tensors" if value.is_meta else type(value).__name__
-            raise _UnreadableError(f"it ran on {kind}, which have no values. Record it with real tensors.")
+            raise _UnrecordableError("WATCH_NO_VALUES", kind=kind)
 
 
 @contextmanager
-def _as_it_is() -> Iterator[None]:
-    """Inside, no gradient, autocast, function mode or dispatch mode of the program takes part in what is computed."""
+def _without_modes() -> Iterator[None]:
+    """Switch off gradients and the function and dispatch modes of the program inside the block."""
     with ExitStack() as stack:
         stack.enter_context(torch._C.DisableTorchFunction())
         if torch._C._len_torch_dispatch_stack():
-            from torch.utils._python_dispatch import _disable_current_modes  # noqa: PLC0415  rarely needed
+            from torch.utils._python_dispatch import _disable_current_modes  # noqa: PLC0415 - rarely needed
 
             stack.enter_context(_disable_current_modes())
         stack.enter_context(torch.no_grad())
@@ -163,14 +185,16 @@ def _dispatch(kind: type) -> Any:
     return getattr(kind, "__torch_dispatch__", None)
 
 
-def _deeper(states: Any) -> Any:
-    """States of a cell, (B, N), as those of one layer."""
-    return tuple(_deeper(value) for value in states) if isinstance(states, tuple | list) else states.unsqueeze(0)
+def _as_layer_states(states: Any) -> Any:
+    """Return states of a cell, (B, N), as states of one layer, (1, B, N)."""
+    return (
+        tuple(_as_layer_states(value) for value in states) if isinstance(states, tuple | list) else states.unsqueeze(0)
+    )
 
 
-def _weights_of(module: Any, cell: bool) -> dict[str, Tensor]:
-    """The weights with which a module ran, by their names in one with layers."""
-    if cell:
+def _weights_of(module: Any, is_cell: bool) -> dict[str, Tensor]:
+    """Return the current weights of a module, with the names of a module with layers."""
+    if is_cell:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if module.bias else ("weight_ih", "weight_hh")
         return {f"{name}_l0": getattr(module, name) for name in names}
     if isinstance(module, Recurrent):
@@ -178,17 +202,18 @@ def _weights_of(module: Any, cell: bool) -> dict[str, Tensor]:
     return dict(zip(module._flat_weights_names, module._flat_weights, strict=True))
 
 
-def _made(module: Any, weights: Mapping[str, Tensor]) -> Any:
-    """A module of gatescope.nn with the settings of another and these weights.
+def _twin_module(module: Any, weights: Mapping[str, Tensor]) -> Any:
+    """Return a module of gatescope.nn with the settings of another module and these weights.
 
-    It is not made anew, and its weights are plain attributes: otherwise that would take as long as a small module runs.
+    It is created without its constructor, and its weights are plain attributes: otherwise creating it would take as
+    long as running a small module.
     """
     if isinstance(module, Recurrent):
         kind: Any = type(module)
     else:
         kind = next(
-            mine
-            for mine, theirs in (
+            ours
+            for ours, theirs in (
                 (LSTM, (nn.LSTM, nn.LSTMCell)),
                 (GRU, (nn.GRU, nn.GRUCell)),
                 (RNN, (nn.RNN, nn.RNNCell)),
@@ -204,35 +229,16 @@ def _made(module: Any, weights: Mapping[str, Tensor]) -> Any:
     return twin
 
 
-def _problem(name: str, module: Any, outputs: Any, weights: Mapping[str, Tensor], cell: bool) -> str:
-    """Why a call cannot be recorded; "" where it can."""
-    if not cell and module.training and module.dropout and module.num_layers > 1:
-        return (
-            f"{name} drops values between its layers while it trains, and only torch knows which ones; record it after "
-            "model.eval()."
-        )
-    first = next(iter(weights.values()))
-    dtype = outputs.data.dtype if isinstance(outputs, PackedSequence) else outputs.dtype
-    if dtype != first.dtype:
-        return (
-            f"{name} has weights of {first.dtype} and computed in {dtype}, as under autocast; record it outside of "
-            "torch.autocast."
-        )
-    return ""
-
-
-def _expect_sizes(call: Call, own: str) -> None:
-    """Refuse what an own `forward` gave in the place of hidden states and states, but in another form."""
+def _check_sizes(call: Call, subclass: str) -> None:
+    """Refuse results of a subclass that do not have the shapes of its base class."""
     module, (steps, rows, _) = call.module, call.batch.inputs.shape
-    places = module.num_layers * (2 if module.bidirectional else 1)
+    directions = module.num_layers * (2 if module.bidirectional else 1)
     width = (module.proj_size or module.hidden_size) * (2 if module.bidirectional else 1)
-    wanted = {name: (places, rows, module._size_of(name)) for name in module.initial}
+    expected = {name: (directions, rows, module._size_of(name)) for name in module.initial}
     states = [call.final, *([] if call.state is None else [call.state])]
-    fits = all(tuple(value.shape) == wanted[name] for each in states for name, value in each.items())
+    fits = all(tuple(value.shape) == expected[name] for named in states for name, value in named.items())
     if tuple(call.outputs.shape) != (steps, rows, width) or not fits:
-        raise _UnreadableError(
-            f"{own or 'it'} gives results of another form than its base, and does not call the base's forward."
-        )
+        raise _UnrecordableError("WATCH_RESULTS_DIFFER", kind=subclass or type(module).__name__)
 
 
 def _copied(values: Any) -> Any:
@@ -241,25 +247,25 @@ def _copied(values: Any) -> Any:
     return values.detach().as_subclass(Tensor).clone()
 
 
-def _states(names: Sequence[str], given: Any, single: bool) -> dict[str, Tensor]:
-    """The states by name, (layers · directions, B, N), as copies."""
-    values = given if isinstance(given, tuple | list) else (given,)
+def _named_states(names: Sequence[str], states: Any, single: bool) -> dict[str, Tensor]:
+    """Return copies of the states by name, (layers · directions, B, N or P) each."""
+    values = states if isinstance(states, tuple | list) else (states,)
     if len(values) != len(names):
-        raise _UnreadableError(f"it has {len(names)} states, {', '.join(names)}; {len(values)} went through the call.")
+        raise _UnrecordableError("WATCH_STATES_DIFFER", expected=len(names), names=", ".join(names), count=len(values))
     return {name: _copied(value.unsqueeze(1) if single else value) for name, value in zip(names, values, strict=True)}
 
 
-def _same(given: tuple[Any, ...], named: dict[str, Any], returned: Any) -> bool:
-    """Whether the states that a call was given are the objects that the one before returned."""
-    started = given[1] if len(given) > 1 else named.get("hx")
-    one, other = _tensors(started), _tensors(returned)
-    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+def _are_same(args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any) -> bool:
+    """Return whether the initial states of a call are the very objects that the previous call returned."""
+    initial = _tensors(args[1] if len(args) > 1 else kwargs.get("hx"))
+    previous = _tensors(returned)
+    return len(initial) == len(previous) and all(a is b for a, b in zip(initial, previous, strict=True))
 
 
-def _equal(value: Tensor, known: Tensor) -> bool:
+def _are_equal(value: Tensor, copy: Tensor) -> bool:
     return (
-        value.shape == known.shape
-        and value.dtype == known.dtype
-        and value.device == known.device
-        and torch.equal(value, known)
+        value.shape == copy.shape
+        and value.dtype == copy.dtype
+        and value.device == copy.device
+        and torch.equal(value, copy)
     )
