@@ -1,4 +1,4 @@
-"""Laws of the task tagging where it reads tokens."""
+"""Tests of the task tagging on tokens."""
 
 import json
 import math
@@ -20,86 +20,88 @@ Sentences = list[list[tuple[str, str]]]
 ANIMALS = ("cat", "dog", "owl", "fox", "hen", "emu", "yak", "ape")
 
 
-def made(count: int, seed: int) -> Sentences:
-    """Sentences in which "saw" is a verb behind an animal and a noun behind "a"; some words occur once."""
+def generate(count: int, seed: int) -> Sentences:
+    """Return sentences in which "saw" is a verb after an animal and a noun after "a"; some words occur once."""
     random = np.random.default_rng(seed)
-    found: Sentences = []
+    sentences: Sentences = []
     for number in range(count):
         animal, other = (ANIMALS[int(k)] for k in random.integers(0, len(ANIMALS), 2))
         rows = [("the", "DET"), (animal, "NOUN"), ("saw", "VERB"), ("a", "DET"), ("saw", "NOUN")]
         rows += [("and", "CONJ"), ("the", "DET"), (other, "NOUN")] * int(random.integers(0, 3))
         rows += [(f"Mr{seed}x{number}", "NAME")] if random.random() < 0.2 else []
-        found.append([*rows, (".", "PUNCT")])
-    return found
+        sentences.append([*rows, (".", "PUNCT")])
+    return sentences
 
 
-def written(folder: Path, sentences: Sentences, name: str = "train.tsv") -> Path:
+def write(folder: Path, sentences: Sentences, name: str = "train.tsv") -> Path:
     path = folder / name
-    path.write_text("\n".join("".join(f"{token}\t{tag}\n" for token, tag in one) for one in sentences), "utf-8")
+    path.write_text(
+        "\n".join("".join(f"{token}\t{tag}\n" for token, tag in sentence) for sentence in sentences), "utf-8"
+    )
     return path
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Any]:
     return {
-        "paths": written(tmp_path, made(80, 0)),
-        "validation": written(tmp_path, made(12, 1), "dev.tsv"),
-        "test": written(tmp_path, made(15, 2), "test.tsv"),
+        "paths": write(tmp_path, generate(80, 0)),
+        "validation": write(tmp_path, generate(12, 1), "dev.tsv"),
+        "test": write(tmp_path, generate(15, 2), "test.tsv"),
     }
 
 
-def saying(task: Tagging, choice: Any, share: float = 0.5) -> Predict:
-    """Gives the label that `choice(ids)` (T,) names the probability `share`, and the others the rest."""
+def predictor(task: Tagging, choice: Any, probability: float = 0.5) -> Predict:
+    """Return a predictor that gives the labels `choice(ids)` (T,) a probability, and the others the rest."""
     size = len(task.classes)
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
         rows = []
         for ids in sequences:
-            row = np.full((len(ids), size), math.log((1 - share) / (size - 1)))
-            row[np.arange(len(ids)), choice(ids)] = math.log(share)
+            row = np.full((len(ids), size), math.log((1 - probability) / (size - 1)))
+            row[np.arange(len(ids)), choice(ids)] = math.log(probability)
             rows.append(row)
         return rows
 
     return predict
 
 
-def answered(task: Task, text: str) -> list[int]:
-    """The answers to a text, which the task knows."""
+def answers_of(task: Task, text: str) -> list[int]:
+    """Return the targets of a text that is in the data."""
     answers = task.answers(text)
     assert answers is not None
     return answers.tolist()
 
 
-def told(task: Tagging, sentences: Sentences) -> dict[bytes, list[int]]:
-    """What is read of each sentence -> the numbers of its labels, and 0 at the newline."""
+def labels_by_ids(task: Tagging, sentences: Sentences) -> dict[bytes, list[int]]:
+    """Return the ids of each sentence -> its labels, and 0 at the newline."""
     known = {symbol: k for k, symbol in enumerate(task.vocabulary.symbols)}
     return {
-        np.array([known.get(token, len(known)) for token, _ in one] + [known["\n"]], np.int32).tobytes(): [
-            *(task.classes.index(tag) for _, tag in one),
+        np.array([known.get(token, len(known)) for token, _ in sentence] + [known["\n"]], np.int32).tobytes(): [
+            *(task.classes.index(tag) for _, tag in sentence),
             0,
         ]
-        for one in sentences
+        for sentence in sentences
     }
 
 
-def test_it_is_a_task_that_says_a_class_after_every_token(files: dict[str, Any]) -> None:
+def test_tagging_predicts_a_class_after_every_token(files: dict[str, Any]) -> None:
     task = Tagging(**files)
     assert TASKS["tagging"] is Tagging
     assert task.classes == ("CONJ", "DET", "NAME", "NOUN", "PUNCT", "VERB")
     assert task.readout.names == task.classes
     assert (task.readout.kind, task.readout.reads) == ("classes", "every step")
     assert (task.vocabulary.unit, task.vocabulary.end) == ("token", "\n")
-    counts = Counter(token for one in made(80, 0) for token, _ in one)
+    counts = Counter(token for sentence in generate(80, 0) for token, _ in sentence)
     assert set(task.vocabulary.symbols) == {token for token, count in counts.items() if count > 1} | {"\n"}
     assert task.recommended.both_ways
-    assert task.sizes["test"] == [15, sum(map(len, made(15, 2)))]
+    assert task.sizes["test"] == [15, sum(map(len, generate(15, 2)))]
     assert Tagging(files["paths"], least=1).vocabulary.size > task.vocabulary.size
 
 
-def test_batches_hold_the_sentences_with_their_labels_and_nothing_is_asked_at_newlines(files: dict[str, Any]) -> None:
+def test_batches_have_every_sentence_once_with_its_labels(files: dict[str, Any]) -> None:
     task = Tagging(**files, batch=8)
-    train = made(80, 0)
-    expected = Counter(tuple(tag for _, tag in one) for one in train)
+    train = generate(80, 0)
+    expected = Counter(tuple(tag for _, tag in sentence) for sentence in train)
     read: Counter[tuple[str, ...]] = Counter()
     for step in range(10):
         batch = task.batch(5, step)
@@ -112,19 +114,19 @@ def test_batches_hold_the_sentences_with_their_labels_and_nothing_is_asked_at_ne
             tags = tuple(task.classes[k] for k in targets[: length - 1])
             read[tags] += 1
             words = [task.vocabulary.symbols[k] if k < task.vocabulary.size else None for k in ids[: length - 1]]
-            same = [one for one in train if tuple(tag for _, tag in one) == tags]
-            assert any(all(w in (None, token) for w, (token, _) in zip(words, one, strict=True)) for one in same)
+            same = [sentence for sentence in train if tuple(tag for _, tag in sentence) == tags]
+            assert any(
+                all(w in (None, token) for w, (token, _) in zip(words, sentence, strict=True)) for sentence in same
+            )
     assert read == expected, "an epoch has every sentence once"
     again = Tagging(**files, batch=8).batch(5, 9)
     assert (again.tokens == task.batch(5, 9).tokens).all()
     assert task.batch(6, 9).tokens.shape != again.tokens.shape or (task.batch(6, 9).tokens != again.tokens).any()
 
 
-def test_rare_tokens_are_read_as_unknown_more_often(tmp_path: Path) -> None:
+def test_rare_tokens_are_dropped_more_often(tmp_path: Path) -> None:
     sentences = [[("rare", "A"), ("often", "B"), ("often", "B"), ("often", "B")]] * 3 + [[("often", "B")]] * 20
-    task = Tagging(
-        written(tmp_path, sentences), test=written(tmp_path, sentences, "t.tsv"), validation=tmp_path / "t.tsv"
-    )
+    task = Tagging(write(tmp_path, sentences), test=write(tmp_path, sentences, "t.tsv"), validation=tmp_path / "t.tsv")
     epoch = -(-len(sentences) // task.recommended.batch)
     rare, often = 0, 0
     for step in range(400):
@@ -138,30 +140,30 @@ def test_rare_tokens_are_read_as_unknown_more_often(tmp_path: Path) -> None:
     assert often / (29 * seen) == pytest.approx(1 / (1 + 29), abs=5 * math.sqrt(0.033 / (29 * seen)))
 
 
-def test_the_score_of_one_who_knows_and_of_one_who_does_not(files: dict[str, Any]) -> None:
+def test_score_of_perfect_and_wrong_predictions(files: dict[str, Any]) -> None:
     task = Tagging(**files)
-    answers = told(task, made(15, 2))
-    perfect = task.score(saying(task, lambda ids: answers[ids.tobytes()]))
+    answers = labels_by_ids(task, generate(15, 2))
+    perfect = task.score(predictor(task, lambda ids: answers[ids.tobytes()]))
     assert perfect.value == 1
     assert perfect.details["macro_f1"] == 1
     assert perfect.details["confused"] == []
-    wrong = task.score(saying(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6))
+    wrong = task.score(predictor(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6))
     assert wrong.value == 0
     assert wrong.solved is None
-    counts = Counter(tag for one in made(80, 0) for _, tag in one)
-    usual = counts.most_common(1)[0][0]
-    expected = [tag for one in made(15, 2) for _, tag in one]
-    assert perfect.chance == pytest.approx(expected.count(usual) / len(expected))
+    counts = Counter(tag for sentence in generate(80, 0) for _, tag in sentence)
+    most_frequent = counts.most_common(1)[0][0]
+    expected = [tag for sentence in generate(15, 2) for _, tag in sentence]
+    assert perfect.chance == pytest.approx(expected.count(most_frequent) / len(expected))
     by_token: dict[str, Counter[str]] = {}
-    for token, tag in (pair for one in made(80, 0) for pair in one):
+    for token, tag in (pair for sentence in generate(80, 0) for pair in sentence):
         by_token.setdefault(token, Counter())[tag] += 1
-    right = [  # a token that was never seen is called as most of those that occur once
+    right = [  # an unseen token gets the most frequent label of those that occur once
         tag == (max(by_token[token], key=lambda t: by_token[token][t]) if token in by_token else "NAME")
-        for one in made(15, 2)
-        for token, tag in one
-        if token != "saw"  # which occurs as often with either label
+        for sentence in generate(15, 2)
+        for token, tag in sentence
+        if token != "saw"  # which occurs equally often with both labels
     ]
-    saws = sum(token == "saw" for one in made(15, 2) for token, _ in one)
+    saws = sum(token == "saw" for sentence in generate(15, 2) for token, _ in sentence)
     assert perfect.details["baseline"] == pytest.approx((sum(right) + saws / 2) / len(expected))
     names = sum(tag == "NAME" for tag in expected)
     assert perfect.details["unknown"] == {"tokens": names, "accuracy": 1.0}
@@ -170,91 +172,99 @@ def test_the_score_of_one_who_knows_and_of_one_who_does_not(files: dict[str, Any
     )
 
 
-def test_the_measures_of_each_label_are_those_of_scikit_learn(files: dict[str, Any]) -> None:
+def test_measures_of_each_label_equal_scikit_learn(files: dict[str, Any]) -> None:
     task = Tagging(**files)
     random = np.random.default_rng(4)
-    answers = told(task, made(15, 2))
-    said = {
+    answers = labels_by_ids(task, generate(15, 2))
+    predictions = {
         key: np.where(random.random(len(tags)) < 0.6, tags, random.integers(0, 5, len(tags)))
         for key, tags in answers.items()
     }
-    score = task.score(saying(task, lambda ids: said[ids.tobytes()]))
-    sequences = task.data().coded["test"].sequences
+    score = task.score(predictor(task, lambda ids: predictions[ids.tobytes()]))
+    sequences = task.data().encoded["test"].sequences
     expected = np.concatenate([answers[ids.tobytes()][:-1] for ids in sequences])
-    given = np.concatenate([said[ids.tobytes()][:-1] for ids in sequences])
-    assert score.value == pytest.approx((expected == given).mean())
-    measured: Any = precision_recall_fscore_support(expected, given, labels=range(6), zero_division=0)  # type: ignore[arg-type]
-    precision, recall, f1, support = measured
+    predicted = np.concatenate([predictions[ids.tobytes()][:-1] for ids in sequences])
+    assert score.value == pytest.approx((expected == predicted).mean())
+    reference: Any = precision_recall_fscore_support(expected, predicted, labels=range(6), zero_division=0)  # type: ignore[arg-type]
+    precision, recall, f1, support = reference
     for k, name in enumerate(task.classes):
-        one = score.details["labels"][name]
-        assert (one["precision"] or 0, one["recall"], one["f1"]) == pytest.approx((precision[k], recall[k], f1[k]))
-        assert one["support"] == support[k]
-    assert score.details["macro_f1"] == pytest.approx(f1_score(expected, given, average="macro"))
+        measures = score.details["labels"][name]
+        assert (measures["precision"] or 0, measures["recall"], measures["f1"]) == pytest.approx(
+            (precision[k], recall[k], f1[k])
+        )
+        assert measures["support"] == support[k]
+    assert score.details["macro_f1"] == pytest.approx(f1_score(expected, predicted, average="macro"))
     pairs = Counter(
-        (task.classes[a], task.classes[b]) for a, b in zip(expected.tolist(), given.tolist(), strict=True) if a != b
+        (task.classes[a], task.classes[b]) for a, b in zip(expected.tolist(), predicted.tolist(), strict=True) if a != b
     )
     assert {(a, b): n for a, b, n in score.details["confused"]}.items() <= dict(pairs).items()
     assert [n for *_, n in score.details["confused"]] == [n for _, n in pairs.most_common(10)]
     json.dumps(score.to_json(), allow_nan=False)
 
 
-def test_the_validation_loss_is_the_mean_over_labels(files: dict[str, Any]) -> None:
+def test_validation_is_the_mean_loss_of_labels(files: dict[str, Any]) -> None:
     task = Tagging(**files)
-    answers = told(task, made(12, 1))
-    assert task.validation(saying(task, lambda ids: answers[ids.tobytes()], 0.25)) == pytest.approx(math.log(4))
-    other = task.validation(saying(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6, 0.25))
+    answers = labels_by_ids(task, generate(12, 1))
+    assert task.validation(predictor(task, lambda ids: answers[ids.tobytes()], 0.25)) == pytest.approx(math.log(4))
+    other = task.validation(predictor(task, lambda ids: (np.array(answers[ids.tobytes()]) + 1) % 6, 0.25))
     assert other == pytest.approx(-math.log(0.75 / 5))
 
 
 def test_answers_are_the_labels_of_known_sentences(files: dict[str, Any]) -> None:
     task = Tagging(**files)
-    for sentences in (made(15, 2), made(12, 1), made(80, 0)):
-        one = max(sentences, key=len)
-        text = " ".join(token for token, _ in one)
-        expected = [task.classes.index(tag) for _, tag in one]
-        assert answered(task, text) == expected
-        assert answered(task, text + "\n") == [*expected, -1]
+    for sentences in (generate(15, 2), generate(12, 1), generate(80, 0)):
+        longest = max(sentences, key=len)
+        text = " ".join(token for token, _ in longest)
+        expected = [task.classes.index(tag) for _, tag in longest]
+        assert answers_of(task, text) == expected
+        assert answers_of(task, text + "\n") == [*expected, -1]
     assert task.answers("the cat sat") is None
     assert task.answers("") is None
     assert task.answers("\n") is None
     for text in task.examples():
-        assert len(answered(task, text)) == len(task.vocabulary.encode(text))
+        assert len(answers_of(task, text)) == len(task.vocabulary.encode(text))
     assert len(task.examples()) == len(set(task.examples())) == 4
 
 
-def test_a_sentence_in_two_parts_has_the_labels_of_the_test_part(tmp_path: Path, files: dict[str, Any]) -> None:
-    test = written(tmp_path, [*made(15, 2), [("the", "DET"), ("saw", "VERB")]], "more.tsv")
-    training = written(tmp_path, [*made(80, 0), [("the", "DET"), ("saw", "NOUN")]], "other.tsv")
+def test_answers_prefer_the_labels_of_the_test_part(tmp_path: Path, files: dict[str, Any]) -> None:
+    test = write(tmp_path, [*generate(15, 2), [("the", "DET"), ("saw", "VERB")]], "more.tsv")
+    training = write(tmp_path, [*generate(80, 0), [("the", "DET"), ("saw", "NOUN")]], "other.tsv")
     task = Tagging(training, validation=files["validation"], test=test)
-    assert answered(task, "the saw\n") == [task.classes.index("DET"), task.classes.index("VERB"), -1]
-    assert any("sequences of the test part" in note and "stand in the training part" in note for note in task.notes)
+    assert answers_of(task, "the saw\n") == [task.classes.index("DET"), task.classes.index("VERB"), -1]
+    assert any("of the test part" in note and "also in the training part" in note for note in task.notes)
 
 
-def test_held_out_is_whole_sentences_of_the_test_part(files: dict[str, Any]) -> None:
+def test_held_out_has_whole_sentences_of_the_test_part(files: dict[str, Any]) -> None:
     task = Tagging(**files)
-    texts = [" ".join(token for token, _ in one) + "\n" for one in made(15, 2)]
+    texts = [" ".join(token for token, _ in sentence) + "\n" for sentence in generate(15, 2)]
     assert task.held_out(1) == texts[0]
     assert task.held_out(len(texts[0]) + 1) == "".join(texts[:2])
     assert task.held_out(10**6) == "".join(texts)
     assert task.vocabulary.split(task.held_out(10**6)) == texts
 
 
-def test_quantities_say_what_is_known_of_each_token_alone(files: dict[str, Any]) -> None:
+def test_quantities_of_tokens_by_hand(files: dict[str, Any]) -> None:
     task = Tagging(**files)
     text = next(
-        " ".join(token for token, _ in one) + "\n" for one in made(80, 0) if one[-2][1] == "NAME" and len(one) == 7
+        " ".join(token for token, _ in sentence) + "\n"
+        for sentence in generate(80, 0)
+        if sentence[-2][1] == "NAME" and len(sentence) == 7
     )
-    found = task.quantities(text)
-    saw = "VERB" if found["usual_VERB"][2] else "NOUN"  # of two labels as frequent either may be the usual one
+    quantities = task.quantities(text)
+    saw = (
+        "VERB" if quantities["usual_VERB"][2] else "NOUN"
+    )  # either of two equally frequent labels may be the usual one
     tags = ["DET", "NOUN", saw, "DET", saw, "NAME", "PUNCT", None]
     for name in task.classes:
-        assert found[f"usual_{name}"].tolist() == [tag == name for tag in tags]
-    assert found["since_change"].tolist() == [0] * 8
-    assert found["unknown"].tolist() == [False] * 5 + [True, False, False]
-    assert found["ambiguity"] == pytest.approx(np.array([0, 0, 1, 0, 1, 0, 0, 0]))  # as often a verb as a noun
-    assert found["unusual"].tolist() == [k == (4 if saw == "VERB" else 2) for k in range(8)]
-    assert {*found} == {*task.quantity_titles, *(f"usual_{name}" for name in task.classes)}
-    other = task.quantities("the cat never a cat")  # of no known sentence
+        assert quantities[f"usual_{name}"].tolist() == [tag == name for tag in tags]
+    assert quantities["since_change"].tolist() == [0] * 8
+    assert quantities["unknown"].tolist() == [False] * 5 + [True, False, False]
+    assert quantities["ambiguity"] == pytest.approx(
+        np.array([0, 0, 1, 0, 1, 0, 0, 0])
+    )  # equally often a verb and a noun
+    assert quantities["unusual"].tolist() == [k == (4 if saw == "VERB" else 2) for k in range(8)]
+    assert {*quantities} == {*task.quantity_titles, *(f"usual_{name}" for name in task.classes)}
+    other = task.quantities("the cat never a cat")  # not in the data
     assert other["usual_NOUN"].tolist() == [False, True, False, False, True]
     assert other["usual_NAME"].tolist() == [False, False, True, False, False]
     assert not other["unusual"].any()
@@ -262,34 +272,34 @@ def test_quantities_say_what_is_known_of_each_token_alone(files: dict[str, Any])
     assert all(values.shape == (0,) for values in task.quantities("").values())
 
 
-def test_held_out_parts_have_no_sentence_in_common(tmp_path: Path) -> None:
-    path = written(tmp_path, made(300, 0))
+def test_parts_have_no_sentence_in_common(tmp_path: Path) -> None:
+    path = write(tmp_path, generate(300, 0))
     task = Tagging(path, parts=(0.6, 0.2, 0.2))
     raw = task.data().raw
-    texts = {part: {" ".join(one) for one in data.raw} for part, data in raw.items()}
+    texts = {part: {" ".join(sentence) for sentence in data.raw} for part, data in raw.items()}
     assert not texts["training"] & texts["validation"]
     assert not texts["training"] & texts["test"]
     assert not texts["validation"] & texts["test"]
-    every = Counter(" ".join(token for token, _ in one) for one in made(300, 0))
-    assert Counter(" ".join(one) for data in raw.values() for one in data.raw) == every
-    distinct = len(every)
+    all_sentences = Counter(" ".join(token for token, _ in sentence) for sentence in generate(300, 0))
+    assert Counter(" ".join(sentence) for data in raw.values() for sentence in data.raw) == all_sentences
+    distinct = len(all_sentences)
     assert len(texts["test"]) == pytest.approx(0.2 * distinct, abs=1)
     assert len(texts["training"]) == pytest.approx(0.6 * distinct, abs=1)
     assert [note for note in task.notes if note.startswith("Held out")]
-    own = Tagging(path, test=written(tmp_path, made(5, 7), "t.tsv"))
+    own = Tagging(path, test=write(tmp_path, generate(5, 7), "t.tsv"))
     assert own.sizes["test"][0] == 5
     assert own.sizes["training"][0] + own.sizes["validation"][0] == 300
 
 
-def test_several_files_are_learnt_from_together(tmp_path: Path, files: dict[str, Any]) -> None:
-    other = written(tmp_path, [[("zebra", "ANIMAL"), ("zebra", "ANIMAL"), (".", "PUNCT")]], "more.tsv")
+def test_several_training_files_are_one_part(tmp_path: Path, files: dict[str, Any]) -> None:
+    other = write(tmp_path, [[("zebra", "ANIMAL"), ("zebra", "ANIMAL"), (".", "PUNCT")]], "more.tsv")
     task = Tagging([files["paths"], other], validation=files["validation"], test=files["test"])
     assert task.classes == ("ANIMAL", "CONJ", "DET", "NAME", "NOUN", "PUNCT", "VERB")
     assert task.sizes["training"][0] == 81
-    assert [task.classes[k] for k in answered(task, "zebra zebra .")] == ["ANIMAL", "ANIMAL", "PUNCT"]
+    assert [task.classes[k] for k in answers_of(task, "zebra zebra .")] == ["ANIMAL", "ANIMAL", "PUNCT"]
 
 
-def test_task_json_gives_the_same_task(files: dict[str, Any]) -> None:
+def test_json_round_trip_gives_the_same_task(files: dict[str, Any]) -> None:
     task = Tagging(**files, batch=7, least=3, longest=9)
     data = json.loads(json.dumps(task.to_json(), allow_nan=False))
     again = load(data)
@@ -304,7 +314,7 @@ def test_task_json_gives_the_same_task(files: dict[str, Any]) -> None:
     assert again.held_out(50) == task.held_out(50)
 
 
-def test_a_run_can_be_looked_at_when_its_files_have_changed_or_are_gone(files: dict[str, Any]) -> None:
+def test_run_without_its_files_can_be_opened(files: dict[str, Any]) -> None:
     task = Tagging(**files)
     data = task.to_json()
     files["test"].write_text(files["test"].read_text("utf-8") + "\nnew\tNOUN\n", "utf-8")
@@ -314,7 +324,7 @@ def test_a_run_can_be_looked_at_when_its_files_have_changed_or_are_gone(files: d
     files["test"].unlink()
     gone = load(data)
     assert gone.examples() == task.examples()
-    assert answered(gone, gone.examples()[0]) == answered(task, task.examples()[0])
+    assert answers_of(gone, gone.examples()[0]) == answers_of(task, task.examples()[0])
     assert gone.answers("the cat") is None
     assert gone.vocabulary == task.vocabulary
     for use in (lambda: gone.batch(0, 0), lambda: gone.quantities("the cat"), lambda: gone.score(lambda s: [])):
@@ -323,7 +333,7 @@ def test_a_run_can_be_looked_at_when_its_files_have_changed_or_are_gone(files: d
 
 
 @pytest.mark.parametrize("missing", ["sources", "options", "sha256", "classes", "vocabulary", "examples"])
-def test_a_damaged_task_json_is_refused(files: dict[str, Any], missing: str) -> None:
+def test_from_json_refuses_damaged_descriptions(files: dict[str, Any], missing: str) -> None:
     data = Tagging(**files).to_json()
     with pytest.raises(TaskError, match=f"expected the key '{missing}', got none"):
         load({key: value for key, value in data.items() if key != missing})
@@ -333,7 +343,7 @@ def test_a_damaged_task_json_is_refused(files: dict[str, Any], missing: str) -> 
         Tagging.from_json({"name": "counter"})
 
 
-def test_every_wrong_line_of_every_file_is_named(tmp_path: Path, files: dict[str, Any]) -> None:
+def test_wrong_lines_of_all_files_are_listed_at_once(tmp_path: Path, files: dict[str, Any]) -> None:
     bad = tmp_path / "bad.tsv"
     bad.write_text("the\tDET\ncat\nsaw\tVERB\tx\n\n\tNOUN\na\tDET\n", "utf-8")
     test = tmp_path / "bad_test.tsv"
@@ -352,39 +362,43 @@ def test_every_wrong_line_of_every_file_is_named(tmp_path: Path, files: dict[str
     test.write_text("the\tDET\ndog\tBEAST\n", "utf-8")
     with pytest.raises(TaskError, match="line 2: the label 'BEAST' is none of the classes"):
         Tagging(files["paths"], test=test)
-    skipping = Tagging(written(tmp_path, [*made(80, 0), [("dog", "")]], "skip.tsv"), test=files["test"], skip_bad=True)
+    skipping = Tagging(
+        write(tmp_path, [*generate(80, 0), [("dog", "")]], "skip.tsv"), test=files["test"], skip_bad=True
+    )
     assert "skip.tsv, line" in skipping.notes[0]
 
 
-def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path, files: dict[str, Any]) -> None:
+def test_files_and_settings_out_of_range_are_refused(tmp_path: Path, files: dict[str, Any]) -> None:
     def refused(match: str, *args: Any, **settings: Any) -> None:
         with pytest.raises(TaskError, match=match):
             Tagging(*args, **settings)
 
     path = files["paths"]
-    refused("nothing to learn from", None)
-    refused("nothing to learn from", [])
+    refused("Files to train on: expected a file", None)
+    refused("Files to train on: expected a file", [])
     refused("got nothing", tmp_path / "none.tsv")
-    refused("there must be two classes at least", written(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
-    refused("too little data", written(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
+    refused("there must be two classes at least", write(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
+    refused("expected enough data", write(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
     refused("has no column 3", path, token=3)
-    refused("Columns of tokens have numbers, from 1, and no names; label 'upos'", path, label="upos")
+    refused("label: expected the number of a column, from 1, got 'upos'", path, label="upos")
     refused("three positive shares that sum to 1", path, parts=(0.5, 0.5, 0.5))
-    refused("batch is a whole number", path, batch=-1)
-    refused("longest is a whole number", path, longest=0)
-    refused("occurs 999 times or more", path, least=999)
-    refused("names are those of the numbers of frames", path, names=["a"])
-    refused("Every file of frames has one of labels", path, labels=path)
-    refused("Either all files are arrays of frames", path, test=tmp_path / "frames.npy")
+    refused("batch: expected an integer", path, batch=-1)
+    refused("longest: expected an integer", path, longest=0)
+    refused("occur 999 times or more", path, least=999)
+    refused("names: expected None", path, names=["a"])
+    refused("Files of labels: expected none", path, labels=path)
+    refused("expected either arrays of frames only", path, test=tmp_path / "frames.npy")
 
 
-def test_columns_of_conllu_and_of_a_text_in_pieces(tmp_path: Path) -> None:
-    lines = [f"{k}\t{token}\t{token}\t{tag}" + "\t_" * 6 for k, (token, tag) in enumerate(made(1, 0)[0], 1)]
+def test_conllu_columns_and_pieces_of_a_long_sentence(tmp_path: Path) -> None:
+    lines = [f"{k}\t{token}\t{token}\t{tag}" + "\t_" * 6 for k, (token, tag) in enumerate(generate(1, 0)[0], 1)]
     path = tmp_path / "bank.conllu"
     path.write_text("# text = of a comment\n" + "\n".join(lines) + "\n", "utf-8")
     task = Tagging(path, validation=path, test=path, token=2, label="4", least=1, longest=3)
-    assert [task.classes[k] for k in answered(task, task.held_out(1)) if k >= 0] == [tag for _, tag in made(1, 0)[0]]
-    count = len(made(1, 0)[0]) + 1
+    assert [task.classes[k] for k in answers_of(task, task.held_out(1)) if k >= 0] == [
+        tag for _, tag in generate(1, 0)[0]
+    ]
+    count = len(generate(1, 0)[0]) + 1
     batch = task.batch(0, 0)
     assert len(batch.tokens) == -(-count // 3), "pieces of about three steps"
     assert batch.lengths.sum() == count

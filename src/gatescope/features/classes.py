@@ -18,11 +18,11 @@ def _of_trace(trace: Trace) -> Iterator[Feature]:
         return
     predicted = _flatten(trace, np.asarray(trace.steps["top_token"])[..., 0])
     target = _flatten(trace, np.asarray(trace.steps["target"]))
-    yield Feature("class.said", "the network says", predicted, readout.names)
+    yield Feature("class.said", "the predicted class", predicted, readout.names)
     if (target >= 0).any():
-        yield Feature("class.right", "right would be", target, readout.names)
+        yield Feature("class.right", "the true class", target, readout.names)
         judged = (target >= 0) & (predicted >= 0)
-        yield Feature("class.wrong", "the network is wrong", judged & (predicted != target))
+        yield Feature("class.wrong", "the prediction is wrong", judged & (predicted != target))
 
 
 def _flatten(trace: Trace, ids: NDArray[np.integer]) -> NDArray[np.int16]:
@@ -31,4 +31,4 @@ def _flatten(trace: Trace, ids: NDArray[np.integer]) -> NDArray[np.int16]:
     return ids[inside].astype(np.int16)
 
 
-FAMILY = Family("class", "which class the network said, and which was right", lambda _: (), of_trace=_of_trace)
+FAMILY = Family("class", "the predicted class and the true class", lambda _: (), of_trace=_of_trace)

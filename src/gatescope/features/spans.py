@@ -162,7 +162,7 @@ def as_category(name: str, title: str, points: NDArray[np.integer[Any]], charact
         name: the name of the feature.
         title: its title.
         points: (T,) the code points. A negative one, or another character, has no category.
-        characters: the categories; without any, there is no feature.
+        characters: the categories. If empty, the result is empty.
     """
     if not characters:
         return []

@@ -1,4 +1,4 @@
-"""Batches of texts of similar length, against the texts one by one."""
+"""Tests of encoded texts and their batches, against the texts one by one."""
 
 import numpy as np
 import pytest
@@ -6,26 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.sentiment.dividing import Labelled
-from gatescope.tasks.sentiment.encoded import POOL, Encoded, vocabulary_of, with_words_lost
+from gatescope.tasks.sentiment.encoded import POOL_BATCHES, Encoded, vocabulary_of, with_word_dropout
+from gatescope.tasks.sentiment.parts import LabelledPart
 
 TEXTS = tuple(" ".join("abcdefg"[: 1 + k % 7]) for k in range(40))
-PART = Labelled(TEXTS, np.arange(40) % 3)
+PART = LabelledPart(TEXTS, np.arange(40) % 3)
 VOCABULARY = vocabulary_of(TEXTS, "word", 1, 100)
 ENCODED = Encoded.of(VOCABULARY, PART)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcz"), min_size=1, max_size=4).map(" ".join), max_size=9))
-def test_what_is_read_of_each_text_ends_with_the_end_mark(texts: list[str]) -> None:
+def test_encoded_texts_end_with_the_end_mark(texts: list[str]) -> None:
     for vocabulary in (VOCABULARY, vocabulary_of(TEXTS, "character", 1, 100), vocabulary_of(TEXTS, "token", 1, 100)):
-        encoded = Encoded.of(vocabulary, Labelled(tuple(texts), np.zeros(len(texts), np.int64)))
-        found = encoded.sequences() if texts else []
+        encoded = Encoded.of(vocabulary, LabelledPart(tuple(texts), np.zeros(len(texts), np.int64)))
+        sequences = encoded.sequences() if texts else []
         expected = [vocabulary.encode(text + "\n") for text in texts]
-        assert [row.tolist() for row in found] == [row.tolist() for row in expected]
+        assert [row.tolist() for row in sequences] == [row.tolist() for row in expected]
         assert encoded.lengths.tolist() == [len(row) for row in expected]
 
 
-def test_an_epoch_has_every_text_once_but_for_what_does_not_fill_a_batch() -> None:
+def test_epoch_has_every_text_at_most_once() -> None:
     for number in range(3):
         rows = ENCODED.epoch(7, 0, number)
         assert [len(row) for row in rows] == [7] * 5
@@ -35,16 +35,16 @@ def test_an_epoch_has_every_text_once_but_for_what_does_not_fill_a_batch() -> No
     assert not np.array_equal(np.concatenate(ENCODED.epoch(7, 0, 0)), np.concatenate(ENCODED.epoch(7, 1, 0)))
 
 
-def test_texts_of_a_batch_have_about_the_same_length() -> None:
-    texts = tuple(" ".join("a" * (1 + k % 50)) for k in range(2 * POOL * 4))
-    encoded = Encoded.of(VOCABULARY, Labelled(texts, np.zeros(len(texts), np.int64)))
+def test_batches_have_texts_of_similar_length() -> None:
+    texts = tuple(" ".join("a" * (1 + k % 50)) for k in range(2 * POOL_BATCHES * 4))
+    encoded = Encoded.of(VOCABULARY, LabelledPart(texts, np.zeros(len(texts), np.int64)))
     spread = [np.ptp(encoded.lengths[row]) for row in encoded.epoch(4, 0, 0)]
-    assert max(spread) <= 3  # of 256 texts in a pool there are five of each of 50 lengths
+    assert max(spread) <= 3  # a pool of 256 texts has five of each of 50 lengths
     firsts = [encoded.lengths[row[0]] for row in encoded.epoch(4, 0, 0)]
-    assert np.any(np.diff(firsts) < 0)  # short batches and long ones come in no order
+    assert np.any(np.diff(firsts) < 0)  # batches are not sorted by length
 
 
-def test_a_batch_by_hand() -> None:
+def test_batch_by_hand() -> None:
     batch = ENCODED.batch(np.array([1, 0, 2]), 99)  # "a b", "a", "a b c"
     a, b, c, end = VOCABULARY.ids_of(["a", "b", "c", "\n"]).tolist()
     assert batch.tokens.tolist() == [[a, b, end, -1], [a, end, -1, -1], [a, b, c, end]]
@@ -55,29 +55,32 @@ def test_a_batch_by_hand() -> None:
     assert cut.targets.tolist() == [[-1, 1], [-1, 0], [-1, 2]]
 
 
-def test_lost_words_are_unknown_and_the_end_mark_is_never_lost() -> None:
+def test_word_dropout_never_drops_the_end_mark() -> None:
     batch = ENCODED.batch(np.arange(40), 99)
-    lost, kept = 0, 0
+    dropped, remaining = 0, 0
     for step in range(50):
-        found = with_words_lost(batch, VOCABULARY, 0.3, 1, step)
-        changed = found.tokens != batch.tokens
-        assert set(found.tokens[changed].tolist()) <= {VOCABULARY.unknown}
-        lost, kept = lost + int(changed.sum()), kept + int((~changed & (batch.tokens < VOCABULARY.size - 1)).sum())
+        result = with_word_dropout(batch, VOCABULARY, 0.3, 1, step)
+        changed = result.tokens != batch.tokens
+        assert set(result.tokens[changed].tolist()) <= {VOCABULARY.unknown}
+        dropped, remaining = (
+            dropped + int(changed.sum()),
+            remaining + int((~changed & (batch.tokens < VOCABULARY.size - 1)).sum()),
+        )
         assert not changed[(batch.tokens == -1) | (batch.tokens == VOCABULARY.size - 1)].any()
-        np.testing.assert_array_equal(found.targets, batch.targets)
-    kept -= 50 * int((batch.tokens == -1).sum())
-    assert lost / (lost + kept) == pytest.approx(0.3, abs=0.02)  # of 8,000 draws, four standard deviations
-    first, again, other = (with_words_lost(batch, VOCABULARY, 0.3, 1, step).tokens for step in (7, 7, 8))
+        np.testing.assert_array_equal(result.targets, batch.targets)
+    remaining -= 50 * int((batch.tokens == -1).sum())
+    assert dropped / (dropped + remaining) == pytest.approx(0.3, abs=0.02)  # 4 standard deviations of 8,000 draws
+    first, again, other = (with_word_dropout(batch, VOCABULARY, 0.3, 1, step).tokens for step in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_words_of_a_vocabulary_are_small_and_tokens_stay_as_they_are() -> None:
+def test_vocabulary_has_words_in_lower_case_and_tokens_as_they_are() -> None:
     texts = ["It's GOOD, so-so !", "Good"]
     assert set(vocabulary_of(texts, "word", 1, 99).symbols) == {"it's", "good", ",", "so-so", "!", "\n"}
     assert set(vocabulary_of(texts, "token", 1, 99).symbols) == {"It's", "GOOD,", "so-so", "!", "Good", "\n"}
     assert set(vocabulary_of(texts, "character", 1, 99).symbols) == {*"It's GOOD, so-so !Good", "\n"}
     assert vocabulary_of(texts, "word", 2, 99).symbols == ("good", "\n")
     assert vocabulary_of(texts, "word", 1, 1).symbols == ("good", "\n")
-    with pytest.raises(TaskError, match="No word occurs 3 times"):
+    with pytest.raises(TaskError, match="least: expected words that occur 3 times or more"):
         vocabulary_of(texts, "word", 3, 99)

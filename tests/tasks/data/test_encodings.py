@@ -94,7 +94,7 @@ def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
         Sentiment(table)
     texts = Sentiment(table, encoding="gbk")
     assert "很" in texts.vocabulary.symbols
-    assert Sentiment.from_json(texts.to_json()).data().divided.sizes == texts.sizes
+    assert Sentiment.from_json(texts.to_json()).data().parts.sizes == texts.sizes
 
 
 @pytest.mark.parametrize("text", ["é", "café", "naïve façade", "Ein größeres Beispiel für Umlaute", "señor mañana"])

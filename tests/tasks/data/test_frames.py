@@ -1,4 +1,4 @@
-"""Frames from arrays of NumPy with labels from a text: nothing unpickled, nothing larger than it says."""
+"""Tests of reading labelled frames: nothing is unpickled, and archives are bounded."""
 
 import contextlib
 import tracemalloc
@@ -27,7 +27,7 @@ def labels(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("array", [A, A.astype(">f4"), np.asfortranarray(A), A.astype(np.uint8), A > 4, A[::-1]])
-def test_one_sequence(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any]) -> None:
+def test_npy_is_one_sequence(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any]) -> None:
     np.save(tmp_path / "motion.npy", array)
     frames = read_frames(tmp_path / "motion.npy", labels)
     assert frames.names == ("motion",)
@@ -39,7 +39,7 @@ def test_one_sequence(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any])
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("blank", ["", "\n", "\r\n\r\n"])
-def test_several_sequences_in_their_order(tmp_path: Path, save: Any, blank: str) -> None:
+def test_npz_has_sequences_in_order(tmp_path: Path, save: Any, blank: str) -> None:
     save(tmp_path / "all.npz", z=A, a=B)
     path = tmp_path / "labels.txt"
     path.write_text("1\n2\n3\n1\n2\n3\n" + blank + "10\n1\n1\n" + blank)
@@ -53,10 +53,10 @@ def test_several_sequences_in_their_order(tmp_path: Path, save: Any, blank: str)
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Path) -> None:
     np.savez(tmp_path / "all.npz", a=A, b=B)
     np.save(tmp_path / "a.npy", A)
-    with pytest.raises(TaskError, match=r"has 6 labels, and the frames in .* are 9"):
+    with pytest.raises(TaskError, match=r"expected 9 labels, one a line for each frame in .*, got 6"):
         read_frames(tmp_path / "all.npz", labels)
     labels.write_text("x\ny\n\nx\n\nx\n")
-    with pytest.raises(TaskError, match=r"labels of 3 sequences .*has 2 sequences: a 6, b 3"):
+    with pytest.raises(TaskError, match=r"labels of 2 sequences.* \(a 6, b 3\), got 3"):
         read_frames(tmp_path / "all.npz", labels)
     labels.write_text("x\n" * 6 + "\n" + "y\n" * 2)
     with pytest.raises(TaskError, match="line 8: 2 labels begin here, and the sequence b has 3 frames"):
@@ -91,13 +91,13 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path, labels: Path) -> 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(3), r"the shape \(3,\)"),
+        (np.zeros(3), r"got \(3,\)"),
         (np.zeros((0, 3)), "not empty"),
         (np.zeros((3, 0)), "not empty"),
         (np.zeros((1, 2, 3)), r"\(1, 2, 3\)"),
-        (np.zeros((2, 2), dtype=complex), "elements of complex128"),
-        (np.array([["a"]]), "elements of <U1"),
-        (np.zeros((2, 2), dtype=[("x", float)]), "elements of"),
+        (np.zeros((2, 2), dtype=complex), "elements of type complex128"),
+        (np.array([["a"]]), "elements of type <U1"),
+        (np.zeros((2, 2), dtype=[("x", float)]), "elements of type"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path: Path, labels: Path, array: np.ndarray[Any, Any], message: str) -> None:
@@ -107,7 +107,7 @@ def test_other_arrays_are_refused(tmp_path: Path, labels: Path, array: np.ndarra
 
 
 class Bomb:
-    """What a pickle can do: anything."""
+    """An object that fails the test when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("unpickled",))
@@ -119,22 +119,25 @@ def test_nothing_is_unpickled(tmp_path: Path, labels: Path) -> None:
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     np.savez(tmp_path / "a.npz", array, allow_pickle=True)
     for name in ("a.npy", "a.npz"):
-        with pytest.raises(TaskError, match="elements of object"):
+        with pytest.raises(TaskError, match="elements of type object"):
             read_frames(tmp_path / name, labels)
 
 
-def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path, labels: Path) -> None:
+def test_damaged_files_are_refused(tmp_path: Path, labels: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, A)
     data = path.read_bytes()
     for content, message in [
-        (b"", "no array of NumPy"),
-        (b"text\n", "no array of NumPy"),
-        (data[:20], "no array of NumPy"),
-        (data[:-1], "cut short"),
-        (data + b"x", "cut short, or longer"),
-        (data.replace(b"(6, 2), }      ", b"(6, 2000000), }"), r"cut short, or longer than the shape \(6, 2000000\)"),
-        (b"PK\x03\x04 no archive", "damaged archive"),
+        (b"", "expected an array of NumPy"),
+        (b"text\n", "expected an array of NumPy"),
+        (data[:20], "expected an array of NumPy"),
+        (data[:-1], "got more or fewer"),
+        (data + b"x", "got more or fewer"),
+        (
+            data.replace(b"(6, 2), }      ", b"(6, 2000000), }"),
+            r"as many numbers as the shape \(6, 2000000\) has, got more or fewer",
+        ),
+        (b"PK\x03\x04 no archive", "got a damaged one"),
     ]:
         path.write_bytes(content)
         with pytest.raises(TaskError, match=message):
@@ -143,7 +146,7 @@ def test_files_that_are_not_what_they_say_are_refused(tmp_path: Path, labels: Pa
     packed = bytearray((tmp_path / "a.npz").read_bytes())
     packed[len(packed) // 3] ^= 1
     path.write_bytes(packed)
-    with pytest.raises(TaskError, match="damaged archive"):
+    with pytest.raises(TaskError, match="got a damaged one"):
         read_frames(path, labels)
 
 
@@ -151,15 +154,15 @@ def test_sizes_are_checked_before_unpacking(tmp_path: Path, labels: Path) -> Non
     path = tmp_path / "a.npz"
     np.savez_compressed(path, a=np.zeros((100_000, 10)))
     assert path.stat().st_size < 20_000
-    with pytest.raises(TaskError, match=r"unpacks to 8,000,128 bytes, and at most 1,000,000 are read"):
+    with pytest.raises(TaskError, match=r"at most 1,000,000 bytes of numbers, got 8,000,128 when unpacked"):
         read_frames(path, labels, largest=1_000_000)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "nothing")
-    with pytest.raises(TaskError, match="There are no arrays"):
+    with pytest.raises(TaskError, match="one array for each sequence, got none"):
         read_frames(path, labels)
 
 
-def test_an_archive_that_lies_about_sizes_is_not_unpacked_beyond_them(tmp_path: Path, labels: Path) -> None:
+def test_archive_with_wrong_sizes_is_not_unpacked_beyond_them(tmp_path: Path, labels: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez_compressed(path, a=np.zeros((1_000_000, 10)))
     data = path.read_bytes()
@@ -168,7 +171,7 @@ def test_an_archive_that_lies_about_sizes_is_not_unpacked_beyond_them(tmp_path: 
     path.write_bytes(data.replace(size, (1000).to_bytes(4, "little")))
     tracemalloc.start()
     try:
-        with pytest.raises(TaskError, match="damaged archive"):
+        with pytest.raises(TaskError, match="got a damaged one"):
             read_frames(path, labels)
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
@@ -177,9 +180,7 @@ def test_an_archive_that_lies_about_sizes_is_not_unpacked_beyond_them(tmp_path: 
 
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_bytes_there_are_the_answer_is_frames_or_one_error(
-    tmp_path: Path, labels: Path, data: st.DataObject
-) -> None:
+def test_any_bytes_give_frames_or_one_error(tmp_path: Path, labels: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.npy"
     with path.open("wb") as file:
         save = data.draw(st.sampled_from([np.save, np.savez, np.savez_compressed]))
@@ -188,11 +189,11 @@ def test_whatever_bytes_there_are_the_answer_is_frames_or_one_error(
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[place] = data.draw(st.integers(0, 255))
     path.write_bytes(content[: data.draw(st.sampled_from([None, None, len(content) // 2]))])
-    with contextlib.suppress(TaskError), warnings.catch_warnings(action="ignore"):  # NumPy warns of odd headers
+    with contextlib.suppress(TaskError), warnings.catch_warnings(action="ignore"):  # NumPy warns about odd headers
         assert read_frames(path, labels).values[0].dtype == np.float32
 
 
 def test_sequences_have_frames_of_one_size(tmp_path: Path, labels: Path) -> None:
     np.savez(tmp_path / "a.npz", a=A, b=np.zeros((2, 3)))
-    with pytest.raises(TaskError, match="frames of one size; they have a 2, b 3"):
+    with pytest.raises(TaskError, match="same number of numbers in all sequences, got a 2, b 3"):
         read_frames(tmp_path / "a.npz", labels)

@@ -57,7 +57,7 @@ class BagOfWords:
             split: the function that cuts a text in lower case into words.
 
         Raises:
-            TaskError: there are no texts, or the number of labels is different.
+            TaskError: the texts are empty, or the number of labels is different.
         """
         if not texts or len(texts) != len(labels):
             raise TaskError("BASELINE_LABEL_COUNT", texts=len(texts), labels=len(labels))
@@ -112,7 +112,7 @@ class MostFrequentLabel:
             classes: the number of labels.
 
         Raises:
-            TaskError: there are no tokens, or the number of labels is different.
+            TaskError: the sentences are empty, or the number of labels is different.
         """
         if [len(row) for row in sentences] != [len(row) for row in tags] or not any(map(len, sentences)):
             raise TaskError("BASELINE_TAG_COUNT", tokens=sum(map(len, sentences)), tags=sum(map(len, tags)))

@@ -1,4 +1,4 @@
-"""A class for each text."""
+"""The task sentiment: a class for each text."""
 
 from gatescope.tasks.sentiment.sentiment import Sentiment
 

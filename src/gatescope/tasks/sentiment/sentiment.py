@@ -1,13 +1,10 @@
-"""The task sentiment: a text in, a class out, once it was read to its end.
-
-Over 400 lines: a task of files says of each of its settings what it means, and how it is kept.
-"""
+"""The task sentiment: predict the class of a text after its last word."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -19,97 +16,88 @@ from gatescope.messages import Message
 from gatescope.readout import Readout, classes
 from gatescope.splitting import LATEST, words_of
 from gatescope.tasks.base.saved_task import FileTask, column, string, strings
-from gatescope.tasks.base.task import (
-    Batch,
-    Predict,
-    Quantity,
-    Recommended,
-    Score,
-    TaskError,
-    predictions,
-)
+from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, TaskError, predictions
 from gatescope.tasks.data.corpus import absolute
 from gatescope.tasks.data.tables import LARGEST
 from gatescope.tasks.measures.baselines import BagOfWords
-from gatescope.tasks.measures.measures import confusion
 from gatescope.tasks.sentiment import claims, evidence
-from gatescope.tasks.sentiment.dividing import Divided, Labelled, divided, normal
-from gatescope.tasks.sentiment.encoded import END, Encoded, Units, vocabulary_of, with_words_lost
+from gatescope.tasks.sentiment.encoded import END, Encoded, Units, vocabulary_of, with_word_dropout
+from gatescope.tasks.sentiment.examples import Example, choose_examples
+from gatescope.tasks.sentiment.parts import LabelledPart, Parts, normalised, read_parts
+from gatescope.tasks.sentiment.score import score_classes
+from gatescope.tasks.sentiment.settings import TOY_SETTINGS, WORD_DROPOUT, check_settings, recommended_settings
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
-FEW_SYMBOLS = 100  # up to which they are read one-hot
-FEW_TEXTS = 2_000  # up to which a small network learns them
-WORD_DROPOUT = 0.2  # where nobody says another, of sets that are read with an embedding
-SHOWN = 20  # wrong texts that a score names
-EXAMPLES = 3  # groups of texts to look at
-CONSIDERED = 500  # texts of each class that they are chosen from
-READING = {"encoding": None, "merge_labels": False, "rule": 1}  # of a task.json of version 0.1, which says nothing
-READABLE = (6, 14)  # words of a text that is looked at
+READING_OF_0_1 = {"encoding": None, "merge_labels": False, "rule": 1}  # for a task.json of version 0.1, which lacks it
 
 
 @dataclass(frozen=True)
-class Known:
-    """The texts of a task, what is read of them, and what their words alone say."""
+class SentimentData:
+    """The texts, as they are in the files and as the network reads them.
 
-    divided: Divided
+    Attributes:
+        parts: the texts of the training, validation and test part.
+        training: the encoded training part.
+        validation: the encoded validation part.
+        test: the encoded test part.
+        baseline: naive Bayes, fitted to the training part.
+        labels: text in its normal form -> its class, -1 for a text with several labels.
+    """
+
+    parts: Parts
     training: Encoded
     validation: Encoded
     test: Encoded
     baseline: BagOfWords
-    classes: dict[str, int]  # of every text that is known and has one label only
+    labels: dict[str, int]
 
 
-class Sentiment(FileTask[Divided, Known]):
-    """Texts of classes such as good and bad; the class is told once a text and the end mark behind it were read.
+class Sentiment(FileTask[Parts, SentimentData]):
+    """Texts with classes such as good and bad. The network predicts the class at the end mark of a text.
 
-    A batch has texts of about the same length. Each epoch all texts of the training part are drawn once, but for the
-    few that do not fill a batch. Some words are read as unknown while training, so that a network learns to do without
-    them, and what an unknown one is worth.
+    A batch has texts of similar length. Each epoch reads every text of the training part once, except the few that do
+    not fill a batch. In training, some words are read as unknown, so that the network learns to do without them and to
+    read unknown words.
 
-    Arguments:
-        paths: tables (CSV, TSV) or JSON lines with a text and a label each; None: the 864 sentences of
+    Args:
+        paths: tables (CSV, TSV) or JSON lines with a text and a label in each row; None: the 864 sentences of
             `gatescope.tasks.sentiment.claims`, made of 18 words.
-        validation, test: files to choose the best weights by and to test on; None: a tenth of the texts each.
-        text, label: the columns, by name or by number (from 1); None: found by their names.
-        unit: what is read in one step. "word": words and punctuation marks, in small letters; "token": what stands
-            between white space, for texts that have been cut already; "character".
+        validation: a file to choose the best weights by; None: a tenth of the texts.
+        test: a file to test on; None: a tenth of the texts.
+        text: the column of the texts, by name or by number (from 1); None: found by its name.
+        label: the column of the labels, likewise.
+        unit: the unit of a step. "word": words and punctuation marks, in lower case; "token": anything between white
+            space, for texts that are already tokenised; "character".
         least: how often a word must occur in the training part to be a symbol.
-        most: how many words are symbols, the most frequent ones.
-        word_dropout: the share of words that is read as unknown while training; None: as recommended.
-        longest: steps of a text that are trained on, the last ones; None: 400 words, or 2,000 characters. Whatever is
-            not training reads all of them.
+        most: the most words that are symbols; the most frequent ones are.
+        word_dropout: the share of words that is read as unknown in training; None: as recommended.
+        longest: the most steps of a text in training, the last ones; None: 400 words, or 2,000 characters. Validation
+            and test read whole texts.
         skip_bad: leave wrong lines out instead of refusing a file.
         batch: texts in a batch; None: the recommended number.
-        largest: the most bytes that a file may have.
-        encoding: of the files; None: UTF-8, or what their byte order marks say.
-        merge_labels: spellings of one class, such as 1 and 1.0 or Positive and positive, are that class.
+        largest: the most bytes of a file.
+        encoding: the encoding of the files; None: UTF-8, or that of their byte order marks.
+        merge_labels: take spellings of one class, such as 1 and 1.0 or Positive and positive, for the same class.
 
-    Raises: TaskError, which lists every line of a file that cannot be used; for settings that make no sense, and files
-        that have too few texts.
+    Raises:
+        TaskError: a setting is out of its range, a file has too few texts, or a file cannot be used; the message lists
+            every wrong line.
     """
 
-    name: ClassVar[str] = "sentiment"
-    title: ClassVar[str] = "Sentiment"
-    question: ClassVar[str] = (
+    name = "sentiment"
+    title = "Sentiment"
+    question = (
         "The network reads a text word by word and says at its end whether it is good or bad: "
-        'which neurons sum up what the words say, and which turn it round after a "not"?'
+        'which neurons sum up the evidence of the words, and which reverse it after a "not"?'
     )
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(32,),
-        steps=2000,
-        batch=32,
-        learning_rate=0.01,
-        final_learning_rate=0.1,
-        score_every=100,
-        until_solved=True,
-    )
+    settings = TOY_SETTINGS
     quantity_titles: ClassVar[dict[str, str]] = {
         "so_far": "words so far",
-        "log_odds": "what the words so far say: log-odds of the last class, whatever their order",
-        "word": "what this word says by itself: log-odds of the last class",
-        "unknown": "at a word that it does not know",
-        "negated": "behind a not, before what it turns round ends",
-        "claimed": "what was claimed so far: 1 good, -1 bad",
+        "log_odds": "log-odds of the last class, by the words so far in any order",
+        "word": "log-odds of the last class, by this word alone",
+        "unknown": "a word that is not in the vocabulary",
+        "negated": "after a negation, up to where it ends",
+        "claimed": "the claim so far: 1 good, -1 bad",
     }
 
     def __init__(
@@ -133,8 +121,8 @@ class Sentiment(FileTask[Divided, Known]):
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        if paths is None and any(each is not None for each in (validation, test, text, label)):
-            raise TaskError("SENTIMENT_COLUMNS_FILES_VALIDATE_TEST")
+        if paths is None and any(value is not None for value in (validation, test, text, label)):
+            raise TaskError("SENTIMENT_PATHS_MISSING")
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.files = {
             name: None if path is None else str(absolute(path))
@@ -145,38 +133,38 @@ class Sentiment(FileTask[Divided, Known]):
         self.unit: Units = unit
         self.reading: dict[str, Any] = {"encoding": encoding, "merge_labels": merge_labels, "rule": LATEST}
         self.longest = longest if longest is not None else 2_000 if unit == "character" else 400
-        _check(unit, least, most, word_dropout, self.longest, batch)
-        found, self.sha256 = self._read_files()
-        self.vocabulary: Vocabulary = vocabulary_of(found.training.texts, unit, least, most)
-        self.class_names = found.classes
-        self.sizes = found.sizes
-        self.recommended: Recommended = _recommended(paths is None, self.vocabulary, found.sizes[0], batch)
-        usual = 0.0 if unit == "character" or self.recommended.embedding is None else WORD_DROPOUT
-        self.word_dropout = usual if word_dropout is None else word_dropout
-        self._notes = list(found.notes)
-        self._examples = _examples(found, self.vocabulary)
-        data = self._prepare(found)
+        check_settings(unit, least, most, word_dropout, self.longest, batch)
+        parts, self.sha256 = self._read_files()
+        self.vocabulary: Vocabulary = vocabulary_of(parts.training.texts, unit, least, most)
+        self.class_names = parts.classes
+        self.sizes = parts.sizes
+        self.recommended: Recommended = recommended_settings(paths is None, self.vocabulary, parts.sizes[0], batch)
+        default = 0.0 if unit == "character" or self.recommended.embedding is None else WORD_DROPOUT
+        self.word_dropout = default if word_dropout is None else word_dropout
+        self._notes = list(parts.notes)
+        self._examples = choose_examples(parts, self.vocabulary)
+        data = self._prepare(parts)
         self._data = data
-        self._gone = False
+        self._files_gone = False
         self._epoch: tuple[tuple[int, int], list[NDArray[np.int64]]] | None = None
         if len(data.training.labels) < self.recommended.batch:
-            raise TaskError("SENTIMENT_BATCH_ASKED_TEXTS_TRAIN", batch=self.recommended.batch, sizes=found.sizes[0])
+            raise TaskError("SENTIMENT_BATCH_TOO_LARGE", batch=self.recommended.batch, texts=parts.sizes[0])
 
     @property
     def readout(self) -> Readout:
         """The class, after the end mark."""
         return classes(self.class_names, "last step")
 
-    # --- the texts ---------------------------------------------------------------------------------------------------
+    # --- data --------------------------------------------------------------------------------------------------------
 
-    def _read_files(self) -> tuple[Divided, str]:
+    def _read_files(self) -> tuple[Parts, str]:
         if self.paths is None:
-            every = claims.sentences()
-            part = np.array([claims.part_of(text) for text in every])
-            toy = Labelled(tuple(every), np.array(list(every.values())))
-            found = Divided(toy.of(part == 0), toy.of(part == 1), toy.of(part == 2), claims.CLASSES)
+            sentences = claims.sentences()
+            part = np.array([claims.part_of(text) for text in sentences])
+            toy = LabelledPart(tuple(sentences), np.array(list(sentences.values())))
+            parts = Parts(toy.where(part == 0), toy.where(part == 1), toy.where(part == 2), claims.CLASSES)
         else:
-            found = divided(
+            parts = read_parts(
                 self.paths,
                 **self.files,
                 text=self.text,
@@ -185,17 +173,17 @@ class Sentiment(FileTask[Divided, Known]):
                 largest=self.largest,
                 **self.reading,
             )
-        return found, found.sha256
+        return parts, parts.sha256
 
-    def _prepare(self, contents: Divided) -> Known:
+    def _prepare(self, contents: Parts) -> SentimentData:
         """Encode the texts, and index their labels by their normal form."""
         parts = (contents.training, contents.validation, contents.test)
         split = str.split if self.unit == "token" else words_of  # as the network reads them
         labels: dict[str, int] = {}
         for text, label in chain.from_iterable(zip(part.texts, part.labels.tolist(), strict=True) for part in parts):
-            key = normal(text)
+            key = normalised(text)
             labels[key] = label if labels.get(key, label) == label else PADDING
-        return Known(
+        return SentimentData(
             contents,
             Encoded.of(self.vocabulary, contents.training),
             Encoded.of(self.vocabulary, contents.validation),
@@ -205,137 +193,99 @@ class Sentiment(FileTask[Divided, Known]):
         )
 
     def _title_of_files(self) -> str | Message:
-        return Message("SENTIMENT_ARTIFICIAL_TEXTS") if self.paths is None else ", ".join(self.paths)
+        return Message("SENTIMENT_TOY_TEXTS") if self.paths is None else ", ".join(self.paths)
 
-    def _amount(self, contents: Divided | None) -> Message:
+    def _amount(self, contents: Parts | None) -> Message:
         return Message("TASK_AMOUNT_TEXTS", count=sum(self.sizes if contents is None else contents.sizes))
 
-    def _if_there(self) -> Known | None:
-        """The texts, where they still are; after a first failure they are not looked for again."""
-        if not self._gone:
+    def _data_if_available(self) -> SentimentData | None:
+        """Return the data; None if the files are gone or changed. After one failure they are not read again."""
+        if not self._files_gone:
             try:
                 return self.data()
             except TaskError:
-                self._gone = True
+                self._files_gone = True
         return None
 
-    # --- learning ----------------------------------------------------------------------------------------------------
+    # --- training ----------------------------------------------------------------------------------------------------
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Texts of about the same length, (batch, steps of the longest); what is asked for is at the end mark."""
+        """Return texts of similar length, (batch, steps of the longest text); the target is at the end mark."""
         texts, size = self.data().training, self.recommended.batch
         epoch, place = divmod(step, len(texts.labels) // size)
         if self._epoch is None or self._epoch[0] != (seed, epoch):
             self._epoch = ((seed, epoch), texts.epoch(size, seed, epoch))
         batch = texts.batch(self._epoch[1][place], self.longest)
-        return with_words_lost(batch, self.vocabulary, self.word_dropout, seed, step) if self.word_dropout else batch
+        return with_word_dropout(batch, self.vocabulary, self.word_dropout, seed, step) if self.word_dropout else batch
 
     def validation(self, predict: Predict) -> float:
-        """The mean loss in nats per text, on texts that are not trained on."""
+        """Return the mean loss on the validation part, in nats per text."""
         texts = self.data().validation
-        told = self._told(predict, texts)
-        return float(-told[np.arange(len(told)), texts.labels].mean(dtype=np.float64))
+        log_probs = self._log_probs(predict, texts)
+        return float(-log_probs[np.arange(len(log_probs)), texts.labels].mean(dtype=np.float64))
 
-    def _told(self, predict: Predict, texts: Encoded) -> Float[np.ndarray, "N K"]:
-        """The log-probabilities of the classes at the end of each text."""
+    def _log_probs(self, predict: Predict, texts: Encoded) -> Float[np.ndarray, "N K"]:
+        """Return the log-probabilities of the classes at the end of each text."""
         return np.concatenate(predictions(predict, texts.sequences(), len(self.class_names), once=True))
 
     def score(self, predict: Predict) -> Score:
-        """The share of test texts whose class is told.
+        """Return the share of test texts whose class is predicted.
 
-        Chance is to say the most frequent class of the training part always. The baseline is naive Bayes on the words
-        of the training part, whatever their order.
+        Chance always predicts the most frequent class of the training part. The baseline is naive Bayes on the words of
+        the training part, in any order.
         """
-        known = self.data()
-        told = self._told(predict, known.test)
-        said, expected, count = told.argmax(axis=1), known.test.labels, len(self.class_names)
-        found = confusion(said, expected, count)
-        baseline = confusion(known.baseline.predict(known.divided.test.texts), expected, count)
-        frequent = int(np.bincount(known.training.labels, minlength=count).argmax())
-        right, total = found.accuracy, len(expected)
-        solved = bool((said == expected).all())
-        share = (
-            f"every one of the {total:,} test texts is" if solved else f"{right:.1%} of the {total:,} test texts are"
-        )
-        return Score(
-            value=right,
-            chance=float((expected == frequent).mean()),
-            solved=solved if self.paths is None else None,
-            text=(
-                f"{share} told right (macro F1 {found.macro_f1:.3f}); their words alone, whatever the order, tell "
-                f"{baseline.accuracy:.1%} (naive Bayes)"
-            ),
-            details={
-                "texts": total,
-                "classes": list(self.class_names),
-                "confusion": found.counts.tolist(),
-                "f1": _json(found.f1),
-                "precision": _json(found.precision),
-                "recall": _json(found.recall),
-                "macro_f1": found.macro_f1,
-                "baseline": baseline.accuracy,
-                "baseline_macro_f1": baseline.macro_f1,
-                "wrong": self._wrong(told, known.divided.test),
-            },
+        data = self.data()
+        return score_classes(
+            self._log_probs(predict, data.test),
+            data.parts,
+            data.baseline.predict(data.parts.test.texts),
+            can_be_solved=self.paths is None,
         )
 
-    def _wrong(self, told: Float[np.ndarray, "N K"], test: Labelled) -> list[dict[str, Any]]:
-        """The test texts that are told wrong, those first of which the network is surest."""
-        said = told.argmax(axis=1)
-        wrong = np.flatnonzero(said != test.labels)
-        surest = wrong[np.argsort(-told[wrong, said[wrong]], kind="stable")][:SHOWN]
-        return [
-            {
-                "text": test.texts[k],
-                "expected": self.class_names[test.labels[k]],
-                "predicted": self.class_names[said[k]],
-                "probability": float(np.exp(told[k, said[k]])),
-            }
-            for k in surest.tolist()
-        ]
-
-    # --- looking -----------------------------------------------------------------------------------------------------
+    # --- texts to look at --------------------------------------------------------------------------------------------
 
     def examples(self) -> list[str]:
-        """A few test texts, some of every class together, one a line."""
+        """Return a few groups of test texts, one text a line; each group has texts of every class."""
         return ["".join(text + END for text, _ in group) for group in self._examples]
 
     def held_out(self, characters: int) -> str:
-        """The first test texts, one a line, with at least so many characters together where there are so many."""
-        texts = self.data().divided.test.texts
+        """Return the first test texts, one a line, with at least this many characters if there are enough texts."""
+        texts = self.data().parts.test.texts
         sizes = np.cumsum([len(text) + 1 for text in texts])
         return "".join(text + END for text in texts[: int(np.searchsorted(sizes, characters)) + 1])
 
     def answers(self, text: str) -> Ids | None:
-        """The class at the end mark of a text of the task; None of another one, or one with several labels.
+        """Return the target of a text of the task, the class at its end mark.
 
-        Where the files are gone, only the examples are known.
+        Returns:
+            (T,) the class at the last step, -1 elsewhere. None for a text that is not in the data, or has several
+            labels. If the files are gone, only the examples are known.
         """
-        key, known = normal(text), self._if_there()
-        labels = (
-            {normal(t): label for group in self._examples for t, label in group} if known is None else known.classes
-        )
-        label = labels.get(key, PADDING)
+        data = self._data_if_available()
+        if data is None:
+            labels = {normalised(example): label for group in self._examples for example, label in group}
+        else:
+            labels = data.labels
+        label = labels.get(normalised(text), PADDING)
         if label == PADDING:
             return None
-        steps = len(self.vocabulary.encode(text))
-        found = np.full(steps, PADDING, dtype=np.int32)
-        found[-1:] = label
-        return found
+        targets = np.full(len(self.vocabulary.encode(text)), PADDING, dtype=np.int32)
+        targets[-1:] = label
+        return targets
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """How many words, what they say by the baseline, and whether a negation is open (see `evidence`).
+        """Return the number of words, their log-odds in the baseline, and whether a negation is open.
 
-        Where the files are gone, the baseline is, too, and so are the log-odds.
+        See `evidence.quantities`. If the files are gone, the log-odds are left out.
         """
-        known = self._if_there()
-        found = evidence.quantities(self.vocabulary, text, None if known is None else known.baseline)
+        data = self._data_if_available()
+        quantities = evidence.quantities(self.vocabulary, text, None if data is None else data.baseline)
         if set(self.vocabulary.symbols) <= {*claims.WORDS, END}:
-            waits, said = evidence.at_steps(self.vocabulary, text, claims.memory)
-            found |= {"negated": waits, "claimed": said}
-        return found
+            negated, claimed = evidence.at_steps(self.vocabulary, text, claims.memory)
+            quantities |= {"negated": negated, "claimed": claimed}
+        return quantities
 
-    # --- keeping -----------------------------------------------------------------------------------------------------
+    # --- task.json ---------------------------------------------------------------------------------------------------
 
     def _to_fields(self) -> dict[str, Any]:
         return {
@@ -365,73 +315,20 @@ class Sentiment(FileTask[Divided, Known]):
         self.files = {key: None if fields[key] is None else string(fields[key]) for key in ("validation", "test")}
         self.text, self.label = (None if fields[key] is None else column(fields[key]) for key in ("text", "label"))
         self.unit = fields["unit"]
-        self.reading = {**READING, **fields.get("reading", {})}
+        self.reading = {**READING_OF_0_1, **fields.get("reading", {})}
         self.least, self.most, self.largest = (int(fields[key]) for key in ("least", "most", "largest"))
         self.word_dropout, self.longest = float(fields["word_dropout"]), int(fields["longest"])
         self.skip_bad = bool(fields["skip_bad"])
         self.class_names = tuple(strings(fields["classes"]))
-        first, second, third = (int(size) for size in fields["sizes"])
-        self.sizes = (first, second, third)
+        training, validation, test = (int(size) for size in fields["sizes"])
+        self.sizes = (training, validation, test)
         self.sha256 = string(fields["sha256"])
         self._notes = strings(fields["notes"])
         self.vocabulary = Vocabulary.from_json(fields["vocabulary"])
-        self._examples = [[(string(text), int(label)) for text, label in group] for group in fields["examples"]]
-        self.recommended = _recommended(self.paths is None, self.vocabulary, first, int(fields["batch"]))
-        _check(self.unit, self.least, self.most, self.word_dropout, self.longest, self.recommended.batch)
+        self._examples: list[list[Example]] = [
+            [(string(text), int(label)) for text, label in group] for group in fields["examples"]
+        ]
+        self.recommended = recommended_settings(self.paths is None, self.vocabulary, training, int(fields["batch"]))
+        check_settings(self.unit, self.least, self.most, self.word_dropout, self.longest, self.recommended.batch)
         self._epoch = None
-        self._gone = False
-
-
-# --- settings --------------------------------------------------------------------------------------------------------
-
-
-def _recommended(toy: bool, vocabulary: Vocabulary, texts: int, batch: int | None) -> Recommended:
-    """The settings for so many texts to train on. Those of larger sets were tried on SST-2."""
-    usual = Sentiment.settings
-    if not toy:
-        one_hot = vocabulary.size <= FEW_SYMBOLS
-        small = texts <= FEW_TEXTS
-        rows = batch or (16 if small else 64)
-        usual = Recommended(
-            layers=(32,) if small else (128,),
-            steps=int(np.clip((20 if small else 4) * texts / rows, 1000, 20_000)),
-            batch=rows,
-            learning_rate=0.01 if small else 0.002,
-            final_learning_rate=0.0,
-            embedding=None if one_hot else 32 if vocabulary.unit == "character" else 128,
-            dropout=0.0 if one_hot else 0.5,
-            validate_every=500,
-        )
-    return usual if batch is None else replace(usual, batch=batch)
-
-
-def _check(unit: str, least: int, most: int, word_dropout: float | None, longest: int, batch: int | None) -> None:
-    """Settings that make no sense. Raises: TaskError."""
-    if unit not in ("word", "token", "character"):
-        raise TaskError("SENTIMENT_TEXT_READ_WORD_TOKEN", unit=unit)
-    for label, value in (("least", least), ("most", most), ("longest", longest), ("batch", batch)):
-        if value is not None and value < 1:
-            raise TaskError("SENTIMENT_GIVEN", label=label, value=value)
-    if word_dropout is not None and not 0 <= word_dropout < 1:
-        raise TaskError("SENTIMENT_WORD_DROPOUT_SHARE_UP", word_dropout=word_dropout)
-
-
-def _examples(found: Divided, vocabulary: Vocabulary) -> list[list[tuple[str, int]]]:
-    """Groups of test texts, each with one or two of every class: readable and of known words, where there are such."""
-
-    def strangeness(text: str) -> tuple[bool, int]:
-        return not READABLE[0] <= len(words_of(text)) <= READABLE[1], len(vocabulary.unknown_in(text))
-
-    each = 2 if len(found.classes) < 4 else 1
-    columns: list[list[tuple[str, int]]] = []
-    for label in range(len(found.classes)):
-        texts = [found.test.texts[k] for k in np.flatnonzero(found.test.labels == label)[:CONSIDERED].tolist()]
-        columns.append([(text, label) for text in sorted(texts, key=strangeness)[: each * EXAMPLES]])
-    rows = [[column[k] for column in columns if k < len(column)] for k in range(each * EXAMPLES)]
-    groups = [list(chain.from_iterable(rows[k : k + each])) for k in range(0, len(rows), each)]
-    return [group for group in groups if group]
-
-
-def _json(values: Float[np.ndarray, " K"]) -> list[float | None]:
-    """Numbers as JSON has them; what has no meaning is null."""
-    return [None if np.isnan(value) else float(value) for value in values.tolist()]
+        self._files_gone = False

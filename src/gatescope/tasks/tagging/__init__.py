@@ -1,4 +1,4 @@
-"""A label for every token or frame."""
+"""The task tagging: a label for every token or frame."""
 
 from gatescope.tasks.tagging.tagging import Tagging
 

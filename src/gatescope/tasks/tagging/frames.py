@@ -1,4 +1,4 @@
-"""Sequences of frames (vectors of numbers) with a label for each, read from arrays of NumPy and a file of labels."""
+"""Labelled sequences of frames (vectors of numbers), read from arrays of NumPy and a file of labels."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, read_bytes, read
 
 _ARCHIVE = b"PK"
 
-# All that reading an archive can end in that is damaged, has a password, or is a trap.
+# The exceptions of reading an archive that is damaged, encrypted, or made to exhaust memory.
 _BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError)
 
-# The header of an array is a literal of Python; this is all that reading one that is none can end in.
+# The header of an array is a literal of Python. These are the exceptions of reading anything else.
 _BAD_HEADER = (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Sequences of frames, each frame with one of the classes.
+    """N sequences of frames with a label for each frame.
 
-    Arguments:
-        names: of the N sequences.
-        values: of each sequence, (T, I) float32, I = the numbers of a frame.
-        labels: of each sequence, (T,) numbers of the classes.
-        classes: the names of the classes, in the order of the alphabet or, where all are numbers, of the numbers.
+    Attributes:
+        names: the name of each sequence.
+        values: (T, I) float32 for each sequence, with I numbers in a frame.
+        labels: (T,) the label of each frame, for each sequence.
+        classes: the names of the labels in alphabetical order, or in numerical order if all are numbers.
     """
 
     names: tuple[str, ...]
@@ -56,21 +56,26 @@ def read_frames(
     encoding: str | None = None,
     merge_labels: bool = False,
 ) -> Frames:
-    """The frames of an .npy of (T, I), or of an .npz with several sequences, and the label of each from a text file.
+    """Read the frames of an .npy of (T, I), or of an .npz with several sequences, and their labels from a text file.
 
-    The file of labels has one a line, for the sequences in the order in which they are in the archive; blank lines
-    between the sequences are welcome. Nothing is unpickled, and no more than `largest` bytes of numbers are read.
+    The file of labels has one label a line, with the sequences in the order of the archive; blank lines may stand
+    between sequences. Nothing is unpickled, and no more than `largest` bytes of numbers are read.
 
-    Arguments:
-        classes: the names the labels must be of; None: those that occur.
-        encoding, merge_labels: of the file of labels, as in `read_labelled`.
+    Args:
+        path: the .npy or .npz.
+        labels: the file of labels.
+        classes: the allowed labels; None: those that occur.
+        largest: the most bytes of a file, and of the unpacked arrays.
+        encoding: the encoding of the file of labels, as in `read_labelled`.
+        merge_labels: take spellings of one label for the same label, as in `read_labelled`.
 
-    Raises: TaskError, which lists every frame and every line that cannot be used.
+    Raises:
+        TaskError: a file cannot be used; the message lists every wrong frame or line.
     """
     arrays = _arrays(path, largest)
     widths = {name: array.shape[1] for name, array in arrays.items()}
     if len(set(widths.values())) > 1:
-        raise TaskError("FRAMES_SEQUENCES_FRAMES_SIZE_THEY", path=path, listed=_listed(widths))
+        raise TaskError("FRAMES_WIDTHS_DIFFER", path=path, widths=_listed(widths))
     names = tuple(arrays)
     faults: list[Fault] = []
     values = [_single_precision(name, array, faults) for name, array in arrays.items()]
@@ -84,19 +89,20 @@ def read_frames(
             faults.append(Fault(number, wrong))
     spelled = spelled_alike([name for group in groups for _, name in group], classes, merge_labels)
     judged(labels, faults, False, spelled, classes)
-    found = tuple(classes) if classes is not None else ordered(set(spelled))
-    index = {name: k for k, name in enumerate(found)}
-    every = np.array([index[name] for name in spelled], dtype=np.int64)
-    ids = tuple(np.split(every, np.cumsum([len(group) for group in groups])[:-1]))
-    return Frames(names, tuple(values), ids, found)
+    label_names = tuple(classes) if classes is not None else ordered(set(spelled))
+    index = {name: k for k, name in enumerate(label_names)}
+    tags = np.array([index[name] for name in spelled], dtype=np.int64)
+    tags_of_sequences = tuple(np.split(tags, np.cumsum([len(group) for group in groups])[:-1]))
+    return Frames(names, tuple(values), tags_of_sequences, label_names)
 
 
 def _groups(
     labels: str | os.PathLike[str], lines: Sequence[str], lengths: dict[str, int], path: str | os.PathLike[str]
 ) -> list[list[tuple[int, str]]]:
-    """The lines with labels of each sequence, with their numbers.
+    """Return the labels of each sequence, with their line numbers.
 
-    Raises: TaskError where there are not as many as frames.
+    Raises:
+        TaskError: the number of labels is not the number of frames.
     """
     groups: list[list[tuple[int, str]]] = [[]]
     for number, line in enumerate(lines, 1):
@@ -107,23 +113,21 @@ def _groups(
     if not groups[-1]:
         groups.pop()
     if len(groups) == 1:
-        everything, groups, start = groups[0], [], 0
+        all_lines, groups, start = groups[0], [], 0
         for length in lengths.values():
-            groups.append(everything[start : start + length])
+            groups.append(all_lines[start : start + length])
             start += length
-        if start != len(everything):
-            raise TaskError(
-                "FRAMES_LABELS_FRAMES_WRITE_LABEL", labels=labels, count=len(everything), path=path, start=start
-            )
+        if start != len(all_lines):
+            raise TaskError("FRAMES_LABEL_COUNT", labels=labels, count=len(all_lines), path=path, frames=start)
         return groups
     if len(groups) != len(lengths):
         raise TaskError(
-            "FRAMES_LABELS_SEQUENCES_BLANK_LINES",
+            "FRAMES_LABEL_GROUPS",
             labels=labels,
-            count=len(groups),
+            groups=len(groups),
             path=path,
-            count2=len(lengths),
-            listed=_listed(lengths),
+            sequences=len(lengths),
+            lengths=_listed(lengths),
         )
     faults = [
         Fault(group[0][0], f"{len(group):,} labels begin here, and the sequence {name} has {length:,} frames")
@@ -136,7 +140,7 @@ def _groups(
 
 
 def _single_precision(name: str, array: np.ndarray[Any, Any], faults: list[Fault]) -> Float[np.ndarray, "T I"]:
-    """The frames in float32; the first numbers that are not finite in it are added to the faults."""
+    """Return the frames in float32; numbers that are not finite are added to the faults, up to a limit."""
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array, dtype=np.float32)
     for step, column in np.argwhere(~np.isfinite(values))[:LISTED].tolist():
@@ -147,57 +151,58 @@ def _single_precision(name: str, array: np.ndarray[Any, Any], faults: list[Fault
 
 
 def _arrays(path: str | os.PathLike[str], largest: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of a file by name, in their order; that of an .npy has the name of the file."""
+    """Return the arrays of a file by name, in order; the array of an .npy has the name of the file."""
     data = read_bytes(path, largest)
     if not data.startswith(_ARCHIVE):
         return {Path(path).stem: _array(io.BytesIO(data), len(data), f"{path}")}
     contents = _unpacked(path, data, largest)
     if not contents:
-        raise TaskError("FRAMES_ARRAYS_WRITE_PER_SEQUENCE", path=path)
+        raise TaskError("FRAMES_ARCHIVE_EMPTY", path=path)
     return {name: _array(io.BytesIO(part), len(part), f"{name} in {path}") for name, part in contents.items()}
 
 
 def _unpacked(path: str | os.PathLike[str], data: bytes, largest: int) -> dict[str, bytes]:
-    """What the arrays of an archive are stored as. Their sizes are looked at before any of them is unpacked."""
+    """Return the stored bytes of the arrays of an archive. Their sizes are checked before anything is unpacked."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             if (total := sum(member.file_size for member in members)) > largest:
-                raise TaskError("FRAMES_UNPACKS_BYTES_MOST_READ", path=path, total=total, largest=largest)
+                raise TaskError("FRAMES_ARCHIVE_TOO_LARGE", path=path, total=total, largest=largest)
             if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-                raise TaskError("FRAMES_COMPRESSED_UNUSUAL_WAY_WRITE", path=path)
+                raise TaskError("FRAMES_ARCHIVE_COMPRESSION", path=path)
             contents = {}
             for member in members:
-                with archive.open(member) as file:  # a size that is a lie bounds what is unpacked all the same
+                with archive.open(member) as file:  # a wrong size in the archive still bounds what is unpacked
                     contents[member.filename.removesuffix(".npy")] = file.read(member.file_size)
             return contents
     except TaskError:
         raise
     except _BAD_ARCHIVE as error:
-        raise TaskError("FRAMES_DAMAGED_ARCHIVE_WRITE_AGAIN", path=path, error=error) from error
+        raise TaskError("FRAMES_ARCHIVE_DAMAGED", path=path, error=error) from error
 
 
 def _array(file: io.BytesIO, size: int, where: str) -> np.ndarray[Any, Any]:
-    """One array of (T, I) numbers, after its header was compared with how many bytes there are.
+    """Read an array of (T, I) numbers, after a check of its header against the number of bytes.
 
-    Raises: TaskError for anything else, arrays of Python objects among it.
+    Raises:
+        TaskError: the file is something else, such as an array of Python objects.
     """
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
         shape, fortran, dtype = readers[npy.read_magic(file)](file)
     except _BAD_HEADER as error:
-        raise TaskError("FRAMES_ARRAY_NUMPY_NPY_NPZ", where=where) from error
+        raise TaskError("FRAMES_ARRAY_INVALID", where=where) from error
     if dtype.kind not in "fiub":
-        raise TaskError("FRAMES_ELEMENTS_NUMBERS_SAVE_ARRAY", where=where, dtype=dtype)
+        raise TaskError("FRAMES_ARRAY_TYPE", where=where, dtype=dtype)
     if len(shape) != 2 or min(shape) < 1:
-        raise TaskError("FRAMES_SHAPE_FRAMES_NUMBERS_FRAME", where=where, shape=shape)
+        raise TaskError("FRAMES_ARRAY_SHAPE", where=where, shape=shape)
     if math.prod(shape) * dtype.itemsize != size - file.tell():
-        raise TaskError("FRAMES_CUT_SHORT_LONGER_SHAPE", where=where, shape=shape)
+        raise TaskError("FRAMES_ARRAY_SIZE", where=where, shape=shape)
     flat = np.frombuffer(file.read(), dtype=dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _listed(numbers: dict[str, int], most: int = 8) -> str:
-    """Sequences with a number each, in words."""
+    """Return the names of sequences with their numbers, as a list in words."""
     parts = [f"{name} {number:,}" for name, number in list(numbers.items())[:most]]
     return ", ".join(parts) + (", ..." if len(numbers) > most else "")

@@ -1,6 +1,6 @@
-"""What tokens and frames do each in their own way, for the task tagging. All of it is learnt from the training part.
+"""The two kinds of steps of the task tagging, tokens and frames: their encoding, targets, texts and baselines.
 
-`T` step, `I` number of a frame.
+Everything is fitted to the training part. T is the number of steps, I that of the numbers of a frame.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from jaxtyping import Float, Int
 
 from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.measures.baselines import MostFrequentLabel
-from gatescope.tasks.tagging.tagged import Raw, Tagged
+from gatescope.tasks.tagging.parts import Raw, Tagged
 from gatescope.vocabulary import PADDING, Ids, Numbers, Vocabulary
 
 END = "\n"
-"""Ends a sentence."""
+"""The end of a sentence."""
 
 EXAMPLES = 4
-LENGTHS = (8, 30)  # steps of an example sentence
-SHOWN = 200  # frames of an example
-CANDIDATES = 8  # places of frames that are compared as a whole
+EXAMPLE_STEPS = (8, 30)  # the preferred length of an example sentence
+MAX_EXAMPLE_FRAMES = 200
+MAX_CANDIDATES = 8  # places whose frames are compared as a whole
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Sentences of tokens, each closed by a newline, of which nothing is asked.
+    """Sentences of tokens, each closed by a newline, which has no target.
 
-    Arguments:
+    Attributes:
         vocabulary: the tokens that occur often enough in the training part, and the newline.
     """
 
@@ -44,52 +44,61 @@ class Tokens:
 
     @classmethod
     def of(cls, training: Tagged, least: int) -> Self:
-        """The tokens that occur at least so many times. Raises: TaskError where there are none."""
+        """Fit the vocabulary: the tokens that occur at least this many times.
+
+        Raises:
+            TaskError: no token occurs often enough.
+        """
         words = chain.from_iterable(training.raw)
         try:
             return cls(Vocabulary.of_words(words, END, unit="token", least=least))
         except ValueError as error:
-            raise TaskError("KINDS_TOKEN_TRAINING_PART_OCCURS", least=least) from error
+            raise TaskError("TAGGING_LEAST_TOO_LARGE", least=least) from error
 
     def encode(self, raw: Raw) -> Ids:
-        """The ids of the tokens, and of the newline behind them."""
+        """Return the ids of the tokens and the newline."""
         return self.vocabulary.ids_of((*raw, END))
 
     def targets(self, tags: Int[np.ndarray, " T"]) -> Ids:
-        """The labels, and none for the newline."""
+        """Return the labels, and -1 for the newline."""
         return np.append(tags, PADDING).astype(np.int32)
 
     def text(self, sequences: Sequence[Raw]) -> str:
-        """One sentence a line, its tokens with a space between them."""
+        """Return the sentences as text: one a line, tokens separated by spaces."""
         return "".join(" ".join(map(str, raw)) + END for raw in sequences)
 
     def baseline(self, training: Tagged) -> Callable[[Any], Int[np.ndarray, " T"]]:
-        """The label that each token has most often: of tokens, the numbers of their labels."""
+        """Return the baseline: tokens -> the most frequent label of each token."""
         return MostFrequentLabel.fit(training.raw, training.tags, len(training.classes)).predict
 
     def to_json(self) -> dict[str, Any]:
-        """The vocabulary."""
+        """Return the vocabulary as JSON."""
         return {"vocabulary": self.vocabulary.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """What `to_json` wrote. Raises: KeyError, ValueError."""
+        """Rebuild what `to_json` returned.
+
+        Raises:
+            KeyError: the vocabulary is missing.
+            ValueError: the vocabulary is damaged.
+        """
         return cls(Vocabulary.from_json(data["vocabulary"]))
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What the training part says of each token by itself.
+    """The labels of each token in the training part.
 
-    Arguments:
-        counts: token -> how often each of its labels was seen.
+    Attributes:
+        counts: token -> the number of occurrences with each label.
     """
 
     counts: dict[str, Counter[int]]
 
     @classmethod
     def of(cls, training: Tagged) -> Self:
-        """All tokens, those that are no symbols too."""
+        """Count the labels of all tokens, including those that are not in the vocabulary."""
         counts: dict[str, Counter[int]] = {}
         for raw, tags in zip(training.raw, training.tags, strict=True):
             for token, tag in zip(raw, tags.tolist(), strict=True):
@@ -98,12 +107,12 @@ class Lexicon:
 
     @cached_property
     def entropy(self) -> dict[str, float]:
-        """Token -> the entropy of its labels in bits: 0 where it always has the same."""
-        found = {}
-        for token, seen in self.counts.items():
-            shares = np.array(list(seen.values())) / seen.total()
-            found[token] = max(0.0, -float((shares * np.log2(shares)).sum()))
-        return found
+        """Token -> the entropy of its labels in bits; 0 if it always has the same label."""
+        entropies = {}
+        for token, labels in self.counts.items():
+            shares = np.array(list(labels.values())) / labels.total()
+            entropies[token] = max(0.0, -float((shares * np.log2(shares)).sum()))
+        return entropies
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------
@@ -111,11 +120,12 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class Frames:
-    """Sequences of frames. The network reads each number less its mean, divided by its deviation.
+    """Sequences of frames. The network reads each number less its mean, divided by its standard deviation.
 
-    Arguments:
+    Attributes:
         vocabulary: the names of the numbers.
-        mean, deviation: (I,) of the training part; 1 instead of the deviation of a number that never changes.
+        mean: (I,) the mean of each number in the training part.
+        deviation: (I,) the standard deviation of each number; 1 for a number that never changes.
     """
 
     vocabulary: Vocabulary
@@ -125,74 +135,89 @@ class Frames:
 
     @classmethod
     def of(cls, training: Tagged, names: Sequence[str] | None) -> Self:
-        """Scaled by the training part; names None: x0, x1, ... Raises: TaskError for names that do not fit."""
+        """Fit the scale.
+
+        Args:
+            training: the training part.
+            names: the names of the numbers; None: x0, x1, ...
+
+        Raises:
+            TaskError: the number of names is wrong, or two names are the same.
+        """
         values = np.concatenate(list(training.raw)).astype(np.float64)
         width = values.shape[1]
         names = [f"x{k}" for k in range(width)] if names is None else list(names)
         if len(names) != width or len(set(names)) != width or not all(names):
-            raise TaskError("KINDS_NUMBERS_FRAME_NEED_MANY", width=width, names=", ".join(names))
+            raise TaskError("TAGGING_FRAME_NAMES", width=width, names=", ".join(names))
         deviation = values.std(0)
         changes = np.ptp(values, axis=0) > 0
         return cls(Vocabulary(tuple(names), None, "number"), values.mean(0), np.where(changes, deviation, 1.0))
 
     def encode(self, raw: Raw) -> Numbers:
-        """The scaled numbers, (T, I)."""
+        """Return the scaled numbers, (T, I)."""
         return ((np.asarray(raw, np.float64) - self.mean) / self.deviation).astype(np.float32)
 
     def targets(self, tags: Int[np.ndarray, " T"]) -> Ids:
-        """The labels."""
+        """Return the labels."""
         return tags.astype(np.int32)
 
     def text(self, sequences: Sequence[Raw]) -> str:
-        """The scaled numbers, a line for each frame, and an empty line between two sequences."""
+        """Return the scaled numbers as text: one frame a line, an empty line between sequences."""
         return "\n".join(self.vocabulary.decode(self.encode(raw)) for raw in sequences)
 
     def baseline(self, training: Tagged) -> Callable[[Any], Int[np.ndarray, " T"]]:
-        """Linear discriminants: of scaled frames, each by itself, the numbers of their labels.
+        """Return the baseline, linear discriminant analysis: scaled frames -> the label of each frame alone.
 
-        The classes are taken for normal distributions of one covariance.
+        The classes are modelled as normal distributions with one covariance. A thousandth of the mean variance is added
+        to each variance, in case some numbers depend linearly on others.
 
-        Source: T. Hastie, R. Tibshirani, J. Friedman, The elements of statistical learning, 2009, section 4.3. A
-        thousandth of the mean variance is added to each, for numbers that depend on each other.
+        Source: T. Hastie, R. Tibshirani, J. Friedman, The elements of statistical learning, 2009, section 4.3.
         """
         values = np.concatenate([self.encode(raw) for raw in training.raw]).astype(np.float64)
         tags = np.concatenate(list(training.tags))
-        seen = np.unique(tags)
-        means = np.stack([values[tags == k].mean(0) for k in seen])
-        rest = values - means[np.searchsorted(seen, tags)]
-        covariance = rest.T @ rest / len(rest)
+        labels = np.unique(tags)
+        means = np.stack([values[tags == k].mean(0) for k in labels])
+        residuals = values - means[np.searchsorted(labels, tags)]
+        covariance = residuals.T @ residuals / len(residuals)
         ridge = max(1e-3 * float(np.trace(covariance)) / len(covariance), 1e-9)
         weights = np.linalg.solve(covariance + ridge * np.eye(len(covariance)), means.T)
-        shares = np.array([(tags == k).mean() for k in seen])
+        shares = np.array([(tags == k).mean() for k in labels])
         biases = np.log(shares) - 0.5 * (means * weights.T).sum(1)
-        return lambda frames: seen[(frames.astype(np.float64) @ weights + biases).argmax(1)]
+        return lambda frames: labels[(frames.astype(np.float64) @ weights + biases).argmax(1)]
 
     def to_json(self) -> dict[str, Any]:
-        """Names and scale."""
+        """Return the names and the scale as JSON."""
         scale = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
         return {"vocabulary": self.vocabulary.to_json(), **scale}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """What `to_json` wrote. Raises: KeyError, TypeError, ValueError."""
+        """Rebuild what `to_json` returned.
+
+        Raises:
+            KeyError: the names or the scale are missing.
+            TypeError: the scale is not a list of numbers.
+            ValueError: the names are damaged.
+            TaskError: the scale does not fit the names.
+        """
         scale = [np.array(data[name], np.float64) for name in ("mean", "deviation")]
         vocabulary = Vocabulary.from_json(data["vocabulary"])
         if (
-            not all(each.shape == (vocabulary.size,) and np.isfinite(each).all() for each in scale)
+            not all(values.shape == (vocabulary.size,) and np.isfinite(values).all() for values in scale)
             or not scale[1].all()
         ):
-            raise ValueError("'mean' and 'deviation' are no scale of the numbers.")
+            raise TaskError("TAGGING_SCALE_INVALID", count=vocabulary.size)
         return cls(vocabulary, *scale)
 
 
-def find(frames: Numbers, among: Sequence[Numbers]) -> tuple[int, int] | None:
-    """Where these frames stand in some sequences: the number of the sequence and of the step; None: nowhere."""
-    if not len(frames) or not among:
+def find_frames(frames: Numbers, sequences: Sequence[Numbers]) -> tuple[int, int] | None:
+    """Find frames in sequences; return the number of the sequence and the first step, or None."""
+    if not len(frames) or not sequences:
         return None
-    for number, sequence in enumerate(among):
+    for number, sequence in enumerate(sequences):
         places = np.arange(len(sequence) - len(frames) + 1)
         for step, frame in enumerate(frames):
-            if len(places) <= CANDIDATES:
+            if len(places) <= MAX_CANDIDATES:
                 break
             places = places[(sequence[places + step] == frame).all(1)]
         for place in places.tolist():
@@ -202,19 +227,21 @@ def find(frames: Numbers, among: Sequence[Numbers]) -> tuple[int, int] | None:
 
 
 def examples_of(kind: Tokens | Frames, test: Tagged) -> list[tuple[str, list[int]]]:
-    """Texts of the test part with their answers; sentences with many labels and few unknown tokens."""
+    """Choose example texts of the test part with their targets; sentences with many labels and few unknown tokens."""
     if isinstance(kind, Frames):
         chosen = list(range(min(EXAMPLES, len(test.raw))))
-        return [(kind.text([test.raw[k][:SHOWN]]), test.tags[k][:SHOWN].tolist()) for k in chosen]
-    some = []
+        return [
+            (kind.text([test.raw[k][:MAX_EXAMPLE_FRAMES]]), test.tags[k][:MAX_EXAMPLE_FRAMES].tolist()) for k in chosen
+        ]
+    examples = []
     for places in np.array_split(np.arange(len(test.raw)), EXAMPLES):
         if len(places):
-            some.append(max(places.tolist(), key=lambda k: _interest(kind, test, k)))
-    return [(kind.text([test.raw[k]]), kind.targets(test.tags[k]).tolist()) for k in some]
+            examples.append(max(places.tolist(), key=lambda k: _interest(kind, test, k)))
+    return [(kind.text([test.raw[k]]), kind.targets(test.tags[k]).tolist()) for k in examples]
 
 
 def _interest(kind: Tokens, test: Tagged, number: int) -> tuple[bool, float]:
-    """How much there is to see in a sentence."""
+    """Return a key by which sentences are preferred as examples."""
     ids = kind.encode(test.raw[number])
-    fits = LENGTHS[0] <= len(ids) <= LENGTHS[1]
+    fits = EXAMPLE_STEPS[0] <= len(ids) <= EXAMPLE_STEPS[1]
     return fits, len(np.unique(test.tags[number])) - 2.0 * int((ids == kind.vocabulary.unknown).sum())

@@ -1,4 +1,4 @@
-"""How good labels of steps are, as a score: accuracy, the F1 of each label, and what simple guesses reach."""
+"""The score of the task tagging: accuracy, the F1 of each label, and the accuracy of simple baselines."""
 
 from __future__ import annotations
 
@@ -12,69 +12,70 @@ from jaxtyping import Bool, Int
 from gatescope.tasks.base.task import Score
 from gatescope.tasks.measures.measures import Confusion, confusion
 
-CONFUSED = 10  # pairs of labels that a score lists
+MAX_CONFUSIONS = 10  # pairs of labels in the details of a score
 
 
-def judged_labels(
-    said: Int[np.ndarray, " T"],
+def score_labels(
+    predicted: Int[np.ndarray, " T"],
     expected: Int[np.ndarray, " T"],
     names: Sequence[str],
-    usual: int,
-    guessed: Int[np.ndarray, " T"],
+    most_frequent: int,
+    baseline_labels: Int[np.ndarray, " T"],
     unknown: Bool[np.ndarray, " T"] | None,
 ) -> Score:
-    """The score of the labels of a test part.
+    """Score the predicted labels of the test part.
 
-    Arguments:
-        said, expected: numbers of the labels.
-        names: of the labels.
-        usual: the label that is most frequent in the training part.
-        guessed: what the baseline says.
-        unknown: of tokens, which ones are no symbols; None: these are frames.
+    Args:
+        predicted: (T,) the predicted labels.
+        expected: (T,) the true labels.
+        names: the names of the labels.
+        most_frequent: the most frequent label of the training part.
+        baseline_labels: (T,) the labels that the baseline predicts.
+        unknown: (T,) whether each token is unknown; None: the steps are frames.
     """
-    found = confusion(said, expected, len(names))
-    chance, simple = float((expected == usual).mean()), float((expected == guessed).mean())
+    result = confusion(predicted, expected, len(names))
+    chance, baseline = float((expected == most_frequent).mean()), float((expected == baseline_labels).mean())
     thing = "frames" if unknown is None else "tokens"
     details: dict[str, Any] = {
         thing: len(expected),
-        "macro_f1": found.macro_f1,
-        "baseline": simple,
-        "labels": _per_label(found, names),
-        "confused": _confused(found, names),
+        "macro_f1": result.macro_f1,
+        "baseline": baseline,
+        "labels": _measures_by_label(result, names),
+        "confused": _most_frequent_confusions(result, names),
     }
-    text = f"{_share(found.accuracy)} of {len(expected):,} {thing} of the test part are labelled right"
+    text = f"{_percent(result.accuracy)} of {len(expected):,} {thing} of the test part are labelled right"
     if unknown is not None:
-        right = float((said == expected)[unknown].mean()) if unknown.any() else None
+        right = float((predicted == expected)[unknown].mean()) if unknown.any() else None
         details["unknown"] = {"tokens": int(unknown.sum()), "accuracy": right}
-        text += "" if right is None else f" ({_share(right)} of the {int(unknown.sum()):,} unknown ones)"
-    guess = (
+        text += "" if right is None else f" ({_percent(right)} of the {int(unknown.sum()):,} unknown ones)"
+    simple = (
         "linear discriminants of each frame alone reach"
         if unknown is None
         else "the most frequent label of each token reaches"
     )
-    text += f"; {guess} {_share(simple)}, {names[usual]} everywhere {_share(chance)}"
-    return Score(value=found.accuracy, chance=chance, solved=None, text=text, details=details)
+    text += f"; {simple} {_percent(baseline)}, {names[most_frequent]} everywhere {_percent(chance)}"
+    return Score(value=result.accuracy, chance=chance, solved=None, text=text, details=details)
 
 
-def _per_label(found: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-    """Return the measures of each label; None where one is not defined."""
-    measures = {"f1": found.f1, "precision": found.precision, "recall": found.recall}
+def _measures_by_label(result: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+    """Return the measures of each label; None for an undefined one."""
+    measures = {"f1": result.f1, "precision": result.precision, "recall": result.recall}
     return {
         name: {
             **{key: None if math.isnan(values[k]) else float(values[k]) for key, values in measures.items()},
-            "support": int(found.support[k]),
+            "support": int(result.support[k]),
         }
         for k, name in enumerate(names)
     }
 
 
-def _confused(found: Confusion, names: Sequence[str]) -> list[list[Any]]:
+def _most_frequent_confusions(result: Confusion, names: Sequence[str]) -> list[list[Any]]:
     """Return the most frequent confusions: [label, prediction, count]."""
-    wrong = found.counts * (1 - np.eye(len(names), dtype=np.int64))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
+    wrong = result.counts * (1 - np.eye(len(names), dtype=np.int64))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_CONFUSIONS]
     pairs = [(*divmod(int(k), len(names)), int(wrong.flat[k])) for k in order]
-    return [[names[expected], names[said], count] for expected, said, count in pairs if count]
+    return [[names[expected], names[predicted], count] for expected, predicted, count in pairs if count]
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
