@@ -273,7 +273,7 @@ def test_weights_of_another_network_are_noticed() -> None:
 
 
 def test_a_trace_of_several_pieces_is_checked_over_their_seams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatescope.checking.PIECE", 8)
+    monkeypatch.setattr("gatescope.checking.PIECE_VALUES", 8)
     made = make(["lstm"], [9, 4, 7], neurons=3, seed=12)
     assert check(made.trace, made.weights).holds
     changed = made.trace["layer0"]["c"].copy()

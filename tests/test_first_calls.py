@@ -5,7 +5,9 @@ Calls with other types than the annotations name run in a process of their own, 
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,7 +111,7 @@ def test_unknown_and_padding_are_the_zero_vector() -> None:
     assert torch.equal(logits[:, 0], logits[:, 1])
 
 
-@pytest.mark.parametrize("layer", ["layer1", "1", 1])
+@pytest.mark.parametrize("layer", ["layer1", 1])
 def test_layers_are_named_or_numbered(layer: Any) -> None:
     trace = record(NETWORK, "aXb", interventions=[clamp(layer, "f", 2, 0.5)])
     assert (trace["layer1"]["f"][..., 2] == 0.5).all()
@@ -149,19 +151,28 @@ def test_patch_takes_all_neurons_of_a_stored_trace(tmp_path: Path) -> None:
 
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "layer": (lambda: record(NETWORK, "a", interventions=[clamp("layr0", "f", 1, 0)]), "mean 'layer0'"),
-    "layer number": (lambda: record(NETWORK, "a", interventions=[clamp(7, "f", 1, 0)]), "0 to 1: layer0, layer1"),
+    "layer number": (
+        lambda: record(NETWORK, "a", interventions=[clamp(7, "f", 1, 0)]),
+        "expected one of layer0, layer1, got 7",
+    ),
     "layer of a truth value": (lambda: clamp(True, "f", 1, 0), "whole number or its name"),
     "signal": (lambda: record(NETWORK, "a", interventions=[clamp(0, "ff", 1, 0)]), "Did you mean 'f'"),
-    "neuron": (lambda: record(NETWORK, "a", interventions=[clamp(0, "f", untyped(np.int64(9)), 0)]), "neuron 9"),
+    "neuron": (
+        lambda: record(NETWORK, "a", interventions=[clamp(0, "f", untyped(np.int64(9)), 0)]),
+        "Argument neuron of an intervention: expected 0 to 4, got 9",
+    ),
     "neurons in a list": (lambda: clamp(0, "f", untyped([1, 2]), 0), "or a slice"),
     "neuron of a float": (lambda: clamp(0, "f", untyped(1.5), 0), "or a slice"),
     "NaN": (lambda: clamp(0, "f", 1, float("nan")), "expected a number, got nan"),
     "text for a value": (lambda: patch(0, "f", 1, "abc"), "expected numbers, got str"),
     "nothing for a value": (lambda: patch(0, "f", 1, None), "expected numbers, got NoneType"),  # type: ignore[arg-type]
     "two sequences": (lambda: patch(0, "c", 1, record(NETWORK, ["a", "b"])), "one sequence, got 2"),
-    "shorter row": (lambda: record(NETWORK, "aXb", interventions=[patch(0, "c", 1, [1.0])]), "1 steps; the run has 3"),
+    "shorter row": (
+        lambda: record(NETWORK, "aXb", interventions=[patch(0, "c", 1, [1.0])]),
+        "each of the 3 steps of the run, got 1",
+    ),
     "signal of a trace": (lambda: patch(0, "cc", 1, record(NETWORK, "a")), "Did you mean 'c'"),
-    "neuron of a trace": (lambda: patch(0, "c", 99, record(NETWORK, "a")), "no neuron 99"),
+    "neuron of a trace": (lambda: patch(0, "c", 99, record(NETWORK, "a")), "expected 0 to 4, as in the trace, got 99"),
 }
 
 
@@ -171,12 +182,14 @@ NAMES: dict[str, tuple[Callable[[], Any], str]] = {
     "cell of a network": (lambda: configure(VOCABULARY, "lsmt", [3]), "'lstm'"),
     "setting": (lambda: gatescope.Settings(learning_rat=1), "'learning_rate'"),  # type: ignore[call-arg]
     "setting of a network": (lambda: configure(VOCABULARY, "lstm", [3], neuron=3), "'neurons'"),
+    "setting in one step": (lambda: Network(VOCABULARY, cell="lstm", neuron=[3]), "'neurons'"),
     "setting of a configuration": (lambda: configure(VOCABULARY, "lstm", [3], embeding=3), "'embedding'"),
     "setting of a task": (lambda: Text(btach=3), "'batch'"),  # type: ignore[call-arg]
     "argument": (lambda: gatescope.create_run("x", gatescope.TASKS["counter"](), setings=1), "'settings'"),
     "choice": (lambda: gatescope.Choice(temprature=3), "'temperature'"),  # type: ignore[call-arg]
     "layer of a trace": (lambda: record(NETWORK, "a")["layr0"], "'layer0'"),
     "signal of a trace": (lambda: record(NETWORK, "a")["layer0"]["cc"], "'c'"),
+    "signal as an attribute": (lambda: record(NETWORK, "a")["layer0"].cc, "'c'"),
 }
 
 
@@ -184,6 +197,38 @@ NAMES: dict[str, tuple[Callable[[], Any], str]] = {
 def test_misspelt_name_says_what_there_is(call: Callable[[], Any], meant: str) -> None:
     with pytest.raises(GatescopeError, match=f"expected one of .*Did you mean {meant}"):
         call()
+
+
+def test_network_in_one_step_equals_one_of_a_configuration() -> None:
+    made = Network(VOCABULARY, cell="lstm", neurons=[5, 4], seed=3)
+    expected = Network(configure(VOCABULARY, "lstm", [5, 4]), 3)
+    assert made.configuration == expected.configuration
+    for name, weights in expected.state_dict().items():
+        assert torch.equal(made.state_dict()[name], weights)
+
+
+def test_network_records_as_the_function_does() -> None:
+    trace, expected = NETWORK.record("aXb", drives=False), record(NETWORK, "aXb", drives=False)
+    assert (trace["layer1"]["h"] == expected["layer1"]["h"]).all()
+    assert "x.i" not in trace["layer0"]
+
+
+def test_layer_of_a_trace_has_its_signals_as_attributes() -> None:
+    trace = record(NETWORK, "aXb")
+    layer = trace["layer1"]
+    assert (layer.c == layer["c"]).all()
+    assert (trace[1].c == layer.c).all()
+    assert {"c", "h"} <= set(dir(layer))
+    assert not hasattr(layer, "cc")
+    assert (copy.copy(layer).c == layer.c).all()
+    assert (pickle.loads(pickle.dumps(layer)).c == layer.c).all()  # noqa: S301 - written in the same line
+
+
+def test_layer_number_is_refused_where_two_layers_have_it() -> None:
+    with pytest.raises(GatescopeError, match="expected one of layer0, layer0_reverse, layer1, layer1_reverse, got 1"):
+        record(BOTH_WAYS, "aXb", interventions=[clamp(1, "h", 1, 0.5)])
+    with pytest.raises(GatescopeError, match="expected one of layer0, layer0_reverse, layer1, layer1_reverse, got 0"):
+        _ = record(BOTH_WAYS, "aXb")[0]
 
 
 def test_missing_names_stay_missing() -> None:
@@ -227,10 +272,23 @@ OTHER: dict[str, tuple[Callable[[], Any], str]] = {
     "check of a text": (lambda: gatescope.check(any_("trace")), "trace: expected a Trace, got str"),
     "one intervention": (
         lambda: record(NETWORK, "aXb", interventions=any_(clamp("layer0", "c", 2, 0.0))),
-        "interventions: expected a list",
+        "Interventions: expected a list",
     ),
-    "interventions None": (lambda: record(NETWORK, "aXb", interventions=any_(None)), "interventions: expected a list"),
+    "interventions None": (lambda: record(NETWORK, "aXb", interventions=any_(None)), "Interventions: expected a list"),
     "a cell by number": (lambda: configure(VOCABULARY, any_(5), [5]), "Cell"),
+    "a task by a list": (lambda: gatescope.TASKS[any_([])], "Task: expected one of"),
+    "a cell by a list": (lambda: gatescope.CELLS[any_([])], "Cell: expected one of"),
+    "neurons of None": (lambda: configure(VOCABULARY, "lstm", any_(None)), "number for each layer, got None"),
+    "neurons of a text": (lambda: configure(VOCABULARY, "lstm", any_(["a", 5])), "number for each layer, got 'a'"),
+    "neurons of a float": (lambda: configure(VOCABULARY, "lstm", any_(1.5)), "number for each layer, got 1.5"),
+    "neurons of NumPy": (lambda: configure(VOCABULARY, "lstm", any_(np.array([3, 2]))), ""),
+    "dropout of a text": (lambda: configure(VOCABULARY, "lstm", 3, dropout="much"), "got 'much'"),
+    "embedding of a text": (lambda: configure(VOCABULARY, "lstm", 3, embedding="much"), "1 or more, got 'much'"),
+    "vocabulary of a text": (lambda: configure(any_("abc"), "lstm", 3), "expected a Vocabulary, got str"),
+    "network of a text": (lambda: Network(any_("abc")), "expected a Configuration or a Vocabulary, got str"),
+    "network without a cell": (lambda: Network(VOCABULARY, neurons=[3]), "Setting cell of Network: expected a value"),
+    "network of both": (lambda: Network(NETWORK.configuration, dropout=0.5), "beside a Configuration, got dropout"),
+    "value of a matrix": (lambda: clamp(0, "f", any_(np.ones((9, 9))), 0), "a slice, got array"),
 }
 
 
@@ -270,5 +328,6 @@ def print_outcomes() -> None:
 def test_call_of_other_types_works_or_gives_one_sentence(name: str, outcomes: dict[str, str]) -> None:
     problem = UNCHECKED[name][1]
     assert problem in outcomes[name]
+    assert "\n" not in outcomes[name]
     assert bool(problem) == bool(outcomes[name])
     assert "\n" not in outcomes[name]

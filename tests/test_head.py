@@ -15,8 +15,8 @@ from gatescope import Network, Run, Vocabulary, predict, record, sample
 from gatescope.adopting import AdoptingError, assemble, read, save
 from gatescope.cells import CELLS
 from gatescope.checking import check
+from gatescope.configuration import Configuration, Layer, NetworkError
 from gatescope.head import ACTIVATIONS, HeadError, HiddenLayer
-from gatescope.network import Configuration, Layer, NetworkError
 from gatescope.recording import check_with
 from gatescope.runs import Run as RunDirectory
 from gatescope.sampling import Choice

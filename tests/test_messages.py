@@ -67,7 +67,7 @@ def test_a_call_gives_the_values_its_sentence_names() -> None:
 
 
 def test_a_message_formats_values_and_inner_messages() -> None:
-    inner = Message("UNKNOWN_NAME", what="Cell", names="lstm, gru", given="x")
+    inner = Message("UNKNOWN_NAME", what="Cell", names="lstm, gru", name="x")
     assert str(inner) == "Cell: expected one of lstm, gru, got 'x'. Give one of these names."
     assert str(Message("A sentence of its own with {braces}.")) == "A sentence of its own with {braces}."
     assert str(GatescopeError(inner)) == str(inner)
@@ -80,9 +80,9 @@ def test_a_count_chooses_its_form(count: int, text: str, monkeypatch: pytest.Mon
 
 
 def test_an_error_has_its_code_and_values() -> None:
-    error = TraceError("UNKNOWN_NAME", what="Layer", names="layer0", given=3)
+    error = TraceError("UNKNOWN_NAME", what="Layer", names="layer0", name=3)
     assert error.code == "UNKNOWN_NAME"
-    assert error.values == {"what": "Layer", "names": "layer0", "given": 3}
+    assert error.values == {"what": "Layer", "names": "layer0", "name": 3}
 
 
 def _pickled(error: FileError) -> FileError:
@@ -91,9 +91,9 @@ def _pickled(error: FileError) -> FileError:
 
 @pytest.mark.parametrize("restore", [copy.copy, _pickled])
 def test_an_error_survives_copy_and_pickle(restore: Callable[[FileError], FileError]) -> None:
-    error = restore(FileError("UNKNOWN_NAME", missing=True, what="File", names="a", given="b"))
+    error = restore(FileError("UNKNOWN_NAME", missing=True, what="File", names="a", name="b"))
     assert isinstance(error, FileError)
     assert error.missing
     assert not error.denied
     assert str(error) == "File: expected one of a, got 'b'. Give one of these names."
-    assert error.values["given"] == "b"
+    assert error.values["name"] == "b"

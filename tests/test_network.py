@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import gatescope.network
 from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, configure, define
 from gatescope.cells import CellError
+from gatescope.configuration import NetworkError
 from gatescope.equations import EquationError, tanh
-from gatescope.network import NetworkError, expected_tensors, padded, predict
+from gatescope.network import expected_tensors, padded, predict
 from gatescope.readout import SYMBOLS, Readout, Reads, classes, numbers
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 
@@ -118,7 +119,7 @@ def test_predict_is_one_sequence_after_the_other(cell: Any, lengths: list[int], 
     random = np.random.default_rng(seed)
     sequences = [random.integers(0, 6, length).astype(np.int32) for length in lengths]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gatescope.network, "PIECE", 7)
+        patch.setattr(gatescope.network, "PASS_STEPS", 7)
         found = predict(made, sequences)
     assert len(found) == len(sequences)
     with torch.no_grad():
@@ -204,8 +205,8 @@ def test_numbers_in_and_out() -> None:
     ("wrong", "message"),
     [
         (dict(layers=(Layer(CELLS["gru"], 2, True),)), "expected a layer that reads from the beginning before it"),
-        (dict(vocabulary=Vocabulary(("x",), unit="number"), embedding=3), "an embedding is of symbols"),
-        (dict(vocabulary=Vocabulary(("x",), unit="number")), "no symbols to predict"),
+        (dict(vocabulary=Vocabulary(("x",), unit="number"), embedding=3), "expected a vocabulary of symbols"),
+        (dict(vocabulary=Vocabulary(("x",), unit="number")), "expected classes or numbers"),
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
@@ -241,7 +242,7 @@ def test_the_seed_decides_the_weights() -> None:
 
 def test_an_intervention_names_a_layer_that_is_there() -> None:
     made, tokens = network("lstm", (2, 2)), torch.zeros(3, 1, dtype=torch.long)
-    with pytest.raises(ValueError, match=r"layer 2.*0 to 1"):
+    with pytest.raises(ValueError, match=r"expected one of layer0, layer1, got 2"):
         made(tokens, interventions=[clamp(2, "c", 0, 1.0)])
     kept = made(tokens, keep=(("c",), ("c",)), interventions=[clamp(1, "c", 0, 1.0)]).signals
     assert (kept[1]["c"][..., 0] == 1).all()
@@ -261,12 +262,12 @@ def test_a_cell_of_ones_own_is_rebuilt_without_its_code() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(layers=()), "at least one layer"),
-        (dict(layers=(Layer(CELLS["lstm"], 0),)), "0 neurons"),
-        (dict(embedding=0), "embedding"),
-        (dict(dropout=1.0), "dropout is 1.0"),
-        (dict(dropout=-0.1), "dropout is -0.1"),
-        (dict(dropout=float("nan")), "dropout"),
+        (dict(layers=()), "Layers of a network: expected 1 or more"),
+        (dict(layers=(Layer(CELLS["lstm"], 0),)), "Neurons of layer 0: expected 1 or more, got 0"),
+        (dict(embedding=0), "size of the embedding: expected 1 or more, got 0"),
+        (dict(dropout=1.0), r"\[0, 1\), got 1.0"),
+        (dict(dropout=-0.1), r"\[0, 1\), got -0.1"),
+        (dict(dropout=float("nan")), "Dropout"),
     ],
 )
 def test_configurations_that_make_no_sense(change: dict[str, Any], words: str) -> None:

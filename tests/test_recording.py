@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatescope.engine
-import gatescope.recording
+import gatescope.network
 from gatescope import (
     CELLS,
     Configuration,
@@ -34,7 +34,8 @@ from gatescope.engine import native
 from gatescope.equations import exp, log_sigmoid, maximum, relu, sigmoid, tanh
 from gatescope.network import predict
 from gatescope.readout import classes, numbers
-from gatescope.recording import RecordingError, record_pieces
+from gatescope.recording import record_pieces
+from gatescope.sources import RecordingError
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 
 LINES = Vocabulary((*"abc", "\n"), end="\n")
@@ -109,7 +110,7 @@ def test_pieces_are_one_recording(cell: Cell, lengths: list[int], piece: int, se
     made = network(cell, (3, 2), seed)
     whole = record(made, sequences)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gatescope.recording, "PIECE", piece)
+        patch.setattr(gatescope.network, "PASS_STEPS", piece)
         pieces = list(record_pieces(made, sequences))
         joined = record(made, sequences)
     assert len(pieces) == -(-max(lengths) // max(1, piece // len(lengths)))
@@ -122,7 +123,7 @@ def test_pieces_are_one_recording(cell: Cell, lengths: list[int], piece: int, se
 def test_pieces_on_disk_are_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, text = network("gru", (3, 2)), "abcabcdedeabc" * 3
     whole, seen = record(made, text), []
-    monkeypatch.setattr(gatescope.recording, "PIECE", 10)
+    monkeypatch.setattr(gatescope.network, "PASS_STEPS", 10)
     stored = record_to(tmp_path / "trace", made, text, dtype="float32", progress=lambda *now: seen.append(now))
     same(whole, stored, 2e-5)
     assert seen == [(10, 39), (20, 39), (30, 39), (39, 39)]
@@ -131,7 +132,7 @@ def test_pieces_on_disk_are_the_recording(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_network_that_stops_in_the_middle_leaves_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gatescope.recording, "PIECE", 10)
+    monkeypatch.setattr(gatescope.network, "PASS_STEPS", 10)
 
     def interrupt(done: int, _: int) -> None:
         if done == 20:
@@ -179,7 +180,7 @@ def test_an_intervention_shows_in_the_residual_where_it_acts() -> None:
 
 
 def test_steps_of_interventions_are_those_of_the_text_not_of_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gatescope.recording, "PIECE", 3)
+    monkeypatch.setattr(gatescope.network, "PASS_STEPS", 3)
     trace = record(network("lstm", (2,)), "abcabcab", interventions=[ablate(0, "c", 0, steps=slice(5, 6))])
     assert (trace["layer0"]["c"][0, :, 0] == 0).nonzero()[0].tolist() == [5]
 
@@ -261,7 +262,7 @@ def test_recording_changes_nothing() -> None:
     "source", ["", [], [np.array([], np.int32)], [np.array([1], np.int32), np.array([], np.int32)]]
 )
 def test_nothing_to_record(source: Any) -> None:
-    with pytest.raises(RecordingError, match="at least one"):
+    with pytest.raises(RecordingError, match="expected 1 symbol or more"):
         record(network("lstm", (2,)), source)
 
 

@@ -175,7 +175,7 @@ def test_it_is_written_as_it_is_drawn() -> None:
     ],
 )
 def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
-    with pytest.raises(SamplingError, match=next(iter(fields)).replace("_", "-")):
+    with pytest.raises(SamplingError, match=next(iter(fields)).replace("_", "-").capitalize()):
         Choice(**fields)
 
 
@@ -186,7 +186,7 @@ def test_networks_that_cannot_write() -> None:
     ):
         with pytest.raises(SamplingError, match="cannot write"):
             sample(made, "a")  # at the call, before anything is asked for
-    with pytest.raises(SamplingError, match="length is -1"):
+    with pytest.raises(SamplingError, match="Length: expected 0 or more, got -1"):
         sample(network("lstm", (2,)), "a", length=-1)
 
 
@@ -245,9 +245,9 @@ def test_steps_from_the_end_are_those_of_the_whole_run() -> None:
     patched = written(made, length=9, choice=greedy, interventions=[patch(0, "h", 2, values)])
     each = [clamp(0, "h", 2, float(value), slice(t, t + 1)) for t, value in enumerate(values)]
     assert patched == greedy_by_hand(made, "ab", 9, *each)
-    with pytest.raises(ValueError, match="values for 9 steps; the run has 10"):
+    with pytest.raises(ValueError, match="expected one for each of the 10 steps of the run, got 9"):
         written(made, length=9, interventions=[patch(0, "h", 2, values[1:])])
-    with pytest.raises(ValueError, match="neuron 4"):
+    with pytest.raises(ValueError, match="neuron of an intervention: expected 0 to 3, got 4"):
         written(made, interventions=[clamp(0, "h", 4, 1.0)])
 
 
@@ -264,7 +264,7 @@ def test_each_row_of_many_has_its_own_interventions() -> None:
 def test_a_long_prime_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     made, prime, held = network("lstm", (5,), 2), "abcde" * 9, [clamp(0, "c", 3, 1.0, slice(11, None, 3))]
     expected = sample_many(made, prime, range(3), length=40, interventions=held)
-    monkeypatch.setattr("gatescope.sampling.PIECE", 10)
+    monkeypatch.setattr("gatescope.network.PASS_STEPS", 10)
     assert sample_many(made, prime, range(3), length=40, interventions=held) == expected
 
 

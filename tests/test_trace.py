@@ -116,15 +116,18 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         return replace(trace, layers={"layer0": {**signals, **changed}})
 
     for make_wrong, reason in [
-        (lambda: replace(trace, steps={}), "needs the symbols that were read"),
-        (lambda: replace(trace, steps={**steps, "token": steps["token"][0]}), "needs the symbols that were read"),
-        (lambda: replace(trace, steps={**steps, "target": steps["target"][:, 1:]}), "target of shape"),
-        (lambda: replace(trace, steps={**steps, "top_token": steps["token"]}), "top_token of shape"),
-        (lambda: replace(trace, steps={**steps, "colour": steps["token"]}), "colour of shape"),
-        (lambda: replace(trace, lengths=trace.lengths[:1]), "is not an array of steps of a trace of"),
-        (lambda: signal(h=signals["h"][..., :2]), "the signals of layer0 differ in shape"),
-        (lambda: signal(h=signals["h"][:, 1:]), "the signals of layer0 differ in shape"),
-        (lambda: signal(h=signals["h"][..., 0]), "the signals of layer0 differ in shape"),
+        (lambda: replace(trace, steps={}), r"an array 'token' \(sequence, step\), got none"),
+        (
+            lambda: replace(trace, steps={**steps, "token": steps["token"][0]}),
+            r"an array 'token' \(sequence, step\), got none",
+        ),
+        (lambda: replace(trace, steps={**steps, "target": steps["target"][:, 1:]}), "Array 'target' .* got the shape"),
+        (lambda: replace(trace, steps={**steps, "top_token": steps["token"]}), "Array 'top_token' .* got the shape"),
+        (lambda: replace(trace, steps={**steps, "colour": steps["token"]}), "Array 'colour' .* got the shape"),
+        (lambda: replace(trace, lengths=trace.lengths[:1]), "Array 'token' .* got the shape"),
+        (lambda: signal(h=signals["h"][..., :2]), r"Signals of layer0: expected arrays \(sequence, step, neuron\)"),
+        (lambda: signal(h=signals["h"][:, 1:]), r"Signals of layer0: expected arrays \(sequence, step, neuron\)"),
+        (lambda: signal(h=signals["h"][..., 0]), r"Signals of layer0: expected arrays \(sequence, step, neuron\)"),
     ]:
         with pytest.raises(TraceError, match=reason):
             make_wrong()

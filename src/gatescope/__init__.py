@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from gatescope.adopting import Adoption, adopt, from_keras, from_onnx, from_safetensors, from_torch
     from gatescope.cells import CELLS, Cell, define
     from gatescope.checking import Report, Residual, check
+    from gatescope.configuration import Configuration, Layer, configure
     from gatescope.engine import Intervention, ablate, clamp, nudge, patch
     from gatescope.errors import GatescopeError
     from gatescope.features import feature, pattern
-    from gatescope.network import Configuration, Layer, Network, configure
+    from gatescope.network import Network
     from gatescope.recording import check_with, record, record_to
     from gatescope.runs import Run, find_runs
     from gatescope.sampling import Choice, sample
@@ -34,7 +35,8 @@ _NAMES = {
     "engine": ("Intervention", "ablate", "clamp", "nudge", "patch"),
     "errors": ("GatescopeError",),
     "features": ("feature", "pattern"),
-    "network": ("Configuration", "Layer", "Network", "configure"),
+    "configuration": ("Configuration", "Layer", "configure"),
+    "network": ("Network",),
     "recording": ("check_with", "record", "record_to"),
     "runs": ("Run", "find_runs"),
     "sampling": ("Choice", "sample"),

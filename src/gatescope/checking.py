@@ -1,7 +1,9 @@
-"""The self-check: every equation computed once more, in float64, on the values that were recorded.
+"""The self-check: every equation evaluated again, in float64, on the recorded values.
 
-Each named signal is recomputed from the recorded values of what its equation uses, so a residual says which equation
-does not hold, and an error made at one place does not hide in another.
+Each named signal is recomputed from the recorded values in its equation. A residual therefore names the equation that
+does not hold, and an error in one equation does not show in another.
+
+`S` sequence, `T` step, `N` neuron.
 """
 
 from __future__ import annotations
@@ -14,32 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.cells import Cell
+from gatescope.display import fields_html, table_html
 from gatescope.equations import Evaluator
 from gatescope.trace import Trace, TraceError
+from gatescope.vocabulary import is_symbol
 
 Array = NDArray[Any]
 
-# Rounding of the stored values limits how well an equation can hold. Swapped gates, or gates of the wrong step, are
-# off by a tenth and more.
+# The largest residual that rounding of the stored values explains. Swapped gates, or gates of the wrong step, give
+# residuals of 0.1 and more.
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
-# How far a stored value may be from the true one, relative to its size: half of the distance from 1 to the next number.
+# The largest relative rounding error of a stored value: half of the distance from 1 to the next number.
 EPSILONS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11}
-PIECE = 1 << 22  # values of one array that are checked at a time
+PIECE_VALUES = 1 << 22  # of one array, checked at a time: bounds memory
 
 
 @dataclass(frozen=True)
 class Residual:
-    """How far one equation is from what was recorded.
+    """The largest difference between one equation and the recorded values.
 
     Attributes:
-        layer: "layer0".
+        layer: the name of the layer, such as "layer0".
         name: the signal or drive.
         formula: its equation.
-        largest: the largest |recomputed - recorded| / max(1, |recorded|) over all steps and neurons; None where the
-            trace does not hold what the equation uses. Where that is more than the tolerance, what the rounding of
-            the recorded values explains is taken off first.
-        sequence, step, neuron: where that is.
-        missing: what would be needed to check it.
+        largest: the largest |recomputed - recorded| / max(1, |recorded|) over all steps and neurons; None if the trace
+            lacks values of the equation. If it exceeds the tolerance, the rounding error of the recorded values is
+            subtracted first.
+        sequence: the sequence of the largest difference; -1 if there is none.
+        step: its step.
+        neuron: its neuron.
+        missing: the arrays that the trace lacks.
     """
 
     layer: str
@@ -52,13 +58,13 @@ class Residual:
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """All residuals of a trace.
 
     Attributes:
         residuals: one for each equation, in the order in which the cells compute them.
-        tolerance: what the largest residual may be at the precision in which the trace was recorded.
+        tolerance: the largest acceptable residual for the precision of the trace.
     """
 
     residuals: tuple[Residual, ...]
@@ -66,7 +72,7 @@ class Report:
 
     @property
     def largest(self) -> float:
-        """The largest residual of any equation that could be checked; 0 when none could."""
+        """The largest residual of any equation that could be checked; 0 if none could."""
         return max((r.largest for r in self.residuals if r.largest is not None), default=0.0)
 
     @property
@@ -77,33 +83,58 @@ class Report:
 
     @property
     def unchecked(self) -> tuple[Residual, ...]:
-        """The equations that the trace does not hold enough to check."""
+        """The residuals of equations that could not be checked, as the trace lacks some of their values."""
         return tuple(r for r in self.residuals if r.largest is None)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON."""
+        """Return the report as JSON."""
         residuals = [vars(residual) for residual in self.residuals]
         return {"holds": self.holds, "largest": self.largest, "tolerance": self.tolerance, "residuals": residuals}
 
+    def __repr__(self) -> str:
+        return f"<Report {self._verdict}; {len(self.residuals)} equations, {len(self.unchecked)} not checked>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                r.layer,
+                r.name,
+                r.formula,
+                "not checked" if r.largest is None else f"{r.largest:.3g}",
+                ", ".join(r.missing),
+            )
+            for r in self.residuals
+        ]
+        fields = {"result": self._verdict, "tolerance": f"{self.tolerance:g}"}
+        header = ("layer", "name", "equation", "largest residual", "missing")
+        return fields_html("Report", fields) + table_html(header, rows)
+
+    @property
+    def _verdict(self) -> str:
+        return f"{'holds' if self.holds else 'does not hold'}, largest residual {self.largest:.3g}"
+
 
 def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None) -> Report:
-    """Recompute every named signal of a trace in float64 and say how far each is off.
+    """Recompute every named signal of a trace in float64, and return the differences.
 
     Args:
-        trace: with its drives for a full check; without them only the equations that need none can be checked (the
+        trace: a trace with drives for a full check. Without drives only some equations can be checked (those of the
             cell and hidden state of an LSTM, say), and the report names the others.
-        weights: for each layer the four arrays of `gatescope.engine.Parameters`, with which the drives themselves are
-            recomputed (`gatescope.recording.check_with` passes them). The first layer's inputs are its symbols
-            (one-hot, or the rows of an "embedding" given beside them), or the numbers that were read.
+        weights: for each layer the four arrays of `gatescope.engine.Parameters`, from which the drives themselves are
+            recomputed (`gatescope.recording.check_with` passes them). The first layer also has "embedding" if the
+            network has one.
 
     Returns:
         The residuals; a NaN among recorded values counts as an infinite residual.
+
+    Raises:
+        TraceError: the first argument is not a trace.
     """
-    given: object = trace
-    if not isinstance(given, Trace):
-        raise TraceError("CHECKING_TRACE_TRACE_RECORD_OPEN", name=type(given).__name__)
+    checked: object = trace
+    if not isinstance(checked, Trace):
+        raise TraceError("CHECKING_TRACE_TYPE", type=type(checked).__name__)
     precision = str(trace.attributes["precision"])
-    found: list[Residual] = []
+    residuals: list[Residual] = []
     below: tuple[str, ...] = ()
     level: tuple[str, ...] = ()
     for layer in trace.layers:
@@ -111,10 +142,10 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
         if level and layer.removesuffix("_reverse") != level[0].removesuffix("_reverse"):
             below, level = level, ()
         if weights is not None:
-            found += _check_drives(trace, layer, below, cell, weights[layer])
-        found += _check_signals(trace, layer, cell, precision)
+            residuals += _check_drives(trace, layer, below, cell, weights[layer])
+        residuals += _check_signals(trace, layer, cell, precision)
         level = (*level, layer)
-    return Report(tuple(found), TOLERANCES[precision])
+    return Report(tuple(residuals), TOLERANCES[precision])
 
 
 def _check_signals(trace: Trace, layer: str, cell: Cell, precision: str) -> list[Residual]:
@@ -131,14 +162,14 @@ def _check_signals(trace: Trace, layer: str, cell: Cell, precision: str) -> list
             absent = tuple(missing) if name in arrays else (name, *missing)
             residuals.append(Residual(layer, name, cell.formula(name), None, missing=absent))
             continue
-        worst, evaluate = _Worst(), _Equation(cell, name)
+        worst, evaluate = _LargestResidual(), _Equation(cell, name)
         for rows, steps in _pieces(arrays[name].shape):
             values = _recorded(trace, layer, leaves[name], rows, steps)
             recorded, recomputed = _float64(arrays[name][rows, steps]), evaluate(values)
             allowance = 0.0
             if _largest(recorded, recomputed) > tolerance:
                 allowance = evaluate.rounding(values, EPSILONS[precision])
-            worst.see(recorded, recomputed, trace.lengths, rows, steps, allowance)
+            worst.update(recorded, recomputed, trace.lengths, rows, steps, allowance)
         residuals.append(Residual(layer, name, cell.formula(name), *worst.result()))
     return residuals
 
@@ -147,25 +178,25 @@ Leaf = tuple[str, str]  # ("signal", "f") of this step, ("state", "c") of the st
 
 
 def _leaves(cell: Cell, name: str) -> set[Leaf]:
-    """What the equation of one signal reads, its parameters aside."""
+    """Return the values in the equation of one signal, except its parameters."""
     tape = cell.tape
-    found: set[Leaf] = set()
+    leaves: set[Leaf] = set()
 
     def visit(index: int, top: bool) -> None:
         node = tape.nodes[index]
         if not top and index in tape.stops:
-            found.add(("signal", tape.stops[index]))
+            leaves.add(("signal", tape.stops[index]))
         elif node.kind in ("drive", "state"):
-            found.add((node.kind, str(node.label)))
+            leaves.add((node.kind, str(node.label)))
         for argument in node.arguments if top or index not in tape.stops else ():
             visit(argument, False)
 
     visit(tape.signals[name], True)
-    return found
+    return leaves
 
 
 def _recorded(trace: Trace, layer: str, leaves: set[Leaf], rows: slice, steps: slice) -> dict[Leaf, Array]:
-    """What was recorded of all that an equation reads, and the layer's parameters."""
+    """Return the recorded values of the leaves of an equation, and the layer's parameters."""
     values: dict[Leaf, Array] = {
         ("parameter", key.removeprefix("p.")): _float64(value) for key, value in trace.parameters.get(layer, {}).items()
     }
@@ -178,32 +209,35 @@ def _recorded(trace: Trace, layer: str, leaves: set[Leaf], rows: slice, steps: s
 
 
 class _Equation:
-    """One equation on recorded values only: every other named signal is replaced by what was recorded of it."""
+    """One equation, in which every other named signal is replaced by its recorded values."""
 
     def __init__(self, cell: Cell, name: str) -> None:
         self.cell, self.name = cell, name
         self.evaluator = Evaluator(cell.tape, "numpy", np.float64)
 
     def __call__(self, values: dict[Leaf, Array]) -> Array:
-        # What this equation does not read need not have been recorded; its place is taken by NaN, which would show.
-        nothing = np.full((1, 1, 1), np.nan)
+        # Values that this equation does not contain may be missing from the trace; NaN would show if they were used.
+        unused = np.full((1, 1, 1), np.nan)
         signals = self.cell.tape.signals
         own = signals[self.name]
         with np.errstate(all="ignore"):
             return self.evaluator(
-                {key: values.get(("drive", key), nothing) for key in self.cell.drives},
-                {key: values.get(("parameter", key), nothing) for key in self.cell.tape.parameters},
-                {key: values.get(("state", key), nothing) for key in self.cell.states},
-                lambda key, value: value if signals[key] == own else values.get(("signal", key), nothing),
+                {key: values.get(("drive", key), unused) for key in self.cell.drives},
+                {key: values.get(("parameter", key), unused) for key in self.cell.tape.parameters},
+                {key: values.get(("state", key), unused) for key in self.cell.states},
+                lambda key, value: value if signals[key] == own else values.get(("signal", key), unused),
             )[self.name]
 
     def rounding(self, values: dict[Leaf, Array], epsilon: float) -> Array:
-        """How far the result can be off because each value it is computed from was rounded.
+        """Return the error of the result that is explained by the rounding of the recorded values.
 
-        The exponential gates of an sLSTM need this: exp(a - b) of two large values that were stored as float16 is
-        rightly off by more than any fixed tolerance. Several values that are off at once make more of a difference
-        than the sum of what each makes alone, so all are also moved together, each to the side that raises the result
-        and then each to the other.
+        The exponential gates of an sLSTM need this: exp(a - b) of two large values stored as float16 differs by more
+        than any fixed tolerance. Several rounding errors together can exceed the sum of their separate effects, so all
+        values are also moved together, first in the directions that raise the result, then in the opposite ones.
+
+        Args:
+            values: the recorded values.
+            epsilon: the largest relative rounding error of a value.
         """
         exact = self(values)
         total = np.zeros_like(exact)
@@ -221,9 +255,9 @@ class _Equation:
 
 
 def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -> Array:
-    """The recorded values of the step that was read before, the initial state before the first.
+    """Return the recorded values of the step that was read before, and the initial state for the first step.
 
-    In a backward direction that is one step later, and the first one read is the last of each sequence.
+    A layer that reads from the end reads the step after, and starts at the last step of each sequence.
     """
     array = trace[layer][state]
     started = _float64(trace.initial[layer][state][rows])[:, None]
@@ -254,45 +288,45 @@ def _check_drives(
         if missing:
             residuals.append(Residual(layer, drive, cell.formula(drive), None, missing=missing))
             continue
-        worst = _Worst()
+        worst = _LargestResidual()
         for rows, steps in _pieces(arrays[drive].shape):
             if source == "u":
                 before = _previous(trace, layer, "h", rows, steps)
                 recomputed = before @ _float64(weights["recurrent_weights"][k]).T
             else:
-                recomputed = _heard(trace, below, weights, k, rows, steps) + _float64(weights["biases"][k])
-            worst.see(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
+                recomputed = _input_products(trace, below, weights, k, rows, steps) + _float64(weights["biases"][k])
+            worst.update(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
         residuals.append(Residual(layer, drive, cell.formula(drive), *worst.result()))
     return residuals
 
 
-def _heard(
+def _input_products(
     trace: Trace, below: tuple[str, ...], weights: Mapping[str, Array], k: int, rows: slice, steps: slice
 ) -> Array:
-    """What the input weights of drive k make of a layer's inputs, (S, T, N).
+    """Return the products of the inputs of a layer and the input weights of drive k, (S, T, N).
 
-    The inputs are the hidden states of the layer below, the vectors of the symbols, or numbers.
+    The inputs are the hidden states of the layers below, the vectors of the symbols, or numbers.
     """
     matrix = _float64(weights["input_weights"][k])
     if below:
         return np.concatenate([_float64(trace[lower]["h"][rows, steps]) for lower in below], axis=2) @ matrix.T
     if "input" in trace.steps:
         return _float64(trace.steps["input"][rows, steps]) @ matrix.T
-    # A one-hot vector picks a column of the weights. To write the vectors out takes gigabytes of a large vocabulary.
+    # A one-hot vector picks a column of the weights. The vectors themselves would take gigabytes for many symbols.
     table = matrix.T if weights.get("embedding") is None else _float64(weights["embedding"]) @ matrix.T
     token = np.asarray(trace.steps["token"][rows, steps])
-    known = (token >= 0) & (token < len(table))
+    known = is_symbol(token, len(table))
     return table[np.where(known, token, 0)] * known[..., None]
 
 
-class _Worst:
-    """The largest residual seen, and where."""
+class _LargestResidual:
+    """The largest residual of several pieces of a trace, with its sequence, step and neuron."""
 
     def __init__(self) -> None:
         self.largest = 0.0
         self.row = self.step = self.neuron = -1
 
-    def see(
+    def update(
         self,
         recorded: Array,
         recomputed: Array,
@@ -315,23 +349,23 @@ class _Worst:
 
 
 def _residual(recorded: Array, recomputed: Array, allowance: Array | float = 0.0) -> Array:
-    """How far off each value is, beyond what is allowed, as a share of it where it is larger than 1."""
+    """Return |recomputed - recorded| beyond the allowance, divided by |recorded| if that is larger than 1."""
     with np.errstate(all="ignore"):
         difference = np.maximum(np.abs(recomputed - recorded) - allowance, 0.0)
         return difference / np.maximum(1.0, np.abs(recorded))
 
 
 def _largest(recorded: Array, recomputed: Array) -> float:
-    """The largest residual where both are numbers."""
+    """Return the largest finite residual."""
     residual = _residual(recorded, recomputed)
     return float(np.max(residual, initial=0.0, where=np.isfinite(residual)))
 
 
 def _pieces(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """A trace cut so that no piece is large, whatever its size on disk."""
+    """Cut an array into pieces of rows and steps of at most PIECE_VALUES values."""
     sequences, length, neurons = shape
-    steps = max(1, min(length, PIECE // max(1, neurons)))
-    rows = max(1, PIECE // max(1, neurons * steps))
+    steps = max(1, min(length, PIECE_VALUES // max(1, neurons)))
+    rows = max(1, PIECE_VALUES // max(1, neurons * steps))
     return [
         (slice(r, min(r + rows, sequences)), slice(t, min(t + steps, length)))
         for r in range(0, sequences, rows)

@@ -1,4 +1,4 @@
-"""Hidden layers of the readout: what stands between the highest recurrent layer and the predictions."""
+"""Hidden layers of the readout, between the highest recurrent layer and the predictions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gatescope.errors import GatescopeError
+from gatescope.names import unknown
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda values: values,
@@ -28,7 +29,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class HeadError(GatescopeError):
-    """A hidden layer of a readout cannot be made; the message says what was expected."""
+    """A hidden layer of a readout that cannot be made; the message says what was expected."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class HiddenLayer:
 
     Attributes:
         neurons: the number of rows of W.
-        activation: one of ACTIVATIONS.
+        activation: the name of the activation, one of ACTIVATIONS.
 
     Raises:
-        HeadError: the number or the name is none.
+        HeadError: the number is not positive, or there is no such activation.
     """
 
     neurons: int
@@ -48,10 +49,9 @@ class HiddenLayer:
 
     def __post_init__(self) -> None:
         if type(self.neurons) is not int or self.neurons < 1:
-            raise HeadError("HEAD_HIDDEN_LAYER_READOUT_NEURONS", neurons=self.neurons)
+            raise HeadError("HEAD_NEURONS", neurons=self.neurons)
         if self.activation not in ACTIVATIONS:
-            known = ", ".join(ACTIVATIONS)
-            raise HeadError("HEAD_ACTIVATION_HIDDEN_LAYER", known=known, activation=self.activation)
+            raise HeadError(unknown("Activation of a hidden layer", self.activation, ACTIVATIONS))
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as JSON."""
@@ -61,13 +61,16 @@ class HiddenLayer:
     def from_json(cls, data: Any) -> HiddenLayer:
         """Return the layer that `to_json` wrote.
 
+        Args:
+            data: the parsed JSON.
+
         Raises:
-            HeadError: `data` is no such layer.
+            HeadError: the data do not describe a hidden layer.
         """
         if not isinstance(data, dict) or not {"neurons", "activation"} <= data.keys():
-            raise HeadError("HEAD_HIDDEN_LAYER_READOUT_OBJECT")
+            raise HeadError("HEAD_JSON_FIELDS")
         if not isinstance(data["activation"], str):
-            raise HeadError("HEAD_ACTIVATION_HIDDEN_LAYER_NAME", data=data["activation"])
+            raise HeadError(unknown("Activation of a hidden layer", data["activation"], ACTIVATIONS))
         return cls(data["neurons"], data["activation"])
 
 
@@ -76,7 +79,8 @@ def apply(layer: HiddenLayer, weights: Tensor, biases: Tensor, values: Tensor) -
 
     Args:
         layer: its size and activation.
-        weights, biases: (neurons, inputs) and (neurons,).
-        values: what the layer reads, (..., inputs).
+        weights: (neurons, inputs).
+        biases: (neurons,).
+        values: the inputs of the layer, (..., inputs).
     """
     return ACTIVATIONS[layer.activation](functional.linear(values, weights, biases))

@@ -1,9 +1,9 @@
-"""Names that people type: what there is where a name is misspelt, and which one was probably meant."""
+"""Names that people type: errors that list the valid names, and suggest the one that was probably meant."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
@@ -12,29 +12,33 @@ from gatescope.errors import GatescopeError
 from gatescope.messages import Message
 
 Value = TypeVar("Value")
-Made = TypeVar("Made", bound=type)
+Class = TypeVar("Class", bound=type)
 
 
 class UnknownNameError(GatescopeError, KeyError, TypeError):
-    """There is nothing of this name; the message says what there is."""
+    """A name that does not exist; the message lists the names that do."""
 
 
-def unknown(what: object, given: object, names: Iterable[object]) -> Message:
+class UnknownAttributeError(UnknownNameError, AttributeError):
+    """An attribute that does not exist; the message lists the attributes that do."""
+
+
+def unknown(what: object, name: object, names: Iterable[object]) -> Message:
     """Return the sentence about a name that does not exist.
 
     Args:
         what: the kind of thing, such as "Task".
-        given: what was typed.
-        names: those that there are.
+        name: the name that was typed.
+        names: the names that exist.
     """
-    known = [str(name) for name in names]
-    values = {"what": what, "names": ", ".join(known) or "none", "given": given}
-    close = get_close_matches(str(given), known, 1)
+    known = [str(each) for each in names]
+    values = {"what": what, "names": ", ".join(known) or "none", "name": name}
+    close = get_close_matches(str(name), known, 1)
     return Message("UNKNOWN_NAME_CLOSE", **values, close=close[0]) if close else Message("UNKNOWN_NAME", **values)
 
 
 class Catalogue(dict[str, Value]):
-    """A dictionary whose missing names give an error that says what there is.
+    """A dictionary whose error for a missing name lists its names.
 
     Args:
         what: the kind of its values, such as "Task".
@@ -43,43 +47,79 @@ class Catalogue(dict[str, Value]):
 
     def __init__(self, what: str, values: dict[str, Value]) -> None:
         super().__init__(values)
-        self.what = what
+        self._what = what
 
-    def __missing__(self, name: object) -> Value:
-        raise UnknownNameError(unknown(self.what, name, self))
+    def __getitem__(self, name: str) -> Value:
+        """Return the value of a name.
+
+        Raises:
+            UnknownNameError: there is no such name.
+        """
+        try:
+            missing = name not in self
+        except TypeError:  # an object without a hash, such as a list
+            missing = True
+        if missing:
+            raise UnknownNameError(unknown(self._what, name, self))
+        return super().__getitem__(name)
 
     def __reduce__(self) -> Any:
-        return Catalogue, (self.what, dict(self))
+        return type(self), (self._what, dict(self))
 
 
-def check_names(what: str, given: Iterable[str], names: Iterable[str]) -> None:
+def layer_name(layer: int | str, names: Sequence[str]) -> str | None:
+    """Return the full name of a layer.
+
+    A number k stands for "layer0", "layer1", ... where only one layer has it: not in a network that reads in both
+    directions, where "layer0" and "layer0_reverse" have the number 0.
+
+    Args:
+        layer: a name or a number.
+        names: the names of all layers.
+
+    Returns:
+        The name; None if no layer, or more than one, is meant.
+    """
+    if isinstance(layer, str):
+        return layer if layer in names else None
+    numbered = [name for name in names if name in (f"layer{layer}", f"layer{layer}_reverse")]
+    return numbered[0] if len(numbered) == 1 else None
+
+
+def check_names(what: str, typed: Iterable[str], names: Iterable[str]) -> None:
     """Refuse keyword arguments that do not exist.
 
+    Args:
+        what: the kind of argument, such as "Setting of Network".
+        typed: the names that were typed.
+        names: the names that exist.
+
     Raises:
-        UnknownNameError: one of them is not among the names.
+        UnknownNameError: a typed name does not exist.
     """
     known = list(names)
-    for name in given:
+    for name in typed:
         if name not in known:
             raise UnknownNameError(unknown(what, name, known))
 
 
-def named_settings(made: Made) -> Made:
-    """Let a class name its settings when one is misspelt, in place of Python's TypeError."""
-    made.__init__ = _naming(made.__init__, f"Setting of {made.__name__}")
-    return made
+def named_settings(decorated: Class) -> Class:
+    """Make a class list its settings if one is misspelt, in place of Python's TypeError."""
+    decorated.__init__ = _checking_names(decorated.__init__, f"Setting of {decorated.__name__}")
+    return decorated
 
 
 def named_arguments(function: Callable[..., Value]) -> Callable[..., Value]:
-    """Let a function name its arguments when one is misspelt, in place of Python's TypeError."""
-    return _naming(function, f"Argument of {function.__name__}")
+    """Make a function list its arguments if one is misspelt, in place of Python's TypeError."""
+    return _checking_names(function, f"Argument of {function.__name__}")
 
 
-def _naming(function: Callable[..., Any], what: str) -> Callable[..., Any]:
+def _checking_names(function: Callable[..., Any], what: str) -> Callable[..., Any]:
     parameters = inspect.signature(function).parameters.values()
-    named = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    known = frozenset(named)
-    shown = [name for name in named if name != "self"]
+    keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = [parameter.name for parameter in parameters if parameter.kind in keywords]
+    known = frozenset(names)
+    shown = [name for name in names if name != "self"]
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:

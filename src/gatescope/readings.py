@@ -1,4 +1,4 @@
-"""What a network is given to read, in every form in which people have it, checked.
+"""Checks of what a network is given to read: texts, and arrays, tensors or lists of ids or numbers.
 
 `S` sequence, `T` step, `I` number of a step.
 """
@@ -12,67 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 from gatescope.vocabulary import PADDING, Reading, Vocabulary
 
-_NEXT = "Give a text, a list of texts, or ids as whole numbers, (T,) or (S, T)."
-_NEXT_NUMBERS = "Give a text, a list of texts, or numbers, (T, I) or (S, T, I)."
+_ADVICE_FOR_IDS = Message("READINGS_ADVICE_IDS")
+_ADVICE_FOR_NUMBERS = Message("READINGS_ADVICE_NUMBERS")
 
 
 class ReadingError(GatescopeError):
-    """Something that the network cannot read; the message says what it can."""
+    """A source that a network cannot read; the message says what it can read."""
 
 
 def texts_in(source: object) -> list[str] | None:
-    """Return the texts that were given, one or several; None where something else was given.
+    """Return one or several texts as a list; None if the source is not made of texts.
+
+    Args:
+        source: anything.
 
     Raises:
-        ReadingError: there are texts and other things.
+        ReadingError: only some of several things are texts.
     """
     if isinstance(source, str):
         return [str(source)]
     if isinstance(source, np.ndarray) and source.dtype.kind in "UO" and source.ndim == 1:
         source = source.tolist()
-    if not isinstance(source, list | tuple) or not any(isinstance(one, str) for one in source):
+    if not isinstance(source, list | tuple) or not any(isinstance(text, str) for text in source):
         return None
-    for one in source:
-        if not isinstance(one, str):
-            raise ReadingError("READINGS_LIST_TEXTS_TEXTS_AMONG", kind=_kind(one), next=_NEXT)
-    return [str(one) for one in source]
+    for text in source:
+        if not isinstance(text, str):
+            raise ReadingError("READINGS_TEXTS_MIXED", kind=_kind(text), advice=_ADVICE_FOR_IDS)
+    return [str(text) for text in source]
 
 
 def readings(vocabulary: Vocabulary, source: object) -> list[Reading]:
-    """Return the sequences in arrays of ids or numbers, each as the network reads it.
-
-    A row of an array of ids may end with padding (-1), which is left out.
+    """Return the sequences in arrays, tensors or lists, as a network reads them.
 
     Args:
         vocabulary: of the network.
         source: one sequence, an array of sequences of one length, or a list of sequences: NumPy arrays, torch tensors
-            or nested lists.
+            or nested lists. A row of ids may end with padding (-1), which is dropped.
 
     Raises:
-        ReadingError: these are no sequences of ids or numbers, or an id is beyond the vocabulary.
+        ReadingError: the source does not hold sequences of ids or numbers, or an id is not in the vocabulary.
     """
     numbers = vocabulary.unit == "number"
-    advice = _NEXT_NUMBERS if numbers else _NEXT
+    advice = _ADVICE_FOR_NUMBERS if numbers else _ADVICE_FOR_IDS
     axes = 2 if numbers else 1
     if isinstance(source, str | bytes) or source is None or not (hasattr(source, "__len__") or _is_array(source)):
-        raise ReadingError("READINGS_READ_SEQUENCES", kind=_kind(source), advice=advice)
+        raise ReadingError("READINGS_SOURCE_TYPE", kind=_kind(source), advice=advice)
     if _is_array(source):
-        array = _array(source, advice)
+        array = _as_array(source, advice)
         if array.ndim not in (axes, axes + 1):
-            raise ReadingError("READINGS_READ_AXES", axes=axes, value=axes + 1, ndim=array.ndim, advice=advice)
+            raise ReadingError("READINGS_SOURCE_AXES", axes=axes, more=axes + 1, ndim=array.ndim, advice=advice)
         rows: Sequence[Any] = [array] if array.ndim == axes else list(array)
     else:
         rows = list(source)  # type: ignore[call-overload]
         if rows and all(_depth(row) == axes - 1 for row in rows):  # one sequence as a list
             rows = [rows]
-    check = _numbers if numbers else _ids
-    return [check(vocabulary, _array(row, advice), advice) for row in rows]
+    checked = _checked_numbers if numbers else _checked_ids
+    return [checked(vocabulary, _as_array(row, advice), advice) for row in rows]
 
 
 def check_ids(vocabulary: Vocabulary, low: int, high: int) -> None:
-    """Refuse ids beyond the vocabulary: those are neither its symbols, nor its id of the unknown, nor padding.
+    """Refuse ids that are neither symbols of a vocabulary, nor its id of unknown symbols, nor padding.
 
     Args:
         vocabulary: of the network.
@@ -80,13 +82,11 @@ def check_ids(vocabulary: Vocabulary, low: int, high: int) -> None:
         high: the largest id.
 
     Raises:
-        ReadingError: one of them does not exist.
+        ReadingError: one of the two ids does not exist.
     """
     wrong = low if low < PADDING else high if high > vocabulary.unknown else None
     if wrong is not None:
-        raise ReadingError(
-            "READINGS_IDS_UNKNOWN_ENCODE_TEXT", value=vocabulary.unknown - 1, unknown=vocabulary.unknown, wrong=wrong
-        )
+        raise ReadingError("READINGS_ID_RANGE", last=vocabulary.unknown - 1, unknown=vocabulary.unknown, id=wrong)
 
 
 def _is_array(value: object) -> bool:
@@ -94,7 +94,7 @@ def _is_array(value: object) -> bool:
 
 
 def _depth(value: object) -> int:
-    """How many axes the nested lists or arrays have, as far as their first elements say."""
+    """Return the number of axes of nested lists or arrays, judged by their first elements."""
     if _is_array(value):
         return int(getattr(value, "ndim", 0))
     if isinstance(value, list | tuple | range):
@@ -102,50 +102,52 @@ def _depth(value: object) -> int:
     return 0
 
 
-def _array(value: Any, advice: str) -> NDArray[Any]:
+def _as_array(value: Any, advice: Message) -> NDArray[Any]:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":
             value = value.float()
         value = value.numpy()
     if isinstance(value, str):
-        raise ReadingError("READINGS_LIST_TEXTS_TEXTS_OTHER", advice=advice)
+        raise ReadingError("READINGS_TEXTS_MIXED", kind=_kind(value), advice=advice)
     try:
         return np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:  # rows of several lengths, or objects
-        raise ReadingError("READINGS_SEQUENCE_ARRAY_SEVERAL_SHAPES", kind=_kind(value), advice=advice) from error
+        raise ReadingError("READINGS_SEQUENCE_RAGGED", kind=_kind(value), advice=advice) from error
 
 
-def _ids(vocabulary: Vocabulary, array: NDArray[Any], advice: str) -> Reading:
+def _checked_ids(vocabulary: Vocabulary, array: NDArray[Any], advice: Message) -> Reading:
     if array.ndim != 1:
-        raise ReadingError("READINGS_SEQUENCE_IDS_AXIS", ndim=array.ndim, advice=advice)
+        raise ReadingError("READINGS_IDS_AXES", ndim=array.ndim, advice=advice)
     if not array.size:
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":
-        raise ReadingError("READINGS_IDS_WHOLE_NUMBERS", dtype=array.dtype, array=array[0], advice=advice)
+        raise ReadingError("READINGS_IDS_TYPE", dtype=array.dtype, first=array[0], advice=advice)
     check_ids(vocabulary, int(array.min()), int(array.max()))
-    inside = np.flatnonzero(array != PADDING)
-    length = int(inside[-1]) + 1 if inside.size else 0
-    if len(inside) < length:
-        place = int(np.flatnonzero(array[:length] == PADDING)[0])
-        raise ReadingError("READINGS_IDS_PADDING_END_STEP", place=place, advice=advice)
+    steps = np.flatnonzero(array != PADDING)
+    length = int(steps[-1]) + 1 if steps.size else 0
+    if len(steps) < length:
+        step = int(np.flatnonzero(array[:length] == PADDING)[0])
+        raise ReadingError("READINGS_IDS_PADDING", step=step, advice=advice)
     return array[:length].astype(np.int32)
 
 
-def _numbers(vocabulary: Vocabulary, array: NDArray[Any], advice: str) -> Reading:
+def _checked_numbers(vocabulary: Vocabulary, array: NDArray[Any], advice: Message) -> Reading:
     if array.ndim != 2 or array.shape[1] != vocabulary.size:
-        raise ReadingError("READINGS_SEQUENCE_SHAPE", size=vocabulary.size, shape=array.shape, advice=advice)
+        raise ReadingError("READINGS_NUMBERS_SHAPE", size=vocabulary.size, shape=array.shape, advice=advice)
     if array.dtype.kind not in "iuf":
-        raise ReadingError("READINGS_SEQUENCE_NUMBERS", dtype=array.dtype, advice=advice)
+        raise ReadingError("READINGS_NUMBERS_TYPE", dtype=array.dtype, advice=advice)
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)
     if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0].tolist()
+        step, column = np.argwhere(~np.isfinite(values))[0].tolist()
         raise ReadingError(
-            "READINGS_SEQUENCE_FINITE_NUMBERS_STEP", array=array[row, column], row=row, column=column, advice=advice
+            "READINGS_NUMBERS_FINITE", value=array[step, column], step=step, column=column, advice=advice
         )
     return values
 
 
 def _kind(value: object) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {value!r:.40}"
+    """Return the type of a value and the start of the value, on one line."""
+    shown = " ".join(repr(value).split())
+    return "nothing" if value is None else f"{type(value).__name__} {shown:.40}"

@@ -1,4 +1,4 @@
-"""Letting a network write: each symbol is drawn from its prediction and read as the next input.
+"""Sampling: a network writes a text. Each symbol is drawn from the prediction, and becomes the next input.
 
 `T` step, `B` text, `V` symbol.
 """
@@ -16,25 +16,28 @@ from torch import Tensor
 from gatescope.engine import Intervention
 from gatescope.errors import GatescopeError
 from gatescope.names import named_settings
-from gatescope.network import PIECE, Network, evaluating
+from gatescope.network import Network, passes
 from gatescope.readout import SYMBOLS
 from gatescope.vocabulary import Ids, Vocabulary
 
 
 class SamplingError(GatescopeError):
-    """A setting that leaves nothing to draw from; the message says what it may be."""
+    """A network that cannot write, or a setting that leaves nothing to draw; the message says what was expected."""
 
 
 @named_settings
 @dataclass(frozen=True)
 class Choice:
-    """How the next symbol is chosen.
+    """The way in which the next symbol is chosen.
 
     Attributes:
-        temperature: predictions are flattened above 1 and sharpened below; more than 0.
-        top_k: only the k most probable symbols can be drawn.
-        top_p: only the most probable symbols that together reach this probability can be drawn.
-        greedy: always take the most probable symbol; the others are ignored.
+        temperature: flattens predictions above 1 and sharpens them below; more than 0.
+        top_k: draw from the k most probable symbols only.
+        top_p: draw only from the most probable symbols that together reach this probability.
+        greedy: always take the most probable symbol, and ignore the other settings.
+
+    Raises:
+        SamplingError: a setting leaves nothing to draw from.
     """
 
     temperature: float = 1.0
@@ -44,30 +47,40 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < float("inf"):
-            raise SamplingError("SAMPLING_TEMPERATURE_ARGMAX_LIMIT", temperature=self.temperature)
+            raise SamplingError("SAMPLING_TEMPERATURE_RANGE", temperature=self.temperature)
         if self.top_k is not None and self.top_k < 1:
-            raise SamplingError("SAMPLING_TOP", top_k=self.top_k)
+            raise SamplingError("SAMPLING_TOP_K_RANGE", top_k=self.top_k)
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise SamplingError("SAMPLING_TOP_MOST", top_p=self.top_p)
+            raise SamplingError("SAMPLING_TOP_P_RANGE", top_p=self.top_p)
 
     def draw(self, logits: Float[Tensor, " V"], generator: torch.Generator) -> int:
-        """One symbol's id from unnormalised log-probabilities."""
+        """Draw the id of one symbol.
+
+        Args:
+            logits: unnormalised log-probabilities.
+            generator: the source of the random numbers.
+        """
         return self.draw_each(logits.unsqueeze(0), [generator])[0]
 
     def draw_each(self, logits: Float[Tensor, "B V"], generators: Sequence[torch.Generator]) -> list[int]:
-        """One symbol's id from each row of unnormalised log-probabilities, with the random numbers of its generator."""
+        """Draw the id of one symbol for each row.
+
+        Args:
+            logits: unnormalised log-probabilities.
+            generators: the source of the random numbers of each row.
+        """
         if self.greedy:
             return logits.argmax(1).tolist()
         order = logits.argsort(dim=1, descending=True, stable=True)
         sorted_logits = logits.gather(1, order).double()
-        # The largest becomes 0, so that no temperature, however small, makes infinities of which softmax makes NaN.
+        # The largest logit becomes 0. Otherwise a small temperature makes infinities, of which softmax makes NaN.
         probabilities = ((sorted_logits - sorted_logits[:, :1]) / self.temperature).softmax(1)
         if self.top_k is not None:
             probabilities[:, self.top_k :] = 0
         if self.top_p is not None:
-            # A symbol stays when those before it have not yet reached top_p: the most probable always does.
+            # A symbol stays if the more probable ones have not yet reached top_p: the most probable always stays.
             probabilities[probabilities.cumsum(1) - probabilities >= self.top_p] = 0
-        # Row by row, because each has random numbers of its own: what else is drawn beside it changes nothing.
+        # Each row has random numbers of its own, so its text does not depend on the other rows of the batch.
         ranks = [
             torch.multinomial(row, 1, generator=generator)
             for row, generator in zip(probabilities, generators, strict=True)
@@ -85,26 +98,26 @@ def sample(
     stop: str | None = None,
     interventions: Sequence[Intervention] = (),
 ) -> Iterator[str]:
-    """Text that goes on after `prime`, yielded as it is written (without the prime).
+    """Write a text that continues `prime`, and yield it piece by piece (without the prime).
 
     Args:
-        network: one that predicts at every step.
-        prime: what the network reads first, from the initial state; when empty, it reads its end mark or a newline,
-            where it knows one, and otherwise its first symbol.
-        length: the most symbols to write.
-        choice: how symbols are chosen; at temperature 1 when not given.
-        seed: of the random numbers.
-        stop: writing ends as soon as this text is complete.
-        interventions: changes made while it reads and writes. Their steps are those of the whole run: of the prime's
-            symbols, then of each symbol that was written and is read again, which the last one is not.
+        network: a network that predicts the next symbol at every step.
+        prime: the text that the network reads first, from the initial state. If it is empty, the network reads its end
+            mark, a newline, or its first symbol: the first of these that its vocabulary has.
+        length: the largest number of symbols to write.
+        choice: how symbols are chosen; `Choice()` if None.
+        seed: the seed of the random numbers.
+        stop: a text after which writing ends.
+        interventions: changes made while the network reads and writes. Their steps count the whole run: the symbols of
+            the prime, then each written symbol that is read again, which the last one is not.
 
     Raises:
-        SamplingError: the network does not predict symbols at every step, or length is negative.
-        ValueError: while it is written: an intervention on something that is not there.
+        SamplingError: the network does not predict the next symbol at every step, or length is negative.
+        InterventionError: while the text is written: an intervention does not fit the network.
     """
-    read = _begin(network, prime, length)
+    tokens = _first_tokens(network, prime, length)
     writer = _Writer(network.configuration.vocabulary, stop, prime)
-    return _write(network, read, length, choice or Choice(), seed, writer, interventions)
+    return _written(network, tokens, length, choice or Choice(), seed, writer, interventions)
 
 
 def sample_many(
@@ -117,23 +130,29 @@ def sample_many(
     stop: str | None = None,
     interventions: Sequence[Intervention] = (),
 ) -> list[str]:
-    """Many texts that go on after `prime`, written side by side in one batch.
+    """Write several texts that continue `prime`, side by side in one batch.
 
-    Text number k is what `sample` writes with seed number k and the interventions that act on row k. (Where a batch
-    rounds a prediction differently from one row alone, a draw that lies on the very edge may fall to the other side.)
+    Text k is the text that `sample` writes with seed k and the interventions that act on row k. (A batch may round a
+    prediction differently from a single row, so a draw at the very edge between two symbols may differ.)
 
     Args:
-        seeds: one for each text; texts of equal seeds are drawn with the same random numbers.
-        network, prime, length, choice, stop, interventions: as of `sample`; an intervention's `row` is a text.
+        network: a network that predicts the next symbol at every step.
+        prime: the text that the network reads first; see `sample`.
+        seeds: the seed of each text. Texts with equal seeds are drawn with the same random numbers.
+        length: the largest number of symbols to write.
+        choice: how symbols are chosen; `Choice()` if None.
+        stop: a text after which a text ends.
+        interventions: changes made while the network reads and writes; the `row` of one is the number of a text.
 
     Raises:
-        SamplingError, ValueError: as `sample`.
+        SamplingError: as in `sample`.
+        InterventionError: an intervention does not fit the network.
     """
-    read, choice = _begin(network, prime, length), choice or Choice()
+    tokens, choice = _first_tokens(network, prime, length), choice or Choice()
     writers = [_Writer(network.configuration.vocabulary, stop, prime) for _ in seeds]
     texts: list[list[str]] = [[] for _ in seeds]
-    for drawn in _draws(network, read, length, choice, seeds, interventions) if writers else ():
-        for writer, text, symbol in zip(writers, texts, drawn, strict=True):
+    for symbols in _drawn_symbols(network, tokens, length, choice, seeds, interventions) if writers else ():
+        for writer, text, symbol in zip(writers, texts, symbols, strict=True):
             if not writer.ended:
                 text.append(writer.write(symbol))
         if all(writer.ended for writer in writers):
@@ -141,35 +160,35 @@ def sample_many(
     return ["".join(text) + writer.rest() for writer, text in zip(writers, texts, strict=True)]
 
 
-def _begin(network: Network, prime: str, length: int) -> Ids:
-    """What the network reads first, once the arguments were found to make sense."""
+def _first_tokens(network: Network, prime: str, length: int) -> Ids:
+    """Check the arguments, and return the ids that the network reads first."""
     if not isinstance(network, Network):
-        raise SamplingError("RECORDING_NETWORK_NETWORK_RUN_RUN", name=type(network).__name__)
+        raise SamplingError("RECORDING_NETWORK_TYPE", type=type(network).__name__)
     if not isinstance(prime, str):
-        raise SamplingError("SAMPLING_PRIME_TEXT_DECODE_IDS", name=type(prime).__name__)
+        raise SamplingError("SAMPLING_PRIME_TYPE", type=type(prime).__name__)
     configuration, vocabulary = network.configuration, network.configuration.vocabulary
     if configuration.readout != SYMBOLS:
-        raise SamplingError("SAMPLING_NETWORK_PREDICT_NEXT_SYMBOL")
+        raise SamplingError("SAMPLING_READOUT")
     if configuration.both_ways:
-        raise SamplingError("SAMPLING_NETWORK_ALSO_READS_END")
+        raise SamplingError("SAMPLING_READS_FROM_END")
     if length < 0:
-        raise SamplingError("SAMPLING_LENGTH", length=length)
+        raise SamplingError("SAMPLING_LENGTH_RANGE", length=length)
     begin = vocabulary.end or ("\n" if "\n" in vocabulary.symbols else vocabulary.symbols[0])
     return vocabulary.encode(prime or begin)
 
 
-def _write(
+def _written(
     network: Network,
-    read: Ids,
+    tokens: Ids,
     length: int,
     choice: Choice,
     seed: int,
     writer: _Writer,
     interventions: Sequence[Intervention],
 ) -> Iterator[str]:
-    """What `sample` yields."""
-    for drawn in _draws(network, read, length, choice, [seed], interventions):
-        if piece := writer.write(drawn[0]):
+    """Yield the text of `sample`."""
+    for symbols in _drawn_symbols(network, tokens, length, choice, [seed], interventions):
+        if piece := writer.write(symbols[0]):
             yield piece
         if writer.ended:
             return
@@ -177,47 +196,46 @@ def _write(
         yield rest
 
 
-def _draws(
+def _drawn_symbols(
     network: Network,
-    read: Ids,
+    tokens: Ids,
     length: int,
     choice: Choice,
     seeds: Sequence[int],
     interventions: Sequence[Intervention],
 ) -> Iterator[list[int]]:
-    """One symbol of every text at a time, each drawn from what was predicted after the one before."""
+    """Yield one symbol of every text at a time, drawn from the prediction after the symbol before."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    ids = torch.from_numpy(read).long().unsqueeze(1).expand(-1, len(seeds))
-    done, total, state, logits = 0, len(ids) + length - 1, None, torch.empty(0)
+    inputs, copies = torch.from_numpy(tokens).unsqueeze(1), len(seeds)
+    done, total, state, logits = 0, len(inputs) + length - 1, None, torch.empty(0)
     for _ in range(length):
-        with torch.inference_mode(), evaluating(network):
-            for piece in ids.split(max(1, PIECE // len(seeds))):
-                after = done + len(piece)
-                changes = [one.within(done, after, total) for one in interventions]
-                output = network(piece, state, interventions=changes)
-                state, logits, done = output.state, output.logits[-1], after
-            drawn = choice.draw_each(logits, generators)
-        yield drawn
-        ids = torch.tensor([drawn])
+        for run in passes(
+            network, inputs, state=state, first=done, total=total, copies=copies, interventions=interventions
+        ):
+            state, logits = run.output.state, run.output.logits[-1]
+        done += len(inputs)
+        symbols = choice.draw_each(logits, generators)
+        yield symbols
+        inputs, copies = torch.tensor([symbols]), 1
 
 
 class _Writer:
-    """Symbols of one text as characters, until the stop text is complete. Between words stands a space."""
+    """The characters of one text, symbol by symbol, until the stop text is complete; words with a space between."""
 
     def __init__(self, vocabulary: Vocabulary, stop: str | None, prime: str) -> None:
         self.ended = False
-        self._apart = vocabulary.in_words and bool(prime) and not prime[-1].isspace()
+        self._needs_space = vocabulary.in_words and bool(prime) and not prime[-1].isspace()
         self._vocabulary, self._stop, self._written = vocabulary, stop, ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def write(self, symbol: int) -> str:
-        """The characters that this symbol completes."""
+        """Return the characters that a symbol completes."""
         vocabulary = self._vocabulary
         piece = self._decoder.decode(bytes([symbol])) if vocabulary.bytes else vocabulary.symbols[symbol]
         if vocabulary.in_words:
-            word, end = piece, piece == vocabulary.end
-            piece = f" {word}" if self._apart and not end else word
-            self._apart = not end
+            word, is_end = piece, piece == vocabulary.end
+            piece = f" {word}" if self._needs_space and not is_end else word
+            self._needs_space = not is_end
         if self._stop:
             # The last bytes of a piece may complete several characters at once.
             self._written = (self._written + piece)[-len(self._stop) - len(piece) :]
@@ -225,5 +243,5 @@ class _Writer:
         return piece
 
     def rest(self) -> str:
-        """What stands for the bytes of a character that was never completed; nothing behind the stop text."""
+        """Return U+FFFD for the bytes of a character that was never completed; nothing after the stop text."""
         return "" if self.ended else self._decoder.decode(b"", final=True)

@@ -1,6 +1,8 @@
-"""The trace: everything a network did on a text, as named arrays with named axes.
+"""The trace: every signal of a network on a text, as named arrays with named axes.
 
 docs/trace.md is the schema; this class is a thin view of it and holds no network.
+
+`S` sequence, `T` step, `N` neuron, `K` rank, `I` number that is read, `O` number that is predicted, `Q` quantile.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.display import fields_html, table_html
 from gatescope.errors import GatescopeError
-from gatescope.names import Catalogue, unknown
+from gatescope.names import Catalogue, UnknownAttributeError, layer_name, unknown
 from gatescope.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -33,35 +36,59 @@ STEP_AXES: dict[str, tuple[str, ...]] = {
 }
 LAYER_AXES = ("sequence", "step", "neuron")
 STATE_AXES = ("sequence", "neuron")
-UNSHOWN_STEP = "\N{MIDDLE DOT}"  # printed for a step of which neither symbol nor vector is in the trace
-_UNSHOWN = (
-    "The text of a trace: expected symbols or vectors, got vectors that were not recorded. Record the trace with "
-    "text=... for what the vectors stand for, or with inputs=True for the vectors themselves."
-)
+UNRECORDED_STEP = "\N{MIDDLE DOT}"  # the label of a step whose symbol or vector the trace does not hold
+SHOWN_CHARACTERS = 60  # of the text, in a notebook
 
 
 class TraceError(GatescopeError):
-    """Arrays that are no trace, or a question that the trace cannot answer; the message says what is missing."""
+    """Arrays that are not a trace, or a question that a trace cannot answer; the message says what is missing."""
 
 
-@dataclass(frozen=True)
+class MissingPackageError(TraceError, ImportError):
+    """An optional package that is not installed."""
+
+
+class LayerArrays(Catalogue[Any]):
+    """The arrays (S, T, N) of one layer, by name: `trace["layer0"]["c"]`, or `trace["layer0"].c`.
+
+    A name with a dot ("x.i", a drive) or the name of a method of dictionaries is only available in brackets.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self:
+            raise UnknownAttributeError(unknown(self._what, name, self))
+        return self[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for name in self if name.isidentifier())})
+
+    def __repr__(self) -> str:
+        return f"<{self._what}: {', '.join(self)}>"
+
+
+@dataclass(frozen=True, repr=False)
 class Trace:
     """The arrays of one recording of S sequences of at most T steps.
 
-    Attributes:
-        lengths: steps of each sequence, (S,).
-        steps: "token", "target" (S, T) ids, -1 behind the end of a sequence and where there is no target;
-            "log_probability" (S, T) of the target, in nats; "top_token", "top_probability" (S, T, K), the K most
-            probable symbols (or classes) after each step, most probable first. Where numbers are read, "input"
-            (S, T, I) and tokens of -1; where numbers are predicted, "value" (S, T, O), what should have been said, and
-            "estimate" (S, T, O · Q), the quantiles of each side by side, in place of targets and probabilities.
-        layers: "layer0" -> name -> (S, T, N): the signals, and the drives ("x.i", "u.i") where they were kept.
-        initial: "layer0" -> state -> (S, N): the states before the first step.
-        parameters: "layer0" -> "p.k" -> (N,): the numbers per neuron that the equations use.
-        attributes: JSON: the cells with their equations, the vocabulary, the readout, which network, engine,
-            precision and version made it, the largest residual of any equation.
+    Floating-point arrays are NaN for padding and where there is no value; ids are -1 there.
 
-    Floating-point arrays are NaN behind the end of a sequence and where there is nothing to tell.
+    Attributes:
+        lengths: the number of steps of each sequence, (S,).
+        steps: "token" and "target", (S, T) ids; "log_probability", (S, T), of the target in nats; "top_token" and
+            "top_probability", (S, T, K), the most probable symbols or classes after each step, most probable first. If
+            numbers are read: "input" (S, T, I), and tokens of -1. If numbers are predicted, in place of targets and
+            probabilities: "value" (S, T, O), the targets, and "estimate" (S, T, O · Q), the quantiles of each number
+            side by side.
+        layers: "layer0" -> name -> (S, T, N): the signals, and the drives ("x.i", "u.i") if they were recorded.
+        initial: "layer0" -> state -> (S, N): the states before the first step.
+        parameters: "layer0" -> "p.k" -> (N,): the numbers per neuron in the equations.
+        attributes: JSON: the cells with their equations, the vocabulary, the readout, the engine, precision and version
+            that made the trace, and the largest residual of any equation.
+
+    Raises:
+        TraceError: the arrays do not fit each other.
     """
 
     lengths: NDArray[np.int64]
@@ -74,74 +101,132 @@ class Trace:
     def __post_init__(self) -> None:
         token = self.steps.get("token")
         if token is None or token.ndim != 2:
-            raise TraceError("TRACE_TRACE_NEEDS_SYMBOLS_READ")
+            raise TraceError("TRACE_TOKEN_MISSING")
         size = (len(self.lengths), token.shape[1])
         for name, array in self.steps.items():
-            axes = STEP_AXES.get(name, ())
-            if array.ndim != len(axes) or tuple(array.shape[:2]) != size:
-                raise TraceError("TRACE_SHAPE_ARRAY_STEPS_TRACE", name=name, shape=tuple(array.shape), size=size)
+            axes, shape = STEP_AXES.get(name, ()), tuple(array.shape)
+            if len(shape) != len(axes) or shape[:2] != size:
+                raise TraceError("TRACE_STEPS_SHAPE", name=name, axes=", ".join(axes), size=size, shape=shape)
         for layer, signals in self.layers.items():
             shapes = {name: tuple(array.shape) for name, array in signals.items()}
             if len({shape[2:] for shape in shapes.values()}) > 1 or any(
                 len(shape) != len(LAYER_AXES) or shape[:2] != size for shape in shapes.values()
             ):
-                raise TraceError("TRACE_SIGNALS_DIFFER_SHAPE_TRACE", layer=layer, size=size, shapes=shapes)
+                raise TraceError("TRACE_LAYER_SHAPES", layer=layer, size=size, shapes=shapes)
 
-    def __getitem__(self, layer: str) -> Mapping[str, Any]:
-        """The named arrays (S, T, N) of a layer.
+    def __getitem__(self, layer: int | str) -> LayerArrays:
+        """Return the arrays of a layer.
+
+        Args:
+            layer: its name, such as "layer0_reverse"; or its number, if the network reads in one direction.
 
         Raises:
             TraceError: there is no such layer. A name that the layer does not have is an UnknownNameError there.
         """
-        if layer not in self.layers:
+        name = layer_name(layer, list(self.layers))
+        if name is None:
             raise TraceError(unknown("Layer of the trace", layer, self.layers))
-        return Catalogue(f"Signal of {layer}", dict(self.layers[layer]))
+        return LayerArrays(f"Signal of {name}", dict(self.layers[name]))
+
+    def __repr__(self) -> str:
+        return f"<Trace {self._size_text}; {', '.join(f'{k}: {v}' for k, v in self._layer_texts.items())}>"
+
+    def _repr_html_(self) -> str:
+        fields: dict[str, object] = {"size": self._size_text}
+        if len(self.lengths) and self.shows_steps:
+            fields["first sequence"] = "".join(self.step_labels(0, 0, min(int(self.lengths[0]), SHOWN_CHARACTERS)))
+        fields |= {
+            name: self.attributes[name] for name in ("engine", "precision", "residual") if name in self.attributes
+        }
+        rows = [
+            (layer, self._neurons(layer), name, about.get("title", ""), about.get("formula", ""))
+            for layer, arrays in self.layers.items()
+            for name, about in ((name, self._about(layer, name)) for name in arrays)
+        ]
+        return fields_html("Trace", fields) + table_html(("layer", "neurons", "array", "title", "formula"), rows)
+
+    @property
+    def _size_text(self) -> str:
+        count, steps = len(self.lengths), int(np.sum(self.lengths))
+        return f"{count:,} sequence{'' if count == 1 else 's'}, {steps:,} step{'' if steps == 1 else 's'}"
+
+    @property
+    def _layer_texts(self) -> dict[str, str]:
+        """The number of neurons and the signals of each layer, without drives."""
+        return {
+            layer: f"{self._neurons(layer)} neurons, {' '.join(name for name in arrays if '.' not in name)}"
+            for layer, arrays in self.layers.items()
+        }
+
+    def _neurons(self, layer: str) -> int:
+        array = next(iter(self.layers[layer].values()), None)
+        return 0 if array is None else int(array.shape[2])
+
+    def _about(self, layer: str, name: str) -> Mapping[str, Any]:
+        """Return title, range and formula of an array; empty if the attributes do not describe it."""
+        about: Any = self.attributes
+        for key in ("layers", layer, "arrays", name):
+            about = about.get(key) if isinstance(about, Mapping) else None
+        return about if isinstance(about, Mapping) else {}
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The symbols behind the ids.
+        """The vocabulary of the ids.
 
         Raises:
             TraceError: the trace holds neither symbols nor the vectors that were read.
         """
         if not self.shows_steps:
-            raise TraceError(_UNSHOWN)
+            raise TraceError("TRACE_TEXT_UNRECORDED")
         try:
             return Vocabulary.from_json(self.attributes["vocabulary"])
-        except ValueError as error:
-            raise TraceError("TRACE_VOCABULARY_TRACE_DAMAGED_RECORD", error=error) from error
+        except GatescopeError as error:
+            raise TraceError("TRACE_VOCABULARY_DAMAGED", error=error.message) from error
 
     @property
     def shows_steps(self) -> bool:
-        """Whether the trace says what was read at each step: symbols, or the vectors themselves."""
-        about = self.attributes.get("vocabulary")
-        if not isinstance(about, dict):
-            return True  # damaged; `vocabulary` says so
-        return "input" in self.steps if about.get("unit") == "number" else about.get("symbols") != []
+        """Whether the trace holds the inputs of each step: symbols, or the vectors themselves."""
+        vocabulary = self.attributes.get("vocabulary")
+        if not isinstance(vocabulary, dict):
+            return True  # damaged; the property `vocabulary` raises the error
+        return "input" in self.steps if vocabulary.get("unit") == "number" else vocabulary.get("symbols") != []
 
     def text(self, sequence: int) -> str:
-        """Return the text of one sequence, with U+FFFD for what the network does not know.
+        """Return the text of one sequence, with U+FFFD for unknown symbols.
+
+        Args:
+            sequence: the number of the sequence.
 
         Raises:
             TraceError: the trace holds neither symbols nor the vectors that were read.
         """
         vocabulary = self.vocabulary
-        read = self.steps["input" if vocabulary.unit == "number" else "token"]
-        return vocabulary.decode(np.asarray(read[sequence])[: int(self.lengths[sequence])])
+        tokens = self.steps["input" if vocabulary.unit == "number" else "token"]
+        return vocabulary.decode(np.asarray(tokens[sequence])[: int(self.lengths[sequence])])
 
     def step_labels(self, sequence: int, first: int, last: int) -> list[str]:
-        """Return what to print for the steps `first` to `last` (excluded) of a sequence.
+        """Return what to print for some steps of a sequence.
 
-        A step is "\N{MIDDLE DOT}" where the trace holds neither its symbol nor its vector.
+        Args:
+            sequence: the number of the sequence.
+            first: the first step.
+            last: the step after the last one.
+
+        Returns:
+            The labels; "\N{MIDDLE DOT}" for each step if the trace holds neither symbols nor vectors.
         """
         if not self.shows_steps:
-            return [UNSHOWN_STEP] * max(0, min(last, int(self.lengths[sequence])) - first)
+            return [UNRECORDED_STEP] * max(0, min(last, int(self.lengths[sequence])) - first)
         vocabulary = self.vocabulary
-        read = self.steps["input" if vocabulary.unit == "number" else "token"]
-        return vocabulary.labels(np.asarray(read[sequence, first:last]))
+        tokens = self.steps["input" if vocabulary.unit == "number" else "token"]
+        return vocabulary.labels(np.asarray(tokens[sequence, first:last]))
 
     def sequence(self, index: int) -> Trace:
-        """One sequence alone, without padding."""
+        """Return the trace of one sequence, without padding.
+
+        Args:
+            index: the number of the sequence.
+        """
         length = int(self.lengths[index])
         rows = slice(index, index + 1) if index != -1 else slice(index, None)
         return Trace(
@@ -160,15 +245,15 @@ class Trace:
         )
 
     def to_xarray(self) -> xarray.DataTree:
-        """The same arrays with labelled axes: one group per layer, as docs/trace.md lays them out.
+        """Return the same arrays with labelled axes: one group per layer, as in docs/trace.md.
 
         Raises:
-            ImportError: xarray is not installed.
+            MissingPackageError: xarray is not installed.
         """
         try:
             import xarray  # noqa: PLC0415  an extra
         except ImportError as error:
-            raise ImportError("to_xarray needs xarray: pip install 'gatescope[xarray]'.") from error
+            raise MissingPackageError("TRACE_XARRAY_MISSING") from error
         steps = {name: (STEP_AXES[name], np.asarray(array)) for name, array in self.steps.items()}
         groups = {
             "/": xarray.Dataset(
@@ -177,9 +262,8 @@ class Trace:
             )
         }
         for layer, signals in self.layers.items():
-            about = self.attributes["layers"][layer]["arrays"]
             groups[layer] = xarray.Dataset(
-                {name: (LAYER_AXES, np.asarray(array), about.get(name, {})) for name, array in signals.items()}
+                {name: (LAYER_AXES, np.asarray(array), self._about(layer, name)) for name, array in signals.items()}
             )
             groups[f"{layer}/initial"] = xarray.Dataset(
                 {name: (STATE_AXES, np.asarray(array)) for name, array in self.initial.get(layer, {}).items()}

@@ -11,7 +11,8 @@ import torch
 from gatescope import Network, check_with, record
 from gatescope.adopting import AdoptingError, assemble, read, save
 from gatescope.cells import CELLS
-from gatescope.network import Configuration, Layer, NetworkError, expected_tensors, predict
+from gatescope.configuration import Configuration, Layer, NetworkError
+from gatescope.network import expected_tensors, predict
 from gatescope.readout import Reads, classes
 from gatescope.vocabulary import Vocabulary
 from tests.adopting.models import VOCABULARY
@@ -75,5 +76,5 @@ def test_configuration_refuses_a_backward_layer_without_its_partner() -> None:
     vocabulary, lstm = Vocabulary(tuple("ab")), CELLS["lstm"]
     with pytest.raises(NetworkError, match=r"Layer 0, which reads from the end.*stacked=True"):
         Configuration(vocabulary, (Layer(lstm, 3, reverse=True),))
-    with pytest.raises(NetworkError, match="expected 'stacked' of a layer that reads from the end"):
+    with pytest.raises(NetworkError, match="expected reverse=True beside stacked=True"):
         Configuration(vocabulary, (Layer(lstm, 3, stacked=True),))

@@ -47,11 +47,11 @@ def test_characters_a_network_does_not_know_are_named(cli: Cli, run: Path) -> No
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--temperature", "0"), "temperature is 0"),
-        (("--temperature", "-1"), "temperature is -1"),
-        (("--top-k", "0"), "top-k is 0"),
-        (("--top-p", "2"), "top-p is 2"),
-        (("--length", "-1"), "length is -1"),
+        (("--temperature", "0"), "Temperature: expected more than 0 and finite, got 0"),
+        (("--temperature", "-1"), "Temperature: expected more than 0 and finite, got -1"),
+        (("--top-k", "0"), "Top-k: expected 1 or more, got 0"),
+        (("--top-p", "2"), "Top-p: expected more than 0 and at most 1, got 2"),
+        (("--length", "-1"), "Length: expected 0 or more, got -1"),
     ],
 )
 def test_choices_that_cannot_be(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
@@ -109,7 +109,7 @@ def test_a_run_is_no_place_for_a_trace(cli: Cli, run: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("",), "there is nothing to record"),
+        (("",), "nothing to record"),
         (("a", "--file", "it.txt"), "got both"),
         (("--file", "missing.txt"), "missing.txt"),
         (("a", "--overwrite"), "expected --out DIR beside it, got none"),

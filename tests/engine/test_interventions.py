@@ -174,7 +174,7 @@ def test_in_pieces_it_acts_as_in_one_run(
 
 
 def test_a_piece_of_one_with_values_for_other_steps_is_refused() -> None:
-    with pytest.raises(ValueError, match="values for 5 steps; the run has 6"):
+    with pytest.raises(ValueError, match="expected one for each of the 6 steps of the run, got 5"):
         patch(0, "h", 0, torch.zeros(5)).within(0, 3, 6)
 
 
@@ -183,8 +183,8 @@ def test_a_piece_of_one_with_values_for_other_steps_is_refused() -> None:
     [
         (clamp(0, "q", 0, 1.0), "i, f, g, o, c, h, got 'q'"),
         (clamp(0, "x.i", 0, 1.0), r"x\.i"),
-        (clamp(0, "c", NEURONS, 1.0), f"neuron {NEURONS}.*0 to {NEURONS - 1}"),
-        (Intervention(0, "c", 0, row=ROWS), f"row {ROWS}.*0 to {ROWS - 1}"),
+        (clamp(0, "c", NEURONS, 1.0), f"neuron of an intervention: expected 0 to {NEURONS - 1}, got {NEURONS}"),
+        (Intervention(0, "c", 0, row=ROWS), f"row of an intervention: expected 0 to {ROWS - 1}, got {ROWS}"),
         (patch(0, "c", 0, torch.zeros(STEPS - 1)), "steps"),
     ],
 )

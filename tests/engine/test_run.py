@@ -288,5 +288,5 @@ def test_run_invalid_arguments_are_refused(engine: Engine) -> None:
     refused(r"input_weights: expected the shape \(4, 3, 5\), got \(4, 3, 2\)", numbers(1, 4, 2, 5))
     refused(r"input_weights: expected the shape \(3, 3, 2\), .*fits gru", cell=CELLS["gru"], state=None)
     refused(r"neuron_weights: expected the shape \(0, 3\), got \(3, 3\).*fits lstm", cell=CELLS["lstm"])
-    with pytest.raises(InterventionError, match="neuron 3"):
+    with pytest.raises(InterventionError, match="neuron of an intervention: expected 0 to 2, got 3"):
         run(cell, parameters, inputs, interventions=[clamp(0, "c", 3, 0.0)], engine=engine)

@@ -17,7 +17,7 @@ from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import EXACT_WORK, LONGEST, MAP_WORK, effort
-from gatescope.recording import sequences_of
+from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
 from gatescope.studies.gradients.products import product_map

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
+from gatescope.configuration import configure
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.recorder import Recorder, Request
 from gatescope.explorer.requests import RequestError
-from gatescope.network import Network, configure
+from gatescope.network import Network
 from gatescope.readout import Readout, classes, numbers
 from gatescope.runs import Run
 from gatescope.tasks import Adopted

@@ -16,6 +16,7 @@ import pytest
 import gatescope.explorer.findings
 import gatescope.explorer.recorder
 from gatescope import TASKS, Network, Run, Settings, configure, create_run, record
+from gatescope.configuration import Configuration
 from gatescope.explorer.app import make_app
 from gatescope.explorer.costs import (
     gradient_bytes,
@@ -32,8 +33,7 @@ from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory
 from gatescope.explorer.recorder import Recorder, Request
 from gatescope.explorer.requests import RequestError
-from gatescope.network import Configuration
-from gatescope.recording import parts_of
+from gatescope.sources import parts_of
 from gatescope.vocabulary import Vocabulary
 
 MB = 1 << 20

@@ -110,7 +110,7 @@ def test_check_in_pieces_finds_the_same_residuals(monkeypatch: pytest.MonkeyPatc
     module, rows = drawn(nn.LSTM, dtype=torch.float32)
     trace = module.record(pack_sequence(rows, enforce_sorted=False))
     whole = check(trace)
-    monkeypatch.setattr(checking, "PIECE", 6)
+    monkeypatch.setattr(checking, "PIECE_VALUES", 6)
     assert len(checking._pieces(trace["layer0"]["h"].shape)) == 12
     assert [r.largest for r in check(trace).residuals] == [r.largest for r in whole.residuals]
 
@@ -246,13 +246,13 @@ def test_interventions_pass_gradients() -> None:
 def test_intervention_on_missing_target_is_refused() -> None:
     module = nn.LSTM(2, 3)
     x = torch.randn(5, 2, 2)
-    with pytest.raises(ValueError, match="names layer 1; the network has 0 to 0"):
+    with pytest.raises(ValueError, match="expected one of layer0, got 1"):
         module(x, interventions=[ablate(1, "h", 0)])
     with pytest.raises(ValueError, match="expected a bidirectional module"):
         module(x, interventions_reverse=[ablate(0, "h", 0)])
     with pytest.raises(ValueError, match="expected one of i, f, g, o, c, h, got 'z'"):
         module.record(x, interventions=[ablate(0, "z", 0)])
-    with pytest.raises(ValueError, match="the neuron 3"):
+    with pytest.raises(ValueError, match="neuron of an intervention: expected 0 to 2, got 3"):
         module(x, interventions=[ablate(0, "h", 3)])
 
 

@@ -19,7 +19,7 @@ import gatescope.studies.ablation as module
 from gatescope import Intervention, Network, Vocabulary, configure
 from gatescope.features import Feature
 from gatescope.readout import Readout, classes
-from gatescope.recording import RecordingError
+from gatescope.sources import RecordingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.ablation import ablation
 from gatescope.studies.common.resampling import interval, resampled
@@ -98,8 +98,9 @@ def test_one_pass_is_each_neuron_held_alone(
     signal = data.draw(st.sampled_from(cell.signals))
     on = random.random(sum(lengths)) < 0.4
     with pytest.MonkeyPatch.context() as patch:  # so that there are many pieces, groups and chunks
-        for name, values in (("PIECE", [7, 999]), ("ROWS", [2, 256]), ("SUMS", [1, 999]), ("_GROUP", [2, 64])):
+        for name, values in (("ROWS", [2, 256]), ("SUMS", [1, 999]), ("_GROUP", [2, 64])):
             patch.setattr(module, name, data.draw(st.sampled_from(values)))
+        patch.setattr("gatescope.network.PASS_STEPS", data.draw(st.sampled_from([7, 999])))
         table = ablation(
             made, sequences, layer, signal, to=to, features=[Feature("f.on", "", on)], steps=steps, draws=20, block=6
         )
@@ -109,7 +110,7 @@ def test_one_pass_is_each_neuron_held_alone(
     before = [loss for ids in sequences for loss in losses(made, ids)]
     for neuron in range((3, 4)[layer]):
         held = mean_of(made, sequences, layer, signal, neuron) if to == "mean" else 0.0 if to == "zero" else to
-        change = Intervention(layer, signal, neuron, steps, 0.0, held)
+        change = Intervention(made.configuration.names[layer], signal, neuron, steps, 0.0, held)
         after = [loss for ids in sequences for loss in losses(made, ids, change)]
         for feature, values in (("", np.ones_like(on)), ("f.on", on)):
             (row,) = table.where(neuron=neuron, feature=feature)
@@ -213,7 +214,7 @@ def test_several_layers_equal_each_layer_alone() -> None:
     assert [part.about["layers"] for part in alone] == [["layer0"], ["layer1"]]
     for name, column in table.columns.items():
         np.testing.assert_array_equal(column, np.concatenate([part[name] for part in alone]))
-    assert ablation(made, text, ["1", 1], draws=1)["layer"].tolist() == ["layer1"] * 2
+    assert ablation(made, text, ["layer1", 1], draws=1)["layer"].tolist() == ["layer1"] * 2
     with pytest.raises(StudyError, match="at least one layer"):
         ablation(made, text, [])
 
@@ -271,7 +272,7 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layers": 1}, "expected one of layer0, or a number from 0 to 0, got 1"),
+        ({"layers": 1}, "expected one of layer0, got 1"),
         ({"signal": "c"}, "Signal of layer0: expected one of h, got 'c'"),
         ({"neurons": [0, 2]}, "Neuron of layer0: expected a number from 0 to 1, got 2"),
         ({"to": math.nan}, "held neuron: .* got nan"),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gatescope import CELLS, TASKS, Network, Run, Settings, Vocabulary, configure, create_run, train
 from gatescope.cells import CellError
-from gatescope.recording import RecordingError
 from gatescope.runs import HISTORY
+from gatescope.sources import RecordingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.comparison import MEASURES, compare, reach, summary
 from gatescope.studies.gradients.jacobians import jacobians_of

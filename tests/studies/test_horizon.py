@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatescope import Network, Vocabulary
 from gatescope.network import predict
-from gatescope.recording import RecordingError
+from gatescope.sources import RecordingError
 from gatescope.studies import StudyError, horizon
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import exact

@@ -200,7 +200,7 @@ def test_what_is_not_there_is_said() -> None:
     bare, weights = record(net, "abc", drives=False), weights_of(net)["layer0"]
     refused(partial(jacobians, bare, "layer0", weights), r"lacks u\.n.*drives")
     refused(partial(jacobians, record(net, "abc"), "layer0", weights, 1), "from 0 to 0, got 1")
-    refused(partial(jacobians_of, net, "abc", 1), "expected one of layer0, .* got 1")
+    refused(partial(jacobians_of, net, "abc", 1), "expected one of layer0, got 1")
     found = jacobians_of(net, "abc")
     with pytest.raises(StudyError, match=r"Term of layer0: expected one of .* got 'u.q'"):
         found.matrix("h", "h", "u.q")

@@ -163,9 +163,9 @@ def test_saliency_of_what_was_read_and_of_states(said: str, both: bool) -> None:
             np.testing.assert_allclose(found.inputs[row, column], gradient[step].norm().item(), rtol=1e-9, atol=1e-14)
     # A state that is nudged by a little at one step, of each layer.
     place, step = int(found.places[-1]), 3
-    for number, name in enumerate(net.configuration.names):
+    for name in net.configuration.names:
         ends = [
-            losses(net, said, read, right, Intervention(number, "h", 1, slice(step, step + 1), 1.0, by))[place].item()
+            losses(net, said, read, right, Intervention(name, "h", 1, slice(step, step + 1), 1.0, by))[place].item()
             for by in (width, -width)
         ]
         slope = abs(ends[0] - ends[1]) / (2 * width)
@@ -218,16 +218,15 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
     sequences = [net.configuration.vocabulary.encode(part) for part in parts]
     right = [truth(said, ids, k) for k, ids in enumerate(sequences)]
     by_text = dict(zip(parts, right, strict=True))
-    layer = "0_reverse" if both else "0"
+    layer = "layer0_reverse" if both else "layer0"
     count = sum(map(len, sequences))
     on = np.arange(count) % 2 == 0
     answers: Callable[[str], Any] | None = None if said == "symbols" else by_text.__getitem__
     table = ablation(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
-    number = 1 if both else 0
-    assert table.about["layers"] == ["layer0_reverse" if both else "layer0"]
+    assert table.about["layers"] == [layer]
     starts = np.cumsum([0, *map(len, sequences)])
     for neuron in (0, 1):
-        change = Intervention(number, "h", neuron, shift=0.3)
+        change = Intervention(layer, "h", neuron, shift=0.3)
         with torch.no_grad():
             pairs = [
                 (start + t, float(before), float(after))
@@ -326,7 +325,7 @@ def test_how_far_memory_reaches_in_every_layer() -> None:
     assert found.layers["layer"].tolist() == net.configuration.names
     assert set(found.terms["layer"]) == set(net.configuration.names)
     assert all(math.isfinite(value) or value == math.inf for value in found.row().values())
-    only = reach(net, text, furthest=8, samples=10, answers=answers, layers=["1_reverse"])
+    only = reach(net, text, furthest=8, samples=10, answers=answers, layers=["layer1_reverse"])
     assert only.layers["layer"].tolist() == ["layer1_reverse"]
     with pytest.raises(StudyError, match="at least one step whose target"):
         reach(net, text, furthest=8, samples=10)
@@ -350,13 +349,14 @@ def test_questions_about_the_next_symbol_are_refused() -> None:
         errors(record(in_words, "a b a"), np.zeros(3, np.int32))
 
 
-@pytest.mark.parametrize("given", [1, "layer0_reverse", "0_reverse"])
-def test_layers_have_names(given: int | str) -> None:
-    assert number_of(made("characters", "classes", True).configuration, given) == 1
-    with pytest.raises(StudyError, match="layer0, layer0_reverse, layer1, layer1_reverse"):
-        number_of(made("characters", "classes", True).configuration, "2")
-    with pytest.raises(StudyError, match="from 0 to 1"):
-        number_of(made("characters", "classes", False).configuration, 2)
+def test_layers_have_names_and_numbers_in_one_direction() -> None:
+    """A number is refused where "layer1" and "layer1_reverse" would both have it."""
+    both, forward = (made("characters", "classes", ways).configuration for ways in (True, False))
+    assert number_of(both, "layer0_reverse") == 1
+    assert number_of(forward, "layer1") == number_of(forward, 1) == 1
+    for configuration, layer in ((both, 1), (both, "2"), (both, "0_reverse"), (forward, 2), (forward, "1")):
+        with pytest.raises(StudyError, match=f"expected one of {', '.join(configuration.names)}, got {layer!r}"):
+            number_of(configuration, layer)
 
 
 # --- what was planted ------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_little_to_count() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layer": 1}, "expected one of layer0, or a number from 0 to 0, got 1"),
+        ({"layer": 1}, "expected one of layer0, got 1"),
         ({"signal": "c"}, "Signal of layer0: expected one of h, got 'c'"),
         ({"neuron": 2}, "Neuron of layer0: expected a number from 0 to 1, got 2"),
         ({"values": [math.nan]}, "finite"),

@@ -81,7 +81,7 @@ def test_a_large_trace_is_put_on_disk_and_taken_away_again(code: Run, monkeypatc
     about = subject(code, characters=300)
     with about.trace() as memory:
         small = memory["layer0"]["h"][0]
-    monkeypatch.setattr("gatescope.recording.IN_MEMORY", 0)
+    monkeypatch.setattr("gatescope.recording.MAX_MEMORY_BYTES", 0)
     with about.trace() as trace:
         array = trace["layer0"]["h"]
         place = Path(array._root)

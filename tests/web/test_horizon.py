@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Position, expect
 
 from gatescope import Run
-from gatescope.recording import sequences_of
+from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.horizon import influence
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of

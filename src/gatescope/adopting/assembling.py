@@ -22,7 +22,8 @@ from gatescope.adopting.foreign import NONE, ONE_HOT, AdoptingError, Foreign, Fo
 from gatescope.adopting.left_over import check_left_over, copies, ignored_names, is_readout, without
 from gatescope.adopting.predicting import Asked, Below, is_embedding, predicting
 from gatescope.adopting.wiring import check_order, check_padding, offers
-from gatescope.network import Configuration, Layer, Network
+from gatescope.configuration import Configuration, Layer
+from gatescope.network import Network
 from gatescope.readout import Kind, Reads
 from gatescope.vocabulary import Vocabulary
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from gatescope.network import Configuration, Network
+from gatescope.configuration import Configuration
+from gatescope.network import Network
 from gatescope.runs import Run
 from gatescope.tasks import Task
 

@@ -246,11 +246,9 @@ def layer_named(layer: str, names: Sequence[str]) -> str:
     Raises:
         UsageError: no such layer exists.
     """
-    from gatescope.studies.common.layers import full_name, short
-
-    name = full_name(layer, names)
+    name = next((name for name in names if layer in (name, name.removeprefix("layer"))), None)
     if name is None:
-        raise unknown_name("Layer", layer, map(short, names))
+        raise unknown_name("Layer", layer, [name.removeprefix("layer") for name in names])
     return name
 
 

@@ -14,6 +14,7 @@ from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, changes_at
 from gatescope.engine.parameters import Parameters
 from gatescope.equations import Evaluator, drive_order
+from gatescope.vocabulary import is_symbol
 
 
 def run_plain(
@@ -117,5 +118,4 @@ def input_drives(
         return torch.nn.functional.linear(inputs, weights, biases)
     count = weights.shape[1]
     rows = torch.cat([weights.t(), weights.new_zeros(1, len(weights))]) + biases
-    known = (inputs >= 0) & (inputs < count)
-    return torch.nn.functional.embedding(torch.where(known, inputs, count), rows)
+    return torch.nn.functional.embedding(torch.where(is_symbol(inputs, count), inputs, count), rows)

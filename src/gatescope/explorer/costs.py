@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from gatescope.checking import PIECE as CHECKED_VALUES
+from gatescope.checking import PIECE_VALUES as CHECKED_VALUES
+from gatescope.configuration import Configuration, Layer
 from gatescope.equations import forward
-from gatescope.network import PIECE, Configuration, Layer, expected_tensors
-from gatescope.recording import PREDICTED_VALUES
+from gatescope.network import PASS_PREDICTIONS, PASS_STEPS, expected_tensors
 from gatescope.studies.gradients.backpropagation import AT_ONCE as SALIENCY_VALUES
 from gatescope.studies.gradients.influence import PIECE as INFLUENCE_VALUES
 from gatescope.studies.gradients.products import LARGEST_EXACT
@@ -63,7 +63,7 @@ def recording_bytes(configuration: Configuration, sequences: int, longest: int, 
     """
     layers, steps = configuration.layers, sequences * longest
     of_step = sum(layer.neurons * arrays_of_step(layer) for layer in layers)
-    most = min(PIECE, max(1, PREDICTED_VALUES // configuration.predicted))
+    most = min(PASS_STEPS, max(1, PASS_PREDICTIONS // configuration.predicted))
     piece = steps if configuration.both_ways else min(steps, max(sequences, most))
     # Several sequences are turned from (T, S, N) to (S, T, N), which takes a copy of the piece, and another one while
     # the layers above are run.

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.configuration import Configuration
 from gatescope.errors import GatescopeError
 from gatescope.explorer.costs import (
     megabytes,
@@ -32,7 +33,6 @@ from gatescope.explorer.recorder import Recorder, stamp_of, weights_stamp
 from gatescope.explorer.requests import RequestError, quoted
 from gatescope.explorer.tracks import FEATURE_BYTES
 from gatescope.features import Feature, features_named
-from gatescope.network import Configuration
 from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import ablation
 from gatescope.studies.common.arrays import around, check_neuron

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
 from gatescope.explorer.recorder import stamp_of
-from gatescope.network import Layer
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs

@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope.cells import Cell
+from gatescope.configuration import Configuration
 from gatescope.equations import forward
 from gatescope.explorer.costs import gradient_bytes, megabytes, most_steps, reading_bytes, size_of, with_network
 from gatescope.explorer.memory import Memory, Reservation
 from gatescope.explorer.recorder import Measured, measured, weights_stamp
 from gatescope.explorer.requests import RequestError, quoted
-from gatescope.network import Configuration, Network
-from gatescope.recording import record, symbols_of, weights_of
+from gatescope.network import Network
+from gatescope.recording import record, weights_of
 from gatescope.runs import Run
+from gatescope.sources import symbols_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.growth import lyapunov
 from gatescope.studies.gradients.jacobians import Jacobians, exact, jacobians

@@ -12,8 +12,8 @@ from gatescope.explorer.memory import Memory
 from gatescope.explorer.recorder import measured
 from gatescope.explorer.requests import RequestError, quoted
 from gatescope.network import Network
-from gatescope.recording import symbols_of
 from gatescope.runs import Run
+from gatescope.sources import symbols_of
 from gatescope.studies.gradients.jacobians import exact
 from gatescope.studies.gradients.paths import MAX_STEPS, paths
 from gatescope.vocabulary import Ids
@@ -51,7 +51,7 @@ def _ways(run: Run, asked: dict[str, Any], labels: list[str]) -> dict[str, Any]:
         raise RequestError("LESSON_NETWORK", asked=quoted(asked["layer"]), names=", ".join(names))
     ids, labels, first = _part(network, asked["text"], labels, asked["step"])
     weight = {name: asked[name] for name in ("drive", "to", "source")}
-    found = paths(network, ids, layer=names.index(asked["layer"]), **weight)
+    found = paths(network, ids, layer=asked["layer"], **weight)
     total, told = found.about["total"], autograd(network, ids, **weight)
     steps = len(ids) - 1
     return {

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from gatescope.configuration import Configuration
 from gatescope.errors import GatescopeError
 from gatescope.explorer.costs import (
     megabytes,
@@ -26,9 +27,10 @@ from gatescope.explorer.costs import (
 )
 from gatescope.explorer.memory import Memory, Reservation
 from gatescope.explorer.requests import RequestError, quoted
-from gatescope.network import Configuration, Network
-from gatescope.recording import Answers, parts_for, record
+from gatescope.network import Network
+from gatescope.recording import record
 from gatescope.runs import WEIGHTS, Run
+from gatescope.sources import Answers, parts_for
 from gatescope.trace import Trace
 from gatescope.vocabulary import Vocabulary
 

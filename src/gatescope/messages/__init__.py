@@ -13,6 +13,8 @@ from importlib.resources import files
 from string import Formatter
 from typing import Any
 
+MAX_ARRAY_CHARACTERS = 80  # of an array with several rows, in a sentence
+
 
 class Message:
     """A sentence of the catalogue and its values.
@@ -62,13 +64,24 @@ def english() -> dict[str, str]:
 
 
 class _PluralFormatter(Formatter):
-    """Formats `{count:# step|# steps}` by the count; every other field as `str.format` does."""
+    """Formats `{count:# step|# steps}` by the count, arrays on one line, and every other field as `str.format` does."""
+
+    def convert_field(self, value: Any, conversion: str | None) -> Any:
+        return _on_one_line(value, str(super().convert_field(value, conversion))) if conversion else value
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if "|" not in format_spec:
-            return str(format(value, format_spec))
+            return _on_one_line(value, str(format(value, format_spec)))
         singular, plural = format_spec.split("|")
         return (singular if value == 1 else plural).replace("#", f"{value:,}")
+
+
+def _on_one_line(value: object, text: str) -> str:
+    """Return the text of an array, or of a list of arrays, on one line; it may have many rows."""
+    if isinstance(value, str | Message) or "\n" not in text:
+        return text
+    joined = " ".join(text.split())
+    return joined if len(joined) <= MAX_ARRAY_CHARACTERS else f"{joined[: MAX_ARRAY_CHARACTERS - 3]}..."
 
 
 _FORMATTER = _PluralFormatter()

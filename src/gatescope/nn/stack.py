@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gatescope.cells import Cell
 from gatescope.engine import Engine, Intervention
-from gatescope.engine.interventions import in_numbered_layers
+from gatescope.engine.interventions import in_named_layers
 from gatescope.nn.direction import Direction, run_direction
 from gatescope.nn.errors import ModuleError, ModuleIndexError, ModuleRuntimeError
 from gatescope.nn.packing import Batch, batch_of, data_of
@@ -192,7 +192,8 @@ class Stack:
                     index = layer * len(directions) + reverse
                     start = {name: value[index] for name, value in state.items()}
                 direction = self.direction(layer, reverse)
-                acting = [change for change in changes[reverse] if change.layer == layer]
+                layer_name = f"layer{layer}_reverse" if reverse else f"layer{layer}"
+                acting = [change for change in changes[reverse] if change.layer == layer_name]
                 layer_run, output, final = run_direction(
                     self.cell, direction, inputs, start, batch.lengths, names, acting, self.engine, hidden[reverse]
                 )
@@ -287,18 +288,18 @@ class Stack:
     def _changes_by_direction(
         self, forward: Sequence[Intervention], backward: Sequence[Intervention]
     ) -> tuple[Sequence[Intervention], Sequence[Intervention]]:
-        """Return the interventions of the forward and of the backward directions, with numbers as layers."""
+        """Return the interventions of the forward and of the backward directions, with names of layers."""
         names = [f"layer{layer}" for layer in range(self.num_layers)]
         reversed_names = [f"{name}_reverse" for name in names]
         backward = [*backward, *(change for change in forward if _is_reverse(change))]
-        forward = in_numbered_layers([change for change in forward if not _is_reverse(change)], names)
+        forward = in_named_layers([change for change in forward if not _is_reverse(change)], names)
         if backward and not self.bidirectional:
             raise ModuleError("MODULE_ONE_DIRECTION", module=type(self).__name__)
         # In interventions_reverse, "layer0" can only mean the backward direction of layer 0.
         named = [
             replace(change, layer=f"{change.layer}_reverse") if change.layer in names else change for change in backward
         ]
-        return forward, in_numbered_layers(named, reversed_names)
+        return forward, in_named_layers(named, reversed_names)
 
 
 def _is_reverse(change: Intervention) -> bool:

@@ -30,6 +30,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gatescope.configuration import Configuration
 from gatescope.errors import GatescopeError
 from gatescope.files import (
     FileError,
@@ -40,7 +41,7 @@ from gatescope.files import (
     write_bytes,
     write_json,
 )
-from gatescope.network import Configuration, Network, expected_tensors
+from gatescope.network import Network, expected_tensors
 from gatescope.runs.errors import RunError
 from gatescope.runs.lock import held, is_held
 from gatescope.runs.records import finite, parse, record_of, shortened

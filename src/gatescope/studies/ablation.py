@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatescope.configuration import Configuration
 from gatescope.engine import Intervention
 from gatescope.features import Feature
-from gatescope.network import PIECE, Configuration, Network, evaluating, padded
+from gatescope.network import Network, padded, passes
 from gatescope.readout import SYMBOLS
-from gatescope.recording import Answers, Recordable
+from gatescope.sources import Answers, Recordable
 from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.losses import asked, loss_of, read_with_targets, unit
 from gatescope.studies.common.resampling import BLOCK, LEVEL, interval, resampled
@@ -89,7 +90,7 @@ def ablation(
     Args:
         network: any network; it is not changed.
         source: a text, or sequences, as `gatescope.recording.record` takes them.
-        layers: one layer or several, by name or flat number; None: all layers.
+        layers: one layer or several, by name, or by number if the network reads in one direction; None: all layers.
         signal: the signal that is held: "h", "c", a gate, or any other signal of the cell.
         answers: a function from the text of a sequence to the targets of its steps; None: the next symbol.
         neurons: the neurons of each layer; None: all neurons.
@@ -141,7 +142,7 @@ def ablation(
         binaries = [*shared, *_unshared(own_of_layer, shared)]
         on = _on(binaries, text)
         changes = [
-            Intervention(number, signal, int(neuron), steps, 0.0, float(value))
+            Intervention(name, signal, int(neuron), steps, 0.0, float(value))
             for neuron, value in zip(held_neurons, values, strict=True)
         ]
         results = _results(network, text, before, on, changes, draws, seed, tell)
@@ -243,7 +244,7 @@ def _check(network: Network, layer: int, signal: str, to: Held, draws: int, bloc
 
 
 def _layer_numbers(configuration: Configuration, layers: Given | Sequence[Given] | None) -> list[int]:
-    """Return the flat numbers of the chosen layers, each once."""
+    """Return the positions of the chosen layers, each once."""
     if layers is None:
         return list(range(len(configuration.layers)))
     chosen = [layers] if isinstance(layers, int | str) else layers
@@ -336,34 +337,25 @@ def _pieces(
 
     A network that reads from the end, too, reads the group in one piece.
     """
-    readout, whole = network.configuration.readout, network.configuration.both_ways
-    size = group.tokens.shape[1]
-    length = len(group.tokens) if whole else max(1, PIECE // (size * copies))
-    once = whole and readout.reads == "last step"
-    lengths = group.lengths.repeat(copies)
-    state = None
-    for start in range(0, len(group.tokens), length):
-        part = slice(start, start + length)
-        ids, targets = (_copied(each[part], copies) for each in (group.tokens, group.targets))
-        held = [one.within(start, start + len(ids), longest) for one in changes]
-        with torch.inference_mode(), evaluating(network):
-            output = network(
-                ids,
-                None if whole else state,
-                lengths=lengths if whole else None,
-                keep=keep,
-                interventions=held,
-                reads="last step" if once else "every step",
-            )
-            if once:
-                columns = torch.arange(len(lengths))
-                losses = torch.zeros(ids.shape[:2], dtype=torch.float64)
-                last = targets[lengths - 1, columns]
-                losses[lengths - 1, columns] = loss_of(readout, output.logits, last).double()
-            else:
-                losses = loss_of(readout, output.logits, targets).double()
-        state = output.state
-        yield group.places[part], losses.view(len(ids), copies, size).numpy(), output.signals
+    readout, size = network.configuration.readout, group.tokens.shape[1]
+    for run in passes(
+        network,
+        group.tokens,
+        group.lengths,
+        copies=copies,
+        total=longest,
+        keep=keep,
+        interventions=changes,
+        reads="every step",
+    ):
+        targets, logits = _copied(group.targets[run.steps], copies), run.output.logits
+        if logits.ndim == 2:  # read out at the last step only
+            last, columns = run.mask.sum(0) - 1, torch.arange(size * copies)
+            losses = torch.zeros(run.mask.shape, dtype=torch.float64)
+            losses[last, columns] = loss_of(readout, logits, targets[last, columns]).double()
+        else:
+            losses = loss_of(readout, logits, targets).double()
+        yield group.places[run.steps], losses.view(-1, copies, size).numpy(), run.output.signals
 
 
 def _copied(values: Tensor, copies: int) -> Tensor:

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.cells import Cell, cell_of
-from gatescope.network import Configuration, Network, predict
-from gatescope.recording import Answers, Recordable, sequences_of
+from gatescope.configuration import Configuration
+from gatescope.network import Network, predict
 from gatescope.runs import HISTORY, Run
+from gatescope.sources import Answers, Recordable, sequences_of
 from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.growth import lyapunov
@@ -100,7 +101,7 @@ def reach(
         distance: between the steps of which the gradient's norm is told; when not given half of the longest sequence,
             50 and `furthest` at most.
         samples: at how many places the horizons are taken.
-        layers: which ones, by name or flat number; all when not given.
+        layers: by name, or by number if the networks read in one direction; all if None.
         answers: of the text of each sequence what should be said, as `horizon` takes them.
         seed: of what is drawn.
 
@@ -115,7 +116,7 @@ def reach(
     chosen = range(len(configuration.layers)) if layers is None else [number_of(configuration, k) for k in layers]
     rows, terms = [], []
     for k in chosen:
-        found = jacobians_of(network, [longest], k)
+        found = jacobians_of(network, [longest], configuration.names[k])
         about, name = configuration.layers[k], configuration.names[k]
         rows.append({"layer": name, "cell": about.cell.name, "neurons": about.neurons, **_layer(found, distance)})
         terms += [{"layer": name, **row} for row in found.table()]

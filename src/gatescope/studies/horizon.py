@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.network import Configuration, Network
-from gatescope.recording import Answers, Recordable
+from gatescope.configuration import Configuration
+from gatescope.network import Network
+from gatescope.sources import Answers, Recordable
 from gatescope.studies.common.losses import asked, read_with_targets
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.backpropagation import Saliency, saliency

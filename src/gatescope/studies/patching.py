@@ -26,7 +26,7 @@ from torch import Tensor
 
 from gatescope.engine import Intervention
 from gatescope.network import Network, evaluating
-from gatescope.recording import Recordable, sequences_of
+from gatescope.sources import Recordable, sequences_of
 from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.vocabulary import Reading
@@ -70,7 +70,7 @@ def patching(
     clean: Recordable,
     corrupted: Recordable,
     *,
-    layer: Given = 0,
+    layer: Given = "layer0",
     signal: str = "h",
     neurons: Sequence[int] | None = None,
     at: int = -1,
@@ -178,8 +178,9 @@ def _patched(
 ) -> Tensor:
     """Return the logits (B, V) of runs with one step (and neuron) each patched with the clean values (T, N)."""
     clean = torch.from_numpy(values)
+    name = network.configuration.names[layer]
     patches = [
-        Intervention(layer, signal, target, slice(t, t + 1), 0.0, clean[:, target], row)
+        Intervention(name, signal, target, slice(t, t + 1), 0.0, clean[:, target], row)
         for row, (t, target) in enumerate(pairs)
     ]
     with torch.inference_mode(), evaluating(network):

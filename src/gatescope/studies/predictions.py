@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from gatescope.network import Network
 from gatescope.network import predict as values_of
 from gatescope.readout import Readout
-from gatescope.recording import Recordable, RecordingError, parts_of, sequences_of
 from gatescope.runs import Run
+from gatescope.sources import Recordable, RecordingError, parts_of, sequences_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.tasks import Sentiment
 from gatescope.vocabulary import Reading, Vocabulary

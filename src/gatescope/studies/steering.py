@@ -100,8 +100,9 @@ def steer(
     """
     layer = number_of(network.configuration, layer)
     _check(network, layer, signal, neuron, values, samples, draws)
+    name = network.configuration.names[layer]
     held = [
-        Intervention(layer, signal, neuron, steps, 0.0, float(value), slice((k + 1) * samples, (k + 2) * samples))
+        Intervention(name, signal, neuron, steps, 0.0, float(value), slice((k + 1) * samples, (k + 2) * samples))
         for k, value in enumerate(values)
     ]
     seeds = [seed + k for k in range(samples)] * (len(held) + 1)

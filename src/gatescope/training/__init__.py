@@ -9,8 +9,9 @@ from os import PathLike
 from typing import Any
 
 from gatescope.cells import Cell
+from gatescope.configuration import Configuration, configure
 from gatescope.names import check_names, named_arguments
-from gatescope.network import Configuration, Network, configure, predict
+from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
 from gatescope.sampling import Choice, sample

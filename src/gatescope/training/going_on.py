@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from gatescope.network import Configuration, Network
+from gatescope.configuration import Configuration
+from gatescope.network import Network
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, Run
 from gatescope.tasks import Task
 from gatescope.training.loop import Loop

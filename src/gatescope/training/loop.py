@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gatescope.engine import State
 from gatescope.network import Network, predict
-from gatescope.readout import SYMBOLS
+from gatescope.readout import SYMBOLS, pinball
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.tasks.base.task import ReadsManyPlaces
@@ -352,6 +352,5 @@ def loss_of_numbers(
     if not quantiles:
         return (((estimates - wanted) ** 2) * asked).sum(), int(asked.sum())
     off = wanted.unsqueeze(-1) - estimates.unflatten(-1, (-1, len(quantiles)))
-    levels = torch.tensor(quantiles, dtype=off.dtype)
-    pinball = torch.maximum(levels * off, (levels - 1) * off).mean(-1)
-    return (pinball * asked).sum(), int(asked.sum())
+    losses = pinball(off, torch.tensor(quantiles, dtype=off.dtype)).mean(-1)
+    return (losses * asked).sum(), int(asked.sum())

@@ -136,7 +136,8 @@ def _record_both(
         with recording(place, text, file, encoding=encoding, characters=characters) as recorded_trace:
             yield recorded_trace.trace
         return
-    from gatescope.recording import recorded, sequences_of
+    from gatescope.recording import recorded
+    from gatescope.sources import sequences_of
 
     subject = subject_of(place, None, None, characters=characters)
     shown = sequences_of(subject.network, read_text(subject.task, text, file, encoding))

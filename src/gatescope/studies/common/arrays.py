@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.studies.common.table import StudyError
-from gatescope.trace import UNSHOWN_STEP, Trace
+from gatescope.trace import UNRECORDED_STEP, Trace
 from gatescope.vocabulary import Vocabulary
 
 PIECE = 1 << 22  # values that are read at a time, where one neuron does not have more of them
@@ -115,7 +115,7 @@ def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> 
     begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
     edges = [begin, first, last + 1, end]
     if not trace.shows_steps:
-        before, at, after = (UNSHOWN_STEP * (b - a) for a, b in pairwise(edges))
+        before, at, after = (UNRECORDED_STEP * (b - a) for a, b in pairwise(edges))
         return before, at, after
     vocabulary = trace.vocabulary
     if vocabulary.unit == "number" or vocabulary.in_words:

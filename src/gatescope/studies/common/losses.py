@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatescope.configuration import Configuration
 from gatescope.messages import Message
-from gatescope.network import Configuration, Network
-from gatescope.readout import Readout
-from gatescope.recording import Answers, Recordable, sequences_of, targets_of
+from gatescope.network import Network, passes
+from gatescope.readout import Readout, pinball
+from gatescope.sources import Answers, Recordable, default_targets, sequences_of, targets_of
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
 from gatescope.trace import Trace
-from gatescope.vocabulary import PADDING, Reading
+from gatescope.vocabulary import Reading, is_symbol
 
 
 def unit(readout: Readout) -> str:
@@ -45,12 +46,11 @@ def loss_of(readout: Readout, logits: Tensor, targets: Tensor) -> Tensor:
         wanted = targets.nan_to_num(0.0).to(logits.dtype)
         if readout.quantiles:
             off = wanted.unsqueeze(-1) - logits.unflatten(-1, (-1, len(readout.quantiles)))
-            levels = torch.tensor(readout.quantiles, dtype=logits.dtype)
-            told = torch.maximum(levels * off, (levels - 1) * off).mean(-1)
+            told = pinball(off, torch.tensor(readout.quantiles, dtype=logits.dtype)).mean(-1)
         else:
             told = (logits - wanted) ** 2
         return (told * asked).sum(-1) / asked.sum(-1).clamp(min=1)
-    asked = (targets >= 0) & (targets < logits.shape[-1])
+    asked = is_symbol(targets, logits.shape[-1])
     chosen = targets.where(asked, 0).long().unsqueeze(-1)
     return -logits.log_softmax(-1).gather(-1, chosen).squeeze(-1) * asked
 
@@ -67,7 +67,7 @@ def asked(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
     if readout.kind == "numbers":
         there[said] = np.logical_not(np.isnan(here).all(1))
     else:
-        there[said] = (here >= 0) & (here < configuration.predicted)
+        there[said] = is_symbol(here, configuration.predicted)
     return there
 
 
@@ -112,24 +112,12 @@ def targets_for(network: Network, sequence: Reading, targets: Reading | None) ->
             raise StudyError("LOSSES_TARGETS_LENGTH_MISMATCH", steps=len(sequence), targets=len(given))
         return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
     if configuration.readout.kind == "symbols":
-        return np.append(sequence[1:], np.int32(PADDING)).astype(np.int32)
+        return default_targets(configuration.readout, sequence)
     if configuration.readout.kind == "numbers":
         raise StudyError("LOSSES_TARGETS_MISSING")
-    with torch.inference_mode():
-        logits = logits_of(network, sequence)
-    return logits.argmax(-1).numpy().astype(np.int32)
-
-
-def logits_of(network: Network, sequence: Reading) -> Tensor:
-    """Return the logits at every step of one sequence, (T, V).
-
-    Of a network that reads from the end, too, and predicts once, that is the same at every step.
-    """
-    steps = torch.from_numpy(sequence)
-    steps = steps.to(network.readout_biases.dtype) if steps.is_floating_point() else steps.long()
-    once = network.configuration.both_ways and network.configuration.readout.reads == "last step"
-    logits = network(steps.unsqueeze(1), reads="last step" if once else "every step").logits
-    return logits.expand(len(sequence), -1) if once else logits[:, 0]
+    runs = passes(network, torch.from_numpy(sequence).unsqueeze(1), reads="every step")
+    classes = [run.output.logits.argmax(-1).expand(run.mask.shape)[:, 0] for run in runs]
+    return torch.cat(classes).numpy().astype(np.int32)
 
 
 def check_predicts_next(configuration: Configuration, study: Message) -> None:

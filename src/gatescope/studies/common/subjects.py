@@ -16,8 +16,9 @@ from gatescope.errors import GatescopeError
 from gatescope.features import Family, Feature, choose, from_quantities, tokens
 from gatescope.messages import Message
 from gatescope.network import Network
-from gatescope.recording import parts_of, recorded
+from gatescope.recording import recorded
 from gatescope.runs import STUDIES, Run, RunError
+from gatescope.sources import parts_of
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.tasks import Task, Text

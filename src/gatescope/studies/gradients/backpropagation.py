@@ -23,7 +23,8 @@ from torch import Tensor
 from gatescope.equations import Place
 from gatescope.head import ACTIVATIONS
 from gatescope.network import Network
-from gatescope.recording import record, sequences_of
+from gatescope.recording import record
+from gatescope.sources import sequences_of
 from gatescope.studies.common.losses import asked, loss_of, targets_for
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.jacobians import Slopes, exact, in_order, slopes_of

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatescope.network import Configuration, Network, predictions_of
-from gatescope.recording import sequences_of
+from gatescope.configuration import Configuration
+from gatescope.network import Network, predictions_of
+from gatescope.sources import sequences_of
 from gatescope.studies.common.table import StudyError
 from gatescope.studies.gradients.jacobians import exact
 from gatescope.vocabulary import Reading

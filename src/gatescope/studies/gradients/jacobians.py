@@ -24,7 +24,8 @@ from torch import Tensor
 from gatescope.cells import Cell
 from gatescope.equations import Forward, Place, forward
 from gatescope.network import Network
-from gatescope.recording import Recordable, record, weights_of
+from gatescope.recording import record, weights_of
+from gatescope.sources import Recordable
 from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
@@ -272,7 +273,7 @@ def exact(network: Network) -> Network:
     return deepcopy(network).double().eval()
 
 
-def jacobians_of(network: Network, source: Recordable, layer: Given = 0) -> Jacobians:
+def jacobians_of(network: Network, source: Recordable, layer: Given = "layer0") -> Jacobians:
     """The Jacobians of a layer on the first sequence of a text, computed in float64.
 
     Raises:

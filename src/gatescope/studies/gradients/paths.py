@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from gatescope.messages import Message
 from gatescope.network import Network
-from gatescope.recording import record, symbols_of, weights_of
+from gatescope.recording import record, weights_of
+from gatescope.sources import symbols_of
+from gatescope.studies.common.layers import Given, number_of
 from gatescope.studies.common.losses import check_predicts_next
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.backpropagation import contributions
@@ -41,7 +43,14 @@ TITLES = {
 
 
 def paths(
-    network: Network, text: str | Ids, *, layer: int = 0, drive: str, to: int, source: int, step: int | None = None
+    network: Network,
+    text: str | Ids,
+    *,
+    layer: Given = "layer0",
+    drive: str,
+    to: int,
+    source: int,
+    step: int | None = None,
 ) -> Table:
     """All ways of U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
 
@@ -65,6 +74,7 @@ def paths(
     """
     check_predicts_next(network.configuration, Message("LOSSES_STUDY_PATHS"))
     cells = [each.cell for each in network.configuration.layers]
+    layer = number_of(network.configuration, layer)
     if layer != len(cells) - 1:
         raise StudyError("PATHS_LAYER_NOT_LAST", last=len(cells) - 1, layer=layer)
     if network.configuration.starts:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int
 
+from gatescope.readout import pinball
 from gatescope.tasks.base.task import TaskError
 
 Labels = Int[np.ndarray, " _"]
@@ -152,8 +153,7 @@ def pinball_loss(predicted: Float[np.ndarray, "*N C"], expected: Float[np.ndarra
     """
     if not 0 < quantile < 1:
         raise TaskError("MEASURE_QUANTILE", quantile=quantile)
-    below = expected - predicted
-    return _mean(np.maximum(quantile * below, (quantile - 1) * below))
+    return _mean(pinball(expected - predicted, quantile))
 
 
 def _check_lengths(predicted: Labels, expected: Labels) -> None:
