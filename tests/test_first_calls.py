@@ -126,7 +126,7 @@ def test_backward_layers_are_named() -> None:
     inputs = torch.randn(5, 1, 3)
     assert (module(inputs, interventions=change)[0][..., 4 + 1] == 0.5).all()
     assert (module(inputs, interventions_reverse=[clamp("layer0", "h", 1, 0.5)])[0][..., 4 + 1] == 0.5).all()
-    with pytest.raises(ValueError, match="one direction"):
+    with pytest.raises(ValueError, match="a single direction"):
         gatescope.nn.GRU(3, 4)(inputs, interventions=change)
 
 
