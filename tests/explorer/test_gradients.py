@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
-from gatescope.explorer.gradients import EXACT_WORK, LONGEST, MAP_WORK, effort
+from gatescope.explorer.gradient_map import EXACT_WORK, MAP_WORK, estimation
+from gatescope.explorer.gradients import MAX_TEXT_STEPS
 from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
@@ -172,16 +173,16 @@ def test_one_character_has_a_map_of_one_pair(page: Page) -> None:
 
 
 def test_a_long_text_is_refused_in_a_sentence(page: Page) -> None:
-    text = "a" * (LONGEST + 1)
+    text = "a" * (MAX_TEXT_STEPS + 1)
     for answer in (page.map(text=text), page.connections(text=text), page.chain(text=text)):
-        refused(answer, 413, f"at most {LONGEST}")
+        refused(answer, 413, f"at most {MAX_TEXT_STEPS}")
 
 
 @pytest.mark.parametrize("states", [1, 2, 4])
 @pytest.mark.parametrize("neurons", [1, 10, 32, 64, 128, 256, 512, 2048])
-@pytest.mark.parametrize("steps", [1, 30, LONGEST])
+@pytest.mark.parametrize("steps", [1, 30, MAX_TEXT_STEPS])
 def test_no_map_takes_more_than_a_few_seconds(states: int, neurons: int, steps: int) -> None:
-    vectors, furthest = effort(states, neurons, steps)
+    vectors, furthest = estimation(states, neurons, steps)
     assert furthest >= 1
     if vectors is None:
         assert (states * neurons * steps) ** 2 <= EXACT_WORK
@@ -192,7 +193,7 @@ def test_no_map_takes_more_than_a_few_seconds(states: int, neurons: int, steps: 
 
 
 def test_an_estimate_says_that_it_is_one(page: Page, place: Path) -> None:
-    text = "a" * LONGEST
+    text = "a" * MAX_TEXT_STEPS
     wide = create_run(place / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
     train(wide)
     arrays, about = unpacked(page.map("wide", text=text[:20]))
@@ -282,8 +283,8 @@ def test_a_cell_without_a_direct_path_says_so(page: Page) -> None:
 
 
 def test_what_is_not_there_is_refused(page: Page) -> None:
-    refused(page.map("nobody"), 404, "no run named")
-    refused(page.map(layer="layer1"), 400, "has no 'layer1'")
+    refused(page.map("nobody"), 404, "expected a run in the list")
+    refused(page.map(layer="layer1"), 400, "Layer: expected one of layer0, got 'layer1'")
     refused(page.map(checkpoint=3), 409, "3")
     refused(page.map("none"), 409, "carries no state")
     refused(page.connections(step=5), 400, "no step 5")
@@ -298,10 +299,13 @@ def test_what_is_not_there_is_refused(page: Page) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"text": 3, "layer": "layer0"}, "text of a request"),
-        ({"text": "a"}, "layer of a request"),
-        ({"text": "a", "layer": "layer0", "colour": 1}, "no field 'colour'"),
-        ({"text": "a", "layer": "layer0", "checkpoint": "last"}, "checkpoint of a request"),
+        ({"text": 3, "layer": "layer0"}, "field text: expected text, got 3"),
+        ({"text": "a"}, "expected the field layer (text), got none"),
+        ({"text": "a", "layer": "layer0", "colour": 1}, "expected the fields text, layer, checkpoint, got 'colour'"),
+        (
+            {"text": "a", "layer": "layer0", "checkpoint": "last"},
+            "field checkpoint: expected an integer, or null, got 'last'",
+        ),
         ([], "JSON object"),
     ],
 )

@@ -386,7 +386,7 @@ def test_new_weights_are_used_as_soon_as_they_are_there(page: Page, place: Path)
         ({"neurons": [10**30]}, "0 to 3"),
         ({"neurons": [0.5]}, "neurons"),
         ({"neurons": [True]}, "neurons"),
-        ({"neurons": [0] * 100_000}, "neurons"),
+        ({"neurons": [0] * 100_000}, "Neurons of layer0: expected different numbers"),
         ({"neurons": 3}, "neurons"),
         ({"drives": 1}, "drives"),
         ({"top": "3"}, "top"),
@@ -422,7 +422,7 @@ def test_what_a_foreign_form_could_send_is_refused(page: Page, kind: str) -> Non
 def test_what_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(page.trace(text="a" * (1 << 20)), 413)
     refused(page.trace(text="a" * 20_001), 413, "20,000")
-    monkeypatch.setattr(gatescope.explorer.recorder, "LONGEST", 10)
+    monkeypatch.setattr(gatescope.explorer.recorder, "MAX_TEXT_STEPS", 10)
     refused(page.trace(text="a" * 11), 413, "10")
     assert page.trace(text="a" * 10).status_code == 200
 
@@ -442,7 +442,7 @@ def test_events_tell_everything_at_once_and_again_when_something_changed(
     page: Page, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Spoken to without a client in between, because those wait for the end of an answer that has none."""
-    monkeypatch.setattr("gatescope.explorer.app.POLL", 0.01)
+    monkeypatch.setattr("gatescope.explorer.app.POLL_SECONDS", 0.01)
     events: list[dict[str, Any]] = []
     started: dict[str, Any] = {}
 

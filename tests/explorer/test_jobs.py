@@ -12,7 +12,7 @@ import pytest
 
 from gatescope.errors import GatescopeError
 from gatescope.explorer import jobs
-from gatescope.explorer.jobs import Job, Jobs, Tell
+from gatescope.explorer.jobs import Job, Jobs, Report
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -20,7 +20,7 @@ def told(job: Job, stamp: object = None) -> dict[str, Any]:
     return json.loads(job.to_json(stamp))
 
 
-def gives(answer: Any, stamp: object = None) -> Callable[[Tell], tuple[Any, Any]]:
+def gives(answer: Any, stamp: object = None) -> Callable[[Report], tuple[Any, Any]]:
     return lambda _tell: (answer, stamp)
 
 
@@ -34,7 +34,7 @@ def test_an_answer_comes_with_the_stamp_of_what_it_was_made_of() -> None:
 def test_the_page_sees_how_far_it_is() -> None:
     go, seen = threading.Event(), threading.Event()
 
-    def work(tell: Tell) -> tuple[Any, Any]:
+    def work(tell: Report) -> tuple[Any, Any]:
         tell("counting", 3, 7)
         seen.set()
         assert go.wait(PATIENCE)
@@ -55,7 +55,7 @@ def test_the_page_sees_how_far_it_is() -> None:
 def test_a_failure_is_said_and_the_next_one_is_done_all_the_same(error: Exception, words: str) -> None:
     work = Jobs()
 
-    def fails(_: Tell) -> tuple[Any, Any]:
+    def fails(_: Report) -> tuple[Any, Any]:
         raise error
 
     job = work.begin("a", fails, long=True)
@@ -70,8 +70,8 @@ def test_a_failure_is_said_and_the_next_one_is_done_all_the_same(error: Exceptio
 def test_nothing_is_done_twice_at_once_and_never_two_things_together() -> None:
     work, running, most, done = Jobs(), [0], [0], []
 
-    def task(name: int) -> Callable[[Tell], tuple[Any, Any]]:
-        def run(_: Tell) -> tuple[Any, Any]:
+    def task(name: int) -> Callable[[Report], tuple[Any, Any]]:
+        def run(_: Report) -> tuple[Any, Any]:
             running[0] += 1
             most[0] = max(most[0], running[0])
             time.sleep(0.005)
@@ -91,7 +91,7 @@ def test_nothing_is_done_twice_at_once_and_never_two_things_together() -> None:
 def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
     work, order, begun, waiting = Jobs(), [], threading.Event(), threading.Event()
 
-    def long(tell: Tell) -> tuple[Any, Any]:
+    def long(tell: Report) -> tuple[Any, Any]:
         order.append("long begins")
         begun.set()
         assert waiting.wait(PATIENCE)
@@ -99,7 +99,7 @@ def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
         order.append("long ends")
         return None, None
 
-    def short(_: Tell) -> tuple[Any, Any]:
+    def short(_: Report) -> tuple[Any, Any]:
         order.append("short")
         return None, None
 
@@ -115,12 +115,12 @@ def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
 def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
     work, go, done = Jobs(), threading.Event(), []
 
-    def held(_: Tell) -> tuple[Any, Any]:
+    def held(_: Report) -> tuple[Any, Any]:
         assert go.wait(PATIENCE)
         return None, None
 
-    def short(name: int) -> Callable[[Tell], tuple[Any, Any]]:
-        def run(_: Tell) -> tuple[Any, Any]:
+    def short(name: int) -> Callable[[Report], tuple[Any, Any]]:
+        def run(_: Report) -> tuple[Any, Any]:
             done.append(name)
             return name, None
 
@@ -128,16 +128,16 @@ def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
 
     first = work.begin("held", held, long=True)
     wait_until(lambda: first.state != "waiting", "the first job begins")
-    begun = [work.begin(k, short(k), long=False) for k in range(jobs.WAITING + 3)]
+    begun = [work.begin(k, short(k), long=False) for k in range(jobs.MAX_WAITING_JOBS + 3)]
     go.set()
     assert all(job.ended.wait(PATIENCE) for job in begun)
-    assert done == list(range(3, jobs.WAITING + 3))
+    assert done == list(range(3, jobs.MAX_WAITING_JOBS + 3))
     assert work.known(0) is None
     assert told(begun[0])["state"] == "failed"
 
 
 def test_answers_are_forgotten_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "KEPT", 3)
+    monkeypatch.setattr(jobs, "MAX_FINISHED_JOBS", 3)
     work = Jobs()
     for k in range(6):
         work.put(k, k, None)

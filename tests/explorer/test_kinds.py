@@ -11,8 +11,9 @@ from safetensors.numpy import load
 
 from gatescope.configuration import configure
 from gatescope.explorer.gradients import Gradients
-from gatescope.explorer.recorder import Recorder, Request
+from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError
+from gatescope.explorer.wire import TraceRequest
 from gatescope.network import Network
 from gatescope.readout import Readout, classes, numbers
 from gatescope.runs import Run
@@ -40,7 +41,7 @@ def make(tmp_path: Path) -> Make:
 
 
 def arrays(run: Run, text: str, **more: Any) -> dict[str, np.ndarray[Any, Any]]:
-    return load(Recorder().answer(run, Request(text, signals=(), **more))[0])
+    return load(Recorder().answer(run, TraceRequest(text, signals=(), **more))[0])
 
 
 def test_numbers_in_and_numbers_out(make: Make) -> None:
@@ -104,7 +105,7 @@ def test_what_makes_no_sense_is_said_in_a_sentence(make: Make) -> None:
 def test_gradients_of_layers_that_read_from_the_end_are_refused(make: Make) -> None:
     run = make(WORDS, classes(["a", "b"]), both_ways=True)
     assert "reads from the end" in refused(run, "gradients", text="the cat\n", layer="layer0_reverse")
-    assert "ask by gradient" in refused(run, "connections", text="the cat\n", by="change", step=0)
+    assert "Measure by gradient" in refused(run, "connections", text="the cat\n", by="change", step=0)
 
 
 def test_the_labels_of_the_map_are_its_steps(make: Make) -> None:

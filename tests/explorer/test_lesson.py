@@ -80,21 +80,21 @@ def test_the_numbers_add_up(place: Path, run: str, layer: int, drive: str, step:
 @pytest.mark.parametrize(
     ("run", "changed", "status", "words"),
     [
-        ("lstm", {"step": 10}, 400, "The text has no step 10; it has 10, counted from 0."),
-        ("lstm", {"step": -1}, 400, "no step -1"),
-        ("lstm", {"text": "", "step": 0}, 400, "The text has no step 0; it has 0"),
-        ("lstm", {"step": 5}, 400, "After step 5 comes nothing that the network could predict"),
-        ("lstm", {"text": "aX?", "step": 1}, 400, "After step 1 comes nothing that the network could predict"),
-        ("lstm", {"layer": "layer1"}, 400, "The network has no 'layer1'; it has layer0."),
-        ("lstm", {"to": "2"}, 400, "to of a request for ways is a int; '2' was given."),
-        ("lstm", {"step": True}, 400, "step of a request for ways is a int; True was given."),
-        ("lstm", {"more": 1}, 400, "is a JSON object with text, layer, drive, to, source, step."),
-        ("lstm", {"checkpoint": "best"}, 400, "the step of a checkpoint, or null."),
+        ("lstm", {"step": 10}, 400, "Step: expected a number from 0 to 9, got 10."),
+        ("lstm", {"step": -1}, 400, "Step: expected a number from 0 to 9, got -1."),
+        ("lstm", {"text": "", "step": 0}, 400, "Text: expected at least one step, got none."),
+        ("lstm", {"step": 5}, 400, "Step 5: expected a following symbol that the network knows"),
+        ("lstm", {"text": "aX?", "step": 1}, 400, "Step 1: expected a following symbol that the network knows"),
+        ("lstm", {"layer": "layer1"}, 400, "Layer: expected one of layer0, got 'layer1'."),
+        ("lstm", {"to": "2"}, 400, "field to: expected an integer, got '2'."),
+        ("lstm", {"step": True}, 400, "field step: expected an integer, got True."),
+        ("lstm", {"more": 1}, 400, "expected the fields text, layer, drive, to, source, step, checkpoint, got 'more'."),
+        ("lstm", {"checkpoint": "best"}, 400, "field checkpoint: expected an integer, or null, got 'best'."),
         ("lstm", {"drive": "q"}, 409, "expected one of i, f, g, o, got 'q'."),
         ("lstm", {"to": 4}, 409, "neurons from 0 to 3"),
         ("deep", {"drive": "z"}, 409, "expected the last layer, 1, got 0."),
         ("none", {}, 409, "Recurrent drive of layer0: its cell has none"),
-        ("gone", {}, 404, "There is no run named 'gone'"),
+        ("gone", {}, 404, "Run: expected a run in the list, got 'gone'."),
     ],
 )
 def test_errors_are_one_sentence(place: Path, run: str, changed: dict[str, Any], status: int, words: str) -> None:
@@ -106,10 +106,15 @@ def test_errors_are_one_sentence(place: Path, run: str, changed: dict[str, Any],
 
 
 def test_a_request_has_all_fields(place: Path) -> None:
-    for body in ([], {}, {"text": TEXT}):
+    sentences = (
+        "expected a JSON object with text, layer, drive, to, source, step",
+        "expected the field text (text), got none",
+        "expected the field layer (text), got none",
+    )
+    for body, sentence in zip(([], {}, {"text": TEXT}), sentences, strict=True):
         response = ask(place, "lstm", body)
         assert response.status_code == 400
-        assert "JSON object with text, layer, drive" in response.json()["error"]
+        assert sentence in response.json()["error"]
 
 
 @pytest.mark.parametrize(

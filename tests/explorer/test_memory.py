@@ -13,8 +13,8 @@ import anyio
 import httpx
 import pytest
 
-import gatescope.explorer.findings
 import gatescope.explorer.recorder
+import gatescope.explorer.study_text
 from gatescope import TASKS, Network, Run, Settings, configure, create_run, record
 from gatescope.configuration import Configuration
 from gatescope.explorer.app import make_app
@@ -26,16 +26,19 @@ from gatescope.explorer.costs import (
     trace_bytes,
     with_network,
 )
-from gatescope.explorer.findings import characters_within
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory
-from gatescope.explorer.recorder import Recorder, Request
+from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError
+from gatescope.explorer.study_text import characters_within
+from gatescope.explorer.wire import TraceRequest
+from gatescope.messages import Message
 from gatescope.sources import parts_of
 from gatescope.vocabulary import Vocabulary
 
+TOO_LARGE = Message("Too large.")
 MB = 1 << 20
 PORT = 8791
 TASK = TASKS["counter"]()
@@ -131,35 +134,35 @@ def test_size_of_says_the_neurons_of_every_layer(sizes: tuple[int, ...], words: 
 def test_trace_beyond_the_bound_names_how_many_characters_are_possible(run: Run) -> None:
     """As many characters as the sentence names are answered, one more is not."""
     recorder = Recorder(Memory(working_bytes=12 * MB))
-    with pytest.raises(RequestError, match=r"At most [\d,]+ characters") as refusal:
-        recorder.answer(run, Request("a" * 20_000))
+    with pytest.raises(RequestError, match=r"Use at most [\d,]+ characters") as refusal:
+        recorder.answer(run, TraceRequest("a" * 20_000))
     assert refusal.value.status == 413
     assert "2 layers of 16 neurons" in str(refusal.value)
-    possible = int(re.findall(r"At most ([\d,]+)", str(refusal.value))[0].replace(",", ""))
+    possible = int(re.findall(r"Use at most ([\d,]+)", str(refusal.value))[0].replace(",", ""))
     assert 10 < possible < 20_000
-    recorder.answer(run, Request("a" * possible))[1].release()
-    with pytest.raises(RequestError, match=f"At most {possible:,} characters"):
-        recorder.answer(run, Request("a" * (possible + 1)))
+    recorder.answer(run, TraceRequest("a" * possible))[1].release()
+    with pytest.raises(RequestError, match=f"Use at most {possible:,} characters"):
+        recorder.answer(run, TraceRequest("a" * (possible + 1)))
 
 
 def test_trace_counts_the_padding_of_short_lines(run: Run) -> None:
     """One long line makes every other as long: 2,000 steps and 2,000 lines are 4 million steps that are held."""
     text = "a" * 2000 + "\n" + "a\n" * 2000
     with pytest.raises(RequestError, match="in 2,001 sequences, the longest of 2,001"):
-        Recorder(Memory()).answer(run, Request(text))
-    Recorder(Memory()).answer(run, Request("a\n" * 3000))[1].release()
+        Recorder(Memory()).answer(run, TraceRequest(text))
+    Recorder(Memory()).answer(run, TraceRequest("a\n" * 3000))[1].release()
 
 
 def test_trace_of_a_network_beyond_the_bound_says_so(run: Run) -> None:
     with pytest.raises(RequestError, match="too large for the page") as refusal:
-        Recorder(Memory(working_bytes=1000)).answer(run, Request("a"))
+        Recorder(Memory(working_bytes=1000)).answer(run, TraceRequest("a"))
     assert refusal.value.status == 413
 
 
 def test_gradients_beyond_the_bound_name_how_many_characters_are_possible(run: Run) -> None:
     limit = with_network(run.configuration(), gradient_bytes(run.configuration(), 1, 50))
     gradients = Gradients(Memory(working_bytes=limit))
-    with pytest.raises(RequestError, match="At most 50 characters") as refusal:
+    with pytest.raises(RequestError, match="Use at most 50 characters") as refusal:
         gradients.gradients(run, {"text": "a" * 51, "layer": "layer0"})
     assert refusal.value.status == 413
     gradients.gradients(run, {"text": "a" * 50, "layer": "layer0"})[1].release()
@@ -177,9 +180,9 @@ def test_ways_beyond_the_bound_are_refused(run: Run) -> None:
 def test_studies_of_a_large_network_read_fewer_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = (configure(TASK.vocabulary, "lstm", (neurons,)) for neurons in (8, 512))
     assert characters_within(small, 4000) == 4000
-    monkeypatch.setattr(gatescope.explorer.findings, "STUDY_BYTES", 64 * MB)
+    monkeypatch.setattr(gatescope.explorer.study_text, "STUDY_BYTES", 64 * MB)
     assert 50 <= characters_within(large, 4000) < 4000
-    monkeypatch.setattr(gatescope.explorer.findings, "STUDY_BYTES", 1 * MB)
+    monkeypatch.setattr(gatescope.explorer.study_text, "STUDY_BYTES", 1 * MB)
     with pytest.raises(RequestError, match="gatescope label") as refusal:
         characters_within(large, 4000)
     assert refusal.value.status == 413
@@ -215,14 +218,14 @@ def test_recordings_are_cached_but_never_beyond_the_bound(run: Run, monkeypatch:
     memory = Memory(cache_bytes=1 * MB)
     recorder = Recorder(memory)
     for signal in "ifc":
-        recorder.answer(run, Request("aXb", signals=(signal,)))[1].release()
+        recorder.answer(run, TraceRequest("aXb", signals=(signal,)))[1].release()
     assert len(calls) == 1
     for length in range(1, 400, 20):
-        recorder.answer(run, Request("a" * length))[1].release()
+        recorder.answer(run, TraceRequest("a" * length))[1].release()
         assert memory.held <= 1 * MB
     count = len(calls)
     for _ in range(2):
-        recorder.answer(run, Request("a" * 3000))[1].release()
+        recorder.answer(run, TraceRequest("a" * 3000))[1].release()
     assert len(calls) == count + 2, "larger than the whole cache"
 
 
@@ -231,17 +234,17 @@ def test_recordings_are_cached_but_never_beyond_the_bound(run: Run, monkeypatch:
 
 def test_reserve_waits_until_others_are_done() -> None:
     memory = Memory(working_bytes=10)
-    first, began, order = memory.reserve(7, ""), threading.Event(), []
+    first, began, order = memory.reserve(7, TOO_LARGE), threading.Event(), []
 
     def second() -> None:
         began.set()
-        with memory.reserve(6, ""):
+        with memory.reserve(6, TOO_LARGE):
             order.append("second")
 
     thread = threading.Thread(target=second)
     thread.start()
     began.wait()
-    with memory.reserve(3, ""):
+    with memory.reserve(3, TOO_LARGE):
         order.append("small")
     order.append("first ends")
     first.release()
@@ -254,9 +257,9 @@ def test_reserve_waits_until_others_are_done() -> None:
 def test_reserve_gives_up_when_the_others_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatescope.explorer.memory.MAX_WAIT_SECONDS", 0.01)
     memory = Memory(working_bytes=10)
-    memory.reserve(7, "")
+    memory.reserve(7, TOO_LARGE)
     with pytest.raises(RequestError, match="busy") as refusal:
-        memory.reserve(6, "")
+        memory.reserve(6, TOO_LARGE)
     assert refusal.value.status == 503
 
 

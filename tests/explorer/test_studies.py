@@ -16,7 +16,8 @@ from safetensors.numpy import load
 from starlette.types import ASGIApp
 
 from gatescope import Run, Settings, configure, create_run, record, studies, train
-from gatescope.explorer import findings as studying
+from gatescope.explorer import studies as explorer_studies
+from gatescope.explorer import study_text
 from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.memory import STUDY_BYTES
@@ -119,7 +120,7 @@ def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: 
 
 
 def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studying, "CHANCES", 300)
+    monkeypatch.setattr(explorer_studies, "SEARCHES", 300)
     table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
@@ -278,7 +279,7 @@ def test_a_neuron_that_is_not_there(page: Page, body: dict[str, Any]) -> None:
         return
     assert answer["state"] == "failed"
     assert len(answer["error"]) < 300
-    assert "explorer met an error" not in answer["error"]
+    assert "Unexpected error" not in answer["error"]
 
 
 def test_bytes_can_be_studied(page: Page) -> None:
@@ -353,7 +354,7 @@ def test_ranges_that_are_not_there(page: Page, body: dict[str, Any], words: str)
     answer = page.wait("counter", "places", **{"text": "aaXbb", "signal": "h", **body})
     assert answer["state"] == "failed"
     assert words in answer["error"]
-    assert "explorer met an error" not in answer["error"]
+    assert "Unexpected error" not in answer["error"]
 
 
 # --- what cannot be studied ------------------------------------------------------------------------------------------
@@ -415,7 +416,7 @@ def test_a_text_that_is_gone_is_one_sentence(page: Page, place: Path, trained: P
         answer = page.wait("planted", study)
         assert answer["state"] == "failed"
         assert "nowhere.txt" in answer["error"]
-        assert "explorer met an error" not in answer["error"]
+        assert "Unexpected error" not in answer["error"]
     # The features of a text need no other text.
     arrays, _, _ = page.features("planted", "ab(A)", "character.letter")
     assert arrays["0"].tolist() == [1, 1, 0, 1, 0]
@@ -441,13 +442,13 @@ def test_what_is_studied_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch
     """A smaller number of bytes gives a shorter text, and too small a number a refusal."""
     run, sizes = Run(place / "planted"), []
     for share in (1, 20, 40):
-        monkeypatch.setattr(studying, "STUDY_BYTES", STUDY_BYTES // share)
-        sizes.append(studying.characters_within(run.configuration(), 10**9))
-        assert len(studying.Material(run).subject.text) <= sizes[-1]
-    assert sizes[0] > sizes[1] > sizes[2] > studying.LEAST_STEPS
-    monkeypatch.setattr(studying, "STUDY_BYTES", 1)
-    with pytest.raises(RequestError, match="may take"):
-        studying.Material(run)
+        monkeypatch.setattr(study_text, "STUDY_BYTES", STUDY_BYTES // share)
+        sizes.append(study_text.characters_within(run.configuration(), 10**9))
+        assert len(study_text.StudyText(run).subject.text) <= sizes[-1]
+    assert sizes[0] > sizes[1] > sizes[2] > study_text.MIN_STEPS
+    monkeypatch.setattr(study_text, "STUDY_BYTES", 1)
+    with pytest.raises(RequestError, match="expected a study of at most 0 MB"):
+        study_text.StudyText(run)
 
 
 # --- features of the shown text --------------------------------------------------------------------------------------

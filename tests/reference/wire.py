@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from gatescope import Network, Trace, Vocabulary, configure
-from gatescope.explorer.recorder import Recorded, Request, _encode
+from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.recording import describe
 
 FIXTURES = Path(__file__).parents[2] / "web" / "tests" / "fixtures"
@@ -63,19 +63,27 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     given = trace(net)
     about = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
     told = {**about, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
-    recorded = Recorded(given, LABELS, ["é", "😀"], 40)
+    recorded = RecordedText(given, LABELS, ["é", "😀"], 40)
     signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
 
-    everything = Request("a月\né😀", drives=True, top=2)
+    everything = TraceRequest("a月\né😀", drives=True, top=2)
     arrays = {f"layer0.{name}": _rows(given["layer0"][name], [0, 1]) for name in (*signals, *drives)}
     arrays |= {f"layer0.{name}": _flat(v) for name, v in given.parameters["layer0"].items()}
-    yield "trace", _encode(net, recorded, everything), {"metadata": told, "arrays": arrays | _steps(given, 2)}
+    yield (
+        "trace",
+        encode(net.configuration, recorded, everything),
+        {"metadata": told, "arrays": arrays | _steps(given, 2)},
+    )
 
-    one = Request("a月\né😀", signals=("h",), neurons=(1,), top=1)
+    one = TraceRequest("a月\né😀", signals=("h",), neurons=(1,), top=1)
     arrays = {"layer0.h": _rows(given["layer0"]["h"], [1])}
-    yield "one-neuron", _encode(net, recorded, one), {"metadata": told, "arrays": arrays | _steps(given, 1)}
+    yield (
+        "one-neuron",
+        encode(net.configuration, recorded, one),
+        {"metadata": told, "arrays": arrays | _steps(given, 1)},
+    )
 
-    nothing = Recorded(None, [], [], 40)
+    nothing = RecordedText(None, [], [], 40)
     empty = {name: {"dtype": "I32", "shape": [0], "values": []} for name in ("token",)}
     empty["start"] = {"dtype": "U8", "shape": [0], "values": []}
     empty["log_probability"] = {"dtype": "F32", "shape": [0], "values": []}
@@ -83,7 +91,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     empty["top_probability"] = {"dtype": "F32", "shape": [0, 3], "values": []}
     empty |= {f"layer0.{name}": {"dtype": "F32", "shape": [NEURONS, 0], "values": []} for name in signals}
     told = {**about, "residual": "0", "labels": "[]", "unknown": "[]"}
-    yield "empty", _encode(net, nothing, Request("")), {"metadata": told, "arrays": empty}
+    yield "empty", encode(net.configuration, nothing, TraceRequest("")), {"metadata": told, "arrays": empty}
 
     every = {
         "half": np.array([[*VALUES[:5], 6e-8], [65504.0, -1 / 3, 1.5, -0.125, 2.0, 1e-4]], np.float16),

@@ -1,4 +1,4 @@
-"""The HTTP side: what the page can ask for, and who may ask."""
+"""The HTTP application: its addresses, and the guard that only lets the page of this computer in."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.errors import GatescopeError
-from gatescope.explorer.findings import Question, Studies
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory, Reservation
-from gatescope.explorer.recorder import Recorder, Request
+from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.studies import Studies
+from gatescope.explorer.study_request import StudyRequest
 from gatescope.explorer.tracks import Tracks
+from gatescope.explorer.wire import TraceRequest
+from gatescope.messages import Message as Sentence
 from gatescope.runs import Run
 from gatescope.version import __version__
 
 STATIC = Path(__file__).parent / "static"
-LARGEST_REQUEST = 1 << 20  # bytes
-AT_ONCE = 8  # requests that compute or wait for memory; others are answered meanwhile
-POLL = 0.5  # seconds between two looks at the run directories
-HEARTBEAT = 15.0
+MAX_REQUEST_BYTES = 1 << 20
+MAX_COMPUTING_REQUESTS = 8  # that compute or wait for memory; other requests are answered meanwhile
+POLL_SECONDS = 0.5  # between two looks at the run directories
+HEARTBEAT_SECONDS = 15.0
 
 HEADERS = {
     b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -47,15 +50,15 @@ HEADERS = {
 
 
 class Answer(JSONResponse):
-    """JSON in ASCII: a name or a text may hold what UTF-8 cannot write (a lone surrogate)."""
+    """JSON in ASCII, because a name or a text may hold a lone surrogate, which UTF-8 cannot encode."""
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the body."""
         return json.dumps(content, allow_nan=False).encode("ascii")
 
 
 class Arrays(Response):
-    """Raw bytes, whose memory is given back when they are sent."""
+    """Raw bytes whose memory is released once they are sent."""
 
     def __init__(self, body: bytes, reserved: Reservation) -> None:
         super().__init__(body, media_type="application/octet-stream")
@@ -70,10 +73,10 @@ class Arrays(Response):
 
 
 class Guard:
-    """Lets only this machine's own page in.
+    """Refuses every page but the explorer's own.
 
-    A foreign web page can make the browser send requests here (to a name that it points at 127.0.0.1, or across
-    origins); both show in the Host and Origin headers.
+    Another web page can make the browser send requests to this server, across origins or through a host name that
+    resolves to 127.0.0.1. The Host and Origin headers show both.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -83,13 +86,13 @@ class Guard:
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
         host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
         if host not in self._hosts or (origin is not None and origin.decode("latin-1") not in self._origins):
-            refusal = Answer({"error": "This address answers only its own page on this machine."}, 403)
+            refusal = _error("EXPLORER_FOREIGN_PAGE", 403)
             await refusal(scope, receive, send)
             return
 
@@ -101,44 +104,53 @@ class Guard:
         await self._app(scope, receive, send_with_headers)
 
 
-# Windows takes media types from its registry, where any program may have changed them.
+# Windows reads media types from its registry, where other programs may have changed them.
 for suffix, kind in {".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm"}.items():
     mimetypes.add_type(kind, suffix)
 
 
-Ask = Callable[[Run, Any], bytes | tuple[bytes, Reservation] | dict[str, Any]]
-"""What answers a request about a run: raw bytes, raw bytes whose memory is reserved until they are sent, or JSON."""
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+"""Answers an HTTP request."""
+
+Handler = Callable[[Run, Any], bytes | tuple[bytes, Reservation] | dict[str, Any]]
+"""Answers a request about a run: with bytes, with bytes and the memory that they hold until they are sent, or JSON."""
 
 
 def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIApp:
-    """The application that serves the page and answers it."""
+    """Return the application that serves the page and answers its requests.
+
+    Args:
+        gallery: the runs.
+        port: the port that the server listens on.
+        memory: the memory of the server; None: a new one of the usual size.
+    """
     memory = memory or Memory()
     recorder = Recorder(memory)
     studies, tracks, gradients = Studies(recorder, memory), Tracks(recorder, memory), Gradients(memory)
 
-    def everything() -> dict[str, Any]:
+    def list_runs() -> dict[str, Any]:
         return {"version": __version__, "runs": gallery.summaries()}
 
     async def runs(_: HttpRequest) -> Response:
-        return Answer(await to_thread.run_sync(everything))
+        return Answer(await to_thread.run_sync(list_runs))
 
     async def run(request: HttpRequest) -> Response:
         details = await to_thread.run_sync(gallery.details, request.path_params["name"])
         return _no_run(request) if details is None else Answer(details)
 
     async def events(request: HttpRequest) -> Response:
-        return StreamingResponse(_changes(request, everything), media_type="text/event-stream")
+        return StreamingResponse(_changes(request, list_runs), media_type="text/event-stream")
 
-    limiter = CapacityLimiter(AT_ONCE)
+    limiter = CapacityLimiter(MAX_COMPUTING_REQUESTS)
 
-    def asking(ask: Ask, media_type: str = "application/octet-stream") -> Callable[[HttpRequest], Awaitable[Response]]:
-        return _asking(gallery, limiter, ask, media_type)
+    def endpoint(handler: Handler, media_type: str = "application/octet-stream") -> Endpoint:
+        return _endpoint(gallery, limiter, handler, media_type)
 
     def trace(run: Run, data: Any) -> tuple[bytes, Reservation]:
-        return recorder.answer(run, Request.from_json(data))
+        return recorder.answer(run, TraceRequest.from_json(data))
 
     def study(run: Run, data: Any) -> bytes:
-        return studies.answer(run, Question.from_json(data))
+        return studies.answer(run, StudyRequest.from_json(data))
 
     def ways(run: Run, data: Any) -> dict[str, Any]:
         return lesson(memory, run, data)
@@ -146,13 +158,13 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIA
     routes = [
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
-        Route("/api/runs/{name}/trace", asking(trace), methods=["POST"]),
-        Route("/api/runs/{name}/features", asking(tracks.answer), methods=["POST"]),
-        Route("/api/runs/{name}/study", asking(study, "application/json"), methods=["POST"]),
-        Route("/api/runs/{name}/gradients", asking(gradients.gradients), methods=["POST"]),
-        Route("/api/runs/{name}/connections", asking(gradients.connections), methods=["POST"]),
-        Route("/api/runs/{name}/chain", asking(gradients.chain), methods=["POST"]),
-        Route("/api/runs/{name}/ways", asking(ways), methods=["POST"]),
+        Route("/api/runs/{name}/trace", endpoint(trace), methods=["POST"]),
+        Route("/api/runs/{name}/features", endpoint(tracks.answer), methods=["POST"]),
+        Route("/api/runs/{name}/study", endpoint(study, "application/json"), methods=["POST"]),
+        Route("/api/runs/{name}/gradients", endpoint(gradients.gradients), methods=["POST"]),
+        Route("/api/runs/{name}/connections", endpoint(gradients.connections), methods=["POST"]),
+        Route("/api/runs/{name}/chain", endpoint(gradients.chain), methods=["POST"]),
+        Route("/api/runs/{name}/ways", endpoint(ways), methods=["POST"]),
         Route("/api/events", events),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
@@ -160,16 +172,14 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIA
     return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
 
 
-def _asking(
-    gallery: Gallery, limiter: CapacityLimiter, ask: Ask, media_type: str
-) -> Callable[[HttpRequest], Awaitable[Response]]:
-    """Return an endpoint that answers with what `ask` makes of a run and the JSON of the request."""
+def _endpoint(gallery: Gallery, limiter: CapacityLimiter, handler: Handler, media_type: str) -> Endpoint:
+    """Return an endpoint that calls a handler with a run and the JSON of the request."""
 
     async def answer(request: HttpRequest) -> Response:
-        found = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
-        if found is None:
+        run = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        if run is None:
             return _no_run(request)
-        answer = await to_thread.run_sync(ask, found, await _json(request), limiter=limiter)
+        answer = await to_thread.run_sync(handler, run, await _read_json(request), limiter=limiter)
         if isinstance(answer, tuple):
             return Arrays(*answer)
         return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type=media_type)
@@ -177,37 +187,42 @@ def _asking(
     return answer
 
 
-async def _changes(request: HttpRequest, everything: Any) -> AsyncIterator[str]:
-    """Server-sent events: all summaries at once, and again whenever one of them has changed."""
-    sent, quiet = "", 0.0
+async def _changes(request: HttpRequest, list_runs: Any) -> AsyncIterator[str]:
+    """Yield server-sent events: all summaries at once, and again whenever one of them changes."""
+    sent, quiet_seconds = "", 0.0
     while not await request.is_disconnected():
-        now = json.dumps(await to_thread.run_sync(everything))
+        now = json.dumps(await to_thread.run_sync(list_runs))
         if now != sent:
             yield f"event: runs\ndata: {now}\n\n"
-            sent, quiet = now, 0.0
-        elif quiet >= HEARTBEAT:
+            sent, quiet_seconds = now, 0.0
+        elif quiet_seconds >= HEARTBEAT_SECONDS:
             yield ": still here\n\n"
-            quiet = 0.0
-        await asyncio.sleep(POLL)
-        quiet += POLL
+            quiet_seconds = 0.0
+        await asyncio.sleep(POLL_SECONDS)
+        quiet_seconds += POLL_SECONDS
 
 
-async def _json(request: HttpRequest) -> Any:
+async def _read_json(request: HttpRequest) -> Any:
+    """Return the JSON value of a request.
+
+    Raises:
+        RequestError: the body is not JSON (400, 415) or too large (413).
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RequestError("APP_REQUEST_SENT_APPLICATION_JSON", status=415)
+        raise RequestError("REQUEST_NOT_JSON_TYPE", status=415)
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > LARGEST_REQUEST:
-            raise RequestError("APP_REQUEST_MAY_MOST_BYTES", status=413, largest_request=LARGEST_REQUEST)
+        if len(body) > MAX_REQUEST_BYTES:
+            raise RequestError("REQUEST_TOO_LARGE", status=413, max_bytes=MAX_REQUEST_BYTES)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise RequestError("APP_REQUEST_JSON", error=error) from error
+        raise RequestError("REQUEST_NOT_JSON", reason=error) from error
 
 
 def _no_run(request: HttpRequest) -> Response:
-    return Answer({"error": f"There is no run named {quoted(request.path_params['name'])} here any more."}, 404)
+    return _error("EXPLORER_RUN_UNKNOWN", 404, run=quoted(request.path_params["name"]))
 
 
 async def _refused(_: HttpRequest, error: Exception) -> Response:
@@ -220,4 +235,8 @@ async def _http_error(_: HttpRequest, error: Exception) -> Response:
 
 
 async def _failed(_: HttpRequest, error: Exception) -> Response:
-    return Answer({"error": f"The explorer met an error of its own ({error!r}); please report it."}, 500)
+    return _error("EXPLORER_UNEXPECTED_ERROR", 500, error=repr(error))
+
+
+def _error(code: str, status: int, **values: Any) -> Response:
+    return Answer({"error": str(Sentence(code, **values))}, status)

@@ -1,8 +1,7 @@
-"""How many bytes an answer takes while it is made, computed from the configuration before anything is made.
+"""Upper bounds of the memory that an answer needs, computed from the configuration before anything is allocated.
 
-The estimates are upper bounds: tests/explorer/test_memory.py holds them against what recordings really take.
-
-`S` sequence, `T` step of the longest sequence, `N` neuron, `V` predicted value.
+tests/explorer/test_memory.py compares the bounds with the memory of recordings. Sizes: `S` sequences, `T` steps of the
+longest sequence, `N` neurons, `V` predicted values.
 """
 
 from __future__ import annotations
@@ -18,55 +17,55 @@ from gatescope.studies.gradients.backpropagation import AT_ONCE as SALIENCY_VALU
 from gatescope.studies.gradients.influence import PIECE as INFLUENCE_VALUES
 from gatescope.studies.gradients.products import LARGEST_EXACT
 
-BYTES_OF_LABEL = 200  # what is printed for a step: a Python text, its place in a list, and the JSON of it
-COPIES_OF_WEIGHTS = 3  # while a network is loaded: the bytes of the file, the tensors in them, and the network's own
-OBJECT_BYTES = 1 << 20  # Python's own objects, whatever is recorded
+BYTES_OF_LABEL = 200  # of the label of a step: a Python string, its place in a list, and its JSON
+COPIES_OF_WEIGHTS = 3  # while a network is loaded: the bytes of the file, its tensors, and those of the network
+OBJECT_BYTES = 1 << 20  # of Python objects, whatever is recorded
 TEMPORARIES = 6  # float64 arrays of the self-check besides what an equation reads
 COPIES_OF_PREDICTIONS = 4
 COPIES_OF_INFLUENCE = 6
-MOST_VECTORS = 8  # of an estimated map of products
+MAX_VECTORS = 8  # of an estimated map of products
 
 
 def megabytes(nbytes: int) -> str:
-    """Bytes in words."""
+    """Format a number of bytes in megabytes."""
     return f"{nbytes / (1 << 20):,.0f} MB"
 
 
 def weight_bytes(configuration: Configuration, itemsize: int = 4) -> int:
-    """The bytes of all weights of a network."""
+    """Return the bytes of all weights of a network."""
     return itemsize * sum(math.prod(shape) for shape in expected_tensors(configuration).values())
 
 
 def loading_bytes(configuration: Configuration) -> int:
-    """The bytes that loading a network takes."""
+    """Return the bytes that loading a network needs."""
     return COPIES_OF_WEIGHTS * weight_bytes(configuration)
 
 
 def with_network(configuration: Configuration, work: int) -> int:
-    """The bytes of loading a network, and then of work with it, which never fall together."""
+    """Return the bytes of loading a network and of `work` bytes with the loaded network, which never overlap."""
     return max(loading_bytes(configuration), weight_bytes(configuration) + work)
 
 
 def arrays_of_step(layer: Layer) -> int:
-    """How many numbers are recorded of each neuron at each step: signals and drives."""
+    """Return how many numbers are recorded for each neuron at each step: its signals and drives."""
     return len(layer.cell.signals) + len(layer.cell.drives)
 
 
 def recording_bytes(configuration: Configuration, sequences: int, longest: int, itemsize: int = 4) -> int:
-    """The bytes that recording a text takes, the trace itself included, without the network.
+    """Return the bytes that a recording needs, including the trace but not the network.
 
     Args:
-        configuration: of the network.
+        configuration: the network.
         sequences: S.
-        longest: T. Shorter sequences are padded, so S · T steps are held.
-        itemsize: of the network's precision, in bytes.
+        longest: T. Shorter sequences are padded, so S · T steps are stored.
+        itemsize: bytes of a number in the network's precision.
     """
     layers, steps = configuration.layers, sequences * longest
     of_step = sum(layer.neurons * arrays_of_step(layer) for layer in layers)
     most = min(PASS_STEPS, max(1, PASS_PREDICTIONS // configuration.predicted))
     piece = steps if configuration.both_ways else min(steps, max(sequences, most))
-    # Several sequences are turned from (T, S, N) to (S, T, N), which takes a copy of the piece, and another one while
-    # the layers above are run.
+    # Several sequences are transposed from (T, S, N) to (S, T, N), which copies the piece. A second copy exists while
+    # the layers above run.
     copies = 2 * piece if sequences > 1 else 0
     checked = max(
         8 * (TEMPORARIES + arrays_of_step(layer)) * min(CHECKED_VALUES, piece * layer.neurons) for layer in layers
@@ -88,22 +87,22 @@ def recording_bytes(configuration: Configuration, sequences: int, longest: int, 
 
 
 def trace_bytes(configuration: Configuration, steps: int, itemsize: int = 4) -> int:
-    """The bytes of a trace with all signals and drives of so many steps, padding included."""
+    """Return the bytes of a trace with all signals and drives; `steps` includes padding."""
     of_step = sum(layer.neurons * arrays_of_step(layer) for layer in configuration.layers)
     return steps * (itemsize * of_step + BYTES_OF_LABEL)
 
 
 def derivative_bytes(configuration: Configuration, steps: int) -> int:
-    """The bytes of every derivative of every layer at so many steps, in float64, and of what they are computed from."""
-    found = 0
+    """Return the bytes of all derivatives of all layers in float64, and of the values that they are computed from."""
+    nbytes = 0
     for layer in configuration.layers:
         places = sum(len(row) for row in forward(layer.cell.tape).slopes.values())
-        found += 2 * 8 * steps * layer.neurons * (places + arrays_of_step(layer))
-    return found
+        nbytes += 2 * 8 * steps * layer.neurons * (places + arrays_of_step(layer))
+    return nbytes
 
 
 def reading_bytes(configuration: Configuration, sequences: int, longest: int) -> int:
-    """The bytes of a text that was read in float64, with the network, the trace and the Jacobians of every layer."""
+    """Return the bytes of an exact recording: the float64 network, its trace and the Jacobians of every layer."""
     steps = sequences * longest
     return (
         2 * weight_bytes(configuration, 8)
@@ -113,9 +112,9 @@ def reading_bytes(configuration: Configuration, sequences: int, longest: int) ->
 
 
 def gradient_bytes(configuration: Configuration, sequences: int, longest: int) -> int:
-    """The bytes that any answer about gradients takes, the network in float64 included.
+    """Return the bytes that any answer about gradients needs, including the float64 network.
 
-    That is a recording in float64, every derivative at every step, and the vectors that are carried along.
+    They hold a float64 recording, every derivative at every step, and the vectors that the studies multiply.
     """
     weights = weight_bytes(configuration, 8)
     steps = sequences * longest
@@ -129,21 +128,21 @@ def gradient_bytes(configuration: Configuration, sequences: int, longest: int) -
     states = max(len(layer.cell.states) for layer in configuration.layers)
     maps = (10 + states) * 2 * 8 * steps**2
     recorded = recording_bytes(configuration, sequences, longest, 8)
-    # The copy in float64, and one more of it that a study makes. While the first is made, the file may still be held.
+    # One float64 copy, and another copy that a study makes. The file may still be in memory during the first copy.
     return 2 * weights + recorded + derivative_bytes(configuration, steps) + studied + maps
 
 
 def _vector_bytes(layer: Layer, longest: int) -> int:
-    """The bytes of the vectors that a map of products carries along: all of a small layer in float64, else 8."""
+    """Return the bytes of the vectors of a map: all of them in float64 for a small layer, 8 random ones otherwise."""
     states = len(layer.cell.states)
     width = states * layer.neurons
-    of_step = 8 * width * layer.neurons if width <= LARGEST_EXACT else 4 * MOST_VECTORS * layer.neurons
+    of_step = 8 * width * layer.neurons if width <= LARGEST_EXACT else 4 * MAX_VECTORS * layer.neurons
     return 6 * states * longest * of_step
 
 
-def most_steps(cost: Callable[[int], int], limit: int, most: int) -> int:
-    """The largest number of steps, at most `most`, whose cost is within a limit; 0 where not even one is."""
-    low, high = 0, most
+def most_steps(cost: Callable[[int], int], limit: int, max_steps: int) -> int:
+    """Return the largest number of steps, at most `max_steps`, whose cost is within a limit; 0 if there is none."""
+    low, high = 0, max_steps
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if cost(middle) <= limit else (low, middle - 1)
@@ -151,7 +150,7 @@ def most_steps(cost: Callable[[int], int], limit: int, most: int) -> int:
 
 
 def size_of(configuration: Configuration) -> str:
-    """The neurons of a network in words: "3 layers of 1,024 neurons", or "layers of 8 and 6 neurons"."""
+    """Describe the neurons of a network: "3 layers of 1,024 neurons", or "layers of 8 and 6 neurons"."""
     sizes: Sequence[int] = [layer.neurons for layer in configuration.layers]
     if len(sizes) == 1:
         return f"{sizes[0]:,} neuron" + "s" * (sizes[0] != 1)

@@ -1,4 +1,4 @@
-"""What the page is told about runs: a summary of each, kept until its files change."""
+"""Summaries and details of runs for the page. A summary is cached until the files of its run change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
-from gatescope.explorer.recorder import stamp_of
+from gatescope.explorer.recorder import file_stamp
+from gatescope.messages import Message
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
@@ -18,14 +19,14 @@ from gatescope.tasks import Task
 from gatescope.tasks.adopted import Adopted
 from gatescope.training import Settings, stored_settings
 
-LATEST_SAMPLES = 20
-LONGEST_HISTORY = 2000  # records sent to the page; more are thinned out evenly
+MAX_SAMPLES = 20
+MAX_HISTORY_RECORDS = 2000  # sent to the page; a longer history is thinned out evenly
 
 Stamp = tuple[Any, ...]
 
 
 class Gallery:
-    """The runs in some places, by name. Only these can be asked for: a name is looked up, never joined to a path."""
+    """The runs in some folders, by name. A requested name is looked up and never joined to a path."""
 
     def __init__(self, places: list[Path]) -> None:
         self._places = places
@@ -33,38 +34,38 @@ class Gallery:
         self._lock = threading.Lock()
 
     def runs(self) -> dict[str, Run]:
-        """Name -> run; a second run of the same name is told apart by its folder."""
-        found: dict[str, Run] = {}
+        """Return name -> run. A second run of the same name gets a number."""
+        runs: dict[str, Run] = {}
         for run in find_runs(self._places):
             name, number = run.name, 2
-            while name in found:
+            while name in runs:
                 name, number = f"{run.name} ({number})", number + 1
-            found[name] = run
-        return found
+            runs[name] = run
+        return runs
 
     def summaries(self) -> list[dict[str, Any]]:
-        """The summary of every run, the newest first."""
+        """Return the summary of every run, the newest first."""
         with self._lock:
             runs = self.runs()
             summaries = [self._summary(name, run) for name, run in runs.items()]
         return sorted(summaries, key=lambda summary: (-summary["created"], summary["name"]))
 
     def _summary(self, name: str, run: Run) -> dict[str, Any]:
-        stamp = (name, run.is_training, *(stamp_of(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
-        known = self._summaries.get(run.path)
-        if known is None or known[0] != stamp:
+        stamp = (name, run.is_training, *(file_stamp(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
+        cached = self._summaries.get(run.path)
+        if cached is None or cached[0] != stamp:
             try:
-                summary = summarise(name, run)
+                summary = summary_of(name, run)
                 json.dumps(summary, allow_nan=False)
-            except Exception as error:  # noqa: BLE001  one damaged run must not hide the others
-                problem = f"{run.path} is damaged: what it holds is no history of a training ({error!r})."
-                summary = nothing_known(name, run) | {"problem": problem}
-            known = (stamp, summary)
-            self._summaries[run.path] = known
-        return known[1]
+            except Exception as error:  # noqa: BLE001  one damaged run must not hide the other runs
+                problem = str(Message("GALLERY_RUN_DAMAGED", run=run.path, reason=repr(error)))
+                summary = empty_summary(name, run) | {"problem": problem}
+            cached = (stamp, summary)
+            self._summaries[run.path] = cached
+        return cached[1]
 
     def details(self, name: str) -> dict[str, Any] | None:
-        """Everything the page shows of one run but its traces; None when there is no such run."""
+        """Return everything the page shows of a run except traces; None if there is no such run."""
         run = self.runs().get(name)
         if run is None:
             return None
@@ -75,32 +76,34 @@ class Gallery:
         try:
             return summary | _details(run)
         except GatescopeError as error:
-            return nothing_known(name, run) | {"problem": str(error)}
+            return empty_summary(name, run) | {"problem": str(error)}
 
 
 def _details(run: Run) -> dict[str, Any]:
-    """What the page shows of one run besides its summary.
+    """Return what the page shows of a run besides its summary.
 
     Raises:
         GatescopeError: a file of the run cannot be read.
     """
     configuration, task = run.configuration(), run.task()
     history = [record for record in run.read(HISTORY) if "event" not in record]
-    stride = -(-len(history) // LONGEST_HISTORY) or 1
+    stride = -(-len(history) // MAX_HISTORY_RECORDS) or 1
     return {
-        "layers": [_layer(*each) for each in zip(configuration.names, configuration.layers, strict=True)],
+        "layers": [
+            _layer_json(name, layer) for name, layer in zip(configuration.names, configuration.layers, strict=True)
+        ],
         "vocabulary": list(configuration.vocabulary.symbols),
         "end": configuration.vocabulary.end,
         "examples": task.examples(),
-        "history": [r for k, r in enumerate(history) if k % stride == 0 or "validation_loss" in r],
-        "samples": run.read(SAMPLES)[-LATEST_SAMPLES:],
+        "history": [record for k, record in enumerate(history) if k % stride == 0 or "validation_loss" in record],
+        "samples": run.read(SAMPLES)[-MAX_SAMPLES:],
         "checkpoints": run.checkpoints(),
     }
 
 
-def nothing_known(name: str, run: Run) -> dict[str, Any]:
-    """The summary of a run that cannot be read."""
-    created = stamp_of(run.path / "network.json")
+def empty_summary(name: str, run: Run) -> dict[str, Any]:
+    """Return the summary of a run that cannot be read."""
+    stamp = file_stamp(run.path / "network.json")
     return {
         "name": name,
         "state": "unreadable",
@@ -122,15 +125,15 @@ def nothing_known(name: str, run: Run) -> dict[str, Any]:
         "score": None,
         "baseline": None,
         "notes": [],
-        "created": created[0] / 1e9 if created else 0.0,
+        "created": stamp[0] / 1e9 if stamp else 0.0,
         "updated": 0.0,
         "example": "",
     }
 
 
-def summarise(name: str, run: Run) -> dict[str, Any]:
-    """The summary of one run; of one that cannot be read, the sentence that says why."""
-    summary = nothing_known(name, run)
+def summary_of(name: str, run: Run) -> dict[str, Any]:
+    """Return the summary of a run; for a run that cannot be read, it holds the error."""
+    summary = empty_summary(name, run)
     try:
         configuration, task, settings = run.configuration(), run.task(), stored_settings(run)
         history = run.read(HISTORY)
@@ -138,7 +141,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         return summary | {"problem": str(error)}
     last = history[-1] if history else {}
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
-    updated, score = stamp_of(run.path / HISTORY), _latest(history, "score")
+    history_stamp, score = file_stamp(run.path / HISTORY), _latest(history, "score")
     return summary | {
         "state": run.state(last),
         "problem": last.get("problem"),
@@ -157,7 +160,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "unit": configuration.vocabulary.unit,
         "readout": configuration.readout.to_json(),
         "step": last.get("step") or 0,
-        "weights": stamp_of(run.path / WEIGHTS) is not None,
+        "weights": file_stamp(run.path / WEIGHTS) is not None,
         "steps": settings.steps,
         "minutes": settings.minutes,
         "progress": _progress(last, settings),
@@ -167,7 +170,7 @@ def summarise(name: str, run: Run) -> dict[str, Any]:
         "score": score,
         "baseline": _baseline(task, score),
         "notes": list(getattr(task, "notes", [])),
-        "updated": updated[0] / 1e9 if updated else summary["created"],
+        "updated": history_stamp[0] / 1e9 if history_stamp else summary["created"],
         "example": next(iter(task.examples()), ""),
     }
 
@@ -182,7 +185,7 @@ def _progress(last: Mapping[str, Any], settings: Settings) -> float:
 
 
 def _baseline(task: Task, score: Any) -> float | None:
-    """The loss of a guess that knows only how often each symbol occurs, for an adopted network that was scored."""
+    """Return the loss of predicting symbol frequencies alone, for an adopted network with a score."""
     chance = score.get("chance") if isinstance(task, Adopted) and isinstance(score, dict) else None
     return float(chance) if isinstance(chance, int | float) else None
 
@@ -191,8 +194,8 @@ def _latest(history: list[dict[str, Any]], key: str) -> Any:
     return next((record[key] for record in reversed(history) if record.get(key) is not None), None)
 
 
-def _layer(name: str, layer: Layer) -> dict[str, Any]:
-    """One layer with its cell's equations, in the schema of the page."""
+def _layer_json(name: str, layer: Layer) -> dict[str, Any]:
+    """Return a layer with the equations of its cell, as JSON values."""
     cell, about = layer.cell, arrays_of(layer.cell)
     return {
         "name": name,

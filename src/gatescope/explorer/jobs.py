@@ -1,4 +1,4 @@
-"""Work that takes longer than an answer may: one thread does it, the page asks how far it is."""
+"""Background jobs for work that takes longer than a request: one thread runs them, and the page polls them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 
-PATIENCE = 0.4  # seconds that an answer waits for work that may be done soon
-KEPT = 64  # finished pieces of work
-KEPT_BYTES = 64 << 20  # of the answers of finished pieces of work
-WAITING = 4  # short ones that may wait; an older one was for a page that has gone on
+ANSWER_WAIT_SECONDS = 0.4  # that a request waits for a job that may end soon
+MAX_FINISHED_JOBS = 64
+FINISHED_BYTES = 64 << 20  # of the answers of finished jobs
+MAX_WAITING_JOBS = 4  # short jobs; an older one was for a page that the user has left
 
-Tell = Callable[[str, int, int], None]
-"""Called with what is being done, how many parts of it are done, and of how many (0: unknown)."""
+Report = Callable[[str, int, int], None]
+"""Called with the current activity, the number of parts that are done, and their total (0: unknown)."""
 
-Work = Callable[[Tell], tuple[Any, Hashable]]
-"""Gives the answer, a JSON value, and the stamp of what it was made of."""
+Work = Callable[[Report], tuple[Any, Hashable]]
+"""Returns the answer, a JSON value, and the stamp of the data that it was made of."""
 
 
 @dataclass
 class Job:
-    """One piece of work.
+    """One job.
 
     Attributes:
-        work: what is to be done; None for an answer that was there already.
-        long: whether short ones may be done in between.
+        work: the function to run; None for an answer that existed already.
+        long: whether short jobs may run in between.
         state: "waiting", "working", "done" or "failed".
-        doing: in words, what is being done; of a failure, the sentence that says why.
-        parts: how many parts are done, and of how many (0: unknown).
-        answer: JSON, once it is done.
-        stamp: of what the answer was made of.
+        doing: the current activity in words; for a failed job, the error message.
+        parts: the number of parts that are done, and their total (0: unknown).
+        answer: the answer as JSON, once the job is done.
+        stamp: a value that identifies the data that the answer was made of.
+        ended: set when the job is done or has failed.
     """
 
     work: Work | None
     long: bool
     state: str = "waiting"
-    doing: str = "waiting for other work"
+    doing: str = "waiting for other jobs"
     parts: tuple[int, int] = (0, 0)
     answer: bytes = b"null"
     stamp: Hashable = None
@@ -48,11 +50,15 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is going to happen."""
+        """Whether the job is done or has failed."""
         return self.state in ("done", "failed")
 
     def to_json(self, stamp: Hashable) -> bytes:
-        """What the page is told."""
+        """Return the state of the job as JSON.
+
+        Args:
+            stamp: the present stamp; a done job with another stamp is stale.
+        """
         if self.state == "done":
             stale = b"true" if stamp != self.stamp else b"false"
             return b'{"state": "done", "stale": ' + stale + b', "result": ' + self.answer + b"}"
@@ -62,7 +68,7 @@ class Job:
 
 
 class Jobs:
-    """Does one thing after the other; where a long one tells how far it is, the short ones that wait are done first."""
+    """Runs jobs one after the other. Waiting short jobs run whenever a long job reports its progress."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()
@@ -72,52 +78,52 @@ class Jobs:
         self._lock = threading.Lock()
 
     def known(self, key: Hashable) -> Job | None:
-        """The work of that name, if there is any."""
+        """Return the job of a key, if there is one."""
         with self._lock:
             return self._jobs.get(key)
 
     def put(self, key: Hashable, answer: Any, stamp: Hashable) -> Job:
-        """Keep an answer that was there already."""
+        """Store an answer that exists already as a finished job."""
         job = Job(None, long=False, state="done", answer=_ascii(answer), stamp=stamp)
         job.ended.set()
         with self._lock:
-            self._keep(key, job)
+            self._store(key, job)
         return job
 
     def begin(self, key: Hashable, work: Work, *, long: bool) -> Job:
-        """Have something done, unless it is being done already."""
+        """Start a job, unless a job of this key is waiting or running."""
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.is_over:
                 job = Job(work, long)
-                self._keep(key, job)
+                self._store(key, job)
                 (self._long if long else self._short).append(job)
-                while len(self._short) > WAITING:
-                    self._forget(self._short.popleft())
+                while len(self._short) > MAX_WAITING_JOBS:
+                    self._cancel(self._short.popleft())
                 if not self._busy:
                     self._busy = True
-                    threading.Thread(target=self._run, name="studies", daemon=True).start()
+                    threading.Thread(target=self._run_jobs, name="studies", daemon=True).start()
         return job
 
-    def _keep(self, key: Hashable, job: Job) -> None:
+    def _store(self, key: Hashable, job: Job) -> None:
         self._jobs[key] = job
         self._jobs.move_to_end(key)
         self._trim()
 
     def _trim(self) -> None:
-        """Drop the oldest finished work until what is kept is within its bounds; the newest always stays."""
-        over = [name for name, other in self._jobs.items() if other.is_over]
-        held = sum(len(self._jobs[name].answer) for name in over)
-        while len(over) > 1 and (held > KEPT_BYTES or len(over) > KEPT):
-            held -= len(self._jobs.pop(over.pop(0)).answer)
+        """Drop the oldest finished jobs until the others are within the bounds. The newest one always stays."""
+        finished = [key for key, job in self._jobs.items() if job.is_over]
+        nbytes = sum(len(self._jobs[key].answer) for key in finished)
+        while len(finished) > 1 and (nbytes > FINISHED_BYTES or len(finished) > MAX_FINISHED_JOBS):
+            nbytes -= len(self._jobs.pop(finished.pop(0)).answer)
 
-    def _forget(self, job: Job) -> None:
+    def _cancel(self, job: Job) -> None:
         for key in [key for key, other in self._jobs.items() if other is job]:
             del self._jobs[key]
-        job.state, job.doing = "failed", "Something else was asked for meanwhile."
+        job.state, job.doing = "failed", str(Message("JOB_CANCELLED"))
         job.ended.set()
 
-    def _run(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
             with self._lock:
                 waiting = self._short or self._long
@@ -125,29 +131,29 @@ class Jobs:
                     self._busy = False
                     return
                 job = waiting.popleft()
-            self._do(job)
+            self._run_job(job)
 
-    def _do(self, job: Job) -> None:
+    def _run_job(self, job: Job) -> None:
         assert job.work is not None
 
-        def tell(doing: str, done: int, total: int) -> None:
+        def report(doing: str, done: int, total: int) -> None:
             job.doing, job.parts = doing, (done, total)
             while job.long:
                 with self._lock:
                     if not self._short:
                         return
                     short = self._short.popleft()
-                self._do(short)
+                self._run_job(short)
 
-        job.state, job.doing = "working", "beginning"
+        job.state, job.doing = "working", "starting"
         try:
-            answer, stamp = job.work(tell)
+            answer, stamp = job.work(report)
             job.answer, job.stamp = _ascii(answer), stamp
             job.state = "done"
         except GatescopeError as error:
             job.doing, job.state = str(error), "failed"
-        except Exception as error:  # noqa: BLE001  the thread goes on, and the page says what happened
-            job.doing = f"The explorer met an error of its own ({error!r}); please report it."
+        except Exception as error:  # noqa: BLE001  the thread continues, and the page shows the error
+            job.doing = str(Message("EXPLORER_UNEXPECTED_ERROR", error=repr(error)))
             job.state = "failed"
         job.work = None
         with self._lock:

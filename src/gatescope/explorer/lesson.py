@@ -1,4 +1,4 @@
-"""Every way along which one weight acts on one prediction, for the page, and what autograd says."""
+"""The lesson: every path along which one recurrent weight acts on one prediction, and autograd's derivative."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 
 from gatescope.explorer.costs import gradient_bytes, megabytes, size_of, with_network
 from gatescope.explorer.memory import Memory
-from gatescope.explorer.recorder import measured
-from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.recorder import split_text
+from gatescope.explorer.requests import CHECKPOINT, Field, RequestError, check_step, parse_request, quoted
+from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.runs import Run
 from gatescope.sources import symbols_of
@@ -18,99 +19,107 @@ from gatescope.studies.gradients.jacobians import exact
 from gatescope.studies.gradients.paths import MAX_STEPS, paths
 from gatescope.vocabulary import Ids
 
-KINDS = {"text": str, "layer": str, "drive": str, "to": int, "source": int, "step": int}
-MOST_DIGITS = 16  # more than that no float64 has
+FLOAT64_DIGITS = 16
+FIELDS = {
+    "text": Field(str),
+    "layer": Field(str),
+    "drive": Field(str),
+    "to": Field(int),
+    "source": Field(int),
+    "step": Field(int),
+    "checkpoint": CHECKPOINT,
+}
 
 
 def lesson(memory: Memory, run: Run, data: Any) -> dict[str, Any]:
-    """The ways of U.drive[to, source] to the prediction after a step, as JSON values.
+    """Return the paths of U.drive[to, source] to the prediction after a step, as JSON values.
 
-    Up to three characters are read, the last one at this step, from the initial state.
+    The network reads up to three symbols from the initial state; the last one is the symbol at this step.
 
     Raises:
-        RequestError: a field is missing, unknown or of the wrong kind; there is no such layer or step, or nothing that
-            the network could predict comes next.
-        GatescopeError: the run cannot be read, or there is no such drive or neuron.
+        RequestError: a field cannot be used, the network has no such layer, the text has no such step, or the network
+            cannot predict the symbol after it.
+        GatescopeError: the run cannot be read, or it has no such drive or neuron.
     """
-    asked = _fields(data)
+    fields = parse_request("ways", data, FIELDS)
     configuration = run.configuration()
-    labels = measured(memory, configuration, asked["text"]).labels
+    labels = split_text(memory, configuration, fields["text"]).labels
     needed = with_network(configuration, gradient_bytes(configuration, 1, MAX_STEPS + 1))
-    too_large = (
-        f"Every way of one weight with {size_of(configuration)} takes {megabytes(needed)}; the page may take "
-        f"{megabytes(memory.working_bytes)}. Choose a smaller network."
+    too_large = Message(
+        "LESSON_NETWORK_TOO_LARGE",
+        network=size_of(configuration),
+        needed=megabytes(needed),
+        limit=megabytes(memory.working_bytes),
     )
     with memory.reserve(needed, too_large):
-        return _ways(run, asked, labels)
+        return _paths_json(run, fields, labels)
 
 
-def _ways(run: Run, asked: dict[str, Any], labels: list[str]) -> dict[str, Any]:
-    network, trained = run.network(asked["checkpoint"])
+def _paths_json(run: Run, fields: dict[str, Any], labels: list[str]) -> dict[str, Any]:
+    network, training_step = run.network(fields["checkpoint"])
     names = network.configuration.names
-    if asked["layer"] not in names:
-        raise RequestError("LESSON_NETWORK", asked=quoted(asked["layer"]), names=", ".join(names))
-    ids, labels, first = _part(network, asked["text"], labels, asked["step"])
-    weight = {name: asked[name] for name in ("drive", "to", "source")}
-    found = paths(network, ids, layer=asked["layer"], **weight)
-    total, told = found.about["total"], autograd(network, ids, **weight)
+    if fields["layer"] not in names:
+        raise RequestError("EXPLORER_LAYER_UNKNOWN", layer=quoted(fields["layer"]), layers=", ".join(names))
+    ids, labels, first = _symbols_up_to(network, fields["text"], labels, fields["step"])
+    weight = {name: fields[name] for name in ("drive", "to", "source")}
+    table = paths(network, ids, layer=fields["layer"], **weight)
+    total, derivative = table.about["total"], autograd(network, ids, **weight)
     steps = len(ids) - 1
     return {
-        **found.to_json(),
+        **table.to_json(),
         "read": labels[:-1],
         "next": labels[-1],
         "first": first,
-        "trained": trained,
-        "by_step": [float(found.where(step=step)["value"].sum()) for step in range(steps)],
-        "autograd": told,
-        "digits": same_digits(total, told),
+        "trained": training_step,
+        "by_step": [float(table.where(step=step)["value"].sum()) for step in range(steps)],
+        "autograd": derivative,
+        "digits": same_digits(total, derivative),
     }
 
 
 def autograd(network: Network, ids: Ids, drive: str, to: int, source: int) -> float:
-    """The derivative of -log p(last symbol) by a recurrent weight of the last layer, as torch computes it."""
+    """Return torch's derivative of -log p(last symbol) by a recurrent weight of the last layer.
+
+    Args:
+        network: the network.
+        ids: the symbols that the network reads, and the predicted one.
+        drive: the drive of the weight, such as "f".
+        to: the neuron that the weight leads to.
+        source: the neuron that the weight reads.
+    """
     copy = exact(network)
     last = len(copy.configuration.layers) - 1
     weights = copy.parameters_of(last).by_name()["recurrent_weights"].requires_grad_(True)
-    read = torch.from_numpy(ids[:-1].astype(np.int64))[:, None]
-    loss = -copy(read, engine="plain").logits[-1, 0].log_softmax(0)[int(ids[-1])]
+    inputs = torch.from_numpy(ids[:-1].astype(np.int64))[:, None]
+    loss = -copy(inputs, engine="plain").logits[-1, 0].log_softmax(0)[int(ids[-1])]
     (gradient,) = torch.autograd.grad(loss, weights)
     index = copy.configuration.layers[last].cell.tape.recurrent_drives.index(drive)
     return float(gradient[index, to, source])
 
 
-def same_digits(one: float, other: float) -> int:
-    """To how many decimal digits two numbers are the same."""
-    if one == other:
-        return MOST_DIGITS
-    difference = abs(one - other) / max(abs(one), abs(other))
-    return int(min(MOST_DIGITS, max(0, np.floor(-np.log10(difference)))))
+def same_digits(first: float, second: float) -> int:
+    """Return the number of leading decimal digits in which two numbers agree."""
+    if first == second:
+        return FLOAT64_DIGITS
+    difference = abs(first - second) / max(abs(first), abs(second))
+    return int(min(FLOAT64_DIGITS, max(0, np.floor(-np.log10(difference)))))
 
 
-def _fields(data: Any) -> dict[str, Any]:
-    """The fields of a request, all of which must be there; `checkpoint` may be null or missing."""
-    if not isinstance(data, dict) or set(data) - {"checkpoint"} != set(KINDS):
-        raise RequestError("LESSON_REQUEST_WAYS_WEIGHT_JSON", kinds=", ".join(KINDS))
-    for name, kind in KINDS.items():
-        if type(data[name]) is not kind:
-            raise RequestError("LESSON_REQUEST_WAYS_GIVEN", name=name, name2=kind.__name__, data=quoted(data[name]))
-    checkpoint = data.get("checkpoint")
-    if checkpoint is not None and type(checkpoint) is not int:
-        raise RequestError("GRADIENTS_CHECKPOINT_REQUEST_STEP_CHECKPOINT")
-    return {**data, "checkpoint": checkpoint}
+def _symbols_up_to(network: Network, text: str, labels: list[str], step: int) -> tuple[Ids, list[str], int]:
+    """Return the ids of the last symbols up to a step and of the next one, their labels, and the first step of them.
 
-
-def _part(network: Network, text: str, labels: list[str], step: int) -> tuple[Ids, list[str], int]:
-    """Return the ids up to a step and the next symbol, their labels, and the first step that is shown."""
+    Raises:
+        RequestError: the text has no such step, or the network cannot predict the symbol after it.
+    """
     vocabulary = network.configuration.vocabulary
+    check_step(step, len(labels))
     start = 0
-    if not 0 <= step < len(labels):
-        raise RequestError("LESSON_TEXT_STEP_COUNTED", step=step, count=len(labels))
     sequences = symbols_of(network, text)
     while step >= start + len(sequences[0]):
         start += len(sequences.pop(0))
     ids = sequences[0]
-    at = step - start
-    if at + 1 >= len(ids) or ids[at + 1] >= vocabulary.size:
-        raise RequestError("LESSON_AFTER_STEP_COMES_NOTHING", step=step)
-    first = max(0, at + 1 - MAX_STEPS)
-    return ids[first : at + 2], labels[start + first : start + at + 2], start + first
+    last = step - start
+    if last + 1 >= len(ids) or ids[last + 1] >= vocabulary.size:
+        raise RequestError("LESSON_NEXT_SYMBOL_UNKNOWN", step=step)
+    first = max(0, last + 1 - MAX_STEPS)
+    return ids[first : last + 2], labels[start + first : start + last + 2], start + first

@@ -1,8 +1,8 @@
-"""Bounds on the memory of the server, in bytes: of what it keeps, and of what all requests together work with.
+"""The memory of the server: reservations of working memory, and one cache of results, both bounded in bytes.
 
-A request names the most that it will hold before it makes anything, and waits until that much is free. So however many
-requests come at once, and whatever they ask for, the server holds at most WORKING_BYTES for them, CACHE_BYTES of
-earlier results, and STUDY_BYTES for the one study that runs in the background.
+A request reserves the memory that it may need before it allocates anything, and waits until that much is free. However
+many requests arrive at once, the server holds at most WORKING_BYTES for them, CACHE_BYTES of earlier results, and
+STUDY_BYTES for the one study in the background.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from gatescope.explorer.requests import RequestError
+from gatescope.messages import Message
 
 WORKING_BYTES = 768 << 20
 CACHE_BYTES = 512 << 20
@@ -23,18 +24,18 @@ MAX_WAIT_SECONDS = 120.0
 
 
 class Reservation:
-    """Bytes that one request may hold. It ends with the `with` block, or with `release`."""
+    """The bytes that one request may hold, until the `with` block ends or `release` is called."""
 
     def __init__(self, memory: Memory, nbytes: int) -> None:
         self._memory, self._nbytes = memory, nbytes
 
     def shrink(self, nbytes: int) -> None:
-        """Give back all but so many bytes, once the work is done and only its answer is left."""
+        """Keep `nbytes` bytes for the answer, and free the rest."""
         self._memory.give_back(max(0, self._nbytes - nbytes))
         self._nbytes = min(self._nbytes, nbytes)
 
     def release(self) -> None:
-        """Give everything back; a second call changes nothing."""
+        """Free all bytes. A second call changes nothing."""
         self.shrink(0)
 
     def __enter__(self) -> Reservation:
@@ -47,11 +48,11 @@ class Reservation:
 
 
 class Memory:
-    """The bytes that requests work with, and a cache of results that drops the oldest ones.
+    """The working memory of all requests, and a cache that drops the results that were used least recently.
 
     Args:
-        working_bytes: for all requests together.
-        cache_bytes: for all cached results together.
+        working_bytes: the bytes of all requests together.
+        cache_bytes: the bytes of all cached results together.
     """
 
     def __init__(self, working_bytes: int = WORKING_BYTES, cache_bytes: int = CACHE_BYTES) -> None:
@@ -60,17 +61,17 @@ class Memory:
         self._cached: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._changed = threading.Condition()
 
-    def reserve(self, nbytes: int, too_large: str) -> Reservation:
-        """Wait until so many bytes are free, and take them.
+    def reserve(self, nbytes: int, too_large: Message) -> Reservation:
+        """Wait until `nbytes` bytes are free, and reserve them.
 
-        A request makes one reservation at a time, so that no two can wait for each other.
+        A request makes one reservation at a time, so that no two requests can wait for each other.
 
         Args:
-            nbytes: the most that the request will hold.
-            too_large: the sentence for a request that alone holds more than there is.
+            nbytes: the largest number of bytes that the request will hold.
+            too_large: the message for a request that needs more than the whole working memory.
 
         Raises:
-            RequestError: it does (413), or the others do not end (503).
+            RequestError: the request needs more (413), or the other requests do not end (503).
         """
         if nbytes > self.working_bytes:
             raise RequestError(too_large, status=413)
@@ -78,18 +79,18 @@ class Memory:
         with self._changed:
             while self._free < nbytes:
                 if not self._changed.wait(end - time.monotonic()):
-                    raise RequestError("MEMORY_EXPLORER_BUSY_OTHER_REQUESTS", status=503)
+                    raise RequestError("EXPLORER_BUSY", status=503)
             self._free -= nbytes
         return Reservation(self, nbytes)
 
     def give_back(self, nbytes: int) -> None:
-        """Make reserved bytes free again."""
+        """Free reserved bytes."""
         with self._changed:
             self._free += nbytes
             self._changed.notify_all()
 
     def cached(self, key: Hashable) -> Any:
-        """The result that was kept under a key; None where there is none."""
+        """Return the cached result of a key; None if there is none."""
         with self._changed:
             entry = self._cached.get(key)
             if entry is None:
@@ -98,7 +99,7 @@ class Memory:
             return entry[0]
 
     def keep(self, key: Hashable, value: Any, nbytes: int) -> None:
-        """Keep a result, and drop the oldest ones that no longer fit; one that alone is too large is not kept."""
+        """Cache a result, and drop the results used least recently. A result larger than the cache is not kept."""
         with self._changed:
             self._cached.pop(key, None)
             if nbytes <= self.cache_bytes:
@@ -107,7 +108,7 @@ class Memory:
                 self._cached.popitem(last=False)
 
     def drop(self, key: Hashable) -> None:
-        """Forget a result."""
+        """Remove a result from the cache."""
         with self._changed:
             self._cached.pop(key, None)
 

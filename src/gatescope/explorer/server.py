@@ -20,7 +20,7 @@ ADDRESS = "127.0.0.1"
 
 
 class ExplorerError(GatescopeError):
-    """The explorer cannot be started; the message says why and what to do."""
+    """The explorer cannot be started."""
 
 
 def serve(
@@ -34,22 +34,22 @@ def serve(
     """Serve the explorer on 127.0.0.1 until the process is interrupted or `stop` is set.
 
     Args:
-        places: run directories, and directories of runs; runs that appear later are seen.
-        port: where to listen; 0 for any free port.
-        open_browser: whether to open the page in the user's browser.
+        places: run directories and folders of runs. Runs that appear later are served too.
+        port: the port; 0 for any free port.
+        open_browser: whether to open the page in the browser.
         announce: called with the address once the server listens.
-        stop: set from another thread to end it.
+        stop: an event that ends the server.
 
     Raises:
-        ExplorerError: a place does not exist, or the port cannot be used.
+        ExplorerError: a place is not a folder, or the port cannot be used.
     """
     for place in places:
         if not place.is_dir():
-            raise ExplorerError("SERVER_DIRECTORY_RUN_DIRECTORY_RUNS", place=place)
-    # One thread: a second one gains nothing on single texts, and a training on this machine needs it.
+            raise ExplorerError("EXPLORER_PLACE_MISSING", place=place)
+    # A second thread gains nothing on single texts, and a training on this computer may need it.
     torch.set_num_threads(1)
-    listening = _listen(port)
-    port = listening.getsockname()[1]
+    listener = _listen(port)
+    port = listener.getsockname()[1]
     config = uvicorn.Config(
         make_app(Gallery(list(places)), port),
         log_level="warning",
@@ -60,32 +60,38 @@ def serve(
     )
     server = uvicorn.Server(config)
     if stop is not None:
-        threading.Thread(target=_stop_when, args=(stop, server), daemon=True).start()
+        threading.Thread(target=_stop_after, args=(stop, server), daemon=True).start()
     address = f"http://{ADDRESS}:{port}/"
     announce(address)
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    with listening:
-        server.run(sockets=[listening])
+    with listener:
+        server.run(sockets=[listener])
 
 
 def _listen(port: int) -> socket.socket:
+    """Return a socket that listens on a port of this computer.
+
+    Raises:
+        ExplorerError: the port cannot be used.
+    """
     if not 0 <= port <= 65535:
-        raise ExplorerError("SERVER_PORT_EXIST_PORTS_GO", port=port)
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Restarting at once must not fail. On Windows the same option would let two servers listen on one port.
-    listening.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
+        raise ExplorerError("EXPLORER_PORT_IMPOSSIBLE", port=port)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # An immediate restart must not fail. On Windows, the same option would let two servers share a port.
+    listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR), 1)
     try:
-        listening.bind((ADDRESS, port))
-        listening.listen(128)
+        listener.bind((ADDRESS, port))
+        listener.listen(128)
     except OSError as error:
-        listening.close()
+        listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ExplorerError("SERVER_PORT_USE_ANOTHER_PORT", port=port) from error
-        raise ExplorerError("SERVER_PORT_USED_ANOTHER_PORT", port=port, strerror=error.strerror) from error
-    return listening
+            raise ExplorerError("EXPLORER_PORT_IN_USE", port=port) from error
+        raise ExplorerError("EXPLORER_PORT_UNUSABLE", port=port, reason=error.strerror) from error
+    return listener
 
 
-def _stop_when(stop: threading.Event, server: uvicorn.Server) -> None:
+def _stop_after(stop: threading.Event, server: uvicorn.Server) -> None:
+    """Wait for the event, and end the server."""
     stop.wait()
     server.should_exit = True

@@ -1,0 +1,79 @@
+"""The study of one neuron: its passages, the distribution of its values, its health and its effect on the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gatescope.explorer.jobs import Report
+from gatescope.explorer.places import excerpt
+from gatescope.explorer.study_request import StudyRequest
+from gatescope.explorer.study_text import StudyText
+from gatescope.features import features_named
+from gatescope.studies.ablation import ablation
+from gatescope.studies.common.arrays import check_neuron
+from gatescope.studies.common.table import StudyError, Table
+from gatescope.studies.passages import distribution, passages
+
+PASSAGES = 8
+CONTEXT_STEPS = 28  # on both sides of a passage
+EFFECT_STEPS = 8_012  # on which the effect of the neuron is measured
+DRAWS = 400
+
+
+def study_neuron(text: StudyText, request: StudyRequest, report: Report) -> dict[str, Any]:
+    """Return the passages, the histogram, the health and the effect of a neuron, as JSON values.
+
+    Raises:
+        StudyError: the trace has no such layer, signal or neuron.
+    """
+    trace, layer = text.trace, request.layer
+    check_neuron(trace, layer, request.signal, request.neuron)
+    report("finding passages", 0, 0)
+    answer: dict[str, Any] = {"steps": int(np.sum(trace.lengths)), "characters": len(text.subject.text)}
+    for name in ("most", "least"):
+        table = passages(
+            trace,
+            layer,
+            request.signal,
+            request.neuron,
+            count=PASSAGES,
+            context=CONTEXT_STEPS,
+            least=name == "least",
+            apart=4 * CONTEXT_STEPS,
+        )
+        answer[name] = [{**row, **excerpt(trace, row["sequence"], row["step"], row["step"])} for row in table]
+    answer["histogram"] = distribution(trace, layer, request.signal, request.neuron).to_json()
+    health = next(iter(text.health.where(layer=layer, neuron=request.neuron)))
+    answer["health"] = {name: _json_number(value) for name, value in health.items()}
+    report("ablating the neuron", 0, 0)
+    answer["effect"] = _effect(text, layer, request.neuron, request.features).to_json()
+    return answer
+
+
+def _effect(text: StudyText, layer: str, neuron: int, names: Sequence[str]) -> Table:
+    """Return the change of the loss without one neuron, overall and where some features are on."""
+    part, steps = text.beginning(EFFECT_STEPS)
+    features = [
+        replace(feature, values=feature.values[:steps])
+        for feature in features_named(text.features, names)
+        if feature is not None and feature.kind == "binary"
+    ]
+    answers = text.subject.task.answers
+    try:
+        return ablation(
+            text.subject.network, part, layer, "h", answers=answers, neurons=[neuron], features=features, draws=DRAWS
+        )
+    except StudyError as error:  # the targets of an adopted network may be unknown; the rest of the answer is not
+        return Table({}, {}, {"problem": str(error)})
+
+
+def _json_number(value: Any) -> Any:
+    """Return a value that JSON can write: infinity as a word, NaN as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "infinite"
+    return value
