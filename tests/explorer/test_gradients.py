@@ -287,13 +287,13 @@ def test_what_is_not_there_is_refused(page: Page) -> None:
     refused(page.map(layer="layer1"), 400, "Layer: expected one of layer0, got 'layer1'")
     refused(page.map(checkpoint=3), 409, "3")
     refused(page.map("none"), 409, "carries no state")
-    refused(page.connections(step=5), 400, "no step 5")
-    refused(page.connections(step=-1), 400, "no step -1")
+    refused(page.connections(step=5), 400, "from 0 to 4, got 5")
+    refused(page.connections(step=-1), 400, "from 0 to 4, got -1")
     refused(page.connections(by="hearsay"), 400, "'hearsay'")
     refused(page.chain(neuron=4), 409, "neuron 4")
     refused(page.chain(state="f"), 409, "no f")
     refused(page.chain(before=4, after=1), 409, "earlier")
-    refused(page.chain(text="aXb\naXb", before=1, after=5), 400, "different sequences")
+    refused(page.chain(text="aXb\naXb", before=1, after=5), 400, "expected steps of one sequence")
 
 
 @pytest.mark.parametrize(
