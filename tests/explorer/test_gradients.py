@@ -291,7 +291,7 @@ def test_what_is_not_there_is_refused(page: Page) -> None:
     refused(page.connections(step=-1), 400, "from 0 to 4, got -1")
     refused(page.connections(by="hearsay"), 400, "'hearsay'")
     refused(page.chain(neuron=4), 409, "neuron 4")
-    refused(page.chain(state="f"), 409, "no f")
+    refused(page.chain(state="f"), 409, "expected one of c, h")
     refused(page.chain(before=4, after=1), 409, "earlier")
     refused(page.chain(text="aXb\naXb", before=1, after=5), 400, "expected steps of one sequence")
 
