@@ -83,7 +83,7 @@ def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: P
     assert [line.split()[:2] for line in result.out.splitlines()[3:5]] == [["a", "1"], ["b", "1"]]
     rows = [f"day {k},{line.split(',', 1)[1]}" for k, line in enumerate(lines[20:])]
     later.write_text("\n".join([lines[0], *rows]) + "\n")
-    assert "with --phase" in cli("predict", waves, later).refused()
+    assert "Use --phase" in cli("predict", waves, later).refused()
     assert cli("predict", waves, later, "--phase", 1).status == 0
     assert "expected 0 to 5, got 6" in cli("predict", waves, later, "--phase", 6).refused()
     other.write_text("day,x\n" + "\n".join(f"{k},{k}" for k in range(40)))
@@ -97,6 +97,6 @@ def test_what_is_wrong_in_a_file_is_said_before_training(cli: Cli, series: Path,
     bad.write_text("\n".join(lines))
     result = cli("train", "forecasting", bad)
     assert result.status == 2
-    for fault in ("line 4: a is missing", "line 10: b is 'x'"):
+    for fault in ("Line 4, column 'a': Expected a number, got none", "Line 10, column 'b': Expected a number, got 'x'"):
         assert fault in result.err
     assert not Path("runs").exists()

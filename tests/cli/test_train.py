@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
         ((), "expected the name of a task"),
         (("conter",), "Did you mean 'counter'?"),
         (("missing.txt",), "or the path of a text, got 'missing.txt'"),
-        (("*.none",), "Nothing matches the pattern"),
+        (("*.none",), "expected a pattern that matches a file"),
         (("counter", "notes.txt"), "expected no files, got notes.txt"),
         (("counter", "--bytes"), "Option --bytes: expected one of the tasks text, got counter"),
         (("text", "--parts", "half"), "Option --parts: expected three shares, as in 0.8,0.1,0.1, got 'half'"),
@@ -251,8 +251,12 @@ def test_every_wrong_line_of_a_file_is_named_before_anything_is_written(cli: Cli
     result = cli("train", "sentiment", "reviews.tsv")
     assert result.status == 2
     told = result.err.strip().splitlines()
-    assert told[0].startswith("gatescope: These 3 things are wrong in ")
-    assert [line.split(":")[0] for line in told[1:]] == ["  line 3", "  line 4", "  line 6"]
+    assert "reviews.tsv: expected a file without faults, got 3 faults." in told[0]
+    assert [line.split(":")[0] for line in told[1:]] == [
+        "  Line 3, column 'text'",
+        "  Line 4, column 'label'",
+        "  Line 6",
+    ]
     assert not (tmp_path / "runs").exists()
 
 

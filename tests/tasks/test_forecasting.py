@@ -181,7 +181,7 @@ def test_who_knows_what_comes_makes_no_error(file: Path) -> None:
     place = {rows.tobytes(): t for t, rows in enumerate(known.inputs)}
 
     def say(rows: np.ndarray, t: int) -> np.ndarray:
-        answers = np.nan_to_num(known.answers[place[rows[-1].tobytes()]])
+        answers = np.nan_to_num(known.targets[place[rows[-1].tobytes()]])
         return np.repeat(answers, 3)
 
     score = task.score(saying(task, say))
@@ -296,21 +296,26 @@ def test_all_that_is_wrong_in_a_file_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as caught:
         made(path)
     said = str(caught.value)
-    for fault in ("line 3: a is missing", "line 4: a is 'four'", "line 5: 1 field instead of 2", "at least"):
+    for fault in (
+        "Line 3, column 'a': Expected a number, got none",
+        "Line 4, column 'a': Expected a number, got 'four'",
+        "Line 5: Expected 2 fields, got 1",
+        "at least",
+    ):
         assert fault in said
 
 
 def test_a_target_that_is_not_there_is_said_before_what_is_wrong_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "short.csv"
     file.write_text("a\n1\nx\n")
-    with pytest.raises(TaskError, match="The target 'b' is not one of the columns that are read: a"):
+    with pytest.raises(TaskError, match="Target: expected one of the columns a, got 'b'"):
         made(file, target="b")
 
 
 def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
     """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
     parts = (0.7, 0.1, 0.2)
-    with pytest.raises(TaskError, match=r"69 steps, and at least 70"):
+    with pytest.raises(TaskError, match=r"at least 70 steps, got 69"):
         made(write(tmp_path / "short.csv", series(69)), parts=parts)
     task = made(write(tmp_path / "enough.csv", series(70)), parts=parts)
     score = task.score(last_value(task))
@@ -330,7 +335,7 @@ def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
     assert size - second >= 4
     assert any("The series is short, so" in note for note in task.notes)
     assert 0 <= task.score(last_value(task)).details["coverage"] <= 1
-    with pytest.raises(TaskError, match="26 steps, and at least 27"):
+    with pytest.raises(TaskError, match="at least 27 steps, got 26"):
         made(write(tmp_path / "shorter.csv", series(26)))
     small = Forecasting(path, columns=["a"], horizon=3, season=1)
     assert 4 <= small.window < 96
@@ -372,27 +377,27 @@ def test_series_of_a_run_before_dates_were_read_stays_as_it_was(tmp_path: Path) 
 def test_values_that_no_variance_can_hold_are_refused(tmp_path: Path) -> None:
     """Too large, too close together, or too far from what is trained on: the column is named."""
     values = series(200)
-    with pytest.raises(TaskError, match=r"a is .*, and numbers up to 1e.100 can be learnt"):
+    with pytest.raises(TaskError, match=r"column 'a': Expected a number up to 1e.100, got"):
         made(write(tmp_path / "huge.csv", values * 1e301))
-    with pytest.raises(TaskError, match="Column a: expected numbers that differ by more than 1e-100"):
+    with pytest.raises(TaskError, match="Column 'a': expected numbers that differ by more than 1e-100"):
         made(write(tmp_path / "tiny.csv", values * 1e-200))
     values = values * 1e-30
     values[-1] = 1e60
-    with pytest.raises(TaskError, match=r"Column a: .* got 1e.60 on line 201, too far away"):
+    with pytest.raises(TaskError, match=r"Column 'a': .* got 1e.60 on line 201, too far away"):
         made(write(tmp_path / "far.csv", values))
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"columns": ["c"]}, "has no column 'c'"),
-        ({"target": "b"}, "The target 'b' is not one of the columns that are read: a"),
+        ({"columns": ["c"]}, "or a number from 1 to 3, got 'c'"),
+        ({"target": "b"}, "Target: expected one of the columns a, got 'b'"),
         ({"target": []}, "one or more"),
-        ({"window": 1}, "window is a whole number, 2 or more"),
-        ({"horizon": 0}, "horizon is a whole number"),
-        ({"season": 0}, "season is a whole number"),
+        ({"window": 1}, "Setting window: expected a whole number from 2, got 1"),
+        ({"horizon": 0}, "Setting horizon: expected a whole number"),
+        ({"season": 0}, "Setting season: expected a whole number"),
         ({"season": 250}, "at least"),
-        ({"batch": 0}, "batch is a whole number"),
+        ({"batch": 0}, "Setting batch: expected a whole number"),
         ({"interval": 1.0}, "between 0 and 1"),
         ({"parts": (0.5, 0.5, 0.5)}, "sum to 1"),
     ],
@@ -403,10 +408,10 @@ def test_settings_that_make_no_sense(file: Path, settings: dict[str, Any], said:
 
 
 def test_one_table_that_changes(tmp_path: Path, file: Path) -> None:
-    with pytest.raises(TaskError, match="one table; 2 files"):
+    with pytest.raises(TaskError, match="expected one table, got 2"):
         Forecasting([file, file])
     flat = write(tmp_path / "flat.csv", np.stack([series()[:, 0], np.where(np.arange(STEPS) < 140, 7.0, 8.0)], axis=1))
-    with pytest.raises(TaskError, match="b is the same throughout the training part"):
+    with pytest.raises(TaskError, match="Column 'b': expected numbers that change in the training part, got 7"):
         made(flat, columns=None)
 
 
@@ -417,7 +422,7 @@ def test_what_was_filled_in_and_found_is_noted(tmp_path: Path, file: Path) -> No
     path = tmp_path / "gap.csv"
     path.write_text("\n".join(lines) + "\n")
     notes = made(path, fill_missing=True, season=None).notes
-    assert notes[0] == "One missing number was filled in with the value of the step before."
+    assert notes[0] == "1 missing number was filled in with the value of the step before."
     assert "A season of 4 steps was found" in notes[1]
 
 

@@ -149,9 +149,9 @@ def test_wrong_rows_are_listed_all_at_once(table: Path) -> None:
     table.write_text(table.read_text() + ",good\nvery good\nvery bad,\n")
     with pytest.raises(TaskError) as caught:
         Sentiment(table)
-    for line in ("line 262: the text is empty", "line 263: 1 field instead of 2", "line 264: there is no label"):
+    for line in ("Line 262, column 'text'", "Line 263: Expected 2 fields, got 1", "Line 264, column 'label'"):
         assert line in str(caught.value)
-    assert "line 263" in Sentiment(table, skip_bad=True).notes[0]
+    assert "Line 263" in Sentiment(table, skip_bad=True).notes[0]
 
 
 def test_batch_has_the_last_steps_of_a_long_text(table: Path) -> None:

@@ -353,19 +353,19 @@ def test_wrong_lines_of_all_files_are_listed_at_once(tmp_path: Path, files: dict
     message = str(caught.value)
     for part in (
         "bad.tsv",
-        "line 2: there is no label",
-        "line 3: 3 columns instead of 2",
-        "line 5: the token is empty",
+        "Line 2: Expected a label, got none",
+        "Line 3: Expected 2 columns, got 3",
+        "Line 5: Expected a token, got an empty one",
     ):
         assert part in message
     assert "bad_test.tsv" in message
     test.write_text("the\tDET\ndog\tBEAST\n", "utf-8")
-    with pytest.raises(TaskError, match="line 2: the label 'BEAST' is none of the classes"):
+    with pytest.raises(TaskError, match=r"Line 2: Expected one of the labels .*, got 'BEAST'"):
         Tagging(files["paths"], test=test)
     skipping = Tagging(
         write(tmp_path, [*generate(80, 0), [("dog", "")]], "skip.tsv"), test=files["test"], skip_bad=True
     )
-    assert "skip.tsv, line" in skipping.notes[0]
+    assert "skip.tsv, Line" in skipping.notes[0]
 
 
 def test_files_and_settings_out_of_range_are_refused(tmp_path: Path, files: dict[str, Any]) -> None:
@@ -377,9 +377,9 @@ def test_files_and_settings_out_of_range_are_refused(tmp_path: Path, files: dict
     refused("Files to train on: expected a file", None)
     refused("Files to train on: expected a file", [])
     refused("got nothing", tmp_path / "none.tsv")
-    refused("there must be two classes at least", write(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
+    refused("at least two different labels, got only 'A'", write(tmp_path, [[("a", "A")] * 4] * 10, "one.tsv"))
     refused("expected enough data", write(tmp_path, [[("a", "A"), ("b", "B")]] * 30, "same.tsv"))
-    refused("has no column 3", path, token=3)
+    refused("from 1 to 2, as on the first line with a token, got 3", path, token=3)
     refused("label: expected the number of a column, from 1, got 'upos'", path, label="upos")
     refused("three positive shares that sum to 1", path, parts=(0.5, 0.5, 0.5))
     refused("batch: expected an integer", path, batch=-1)

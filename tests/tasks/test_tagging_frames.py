@@ -190,15 +190,15 @@ def test_wrong_frames_and_labels_are_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as caught:
         Tagging(bad, test=short)
     message = str(caught.value)
-    assert "sequence part02, frame 5, number 1: nan" in message
-    assert "sequence part07, frame 0, number 0: inf" in message
+    assert "got nan in sequence part02, frame 5, number 1" in message
+    assert "got inf in sequence part07, frame 0, number 0" in message
     assert "short.txt" in message
-    assert "40 labels begin here, and the sequence part11 has 42 frames" in message
+    assert "Expected 42 labels from here on, as the sequence part11 has frames, got 40" in message
     wide = write(tmp_path, [np.ones((20, 2), np.float32)], [["on", "off"] * 10], "wide")[0]
     with pytest.raises(TaskError, match=r"same number of numbers in every frame, got 3 in .* 2 in .*wide"):
         Tagging(good, test=wide)
     other = write(tmp_path, [film()[0][0]], [["dim"] * 40], "other")[0]
-    with pytest.raises(TaskError, match="line 1: the label 'dim' is none of the classes"):
+    with pytest.raises(TaskError, match="Line 1: Expected one of the labels off, on, got 'dim'"):
         Tagging(good, test=other)
     with pytest.raises(TaskError, match="names: expected 3 different names"):
         Tagging(good, names=["a", "b"])

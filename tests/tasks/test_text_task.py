@@ -307,7 +307,7 @@ def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> No
     corpus.unlink()
     missing = load(data)
     assert missing.examples() == task.examples()
-    with pytest.raises(TaskError, match=r"cannot be read again\. There is no file or folder .*corpus.txt"):
+    with pytest.raises(TaskError, match=r"cannot be read again\. .*corpus.txt: expected a file or folder, got nothing"):
         missing.batch(0, 0)
 
 
@@ -425,15 +425,15 @@ def test_a_folder_is_read_in_the_order_of_its_paths_without_what_is_hidden_or_no
     found = read([tmp_path])
     assert found.text == "123é4\r\n"
     assert {path.name: reason for path, reason in found.skipped} == {
-        "c.bin": "binary",
-        "d.txt": "not UTF-8 at byte 0",
-        "e.txt": "not UTF-8 at byte 70,000",
+        "c.bin": "Binary, with a zero byte at 2",
+        "d.txt": "Not UTF-8 at byte 0",
+        "e.txt": "Not UTF-8 at byte 70,000",
     }
     assert read([tmp_path / "b", tmp_path / "a.txt", str(tmp_path / "*.txt")]).text == "123é4\r\n"
     assert read([str(tmp_path / "**" / "?.txt")]).text == "13é4\r\n"
     assert read([tmp_path / ".hidden"]).text == "no"
     notes = Text([tmp_path, written(tmp_path, LINES, "long")]).notes
-    assert "d.txt: not UTF-8 at byte 0" in notes[0]
+    assert "d.txt: Not UTF-8 at byte 0" in notes[0]
 
 
 def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
@@ -454,15 +454,15 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "No path was given; name a file, a folder"),
-        (["nothing"], "There is no file or folder .*nothing; check the path"),
-        (["no*.txt"], r"Nothing matches the pattern .*no\*\.txt"),
-        (["empty"], "There is no text to learn from, the file is empty: .*empty; give"),
-        (["empty", "empty2"], "all 2 files are empty"),
-        (["folder"], r"no files were found in .*folder \(hidden ones are left out\)"),
-        (["binary"], r"none of the 1 files is text \(the first: .*x.bin, binary\)"),
+        ([], "expected a file, a folder or a pattern .*, got none"),
+        (["nothing"], "nothing: expected a file or folder, got nothing. Check the path"),
+        (["no*.txt"], r"no\*\.txt: expected a pattern that matches a file"),
+        (["empty"], "empty: expected text to learn from, got 1 empty file. Give"),
+        (["empty", "empty2"], "expected text to learn from, got 2 empty files"),
+        (["folder"], r"folder: expected files of text, got none \(hidden files do not count\)"),
+        (["binary"], r"got 1 file that is not text \(the first: .*x.bin, Binary, with a zero byte at 0\)"),
         (["latin.txt"], r"latin.txt: expected UTF-8 text, got the byte 0xe9 at offset 3. It looks like cp1252"),
-        (["pipe"], "pipe is neither a file nor a folder"),
+        (["pipe"], "pipe: expected a file or folder, got something else"),
         (["short"], r"Text: expected at least \d+ characters to read 1 stream of 16 at a step, got 5\."),
     ],
 )
@@ -485,7 +485,7 @@ def test_paths_that_cannot_be_used_get_one_sentence(
 
 def test_too_much_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = written(tmp_path, "a" * 1001)
-    with pytest.raises(TaskError, match="have 1,001 bytes together, and a corpus may have at most 1,000; give fewer"):
+    with pytest.raises(TaskError, match=r"expected at most 1,000 bytes together, got 1,001\. Give fewer"):
         Text([path], largest=1000)
     assert Text([path], largest=1001).characters == 1001
     (tmp_path / "large.bin").write_bytes(b"\0" * 5000)

@@ -25,7 +25,7 @@ from gatescope.tasks.base.task import (
     Validation,
     generator,
 )
-from gatescope.tasks.data.corpus import LARGEST, Corpus, absolute, read, standard_library
+from gatescope.tasks.data.corpus import MAX_CORPUS_BYTES, Corpus, absolute, read, standard_library
 from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
@@ -94,7 +94,7 @@ class Text(FileTask[Corpus, Parts]):
         parts: tuple[float, float, float] = (0.9, 0.05, 0.05),
         batch: int | None = None,
         unroll: int | None = None,
-        largest: int = LARGEST,
+        largest: int = MAX_CORPUS_BYTES,
         encoding: str | None = None,
     ) -> None:
         if isinstance(paths, str | os.PathLike):
@@ -151,7 +151,9 @@ class Text(FileTask[Corpus, Parts]):
         return self._encoded(_cut(contents.text, self.shares))
 
     def _title_of_files(self) -> str | Message:
-        return Message("TEXT_STANDARD_LIBRARY") if self.paths is None else ", ".join(self.paths)
+        if self.paths is None:
+            return Message("TEXT_STANDARD_LIBRARY", folder=standard_library()[0].parent)
+        return ", ".join(self.paths)
 
     def _amount(self, contents: Corpus | None) -> Message:
         return Message("TASK_AMOUNT_CHARACTERS", count=self.characters if contents is None else len(contents.text))
@@ -301,12 +303,11 @@ def _fitted(
     needed = max(math.ceil((rows * length + 1) / shares[0]), *(math.ceil(3 / share) for share in shares[1:]))
     if characters < needed:
         raise TaskError(
-            "TEXT_TOO_SHORT",
+            "TEXT_TOO_SHORT_FOR_BATCH" if batch or unroll else "TEXT_TOO_SHORT",
             needed=needed,
             rows=rows,
             unroll=length,
             characters=characters,
-            smaller=Message("TEXT_SMALLER_BATCH") if batch or unroll else "",
         )
     return replace(usual, batch=rows, unroll=length)
 

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.forecasting.calendar import DateError, DateOrder, Moments, Step, looks_like_date, moments
+from gatescope.tasks.forecasting.calendar import Dates, Step
+from gatescope.tasks.forecasting.date_formats import DateOrder, looks_like_date
+from gatescope.tasks.forecasting.dates import DateError, read_dates
 
 
-def read(values: list[str], order: DateOrder | None = None) -> Moments:
+def read(values: list[str], order: DateOrder | None = None) -> Dates:
     """The dates of a column called date, whose first row is on line 2."""
-    found = moments(values, range(2, len(values) + 2), "date", order, named_as_date=True)
+    found = read_dates(values, range(2, len(values) + 2), "date", order, named_as_date=True)
     assert found is not None
     return found
 
@@ -94,12 +96,21 @@ def test_dates_against_pandas(start: dt.date, freq: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("01/02/2020 02/02/2020", "line 2: .*several ways; say which with date_order='dmy' or date_order='mdy'"),
-        ("13/01/2020 01/14/2020", "line 2: date is '13/01/2020', and on line 3 it is '01/14/2020': days and months"),
-        ("01/02/20 13/02/20", "may be read in several ways"),
-        ("2020-01-01 soon", "line 3: date is 'soon', which is no date as the others are"),
-        ("2020-02-28 2020-02-30", "line 3: date is '2020-02-30', and there is no such date"),
-        ("2020-01-01T00:00Z 2020-01-01T01:00", "line 3: .*has no time zone, unlike the first"),
+        (
+            "01/02/2020 02/02/2020",
+            "Column 'date': .* got '01/02/2020' on line 2. Choose the order with date_order='dmy' or date_order='mdy'",
+        ),
+        (
+            "13/01/2020 01/14/2020",
+            "Line 2, column 'date': Expected days and months in one order, got .13/01/2020., and ",
+        ),
+        ("01/02/20 13/02/20", "that can be read in one way"),
+        ("2020-01-01 soon", "Line 3, column 'date': Expected a date as in the other rows, got 'soon'"),
+        (
+            "2020-02-28 2020-02-30",
+            "Line 3, column 'date': Expected a date, got '2020-02-30', and there is no such date",
+        ),
+        ("2020-01-01T00:00Z 2020-01-01T01:00", "Line 3, .*Expected a time zone, as in the first row"),
         ("2020-W54 2020-W01", "no such date"),
         ("Foo-2020 Mar-2020", "no such date"),
         ("Marx-2020 Mar-2020", "no such date"),
@@ -125,7 +136,7 @@ def test_date_order_decides() -> None:
 def test_names_that_are_no_dates_are_none() -> None:
     """Words, times without a day and numbers too large for a float name steps, and say nothing of time."""
     for values in (["spring", "summer"], ["10:30", "11:00"], ["9" * 400, "1"]):
-        assert moments(values, [2, 3], "date", None, named_as_date=True) is None
+        assert read_dates(values, [2, 3], "date", None, named_as_date=True) is None
     assert not looks_like_date("12.5")
     assert looks_like_date("2020-01-01")
 

@@ -119,17 +119,17 @@ def test_wrong_lines_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as caught:
         read_parts([first], test=second, largest=MAX_BYTES)
     message = str(caught.value)
-    for part in (first, second, "line 5", "line 6", "the text is empty", "there is no label", "3 fields instead of 2"):
+    for part in (first, second, "Line 5", "Line 6", "a text, got an empty", "a label, got none", "2 fields, got 3"):
         assert part in message
     parts = read_parts([table(tmp_path / "c.tsv", [*ROWS[:50], ("", "odd")])], skip_bad=True, largest=MAX_BYTES)
     assert "Skipped in" in parts.notes[0]
-    assert "line 52" in parts.notes[0]
+    assert "Line 52" in parts.notes[0]
 
 
 def test_unknown_labels_of_a_test_file_are_refused(tmp_path: Path) -> None:
     train = table(tmp_path / "a.tsv", ROWS[:50])
     test = table(tmp_path / "b.tsv", [("one", "odd"), ("two", "evne")])
-    with pytest.raises(TaskError, match="line 3: the label 'evne' is none of the classes even, odd"):
+    with pytest.raises(TaskError, match="Line 3, column 'label': Expected one of the labels even, odd, got 'evne'"):
         read_parts([train], test=test, largest=MAX_BYTES)
 
 

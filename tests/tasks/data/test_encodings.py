@@ -6,7 +6,7 @@ import pytest
 
 from gatescope.errors import settings_as_options
 from gatescope.tasks import Sentiment, TaskError, Text
-from gatescope.tasks.data.encodings import decoded, guessed, unfit
+from gatescope.tasks.data.encodings import decoded, guesses, unfit
 
 CHINESE = "循环神经网络是一类人工神经网络，我们在这里读取文本。它有记忆，可以处理序列。\n"
 TRADITIONAL = "我們在這裡讀取文本，這是一個有記憶的網絡。\n"
@@ -43,7 +43,7 @@ def test_encoding_is_guessed_in_the_message(text: str, encoding: str, guess: str
     if guess is None:
         assert decoded(data, "t.txt") == text * 4
         return
-    assert guessed(data) == guess
+    assert guesses(data) == (guess,)
     with settings_as_options(), pytest.raises(TaskError, match=f"read it with --encoding {guess}"):
         decoded(data, "t.txt")
     assert decoded(data, "t.txt", guess) == text * 4
@@ -69,7 +69,7 @@ def test_zero_bytes_are_noticed() -> None:
     """A binary file is no text; whoever names the encoding may have zero characters."""
     with pytest.raises(TaskError, match="got a binary file"):
         decoded(b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe\0\0\1", "t.bin")
-    assert unfit(b"a\0\0\0") == "binary"
+    assert unfit(b"a\0\0\0") == "Binary, with a zero byte at 1"
     assert decoded(b"a\0b", "t.txt", "utf-8") == "a\0b"
 
 
@@ -100,4 +100,24 @@ def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["é", "café", "naïve façade", "Ein größeres Beispiel für Umlaute", "señor mañana"])
 def test_western_letters_are_not_taken_for_east_asian(text: str) -> None:
     """Accented letters alone, at the end, or two beside each other, are guessed as cp1252."""
-    assert guessed(text.encode("cp1252")) == "cp1252"
+    assert guesses(text.encode("cp1252")) == ("cp1252",)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "likely"),
+    [
+        ("날짜,판매\n", "euc_kr", ("cp949", "gb18030", "euc_jp", "big5")),
+        ("数据\n", "gb18030", ("gb18030", "euc_jp")),
+        ("日付,気温\n", "euc_jp", ("gb18030", "euc_jp")),
+        ("дата\n", "koi8-r", ("gb18030", "koi8-r")),
+        ("Дата,Цена\n", "cp1251", ("cp1251", "big5")),
+    ],
+)
+def test_short_headers_name_every_likely_encoding(text: str, encoding: str, likely: tuple[str, ...]) -> None:
+    """A few letters decode to different texts in several encodings: the reader chooses, nothing is guessed."""
+    data = text.encode(encoding)
+    assert set(likely) <= set(guesses(data))
+    assert len({data.decode(name) for name in guesses(data)}) > 1
+    with pytest.raises(TaskError, match=f"It may be .*check which, and read it with .*encoding='{likely[0]}'"):
+        decoded(data, "t.csv")
+    assert decoded(data, "t.csv", encoding) == text

@@ -59,16 +59,16 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, labels: Path) -> Non
     with pytest.raises(TaskError, match=r"labels of 2 sequences.* \(a 6, b 3\), got 3"):
         read_frames(tmp_path / "all.npz", labels)
     labels.write_text("x\n" * 6 + "\n" + "y\n" * 2)
-    with pytest.raises(TaskError, match="line 8: 2 labels begin here, and the sequence b has 3 frames"):
+    with pytest.raises(TaskError, match="Line 8: Expected 3 labels from here on, as the sequence b has frames, got 2"):
         read_frames(tmp_path / "all.npz", labels)
     labels.write_text("x\n" * 6)
-    with pytest.raises(TaskError, match="every label is 'x'"):
+    with pytest.raises(TaskError, match="got only 'x'"):
         read_frames(tmp_path / "a.npy", labels)
     assert read_frames(tmp_path / "a.npy", labels, classes=("w", "x")).labels[0].tolist() == [1] * 6
-    with pytest.raises(TaskError, match="line 1: the label 'x' is none of the classes v, w\n  line 2"):
+    with pytest.raises(TaskError, match=r"Line 1: Expected one of the labels v, w, got 'x'\.\n  Line 2"):
         read_frames(tmp_path / "a.npy", labels, classes=("v", "w"))
     labels.write_bytes(b"x\ny\ncaf\xe9\ny\ny\ny\n")
-    with pytest.raises(TaskError, match="line 3: the byte 0xe9 cannot be decoded"):
+    with pytest.raises(TaskError, match="Line 3: Expected text, got the byte 0xe9, which cannot be decoded"):
         read_frames(tmp_path / "a.npy", labels)
 
 
@@ -79,12 +79,12 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path, labels: Path) -> 
     with pytest.raises(TaskError) as caught:
         read_frames(tmp_path / "a.npy", labels)
     assert str(caught.value).split("\n")[1:] == [
-        "  sequence a, frame 1, number 0: nan",
-        "  sequence a, frame 4, number 1: -inf",
-        "  sequence a, frame 5, number 0: 1e+300, too large for single precision",
+        "  The file: Expected finite numbers, got nan in sequence a, frame 1, number 0.",
+        "  The file: Expected finite numbers, got -inf in sequence a, frame 4, number 1.",
+        "  The file: Expected numbers of single precision, got 1e+300 in sequence a, frame 5, number 0.",
     ]
     np.save(tmp_path / "a.npy", np.full((1000, 3), np.nan))
-    with pytest.raises(TaskError, match=r"These 3,000 things(?s:.*)\.\.\. and 2,980 more$"):
+    with pytest.raises(TaskError, match=r"got 3,000 faults(?s:.*)And 2,980 more\.$"):
         read_frames(tmp_path / "a.npy", labels)
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.labelled import LabelledTexts, TaggedSentences, read_labelled, read_tagged
+from gatescope.tasks.data.labelled import LabelledTexts, read_labelled
+from gatescope.tasks.data.token_files import TaggedSentences, read_tagged
 from tests.drawing import lists_with
 
 
@@ -65,19 +66,31 @@ def test_columns_are_named_or_found(tmp_path: Path, name: str, content: str, set
 @pytest.mark.parametrize(
     ("content", "settings", "message"),
     [
-        ("a,b,c\nx,y,1\nz,w,2\n", {}, r"columns 1 \(such as 'a'\), 2 .*not clear which has the text and label"),
-        ("text,sentence,label\nx,y,1\nz,w,2\n", {}, r"columns text, sentence, label, .*has the text; .*text=\.\.\."),
-        ("text,b,c\nx,y,1\nz,w,2\n", {}, r"columns text, b, c, .*has the label;"),
-        ("text,label\nx,1\nz,2\n", {"text": "sentence"}, r"no column 'sentence': the first line has text, label; give"),
-        ("text,label\nx,1\nz,2\n", {"text": 3}, "no column 3"),
-        ("text,label\nx,1\nz,2\n", {"text": 0}, "no column 0"),
-        ("text,label\nx,1\nz,2\n", {"text": "label", "label": "label"}, "same column"),
-        ("text,x,x\na,1,2\nb,2,3\n", {"label": "x"}, "2 columns .* are called 'x'"),
-        ("satz,urteil\nx,1\ny,2\nz,1\nw,2\n", {}, "looks like names of columns.*'urteil' occurs nowhere else"),
-        ("only\none\n", {}, "not clear which has the text and label"),
-        ("text,label\n", {}, "nothing is left"),
-        ("text,label\nx,1\ny,1\n", {}, "every label is '1'; there must be two classes"),
-        ("text,label\n" + "".join(f"x,{k}\n" for k in range(30)), {}, "30 labels have 30 different values"),
+        (
+            "a,b,c\nx,y,1\nz,w,2\n",
+            {},
+            r"a column of texts and labels, got 1: 'a', 2: .*text=\.\.\. and label=\.\.\.",
+        ),
+        ("text,sentence,label\nx,y,1\nz,w,2\n", {}, r"a column of texts, got text, sentence, label\. .*text=\.\.\."),
+        ("text,b,c\nx,y,1\nz,w,2\n", {}, r"a column of labels, got text, b, c\. .*label=\.\.\."),
+        (
+            "text,label\nx,1\nz,2\n",
+            {"text": "sentence"},
+            r"expected one of text, label, or a number from 1 to 2, got 'sentence'\.",
+        ),
+        ("text,label\nx,1\nz,2\n", {"text": 3}, "from 1 to 2, got 3"),
+        ("text,label\nx,1\nz,2\n", {"text": 0}, "from 1 to 2, got 0"),
+        ("text,label\nx,1\nz,2\n", {"text": "label", "label": "label"}, "got the same one"),
+        (
+            "text,x,x\na,1,2\nb,2,3\n",
+            {"label": "x"},
+            "Column 'x' .*: expected one column of this name, got 2. Give a number instead: 2, 3",
+        ),
+        ("satz,urteil\nx,1\ny,2\nz,1\nw,2\n", {}, "got satz, urteil, and the label 'urteil' occurs on no other line"),
+        ("only\none\n", {}, "expected a column of texts and labels"),
+        ("text,label\n", {}, "Expected rows with a label, got none"),
+        ("text,label\nx,1\ny,1\n", {}, "at least two different labels, got only '1'"),
+        ("text,label\n" + "".join(f"x,{k}\n" for k in range(30)), {}, "30 different ones among 30"),
     ],
 )
 def test_what_is_not_clear_is_asked(tmp_path: Path, content: str, settings: dict[str, str | int], message: str) -> None:
@@ -100,22 +113,29 @@ def test_all_wrong_lines_are_reported_at_once_or_skipped(tmp_path: Path) -> None
     path = written(tmp_path, WRONG)
     with pytest.raises(TaskError) as caught:
         read_labelled(path)
+    skip = "skip_bad=True"
     assert str(caught.value).split("\n") == [
-        f"These 3 things are wrong in {path}; correct the file, or leave the lines out with skip_bad=True:",
-        "  line 4: the text is empty",
-        "  line 5: there is no label",
-        "  line 7: 3 fields instead of 2 (a text with commas in it must be quoted)",
+        f"{path}: expected a file without faults, got 3 faults. Correct the file, or leave the lines out with {skip}:",
+        "  Line 4, column 'text': Expected a text, got an empty one.",
+        "  Line 5, column 'label': Expected a label, got none.",
+        "  Line 7: Expected 2 fields, got 3. Quote a text with commas in it.",
     ]
     read = read_labelled(path, skip_bad=True)
     assert pairs(read) == [("two\nlines", "1"), ("good", "0"), ("last", "0")]
     assert read.lines.tolist() == [2, 6, 8]
-    assert [reason.split(":")[0] for reason in read.skipped] == ["line 4", "line 5", "line 7"]
+    assert [reason.split(":")[0] for reason in read.skipped] == [
+        "Line 4, column 'text'",
+        "Line 5, column 'label'",
+        "Line 7",
+    ]
 
 
 def test_a_single_class_is_reported_with_the_wrong_lines_and_never_skipped(tmp_path: Path) -> None:
     path = written(tmp_path, "text,label\na,1\nb,\nc,1\n")
     for skip_bad in (False, True):
-        with pytest.raises(TaskError, match=r"line 3: there is no label\n  every label is '1'"):
+        with pytest.raises(
+            TaskError, match=r"Line 3, column .label.: Expected a label, got none.\n  The file: .* got only '1'"
+        ):
             read_labelled(path, skip_bad=skip_bad)
 
 
@@ -124,7 +144,9 @@ def test_labels_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
     read = read_labelled(path, classes=("neg", "neutral", "pos"))
     assert read.labels.tolist() == [2, 2]
     assert read.classes == ("neg", "neutral", "pos")
-    with pytest.raises(TaskError, match="line 2: the label 'pos' is none of the classes bad, good\n  line 3"):
+    with pytest.raises(
+        TaskError, match=r"Line 2, column 'label': Expected one of the labels bad, good, got 'pos'\.\n  Line 3"
+    ):
         read_labelled(path, classes=("bad", "good"))
 
 
@@ -155,20 +177,22 @@ def test_wrong_json_lines_are_named(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as caught:
         read_labelled(path)
     listed = str(caught.value).split("\n")[1:]
-    assert [line.split(":")[0] for line in listed] == [f"  line {k}" for k in (3, 4, 5, 7, 8, 9, 11, 12, 13, 14)]
+    assert [line.split(":")[0].split(",")[0] for line in listed] == [
+        f"  Line {k}" for k in (3, 4, 5, 7, 8, 9, 11, 12, 13, 14)
+    ]
     for wrong, message in zip(
         listed,
         [
-            "there is no label",
-            "there is no label",
-            "not JSON: Expecting property name enclosed in double quotes at character 2",
-            "an object such as {...} was expected, not '[\"f\", 1]'",
-            "the byte 0xe9 cannot be decoded",
+            "Expected a label, got none",
+            "Expected a label, got none",
+            "not JSON (Expecting property name enclosed in double quotes at character 2)",
+            "Expected a JSON object such as {...}, got '[\"f\", 1]'",
+            "the byte 0xe9, which cannot be decoded",
             "half of a surrogate pair",
-            "the text is empty",
-            "a number too long",
-            "nested too deep",
-            "there is no label",
+            "Expected a text, got an empty one",
+            "a number that is too long",
+            "nested too deeply",
+            "Expected a label, got none",
         ],
         strict=True,
     ):
@@ -179,9 +203,9 @@ def test_wrong_json_lines_are_named(tmp_path: Path) -> None:
 
 
 def test_json_that_is_not_lines_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"one object a line .* \.jsonl"):
+    with pytest.raises(TaskError, match=r"one object on each line.* \.jsonl"):
         read_labelled(written(tmp_path, '[{"text": "a", "label": 1}]', "t.json"))
-    with pytest.raises(TaskError, match="line 1: an object"):
+    with pytest.raises(TaskError, match="Line 1: Expected a JSON object"):
         read_labelled(written(tmp_path, '[{"text": "a", "label": 1}]', "t.jsonl"))
 
 
@@ -244,17 +268,19 @@ def test_columns_are_called_by_number(tmp_path: Path) -> None:
     path = written(tmp_path, CONLLU, "t.conllu")
     assert tagged(read_tagged(path, token=2, label=4)) == [[("ca", "AUX"), ("n't", "PART")]]
     assert read_tagged(path, token=2, label=4).lines.tolist() == [3]
-    with pytest.raises(TaskError, match=r"has 10 columns; say which .*\(in CoNLL-U token=2 and label=4\)"):
+    with pytest.raises(
+        TaskError, match=r"expected two columns, got 10\. Choose them with token=2 and label=4, as in CoNLL-U"
+    ):
         read_tagged(path)
-    with pytest.raises(TaskError, match="no column 11: its first line with a token has 10"):
+    with pytest.raises(TaskError, match="from 1 to 10, as on the first line with a token, got 11"):
         read_tagged(path, token=2, label=11)
-    with pytest.raises(TaskError, match="both column 2"):
+    with pytest.raises(TaskError, match="got column 2 for both"):
         read_tagged(path, token=2, label=2)
     pair = written(tmp_path, "N\tdog\nV\truns\n")
     for token, label in ((2, None), (None, 1), (2, 1)):
         assert tagged(read_tagged(pair, token=token, label=label)) == [[("dog", "N"), ("runs", "V")]]
     assert tagged(read_tagged(pair, token=1)) == [[("N", "dog"), ("V", "runs")]]
-    with pytest.raises(TaskError, match="has one column"):
+    with pytest.raises(TaskError, match="got one column"):
         read_tagged(written(tmp_path, "dog\nruns\n"))
 
 
@@ -272,12 +298,12 @@ def test_all_wrong_tokens_are_reported_at_once_or_their_sentences_skipped(tmp_pa
     with pytest.raises(TaskError) as caught:
         read_tagged(path)
     assert str(caught.value).split("\n")[1:] == [
-        "  line 4: there is no label",
-        "  line 7: there is no label",
-        "  line 9: the token is empty",
-        "  line 11: the token 'New York' has white space in it",
-        "  line 13: 3 columns instead of 2",
-        "  line 15: the byte 0xe9 cannot be decoded",
+        "  Line 4: Expected a label, got none.",
+        "  Line 7: Expected a label, got none.",
+        "  Line 9: Expected a token, got an empty one.",
+        "  Line 11: Expected a token without white space, got 'New York'.",
+        "  Line 13: Expected 2 columns, got 3.",
+        "  Line 15: Expected text, got the byte 0xe9, which cannot be decoded.",
     ]
     read = read_tagged(path, skip_bad=True)
     assert tagged(read) == [[("a", "N"), ("b", "V")], [("g", "V")]]
@@ -287,8 +313,8 @@ def test_all_wrong_tokens_are_reported_at_once_or_their_sentences_skipped(tmp_pa
 
 def test_tags_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
     path = written(tmp_path, "a\tN\n\nb\tN\n")
-    with pytest.raises(TaskError, match="every label is 'N'"):
+    with pytest.raises(TaskError, match="got only 'N'"):
         read_tagged(path)
     assert [tags.tolist() for tags in read_tagged(path, classes=("V", "N")).tags] == [[1], [1]]
-    with pytest.raises(TaskError, match="line 1: the label 'N' is none of the classes V, X\n  line 3"):
+    with pytest.raises(TaskError, match=r"Line 1: Expected one of the labels V, X, got 'N'\.\n  Line 3"):
         read_tagged(path, classes=("V", "X"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatescope.errors import settings_as_options
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.numerals import Numerals, how_to_read, looks_like_number
+from gatescope.tasks.data.numerals import Numerals, looks_like_number, way_to_read
 
 
 @pytest.mark.parametrize(
@@ -60,17 +60,17 @@ def test_messages_name_the_setting_that_reads_a_field() -> None:
     """In Python and at the command line; where two settings may be meant, both."""
     now = Numerals()
     with settings_as_options():
-        assert how_to_read("10,478.11", now) == " (--thousands , reads it)"
-        assert how_to_read("10,478", now) == " (--thousands , or --decimal , reads it)"
-        assert how_to_read("3,5", now) == " (--decimal , reads it)"
-        assert how_to_read("1.234,5", now) == " (--decimal , --thousands . reads it)"
-        assert how_to_read("1 234.5", now) == " (--thousands ' ' reads it)"
-    assert how_to_read("5%", now) == " (other numbers of the column have no sign of per cent)"
-    assert how_to_read("x", now) == ""
+        assert str(way_to_read("10,478.11", now)) == "Read it with --thousands ,."
+        assert str(way_to_read("10,478", now)) == "Read it with --thousands , or --decimal ,."
+        assert str(way_to_read("3,5", now)) == "Read it with --decimal ,."
+        assert str(way_to_read("1.234,5", now)) == "Read it with --decimal , --thousands .."
+        assert str(way_to_read("1 234.5", now)) == "Read it with --thousands ' '."
+    assert str(way_to_read("5%", now)) == "Other numbers of the column have no sign of per cent."
+    assert way_to_read("x", now) is None
     for field, unit in (("$5", "$"), ("5 €", "€"), ("USD 5", "USD"), ("-5°C", "°C"), ("3万", "万")):
-        assert how_to_read(field, now) == f" (it is one without {unit!r})"
+        assert str(way_to_read(field, now)) == f"Without {unit!r} it is a number."
     for field in ("(5)", "\u20135", "5-", "1/2"):  # accountants' minus signs, fractions
-        assert how_to_read(field, now) == ""
+        assert way_to_read(field, now) is None
 
 
 def test_group_that_begins_with_zero_is_no_thousand() -> None:

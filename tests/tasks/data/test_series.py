@@ -89,32 +89,36 @@ def test_all_wrong_lines_are_reported_at_once(tmp_path: Path) -> None:
     path = written(tmp_path, WRONG)
     with pytest.raises(TaskError) as caught:
         read_series(path, shortest=10)
-    missing = "is missing (fill_missing=True takes the value of the step before)"
+    missing = "Expected a number, got none. fill_missing=True takes the value of the step before."
     assert str(caught.value).split("\n") == [
-        f"These 7 things are wrong in {path}; correct the file:",
-        f"  line 3: a {missing}",
-        "  line 4: a is 'x', which is no number",
-        f"  line 4: b {missing}",
-        "  line 6: a is 'inf', which is no finite number",
-        "  line 7: a is '3,5', which is no number (decimal=',' reads it)",
-        "  line 8: 2 fields instead of 3",
-        "  the series has 5 steps, and at least 10 are needed",
+        f"{path}: expected a file without faults, got 7 faults. Correct the file:",
+        f"  Line 3, column 'a': {missing}",
+        "  Line 4, column 'a': Expected a number, got 'x'.",
+        f"  Line 4, column 'b': {missing}",
+        "  Line 6, column 'a': Expected a finite number, got 'inf'.",
+        "  Line 7, column 'a': Expected a number, got '3,5'. Read it with decimal=','.",
+        "  Line 8: Expected 3 fields, got 2.",
+        "  The file: Expected a series of at least 10 steps, got 5.",
     ]
     with pytest.raises(TaskError) as caught:
         read_series(path, columns=["b"])
-    assert [line.split(":")[0] for line in str(caught.value).split("\n")[1:]] == ["  line 4", "  line 8"]
+    assert [line.split(":")[0] for line in str(caught.value).split("\n")[1:]] == ["  Line 4, column 'b'", "  Line 8"]
 
 
 def test_missing_numbers_take_the_value_of_the_step_before(tmp_path: Path) -> None:
     series = read_series(written(tmp_path, "a,b\n1,2\nNA,\n?,3\n4,NaN\n"), fill_missing=True)
     assert series.values.tolist() == [[1, 2], [1, 2], [1, 3], [4, 3]]
     assert series.filled == 4
-    with pytest.raises(TaskError, match="line 2: b is missing, and there is no step before"):
+    with pytest.raises(
+        TaskError, match="Line 2, column 'b': Expected a number in the first step, got none, and no step before"
+    ):
         read_series(written(tmp_path, "a,b\n1,\n2,3\n"), fill_missing=True)
 
 
 def test_a_blank_line_of_a_table_of_one_column_is_a_missing_step(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="line 4: the line is blank, and each line is a step\n  line 5: the line is"):
+    with pytest.raises(
+        TaskError, match=r"Line 4: Expected a number, .* got a blank line\.\n  Line 5: Expected a number"
+    ):
         read_series(written(tmp_path, "a\n\n1\n\n\n2\n\n"))
     assert read_series(written(tmp_path, "a,b\n1,1\n\n2,2\n")).lines.tolist() == [2, 4]
 
@@ -122,18 +126,26 @@ def test_a_blank_line_of_a_table_of_one_column_is_a_missing_step(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "settings", "message"),
     [
-        ("a,b\n", {}, "columns a, b, and no rows"),
-        ("Date,city,x\n2020-01-01,Rome,1\n", {}, "columns Date, city, x, and the column city holds no numbers"),
-        ("2020-01-01,Rome,1\n", {}, "the column 2 holds no numbers"),
-        ("a,b\n1,2\n", {"columns": ["c"]}, "no column 'c': the first line has a, b; give one of these, or a number"),
-        ("a,b\n1,2\n", {"columns": [3]}, "no column 3"),
-        ("a,b\n1,2\n", {"columns": []}, "No column .* was chosen"),
-        ("a,b\n1,2\n", {"columns": ["a", 1]}, "called 'a'; give each its own name"),
-        ("a,a\n1,2\n", {}, "called 'a'"),
-        ("a,b\n1,2\n", {"columns": ["a"], "steps": "a"}, "The column a .* names the steps"),
-        ("a\n1\n", {"steps": "a"}, "they hold no numbers"),
-        ("a\n1\n2\n", {"shortest": 3}, "the series has 2 steps, and at least 3 are needed"),
-        ("a,b\n1,2\n\xff,3\n".encode("latin-1"), {}, "line 3: the byte 0xff cannot be decoded"),
+        ("a,b\n", {}, "expected rows of numbers below the columns a, b, got none"),
+        (
+            "Date,city,x\n2020-01-01,Rome,1\n",
+            {},
+            r"in the column 'city', got 'Rome' on line 2\. .*among Date, city, x",
+        ),
+        ("2020-01-01,Rome,1\n", {}, "expected numbers in the column 2, got 'Rome'"),
+        ("a,b\n1,2\n", {"columns": ["c"]}, "expected one of a, b, or a number from 1 to 2, got 'c'"),
+        ("a,b\n1,2\n", {"columns": [3]}, "from 1 to 2, got 3"),
+        ("a,b\n1,2\n", {"columns": []}, "expected at least one column to read, got none"),
+        ("a,b\n1,2\n", {"columns": ["a", 1]}, "two that are called 'a'. Give each its own name"),
+        ("a,a\n1,2\n", {}, "two that are called 'a'"),
+        ("a,b\n1,2\n", {"columns": ["a"], "steps": "a"}, "got 'a', which names the steps"),
+        ("a\n1\n", {"steps": "a"}, "expected columns of numbers besides the names of the steps, got only a"),
+        ("a\n1\n2\n", {"shortest": 3}, "a series of at least 3 steps, got 2"),
+        (
+            "a,b\n1,2\n\xff,3\n".encode("latin-1"),
+            {},
+            "Line 3: Expected text, got the byte 0xff, which cannot be decoded",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused(
@@ -153,7 +165,7 @@ def dated(days: Sequence[int], values: Sequence[float] | None = None) -> str:
     ("days", "note"),
     [
         ([1, 2, 3, 4, 5, 6], None),
-        ([6, 5, 4, 3, 2, 1], r"The newest row comes first \(line 3: '2020-01-05'\), so they were sorted by date."),
+        ([6, 5, 4, 3, 2, 1], r"The newest row comes first \(line 3: '2020-01-05'\), so the rows were sorted by date."),
         ([1, 2, 5, 3, 4, 6], r"not in the order of their dates \(line 5: '2020-01-03'\)"),
     ],
 )
@@ -174,10 +186,10 @@ def test_dates_that_repeat_are_joined_or_refused(tmp_path: Path) -> None:
     """Equal rows are one; of different ones the reader chooses."""
     same = read_series(written(tmp_path, dated([1, 2, 2, 3])))
     assert same.values[:, 0].tolist() == [1, 2, 3]
-    assert "1 row repeats a date, the first on line 4 ('2020-01-02'); their numbers are the same" in same.notes[0]
+    assert "1 row repeats a date, the first on line 4 ('2020-01-02'). Their numbers are the same" in same.notes[0]
     path = written(tmp_path, dated([1, 2, 2, 2, 3], [1, 2, 4, 9, 3]))
     with pytest.raises(
-        TaskError, match=r"line 4: date is '2020-01-02' on line 3 too, with other numbers \(2 such rows"
+        TaskError, match=r"Line 4, column 'date': .* got '2020-01-02' on line 3 too, with other numbers \(2 such rows"
     ):
         read_series(path)
     for way, value in (("first", 2), ("last", 9), ("mean", 5)):
@@ -243,15 +255,21 @@ def test_tables_are_read_as_they_are_written(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('date,x\n2020-01-01,"10,478.11"\n', r"in the column x, got '10,478.11' on line 2 \(thousands=',' reads it\)"),
-        ("date;x\n2020-01-01;10,478\n", r"got '10,478' on line 2 \(thousands=',' or decimal=',' reads it\)"),
-        ("date,x\n2020-01-01,1e301\n", r"line 2: x is '1e301', and numbers up to 1e\+100 can be learnt"),
-        ("date,x\n2020-01-01,1%\n2020-01-02,2\n", "x is '1%', which is no number .other numbers"),
-        ("date,x\n01/02/2020,1\n02/02/2020,2\n", "say which with date_order='dmy' or date_order='mdy'"),
-        ("date,x\n2020-01-01,1\nsoon,2\n", "line 3: date is 'soon', which is no date"),
-        ("month,x\n11,1\n12,2\n1,3\n11,4\n", r"line 5: month is '11' on line 2 too"),
-        ("date,x\n2020-01-01,$5\n", r"got '\$5' on line 2 \(it is one without '\$'\)"),
-        ("date,x\nJan 1, 2020,5\n", "line 2: 3 fields instead of 2"),
+        (
+            'date,x\n2020-01-01,"10,478.11"\n',
+            r"in the column 'x', got '10,478.11' on line 2\. Read it with thousands=','",
+        ),
+        ("date;x\n2020-01-01;10,478\n", r"got '10,478' on line 2\. Read it with thousands=',' or decimal=','"),
+        ("date,x\n2020-01-01,1e301\n", r"Line 2, column 'x': Expected a number up to 1e\+100, got '1e301'"),
+        ("date,x\n2020-01-01,1%\n2020-01-02,2\n", "column 'x': Expected a number, got '1%'. Other numbers"),
+        ("date,x\n01/02/2020,1\n02/02/2020,2\n", "Choose the order with date_order='dmy' or date_order='mdy'"),
+        ("date,x\n2020-01-01,1\nsoon,2\n", "Line 3, column 'date': Expected a date as in the other rows, got 'soon'"),
+        (
+            "month,x\n11,1\n12,2\n1,3\n11,4\n",
+            r"Line 5, column 'month': Expected each date once, got '11' on line 2 too",
+        ),
+        ("date,x\n2020-01-01,$5\n", r"got '\$5' on line 2\. Without '\$' it is a number"),
+        ("date,x\nJan 1, 2020,5\n", "Line 2: Expected 2 fields, got 3"),
     ],
 )
 def test_numbers_and_dates_that_are_not_clear_are_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -263,7 +281,9 @@ def test_numbers_and_dates_that_are_not_clear_are_refused(tmp_path: Path, conten
 def test_dates_that_may_be_read_in_two_ways_are_not_left_out(tmp_path: Path) -> None:
     """Leaving lines out does not say which number is the month."""
     path = written(tmp_path, "date,x\n01/02/2020,1\n02/02/2020,2\n")
-    with pytest.raises(TaskError, match=r"correct the file:\n  line 2: .*several ways"):
+    with pytest.raises(
+        TaskError, match=r"Correct the file:\n  Column .date.: Expected dates that can be read in one way, .* on line 2"
+    ):
         read_series(path, reading=Reading(skip_bad=True))
 
 
@@ -283,7 +303,9 @@ def test_wrong_rows_that_were_left_out_are_said(tmp_path: Path) -> None:
         tmp_path, "date,x\n2020-01-01,1\n2020-01-02,oops\n2020-01-03\n2020-01-04,4\n2020-01-05,5\n2020-01-06,6\n"
     )
     series = read_series(path, reading=Reading(skip_bad=True))
-    assert series.notes[0] == "2 wrong lines were left out, the first: line 3: x is 'oops', which is no number."
+    assert (
+        series.notes[0] == "2 wrong lines were left out, the first: Line 3, column 'x': Expected a number, got 'oops'."
+    )
     assert "2 dates are missing" in series.notes[1]
 
 
@@ -292,3 +314,48 @@ def test_settings_of_reading_are_checked(settings: dict[str, Any]) -> None:
     """Misspelt ones name what there is; type checkers refuse them before."""
     with pytest.raises((TaskError, jaxtyping.TypeCheckError), match=next(iter(settings))):
         Reading(**settings)
+
+
+def counted(names: str, *, start: int = 0, falling: bool = False, rows: int = 12) -> str:
+    """Return a table of dates, the numbers of its rows and a walk."""
+    numbers = range(start, start + rows)
+    walk = np.random.default_rng(1).standard_normal(rows).round(3)
+    lines = zip(pd.date_range("2020-01-01", periods=rows), reversed(numbers) if falling else numbers, walk, strict=True)
+    return "\n".join([names, *(f"{day:%Y-%m-%d},{number},{value}" for day, number, value in lines)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "falling"), [("id", 0, False), ("", 0, False), ("no", 1, False), ("n", 7, True)]
+)
+def test_row_numbers_are_left_out_with_a_note(tmp_path: Path, name: str, start: int, falling: bool) -> None:
+    """The index of a data frame is no series; the reader may choose it all the same."""
+    path = written(tmp_path, counted(f"date,{name},x", start=start, falling=falling))
+    series = read_series(path)
+    called = name or "column 2"
+    assert series.names == ("x",)
+    note = f"Column {called!r} only counts the rows, so it is left out. Use columns=... to read it."
+    assert series.notes == (note,)
+    assert read_series(path, ["x", 2]).names == ("x", called)
+    assert read_series(path, expected=(called, "x")).names == (called, "x")
+
+
+def test_a_column_that_counts_is_read_if_it_is_the_only_one(tmp_path: Path) -> None:
+    """Nothing else is there to forecast, and a note says what the column is."""
+    path = written(tmp_path, "date,id\n" + "".join(f"2020-01-{day:02d},{day}\n" for day in range(1, 13)))
+    series = read_series(path)
+    assert series.names == ("id",)
+    assert series.notes == ("Column 'id' changes by one in every row, as the number of a row does.",)
+
+
+def test_columns_that_only_look_like_row_numbers_are_read(tmp_path: Path) -> None:
+    """A step of two, a gap, a fraction, or fewer than ten rows."""
+    for numbers in ([*range(11), 12], range(0, 24, 2), [k + 0.5 for k in range(12)], range(9)):
+        rows = [f"{k % 3 * 1.5},{number}\n" for k, number in enumerate(numbers)]
+        assert read_series(written(tmp_path, "x,n\n" + "".join(rows))).names == ("x", "n")
+
+
+def test_dates_of_a_file_without_a_good_row_are_refused(tmp_path: Path) -> None:
+    """With skip_bad no row is left, and none is looked at."""
+    path = written(tmp_path, "date,x\n2020-01-01,oops\n2020-01-02,oh\n")
+    with pytest.raises(TaskError):
+        read_series(path, ["x"], "date", reading=Reading(skip_bad=True))

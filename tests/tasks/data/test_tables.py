@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatescope.messages import Message
 from gatescope.tasks import TaskError
-from gatescope.tasks.data.labelled import read_labelled, read_tagged
-from gatescope.tasks.data.tables import LISTED, Fault, read_bytes, read_lines, read_rows, refuse
+from gatescope.tasks.data.labelled import read_labelled
+from gatescope.tasks.data.tables import MAX_LISTED_FAULTS, Fault, read_bytes, read_lines, read_rows, refuse
 from gatescope.tasks.data.texts import read_texts
+from gatescope.tasks.data.token_files import read_tagged
 from gatescope.tasks.forecasting.series import read_series
 from gatescope.tasks.tagging.frames import read_frames
 
@@ -28,7 +30,7 @@ def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
 
 
 def faults(rows: Sequence[Fault]) -> list[tuple[int | None, str]]:
-    return [(fault.line, fault.what) for fault in rows]
+    return [(fault.line, str(fault.problem)) for fault in rows]
 
 
 FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufeff"), max_size=8)
@@ -94,16 +96,19 @@ def test_wrong_rows_are_named_by_their_lines(tmp_path: Path) -> None:
     assert read.fields == [["text", "label"], ["two\nlines", "1"], ["fine", "1"], ["still fine", "0"]]
     assert read.lines == [1, 2, 8, 10]
     assert faults(read.faults) == [
-        (4, "3 fields instead of 2 (a text with commas in it must be quoted)"),
-        (6, "1 field instead of 2"),
-        (7, 'a quote is closed in the middle of a field (a quote inside quotes is written "")'),
-        (9, "a quote is opened and never closed"),
+        (4, "Expected 2 fields, got 3. Quote a text with commas in it."),
+        (6, "Expected 2 fields, got 1."),
+        (7, 'Expected a quoted field, got a quote that closes in the middle of it. Write a quote inside quotes as "".'),
+        (9, "Expected a closing quote, got none."),
     ]
 
 
 def test_bytes_that_are_not_utf8_are_named_by_their_lines(tmp_path: Path) -> None:
     read = read_rows(written(tmp_path, b'text,label\nfine,1\ncaf\xe9,1\n"two\nna\xefve",0\nall \xe2\x9c\x93,0\n'))
-    assert faults(read.faults) == [(3, "the byte 0xe9 cannot be decoded"), (4, "the byte 0xef cannot be decoded")]
+    assert faults(read.faults) == [
+        (line, f"Expected text, got the byte {byte}, which cannot be decoded.")
+        for line, byte in ((3, "0xe9"), (4, "0xef"))
+    ]
     assert read.lines == [1, 2, 6]
     assert read.fields[-1] == ["all ✓", "0"]
 
@@ -111,22 +116,22 @@ def test_bytes_that_are_not_utf8_are_named_by_their_lines(tmp_path: Path) -> Non
 def test_a_long_file_of_quotes_that_are_never_closed_is_read_through(tmp_path: Path) -> None:
     read = read_rows(written(tmp_path, "text,label\n" + '"a,1\n' * 3000))
     assert read.fields == [["text", "label"]]
-    assert [fault.line for fault in read.faults[: LISTED + 1]] == list(range(2, LISTED + 3))
+    assert [fault.line for fault in read.faults[: MAX_LISTED_FAULTS + 1]] == list(range(2, MAX_LISTED_FAULTS + 3))
 
 
 def test_a_wrong_first_row_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="line 1: the byte 0xe9 cannot be decoded") as caught:
+    with pytest.raises(TaskError, match="Line 1: Expected text, got the byte 0xe9, which cannot be decoded") as caught:
         read_rows(written(tmp_path, b"t\xe9xt,label\na,b\nc,d,e\n"))
-    assert "line 3: 3 fields" in str(caught.value)
-    with pytest.raises(TaskError, match="there are no rows"):
+    assert "Line 3: Expected 2 fields, got 3" in str(caught.value)
+    with pytest.raises(TaskError, match="Expected rows, got none"):
         read_rows(written(tmp_path, '""\n'))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty"),
-        (b"\xef\xbb\xbf\r\n \n", "is empty"),
+        (b"", "got an empty file"),
+        (b"\xef\xbb\xbf\r\n \n", "got an empty file"),
         (b"a\0b", "binary"),
     ],
 )
@@ -168,9 +173,9 @@ def test_named_pipes_and_devices_are_refused_by_every_reader(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("\n", "is empty"),
+        ("\n", "got an empty file"),
         (",\n", "at most 4,000,000 lines, got 4,000,001"),
-        ("", "at most 2,000,000 characters a line"),
+        ("", "at most 2,000,000 characters on a line"),
     ],
 )
 def test_files_of_nothing_but_marks_are_refused_at_once(tmp_path: Path, line: str, message: str) -> None:
@@ -183,19 +188,25 @@ def test_files_of_nothing_but_marks_are_refused_at_once(tmp_path: Path, line: st
 
 def test_a_table_of_wrong_rows_is_not_read_to_its_end(tmp_path: Path) -> None:
     """The first lines are named all the same."""
-    with pytest.raises(TaskError, match="line 2: 3 fields instead of 2") as caught:
+    with pytest.raises(TaskError, match="Line 2: Expected 2 fields, got 3") as caught:
         read_rows(written(tmp_path, "a,b\n" + "1,2,3\n" * 200_000))
-    assert "These 100,001 things are wrong" in str(caught.value)
+    assert "got 100,001 faults" in str(caught.value)
 
 
 def test_an_error_lists_the_first_lines_in_order() -> None:
+    few, bad = Message("FAULT_TEXTS_NONE"), Message("FAULT_TEXT_EMPTY")
     with pytest.raises(TaskError) as caught:
-        refuse("t.csv", [Fault(None, "one class"), *(Fault(k, "bad") for k in range(30, 0, -1))], can_skip=True)
+        refuse("t.csv", [Fault(None, few), *(Fault(k, bad) for k in range(30, 0, -1))], can_skip=True)
     first, *listed = str(caught.value).split("\n")
-    assert first == "These 31 things are wrong in t.csv; correct the file:"  # skipping lines would not mend the last
-    assert listed == [f"  line {k}: bad" for k in range(1, 21)] + ["  ... and 11 more"]
-    with pytest.raises(TaskError, match=r"^This is wrong in t.csv; .*out with skip_bad=True:\n  line 1,234: bad$"):
-        refuse("t.csv", [Fault(1234, "bad")], can_skip=True)
+    assert (
+        first == "t.csv: expected a file without faults, got 31 faults. Correct the file:"
+    )  # skipping lines would not mend the last
+    assert listed == [f"  Line {k}: Expected a text, got an empty one." for k in range(1, 21)] + ["  And 11 more."]
+    with pytest.raises(
+        TaskError,
+        match=r"^t.csv: .* got 1 fault\. .*out with skip_bad=True:\n  Line 1,234, column .x.: Expected a text.*\.$",
+    ):
+        refuse("t.csv", [Fault(1234, bad, "x")], can_skip=True)
 
 
 @pytest.mark.parametrize(("text", "count"), [("a", 1), ("a\n", 1), ("a\n\n", 2), ("a\r\nb\r\n", 2), ("a\rb", 2)])

@@ -33,12 +33,16 @@ def test_read_texts_finds_the_column(tmp_path: Path, name: str, content: str, te
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("two.csv", "a,b\nx,y\n", "Column of the texts in .*two.csv"),
-        ("two.jsonl", '{"a": "x", "b": "y"}\n', "Key of the texts in .*two.jsonl"),
-        ("empty.txt", "\n \n", "is empty"),
-        ("gap.csv", "text,label\nx,1\n,0\n", "line 3: the text is empty"),
-        ("bad.jsonl", '{"text": "x"}\n{"text": 1}\n[\n', "line 2: there is no text under 'text'"),
-        ("half.jsonl", '{"text": "x"}\n{"text": "\\ud83d"}\n', "line 2: half of a surrogate pair"),
+        ("two.csv", "a,b\nx,y\n", "two.csv: expected one column of texts, got 1: 'a', 2: 'b'"),
+        ("two.jsonl", '{"a": "x", "b": "y"}\n', "two.jsonl: expected one key of texts on line 1, got 'a', 'b'"),
+        ("empty.txt", "\n \n", "got an empty file"),
+        ("gap.csv", "text,label\nx,1\n,0\n", "Line 3, column 'text': Expected a text, got an empty one"),
+        ("bad.jsonl", '{"text": "x"}\n{"text": 1}\n[\n', "Line 2, column 'text': Expected a text, got none"),
+        (
+            "half.jsonl",
+            '{"text": "x"}\n{"text": "\\ud83d"}\n',
+            "Line 2, column 'text': Expected text, got .* half of a surrogate pair",
+        ),
     ],
 )
 def test_read_texts_refuses_with_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
@@ -64,4 +68,4 @@ def test_read_texts_leaves_wrong_lines_out_when_asked(tmp_path: Path) -> None:
     path.write_text("text,label\nx,1\n,0\ny,1\n", encoding="utf-8")
     texts, skipped = read_texts(path, skip_bad=True)
     assert texts == ["x", "y"]
-    assert skipped == ["line 3: the text is empty"]
+    assert skipped == ["Line 3, column 'text': Expected a text, got an empty one."]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatescope.tasks.forecasting.calibration import widened
+from gatescope.tasks import TaskError
+from gatescope.tasks.forecasting.calibration import calibrated
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -57,7 +58,7 @@ def test_against_a_loop(seed: int, horizon: int, columns: int, level: float, rat
     padded = np.concatenate([series, np.full((horizon, columns), np.nan)])
     expected = padded[np.arange(count)[:, None] + np.arange(horizon)]
     lower, point, upper = np.sort(random.standard_normal((3, *expected.shape)), axis=0)
-    found = widened(lower, point, upper, expected, first, level, rate)
+    found = calibrated(lower, point, upper, expected, first, level, rate)
     for ours, theirs in zip(found, by_hand(lower, point, upper, expected, first, level, rate), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
     assert (found[0] <= point[first:]).all()
@@ -70,8 +71,8 @@ def test_nothing_is_known_before_it_comes() -> None:
     changed = values.copy()
     changed[45:] += 100
     first, horizon = 20, 3
-    before = widened(*forecasts(values, horizon), first, 0.8)
-    after = widened(*forecasts(changed, horizon), first, 0.8)
+    before = calibrated(*forecasts(values, horizon), first, 0.8)
+    after = calibrated(*forecasts(changed, horizon), first, 0.8)
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one[: 45 - first + 1], other[: 45 - first + 1])
         assert not np.array_equal(one, other)
@@ -85,7 +86,7 @@ def test_the_share_is_held_where_nothing_changes(level: float, spread: float) ->
         held = []
         for seed in range(20):
             arrays = forecasts(np.random.default_rng(seed).standard_normal(400), 2, spread)
-            lower, upper = widened(*arrays, 100, level, follow=follow)
+            lower, upper = calibrated(*arrays, 100, level, follow=follow)
             came = arrays[3][100:]
             held.append(((lower <= came) & (came <= upper))[~np.isnan(came)].mean())
         assert np.mean(held) == pytest.approx(level, abs=tolerance)  # a standard error of the second is 0.01
@@ -98,20 +99,20 @@ def test_the_share_is_held_where_the_series_changes_only_by_following() -> None:
     came = arrays[3][400:]
     shares = []
     for follow in (True, False):
-        lower, upper = widened(*arrays, 400, 0.8, follow=follow)
+        lower, upper = calibrated(*arrays, 400, 0.8, follow=follow)
         shares.append(((lower <= came) & (came <= upper))[~np.isnan(came)].mean())
     assert shares[0] == pytest.approx(0.8, abs=0.03)
     assert shares[1] < 0.5
 
 
-def test_intervals_of_no_width_are_widened() -> None:
+def test_intervals_of_no_width_are_calibrated() -> None:
     arrays = forecasts(np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0]), 1, 0.0)
-    lower, upper = widened(*arrays, 4, 0.8)
+    lower, upper = calibrated(*arrays, 4, 0.8)
     assert lower[:, 0, 0].tolist() == [-1.0, -1.0, -1.0]
     assert upper[:, 0, 0].tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("first", "level"), [(1, 0.8), (8, 0.8), (3, 0.0), (3, 1.0)])
 def test_what_cannot_be_calibrated(first: int, level: float) -> None:
-    with pytest.raises(ValueError, match="was given"):
-        widened(*forecasts(np.arange(6.0), 2), first, level)
+    with pytest.raises(TaskError, match=r"expected a number (from|between)"):
+        calibrated(*forecasts(np.arange(6.0), 2), first, level)

@@ -143,7 +143,7 @@ def _read_texts(
     run: Run, texts: tuple[str, ...], file: Path | None, column: str | None, encoding: str | None, skip_bad: bool
 ) -> list[str]:
     """Return the texts of the arguments, of a file, of standard input, or of the first example of the task."""
-    from gatescope.tasks.data.corpus import LARGEST, read
+    from gatescope.tasks.data.corpus import MAX_CORPUS_BYTES, read
     from gatescope.tasks.data.encodings import decoded
     from gatescope.tasks.data.texts import read_texts
 
@@ -161,9 +161,9 @@ def _read_texts(
         content = read([file], encoding=encoding).text
         return [content] if whole else vocabulary.split(content)
     if texts == ("-",):
-        data = sys.stdin.buffer.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise UsageError("PREDICT_STDIN_TOO_LARGE", max_bytes=LARGEST)
+        data = sys.stdin.buffer.read(MAX_CORPUS_BYTES + 1)
+        if len(data) > MAX_CORPUS_BYTES:
+            raise UsageError("PREDICT_STDIN_TOO_LARGE", max_bytes=MAX_CORPUS_BYTES)
         content = decoded(data, "standard input", encoding)
         return [content] if whole else [line for line in vocabulary.split(content) if line.strip()]
     return list(texts) or vocabulary.split(run.task().examples()[0])

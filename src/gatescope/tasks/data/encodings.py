@@ -1,7 +1,7 @@
-"""Bytes of a text file as text: which encoding they are in, what else is refused, and which one is guessed then.
+"""Bytes of a text file as text, and the likely encodings of bytes that are not UTF-8.
 
-UTF-8 is expected, and UTF-16 and UTF-32 where a byte order mark says so. Anything else has to be named: a guess goes
-into the message, never into the data.
+UTF-8 is expected, or UTF-16 and UTF-32 with a byte order mark. The reader names any other encoding: a guess goes into
+the message, never into the data.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ import re
 import numpy as np
 
 from gatescope.errors import setting
+from gatescope.messages import Message
 from gatescope.tasks.base.task import TaskError
 
+FEW_LETTERS = 8
+"""Fewer two-byte letters do not tell Korean from Chinese."""
+
 SAMPLE_BYTES = 1 << 16
-"""How much of a file a guess looks at."""
+"""The part of a file that a guess looks at."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -25,7 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Codecs of Python that are no encodings of text files; some need quadratic time.
+# Codecs of Python that no text file is written in; some need quadratic time.
 _NOT_OF_FILES = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem", "utf-7"}
 _HAN_KANA_HANGUL = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 _KANA = re.compile("[\u3041-\u30ff]")
@@ -33,6 +37,7 @@ _EVERYDAY = re.compile(
     "[\t\r\n -~\u00a0-\u024f\u0370-\u06ff\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
 )
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_BESIDE_LATIN = re.compile(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")
 
 
 def checked_encoding(name: str) -> str:
@@ -41,25 +46,25 @@ def checked_encoding(name: str) -> str:
     Raises:
         TaskError: Python has no such encoding of text.
     """
-    found = ""
+    python_name = ""
     try:
-        b"0".decode(name)  # a LookupError for what is no encoding of text, such as hex
-        found = codecs.lookup(name).name
+        b"0".decode(name)  # a LookupError for codecs that are not for text, such as hex
+        python_name = codecs.lookup(name).name
     except UnicodeError:
-        found = codecs.lookup(name).name
+        python_name = codecs.lookup(name).name
     except (LookupError, ValueError):
         pass
-    if not found or found.replace("_", "-") in _NOT_OF_FILES:
-        raise TaskError("ENCODINGS_ENCODING_NAME_ENCODING_SUCH", name=name)
-    return found
+    if not python_name or python_name.replace("_", "-") in _NOT_OF_FILES:
+        raise TaskError("ENCODING_UNKNOWN", name=name)
+    return python_name
 
 
 def encoding_of(data: bytes, encoding: str | None) -> str:
-    """Return the encoding to decode with: the given one, that of the byte order mark, or UTF-8.
+    """Return the encoding to decode with: the one that the reader named, that of the byte order mark, or UTF-8.
 
     Args:
         data: the file or its beginning.
-        encoding: as the reader named it.
+        encoding: as the reader named it; None: not at all.
 
     Raises:
         TaskError: Python has no such encoding.
@@ -76,30 +81,35 @@ def decoded(data: bytes, path: str | os.PathLike[str], encoding: str | None = No
 
     Args:
         data: all bytes of the file.
-        path: how messages call it.
-        encoding: None: UTF-8, or what the byte order mark says; zero bytes are refused then.
-        lenient: decode what is wrong to lone surrogates, one for each byte, instead of refusing the file.
+        path: the file, as messages call it.
+        encoding: None: UTF-8, or the encoding of the byte order mark; zero bytes are refused then.
+        lenient: decode each wrong byte to a lone surrogate, instead of refusing the file.
 
     Raises:
-        TaskError: the bytes are in another encoding, or no text; the message has a guess where there is one.
+        TaskError: the bytes are in another encoding, or are no text. The message has the likely encodings.
     """
     name = encoding_of(data, encoding)
     if encoding is None and not name.startswith(("utf-16", "utf-32")) and b"\0" in data:
-        raise TaskError(_zero_bytes(data, path))
+        if likely := guesses(data):
+            raise TaskError("ENCODING_ZERO_BYTES", path=path, advice=_advice(likely))
+        raise TaskError("ENCODING_BINARY", path=path)
     errors = "surrogateescape" if lenient and _keeps_ascii(name) else "strict"
     try:
         return data.decode(name, errors).removeprefix("\ufeff")
     except UnicodeError as error:
         place = getattr(error, "start", 0)
-        byte = f"the byte {data[place] if data else 0:#04x} at offset {place:,}"
-        what = "UTF-8" if name == "utf-8-sig" else name
         raise TaskError(
-            "ENCODINGS_TEXT_CONVERT_FILE_UTF", path=path, what=what, byte=byte, advice=advice(data, encoding)
+            "ENCODING_DIFFERS",
+            path=path,
+            expected="UTF-8" if name == "utf-8-sig" else name,
+            byte=data[place] if data else 0,
+            offset=place,
+            advice=_advice(tuple(guess for guess in guesses(data) if guess != encoding)),
         ) from error
 
 
 def unfit(start: bytes, encoding: str | None = None, *, whole: bool = False) -> str | None:
-    """Return why a file that nobody named is no text, from its first bytes; None: it looks like text.
+    """Return why a file of a folder is skipped, from its first bytes; None: it looks like text.
 
     Args:
         start: the first bytes of the file.
@@ -108,62 +118,100 @@ def unfit(start: bytes, encoding: str | None = None, *, whole: bool = False) -> 
     """
     name = encoding_of(start, encoding)
     if b"\0" in start and (encoding is None or _keeps_ascii(name)) and not name.startswith(("utf-16", "utf-32")):
-        return "binary"
+        return str(Message("ENCODING_SKIPPED_BINARY", offset=start.index(b"\0")))
     try:
         codecs.getincrementaldecoder(name)().decode(start, whole)
-    except UnicodeError as error:  # UTF-16 without its byte order mark is a plain one
-        return f"not {'UTF-8' if name == 'utf-8-sig' else name} at byte {getattr(error, 'start', 0):,}"
+    except UnicodeError as error:  # UTF-16 without a byte order mark raises a plain one
+        expected = "UTF-8" if name == "utf-8-sig" else name
+        return str(Message("ENCODING_SKIPPED_DIFFERS", expected=expected, offset=getattr(error, "start", 0)))
     return None
 
 
-def advice(data: bytes, encoding: str | None = None) -> str:
-    """Return how to read bytes that are no UTF-8, without a full stop.
+def _advice(likely: tuple[str, ...]) -> Message:
+    """Return the sentence about how to read bytes that are not UTF-8, without a full stop."""
+    if not likely:
+        return Message("ENCODING_ADVICE_NONE", encodings=setting("encoding", None))
+    code = "ENCODING_ADVICE_ONE" if len(likely) == 1 else "ENCODING_ADVICE_SEVERAL"
+    return Message(code, names=" or ".join(likely), encodings=settings_of(likely))
+
+
+def settings_of(likely: tuple[str, ...]) -> str:
+    """Return the settings that name these encodings; without any, the setting whose value the reader chooses."""
+    return " or ".join(setting("encoding", name) for name in likely) or setting("encoding", None)
+
+
+def guesses(data: bytes) -> tuple[str, ...]:
+    """Return the likely encodings of bytes without a byte order mark.
+
+    A few East Asian characters often decode to different texts in several encodings; all of them are returned.
 
     Args:
-        data: the file or its beginning.
-        encoding: the one that did not fit, which is not suggested again.
-    """
-    guess = guessed(data)
-    if guess is None or guess == encoding:
-        return f"Say which encoding it is in with {setting('encoding', None)}"
-    return f"It looks like {guess}: read it with {setting('encoding', guess)}"
+        data: the file or its beginning. Only 64 kB around the first byte above 127 count.
 
-
-def guessed(data: bytes) -> str | None:
-    """Return the encoding that bytes without a byte order mark seem to be in; None: they look like no text.
-
-    Args:
-        data: the file or its beginning. 64 kB around the first byte above 127 are looked at.
+    Returns:
+        One encoding if it is clear, several if a reader has to choose, none for UTF-8 and for bytes that are no text.
     """
     if b"\0" in data[:SAMPLE_BYTES]:
-        return _wide(data[:SAMPLE_BYTES])
+        wide = _wide(data[:SAMPLE_BYTES])
+        return () if wide is None else (wide,)
     first = _HIGH_RUN.search(data)
     if first is None:
-        return None
+        return ()
     sample = data[max(0, first.start() - SAMPLE_BYTES // 2) :][:SAMPLE_BYTES]
     runs = _HIGH_RUN.findall(sample)
     high = np.frombuffer(b"".join(runs), np.uint8)
-    return _east_asian(sample, runs, high) or _single_byte(sample, high)
+    usual = _east_asian(sample, runs, high) or _single_byte(sample, high)
+    names = dict.fromkeys([*_encodings_of_few_pairs(sample, runs), usual])
+    return tuple(names) if len({b" ".join(runs).decode(name, "replace") for name in names}) > 1 else (usual,)
+
+
+def _encodings_of_few_pairs(sample: bytes, runs: list[bytes]) -> list[str]:
+    """Return the encodings that a few letters of two bytes may be in, by the everyday letters of each language.
+
+    The first byte tells which letters a pair can be: Korean syllables, Chinese characters, kana and kanji. Two bytes
+    may also be two Cyrillic letters.
+    """
+    if any(len(run) % 2 for run in runs):
+        return []
+    letters = [lead for run in runs for lead in run[::2] if lead > 0xA3]
+    if not 0 < len(letters) < FEW_LETTERS:
+        return []
+    ranges = {"cp949": (0xB0, 0xC8), "gb18030": (0xB0, 0xD7), "euc_jp": (0xA4, 0xCF), "big5": (0xA4, 0xC6)}
+    names = [name for name, (low, high) in ranges.items() if low <= min(letters) and max(letters) <= high]
+    names = [name for name in names if _decodes(b" ".join(runs), name)]
+    text = b"".join(runs)
+    if min(text) >= 0xC0 and not _BESIDE_LATIN.search(sample):
+        # The letters of KOI8-R and cp1251 begin at 0xC0; the small ones of KOI8-R come first.
+        names.append("koi8-r" if sum(byte < 0xE0 for byte in text) > len(text) / 2 else "cp1251")
+    return names
+
+
+def _decodes(data: bytes, name: str) -> bool:
+    try:
+        data.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _wide(sample: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a byte order mark: the one that gives the most characters of everyday texts."""
-    found: dict[str, float] = {}
+    """Return the UTF-16 or UTF-32 encoding that gives the most characters of everyday texts; None: binary data."""
+    shares: dict[str, float] = {}
     for name, width in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
         text = sample.decode(name, "replace") if len(sample) % width == 0 else "\0"
-        found[name] = len(_EVERYDAY.findall(text)) / len(text)
-    best = max(found, key=lambda name: found[name])
-    return best if found[best] > 0.9 else None
+        shares[name] = len(_EVERYDAY.findall(text)) / len(text)
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > 0.9 else None
 
 
 def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | None:
-    """A Chinese, Japanese or Korean encoding, by which characters are frequent."""
+    """Return the Chinese, Japanese or Korean encoding whose frequent characters these are; None: none of them."""
     if sum(len(run) % 2 == 0 for run in runs) >= 0.98 * len(runs):  # two bytes above 127 for each character
         leads = np.frombuffer(b"".join(run[: len(run) // 2 * 2] for run in runs), np.uint8)[::2]
         letters = leads[leads > 0xA3]
         if letters.size and np.isin(letters, (0xA4, 0xA5)).mean() > 0.2:
             return "euc_jp"
-        if letters.size and ((letters >= 0xB0) & (letters <= 0xC8)).mean() > 0.95 and letters.size >= 8:
+        if letters.size >= FEW_LETTERS and ((letters >= 0xB0) & (letters <= 0xC8)).mean() > 0.95:
             return "cp949"
         if letters.size and ((letters >= 0xB0) & (letters <= 0xD7)).mean() > 0.7:
             return "gb18030"
@@ -185,7 +233,7 @@ def _east_asian(sample: bytes, runs: list[bytes], high: np.ndarray) -> str | Non
 
 
 def _single_byte(sample: bytes, high: np.ndarray) -> str:
-    """A Cyrillic encoding where most letters are above 127, by its small letters; else the one of Western Europe."""
+    """Return a Cyrillic encoding if most letters are above 127, by its small letters; else that of Western Europe."""
     letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in sample)
     if high.size > max(letters, 3):
         small = {
@@ -202,18 +250,8 @@ def _single_byte(sample: bytes, high: np.ndarray) -> str:
 
 
 def _keeps_ascii(name: str) -> bool:
-    """Whether ASCII characters are one byte of the same number, so that a wrong byte spoils no other line."""
+    """Return whether ASCII characters keep their bytes, so that a wrong byte spoils no other line."""
     try:
         return "0,a\n".encode(name).endswith(b"0,a\n")
     except UnicodeError:
         return False
-
-
-def _zero_bytes(data: bytes, path: str | os.PathLike[str]) -> str:
-    guess = guessed(data)
-    if guess is None:
-        return f"{path}: expected UTF-8 text, got a binary file (it has zero bytes). Give a file of text."
-    return (
-        f"{path}: expected UTF-8 text, got zero bytes between characters. It looks like {guess}: read it with "
-        f"{setting('encoding', guess)}, or convert the file to UTF-8."
-    )

@@ -1,4 +1,4 @@
-"""Numbers as files write them: decimal commas, separators of thousands, signs of per cent, and what is missing."""
+"""Numbers as files write them: decimal commas, separators of thousands, signs of per cent, missing values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from gatescope.errors import setting
+from gatescope.messages import Message
 from gatescope.tasks.base.task import TaskError
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?", "."})
-"""What stands in the place of a missing number, in small letters."""
+"""Fields that stand for a missing number, in small letters."""
 
 SPACES = " \u00a0\u2009\u202f"
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
@@ -30,21 +31,25 @@ class Numerals:
     """How numbers are written.
 
     Attributes:
-        decimal: what stands before the fraction, "." or ",".
-        thousands: what stands between groups of three digits; "": nothing does. " " and "'" have wider relatives.
+        decimal: the mark before the fraction, "." or ",".
+        thousands: the mark between groups of three digits; "": none. " " and "'" stand for their relatives, too.
     """
 
     decimal: str = "."
     thousands: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse separators that no number has. Raises: TaskError."""
+        """Refuse marks that no number has.
+
+        Raises:
+            TaskError: the decimal mark or the separator of thousands is not among those that exist.
+        """
         if self.decimal not in (".", ","):
-            raise TaskError("NUMERALS_SETTING_DECIMAL_THESE", decimal=self.decimal)
+            raise TaskError("NUMERALS_DECIMAL_UNKNOWN", decimal=self.decimal)
         if self.thousands and (self.thousands not in _THOUSANDS or self.thousands == self.decimal):
             raise TaskError(
-                "NUMERALS_SETTING_THOUSANDS_OTHER_DECIMAL",
-                map=", ".join(map(repr, _THOUSANDS)),
+                "NUMERALS_THOUSANDS_UNKNOWN",
+                marks=", ".join(map(repr, _THOUSANDS)),
                 decimal=self.decimal,
                 thousands=self.thousands,
             )
@@ -59,7 +64,7 @@ class Numerals:
         return re.compile(rf"[-+]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
     def number(self, field: str) -> float:
-        """Return the number that a field is, infinite ones too; NaN: it is none."""
+        """Return the number in a field, which may be infinite; NaN if the field is not a number."""
         plain = field.replace("\u2212", "-")
         if self.decimal == "." and not self.thousands:
             try:
@@ -72,7 +77,7 @@ class Numerals:
         return float(digits.replace(self.decimal, "."))
 
     def column(self, fields: Sequence[str]) -> tuple[np.ndarray, bool]:
-        """Return the numbers of a column, (T,), NaN for what is none; and whether all have a sign of per cent."""
+        """Return the numbers of a column, (T,), NaN for other fields; and whether all have a sign of per cent."""
         present = [field for field in fields if field.casefold() not in MISSING]
         percent = bool(present) and all(field.endswith("%") for field in present)
         if percent:
@@ -81,30 +86,32 @@ class Numerals:
 
 
 def looks_like_number(field: str) -> bool:
-    """Return whether a field is a number in some way of writing numbers."""
+    """Return whether a field is a number in any notation."""
     return _LIKE_NUMBER.fullmatch(field) is not None or not math.isnan(Numerals().number(field))
 
 
-def how_to_read(field: str, now: Numerals) -> str:
-    """Return the settings that read a field, in brackets after a space; "" where there are none.
+def way_to_read(field: str, current: Numerals) -> Message | None:
+    """Return the sentence about how to read a field as a number; None: there is no way.
 
     Args:
-        field: what `now` reads as no number.
-        now: how numbers are read.
+        field: a field that `current` does not read as a number.
+        current: the notation in use.
     """
     if field.endswith("%"):
-        return " (other numbers of the column have no sign of per cent)" if now.number(field[:-1].rstrip()) else ""
-    ways = []
+        return None if math.isnan(current.number(field[:-1].rstrip())) else Message("NUMERALS_WAY_PERCENT")
+    ways: list[list[str]] = []
     for decimal in (".", ","):
         for thousands in ("", *_THOUSANDS):
-            if thousands == decimal or Numerals(decimal, thousands) == now:
+            if thousands == decimal or Numerals(decimal, thousands) == current:
                 continue
             if math.isfinite(Numerals(decimal, thousands).number(field)):
-                changed = [setting("decimal", decimal)] if decimal != now.decimal else []
-                changed += [setting("thousands", thousands)] if thousands and thousands != now.thousands else []
-                ways.append(" ".join(changed) or setting("thousands", ""))
-    if not ways and (unit := _WITH_UNIT.fullmatch(field)) and math.isfinite(now.number(unit["number"])):
-        return f" (it is one without {(unit['before'] or unit['after']).strip()!r})"
-    fewest = min((way.count("=") + way.count("--") for way in ways), default=0)
-    chosen = [way for way in ways if way.count("=") + way.count("--") == fewest]
-    return f" ({' or '.join(dict.fromkeys(chosen))} reads it)" if chosen else ""
+                changes = [setting("decimal", decimal)] if decimal != current.decimal else []
+                changes += [setting("thousands", thousands)] if thousands and thousands != current.thousands else []
+                ways.append(changes or [setting("thousands", "")])
+    if not ways and (unit := _WITH_UNIT.fullmatch(field)) and math.isfinite(current.number(unit["number"])):
+        return Message("NUMERALS_WAY_UNIT", unit=repr((unit["before"] or unit["after"]).strip()))
+    if not ways:
+        return None
+    fewest = min(map(len, ways))
+    settings = dict.fromkeys(" ".join(changes) for changes in ways if len(changes) == fewest)
+    return Message("NUMERALS_WAY_SETTINGS", settings=" or ".join(settings))

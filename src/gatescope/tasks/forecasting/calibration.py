@@ -1,6 +1,6 @@
-"""Prediction intervals that hold as many values as they say, also where the series changes. NumPy only.
+"""Prediction intervals that hold the share of values that they promise, also when the series changes. NumPy only.
 
-`N` origin, `H` step ahead, `C` column.
+Shapes: `N` origin, `H` step ahead, `C` column.
 """
 
 from __future__ import annotations
@@ -8,81 +8,84 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-REMEMBERED = 500
-"""How many of the last known forecasts an interval is calibrated by, at most."""
+from gatescope.tasks.base.task import TaskError
 
-LEAST = 0.1
-"""Of the median width of the intervals before, what is added to each width before it is a measure."""
+MAX_CALIBRATING_FORECASTS = 500
+"""An interval is calibrated on at most this number of the last known forecasts."""
+
+WIDTH_SHARE = 0.1
+"""The share of the median width of the earlier intervals that is added to each width."""
 
 RATE = 0.01
-"""How fast the level follows: of the difference between an interval that fails and one that does not."""
+"""The step of the level after each outcome, as a share of the difference between a miss and a hit."""
 
 Outcomes = Float[np.ndarray, "N H C"]
 Later = Float[np.ndarray, "_ H C"]
 
 
-def widened(
+def calibrated(
     lower: Outcomes,
     point: Outcomes,
     upper: Outcomes,
-    expected: Outcomes,
+    outcomes: Outcomes,
     first: int,
     level: float,
     rate: float = RATE,
     follow: bool = True,
 ) -> tuple[Later, Later]:
-    """Both ends of every interval from the origin `first` on, moved so that a share `level` of the values is within.
+    """Move both ends of every interval from the origin `first` on, so that a share `level` of the values is within.
 
-    Two methods together. The ends are moved by the quantile of how far earlier values were outside (below 0: inside)
-    of theirs, in widths of the interval, for each step ahead by itself: conformalised quantile regression. Those are
-    the values that were known at the origin: of the validation part at first, later of the test part as well, always
-    the last so many. And the level of that quantile is raised a little whenever an interval turns out to have missed,
-    and lowered whenever not: adaptive conformal inference. The first alone holds what it says only where the test part
-    is like the validation part; with the second the share holds in the long run whatever the series does. Nothing here
-    knows a value before its step has come.
+    Two methods together. Conformalised quantile regression moves the ends by a quantile of how far earlier values were
+    outside (below 0: inside) of their intervals, in widths of the interval, separately for each step ahead. The earlier
+    values are those known at the origin: from the validation part at first, later from the test part as well. Adaptive
+    conformal inference raises the level of that quantile a little after every miss and lowers it after every hit. The
+    first method alone holds the share only if the test part is like the validation part; with the second the share
+    holds in the long run whatever the series does. No value is used before its step has come.
 
-    Arguments:
-        lower, point, upper: (N, H, C) what was estimated at N origins that follow each other, each one step later.
-        expected: what came; NaN where it has not come.
-        first: the number of the first origin whose intervals are wanted, at least H: so many of those before it are
-            needed for a calibration. It uses all values known by then, at most `REMEMBERED`, and later ones as many.
+    Args:
+        lower, point, upper: (N, H, C) estimates at N consecutive origins.
+        outcomes: (N, H, C) the values that came; NaN if they have not come.
+        first: the number of the first origin to calibrate, at least H: the calibration needs H earlier origins. It uses
+            all values known by then, at most `MAX_CALIBRATING_FORECASTS`; later origins use the same number.
         level: the share, between 0 and 1.
         rate: how fast the level follows; 0: not at all.
-        follow: False: all intervals are moved as the first one is, by what was known there, and nothing later.
+        follow: if false, move all intervals as the first one, by the values known there.
 
-    Returns: the lower and the upper ends, (N - first, H, C); the point is always between them.
+    Returns:
+        The lower and the upper ends, (N - first, H, C). The point is always between them.
+
+    Raises:
+        TaskError: the level is not a share, or there are too few origins before the first.
 
     Sources: Y. Romano, E. Patterson and E. J. Candes, Conformalized quantile regression, NeurIPS 2019, algorithm 1;
     M. Sesia and E. J. Candes, A comparison of some conformal quantile regression methods, Stat 9 (2020), method CQR-r,
     for the widths; I. Gibbs and E. J. Candes, Adaptive conformal inference under distribution shift, NeurIPS 2021,
-    equation 2, where an outcome is used when it is known, which is H steps later for the furthest one.
-
-    Raises: ValueError for a level that is no share, or too few origins before the first.
+    equation 2, where an outcome is used when it is known, which is H steps later for the furthest step.
     """
     count, horizon, columns = point.shape
     if not 0 < level < 1:
-        raise ValueError(f"The share of values within an interval is between 0 and 1; {level} was given.")
+        raise TaskError("CALIBRATION_LEVEL_RANGE", level=level)
     if not horizon <= first <= count:
-        raise ValueError(f"The first origin is one of {horizon} to {count}; {first} was given.")
+        raise TaskError("CALIBRATION_FIRST_RANGE", smallest=horizon, largest=count, first=first)
     width = upper - lower
-    width = width + LEAST * np.median(width[:first], axis=0)
+    width = width + WIDTH_SHARE * np.median(width[:first], axis=0)
     width[width == 0] = 1
-    outside = np.maximum(lower - expected, expected - upper) / width
-    known = np.full_like(outside, np.nan)  # the same, at the origin from which on it is known
+    outside = np.maximum(lower - outcomes, outcomes - upper) / width
+    known = np.full_like(outside, np.nan)  # `outside`, at the origin from which on it is known
     for step in range(horizon):
         known[step + 1 :, step] = outside[: count - step - 1, step]
-    size = min(first - horizon + 1, REMEMBERED)
-    missing = np.full((horizon, columns), 1 - level)  # the share of misses that is aimed at
+    size = min(first - horizon + 1, MAX_CALIBRATING_FORECASTS)
+    miss_share = np.full((horizon, columns), 1 - level)  # the share of misses to aim at
     moved = np.empty((count - first, horizon, columns))
     ahead = np.arange(horizon)
     for place in range(count - first):
-        known_misses = ahead[place - ahead > 0]
-        if len(known_misses):
-            earlier = place - known_misses - 1
-            missed = outside[first + earlier, known_misses] > moved[earlier, known_misses]
-            missing[known_misses] += rate * (1 - level - missed)
+        known_steps = ahead[place - ahead > 0]
+        if len(known_steps):
+            earlier = place - known_steps - 1
+            missed = outside[first + earlier, known_steps] > moved[earlier, known_steps]
+            miss_share[known_steps] += rate * (1 - level - missed)
         ordered = np.sort(known[first + place - size + 1 : first + place + 1], axis=0)
-        moved[place] = np.take_along_axis(ordered, _rank(size, 1 - missing)[None], axis=0)[0]
+        moved[place] = np.take_along_axis(ordered, _rank(size, 1 - miss_share)[None], axis=0)[0]
         if not follow:
             moved[:] = moved[0]
             break
@@ -91,5 +94,5 @@ def widened(
 
 
 def _rank(size: int, level: Float[np.ndarray, "H C"]) -> Int[np.ndarray, "H C"]:
-    """Which of so many values in rising order is the conformal quantile: the largest where none is large enough."""
+    """Return the place of the conformal quantile among sorted values; the last place if no value is large enough."""
     return np.clip(np.ceil(level * (size + 1) - 1e-9).astype(np.int64) - 1, 0, size - 1)

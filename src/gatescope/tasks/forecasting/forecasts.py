@@ -1,6 +1,6 @@
-"""Forecasts beside what came, and what is told of them.
+"""Forecasts beside the values that came, and their measures.
 
-`N` origin, `H` step ahead, `C` column.
+Shapes: `N` origin, `H` step ahead, `C` column.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ Outcomes = Float[np.ndarray, "N H C"]
 class Forecasts:
     """From each of some steps (its origin), the next H steps of C columns, all in the units of the file.
 
-    Arguments:
+    Attributes:
         names: of the columns.
-        origins: (N,) how many steps each forecast knows: origin t knows the steps before t, and forecasts t, t + 1, ...
-        expected: (N, H, C) what came; NaN where the series has ended.
+        origins: (N,) the number of steps that each forecast knows: origin t knows the steps before t and forecasts t,
+            t + 1, ...
+        expected: (N, H, C) the values that came; NaN after the end of the series.
         point: the median, which has the least absolute error.
         lower, upper: the calibrated ends of the intervals.
-        uncalibrated: whether what came was within the interval that the network itself gave.
-        calibrated_once: whether it was within the one calibrated on the validation part alone.
-        naive: the last value again and again.
+        uncalibrated: the mask of values within the interval that the network itself predicted.
+        calibrated_once: the mask of values within the interval calibrated on the validation part alone.
+        naive: the last known value at every step.
         seasonal: the values one season before.
-        season: steps of a season; 1: there is none, and `seasonal` is `naive`.
+        season: steps of a season; 1: no season, `seasonal` is `naive`.
         interval: the share of values that the intervals should hold.
         scale: (C,) the mean absolute error, on the training part, of the values one season before.
-        following: the names of the H steps after the series, such as dates; empty where they are not known.
+        following: the names of the H steps after the series, such as dates; empty if they are unknown.
     """
 
     names: tuple[str, ...]
@@ -58,10 +59,13 @@ class Forecasts:
         return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
 
     def score(self, where: str) -> Score:
-        """MASE of the point forecasts, beside what the last value and the season before are worth; the coverage.
+        """Return MASE and coverage of the forecasts, beside the MASE of the last value and of the season before.
 
-        The MASE is the mean absolute error at all steps ahead, divided by `scale` (Hyndman and Koehler 2006), and the
-        mean of that over the columns. All forecasts that are compared start from the same origins.
+        The MASE is the mean absolute error at all steps ahead, divided by `scale` (Hyndman and Koehler 2006), averaged
+        over the columns. All compared forecasts start from the same origins.
+
+        Args:
+            where: the end of the sentence, such as "in 20 forecasts".
         """
         known = self.known
         expected = self.expected[known]
@@ -71,7 +75,7 @@ class Forecasts:
                 for name, values in (("mae", self.point), ("seasonal_naive", self.seasonal), ("naive", self.naive))
             }
             mase, of_seasonal, of_naive = (float((error / self.scale).mean()) for error in errors.values())
-        held = coverage(self.lower[known], self.upper[known], expected)
+        covered = coverage(self.lower[known], self.upper[known], expected)
         before = f"{of_seasonal:.3f} by the value a season of {self.season} steps before, " if self.season > 1 else ""
         unit = ", ".join(
             f"{error:.4g}" + (f" ({name})" if len(self.names) > 1 else "")
@@ -82,13 +86,13 @@ class Forecasts:
             chance=of_seasonal,
             solved=None,
             text=f"MASE {mase:.3f} ({before}{of_naive:.3f} by the last value), mean absolute error {unit}; "
-            f"{held.mean():.1%} of the values are within their {self.interval:.0%} intervals, {where}",
+            f"{covered.mean():.1%} of the values are within their {self.interval:.0%} intervals, {where}",
             details={
                 "forecasts": int(known.sum()),
                 "horizon": expected.shape[1],
                 "season": self.season,
                 "interval": self.interval,
-                "coverage": float(held.mean()),
+                "coverage": float(covered.mean()),
                 "uncalibrated_coverage": float(self.uncalibrated[known].mean()),
                 "calibrated_once_coverage": float(self.calibrated_once[known].mean()),
                 "naive": of_naive,
@@ -105,7 +109,7 @@ class Forecasts:
             values[known][:, :, column]
             for values in (self.expected, self.point, self.lower, self.upper, self.naive, self.seasonal)
         )
-        found = {
+        measures = {
             "mae": mean_absolute_error(point, expected),
             "naive_mae": mean_absolute_error(naive, expected),
             "seasonal_naive_mae": mean_absolute_error(seasonal, expected),
@@ -114,8 +118,8 @@ class Forecasts:
         }
         scale = float(self.scale[column])
         return {
-            **{name: float(values.mean()) for name, values in found.items()},
-            "mase": float(found["mae"].mean()) / scale if scale else None,
+            **{name: float(values.mean()) for name, values in measures.items()},
+            "mase": float(measures["mae"].mean()) / scale if scale else None,
             "scale": scale,
-            "by_horizon": {name: values.tolist() for name, values in found.items()},
+            "by_horizon": {name: values.tolist() for name, values in measures.items()},
         }

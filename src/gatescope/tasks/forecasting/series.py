@@ -1,4 +1,4 @@
-"""Columns of numbers over time, read from a table, in the order of their dates."""
+"""Columns of numbers over time, read from a table and sorted by date."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gatescope.errors import setting
+from gatescope.messages import Message
 from gatescope.tasks.base.task import TaskError
-from gatescope.tasks.data.numerals import MISSING, Numerals, how_to_read
-from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, refuse, shown
-from gatescope.tasks.forecasting.calendar import DateError, DateOrder, Moments, Step, moments
+from gatescope.tasks.data.numerals import MISSING, Numerals, way_to_read
+from gatescope.tasks.data.tables import MAX_FILE_BYTES, MAX_LISTED_FAULTS, Fault, refuse, shown
+from gatescope.tasks.forecasting.calendar import Dates, Step
+from gatescope.tasks.forecasting.date_formats import DateOrder
+from gatescope.tasks.forecasting.dates import DateError, read_dates
 from gatescope.tasks.forecasting.series_table import SeriesTable, read_table
 
 Order = Literal["dates", "file"]
 Duplicates = Literal["first", "last", "mean"]
 
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
-LARGEST_NUMBER = 1e100  # squares of larger ones, which a variance needs, may be infinite
-MOST_FILLED = 10  # rows that gaps are filled with, for each row of the file
+LARGEST_NUMBER = 1e100  # squares of larger numbers, which a variance needs, may be infinite
+MAX_FILLED_PER_ROW = 10  # rows that fill gaps, for each row of the file
 
 
 @dataclass(frozen=True)
 class Series:
     """Numbers that were measured together, step after step.
 
-    Arguments:
-        names: of the C columns.
+    Attributes:
+        names: the names of the C columns.
         values: (T, C).
-        steps: the T names of the steps, such as dates; numbers from 0 where the file has none.
-        lines: (T,) the line of the file, from 1, that each step is on.
-        filled: how many missing numbers were filled in.
-        notes: what a user should know about the order of the steps, as sentences.
-        step: what lies between two dates; None: the file has none, or they are not evenly spaced.
-        following: the names of the steps after the last one; fewer where nobody asked for more, none without a step.
+        steps: the names of the T steps, such as dates; numbers from 0 if the file has no names.
+        lines: (T,) the line of the file, from 1, of each step.
+        filled: the number of missing numbers that were filled in.
+        notes: sentences about the order of the steps, gaps, and columns that were left out.
+        step: the distance between two dates; None: the file has no dates, or they are not evenly spaced.
+        following: the names of the steps after the last one; empty without a step.
     """
 
     names: tuple[str, ...]
@@ -53,15 +56,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a table of numbers is read.
+    """Settings for reading a table of numbers.
 
     Attributes:
-        encoding: of the file; None: UTF-8, or what its byte order mark says.
-        decimal: what stands before the fraction of a number, "." or ",".
-        thousands: what stands between groups of three digits, such as "," or " "; "": nothing does.
-        order: "dates": rows are sorted by their dates; "file": they are steps in the order of the file.
+        encoding: of the file; None: UTF-8, or the encoding of its byte order mark.
+        decimal: the mark before the fraction of a number, "." or ",".
+        thousands: the mark between groups of three digits, such as "," or " "; "": none.
+        order: "dates": sort the rows by date; "file": keep the order of the file.
         date_order: how dates such as 01/02/2020 are read; None: as other values of the column show.
-        duplicates: which of several rows of one date counts; None: they are refused where they differ.
+        duplicates: which of several rows of one date counts; None: refuse rows of one date that differ.
         skip_bad: leave wrong rows out instead of refusing the file.
     """
 
@@ -74,7 +77,11 @@ class Reading:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense. Raises: TaskError."""
+        """Check the settings.
+
+        Raises:
+            TaskError: a setting has a value that does not exist.
+        """
         Numerals(self.decimal, self.thousands)
         for name, value, known in (
             ("order", self.order, ("dates", "file")),
@@ -82,8 +89,8 @@ class Reading:
             ("duplicates", self.duplicates, (None, "first", "last", "mean")),
         ):
             if value not in known:
-                listed = ", ".join(repr(each) for each in known if each)
-                raise TaskError("SERIES_SETTING_CHOOSE_THESE", name=name, listed=listed, value=value)
+                names = ", ".join(repr(way) for way in known if way)
+                raise TaskError("SERIES_SETTING_UNKNOWN", name=name, names=names, value=value)
 
 
 def read_series(
@@ -92,248 +99,279 @@ def read_series(
     steps: str | int | None = None,
     fill_missing: bool = False,
     shortest: int = 1,
-    largest: int = LARGEST,
+    largest: int = MAX_FILE_BYTES,
     *,
     targets: Sequence[str] | None = None,
     reading: Reading = Reading(),
     ahead: int = 0,
+    expected: Sequence[str] = (),
 ) -> Series:
-    """The columns of numbers of a table (CSV, TSV: any of comma, semicolon, tab), with or without a line of names.
+    """Read the columns of numbers of a table (CSV or TSV), with or without a line of names.
 
-    A column of dates is not predicted: it names the steps, and rows are sorted by it. It is found by its name, or
-    because its first value is a date, or because it comes first and has no name; columns called year and month (and
-    day), or date and time, are one date together.
+    A column of dates is not predicted: it names the steps, and the rows are sorted by it. It is found by its name, by
+    its first value, or because it comes first and has no name. Columns called year and month (and day), or date and
+    time, are one date together. A column that only counts the rows is left out.
 
-    Arguments:
-        columns: which ones, by name or by number (from 1); None: all but the one that names the steps.
-        steps: the column that names the steps; None: found, where there is one.
-        fill_missing: a missing number (an empty field, NA, NaN, ...) takes the value of the step before, and so does a
-            missing date where the dates are evenly spaced.
-        shortest: how many steps there must be, such as those of a window.
-        largest: the most bytes the file may have.
-        targets: those of the columns that will be predicted, by name; that they are there is said before all else.
+    Args:
+        path: the file.
+        columns: the columns to read, by name or by number (from 1); None: all but those above.
+        steps: the column that names the steps; None: found.
+        fill_missing: give a missing number (an empty field, NA, NaN, ...) the value of the step before, and a missing
+            date of evenly spaced ones the row of the date before.
+        shortest: the fewest steps of the series.
+        largest: the most bytes that the file may have.
+        targets: the columns to predict, by name; checked before anything else.
         reading: how the table is written.
-        ahead: how many steps after the last one are named.
+        ahead: the number of steps after the last one to name.
+        expected: columns that are read even if they only count the rows.
 
-    Raises: TaskError, which lists every line that cannot be used.
+    Raises:
+        TaskError: the file cannot be used; the message lists every wrong line.
     """
     numerals = Numerals(reading.decimal, reading.thousands)
-    table = read_table(path, columns, steps, largest, reading.encoding, numerals, dates=reading.order == "dates")
+    by_dates = reading.order == "dates"
+    table = read_table(path, columns, steps, largest, reading.encoding, numerals, dates=by_dates, expected=expected)
     targets_among(table.names, targets)
     faults = list(table.faults)
     values, missing, notes = _values(table, numerals, fill_missing, faults)
-    when = _moments(table, reading, notes, faults)
+    notes[:0] = table.notes
+    dates = _dates(table, reading, notes, faults)
     rows = np.arange(len(values))
     if reading.skip_bad and faults and all(fault.line for fault in faults):
-        rows = _without(table, faults, notes)
+        rows = _without_faults(table, faults, notes)
         table, values, missing, faults = table.of(rows.tolist()), values[rows], missing[rows], []
-        when, rows = _moments(table, reading, notes, faults), np.arange(len(rows))
-    if when is not None and not faults:
+        dates, rows = _dates(table, reading, notes, faults), np.arange(len(rows))
+    if dates is not None and not faults:
         try:
-            rows = _in_order(table, values, when, rows, reading, notes)
+            rows = _sorted_by_date(table, values, dates, rows, reading, notes)
         except DateError as error:
             refuse(path, error.faults)
     if len(rows) < shortest:
-        count = f"the series has {len(rows):,} steps, and at least {shortest:,} are needed"
-        faults.append(Fault(None, count))
+        faults.append(Fault(None, Message("FAULT_STEPS_FEW", expected=shortest, count=len(rows))))
     if faults:
         refuse(path, faults, can_skip=True)
-    found = _with_gaps(table, values, when, rows, fill_missing, notes, ahead)
-    if missing.any():
-        found = _filled(found, path)
-    return found
+    series = _with_gaps(table, values, dates, rows, fill_missing, notes, ahead)
+    return _filled(series, path) if missing.any() else series
 
 
 def _values(
     table: SeriesTable, numerals: Numerals, fill: bool, faults: list[Fault]
 ) -> tuple[Float[np.ndarray, "T C"], Bool[np.ndarray, "T C"], list[str]]:
-    """The numbers of a table, which of them are missing, and notes; what is no number is added to the faults."""
+    """Return the numbers of a table, the mask of missing ones, and notes; other fields are added to the faults."""
     values = np.empty((len(table.lines), len(table.names)))
     missing = np.zeros(values.shape, np.bool_)
-    notes = []
+    notes: list[str] = []
     for column, (name, fields) in enumerate(zip(table.names, table.fields, strict=True)):
         values[:, column], percent = numerals.column(fields)
         if percent:
-            notes.append(f"The numbers of {name} are per cent; so are its forecasts.")
+            notes.append(str(Message("SERIES_NOTE_PERCENT", name=name)))
         if numerals == Numerals() and (doubtful := _perhaps_thousands(fields)):
-            ways = f"{setting('decimal', ',')} {setting('thousands', '.')}"
-            notes.append(
-                f"{name} has three digits behind every point, as in {doubtful}: {ways} reads them as thousands."
-            )
+            settings = f"{setting('decimal', ',')} {setting('thousands', '.')}"
+            notes.append(str(Message("SERIES_NOTE_THOUSANDS", name=name, value=doubtful, settings=settings)))
         for count, step in enumerate(np.flatnonzero(~np.isfinite(values[:, column])).tolist()):
             field, line = fields[step], table.lines[step]
             if field.casefold() in MISSING:
                 missing[step, column] = True
                 if not fill:
-                    way = f"{setting('fill_missing')} takes the value of the step before"
-                    faults.append(Fault(line, f"{name} is missing ({way})"))
+                    problem = Message("FAULT_NUMBER_MISSING", setting=setting("fill_missing"))
+                    faults.append(Fault(line, problem, name))
             else:
-                kind = "no finite number" if np.isinf(values[step, column]) else "no number"
-                way = how_to_read(field, numerals) if count < LISTED else ""
-                faults.append(Fault(line, f"{name} is {shown(field)}, which is {kind}{way}"))
+                code = "FAULT_NUMBER_INFINITE" if np.isinf(values[step, column]) else "FAULT_NUMBER"
+                way = way_to_read(field, numerals) if count < MAX_LISTED_FAULTS else None
+                faults.append(Fault(line, Message(code, value=shown(field), way=f" {way}" if way else ""), name))
         for step in np.flatnonzero(np.isfinite(values[:, column]) & (np.abs(values[:, column]) > LARGEST_NUMBER)):
-            what = f"{name} is {shown(fields[step])}, and numbers up to {LARGEST_NUMBER:g} can be learnt (scale {name})"
-            faults.append(Fault(table.lines[step], what))
+            problem = Message("FAULT_NUMBER_TOO_LARGE", largest=LARGEST_NUMBER, value=shown(fields[step]))
+            faults.append(Fault(table.lines[step], problem, name))
     return values, missing, notes
 
 
 def _perhaps_thousands(fields: Sequence[str]) -> str:
-    """The first number with a point that may separate thousands; "": some number shows that it does not."""
+    """Return the first number with a point that may separate thousands; "" if a number shows that it does not."""
     pointed = [field for field in fields if "." in field]
     whole = all(len(field.lstrip("-")) <= 3 for field in fields if "." not in field and field.casefold() not in MISSING)
     return pointed[0] if pointed and whole and all(map(_THOUSANDS.fullmatch, pointed)) else ""
 
 
-def _moments(table: SeriesTable, reading: Reading, notes: list[str], faults: list[Fault]) -> Moments | None:
-    """The dates of the steps; None: the steps have no names, or names that are no dates, or no order is wanted."""
-    if table.steps is None or reading.order == "file":
+def _dates(table: SeriesTable, reading: Reading, notes: list[str], faults: list[Fault]) -> Dates | None:
+    """Return the dates of the steps; None if the steps have no dates or keep the order of the file."""
+    if not table.steps or reading.order == "file":
         return None
     try:
-        found = moments(table.steps, table.lines, table.steps_name, reading.date_order, table.named_as_date)
+        dates = read_dates(table.steps, table.lines, table.steps_name, reading.date_order, table.named_as_date)
     except DateError as error:
         faults += error.faults
         return None
-    if found is None:
-        notes.append(
-            f"{table.steps_name} ({shown(table.steps[0])} on line {table.lines[0]:,}) is read as names of steps, not "
-            "as dates: the rows stay in the order of the file."
-        )
-    return found
+    if dates is None:
+        note = Message("SERIES_NOTE_NOT_DATES", name=table.steps_name, value=shown(table.steps[0]), line=table.lines[0])
+        notes.append(str(note))
+    return dates
 
 
-def _without(table: SeriesTable, faults: list[Fault], notes: list[str]) -> Int[np.ndarray, " R"]:
-    """The rows without a fault; what was left out is noted."""
-    bad = {fault.line for fault in faults}
+def _without_faults(table: SeriesTable, faults: list[Fault], notes: list[str]) -> Int[np.ndarray, " R"]:
+    """Return the rows without a fault, and add a note about the others."""
+    wrong = {fault.line for fault in faults}
     first = min(faults, key=lambda fault: fault.line or 0)
-    notes.append(f"{len(bad):,} wrong line{' was' if len(bad) == 1 else 's were'} left out, the first: {first}.")
-    return np.flatnonzero([line not in bad for line in table.lines])
+    notes.append(str(Message("SERIES_NOTE_SKIPPED", count=len(wrong), fault=first.message)))
+    return np.flatnonzero([line not in wrong for line in table.lines])
 
 
-def _in_order(
+def _sorted_by_date(
     table: SeriesTable,
     values: Float[np.ndarray, "T C"],
-    when: Moments,
+    dates: Dates,
     rows: Int[np.ndarray, " R"],
     reading: Reading,
     notes: list[str],
 ) -> Int[np.ndarray, " D"]:
-    """The rows in the order of their dates, one for each; `values` of rows of one date may become their mean."""
+    """Return the rows in the order of their dates, one for each date.
+
+    `values` of the rows of one date become their mean if `reading` asks for it.
+
+    Raises:
+        DateError: rows of one date differ.
+    """
     steps = list(table.steps or ())
-    lines = table.lines
-    moment = when.order[rows]
-    backwards = np.flatnonzero(np.diff(moment) < 0)
+    moments = dates.order[rows]
+    backwards = np.flatnonzero(np.diff(moments) < 0)
     if backwards.size:
-        k = int(rows[backwards[0] + 1])
+        row = int(rows[backwards[0] + 1])
         newest_first = backwards.size == len(rows) - 1
-        what = "The newest row comes first" if newest_first else "The rows are not in the order of their dates"
-        notes.append(f"{what} (line {lines[k]:,}: {shown(steps[k])}), so they were sorted by date.")
-        order = np.arange(len(rows))[::-1] if newest_first else np.argsort(moment, kind="stable")
-        rows, moment = rows[order], moment[order]
-    same = np.append(False, np.diff(moment) == 0)
-    if not same.any():
+        code = "SERIES_NOTE_NEWEST_FIRST" if newest_first else "SERIES_NOTE_UNSORTED"
+        notes.append(str(Message(code, line=table.lines[row], value=shown(steps[row]))))
+        order = np.arange(len(rows))[::-1] if newest_first else np.argsort(moments, kind="stable")
+        rows, moments = rows[order], moments[order]
+    repeats = np.append(False, np.diff(moments) == 0)
+    if not repeats.any():
         return rows
-    group = np.cumsum(~same) - 1
-    differ = [
-        k for k in np.flatnonzero(same).tolist() if not np.array_equal(*values[rows[k - 1 : k + 1]], equal_nan=True)
-    ]
-    place = int((differ or np.flatnonzero(same))[0])
-    twice = f"{table.steps_name} is {shown(steps[rows[place]])} on line {lines[rows[place - 1]]:,} too"
-    if differ and reading.duplicates is None:
-        ways = " or ".join(setting("duplicates", way) for way in ("first", "last", "mean"))
-        raise DateError(
-            [
-                Fault(
-                    lines[rows[place]],
-                    f"{twice}, with other numbers ({len(differ):,} such rows; {ways} chooses among them, "
-                    f"{setting('order', 'file')} takes every row as a step)",
-                )
-            ]
-        )
-    count = int(same.sum())
-    how = f"the {reading.duplicates} counts" if differ else "their numbers are the same, and the first counts"
-    notes.append(
-        f"{count:,} row{'s repeat dates' if count > 1 else ' repeats a date'}, the first on line "
-        f"{lines[rows[place]]:,} ({shown(steps[rows[place]])}); {how}."
-    )
+    _note_or_refuse_repeats(table, values, rows, repeats, reading, notes)
     if reading.duplicates == "mean":
-        for number in np.unique(group[same]).tolist():
-            members = rows[group == number]
+        groups = np.cumsum(~repeats) - 1
+        for group in np.unique(groups[repeats]).tolist():
+            members = rows[groups == group]
             values[members] = values[members].mean(axis=0)
-    return rows[np.append(~same[1:], True)] if reading.duplicates == "last" else rows[~same]
+    return rows[np.append(~repeats[1:], True)] if reading.duplicates == "last" else rows[~repeats]
+
+
+def _note_or_refuse_repeats(
+    table: SeriesTable,
+    values: Float[np.ndarray, "T C"],
+    rows: Int[np.ndarray, " R"],
+    repeats: Bool[np.ndarray, " R"],
+    reading: Reading,
+    notes: list[str],
+) -> None:
+    """Add a note about rows that repeat the date of the row before.
+
+    Raises:
+        DateError: such rows have other numbers, and no setting chooses among them.
+    """
+    steps, lines = table.steps or (), table.lines
+    different = [
+        k for k in np.flatnonzero(repeats).tolist() if not np.array_equal(*values[rows[k - 1 : k + 1]], equal_nan=True)
+    ]
+    place = int((different or np.flatnonzero(repeats))[0])
+    line, value = lines[rows[place]], shown(steps[rows[place]])
+    if different and reading.duplicates is None:
+        problem = Message(
+            "FAULT_DATE_REPEATED",
+            value=value,
+            other_line=lines[rows[place - 1]],
+            count=len(different),
+            ways=" or ".join(setting("duplicates", way) for way in ("first", "last", "mean")),
+            order=setting("order", "file"),
+        )
+        fault = Fault(line, problem, table.steps_name)
+        raise DateError(fault.message, faults=[fault])
+    count = int(repeats.sum())
+    if different:
+        note = Message("SERIES_NOTE_REPEATS_CHOSEN", count=count, line=line, value=value, way=reading.duplicates)
+    else:
+        note = Message("SERIES_NOTE_REPEATS_EQUAL", count=count, line=line, value=value)
+    notes.append(str(note))
 
 
 def _with_gaps(
     table: SeriesTable,
     values: Float[np.ndarray, "T C"],
-    when: Moments | None,
+    dates: Dates | None,
     rows: Int[np.ndarray, " R"],
     fill: bool,
     notes: list[str],
     ahead: int,
 ) -> Series:
-    """The series of some rows; dates between them that are missing are noted, or filled in."""
+    """Return the series of some rows. Missing dates between them are noted, or filled in."""
     names, lines = table.steps, np.array(table.lines, dtype=np.int64)
-    step, gaps = (None, []) if when is None else when.step(rows.tolist())
-    if when is None or names is None:
+    step, gaps = (None, []) if dates is None else dates.step(rows.tolist())
+    if dates is None or names is None:
         count = len(rows)
         titles = tuple(map(str, range(count))) if names is None else tuple(names[k] for k in rows)
         following = tuple(map(str, range(count, count + ahead))) if names is None else ()
         return Series(table.names, values[rows], titles, lines[rows], 0, tuple(notes), None, following)
     if step is None and len(rows) > 2:
-        notes.append("The dates are not evenly spaced: each row is a step all the same, and forecasts have no dates.")
+        notes.append(str(Message("SERIES_NOTE_UNEVEN")))
     missing = sum(count for _, count in gaps)
     repeats = np.ones(len(rows), dtype=np.int64)
     if step is not None and gaps:
-        place, count = gaps[0]
-        before, after = int(rows[place]), int(rows[place + 1])
-        what = (
-            f"{missing:,} date{' is' if missing == 1 else 's are'} missing in {len(gaps):,} "
-            f"place{'' if len(gaps) == 1 else 's'}, the first between {shown(names[before])} (line {lines[before]:,}) "
-            f"and {shown(names[after])} (line {lines[after]:,}; one step is a {step})"
-        )
-        if fill and missing <= MOST_FILLED * len(rows):
-            notes.append(f"{what}; they took the numbers of the date before.")
+        before, after = int(rows[gaps[0][0]]), int(rows[gaps[0][0] + 1])
+        gap = {
+            "dates": missing,
+            "places": len(gaps),
+            "before": shown(names[before]),
+            "before_line": lines[before],
+            "after": shown(names[after]),
+            "after_line": lines[after],
+            "step": step,
+        }
+        if fill and missing <= MAX_FILLED_PER_ROW * len(rows):
+            notes.append(str(Message("SERIES_NOTE_GAPS_FILLED", **gap)))
             repeats[[place for place, _ in gaps]] += [count for _, count in gaps]
         else:
-            notes.append(f"{what}; the rows are read as if none were, and {setting('fill_missing')} fills them in.")
-    every = np.repeat(rows, repeats)
+            notes.append(str(Message("SERIES_NOTE_GAPS_LEFT", **gap, setting=setting("fill_missing"))))
+    repeated = np.repeat(rows, repeats)
     titles = [names[k] for k in rows]
-    if step is not None and len(every) > len(rows):
+    if step is not None and len(repeated) > len(rows):
         titles = [
             title
             for k, row in enumerate(rows.tolist())
-            for title in (names[row], *when.after(row, step, int(repeats[k]) - 1))
+            for title in (names[row], *dates.after(row, step, int(repeats[k]) - 1))
         ]
-    following = when.after(int(rows[-1]), step, ahead) if step is not None else []
-    filled = (len(every) - len(rows)) * len(table.names)
-    return Series(table.names, values[every], tuple(titles), lines[every], filled, tuple(notes), step, tuple(following))
+    following = dates.after(int(rows[-1]), step, ahead) if step is not None else []
+    filled = (len(repeated) - len(rows)) * len(table.names)
+    return Series(
+        table.names, values[repeated], tuple(titles), lines[repeated], filled, tuple(notes), step, tuple(following)
+    )
 
 
 def _filled(series: Series, path: str | os.PathLike[str]) -> Series:
-    """The series with the value of the step before in the place of each that is missing."""
+    """Return the series with the value of the step before in place of each missing one."""
     values, known = series.values.copy(), ~np.isnan(series.values)
     for column, name in enumerate(series.names):
         if not known[:1, column].all():
-            what = f"{name} is missing, and there is no step before to take its value from"
-            refuse(path, [Fault(int(series.lines[0]), what)])
+            refuse(path, [Fault(int(series.lines[0]), Message("FAULT_NUMBER_MISSING_FIRST"), name)])
         source = np.maximum.accumulate(np.where(known[:, column], np.arange(len(values)), 0))
         values[:, column] = values[source, column]
     return replace(series, values=values, filled=series.filled + int((~known).sum()))
 
 
-def targets_among(names: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The columns that are predicted, by the names they have in the file.
+def targets_among(names: tuple[str, ...], targets: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns to predict, by the names that they have in the file.
 
-    Raises: TaskError where there is no such column among those that are read.
+    Args:
+        names: the columns that are read.
+        targets: the columns to predict, in any case; None: all that are read.
+
+    Raises:
+        TaskError: there is no such column among those that are read, or a column is repeated.
     """
-    if wanted is None:
+    if targets is None:
         return names
-    found: list[str] = []
-    for name in wanted:
-        alike = [each for each in names if each == name] or [e for e in names if e.casefold() == name.casefold()]
-        if len(alike) != 1:
-            raise TaskError("SERIES_TARGET_COLUMNS_READ", name=name, names=", ".join(names))
-        found += alike
-    if not found or len(set(found)) < len(found):
-        raise TaskError("SERIES_TARGETS_DIFFERENT_COLUMNS", names=", ".join(names))
-    return tuple(found)
+    chosen: list[str] = []
+    for target in targets:
+        matches = [name for name in names if name == target]
+        matches = matches or [name for name in names if name.casefold() == target.casefold()]
+        if len(matches) != 1:
+            raise TaskError("SERIES_TARGET_UNKNOWN", names=", ".join(names), target=target)
+        chosen += matches
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise TaskError("SERIES_TARGETS_REPEATED", names=", ".join(names), targets=", ".join(chosen) or "none")
+    return tuple(chosen)

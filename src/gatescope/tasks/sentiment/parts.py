@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from gatescope.messages import Message
 from gatescope.splitting import LATEST, chunks_of
 from gatescope.tasks.base.task import EVALUATION, TaskError, generator
-from gatescope.tasks.data.classes import note_of_spellings, spellings
-from gatescope.tasks.data.labelled import LabelledTexts, ordered, read_labelled
+from gatescope.tasks.data.class_names import note_of_spellings, sorted_classes, spellings
+from gatescope.tasks.data.labelled import LabelledTexts, read_labelled
 from gatescope.tasks.data.tables import read_bytes
 
 HELD_OUT_SHARE = 0.1  # of the texts for validation, and for the test, without files for them
@@ -280,7 +280,7 @@ def _read_files(
     for number, path in enumerate(paths):
         if number == training_files and not problems:
             files = _with_merged_labels(files, merge_labels)
-            classes = ordered({name for file in files for name in file.classes})
+            classes = sorted_classes({name for file in files for name in file.classes})
         try:
             files.append(read(path, classes=classes))
         except TaskError as error:
@@ -289,7 +289,7 @@ def _read_files(
         raise TaskError("\n".join(problems))
     if classes is None:
         files = _with_merged_labels(files, merge_labels)
-        classes = ordered({name for file in files for name in file.classes})
+        classes = sorted_classes({name for file in files for name in file.classes})
     return files, classes
 
 

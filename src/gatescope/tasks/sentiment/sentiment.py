@@ -18,7 +18,7 @@ from gatescope.splitting import LATEST, words_of
 from gatescope.tasks.base.saved_task import FileTask, column, string, strings
 from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, TaskError, predictions
 from gatescope.tasks.data.corpus import absolute
-from gatescope.tasks.data.tables import LARGEST
+from gatescope.tasks.data.tables import MAX_FILE_BYTES
 from gatescope.tasks.measures.baselines import BagOfWords
 from gatescope.tasks.sentiment import claims, evidence
 from gatescope.tasks.sentiment.encoded import END, Encoded, Units, vocabulary_of, with_word_dropout
@@ -115,7 +115,7 @@ class Sentiment(FileTask[Parts, SentimentData]):
         longest: int | None = None,
         skip_bad: bool = False,
         batch: int | None = None,
-        largest: int = LARGEST,
+        largest: int = MAX_FILE_BYTES,
         encoding: str | None = None,
         merge_labels: bool = False,
     ) -> None:

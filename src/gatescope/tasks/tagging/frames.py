@@ -17,9 +17,18 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib import format as npy
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import TaskError
-from gatescope.tasks.data.labelled import judged, none_of, ordered, spelled_alike
-from gatescope.tasks.data.tables import LARGEST, LISTED, Fault, read_bytes, read_lines, refuse, undecoded
+from gatescope.tasks.data.class_names import check_labels, label_problem, sorted_classes, unified_labels
+from gatescope.tasks.data.tables import (
+    MAX_FILE_BYTES,
+    MAX_LISTED_FAULTS,
+    Fault,
+    read_bytes,
+    read_lines,
+    refuse,
+    undecoded,
+)
 
 _ARCHIVE = b"PK"
 
@@ -51,7 +60,7 @@ def read_frames(
     path: str | os.PathLike[str],
     labels: str | os.PathLike[str],
     classes: Sequence[str] | None = None,
-    largest: int = LARGEST,
+    largest: int = MAX_FILE_BYTES,
     *,
     encoding: str | None = None,
     merge_labels: bool = False,
@@ -85,11 +94,11 @@ def read_frames(
     lines = read_lines(labels, largest, encoding)
     groups = _groups(labels, lines, {name: len(array) for name, array in arrays.items()}, path)
     for number, name in (pair for group in groups for pair in group):
-        if (wrong := undecoded(name)) or (wrong := none_of(name, classes, merge_labels)):
-            faults.append(Fault(number, wrong))
-    spelled = spelled_alike([name for group in groups for _, name in group], classes, merge_labels)
-    judged(labels, faults, False, spelled, classes)
-    label_names = tuple(classes) if classes is not None else ordered(set(spelled))
+        if problem := undecoded(name) or label_problem(name, classes, merge_labels):
+            faults.append(Fault(number, problem))
+    spelled = unified_labels([name for group in groups for _, name in group], classes, merge_labels)
+    check_labels(labels, faults, False, spelled, classes)
+    label_names = tuple(classes) if classes is not None else sorted_classes(set(spelled))
     index = {name: k for k, name in enumerate(label_names)}
     tags = np.array([index[name] for name in spelled], dtype=np.int64)
     tags_of_sequences = tuple(np.split(tags, np.cumsum([len(group) for group in groups])[:-1]))
@@ -130,7 +139,7 @@ def _groups(
             lengths=_listed(lengths),
         )
     faults = [
-        Fault(group[0][0], f"{len(group):,} labels begin here, and the sequence {name} has {length:,} frames")
+        Fault(group[0][0], Message("FAULT_FRAMES_LABELS", expected=length, name=name, count=len(group)))
         for group, (name, length) in zip(groups, lengths.items(), strict=True)
         if len(group) != length
     ]
@@ -143,10 +152,10 @@ def _single_precision(name: str, array: np.ndarray[Any, Any], faults: list[Fault
     """Return the frames in float32; numbers that are not finite are added to the faults, up to a limit."""
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array, dtype=np.float32)
-    for step, column in np.argwhere(~np.isfinite(values))[:LISTED].tolist():
+    for step, column in np.argwhere(~np.isfinite(values))[:MAX_LISTED_FAULTS].tolist():
         number = array[step, column]
-        too_large = ", too large for single precision" if np.isfinite(number) else ""
-        faults.append(Fault(None, f"sequence {name}, frame {step:,}, number {column}: {number}{too_large}"))
+        code = "FAULT_FRAMES_TOO_LARGE" if np.isfinite(number) else "FAULT_FRAMES_NOT_FINITE"
+        faults.append(Fault(None, Message(code, name=name, frame=step, column=column, number=number)))
     return values
 
 

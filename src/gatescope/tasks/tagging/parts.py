@@ -12,8 +12,8 @@ from jaxtyping import Int
 
 from gatescope.messages import Message
 from gatescope.tasks.base.task import EVALUATION, TaskError, generator
-from gatescope.tasks.data.classes import note_of_spellings, spellings
-from gatescope.tasks.data.labelled import ordered, read_tagged
+from gatescope.tasks.data.class_names import note_of_spellings, sorted_classes, spellings
+from gatescope.tasks.data.token_files import read_tagged
 from gatescope.tasks.tagging.frames import read_frames
 from gatescope.tasks.tagging.sources import PARTS, Source, sha256_of
 from gatescope.vocabulary import Ids, Numbers
@@ -135,7 +135,7 @@ def read_all(
     if merge_labels:
         names = spellings(label_counts(parts))
         parts = [replace(part, classes=tuple(names[name] for name in part.classes)) for part in parts]
-    classes = ordered({name for part in parts for name in part.classes})
+    classes = sorted_classes({name for part in parts for name in part.classes})
     rest: list[Tagged] = []
     for source in others:
         try:

@@ -27,7 +27,7 @@ from gatescope.tasks.base.task import (
     loss_sum,
     predictions,
 )
-from gatescope.tasks.data.tables import LARGEST
+from gatescope.tasks.data.tables import MAX_FILE_BYTES
 from gatescope.tasks.tagging.kinds import END, Frames, Lexicon, Tokens, examples_of, find_frames
 from gatescope.tasks.tagging.parts import Raw, Tagged, most_frequent, notes_of, read_parts, since_change
 from gatescope.tasks.tagging.rows import Rows, padded
@@ -144,7 +144,7 @@ class Tagging(FileTask[dict[str, Tagged], TaggingData]):
         skip_bad: bool = False,
         batch: int | None = None,
         longest: int = 200,
-        largest: int = LARGEST,
+        largest: int = MAX_FILE_BYTES,
         encoding: str | None = None,
         merge_labels: bool = False,
     ) -> None:
