@@ -77,11 +77,15 @@ def test_predictions_of_sequences_of_any_length_are_those_of_torch(
 
 def test_when_both_directions_are_read_is_a_question(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "m.pt", tagger("GRU").state_dict())
-    with pytest.raises(AdoptingError, match=r"when is fc\.weight read\?.*--reads 'every step'.*--reads 'last step'"):
+    with pytest.raises(
+        AdoptingError, match=r"predictions of fc\.weight: .*when it is read.*reads='every step'.*reads='last step'"
+    ):
         assemble(read(path), VOCABULARY, predicts="classes")
-    with pytest.raises(AdoptingError, match=r"What does fc\.weight predict\?.*--predicts classes"):
+    with pytest.raises(AdoptingError, match=r"Predictions of fc\.weight: .*3 rows stand for.*predicts='classes'"):
         assemble(read(path), VOCABULARY)
-    with pytest.raises(AdoptingError, match=r"predicts 3 classes; 2 names were given: x, y"):
+    with pytest.raises(
+        AdoptingError, match=r"Names of classes: expected 3, one for each row of fc\.weight, got 2: x, y"
+    ):
         assemble(read(path), VOCABULARY, names=("x", "y"), reads="every step")
 
 
@@ -91,7 +95,7 @@ def test_a_readout_of_the_sum_of_both_directions(directions: Any, share: float, 
     small = nn.Linear(N, C)
     values = {**source.state_dict(), "fc.weight": small.weight.detach(), "fc.bias": small.bias.detach()}
     path = save_torch(tmp_path / "m.pt", values)
-    with pytest.raises(AdoptingError, match=r"What predicts\?.*--readout none"):
+    with pytest.raises(AdoptingError, match=r"^Readout: expected one matrix that reads the 12 numbers.*readout='none'"):
         assemble(read(path), VOCABULARY)
     found = assemble(read(path), VOCABULARY, predicts="classes", reads="every step", directions=directions)
     ids = torch.from_numpy(SEQUENCES[0]).long()
@@ -129,9 +133,9 @@ def test_numbers_in_and_out(tmp_path: Path) -> None:
     path = save_torch(tmp_path / "m.pt", source.state_dict())
     vocabulary = Vocabulary(("wind", "rain"), unit="number")
     series = [np.random.default_rng(k).normal(size=(k + 1, 2)).astype(np.float32) for k in range(4)]
-    with pytest.raises(AdoptingError, match=r"What does linear\.weight predict\?"):
+    with pytest.raises(AdoptingError, match=r"Predictions of linear\.weight: expected to know what"):
         assemble(read(path), vocabulary)
-    with pytest.raises(AdoptingError, match=r"When is linear\.weight read\?.*average or a maximum"):
+    with pytest.raises(AdoptingError, match=r"predictions of linear\.weight: .*when it is read.*average or a maximum"):
         assemble(read(path), vocabulary, predicts="numbers")
     found = assemble(read(path), vocabulary, predicts="numbers", reads="every step")
     assert found.network.configuration.readout == numbers("0123")
@@ -143,23 +147,28 @@ def test_numbers_in_and_out(tmp_path: Path) -> None:
     silent = assemble(read(path), vocabulary, readout="none")
     assert predict(silent.network, series)[3].tolist() == [[0]] * 4
     assert any("the number 0" in note for note in silent.notes)
-    with pytest.raises(AdoptingError, match=r"reads 2 numbers at a step; 1 were named: x\. Name all: --inputs 2"):
+    with pytest.raises(
+        AdoptingError,
+        match=r"expected 2 numbers at a step, got 1 name: x\. Name all of them: vocabulary=Vocabulary\(\[2 names\]",
+    ):
         assemble(read(path), Vocabulary(("x",), unit="number"))
-    with pytest.raises(AdoptingError, match="numbers are read as they are, and one-hot was given"):
+    with pytest.raises(AdoptingError, match=r"^embedding='one-hot': expected a vocabulary of symbols, got numbers"):
         assemble(read(path), vocabulary, embedding="one-hot")
-    with pytest.raises(AdoptingError, match=r"Where it reads numbers, name them: --inputs 2"):
+    with pytest.raises(
+        AdoptingError, match=r"if the network reads numbers, give vocabulary=Vocabulary\(\[2 names\], unit='number'\)"
+    ):
         assemble(read(path), VOCABULARY)
-    with pytest.raises(AdoptingError, match="reads numbers, and no symbols"):
+    with pytest.raises(AdoptingError, match="because the network reads numbers, got symbols"):
         assemble(read(path), vocabulary, predicts="symbols", readout="linear.weight")
 
 
 def test_layers_that_are_no_two_directions_of_one() -> None:
     torch.manual_seed(0)
     layers = read_layers(nn.LSTM(5, N, bidirectional=True))
-    with pytest.raises(AdoptingError, match=r"no two directions of one layer: they read 5 and 4"):
+    with pytest.raises(AdoptingError, match=r"expected the same sizes, got 5 and 4 inputs"):
         other = read_layers(nn.LSTM(4, N, bidirectional=True))
         assemble(Foreign("test", {"rnn": (layers[0], other[1])}), VOCABULARY)
-    with pytest.raises(AdoptingError, match=r"reads in one direction; nothing is to be put together"):
+    with pytest.raises(AdoptingError, match=r"^directions='sum': expected a last layer of two directions"):
         assemble(Foreign("test", {"rnn": layers[:1]}), VOCABULARY, directions="sum")
 
 
@@ -235,7 +244,7 @@ def test_an_exported_network_of_both_directions_runs_in_torch(tmp_path: Path) ->
 @pytest.mark.parametrize("kind", ["torch", "onnx"])
 def test_directions_that_differ_cannot_be_exported(kind: str, tmp_path: Path) -> None:
     layers = (Layer(CELLS["lstm"], 3), Layer(CELLS["gru"], 3, reverse=True))
-    with pytest.raises(AdoptingError, match="directions of layer0"):
+    with pytest.raises(AdoptingError, match="layer0: expected two directions of one cell"):
         save(Network(Configuration(VOCABULARY, layers)), tmp_path / "m", kind)
 
 
@@ -301,7 +310,7 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
     extra = [node(activation, "values", "said")] if activation else []
     path = graph(tmp_path / "m.onnx", tail, rows=1 if activation == "Sigmoid" else C, extra=extra)
     if activation is None:
-        with pytest.raises(AdoptingError, match=r"What does out predict\?"):
+        with pytest.raises(AdoptingError, match=r"Predictions of out: expected to know what"):
             assemble(read(path), VOCABULARY)
     found = assemble(read(path), VOCABULARY, predicts="classes" if activation is None else None)
     readout = found.network.configuration.readout
@@ -337,7 +346,7 @@ def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
     [
         (TURNED, [], "MatMul"),
         ([*EVERY[:1], node("Reshape", "a steps", "c"), node("ReduceMean", "c", "read", axes=[0])], [], "ReduceMean"),
-        (EVERY, [node("Relu", "values", "said")], "relu behind the product"),
+        (EVERY, [node("Relu", "values", "said")], "out with the activation 'relu'"),
         (
             [*EVERY[:1], node("Reshape", "a steps", "c"), node("Gather", "c zero", "read", axis=0)],
             [],
@@ -349,7 +358,7 @@ def test_graphs_that_do_something_else_have_no_readout(
     tail: list[Any], extra: list[Any], between: str, tmp_path: Path
 ) -> None:
     foreign = read(graph(tmp_path / "m.onnx", tail, extra=extra))
-    with pytest.raises(AdoptingError, match=f"Before the predictions stands .*{between}.*--readout none"):
+    with pytest.raises(AdoptingError, match=f"got .*{between}.* before the predictions.*readout='none'"):
         assemble(foreign, VOCABULARY)
     assert assemble(foreign, VOCABULARY, readout="none").readout == "none"
 
@@ -360,10 +369,12 @@ def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
     model.graph.node[1].input[0] = "changed"
     model.graph.node.insert(1, node("Tanh", "vectors", "changed", name="bend"))
     onnx.save(model, path)
-    with pytest.raises(AdoptingError, match=r"reads what bend \(Tanh\) makes of the input.*--inputs 5"):
+    with pytest.raises(
+        AdoptingError, match=r"expected symbols, got the output of bend \(Tanh\).*Vocabulary\(\[5 names\]"
+    ):
         assemble(read(path), VOCABULARY)
     numbers_in = Vocabulary(tuple("abcde"), unit="number")
-    with pytest.raises(AdoptingError, match="say so: --embedding numbers"):
+    with pytest.raises(AdoptingError, match="confirm it: embedding='numbers'"):
         assemble(read(path), numbers_in)
     found = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers")
     assert found.network.configuration.readout.kind == "numbers"

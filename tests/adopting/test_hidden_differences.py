@@ -103,7 +103,7 @@ def test_numbers_beside_a_model_are_refused_where_they_are_called_as_parts_are(t
 
 
 def test_a_module_called_scaler_is_part_of_a_whole_model(tmp_path: Path) -> None:
-    with pytest.raises(AdoptingError, match=r"activation follows scaler\.weight"):
+    with pytest.raises(AdoptingError, match=r"Activation after scaler\.weight"):
         assembled(tmp_path, Scaled())
 
 

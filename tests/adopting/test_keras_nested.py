@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gatescope.adopting.keras_model import layers_of, wiring
+from gatescope.adopting.keras_model import layers_of
+from gatescope.adopting.keras_wiring import wiring
 
 
 def _layer(kind: str, name: str, reads: str | None = None, **config: Any) -> dict[str, Any]:

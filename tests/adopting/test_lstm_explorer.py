@@ -69,14 +69,14 @@ def test_gates_of_the_wrong_step_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"chars": None}, "no recording of lstm-explorer"),
-        ({"chars": ["a"]}, "at least 2"),
-        ({"chars": ["ab", "c"]}, "no recording of lstm-explorer"),
-        ({"cs0": []}, "has no layer"),
+        ({"chars": None}, "expected a recording of lstm-explorer"),
+        ({"chars": ["a"]}, "at least 2 characters, got 1"),
+        ({"chars": ["ab", "c"]}, "expected a recording of lstm-explorer"),
+        ({"cs0": []}, "got no layer"),
         ({"cs0": [[0.0] * 12, [0.0] * 11]}, "cs0"),
         ({"cs0": [["a"] * 12]}, "cs0"),
         ({"cs0": [[float("nan")] * 12] * 3}, "cs0"),
-        ({"cs0": [[0.0] * 12]}, "differ in length"),
+        ({"cs0": [[0.0] * 12]}, "expected lists of one shape in layer0"),
         ({"cs0": [[0.0] * 7] * 3}, "cs0"),
     ],
 )

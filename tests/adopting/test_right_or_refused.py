@@ -86,7 +86,7 @@ def test_what_reads_the_last_layer_is_left_out_without_a_readout(tmp_path: Path)
 
 
 def test_ignore_names_what_is_there(tmp_path: Path) -> None:
-    with pytest.raises(AdoptingError, match=r"--ignore nrom\.\*"):
+    with pytest.raises(AdoptingError, match=r"^ignore=\['nrom\.\*'\]: expected"):
         assembled(tmp_path, model().state_dict(), ignore=["nrom.*"])
 
 
@@ -106,7 +106,7 @@ def test_one_layer_of_two_is_no_network(tmp_path: Path) -> None:
     embedding, out = nn.Embedding(V, E), nn.Linear(N, V)
     content = state(embedding=embedding, a=nn.LSTMCell(E, N), b=nn.LSTMCell(N, N), out=out)
     for chosen in (["a"], []):
-        with pytest.raises(AdoptingError, match=r"Layers left over|which layers"):
+        with pytest.raises(AdoptingError, match=r"Layers left over|expected one network"):
             assembled(tmp_path, content, layers=chosen)
     assert len(assembled(tmp_path, content, layers=["a", "b"]).layers) == 2
 
@@ -119,7 +119,7 @@ def test_a_head_is_asked_about_and_then_exact(activation: str, tmp_path: Path) -
     embedding, lstm, out = parts()
     fc = nn.Linear(N, N)
     content = state(embedding=embedding, lstm=lstm, fc=fc, out=out)
-    with pytest.raises(AdoptingError, match=r"Which activation follows fc\.weight \(6, 6\).*--head-activation"):
+    with pytest.raises(AdoptingError, match=r"^Activation after fc\.weight \(6, 6\).*head_activation='relu'"):
         assembled(tmp_path, content)
     expected = out(getattr(nn.functional, activation)(fc(lstm(embedding(IDS))[0]))).detach()
     assert_same(assembled(tmp_path, content, head_activation=activation).network, expected)
@@ -134,10 +134,10 @@ def test_heads_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         assembled(tmp_path, content, head_activation="relu")
     assert len(assembled(tmp_path, content, head=["b.weight", "a.weight"], head_activation="relu").network.hidden) == 2
     for answers, words in (
-        ({"head": ["c.weight"], "head_activation": "relu"}, "--head c"),
+        ({"head": ["c.weight"], "head_activation": "relu"}, r"^head=.'c\.weight'.: expected a matrix"),
         ({"head": ["a.weight", "b.weight"], "head_activation": "relu,tanh,relu"}, "expected 1 or 2 names"),
         ({"head": ["a.weight", "b.weight"], "head_activation": "rely"}, "expected one of"),
-        ({"head": ["embedding.weight"], "head_activation": "relu"}, "--head embedding"),
+        ({"head": ["embedding.weight"], "head_activation": "relu"}, r"^head=.'embedding\.weight'.: expected"),
     ):
         with pytest.raises(AdoptingError, match=words):
             assembled(tmp_path, content, **answers)
@@ -151,7 +151,7 @@ def test_a_tied_readout_is_said(tmp_path: Path) -> None:
     assert_same(found.network, (lstm(embedding(IDS))[0] @ embedding.weight.T + bias).detach())
     assert any("embedding.weight" in note for note in found.notes)
     del content["fc.bias"]
-    with pytest.raises(AdoptingError, match=r"What predicts\?.*--readout embedding\.weight"):
+    with pytest.raises(AdoptingError, match=r"^Readout: expected one matrix.*readout='embedding\.weight'"):
         assembled(tmp_path, content)
 
 

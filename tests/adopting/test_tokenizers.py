@@ -27,7 +27,7 @@ def test_tokenizer_json_of_words_gives_their_ids(tmp_path: Path) -> None:
         "[UNK]",
     )
     written(path, content | {"pre_tokenizer": {"type": "Whitespace"}, "normalizer": {"type": "Lowercase"}})
-    with pytest.raises(AdoptingError, match=r"How are texts cut.*Lowercase, Whitespace.*--unit token"):
+    with pytest.raises(AdoptingError, match=r"how texts are split.*Lowercase, Whitespace.*unit='token'"):
         read_vocabulary(path)
     assert read_vocabulary(path, unit="token")[0].size == 4
 
@@ -58,7 +58,7 @@ def test_keras_tokenizer_counts_from_1_up_to_its_limit(tmp_path: Path) -> None:
         "lower": True,
     }
     path = written(tmp_path / "t.json", {"class_name": "Tokenizer", "config": config})
-    with pytest.raises(AdoptingError, match=r"removes punctuation.*--unit token"):
+    with pytest.raises(AdoptingError, match=r"removes punctuation.*unit='token'"):
         read_vocabulary(path)
     vocabulary, notes = read_vocabulary(path, unit="token")
     assert vocabulary.symbols == ("⟨0⟩", "<oov>", "the", "film")
@@ -72,11 +72,11 @@ def test_sentencepiece_model_and_lines_give_the_same_pieces(tmp_path: Path) -> N
     (tmp_path / "s.model").write_bytes(b"".join(b"\x0a" + bytes([len(m)]) + m for m in messages))
     written(tmp_path / "s.vocab", "".join(f"{piece}\t{-k / 2}\n" for k, piece in enumerate(pieces)))
     for name in ("s.model", "s.vocab"):
-        with pytest.raises(AdoptingError, match=r"cuts words into pieces"):
+        with pytest.raises(AdoptingError, match=r"splits words into pieces"):
             read_vocabulary(tmp_path / name)
         assert read_vocabulary(tmp_path / name, unit="token")[0].symbols == tuple(pieces)
     (tmp_path / "s.model").write_bytes(b"\x0a\xff\xff\xff\xff\x0f")
-    with pytest.raises(AdoptingError, match="no model of SentencePiece"):
+    with pytest.raises(AdoptingError, match="expected text in UTF-8 or a model of SentencePiece"):
         read_vocabulary(tmp_path / "s.model")
 
 

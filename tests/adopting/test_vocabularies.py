@@ -27,7 +27,7 @@ def test_json(content: Any, tmp_path: Path) -> None:
     assert read_vocabulary(f"{path}:source")[0].symbols == ("b", "a", "\n")
     with pytest.raises(AdoptingError, match=r"name one of them, as in .*v\.json:source"):
         read_vocabulary(path)
-    with pytest.raises(AdoptingError, match="it has source, target"):
+    with pytest.raises(AdoptingError, match="expected an entry 'other', got source, target"):
         read_vocabulary(f"{path}:other")
 
 
@@ -71,10 +71,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(AdoptingError, match=r"nothing\.json"):
         read_vocabulary(tmp_path / "nothing.json")
     (tmp_path / "v.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(AdoptingError, match="not UTF-8"):
+    with pytest.raises(AdoptingError, match="expected text in UTF-8"):
         read_vocabulary(tmp_path / "v.txt")
     (tmp_path / "v.json").write_text('["a", ')
-    with pytest.raises(AdoptingError, match="not JSON"):
+    with pytest.raises(AdoptingError, match="expected JSON"):
         read_vocabulary(tmp_path / "v.json")
 
 
@@ -119,7 +119,7 @@ def test_marks_of_words() -> None:
             vocabulary_of(["a", "b"], unit="word", **marks)
     with pytest.raises(AdoptingError, match="more than once"):
         vocabulary_of(["of", "of"], unit="word")
-    with pytest.raises(AdoptingError, match="byte was given"):
+    with pytest.raises(AdoptingError, match="expected character, word or token, got byte"):
         vocabulary_of(["a"], unit="byte")
 
 

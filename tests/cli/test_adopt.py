@@ -74,9 +74,13 @@ def test_what_is_missing_is_said(cli: Cli, source: Path, tmp_path: Path) -> None
     both = cli("adopt", source, "--vocabulary", "symbols.json", "--corpus", "notes.txt")
     assert "and --inputs NAMES, got --vocabulary and --corpus" in both.refused()
     (tmp_path / "few.json").write_text('["a", "b"]')
-    assert "has 7 rows" in cli("adopt", source, "--vocabulary", "few.json").refused()
     assert (
-        "no layers 'encoder'" in cli("adopt", source, "--vocabulary", "symbols.json", "--layers", "encoder").refused()
+        "expected 7 symbols, one for each row of embedding.weight"
+        in cli("adopt", source, "--vocabulary", "few.json").refused()
+    )
+    assert (
+        "--layers encoder: expected layers of the file, rnn"
+        in cli("adopt", source, "--vocabulary", "symbols.json", "--layers", "encoder").refused()
     )
     assert not (tmp_path / "runs").exists()
 
@@ -93,8 +97,9 @@ def test_bytes_and_end_marks(cli: Cli, source: Path, tmp_path: Path) -> None:
     assert cli("adopt", source, "--vocabulary", "symbols.json", "--end", "g").status == 0
     assert Run(tmp_path / "runs" / "mine").configuration().vocabulary.end == "g"
     assert cli("adopt", source, "--corpus", "notes.txt", "--end", "g").status == 0
-    for option in ("--vocabulary", "symbols.json"), ("--corpus", "notes.txt"):
-        assert "end mark" in cli("adopt", source, *option, "--end", "z").refused()
+    of_file = cli("adopt", source, "--vocabulary", "symbols.json", "--end", "z").refused()
+    assert "--end z: expected a symbol of the vocabulary" in of_file
+    assert "end mark" in cli("adopt", source, "--corpus", "notes.txt", "--end", "z").refused().lower()
 
 
 def test_a_recording_of_lstm_explorer(cli: Cli, tmp_path: Path) -> None:
@@ -177,8 +182,8 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("temperature\n0.5\n")
     refused = cli(*options, "--inputs", "1", "--text", "header.csv").refused()
     assert "Line 1 ('temperature') does not hold the 1 numbers" in refused
-    assert "1 were named" not in refused
-    assert "2 were named" in cli(*options, "--inputs", "a,b").refused()
+    assert "got 1 name" not in refused
+    assert "got 2 names: a, b" in cli(*options, "--inputs", "a,b").refused()
     for wrong in (["--inputs", "0"], ["--inputs", "1", "--end", "x"], ["--inputs", "1", "--unit", "word"]):
         assert cli(*options, *wrong).refused()
     assert "got both" in cli(*options, "--inputs", "1", "--classes", "a,b").refused()

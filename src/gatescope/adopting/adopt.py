@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
-from gatescope.adopting.assembling import Assembled, AssembleOptions, assemble, embedded_symbols
+from gatescope.adopting.assembling import Assembled, AssembleOptions, assemble
+from gatescope.adopting.embeddings import embedded_symbols
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Joined
 from gatescope.adopting.formats import read
 from gatescope.adopting.torch_names import Nonlinearity

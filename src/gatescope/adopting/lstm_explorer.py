@@ -1,8 +1,9 @@
-"""The recordings of lstm-explorer, the program behind the article "Exploring LSTMs" (Chen 2017), as traces.
+"""Recordings of lstm-explorer, the program of the article "Exploring LSTMs" (Chen 2017), as traces.
 
 A file is one JSON object: `chars`, and for each layer k the lists `cs0` (cell state), `hs0` (hidden state), `f_gate0`,
 `i_gate0`, `j_gate0` (the candidate) and `o_gate0`, as [neuron][step] or [step][neuron], rounded to three digits. The
-equations between them are an LSTM's. That the published files do not satisfy them is theirs to show: nothing is mended.
+equations between them are those of an LSTM. The published files do not satisfy them, and nothing is mended here: the
+self-check of the trace shows it.
 
 `T` step, `N` neuron.
 """
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.adopting.foreign import AdoptingError
+from gatescope.adopting.foreign import AdoptingError, reason_of
 from gatescope.cells import CELLS
 from gatescope.checking import TOLERANCES, check
 from gatescope.recording import arrays_of
@@ -25,16 +26,19 @@ from gatescope.trace import FORMAT, Trace
 from gatescope.version import __version__
 from gatescope.vocabulary import Vocabulary
 
-LARGEST = 256 << 20  # bytes
+MAX_FILE_BYTES = 256 << 20
 NAMES = dict(i="i_gate", f="f_gate", g="j_gate", o="o_gate", c="cs", h="hs")
 START = (
-    "The state before the first step is not in the file; the first step serves as that, and the trace begins at the "
-    "second."
+    "The state before the first step is not in the file. The state of the first step stands for it, and the trace "
+    "begins at the second step."
 )
 
 
 def read_lstm_explorer(path: Path | str) -> Trace:
-    """The trace of a recording, with the largest residual of its equations.
+    """Return the trace of a recording, with the largest residual of its equations.
+
+    Args:
+        path: the file, a JSON object.
 
     Raises:
         AdoptingError: the file is no such recording, or damaged.
@@ -43,18 +47,21 @@ def read_lstm_explorer(path: Path | str) -> Trace:
     content = _parsed(path)
     characters = content["chars"]
     if len(characters) < 2:
-        raise AdoptingError("LSTM_EXPLORER_CHARACTERS_RECORDING_NEEDS_LEAST", path=path, count=len(characters))
+        raise AdoptingError("RECORDING_TOO_SHORT", path=path, count=len(characters))
     layers: dict[str, dict[str, NDArray[np.float64]]] = {}
     for k in range(len(content)):
         arrays = {name: _array(path, content, f"{field}{k}", len(characters)) for name, field in NAMES.items()}
         if any(value is None for value in arrays.values()):
             break
-        found = {name: value for name, value in arrays.items() if value is not None}
-        if len({value.shape for value in found.values()}) > 1:
-            raise AdoptingError("LSTM_EXPLORER_LISTS_LAYER_DIFFER_LENGTH", k=k, path=path)
-        layers[f"layer{k}"] = found
+        signals = {name: value for name, value in arrays.items() if value is not None}
+        shapes = {f"{NAMES[name]}{k} {value.shape}" for name, value in signals.items()}
+        if len({value.shape for value in signals.values()}) > 1:
+            raise AdoptingError(
+                "RECORDING_SHAPES_DIFFER", path=path, layer=f"layer{k}", shapes=", ".join(sorted(shapes))
+            )
+        layers[f"layer{k}"] = signals
     if not layers:
-        raise AdoptingError("LSTM_EXPLORER_LAYER_CS_HS_GATE", path=path)
+        raise AdoptingError("RECORDING_WITHOUT_LAYER", path=path)
     vocabulary = Vocabulary.of("".join(characters))
     tokens = vocabulary.encode("".join(characters))[None]
     rounded = all(np.array_equal(np.round(v, 4), v) for arrays in layers.values() for v in arrays.values())
@@ -88,50 +95,57 @@ def read_lstm_explorer(path: Path | str) -> Trace:
 def steps_that_hold(trace: Trace) -> Iterator[tuple[str, str, int, int]]:
     """Count the steps at which the equations of c and h of each layer hold for all neurons.
 
+    Args:
+        trace: the trace of a recording.
+
     Yields:
-        The layer, the signal, the steps at which it holds, all steps.
+        The layer, the signal, the count of steps at which its equation holds, and the count of all steps.
     """
     for layer in trace.layers:
-        a = {name: np.asarray(values[0], np.float64) for name, values in trace[layer].items()}
-        before = np.concatenate([np.asarray(trace.initial[layer]["c"], np.float64), a["c"][:-1]])
-        for signal, expected in (("c", a["f"] * before + a["i"] * a["g"]), ("h", a["o"] * np.tanh(a["c"]))):
-            off = np.abs(expected - a[signal]) / np.maximum(1.0, np.abs(a[signal]))
-            yield layer, signal, int((off <= trace.attributes["tolerance"]).all(axis=1).sum()), len(off)
+        s = {name: np.asarray(values[0], np.float64) for name, values in trace[layer].items()}
+        before = np.concatenate([np.asarray(trace.initial[layer]["c"], np.float64), s["c"][:-1]])
+        for signal, expected in (("c", s["f"] * before + s["i"] * s["g"]), ("h", s["o"] * np.tanh(s["c"]))):
+            residual = np.abs(expected - s[signal]) / np.maximum(1.0, np.abs(s[signal]))
+            holds = (residual <= trace.attributes["tolerance"]).all(axis=1)
+            yield layer, signal, int(holds.sum()), len(residual)
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a recording, whose characters are checked."""
     try:
         size = path.stat().st_size
-        if size > LARGEST:
-            raise AdoptingError("LSTM_EXPLORER_BYTES_RECORDING_MOST", path=path, size=size, largest=LARGEST)
+        if size > MAX_FILE_BYTES:
+            raise AdoptingError("FOREIGN_FILE_TOO_LARGE", path=path, size=size, limit=MAX_FILE_BYTES)
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AdoptingError("FOREIGN_FILE_UNREADABLE", path=path, reason=error.strerror or error) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, AdoptingError):
             raise
-        raise AdoptingError("LSTM_EXPLORER_JSON_TRUNCATED", path=path, error=str(error)[:200]) from error
+        raise AdoptingError("RECORDING_NO_JSON", path=path, reason=reason_of(error)) from error
     characters = content.get("chars") if isinstance(content, dict) else None
-    if not isinstance(characters, list) or not all(isinstance(one, str) and len(one) == 1 for one in characters):
-        raise AdoptingError("LSTM_EXPLORER_RECORDING_LSTM_EXPLORER_OBJECT", path=path)
+    if not isinstance(characters, list) or not all(
+        isinstance(character, str) and len(character) == 1 for character in characters
+    ):
+        raise AdoptingError("RECORDING_UNKNOWN", path=path)
     return content
 
 
 def _array(path: Path, content: dict[str, Any], name: str, steps: int) -> NDArray[np.float64] | None:
-    """(T, N) of one list of lists; None where there is none. Square, it is taken as [neuron][step]."""
+    """Return a list of lists as (T, N); None if it is missing or empty. A square one is taken as [neuron][step]."""
     rows = content.get(name)
     if not isinstance(rows, list) or not rows:
         return None
-    wrong = AdoptingError("LSTM_EXPLORER_LIST_LISTS_NUMBERS_STEPS", name=name, path=path, steps=steps)
+    error = AdoptingError("RECORDING_LISTS_DAMAGED", path=path, name=name, steps=steps)
     if not all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
-        raise wrong
+        raise error
     if not all(type(value) in (int, float) for row in rows for value in row):
-        raise wrong
+        raise error
     array = np.array(rows, np.float64)
     if array.shape[1] == steps:
         array = array.T
     elif len(array) != steps:
-        raise wrong
+        raise error
     if not np.isfinite(array).all() or not array.size:
-        raise wrong
+        raise error
     return array

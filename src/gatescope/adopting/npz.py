@@ -1,4 +1,4 @@
-"""`.npz`: NumPy's arrays with names. What is pickled in one is not read."""
+"""`.npz` files: NumPy's arrays with names. Pickled objects in one are not read."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gatescope.adopting.foreign import AdoptingError, Foreign, check_size
+from gatescope.adopting.foreign import AdoptingError, Foreign, check_size, reason_of
 from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
-LARGEST_FLOAT = 8  # bytes; wider ones are of no use to torch
-UNREAD = np.zeros(1, np.complex64)  # stands for an array that is not read
+MAX_FLOAT_BYTES = 8  # torch has no wider floating-point numbers
+UNREAD = np.zeros(1, np.complex64)  # stands for an array that is not read, so that it can be refused
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
-    """The recurrent layers and the other weights.
+    """Return the recurrent layers and the other weights.
+
+    Args:
+        path: the file.
+        nonlinearity: activation of simple recurrent layers. Weight files do not record it.
 
     Raises:
         AdoptingError: the file is truncated or damaged, or holds no arrays of numbers.
@@ -29,33 +33,39 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
+    """Return the arrays of an archive by name."""
+    arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
-            check_size(path, sum(entry.file_size for entry in entries))
-            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-                raise AdoptingError("NPZ_PACKED_WAY_NUMPY_SAVEZ", path=path)
-            if len({entry.filename for entry in entries}) != len(entries):
-                raise AdoptingError("NPZ_ARRAYS_DIFFERENT_NAMES_TWO", path=path)
-            if not entries:
-                raise AdoptingError("NPZ_ARCHIVE_WITHOUT_ARRAYS_NPY", path=path)
+            _check_entries(path, entries)
             for entry in entries:
                 with archive.open(entry) as file:
                     value = _array(file, entry.file_size)
                 if value is not None:
-                    found[entry.filename.removesuffix(".npy")] = value
+                    arrays[entry.filename.removesuffix(".npy")] = value
     except (AdoptingError, OSError):
         raise
     except Exception as error:  # NumPy reads a header as Python, and raises whatever tokenizer and parser raise
-        raise AdoptingError("NPZ_TRUNCATED_DAMAGED_SAVE_AGAIN", path=path, error=str(error)[:200]) from error
-    return found
+        raise AdoptingError("NPZ_FILE_DAMAGED", path=path, reason=reason_of(error)) from error
+    return arrays
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that NumPy never writes, or that claims to hold more than it can."""
+    check_size(path, sum(entry.file_size for entry in entries))
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise AdoptingError("NPZ_COMPRESSION_UNKNOWN", path=path)
+    if len({entry.filename for entry in entries}) != len(entries):
+        raise AdoptingError("NPZ_NAME_REPEATED", path=path)
+    if not entries:
+        raise AdoptingError("NPZ_WITHOUT_ARRAYS", path=path)
 
 
 def _array(file: Any, size: int) -> NDArray[Any] | None:
-    """One array; None for one of text or dates. Its header is believed only if the size agrees.
+    """Return one array; None for text or dates. Its header is believed only if the size agrees.
 
-    What holds no floating-point numbers that torch has is not read. It may be weights, and so it is not lost either.
+    An array without floating-point numbers that torch has is not read, but it may be weights, so UNREAD stands for it.
     """
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -64,15 +74,15 @@ def _array(file: Any, size: int) -> NDArray[Any] | None:
     shape, fortran, dtype = header(file)
     if dtype.kind in "USMm":
         return None
-    if dtype.kind not in "fiub" or dtype.itemsize > LARGEST_FLOAT:
+    if dtype.kind not in "fiub" or dtype.itemsize > MAX_FLOAT_BYTES:
         return UNREAD
     count = 1
     for length in shape:
         count *= length
     if count * dtype.itemsize != size - file.tell() or min(shape, default=0) < 0:
-        raise ValueError(f"an array says that it is {shape}, which are not the numbers that follow")
-    if dtype.kind == "u":  # torch has few types of these; which numbers they are makes no difference
+        raise ValueError("a shape and the bytes of its array differ")
+    if dtype.kind == "u":  # torch has few unsigned types; the numbers make no difference
         return np.zeros(shape, f"i{dtype.itemsize}")
     values = np.frombuffer(file.read(), dtype)
-    native = values.astype(dtype.newbyteorder("="))  # a copy, which may be written to
+    native = values.astype(dtype.newbyteorder("="))  # a writable copy
     return native.reshape(shape, order="F" if fortran else "C")

@@ -13,18 +13,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.adopting.foreign import EXPANSION, SLACK, AdoptingError
+from gatescope.adopting.foreign import MAX_EXPANSION, AdoptingError, max_array_bytes, reason_of
 from gatescope.files import FileError, open_regular
 
 Array = NDArray[Any]
 
-FEW = 64  # whole numbers of a constant that says which part of an array is taken
-MAX_NODES = 50_000  # of a graph, and of what functions and branches become when they are put into it
-MAX_BESIDE_BYTES = 8 << 30  # of a file of weights beside a model
+MAX_INTEGERS = 64  # of a constant that selects a part of an array
+MAX_NODES = 50_000  # of a graph, with functions and branches put into it
+MAX_EXTERNAL_BYTES = 8 << 30  # of a file of weights beside a model
 STANDARD = ("", "ai.onnx")  # domains of the nodes that the specification of ONNX defines
 FLOATS = (1, 10, 11, 16)  # types of tensors: float32, float16, float64, bfloat16
-WHOLE = (6, 7, 9)  # int32, int64, bool
+INTEGERS = (6, 7, 9)  # int32, int64, bool
 GRAPH, GRAPHS = 5, 10  # types of attributes that hold graphs
+# Types of the attributes that are used here, as the specification of ONNX has them.
+FLOAT, INTEGER, TEXT, LIST_OF_INTEGERS, LIST_OF_TEXTS = 1, 2, 3, 7, 8
+ATTRIBUTES = {
+    **dict.fromkeys(("alpha", "beta", "clip"), FLOAT),
+    **dict.fromkeys(("axis", "start", "end", "to", "layout", "input_forget", "linear_before_reset"), INTEGER),
+    **dict.fromkeys(("transA", "transB", "hidden_size", "keepdims"), INTEGER),
+    **dict.fromkeys(("direction", "approximate"), TEXT),
+    **dict.fromkeys(("axes", "perm"), LIST_OF_INTEGERS),
+    "activations": LIST_OF_TEXTS,
+}
 
 
 @dataclass
@@ -32,48 +42,73 @@ class OnnxModel:
     """A graph without functions, and without branches whose condition is constant.
 
     Attributes:
-        nodes: in the order of computation.
-        weights: constants of floating-point numbers.
-        whole: constants of few whole numbers.
-        scalars: the names of those without axes.
-        inputs, outputs: the names of the graph's inputs, constants aside, and of its outputs.
+        nodes: the nodes, in the order of computation.
+        weights: the constants of floating-point numbers.
+        integers: the constants of a few integers.
+        scalars: the names of the constants of integers without axes.
+        inputs: the names of the graph's inputs, without constants.
+        outputs: the names of the graph's outputs.
     """
 
     nodes: list[Any]
     weights: dict[str, Array] = field(default_factory=dict)
-    whole: dict[str, Array] = field(default_factory=dict)
+    integers: dict[str, Array] = field(default_factory=dict)
     scalars: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
     outputs: set[str] = field(default_factory=set)
 
     def captured(self, node: Any) -> list[str]:
-        """The names that the graphs inside a node read from outside."""
+        """Return the names that the graphs inside a node read from outside.
+
+        Args:
+            node: the node.
+        """
         return list(dict.fromkeys(name for inner in nodes_inside(node) for name in inner.input))
 
 
 def attributes(node: Any) -> dict[str, Any]:
-    """Return the numbers and texts among the attributes of a node."""
+    """Return the numbers and texts among the attributes of a node.
+
+    Args:
+        node: the node.
+
+    Raises:
+        AdoptingError: an attribute of a standard node has another type than ONNX specifies.
+    """
     kinds = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for attribute in node.attribute:
+        if ATTRIBUTES.get(attribute.name, attribute.type) != attribute.type:
+            if node.domain in STANDARD:
+                raise AdoptingError("ONNX_ATTRIBUTE_TYPE_DIFFERS", node=node.name or node.op_type, name=attribute.name)
+            continue
         if attribute.type in kinds:
             value = getattr(attribute, kinds[attribute.type])
             if isinstance(value, bytes):
                 value = value.decode(errors="replace")
             elif attribute.type in (6, 7, 8):
                 value = [item.decode(errors="replace") if isinstance(item, bytes) else item for item in value]
-            found[attribute.name] = value
-    return found
+            values[attribute.name] = value
+    return values
 
 
 def graphs_of(node: Any) -> list[Any]:
-    """Return the graphs inside a node: the branches of If, the bodies of Loop and Scan."""
-    found = [attribute.g for attribute in node.attribute if attribute.type == GRAPH]
-    return found + [graph for attribute in node.attribute if attribute.type == GRAPHS for graph in attribute.graphs]
+    """Return the graphs inside a node: the branches of If, the bodies of Loop and Scan.
+
+    Args:
+        node: the node.
+    """
+    graphs = [attribute.g for attribute in node.attribute if attribute.type == GRAPH]
+    return graphs + [graph for attribute in node.attribute if attribute.type == GRAPHS for graph in attribute.graphs]
 
 
 def nodes_inside(node: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield every node of the graphs inside a node."""
+    """Yield every node of the graphs inside a node.
+
+    Args:
+        node: the node.
+        depth: the count of graphs around it.
+    """
     for graph in graphs_of(node) if depth < 16 else ():
         for inner in graph.node:
             yield inner
@@ -81,11 +116,13 @@ def nodes_inside(node: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def opened(path: Path) -> OnnxModel:
-    """Read a model.
+    """Return the model in a file.
+
+    Args:
+        path: the file.
 
     Raises:
-        AdoptingError: the file is damaged, says that it holds more than it can, or has weights in places that are not
-            read.
+        AdoptingError: the file is damaged, claims to hold more than it can, or has weights outside of its folder.
         ImportError: onnx is not installed.
     """
     try:
@@ -96,16 +133,16 @@ def opened(path: Path) -> OnnxModel:
     try:
         model = onnx.load_model_from_string(path.read_bytes())
         if not model.graph.node:
-            raise AdoptingError("ONNX_WEIGHTS_ONNX_MODEL_WITHOUT_SINGLE", path=path)
+            raise AdoptingError("ONNX_FILE_WITHOUT_NODES", path=path)
         if model.functions:
             model = _without_functions(path, model)
         return _Reading(path, onnx).model_of(model.graph)
     except FileError as error:
-        raise AdoptingError(str(error)) from error
+        raise AdoptingError(error.message) from error
     except (DecodeError, ValueError, TypeError, RuntimeError, KeyError, OverflowError, RecursionError) as error:
         if isinstance(error, AdoptingError):
             raise
-        raise AdoptingError("ONNX_WEIGHTS_TRUNCATED_DAMAGED_ONNX_MODEL", path=path, error=str(error)[:200]) from error
+        raise AdoptingError("ONNX_FILE_DAMAGED", path=path, reason=reason_of(error)) from error
 
 
 def _without_functions(path: Path, model: Any) -> Any:
@@ -114,7 +151,7 @@ def _without_functions(path: Path, model: Any) -> Any:
     Raises:
         AdoptingError: they would become too many nodes, or call each other in a circle.
     """
-    bodies = {(one.domain, one.name): one for one in model.functions}
+    bodies = {(function.domain, function.name): function for function in model.functions}
     counts: dict[tuple[str, str], int] = {}
 
     def count(nodes: Sequence[Any], open_calls: frozenset[tuple[str, str]]) -> int:
@@ -122,43 +159,48 @@ def _without_functions(path: Path, model: Any) -> Any:
         for node in nodes:
             key = (node.domain, node.op_type)
             if key in open_calls or len(open_calls) > 64:
-                raise AdoptingError("ONNX_WEIGHTS_FUNCTIONS_END_CALLS_ITSELF", path=path, op_type=node.op_type)
+                raise AdoptingError("ONNX_FUNCTION_CALLS_ITSELF", path=path, name=node.op_type)
             if key in bodies and key not in counts:
                 counts[key] = count(bodies[key].node, open_calls | {key})
             total += counts.get(key, 1) + sum(1 for _ in nodes_inside(node))
         return total
 
     if count(model.graph.node, frozenset()) > MAX_NODES:
-        raise AdoptingError("ONNX_WEIGHTS_MOST_NODES_FUNCTIONS_BECOME", path=path, max_nodes=MAX_NODES)
+        raise AdoptingError("ONNX_NODES_TOO_MANY", path=path, limit=MAX_NODES)
     from onnx import inliner  # noqa: PLC0415  an extra; `import onnx` does not load this module
 
     return inliner.inline_local_functions(model)
 
 
 class _Reading:
-    """One file being read: the bytes that its tensors may take are counted."""
+    """Reads one file, and counts the bytes that its tensors take."""
 
     def __init__(self, path: Path, onnx: Any) -> None:
         self.path, self.onnx = path, onnx
-        self.beside: dict[str, int] = {}  # files of weights, and their sizes
-        self.remaining_bytes = SLACK + EXPANSION * path.stat().st_size
+        self.external: dict[str, int] = {}  # files of weights, and their sizes
+        self.remaining_bytes = max_array_bytes(path)
 
     def model_of(self, graph: Any) -> OnnxModel:
+        """Return the model of a graph.
+
+        Args:
+            graph: the outermost graph of the file.
+        """
         model = OnnxModel([])
         model.outputs = {output.name for output in graph.output}
         self._add(model, graph, 0)
-        model.inputs = {given.name for given in graph.input} - set(model.weights) - set(model.whole)
+        model.inputs = {value.name for value in graph.input} - set(model.weights) - set(model.integers)
         return model
 
     def _add(self, model: OnnxModel, graph: Any, depth: int) -> None:
-        """Add the nodes and constants of a graph, branches with a constant condition in place of their If."""
+        """Add the nodes and constants of a graph; a branch with a constant condition replaces its If."""
         for tensor in graph.initializer:
-            self._constant(model, tensor.name, tensor)
+            self._add_constant(model, tensor.name, tensor)
         for node in graph.node:
             if len(model.nodes) > MAX_NODES or depth > 16:
-                raise AdoptingError("ONNX_WEIGHTS_MOST_NODES", path=self.path, max_nodes=MAX_NODES)
+                raise AdoptingError("ONNX_NODES_TOO_MANY", path=self.path, limit=MAX_NODES)
             if any(isinstance(name, bytes) for name in (node.name, node.op_type, *node.input, *node.output)):
-                raise AdoptingError("ONNX_WEIGHTS_NAMES_UTF_DAMAGED", path=self.path)
+                raise AdoptingError("ONNX_NAMES_DAMAGED", path=self.path)
             branch = self._branch(model, node)
             if branch is not None:
                 self._add(model, branch, depth + 1)
@@ -168,100 +210,109 @@ class _Reading:
             if node.op_type == "Constant" and node.output:
                 for attribute in node.attribute:
                     if attribute.name == "value":
-                        self._constant(model, node.output[0], attribute.t)
+                        self._add_constant(model, node.output[0], attribute.t)
                     elif attribute.name in ("value_int", "value_ints"):
                         value = attribute.i if attribute.name == "value_int" else list(attribute.ints)
-                        self._whole(model, node.output[0], np.array(value, np.int64))
+                        self._add_integers(model, node.output[0], np.array(value, np.int64))
                 continue
             model.nodes.append(node)
-            folded = _folded(node, model.weights, model.whole, self.remaining_bytes)
+            folded = _folded(node, model.weights, model.integers, self.remaining_bytes)
             if folded is not None:
-                self._take(folded.nbytes)
+                self._count_bytes(folded.nbytes)
                 model.weights[node.output[0]] = folded
 
     def _branch(self, model: OnnxModel, node: Any) -> Any:
         """Return the branch of an If whose condition is constant; None for any other node."""
-        condition = model.whole.get(node.input[0]) if node.op_type == "If" and node.input else None
+        condition = model.integers.get(node.input[0]) if node.op_type == "If" and node.input else None
         if condition is None or len(condition) != 1:
             return None
-        wanted = "then_branch" if condition[0] else "else_branch"
-        branch = next((one.g for one in node.attribute if one.name == wanted and one.type == GRAPH), None)
+        name = "then_branch" if condition[0] else "else_branch"
+        graphs = (attribute.g for attribute in node.attribute if attribute.name == name and attribute.type == GRAPH)
+        branch = next(graphs, None)
         return branch if branch is not None and len(branch.output) == len(node.output) else None
 
-    def _constant(self, model: OnnxModel, name: str, tensor: Any) -> None:
+    def _add_constant(self, model: OnnxModel, name: str, tensor: Any) -> None:
         if tensor.data_type in FLOATS:
             count = _count(tensor.dims)
-            self._take(count * 4)
+            self._count_bytes(count * 4)
             model.weights[name] = np.array(self._values(tensor, count), np.float32)
-        elif tensor.data_type in WHOLE and _count(tensor.dims) <= FEW:
-            self._whole(model, name, np.asarray(self._values(tensor, _count(tensor.dims))))
+        elif tensor.data_type in INTEGERS and _count(tensor.dims) <= MAX_INTEGERS:
+            self._add_integers(model, name, np.asarray(self._values(tensor, _count(tensor.dims))))
 
     @staticmethod
-    def _whole(model: OnnxModel, name: str, value: Array) -> None:
+    def _add_integers(model: OnnxModel, name: str, value: Array) -> None:
         if value.ndim == 0:
             model.scalars.add(name)
-        model.whole[name] = np.atleast_1d(value).ravel()
+        model.integers[name] = np.atleast_1d(value).ravel()
 
-    def _take(self, size: int) -> None:
+    def _count_bytes(self, size: int) -> None:
         self.remaining_bytes -= size
         if self.remaining_bytes < 0:
-            raise AdoptingError("ONNX_WEIGHTS_BYTES_SAYS_HOLDS_FAR", path=self.path, st_size=self.path.stat().st_size)
+            raise AdoptingError("ONNX_TENSORS_TOO_LARGE", path=self.path, limit=max_array_bytes(self.path))
 
     def _values(self, tensor: Any, count: int) -> Array:
         """Return the numbers of a tensor, which may be in a file beside the model."""
         if tensor.data_location != self.onnx.TensorProto.EXTERNAL:
             return self.onnx.numpy_helper.to_array(tensor)
         about = {entry.key: entry.value for entry in tensor.external_data}
-        place = self._beside(about.get("location", ""))
+        path = self._external_file(about.get("location", ""))
         dtype = np.dtype({1: "<f4", 11: "<f8", 10: "<f2", 16: "<u2", 6: "<i4", 7: "<i8", 9: "?"}[tensor.data_type])
         offset, size = int(about.get("offset", 0)), count * dtype.itemsize
-        if int(about.get("length", size)) != size or offset < 0 or offset + size > self.beside[str(place)]:
-            raise AdoptingError("ONNX_WEIGHTS_BYTES_FEWER", place=place, size=size, offset=offset, name=tensor.name)
-        with open_regular(place, MAX_BESIDE_BYTES, inside=self.path.parent) as file:
+        if int(about.get("length", size)) != size or offset < 0 or offset + size > self.external[str(path)]:
+            raise AdoptingError(
+                "ONNX_EXTERNAL_BYTES_MISSING",
+                path=path,
+                size=size,
+                offset=offset,
+                name=tensor.name,
+                file_bytes=self.external[str(path)],
+            )
+        with open_regular(path, MAX_EXTERNAL_BYTES, inside=self.path.parent) as file:
             file.seek(offset)
             values = np.frombuffer(file.read(size), dtype)
         if tensor.data_type == self.onnx.TensorProto.BFLOAT16:
             values = (values.astype(np.uint32) << 16).view(np.float32)
         return values.reshape([int(length) for length in tensor.dims])
 
-    def _beside(self, location: str) -> Path:
-        """Return the file of weights of that name, in the model's folder."""
+    def _external_file(self, location: str) -> Path:
+        """Return the file of weights at a location, in the model's folder."""
         parts = PureWindowsPath(location).parts
         absolute = PureWindowsPath(location).anchor or PurePosixPath(location).is_absolute()
         if not parts or absolute or ".." in parts or "\0" in location:
-            raise AdoptingError("ONNX_WEIGHTS_NAMES_FILE_WEIGHTS_FILE", path=self.path, location=location)
-        place = self.path.parent.joinpath(*parts)
-        if str(place) not in self.beside:
-            with open_regular(place, MAX_BESIDE_BYTES, inside=self.path.parent) as file:
-                self.beside[str(place)] = file.seek(0, 2)
-            self.remaining_bytes += EXPANSION * self.beside[str(place)]
-        return place
+            raise AdoptingError("ONNX_EXTERNAL_FILE_OUTSIDE", path=self.path, location=location)
+        path = self.path.parent.joinpath(*parts)
+        if str(path) not in self.external:
+            with open_regular(path, MAX_EXTERNAL_BYTES, inside=self.path.parent) as file:
+                self.external[str(path)] = file.seek(0, 2)
+            self.remaining_bytes += MAX_EXPANSION * self.external[str(path)]
+        return path
 
 
 def _count(sizes: Sequence[int]) -> int:
+    """Return the count of numbers of an array."""
     count = 1
     for size in sizes:
         if size < 0:
-            raise ValueError("an array has an axis of a negative length")
+            raise AdoptingError("ONNX_AXIS_NEGATIVE", sizes=list(sizes))
         count *= size
     return count
 
 
-def _folded(node: Any, weights: Mapping[str, Array], whole: Mapping[str, Array], most_bytes: int) -> Array | None:
-    """Return the result of a node that only puts constants together, as exporters leave them; None for any other."""
+def _folded(node: Any, weights: Mapping[str, Array], integers: Mapping[str, Array], max_bytes: int) -> Array | None:
+    """Return the result of a node that only rearranges constants, as exporters leave them; None for other nodes."""
     simple: dict[str, Callable[[list[Array], dict[str, Any]], Array]] = {
-        "Identity": lambda given, about: given[0],
-        "Transpose": lambda given, about: np.transpose(given[0], about.get("perm")),
-        "Concat": lambda given, about: np.concatenate(given, about["axis"]),
-        "Unsqueeze": lambda given, about: given[0][None],
-        "Cast": lambda given, about: given[0],
+        "Identity": lambda arrays, about: arrays[0],
+        "Transpose": lambda arrays, about: np.transpose(arrays[0], about.get("perm")),
+        "Concat": lambda arrays, about: np.concatenate(arrays, about["axis"]),
+        "Unsqueeze": lambda arrays, about: arrays[0][None],
+        "Cast": lambda arrays, about: arrays[0],
     }
     if node.op_type not in simple or len(node.output) != 1 or not node.input or node.domain not in STANDARD:
         return None
     names = node.input if node.op_type == "Concat" else node.input[:1]
-    if any(name not in weights for name in names) or sum(weights[name].nbytes for name in names) > most_bytes:
+    if any(name not in weights for name in names) or sum(weights[name].nbytes for name in names) > max_bytes:
         return None
-    axes = attributes(node).get("axes") or [int(k) for name in node.input[1:2] for k in whole.get(name, ())]
+    axes = attributes(node).get("axes") or [int(k) for name in node.input[1:2] for k in integers.get(name, ())]
     floating = attributes(node).get("to") in FLOATS
     if (node.op_type == "Unsqueeze" and axes != [0]) or (node.op_type == "Cast" and not floating):
         return None

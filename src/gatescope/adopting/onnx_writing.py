@@ -1,4 +1,4 @@
-"""A network as an ONNX model, node by node, for sequences of any length and any number of them.
+"""Writing a network as an ONNX model, node by node, for any number and length of sequences.
 
 `T` step, `B` sequence, `V` symbol, `N` neuron, `I` input, `G` gate.
 """
@@ -15,7 +15,7 @@ from gatescope.network import Network
 from gatescope.version import __version__
 
 OPSET, IR = 17, 8
-# Of each cell: the node, ONNX's gates as places in the cell's own order, and what else the node has to be told.
+# For each cell: the node, ONNX's gates as places in the cell's own order, and the attributes of the node.
 NODES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "lstm": ("LSTM", (0, 3, 1, 2), {}),
     "peephole": ("LSTM", (0, 3, 1, 2), {}),
@@ -38,11 +38,15 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def model_bytes(network: Network) -> bytes:
-    """The model: ids `tokens` (T, B) or `numbers` (T, B, I) in; out what is predicted, and each layer's final state.
+    """Return the bytes of an ONNX model.
 
-    That is `logits` of symbols or classes, or `estimates` of numbers, (T, B, V); (B, V) of a network that reads out
-    once. Every sequence starts from the initial state 0, and all of one call have the same length. An id that is no
-    symbol is not allowed (a run reads it as zeros).
+    Its input is the ids `tokens` (T, B) or `numbers` (T, B, I). Its outputs are `logits` of symbols or classes, or
+    `estimates` of numbers, (T, B, V), or (B, V) for many-to-one networks, and the final state of each layer. Every
+    sequence starts from the initial state 0, and all sequences of a call have the same length. Unknown ids, which a run
+    reads as zeros, are not allowed.
+
+    Args:
+        network: any network whose cells ONNX has.
 
     Raises:
         AdoptingError: ONNX has no node for a cell, or for two directions that differ.
@@ -51,34 +55,34 @@ def model_bytes(network: Network) -> bytes:
     try:
         import onnx  # noqa: PLC0415  an extra
     except ImportError as error:
-        raise ImportError("writing ONNX files needs onnx: pip install 'gatescope[onnx]'.") from error
+        raise ImportError("Writing ONNX files needs onnx: pip install 'gatescope[onnx]'.") from error
     make, configuration = onnx.helper, network.configuration
     if configuration.starts:
-        raise AdoptingError("ONNX_WRITING_EXPORT_ONNX_INITIAL_STATES")
+        raise AdoptingError("EXPORTING_ONNX_INITIAL_STATES")
     constants: dict[str, NDArray[Any]] = {}
-    nodes, given, below = _reading(network, make, onnx.TensorProto, constants)
+    nodes, graph_input, below = _input_nodes(network, make, onnx.TensorProto, constants)
     outputs: list[Any] = []
     once = configuration.readout.reads == "last step"
     for k, level in enumerate(configuration.levels):
-        recurrent, states = _level(network, k, level, below, make, constants)
+        recurrent, states = _level_node(network, k, level, below, make, constants)
         last = once and k == len(configuration.levels) - 1
-        nodes += [recurrent, *_handed_on(k, len(level), last, make, constants)]
+        nodes += [recurrent, *_output_nodes(k, len(level), last, make, constants)]
         sizes = [len(level), "sequences", configuration.layers[level[0]].neurons]
         outputs += [make.make_tensor_value_info(state, onnx.TensorProto.FLOAT, sizes) for state in states]
         below = f"x{k + 1}"
-    head, below = _hidden_layers(network, below, make, constants)
+    head, below = _hidden_nodes(network, below, make, constants)
     nodes += head
     constants["readout"] = np.ascontiguousarray(network.readout_weights.detach().numpy().T)
     constants["readout_biases"] = network.readout_biases.detach().numpy()
-    told = "estimates" if configuration.readout.kind == "numbers" else "logits"
+    predictions = "estimates" if configuration.readout.kind == "numbers" else "logits"
     nodes.append(make.make_node("MatMul", [below, "readout"], ["products"], name="readout_product"))
-    nodes.append(make.make_node("Add", ["products", "readout_biases"], [told], name="readout_sum"))
+    nodes.append(make.make_node("Add", ["products", "readout_biases"], [predictions], name="readout_sum"))
     size = [*([] if once else ["steps"]), "sequences", configuration.predicted]
     graph = make.make_graph(
         nodes,
         "gatescope",
-        [given],
-        [make.make_tensor_value_info(told, onnx.TensorProto.FLOAT, size), *outputs],
+        [graph_input],
+        [make.make_tensor_value_info(predictions, onnx.TensorProto.FLOAT, size), *outputs],
         [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = make.make_model(
@@ -92,50 +96,52 @@ def model_bytes(network: Network) -> bytes:
     return model.SerializeToString()
 
 
-def _reading(network: Network, make: Any, types: Any, constants: dict[str, NDArray[Any]]) -> tuple[list[Any], Any, str]:
-    """The nodes from the input to the first layer, the input, and the name of what the first layer reads."""
+def _input_nodes(
+    network: Network, make: Any, types: Any, constants: dict[str, NDArray[Any]]
+) -> tuple[list[Any], Any, str]:
+    """Return the nodes before the first layer, the input of the graph, and the name of what the first layer reads."""
     vocabulary = network.configuration.vocabulary
     size: list[Any] = ["steps", "sequences"]
     if vocabulary.unit == "number":
         return [], make.make_tensor_value_info("numbers", types.FLOAT, [*size, vocabulary.size]), "numbers"
-    given = make.make_tensor_value_info("tokens", types.INT64, size)
+    graph_input = make.make_tensor_value_info("tokens", types.INT64, size)
     if network.embedding is None:
         constants |= {"symbols": np.array(vocabulary.size, np.int64), "off_on": np.array([0, 1], np.float32)}
-        return [make.make_node("OneHot", ["tokens", "symbols", "off_on"], ["x0"], name="one_hot")], given, "x0"
+        return [make.make_node("OneHot", ["tokens", "symbols", "off_on"], ["x0"], name="one_hot")], graph_input, "x0"
     constants["embedding"] = network.embedding.detach().numpy()
-    return [make.make_node("Gather", ["embedding", "tokens"], ["x0"], name="embed")], given, "x0"
+    return [make.make_node("Gather", ["embedding", "tokens"], ["x0"], name="embed")], graph_input, "x0"
 
 
-def _level(
+def _level_node(
     network: Network, k: int, level: list[int], below: str, make: Any, constants: dict[str, NDArray[Any]]
 ) -> tuple[Any, list[str]]:
-    """The node of one layer, or of both directions of one, and the names of its final states."""
+    """Return the node of one layer or of both its directions, and the names of its final states."""
     layers = [network.configuration.layers[j] for j in level]
     cell, neurons = layers[0].cell, layers[0].neurons
     for layer in layers:
         if layer.cell.name not in NODES:
             raise AdoptingError(
-                "ONNX_WRITING_LAYER_ONNX_NODE_THOSE", k=k, title=layer.cell.title, nodes=", ".join(NODES)
+                "EXPORTING_ONNX_CELL_UNKNOWN", layer=f"layer{k}", title=layer.cell.title, names=", ".join(NODES)
             )
         if (layer.cell.name, layer.neurons) != (cell.name, neurons):
-            raise AdoptingError("ONNX_WRITING_DIRECTIONS_LAYER_TWO_NODE", k=k)
-    kind, _, told = NODES[cell.name]
-    each = [_arrays(network, j) for j in level]
-    constants |= {f"{role}{k}": np.concatenate([arrays[role] for arrays in each]) for role in each[0]}
+            raise AdoptingError("EXPORTING_DIRECTIONS_DIFFER", layer=f"layer{k}")
+    kind, _, about = NODES[cell.name]
+    directions = [_arrays(network, j) for j in level]
+    constants |= {f"{role}{k}": np.concatenate([arrays[role] for arrays in directions]) for role in directions[0]}
     names = [below, *(f"{role}{k}" for role in "WRB")]
     if cell.name == "peephole":
         names += ["", "", "", f"P{k}"]
     if len(level) > 1:
-        told = {name: value * 2 if isinstance(value, list) else value for name, value in told.items()}
-        told["direction"] = "bidirectional"
+        about = {name: value * 2 if isinstance(value, list) else value for name, value in about.items()}
+        about["direction"] = "bidirectional"
     elif layers[0].reverse:
-        told = {**told, "direction": "reverse"}
+        about = {**about, "direction": "reverse"}
     states = [f"h{k}", f"c{k}"] if kind == "LSTM" else [f"h{k}"]
-    return make.make_node(kind, names, [f"y{k}", *states], name=f"layer{k}", hidden_size=neurons, **told), states
+    return make.make_node(kind, names, [f"y{k}", *states], name=f"layer{k}", hidden_size=neurons, **about), states
 
 
-def _handed_on(k: int, directions: int, last: bool, make: Any, constants: dict[str, NDArray[Any]]) -> list[Any]:
-    """The nodes from y (T, directions, B, N), or from the final h (directions, B, N), to what is read of a layer."""
+def _output_nodes(k: int, directions: int, last: bool, make: Any, constants: dict[str, NDArray[Any]]) -> list[Any]:
+    """Return the nodes from y (T, directions, B, N), or the final h (directions, B, N), to the output of a layer."""
     source, above = (f"h{k}", f"x{k + 1}") if last else (f"y{k}", f"x{k + 1}")
     if directions == 1:
         axes = "first" if last else "directions"
@@ -149,16 +155,14 @@ def _handed_on(k: int, directions: int, last: bool, make: Any, constants: dict[s
     ]
 
 
-def _hidden_layers(
-    network: Network, below: str, make: Any, constants: dict[str, NDArray[Any]]
-) -> tuple[list[Any], str]:
-    """Return the nodes of the hidden layers of the readout, and the name of what the readout reads."""
+def _hidden_nodes(network: Network, below: str, make: Any, constants: dict[str, NDArray[Any]]) -> tuple[list[Any], str]:
+    """Return the nodes of the hidden layers of the readout, and the name of the readout's input."""
     nodes: list[Any] = []
     for k, layer in enumerate(network.configuration.hidden):
         weights, biases = network.hidden_weights(k)
         if layer.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
-            raise AdoptingError("ONNX_WRITING_EXPORT_ONNX_ACTIVATION_AMONG", known=known, activation=layer.activation)
+            raise AdoptingError("EXPORTING_ONNX_ACTIVATION_UNKNOWN", names=known, activation=layer.activation)
         constants[f"hidden{k}"] = np.ascontiguousarray(weights.detach().numpy().T)
         constants[f"hidden_biases{k}"] = biases.detach().numpy()
         nodes.append(
@@ -174,20 +178,20 @@ def _hidden_layers(
 
 
 def _arrays(network: Network, layer: int) -> dict[str, NDArray[Any]]:
-    """W (1, G·N, I), R (1, G·N, N), B (1, 2·G·N) and, of a peephole LSTM, P (1, 3·N), in ONNX's order of gates."""
+    """Return W (1, G·N, I), R (1, G·N, N), B (1, 2·G·N) and, for peepholes, P (1, 3·N), in ONNX's order of gates."""
     cell = network.configuration.layers[layer].cell
     order = list(NODES[cell.name][1])
     values = {name: value.detach().numpy() for name, value in network.parameters_of(layer).by_name().items()}
     neurons = values["biases"].shape[1]
-    echoed = np.zeros_like(values["biases"])
-    found = {}
+    recurrent_biases = np.zeros_like(values["biases"])
+    peepholes = {}
     if cell.name == "gru":
-        echoed[-1] = values["neuron_weights"][0]
+        recurrent_biases[-1] = values["neuron_weights"][0]
     if cell.name == "peephole":  # p.i p.f p.o -> i o f
-        found["P"] = values["neuron_weights"][[0, 2, 1]].reshape(1, -1)
-    heard, recurrent = values["input_weights"][order], values["recurrent_weights"][order]
-    return found | {
-        "W": heard.reshape(1, -1, heard.shape[2]),
+        peepholes["P"] = values["neuron_weights"][[0, 2, 1]].reshape(1, -1)
+    inputs, recurrent = values["input_weights"][order], values["recurrent_weights"][order]
+    return peepholes | {
+        "W": inputs.reshape(1, -1, inputs.shape[2]),
         "R": recurrent.reshape(1, -1, neurons),
-        "B": np.concatenate([values["biases"][order], echoed[order]]).reshape(1, -1),
+        "B": np.concatenate([values["biases"][order], recurrent_biases[order]]).reshape(1, -1),
     }

@@ -1,8 +1,8 @@
-"""Pickles read without running anything: containers and numbers are made, tensors are noted, all else is a placeholder.
+"""Pickles, read without running anything: containers, numbers and tensors; everything else becomes a placeholder.
 
 A pickle is a program for a stack machine that may import and call any function. This reader follows its instructions
-and neither imports nor calls: a name becomes a `Placeholder`, a call of it another one. Known are only what torch.save
-writes for tensors, and ordered dicts.
+and neither imports nor calls: a name becomes a `Placeholder`, and so does a call of it. Only the calls that torch.save
+writes for tensors, and ordered dicts, are known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from gatescope.adopting.foreign import AdoptingError
 
 MAX_PICKLE_BYTES = 64 << 20  # names and containers; the numbers of tensors are stored beside them
-MAX_INSTRUCTIONS = 1_000_000  # less than two seconds
+MAX_INSTRUCTIONS = 1_000_000  # takes less than two seconds
 STORAGES = {
     "FloatStorage": "float32",
     "DoubleStorage": "float64",
@@ -29,15 +29,21 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-ORDERED = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict")
+DICTS = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict")
 REBUILD = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
-OF_TENSORS = ("torch._utils._rebuild", "torch._tensor._rebuild")  # sparse, quantized, of a type of its own, ...
+OTHER_TENSORS = ("torch._utils._rebuild", "torch._tensor._rebuild")  # sparse, quantized, of a type of its own, ...
 PARAMETER = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
 
 @dataclass(frozen=True)
 class Storage:
-    """The numbers of tensors, not yet read: their type, the key they are stored under, and how many there are."""
+    """The numbers of tensors, not yet read.
+
+    Attributes:
+        dtype: their type, by its name in torch.
+        key: the key they are stored under.
+        count: the count of numbers.
+    """
 
     dtype: str
     key: str
@@ -46,7 +52,14 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor whose numbers are not yet read."""
+    """A tensor whose numbers are not yet read.
+
+    Attributes:
+        storage: its numbers, which it may share with other tensors.
+        offset: the place of its first number in the storage.
+        shape: the lengths of its axes.
+        strides: for each axis, the step in the storage.
+    """
 
     storage: Storage
     offset: int
@@ -55,17 +68,17 @@ class StoredTensor:
 
 
 UNREADABLE = StoredTensor(Storage("complex64", "", 1), 0, (1,), (1,))
-"""Stands for a tensor of a kind that no weight here is of; it is not lost, so that it can be refused."""
+"""Stands for a tensor of an unknown kind, so that it is not lost and can be refused."""
 
 
 @dataclass(eq=False)
 class Placeholder:
-    """Whatever is named in a pickle and is not made: a class, a function, or what a call of one would give.
+    """A class or function that a pickle names, or the result of calling one. Nothing is imported or called.
 
     Attributes:
         name: "module.name".
         called: whether it stands for the result of a call.
-        state: what the pickle wanted its attributes to be.
+        state: the attributes that the pickle sets, call by call.
     """
 
     name: str
@@ -74,29 +87,25 @@ class Placeholder:
 
 
 class _Mark:
-    pass
+    """A mark on the stack."""
 
 
 def load(file: BufferedIOBase, storages: dict[str, Storage] | None = None) -> Any:
-    """Return what one pickle describes; the file then stands behind it.
+    """Return the content of one pickle, and leave the file at its end.
 
     Args:
-        file: one that stands at its beginning.
-        storages: every storage that the pickle names is added to these, by its key.
+        file: the file, at the start of the pickle.
+        storages: receives every storage that the pickle names, by its key.
 
     Raises:
-        AdoptingError: it is too long.
-        Exception: it is damaged; of any kind that a stack machine run on nonsense raises.
+        AdoptingError: the pickle is too long.
+        Exception: the pickle is damaged. A stack machine run on nonsense raises errors of any kind.
     """
     machine = _Machine({} if storages is None else storages)
     start = file.tell()
     for number, (operation, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], file))):
         if number > MAX_INSTRUCTIONS or (number % 1024 == 0 and file.tell() - start > MAX_PICKLE_BYTES):
-            raise AdoptingError(
-                "PICKLES_PICKLE_MOST_INSTRUCTIONS_BYTES",
-                max_instructions=MAX_INSTRUCTIONS,
-                max_pickle_bytes=MAX_PICKLE_BYTES,
-            )
+            raise AdoptingError("TORCH_PICKLE_TOO_LONG", max_instructions=MAX_INSTRUCTIONS, max_bytes=MAX_PICKLE_BYTES)
         if operation.name == "STOP":
             return machine.stack.pop()
         machine.follow(operation.name, argument)
@@ -104,7 +113,7 @@ def load(file: BufferedIOBase, storages: dict[str, Storage] | None = None) -> An
 
 
 class _Machine:
-    """The stack and memo of a pickle, and what each instruction does with them."""
+    """The stack and memo of a pickle, and the effect of each instruction on them."""
 
     def __init__(self, storages: dict[str, Storage]) -> None:
         self.storages = storages
@@ -112,7 +121,12 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def follow(self, name: str, argument: Any) -> None:
-        """Follow one instruction."""
+        """Follow one instruction.
+
+        Args:
+            name: the instruction.
+            argument: its argument in the pickle.
+        """
         if name in PUSHES_ARGUMENT:
             self.stack.append(argument)
         elif name in PUSHES:
@@ -128,26 +142,30 @@ class _Machine:
         elif name in HANDLERS:
             HANDLERS[name](self, argument)
         else:
-            raise ValueError(f"the instruction {name} is none of a file of torch.save")
+            raise ValueError(f"torch.save writes no instruction {name}")
 
     def marked(self) -> list[Any]:
-        """Take everything above the last mark off the stack, and the mark."""
-        place = len(self.stack) - 1
-        while not isinstance(self.stack[place], _Mark):
-            place -= 1
-            if place < 0:
+        """Take everything above the last mark off the stack, and remove the mark."""
+        mark = len(self.stack) - 1
+        while not isinstance(self.stack[mark], _Mark):
+            mark -= 1
+            if mark < 0:
                 raise IndexError("a mark is missing")
-        found = self.stack[place + 1 :]
-        del self.stack[place:]
-        return found
+        values = self.stack[mark + 1 :]
+        del self.stack[mark:]
+        return values
 
     def take(self, count: int) -> list[Any]:
-        """Take so many values off the stack, the lowest first."""
+        """Take values off the stack, the lowest first.
+
+        Args:
+            count: the count of values.
+        """
         if count > len(self.stack):
             raise IndexError("the stack is empty")
-        found = self.stack[-count:]
+        values = self.stack[-count:]
         del self.stack[-count:]
-        return found
+        return values
 
 
 def _set(target: Any, pairs: list[tuple[Any, Any]]) -> None:
@@ -157,11 +175,11 @@ def _set(target: Any, pairs: list[tuple[Any, Any]]) -> None:
     elif isinstance(target, Placeholder):
         target.state.append({_key(key): value for key, value in pairs})
     else:
-        raise TypeError("entries are set of what is no dict")
+        raise TypeError("an instruction sets entries of something that is no dict")
 
 
 def _key(value: Any) -> Hashable:
-    """A key of a dict: text or a number; another one is told apart by identity, as hashing nested tuples takes long."""
+    """Return a key of a dict: text or a number. Other keys become placeholders, as hashing nested tuples takes long."""
     return value if isinstance(value, str | int | float | bytes | Placeholder | None) else Placeholder("a key")
 
 
@@ -171,7 +189,7 @@ def _extend(target: Any, values: list[Any]) -> None:
     elif isinstance(target, Placeholder):
         target.state.append(values)
     else:
-        raise TypeError("values are appended to what is no list")
+        raise TypeError("an instruction appends to something that is no list")
 
 
 def _build(machine: _Machine, _: Any) -> None:
@@ -193,10 +211,10 @@ def _persistent(machine: _Machine, _: Any) -> None:
 
 
 def _called(function: Any, arguments: Any) -> Any:
-    """What a call gives: a tensor, a dict, or a placeholder. Nothing is called."""
+    """Return the result of a call: a tensor, a dict, or a placeholder. Nothing is called."""
     name = function.name if isinstance(function, Placeholder) and not function.called else ""
     if not isinstance(arguments, tuple):
-        raise TypeError("the arguments of a call are no tuple")
+        raise TypeError("a call has no tuple of arguments")
     if name in REBUILD:
         storage, offset, shape, strides = arguments[:4]
         sizes = (offset, *shape, *strides)
@@ -204,12 +222,12 @@ def _called(function: Any, arguments: Any) -> Any:
             return StoredTensor(storage, offset, tuple(shape), tuple(strides))
     elif name in PARAMETER and isinstance(arguments[0], StoredTensor):
         return arguments[0]
-    elif name in ORDERED:
-        found: dict[Any, Any] = {}
+    elif name in DICTS:
+        entries: dict[Any, Any] = {}
         if arguments and isinstance(arguments[0], list):
-            _set(found, [(key, value) for key, value in arguments[0]])
-        return found
-    if name.startswith(OF_TENSORS):
+            _set(entries, [(key, value) for key, value in arguments[0]])
+        return entries
+    if name.startswith(OTHER_TENSORS):
         return UNREADABLE
     return Placeholder(name or "a call", called=True, state=[arguments])
 
@@ -254,9 +272,9 @@ def _set_item(machine: _Machine, _: Any) -> None:
 
 
 def _dict(machine: _Machine, _: Any) -> None:
-    found: dict[Any, Any] = {}
-    _set(found, _pairs(machine.marked()))
-    machine.stack.append(found)
+    entries: dict[Any, Any] = {}
+    _set(entries, _pairs(machine.marked()))
+    machine.stack.append(entries)
 
 
 def _appended(machine: _Machine, _: Any) -> None:

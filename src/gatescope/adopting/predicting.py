@@ -1,8 +1,8 @@
-"""What an adopted network predicts: which matrix, what its rows stand for, and when it is read.
+"""The readout of an adopted network: which matrix predicts, what its rows stand for, and when it is read.
 
-What the user says counts, then what the file says, then shapes. Where more than one thing fits, the error asks.
+The user's answers come first, then the file's description, then shapes. If more than one matrix fits, the error asks.
 
-`V` symbol, `H` what the highest layer hands on, `O` what is predicted.
+`V` symbol, `H` output of the highest layer, `O` row of the readout.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gatescope.adopting import hidden_layers
-from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed
+from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Head, listed, option, with_shapes
 from gatescope.adopting.left_over import is_readout
 from gatescope.head import HiddenLayer
+from gatescope.messages import Message
 from gatescope.readout import SYMBOLS, Kind, Readout, ReadoutError, Reads, classes, numbers
 from gatescope.vocabulary import Vocabulary
 
-OF_EMBEDDINGS = ("emb", "wte", "lookup")
-NOTHING = "nothing"  # the name of what a network of numbers without a readout predicts
+EMBEDDING_WORDS = ("emb", "wte", "lookup")
+NOTHING = "nothing"  # the name of the prediction of a network of numbers without a readout
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the user said; None, or empty, where nothing.
+class Answers:
+    """The user's answers about the readout; None or empty where there is no answer.
 
     Attributes:
         matrix: the name of the readout, or "none".
         predicts: what its rows stand for.
-        names: of the classes or numbers.
-        reads: when it is read.
+        names: the names of the classes or numbers.
+        reads: when the readout is read.
         head: the names of its hidden layers, from the recurrent layers upwards.
-        activation: of these, one for all or one each, separated by commas.
+        activation: the activations of the hidden layers, one for all or one each, separated by commas.
     """
 
     matrix: str | None = None
@@ -48,16 +49,17 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Predicting:
+class ReadoutParts:
     """The readout of a network.
 
     Attributes:
-        weights, biases: of it.
-        readout: what it says, and when.
-        matrix: the name of its weights in the file, or "none".
+        weights: the matrix.
+        biases: the biases beside it.
+        readout: what is predicted, and when.
+        matrix: the name of the matrix in the file, or "none".
         used: the names of the arrays it was made of.
         notes: what was assumed, one sentence each.
-        hidden: its hidden layers, and their weights (neurons, inputs) and biases (neurons,).
+        hidden: the hidden layers, each with its weights (neurons, inputs) and biases (neurons,).
     """
 
     weights: Float[Tensor, "O H"]
@@ -70,15 +72,15 @@ class Predicting:
 
 
 @dataclass(frozen=True)
-class Below:
-    """What the readout reads.
+class ReadoutInput:
+    """The input of the readout.
 
     Attributes:
-        width: how many numbers (H).
-        stack: whose numbers.
-        alone: whether there are no other stacks, which the readout may read instead.
-        both_ways: whether they are of both directions.
-        embedding: the name of the matrix that is no readout.
+        width: the count of its numbers (H).
+        stack: the stack that they come from.
+        alone: whether the file has no other stacks, which the readout may read instead.
+        both_ways: whether the numbers are of both directions.
+        embedding: the name of the matrix that embeds the symbols, and so is no readout.
     """
 
     width: int
@@ -88,53 +90,57 @@ class Below:
     embedding: str
 
 
-def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> Predicting:
-    """The readout that was asked for, or that the file has.
+def readout_of(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers) -> ReadoutParts:
+    """Return the readout that the user named, or that the file has.
+
+    Args:
+        foreign: the file.
+        vocabulary: the symbols, or the names of the numbers.
+        source: the input of the readout.
+        answers: the user's answers.
 
     Raises:
-        AdoptingError: more than one would fit, or what was asked for does not.
+        AdoptingError: more than one matrix fits, or the named one does not.
     """
-    if asked.predicts == "symbols" and vocabulary.unit == "number":
-        raise AdoptingError("PREDICTING_NETWORK_READS_NUMBERS_SYMBOLS")
-    head = foreign.heads.get(below.stack, Head())
-    if asked.matrix == NONE:
-        return _silent(foreign, vocabulary, below, head)
-    if asked.matrix is None and head.matrix == NONE:
+    if answers.predicts == "symbols" and vocabulary.unit == "number":
+        raise AdoptingError("PREDICTS_SYMBOLS_OF_NUMBERS", predicts=option("predicts"))
+    head = foreign.heads.get(source.stack, Head())
+    if answers.matrix == NONE:
+        return _without_readout(vocabulary, source, head)
+    if answers.matrix is None and head.matrix == NONE:
+        between = head.between or Message("FOREIGN_READOUT_BEHIND_OTHER_LAYER")
         raise AdoptingError(
-            "PREDICTING_PREDICTS_BEFORE_PREDICTIONS_STANDS", value=head.between or "another kind of layer"
+            "FOREIGN_READOUT_BEHIND", stack=source.stack, between=between, option=option("readout", NONE)
         )
-    if asked.matrix is not None and asked.matrix != head.matrix:
+    if answers.matrix is not None and answers.matrix != head.matrix:
         head = Head(reads=head.reads)
-    inner, name = _hidden(foreign, vocabulary, below, asked, head)
-    _check_layout(foreign, (*inner, name), below)
+    inner, name = _hidden_and_readout(foreign, vocabulary, source, answers, head)
+    _check_layout(foreign, (*inner, name), source)
     if inner:
-        below = replace(below, width=len(foreign.matrices[inner[-1]]))
-    weights = _matrix(foreign, name, vocabulary, below, asked)
+        source = replace(source, width=len(foreign.matrices[inner[-1]]))
+    weights = _matrix(foreign, name, vocabulary, source, answers)
     biases, used = _biases(foreign, len(weights), name)
     notes: list[str] = []
-    if name == below.embedding:
-        notes.append(f"The readout is {name}, which the symbols are read with as well.")
-    kind, said = _kind(name, len(weights), vocabulary, asked, head)
-    notes += said
+    if name == source.embedding:
+        notes.append(f"The readout is {name}, the embedding of the symbols.")
+    kind, kind_notes = _kind(name, len(weights), vocabulary, answers, head)
+    notes += kind_notes
     if kind == "classes" and len(weights) == 1:
         # The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)).
         weights = torch.cat([torch.zeros_like(weights), weights])
         biases = torch.cat([torch.zeros_like(biases), biases])
         if head.activation != "sigmoid":
-            notes.append(
-                f"{name} has one row: the sigmoid of its number was taken for the probability of the second class."
-            )
-    reads, said = _reads(name, kind, below, asked, head)
-    notes += said
-    names = asked.names or tuple(str(k) for k in range(len(weights)))
+            notes.append(f"{name} has one row: the sigmoid of its output is taken as the probability of class 1.")
+    reads = _reads(name, kind, source, answers, head)
+    names = answers.names or tuple(str(k) for k in range(len(weights)))
     if kind != "symbols" and len(names) != len(weights):
         raise AdoptingError(
-            "PREDICTING_PREDICTS_NAMES_GIVEN",
+            "FOREIGN_READOUT_NAMES_COUNT_DIFFERS",
             name=name,
-            count=len(weights),
+            expected=len(weights),
             kind=kind,
-            count2=len(names),
-            listed=listed(names),
+            count=len(names),
+            names=listed(names),
         )
     try:
         readout = (
@@ -143,120 +149,133 @@ def predicting(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: As
             else (classes if kind == "classes" else numbers)(names, reads=reads)
         )
     except ReadoutError as error:
-        raise AdoptingError(str(error)) from error
-    layers, also = _layers_of(foreign, inner, asked, head)
-    return Predicting(weights, biases, readout, name, (name, *used, *also), notes, layers)
+        raise AdoptingError(error.message) from error
+    layers, hidden_used = _hidden_parts(foreign, inner, answers, head)
+    return ReadoutParts(weights, biases, readout, name, (name, *used, *hidden_used), notes, layers)
 
 
 def is_embedding(name: str) -> bool:
-    """Whether a matrix is called one."""
-    return any(word in name.lower() for word in OF_EMBEDDINGS)
+    """Return whether a matrix is named like an embedding."""
+    return any(word in name.lower() for word in EMBEDDING_WORDS)
 
 
 # --- which matrix ----------------------------------------------------------------------------------------------------
 
 
-def _only(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> str | None:
-    """The one matrix that fits; None where there is none."""
-    matrices = {name: value for name, value in foreign.matrices.items() if name != below.embedding}
-    reading = {name: len(value) for name, value in matrices.items() if value.shape[1] == below.width}
-    if vocabulary.unit != "number" and asked.predicts in (None, "symbols") and not asked.names:
-        fitting = [name for name, rows in reading.items() if rows == vocabulary.size]
+def _only_fit(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers) -> str | None:
+    """Return the only matrix that fits; None if there is none."""
+    matrices = {name: value for name, value in foreign.matrices.items() if name != source.embedding}
+    rows = {name: len(value) for name, value in matrices.items() if value.shape[1] == source.width}
+    if vocabulary.unit != "number" and answers.predicts in (None, "symbols") and not answers.names:
+        fitting = [name for name, count in rows.items() if count == vocabulary.size]
         # An embedding of another part of the model is no readout, if something else can be.
         fitting = [name for name in fitting if not is_embedding(name)] or fitting
         if fitting:
-            return _one(fitting, f"{vocabulary.size} symbols from {below.width} numbers")
-    if asked.predicts == "symbols":
+            return _single(foreign, fitting, source)
+    if answers.predicts == "symbols":
         return None
-    # What another matrix reads again is no prediction; one that is square (transitions between classes) says nothing.
-    again = {value.shape[1] for value in matrices.values() if len(value) != value.shape[1]}
-    fitting = [name for name, rows in reading.items() if rows not in again and not is_embedding(name)]
-    if asked.names:
-        wanted = {len(asked.names)} | ({1} if len(asked.names) == 2 and asked.predicts != "numbers" else set())
-        fitting = [name for name in fitting if reading[name] in wanted] or fitting
-    if fitting and not below.alone:
+    # What another matrix reads again is no prediction; one that is square (transitions between classes) shows nothing.
+    read_again = {value.shape[1] for value in matrices.values() if len(value) != value.shape[1]}
+    fitting = [name for name, count in rows.items() if count not in read_again and not is_embedding(name)]
+    if answers.names:
+        counts = {len(answers.names)} | ({1} if len(answers.names) == 2 and answers.predicts != "numbers" else set())
+        fitting = [name for name in fitting if rows[name] in counts] or fitting
+    if fitting and not source.alone:
         # It may as well read one of the layers that were not chosen.
-        return _one([*fitting, NONE], f"{below.width} numbers of {below.stack}")
-    return _one(fitting, f"classes or numbers from {below.width} numbers") if fitting else None
+        return _single(foreign, [*fitting, NONE], source)
+    return _single(foreign, fitting, source) if fitting else None
 
 
-def _hidden(
-    foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked, head: Head
+def _hidden_and_readout(
+    foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers, head: Head
 ) -> tuple[tuple[str, ...], str]:
-    """The names of the hidden layers, and of the readout.
+    """Return the names of the hidden layers, and of the readout.
 
     Raises:
-        AdoptingError: there seem to be hidden layers, and their activation was not given; or something does not fit.
+        AdoptingError: the file seems to have hidden layers, whose activation the user did not give; or a matrix does
+            not fit.
     """
-    # A tied readout reads again what the symbols are read with.
+    # A tied readout reads again what the symbols are embedded with.
     biases = {bias for name in foreign.matrices for bias in _bias_names(name) if bias != name}
     flat = {name for name, value in foreign.matrices.items() if 1 in value.shape and name in biases}
-    matrices = {name: value for name, value in foreign.matrices.items() if name not in flat | {below.embedding}}
-    if asked.head:
-        if asked.activation is None:
-            raise hidden_layers.question((*asked.head, asked.matrix or "the readout"), matrices)
-        inner = hidden_layers.chosen(matrices, below.width, asked.head)
-        below = replace(below, width=len(matrices[inner[-1]]))
+    matrices = {name: value for name, value in foreign.matrices.items() if name not in flat | {source.embedding}}
+    if answers.head:
+        if answers.activation is None:
+            raise hidden_layers.question((*answers.head, answers.matrix or "the readout"), matrices)
+        inner = hidden_layers.chosen(matrices, source.width, answers.head)
+        source = replace(source, width=len(matrices[inner[-1]]))
         foreign = replace(foreign, matrices={n: v for n, v in foreign.matrices.items() if n not in inner})
-        return inner, _direct(foreign, vocabulary, below, asked, head)
-    if head.matrix is not None and asked.activation is None:
-        return tuple(name for name, _ in head.hidden), head.matrix  # the file itself says what stands between
-    paths = [path for path in hidden_layers.paths(matrices, below.width, asked.matrix) if len(path) > 1]
-    if vocabulary.unit != "number" and asked.predicts in (None, "symbols") and not asked.names:
+        return inner, _readout_name(foreign, vocabulary, source, answers, head)
+    if head.matrix is not None and answers.activation is None:
+        # The file itself describes the hidden layers.
+        return hidden_layers.chosen(foreign.matrices, source.width, [name for name, _ in head.hidden]), head.matrix
+    paths = [path for path in hidden_layers.paths(matrices, source.width, answers.matrix) if len(path) > 1]
+    if vocabulary.unit != "number" and answers.predicts in (None, "symbols") and not answers.names:
         paths = [path for path in paths if len(matrices[path[-1]]) == vocabulary.size] or paths
-    if asked.activation is not None and len(paths) != 1:
-        there = listed(f"{name} {tuple(value.shape)}" for name, value in matrices.items())
-        raise AdoptingError("PREDICTING_HEAD_ACTIVATION_ORDER_ALL", count=len(paths), there=there)
-    if paths and asked.activation is None:
+    if answers.activation is not None and len(paths) != 1:
+        raise AdoptingError(
+            "FOREIGN_HEAD_ORDER_AMBIGUOUS",
+            option=option("head_activation", answers.activation),
+            count=len(paths),
+            matrices=listed(with_shapes(matrices)),
+            head=option("head"),
+        )
+    if paths and answers.activation is None:
         raise hidden_layers.question(paths[0], matrices)
-    return (paths[0][:-1], paths[0][-1]) if paths else ((), _direct(foreign, vocabulary, below, asked, head))
+    return (paths[0][:-1], paths[0][-1]) if paths else ((), _readout_name(foreign, vocabulary, source, answers, head))
 
 
-def _direct(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked, head: Head) -> str:
-    """The readout that reads what is below."""
-    known = asked.matrix or head.matrix or _only(foreign, vocabulary, below, asked)
-    return known or _tied(foreign, vocabulary, below, asked)
+def _readout_name(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers, head: Head) -> str:
+    """Return the name of the readout."""
+    known = answers.matrix or head.matrix or _only_fit(foreign, vocabulary, source, answers)
+    return known or _tied(foreign, vocabulary, source, answers)
 
 
-def _layers_of(
-    foreign: Foreign, names: Sequence[str], asked: Asked, head: Head
+def _hidden_parts(
+    foreign: Foreign, names: Sequence[str], answers: Answers, head: Head
 ) -> tuple[tuple[tuple[HiddenLayer, Tensor, Tensor], ...], tuple[str, ...]]:
-    """The hidden layers with their weights and biases, and the names of the arrays these were."""
+    """Return the hidden layers with their weights and biases, and the names of these arrays."""
     if not names:
         return (), ()
-    found, used, known = [], list(names), tuple(activation for _, activation in head.hidden)
-    if asked.activation is not None or not known:
-        known = hidden_layers.activations(asked.activation or "none", len(names))
-    for name, activation in zip(names, known, strict=True):
+    layers, used, activations = [], list(names), tuple(activation for _, activation in head.hidden)
+    if answers.activation is not None or not activations:
+        activations = hidden_layers.activations(answers.activation or "none", len(names))
+    for name, activation in zip(names, activations, strict=True):
         weights = foreign.matrices[name]
-        biases, beside = _biases(foreign, len(weights), name)
-        found.append((HiddenLayer(len(weights), activation), weights, biases))
-        used += beside
-    return tuple(found), tuple(used)
+        biases, bias_names = _biases(foreign, len(weights), name)
+        layers.append((HiddenLayer(len(weights), activation), weights, biases))
+        used += bias_names
+    return tuple(layers), tuple(used)
 
 
-def _tied(foreign: Foreign, vocabulary: Vocabulary, below: Below, asked: Asked) -> str:
-    """The embedding as the readout, where its biases are there.
+def _tied(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers) -> str:
+    """Return the embedding as the readout, if biases for it are in the file.
 
     Raises:
         AdoptingError: nothing shows that the readout is tied.
     """
-    table = foreign.matrices.get(below.embedding)
-    fits = table is not None and tuple(table.shape) == (vocabulary.size, below.width)
-    if fits and asked.predicts in (None, "symbols") and not asked.names and _bias_like(foreign, vocabulary.size):
-        return below.embedding
-    reading = [
-        f"{name} {tuple(value.shape)}"
+    table = foreign.matrices.get(source.embedding)
+    fits = table is not None and tuple(table.shape) == (vocabulary.size, source.width)
+    if fits and answers.predicts in (None, "symbols") and not answers.names and _bias_like(foreign, vocabulary.size):
+        return source.embedding
+    reading = {
+        name: value
         for name, value in foreign.matrices.items()
-        if value.shape[1] == below.width and name != below.embedding
-    ]
-    besides = f" What reads {below.width} numbers: {listed(reading, 3)}." if reading else ""
-    tied = f" If the symbols are predicted with the embedding: --readout {below.embedding}." if fits else ""
-    raise AdoptingError("PREDICTING_PREDICTS_MATRIX_READS_NUMBERS", width=below.width, besides=besides, tied=tied)
+        if value.shape[1] == source.width and name != source.embedding
+    }
+    tied = Message("FOREIGN_READOUT_MAY_BE_TIED", option=option("readout", source.embedding)) if fits else ""
+    raise AdoptingError(
+        "FOREIGN_READOUT_MISSING",
+        width=source.width,
+        matrices=listed(with_shapes(reading), 3),
+        tied=tied,
+        option=option("readout"),
+        none=option("readout", NONE),
+    )
 
 
 def _bias_like(foreign: Foreign, size: int) -> list[str]:
-    """The names of vectors of a size that are called biases of a readout, or of nothing in particular."""
+    """Return the names of vectors of a size that are named like biases of a readout, or of nothing in particular."""
     return [
         name
         for name, value in foreign.vectors.items()
@@ -266,55 +285,70 @@ def _bias_like(foreign: Foreign, size: int) -> list[str]:
     ]
 
 
-def _one(names: list[str], what: str) -> str:
+def _single(foreign: Foreign, names: list[str], source: ReadoutInput) -> str:
+    """Return the only name.
+
+    Raises:
+        AdoptingError: there are several.
+    """
     if len(names) > 1:
-        there = [name for name in names if name != NONE]
+        matrices = {name: foreign.matrices[name] for name in names if name != NONE}
         raise AdoptingError(
-            "PREDICTING_READOUT_WOULD_FIT_SAY", listed=listed(there), what=what, there=there[0], none=NONE
+            "FOREIGN_READOUT_AMBIGUOUS",
+            width=source.width,
+            stack=source.stack,
+            matrices=listed(with_shapes(matrices)),
+            option=option("readout", names[0]),
+            none=option("readout", NONE),
         )
     return names[0]
 
 
-def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, below: Below, asked: Asked) -> Tensor:
-    """A matrix by its name, turned round where only that fits."""
+def _matrix(foreign: Foreign, name: str, vocabulary: Vocabulary, source: ReadoutInput, answers: Answers) -> Tensor:
+    """Return a matrix by its name, transposed if only that fits."""
     if name not in foreign.matrices:
-        raise AdoptingError("ASSEMBLING_MATRIX_FILE", name=name, listed=listed(foreign.matrices))
+        raise AdoptingError(
+            "MATRIX_NAME_UNKNOWN", option=option("readout", name), names=listed(with_shapes(foreign.matrices))
+        )
     value = foreign.matrices[name]
-    rows = vocabulary.size if asked.predicts == "symbols" else None
-    for found in (value, value.t()):
-        if found.shape[1] == below.width and rows in (None, len(found)):
-            return found
-    wanted = "(what is predicted" if rows is None else f"({rows}"
+    rows = vocabulary.size if answers.predicts == "symbols" else None
+    for matrix in (value, value.t()):
+        if matrix.shape[1] == source.width and rows in (None, len(matrix)):
+            return matrix
     raise AdoptingError(
-        "PREDICTING_READOUT_PREDICTED_LAST_LAYER", name=name, shape=tuple(value.shape), wanted=wanted, width=below.width
+        "FOREIGN_READOUT_SHAPE_DIFFERS",
+        option=option("readout", name),
+        rows="outputs" if rows is None else rows,
+        width=source.width,
+        shape=tuple(value.shape),
     )
 
 
-def _check_layout(foreign: Foreign, names: Sequence[str], below: Below) -> None:
+def _check_layout(foreign: Foreign, names: Sequence[str], source: ReadoutInput) -> None:
     """Refuse square matrices of a file that has its recurrent weights as (inputs, outputs)."""
     for name in names:
         shape = tuple(foreign.matrices[name].shape) if name in foreign.matrices else ()
-        if foreign.turned and name != below.embedding and len(set(shape)) == 1:
-            raise AdoptingError("PREDICTING_LAYOUT_SHAPE_SHOWS_INPUTS", name=name, shape=shape)
+        if foreign.transposed and name != source.embedding and len(set(shape)) == 1:
+            raise AdoptingError("FOREIGN_READOUT_LAYOUT_AMBIGUOUS", name=name, shape=shape)
 
 
-def _silent(foreign: Foreign, vocabulary: Vocabulary, below: Below, head: Head) -> Predicting:
-    """No readout: every symbol alike, or the number 0."""
-    besides = f" ({head.between} stands between)" if head.between else ""
+def _without_readout(vocabulary: Vocabulary, source: ReadoutInput, head: Head) -> ReadoutParts:
+    """Return a readout that predicts every symbol alike, or the number 0."""
+    between = f" ({head.between} is between them)" if head.between else ""
     if vocabulary.unit == "number":
-        readout, what, says = numbers([NOTHING]), "a prediction", "the number 0"
+        readout, outputs, predictions = numbers([NOTHING]), "predictions", "the number 0"
     else:
-        readout, what, says = SYMBOLS, f"{vocabulary.size} symbols", "every symbol alike"
+        readout, outputs, predictions = SYMBOLS, f"{vocabulary.size} symbols", "every symbol alike"
     note = (
-        f"No readout from the {below.width} numbers of the last layer to {what} was taken{besides}: the run predicts "
-        f"{says}. Its gates and states are those of the file's network."
+        f"No readout from the {source.width} numbers of the last layer to {outputs} was taken{between}: the run "
+        f"predicts {predictions}. Its gates and states are those of the network in the file."
     )
     size = readout.size(vocabulary.size)
-    return Predicting(torch.zeros(size, below.width), torch.zeros(size), readout, notes=[note])
+    return ReadoutParts(torch.zeros(size, source.width), torch.zeros(size), readout, notes=[note])
 
 
 def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, ...]]:
-    """The biases of a readout: the vector of its name, else the only one that fits, else 0; and the name of it."""
+    """Return the biases of a matrix and their name: the vector named like it, else the only one that fits, else 0."""
     for candidate in _bias_names(name):
         if candidate != name and candidate in foreign.vectors and len(foreign.vectors[candidate]) == size:
             return foreign.vectors[candidate], (candidate,)
@@ -326,41 +360,48 @@ def _biases(foreign: Foreign, size: int, name: str) -> tuple[Tensor, tuple[str, 
 
 
 def _bias_names(name: str) -> Iterable[str]:
-    """What the biases beside a matrix are called."""
+    """Yield the usual names of the biases beside a matrix."""
     for weight, bias in (("weight", "bias"), ("kernel", "bias"), ("_w", "_b"), ("W_", "b_"), (".w", ".b"), ("W", "b")):
         yield bias.join(name.rsplit(weight, 1))
     yield name.replace("Wh", "b")  # min-char-rnn: Why, by
     yield f"{name}_bias"
 
 
-# --- what it says, and when ------------------------------------------------------------------------------------------
+# --- what it predicts, and when --------------------------------------------------------------------------------------
 
 
-def _kind(name: str, rows: int, vocabulary: Vocabulary, asked: Asked, head: Head) -> tuple[Kind, list[str]]:
-    """What the rows of the readout stand for, and what is to be said about that."""
-    written = vocabulary.unit != "number"
-    if asked.predicts is not None or asked.names:
-        return asked.predicts or "classes", []
-    if written and rows == vocabulary.size and head.predicts != "numbers":
+def _kind(name: str, rows: int, vocabulary: Vocabulary, answers: Answers, head: Head) -> tuple[Kind, list[str]]:
+    """Return what the rows of the readout stand for, and notes about it."""
+    has_symbols = vocabulary.unit != "number"
+    if answers.predicts is not None or answers.names:
+        return answers.predicts or "classes", []
+    if has_symbols and rows == vocabulary.size and head.predicts != "numbers":
         return "symbols", []
     if head.activation == "sigmoid" and rows > 1:
-        said = f"{name} gives the probabilities of {rows} things that do not exclude each other, each the sigmoid of a "
-        return "numbers", [said + "number; the run estimates these numbers."]
+        note = f"{name} gives {rows} independent probabilities, each the sigmoid of a number; the run predicts these "
+        return "numbers", [note + "numbers."]
     if head.predicts is not None:
         return head.predicts, []
     if head.activation in ("softmax", "sigmoid"):
         return "classes", []
-    raise AdoptingError("PREDICTING_PREDICT_ROWS_MAY_STAND", name=name, rows=rows)
+    raise AdoptingError(
+        "PREDICTS_UNKNOWN",
+        name=name,
+        rows=rows,
+        classes=option("predicts", "classes"),
+        numbers=option("predicts", "numbers"),
+    )
 
 
-def _reads(name: str, kind: Kind, below: Below, asked: Asked, head: Head) -> tuple[Reads, list[str]]:
-    """When the readout is read, and what is to be said about that."""
-    if asked.reads is not None:
-        return asked.reads, []
-    if kind == "symbols" and not below.both_ways:
-        return "every step", []
+def _reads(name: str, kind: Kind, source: ReadoutInput, answers: Answers, head: Head) -> Reads:
+    """Return when the readout is read."""
+    if answers.reads is not None:
+        return answers.reads
+    if kind == "symbols" and not source.both_ways:
+        return "every step"
     if head.reads is not None:
-        return head.reads, []
-    if below.both_ways:
-        raise AdoptingError("PREDICTING_WHEN_READ_AFTER_EVERY_2", name=name)
-    raise AdoptingError("PREDICTING_WHEN_READ_AFTER_EVERY", name=name)
+        return head.reads
+    every, last = option("reads", "every step"), option("reads", "last step")
+    if source.both_ways:
+        raise AdoptingError("READS_UNKNOWN_OF_DIRECTIONS", name=name, every=every, last=last)
+    raise AdoptingError("READS_UNKNOWN", name=name, every=every, last=last, none=option("readout", NONE))

@@ -1,4 +1,4 @@
-"""`.safetensors`: raw arrays behind a small header; opening one runs nothing."""
+"""`.safetensors` files: raw arrays after a small header. Opening one runs nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from gatescope.adopting.foreign import AdoptingError, Foreign
+from gatescope.adopting.foreign import AdoptingError, Foreign, reason_of
 from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
 
 def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
-    """The recurrent layers and the other weights.
+    """Return the recurrent layers and the other weights.
+
+    Args:
+        path: the file.
+        nonlinearity: activation of simple recurrent layers. Weight files do not record it.
 
     Raises:
         AdoptingError: the file is truncated or damaged.
@@ -22,6 +26,5 @@ def read(path: Path, nonlinearity: Nonlinearity | None = None) -> Foreign:
     except OSError:
         raise
     except Exception as error:  # SafetensorError, and what its reader raises for types that it does not know
-        what = str(error)[:200]
-        raise AdoptingError("SAFETENSORS_FILE_TRUNCATED_DAMAGED_SAFETENSORS_FILE", path=path, what=what) from error
+        raise AdoptingError("SAFETENSORS_FILE_DAMAGED", path=path, reason=reason_of(error)) from error
     return recurrent(arrays, "safetensors", nonlinearity)

@@ -1,7 +1,7 @@
 """Vocabularies in the files of tokenizers: Hugging Face, Keras, SentencePiece, and words with their counts.
 
-A run cuts a text into characters, words or tokens. What a tokenizer does besides (merging pieces, removing punctuation)
-a run does not do: then the names are read, and how texts are cut is a question that `--unit` answers.
+A run splits a text into characters, words or tokens. It does nothing else that a tokenizer may do, such as merging
+pieces or removing punctuation. The names are then read, and the option `unit` answers how texts are split.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gatescope.adopting.foreign import AdoptingError, listed
+from gatescope.adopting.foreign import AdoptingError, listed, option, reason_of
+from gatescope.messages import Message
 from gatescope.vocabulary import Unit
 
 MAX_PIECES = 4_000_000
 SCORE = re.compile(r"([^\t]*)\t(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 COUNT = re.compile(r"(\S+)[ \t]+(\d{1,18})")
-# Pre-tokenizers of Hugging Face -> the unit that cuts a text in the same way.
+# Pre-tokenizers of Hugging Face -> the unit that splits a text in the same way.
 UNITS: dict[str, Unit] = {"WhitespaceSplit": "token"}
 
 
@@ -27,47 +28,61 @@ class Tokenizer:
     """The names in a tokenizer's file.
 
     Attributes:
-        names: in the order of the ids; None where an id has no name.
-        kind: what the file is, in words.
-        unit: how texts are cut, if a run can cut them so; None: only `--unit` can say.
-        cut: how the tokenizer cuts texts, in words, if a run cannot.
+        names: the names in the order of the ids; None for an id without a name.
+        kind: the kind of file, in words.
+        unit: how texts are split, if a run can do the same; None if the user has to decide.
+        split: how the tokenizer splits texts, if a run cannot.
         unknown: the symbol for unknown ones.
-        notes: what a reader of the vocabulary has to know, one sentence each.
+        notes: notes for readers of the vocabulary, one sentence each.
     """
 
     names: list[str | None]
     kind: str
     unit: Unit | None = None
-    cut: str = ""
+    split: str | Message = ""
     unknown: str | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def question(self) -> str:
-        """What has to be asked if no unit is given."""
-        return (
-            f"How are texts cut? This {self.kind} {self.cut}, which a run does not do. Give texts whose tokens are "
-            "separated by spaces, as the tokenizer returns them, and say so: --unit token."
+    def question(self, path: str) -> AdoptingError:
+        """Return the question about the unit.
+
+        Args:
+            path: the file.
+        """
+        return AdoptingError(
+            "TOKENIZER_UNIT_MISSING", path=path, kind=self.kind, split=self.split, option=option("unit", "token")
         )
 
 
-def of_json(content: Any, place: str) -> Tokenizer | None:
-    """Return the tokenizer that a JSON file describes; None for any other content.
+def of_json(content: Any, path: str) -> Tokenizer | None:
+    """Return the tokenizer in a JSON file; None for any other content.
+
+    Args:
+        content: the parsed JSON.
+        path: the file, for messages.
 
     Raises:
-        AdoptingError: it is one, and its vocabulary is damaged.
+        AdoptingError: the vocabulary of the tokenizer is damaged.
     """
     if not isinstance(content, dict):
         return None
     if content.get("class_name") == "Tokenizer" and isinstance(content.get("config"), dict):
-        return _keras(content["config"], place)
+        return _keras(content["config"], path)
     if isinstance(content.get("model"), dict) and "vocab" in content["model"]:
-        return _hugging_face(content, place)
+        return _hugging_face(content, path)
     return None
 
 
-def of_lines(lines: Sequence[str], place: str) -> Tokenizer | None:
-    """Return the names in lines of a name and a number: scores, counts or ids; None for any other lines."""
+def of_lines(lines: Sequence[str], path: str) -> Tokenizer | None:
+    """Return the names in lines of a name and a number, which is a score, count or id; None for any other lines.
+
+    Args:
+        lines: the lines of the file.
+        path: the file, for messages.
+
+    Raises:
+        AdoptingError: the numbers are neither ids nor falling counts.
+    """
     scored = [SCORE.fullmatch(line) for line in lines]
     if lines and all(scored):
         pairs = [(match[1], match[2]) for match in scored if match]
@@ -81,13 +96,17 @@ def of_lines(lines: Sequence[str], place: str) -> Tokenizer | None:
         by_number = dict(zip(numbers, names, strict=True))
         return Tokenizer([by_number.get(k) for k in range(max(numbers) + 1)], "list of symbols and ids", _unit(names))
     if numbers != sorted(numbers, reverse=True):
-        raise AdoptingError("TOKENIZERS_SYMBOLS_IDS_WORDS_COUNTS", place=place)
-    note = "The numbers beside the words were taken as counts: the ids are those of the lines, from 0."
+        raise AdoptingError("FOREIGN_VOCABULARY_NUMBERS_UNKNOWN", path=path)
+    note = "The numbers beside the words were taken as counts; the ids are the numbers of the lines, from 0."
     return Tokenizer(list(names), "list of words and counts", _unit(names), notes=(note,))
 
 
-def of_bytes(content: bytes, place: str) -> Tokenizer:
+def of_bytes(content: bytes, path: str) -> Tokenizer:
     """Return the pieces of a SentencePiece model: field 1 of a message is a piece, whose field 1 is its text.
+
+    Args:
+        content: the bytes of the file.
+        path: the file, for messages.
 
     Raises:
         AdoptingError: the bytes are no such model.
@@ -99,101 +118,99 @@ def of_bytes(content: bytes, place: str) -> Tokenizer:
                 texts = [inner.decode() for number, inner in _fields(value) if number == 1 and isinstance(inner, bytes)]
                 names += texts[:1]
             if len(names) > MAX_PIECES:
-                raise ValueError("too many pieces")
+                raise ValueError(f"it has more than {MAX_PIECES:,} pieces")
     except ValueError as error:
-        raise AdoptingError("TOKENIZERS_TEXT_UTF_MODEL_SENTENCEPIECE_2", place=place, error=error) from error
+        raise AdoptingError("SENTENCEPIECE_FILE_DAMAGED", path=path, reason=reason_of(error)) from error
     if not names:
-        raise AdoptingError("TOKENIZERS_TEXT_UTF_MODEL_SENTENCEPIECE", place=place)
+        raise AdoptingError("SENTENCEPIECE_WITHOUT_PIECES", path=path)
     return _pieces(names)
 
 
 def _pieces(names: list[str]) -> Tokenizer:
     unknown = next((name for name in names if name in ("<unk>", "[UNK]")), None)
-    return Tokenizer(list(names), "model of SentencePiece", None, "cuts words into pieces", unknown)
+    return Tokenizer(list(names), "model of SentencePiece", None, Message("TOKENIZER_SPLITS_PIECES"), unknown)
 
 
 def _fields(content: bytes) -> list[tuple[int, bytes | int]]:
     """Return the number and the value of each field of a protobuf message.
 
     Raises:
-        ValueError: the bytes are none.
+        ValueError: the bytes are no such message.
     """
-    found: list[tuple[int, bytes | int]] = []
-    place = 0
+    fields: list[tuple[int, bytes | int]] = []
+    position = 0
 
     def varint() -> int:
-        nonlocal place
+        nonlocal position
         value = shift = 0
         while True:
-            if place >= len(content) or shift > 63:
+            if position >= len(content) or shift > 63:
                 raise ValueError("it ends inside of a number")
-            byte = content[place]
-            place += 1
+            byte = content[position]
+            position += 1
             value |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 return value
 
-    while place < len(content):
+    while position < len(content):
         key = varint()
         number, kind = key >> 3, key & 7
         if kind == 0:
-            found.append((number, varint()))
+            fields.append((number, varint()))
             continue
         size = {1: 8, 5: 4}.get(kind) if kind != 2 else varint()
-        if size is None or not number or size > len(content) - place:
+        if size is None or not number or size > len(content) - position:
             raise ValueError(f"field {number} is damaged")
-        found.append((number, content[place : place + size]))
-        place += size
-    return found
+        fields.append((number, content[position : position + size]))
+        position += size
+    return fields
 
 
-def _keras(config: Mapping[str, Any], place: str) -> Tokenizer:
-    """The Tokenizer of keras.preprocessing.text: ids from 1, 0 is padding."""
+def _keras(config: Mapping[str, Any], path: str) -> Tokenizer:
+    """Return the Tokenizer of keras.preprocessing.text, whose ids count from 1; 0 is padding."""
     index = config.get("word_index")
     try:
         index = json.loads(index) if isinstance(index, str) else index
     except (ValueError, RecursionError) as error:
-        raise AdoptingError("TOKENIZERS_WORD_INDEX_JSON", place=place, error=str(error)[:100]) from error
+        raise AdoptingError("TOKENIZER_WORD_INDEX_DAMAGED", path=path, reason=reason_of(error)) from error
     limit, unknown = config.get("num_words"), config.get("oov_token")
-    ids = _ids(index, place)
+    ids = _ids(index, path)
     if type(limit) is int and limit > 0:
         ids = {k: name for k, name in ids.items() if k < limit}
     names = [ids.get(k) for k in range(max(ids, default=0) + 1)]
     notes = ["The id 0 is padding (Keras' Tokenizer)."]
     if not isinstance(unknown, str) or unknown not in ids.values():
         unknown = None
-        notes.append("Keras leaves unknown words out of a text; a run reads them as zeros: give texts without them.")
+        notes.append("Keras leaves unknown words out; a run reads them as zeros. Give texts without them.")
     if config.get("char_level"):
         if config.get("lower", True):
-            notes.append("The tokenizer makes small letters first; give texts in small letters.")
+            notes.append("The tokenizer changes texts to lower case first; give texts in lower case.")
         return Tokenizer(names, "Tokenizer of Keras", "character", "", unknown, tuple(notes))
-    cut = "makes small letters and removes punctuation" if config.get("filters") else "cuts a text at spaces alone"
+    split = Message("TOKENIZER_SPLITS_FILTERED" if config.get("filters") else "TOKENIZER_SPLITS_AT_SPACES")
     unit: Unit | None = None if config.get("filters") or config.get("lower", True) else "token"
-    return Tokenizer(names, "Tokenizer of Keras", unit, cut, unknown, tuple(notes))
+    return Tokenizer(names, "Tokenizer of Keras", unit, split, unknown, tuple(notes))
 
 
-def _hugging_face(content: Mapping[str, Any], place: str) -> Tokenizer:
-    """A tokenizer.json: a model with its vocabulary, tokens that were added, and how texts are cut."""
+def _hugging_face(content: Mapping[str, Any], path: str) -> Tokenizer:
+    """Return the tokenizer in a tokenizer.json: a vocabulary, added tokens, and how texts are split."""
     model, added = content["model"], content.get("added_tokens") or []
     vocabulary = model["vocab"]
     if isinstance(vocabulary, list):  # Unigram: pieces with their scores
-        texts = [entry[0] if isinstance(entry, list) and entry else None for entry in vocabulary]
+        entries = vocabulary
+        texts = [entry[0] for entry in entries if isinstance(entry, list) and entry and isinstance(entry[0], str)]
         vocabulary = {text: k for k, text in enumerate(texts)}
-        if len(vocabulary) < len(texts) or None in vocabulary:
-            raise AdoptingError("TOKENIZERS_VOCABULARY_SAME_PIECE_TWICE", place=place)
-    ids = _ids(vocabulary, place)
+        if len(vocabulary) < len(entries):
+            raise AdoptingError("TOKENIZER_PIECES_DAMAGED", path=path)
+    ids = _ids(vocabulary, path)
     for token in added if isinstance(added, list) else ():
         number, text = (token.get("id"), token.get("content")) if isinstance(token, dict) else (None, None)
         if type(number) is not int or not isinstance(text, str) or ids.get(number, text) != text or number < 0:
-            raise AdoptingError("TOKENIZERS_ADDED_TOKENS_IDS_OWN", place=place, token=str(token)[:80])
+            raise AdoptingError("TOKENIZER_ADDED_TOKEN_DAMAGED", path=path, token=str(token)[:80])
         ids[number] = text
-    names = _listed(ids, place)
-    kind, splits = (
-        str(model.get("type") or ("BPE" if model.get("merges") else "WordLevel")),
-        _types(content, "pre_tokenizer"),
-    )
-    changes = _types(content, "normalizer")
+    names = _in_order(ids, path)
+    kind = str(model.get("type") or ("BPE" if model.get("merges") else "WordLevel"))
+    splits, changes = _types(content, "pre_tokenizer"), _types(content, "normalizer")
     unknown = model.get("unk_token")
     unknown = unknown if isinstance(unknown, str) and unknown in ids.values() else None
     special = {str(token.get("content")) for token in added if isinstance(token, dict)} | {unknown}
@@ -206,37 +223,40 @@ def _hugging_face(content: Mapping[str, Any], place: str) -> Tokenizer:
     ):
         unit = "character"
     steps = listed([*changes, *splits, *([kind] if kind != "WordLevel" else [])]) if changes or splits else kind
-    return Tokenizer(names, "tokenizer.json", unit, f"cuts texts by {steps}", unknown)
+    return Tokenizer(names, "tokenizer.json", unit, Message("TOKENIZER_SPLITS_BY_STEPS", steps=steps), unknown)
 
 
 def _types(content: Mapping[str, Any], key: str) -> list[str]:
-    """The kinds of the steps of a normalizer or pre-tokenizer."""
+    """Return the kinds of the steps of a normalizer or pre-tokenizer."""
     step = content.get(key)
     if not isinstance(step, dict):
         return []
     inner = step.get("normalizers") or step.get("pretokenizers")
     if step.get("type") == "Sequence" and isinstance(inner, list):
-        return [str(one.get("type")) for one in inner if isinstance(one, dict)]
+        return [str(part.get("type")) for part in inner if isinstance(part, dict)]
     return [str(step.get("type"))]
 
 
-def _ids(index: Any, place: str) -> dict[int, str]:
-    """id -> symbol, of an object symbol -> id."""
+def _ids(index: Any, path: str) -> dict[int, str]:
+    """Return id -> symbol from an object symbol -> id."""
     if not isinstance(index, dict) or not index or not all(type(k) is int and k >= 0 for k in index.values()):
-        raise AdoptingError("TOKENIZERS_VOCABULARY_SYMBOLS_IDS_NONE", place=place)
-    found = {k: str(name) for name, k in index.items()}
-    if len(found) < len(index):
-        raise AdoptingError("TOKENIZERS_ID_SYMBOL_TWO_SYMBOLS", place=place)
-    return found
+        raise AdoptingError("TOKENIZER_VOCABULARY_MISSING", path=path)
+    symbols = {k: str(name) for name, k in index.items()}
+    if len(symbols) < len(index):
+        raise AdoptingError("FOREIGN_VOCABULARY_ID_REPEATED", path=path)
+    return symbols
 
 
-def _listed(ids: Mapping[int, str], place: str) -> list[str | None]:
+def _in_order(ids: Mapping[int, str], path: str) -> list[str | None]:
+    """Return the symbols in the order of their ids; None for an id without a symbol."""
     largest = max(ids)
     if largest >= 2 * len(ids) + 16:
-        raise AdoptingError("TOKENIZERS_IDS_IDS_UP_SYMBOLS", place=place, largest=largest, count=len(ids))
+        raise AdoptingError(
+            "FOREIGN_VOCABULARY_IDS_TOO_LARGE", path=path, smallest=min(ids), largest=largest, count=len(ids)
+        )
     return [ids.get(k) for k in range(largest + 1)]
 
 
 def _unit(names: Sequence[str]) -> Unit:
-    """Words, where most are longer than a character."""
+    """Return "word" if most names are longer than a character."""
     return "word" if sum(len(name) > 1 for name in names) * 2 > len(names) else "character"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from gatescope.adopting.foreign import AdoptingError, Foreign
+from gatescope.adopting.foreign import AdoptingError, Foreign, option
 from gatescope.vocabulary import Vocabulary
 
 PADS = ("<pad>", "[pad]", "pad", "<padding>", "_pad_", "<blank>", "")
@@ -13,14 +13,14 @@ MAX_OFFERS = 4  # orders of layers that an error lists
 
 
 def check_order(foreign: Foreign, chosen: Sequence[str]) -> None:
-    """Refuse layers that no run can have, and an order that is not the file's.
+    """Refuse layers that no run can have, and an order that is not that of the file.
 
     Args:
         foreign: the file.
         chosen: names of its stacks, from the input upwards.
 
     Raises:
-        AdoptingError: a stack is refused, or reads something else in the file than the one before it.
+        AdoptingError: a stack is refused, or reads something else in the file than the stack before it.
     """
     for name in chosen:
         if name in foreign.refused:
@@ -28,44 +28,49 @@ def check_order(foreign: Foreign, chosen: Sequence[str]) -> None:
     for lower, upper in pairwise(chosen):
         below = foreign.below.get(upper, lower)
         if below != lower:
-            read = below or foreign.before.get(upper) or "the input"
-            raise AdoptingError("WIRING_LAYERS_READS_FILE_BEFORE", upper=upper, read=read, lower=lower)
+            source = below or foreign.before.get(upper) or "the input"
+            raise AdoptingError(
+                "LAYERS_ORDER_DIFFERS", option=option("layers", *chosen), upper=upper, source=source, lower=lower
+            )
 
 
 def check_padding(foreign: Foreign, vocabulary: Vocabulary) -> None:
     """Refuse a vocabulary whose first symbol is an ordinary one, if the network skips the id 0.
 
+    Args:
+        foreign: the file.
+        vocabulary: the symbols.
+
     Raises:
-        AdoptingError: a text with that symbol would be read in another way than in the file.
+        AdoptingError: the run would read that symbol, which the network skips.
     """
     if not foreign.masked or vocabulary.unit == "number":
         return
     symbol = vocabulary.symbols[0]
     private = len(symbol) == 1 and ("\ue000" <= symbol <= "\uf8ff" or not symbol.isprintable())
     if not private and symbol.lower() not in PADS and symbol != "\u27e80\u27e9":
-        raise AdoptingError("WIRING_ID_VOCABULARY_PADDING_EMBEDDING", symbol=symbol)
+        raise AdoptingError("FOREIGN_VOCABULARY_PADDING_MISSING", symbol=symbol)
 
 
 def order_of(below: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return the stacks in the order in which they read each other; none if there is no single order of all.
+    """Return the stacks in the order in which they read each other; empty if there is no single order of all.
 
     Args:
-        below: of each stack, the one that it reads, or None.
+        below: stack -> the stack that it reads, or None.
     """
-    found = [name for name, under in below.items() if under is None][:1]
-    while found and len(found) < len(below):
-        above = [name for name, under in below.items() if under == found[-1]]
-        if len(above) != 1 or above[0] in found:
+    order = [name for name, lower in below.items() if lower is None][:1]
+    while order and len(order) < len(below):
+        above = [name for name, lower in below.items() if lower == order[-1]]
+        if len(above) != 1 or above[0] in order:
             return ()
-        found.append(above[0])
-    return tuple(found)
+        order.append(above[0])
+    return tuple(order)
 
 
-def offers(foreign: Foreign) -> list[str]:
-    """Return values of --layers that fit by their shapes and by what the file says, the longest first."""
+def offers(foreign: Foreign) -> list[tuple[str, ...]]:
+    """Return values of the option `layers` that fit by shape and by the file's description, the longest first."""
     names = [name for name in foreign.stacks if name not in foreign.refused]
-    chains = sorted(_chains(foreign, names), key=len, reverse=True)
-    return [",".join(chain) for chain in chains[:MAX_OFFERS]]
+    return sorted(_chains(foreign, names), key=len, reverse=True)[:MAX_OFFERS]
 
 
 def _chains(foreign: Foreign, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -82,11 +87,11 @@ def _chains(foreign: Foreign, names: Sequence[str]) -> Iterator[tuple[str, ...]]
 
 
 def _fits(foreign: Foreign, lower: str, upper: str) -> bool:
-    """Whether a stack may read another one."""
+    """Return whether a stack may read another one."""
     if upper in foreign.below:
         return foreign.below[upper] == lower
     last = [layer for layer in foreign.stacks[lower] if layer.inputs == foreign.stacks[lower][-1].inputs][-2:]
     sides = {layer.reverse: layer.outputs for layer in last}
-    joined = foreign.joined.get(lower, "concat") == "concat"
-    outputs = sum(sides.values()) if joined and foreign.stacks[lower][-1].reverse else last[-1].outputs
+    concat = foreign.joined.get(lower, "concat") == "concat"
+    outputs = sum(sides.values()) if concat and foreign.stacks[lower][-1].reverse else last[-1].outputs
     return foreign.stacks[upper][0].inputs == outputs
