@@ -1,4 +1,4 @@
-"""Vocabularies of networks that were trained elsewhere: the lists, objects and texts that people keep beside weights."""
+"""Vocabularies of networks that were trained elsewhere: lists, objects and texts that people keep beside weights."""
 
 from __future__ import annotations
 
