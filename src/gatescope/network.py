@@ -1,6 +1,9 @@
 """A network with its weights: symbols or numbers in, stacked recurrent layers, a readout that predicts.
 
 `T` step, `B` sequence, `V` predicted value (a symbol, say), `I` number of a step, `N` neuron.
+
+The file is longer than 400 lines because the network and the two functions that run it over long texts, `passes` and
+`predict`, share one contract about padding, state and the time of the readout.
 """
 
 from __future__ import annotations

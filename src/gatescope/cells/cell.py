@@ -12,11 +12,12 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
+from gatescope.display import fields_html, table_html
 from gatescope.equations import EquationError, Tape, expression, from_json, key, text, to_json, trace_function
 from gatescope.equations.tape import CellFunction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cell:
     """The architecture of a layer: the equations of one step, for any number of neurons.
 
@@ -37,6 +38,14 @@ class Cell:
     titles: Mapping[str, str] = field(default_factory=dict)
     biases: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.name}: {', '.join(self.signals)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, self.title_of(name), f"{name} = {self.formula(name)}") for name in (*self.drives, *self.signals)]
+        fields = {"name": self.name, "paper": self.paper} if self.paper else {"name": self.name}
+        return fields_html(self.title, fields) + table_html(("signal", "title", "equation"), rows)
 
     @cached_property
     def key(self) -> str:

@@ -63,8 +63,7 @@ def run(
     Args:
         cell: the equations.
         parameters: the weights of N neurons that read I inputs.
-        inputs: vectors (T, B, I), or ids (T, B) that stand for one-hot vectors; an id outside 0 .. I - 1 is read as the
-            zero vector.
+        inputs: vectors (T, B, I), or ids (T, B) that stand for one-hot vectors (see `gatescope.vocabulary.is_symbol`).
         state: the states before the first step, each (B, N); 0 by default.
         lengths: the number of steps of each sequence, from 0 to T; T by default. Inputs after the end of a sequence
             have no effect, and the returned values there are 0.

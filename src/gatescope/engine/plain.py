@@ -109,8 +109,7 @@ def input_drives(
     Args:
         parameters: the weights of the layer.
         order: the indices of the drives k to compute.
-        inputs: vectors, which take one product; or ids, which take a look-up of rows. An id outside 0 .. I - 1
-            (unknown, or padding) is read as the zero vector.
+        inputs: vectors, which take one product; or ids, which take a look-up of rows (see `is_symbol`).
     """
     weights = parameters.input_weights[order].flatten(0, 1)
     biases = parameters.biases[order].flatten()

@@ -31,6 +31,7 @@ from typing import Any
 from torch import Tensor
 
 from gatescope.configuration import Configuration
+from gatescope.display import fields_html
 from gatescope.errors import GatescopeError
 from gatescope.files import (
     FileError,
@@ -77,6 +78,21 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        fields: dict[str, object] = {"path": self.path}
+        try:
+            layers = self.configuration().layers
+            fields["layers"] = ", ".join(f"{layer.neurons} {layer.cell.name}" for layer in layers)
+            fields["task"] = self.task().name
+            history = self.read(HISTORY)
+            fields["state"] = self.state(history[-1] if history else {})
+        except GatescopeError as error:
+            fields["problem"] = error
+        return fields_html("Run", fields)
 
     @property
     def name(self) -> str:

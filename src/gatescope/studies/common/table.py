@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.display import fields_html, table_html
 from gatescope.errors import GatescopeError
 from gatescope.files import unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN_ROWS = 20  # of a table in a notebook
 
 
 class StudyError(GatescopeError):
@@ -29,7 +33,7 @@ class MissingPandasError(StudyError, ImportError):
     """pandas, an optional dependency, is not installed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows of named columns.
 
@@ -47,6 +51,19 @@ class Table:
         if len({len(column) for column in self.columns.values()}) > 1 or set(self.columns) != set(self.titles):
             sizes = {name: len(column) for name, column in self.columns.items()}
             raise StudyError("TABLE_COLUMNS_INVALID", lengths=sizes, titles=dict(self.titles))
+
+    def __repr__(self) -> str:
+        return f"<Table {len(self):,} row{'' if len(self) == 1 else 's'}: {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [f"{value:.4g}" if isinstance(value, float) else value for value in row.values()]
+            for row in islice(self, SHOWN_ROWS)
+        ]
+        fields = {"rows": f"{len(self):,}"}
+        if len(self) > SHOWN_ROWS:
+            fields["shown"] = f"the first {SHOWN_ROWS}"
+        return fields_html("Table", fields) + table_html(self.titles.values(), rows)
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], **about: Any) -> Table:
