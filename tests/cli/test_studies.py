@@ -369,7 +369,7 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
             os.kill(os.getpid(), signal.SIGINT)
         return shifted_places(*arguments)
 
-    monkeypatch.setattr(importlib.import_module("gatescope.studies.labels"), "shifted_places", interrupted)
+    monkeypatch.setattr(importlib.import_module("gatescope.studies.common.label_search"), "shifted_places", interrupted)
     result = cli("label", "counter", "--chances", 10**9)
     assert shifts == 9
     assert (result.status, result.err.strip().splitlines()[-1]) == (130, "Stopped.")

@@ -92,7 +92,7 @@ def test_the_numbers_add_up(place: Path, run: str, layer: int, drive: str, step:
         ("lstm", {"checkpoint": "best"}, 400, "field checkpoint: expected an integer, or null, got 'best'."),
         ("lstm", {"drive": "q"}, 409, "expected one of i, f, g, o, got 'q'."),
         ("lstm", {"to": 4}, 409, "neurons from 0 to 3"),
-        ("deep", {"drive": "z"}, 409, "expected the last layer, 1, got 0."),
+        ("deep", {"drive": "z"}, 409, "expected the last layer, layer1, got layer0."),
         ("none", {}, 409, "Recurrent drive of layer0: its cell has none"),
         ("gone", {}, 404, "Run: expected a run in the list, got 'gone'."),
     ],

@@ -76,7 +76,7 @@ def stored(trace: Trace, directory: Any) -> Trace:
 def pieces_of(size: int) -> Iterator[None]:
     """Studies read so many values at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", size)
+        patch.setattr(reading, "PIECE_VALUES", size)
         yield
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatescope.cells import CELLS, define
 from gatescope.equations import relu, sigmoid, tanh
 from gatescope.studies import StudyError
-from gatescope.studies.health import ALIKE, LEAST, health, retention, saturation
+from gatescope.studies.health import ALIKE, MIN_RETENTION, health, retention, saturation
 from gatescope.trace import TraceError
 from tests.drawing import lists_with
 from tests.reference import cells as reference
@@ -200,8 +200,8 @@ def test_a_cell_of_ones_own_has_a_retention() -> None:
         ([0.9, 0.9, 0.9], -1 / math.log(0.9)),
         ([0.5, 1.0, 0.5, 1.0], 2 / math.log(2)),
         ([1.0, 1.0], math.inf),
-        ([0.0], -1 / math.log(LEAST)),
-        ([0.0, 1.0], -2 / math.log(LEAST)),
+        ([0.0], -1 / math.log(MIN_RETENTION)),
+        ([0.0, 1.0], -2 / math.log(MIN_RETENTION)),
     ],
 )
 def test_time_constants(f: list[float], time: float) -> None:

@@ -303,13 +303,13 @@ def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
     net = leaky(0.8, both=both, readout=readout)
     found = horizon(net, "abcdeabbcedaeecbdacb" * 3, furthest=20, samples=15)
     table = found.table()
-    assert set(table["side"]) == ({"before", "behind"} if both else {"before"})
+    assert set(table["side"]) == ({"before", "after"} if both else {"before"})
     own = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient"]) & (table["of"] == "layer")))
     assert len(own) == (2 if both else 1)
     np.testing.assert_allclose(own["1/e"], -1 / math.log(0.8), rtol=1e-5)
     # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is
     # said once, a little of the other direction is still there.
-    for part in (found, found.behind) if found.behind else (found,):
+    for part in (found, found.after) if found.after else (found,):
         np.testing.assert_allclose(
             part.gradient[2:] / part.gradient[1:-1], 0.8, rtol=1e-5 if readout.reads == "every step" else 1e-2
         )

@@ -7,7 +7,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from gatescope import Network, Trace, record
 from gatescope.features import Feature, of_arrays
 from gatescope.studies import Steps, StudyError
-from gatescope.studies import labels as module
+from gatescope.studies.common import label_search
 from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, best_binary_features, binary_labels, labels
 from tests.studies import handmade
@@ -93,7 +93,7 @@ def test_scores_are_scikit_learns_on_the_text_held_out(trace: Trace, features: l
 def test_blocks_and_files_change_nothing(
     trace: Trace, features: list[Feature], found: Table, neurons: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BLOCK", 4 * LENGTH * neurons)
+    monkeypatch.setattr(label_search, "BLOCK_BYTES", 4 * LENGTH * neurons)
     again = labels(trace, features, signals=["c"], search=Search(top=2, chances=2000))
     assert len(again) == len(found)
     for name in ("score", "fit_score", "threshold", "matthews", "slope"):

@@ -149,7 +149,7 @@ def test_every_cell(name: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"layer": 0}, "expected the last layer, 1, got 0."),
+        ({"layer": 0}, "expected the last layer, layer1, got layer0."),
         ({"layer": 2}, "expected one of layer0, layer1, got 2."),
         ({"drive": "q"}, "Recurrent drive of layer1: expected one of i, f, g, o, got 'q'."),
         ({"to": 3}, "neurons from 0 to 2, got a weight from 1 to 3"),

@@ -111,7 +111,7 @@ def test_chunks_change_nothing(
     values, count, on = random_case
     trace, features = planted({"h": [values]}, cell="elman"), of_arrays("x", {"count": count, "on": on}, {})
     whole = probes(trace, features, layer="layer0")
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(module, "CHUNK_PLACES", 7)
     assert np.abs(probes(trace, features, layer="layer0")["score"] - whole["score"]).max() < 1e-9
 
 

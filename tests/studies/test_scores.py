@@ -112,7 +112,7 @@ def test_the_size_of_a_chunk_changes_nothing(seed: int, chunk: int) -> None:
 
     whole = everything()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "CHUNK", chunk)
+        patch.setattr(scores, "CHUNK_NUMBERS", chunk)
         for one, other in zip(whole, everything(), strict=True):
             assert np.abs(one - other).max() < 1e-9
 

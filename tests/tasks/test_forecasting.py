@@ -529,11 +529,11 @@ def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
     root = ET.fromstring(picture)
     paths = {path.get("class"): path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")}
     places = {name: [tuple(map(float, p.split())) for p in d[1:].rstrip("Z").split("L")] for name, d in paths.items()}
-    assert len(places["line came"]) == 30
+    assert len(places["line actual"]) == 30
     assert len(places["line point"]) == 33
     assert len(places["band"]) == 66
     values = series()[-30:, 0]
-    heights = np.array(places["line came"])[:, 1]
+    heights = np.array(places["line actual"])[:, 1]
     assert np.corrcoef(heights, values)[0, 1] == pytest.approx(-1, abs=1e-4)  # up is a smaller y
     # The value and its band are drawn on one scale: inside where the table says so.
     within = hindsight(found, task.data().series.steps, 1)["within"][-30:]

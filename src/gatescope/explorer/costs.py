@@ -13,9 +13,9 @@ from gatescope.checking import PIECE_VALUES as CHECKED_VALUES
 from gatescope.configuration import Configuration, Layer
 from gatescope.equations import forward
 from gatescope.network import PASS_PREDICTIONS, PASS_STEPS, expected_tensors
-from gatescope.studies.gradients.backpropagation import AT_ONCE as SALIENCY_VALUES
-from gatescope.studies.gradients.influence import PIECE as INFLUENCE_VALUES
-from gatescope.studies.gradients.products import LARGEST_EXACT
+from gatescope.studies.gradients.backward_pass import LAYER_VALUES as SALIENCY_VALUES
+from gatescope.studies.gradients.influence import PIECE_VALUES as INFLUENCE_VALUES
+from gatescope.studies.gradients.products import MAX_EXACT_WIDTH
 
 BYTES_OF_LABEL = 200  # of the label of a step: a Python string, its place in a list, and its JSON
 COPIES_OF_WEIGHTS = 3  # while a network is loaded: the bytes of the file, its tensors, and those of the network
@@ -136,7 +136,7 @@ def _vector_bytes(layer: Layer, longest: int) -> int:
     """Return the bytes of the vectors of a map: all of them in float64 for a small layer, 8 random ones otherwise."""
     states = len(layer.cell.states)
     width = states * layer.neurons
-    of_step = 8 * width * layer.neurons if width <= LARGEST_EXACT else 4 * MAX_VECTORS * layer.neurons
+    of_step = 8 * width * layer.neurons if width <= MAX_EXACT_WIDTH else 4 * MAX_VECTORS * layer.neurons
     return 6 * states * longest * of_step
 
 

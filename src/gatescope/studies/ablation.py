@@ -24,8 +24,8 @@ from gatescope.network import Network, padded, passes
 from gatescope.readout import SYMBOLS
 from gatescope.sources import Answers, Recordable
 from gatescope.studies.common.layers import Given, number_of
-from gatescope.studies.common.losses import asked, loss_of, read_with_targets, unit
-from gatescope.studies.common.resampling import BLOCK, LEVEL, interval, resampled
+from gatescope.studies.common.losses import loss_of, read_with_targets, target_mask, unit
+from gatescope.studies.common.resampling import BLOCK_STEPS, LEVEL, interval, resampled
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.vocabulary import Reading
 
@@ -76,7 +76,7 @@ def ablation(
     neuron_features: Mapping[tuple[str, int], Feature] | None = None,
     steps: slice = EVERY,
     draws: int = 1000,
-    block: int = BLOCK,
+    block: int = BLOCK_STEPS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Table:
@@ -205,7 +205,7 @@ class _Text:
         else:
             self.unit = np.repeat(np.arange(len(sequences)), lengths)
         self.units = int(self.unit[-1]) + 1
-        there = [asked(network.configuration, told) for told in targets]
+        there = [target_mask(network.configuration, told) for told in targets]
         self.asked = np.concatenate(there)
         nothing = np.nan if network.configuration.readout.kind == "numbers" else _NO_TARGET
         wanted = []

@@ -1,9 +1,9 @@
 """How are the values of every signal distributed over all neurons and steps?
 
-Why look: a gate whose values pile up at 0 and 1 works as a switch, one whose values stay near 0.5 hardly decides
+A gate whose values pile up at 0 and 1 works as a switch, one whose values stay near 0.5 hardly decides
 anything, and a cell state with long tails counts or accumulates. The histograms show at a glance how a layer uses its
-gates, and how two cells or two stages of training differ. This is the statistics of all cells that articles on LSTMs
-print beside the activations of a single neuron.
+gates, and how two cells or two stages of training differ. Articles on LSTMs
+print these statistics of all cells beside the activations of a single neuron.
 
 `P` place (a step of any sequence), `N` neuron.
 """
@@ -22,7 +22,7 @@ from gatescope.studies.passages import span_of
 from gatescope.trace import Trace
 
 ALL_NEURONS = -1
-MAX_ROWS = 2_000_000  # of a table: bounds memory where histograms of every neuron are asked for
+MAX_ROWS = 2_000_000  # of a table: bounds memory for histograms of every neuron
 
 TITLES = {
     "layer": "layer",
@@ -52,10 +52,10 @@ def distributions(
     """Compute the histogram of every signal of every layer, over all neurons and steps.
 
     Args:
-        trace: in memory or on disk, where it is read piece by piece.
-        signals: the names of the signals (or drives); all signals of each layer when None.
-        bins: the number of bins, all of one width. Bins span the signal's range where it is bounded, and end at the
-            smallest or largest value where it is not.
+        trace: a trace in memory or on disk; it is read piece by piece.
+        signals: the names of the signals (or drives); None: all signals of each layer.
+        bins: the number of bins, all of one width. Bins span the range of the signal. On a side where the range
+            is open, they end at the extreme value.
         by_neuron: add one histogram per neuron, over the same bins as the layer's.
 
     Returns:
@@ -87,39 +87,41 @@ def moments(trace: Trace, *, signals: Sequence[str] | None = None, by_neuron: bo
     """Compute mean, standard deviation and extremes of every signal of every layer, over all neurons and steps.
 
     Args:
-        trace, signals: as in `distributions`.
+        trace: a trace in memory or on disk; it is read piece by piece.
+        signals: the names of the signals (or drives); None: all signals of each layer.
         by_neuron: add one row per neuron.
 
     Returns:
-        One row per layer and signal, with the columns of `MOMENT_TITLES`; NaN where there is no finite value.
+        One row per layer and signal, with the columns of `MOMENT_TITLES`; NaN if there is no finite value.
 
     Raises:
         StudyError: no layer has a signal of these names.
     """
     parts = []
     for layer, signal in _chosen(trace, signals):
-        found = _moments(trace, layer, signal)
-        neurons = len(found["values"])
+        all_moments = _moments(trace, layer, signal)
+        neurons = len(all_moments["values"])
         for group, numbers in ((slice(None), [ALL_NEURONS]), *((slice(k, k + 1), [k]) for k in range(neurons))):
             if numbers != [ALL_NEURONS] and not by_neuron:
                 break
-            parts.append(_moment_row(layer, signal, numbers, {name: values[group] for name, values in found.items()}))
+            some = {name: values[group] for name, values in all_moments.items()}
+            parts.append(_moment_row(layer, signal, numbers, some))
     return _joined(parts, MOMENT_TITLES, {"study": "moments", "steps": int(np.sum(trace.lengths))})
 
 
 def _chosen(trace: Trace, signals: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Return (layer, signal) for every signal that is asked for, in the order of the trace."""
+    """Return (layer, signal) for every chosen signal, in the order of the trace."""
     pairs = [
         (layer, name)
         for layer, arrays in trace.layers.items()
         for name in arrays
         if (name in signals if signals is not None else "." not in name)
     ]
-    there = {name for arrays in trace.layers.values() for name in arrays}
-    missing = [name for name in signals or () if name not in there]
+    names = {name for arrays in trace.layers.values() for name in arrays}
+    missing = [name for name in signals or () if name not in names]
     if missing or not pairs:
         wrong = missing[0] if missing else signals
-        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer="the trace", signals=", ".join(sorted(there)), signal=wrong)
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer="the trace", signals=", ".join(sorted(names)), signal=wrong)
     return pairs
 
 
@@ -130,8 +132,8 @@ def _range_of(trace: Trace, layer: str, signal: str) -> Any:
 def _moments(trace: Trace, layer: str, signal: str) -> dict[str, NDArray[np.float64]]:
     """Compute count, mean, sum of squared deviations and extremes of each neuron, (N,), in one pass.
 
-    Pieces are joined by the update of Chan, Golub and LeVeque (1983, equations 2.1), which does not cancel where a mean
-    is large beside the deviation.
+    Pieces are joined by the update of Chan, Golub and LeVeque (1983, equations 2.1), which does not lose precision if
+    the mean is large compared with the deviation.
     """
     neurons = signal_of(trace, layer, signal).shape[2]
     values, mean, squares = (np.zeros(neurons) for _ in range(3))
@@ -156,28 +158,28 @@ def _moments(trace: Trace, layer: str, signal: str) -> dict[str, NDArray[np.floa
 
 
 def _moment_row(
-    layer: str, signal: str, numbers: Sequence[int], found: dict[str, NDArray[np.float64]]
+    layer: str, signal: str, numbers: Sequence[int], parts: dict[str, NDArray[np.float64]]
 ) -> dict[str, NDArray[Any]]:
     """Join the moments of some neurons into one row."""
-    values = found["values"]
+    values = parts["values"]
     count = values.sum()
-    mean = float((values * found["mean"]).sum() / count) if count else np.nan
-    spread = found["squares"].sum() + (values * (found["mean"] - mean) ** 2).sum() if count else np.nan
+    mean = float((values * parts["mean"]).sum() / count) if count else np.nan
+    spread = parts["squares"].sum() + (values * (parts["mean"] - mean) ** 2).sum() if count else np.nan
     return {
         "layer": _texts(layer, 1),
         "signal": _texts(signal, 1),
         "neuron": np.array(numbers),
         "mean": np.array([mean]),
         "deviation": np.array([np.sqrt(spread / count) if count else np.nan]),
-        "smallest": np.array([found["smallest"].min() if count else np.nan]),
-        "largest": np.array([found["largest"].max() if count else np.nan]),
+        "smallest": np.array([parts["smallest"].min() if count else np.nan]),
+        "largest": np.array([parts["largest"].max() if count else np.nan]),
         "values": np.array([int(count)]),
-        "not_finite": np.array([int(found["not_finite"].sum())]),
+        "not_finite": np.array([int(parts["not_finite"].sum())]),
     }
 
 
 def _counts(trace: Trace, layer: str, signal: str, low: float, high: float, bins: int) -> NDArray[np.int64]:
-    """Count the finite values of each neuron in each bin, (N, bins); the outer bins take what lies beyond the ends."""
+    """Count the finite values of each neuron in each bin, (N, bins); the outer bins include values outside."""
     neurons = signal_of(trace, layer, signal).shape[2]
     counts = np.zeros((neurons, bins), np.int64)
     edges = np.linspace(low, high, bins + 1)

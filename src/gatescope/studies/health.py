@@ -1,16 +1,19 @@
-"""Which neurons work, which are idle, and for how long each one remembers.
+"""Which neurons work, which are idle, and for how long does each one remember?
 
-The saturation of gates is that of Karpathy, Johnson and Fei-Fei 2015 (Visualizing and understanding recurrent networks,
-figure 3): the share of steps at which a gate is nearly closed (under 0.1) and nearly open (over 0.9).
+Before asking what a neuron means, one should know whether it does anything. A neuron whose output never moves, or that
+copies another neuron, is lost capacity; a gate that is always closed is a hint at a bad initialisation or learning
+rate; and the time constants show whether the network can bridge the distances that its task needs at all.
 
-The retention of a neuron is the direct derivative of its memory by its memory one step earlier, the drives held fixed:
-f of an LSTM, z of a GRU. It is derived from the cell's own equations, so it holds for every cell that has one. The time
-constant is the number of steps after which a content has shrunk to 1/e at the retentions that were recorded,
--1 / (mean of ln |retention|): the T = -1 / ln f of Mahto, Vo, Turek and Huth 2021 (Multi-timescale representation
-learning in LSTM language models), with the geometric mean for f, because a content is multiplied by one f
-after the other.
-Of an sLSTM it is that of the stabilised cell c, whose scale moves with the stabiliser m: h reads c / n, in which that
-scale cancels, so its time constants say less.
+The saturation of a gate is the share of steps at which it is nearly closed (below 0.1) and nearly open (above 0.9), as
+in Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015, figure 3.
+
+The retention of a neuron is the direct derivative of its memory by its memory one step earlier, with the drives held
+fixed: f of an LSTM, z of a GRU. It is derived from the equations of the cell, so it is defined for every cell with such
+a memory. The time constant is the number of steps after which a content has shrunk to 1/e at the recorded retentions,
+-1 / (mean of ln |retention|). This is T = -1 / ln f of Mahto, Vo, Turek and Huth, "Multi-timescale representation
+learning in LSTM language models", 2021, with the geometric mean of f, because a content is multiplied by one f after
+the other. For an sLSTM it is that of the stabilised cell state c, whose scale moves with the stabiliser m. h reads
+c / n, in which this scale cancels, so its time constants mean less.
 
 `P` place, `N` neuron.
 """
@@ -31,23 +34,23 @@ from gatescope.studies.common.arrays import blocks, in_pieces, of_neurons, signa
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
-CLOSED, OPEN = 0.1, 0.9  # a gate below the one and above the other is saturated
-ALWAYS = 0.99  # the share of steps from which on a gate is said to be always saturated
-STILL = 1e-3  # a signal that deviates less than this from its mean does not move
-ALIKE = 0.99  # the |correlation| of neurons that say the same
-LEAST = 1e-7  # a retention below this counts as this: float16 keeps nothing smaller, and one 0 would hide all others
+CLOSED, OPEN = 0.1, 0.9  # a gate below CLOSED or above OPEN is saturated
+ALWAYS = 0.99  # share of steps from which on a gate counts as always saturated
+STILL = 1e-3  # standard deviation below which a signal counts as constant
+ALIKE = 0.99  # |correlation| from which on two neurons count as equal
+MIN_RETENTION = 1e-7  # smaller retentions are raised to this: float16 has none, and a single 0 would hide all others
 
 Array = NDArray[np.float64]
 
 
 def saturation(trace: Trace) -> Table:
-    """How often each gate of each neuron is nearly closed and nearly open.
+    """Compute how often each gate of each neuron is nearly closed and nearly open.
 
-    A gate is a signal that stays between 0 and 1 by its equation, h aside.
+    A gate is a signal other than h that is between 0 and 1 by its equation.
 
     Returns:
-        A row per layer, gate and neuron: "left", the share of steps at which it is under 0.1, and "right", over 0.9.
-        Steps whose value is no number count as neither.
+        A row for each layer, gate and neuron: "left" is the share of steps at which the gate is below 0.1, "right" the
+        share above 0.9. Steps with NaN count as neither.
     """
     rows = [
         {"layer": layer, "gate": gate, "title": title, "neuron": neuron, "left": left, "right": right}
@@ -58,43 +61,46 @@ def saturation(trace: Trace) -> Table:
     titles = {
         "layer": "layer",
         "gate": "gate",
-        "title": "what it is",
+        "title": "name of the gate",
         "neuron": "neuron",
-        "left": f"share of steps under {CLOSED}",
-        "right": f"share of steps over {OPEN}",
+        "left": f"share of steps below {CLOSED}",
+        "right": f"share of steps above {OPEN}",
     }
     return Table.of(rows, titles, steps=int(np.sum(trace.lengths)))
 
 
 def health(trace: Trace) -> Table:
-    """Judge each neuron: idle, the same as another, gates that never move, how long it remembers.
+    """Judge each neuron: idle, equal to another neuron, gates that never move, time constant.
 
     Returns:
-        A row per layer and neuron.
+        A row for each layer and neuron.
 
-        - "deviation" of h, and "memory_deviation" of the state that the neuron keeps (c of an LSTM, h of a GRU and
-          of a cell that keeps none).
-        - "twin": the first other neuron whose h has a correlation of at least 0.99 with this one, or at most -0.99;
-          -1 if there is none. Neurons that do not move have none. "correlation" with it.
-        - "retention": the geometric mean of the part of the memory that is kept in a step. NaN where a cell keeps none
-          but through its recurrent drives (an Elman network), or the trace lacks what that part is computed of; what
-          the table says of itself names it.
-        - "time_constant" in steps, as this module defines it; infinite where nothing is forgotten. What a trace is
-          stored in bounds what can be told: float16 holds no gate between 0.9998 and 1.
-        - "verdict" in words, "ordinary" where there is nothing to say.
+        - "deviation": the standard deviation of h. "memory_deviation": that of the memory (c of an LSTM, h of a GRU
+          and of a cell without a memory).
+        - "twin": the first other neuron whose h has a correlation of at least 0.99 or at most -0.99 with this one;
+          -1 if there is none. Constant neurons have none. "correlation": the correlation with the twin.
+        - "retention": the geometric mean of the share of the memory that is kept in a step. NaN if a cell has a
+          memory only through its recurrent drives (an Elman network), or if the trace lacks signals: see `about`.
+        - "time_constant": in steps, as this module defines it; infinite if nothing is forgotten. The precision of a
+          stored trace limits it: float16 has no gate between 0.9998 and 1.
+        - "verdict": in words; "ordinary" if nothing is unusual.
 
     Raises:
-        StudyError: a layer lacks its h, or the state that it keeps.
+        StudyError: the trace lacks h or the memory of a layer.
     """
     rows: list[dict[str, Any]] = []
     memories: dict[str, Any] = {}
     for layer in trace.layers:
-        kept = _derivative_of(trace, layer)
-        memories[layer] = {"memory": kept.memory, "retention": kept.formula, "missing": list(kept.missing)}
+        derivative = _derivative_of(trace, layer)
+        memories[layer] = {
+            "memory": derivative.memory,
+            "retention": derivative.formula,
+            "missing": list(derivative.missing),
+        }
         output = _moments(trace, layer, "h")
-        memory = output if kept.memory in ("", "h") else _moments(trace, layer, kept.memory)
+        memory = output if derivative.memory in ("", "h") else _moments(trace, layer, derivative.memory)
         twins, correlations = _twins(trace, layer, output)
-        logarithm = _mean_log(trace, layer, kept)
+        logarithm = _mean_log(trace, layer, derivative)
         gates = [(title, *_saturation(trace, layer, gate)) for gate, title in _gates(trace, layer).items()]
         for k in range(len(output.mean)):
             row = {
@@ -113,39 +119,41 @@ def health(trace: Trace) -> Table:
         "layer": "layer",
         "neuron": "neuron",
         "deviation": "standard deviation of h",
-        "memory_deviation": "standard deviation of its memory",
+        "memory_deviation": "standard deviation of the memory",
         "twin": "neuron with the same h (-1: none)",
         "correlation": "correlation with it",
-        "retention": "part of the memory kept in a step (geometric mean)",
-        "time_constant": "steps until it is 1/e",
+        "retention": "share of the memory kept in a step (geometric mean)",
+        "time_constant": "steps until the memory has shrunk to 1/e",
         "verdict": "verdict",
     }
     return Table.of(rows, titles, layers=memories, still=STILL, alike=ALIKE, always=ALWAYS)
 
 
 def retention(trace: Trace, layer: str, neurons: slice = slice(None)) -> Array:
-    """The part of its memory that each neuron keeps in each step, its drives held fixed: d c_t / d c_{t-1} of an LSTM.
+    """Compute the share of its memory that each neuron keeps in each step: d c_t / d c_{t-1} of an LSTM.
 
     Args:
-        trace: in memory or on disk.
-        layer: "layer0".
-        neurons: which ones.
+        trace: a trace in memory or on disk.
+        layer: the layer, such as "layer0".
+        neurons: the neurons.
 
     Returns:
-        (N, P), over the places of `gatescope.studies.Steps`. It may leave the range from 0 to 1 where gates look into
-        the memory (peephole).
+        (N, P), along the places of `gatescope.studies.Steps`. Values may leave the range from 0 to 1 if gates read the
+        memory (peepholes).
 
     Raises:
         TraceError: the trace has no such layer.
-        StudyError: the cell has no such derivative, or the trace lacks what it is computed of.
+        StudyError: the cell has no such derivative, or the trace lacks the signals that it reads.
     """
     signal_of(trace, layer, "h")
-    kept = _derivative_of(trace, layer)
-    if not kept.memory:
+    derivative = _derivative_of(trace, layer)
+    if not derivative.memory:
         raise StudyError("HEALTH_CELL_WITHOUT_MEMORY", layer=layer)
-    if kept.missing:
-        raise StudyError("HEALTH_SIGNALS_MISSING", formula=kept.formula, layer=layer, signals=", ".join(kept.missing))
-    return _evaluated(trace, layer, kept, neurons)
+    if derivative.missing:
+        raise StudyError(
+            "HEALTH_SIGNALS_MISSING", formula=derivative.formula, layer=layer, signals=", ".join(derivative.missing)
+        )
+    return _evaluated(trace, layer, derivative, neurons)
 
 
 @dataclass(frozen=True)
@@ -153,10 +161,10 @@ class _Derivative:
     """The direct derivative of a layer's memory by itself one step earlier.
 
     Attributes:
-        memory: the state that is kept, "" where a cell keeps none but through its recurrent drives.
-        formula: "d c / d c₋₁", "" where there is no memory.
-        lines: the derivative, in order of computation; the last is the result. Those that are 0 are left out.
-        missing: the arrays that it reads and the trace does not have.
+        memory: the state that the neuron keeps; "" if it is kept only through the recurrent drives.
+        formula: the derivative as text, such as "d c / d c₋₁"; "" without a memory.
+        lines: the nodes of the derivative in order of computation, the result last. Zero terms are left out.
+        missing: the arrays that the derivative reads and the trace lacks.
     """
 
     memory: str
@@ -165,7 +173,7 @@ class _Derivative:
     missing: tuple[str, ...]
 
     def leaves(self) -> Iterator[tuple[int, str, str]]:
-        """The number of each line that is read from the trace, its kind and its name."""
+        """Yield the number, kind and name of each line that is read from the trace."""
         for index, node in self.lines:
             if node.kind in ("signal", "before", "state", "drive", "parameter"):
                 yield index, node.kind, str(node.label)
@@ -175,46 +183,46 @@ def _derivative_of(trace: Trace, layer: str) -> _Derivative:
     """Return the derivative that the retention of a layer is computed from.
 
     The reverse derivative of the cell's tape gives dL/d(state one step earlier) from the dL/d(signal) of all signals.
-    With 1 for the memory and 0 for every other signal it is the derivative that is asked for, exact in each step.
+    With 1 for the memory and 0 for every other signal, this is the derivative of the memory, exact at each step.
     """
     tape = Cell.from_json(trace.attributes["layers"][layer]["cell"]).tape
     own = [str(node.label) for node in tape.nodes if node.kind == "state"]
     if not own:
         return _Derivative("", "", (), ())
     memory = next((name for name in ("c", "h") if name in own), own[0])
-    derivative = reverse(tape)
+    backward = reverse(tape)
     zero: list[bool] = []
-    for node in derivative.nodes:
-        given = [zero[k] for k in node.arguments]
+    for node in backward.nodes:
+        zero_arguments = [zero[k] for k in node.arguments]
         if node.kind == "gradient":
             zero.append(node.label != memory)
         elif node.kind == "constant":
             zero.append(node.label == 0.0)
         elif node.kind == "multiply":
-            zero.append(any(given))
+            zero.append(any(zero_arguments))
         elif node.kind == "divide":
-            zero.append(given[0])
+            zero.append(zero_arguments[0])
         else:
-            zero.append(node.kind in ("add", "subtract", "negate", "back") and all(given))
-    result = derivative.states[memory]
+            zero.append(node.kind in ("add", "subtract", "negate", "back") and all(zero_arguments))
+    result = backward.states[memory]
     needed = {result}
     for index in range(result, -1, -1):
         if index in needed and not zero[index]:
-            needed.update(derivative.nodes[index].arguments)
-    lines = tuple((k, Node("constant", (), 0.0) if zero[k] else derivative.nodes[k]) for k in sorted(needed))
-    found = _Derivative(memory, f"d {memory} / d {memory}₋₁", lines, ())
-    read = [(kind, name) for _, kind, name in found.leaves()]
-    has = {"parameter": trace.parameters.get(layer, {}), "state": trace.initial.get(layer, {})}
+            needed.update(backward.nodes[index].arguments)
+    lines = tuple((k, Node("constant", (), 0.0) if zero[k] else backward.nodes[k]) for k in sorted(needed))
+    derivative = _Derivative(memory, f"d {memory} / d {memory}₋₁", lines, ())
+    read = [(kind, name) for _, kind, name in derivative.leaves()]
+    parameters, initial = trace.parameters.get(layer, {}), trace.initial.get(layer, {})
     missing = [name for kind, name in read if kind != "parameter" and name not in trace[layer]]
-    missing += [f"{name} before step 0" for kind, name in read if kind == "state" and name not in has["state"]]
-    missing += [f"p.{name}" for kind, name in read if kind == "parameter" and f"p.{name}" not in has["parameter"]]
-    return _Derivative(memory, found.formula, lines, tuple(sorted(set(missing))))
+    missing += [f"{name} before step 0" for kind, name in read if kind == "state" and name not in initial]
+    missing += [f"p.{name}" for kind, name in read if kind == "parameter" and f"p.{name}" not in parameters]
+    return _Derivative(memory, derivative.formula, lines, tuple(sorted(set(missing))))
 
 
-def _evaluated(trace: Trace, layer: str, kept: _Derivative, neurons: slice) -> Array:
-    """The derivative on the recorded values of some neurons, at every place, (N, P)."""
+def _evaluated(trace: Trace, layer: str, derivative: _Derivative, neurons: slice) -> Array:
+    """Evaluate the derivative on the recorded values of some neurons, at every place, (N, P)."""
     values: dict[int, NDArray[Any]] = {}
-    for index, kind, name in kept.leaves():
+    for index, kind, name in derivative.leaves():
         if kind == "parameter":
             values[index] = np.asarray(trace.parameters[layer][f"p.{name}"][neurons], dtype=np.float64)[:, None]
             continue
@@ -222,44 +230,52 @@ def _evaluated(trace: Trace, layer: str, kept: _Derivative, neurons: slice) -> A
         if kind == "state":
             values[index] = _earlier(trace, layer, name, neurons, values[index])
     with np.errstate(all="ignore"):
-        for index, node in kept.lines:
-            given = [values[k] for k in node.arguments if k in values]
+        for index, node in derivative.lines:
+            arguments = [values[k] for k in node.arguments if k in values]
             if node.kind in OPERATIONS or node.kind in JUMPS:
-                values[index] = np.asarray((OPERATIONS.get(node.kind) or JUMPS[node.kind]).numpy(*given))
-            elif node.kind == "back":  # no intervention is known of, so a signal is what its equation gave
-                values[index] = given[0]
+                values[index] = np.asarray((OPERATIONS.get(node.kind) or JUMPS[node.kind]).numpy(*arguments))
+            elif node.kind == "back":  # interventions are not recorded, so a signal has the value of its equation
+                values[index] = arguments[0]
             elif node.kind in ("constant", "gradient"):
                 values[index] = np.full((1, 1), node.label if node.kind == "constant" else 1.0)
-    width = len(range(*neurons.indices(signal_of(trace, layer, kept.memory).shape[2])))
-    return np.broadcast_to(values[kept.lines[-1][0]], (width, int(np.sum(trace.lengths))))
+    width = len(range(*neurons.indices(signal_of(trace, layer, derivative.memory).shape[2])))
+    return np.broadcast_to(values[derivative.lines[-1][0]], (width, int(np.sum(trace.lengths))))
 
 
 def _earlier(trace: Trace, layer: str, state: str, neurons: slice, values: Array) -> Array:
-    """A state one step earlier, (N, P)."""
+    """Return a state one step earlier, (N, P)."""
     lengths = np.asarray(trace.lengths, dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-    found = np.empty_like(values)
-    found[:, 1:] = values[:, :-1]
+    earlier = np.empty_like(values)
+    earlier[:, 1:] = values[:, :-1]
     some = lengths > 0
-    found[:, starts[some]] = np.asarray(trace.initial[layer][state][:, neurons], dtype=np.float64)[some].T
-    return found
+    earlier[:, starts[some]] = np.asarray(trace.initial[layer][state][:, neurons], dtype=np.float64)[some].T
+    return earlier
 
 
-def _mean_log(trace: Trace, layer: str, kept: _Derivative) -> Array:
-    """The mean of ln |retention| of each neuron over all places, NaN where it is not known, (N,)."""
+def _mean_log(trace: Trace, layer: str, derivative: _Derivative) -> Array:
+    """Compute the mean of ln |retention| of each neuron over all places, (N,); NaN if it is not known."""
     neurons, places = signal_of(trace, layer, "h").shape[2], int(np.sum(trace.lengths))
-    if not kept.lines or kept.missing:
+    if not derivative.lines or derivative.missing:
         return np.full(neurons, np.nan)
-    found = [
-        _mean(np.log(np.maximum(np.abs(_evaluated(trace, layer, kept, block)), LEAST)))
+    means = [
+        _mean(np.log(np.maximum(np.abs(_evaluated(trace, layer, derivative, block)), MIN_RETENTION)))
         for block in blocks(neurons, places)
     ]
-    return np.concatenate([np.zeros(0), *found])
+    return np.concatenate([np.zeros(0), *means])
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Mean, standard deviation, smallest, largest of a signal of each neuron, and its steps without a number, (N,)."""
+    """Moments and extremes of a signal for each neuron, (N,) each.
+
+    Attributes:
+        mean: the mean.
+        deviation: the standard deviation.
+        smallest: the smallest value.
+        largest: the largest value.
+        broken: the number of steps whose value is not finite.
+    """
 
     mean: Array
     deviation: Array
@@ -268,32 +284,33 @@ class _Moments:
     broken: Array
 
     def constant(self, neuron: int) -> bool:
+        """Test whether a neuron has one value at all steps."""
         return bool(self.smallest[neuron] == self.largest[neuron])
 
 
 def _moments(trace: Trace, layer: str, signal: str) -> _Moments:
     neurons, places = signal_of(trace, layer, signal).shape[2], int(np.sum(trace.lengths))
-    found = np.full((5, neurons), np.nan)
+    rows = np.full((5, neurons), np.nan)
     for block in blocks(neurons, places):
         values = of_neurons(trace, layer, signal, block)
         with np.errstate(invalid="ignore"):  # infinite values have a mean, but no deviation from it
             mean = _mean(values)
-            found[:2, block] = mean, np.sqrt(_mean((values - mean[:, None]) ** 2))
-        found[2, block] = np.fmin.reduce(values, axis=1, initial=np.inf)
-        found[3, block] = np.fmax.reduce(values, axis=1, initial=-np.inf)
-        found[4, block] = (~np.isfinite(values)).sum(axis=1)
-    return _Moments(*found)
+            rows[:2, block] = mean, np.sqrt(_mean((values - mean[:, None]) ** 2))
+        rows[2, block] = np.fmin.reduce(values, axis=1, initial=np.inf)
+        rows[3, block] = np.fmax.reduce(values, axis=1, initial=-np.inf)
+        rows[4, block] = (~np.isfinite(values)).sum(axis=1)
+    return _Moments(*rows)
 
 
 def _mean(values: Array) -> Array:
-    """The mean of each row over what is a number, NaN where nothing is, (N, P) -> (N,)."""
+    """Return the mean of each row without its NaN, (N, P) -> (N,); NaN for a row of NaN."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
 
 
 def _twins(trace: Trace, layer: str, moments: _Moments) -> tuple[NDArray[np.int64], Array]:
-    """The first other neuron whose h is the same but for its size and sign, and the correlation with it."""
+    """Return the first other neuron whose h is equal except for scale and sign, and the correlation with it."""
     neurons = len(moments.mean)
     products = np.zeros((neurons, neurons))
     for piece in in_pieces(trace, layer, "h"):
@@ -311,18 +328,18 @@ def _twins(trace: Trace, layer: str, moments: _Moments) -> tuple[NDArray[np.int6
 
 
 def _gates(trace: Trace, layer: str) -> dict[str, str]:
-    """The gates of a layer and their long names."""
+    """Return the gates of a layer, name -> long name."""
     about: Mapping[str, Any] = trace.attributes["layers"][layer]["arrays"]
-    found = {}
+    gates = {}
     for name in trace[layer]:
         low, high = about.get(name, {}).get("range") or (None, None)
         if name != "h" and "." not in name and low is not None and high is not None and 0 <= low <= high <= 1:
-            found[name] = about[name].get("title") or name
-    return found
+            gates[name] = about[name].get("title") or name
+    return gates
 
 
 def _saturation(trace: Trace, layer: str, gate: str) -> tuple[Array, Array]:
-    """The share of steps at which a gate of each neuron is nearly closed, and nearly open, (N,) each."""
+    """Return the share of steps at which a gate of each neuron is nearly closed, and nearly open, (N,) each."""
     neurons, places = signal_of(trace, layer, gate).shape[2], int(np.sum(trace.lengths))
     left, right = np.full(neurons, np.nan), np.full(neurons, np.nan)
     for block in blocks(neurons, places) if places else ():
@@ -334,19 +351,19 @@ def _saturation(trace: Trace, layer: str, gate: str) -> tuple[Array, Array]:
 def _verdict(
     row: Mapping[str, Any], output: _Moments, memory: _Moments, gates: Sequence[tuple[str, float, float]]
 ) -> str:
-    """What there is to say of a neuron, the most important first."""
-    said, k = [], row["neuron"]
+    """Describe what is unusual about a neuron, the most important first."""
+    parts, k = [], row["neuron"]
     if max(output.broken[k], memory.broken[k]) > 0:
-        said.append("not all of its values are numbers")
+        parts.append("not all of its values are numbers")
     if row["deviation"] < STILL:
-        said.append("dead: h is constant" if output.constant(k) else "dead: h hardly moves")
+        parts.append("dead: h is constant" if output.constant(k) else "dead: h hardly moves")
     elif row["memory_deviation"] < STILL:
-        said.append("its memory does not move")
+        parts.append("its memory does not move")
     if row["twin"] >= 0:
-        said.append(f"{'duplicate' if row['correlation'] > 0 else 'mirror image'} of {row['twin']}")
+        parts.append(f"{'duplicate' if row['correlation'] > 0 else 'mirror image'} of {row['twin']}")
     for title, left, right in gates:
         if max(left, right) >= ALWAYS:
-            said.append(f"{title} always {'open' if right >= ALWAYS else 'closed'}")
+            parts.append(f"{title} always {'open' if right >= ALWAYS else 'closed'}")
     if row["time_constant"] == np.inf:
-        said.append("forgets nothing")
-    return ", ".join(said) or "ordinary"
+        parts.append("forgets nothing")
+    return ", ".join(parts) or "ordinary"

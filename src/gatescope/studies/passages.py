@@ -1,7 +1,11 @@
-"""Where is a neuron most active, and which values does it take?
+"""Where in a text is a neuron most active, and which values does it take?
 
-The passages are those of Karpathy, Johnson and Fei-Fei 2015 (Visualizing and understanding recurrent networks, figure
-2), found instead of looked for.
+To form a first idea of what a neuron does, one reads the passages at which it is most active, and looks for what they
+have in common. Karpathy, Johnson and Fei-Fei found neurons for quotes, line lengths and code comments in this way. Here
+the passages are found by search, not by eye. The histogram shows whether the neuron is a switch (two peaks), a counter
+(many) or hardly used (one).
+
+Source: Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015, figure 2.
 
 `P` place, `N` neuron.
 """
@@ -19,7 +23,7 @@ from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-ROUNDING = 1e-6  # by how much of its width a value may leave the range of its signal: a sum of rounded numbers can
+ROUNDING = 1e-6  # share of its width by which rounding may carry a value out of the range of its signal
 
 
 def passages(
@@ -33,24 +37,24 @@ def passages(
     least: bool = False,
     apart: int | None = None,
 ) -> Table:
-    """The passages of the text where a signal of a neuron is largest, the largest first.
+    """Find the passages of a text where a signal of a neuron is largest.
 
-    Of equal sequences only the first is looked at: the network starts each from its initial state.
+    Only the first of several equal sequences is searched: each starts from the same initial state.
 
     Args:
-        trace: in memory or on disk, where only this neuron is read.
-        layer: "layer0".
-        signal: "h", say, or a drive.
-        neuron: its number.
-        count: how many passages at most.
-        context: how many steps are shown before and after the place.
-        least: where the signal is smallest instead.
-        apart: how many steps there are at least between two places of one sequence, so that a peak counts once;
-            `context`, and at least one, when None. Of equal values the earlier one is the peak.
+        trace: a trace in memory or on disk; only this neuron is read.
+        layer: the layer, such as "layer0".
+        signal: the signal, such as "h", or a drive.
+        neuron: the number of the neuron.
+        count: the largest number of passages.
+        context: the number of steps shown before and after the peak.
+        least: if true, find the passages where the signal is smallest.
+        apart: the least number of steps between two peaks of one sequence, so that a peak counts once; None: `context`,
+            and at least one. The first of several equal values is the peak.
 
     Returns:
-        A row per passage. "values" and "labels" are lists: the neuron's values from the step "first" on, and what to
-        print for each of these steps.
+        A row for each passage, the largest value first. "values" and "labels" are lists: the neuron's values from the
+        step "first" on, and the labels of these steps.
 
     Raises:
         TraceError, StudyError: there is no such layer, signal or neuron, or a number is too small.
@@ -88,29 +92,29 @@ def passages(
         "before": "text before",
         "at": "text at the step",
         "after": "text after",
-        "first": "first step that is shown",
-        "values": f"{signal} of neuron {neuron} at each step that is shown",
-        "labels": "what is read at each step that is shown",
+        "first": "first step shown",
+        "values": f"{signal} of neuron {neuron} at each step shown",
+        "labels": "input at each step shown",
     }
     about = {"layer": layer, "signal": signal, "neuron": neuron, "least": least, "context": context}
     return Table(_columns(rows, titles), titles, {**about, "apart": separation, "steps": len(values)})
 
 
 def distribution(trace: Trace, layer: str, signal: str, neuron: int, bins: int = 50) -> Table:
-    """The histogram of a neuron's values.
+    """Compute the histogram of a neuron's values.
 
     Args:
-        trace: in memory or on disk, where only this neuron is read.
-        layer: "layer0".
-        signal: its name.
-        neuron: its number.
-        bins: how many, all of one width. They span the signal's range where it is bounded, and end at the smallest or
-            largest value where it is not or where values lie outside (those of an intervention may).
+        trace: a trace in memory or on disk; only this neuron is read.
+        layer: the layer, such as "layer0".
+        signal: the signal.
+        neuron: the number of the neuron.
+        bins: the number of bins, all of one width. They span the range of the signal. On a side where the range is
+            open, or where values lie outside it (an intervention can cause that), they end at the extreme value.
 
     Returns:
-        A row per bin: from "low" (included) to "high" (excluded, but for the last), "count" and "share" of the steps.
-        What the table says of itself has mean, standard deviation, smallest and largest value and quantiles; steps
-        whose value is no finite number are counted apart.
+        A row for each bin: "low" (included), "high" (excluded, except in the last bin), "count" and "share" of the
+        steps. `about` has the mean, the standard deviation, the extreme values and quantiles. Steps whose value is not
+        finite are counted separately.
 
     Raises:
         TraceError, StudyError: there is no such layer, signal or neuron, or no bin.
@@ -134,9 +138,9 @@ def distribution(trace: Trace, layer: str, signal: str, neuron: int, bins: int =
         "count": "steps",
         "share": "share of the steps",
     }
-    found = _describe(values)
-    quantiles = {str(q): found.pop(_name(q)) for q in QUANTILES}
-    about = {"layer": layer, "signal": signal, "neuron": neuron, **found, "quantiles": quantiles}
+    facts = _describe(values)
+    quantiles = {str(q): facts.pop(_name(q)) for q in QUANTILES}
+    about = {"layer": layer, "signal": signal, "neuron": neuron, **facts, "quantiles": quantiles}
     return Table(columns, titles, about)
 
 
@@ -144,7 +148,7 @@ def summary(trace: Trace, layer: str, signal: str) -> Table:
     """Return extremes, quantiles, mean and standard deviation of a signal for every neuron of a layer.
 
     Returns:
-        A row per neuron. Values that are no finite numbers are left out, and counted.
+        A row for each neuron. Values that are not finite are left out, and counted.
 
     Raises:
         TraceError, StudyError: there is no such layer or signal.
@@ -169,24 +173,27 @@ def summary(trace: Trace, layer: str, signal: str) -> Table:
 
 
 def _peaks(values: NDArray[np.float64], steps: Steps, count: int, apart: int) -> list[int]:
-    """The places of the largest values, each so far from those before it in its sequence; of equal sequences once."""
+    """Return the places of the largest values, at least `apart` steps from each other in a sequence.
+
+    Equal sequences are searched once.
+    """
     left = np.where(np.isnan(values) | steps.repeated(), -np.inf, values)
-    found: list[int] = []
-    while len(found) < min(count, len(left)):
+    peaks: list[int] = []
+    while len(peaks) < min(count, len(left)):
         place = int(left.argmax())
         if left[place] == -np.inf:
             break
-        found.append(place)
+        peaks.append(place)
         start, end = steps.starts[steps.sequence[place] + np.arange(2)]
         left[max(int(start), place - apart + 1) : min(int(end), place + apart)] = -np.inf
-    return found
+    return peaks
 
 
 def span_of(values: NDArray[np.float64], bounds: Any, bins: int) -> tuple[float, float]:
     """Return the lower and upper end of the bins of a histogram of finite values.
 
     Args:
-        values: finite values (of which the smallest and the largest are enough).
+        values: finite values; the smallest and the largest are enough.
         bounds: the range of the signal, (low, high) with None for an open side; or None.
         bins: the number of bins, all of one width.
     """
@@ -198,13 +205,13 @@ def span_of(values: NDArray[np.float64], bounds: Any, bins: int) -> tuple[float,
     slack = ROUNDING * (high - low) if low is not None and high is not None else 0.0
     start = smallest if low is None or smallest < low - slack else float(low)
     end = largest if high is None or largest > high + slack else float(high)
-    # Bins need edges that differ: not narrower than a few of the numbers between them.
+    # The edges of bins must differ: each bin is at least a few floating-point steps wide.
     narrow = 4 * bins * np.spacing(max(abs(start), abs(end)))
     return (start, end) if end - start > narrow else (start - max(0.5, narrow), end + max(0.5, narrow))
 
 
 def _describe(values: NDArray[np.float64]) -> dict[str, Any]:
-    """The numbers that sum up one neuron; None where there is no value."""
+    """Summarise the values of one neuron; None if there is no value."""
     finite = np.sort(values[np.isfinite(values)])
     some = len(finite) > 0
     quantiles = np.quantile(finite, QUANTILES).tolist() if some else [None] * len(QUANTILES)
@@ -220,12 +227,12 @@ def _describe(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _name(quantile: float) -> str:
-    """The name of a quantile's column: "q05"."""
+    """Return the name of a quantile's column, such as "q05"."""
     return f"q{round(100 * quantile):02d}"
 
 
 def _columns(rows: list[dict[str, Any]], titles: dict[str, str]) -> dict[str, NDArray[Any]]:
-    """The columns of rows some of whose values are lists."""
+    """Return the columns of rows, some of which hold lists."""
     columns = {}
     for name in titles:
         lists = name in ("values", "labels", "before", "at", "after")

@@ -1,8 +1,8 @@
-"""How does every neuron stand at one step of each sequence?
+"""Which values do all neurons have at one step of each sequence?
 
-Why look: the memory of a network is what its neurons hold between two symbols. Read at the same place of many
-sequences (the X of a^N X b^N for every N, say), a neuron that counts stands higher the larger N is, and one that only
-marks the place stands always alike. One table of all neurons at that step shows which is which.
+The memory of a network is the values that its neurons hold between two symbols. At the same place of many sequences
+(such as the X of a^N X b^N, for every N), a neuron that counts has a value that grows with N, and a neuron that only
+marks the place always has the same value. One table of all neurons at that step shows which is which.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def snapshot(
     """Return the signals of every neuron at one step of each sequence.
 
     Args:
-        trace: in memory or on disk.
-        at: a symbol of the vocabulary, as in "X": the step that reads it; or a number: that step, counted from 0, or
-            from the end where it is negative.
+        trace: a trace in memory or on disk.
+        at: a symbol of the vocabulary, as in "X": the step that reads it; or the number of a step, from 0,
+            or from the end if it is negative.
         occurrence: which occurrence of the symbol in each sequence, counted from 0 (-1: the last one).
-        signals: the names of the signals; all signals of each layer when None.
-        layers: the names of the layers, as in "layer0"; all layers when None.
+        signals: the names of the signals; None: all signals of each layer.
+        layers: the names of the layers, as in "layer0"; None: all layers.
 
     Returns:
         One row per sequence that has the step, layer and neuron: the columns of `TITLES`, then one per signal (NaN in
-        layers without that signal). Of equal sequences only the first is taken. `about["without"]` has the sequences
-        that do not have the step.
+        layers without that signal). Only the first of several equal sequences is included. `about["without"]` lists the
+        sequences without the step.
 
     Raises:
         TraceError: there is no such layer.
@@ -94,20 +94,20 @@ def _places(trace: Trace, at: str | int, occurrence: int) -> list[tuple[int, int
     tokens = np.asarray(trace.steps["token"])
     if not (tokens >= 0).any():
         raise StudyError("SNAPSHOTS_TOKENS_MISSING")
-    found = []
+    places = []
     for sequence, length in enumerate(lengths.tolist()):
         steps = np.flatnonzero(tokens[sequence, :length] == ids[0])
         if -len(steps) <= occurrence < len(steps):
-            found.append((sequence, int(steps[occurrence])))
-    return found
+            places.append((sequence, int(steps[occurrence])))
+    return places
 
 
 def _signals(trace: Trace, layers: Sequence[str], signals: Sequence[str] | None) -> list[str]:
-    there = list(dict.fromkeys(name for layer in layers for name in trace[layer] if "." not in name))
-    wrong = [name for name in signals or () if name not in there]
+    names = list(dict.fromkeys(name for layer in layers for name in trace[layer] if "." not in name))
+    wrong = [name for name in signals or () if name not in names]
     if wrong:
-        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=", ".join(layers), signals=", ".join(there), signal=wrong[0])
-    return there if signals is None else list(signals)
+        raise StudyError("STUDY_SIGNAL_UNKNOWN", layer=", ".join(layers), signals=", ".join(names), signal=wrong[0])
+    return names if signals is None else list(signals)
 
 
 def _of_layer(

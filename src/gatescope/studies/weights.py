@@ -1,8 +1,8 @@
 """What are the weights of a network, named by gate, neuron and symbol?
 
-Why look: in a small network a mechanism can be read off its weights. The input weight of the candidate from the symbol
-"a" says by how much an a moves the cell state; the recurrent weight from neuron 3 to the forget gate of neuron 5 says
-who resets whom.
+In a small network a mechanism can be read off its weights. The input weight of the candidate from the symbol "a" is the
+amount by which an a moves the cell state; the recurrent weight from neuron 3 to the forget gate of neuron 5 shows which
+neuron resets which.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KINDS = (
 TITLES = {
     "layer": 'layer; "" for the embedding, the hidden layers of the readout and the readout',
     "kind": f"{', '.join(KINDS[:-1])} or {KINDS[-1]}",
-    "gate": 'gate, candidate or state that the weight enters, or number of the hidden layer; "" where there is none',
+    "gate": 'gate, candidate or state that the weight enters, or number of the hidden layer; "" for all others',
     "to": "neuron (or predicted symbol, class or number) that the weight leads to",
     "source": 'neuron, symbol or number that the weight comes from; "" for biases and weights per neuron',
     "value": "weight",
@@ -38,8 +38,8 @@ def weights(network: Network, *, layer: Given | None = None, kinds: Sequence[str
 
     Args:
         network: any network.
-        layer: only the weights of this layer, by name ("layer0") or number; all weights when None.
-        kinds: only these kinds of `KINDS`; all kinds when None.
+        layer: only the weights of this layer, by name ("layer0") or number; None: all weights.
+        kinds: only these kinds of `KINDS`; None: all kinds.
 
     Returns:
         A table with the columns of `TITLES`.
@@ -69,8 +69,8 @@ def matrices_of(
     """Yield every weight matrix of a network with the names of its rows and columns.
 
     Yields:
-        (layer, kind, gate, names of the rows, names of the columns, values (rows, columns)); a vector has the one
-        column "".
+        (layer, kind, gate, names of the rows, names of the columns, values (rows, columns)). A vector has one column
+        with the name "".
     """
     configuration = network.configuration
     read = _names_of_inputs(network)

@@ -87,7 +87,7 @@ def ablate(
     """
     use_threads(1)
     from gatescope.studies import ablation, features_of, load
-    from gatescope.studies.common.losses import target_mask
+    from gatescope.studies.common.losses import trace_target_mask
     from gatescope.studies.labels import best_binary_features
 
     check_output_file("--csv", csv)
@@ -113,7 +113,7 @@ def ablate(
     with saving(subject, is_default) as save:
         with subject.trace() as trace:
             features = features_of(subject, trace)
-            targets = target_mask(subject.network.configuration, trace)
+            targets = trace_target_mask(subject.network.configuration, trace)
         best_features = {} if labels is None else best_binary_features(labels, features, signal, targets)
         with progress_bar("ablating", quiet=json) as bar:
             table = ablation.ablation(

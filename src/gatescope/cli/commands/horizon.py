@@ -215,7 +215,7 @@ def _print_horizons(tables: dict[str, Table]) -> None:
 def _source_of(row: dict[str, Any]) -> str:
     """Name what a memory horizon is about: an input, a later input or a state."""
     if row["of"] == "input":
-        return "later input" if row["side"] == "behind" else "input"
+        return "later input" if row["side"] == "after" else "input"
     return f"{row['state']} of {row['layer']}"
 
 

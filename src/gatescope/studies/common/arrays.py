@@ -1,7 +1,7 @@
-"""What studies read of a trace: some neurons at every place, all neurons piece by piece, the text around a place.
+"""Reading a trace: some neurons at every place, all neurons piece by piece, the text around a place.
 
-A place is a step of any sequence; the places of all sequences lie one after the other (`gatescope.studies.Steps`).
-Nothing here depends on how a trace is cut into chunks, and no more is held at a time than is asked for.
+A place is a step of any sequence, counted along all sequences (`gatescope.studies.Steps`). The results do not depend on
+the chunks of a stored trace, and only the requested values are held in memory.
 
 `P` place, `N` neuron.
 """
@@ -19,13 +19,13 @@ from gatescope.studies.common.table import StudyError
 from gatescope.trace import UNRECORDED_STEP, Trace
 from gatescope.vocabulary import Vocabulary
 
-PIECE = 1 << 22  # values that are read at a time, where one neuron does not have more of them
+PIECE_VALUES = 1 << 22  # values that are read at a time, unless one neuron has more
 
 Array = NDArray[Any]
 
 
 def signal_of(trace: Trace, layer: str, signal: str) -> Any:
-    """The array (S, T, N) of a signal, on disk or in memory.
+    """Return the array of a signal, (S, T, N), on disk or in memory.
 
     Raises:
         TraceError: the trace has no such layer.
@@ -49,7 +49,7 @@ def check_neuron(trace: Trace, layer: str, signal: str, neuron: int) -> None:
 
 
 def check_sequence(trace: Trace, sequence: int) -> int:
-    """The steps of a sequence.
+    """Return the number of steps of a sequence.
 
     Raises:
         StudyError: the trace has no such sequence.
@@ -60,13 +60,13 @@ def check_sequence(trace: Trace, sequence: int) -> int:
 
 
 def blocks(neurons: int, places: int) -> Iterator[slice]:
-    """The neurons in groups of which all places together are no large array."""
-    size = max(1, PIECE // max(1, places))
+    """Divide the neurons into slices whose values at all places form arrays of moderate size."""
+    size = max(1, PIECE_VALUES // max(1, places))
     return (slice(start, min(start + size, neurons)) for start in range(0, neurons, size))
 
 
 def of_neurons(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]) -> NDArray[np.float64]:
-    """A signal of some neurons at every place, (N, P).
+    """Read a signal of some neurons at every place, (N, P).
 
     Raises:
         TraceError, StudyError: there is no such layer or signal.
@@ -75,31 +75,31 @@ def of_neurons(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[
     starts = np.concatenate([[0], np.cumsum(lengths)])
     chosen = neurons if isinstance(neurons, slice) else list(neurons)
     width = len(range(*chosen.indices(array.shape[2]))) if isinstance(chosen, slice) else len(chosen)
-    found = np.empty((width, int(starts[-1])))
-    # Short sequences are read many at once, or a corpus of names would open its files once for each name.
-    together = max(1, PIECE // max(1, width * int(lengths.max(initial=0))))
+    values = np.empty((width, int(starts[-1])))
+    # Several short sequences are read at once; otherwise files would be opened once for each sequence.
+    together = max(1, PIECE_VALUES // max(1, width * int(lengths.max(initial=0))))
     for first in range(0, len(lengths), together):
         rows = slice(first, first + together)
         longest = int(lengths[rows].max())
-        values = np.asarray(array[rows, :longest, chosen])
+        piece = np.asarray(array[rows, :longest, chosen])
         inside = np.arange(longest) < lengths[rows, None]
-        found[:, starts[first] : starts[min(first + together, len(lengths))]] = values[inside].T
-    return found
+        values[:, starts[first] : starts[min(first + together, len(lengths))]] = piece[inside].T
+    return values
 
 
 def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.float64]]:
-    """A signal of all neurons, some places at a time, (P of this piece, N); every place comes once.
+    """Read a signal of all neurons, some places at a time, (P of this piece, N); every place comes once.
 
     Raises:
         TraceError, StudyError: there is no such layer or signal.
     """
     array, lengths = signal_of(trace, layer, signal), np.asarray(trace.lengths, dtype=np.int64)
     neurons = max(1, array.shape[2])
-    together = max(1, PIECE // max(1, neurons * int(lengths.max(initial=0))))
+    together = max(1, PIECE_VALUES // max(1, neurons * int(lengths.max(initial=0))))
     for first in range(0, len(lengths), together):
         rows = slice(first, first + together)
         longest = int(lengths[rows].max())
-        size = max(1, PIECE // (neurons * min(together, len(lengths))))
+        size = max(1, PIECE_VALUES // (neurons * min(together, len(lengths))))
         for start in range(0, longest, size):
             steps = np.arange(start, min(start + size, longest))
             values = np.asarray(array[rows, start : start + len(steps)], dtype=np.float64)
@@ -107,10 +107,11 @@ def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.floa
 
 
 def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> tuple[str, str, str]:
-    """The text before, at and after the steps first to last of a sequence, `context` steps to each side.
+    """Return the text before, at and after the steps `first` to `last` of a sequence.
 
-    The numbers of a step are separated by commas, steps by a space. Where the network reads bytes, a character that an
-    edge cuts is shown whole, by the inner one of its two parts. A step that the trace does not show is a middle dot.
+    `context` steps are shown on each side. The numbers of a step are separated by commas, steps by a space. If the
+    network reads bytes, a character that is cut by an edge is shown whole, in the inner part. A step whose symbol the
+    trace does not hold is shown as a middle dot.
     """
     begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
     edges = [begin, first, last + 1, end]
@@ -128,32 +129,32 @@ def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> 
     low, high = max(0, begin - 3), min(int(trace.lengths[sequence]), end + 3)  # a character has at most four bytes
     ids = np.asarray(trace.steps["token"][sequence, low:high])
     begin, first = (_character_start(ids, edge - low) for edge in edges[:2])
-    behind, end = (_character_end(ids, edge - low) for edge in edges[2:])
-    return vocabulary.decode(ids[begin:first]), vocabulary.decode(ids[first:behind]), vocabulary.decode(ids[behind:end])
+    after, end = (_character_end(ids, edge - low) for edge in edges[2:])
+    return vocabulary.decode(ids[begin:first]), vocabulary.decode(ids[first:after]), vocabulary.decode(ids[after:end])
 
 
 def _joined(vocabulary: Vocabulary, read: Array, inner: list[int]) -> tuple[str, str, str]:
-    """Words or numbers with spaces between them, cut at two inner edges; the middle part begins with no space."""
-    first, behind = inner
+    """Return words or numbers with spaces between them, cut at two edges; the middle part begins without a space."""
+    first, after = inner
     if vocabulary.unit == "number":
         labels = vocabulary.labels(read)
-        whole, before, until = (" ".join(labels[:edge]) for edge in (None, first, behind))
+        whole, before, until = (" ".join(labels[:edge]) for edge in (None, first, after))
     else:
-        whole, before, until = (vocabulary.decode(read[:edge]) for edge in (None, first, behind))
+        whole, before, until = (vocabulary.decode(read[:edge]) for edge in (None, first, after))
     at = until[len(before) :]
     space = " " if at.startswith(" ") else ""
     return before + space, at.removeprefix(" "), whole[len(until) :]
 
 
 def _character_start(ids: Array, edge: int) -> int:
-    """The edge moved left to where the UTF-8 character that it cuts begins."""
+    """Move an edge left to the start of the UTF-8 character that it cuts."""
     while 0 < edge < len(ids) and 0x80 <= ids[edge] < 0xC0:
         edge -= 1
     return edge
 
 
 def _character_end(ids: Array, edge: int) -> int:
-    """The edge moved right to where the UTF-8 character that it cuts ends."""
+    """Move an edge right to the end of the UTF-8 character that it cuts."""
     while edge < len(ids) and 0x80 <= ids[edge] < 0xC0:
         edge += 1
     return edge

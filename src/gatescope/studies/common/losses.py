@@ -1,6 +1,6 @@
-"""What a study takes as the loss of a network, whatever it predicts: symbols, classes or numbers.
+"""The loss of a network in the studies, for predicted symbols, classes and numbers.
 
-`T` step, `O` number that is predicted, `Q` quantile.
+`T` step, `O` predicted number, `Q` quantile.
 """
 
 from __future__ import annotations
@@ -24,93 +24,97 @@ from gatescope.vocabulary import Reading, is_symbol
 
 
 def unit(readout: Readout) -> str:
-    """What the loss of one step is measured in."""
+    """Return the unit of the loss of one step."""
     if readout.kind == "numbers":
         return "pinball loss" if readout.quantiles else "squared error"
     return "nats per symbol" if readout.kind == "symbols" else "nats per class"
 
 
 def loss_of(readout: Readout, logits: Tensor, targets: Tensor) -> Tensor:
-    """The loss of every prediction; 0 where there is no target.
+    """Compute the loss of every prediction, as in training; 0 without a target.
 
-    Of symbols and classes -log p(target), in nats. Of numbers the squared error, or at quantiles the mean pinball loss
-    (Koenker and Bassett 1978), the mean of those that are asked for: what training makes small.
+    For symbols and classes: -log p(target), in nats. For numbers: the mean squared error, or the mean pinball loss of
+    the quantiles (Koenker and Bassett 1978), over the numbers with a target.
 
     Args:
-        readout: what is predicted.
-        logits: (..., V), or estimates (..., O · Q).
-        targets: (...,) ids, -1 or above the last one where there is none; or (..., O) numbers, NaN where there is none.
+        readout: the predicted values.
+        logits: logits (..., V), or estimates (..., O · Q).
+        targets: ids (...,), where a negative id or one from V on is no target; or numbers (..., O), where NaN is none.
+
+    Returns:
+        (...,).
     """
     if readout.kind == "numbers":
-        asked = ~targets.isnan()
-        wanted = targets.nan_to_num(0.0).to(logits.dtype)
+        mask = ~targets.isnan()
+        values = targets.nan_to_num(0.0).to(logits.dtype)
         if readout.quantiles:
-            off = wanted.unsqueeze(-1) - logits.unflatten(-1, (-1, len(readout.quantiles)))
-            told = pinball(off, torch.tensor(readout.quantiles, dtype=logits.dtype)).mean(-1)
+            residuals = values.unsqueeze(-1) - logits.unflatten(-1, (-1, len(readout.quantiles)))
+            levels = torch.tensor(readout.quantiles, dtype=logits.dtype)
+            losses = pinball(residuals, levels).mean(-1)
         else:
-            told = (logits - wanted) ** 2
-        return (told * asked).sum(-1) / asked.sum(-1).clamp(min=1)
-    asked = is_symbol(targets, logits.shape[-1])
-    chosen = targets.where(asked, 0).long().unsqueeze(-1)
-    return -logits.log_softmax(-1).gather(-1, chosen).squeeze(-1) * asked
+            losses = (logits - values) ** 2
+        return (losses * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+    mask = is_symbol(targets, logits.shape[-1])
+    ids = targets.where(mask, 0).long().unsqueeze(-1)
+    return -logits.log_softmax(-1).gather(-1, ids).squeeze(-1) * mask
 
 
-def asked(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
-    """At which steps of a sequence a loss is taken, (T,): where there is a target, and something is predicted at all.
+def target_mask(configuration: Configuration, targets: Reading) -> NDArray[np.bool_]:
+    """Select the steps of a sequence at which a loss is taken, (T,): those with a target and a prediction.
 
-    A network that predicts once says nothing before the last step.
+    A many-to-one network has a prediction at the last step only.
     """
     readout = configuration.readout
-    there = np.zeros(len(targets), np.bool_)
-    said = slice(-1, None) if readout.reads == "last step" else slice(None)
-    here = targets[said]
+    mask = np.zeros(len(targets), np.bool_)
+    predicted = slice(-1, None) if readout.reads == "last step" else slice(None)
+    some = targets[predicted]
     if readout.kind == "numbers":
-        there[said] = np.logical_not(np.isnan(here).all(1))
+        mask[predicted] = np.logical_not(np.isnan(some).all(1))
     else:
-        there[said] = is_symbol(here, configuration.predicted)
-    return there
+        mask[predicted] = is_symbol(some, configuration.predicted)
+    return mask
 
 
-def target_mask(configuration: Configuration, trace: Trace) -> NDArray[np.bool_]:
-    """Select the places of a trace at which a loss is taken, (P,).
+def trace_target_mask(configuration: Configuration, trace: Trace) -> NDArray[np.bool_]:
+    """Select the places of a trace at which a loss is taken, (P,); see `target_mask`.
 
     Raises:
         StudyError: the trace does not hold its targets.
     """
     steps = Steps(trace)
     targets = steps.of_step("value" if configuration.readout.kind == "numbers" else "target")
-    parts = [asked(configuration, targets[start:end]) for start, end in pairwise(steps.starts)]
+    parts = [target_mask(configuration, targets[start:end]) for start, end in pairwise(steps.starts)]
     return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
 
 
 def read_with_targets(
     network: Network, source: Recordable, answers: Answers | None
 ) -> tuple[list[Reading], list[Reading]]:
-    """The sequences of a source, and what should be said after each of their steps: (T,) ids or (T, O) numbers.
+    """Return the sequences of a source, and for each the targets of its steps: ids (T,) or numbers (T, O).
 
     Raises:
-        RecordingError: there is nothing to read, or the answers are not one for each step.
+        RecordingError: the source is empty, or there is not one answer for each step.
     """
     sequences = sequences_of(network, source)
-    told = targets_of(network, source, sequences, answers)
-    return sequences, [row[: len(sequence)] for row, sequence in zip(told, sequences, strict=True)]
+    padded_targets = targets_of(network, source, sequences, answers)
+    return sequences, [row[: len(sequence)] for row, sequence in zip(padded_targets, sequences, strict=True)]
 
 
 def targets_for(network: Network, sequence: Reading, targets: Reading | None) -> Reading:
-    """What should be said after each step of one sequence: as given; else what can be known without being told.
+    """Return the targets of one sequence, ids (T,) or numbers (T, O).
 
-    Of symbols that is the next one. Of classes it is what the network itself says: then a gradient tells what that
-    rests on.
+    Without explicit targets, the target of symbols is the next symbol. The target of classes is the network's own
+    prediction, so that a gradient shows what the prediction rests on.
 
     Raises:
-        StudyError: numbers are predicted, and it was not given which are right; or it is not one for each step.
+        StudyError: there is not one target for each step, or the network predicts numbers and no targets are given.
     """
     configuration = network.configuration
     if targets is not None:
-        given = np.asarray(targets)
-        if len(given) != len(sequence):
-            raise StudyError("LOSSES_TARGETS_LENGTH_MISMATCH", steps=len(sequence), targets=len(given))
-        return given.astype(np.float32) if configuration.readout.kind == "numbers" else given.astype(np.int32)
+        values = np.asarray(targets)
+        if len(values) != len(sequence):
+            raise StudyError("LOSSES_TARGETS_LENGTH_MISMATCH", steps=len(sequence), targets=len(values))
+        return values.astype(np.float32) if configuration.readout.kind == "numbers" else values.astype(np.int32)
     if configuration.readout.kind == "symbols":
         return default_targets(configuration.readout, sequence)
     if configuration.readout.kind == "numbers":

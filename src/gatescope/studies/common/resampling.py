@@ -1,9 +1,9 @@
-"""How far a mean can be trusted: the bootstrap over independent units of a text.
+"""Confidence intervals of means: the bootstrap over independent units of a text.
 
 `D` draw, `U` unit (a sequence, or a block of steps).
 
 Source: Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979); percentile intervals.
-Blocks of neighbouring steps for one long text: Carlstein, Annals of Statistics 14 (1986).
+Blocks of neighbouring steps, for one long text: Carlstein, Annals of Statistics 14 (1986).
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95  # the share of intervals that cover what they estimate
-BLOCK = 100  # steps that are resampled together where a text is one sequence
+LEVEL = 0.95  # of all intervals, the share that cover the true value
+BLOCK_STEPS = 100  # steps that are resampled together if a text is one sequence
 
 
 def resampled(units: int, draws: int, seed: int) -> NDArray[np.float64]:
-    """How often each unit was taken in each draw of as many units, with replacement, (D, U).
+    """Return how often each unit occurs in each bootstrap draw, (D, U).
 
-    One product with it resamples everything at once, and the same units for all.
+    Each draw takes as many units as there are, with replacement. One matrix product with the result resamples all
+    columns of a table at once, with the same units for all.
     """
     random = np.random.default_rng(seed)
     return np.array([np.bincount(random.integers(0, units, units), minlength=units) for _ in range(draws)], np.float64)
 
 
 def interval(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The percentiles between which `LEVEL` of the draws lie, along the first axis of (D, ...); NaN without a draw."""
+    """Return the percentiles between which `LEVEL` of the draws lie, along the first axis of (D, ...).
+
+    Both are NaN if there is no draw.
+    """
     if not len(values):
-        nothing = np.full(values.shape[1:], np.nan)
-        return nothing, nothing
+        unknown = np.full(values.shape[1:], np.nan)
+        return unknown, unknown
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high

@@ -1,11 +1,13 @@
-"""How well a neuron follows a feature: the scores, as matrix products over all neurons and all features at once.
+"""Scores of how well a neuron follows a feature, as matrix products over all neurons and all features at once.
 
 `P` place (see `Steps`), `M` place of one half, `N` neuron, `K` binary feature, `C` count.
 
-The area under the receiver operating characteristic is the Mann-Whitney statistic, a sum of ranks over the places where
-the feature is on (Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC)
-curve", Radiology 143 (1982)); so the areas of all neurons and all features are one product of a matrix of ranks with a
-matrix of zeros and ones. The regression of a count on a neuron needs six sums, which are products too.
+The area under the receiver operating characteristic (ROC) curve is the Mann-Whitney statistic: a sum of ranks over the
+places at which the feature is on. The areas of all neurons and all features are therefore one product of a matrix of
+ranks with a matrix of zeros and ones. The regression of a count on a neuron needs six sums, which are products too.
+
+Source: Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
+Radiology 143 (1982).
 """
 
 from __future__ import annotations
@@ -23,26 +25,32 @@ from gatescope.features import Feature
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
 
-Counted = float | NDArray[np.float64]
+Amount = float | NDArray[np.float64]
 
-CHUNK = 1 << 22  # numbers that features are turned into at a time: bounds memory, changes no result
+CHUNK_NUMBERS = 1 << 22  # values of features that are held as numbers at a time: bounds memory, changes no result
 
 
 @dataclass(frozen=True)
 class Halves:
-    """Which places a score is fitted on, and which it is taken on: ascending, none in both."""
+    """The places on which a score is fitted, and those on which it is evaluated.
+
+    Attributes:
+        fit: the places of the fit, ascending.
+        held_out: the places of the evaluation, ascending; no place is in both halves.
+    """
 
     fit: NDArray[np.int64]
     held_out: NDArray[np.int64]
 
 
 def halves(steps: Steps) -> Halves:
-    """Every other sequence in the order of their lengths is held out; of fewer than four, the second half of each.
+    """Divide the places of a text into a half to fit on and a half to evaluate on.
 
-    Equal sequences are held out together, or not at all.
+    Every other sequence, in the order of their lengths, is held out; with fewer than four different sequences, the
+    second half of each sequence is. Equal sequences are in the same half.
 
     Raises:
-        StudyError: there is too little to hold anything out.
+        StudyError: the text is too short to divide.
     """
     lengths = np.diff(steps.starts)
     equal = steps.same()
@@ -54,27 +62,36 @@ def halves(steps: Steps) -> Halves:
     else:
         held = steps.step >= lengths[steps.sequence] // 2
     places = np.arange(len(steps))
-    found = Halves(places[~held], places[held])
-    if min(len(found.fit), len(found.held_out)) < 2:
+    divided = Halves(places[~held], places[held])
+    if min(len(divided.fit), len(divided.held_out)) < 2:
         raise StudyError("SCORES_TEXT_TOO_SHORT", steps=len(steps))
-    return found
+    return divided
 
 
-def fewest(kept: Halves) -> int:
-    """How many places of each half a feature must be on, and off, where nobody says: 5, or one in a thousand."""
-    return max(5, len(kept.held_out) // 1000)
+def default_least(divided: Halves) -> int:
+    """Return the default number of places in each half at which a feature must be on, and off."""
+    return max(5, len(divided.held_out) // 1000)
 
 
 class Columns:
-    """Features as the columns of two matrices, whose last row stands for every place where there is no feature.
+    """Features as the columns of two matrices. The last row stands for all places without a feature.
+
+    Args:
+        features: the features of a text, values (P,).
+        steps: the places of the text.
+        least: the places of each half at which a binary feature must be on, and off, and half of those at which a
+            count must be defined. Other features are left out.
+        divided: the two halves of the text.
 
     Attributes:
-        binaries: the binary features, categories taken apart, as columns of `on`, (P + 1, K) bool.
+        binaries: the binary features and the categories, one column of `on` each.
+        on: (P + 1, K), bool.
         column: the name of a binary feature -> its column.
-        counts: the counts, as columns of `numbers`, (P + 1, C) float32, NaN where a count is not defined.
+        counts: the counts, one column of `numbers` each.
+        numbers: (P + 1, C), float32; NaN where a count is not defined.
     """
 
-    def __init__(self, features: Sequence[Feature], steps: Steps, least: int, kept: Halves) -> None:
+    def __init__(self, features: Sequence[Feature], steps: Steps, least: int, divided: Halves) -> None:
         size = len(steps)
         wrong = [feature for feature in features if len(feature.values) != size]
         if wrong:
@@ -83,38 +100,38 @@ class Columns:
             )
         self._steps = steps
         binaries = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]
-        self.binaries = [one for one in binaries if _varies(one.values, least, kept)]
+        self.binaries = [feature for feature in binaries if _varies(feature.values, least, divided)]
         counts = [feature for feature in features if feature.kind == "count"]
-        self.counts = [one for one in counts if _spreads(one.values, least, kept)]
+        self.counts = [feature for feature in counts if _spreads(feature.values, least, divided)]
         self.on = np.zeros((size + 1, len(self.binaries)), np.bool_)
         self.numbers = np.full((size + 1, len(self.counts)), np.nan, np.float32)
-        self.column = {one.name: number for number, one in enumerate(self.binaries)}
+        self.column = {feature.name: column for column, feature in enumerate(self.binaries)}
         for column, feature in enumerate(self.binaries):
             self.on[:size, column] = feature.values
         for column, feature in enumerate(self.counts):
             self.numbers[:size, column] = feature.values
 
     def rows(self, places: NDArray[np.int64], lags: Sequence[int]) -> NDArray[np.int64]:
-        """The rows of the features some steps before some places, (L, M): the last row outside a place's sequence.
+        """Return the rows of the features some steps before some places, (L, M).
 
-        A lag under 0 looks ahead.
+        The last row stands for a step outside the sequence of the place. A negative lag looks ahead.
         """
-        wanted = places - np.array(lags)[:, None]
-        inside = (wanted >= 0) & (wanted < len(self._steps))
-        wanted = np.where(inside, wanted, 0)
-        same = inside & (self._steps.sequence[wanted] == self._steps.sequence[places])
-        return np.where(same, wanted, len(self._steps))
+        lagged = places - np.array(lags)[:, None]
+        inside = (lagged >= 0) & (lagged < len(self._steps))
+        lagged = np.where(inside, lagged, 0)
+        same_sequence = inside & (self._steps.sequence[lagged] == self._steps.sequence[places])
+        return np.where(same_sequence, lagged, len(self._steps))
 
 
-def _varies(values: NDArray[np.bool_], least: int, kept: Halves) -> bool:
-    """Whether a binary feature is on, and off, often enough in both halves."""
-    shares = [(int(values[places].sum()), len(places)) for places in (kept.fit, kept.held_out)]
-    return all(least <= on <= size - least for on, size in shares)
+def _varies(values: NDArray[np.bool_], least: int, divided: Halves) -> bool:
+    """Test whether a binary feature is on, and off, often enough in both halves."""
+    counts = [(int(values[places].sum()), len(places)) for places in (divided.fit, divided.held_out)]
+    return all(least <= on <= size - least for on, size in counts)
 
 
-def _spreads(values: NDArray[np.float32], least: int, kept: Halves) -> bool:
-    """Whether a count is defined often enough, and not constant, in both halves."""
-    for places in (kept.fit, kept.held_out):
+def _spreads(values: NDArray[np.float32], least: int, divided: Halves) -> bool:
+    """Test whether a count is defined often enough, and not constant, in both halves."""
+    for places in (divided.fit, divided.held_out):
         known = values[places]
         known = known[~np.isnan(known)]
         if len(known) < 2 * least or (known == known[0]).all():
@@ -123,16 +140,16 @@ def _spreads(values: NDArray[np.float32], least: int, kept: Halves) -> bool:
 
 
 def centred_ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rank of each value among its column's, from which the mean rank is taken away; equal ones share theirs.
+    """Return the rank of each value in its column, minus the mean rank; equal values share their mean rank.
 
     Args:
         values: (M, N).
 
     Returns:
-        (M, N), multiples of one half between -(M - 1)/2 and (M - 1)/2: exact in float32 up to M = 8 million.
+        (M, N), multiples of 1/2 from -(M - 1)/2 to (M - 1)/2: exact in float32 up to M = 8 million.
     """
     count = len(values)
-    found = np.empty(values.shape, np.float32)
+    ranks = np.empty(values.shape, np.float32)
     columns = np.ascontiguousarray(values.T)
 
     def rank(neuron: int) -> None:
@@ -141,28 +158,28 @@ def centred_ranks(values: NDArray[np.float32]) -> NDArray[np.float32]:
         first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         sizes = np.diff(first, append=count)
         middles = first + (sizes - 1) / 2 - (count - 1) / 2
-        found[order, neuron] = np.repeat(middles, sizes)
+        ranks[order, neuron] = np.repeat(middles, sizes)
 
-    # NumPy sorts without holding the interpreter's lock.
+    # NumPy releases the interpreter's lock while it sorts.
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(rank, range(len(columns))))
-    return found
+    return ranks
 
 
 def areas(
     ranks: NDArray[np.float32], on: NDArray[np.bool_], rows: NDArray[np.int64], dtype: type = np.float64
 ) -> NDArray[np.float64]:
-    """The area under the ROC curve of every neuron for every feature; 1/2 where a feature is always on, or never.
+    """Compute the area under the ROC curve of every neuron for every feature; 1/2 if a feature never changes.
 
     Args:
         ranks: (M, N) from `centred_ranks`.
         on: (P + 1, K).
-        rows: of `on` for each of the M places, at each of L lags, (L, M).
-        dtype: of the products.
+        rows: the row of `on` for each of the M places at each of L lags, (L, M).
+        dtype: the precision of the products.
 
     Returns:
-        (N, L, K) from 0 to 1: the share of pairs of places, one with and one without the feature, at which the neuron
-        is higher with it (equal counts half).
+        (N, L, K), from 0 to 1: of all pairs of a place with and a place without the feature, the share in which the
+        neuron is higher at the place with it. Equal values count half.
     """
     (lags, count), columns, neurons = rows.shape, on.shape[1], ranks.shape[1]
     sums, ones = np.zeros((neurons, lags * columns)), np.zeros(lags * columns)
@@ -175,18 +192,19 @@ def areas(
 
 
 def determinations(values: NDArray[np.float32], on: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What a line from each neuron explains of a binary feature: the squared correlation; 0 where either is constant.
+    """Compute the squared correlation of each neuron with each binary feature; 0 if either is constant.
 
-    A rare feature has a high area as soon as the neuron is high there, however often it is high elsewhere; this is low
-    then, and can be compared with R2 of a count.
+    It is the share of the feature's variance that a line from the neuron explains, and can be compared with the R2 of
+    a count. A rare feature has a high area if the neuron is high there, even if the neuron is often high elsewhere;
+    the squared correlation is low then.
 
     Args:
         values: (M, N).
         on: (P + 1, K).
-        rows: of `on` for each of the M places, at each of L lags, (L, M).
+        rows: the row of `on` for each of the M places at each of L lags, (L, M).
 
     Returns:
-        (N, L, K) from 0 to 1.
+        (N, L, K), from 0 to 1.
     """
     (lags, count), columns, neurons = rows.shape, on.shape[1], values.shape[1]
     middle = values.mean(0, dtype=np.float64)
@@ -197,29 +215,36 @@ def determinations(values: NDArray[np.float32], on: NDArray[np.bool_], rows: NDA
         sums += product(value, chunk.astype(np.float64))
         ones += chunk.sum(0)
         squares += (value * value).sum(1)
-    # The values have a mean of 0, so the covariance is the sum over the places where the feature is on.
+    # The centred values have mean 0, so the covariance is their sum over the places where the feature is on.
     spread = squares[:, None] * (ones * (count - ones) / count)
     flat = spread <= 1e-12 * count * np.maximum(middle**2, 1e-300)[:, None]
     return np.where(flat, 0.0, sums**2 / np.where(flat, 1.0, spread)).reshape(neurons, lags, columns)
 
 
 def product(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """The matrix product, with as many threads as torch uses. NumPy's own threads cannot be told how many to be."""
+    """Compute the matrix product with torch, because the number of NumPy's threads cannot be set."""
     return torch.matmul(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
 
 def _chunks(count: int, columns: int) -> Iterator[slice]:
-    """Pieces of the places, so many that the features of one fit in memory as numbers."""
-    size = max(1, CHUNK // max(1, columns))
+    """Divide the places into slices whose features fit in memory as numbers."""
+    size = max(1, CHUNK_NUMBERS // max(1, columns))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The sums over places from which every regression of a count on a neuron follows, over the places that count.
+    """The sums over places from which every regression of a count on a neuron follows.
 
-    `x` is the neuron's value, `y` the count, both less what was taken off. `n`, `y`, `yy` are (L, C), the others
-    (N, L, C): every neuron with every count at every lag.
+    x is the value of the neuron and y the count, both minus their origin. Places without a count are left out.
+
+    Attributes:
+        n: the number of places, (L, C).
+        y: the sum of y, (L, C).
+        yy: the sum of y², (L, C).
+        x: the sum of x, (N, L, C).
+        xx: the sum of x², (N, L, C).
+        xy: the sum of x · y, (N, L, C).
     """
 
     n: NDArray[np.float64]
@@ -230,16 +255,16 @@ class Moments:
     xy: NDArray[np.float64]
 
     def line(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Slope and intercept of the least squares line of y over x, (N, L, C); a constant neuron has slope 0."""
+        """Fit the least squares line of y over x: slope and intercept, (N, L, C). A constant neuron has slope 0."""
         n = np.maximum(self.n, 1)
         spread = self.xx - self.x * self.x / n
-        # Rounding leaves a constant neuron a spread of its own square times 1e-16.
+        # Rounding gives a constant neuron a spread of about 1e-16 times its square.
         flat = spread <= 1e-12 * np.maximum(self.xx, 1e-300)
         slope = np.where(flat, 0.0, (self.xy - self.x * self.y / n) / np.where(flat, 1.0, spread))
         return slope, (self.y - slope * self.x) / n
 
     def determination(self, slope: NDArray[np.float64], intercept: NDArray[np.float64]) -> NDArray[np.float64]:
-        """R2 of a line on these places: 1 - sum (y - line)^2 / sum (y - mean y)^2, (N, L, C); 0 for a constant y."""
+        """Compute R2 of a line: 1 - sum (y - line)² / sum (y - mean y)², (N, L, C); 0 if y is constant."""
         n = np.maximum(self.n, 1)
         total = self.yy - self.y * self.y / n
         rest = (
@@ -259,22 +284,22 @@ def moments(
     rows: NDArray[np.int64],
     origin: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> Moments:
-    """The sums of every neuron with every count.
+    """Compute the sums of every neuron with every count.
 
     Args:
         values: (M, N).
-        numbers: (P + 1, C), NaN where a count is not defined: such places are left out, of this count only.
-        rows: of `numbers` for each of the M places, at each of L lags, (L, M).
-        origin: what is taken off the neurons (N,) and off the counts (C,), so that sums of squares stay small.
+        numbers: (P + 1, C); NaN where a count is not defined, which leaves the place out for this count only.
+        rows: the row of `numbers` for each of the M places at each of L lags, (L, M).
+        origin: the values subtracted from the neurons, (N,), and from the counts, (C,), to keep the sums small.
     """
     (lags, size), counts, neurons = rows.shape, numbers.shape[1], values.shape[1]
-    of_neurons, of_counts = origin
+    neuron_origin, count_origin = origin
     of_columns, of_pairs = np.zeros((3, lags * counts)), np.zeros((3, neurons, lags * counts))
     for part in _chunks(size, 3 * lags * counts):
-        count = (numbers[rows[:, part].T] - of_counts).reshape(rows[:, part].shape[1], lags * counts)
+        count = (numbers[rows[:, part].T] - count_origin).reshape(rows[:, part].shape[1], lags * counts)
         known = (~np.isnan(count)).astype(np.float64)
         count[known == 0] = 0
-        value = (values[part] - of_neurons).T
+        value = (values[part] - neuron_origin).T
         of_columns += known.sum(0), count.sum(0), (count * count).sum(0)
         of_pairs += product(value, known), product(value * value, known), product(value, count)
     return Moments(*of_columns.reshape(3, lags, counts), *of_pairs.reshape(3, neurons, lags, counts))
@@ -283,16 +308,16 @@ def moments(
 def best_threshold(
     values: NDArray[np.float32], on: NDArray[np.bool_], *, above: bool, order: NDArray[np.intp] | None = None
 ) -> float:
-    """The threshold at which a neuron tells best, by Matthews' correlation, where a feature is on.
+    """Return the threshold of a neuron that predicts a feature best, by Matthews' correlation.
 
     Args:
-        values: (M,).
-        on: (M,).
-        above: whether the feature is said to be on above the threshold, or below.
-        order: what sorts the values, where that is known already, (M,).
+        values: the neuron, (M,).
+        on: the feature, (M,).
+        above: if true, the feature is predicted above the threshold; if false, below.
+        order: the order that sorts the values, (M,), if it is known already.
 
     Returns:
-        A number between two neighbouring values; at an end where no threshold tells anything.
+        A number between two neighbouring values; at an end if no threshold predicts anything.
     """
     order = np.argsort(values) if order is None else order
     ordered, hits = values[order].astype(np.float64), on[order]
@@ -301,19 +326,19 @@ def best_threshold(
         return float(ordered[0])
     below = np.cumsum(hits)[cuts - 1].astype(np.float64)
     total, size = float(hits.sum()), float(len(values))
-    # As above the cut: true positives, false positives, false negatives, true negatives.
+    # True positives, false positives, false negatives and true negatives of a prediction above the cut.
     scores = _matthews(total - below, size - cuts - (total - below), below, cuts - below)
     best = cuts[np.argmax(scores if above else -scores)]
     return float((ordered[best - 1] + ordered[best]) / 2)
 
 
-def matthews(said: NDArray[np.bool_], on: NDArray[np.bool_]) -> float:
-    """Matthews' correlation of what was said with what is, from -1 to 1; 0 where either never changes."""
-    both = float((said & on).sum())
-    a, b, size = float(said.sum()), float(on.sum()), float(len(on))
-    return float(_matthews(both, a - both, b - both, size - a - b + both))
+def matthews(predictions: NDArray[np.bool_], on: NDArray[np.bool_]) -> float:
+    """Compute Matthews' correlation of predictions with a feature, from -1 to 1; 0 if either never changes."""
+    both = float((predictions & on).sum())
+    predicted, actual, size = float(predictions.sum()), float(on.sum()), float(len(on))
+    return float(_matthews(both, predicted - both, actual - both, size - predicted - actual + both))
 
 
-def _matthews(tp: Counted, fp: Counted, fn: Counted, tn: Counted) -> NDArray[np.float64]:
+def _matthews(tp: Amount, fp: Amount, fn: Amount, tn: Amount) -> NDArray[np.float64]:
     product = np.sqrt((tp + fp) * (tp + fn)) * np.sqrt((tn + fp) * (tn + fn))
     return np.where(product > 0, (tp * tn - fp * fn) / np.where(product > 0, product, 1.0), 0.0)

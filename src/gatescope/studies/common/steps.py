@@ -1,4 +1,4 @@
-"""The steps of all sequences of a trace, one after the other: the axis along which studies count.
+"""The places of a trace: the steps of all sequences, one after the other.
 
 `P` step of any sequence (a place), `N` neuron.
 """
@@ -20,12 +20,12 @@ from gatescope.vocabulary import PADDING, Vocabulary
 
 
 class Steps:
-    """Where the steps of a trace lie on one axis of P places.
+    """The P places of a trace.
 
     Attributes:
         starts: the place of the first step of each sequence, and P at the end, (S + 1,).
-        sequence: of each place, (P,).
-        step: of each place within its sequence, (P,).
+        sequence: the sequence of each place, (P,).
+        step: the step of each place within its sequence, (P,).
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -39,7 +39,7 @@ class Steps:
         return int(self.starts[-1])
 
     def values(self, layer: str, signal: str, neurons: slice | Sequence[int] = slice(None)) -> NDArray[np.float32]:
-        """A signal of some neurons at every place, (P, N); only these are read from a trace on disk.
+        """Read a signal of some neurons at every place, (P, N).
 
         Raises:
             TraceError: the trace has no such layer.
@@ -48,7 +48,7 @@ class Steps:
         return of_neurons(self._trace, layer, signal, neurons).T.astype(np.float32, order="C")
 
     def of_step(self, name: str) -> NDArray[np.generic]:
-        """An array of steps ("token", "log_probability") at every place, (P,) or (P, K).
+        """Read an array of steps, such as "token" or "log_probability", at every place, (P,) or (P, K).
 
         Raises:
             StudyError: the trace has no such array.
@@ -60,10 +60,11 @@ class Steps:
         return np.concatenate(parts) if parts else np.empty((0, *array.shape[2:]), array.dtype)
 
     def same(self) -> NDArray[np.int64]:
-        """Return for each sequence a number that equal sequences share, (S,), in the order of their first places.
+        """Return a number for each sequence, (S,), that only equal sequences share, in the order of their first places.
 
-        Sequences are equal if they read the same from the same initial states. A recorded list of equal sequences
-        counts, otherwise the numbers or symbols that were read. Sequences that cannot be compared are different.
+        Sequences are equal if they have the same input and the same initial states. The recorded list of repeats is
+        used if the trace has one, otherwise the input. Sequences whose input the trace does not hold count as
+        different.
         """
         repeats = self._trace.attributes.get("repeats")
         if repeats is not None:
@@ -74,42 +75,42 @@ class Steps:
         read = self.of_step("input" if "input" in self._trace.steps else "token")
         states = [np.asarray(array) for layer in self._trace.initial.values() for array in layer.values()]
         numbers: dict[tuple[bytes, ...] | int, int] = {}
-        found = []
+        result = []
         for row, (start, end) in enumerate(pairwise(self.starts)):
             part = read[start:end]
             known = part.ndim > 1 or bool((part != PADDING).all())
             key = (part.tobytes(), *(array[row].tobytes() for array in states)) if known else row
-            found.append(numbers.setdefault(key, len(numbers)))
-        return np.array(found, dtype=np.int64)
+            result.append(numbers.setdefault(key, len(numbers)))
+        return np.array(result, dtype=np.int64)
 
     def repeated(self) -> NDArray[np.bool_]:
-        """Whether each place is in a sequence that equals an earlier one, (P,)."""
+        """Test whether each place is in a sequence that equals an earlier one, (P,)."""
         equal = self.same()
         _, first = np.unique(equal, return_index=True)
         return ~np.isin(self.sequence, first)
 
     def texts(self) -> list[str]:
-        """The text of each sequence."""
+        """Return the text of each sequence."""
         return [self._trace.text(sequence) for sequence in range(len(self._trace.lengths))]
 
     def features(self, families: Iterable[Family], texts: Sequence[str] | None = None) -> list[Feature]:
-        """The features of the trace's text at every place, (P,).
+        """Compute the features of the trace's text at every place, (P,).
+
+        If the network reads bytes, each byte has the features of its character; a word has those of its last
+        character. Some families read the trace itself.
 
         Args:
-            families: whose features.
-            texts: of each sequence, where they are still known: a trace does not hold how a word is spelled that the
-                network does not know, nor its capitals if it was looked up in small letters.
-
-        Where the network reads bytes, each byte has the features of the character that it is a part of; a word has
-        those of its last character. Some families are read from the trace itself.
+            families: the families of the features.
+            texts: the text of each sequence, if known. A trace does not hold the spelling of words outside the
+                vocabulary, nor capitals if the vocabulary has none.
 
         Raises:
             StudyError: the steps are not those of a text.
-            TraceError: the trace does not say what its vectors stand for.
+            TraceError: the trace has no vocabulary.
         """
         families = list(families)
-        of_trace = [feature for each in families if each.of_trace for feature in each.of_trace(self._trace)]
-        families = [each for each in families if each.of_trace is None]
+        of_trace = [feature for family in families if family.of_trace for feature in family.of_trace(self._trace)]
+        families = [family for family in families if family.of_trace is None]
         if not families:
             return of_trace
         texts = self.texts() if texts is None else list(texts)
@@ -119,26 +120,26 @@ class Steps:
 def at_steps(
     vocabulary: Vocabulary, texts: Sequence[str], families: Iterable[Family], counts: Sequence[int] | None = None
 ) -> list[Feature]:
-    """The features of texts at each step that a network of this vocabulary reads of them, one text after the other.
+    """Compute the features of texts at each step of a vocabulary, one text after the other.
 
     Args:
-        vocabulary: what a step is.
-        texts: of one sequence each.
-        families: none of them read from a trace.
-        counts: how many steps each text has; counted when not given.
+        vocabulary: the vocabulary that divides a text into steps.
+        texts: one text for each sequence.
+        families: the families of the features; none of them may read a trace.
+        counts: the number of steps of each text; counted if None.
 
     Raises:
         StudyError: the steps are not those of a text.
     """
     families = list(families)
     counts = [len(vocabulary.encode(text)) for text in texts] if counts is None else counts
-    found = annotate(texts, [family for family in families if family.per == "step"], counts)
+    of_steps = annotate(texts, [family for family in families if family.per == "step"], counts)
     of_characters = annotate(texts, [family for family in families if family.per == "character"])
     if vocabulary.unit == "character" or not of_characters:
-        return found + of_characters
+        return of_steps + of_characters
     begins = np.cumsum([0, *map(len, texts)])[:-1].tolist()
     last = [begin + vocabulary.spans(text)[:, 1] - 1 for begin, text in zip(begins, texts, strict=True)]
     places = np.concatenate(last)
     if len(places) != sum(counts):
         raise StudyError("STEPS_TEXT_DAMAGED")
-    return found + [replace(feature, values=feature.values[places]) for feature in of_characters]
+    return of_steps + [replace(feature, values=feature.values[places]) for feature in of_characters]

@@ -1,4 +1,4 @@
-"""What a study finds: a table whose columns have names, titles and one type each."""
+"""The result of every study: a table whose columns have names, titles and one type each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN_ROWS = 20  # of a table in a notebook
 
 
 class StudyError(GatescopeError):
-    """A question that cannot be answered with what was given; the message says what is missing."""
+    """A study that cannot be computed from its arguments; the message says what to change."""
 
 
 class MissingPandasError(StudyError, ImportError):
@@ -38,9 +38,9 @@ class Table:
     """Rows of named columns.
 
     Attributes:
-        columns: name -> (rows,), in the order in which they are shown.
-        titles: name -> what the column says, with its unit.
-        about: what the table as a whole says, JSON values: of what it was made, and how.
+        columns: name -> values, (rows,), in the order in which they are shown.
+        titles: name -> the meaning of the column, with its unit.
+        about: facts about the whole table, such as the settings of the study; JSON values.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -67,7 +67,7 @@ class Table:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], **about: Any) -> Table:
-        """The table of some rows, each with a value for every title; None becomes NaN in a column of numbers."""
+        """Make a table of rows, each with a value for every title; None becomes NaN in a column of numbers."""
         columns = {}
         for name in titles:
             values = [row[name] for row in rows]
@@ -84,7 +84,7 @@ class Table:
         return len(next(iter(self.columns.values()), ()))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """One column.
+        """Return a column.
 
         Raises:
             StudyError: there is no such column.
@@ -94,20 +94,20 @@ class Table:
         return self.columns[name]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """The rows, as Python values."""
+        """Yield the rows, as Python values."""
         lists = [column.tolist() for column in self.columns.values()]
         return (dict(zip(self.columns, row, strict=True)) for row in zip(*lists, strict=True))
 
     def where(self, **values: Any) -> Table:
-        """The rows in which these columns have these values."""
+        """Return the rows in which these columns have these values."""
         return self.take(np.flatnonzero(np.logical_and.reduce([self[name] == value for name, value in values.items()])))
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Table:
-        """Some rows, in the order given."""
+        """Return some rows, in the order of their numbers."""
         return Table({name: column[rows] for name, column in self.columns.items()}, self.titles, self.about)
 
     def sorted_by(self, name: str, *, descending: bool = True) -> Table:
-        """The rows in the order of one column; what is NaN comes last, and equal ones stay in their order."""
+        """Return the rows in the order of one column; NaN comes last, and equal rows keep their order."""
         column = self[name]
         if column.dtype.kind in "biuf":
             keys = np.nan_to_num(column.astype(np.float64) * (-1 if descending else 1), nan=np.inf)
@@ -116,7 +116,7 @@ class Table:
         return self.take(np.array(order, dtype=np.int64))
 
     def to_json(self) -> dict[str, Any]:
-        """Columns, titles and what the table says, as JSON values; numbers that JSON cannot write become null."""
+        """Return the table as JSON values; NaN and infinity become null."""
         content = {
             "columns": {name: column.tolist() for name, column in self.columns.items()},
             "titles": dict(self.titles),
@@ -126,10 +126,10 @@ class Table:
 
     @classmethod
     def from_json(cls, data: Any) -> Table:
-        """The table that `to_json` wrote.
+        """Read a table that `to_json` wrote.
 
         Raises:
-            StudyError: it is no such table.
+            StudyError: the data are not such a table.
         """
         try:
             rows = [dict(zip(data["columns"], row, strict=True)) for row in zip(*data["columns"].values(), strict=True)]
@@ -140,7 +140,7 @@ class Table:
             raise StudyError("TABLE_JSON_INVALID", error=error) from error
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the columns to a file, with a line of their names first; NaN is an empty field.
+        """Write the table to a CSV file with a header; NaN is an empty field.
 
         Raises:
             FileError: the file cannot be written.
@@ -157,7 +157,7 @@ class Table:
             raise unwritable(path, error) from error
 
     def to_pandas(self) -> pd.DataFrame:
-        """The same as a pandas DataFrame.
+        """Return the table as a pandas DataFrame.
 
         Raises:
             MissingPandasError: pandas is not installed.

@@ -1,7 +1,11 @@
-"""How fast do changes grow from one step to another, and in the long run?
+"""How fast do small changes of the state grow from one step to another, and in the long run?
 
-Of chosen pairs of steps and of whole sequences, without writing any product of Jacobians out: vectors are carried from
-step to step and scaled on the way. All sizes are natural logarithms.
+Training fails when gradients explode or vanish, and a network is chaotic when small changes grow forever. The largest
+singular value between two steps bounds how much a gradient can grow there, and the Lyapunov exponents are the mean
+growth over a whole sequence: above 0 the network is chaotic, below 0 it forgets every change.
+
+No product of Jacobians is written out: vectors are carried from step to step and scaled on the way. All sizes are
+natural logarithms.
 
 `N` neuron, `S` state, `M` = S · N, `K` vector.
 """
@@ -24,23 +28,34 @@ from gatescope.studies.gradients.products import check_pair, sources_of
 def singular_values(
     jacobians: Jacobians, after: int, before: int, count: int = 1, *, iterations: int = 30, seed: int = 0
 ) -> NDArray[np.float64]:
-    """The logarithms of the largest singular values of d state_after / d state_before, largest first, without a matrix.
+    """Compute the logarithms of the largest singular values of d state_after / d state_before, largest first.
 
-    By block power iteration with QR on the product and its transpose; two vectors more than asked for are carried
-    along. Of values whose logarithms are within 18 of the largest, the last step tells what the product does within
-    the span that was found (Rayleigh and Ritz); smaller ones are what their vectors grew by.
+    Uses block power iteration with QR on the product and its transpose, with two additional vectors. Values whose
+    logarithms are within 18 of the largest come from the product restricted to the final span (Rayleigh and Ritz);
+    smaller values come from the growth of their vectors.
+
+    Args:
+        jacobians: the Jacobians of one layer.
+        after: the later step.
+        before: the earlier step.
+        count: the number of singular values.
+        iterations: the number of power iterations.
+        seed: the seed of the first vectors.
+
+    Returns:
+        Natural logarithms, (count,).
 
     Raises:
-        StudyError: the steps are not there or in the wrong order, or the layer carries no state.
+        StudyError: there are no such steps, they are in the wrong order, or the layer carries no state.
     """
     check_pair(jacobians, after, before)
     generator = torch.Generator().manual_seed(seed)
     basis = _basis(jacobians, count + 2, generator)
     grown = torch.zeros(basis.shape[1], dtype=torch.float64)
     for _ in range(iterations):
-        there, forth = _carried(jacobians, basis, range(before + 1, after + 1), transposed=False)
-        basis, back = _carried(jacobians, there, range(after, before, -1), transposed=True)
-        grown = (forth + back) / 2
+        image, growth_forward = _carried(jacobians, basis, range(before + 1, after + 1), transposed=False)
+        basis, growth_back = _carried(jacobians, image, range(after, before, -1), transposed=True)
+        grown = (growth_forward + growth_back) / 2
     image, log = _scaled(jacobians, basis, range(before + 1, after + 1))
     within = torch.linalg.svdvals(image).log() + log
     grown = grown.sort(descending=True).values
@@ -50,39 +65,50 @@ def singular_values(
 def spectral_radius(
     jacobians: Jacobians, after: int, before: int, *, vectors: int = 8, iterations: int = 60, seed: int = 0
 ) -> float:
-    """The logarithm of the largest absolute eigenvalue of d state_after / d state_before, without a matrix.
+    """Compute the logarithm of the largest absolute eigenvalue of d state_after / d state_before.
 
-    By subspace iteration: the product is applied again and again to a few orthonormal vectors, and its eigenvalues
-    are those of what it does within their span. Exact where there are as many vectors as numbers in the state.
+    Uses subspace iteration: the product is applied repeatedly to a few orthonormal vectors, and its eigenvalues are
+    estimated within their span. Exact if there are as many vectors as numbers in the state.
+
+    Args:
+        jacobians: the Jacobians of one layer.
+        after: the later step.
+        before: the earlier step.
+        vectors: the number of vectors.
+        iterations: the number of iterations.
+        seed: the seed of the first vectors.
 
     Raises:
-        StudyError: the steps are not there or in the wrong order, or the layer carries no state.
+        StudyError: there are no such steps, they are in the wrong order, or the layer carries no state.
     """
     check_pair(jacobians, after, before)
     basis = _basis(jacobians, vectors, torch.Generator().manual_seed(seed))
-    found = -np.inf
+    log_radius = -np.inf
     for _ in range(iterations):
         image, log = _scaled(jacobians, basis, range(before + 1, after + 1))
         largest = float(torch.linalg.eigvals(basis.t() @ image).abs().max())
-        found = float(np.log(largest)) + log if largest > 0 else -np.inf
+        log_radius = float(np.log(largest)) + log if largest > 0 else -np.inf
         basis = torch.linalg.qr(image)[0]
-    return found
+    return log_radius
 
 
 def lyapunov(jacobians: Jacobians, count: int | None = None, *, skip: int = 0, seed: int = 0) -> NDArray[np.float64]:
-    """The Lyapunov exponents of the layer along this sequence, largest first, in nats a step.
+    """Compute the Lyapunov exponents of a layer along a sequence, largest first, in nats per step.
 
-    Random vectors are carried along and made orthonormal at every step; the mean logarithm of how much each one grew
-    (Benettin, Galgani, Giorgilli and Strelcyn 1980). Below 0 all small changes are forgotten.
+    Random vectors are carried along the sequence and made orthonormal at every step. An exponent is the mean logarithm
+    of the growth of one vector. If all exponents are below 0, every small change is forgotten.
 
     Args:
-        jacobians: of one layer.
-        count: how many; all M when not given.
-        skip: steps at the beginning that turn the vectors, but do not count.
-        seed: of the vectors.
+        jacobians: the Jacobians of one layer.
+        count: the number of exponents; None: all M.
+        skip: steps at the beginning that align the vectors, but do not count.
+        seed: the seed of the first vectors.
 
     Raises:
         StudyError: no step is left to count, or the layer carries no state.
+
+    Source: Benettin, Galgani, Giorgilli and Strelcyn, "Lyapunov characteristic exponents for smooth dynamical systems
+    and for Hamiltonian systems", Meccanica 15 (1980).
     """
     sources_of(jacobians, None)
     if not 0 <= skip < jacobians.steps:
@@ -107,7 +133,7 @@ def _apply(jacobians: Jacobians, step: int, columns: Float[Tensor, "M K"], trans
 def _carried(
     jacobians: Jacobians, basis: Float[Tensor, "M K"], steps: Iterable[int], *, transposed: bool
 ) -> tuple[Float[Tensor, "M K"], Float[Tensor, "K"]]:
-    """Orthonormal vectors after some steps, made orthonormal after each, and by how much each one grew (logarithms)."""
+    """Carry orthonormal vectors along some steps, with QR after each; return them and the log of their growth."""
     growth = torch.zeros(basis.shape[1], dtype=torch.float64)
     for step in steps:
         basis, triangle = torch.linalg.qr(_apply(jacobians, step, basis, transposed))
@@ -118,7 +144,7 @@ def _carried(
 def _scaled(
     jacobians: Jacobians, columns: Float[Tensor, "M K"], steps: Iterable[int]
 ) -> tuple[Float[Tensor, "M K"], float]:
-    """The product times vectors, divided by its size at every step, and the logarithm of that."""
+    """Multiply vectors by the product, scaled at every step; return them and the logarithm of the scale."""
     total = 0.0
     for step in steps:
         columns = _apply(jacobians, step, columns, transposed=False)

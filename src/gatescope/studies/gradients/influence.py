@@ -1,4 +1,8 @@
-"""What does a network say otherwise, when it reads something else at one step?
+"""How do the predictions change when the network reads something else at one step?
+
+A gradient tells how a prediction reacts to an infinitesimal change, but a text changes by whole symbols. Replacing one
+symbol and comparing the predictions measures its influence without any linearisation. It is the intervention that the
+gradient is an approximation of.
 
 `P` place, `D` distance, `T` step, `V` symbol.
 """
@@ -20,21 +24,22 @@ from gatescope.studies.common.table import StudyError
 from gatescope.studies.gradients.jacobians import exact
 from gatescope.vocabulary import Reading
 
-PIECE = 1 << 22  # predicted probabilities that are held at a time
-AT_ONCE = 1 << 17  # steps of all rows together, of a network that reads a whole sequence again
+PIECE_VALUES = 1 << 22  # predicted probabilities that are held at a time
+MAX_BATCH_STEPS = 1 << 17  # steps of all rows together, for a network that reads a whole sequence again
 
 
 @dataclass(frozen=True)
 class Influence:
-    """What replacing a character (or word, or vector of numbers) does to the predictions.
+    """The changes of the predictions by replacing one symbol (or word, or vector of numbers) at a time.
 
     Attributes:
-        places: the steps at which something else was read, (P,).
-        replaced: the id that was read instead, (P,); where numbers are read, the step whose numbers were.
-        divergence: entry [k, j]: sum of p log(p / q) after step places[k] + distances[j], where p was predicted without
-            and q with the change, in nats, (P, D); of numbers, the mean squared difference of the estimates. NaN where
-            there is no such step, or nothing is predicted.
-        distances: (D,), rising: 0, 1, 2, ...; from a negative one on, if the network reads from the end, too.
+        places: the replaced steps, (P,).
+        replaced: the id that was read instead, (P,); for a network that reads numbers, the step whose numbers were.
+        divergence: (P, D). Entry [k, j] is the sum of p log(p / q) after step places[k] + distances[j], in nats, where
+            p is the original and q the changed prediction; for predicted numbers, the mean squared difference. NaN if
+            there is no such step or no prediction.
+        distances: the distances in steps, (D,), ascending: 0, 1, 2, ...; or from a negative one on, if the network also
+            reads from the end.
     """
 
     places: NDArray[np.int64]
@@ -47,18 +52,21 @@ class Influence:
 def influence(
     network: Network, ids: Reading, places: Sequence[int] | None = None, *, furthest: int = 100, seed: int = 0
 ) -> Influence:
-    """Replace what is read at one step at a time, and see how the predictions change.
+    """Replace the input of one step at a time, and measure how the predictions change.
+
+    Replacements are drawn from the other symbols (or numbers) of the sequence, by their frequency; or from the
+    vocabulary, if all symbols of the sequence are equal.
 
     Args:
-        network: any. It is copied in float64. One that predicts once does so after the last step.
-        ids: one sequence, of ids or of vectors of numbers, from the initial state.
-        places: the steps at which something else is read; all when not given.
-        furthest: how many steps after it (and before it, if the network reads from the end, too) are looked at.
-        seed: of what is put in place, drawn from the other symbols (or numbers) of the sequence, the frequent ones more
-            often; where all symbols are the same, from the vocabulary.
+        network: any network. It is copied in float64. Many-to-one networks predict after the last step.
+        ids: one sequence, of ids (T,) or of vectors of numbers (T, I), from the initial state.
+        places: the replaced steps; None: all steps.
+        furthest: the number of steps after a replaced step (and before it, if the network also reads from the end)
+            whose predictions are compared.
+        seed: the seed of the replacements.
 
     Raises:
-        StudyError: a step is not there, or there is nothing else to put in its place.
+        StudyError: there is no such step, or nothing can replace it.
         RecordingError: the sequence is empty.
     """
     (ids,) = sequences_of(network, [ids])
@@ -69,34 +77,34 @@ def influence(
     copy = exact(network)
     if ids.ndim == 2:
         _, first, same = np.unique(ids, axis=0, return_index=True, return_inverse=True)
-        replaced = first[_others(same.reshape(-1).astype(np.int32), where, 0, random)]
+        replaced = first[_draw_others(same.reshape(-1).astype(np.int32), where, 0, random)]
         tokens = torch.from_numpy(ids).double()[:, None]
         instead = tokens[torch.from_numpy(replaced), 0]
     else:
-        replaced = _others(ids, where, network.configuration.vocabulary.size, random)
+        replaced = _draw_others(ids, where, network.configuration.vocabulary.size, random)
         tokens = torch.from_numpy(ids.astype(np.int64))[:, None]
         instead = torch.from_numpy(replaced)
     width = min(furthest, len(ids) - 1) + 1
     configuration = network.configuration
     if configuration.both_ways or configuration.readout.reads == "last step":
         distances = np.arange(1 - width if configuration.both_ways else 0, width)
-        found = _as_wholes(copy, tokens, where, instead, distances)
+        divergence = _from_the_beginning(copy, tokens, where, instead, distances)
     else:
         distances = np.arange(width)
-        found = _from_there_on(copy, tokens, where, instead, width)
-    return Influence(where, replaced, found, distances)
+        divergence = _from_the_step(copy, tokens, where, instead, width)
+    return Influence(where, replaced, divergence, distances)
 
 
-def _from_there_on(
+def _from_the_step(
     network: Network, tokens: Tensor, where: NDArray[np.int64], instead: Tensor, width: int
 ) -> NDArray[np.float64]:
-    """The change of each prediction, (P, D): of a network in one direction, which goes on from the state before."""
+    """Compute the changes, (P, D), from the recorded state before each step; for networks in one direction."""
     names = [layer.cell.states for layer in network.configuration.layers]
     whole = network(tokens, keep=names)
     before = predictions_of(network.configuration, whole.logits[:, 0])
-    found = np.full((len(where), width), np.nan)
+    changes = np.full((len(where), width), np.nan)
     neurons = (layer.neurons for layer in network.configuration.layers)
-    size = max(1, PIECE // (width * max(before.shape[1], *neurons)))
+    size = max(1, PIECE_VALUES // (width * max(before.shape[1], *neurons)))
     for start in range(0, len(where), size):
         rows = torch.from_numpy(where[start : start + size])
         reach = rows + torch.arange(width)[:, None]  # (D, rows)
@@ -113,18 +121,18 @@ def _from_there_on(
         ]
         after = predictions_of(network.configuration, network(read, state).logits)
         divergence = _difference(network.configuration, before[reach], after)
-        found[start : start + size] = divergence.where(inside, torch.nan).t().numpy()
-    return found
+        changes[start : start + size] = divergence.where(inside, torch.nan).t().numpy()
+    return changes
 
 
-def _as_wholes(
+def _from_the_beginning(
     network: Network, tokens: Tensor, where: NDArray[np.int64], instead: Tensor, distances: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The change of each prediction, (P, D): the sequence is read again from its beginning for every place."""
-    steps, found = len(tokens), np.full((len(where), len(distances)), np.nan)
+    """Compute the changes, (P, D), by reading the whole sequence again for every place."""
+    steps, changes = len(tokens), np.full((len(where), len(distances)), np.nan)
     once = network.configuration.readout.reads == "last step"
     before = predictions_of(network.configuration, network(tokens).logits)
-    size = max(1, min(AT_ONCE // steps, PIECE // (steps * before.shape[-1])))
+    size = max(1, min(MAX_BATCH_STEPS // steps, PIECE_VALUES // (steps * before.shape[-1])))
     for start in range(0, len(where), size):
         rows = where[start : start + size]
         read = tokens.repeat(1, len(rows), *[1] * (tokens.ndim - 2))
@@ -133,32 +141,32 @@ def _as_wholes(
         changed = _difference(network.configuration, before.expand_as(after), after).numpy()
         at = rows[:, None] + distances
         if once:
-            found[start : start + size] = np.where(at == steps - 1, changed[:, None], np.nan)
+            changes[start : start + size] = np.where(at == steps - 1, changed[:, None], np.nan)
             continue
         inside = (at >= 0) & (at < steps)
-        told = changed[np.clip(at, 0, steps - 1), np.arange(len(rows))[:, None]]
-        found[start : start + size] = np.where(inside, told, np.nan)
-    return found
+        nearest = changed[np.clip(at, 0, steps - 1), np.arange(len(rows))[:, None]]
+        changes[start : start + size] = np.where(inside, nearest, np.nan)
+    return changes
 
 
 def _difference(configuration: Configuration, before: Tensor, after: Tensor) -> Tensor:
-    """How far predictions (..., V) are from each other."""
+    """Compute the divergence of predictions (..., V) from others, (...,)."""
     if configuration.readout.kind == "numbers":
         return ((before - after) ** 2).mean(-1)
     return (before.exp() * (before - after)).sum(-1).clamp(min=0)
 
 
-def _others(ids: Reading, places: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Another id for each place."""
+def _draw_others(ids: Reading, places: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw another id for each place."""
     symbols, counts = np.unique(ids, return_counts=True)
     if len(symbols) == 1:
         symbols = np.setdiff1d(np.arange(size), symbols)
         counts = np.ones(len(symbols), dtype=np.int64)
     if not len(symbols):
         raise StudyError("INFLUENCE_NOTHING_ELSE_IN_VOCABULARY" if size else "INFLUENCE_NOTHING_ELSE_IN_SEQUENCE")
-    found = np.empty(len(places), dtype=np.int64)
+    drawn = np.empty(len(places), dtype=np.int64)
     for old in np.unique(ids[places]):
-        here, others = ids[places] == old, symbols != old
+        same, others = ids[places] == old, symbols != old
         chances = counts[others] / counts[others].sum()
-        found[here] = random.choice(symbols[others], size=int(here.sum()), p=chances)
-    return found
+        drawn[same] = random.choice(symbols[others], size=int(same.sum()), p=chances)
+    return drawn

@@ -1,8 +1,12 @@
-"""What does each state say of the states one step earlier, and through which part of the equations?
+"""How does each state depend on the states one step earlier, and through which part of the equations?
 
-The exact Jacobian of a layer's step, at the values that were recorded, as the sum of its terms: one for every place
-where an earlier state enters the equations (see `gatescope.equations.forward_derivatives`). `whole` and `matrix` write
-it out; `forwards` and `backwards` multiply with it without doing so.
+The Jacobian of one step is the link of which all gradients through time are made. Its terms show which path a gradient
+takes, such as directly along the cell state, through the forget gate, or through the candidate, and how much of the
+derivative each path carries.
+
+The Jacobian is exact at the recorded values. It is the sum of its terms, one for every place where an earlier state
+enters the equations (see `gatescope.equations.forward_derivatives`). `whole` and `matrix` write it out; `forwards` and
+`backwards` multiply by it without writing it out.
 
 `T` step, `N` neuron, `S` state, `M` = S · N, `K` vector.
 """
@@ -33,13 +37,13 @@ from gatescope.trace import Trace
 TITLES = {
     "to": "state",
     "source": "state one step earlier",
-    "term": "how it enters",
+    "term": "place where the earlier state enters",
     "formula": "the factors of the term",
     "norm": "Frobenius norm, median over steps",
     "share": "share of the derivative, median over steps",
 }
 
-CANCELLED = 1e-6  # of the size of the terms: a derivative that is smaller is what rounding left of them
+CANCELLED = 1e-6  # share of the size of its terms below which a derivative is only rounding
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class Term:
     Attributes:
         to: the state.
         source: the state one step earlier.
-        name: how that one enters: "direct", "peephole f", or a recurrent drive, "u.f".
-        drive: the k of u.k; None for a term that is diagonal.
-        formula: of the factors: the term is diag(factors), or diag(factors) · U_k.
+        name: the place where it enters: "direct", "peephole f", or a recurrent drive such as "u.f".
+        drive: the k of u.k; None for a diagonal term.
+        formula: the formula of the factors. The term is diag(factors), or diag(factors) · U_k.
     """
 
     to: str
@@ -62,7 +66,7 @@ class Term:
 
     @property
     def direct(self) -> bool:
-        """Whether the state enters its own equation, without passing a drive or a gate's peephole."""
+        """Test whether the state enters the equation directly, not through a drive or a peephole."""
         return self.drive is None and self.name.split(" ")[0] == "direct"
 
 
@@ -70,17 +74,17 @@ class Term:
 class Jacobians:
     """The Jacobians of the steps of one layer on one sequence.
 
-    Vectors are tensors (S, ..., N): a part for each state, in the order of `states`. The Jacobian of step t is of the
-    states after it by the states before it, so the first one is by the initial state. Steps are in the order in which
-    the layer reads: of one that reads from the end, step 0 is the last of the sequence.
+    Vectors are tensors (S, ..., N), with a part for each state in the order of `states`. The Jacobian of step t is the
+    derivative of the states after it by the states before it, so the first one is by the initial state. Steps are in
+    the order in which the layer reads: for a layer that reads from the end, step 0 is the last of the sequence.
 
     Attributes:
-        layer: "layer0".
-        states: what is carried from step to step.
+        layer: the layer, such as "layer0".
+        states: the states that are carried from step to step.
         factors: term -> its diagonal at every step, (T, N).
         weights: k -> U_k, (N, N).
-        inside: (state, other state) -> the derivative of the first by the second within the step that computes both,
-            (T, N): o · (1 - tanh²(c)) for h and c of an LSTM. A pair that is not there has none.
+        inside: (state, other state) -> the derivative of the first by the second within one step, (T, N):
+            o · (1 - tanh²(c)) for h and c of an LSTM. Pairs without such a derivative are left out.
         size: T and N.
     """
 
@@ -93,48 +97,50 @@ class Jacobians:
 
     @property
     def steps(self) -> int:
-        """T."""
+        """Return T, the number of steps."""
         return self.size[0]
 
     @property
     def neurons(self) -> int:
-        """N."""
+        """Return N, the number of neurons."""
         return self.size[1]
 
     @property
     def width(self) -> int:
-        """M: all numbers of the state."""
+        """Return M, the number of numbers in all states."""
         return len(self.states) * self.neurons
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """All terms."""
+        """Return all terms."""
         return tuple(self.factors)
 
     def to(self, dtype: torch.dtype) -> Jacobians:
-        """The same in another precision."""
-        moved = [{k: v.to(dtype) for k, v in each.items()} for each in (self.factors, self.weights, self.inside)]
-        return replace(self, factors=moved[0], weights=moved[1], inside=moved[2])
+        """Convert to another precision."""
+        factors = {term: values.to(dtype) for term, values in self.factors.items()}
+        weights = {drive: values.to(dtype) for drive, values in self.weights.items()}
+        inside = {pair: values.to(dtype) for pair, values in self.inside.items()}
+        return replace(self, factors=factors, weights=weights, inside=inside)
 
     def term(self, to: str, source: str, name: str) -> Term:
-        """The term of these names.
+        """Return the term with these names.
 
         Raises:
-            StudyError: there is none.
+            StudyError: there is no such term.
         """
         for term in self.factors:
             if (term.to, term.source, term.name) == (to, source, name):
                 return term
-        named = ", ".join(f"{t.name} (from {t.source} to {t.to})" for t in self.factors) or "none at all"
+        named = ", ".join(f"{t.name} (from {t.source} to {t.to})" for t in self.factors) or "none"
         raise StudyError("JACOBIANS_TERM_UNKNOWN", layer=self.layer, terms=named, term=name, source=source, to=to)
 
     def written(self, term: Term, step: int | slice = slice(None)) -> Float[Tensor, "*T N N"]:
-        """A term as a matrix, at one step or several."""
+        """Return a term as a matrix, at one step or several."""
         factors = self.factors[term][step]
         return torch.diag_embed(factors) if term.drive is None else factors.unsqueeze(-1) * self.weights[term.drive]
 
     def matrix(self, to: str, source: str, name: str | None = None) -> NDArray[np.float64]:
-        """The derivative of one state by another one a step earlier, (T, N, N): one term of it, or their sum.
+        """Return the derivative of a state by a state one step earlier, (T, N, N): one term, or the sum of all terms.
 
         Raises:
             StudyError: there is no such state or term.
@@ -154,22 +160,22 @@ class Jacobians:
         return [term for term in self.factors if (term.to, term.source) == (to, source)]
 
     def whole(self) -> NDArray[np.float64]:
-        """The derivative of all states by all states a step earlier, (T, M, M), state after state."""
+        """Return the derivative of all states by all states one step earlier, (T, M, M), state after state."""
         rows = [np.concatenate([self.matrix(to, source) for source in self.states], 2) for to in self.states]
         return np.concatenate(rows, 1) if rows else np.zeros((self.steps, 0, 0))
 
     @cached_property
     def diagonals(self) -> dict[tuple[str, str], Float[Tensor, "T N"]]:
-        """Per (state, earlier state), the sum of all terms that are diagonal."""
+        """Return (state, earlier state) -> the sum of all diagonal terms."""
         return _sums(self.factors, [term for term in self.factors if term.drive is None])
 
     @cached_property
     def bypass(self) -> dict[tuple[str, str], Float[Tensor, "T N"]]:
-        """The same of the direct terms alone: the way around all drives and gates."""
+        """Return (state, earlier state) -> the sum of the direct terms, which pass no drive and no gate."""
         return _sums(self.factors, [term for term in self.factors if term.direct])
 
     def dense(self, step: int) -> Float[Tensor, "M N"]:
-        """The terms through the drives at one step, as one matrix by h: state after state."""
+        """Return the terms through the drives at one step as one matrix by h, state after state."""
         like = next(iter(self.weights.values()))
         rows = like.new_zeros(len(self.states), self.neurons, self.neurons)
         for term, factors in self.factors.items():
@@ -180,63 +186,66 @@ class Jacobians:
     def forwards(
         self, step: int, vectors: Float[Tensor, "S *K N"], out: Float[Tensor, "S *K N"] | None = None
     ) -> Float[Tensor, "S *K N"]:
-        """The Jacobian of a step times vectors: what small changes before it become. `out` must be other memory."""
-        found = torch.empty_like(vectors) if out is None else out
+        """Multiply the Jacobian of a step by vectors: carry small changes before the step to after it.
+
+        `out` must not share memory with `vectors`.
+        """
+        products = torch.empty_like(vectors) if out is None else out
         if self.weights:
-            heard = vectors[self.states.index("h")].reshape(-1, self.neurons)
-            for part, matrix in zip(found, self.dense(step).split(self.neurons), strict=True):
-                torch.mm(heard, matrix.t(), out=part.view(-1, self.neurons))
+            outputs = vectors[self.states.index("h")].reshape(-1, self.neurons)
+            for part, matrix in zip(products, self.dense(step).split(self.neurons), strict=True):
+                torch.mm(outputs, matrix.t(), out=part.view(-1, self.neurons))
         else:
-            found.zero_()
+            products.zero_()
         for (to, source), factors in self.diagonals.items():
-            found[self.states.index(to)].addcmul_(factors[step], vectors[self.states.index(source)])
-        return found
+            products[self.states.index(to)].addcmul_(factors[step], vectors[self.states.index(source)])
+        return products
 
     def backwards(self, step: int, vectors: Float[Tensor, "S *K N"]) -> Float[Tensor, "S *K N"]:
-        """The transposed Jacobian of a step times vectors: what gradients after it are before it."""
-        found = torch.zeros_like(vectors)
+        """Multiply the transposed Jacobian of a step by vectors: carry gradients after the step to before it."""
+        products = torch.zeros_like(vectors)
         for (to, source), factors in self.diagonals.items():
-            found[self.states.index(source)] += factors[step] * vectors[self.states.index(to)]
+            products[self.states.index(source)] += factors[step] * vectors[self.states.index(to)]
         if self.weights:
-            found[self.states.index("h")] += torch.cat(list(vectors), -1) @ self.dense(step)
-        return found
+            products[self.states.index("h")] += torch.cat(list(vectors), -1) @ self.dense(step)
+        return products
 
     def norms(self) -> dict[Term, NDArray[np.float64]]:
-        """The Frobenius norm of every term at every step, (T,)."""
+        """Return the Frobenius norm of every term at every step, (T,)."""
         return {term: values.clamp(min=0).sqrt().numpy() for term, values in self._products(self.factors).items()}
 
     def shares(self) -> dict[Term, NDArray[np.float64]]:
-        """How much of the derivative of one state by another each term makes up, (T,).
+        """Return the share of every term in the derivative of its pair of states, at every step, (T,).
 
-        The share of a term A of a Jacobian J is <A, J> / <J, J>, where <A, B> sums the products of all entries: the
-        shares of all terms of a pair of states sum to 1 at every step, and a term that works against the others has
-        a negative share. NaN where J is 0, and where its terms cancel to less than a millionth of their own size, so
-        that rounding would decide.
+        The share of a term A of a Jacobian J is <A, J> / <J, J>, where <A, B> is the sum of the products of all
+        entries. The shares of all terms of a pair of states sum to 1 at every step, and a term that works against the
+        others has a negative share. NaN if J is 0, or if its terms cancel to less than a millionth of their own size,
+        because rounding would decide.
         """
-        found = {}
+        shares = {}
         for to in self.states:
             for source in self.states:
                 terms = self._between(to, source)
-                parts = {one: sum(self._product(one, other) for other in terms) for one in terms}
+                parts = {term: sum(self._product(term, other) for other in terms) for term in terms}
                 total = sum(parts.values())
                 least = CANCELLED**2 * sum(self._products(terms).values())
-                found |= {term: _ratio(part, total, least) for term, part in parts.items()}
-        return found
+                shares |= {term: _ratio(part, total, least) for term, part in parts.items()}
+        return shares
 
     def _products(self, terms: Iterable[Term]) -> dict[Term, Tensor]:
         return {term: self._product(term, term) for term in terms}
 
-    def _product(self, one: Term, other: Term) -> Float[Tensor, "T"]:
-        """<A, B> of two terms at every step, without writing them out."""
-        factors = self.factors[one] * self.factors[other]
-        if one.drive is None and other.drive is None:
+    def _product(self, first: Term, second: Term) -> Float[Tensor, "T"]:
+        """Return <A, B> of two terms at every step, without writing them out."""
+        factors = self.factors[first] * self.factors[second]
+        if first.drive is None and second.drive is None:
             return factors.sum(1)
-        if one.drive is not None and other.drive is not None:
-            return factors @ (self.weights[one.drive] * self.weights[other.drive]).sum(1)
-        return factors @ self.weights[str(one.drive or other.drive)].diagonal()
+        if first.drive is not None and second.drive is not None:
+            return factors @ (self.weights[first.drive] * self.weights[second.drive]).sum(1)
+        return factors @ self.weights[str(first.drive or second.drive)].diagonal()
 
     def table(self) -> Table:
-        """The terms: median norm over the steps, and median share of the derivative that they are part of."""
+        """Return the terms with their median norm and their median share of the derivative, over the steps."""
         norms, shares = self.norms(), self.shares()
         rows = [
             {
@@ -252,32 +261,32 @@ class Jacobians:
         return Table.of(rows, TITLES, layer=self.layer, steps=self.steps, neurons=self.neurons)
 
     def chained(self, to: str, source: str) -> dict[str, NDArray[np.float64]]:
-        """d to_t / d source_{t-1} where h_{t-1} is what source_{t-1} made it, term by term, each (T - 1, N, N).
+        """Return d to_t / d source_{t-1} with h_{t-1} as a function of source_{t-1}, term by term, (T - 1, N, N) each.
 
-        This is how texts write dC_t / dC_{t-1} of an LSTM as a sum of four terms: C_{t-1} acts on C_t directly, and
-        through h_{t-1} = o_{t-1} tanh(C_{t-1}) on the forget gate, the input gate and the candidate. The output
-        gate o_{t-1} is held, so a product of these is not yet the whole gradient over several steps: that is
-        what the Jacobian of all states is for.
+        Textbooks write dC_t / dC_{t-1} of an LSTM in this form, as a sum of four terms: C_{t-1} acts on C_t directly,
+        and through h_{t-1} = o_{t-1} tanh(C_{t-1}) on the forget gate, the input gate and the candidate. The output
+        gate o_{t-1} is held fixed, so a product of these is not the whole gradient over several steps. The Jacobian of
+        all states gives the whole gradient.
         """
-        found = {term.name: self.written(term, slice(1, None)) for term in self._between(to, source)}
+        terms = {term.name: self.written(term, slice(1, None)) for term in self._between(to, source)}
         if source != "h" and ("h", source) in self.inside and "h" in self.states:
-            turned = self.inside["h", source][:-1].unsqueeze(1)
+            slope = self.inside["h", source][:-1].unsqueeze(1)
             for term in self._between(to, "h"):
-                name = term.name if term.name not in found else f"{term.name} of h"
-                found[name] = self.written(term, slice(1, None)) * turned
-        return {name: value.numpy() for name, value in found.items()}
+                name = term.name if term.name not in terms else f"{term.name} of h"
+                terms[name] = self.written(term, slice(1, None)) * slope
+        return {name: value.numpy() for name, value in terms.items()}
 
 
 def exact(network: Network) -> Network:
-    """A copy of a network that computes in float64, without dropout."""
+    """Copy a network to float64, without dropout."""
     return deepcopy(network).double().eval()
 
 
 def jacobians_of(network: Network, source: Recordable, layer: Given = "layer0") -> Jacobians:
-    """The Jacobians of a layer on the first sequence of a text, computed in float64.
+    """Compute the Jacobians of a layer on the first sequence of a text, in float64.
 
     Raises:
-        RecordingError, StudyError: there is nothing to record, or no such layer.
+        RecordingError, StudyError: the text is empty, or there is no such layer.
     """
     name = network.configuration.names[number_of(network.configuration, layer)]
     copy = exact(network)
@@ -285,17 +294,17 @@ def jacobians_of(network: Network, source: Recordable, layer: Given = "layer0") 
 
 
 def jacobians(trace: Trace, layer: str, weights: Mapping[str, NDArray[Any]], sequence: int = 0) -> Jacobians:
-    """The Jacobians of a layer at the values of a trace.
+    """Compute the Jacobians of a layer at the values of a trace.
 
     Args:
-        trace: without interventions, and with the drives where the derivatives read them (GRU and sLSTM).
-        layer: "layer0", or "layer0_reverse".
-        weights: of this layer, as `gatescope.recording.weights_of` gives them.
-        sequence: which one.
+        trace: a trace without interventions, and with drives if the derivatives read them (GRU and sLSTM).
+        layer: the layer, such as "layer0" or "layer0_reverse".
+        weights: the weights of the layer, from `gatescope.recording.weights_of`.
+        sequence: the number of the sequence.
 
     Raises:
         TraceError: there is no such layer.
-        StudyError: there is no such sequence, or the trace lacks something that the derivatives read.
+        StudyError: there is no such sequence, or the trace lacks signals that the derivatives read.
     """
     slopes, derivatives, cell = slopes_of(trace, layer, sequence)
     factors: dict[Term, Tensor] = {}
@@ -318,9 +327,11 @@ Slopes = dict[str, dict[Place, Float[Tensor, "T N"]]]
 
 
 def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward, Cell]:
-    """The forward derivatives of a layer at recorded values, in float64: output -> place -> (T, N); and of what.
+    """Evaluate the forward derivatives of a layer at recorded values, in float64.
 
-    Steps are in the order in which the layer reads.
+    Returns:
+        output -> place in the equations -> (T, N), with steps in the order in which the layer reads; the derivatives;
+        and the cell.
 
     Raises:
         TraceError, StudyError: see `jacobians`.
@@ -342,30 +353,30 @@ def slopes_of(trace: Trace, layer: str, sequence: int) -> tuple[Slopes, Forward,
     def read(kind: str, label: str) -> NDArray[np.float64]:
         if kind == "parameter":
             return np.asarray(trace.parameters[layer][f"p.{label}"], np.float64)
-        here = in_order(layer, np.asarray(arrays[label][sequence, :length], np.float64))
+        values = in_order(layer, np.asarray(arrays[label][sequence, :length], np.float64))
         if kind != "state":
-            return here
-        return np.concatenate([np.asarray(trace.initial[layer][label][sequence], np.float64)[None], here])[:length]
+            return values
+        return np.concatenate([np.asarray(trace.initial[layer][label][sequence], np.float64)[None], values])[:length]
 
     shape = (length, trace.attributes["layers"][layer]["neurons"])
     slopes = {
-        output: {place: torch.from_numpy(np.array(np.broadcast_to(v, shape), np.float64)) for place, v in found.items()}
-        for output, found in derivatives.evaluate(read).items()
+        output: {place: torch.from_numpy(np.array(np.broadcast_to(v, shape), np.float64)) for place, v in row.items()}
+        for output, row in derivatives.evaluate(read).items()
     }
     return slopes, derivatives, cell
 
 
 def in_order(layer: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The steps of a sequence, (T, N), in the order in which a layer reads them; and back."""
+    """Return the steps of a sequence, (T, N), in the order in which a layer reads them; its own inverse."""
     return values[::-1] if layer.endswith("_reverse") else values
 
 
 def _sums(factors: Mapping[Term, Tensor], chosen: Iterable[Term]) -> dict[tuple[str, str], Tensor]:
-    found: dict[tuple[str, str], Tensor] = {}
+    sums: dict[tuple[str, str], Tensor] = {}
     for term in chosen:
         pair = (term.to, term.source)
-        found[pair] = found[pair] + factors[term] if pair in found else factors[term]
-    return found
+        sums[pair] = sums[pair] + factors[term] if pair in sums else factors[term]
+    return sums
 
 
 def _ratio(part: Any, total: Any, least: Any) -> NDArray[np.float64]:

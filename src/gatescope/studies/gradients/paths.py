@@ -1,12 +1,15 @@
-"""All ways along which one recurrent weight acts on one prediction, as products of partial derivatives.
+"""Along which paths does one recurrent weight act on one prediction? All of them, as products of partial derivatives.
 
-Back-propagation through time (Werbos 1990) sums them up without naming them. Here each is a row: at which step the
-weight acted, through which term of the equations its effect went on, every factor, and their product. Of at most three
-steps, so that one can read them; docs/lesson.md does the same with a pocket calculator.
+Back-propagation through time is easier to believe than to see, because it sums the paths without naming them. This
+study lists them for a short text, so that a reader can check every factor by hand; docs/lesson.md does that with a
+pocket calculator. Each row is a path: the step at which the weight acts, the term of the equations through which its
+effect continues, every factor, and their product. Texts have at most three steps, so that the list stays readable.
 
 The weight U.k[to, source] adds U.k[to, source] · h₋₁[source] to the drive u.k[to]. Before the first step h is 0, so the
-weight says nothing there; at the last step its effect goes to the prediction at once; at the one between it goes on
-through one term of the last step.
+weight has no effect there. At the last step its effect reaches the prediction at once. At the step between, it
+continues through one term of the last step.
+
+Source: Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of the IEEE 78 (1990).
 """
 
 from __future__ import annotations
@@ -30,13 +33,13 @@ from gatescope.studies.gradients.jacobians import Jacobians, Term, exact, jacobi
 from gatescope.vocabulary import Ids
 
 MAX_STEPS = 3
-MAX_SEPARATE_NEURONS = 3  # neurons of a layer, up to which each neuron on the way has a row of its own
+MAX_SEPARATE_NEURONS = 3  # neurons of a layer up to which each neuron of the last step has a row of its own
 TITLES = {
     "step": "step at which the weight acted",
-    "path": "way to the prediction",
+    "path": "path to the prediction",
     "formula": "the product of partial derivatives",
     "names": "its factors",
-    "derived": "what each factor is by the cell's equations",
+    "derived": "each factor by the equations of the cell",
     "factors": "their values",
     "value": "the product",
 }
@@ -52,66 +55,66 @@ def paths(
     source: int,
     step: int | None = None,
 ) -> Table:
-    """All ways of U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
+    """List all paths from U.drive[to, source] to the loss -log p(next symbol) after a step; they sum to the gradient.
 
     Args:
-        network: one that predicts the next symbol. It is copied in float64, without dropout.
-        text: one sequence, from the initial state: the symbols that are read, and the next one.
-        layer: the last one; what a layer below does to the prediction goes through the equations of others.
-        drive: "f" of u.f.
+        network: a network that predicts the next symbol. It is copied in float64, without dropout.
+        text: one sequence from the initial state: the symbols that are read, and the next one.
+        layer: the last layer. Lower layers act on the prediction through the equations of other layers.
+        drive: the name of the recurrent drive, such as "f" for u.f.
         to: the neuron whose drive it is.
-        source: the neuron that is heard.
-        step: the one after which is predicted, 0 to 2; the last one with a next symbol when not given.
+        source: the neuron whose output the weight multiplies.
+        step: the step after which the network predicts, 0 to 2; None: the last one with a next symbol.
 
     Returns:
-        A row for every way, the latest step first. In layers of up to 3 neurons every neuron of the last step has a
-        row of its own; in larger ones the first factor is the sum over them. `about` holds the loss and the total.
+        A row for every path, the latest step first. In layers of up to 3 neurons every neuron of the last step has a
+        row of its own; in larger layers the first factor is the sum over them. `about` holds the loss and the total.
 
     Raises:
-        StudyError: the network predicts something else, there is no such layer, drive, neuron or step, or no next
-            symbol that the network knows.
-        RecordingError: there is nothing to record.
+        StudyError: the network predicts something else, there is no such layer, drive, neuron or step, or the next
+            symbol is not in the vocabulary.
+        RecordingError: the text is empty.
     """
     check_predicts_next(network.configuration, Message("LOSSES_STUDY_PATHS"))
-    cells = [each.cell for each in network.configuration.layers]
-    layer = number_of(network.configuration, layer)
-    if layer != len(cells) - 1:
-        raise StudyError("PATHS_LAYER_NOT_LAST", last=len(cells) - 1, layer=layer)
+    cells = [spec.cell for spec in network.configuration.layers]
+    number = number_of(network.configuration, layer)
+    layer_name = network.configuration.names[number]
+    if number != len(cells) - 1:
+        raise StudyError("PATHS_LAYER_NOT_LAST", last=network.configuration.names[-1], layer=layer_name)
     if network.configuration.starts:
         raise StudyError("PATHS_NETWORK_HAS_INITIAL_STATE")
     if network.configuration.hidden:
         raise StudyError("PATHS_NETWORK_HAS_HEAD")
-    layer_name = network.configuration.names[layer]
-    drives = cells[layer].tape.recurrent_drives
+    drives = cells[number].tape.recurrent_drives
     if drive not in drives:
         if not drives:
             raise StudyError("PATHS_NOT_RECURRENT", layer=layer_name)
         raise StudyError("PATHS_DRIVE_UNKNOWN", layer=layer_name, drives=", ".join(drives), drive=drive)
-    neurons = network.configuration.layers[layer].neurons
+    neurons = network.configuration.layers[number].neurons
     if not (0 <= to < neurons and 0 <= source < neurons):
         raise StudyError("PATHS_WEIGHT_UNKNOWN", layer=layer_name, last=neurons - 1, source=source, to=to)
-    found = symbols_of(network, text if isinstance(text, str) else [text])
-    if len(found) != 1:
-        raise StudyError("PATHS_TEXT_NOT_ONE_SEQUENCE", sequences=len(found))
-    step = len(found[0]) - 2 if step is None else step
+    sequences = symbols_of(network, text if isinstance(text, str) else [text])
+    if len(sequences) != 1:
+        raise StudyError("PATHS_TEXT_NOT_ONE_SEQUENCE", sequences=len(sequences))
+    step = len(sequences[0]) - 2 if step is None else step
     if not 0 <= step < MAX_STEPS:
         raise StudyError("PATHS_STEP_UNKNOWN", last=MAX_STEPS - 1, step=step)
-    ids = found[0][: step + 2]
-    way = _Paths(network, ids, layer, drive, to, source, step)
-    rows = list(way.rows())
+    ids = sequences[0][: step + 2]
+    derivatives = _Paths(network, ids, number, drive, to, source, step)
+    rows = list(derivatives.rows())
     return Table.of(
         rows,
         TITLES,
         weight=f"U.{drive}[{to},{source}]",
-        layer=layer,
-        loss=way.loss,
+        layer=number,
+        loss=derivatives.loss,
         total=float(sum(row["value"] for row in rows)),
     )
 
 
 @dataclass(frozen=True)
 class _Factor:
-    """One factor: its name, what it is by the equations, and its value."""
+    """A factor: its name, its formula by the equations, and its value."""
 
     name: str
     derived: str
@@ -119,7 +122,7 @@ class _Factor:
 
 
 class _Paths:
-    """The derivatives of one text, and the products of those that one weight meets."""
+    """The derivatives of one text, and their products along the paths of one weight."""
 
     def __init__(self, network: Network, ids: Ids, layer: int, drive: str, to: int, source: int, step: int) -> None:
         passed = contributions(network, ids, [step])
@@ -128,34 +131,34 @@ class _Paths:
         copy = exact(network)
         trace = record(copy, [ids])
         name = copy.configuration.names[layer]
-        self.found: Jacobians = jacobians(trace, name, weights_of(copy)[name])
+        self.jacobians: Jacobians = jacobians(trace, name, weights_of(copy)[name])
         self.h = np.asarray(trace[name]["h"][0], np.float64)
         readout = copy.readout_weights.detach().numpy()
         self.arriving: NDArray[np.float64] = passed.deltas["readout_biases"][step] @ readout
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """The last step first."""
-        last, apart = self.step, self.found.neurons <= MAX_SEPARATE_NEURONS
+        """Yield the paths, the last step first."""
+        last, apart = self.step, self.jacobians.neurons <= MAX_SEPARATE_NEURONS
         if last > 0:
             ends = self._first("h", last)
             yield _row(last, "at once", [self._arrives(self.to), *ends])
         if last > 1:
-            for term in self.found.terms:
+            for term in self.jacobians.terms:
                 if term.to == "h" and self._acts(term.source) is not None:
                     yield from self._through(term, last - 1, apart)
         yield _row(0, "before the first step h is 0", [_Factor(f"h₋₁[{self.source}]", "", 0.0)])
 
     def _acts(self, state: str) -> Term | None:
-        """The term by which the weight's drive acts on a state."""
-        for term in self.found.terms:
+        """Return the term by which the weight's drive acts on a state, if there is one."""
+        for term in self.jacobians.terms:
             if term.to == state and term.drive == self.drive:
                 return term
         return None
 
     def _first(self, state: str, step: int) -> list[_Factor]:
-        """How the weight acts on a state of one step: the slope, and what the weight is multiplied with.
+        """Return the factors of the weight's effect on a state of one step: the slope, and the input of the weight.
 
-        The slope is 0 where the state does not hear the drive, whatever is read.
+        The slope is 0 if the state does not depend on the drive.
         """
         term, before = self._acts(state), step - 1
         name = f"∂{_at(state, step, self.to)}/∂{_at(f'u.{self.drive}', step, self.to)}"
@@ -163,35 +166,35 @@ class _Paths:
         return [slope, _Factor(_at("h", before, self.source), "", float(self.h[before, self.source]))]
 
     def _slope(self, name: str, term: Term, step: int, neuron: int) -> _Factor:
-        return _Factor(name, term.formula, float(self.found.factors[term][step, neuron]))
+        return _Factor(name, term.formula, float(self.jacobians.factors[term][step, neuron]))
 
     def _arrives(self, neuron: int) -> _Factor:
         name = f"∂L/∂{_at('h', self.step, neuron)}"
         return _Factor(name, "Σ over symbols of (predicted - right) · readout weight", float(self.arriving[neuron]))
 
     def _through(self, term: Term, step: int, apart: bool) -> Iterator[Mapping[str, Any]]:
-        """The ways that start at one step and go on through one term of the last."""
-        began, last = self._first(term.source, step), self.step
+        """Yield the paths that start at one step and continue through one term of the last step."""
+        effect, last = self._first(term.source, step), self.step
         if term.drive is None:
-            here = f"∂{_at('h', last, self.to)}/∂{_at(term.source, step, self.to)}"
+            slope = f"∂{_at('h', last, self.to)}/∂{_at(term.source, step, self.to)}"
             through = "" if term.direct else f" through {term.name}"
             path = "straight on" if term.direct else f"through {term.name}"
-            factors = [self._arrives(self.to), self._slope(here + through, term, last, self.to)]
-            yield _row(step, path, [*factors, *began])
+            factors = [self._arrives(self.to), self._slope(slope + through, term, last, self.to)]
+            yield _row(step, path, [*factors, *effect])
             return
-        weights = self.found.weights[term.drive][:, self.to].numpy()
+        weights = self.jacobians.weights[term.drive][:, self.to].numpy()
         if apart:
-            for neuron in range(self.found.neurons):
-                here = f"∂{_at('h', last, neuron)}/∂{_at(term.name, last, neuron)}"
+            for neuron in range(self.jacobians.neurons):
+                slope = f"∂{_at('h', last, neuron)}/∂{_at(term.name, last, neuron)}"
                 weight = _Factor(f"U.{term.drive}[{neuron},{self.to}]", "", float(weights[neuron]))
-                middle = [self._arrives(neuron), self._slope(here, term, last, neuron), weight]
-                yield _row(step, f"through {term.name} of neuron {neuron}", [*middle, *began])
+                middle = [self._arrives(neuron), self._slope(slope, term, last, neuron), weight]
+                yield _row(step, f"through {term.name} of neuron {neuron}", [*middle, *effect])
             return
         h, u = _at("h", last, "j"), _at(term.name, last, "j")
-        total = float((self.arriving * self.found.factors[term][last].numpy()) @ weights)
+        total = float((self.arriving * self.jacobians.factors[term][last].numpy()) @ weights)
         name = f"Σⱼ(∂L/∂{h} · ∂{h}/∂{u} · U.{term.drive}[j,{self.to}])"
         derived = f"∂{h}/∂{u} = {term.formula}" if term.formula else ""
-        yield _row(step, f"through {term.name}", [_Factor(name, derived, total), *began])
+        yield _row(step, f"through {term.name}", [_Factor(name, derived, total), *effect])
 
 
 def _row(step: int, path: str, factors: list[_Factor]) -> Mapping[str, Any]:
@@ -207,5 +210,5 @@ def _row(step: int, path: str, factors: list[_Factor]) -> Mapping[str, Any]:
 
 
 def _at(name: str, step: int, neuron: int | str) -> str:
-    """A signal of one neuron at one step: h₂[0]."""
+    """Return the name of a signal of one neuron at one step, such as h₂[0]."""
     return f"{name}{'₀₁₂'[step]}[{neuron}]"

@@ -1,8 +1,11 @@
-"""How far do gradients reach? The Jacobians of many steps multiplied, for every two steps of a sequence.
+"""How far do gradients reach? The product of the Jacobians between any two steps of a sequence.
 
-d state_t / d state_s is the product of the Jacobians of the steps s + 1 to t. `product_map` tells its size for all
-s <= t at once: exactly for a small layer, and from a few vectors for a large one. Products over hundreds of steps leave
-the range of any floating-point number, so sizes are natural logarithms, and vectors are scaled on the way.
+If gradients vanish between two steps, the network cannot learn that one depends on the other. The map of all pairs of
+steps shows where gradients pass and where they stop, such as at a forget gate that closes.
+
+d state_t / d state_s is the product of the Jacobians of the steps s + 1 to t. `product_map` computes its size for all
+s <= t at once: exactly for a small layer, and with a few vectors for a large one. Products over hundreds of steps leave
+the range of floating-point numbers, so sizes are natural logarithms, and vectors are scaled on the way.
 
 `T` step, `N` neuron, `S` state, `M` = S · N, `K` vector.
 """
@@ -21,31 +24,31 @@ from torch import Tensor
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.jacobians import Jacobians
 
-LARGEST_EXACT = 64  # numbers in a state, up to which every product is written out
-RESCALED = 2  # steps between two looks at the sizes: squares of float32 hold what a step shrinks or grows by 1e8
-TOLERATED = 12  # powers of 2 that a vector may be away from 1
-Map = NDArray[np.float64]  # (T, T): entry [t, s]; NaN where s > t, or further away than was asked for
+MAX_EXACT_WIDTH = 64  # numbers in a state, up to which products are exact by default
+RESCALE_STEPS = 2  # steps between two checks of the scale: squares of float32 hold growth by 1e8 per step
+MAX_EXPONENT = 12  # powers of 2 that a vector may be away from 1 before it is scaled
+Map = NDArray[np.float64]  # (T, T): entry [t, s]; NaN where s > t, or beyond the largest distance
 
 
 @dataclass(frozen=True)
 class ProductMap:
     """The size of d state_t / d state_s for all pairs of steps.
 
-    Entry [t, s] of each array is about the states after step t by those after step s: the product of t - s Jacobians,
-    the identity where t = s. Natural logarithms; -inf where the derivative is 0; NaN where s > t.
+    Entry [t, s] of each array is the derivative of the states after step t by those after step s: the product of t - s
+    Jacobians, the identity if t = s. Natural logarithms; -inf if the derivative is 0; NaN if s > t.
 
     Attributes:
-        layer: "layer0".
-        source: the state by which is derived; None for all of them together.
-        exact: whether all products were written out. Otherwise `norm`, `by_state` and `rest` are estimates, and
-            `largest` is a lower bound.
-        vectors: K: with how many vectors each product was multiplied.
+        layer: the layer, such as "layer0".
+        source: the state of the denominator; None: all states together.
+        exact: true if all products are exact. Otherwise `norm`, `by_state` and `rest` are estimates, and `largest` is a
+            lower bound.
+        vectors: K, the number of vectors with which each product was multiplied.
         norm: the Frobenius norm.
         by_state: state -> the norm of its rows.
-        largest: the largest singular value: by how much a change can grow.
-        radius: the spectral radius, where it was asked for.
-        bypass: the norm of the product of the direct terms alone (of an LSTM's cell: of its forget gates): exact.
-        rest: the norm of what goes any other way.
+        largest: the largest singular value: the largest growth of a change.
+        radius: the spectral radius; None unless requested.
+        bypass: the norm of the product of the direct terms alone (the forget gates of an LSTM), exact.
+        rest: the norm of all other paths.
     """
 
     layer: str
@@ -60,33 +63,30 @@ class ProductMap:
     rest: Map
 
     def growth(self) -> Map:
-        """The logarithm of the norm by which a product grows in a step: (log norm - log norm at distance 0) / distance.
-
-        NaN where t = s.
-        """
+        """Return the growth of the norm per step: (log norm - log norm at distance 0) / distance; NaN if t = s."""
         steps = np.arange(len(self.norm))
         distance = (steps[:, None] - steps).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(distance > 0, (self.norm - np.diagonal(self.norm)) / distance, np.nan)
 
     def by_distance(self) -> Table:
-        """The median over all pairs of steps of one distance, for every distance that was asked for."""
+        """Return the medians over all pairs of steps of each distance."""
         titles = {
             "distance": "steps between",
             "pairs": "pairs of steps",
             "norm": "norm of the gradient, median (natural logarithm)",
             "largest": "largest singular value, median (natural logarithm)",
-            "bypass": "norm around all gates, median (natural logarithm)",
-            "rest": "norm of every other way, median (natural logarithm)",
+            "bypass": "norm of the direct terms alone, median (natural logarithm)",
+            "rest": "norm of all other paths, median (natural logarithm)",
         }
         names = ("norm", "largest", "bypass", "rest")
         rows = []
         for distance in range(len(self.norm)):
-            found = {name: np.diagonal(getattr(self, name), -distance) for name in names}
-            if np.isnan(found["norm"]).all():
+            diagonals = {name: np.diagonal(getattr(self, name), -distance) for name in names}
+            if np.isnan(diagonals["norm"]).all():
                 break
-            medians = {name: _median(values) for name, values in found.items()}
-            rows.append({"distance": distance, "pairs": len(found["norm"]), **medians})
+            medians = {name: _median(values) for name, values in diagonals.items()}
+            rows.append({"distance": distance, "pairs": len(diagonals["norm"]), **medians})
         about = {"layer": self.layer, "source": self.source, "exact": self.exact, "vectors": self.vectors}
         return Table.of(rows, titles, **about)
 
@@ -100,34 +100,34 @@ def product_map(
     radius: bool = False,
     seed: int = 0,
 ) -> ProductMap:
-    """The sizes of all products of the Jacobians of a layer.
+    """Compute the sizes of all products of the Jacobians of a layer.
 
-    With K vectors for the M numbers of a state, each product J is multiplied with K orthonormal vectors: the first half
-    spans what gradients that come back from far turn into (see `_returning`), V is drawn at random among the vectors
-    orthogonal to these, Q. Then |J|² = |J Q|² + the mean of (M - K / 2) / (K / 2) · |J V|² over all draws (after
-    Hutchinson 1990, and Meyer, Musco, Musco and Woodruff 2021, Hutch++): no bias, and little variance where few
-    directions are left of all, which is where random vectors alone are at their worst.
+    With K vectors for the M numbers of a state, each product J is multiplied by K orthonormal vectors. The first half,
+    Q, spans the gradients that come back from distant steps (see `_returning`). The second half, V, is drawn at random
+    among the vectors orthogonal to Q. Then |J|² = |J Q|² + the mean of (M - K / 2) / (K / 2) · |J V|² over all draws
+    (after Hutchinson 1990, and Meyer, Musco, Musco and Woodruff 2021, Hutch++). The estimate has no bias, and little
+    variance if few directions dominate, which is the worst case for random vectors alone.
 
-    On a GRU of 128 neurons trained on Python code, 200 steps, K = 4: norms are off by 12 % (root mean square) up to 10
-    steps apart, by 9 % up to 50 and by 2 % beyond; with K = 8 by 7 %, 4 % and 0.1 %. The time goes into
-    S · N² · K · T² multiplications and as many additions, the memory into about 4 · S · T · K · N numbers.
+    For a GRU of 128 neurons trained on Python code, 200 steps and K = 4, the root mean square error of the norms is
+    12 % up to 10 steps apart, 9 % up to 50 and 2 % beyond; with K = 8 it is 7 %, 4 % and 0.1 %. The computation takes
+    S · N² · K · T² multiplications and as many additions, and memory for about 4 · S · T · K · N numbers.
 
     Args:
-        jacobians: of one layer.
-        source: a state to derive by; all of them when not given.
-        vectors: K. When not given, all M where M is at most 64, otherwise 4. With M and more the map is exact,
-            computed in float64; otherwise in float32.
-        furthest: the largest distance t - s; all when not given.
-        radius: whether the spectral radii are computed too, of an exact map by all states; it takes longest of all.
-        seed: of the vectors.
+        jacobians: the Jacobians of one layer.
+        source: the state of the denominator; None: all states.
+        vectors: K; None: M if M is at most 64, otherwise 4. With M or more the map is exact and computed in float64,
+            otherwise it is estimated in float32.
+        furthest: the largest distance t - s; None: all distances.
+        radius: if true, compute the spectral radii too. They need an exact map of all states, and take the most time.
+        seed: the seed of the vectors.
 
     Raises:
-        StudyError: spectral radii were asked of an estimate, there is no such state, the layer carries none, or there
-            are fewer than 2 vectors.
+        StudyError: spectral radii are requested for an estimate, there is no such state, the layer carries none, or
+            there are fewer than 2 vectors.
     """
     sources = sources_of(jacobians, source)
     width = len(sources) * jacobians.neurons
-    count = vectors if vectors is not None else width if width <= LARGEST_EXACT else 4
+    count = vectors if vectors is not None else width if width <= MAX_EXACT_WIDTH else 4
     if count < 2 and width > count:
         raise StudyError("PRODUCTS_TOO_FEW_VECTORS", vectors=count)
     exact = count >= width
@@ -146,12 +146,12 @@ def product_map(
         raise StudyError("PRODUCTS_RADII_NEED_ALL")
     radii = np.full((steps, steps), np.nan) if radius else None
     far = steps if furthest is None else furthest
-    for step, first, logs, now, around, direct in _travel(used, sources, start, far):
+    for step, first, logs, now, indirect, direct in _carry(used, sources, start, far):
         columns = slice(first, step + 1)
         grams = [part @ part.transpose(1, 2) for part in now]  # per state (n, K, K)
         sizes = [gram.diagonal(dim1=1, dim2=2) @ shares for gram in grams]
         rests = [
-            size if part is None else part.square_().sum(2) @ shares for size, part in zip(sizes, around, strict=True)
+            size if part is None else part.square_().sum(2) @ shares for size, part in zip(sizes, indirect, strict=True)
         ]
         gram = _total(grams)
         maps["norm"][step, columns] = _log(_total(sizes), logs)
@@ -161,28 +161,18 @@ def product_map(
         for state, size in zip(states, sizes, strict=True):
             maps[state][step, columns] = _log(size, logs)
         if radii is not None:
-            written = now.permute(1, 0, 3, 2).flatten(1, 2)  # (n, M, K)
-            radii[step, columns] = _log(torch.linalg.eigvals(written).abs().amax(1).square(), logs)
+            matrices = now.permute(1, 0, 3, 2).flatten(1, 2)  # (n, M, K)
+            radii[step, columns] = _log(torch.linalg.eigvals(matrices).abs().amax(1).square(), logs)
     by_state = {state: maps[state] for state in states}
-    return ProductMap(
-        jacobians.layer,
-        source,
-        exact,
-        count,
-        maps["norm"],
-        by_state,
-        maps["largest"],
-        radii,
-        maps["bypass"],
-        maps["rest"],
-    )
+    norm, largest, bypass, rest = (maps[name] for name in ("norm", "largest", "bypass", "rest"))
+    return ProductMap(jacobians.layer, source, exact, count, norm, by_state, largest, radii, bypass, rest)
 
 
 def sources_of(jacobians: Jacobians, source: str | None) -> list[int]:
-    """The places of the states by which is derived: of one, or of all.
+    """Return the positions of the states of the denominator: of one state, or of all if None.
 
     Raises:
-        StudyError: the layer has no such state, or none at all.
+        StudyError: the layer has no such state, or no state at all.
     """
     if not jacobians.states:
         raise StudyError("JACOBIANS_NO_STATES", layer=jacobians.layer)
@@ -190,58 +180,59 @@ def sources_of(jacobians: Jacobians, source: str | None) -> list[int]:
         raise StudyError(
             "JACOBIANS_STATE_UNKNOWN", layer=jacobians.layer, states=", ".join(jacobians.states), state=source
         )
-    return [place for place, state in enumerate(jacobians.states) if source in (None, state)]
+    return [number for number, state in enumerate(jacobians.states) if source in (None, state)]
 
 
-def _travel(
+def _carry(
     jacobians: Jacobians, sources: list[int], start: Float[Tensor, "T _ K"], furthest: int
 ) -> Iterator[tuple[int, int, Tensor, Tensor, list[Tensor | None], Tensor]]:
-    """Vectors that start after every step, carried along side by side.
+    """Carry vectors that start after every step along the sequence, side by side.
 
     Args:
-        jacobians: of one layer.
-        sources: the places of the states in which they start.
-        start: for every step, vectors as columns.
-        furthest: how many steps they are carried.
+        jacobians: the Jacobians of one layer.
+        sources: the positions of the states in which the vectors start.
+        start: the vectors of every step, as columns.
+        furthest: the number of steps that vectors are carried.
 
     Yields:
-        A step t and the first s that has come there; then for s to t the logarithm by which all that follows was
-        divided (n,); the vectors (S, n, K, N); for each state what of them did not come through the direct terms
-        (n, K, N), None where nothing did; and the squared norm of the product of the direct terms (n,).
+        A step t and the first step s whose vectors are carried to it; then, for the steps s to t: the logarithm of the
+        scale of all that follows, (n,); the vectors, (S, n, K, N); for each state their part that did not pass through
+        the direct terms alone, (n, K, N), or None if no direct term leads to the state; and the squared norm of the
+        product of the direct terms, (n,).
     """
     steps, neurons, count = jacobians.steps, jacobians.neurons, start.shape[2]
     begun = start.new_zeros(len(jacobians.states), steps, count, neurons)
     begun[sources] = start.unflatten(1, (len(sources), neurons)).permute(1, 0, 3, 2)
     now, spare, logs = begun.clone(), begun.clone(), torch.zeros(steps, dtype=torch.float64)
     # (state, source) -> the diagonal of the product of the direct terms
-    direct = {(place, place): start.new_ones(steps, neurons) for place in sources}
+    direct = {(number, number): start.new_ones(steps, neurons) for number in sources}
     for step in range(steps):
         first = max(0, step - furthest)
         old = slice(first, step)
         if step > first:
-            # What has not begun is the same in both.
+            # Vectors that have not started yet are equal in both buffers.
             jacobians.forwards(step, now[:, old], spare[:, old])
             now, spare = spare, now
             direct = _direct(jacobians, step, old, direct)
-            if step % RESCALED == 0:
+            if step % RESCALE_STEPS == 0:
                 _rescale(now, direct, logs, old)
-        here = slice(first, step + 1)
-        around: list[Tensor | None] = [None] * len(now)
+        carried = slice(first, step + 1)
+        indirect: list[Tensor | None] = [None] * len(now)
         size = start.new_zeros(step + 1 - first)
         for (to, source), diagonal in direct.items():
-            left, way = around[to], diagonal[here].unsqueeze(1)
-            if left is None:
-                around[to] = torch.addcmul(now[to, here], way, begun[source, here], value=-1)
+            rest, factors = indirect[to], diagonal[carried].unsqueeze(1)
+            if rest is None:
+                indirect[to] = torch.addcmul(now[to, carried], factors, begun[source, carried], value=-1)
             else:
-                left.addcmul_(way, begun[source, here], value=-1)
-            size += diagonal[here].square().sum(1)
-        yield step, first, logs[here], now[:, here], around, size
+                rest.addcmul_(factors, begun[source, carried], value=-1)
+            size += diagonal[carried].square().sum(1)
+        yield step, first, logs[carried], now[:, carried], indirect, size
 
 
 def _direct(
     jacobians: Jacobians, step: int, old: slice, direct: dict[tuple[int, int], Tensor]
 ) -> dict[tuple[int, int], Tensor]:
-    """The products of the direct terms, one step further where they have begun; 1 or 0 where they have not."""
+    """Extend the products of the direct terms by one step for the vectors that have started; others stay 1 or 0."""
     sums: dict[tuple[int, int], Tensor] = {}
     for (to, source), diagonal in direct.items():
         for (name, before), factors in jacobians.bypass.items():
@@ -256,10 +247,10 @@ def _direct(
 
 
 def _rescale(now: Tensor, direct: dict[tuple[int, int], Tensor], logs: Tensor, old: slice) -> None:
-    """Divide what started together by the size of its largest number, a power of 2: no digit is lost."""
+    """Divide the vectors of each starting step by a power of 2 near their largest number, which loses no digit."""
     largest = now[:, old].abs().amax((0, 2, 3))
     exponent = torch.frexp(largest).exponent
-    exponent = exponent.where((largest > 0) & (exponent.abs() > TOLERATED), 0)
+    exponent = exponent.where((largest > 0) & (exponent.abs() > MAX_EXPONENT), 0)
     if not bool(exponent.any()):
         return
     factor = torch.ldexp(torch.ones_like(largest), -exponent)
@@ -274,40 +265,40 @@ def _total(parts: list[Tensor]) -> Tensor:
 
 
 def _log(squared: Tensor, logs: Tensor) -> NDArray[np.float64]:
-    """Half the logarithm of squared sizes, with what they were divided by."""
+    """Return half the logarithm of squared sizes, plus the logarithm of their scale."""
     return (squared.double().log() / 2 + logs).numpy()
 
 
 def _start(jacobians: Jacobians, sources: list[int], count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """K orthonormal columns for every step, (T, _, K), and what the square of each counts for, (K,)."""
+    """Return K orthonormal columns for every step, (T, _, K), and the weight of the square of each, (K,)."""
     generator = torch.Generator().manual_seed(seed)
-    kept, width = count // 2, len(sources) * jacobians.neurons
-    returning = _returning(jacobians, kept, generator)[:, sources]  # (T, _, N, K / 2)
-    drawn = torch.randn(jacobians.steps, width, count - kept, generator=generator, dtype=torch.float64)
+    spanned, width = count // 2, len(sources) * jacobians.neurons
+    returning = _returning(jacobians, spanned, generator)[:, sources]  # (T, _, N, K / 2)
+    drawn = torch.randn(jacobians.steps, width, count - spanned, generator=generator, dtype=torch.float64)
     start, _ = torch.linalg.qr(torch.cat([returning.flatten(1, 2), drawn], 2))
-    shares = torch.cat([torch.ones(kept), torch.full((count - kept,), (width - kept) / (count - kept))])
+    shares = torch.cat([torch.ones(spanned), torch.full((count - spanned,), (width - spanned) / (count - spanned))])
     return start, shares.double()
 
 
 def _returning(jacobians: Jacobians, count: int, generator: torch.Generator) -> Float[Tensor, "T S N K"]:
-    """What random gradients at the last step span after every step before it: where most of what lasts is read."""
+    """Return a basis, after every step, of the gradients that come back from random gradients at the last step."""
     states, neurons = len(jacobians.states), jacobians.neurons
     basis = torch.randn(states * neurons, count, generator=generator, dtype=torch.float64)
-    found = basis.new_empty(jacobians.steps, states * neurons, count)
+    bases = basis.new_empty(jacobians.steps, states * neurons, count)
     for step in reversed(range(jacobians.steps)):
-        found[step] = basis = torch.linalg.qr(basis)[0]
+        bases[step] = basis = torch.linalg.qr(basis)[0]
         vectors = basis.t().unflatten(1, (states, neurons)).transpose(0, 1)
         basis = jacobians.backwards(step, vectors).transpose(0, 1).flatten(1).t()
-        if not bool((basis.abs().amax(0) > 0).all()):  # nothing comes back: any other vector is as good
+        if not bool((basis.abs().amax(0) > 0).all()):  # no gradient comes back, so any other vector is as good
             basis = torch.randn(basis.shape, generator=generator, dtype=torch.float64)
-    return found.unflatten(1, (states, neurons))
+    return bases.unflatten(1, (states, neurons))
 
 
 def check_pair(jacobians: Jacobians, after: int, before: int) -> None:
-    """That these are two steps of the layer, the later one first, and that it carries a state.
+    """Refuse a pair of steps that the layer does not have, or whose order is wrong, and layers without a state.
 
     Raises:
-        StudyError: they are not, or it does not.
+        StudyError: there is no such pair, or the layer carries no state.
     """
     sources_of(jacobians, None)
     if not 0 <= before <= after < jacobians.steps:
@@ -315,13 +306,21 @@ def check_pair(jacobians: Jacobians, after: int, before: int) -> None:
 
 
 def chain(jacobians: Jacobians, state: str, neuron: int, after: int, before: int) -> Table:
-    """One neuron's way from a step to a later one, factor by factor: what a reader sees of an entry of the map.
+    """List the factors between two steps for one neuron: the direct path, and the size of the others.
 
-    For every step the factors of the direct terms from the state to itself, their product so far, and the size of
-    what each drive adds: the factor of the term times the norm of the neuron's row of U_k.
+    Args:
+        jacobians: the Jacobians of one layer.
+        state: the state.
+        neuron: the neuron.
+        after: the later step.
+        before: the earlier step.
+
+    Returns:
+        A row for every step: the factor of the direct terms from the state to itself, the product of these factors so
+        far, and for each drive the factor of its term times the norm of the neuron's row of U_k.
 
     Raises:
-        StudyError: the steps, the state or the neuron are not there.
+        StudyError: there are no such steps, state or neuron.
     """
     check_pair(jacobians, after, before)
     if state not in jacobians.states or not 0 <= neuron < jacobians.neurons:
