@@ -200,5 +200,5 @@ def test_questions_without_an_answer() -> None:
         horizon.horizon(net, TEXT, furthest=0, samples=5)
     with pytest.raises(StudyError, match="at least one step whose target"):
         horizon.horizon(net, "a??")
-    with pytest.raises(RecordingError, match="empty"):
+    with pytest.raises(RecordingError, match="nothing to record"):
         horizon.horizon(net, "")
