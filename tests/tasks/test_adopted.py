@@ -58,7 +58,7 @@ def test_whole_lines_are_kept_and_held_out() -> None:
 
 
 def test_texts_that_are_not_of_the_network() -> None:
-    with pytest.raises(TaskError, match=r"Line 1 \('x,y'\) does not hold the 2 numbers"):
+    with pytest.raises(TaskError, match=r"Line 1 \('x,y'\): expected the 2 numbers"):
         Adopted(SERIES, "m.pt", "x,y\n1,2\n")
     with pytest.raises(TaskError, match="expected words of the vocabulary, got none"):
         Adopted(Vocabulary(("good",), unit="word"), "m.pt", "schlecht")

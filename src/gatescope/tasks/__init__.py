@@ -1,4 +1,4 @@
-"""The tasks: things a recurrent network can learn, each with its data, its score and its level of chance."""
+"""Tasks for recurrent networks, each with its data, its score and its level of chance."""
 
 from __future__ import annotations
 
@@ -39,15 +39,19 @@ TASKS: Catalogue[type[Task]] = Catalogue("Task", {name: named_settings(task) for
 
 
 def load(data: object) -> Task:
-    """The task that `to_json` wrote (task.json, parsed).
+    """Return the task that `to_json` wrote.
 
-    Raises: TaskError where `data` describes no known task.
+    Args:
+        data: the content of task.json.
+
+    Raises:
+        TaskError: `data` does not describe a known task.
     """
     name = data.get("name") if isinstance(data, dict) else None
-    known: dict[str, type[Task]] = {**TASKS, Adopted.name: Adopted}
-    if not isinstance(name, str) or name not in known:
-        raise TaskError("TASK_NAME_UNKNOWN", names=", ".join(known), name=name)
-    return known[name].from_json(data)
+    tasks: dict[str, type[Task]] = {**TASKS, Adopted.name: Adopted}
+    if not isinstance(name, str) or name not in tasks:
+        raise TaskError("TASK_NAME_UNKNOWN", names=", ".join(tasks), name=name)
+    return tasks[name].from_json(data)
 
 
 __all__ = [

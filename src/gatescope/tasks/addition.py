@@ -1,7 +1,10 @@
-"""The task addition: the sum of the two numbers that are marked.
+"""The task addition: the sum of two marked numbers.
 
-S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9 (1997) 1735-1780, experiment 4, with the
-numbers between 0 and 1 and the marks 0 and 1, as in Q. V. Le, N. Jaitly and G. Hinton, arXiv:1504.00941, section 4.1.
+A network must add at the marks and hold the sum over all other numbers, so its cell states show a long memory.
+
+Source: S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9 (1997) 1735-1780, experiment 4,
+with the numbers between 0 and 1 and the marks 0 and 1, as in Q. V. Le, N. Jaitly and G. Hinton, arXiv:1504.00941,
+section 4.1.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jaxtyping import Float
 
+from gatescope.errors import GatescopeError
 from gatescope.readout import Readout, numbers
 from gatescope.tasks.base.saved_task import SavedTask, whole_number
 from gatescope.tasks.base.task import (
@@ -31,35 +35,36 @@ from gatescope.tasks.base.task import (
 from gatescope.vocabulary import Numbers, Vocabulary
 
 SHORTEST, LONGEST = 50, 55  # pairs of a sequence: T to T + T / 10, as in the paper
-CLOSE = 0.04  # what an answer may be off by, as in the paper (where it is a share of a range half as wide)
-CHANCE = 1 / 6  # the variance of the sum of two even numbers between 0 and 1, each 1/12
-SAMPLE = 500  # sequences that the score is taken on
-PER_LENGTH = 20  # sequences of each longer length that are tried
-RIGHT = 0.9  # the share of them that must be close for the length to be done
-FURTHEST = 8  # how many times the longest trained length is tried
-MOST = 10_000  # the longest length there may be
+CLOSE_ERROR = 0.04  # the largest error of a close sum, as in the paper (where the range of the sum is half as wide)
+CHANCE = 1 / 6  # the variance of the sum of two uniform numbers between 0 and 1, 1/12 each
+SCORED_SEQUENCES = 500
+SEQUENCES_PER_LENGTH = 20  # of each longer length that is tried
+CLOSE_SHARE = 0.9  # the share of close sums with which a length is solved
+LONGEST_FACTOR = 8  # longer lengths are tried up to this multiple of the longest trained one
+MAX_PAIRS = 10_000
 
 Sequences = list[Float[np.ndarray, "_ 2"]]
 
 
 class Addition(SavedTask):
-    """Pairs of a number and a mark; after the last, the sum of the two numbers whose mark is 1.
+    """Predict, after a sequence of pairs (number, mark), the sum of the two numbers whose mark is 1.
 
-    The numbers are drawn evenly between 0 and 1. One mark is in the first half of the sequence and one in the second,
-    so the first number is held over half of the sequence on average. Lengths are drawn evenly.
+    The numbers are uniform between 0 and 1. One mark is in the first half of the sequence and one in the second, so the
+    first number is held over half of the sequence on average. Lengths are uniform.
 
-    Arguments:
+    Args:
         batch: sequences in a batch; None: the recommended number.
         shortest: the fewest pairs of a sequence, at least 2.
         longest: the most pairs of a sequence.
 
-    Raises: TaskError where the numbers make no sense.
+    Raises:
+        TaskError: a number is out of its range.
     """
 
     name: ClassVar[str] = "addition"
     title: ClassVar[str] = "Addition"
     question: ClassVar[str] = (
-        "Two of many numbers are marked, and after the last one the network must say their sum: "
+        "Two of many numbers are marked, and after the last number the network must predict their sum: "
         "which neuron adds at a mark and stays where it is at all other numbers?"
     )
     settings: ClassVar[Recommended] = Recommended(
@@ -81,15 +86,15 @@ class Addition(SavedTask):
     def __init__(self, batch: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST) -> None:
         if batch is not None and batch < 1:
             raise TaskError("TASK_BATCH_RANGE", batch=batch)
-        if not 2 <= shortest <= longest <= MOST:
-            raise TaskError("ADDITION_LENGTHS_RANGE", most=MOST, shortest=shortest, longest=longest)
+        if not 2 <= shortest <= longest <= MAX_PAIRS:
+            raise TaskError("ADDITION_LENGTHS_RANGE", most=MAX_PAIRS, shortest=shortest, longest=longest)
         self.shortest, self.longest = shortest, longest
         self.vocabulary: Vocabulary = Vocabulary(("value", "marker"), unit="number")
         self.recommended: Recommended = self.settings if batch is None else replace(self.settings, batch=batch)
 
     @property
     def readout(self) -> Readout:
-        """The sum, after the last step."""
+        """The estimate of the sum, after the last step."""
         return numbers(["sum"], (), "last step")
 
     @property
@@ -98,7 +103,7 @@ class Addition(SavedTask):
         return []
 
     def draw(self, random: np.random.Generator, lengths: Sequence[int]) -> Sequences:
-        """One sequence of each length."""
+        """Return one random sequence of each length."""
         drawn: Sequences = []
         for length in lengths:
             pairs = np.zeros((length, 2), np.float32)
@@ -108,7 +113,7 @@ class Addition(SavedTask):
         return drawn
 
     def batch(self, seed: int, step: int) -> Batch:
-        """The sequences of one training step; the sum is asked for at the last pair of each."""
+        """Return the sequences of one training step. The target of each is the sum, at its last pair."""
         random = generator(TRAINING, seed, step)
         lengths = random.integers(self.shortest, self.longest + 1, self.recommended.batch)
         tokens = np.full((len(lengths), int(lengths.max()), 2), np.nan, np.float32)
@@ -119,24 +124,24 @@ class Addition(SavedTask):
         return Batch(tokens, targets)
 
     def evaluation(self) -> Sequences:
-        """500 sequences as they are drawn."""
+        """Return 500 fixed sequences, drawn as for training."""
         random = generator(EVALUATION, 0)
-        return self.draw(random, random.integers(self.shortest, self.longest + 1, SAMPLE).tolist())
+        return self.draw(random, random.integers(self.shortest, self.longest + 1, SCORED_SEQUENCES).tolist())
 
     def validation(self, predict: Predict) -> float:
-        """The mean squared error on the sequences of `evaluation`."""
+        """Return the mean squared error on the sequences of `evaluation`."""
         return float(np.mean(_errors(predict, self.evaluation()) ** 2))
 
     def score(self, predict: Predict) -> Score:
-        """The mean squared error on 500 sequences beside that of always answering 1, and how many are close.
+        """Return the mean squared error on 500 sequences, that of always predicting 1, and the share of close sums.
 
-        It is solved when it is below 0.01 and nine in ten answers are within 0.04. Then longer sequences are tried, 20
-        of each length, a tenth longer each time, up to 8 times the longest trained one: the first length at which less
-        than nine in ten are within 0.04 is the first failure.
+        The task is solved if the error is below 0.01 and nine in ten sums are within 0.04. Then longer sequences are
+        tried, 20 of each length, each length a tenth longer, up to 8 times the longest trained one. The first failure
+        is the first length at which fewer than nine in ten sums are within 0.04.
         """
         errors = _errors(predict, self.evaluation())
-        value, close = float(np.mean(errors**2)), float(np.mean(np.abs(errors) < CLOSE))
-        solved = value < 0.01 and close >= RIGHT
+        value, close = float(np.mean(errors**2)), float(np.mean(np.abs(errors) < CLOSE_ERROR))
+        solved = value < 0.01 and close >= CLOSE_SHARE
         first, tried = self._first_failure(predict) if solved else (None, self.longest)
         if not solved:
             beyond = ""
@@ -148,24 +153,24 @@ class Addition(SavedTask):
             value=value,
             chance=CHANCE,
             solved=solved,
-            text=f"mean squared error {value:.2g}, where always answering 1 has {CHANCE:.3f}; {close:.0%} of the sums "
-            f"are within {CLOSE}{beyond}",
+            text=f"mean squared error {value:.2g}, where always predicting 1 has {CHANCE:.3f}; {close:.0%} of the sums "
+            f"are within {CLOSE_ERROR}{beyond}",
             details={"close": close, "first_failure": first, "tried": tried},
             better="lower",
         )
 
     def _first_failure(self, predict: Predict) -> tuple[int | None, int]:
-        """The first longer length at which too few sums are close, and the last that was tried."""
+        """Return the first longer length at which too few sums are close (None: none), and the last length tried."""
         length = self.longest
-        while length < FURTHEST * self.longest:
-            length = min(math.ceil(1.1 * length), FURTHEST * self.longest)
-            errors = _errors(predict, self.draw(generator(EVALUATION, 0, length), [length] * PER_LENGTH))
-            if np.mean(np.abs(errors) < CLOSE) < RIGHT:
+        while length < LONGEST_FACTOR * self.longest:
+            length = min(math.ceil(1.1 * length), LONGEST_FACTOR * self.longest)
+            errors = _errors(predict, self.draw(generator(EVALUATION, 0, length), [length] * SEQUENCES_PER_LENGTH))
+            if np.mean(np.abs(errors) < CLOSE_ERROR) < CLOSE_SHARE:
                 return length, length
         return None, length
 
     def examples(self) -> list[str]:
-        """A sequence as it is trained on; a short one; marks at both ends; one beyond the trained lengths."""
+        """Return a sequence of a trained length, a short one, one with marks at both ends, and a longer one."""
         drawn = self.draw(generator(EVALUATION, 1), [self.longest, max(2, self.shortest // 5), 2 * self.longest])
         ends = drawn[0].copy()
         ends[:, 1] = 0
@@ -173,7 +178,7 @@ class Addition(SavedTask):
         return [self._text([drawn[0]]), self._text([drawn[1]]), self._text([ends]), self._text([drawn[2]])]
 
     def held_out(self, characters: int) -> str:
-        """Sequences that are drawn as for training and never trained on, until there are so many characters."""
+        """Return sequences of `evaluation` in random order, as text of at least this number of characters."""
         sequences, random = self.evaluation(), generator(EVALUATION, 2)
         text: list[str] = []
         while not text or sum(map(len, text)) < characters:
@@ -182,27 +187,31 @@ class Addition(SavedTask):
         return "".join(text[: int(np.searchsorted(sizes, characters)) + 1])
 
     def _text(self, sequences: Sequences) -> str:
-        """Sequences as text: one pair a line, an empty line between two sequences."""
+        """Return sequences as text: one pair on each line, an empty line between two sequences."""
         return "\n".join(
             "".join(f"{value:.6g},{marker:g}\n" for value, marker in pairs.tolist()) for pairs in sequences
         )
 
     def answers(self, text: str) -> Numbers:
-        """The sum at the last pair; before it nothing is asked."""
+        """Return the targets, (T, 1): the sum at the last pair, NaN before it."""
         pairs = self._pairs(text)
         answers = np.full((len(pairs), 1), np.nan, np.float32)
         answers[-1:] = _sum(pairs)
         return answers
 
     def _pairs(self, text: str) -> Numbers:
-        """The pairs of one sequence. Raises: TaskError for a text that has none."""
+        """Return the pairs of one sequence.
+
+        Raises:
+            TaskError: a line of the text is not a pair.
+        """
         try:
             return self.vocabulary.encode(text)
-        except ValueError as error:
-            raise TaskError(str(error)) from error
+        except GatescopeError as error:
+            raise TaskError(error.message) from error
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """The sum and the number of marks so far. A mark is a marker nearer to 1 than to 0; there may be any number."""
+        """Return the sum and the number of marks so far. A mark is a marker above 0.5; any number may occur."""
         pairs = self._pairs(text)
         value, marked = pairs[:, 0].astype(np.float64), _marked(pairs)
         marks = np.cumsum(marked)
@@ -236,6 +245,6 @@ def _sum(pairs: Float[np.ndarray, "T 2"]) -> float:
 
 
 def _errors(predict: Predict, sequences: Sequences) -> Float[np.ndarray, " S"]:
-    """How far off the answer to each sequence is; infinite where it is no number."""
-    answers = np.array([rows[0, 0] for rows in predictions(predict, sequences, 1, once=True)], np.float64)
-    return np.where(np.isnan(answers), np.inf, answers - [_sum(pairs) for pairs in sequences])
+    """Return the error of the sum of each sequence; infinite if the prediction is NaN."""
+    estimates = np.array([rows[0, 0] for rows in predictions(predict, sequences, 1, once=True)], np.float64)
+    return np.where(np.isnan(estimates), np.inf, estimates - [_sum(pairs) for pairs in sequences])

@@ -1,4 +1,4 @@
-"""The task of a network that was trained elsewhere: its symbols, texts to look at, and nothing to learn."""
+"""The task of a network that was trained elsewhere: its symbols and texts to look at, without training data."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.base.saved_task import SavedTask, string, strings
 from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, TaskError, loss_sum, predictions
 from gatescope.vocabulary import Ids, Vocabulary
 
-LONGEST = 200_000  # characters of a text that are kept in task.json
-EXAMPLE = 300  # characters
-PIECE = 2_000  # symbols that are scored in one go, each piece from the initial state
+MAX_TEXT_CHARACTERS = 200_000  # in task.json
+EXAMPLE_CHARACTERS = 300
+PIECE_SYMBOLS = 2_000  # of a piece that is scored from the initial state
 
 
 class Adopted(SavedTask):
-    """The task of an adopted network. It is in no list of tasks, because there is nothing to train.
+    """The task of an adopted network. No list of tasks has it, because it cannot be trained.
 
-    Arguments:
+    Args:
         vocabulary: the symbols.
-        source: the file it came from.
-        text: something to read, which it was not necessarily never trained on; the first 200,000 characters are kept,
-            of words and numbers whole lines.
-        notes: what was assumed when it was adopted, one sentence each.
-        readout: what the network predicts.
-        measured: the score on the text when it was adopted.
+        source: the file of the network.
+        text: a text to read, which the network may have been trained on. The first 200,000 characters are used, whole
+            lines for words and numbers.
+        notes: assumptions of the adoption, one sentence each.
+        readout: the kind of prediction.
+        measured: the score on the text at the adoption.
 
-    Raises: TaskError where the text has no symbol of the vocabulary, or a line without the numbers.
+    Raises:
+        TaskError: the text has no symbol of the vocabulary, or a line without the numbers.
     """
 
     name: ClassVar[str] = "adopted"
@@ -52,19 +55,19 @@ class Adopted(SavedTask):
         self.readout: Readout = readout
         self.source = source
         self.measured: Score | None = measured
-        self.text = self._beginning(text, LONGEST)
+        self.text = self._beginning(text, MAX_TEXT_CHARACTERS)
         self.recommended: Recommended = self.settings
         self._notes = tuple(notes)
         try:
             read = vocabulary.encode(self.text)
-        except ValueError as error:
-            raise TaskError("ADOPTED_TEXT_UNREADABLE", reason=error) from error
+        except GatescopeError as error:
+            raise TaskError("ADOPTED_TEXT_UNREADABLE", reason=error.message) from error
         if text and vocabulary.unit != "number" and (read == vocabulary.unknown).all():
             what = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
             raise TaskError("ADOPTED_SYMBOLS_UNKNOWN", what=what)
 
     def _beginning(self, text: str, characters: int) -> str:
-        """So many characters of a text; of words and numbers, whole lines of them."""
+        """Return at most this number of characters of a text, whole lines for words and numbers."""
         if len(text) <= characters or self.vocabulary.unit in ("character", "byte"):
             return text[:characters]
         if cut := text.rfind("\n", 0, characters) + 1:
@@ -75,84 +78,89 @@ class Adopted(SavedTask):
 
     @property
     def notes(self) -> list[str]:
-        """What was assumed when it was adopted."""
+        """Sentences about the assumptions of the adoption."""
         return list(self._notes)
 
     @property
     def warning(self) -> str | None:
-        """The sentence for a network that predicts the text worse than the frequencies of its symbols do; or None."""
+        """A sentence if the network predicts the text worse than the frequencies of its symbols; else None."""
         score = self.measured
         if score is None or score.chance is None or not score.value > score.chance:
             return None
-        return (
-            f"Warning: on the text given with it the network has {score.value:.3f} nats per symbol, and knowing only "
-            f"how often each symbol occurs gives {score.chance:.3f}. Its vocabulary or readout may be another one."
-        )
+        return str(Message("ADOPTED_WARNING", value=score.value, chance=score.chance))
 
     def scored(self, score: Score) -> Adopted:
-        """Return the task with the score on its text, and with a warning among its notes where that is bad."""
+        """Return the task with the score on its text, and with a warning among its notes if the score is bad."""
         task = Adopted(self.vocabulary, self.source, self.text, self._notes, self.readout, score)
         if task.warning is not None:
             task._notes = (*self._notes, task.warning)
         return task
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Nothing. Raises: TaskError."""
+        """Refuse to train.
+
+        Raises:
+            TaskError: always; the training data are not here.
+        """
         raise TaskError("ADOPTED_NO_DATA", source=self.source)
 
     def validation(self, predict: Predict) -> float:
-        """The loss on the text, in nats per symbol; NaN without one."""
+        """Return the loss on the text, in nats per symbol; NaN without a text."""
         return self.score(predict).value
 
     def score(self, predict: Predict) -> Score:
-        """The cross-entropy in nats per symbol on the text, in pieces of 2,000 symbols; nothing without a text.
+        """Return the cross-entropy in nats per symbol on the text, in pieces of 2,000 symbols; NaN without a text.
 
-        Chance is a guess that knows how often each symbol occurs in this text.
+        Chance is a guess by the frequencies of the symbols in this text.
         """
         ids = self.vocabulary.encode(self.text) if self.readout == SYMBOLS else np.empty(0, np.int32)
-        pieces = [ids[k : k + PIECE] for k in range(0, len(ids), PIECE)]
+        pieces = [ids[k : k + PIECE_SYMBOLS] for k in range(0, len(ids), PIECE_SYMBOLS)]
         pieces = [piece for piece in pieces if len(piece) > 1]
         if not pieces:
             without = "without a text to score it on" if self.readout == SYMBOLS else "without answers to score it on"
             return Score(math.nan, math.nan, None, f"adopted {without}")
         rows = predictions(predict, [piece[:-1] for piece in pieces], self.vocabulary.size)
         sums = [loss_sum(r, p[1:], self.vocabulary.unknown) for r, p in zip(rows, pieces, strict=True)]
-        asked = sum(count for _, count in sums)
-        value = sum(nats for nats, _ in sums) / asked if asked else math.nan
+        targets = sum(count for _, count in sums)
+        value = sum(nats for nats, _ in sums) / targets if targets else math.nan
         counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
         shares = counts[counts > 0] / counts.sum()
         text = f"{value:.3f} nats per symbol ({value / math.log(2):.3f} bits) on the {len(ids):,} symbols given with it"
-        chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "asked": asked}
+        chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "asked": targets}
         return Score(value, chance, None, text, details, "lower")
 
     def examples(self) -> list[str]:
-        """The beginning of the text; without one, the symbols themselves, those first that can be typed."""
+        """Return the beginning of the text; without a text, the symbols, beginning with those that can be typed."""
         if self.text:
-            start = self._beginning(self.text, 10 * EXAMPLE)
+            start = self._beginning(self.text, 10 * EXAMPLE_CHARACTERS)
             in_lines = self.vocabulary.in_words or self.vocabulary.unit == "number"
-            return [self._beginning(self.vocabulary.split(start)[0] if in_lines else start, EXAMPLE)]
+            return [self._beginning(self.vocabulary.split(start)[0] if in_lines else start, EXAMPLE_CHARACTERS)]
         if self.vocabulary.unit == "number":
             # A wave of each number, each faster than the one before.
             steps = np.arange(24)[:, None] / 24 * np.arange(1, self.vocabulary.size + 1)
             return [self.vocabulary.decode(np.sin(2 * np.pi * steps).round(2).astype(np.float32))]
         if self.vocabulary.in_words:
             words = [s for s in self.vocabulary.symbols if any(map(str.isalpha, s)) and s[0] not in "<[\u27e8"]
-            return [" ".join((words or self.vocabulary.symbols)[: EXAMPLE // 10])]
+            return [" ".join((words or self.vocabulary.symbols)[: EXAMPLE_CHARACTERS // 10])]
         typed = [s for s in self.vocabulary.symbols if s.isprintable() and not "\ue000" <= s <= "\uf8ff"]
-        return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE]]
+        return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE_CHARACTERS]]
 
     def answers(self, text: str) -> Ids | None:
-        """None: the next symbol."""
+        """Return None: the target is the next symbol."""
         return None
 
     def held_out(self, characters: int) -> str:
-        """The beginning of the text. Raises: TaskError where none was given."""
+        """Return the beginning of the text.
+
+        Raises:
+            TaskError: the network was adopted without a text.
+        """
         if not self.text:
             raise TaskError("ADOPTED_TEXT_MISSING")
         return self._beginning(self.text, characters)
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """None: what it learned is not known here."""
+        """Return nothing: what the network learned is unknown."""
         return {}
 
     def _to_fields(self) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The task text: predict every next character of a body of text."""
+"""The task text: predict every next character of a corpus.
+
+A network that predicts text well has to follow quotes, brackets, indentation and more; this task shows in which
+neurons.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +33,22 @@ from gatescope.tasks.data.corpus import MAX_CORPUS_BYTES, Corpus, absolute, read
 from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
-SMALLEST_UNROLL = 16
-CHUNKS = 4  # chunks of a stream below which batch and unroll shrink: state is carried over at least three borders
+MIN_UNROLL = 16
+MIN_CHUNKS = 4  # of a stream, so that its state is carried over at least three borders; else batch and unroll shrink
 RESTART_UPDATES = 64  # after which a stream starts from the initial state again
+MAX_LISTED_FILES = 5
 PASSAGES = 3
-PASSAGE = (200, 400)  # characters of an example
+PASSAGE_CHARACTERS = (200, 400)  # of an example
 
 
 @dataclass(frozen=True)
 class Parts:
     """The ids of the three contiguous parts of a corpus, one flat array each.
 
-    They are uint8, uint16 or int32, the smallest that holds every id.
+    Their dtype is uint8, uint16 or int32, the smallest that holds every id.
+
+    Attributes:
+        training, validation, test: (T,) ids.
     """
 
     training: Symbols
@@ -49,29 +57,31 @@ class Parts:
 
 
 class Text(FileTask[Corpus, Parts]):
-    """Every next character of a corpus that is cut, by position, into a training, a validation and a test part.
+    """Predict every next character of a corpus that is cut, by position, into a training, a validation and a test part.
 
-    The training part is read as a ring by `batch` streams side by side, `unroll` symbols at a step; each row goes on
-    where it ended the step before. An epoch ends when a next step would read something twice: at most batch * unroll
-    symbols are then left over. The next epoch starts at another place of the ring, drawn from the seed and the epoch,
-    so what is left over differs. No loss is taken where the ring is closed, from its last symbol to its first.
+    The training part is a ring. `batch` streams read it side by side, `unroll` symbols at each step; each row goes on
+    where it ended at the step before. An epoch ends when the next step would read a symbol twice: at most batch *
+    unroll symbols are then left over. The next epoch starts at another place of the ring, drawn from the seed and the
+    epoch, so other symbols are left over. The loss does not count the step from the last symbol of the ring to its
+    first.
 
-    The state of a stream is carried over from step to step, and is the initial state again every 64 steps; with 64
-    streams, at each step one of them starts afresh. Without that, a network would be trained on states that its own
-    dynamics keep up, and never on what follows the initial state, which is where every text begins that it reads later:
-    after a few hundred updates some beginnings then lead into a second attractor, in which it predicts nothing.
+    The state of a stream is carried over from step to step, and is reset to the initial state every 64 steps; with 64
+    streams, one of them restarts at each step. Without restarts a network would be trained only on states that its own
+    dynamics sustain, never on those after the initial state, where every later text begins: after a few hundred updates
+    some beginnings would lead into a second attractor, in which it predicts nothing.
 
-    Arguments:
+    Args:
         paths: files, folders and glob patterns; None: the source of the Python standard library on this machine.
-        bytes: symbols are the bytes of the UTF-8 text instead of its characters. The parts are cut between characters.
+        bytes: use the bytes of the UTF-8 text as symbols. The parts are cut between characters all the same.
         parts: shares of the training, validation and test part.
-        vocabulary: the symbols, as those of a network that goes on with this text; None: those of the training part.
+        vocabulary: the symbols of a network that is trained further on this text; None: those of the training part.
         batch: streams; None: the recommended number, fewer if the text is short.
         unroll: symbols of a stream at a step; None: the recommended number, fewer if the text is short.
-        largest: the most bytes a corpus may have.
-        encoding: of all files; None: UTF-8, or what the byte order mark of a file says.
+        largest: the most bytes that a corpus may have.
+        encoding: of all files; None: UTF-8, or the encoding of a file's byte order mark.
 
-    Raises: TaskError for paths that cannot be used and for a text that is too short.
+    Raises:
+        TaskError: a path cannot be used, or the text is too short.
     """
 
     name: ClassVar[str] = "text"
@@ -99,7 +109,7 @@ class Text(FileTask[Corpus, Parts]):
     ) -> None:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        _check(parts, batch, unroll)
+        _check_settings(parts, batch, unroll)
         self.paths = None if paths is None else tuple(str(absolute(path)) for path in paths)
         self.shares = tuple(parts)
         self.largest, self.encoding = largest, encoding
@@ -126,17 +136,26 @@ class Text(FileTask[Corpus, Parts]):
 
     @property
     def notes(self) -> list[str]:
-        """Sentences to read before training starts: skipped files, and what was shrunk for a short text."""
+        """Sentences to read before training starts, about skipped files and smaller batches of a short text."""
         notes = []
         if self.skipped:
-            more = f" and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
-            notes.append(f"Skipped because they are not text: {'; '.join(self.skipped[:5])}{more}.")
+            files = "; ".join(self.skipped[:MAX_LISTED_FILES])
+            if len(self.skipped) > MAX_LISTED_FILES:
+                note = Message("TEXT_NOTE_SKIPPED_MORE", files=files, more=len(self.skipped) - MAX_LISTED_FILES)
+            else:
+                note = Message("TEXT_NOTE_SKIPPED", files=files)
+            notes.append(str(note))
         now, usual = self.recommended, self.settings
         if now.batch * (now.unroll or 0) < usual.batch * (usual.unroll or 0):
-            notes.append(
-                f"The text is short ({self.characters:,} characters), so it is read in {now.batch} streams of "
-                f"{now.unroll} symbols at a step instead of {usual.batch} of {usual.unroll}."
+            note = Message(
+                "TEXT_NOTE_SHORT",
+                characters=self.characters,
+                batch=now.batch,
+                unroll=now.unroll,
+                usual_batch=usual.batch,
+                usual_unroll=usual.unroll,
             )
+            notes.append(str(note))
         return notes
 
     def _read_files(self) -> tuple[Corpus, str]:
@@ -159,9 +178,9 @@ class Text(FileTask[Corpus, Parts]):
         return Message("TASK_AMOUNT_CHARACTERS", count=self.characters if contents is None else len(contents.text))
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Step `step` of the streams: (batch, unroll). Unknown characters are read, but are no targets."""
+        """Return step `step` of the streams, (batch, unroll). Unknown characters are inputs, but not targets."""
         ring = self.data().training
-        streams, unroll = self.recommended.batch, self.recommended.unroll or SMALLEST_UNROLL
+        streams, unroll = self.recommended.batch, self.recommended.unroll or MIN_UNROLL
         steps = (len(ring) - 1) // (streams * unroll)
         epoch, chunk = divmod(step, steps)
         offset = int(generator(TRAINING, seed, epoch).integers(len(ring)))
@@ -174,40 +193,39 @@ class Text(FileTask[Corpus, Parts]):
         return Batch(np.ascontiguousarray(tokens), targets, continues=(since_restart > 0) & (chunk > 0))
 
     def validate(self, predict: Predict) -> Validation:
-        """Compute the loss on up to 64,000 symbols of the validation part, in stretches spread over all of it.
+        """Return the loss on up to 64,000 symbols of the validation part, in stretches spread over all of it.
 
         Each stretch is read from the initial state; see `gatescope.tasks.measures.text_score`.
         """
         return validate_text(predict, self.data().validation, self.vocabulary)
 
     def validation(self, predict: Predict) -> float:
-        """Compute the mean loss of `validate`, in nats per symbol."""
+        """Return the mean loss of `validate`, in nats per symbol."""
         return self.validate(predict).loss
 
     def score(self, predict: Predict) -> Score:
-        """Compute the cross-entropy on the test part, in nats per symbol.
+        """Return the cross-entropy on the test part, in nats per symbol.
 
-        At most 1,000,000 symbols are read, in stretches that each start from the initial state; the sentence says so.
-        Unknown characters are read but are no targets. Chance is a guess that knows only how often each symbol occurs
-        in the training part.
+        At most 1,000,000 symbols are read, in stretches that each start from the initial state. Unknown characters are
+        inputs, but not targets. Chance is a guess by the frequencies of the symbols in the training part.
         """
         parts = self.data()
         return score_text(predict, parts.training, parts.test, self.vocabulary)
 
     def examples(self) -> list[str]:
-        """A few passages of the test part."""
+        """Return a few passages of the test part."""
         return list(self._examples)
 
     def answers(self, text: str) -> Ids | None:
-        """None: the next symbol."""
+        """Return None: the target is the next symbol."""
         return None
 
     def held_out(self, characters: int) -> str:
-        """The beginning of the test part."""
+        """Return the beginning of the test part."""
         return self.vocabulary.decode(self.data().test[:characters])
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """None: what a text makes one remember is what the features say."""
+        """Return nothing: the features say what a text needs to remember."""
         return {}
 
     def _to_fields(self) -> dict[str, Any]:
@@ -242,11 +260,15 @@ class Text(FileTask[Corpus, Parts]):
         self.vocabulary = Vocabulary.from_json(fields["vocabulary"])
         self.recommended = replace(self.settings, batch=int(fields["batch"]), unroll=int(fields["unroll"]))
         self._examples = strings(fields["examples"])
-        _check(self.shares, self.recommended.batch, self.recommended.unroll)
+        _check_settings(self.shares, self.recommended.batch, self.recommended.unroll)
 
 
-def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> None:
-    """Settings that make no sense. Raises: TaskError."""
+def _check_settings(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> None:
+    """Check settings of the task.
+
+    Raises:
+        TaskError: a setting is out of its range.
+    """
     if len(parts) != 3 or min(parts) <= 0 or not math.isclose(sum(parts), 1):
         raise TaskError("TEXT_PARTS_RANGE", parts=parts)
     for name, value in (("batch", batch), ("unroll", unroll)):
@@ -257,7 +279,8 @@ def _check(parts: tuple[float, ...], batch: int | None, unroll: int | None) -> N
 def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
     """Check that a network with a vocabulary can read a text.
 
-    Raises: TaskError that names the characters that it lacks.
+    Raises:
+        TaskError: the text has characters that the network lacks; the message names them.
     """
     if vocabulary.unit not in ("character", "byte") or (as_bytes and not vocabulary.bytes):
         unit = "bytes" if as_bytes else "characters"
@@ -271,14 +294,14 @@ def _expect_known(vocabulary: Vocabulary, as_bytes: bool, text: str) -> None:
 
 
 def _cut(text: str, shares: tuple[float, ...]) -> tuple[str, str, str]:
-    """The three contiguous parts."""
+    """Return the three contiguous parts of a text."""
     first = round(len(text) * shares[0])
     second = round(len(text) * (shares[0] + shares[1]))
     return text[:first], text[first:second], text[second:]
 
 
 def _compact(vocabulary: Vocabulary, text: str) -> Symbols:
-    """The ids of a text in the smallest integers that hold them, encoded piece by piece."""
+    """Return the ids of a text in the smallest dtype that holds them, encoded piece by piece."""
     size = vocabulary.unknown
     dtype = np.uint8 if vocabulary.bytes or size < 1 << 8 else np.uint16 if size < 1 << 16 else np.int32
     step = 1 << 20
@@ -289,15 +312,22 @@ def _compact(vocabulary: Vocabulary, text: str) -> Symbols:
 def _fitted(
     symbols: int, characters: int, batch: int | None, unroll: int | None, shares: tuple[float, ...]
 ) -> Recommended:
-    """The recommended settings; what the user did not give shrinks until a stream has some chunks.
+    """Return the recommended settings. Without a user's choice, `batch` and `unroll` shrink for a short text.
 
-    Arguments: `symbols` of the training part, `characters` of the whole text.
+    Args:
+        symbols: number of symbols of the training part.
+        characters: number of characters of the whole text.
+        batch, unroll: as the user gave them.
+        shares: of the three parts.
+
+    Raises:
+        TaskError: the text is too short.
     """
     usual = Text.settings
-    rows, length = batch or usual.batch, unroll or usual.unroll or SMALLEST_UNROLL
-    while batch is None and rows > 1 and rows * length * CHUNKS >= symbols:
+    rows, length = batch or usual.batch, unroll or usual.unroll or MIN_UNROLL
+    while batch is None and rows > 1 and rows * length * MIN_CHUNKS >= symbols:
         rows //= 2
-    while unroll is None and length > SMALLEST_UNROLL and rows * length * CHUNKS >= symbols:
+    while unroll is None and length > MIN_UNROLL and rows * length * MIN_CHUNKS >= symbols:
         length //= 2
     # one chunk and the symbol after it for training; a symbol and its successor in the other parts, however rounded
     needed = max(math.ceil((rows * length + 1) / shares[0]), *(math.ceil(3 / share) for share in shares[1:]))
@@ -313,10 +343,10 @@ def _fitted(
 
 
 def _passages(text: str, vocabulary: Vocabulary) -> list[str]:
-    """Passages of 200 to 400 characters that start and end with a line, one from each third of `text`.
+    """Return passages of 200 to 400 characters that start and end with a line, one from each third of `text`.
 
-    Of the starts that are looked at, spread evenly, those are taken whose passage has quotes, brackets, indentation and
-    comments in it, several lines, and no unknown characters.
+    Candidates are spread evenly over each third. The best one has quotes, brackets, indentation and comments, several
+    lines, and no unknown characters.
     """
     third = len(text) / PASSAGES
     best = []
@@ -328,21 +358,21 @@ def _passages(text: str, vocabulary: Vocabulary) -> list[str]:
 
 
 def _line_start(text: str, place: int) -> int:
-    """The start of the line after `place`, or `place` where the lines are long."""
-    newline = text.find("\n", place, place + PASSAGE[1])
+    """Return the start of the line after `place`; `place` itself if the lines are long."""
+    newline = text.find("\n", place, place + PASSAGE_CHARACTERS[1])
     return place if newline < 0 or newline + 1 == len(text) else newline + 1
 
 
 def _passage(text: str, start: int) -> str:
-    end = text.rfind("\n", start + PASSAGE[0], start + PASSAGE[1])
-    return text[start : end + 1 if end >= 0 else start + PASSAGE[1]]
+    end = text.rfind("\n", start + PASSAGE_CHARACTERS[0], start + PASSAGE_CHARACTERS[1])
+    return text[start : end + 1 if end >= 0 else start + PASSAGE_CHARACTERS[1]]
 
 
 def _interest(passage: str, vocabulary: Vocabulary) -> float:
     seen = Counter(passage)
     lines = passage.splitlines()
     score = sum(min(seen[mark], 4) for mark in "\"'()[]{}#:,.=") / 4
-    score += 3 * min(1, len(passage) / PASSAGE[0])
+    score += 3 * min(1, len(passage) / PASSAGE_CHARACTERS[0])
     score += 3 * len({len(line) - len(line.lstrip()) for line in lines if line.strip()} & {0, 4, 8, 12, 2, 6})
     score += min(len(lines), 8) / 4
     return score - 10 * len(vocabulary.unknown_in(passage)) - 2 * passage.count("\n\n\n")

@@ -1,1 +1,1 @@
-"""What every task is made of: the protocol, strings and files."""
+"""The parts of every task: the protocol, task.json, strings and files."""

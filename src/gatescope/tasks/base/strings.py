@@ -1,4 +1,4 @@
-"""What the tasks of short strings share: a string such as aaXbb, closed by an end mark, is one sequence."""
+"""The base of tasks with short strings: a string such as aaXbb, closed by an end mark, is one sequence."""
 
 from __future__ import annotations
 
@@ -31,10 +31,14 @@ END = "\n"
 
 
 def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
-    """The settings at which seeds 0-4 of an LSTM of these sizes solve their task, most often within 500 steps.
+    """Return settings at which seeds 0-4 of an LSTM solve their task, most often within 500 steps.
 
-    The limit is higher, because simpler cells take longer. Scores come every 100 steps: a network that has only just
-    passed is less worth looking at.
+    The limit is higher, because simpler cells take longer. There is a score every 100 steps, and training ends at the
+    second one that is solved.
+
+    Args:
+        layers: neurons of each layer.
+        learning_rate: at the first step.
     """
     return Recommended(
         layers=layers,
@@ -48,10 +52,13 @@ def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
 
 
 class StringTask(SavedTask):
-    """A task of strings that end with END. A subclass says how they are drawn and scored.
+    """A task of strings that end with END. A subclass draws and scores them.
 
-    Arguments:
+    Args:
         batch: strings in a batch; None: the recommended number.
+
+    Raises:
+        TaskError: the batch has no strings.
     """
 
     alphabet: ClassVar[str]
@@ -66,26 +73,26 @@ class StringTask(SavedTask):
 
     @abstractmethod
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
-        """`count` strings to train on, end mark included."""
+        """Return `count` strings to train on, including the end mark."""
 
     @abstractmethod
     def evaluation(self) -> list[str]:
-        """The fixed strings that `validation` is taken on, end mark included."""
+        """Return the fixed strings of `validation`, including the end mark."""
 
     @abstractmethod
     def score(self, predict: Predict) -> Score:
-        """How well the task is done, generalisation included."""
+        """Return the score of a network, including generalisation."""
 
     @abstractmethod
     def examples(self) -> list[str]:
-        """Texts to look at; the first is the default."""
+        """Return texts to look at; the first is the default."""
 
     def answers(self, text: str) -> Ids | None:
-        """None: the next symbol."""
+        """Return None: the target is the next symbol."""
         return None
 
     def held_out(self, characters: int) -> str:
-        """Strings of `evaluation` in a drawn order, again and again, until there are so many characters."""
+        """Return strings of `evaluation` in a random order, repeatedly, with at least this number of characters."""
         strings, random, drawn = self.evaluation(), generator(EVALUATION, 0), []
         while sum(map(len, drawn)) < characters:
             drawn += [strings[k] for k in random.permutation(len(strings))]
@@ -94,7 +101,7 @@ class StringTask(SavedTask):
 
     @abstractmethod
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """What must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
+        """Return what must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
 
     @property
     def readout(self) -> Readout:
@@ -107,11 +114,11 @@ class StringTask(SavedTask):
         return []
 
     def batch(self, seed: int, step: int) -> Batch:
-        """The strings of one training step. The end mark is a target only: nothing is asked for after it."""
+        """Return the strings of one training step. The end mark is a target only; nothing is predicted after it."""
         return self.rows(self.draw(generator(TRAINING, seed, step), self.recommended.batch))
 
     def rows(self, strings: Sequence[str]) -> Batch:
-        """Strings as the rows of a batch, padded to the longest."""
+        """Return strings as the rows of a batch, padded to the longest."""
         length = np.array([len(string) for string in strings])
         filled = np.arange(length.max()) < length[:, None]
         ids = np.full(filled.shape, PADDING, dtype=np.int32)
@@ -120,29 +127,32 @@ class StringTask(SavedTask):
         return Batch(np.where(targets == PADDING, np.int32(PADDING), ids[:, :-1]), targets)
 
     def validation(self, predict: Predict) -> float:
-        """The mean loss in nats per symbol on the strings of `evaluation`."""
+        """Return the mean loss in nats per symbol on the strings of `evaluation`."""
         ids = [self.vocabulary.encode(string) for string in self.evaluation()]
         rows = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
         sums = [loss_sum(r, i[1:], self.vocabulary.unknown) for r, i in zip(rows, ids, strict=True)]
         return sum(nats for nats, _ in sums) / sum(count for _, count in sums)
 
     def right(self, predict: Predict, problems: Sequence[tuple[str, str]]) -> list[NDArray[np.bool_]]:
-        """For each (prefix, answer): whether the most probable symbol is the right one, at each symbol of the answer.
+        """Return for each (prefix, answer) the mask of symbols of the answer that are the most probable ones.
 
-        The answer is what must follow the prefix, end mark included. All are right exactly when greedy completion of
-        the prefix (always take the most probable symbol, read it, go on until the end mark) gives the answer. For a
-        network sees no symbol before it comes: as long as every choice was right, completion has read the prefix and
-        the beginning of the answer, which is what the network read here, so it makes the same next choice. If all are
-        right it thus writes the answer and stops, the answer's only end mark being its last symbol; and at the first
-        wrong one it writes something else there, whatever follows. So one run over the known string replaces a
-        loop of single steps.
+        The answer is what must follow the prefix, including the end mark. All of its symbols are right exactly if
+        greedy completion of the prefix (take the most probable symbol, read it, go on until the end mark) gives the
+        answer. A network does not see a symbol before it comes: as long as every choice was right, completion has read
+        the prefix and the beginning of the answer, as the network did here, so it makes the same next choice. At the
+        first wrong symbol completion writes something else, whatever follows. One run over the known string thus
+        replaces a loop of single steps.
+
+        Args:
+            predict: the network.
+            problems: (prefix, answer) pairs.
         """
         ids = [self.vocabulary.encode(prefix + answer) for prefix, answer in problems]
         results = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
         verdicts = []
         for (prefix, _), sequence, rows in zip(problems, ids, results, strict=True):
-            asked = rows[len(prefix) - 1 :]
-            choice = np.where(np.isnan(asked).any(-1), PADDING, asked.argmax(-1))  # NaN is no answer
+            answers = rows[len(prefix) - 1 :]
+            choice = np.where(np.isnan(answers).any(-1), PADDING, answers.argmax(-1))  # NaN counts as wrong
             verdicts.append(choice == sequence[len(prefix) :])
         return verdicts
 
@@ -169,12 +179,12 @@ class StringTask(SavedTask):
 
 @dataclass(frozen=True)
 class Phases:
-    """Where each symbol of a string stands: before the mark, at it, behind it. All are false from the end mark on.
+    """The symbols of a string before the mark, at it and after it. All masks are false from the end mark on.
 
-    Arguments:
-        reading: no mark was read yet, (T,).
-        at_mark: the first mark is this symbol, (T,).
-        writing: the first mark was read before, (T,).
+    Attributes:
+        reading: (T,) before the first mark.
+        at_mark: (T,) at the first mark.
+        writing: (T,) after the first mark.
     """
 
     reading: NDArray[np.bool_]
@@ -183,7 +193,7 @@ class Phases:
 
     @classmethod
     def of(cls, text: str, mark: str) -> Phases:
-        """The phases of one string, right or wrong; a second mark is a symbol like any other."""
+        """Return the phases of one string, right or wrong. A second mark is an ordinary symbol."""
         steps = np.arange(len(text))
         end = _place(text, END)
         first = min(_place(text, mark), end)
@@ -191,20 +201,25 @@ class Phases:
 
 
 def _place(text: str, symbol: str) -> int:
-    """Where a symbol first stands; the length of the text if nowhere."""
-    found = text.find(symbol)
-    return found if found >= 0 else len(text)
+    """Return the first place of a symbol; the length of the text if it does not occur."""
+    place = text.find(symbol)
+    return place if place >= 0 else len(text)
 
 
 def is_symbol(text: str, symbol: str) -> NDArray[np.bool_]:
-    """Whether each character is this symbol, (T,)."""
+    """Return the mask of the characters that are this symbol, (T,)."""
     return np.array([character == symbol for character in text], dtype=np.bool_)
 
 
 def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> str:
-    """The sentence for a task that counts: which trained numbers are exact, and where it first fails.
+    """Return the sentence about a task that counts: the trained numbers that are exact, and the first failure.
 
-    Arguments: `unit` names the number ("N"); `tried` is the largest number that was tried.
+    Args:
+        exact: the trained numbers that are exact.
+        trained: all trained numbers.
+        unit: the name of the number, such as "N".
+        first_failure: the first number that is wrong; None: none.
+        tried: the largest number that was tried.
     """
     low, high = trained[0], trained[-1]
     if first_failure is None:

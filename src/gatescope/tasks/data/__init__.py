@@ -1,1 +1,1 @@
-"""What tasks of files read: the files as people have them, what is wrong in them, parts, batches."""
+"""Readers of the files that people have: tables, JSON lines, tokens and corpora, with every fault by its line."""

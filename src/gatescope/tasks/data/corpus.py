@@ -74,7 +74,7 @@ def read(
         encoding: of every file; None: UTF-8, or the encoding of a file's byte order mark.
 
     Raises:
-        TaskError: a path does not exist, a file cannot be read, or there is no text or too much of it.
+        TaskError: a path does not exist, a file cannot be read, or the files have too much text or none.
     """
     named, listed = _files_of(paths)
     path_of_file: dict[Path, Path] = {}  # the file itself -> the first path that leads to it

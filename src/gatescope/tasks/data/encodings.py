@@ -86,7 +86,7 @@ def decoded(data: bytes, path: str | os.PathLike[str], encoding: str | None = No
         lenient: decode each wrong byte to a lone surrogate, instead of refusing the file.
 
     Raises:
-        TaskError: the bytes are in another encoding, or are no text. The message has the likely encodings.
+        TaskError: the bytes are in another encoding, or binary. The message has the likely encodings.
     """
     name = encoding_of(data, encoding)
     if encoding is None and not name.startswith(("utf-16", "utf-32")) and b"\0" in data:
@@ -149,7 +149,7 @@ def guesses(data: bytes) -> tuple[str, ...]:
         data: the file or its beginning. Only 64 kB around the first byte above 127 count.
 
     Returns:
-        One encoding if it is clear, several if a reader has to choose, none for UTF-8 and for bytes that are no text.
+        One encoding if it is clear, several if a reader has to choose, none for UTF-8 and for binary data.
     """
     if b"\0" in data[:SAMPLE_BYTES]:
         wide = _wide(data[:SAMPLE_BYTES])

@@ -28,7 +28,7 @@ _WITH_UNIT = re.compile(
 
 @dataclass(frozen=True)
 class Numerals:
-    """How numbers are written.
+    """A notation of numbers.
 
     Attributes:
         decimal: the mark before the fraction, "." or ",".
@@ -91,7 +91,7 @@ def looks_like_number(field: str) -> bool:
 
 
 def way_to_read(field: str, current: Numerals) -> Message | None:
-    """Return the sentence about how to read a field as a number; None: there is no way.
+    """Return the sentence about how to read a field as a number; None if no notation fits.
 
     Args:
         field: a field that `current` does not read as a number.

@@ -102,7 +102,7 @@ def read_lines(path: str | os.PathLike[str], largest: int = MAX_FILE_BYTES, enco
         encoding: of the file; None: UTF-8, or the encoding of its byte order mark.
 
     Raises:
-        TaskError: the file does not exist, cannot be read, is empty or too large, or is no text.
+        TaskError: the file does not exist, cannot be read, is empty or too large, or is binary.
     """
     text = decoded(read_bytes(path, largest), path, encoding, lenient=True)
     if not text or text.isspace():
@@ -259,7 +259,7 @@ def column_number(column: str | int, fields: Sequence[str], rows: Rows) -> tuple
         rows: the table.
 
     Raises:
-        TaskError: there is no such column, or more than one.
+        TaskError: the table has no column of this name or number, or several of this name.
     """
     if isinstance(column, str):
         for name, names in ((column, fields), (column.casefold(), [field.casefold() for field in fields])):

@@ -131,7 +131,7 @@ class Dates:
 
 
 def _even(values: np.ndarray, clock: bool = True) -> tuple[Step | None, list[tuple[int, int]]]:
-    """Return the most frequent difference as a step if all others are multiples of it. Weekends are no gaps."""
+    """Return the most frequent difference as a step if all others are multiples of it; weekends are not gaps."""
     differences = np.round(np.diff(values), 6)
     size = float(Counter(differences.tolist()).most_common(1)[0][0])
     if size <= 0:

@@ -1,10 +1,10 @@
-"""How files write dates: as text, as numbers such as 20200131, and as seconds since 1970."""
+"""Formats of dates in files: text, numbers such as 20200131, and seconds since 1970."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import Literal
 
 DateOrder = Literal["dmy", "mdy", "ymd"]
@@ -71,7 +71,7 @@ def seconds_of(match: re.Match[str], order: DateOrder | None) -> tuple[float, fl
         order: of day, month and year if all three are numbers.
 
     Raises:
-        ValueError: there is no such date.
+        ValueError: the date does not exist.
         OverflowError: the date is outside the calendar of Python.
     """
     part = {key: value for key, value in match.groupdict().items() if value is not None}
@@ -87,17 +87,15 @@ def seconds_of(match: re.Match[str], order: DateOrder | None) -> tuple[float, fl
         month = 3 * int(part["q"]) - 2
     hour = int(part.get("H", 0))
     if "ap" in part:
-        if not 1 <= hour <= 12:
-            raise ValueError("no such hour")
-        hour = hour % 12 + (12 if part["ap"][0] in "pP" else 0)
+        hour = hour % 12 + (12 if part["ap"][0] in "pP" else 0) if 1 <= hour <= 12 else 24  # 24 does not exist
     if "w" in part:
         day = datetime.fromisocalendar(year, int(part["w"]), int(part.get("k", 1)))
     else:
         day = datetime(year, month, int(part.get("d", 1)))
     fraction = float(f"0.{part.get('f', '0')}")
-    clock = timedelta(hours=hour, minutes=int(part.get("M", 0)), seconds=int(part.get("S", 0)))
-    if hour > 23 or int(part.get("M", 0)) > 59 or int(part.get("S", 0)) > 60:
-        raise ValueError("no such time")
+    minute, second = int(part.get("M", 0)), int(part.get("S", 0))
+    time(hour, minute, second - (second == 60))  # a ValueError for a time that does not exist; 60 is a leap second
+    clock = timedelta(hours=hour, minutes=minute, seconds=second)
     local = (day + clock - EPOCH).total_seconds() + fraction
     return local, local - _offset(part.get("z", "Z"))
 
@@ -106,7 +104,7 @@ def _month_number(name: str) -> int:
     """Return the number of a month by its name, in full or in three letters.
 
     Raises:
-        ValueError: there is no such month.
+        ValueError: the month does not exist.
     """
     short = "sep" if name == "sept" else name
     return 1 + (FULL_MONTHS.index(short) if short in FULL_MONTHS else MONTHS.index(short))

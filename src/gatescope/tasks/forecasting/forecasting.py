@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from gatescope.errors import setting
+from gatescope.errors import GatescopeError, setting
 from gatescope.messages import Message
 from gatescope.readout import Readout, numbers
 from gatescope.tasks.base.saved_task import FileTask, column, string, strings
@@ -490,8 +490,8 @@ class Forecasting(FileTask[Series, Prepared]):
     def _rows(self, text: str) -> Numbers:
         try:
             return self.vocabulary.encode(text)
-        except ValueError as error:
-            raise TaskError(str(error)) from error
+        except GatescopeError as error:
+            raise TaskError(error.message) from error
 
     def answers(self, text: str) -> Numbers:
         """Return the values in the next steps, (T, C * H); NaN after the end of the text."""

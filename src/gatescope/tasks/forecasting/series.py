@@ -361,7 +361,7 @@ def targets_among(names: tuple[str, ...], targets: Sequence[str] | None) -> tupl
         targets: the columns to predict, in any case; None: all that are read.
 
     Raises:
-        TaskError: there is no such column among those that are read, or a column is repeated.
+        TaskError: a target is not among the columns that are read, or is repeated.
     """
     if targets is None:
         return names

@@ -224,7 +224,7 @@ def _refuse_texts(rows: Rows, columns: Sequence[int], named: bool, numerals: Num
     """Check that every column has numbers.
 
     Raises:
-        TaskError: a column has no numbers at all, or there are no columns.
+        TaskError: a column has no numbers at all, or the table has no columns to read.
     """
     first, data = rows.fields[0], rows.fields[named:]
     lines = rows.lines[named:]
@@ -267,7 +267,7 @@ def _check_choice(rows: Rows, names: Sequence[str], chosen: Sequence[int], steps
     """Check the chosen columns.
 
     Raises:
-        TaskError: there is no column, a column names the steps, or two columns have one name.
+        TaskError: no column is chosen, a column names the steps, or two columns have one name.
     """
     if not chosen:
         raise TaskError("SERIES_CHOICE_EMPTY", path=rows.path, setting=setting("columns", None))
