@@ -181,7 +181,7 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     assert cli("record", "forecast", "0.5").status == 0
     (tmp_path / "header.csv").write_text("temperature\n0.5\n")
     refused = cli(*options, "--inputs", "1", "--text", "header.csv").refused()
-    assert "Line 1 ('temperature') does not hold the 1 numbers" in refused
+    assert "Line 1 ('temperature'): expected the 1 number" in refused
     assert "got 1 name" not in refused
     assert "got 2 names: a, b" in cli(*options, "--inputs", "a,b").refused()
     for wrong in (["--inputs", "0"], ["--inputs", "1", "--end", "x"], ["--inputs", "1", "--unit", "word"]):

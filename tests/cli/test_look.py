@@ -157,7 +157,7 @@ DAMAGES = {
     "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
     "cut": ("network.json", lambda content: content[:100], "is not JSON"),
     "newer": ("network.json", lambda content: re.sub(rb'"format": \d+', b'"format": 99', content), "newer gatescope"),
-    "other": ("network.json", lambda _: b"[]", "is not an object"),
+    "other": ("network.json", lambda _: b"[]", "expected an object"),
     "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
     "null": ("task.json", lambda _: b"null", "task.json cannot be used"),
 }
