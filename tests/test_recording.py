@@ -362,7 +362,7 @@ def test_a_long_text_read_in_both_directions_is_written_in_pieces(
     """It is run in one piece, as whoever reads from the end needs all of it, and a chunk on disk has its bounds."""
     net = network("gru", [3], 2, both_ways=True)
     whole = record(net, "abcde" * 6)
-    monkeypatch.setattr("gatescope.storage.writing.MAXIMUM_ROWS", 8)
+    monkeypatch.setattr("gatescope.storage.writing.MAX_CHUNK_ROWS", 8)
     kept = record_to(tmp_path / "trace", net, "abcde" * 6, dtype="float32")
     assert kept.lengths.tolist() == [30]
     np.testing.assert_array_equal(np.asarray(kept.steps["token"]), whole.steps["token"])

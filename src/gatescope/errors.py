@@ -1,4 +1,4 @@
-"""The one base of every error that a person can do something about, and how a message spells a setting."""
+"""The base class of all errors that a user can resolve, and the spelling of settings in messages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _AS_OPTIONS: ContextVar[bool] = ContextVar("as_options", default=False)
 
 
 class GatescopeError(ValueError):
-    """The base class of every error that a person can do something about.
+    """The base class of all errors that a user can resolve.
 
-    The command line and the explorer show its message alone. Any other exception is a fault of the program, and gets a
-    report.
+    The command line and the explorer show its message alone. Any other exception is a bug of the program and is shown
+    with a report.
 
     Args:
-        message: a code of the message catalogue, a whole message, or, for errors of your own, a sentence.
-        values: the named values of the sentence.
+        message: a code of the message catalogue, a Message, or, for errors of your own, a sentence.
+        **values: the named values of the sentence.
 
     Attributes:
         code: the code of the sentence, such as "UNKNOWN_NAME".
@@ -45,7 +45,7 @@ class GatescopeError(ValueError):
         return self.message.values
 
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError, a second base of some subclasses, would print quotation marks
+        return str(self.args[0])  # KeyError, a second base of some subclasses, would add quotation marks
 
     def __reduce__(self) -> Any:
         return _restored, (type(self), self.message, self.__dict__)
@@ -58,11 +58,11 @@ def _restored(kind: type[GatescopeError], message: Message, attributes: dict[str
 
 
 def setting(name: str, value: bool | float | str | None = True) -> str:
-    """Return a setting as the reader of a message types it.
+    """Return a setting as the user types it: as a keyword or as an option.
 
     Args:
-        name: the keyword of the Python call. The option has the same name, with hyphens.
-        value: the suggested value; True: a flag; None: the reader chooses the value.
+        name: the keyword in Python. The option has the same name with hyphens.
+        value: the suggested value. True means a flag, and None any value of the user's choice.
 
     Returns:
         `skip_bad=True` or `encoding='cp1252'` in Python, `--skip-bad` or `--encoding cp1252` at the command line.
@@ -75,7 +75,7 @@ def setting(name: str, value: bool | float | str | None = True) -> str:
 
 @contextmanager
 def settings_as_options() -> Iterator[None]:
-    """Let `setting` spell options of the command line while the block runs."""
+    """Let `setting` return options of the command line inside the block."""
     token = _AS_OPTIONS.set(True)
     try:
         yield

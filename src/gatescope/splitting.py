@@ -1,12 +1,12 @@
-"""How a text without white space between its words is cut into words and punctuation marks.
+"""Splitting a text into words and punctuation marks, also in scripts without spaces.
 
-A rule that has split the training text of a run must stay what it was, so each has a number, and a vocabulary of words
-keeps the number of its own.
+A rule that has split the training text of a run must not change, so every rule has a number, and a vocabulary of words
+stores the number of its rule.
 
-* Rule 1 (vocabularies that name no rule): runs of letters, digits and underscores. A sentence of Chinese, Japanese or
+* Rule 1 (vocabularies without a number): runs of letters, digits and underscores. A sentence of Chinese, Japanese or
   Thai is one word, and a vowel sign of Hindi is a punctuation mark.
-* Rule 2: scripts that are written without spaces are read character by character, each with the marks on it; marks of
-  all other scripts belong to the word around them.
+* Rule 2: scripts without spaces are split into characters, each with its marks; marks of all other scripts belong to
+  their word.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SPACELESS = (
     "\u0f88-\u0f8c\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
     "\u1780-\u17b3\u17d7\u17dc\u1950-\u19ca\u1a00-\u1a16\u1a20-\u1a54\u1b05-\u1b33\ua984-\ua9b2\uaa60-\uaa76"
 )
-"""The letters that stand for themselves, as ranges of a regular expression: those of scripts without spaces."""
+"""The letters of scripts without spaces, each a word of its own, as ranges of a regular expression."""
 
-# Combining accents, joiners and variation selectors; then the marks of the scripts above, and of the other ones.
+# Combining accents, joiners and variation selectors; then the marks of scripts without spaces and of other scripts.
 _MARKS_EVERYWHERE = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f"
 _MARKS_SPACELESS = (
     "\u3099\u309a\uff9e\uff9f\U000e0100-\U000e01ef\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece"
@@ -54,13 +54,13 @@ WORDS: Mapping[int, re.Pattern[str]] = MappingProxyType(
         2: re.compile(rf"[{SPACELESS}]{_MARK}*|{_RUN}(?:{_JOINER}{_RUN})*|[^\w\s]{_MARK}*"),
     }
 )
-"""Rule -> what a word or punctuation mark is."""
+"""Rule -> expression that matches a word or punctuation mark."""
 
 _SPACELESS = re.compile(f"[{SPACELESS}]")
 
 
 def words_of(text: str, rule: int = LATEST) -> list[str]:
-    """Return the words and punctuation marks of a text, as they are spelled there.
+    """Return the words and punctuation marks of a text, spelled as in the text.
 
     Args:
         text: any text.
@@ -70,7 +70,9 @@ def words_of(text: str, rule: int = LATEST) -> list[str]:
 
 
 def pattern_for(text: str, rule: int = LATEST) -> re.Pattern[str]:
-    """Return the expression that finds the words of a text. All rules agree on ASCII, where the first is the fastest.
+    """Return the expression that finds the words of a text.
+
+    All rules agree on ASCII, where the expression of rule 1 is the fastest.
 
     Args:
         text: the text that will be split.
@@ -80,7 +82,12 @@ def pattern_for(text: str, rule: int = LATEST) -> re.Pattern[str]:
 
 
 def chunks_of(text: str, rule: int = LATEST) -> list[str]:
-    """Return what stands between white space, cut into words where it is of a script without spaces."""
+    """Return the parts of a text between white space, split into words if they are of a script without spaces.
+
+    Args:
+        text: any text.
+        rule: the number of the rule.
+    """
     chunks = text.split()
     if rule == 1 or text.isascii() or not _SPACELESS.search(text):
         return chunks

@@ -1,4 +1,4 @@
-"""What a trace on disk says about itself: the root's zarr.json, its attributes, and names that can be folders."""
+"""The description of a trace on disk: the root's zarr.json, its attributes, and valid names of folders."""
 
 from __future__ import annotations
 
@@ -16,37 +16,41 @@ from gatescope.storage.layout import PRECISIONS
 from gatescope.trace import STEP_AXES, TraceError
 from gatescope.vocabulary import Vocabulary
 
-MAXIMUM_METADATA = 32 << 20  # bytes of a zarr.json that is believed
+MAX_METADATA_BYTES = 32 << 20  # a larger zarr.json is refused
 IDS = ("token", "target", "top_token")
-CHECKED = ("token", "target")  # arrays of ids whose damage no equation would show
+CHECKED = ("token", "target")  # ids need a checksum, because no equation would reveal damage
 RESERVED = {*STEP_AXES, "length", "initial", "parameters", "zarr.json", ".", ".."}
 
 
 def read_root(root: Path) -> dict[str, Any]:
-    """What the root's zarr.json says.
+    """Return the content of the root's zarr.json.
+
+    Args:
+        root: the directory of the trace.
 
     Raises:
-        TraceError: there is none, or it is too large or no JSON.
+        TraceError: the file does not exist, is too large, or does not describe a Zarr group.
     """
     file = root / "zarr.json"
     try:
-        text = read_regular(file, MAXIMUM_METADATA, follow=False)
+        text = read_regular(file, MAX_METADATA_BYTES, follow=False)
     except FileError as error:
         if error.missing or not root.is_dir():
-            reason = "holds no zarr.json" if root.exists() else "does not exist"
-            raise TraceError("DESCRIPTION_TRACE_GATESCOPE_RECORD_MAKES", root=root, reason=reason) from error
-        raise TraceError(str(error)) from error
+            if root.exists():
+                raise TraceError("TRACE_NO_DESCRIPTION", root=root) from error
+            raise TraceError("TRACE_NOT_FOUND", root=root) from error
+        raise TraceError(error.message) from error
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TraceError("DESCRIPTION_JSON_TRACE_DAMAGED_RECORD", file=file) from error
+        raise TraceError("TRACE_JSON_INVALID", file=file) from error
     if not isinstance(data, dict) or data.get("zarr_format") != 3 or data.get("node_type") != "group":
-        raise TraceError("DESCRIPTION_DESCRIBE_ZARR_GROUP_TRACE", file=file, root=root)
+        raise TraceError("TRACE_GROUP_INVALID", file=file)
     return data
 
 
 def is_trace(directory: Path) -> bool:
-    """Whether a directory was made by a `Writer`, of whatever version, finished or not."""
+    """Return whether a directory was written by a `Writer` of any version, finished or not."""
     try:
         attributes = read_root(directory)["attributes"]
     except (TraceError, OSError, KeyError):
@@ -54,43 +58,57 @@ def is_trace(directory: Path) -> bool:
     return isinstance(attributes, dict) and type(attributes.get("format")) is int
 
 
-def checked_attributes(data: dict[str, Any], layers: tuple[str, ...], where: str) -> dict[str, Any]:
-    """The attributes, when they hold what every reader of a trace relies on."""
-    about = data.get("layers")
+def check_attributes(data: dict[str, Any], layers: tuple[str, ...], subject: object) -> dict[str, Any]:
+    """Return the attributes, if they have everything that readers of a trace need.
+
+    Args:
+        data: the attributes.
+        layers: the names of the layers of the trace.
+        subject: the trace or piece, for messages.
+
+    Raises:
+        TraceError: the precision, the vocabulary, or the description of a layer is missing or invalid.
+    """
+    descriptions = data.get("layers")
     if data.get("precision") not in PRECISIONS:
+        precisions = ", ".join(PRECISIONS)
         raise TraceError(
-            "DESCRIPTION_PRECISION", where=where, get=data.get("precision"), precisions=", ".join(PRECISIONS)
+            "TRACE_PRECISION_INVALID", subject=subject, precision=data.get("precision"), precisions=precisions
         )
     if not isinstance(data.get("vocabulary"), dict):
-        raise TraceError("DESCRIPTION_ATTRIBUTES_VOCABULARY_IDS_SYMBOLS", where=where)
-    if data["vocabulary"].get("symbols") != []:  # vectors without a text have none
+        raise TraceError("TRACE_VOCABULARY_MISSING", subject=subject)
+    if data["vocabulary"].get("symbols") != []:  # vectors without a text have no symbols
         try:
             Vocabulary.from_json(data["vocabulary"])
         except ValueError as error:
-            raise TraceError("DESCRIPTION_VOCABULARY_DAMAGED_RECORD_TRACE", where=where, error=error) from error
-    if not isinstance(about, dict):
-        raise TraceError("DESCRIPTION_ATTRIBUTES_DESCRIBE_LAYERS_RECORD", where=where)
+            raise TraceError("TRACE_VOCABULARY_INVALID", subject=subject, error=error) from error
+    if not isinstance(descriptions, dict):
+        raise TraceError("TRACE_LAYERS_MISSING", subject=subject)
     for layer in layers:
-        one = about.get(layer)
-        if not isinstance(one, dict) or not isinstance(one.get("cell"), dict):
-            raise TraceError("DESCRIPTION_ATTRIBUTES_SAY_CELL_RECORD", where=where, layer=layer)
-        arrays = one.get("arrays")
+        description = descriptions.get(layer)
+        if not isinstance(description, dict) or not isinstance(description.get("cell"), dict):
+            raise TraceError("TRACE_CELL_MISSING", subject=subject, layer=layer)
+        arrays = description.get("arrays")
         if not isinstance(arrays, dict) or not all(isinstance(value, dict) for value in arrays.values()):
-            raise TraceError("DESCRIPTION_ATTRIBUTES_DESCRIBE_ARRAYS_RECORD", where=where, layer=layer)
+            raise TraceError("TRACE_ARRAYS_MISSING", subject=subject, layer=layer)
     return data
 
 
 def checksum(array: Any, before: int = 0) -> int:
-    """Return the CRC-32 of ids as 32-bit (lengths as 64-bit) little-endian numbers, after that of the piece before.
+    """Return the CRC-32 of ids as 32-bit (lengths as 64-bit) little-endian numbers.
 
-    Ids go step by step, all sequences of one and then of the next, so that it is the same however they are in pieces.
+    Ids are ordered by step and then by sequence, so that the result does not depend on the size of the pieces.
+
+    Args:
+        array: ids (sequence, step, ...) or lengths (sequence,).
+        before: the checksum of the pieces before.
     """
     values = np.asarray(array).T
     return crc32(np.ascontiguousarray(values, "<i8" if values.ndim == 1 else "<i4").tobytes(), before)
 
 
 def is_plain(name: Any) -> bool:
-    """Whether a name can be a folder: no path, nothing hidden, nothing that means something else here."""
+    """Return whether a name can be a folder of a trace: not a path, not hidden, and without another meaning."""
     return (
         isinstance(name, str)
         and 0 < len(name.encode("utf-8", "replace")) <= 200
@@ -103,10 +121,13 @@ def is_plain(name: Any) -> bool:
 
 
 def plain_json(value: Any) -> Any:
-    """A value as JSON can hold it; NaN and the infinities, which it cannot, become their names.
+    """Return a value that JSON can hold; NaN and the infinities become their names.
+
+    Args:
+        value: numbers, texts, lists and mappings of these.
 
     Raises:
-        TraceError: the value has no such form.
+        TraceError: JSON cannot hold the value.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -116,22 +137,27 @@ def plain_json(value: Any) -> Any:
         return value if isfinite(value) else "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TraceError("DESCRIPTION_ATTRIBUTES_TRACE_JSON_WHOSE", value=list(value)[:3])
+            raise TraceError("TRACE_ATTRIBUTE_KEY_INVALID", keys=list(value)[:3])
         return {key: plain_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(inner) for inner in value]
-    raise TraceError("DESCRIPTION_ATTRIBUTES_TRACE_JSON", name=type(value).__name__, value=str(value)[:40])
+    raise TraceError("TRACE_ATTRIBUTE_INVALID", kind=type(value).__name__, value=str(value)[:40])
 
 
 def sibling(directory: Path, kind: str) -> Path:
-    """Where a trace waits while another takes its place."""
+    """Return the path next to a trace, for a new or an old trace or a lock.
+
+    Args:
+        directory: the directory of the trace.
+        kind: "new", "old" or "lock".
+    """
     return directory.with_name(f".{directory.name}.{kind}")
 
 
 def identity(root: Path) -> tuple[int, int]:
-    """Which directory this is, also after another one took its name."""
+    """Return what identifies a directory, also after another one takes its name."""
     try:
-        found = root.stat()
+        status = root.stat()
     except OSError as error:
-        raise TraceError("DESCRIPTION_GONE_OPEN_TRACE_WHERE", root=root, strerror=error.strerror) from error
-    return found.st_dev, found.st_ino
+        raise TraceError("TRACE_GONE", root=root, reason=error.strerror) from error
+    return status.st_dev, status.st_ino

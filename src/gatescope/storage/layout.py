@@ -1,4 +1,4 @@
-"""The layout of one array of a trace on disk, as its zarr.json says it; docs/trace.md is the schema."""
+"""The layout of one array of a trace on disk, as in its zarr.json; docs/trace.md is the schema."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 
 from gatescope.trace import TraceError
 
-MAXIMUM_VALUES = 1 << 48  # of one array
+MAX_VALUES = 1 << 48  # of one array
 PRECISIONS = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one array is stored.
+    """The storage of one array.
 
     Attributes:
-        shape: of the whole array.
-        chunks: of each chunk, all of which are full: what lies outside the shape is the fill value.
-        dtype: the type of the values, by Zarr's name, which is NumPy's.
-        axes: their names.
-        swapped: whether the last two axes lie swapped in the file, so that one neuron's steps are side by side.
-        fill: the value of what was never written.
-        separator: between the numbers in the name of a chunk's file.
+        shape: the shape of the whole array.
+        chunks: the shape of each chunk. All chunks are full: values outside the array are the fill value.
+        dtype: the type of the values, named as in Zarr and NumPy.
+        axes: the names of the axes.
+        swapped: whether the last two axes are swapped in the file, so that the steps of a neuron are contiguous.
+        fill: the value of chunks that were never written.
+        separator: separates the numbers in the file name of a chunk.
         attributes: title, range and formula.
     """
 
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """The shape of a chunk as it lies in its file."""
+        """The shape of a chunk in its file."""
         return (*self.chunks[:-2], self.chunks[-1], self.chunks[-2]) if self.swapped else self.chunks
 
     @property
@@ -50,12 +50,12 @@ class Layout:
         """The type of the values in the files."""
         return np.dtype(self.dtype).newbyteorder("<")
 
-    def key(self, place: Sequence[int]) -> str:
-        """The name of the file of one chunk."""
-        return self.separator.join(("c", *map(str, place)))
+    def key(self, number: Sequence[int]) -> str:
+        """Return the file name of one chunk, given its number along each axis."""
+        return self.separator.join(("c", *map(str, number)))
 
     def to_json(self) -> dict[str, Any]:
-        """What zarr.json says."""
+        """Return the content of zarr.json."""
         order = [*range(len(self.shape) - 2), len(self.shape) - 1, len(self.shape) - 2]
         swap = [{"name": "transpose", "configuration": {"order": order}}] if self.swapped else []
         return {
@@ -74,10 +74,16 @@ class Layout:
 
     @classmethod
     def from_json(cls, data: Any, path: str, axes: tuple[str, ...], kind: str) -> Layout:
-        """The layout of the array at `path`, every value checked.
+        """Return the layout of an array, after checking every value.
+
+        Args:
+            data: the content of zarr.json.
+            path: the path of the array in the trace, for messages.
+            axes: the expected axes.
+            kind: "f" for an array of numbers, "i" for ids.
 
         Raises:
-            TraceError: it is no array with these axes, or is stored in a way that is not read here.
+            TraceError: this is not an array with these axes, or its storage is not supported.
         """
         match data:
             case {
@@ -92,28 +98,28 @@ class Layout:
             }:
                 pass
             case _:
-                raise TraceError("LAYOUT_DESCRIBED_ZARR_ARRAY_REGULAR", path=path)
+                raise TraceError("ARRAY_DESCRIPTION_INVALID", path=path)
         configuration = encoding.get("configuration", {})
         separator = configuration.get("separator", "/") if isinstance(configuration, dict) else None
         attributes, names = data.get("attributes", {}), data.get("dimension_names")
         sizes = (*shape, *chunks)
-        if not all(type(size) is int and 0 <= size <= MAXIMUM_VALUES for size in sizes) or 0 in chunks:
-            raise TraceError("LAYOUT_SHAPE_CHUNKS_SIZES_WHOLE", path=path, shape=shape, chunks=chunks)
+        if not all(type(size) is int and 0 <= size <= MAX_VALUES for size in sizes) or 0 in chunks:
+            raise TraceError("ARRAY_SIZES_INVALID", path=path, shape=shape, chunks=chunks)
         if len(shape) != len(axes) or len(chunks) != len(axes) or names != list(axes):
-            raise TraceError("LAYOUT_AXES_SIZES_TRACE", path=path, names=names, shape=shape, axes=", ".join(axes))
-        if prod(shape) > MAXIMUM_VALUES or prod(chunks) > MAXIMUM_VALUES:
-            raise TraceError("LAYOUT_SHAPE_CHUNKS_ANY_TRACE", path=path, shape=shape, chunks=chunks)
+            raise TraceError("ARRAY_AXES_INVALID", path=path, names=names, shape=shape, axes=", ".join(axes))
+        if prod(shape) > MAX_VALUES or prod(chunks) > MAX_VALUES:
+            raise TraceError("ARRAY_TOO_LARGE", path=path, shape=shape, chunks=chunks)
         if dtype not in (PRECISIONS if kind == "f" else ("int32", "int64")):
-            raise TraceError("LAYOUT_HOLDS_TRACE_HOLDS_FLOATING", path=path, dtype=dtype)
+            raise TraceError("ARRAY_DTYPE_INVALID", path=path, dtype=dtype)
         if separator not in ("/", ".") or not isinstance(attributes, dict) or data.get("storage_transformers"):
-            raise TraceError("LAYOUT_NAMES_CHUNKS_STORES_WAY", path=path)
+            raise TraceError("ARRAY_STORAGE_UNSUPPORTED", path=path)
         swapped = _swapped(codecs, len(shape), path)
         layout = cls(tuple(shape), tuple(chunks), dtype, axes, swapped, np.nan, separator, attributes)
         return replace(layout, fill=_fill_value(fill, layout, path))
 
 
 def _swapped(codecs: list[Any], axes: int, path: str) -> bool:
-    """Whether the chunks lie with their last two axes swapped, which with plain bytes is all that is read here."""
+    """Return whether the last two axes of the chunks are swapped; refuse every other codec than plain bytes."""
     named = [(c.get("name"), c.get("configuration", {})) if isinstance(c, dict) else c for c in codecs]
     *before, last = named or [None]
     swap = [*range(axes - 2), axes - 1, axes - 2]
@@ -122,7 +128,7 @@ def _swapped(codecs: list[Any], axes: int, path: str) -> bool:
         return False
     if plain and axes > 1 and before in ([("transpose", {"order": swap})], [("transpose", {"order": [*range(axes)]})]):
         return before == [("transpose", {"order": swap})]
-    raise TraceError("LAYOUT_STORED_UNCOMPRESSED_LITTLE_ENDIAN", path=path, dumps=json.dumps(codecs)[:200])
+    raise TraceError("ARRAY_CODECS_UNSUPPORTED", path=path, codecs=json.dumps(codecs)[:200])
 
 
 def _fill_value(value: Any, layout: Layout, path: str) -> float:
@@ -133,4 +139,4 @@ def _fill_value(value: Any, layout: Layout, path: str) -> float:
         limit = 2**31 if not floating else 65504
         if -limit <= value < limit:
             return value
-    raise TraceError("LAYOUT_FILLS_WRITTEN", path=path, value=str(value)[:40], dtype=layout.dtype)
+    raise TraceError("ARRAY_FILL_INVALID", path=path, value=str(value)[:40], dtype=layout.dtype)

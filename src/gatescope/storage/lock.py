@@ -1,6 +1,6 @@
-"""One writer at a time for the place of a trace: a lock on a file beside it, which ends with the process that holds it.
+"""A lock that allows one writer at a time for a trace: a lock on a file next to it, which ends with its process.
 
-The file is removed with the lock. A killed writer leaves it, empty and free, and the next writer takes it over.
+The file is removed with the lock. A killed writer leaves the file without a lock, and the next writer takes it over.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from gatescope.files import PARTIAL, FileError, open_for_appending, unwritable
 from gatescope.storage.description import sibling
 from gatescope.trace import TraceError
 
-TRIES = 100  # each writer that leaves while its file is opened costs one
+MAX_ATTEMPTS = 100  # every writer that removes the file while it is being opened costs one
 
 
 class Lock:
-    """Holds the place of a trace until `release`, or until nobody holds the lock any more.
+    """The lock of a trace, held until `release` or until the object is deleted.
 
     Args:
-        directory: of the trace, whether it exists or not; its parent exists.
+        directory: the directory of the trace, which need not exist; its parent must exist.
 
     Raises:
-        TraceError: another writer, of this process or of another one, holds it.
-        FileError: the lock can be put neither beside the directory nor into it, or the disk has no locks.
+        TraceError: another writer, in this process or another one, holds the lock.
+        FileError: the file can be created neither next to the directory nor in it, or the disk has no locks.
     """
 
     def __init__(self, directory: Path) -> None:
         path = sibling(directory, "lock")
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 file = open_for_appending(path)
             except FileError:
                 if path.parent == directory or path.exists() or not directory.is_dir():
                     raise
-                path = directory / f"lock{PARTIAL}"  # as where a volume is mounted, whose parent cannot be written
+                path = directory / f"lock{PARTIAL}"  # for a mounted volume, whose parent is read-only
                 continue
-            if not _locked(file, path):
+            if not _try_lock(file, path):
                 file.close()
                 break
             if _is_at(file, path):
                 self.release = weakref.finalize(self, _release, file, path)
                 return
-            file.close()  # its writer has just removed it
-        raise TraceError("LOCK_OTHER_WRITER_WORK_WAIT", directory=directory)
+            file.close()  # another writer has just removed it
+        raise TraceError("WRITER_LOCKED", directory=directory)
 
 
-def _locked(file: BinaryIO, path: Path) -> bool:
+def _try_lock(file: BinaryIO, path: Path) -> bool:
     try:
         return lock_descriptor(file.fileno(), blocking=False)
     except OSError as error:
@@ -59,7 +59,7 @@ def _locked(file: BinaryIO, path: Path) -> bool:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether the open file is still the one of this name."""
+    """Return whether the open file still has this name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:
@@ -67,13 +67,13 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _release(file: BinaryIO, path: Path) -> None:
-    removed = _removed(path)  # while the lock is held, so that it is nobody else's
+    removed = _try_remove(path)  # while the lock is held, so that it cannot be the file of another writer
     file.close()
-    if not removed:  # Windows keeps open files, and so nobody else's can be removed now
-        _removed(path)
+    if not removed:  # Windows does not remove open files, so the file of another writer is safe now
+        _try_remove(path)
 
 
-def _removed(path: Path) -> bool:
+def _try_remove(path: Path) -> bool:
     try:
         path.unlink()
     except OSError:

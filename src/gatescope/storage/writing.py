@@ -1,4 +1,4 @@
-"""Writing a trace piece by piece, so that a writer killed at any instant leaves what it had finished."""
+"""Writing a trace piece by piece, so that a writer killed at any instant leaves the finished pieces."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.files import PARTIAL, sync_folder, unwritable, write_bytes
+from gatescope.messages import Message
 from gatescope.storage.description import (
     CHECKED,
     IDS,
-    checked_attributes,
+    check_attributes,
     checksum,
     is_plain,
     is_trace,
@@ -31,7 +32,7 @@ from gatescope.storage.layout import PRECISIONS, Layout
 from gatescope.storage.lock import Lock
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
-MAXIMUM_ROWS = 1 << 16  # sequences times steps in one chunk
+MAX_CHUNK_ROWS = 1 << 16  # sequences times steps in one chunk
 
 TITLES = {
     "token": "symbol read at the step",
@@ -45,29 +46,34 @@ TITLES = {
     "length": "steps of the sequence",
 }
 
-_Entry = tuple[Any, tuple[str, ...], Mapping[str, Any]]
+_Entry = tuple[Any, tuple[str, ...], Mapping[str, Any]]  # array, axes, attributes
 
 
 class Writer:
-    """Writes a trace piece by piece; after every piece the directory is a whole trace of what was written so far.
+    """A trace that is written piece by piece; after every piece the directory is a whole trace of all pieces so far.
 
-    Used as a context manager: leaving the block without an error finishes the trace; after an error (Ctrl-C too) the
-    pieces that were written stay, unless another trace was to be replaced, which then stays instead. A block without
-    pieces leaves nothing. A directory has one writer at a time; another one is refused, whatever it was asked for.
+    Use it as a context manager: leaving the block without an error finishes the trace. After an error (also Ctrl-C) the
+    written pieces stay, unless another trace was to be replaced, which then stays instead. A block without pieces
+    leaves nothing. A directory has one writer at a time; a second one is refused.
 
     Args:
-        directory: does not exist yet, or is empty, or holds a trace and `overwrite` is given.
-        dtype: of signals, drives, states and parameters on disk: "float16", "float32" or "float64".
-        overwrite: replace the trace in the directory, when the new one is finished.
+        directory: a directory that does not exist, is empty, or contains a trace to `overwrite`.
+        dtype: the type of signals, drives, states and parameters on disk: "float16", "float32" or "float64".
+        overwrite: whether to replace the trace in the directory when the new one is finished.
 
     Raises:
-        TraceError: the directory holds something else, a trace that may not be replaced, or another writer is at work
-            there; or no such dtype.
+        TraceError: the directory contains something else or a trace that may not be replaced, another writer is at work
+            there, or there is no such dtype.
+
+    Attributes:
+        directory: the directory of the trace.
+        dtype: the type of the values on disk.
+        steps: the number of steps written so far.
     """
 
     def __init__(self, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False) -> None:
         if dtype not in PRECISIONS:
-            raise TraceError("WRITING_TRACE_STORED_ASKED", precisions=", ".join(PRECISIONS), dtype=str(dtype))
+            raise TraceError("WRITER_DTYPE_INVALID", precisions=", ".join(PRECISIONS), dtype=str(dtype))
         self.directory = Path(directory).resolve()
         self.dtype = dtype
         self.steps = 0
@@ -78,14 +84,14 @@ class Writer:
         self._pieces, self._largest, self._closed = 0, 0, False
         try:
             if not self.directory.name:
-                raise TraceError("WRITING_DIRECTORY_TRACE_ROOT_ANOTHER", directory=self.directory)
+                raise TraceError("WRITER_ROOT_DIRECTORY", directory=self.directory)
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.directory)
         except OSError as error:
             raise unwritable(self.directory, error) from error
         try:
-            self._beside = _prepare(self.directory, overwrite)
-            self._root = sibling(self.directory, "new") if self._beside else self.directory
+            self._replaces = _prepare(self.directory, overwrite)
+            self._root = sibling(self.directory, "new") if self._replaces else self.directory
             self._root.mkdir(exist_ok=True)
             self._commit()
         except BaseException as error:
@@ -97,24 +103,27 @@ class Writer:
     def append(self, piece: Trace) -> None:
         """Write the next steps of all sequences.
 
-        All pieces have the same sequences, layers and arrays. All but the last have the same number of steps, at most
-        65,536, and a sequence that has ended stays ended. States before the first step and parameters are taken from
+        All pieces must have the same sequences, layers and arrays. All but the last must have the same number of steps,
+        at most 65,536, and a sequence that has ended must not continue. Initial states and parameters are taken from
         the first piece.
 
+        Args:
+            piece: the next steps.
+
         Raises:
-            TraceError: the piece does not go on where the last one ended, or has a value that the dtype cannot hold.
-                Nothing of it is kept; the pieces before it are.
+            TraceError: the piece does not continue the last one, or has a value that the dtype cannot hold. The pieces
+                before it stay.
         """
         if self._closed:
-            raise TraceError("WRITING_TRACE_FINISHED_START_ANOTHER")
+            raise TraceError("WRITER_FINISHED")
         entries = _entries(piece)
         size = piece.steps["token"].shape[1]
         if self._lengths is None:
             self._begin(piece, entries, size)
         elif self.steps != self._pieces * self._largest or size > self._largest:
-            raise TraceError("WRITING_PIECE_STEPS_FOLLOWS_STEPS", size=size, largest=self._largest, steps=self.steps)
+            raise TraceError("WRITER_PIECE_LENGTH_DIFFERS", steps=size, expected=self._largest, written=self.steps)
         lengths = np.zeros(len(piece.lengths), dtype=np.int64) if self._lengths is None else self._lengths
-        self._compare(piece, entries, lengths, size)
+        self._check_continues(piece, entries, lengths, size)
         lengths = lengths + piece.lengths
         layouts = dict(self._layouts)
         for path, (array, axes, _) in entries.items():
@@ -135,26 +144,31 @@ class Writer:
         self._commit()
 
     def finish(self, **attributes: Any) -> None:
-        """Mark the trace as complete, with more attributes, and put it in its place.
+        """Mark the trace as finished, add attributes, and move it to its directory.
+
+        Args:
+            **attributes: attributes to add.
 
         Raises:
-            TraceError: nothing was appended, or an attribute is not JSON.
+            TraceError: no piece was appended, or JSON cannot hold an attribute.
         """
         if self._closed:
             return
         if self._lengths is None:
-            raise TraceError("WRITING_NOTHING_RECORDED_TRACE_FINISH")
-        self._attributes = checked_attributes(
-            {**self._attributes, **plain_json(attributes), "finished": True}, tuple(self._layers()), ""
+            raise TraceError("WRITER_EMPTY")
+        self._attributes = check_attributes(
+            {**self._attributes, **plain_json(attributes), "finished": True},
+            tuple(self._layers()),
+            Message("TRACE_WHOLE"),
         )
         self._commit()
         self._closed = True
-        if self._beside:
+        if self._replaces:
             old = sibling(self.directory, "old")
             self.directory.rename(old)
             self._root.rename(self.directory)
             sync_folder(self.directory.parent)
-            old.rename(self._root)  # what is under the name of the old trace is always whole
+            old.rename(self._root)  # so that an old trace under its own name is always whole
             _remove(self._root)
         self._lock.release()
 
@@ -165,7 +179,7 @@ class Writer:
         try:
             if kind is None and self._lengths is not None:
                 self.finish()
-            elif not self._closed and (self._beside or self._lengths is None):
+            elif not self._closed and (self._replaces or self._lengths is None):
                 _remove(self._root)
         finally:
             self._lock.release()
@@ -174,67 +188,69 @@ class Writer:
         return [path for path in self._groups if "/" not in path]
 
     def _begin(self, piece: Trace, entries: Mapping[str, _Entry], size: int) -> None:
-        """Fix what the first piece decides: the arrays, their chunks and the attributes."""
-        if size > MAXIMUM_ROWS:
-            raise TraceError("WRITING_PIECE_STEPS_GIVEN_CUT", size=size, maximum_rows=MAXIMUM_ROWS)
+        """Take the arrays, their chunks and the attributes from the first piece."""
+        if size > MAX_CHUNK_ROWS:
+            raise TraceError("WRITER_PIECE_TOO_LONG", steps=size, most=MAX_CHUNK_ROWS)
         groups: list[str] = []
         for layer in piece.layers:
             kinds = [kind for kind in ("initial", "parameters") if layer in getattr(piece, kind)]
             groups += [layer, *(f"{layer}/{kind}" for kind in kinds)]
-        given = plain_json(piece.attributes)
-        computed = checked_attributes(given, tuple(piece.layers), "the first piece: ")["precision"]
-        # What was rounded once stays rounded: the coarser of the two says how well the equations can hold.
+        described = plain_json(piece.attributes)
+        computed = check_attributes(described, tuple(piece.layers), Message("TRACE_FIRST_PIECE"))["precision"]
+        # Rounding cannot be undone: the coarser precision limits how exactly the equations can hold.
         coarser = min(computed, self.dtype, key=PRECISIONS.index)
-        attributes = {**given, "precision": coarser, "computed_in": given.get("computed_in", computed)}
+        attributes = {**described, "precision": coarser, "computed_in": described.get("computed_in", computed)}
         attributes |= {"format": FORMAT, "finished": False}
-        sequences = _even(len(piece.lengths), max(1, MAXIMUM_ROWS // max(1, size)))
+        sequences = _even(len(piece.lengths), max(1, MAX_CHUNK_ROWS // max(1, size)))
         layouts = {}
-        for path, (array, axes, about) in entries.items():
+        for path, (array, axes, array_attributes) in entries.items():
             limits = {"sequence": sequences, "step": size}
             chunks = tuple(max(1, limits.get(a, int(n))) for a, n in zip(axes, array.shape, strict=True))
             dtype = "int32" if path in IDS else "float32" if path in STEP_AXES else self.dtype
             shape = tuple(0 if a == "step" else n for a, n in zip(axes, array.shape, strict=True))
             fill = -1 if path in IDS else np.nan
-            layouts[path] = Layout(shape, chunks, dtype, axes, axes == LAYER_AXES, fill, ".", about)
+            layouts[path] = Layout(shape, chunks, dtype, axes, axes == LAYER_AXES, fill, ".", array_attributes)
         count = len(piece.lengths)
         title = {"title": TITLES["length"]}
         layouts["length"] = Layout((count,), (max(1, count),), "int64", ("sequence",), False, 0, ".", title)
         for path in layouts:
             (self._root / path).mkdir(parents=True, exist_ok=True)
         if len({(self._root / path).stat().st_ino for path in layouts}) < len(layouts):
-            raise TraceError("WRITING_TWO_ARRAYS_DIFFER_UPPER")
+            raise TraceError("WRITER_NAMES_COLLIDE")
         self._layouts, self._groups, self._attributes, self._largest = layouts, groups, attributes, size
 
-    def _compare(self, piece: Trace, entries: Mapping[str, _Entry], ended: NDArray[np.int64], size: int) -> None:
-        """Whether a piece has the arrays of the first one and goes on where the last one ended."""
+    def _check_continues(self, piece: Trace, entries: Mapping[str, _Entry], ends: NDArray[np.int64], size: int) -> None:
+        """Refuse a piece without the arrays of the first one, or that does not continue the last one."""
         for path in {*entries, *self._layouts} - {"length"}:
             layout = self._layouts.get(path)
             if path not in entries or layout is None:
-                raise TraceError("WRITING_EVERY_PIECE_ALL_PIECES", path=path)
+                raise TraceError("WRITER_PIECE_ARRAYS_DIFFER", path=path)
             array, axes, _ = entries[path]
-            wanted = tuple(size if a == "step" else n for a, n in zip(axes, layout.shape, strict=True))
-            if tuple(array.shape) != wanted:
-                raise TraceError("WRITING_SHAPE_PIECE", path=path, shape=tuple(array.shape), wanted=wanted)
+            expected = tuple(size if a == "step" else n for a, n in zip(axes, layout.shape, strict=True))
+            if tuple(array.shape) != expected:
+                shape = tuple(array.shape)
+                raise TraceError("WRITER_PIECE_SHAPE_DIFFERS", path=path, shape=shape, expected=expected)
         lengths = np.asarray(piece.lengths)
-        if lengths.shape != ended.shape or ((lengths < 0) | (lengths > size)).any():
-            raise TraceError("WRITING_PIECE_STEPS_SAYS_SEQUENCES", size=size, lengths=lengths)
-        if ((ended < self.steps) & (lengths > 0)).any():
-            row = int(((ended < self.steps) & (lengths > 0)).argmax())
-            raise TraceError("WRITING_SEQUENCE_ENDED_STEP_GO", row=row, ended=ended[row])
+        if lengths.shape != ends.shape or ((lengths < 0) | (lengths > size)).any():
+            raise TraceError("WRITER_PIECE_LENGTHS_INVALID", steps=size, lengths=lengths)
+        continues_after_end = (ends < self.steps) & (lengths > 0)
+        if continues_after_end.any():
+            row = int(continues_after_end.argmax())
+            raise TraceError("WRITER_SEQUENCE_ENDED", row=row, end=ends[row])
 
     def _commit(self) -> None:
-        """Write what the arrays are now: each array's own zarr.json first, then the root's, which lists them all."""
+        """Write the current description: first each array's own zarr.json, then the root's, which lists all arrays."""
         group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
         nodes: dict[str, Any] = dict.fromkeys(self._groups, group)
         nodes |= {path: layout.to_json() for path, layout in self._layouts.items()}
-        # The zarr library needs the children of a group side by side in the list.
+        # The zarr library requires that the children of a group are adjacent in the list.
         nodes = {path: nodes[path] for path in sorted(nodes, key=lambda path: path.rpartition("/")[0])}
         for path, node in nodes.items():
             if node["node_type"] == "array" or self._pieces == 1:
                 (self._root / path).mkdir(parents=True, exist_ok=True)
                 write_bytes(self._root / path / "zarr.json", json.dumps(node).encode(), sync=False)
-        listed = {"kind": "inline", "must_understand": False, "metadata": nodes}
-        root = {**group, "attributes": self._attributes, "consolidated_metadata": listed}
+        metadata = {"kind": "inline", "must_understand": False, "metadata": nodes}
+        root = {**group, "attributes": self._attributes, "consolidated_metadata": metadata}
         write_bytes(self._root / "zarr.json", json.dumps(root).encode())
 
 
@@ -242,6 +258,12 @@ def save_trace(
     trace: Trace, directory: str | os.PathLike[str], dtype: str = "float16", overwrite: bool = False
 ) -> None:
     """Write a whole trace into a directory; see `Writer`.
+
+    Args:
+        trace: the trace.
+        directory: as in `Writer`.
+        dtype: as in `Writer`.
+        overwrite: as in `Writer`.
 
     Raises:
         TraceError: the directory may not be written, or the dtype cannot hold a value of the trace.
@@ -252,9 +274,9 @@ def save_trace(
 
 
 def pieces_of(trace: Trace) -> Iterator[Trace]:
-    """A trace in pieces that a `Writer` takes; one of up to 65,536 steps as it is."""
+    """Yield a trace in pieces for a `Writer`; a trace of up to 65,536 steps is one piece."""
     length = trace.steps["token"].shape[1]
-    size = max(1, _even(length, MAXIMUM_ROWS))
+    size = max(1, _even(length, MAX_CHUNK_ROWS))
     if length <= size:
         yield trace
         return
@@ -272,57 +294,58 @@ def pieces_of(trace: Trace) -> Iterator[Trace]:
 
 
 def _entries(piece: Trace) -> dict[str, _Entry]:
-    """Where each array of a trace lies, with its axes and what is said about it."""
+    """Return path -> array, its axes and its attributes."""
     entries: dict[str, _Entry] = {
         name: (array, STEP_AXES[name], {"title": TITLES[name]}) for name, array in piece.steps.items()
     }
     extra = {*piece.initial, *piece.parameters} - set(piece.layers)
     if extra:
-        raise TraceError("WRITING_STATES_PARAMETERS_GIVEN_LAYER", extra=", ".join(sorted(extra)))
+        raise TraceError("WRITER_LAYER_UNKNOWN", layers=", ".join(sorted(extra)))
     for layer, signals in piece.layers.items():
-        known = piece.attributes.get("layers", {}).get(layer, {}).get("arrays", {})
+        descriptions = piece.attributes.get("layers", {}).get(layer, {}).get("arrays", {})
         kinds = (("", LAYER_AXES, signals), ("initial/", STATE_AXES, piece.initial.get(layer, {})))
         kinds = (*kinds, ("parameters/", ("neuron",), piece.parameters.get(layer, {})))
         for folder, axes, arrays in kinds:
             for name, array in arrays.items():
                 if not (is_plain(layer) and is_plain(name)):
-                    raise TraceError("WRITING_STORED_PLAIN_NAME_ANOTHER", layer=layer, name=name)
+                    raise TraceError("WRITER_NAME_INVALID", layer=layer, name=name)
                 title = f"{name} before the first step" if folder == "initial/" else name
-                about = {"title": title} if folder == "initial/" else plain_json(known.get(name, {"title": title}))
-                entries[f"{layer}/{folder}{name}"] = (array, axes, about)
+                described = folder != "initial/" and name in descriptions
+                attributes = plain_json(descriptions[name]) if described else {"title": title}
+                entries[f"{layer}/{folder}{name}"] = (array, axes, attributes)
     for path, (array, axes, _) in entries.items():
         if array.ndim != len(axes):
-            raise TraceError("WRITING_AXES", path=path, ndim=array.ndim, axes=", ".join(axes))
+            raise TraceError("WRITER_AXES_INVALID", path=path, count=array.ndim, axes=", ".join(axes))
     return entries
 
 
 def _prepare(directory: Path, overwrite: bool) -> bool:
-    """Whether the trace must be written beside the directory, because there is one in it.
+    """Prepare a directory; return whether it contains a trace to replace, so that the new one is written next to it.
 
     Raises:
         TraceError: the directory may not be written to.
     """
     new, old = sibling(directory, "new"), sibling(directory, "old")
     if not directory.exists() and is_trace(old) and overwrite:
-        old.rename(directory)  # a writer was killed just between moving the old trace away and the new one in
+        old.rename(directory)  # a writer was killed between moving the old trace out and the new trace in
     if directory.exists() and not directory.is_dir():
-        raise TraceError("WRITING_FILE_TRACE_DIRECTORY_ANOTHER", directory=directory)
+        raise TraceError("WRITER_FILE_IN_PLACE", directory=directory)
     if not directory.exists() or all(entry.name.endswith(PARTIAL) for entry in directory.iterdir()):
         return False
     if not is_trace(directory):
-        raise TraceError("WRITING_HOLDS_SOMETHING_TRACE_LEFT", directory=directory)
+        raise TraceError("WRITER_PLACE_OCCUPIED", directory=directory)
     if not overwrite:
-        raise TraceError("WRITING_ALREADY_HOLDS_TRACE_ANOTHER", directory=directory)
+        raise TraceError("WRITER_TRACE_EXISTS", directory=directory)
     for leftover in (new, old):
         if leftover.exists():
             if not is_trace(leftover) and any(not e.name.endswith(PARTIAL) for e in leftover.iterdir()):
-                raise TraceError("WRITING_WAY_TRACE_MOVE_AWAY", leftover=leftover)
+                raise TraceError("WRITER_LEFTOVER_FOREIGN", path=leftover)
             _remove(leftover)
     return True
 
 
 def _remove(directory: Path) -> None:
-    """Remove a trace, what says that it is one last: what a kill leaves of it is still known for what it was."""
+    """Remove a trace, its zarr.json last: if the process is killed, the rest is still recognised as a trace."""
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -333,5 +356,5 @@ def _remove(directory: Path) -> None:
 
 
 def _even(total: int, limit: int) -> int:
-    """The size of equal parts of `total`, none larger than `limit`."""
+    """Return the size of equal parts of `total`, none larger than `limit`."""
     return ceil(total / ceil(total / limit)) if total else 0
