@@ -37,7 +37,7 @@ def text_of(pairs: list[tuple[float, float]]) -> str:
 # --- what is drawn ---------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_holds_two_marks_and_asks_for_their_sum_at_the_end() -> None:
+def test_batch_has_two_marks_and_their_sum_as_target() -> None:
     task = Addition(batch=40, shortest=7, longest=9)
     batch = task.batch(seed=3, step=5)
     assert batch.tokens.shape == (40, 9, 2)
@@ -51,8 +51,8 @@ def test_a_batch_holds_two_marks_and_asks_for_their_sum_at_the_end() -> None:
         first, second = np.flatnonzero(markers).tolist()
         assert set(markers.tolist()) == {0.0, 1.0}
         assert first < length // 2 <= second
-        asked = np.flatnonzero(~np.isnan(targets[:, 0])).tolist()
-        assert asked == [length - 1]
+        steps_with_target = np.flatnonzero(~np.isnan(targets[:, 0])).tolist()
+        assert steps_with_target == [length - 1]
         assert targets[length - 1, 0] == pytest.approx(float(values[first]) + float(values[second]), abs=1e-7)
 
 
@@ -65,7 +65,7 @@ def test_batches_depend_on_seed_and_step_alone(seed: int, step: int) -> None:
     assert other.shape != first.shape or not np.array_equal(other, first, equal_nan=True)
 
 
-def test_sums_vary_as_two_even_numbers_do() -> None:
+def test_sums_have_the_variance_of_two_uniform_numbers() -> None:
     batch = Addition(batch=4_000, shortest=2, longest=4).batch(0, 0)
     sums = batch.targets[~np.isnan(batch.targets)]
     assert sums.mean() == pytest.approx(1, abs=0.03)  # a standard error is 0.0065
@@ -77,7 +77,7 @@ def test_the_shortest_sequences_are_all_marks() -> None:
     assert (batch.tokens[:, :, 1] == 1).all()
 
 
-def test_what_is_evaluated_is_fixed_and_not_trained_on() -> None:
+def test_evaluation_is_fixed_and_not_trained_on() -> None:
     task = Addition(batch=100)
     evaluated = task.evaluation()
     assert len(evaluated) == 500
@@ -90,7 +90,7 @@ def test_what_is_evaluated_is_fixed_and_not_trained_on() -> None:
 # --- the score -------------------------------------------------------------------------------------------------------
 
 
-def test_who_adds_solves_it_at_every_length() -> None:
+def test_adding_predictor_solves_every_length() -> None:
     score = Addition().score(answering(right))
     assert score.value < 1e-12
     assert score.solved is True
@@ -99,7 +99,7 @@ def test_who_adds_solves_it_at_every_length() -> None:
     assert "every length tried is done, up to 440" in score.text
 
 
-def test_always_one_is_chance() -> None:
+def test_predicting_one_is_at_chance() -> None:
     task = Addition()
     score = task.score(answering(lambda pairs: 1.0))
     assert score.chance == pytest.approx(0.167, abs=0.0005)
@@ -110,7 +110,7 @@ def test_always_one_is_chance() -> None:
     assert score.details["tried"] == task.longest
 
 
-def test_the_first_length_that_fails() -> None:
+def test_score_names_the_first_length_that_fails() -> None:
     """Lengths a tenth longer each time: 11, then 13, 15, 17, ..."""
     lengths, length = [], 10
     while length < 80:
@@ -123,7 +123,7 @@ def test_the_first_length_that_fails() -> None:
         assert score.details["first_failure"] == next(each for each in lengths if each > limit)
 
 
-def test_a_tenth_may_be_off_and_no_more() -> None:
+def test_solved_allows_a_tenth_of_wrong_sums() -> None:
     task = Addition(shortest=4, longest=4)
     for every, solved in ((12, True), (8, False)):
         counter = itertools.count()
@@ -131,7 +131,7 @@ def test_a_tenth_may_be_off_and_no_more() -> None:
         assert score.solved is solved
 
 
-def test_no_number_is_infinitely_wrong() -> None:
+def test_nan_has_an_infinite_error() -> None:
     score = Addition().score(answering(lambda pairs: float("nan")))
     assert score.value == np.inf
     assert score.solved is False
@@ -146,7 +146,7 @@ def test_predictions_of_another_shape_are_refused() -> None:
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def test_texts_to_look_at_are_sequences_of_the_task() -> None:
+def test_examples_are_sequences_of_the_task() -> None:
     task = Addition(shortest=20, longest=22)
     lengths = []
     for text in task.examples():
@@ -170,7 +170,7 @@ def test_held_out_texts_are_the_evaluated_sequences() -> None:
 
 
 @given(PAIRS)
-def test_quantities_against_a_loop(pairs: list[tuple[float, float]]) -> None:
+def test_quantities_equal_a_loop(pairs: list[tuple[float, float]]) -> None:
     task = Addition()
     found = task.quantities(text_of(pairs))
     assert set(found) == set(task.quantity_titles)
@@ -187,7 +187,7 @@ def test_quantities_against_a_loop(pairs: list[tuple[float, float]]) -> None:
 
 
 @given(PAIRS)
-def test_the_answer_is_asked_for_once(pairs: list[tuple[float, float]]) -> None:
+def test_target_is_at_the_last_pair_only(pairs: list[tuple[float, float]]) -> None:
     answers = Addition().answers(text_of(pairs))
     assert answers.shape == (len(pairs), 1)
     assert np.isnan(answers[:-1]).all()
@@ -195,7 +195,7 @@ def test_the_answer_is_asked_for_once(pairs: list[tuple[float, float]]) -> None:
         assert answers[-1, 0] == pytest.approx(right(pairs), abs=1e-5)
 
 
-def test_a_line_that_is_no_pair_is_named() -> None:
+def test_line_without_a_pair_is_named() -> None:
     for read in (Addition().quantities, Addition().answers):
         with pytest.raises(TaskError, match="Line 2"):
             read("0.5,1\n0.5\n")
@@ -208,12 +208,12 @@ def test_a_line_that_is_no_pair_is_named() -> None:
     "settings",
     [{"batch": 0}, {"shortest": 1}, {"shortest": 60}, {"longest": 10_001}],
 )
-def test_settings_that_make_no_sense(settings: dict[str, int]) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(TaskError, match=r"expected .*, got "):
         Addition(**settings)
 
 
-def test_it_is_the_same_after_json() -> None:
+def test_task_is_equal_after_json() -> None:
     task = Addition(batch=3, shortest=4, longest=8)
     again = load(json.loads(json.dumps(task.to_json())))
     assert isinstance(again, Addition)
@@ -226,7 +226,7 @@ def test_it_is_the_same_after_json() -> None:
 @pytest.mark.parametrize(
     "data", [{"name": "copy"}, [], {"name": "addition", "longest": "many"}, {"name": "addition", "batch": 1.5}]
 )
-def test_damaged_json(data: object) -> None:
+def test_damaged_json_is_refused(data: object) -> None:
     with pytest.raises(TaskError):
         Addition.from_json(data)
 
@@ -242,9 +242,9 @@ def test_a_network_learns_to_add_two_of_four(tmp_path: Path) -> None:
     assert check_with(network, trace).largest < trace.attributes["tolerance"]
     lengths = trace.lengths.tolist()
     estimates = np.asarray(trace.steps["estimate"])
-    told = [float(estimates[row, length - 1, 0]) for row, length in enumerate(lengths)]
-    wanted = [task.answers(text)[-1:].sum(dtype=np.float64) for text in task.examples()[:2]]
-    assert told == pytest.approx(wanted, abs=0.6)
+    predicted = [float(estimates[row, length - 1, 0]) for row, length in enumerate(lengths)]
+    sums = [task.answers(text)[-1:].sum(dtype=np.float64) for text in task.examples()[:2]]
+    assert predicted == pytest.approx(sums, abs=0.6)
     np.testing.assert_array_equal(
-        [trace.steps["value"][row, length - 1, 0] for row, length in enumerate(lengths)], np.array(wanted, np.float32)
+        [trace.steps["value"][row, length - 1, 0] for row, length in enumerate(lengths)], np.array(sums, np.float32)
     )

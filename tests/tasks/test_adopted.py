@@ -44,7 +44,7 @@ def test_examples_of_words_are_words_and_of_numbers_waves() -> None:
     np.testing.assert_allclose(waves, expected, atol=0.0051)  # rounded to two decimals
 
 
-def test_whole_lines_are_kept_and_held_out() -> None:
+def test_text_is_cut_at_whole_lines() -> None:
     text = "".join(f"{k},{k + 1000}\n" for k in range(30_000))
     task = Adopted(SERIES, "m.pt", text)
     assert len(task.text) <= 200_000 < len(task.text) + 12
@@ -57,7 +57,7 @@ def test_whole_lines_are_kept_and_held_out() -> None:
     assert (words.held_out(10), words.held_out(2)) == ("good bad", "go")
 
 
-def test_texts_that_are_not_of_the_network() -> None:
+def test_texts_of_another_network_are_refused() -> None:
     with pytest.raises(TaskError, match=r"Line 1 \('x,y'\): expected the 2 numbers"):
         Adopted(SERIES, "m.pt", "x,y\n1,2\n")
     with pytest.raises(TaskError, match="expected words of the vocabulary, got none"):

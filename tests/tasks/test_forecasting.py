@@ -73,10 +73,10 @@ def season_before(task: Forecasting) -> Predict:
     return saying(task, say)
 
 
-# --- what is read and asked for --------------------------------------------------------------------------------------
+# --- inputs and targets -----------------------------------------------------------------------------------------------
 
 
-def test_scaling_and_batches_know_the_training_part_alone(tmp_path: Path) -> None:
+def test_scaling_and_batches_use_the_training_part_only(tmp_path: Path) -> None:
     values = series()
     changed = values.copy()
     changed[140:] *= 50
@@ -90,7 +90,7 @@ def test_scaling_and_batches_know_the_training_part_alone(tmp_path: Path) -> Non
         np.testing.assert_array_equal(a.targets, b.targets)
 
 
-def test_a_batch_against_a_loop(file: Path) -> None:
+def test_batch_equals_a_loop(file: Path) -> None:
     task = made(file, columns=None, target="b", batch=60)
     scaled = (series() - series()[:140].mean(axis=0)) / series()[:140].std(axis=0)
     batch = task.batch(1, 2)
@@ -104,9 +104,9 @@ def test_a_batch_against_a_loop(file: Path) -> None:
             angle = 2 * math.pi * (start + t) / 4
             np.testing.assert_allclose(tokens[t], [*scaled[start + t], math.sin(angle), math.cos(angle)], atol=1e-5)
             for h in (1, 2, 3):
-                asked = t >= 5 and start + t + h < 140
-                assert np.isnan(targets[t, h - 1]) != asked
-                if asked:
+                has_target = t >= 5 and start + t + h < 140
+                assert np.isnan(targets[t, h - 1]) != has_target
+                if has_target:
                     assert targets[t, h - 1] == pytest.approx(scaled[start + t + h, 1], abs=1e-5)
     assert len(starts) > 30
     assert max(starts) <= 128
@@ -119,7 +119,7 @@ def test_batches_depend_on_seed_and_step_alone(file: Path) -> None:
     assert not np.array_equal(first, made(file).batch(0, 1).tokens)
 
 
-def test_what_is_predicted_has_names(file: Path) -> None:
+def test_predicted_values_have_names(file: Path) -> None:
     one = made(file)
     assert one.vocabulary.symbols == ("a", "season sine", "season cosine")
     assert one.readout.names == ("1 ahead", "2 ahead", "3 ahead")
@@ -134,7 +134,7 @@ def test_what_is_predicted_has_names(file: Path) -> None:
 # --- the score -------------------------------------------------------------------------------------------------------
 
 
-def test_who_says_the_last_value_is_the_naive_forecast(file: Path) -> None:
+def test_last_value_is_the_naive_forecast(file: Path) -> None:
     task = made(file)
     score = task.score(last_value(task))
     values = series()[:, 0]
@@ -156,7 +156,7 @@ def test_who_says_the_last_value_is_the_naive_forecast(file: Path) -> None:
     json.dumps(score.to_json(), allow_nan=False)
 
 
-def test_who_says_the_season_before_is_at_chance(file: Path) -> None:
+def test_season_before_is_at_chance(file: Path) -> None:
     task = made(file)
     score = task.score(season_before(task))
     values = series()[:, 0]
@@ -175,7 +175,7 @@ def test_without_a_season_the_last_value_is_chance(file: Path) -> None:
     assert "season" not in score.text
 
 
-def test_who_knows_what_comes_makes_no_error(file: Path) -> None:
+def test_oracle_makes_no_error(file: Path) -> None:
     task = made(file, columns=None, window=11)
     known = task.data()
     place = {rows.tobytes(): t for t, rows in enumerate(known.inputs)}
@@ -207,20 +207,20 @@ def test_quantiles_that_cross_are_put_in_order(file: Path) -> None:
     np.testing.assert_array_equal(found.uncalibrated[:38, 0, 0], inside)
 
 
-def test_validation_is_the_pinball_loss_of_the_validation_part(file: Path) -> None:
+def test_validation_is_the_pinball_loss(file: Path) -> None:
     task = made(file)
-    said = np.tile([-1.0, 0.2, 0.7], (3, 1))
+    rows = np.tile([-1.0, 0.2, 0.7], (3, 1))
     scaled = (series()[:, 0] - task.mean[0]) / task.spread[0]
     expected = [scaled[t + h] for t in range(140, 158) for h in range(3)]
     losses = [
         mean_pinball_loss(expected, [value] * len(expected), alpha=level)
         for value, level in zip((-1.0, 0.2, 0.7), (0.1, 0.5, 0.9), strict=True)
     ]
-    assert task.validation(saying(task, lambda rows, _: said)) == pytest.approx(np.mean(losses), rel=1e-6)
+    assert task.validation(saying(task, lambda inputs, _: rows)) == pytest.approx(np.mean(losses), rel=1e-6)
 
 
 @pytest.mark.parametrize("window", [2, 3, 12, 13])
-def test_every_forecast_rests_on_half_a_window_at_least(file: Path, window: int) -> None:
+def test_forecasts_rest_on_at_least_half_a_window(file: Path, window: int) -> None:
     task = made(file, window=window)
     read: list[int] = []
 
@@ -237,7 +237,7 @@ def test_every_forecast_rests_on_half_a_window_at_least(file: Path, window: int)
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def test_texts_to_look_at_are_of_the_test_part(file: Path) -> None:
+def test_examples_are_of_the_test_part(file: Path) -> None:
     task = made(file)
     inputs = task.data().inputs
     for text in [*task.examples(), *task.vocabulary.split(task.held_out(10**9))]:
@@ -254,7 +254,7 @@ ROWS = st.lists(st.floats(-3, 3, width=32), max_size=25)
 
 
 @given(ROWS)
-def test_quantities_and_answers_against_loops(values: list[float]) -> None:
+def test_quantities_and_answers_equal_loops(values: list[float]) -> None:
     task = Forecasting(season=6, horizon=3, window=12)
     text = "".join(
         f"{v!r},{math.sin(2 * math.pi * (k + 2) / 6)!r},{math.cos(2 * math.pi * (k + 2) / 6)!r}\n"
@@ -289,30 +289,30 @@ def test_without_a_season_there_is_no_phase(file: Path) -> None:
 # --- files and settings that cannot be used --------------------------------------------------------------------------
 
 
-def test_all_that_is_wrong_in_a_file_is_said_at_once(tmp_path: Path) -> None:
+def test_wrong_lines_are_all_listed(tmp_path: Path) -> None:
     rows = ["day,a", "1,2.5", "2,NaN", "3,four", "4", *(f"{k},1" for k in range(5, 9))]
     path = tmp_path / "bad.csv"
     path.write_text("\n".join(rows) + "\n")
     with pytest.raises(TaskError) as caught:
         made(path)
-    said = str(caught.value)
+    message = str(caught.value)
     for fault in (
         "Line 3, column 'a': Expected a number, got none",
         "Line 4, column 'a': Expected a number, got 'four'",
         "Line 5: Expected 2 fields, got 1",
         "at least",
     ):
-        assert fault in said
+        assert fault in message
 
 
-def test_a_target_that_is_not_there_is_said_before_what_is_wrong_in_the_file(tmp_path: Path) -> None:
+def test_unknown_target_is_named_before_wrong_lines(tmp_path: Path) -> None:
     file = tmp_path / "short.csv"
     file.write_text("a\n1\nx\n")
     with pytest.raises(TaskError, match="Target: expected one of the columns a, got 'b'"):
         made(file, target="b")
 
 
-def test_the_shortest_series_that_will_do(tmp_path: Path) -> None:
+def test_shortest_series_is_enough(tmp_path: Path) -> None:
     """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
     parts = (0.7, 0.1, 0.2)
     with pytest.raises(TaskError, match=r"at least 70 steps, got 69"):
@@ -362,7 +362,7 @@ def test_forecasts_follow_the_dates(tmp_path: Path) -> None:
     assert "1992-12" in drawn(found, other)
 
 
-def test_series_of_a_run_before_dates_were_read_stays_as_it_was(tmp_path: Path) -> None:
+def test_series_of_version_0_1_stays_in_file_order(tmp_path: Path) -> None:
     """A task.json of version 0.1 has no order, and its rows were steps in the order of the file."""
     path = write(tmp_path / "t.csv", series(200))
     lines = path.read_text().splitlines()
@@ -374,7 +374,7 @@ def test_series_of_a_run_before_dates_were_read_stays_as_it_was(tmp_path: Path) 
     np.testing.assert_array_equal(old.data().inputs, task.data().inputs)
 
 
-def test_values_that_no_variance_can_hold_are_refused(tmp_path: Path) -> None:
+def test_values_without_a_usable_variance_are_refused(tmp_path: Path) -> None:
     """Too large, too close together, or too far from what is trained on: the column is named."""
     values = series(200)
     with pytest.raises(TaskError, match=r"column 'a': Expected a number up to 1e.100, got"):
@@ -388,7 +388,7 @@ def test_values_that_no_variance_can_hold_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"columns": ["c"]}, "or a number from 1 to 3, got 'c'"),
         ({"target": "b"}, "Target: expected one of the columns a, got 'b'"),
@@ -402,12 +402,12 @@ def test_values_that_no_variance_can_hold_are_refused(tmp_path: Path) -> None:
         ({"parts": (0.5, 0.5, 0.5)}, "sum to 1"),
     ],
 )
-def test_settings_that_make_no_sense(file: Path, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(TaskError, match=said):
+def test_settings_out_of_range_are_refused(file: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
         made(file, **settings)
 
 
-def test_one_table_that_changes(tmp_path: Path, file: Path) -> None:
+def test_several_files_and_constant_columns_are_refused(tmp_path: Path, file: Path) -> None:
     with pytest.raises(TaskError, match="expected one table, got 2"):
         Forecasting([file, file])
     flat = write(tmp_path / "flat.csv", np.stack([series()[:, 0], np.where(np.arange(STEPS) < 140, 7.0, 8.0)], axis=1))
@@ -415,7 +415,7 @@ def test_one_table_that_changes(tmp_path: Path, file: Path) -> None:
         made(flat, columns=None)
 
 
-def test_what_was_filled_in_and_found_is_noted(tmp_path: Path, file: Path) -> None:
+def test_filled_numbers_and_found_season_are_noted(tmp_path: Path, file: Path) -> None:
     assert made(file).notes == []
     lines = file.read_text().splitlines()
     lines[5] = "1990-01-05,,1"
@@ -429,7 +429,7 @@ def test_what_was_filled_in_and_found_is_noted(tmp_path: Path, file: Path) -> No
 # --- task.json -------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_the_same_after_json(file: Path) -> None:
+def test_task_is_equal_after_json(file: Path) -> None:
     task = made(file, columns=None, target="b", batch=5, interval=0.9, dates="month")
     again = load(json.loads(json.dumps(task.to_json(), allow_nan=False)))
     assert isinstance(again, Forecasting)
@@ -441,7 +441,7 @@ def test_it_is_the_same_after_json(file: Path) -> None:
     np.testing.assert_array_equal(again.batch(1, 2).tokens, task.batch(1, 2).tokens)
 
 
-def test_a_file_that_is_gone_or_changed_is_asked_for_only_when_needed(file: Path) -> None:
+def test_changed_file_is_refused_only_if_needed(file: Path) -> None:
     data = made(file).to_json()
     write(file, series() + 1)
     again = Forecasting.from_json(data)
@@ -466,7 +466,7 @@ def test_a_file_that_is_gone_or_changed_is_asked_for_only_when_needed(file: Path
         {"horizon": 0},
     ],
 )
-def test_damaged_json(file: Path, change: dict[str, Any]) -> None:
+def test_damaged_json_is_refused(file: Path, change: dict[str, Any]) -> None:
     data = {**made(file).to_json(), **change}
     with pytest.raises(TaskError):
         Forecasting.from_json(data)
@@ -474,7 +474,7 @@ def test_damaged_json(file: Path, change: dict[str, Any]) -> None:
         Forecasting.from_json({key: value for key, value in made(file).to_json().items() if key != "sha256"})
 
 
-def test_a_series_is_made_up_where_none_is_given() -> None:
+def test_default_series_is_artificial() -> None:
     task = TASKS["forecasting"]()
     assert isinstance(task, Forecasting)
     assert task.season == 24
@@ -508,7 +508,7 @@ def test_a_network_that_forecasts_is_recorded_and_checked(run: Run) -> None:
     assert trace.steps["estimate"].shape == (1, 12, 9)
 
 
-def test_what_comes_next_as_a_table(run: Run) -> None:
+def test_outlook_is_a_table(run: Run) -> None:
     task, found = forecasting_task(run), forecasts_of(run)
     table = outlook(found)
     values = series()[:, 0]
@@ -523,7 +523,7 @@ def test_what_comes_next_as_a_table(run: Run) -> None:
     assert before["within"].mean() == pytest.approx(0.8, abs=0.2)
 
 
-def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
+def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
     task, found = forecasting_task(run), forecasts_of(run)
     picture = drawn(found, task, ahead=1, steps=30)
     root = ET.fromstring(picture)
@@ -547,18 +547,18 @@ def test_the_picture_needs_nothing_and_holds_every_step(run: Run) -> None:
             drawn(found, task, **wrong)
 
 
-def test_nobody_reads_what_is_to_be_forecast(file: Path, tmp_path: Path) -> None:
+def test_reading_in_both_directions_is_refused(file: Path, tmp_path: Path) -> None:
     task = made(file)
     with pytest.raises(TrainingError, match="in both directions"):
         create_run(tmp_path / "run", task, recommended_network(task, both_ways=True))
 
 
-def test_another_run_forecasts_nothing(tmp_path: Path) -> None:
+def test_run_of_another_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="expected one of the task forecasting, got run of the task counter"):
         forecasts_of(create_run(tmp_path / "run", TASKS["counter"]()))
 
 
-def test_series_of_its_own_is_forecast_with_the_phase_of_its_dates(tmp_path: Path) -> None:
+def test_other_series_has_the_phase_of_its_dates(tmp_path: Path) -> None:
     """A later part of a dated series is read as the same steps in the whole: same inputs, same forecast."""
     days = [str(np.datetime64("2020-01-01") + k) for k in range(140)]
     wave = 10 + np.sin(2 * np.pi * np.arange(140) / 7) + 0.1 * np.random.default_rng(0).standard_normal(140)

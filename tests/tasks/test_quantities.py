@@ -90,7 +90,7 @@ def written(task: Task, text: str) -> dict[str, str]:
         ("copy", "X\n", {"at_x": "10", "position": "00", "next_end": "10"}),
     ],
 )
-def test_strings_worked_by_hand(name: str, text: str, expected: dict[str, str]) -> None:
+def test_quantities_equal_values_by_hand(name: str, text: str, expected: dict[str, str]) -> None:
     found = written(TASKS[name](), text)
     assert {key: found[key] for key in expected} == expected
 
@@ -115,7 +115,7 @@ def test_every_quantity_has_a_title_and_fits_any_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STRINGS)
-def test_what_is_remembered_does_not_depend_on_what_comes(name: str) -> None:
+def test_quantities_do_not_depend_on_later_symbols(name: str) -> None:
     task = TASKS[name]()
 
     @given(text=TEXTS[name], data=st.data())
@@ -129,7 +129,7 @@ def test_what_is_remembered_does_not_depend_on_what_comes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["counter", "selective_counter"])
-def test_an_oracle_ends_the_string_exactly_when_nothing_is_owed(name: str) -> None:
+def test_oracle_ends_a_string_when_nothing_is_owed(name: str) -> None:
     task = TASKS[name]()
     assert isinstance(task, StringTask)
     for text in task.evaluation():
@@ -138,18 +138,20 @@ def test_an_oracle_ends_the_string_exactly_when_nothing_is_owed(name: str) -> No
             assert (oracles.RULES[name](text[: step + 1]) == "\n") == (found["owed"][step] == 0)
 
 
-def test_the_next_letter_of_the_copy_is_what_an_oracle_writes() -> None:
+def test_next_letter_of_copy_is_that_of_the_oracle() -> None:
     task = TASKS["copy"]()
     assert isinstance(task, StringTask)
     for text in task.evaluation():
         found = task.quantities(text)
         for step in range(len(text) - 1):
             expected = oracles.copy(text[: step + 1])
-            said = [letter for letter in "abc" if found[f"next_{letter}"][step]] + ["\n"] * int(found["next_end"][step])
-            assert said == ([] if expected is None else [expected])
+            letters = [letter for letter in "abc" if found[f"next_{letter}"][step]] + ["\n"] * int(
+                found["next_end"][step]
+            )
+            assert letters == ([] if expected is None else [expected])
 
 
-def test_a_text_has_no_hidden_state_of_its_own(tmp_path) -> None:
+def test_text_has_no_quantities(tmp_path) -> None:
     (tmp_path / "some.txt").write_text("some words " * 100)
     task = TASKS["text"]([tmp_path / "some.txt"])
     assert task.quantities("some words") == task.quantity_titles == {}

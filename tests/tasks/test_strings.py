@@ -51,7 +51,7 @@ def strings(task: Task, seed: int, step: int) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 2**70), step=st.integers(0, 10**9))
-def test_a_batch_is_strings_of_the_language_and_nothing_else(name: str, seed: int, step: int) -> None:
+def test_batch_has_strings_of_the_language_only(name: str, seed: int, step: int) -> None:
     task = make(name)
     found = strings(task, seed, step)
     assert len(found) == task.recommended.batch
@@ -75,7 +75,7 @@ def test_a_batch_depends_on_seed_and_step_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_has_the_rows_that_were_asked_for(name: str) -> None:
+def test_batch_has_the_given_number_of_rows(name: str) -> None:
     assert len(make(name, batch=3).batch(0, 0).tokens) == 3
     assert make(name, batch=3).recommended.batch == 3
     with pytest.raises(TaskError, match="Batch: expected 1 row or more, got 0"):
@@ -85,7 +85,7 @@ def test_a_batch_has_the_rows_that_were_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("counter", 10), ("state_memoriser", 20), ("copy", 27)])
-def test_training_draws_every_string_of_a_small_language_about_evenly(name: str, count: int) -> None:
+def test_training_draws_small_languages_uniformly(name: str, count: int) -> None:
     task = make(name)
     drawn = [s for step in range(200) for s in strings(task, 0, step)]
     assert set(drawn) == set(task.evaluation())
@@ -112,7 +112,7 @@ def test_one_pattern_in_five_is_held_out() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_oracle_solves_the_task_and_a_uniform_guess_is_no_better_than_chance(name: str) -> None:
+def test_oracle_solves_and_uniform_guess_is_at_chance(name: str) -> None:
     task = make(name)
     perfect = task.score(oracles.predictor(task, oracles.RULES[name]))
     assert perfect.value == 1
@@ -128,19 +128,19 @@ def test_an_oracle_solves_the_task_and_a_uniform_guess_is_no_better_than_chance(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_chance_is_the_best_of_all_guesses_that_know_only_the_present_symbol(name: str) -> None:
+def test_chance_is_the_best_guess_from_one_symbol(name: str) -> None:
     task = make(name)
     symbols = task.vocabulary.symbols
-    asked = {"counter": "Xb", "selective_counter": "Yb", "state_memoriser": "Yab", "copy": "Xabc"}[name]
+    symbols_with_answer = {"counter": "Xb", "selective_counter": "Yb", "state_memoriser": "Yab", "copy": "Xabc"}[name]
     values = []
-    for choice in itertools.product(symbols, repeat=len(asked)):
-        table = dict(zip(asked, choice, strict=True))
+    for choice in itertools.product(symbols, repeat=len(symbols_with_answer)):
+        table = dict(zip(symbols_with_answer, choice, strict=True))
         values.append(task.score(oracles.predictor(task, lambda read, t=table: t.get(read[-1]))).value)
     assert max(values) == pytest.approx(task.score(oracles.uniform(task)).chance)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_answer_at_all_is_wrong(name: str) -> None:
+def test_nan_predictions_are_wrong(name: str) -> None:
     task = make(name)
     score = task.score(lambda sequences: [np.full((len(ids), task.vocabulary.size), np.nan) for ids in sequences])
     assert score.value == 0
@@ -193,7 +193,7 @@ def test_the_first_failure_of_the_memoriser_is_the_shortest_gap(broken: str, val
     assert score.details["wrong"] == ([] if len(broken) > 10 else [f"{broken[0]}{len(broken) - 1}"])
 
 
-def test_the_memoriser_can_be_asked_for_other_gaps() -> None:
+def test_memoriser_takes_other_gaps() -> None:
     task = StateMemoriser(3, shortest=4, longest=6)
     expected = {f"{a}{'x' * gap}Y{b}\n" for a, b in ("Aa", "Bb") for gap in (4, 5, 6)}
     assert set(task.evaluation()) == expected
@@ -214,13 +214,13 @@ def test_the_memoriser_of_one_long_gap_is_solved_at_that_gap() -> None:
     assert score.details == {"wrong": [], "first_failure": None, "tried": 300}
 
 
-def test_a_memoriser_from_before_there_were_other_gaps_has_the_usual_ones() -> None:
+def test_memoriser_without_saved_gaps_has_the_usual_ones() -> None:
     data = {k: v for k, v in StateMemoriser().to_json().items() if k not in ("shortest", "longest")}
     assert StateMemoriser.from_json(data).evaluation() == StateMemoriser().evaluation()
 
 
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 5), (6, 5), (-1, -1)])
-def test_the_memoriser_refuses_gaps_that_are_none(shortest: int, longest: int) -> None:
+def test_memoriser_refuses_gaps_out_of_range(shortest: int, longest: int) -> None:
     with pytest.raises(
         TaskError, match=f"expected 1 <= shortest <= longest, got shortest = {shortest} and longest = {longest}"
     ):
@@ -230,12 +230,12 @@ def test_the_memoriser_refuses_gaps_that_are_none(shortest: int, longest: int) -
 
 
 @pytest.mark.parametrize("damaged", ["10", None, True, 2.0])
-def test_damaged_gaps_of_the_memoriser_are_found(damaged: object) -> None:
+def test_memoriser_refuses_damaged_gaps(damaged: object) -> None:
     with pytest.raises(TaskError, match="settings shortest and longest: expected integers, got"):
         load({**StateMemoriser().to_json(), "longest": damaged})
 
 
-def test_copy_says_what_becomes_of_words_it_never_saw() -> None:
+def test_copy_scores_words_it_never_saw() -> None:
     task = make("copy")
 
     def rule(read: str) -> str | None:  # copies three letters and then ends, whatever the length of the word
@@ -252,7 +252,7 @@ def test_copy_says_what_becomes_of_words_it_never_saw() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(2, 40))
-def test_one_run_over_the_string_says_the_same_as_greedy_completion_symbol_by_symbol(seed: int, rarity: int) -> None:
+def test_right_equals_greedy_completion(seed: int, rarity: int) -> None:
     task = make("counter")
 
     def rule(read: str) -> str | None:  # an oracle that errs here and there, in the same place for the same symbols
@@ -276,7 +276,7 @@ def test_validation_is_the_mean_loss_of_a_next_symbol(name: str) -> None:
     assert task.validation(oracles.predictor(task, rule)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_predictor_of_the_wrong_shape_is_refused() -> None:
+def test_predictions_of_a_wrong_shape_are_refused() -> None:
     task = make("counter")
     with pytest.raises(ValueError, match="expected log-probabilities of the shapes"):
         task.score(lambda sequences: [np.zeros((len(ids), 3)) for ids in sequences])
@@ -321,7 +321,7 @@ def test_the_registry_uses_the_names_of_the_tasks(name: str) -> None:
         ({"name": "counter", "batch": "4"}, "Value of 'batch': expected a whole number, got '4'"),
         (
             {"name": "counter", "vocabulary": 3},
-            "task.json of the task 'counter': expected the file that gatescope wrote, .* A vocabulary is",
+            "task.json of the task 'counter': expected the file that gatescope wrote, .* A vocabulary in JSON",
         ),
         (
             {"name": "counter", "vocabulary": {"bytes": False, "end": None, "symbols": ["q"]}},
@@ -329,7 +329,7 @@ def test_the_registry_uses_the_names_of_the_tasks(name: str) -> None:
         ),
     ],
 )
-def test_a_description_of_no_task_says_what_is_wrong(data: object, message: str) -> None:
+def test_damaged_descriptions_are_refused(data: object, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         load(data)
     with pytest.raises(TaskError, match="expected a description of the task 'copy'"):

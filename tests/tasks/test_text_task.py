@@ -67,7 +67,7 @@ def test_parts_are_contiguous_and_together_the_text(corpus: Path) -> None:
     assert task.vocabulary.symbols == tuple(sorted(set(LINES[: task.sizes[0]])))
 
 
-def test_characters_that_are_not_in_the_training_part_are_unknown_and_no_targets(tmp_path: Path) -> None:
+def test_unknown_characters_are_not_targets(tmp_path: Path) -> None:
     text = "ab" * 450 + "aba漢b" * 10 + "abc漢b" * 10
     task = Text([written(tmp_path, text)])
     assert task.vocabulary.symbols == ("a", "b")
@@ -89,7 +89,7 @@ def test_characters_that_are_not_in_the_training_part_are_unknown_and_no_targets
     length=st.integers(410, 900),
     bytes_=st.booleans(),
 )
-def test_streams_go_on_exactly_and_an_epoch_reads_nothing_twice(
+def test_streams_go_on_and_an_epoch_reads_nothing_twice(
     tmp_path_factory: pytest.TempPathFactory, seed: int, batch: int, unroll: int, length: int, bytes_: bool
 ) -> None:
     text = "".join(chr(0x4E00 + k) for k in range(length))  # every character once: its place can be read off
@@ -143,7 +143,7 @@ def test_bytes_are_cut_between_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bytes_", [False, True])
-def test_a_uniform_guess_is_worse_than_chance_and_a_perfect_one_is_near_zero(corpus: Path, bytes_: bool) -> None:
+def test_uniform_guess_is_worse_than_chance(corpus: Path, bytes_: bool) -> None:
     task = Text([corpus], bytes=bytes_)
     guess = task.score(oracles.uniform(task))
     assert guess.value == pytest.approx(math.log(task.vocabulary.size))
@@ -155,7 +155,7 @@ def test_a_uniform_guess_is_worse_than_chance_and_a_perfect_one_is_near_zero(cor
     assert f"({guess.value / math.log(2):.3f} bits) on the test part of {len(test):,} " in guess.text
 
 
-def test_chance_is_the_loss_of_the_frequencies_of_the_training_part(tmp_path: Path) -> None:
+def test_chance_is_the_loss_of_the_training_frequencies(tmp_path: Path) -> None:
     text = "aaab" * 225 + "ab" * 50
     task = Text([written(tmp_path, text)])
     expected = -(25 * math.log(226 / 902) + 24 * math.log(676 / 902)) / 49  # one is added to every count
@@ -189,7 +189,7 @@ def predicting(task: Text, nats: Sequence[float]) -> Predict:
     return predict
 
 
-def test_a_test_part_is_scored_in_stretches_that_cover_it(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_part_is_scored_in_stretches(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every symbol but the first is a target once, read 100 symbols or more after an initial state."""
     task = Text([corpus], parts=(0.4, 0.1, 0.5))
     ids = task.data().test
@@ -233,7 +233,7 @@ def test_a_score_shows_a_stretch_in_which_the_network_is_stuck(corpus: Path) -> 
         assert f"worse than chance in 1 of {count} stretches" in score.text
 
 
-def test_validation_reads_stretches_of_the_whole_validation_part(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_reads_stretches_of_the_whole_part(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Text([corpus], parts=(0.4, 0.5, 0.1))
     whole = task.data().validation
     read_ids: list[np.ndarray] = []
@@ -283,7 +283,7 @@ def test_stretches_are_nearly_equal_and_cover_a_text(symbols: int, most: int | N
         assert len(bounds) >= 100
 
 
-def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> None:
+def test_task_is_equal_after_json_without_the_corpus(corpus: Path) -> None:
     task = Text([corpus], batch=4, unroll=8, parts=(0.8, 0.1, 0.1))
     data = json.loads(json.dumps(task.to_json()))
     again = load(data)
@@ -313,7 +313,7 @@ def test_json_gives_the_same_task_without_opening_the_corpus(corpus: Path) -> No
 
 @pytest.mark.parametrize("key", ["paths", "parts", "sha256", "vocabulary", "examples", "batch"])
 @pytest.mark.parametrize("value", ["gone", 0, [3], {"a": 1}])
-def test_a_damaged_description_gets_a_sentence(corpus: Path, key: str, value: object) -> None:
+def test_damaged_descriptions_are_refused(corpus: Path, key: str, value: object) -> None:
     data = Text([corpus]).to_json()
     if value == "gone":
         del data[key]
@@ -333,7 +333,7 @@ def test_relative_paths_are_kept_from_the_root(corpus: Path, monkeypatch: pytest
     assert load(data).batch(0, 0)
 
 
-def test_the_built_in_corpus_is_the_standard_library_of_this_machine() -> None:
+def test_default_corpus_is_the_standard_library() -> None:
     task = TASKS["text"]()
     assert isinstance(task, Text)
     files = standard_library()
@@ -363,7 +363,7 @@ def test_examples_of_other_texts(tmp_path: Path) -> None:
         assert all(passage in text and 0 < len(passage) <= 400 for passage in task.examples())
 
 
-def test_a_short_text_shrinks_batch_and_unroll_and_says_so(tmp_path: Path) -> None:
+def test_short_text_shrinks_batch_and_unroll_with_a_note(tmp_path: Path) -> None:
     usual = Text.settings
     small = Text([written(tmp_path, LINES[:3000])])
     unroll = small.recommended.unroll or 0
@@ -376,9 +376,7 @@ def test_a_short_text_shrinks_batch_and_unroll_and_says_so(tmp_path: Path) -> No
 
 
 @given(st.integers(1, 400))
-def test_every_text_is_long_enough_or_the_error_says_how_long(
-    tmp_path_factory: pytest.TempPathFactory, length: int
-) -> None:
+def test_error_names_the_length_that_is_enough(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     folder = tmp_path_factory.mktemp("short")
     needed = 60  # three characters in each of the parts of a twentieth, as the error has to say
     path = written(folder, "a" * length)
@@ -394,7 +392,7 @@ def test_every_text_is_long_enough_or_the_error_says_how_long(
         assert math.isfinite(task.score(oracles.uniform(task)).chance)
 
 
-def test_what_the_user_chose_does_not_shrink(tmp_path: Path) -> None:
+def test_chosen_batch_and_unroll_do_not_shrink(tmp_path: Path) -> None:
     path = written(tmp_path, "a" * 1000)
     assert Text([path], unroll=64).recommended.unroll == 64
     assert Text([path], batch=8, unroll=100).recommended.batch == 8
@@ -409,7 +407,7 @@ def test_what_the_user_chose_does_not_shrink(tmp_path: Path) -> None:
             Text([path], parts=parts)
 
 
-def test_a_folder_is_read_in_the_order_of_its_paths_without_what_is_hidden_or_no_text(tmp_path: Path) -> None:
+def test_folder_is_read_in_order_without_hidden_files(tmp_path: Path) -> None:
     (tmp_path / "b" / "deep").mkdir(parents=True)
     (tmp_path / ".git").mkdir()
     written(tmp_path / ".git", "no")
@@ -466,7 +464,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
         (["short"], r"Text: expected at least \d+ characters to read 1 stream of 16 at a step, got 5\."),
     ],
 )
-def test_paths_that_cannot_be_used_get_one_sentence(
+def test_unusable_paths_get_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -483,7 +481,7 @@ def test_paths_that_cannot_be_used_get_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_too_much_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_too_large_corpus_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = written(tmp_path, "a" * 1001)
     with pytest.raises(TaskError, match=r"expected at most 1,000 bytes together, got 1,001\. Give fewer"):
         Text([path], largest=1000)

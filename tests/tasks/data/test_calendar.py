@@ -117,7 +117,7 @@ def test_dates_against_pandas(start: dt.date, freq: str) -> None:
         ("2020-01-01T25:00 2020-01-02T01:00", "which does not exist"),
     ],
 )
-def test_dates_that_are_not_clear_are_refused(values: str, message: str) -> None:
+def test_unclear_dates_are_refused(values: str, message: str) -> None:
     """Nothing is guessed: the line is named, and the setting that decides."""
     with pytest.raises(DateError, match=message):
         read(values.split())
@@ -133,7 +133,7 @@ def test_date_order_decides() -> None:
     assert read(["01/02/2020", "01/03/2020"], "mdy").order.tolist() == [1577923200.0, 1578009600.0]
 
 
-def test_names_that_are_no_dates_are_none() -> None:
+def test_names_are_not_dates() -> None:
     """Words, times without a day and numbers too large for a float name steps, and say nothing of time."""
     for values in (["spring", "summer"], ["10:30", "11:00"], ["9" * 400, "1"]):
         assert read_dates(values, [2, 3], "date", None, named_as_date=True) is None

@@ -59,13 +59,13 @@ def test_byte_order_mark_names_the_encoding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["klingon", "hex", "idna", "punycode", "unicode_escape", "utf-7", "", "a\0b"])
-def test_names_that_are_no_encodings_are_refused(name: str) -> None:
+def test_unknown_encodings_are_refused(name: str) -> None:
     """Codecs of Python that are no encodings of files too."""
     with pytest.raises(TaskError, match="Encoding: expected the name of an encoding"):
         decoded(b"abc", "t.txt", name)
 
 
-def test_zero_bytes_are_noticed() -> None:
+def test_zero_bytes_are_refused() -> None:
     """A binary file is no text; whoever names the encoding may have zero characters."""
     with pytest.raises(TaskError, match="got a binary file"):
         decoded(b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe\0\0\1", "t.bin")
@@ -73,7 +73,7 @@ def test_zero_bytes_are_noticed() -> None:
     assert decoded(b"a\0b", "t.txt", "utf-8") == "a\0b"
 
 
-def test_wrong_bytes_are_surrogates_where_lines_are_looked_at() -> None:
+def test_wrong_bytes_are_surrogates_if_lenient() -> None:
     """So one wrong line of a table is one wrong line, where ASCII keeps its bytes."""
     assert decoded(b"a\xe9\nb\n", "t.csv", lenient=True) == "a\udce9\nb\n"
     assert decoded("一".encode("gbk") + b"\n\xff\n", "t.csv", "gbk", lenient=True) == "一\n\udcff\n"
@@ -98,7 +98,7 @@ def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["é", "café", "naïve façade", "Ein größeres Beispiel für Umlaute", "señor mañana"])
-def test_western_letters_are_not_taken_for_east_asian(text: str) -> None:
+def test_western_letters_are_not_guessed_as_east_asian(text: str) -> None:
     """Accented letters alone, at the end, or two beside each other, are guessed as cp1252."""
     assert guesses(text.encode("cp1252")) == ("cp1252",)
 

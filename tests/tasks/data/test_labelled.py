@@ -93,7 +93,9 @@ def test_columns_are_named_or_found(tmp_path: Path, name: str, content: str, set
         ("text,label\n" + "".join(f"x,{k}\n" for k in range(30)), {}, "30 different ones among 30"),
     ],
 )
-def test_what_is_not_clear_is_asked(tmp_path: Path, content: str, settings: dict[str, str | int], message: str) -> None:
+def test_unclear_columns_are_refused_with_the_setting(
+    tmp_path: Path, content: str, settings: dict[str, str | int], message: str
+) -> None:
     with pytest.raises(TaskError, match=message):
         read_labelled(written(tmp_path, content), **settings)  # pyright: ignore[reportArgumentType]
 
@@ -109,7 +111,7 @@ WRONG = (
 )
 
 
-def test_all_wrong_lines_are_reported_at_once_or_skipped(tmp_path: Path) -> None:
+def test_wrong_lines_are_all_listed_or_skipped(tmp_path: Path) -> None:
     path = written(tmp_path, WRONG)
     with pytest.raises(TaskError) as caught:
         read_labelled(path)
@@ -130,7 +132,7 @@ def test_all_wrong_lines_are_reported_at_once_or_skipped(tmp_path: Path) -> None
     ]
 
 
-def test_a_single_class_is_reported_with_the_wrong_lines_and_never_skipped(tmp_path: Path) -> None:
+def test_single_class_is_refused_with_the_wrong_lines(tmp_path: Path) -> None:
     path = written(tmp_path, "text,label\na,1\nb,\nc,1\n")
     for skip_bad in (False, True):
         with pytest.raises(
@@ -139,7 +141,7 @@ def test_a_single_class_is_reported_with_the_wrong_lines_and_never_skipped(tmp_p
             read_labelled(path, skip_bad=skip_bad)
 
 
-def test_labels_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
+def test_labels_of_a_test_file_must_occur_in_training(tmp_path: Path) -> None:
     path = written(tmp_path, "text,label\na,pos\nb,pos\n")
     read = read_labelled(path, classes=("neg", "neutral", "pos"))
     assert read.labels.tolist() == [2, 2]
@@ -150,7 +152,7 @@ def test_labels_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
         read_labelled(path, classes=("bad", "good"))
 
 
-def test_classes_that_are_numbers_are_in_their_order(tmp_path: Path) -> None:
+def test_classes_are_sorted_as_numbers(tmp_path: Path) -> None:
     assert read_labelled(written(tmp_path, "text,label\na,10\nb,9\nc,-1\n")).classes == ("-1", "9", "10")
     assert read_labelled(written(tmp_path, "text,label\na,10\nb,9\nc,x\n")).classes == ("10", "9", "x")
     assert read_labelled(written(tmp_path, "text,label\na,nan\nb,9\nc,10\n")).classes == ("10", "9", "nan")
@@ -202,7 +204,7 @@ def test_wrong_json_lines_are_named(tmp_path: Path) -> None:
     assert len(read.skipped) == 10
 
 
-def test_json_that_is_not_lines_is_refused(tmp_path: Path) -> None:
+def test_json_array_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"one object on each line.* \.jsonl"):
         read_labelled(written(tmp_path, '[{"text": "a", "label": 1}]', "t.json"))
     with pytest.raises(TaskError, match="Line 1: Expected a JSON object"):
@@ -229,7 +231,7 @@ OF_TWO_TAGS = st.tuples(TOKEN, TOKEN, st.permutations(["N", "V", "'", '"', "#"])
     st.sampled_from(["\n", "\r\n"]),
     st.integers(1, 3),
 )
-def test_written_sentences_are_read(
+def test_tagged_sentences_round_trip(
     tmp_path_factory: pytest.TempPathFactory, sentences: list[list[tuple[str, str]]], split: str, end: str, blanks: int
 ) -> None:
     starts, line, parts = [], 1, []
@@ -244,7 +246,7 @@ def test_written_sentences_are_read(
     assert read.classes == tuple(sorted({tag for sentence in sentences for _, tag in sentence}))
 
 
-def test_comments_are_told_from_tokens_that_begin_with_a_number_sign(tmp_path: Path) -> None:
+def test_comments_differ_from_tokens_with_a_number_sign(tmp_path: Path) -> None:
     between_tabs = "# a comment\n#\tSYM\n#tag\tX\n# text = one\n1\tNUM\n"
     assert tagged(read_tagged(written(tmp_path, between_tabs))) == [[("#", "SYM"), ("#tag", "X"), ("1", "NUM")]]
     between_spaces = "# newdoc\n# text = # 1\n# SYM\n1 NUM\n\n# newpar\n% SYM\n#tag X\n"
@@ -284,7 +286,7 @@ def test_columns_are_called_by_number(tmp_path: Path) -> None:
         read_tagged(written(tmp_path, "dog\nruns\n"))
 
 
-def test_all_wrong_tokens_are_reported_at_once_or_their_sentences_skipped(tmp_path: Path) -> None:
+def test_wrong_tokens_are_all_listed_or_skipped(tmp_path: Path) -> None:
     content = (
         b"a\tN\nb\tV\n\n"  # lines 1-3
         b"c\t\nd\tN\n\n"  # 4-6
@@ -311,7 +313,7 @@ def test_all_wrong_tokens_are_reported_at_once_or_their_sentences_skipped(tmp_pa
     assert len(read.skipped) == 6
 
 
-def test_tags_of_a_test_file_are_those_of_training(tmp_path: Path) -> None:
+def test_tags_of_a_test_file_must_occur_in_training(tmp_path: Path) -> None:
     path = written(tmp_path, "a\tN\n\nb\tN\n")
     with pytest.raises(TaskError, match="got only 'N'"):
         read_tagged(path)

@@ -73,13 +73,13 @@ def test_messages_name_the_setting_that_reads_a_field() -> None:
         assert way_to_read(field, now) is None
 
 
-def test_group_that_begins_with_zero_is_no_thousand() -> None:
+def test_group_with_a_leading_zero_is_refused() -> None:
     """0.500 is a half, whatever the settings say."""
     assert math.isnan(Numerals(",", ".").number("0.500"))
     assert Numerals(",", ".").number("1.500") == 1500
 
 
-def test_marks_that_no_number_has_are_refused() -> None:
+def test_unknown_marks_are_refused() -> None:
     """One mark cannot be both."""
     for decimal, thousands in ((";", ""), (",", ","), (".", "x"), ("", "")):
         with pytest.raises(TaskError, match=r"Setting (decimal|thousands): expected"):

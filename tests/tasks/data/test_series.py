@@ -30,7 +30,7 @@ def written(folder: Path, content: str | bytes, name: str = "t.csv") -> Path:
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-def test_what_pandas_writes_is_read(
+def test_tables_of_pandas_are_read(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[float]], delimiter: str, end: str, dates: bool
 ) -> None:
     frame = pd.DataFrame(rows, columns=[f"c {k}" for k in range(len(rows[0]))])
@@ -65,7 +65,7 @@ TABLE = '"Day","Wind","Note, long","Rain"\r\n"1981-01-01",1.5,"x",-2e1\r\n"1981-
         ("1;2\n3;4\n", {}, ("column 1", "column 2"), [[1, 2], [3, 4]], ("0", "1")),
     ],
 )
-def test_columns_are_named_or_found(
+def test_columns_are_chosen_or_found(
     tmp_path: Path,
     content: str,
     settings: dict[str, Any],
@@ -85,7 +85,7 @@ WRONG = (
 )
 
 
-def test_all_wrong_lines_are_reported_at_once(tmp_path: Path) -> None:
+def test_wrong_lines_are_all_listed(tmp_path: Path) -> None:
     path = written(tmp_path, WRONG)
     with pytest.raises(TaskError) as caught:
         read_series(path, shortest=10)
@@ -105,7 +105,7 @@ def test_all_wrong_lines_are_reported_at_once(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in str(caught.value).split("\n")[1:]] == ["  Line 4, column 'b'", "  Line 8"]
 
 
-def test_missing_numbers_take_the_value_of_the_step_before(tmp_path: Path) -> None:
+def test_missing_numbers_take_the_value_before(tmp_path: Path) -> None:
     series = read_series(written(tmp_path, "a,b\n1,2\nNA,\n?,3\n4,NaN\n"), fill_missing=True)
     assert series.values.tolist() == [[1, 2], [1, 2], [1, 3], [4, 3]]
     assert series.filled == 4
@@ -115,7 +115,7 @@ def test_missing_numbers_take_the_value_of_the_step_before(tmp_path: Path) -> No
         read_series(written(tmp_path, "a,b\n1,\n2,3\n"), fill_missing=True)
 
 
-def test_a_blank_line_of_a_table_of_one_column_is_a_missing_step(tmp_path: Path) -> None:
+def test_blank_line_of_one_column_is_a_missing_step(tmp_path: Path) -> None:
     with pytest.raises(
         TaskError, match=r"Line 4: Expected a number, .* got a blank line\.\n  Line 5: Expected a number"
     ):
@@ -148,7 +148,7 @@ def test_a_blank_line_of_a_table_of_one_column_is_a_missing_step(tmp_path: Path)
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(
+def test_unusable_tables_are_refused(
     tmp_path: Path, content: str | bytes, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(TaskError, match=message):
@@ -169,7 +169,7 @@ def dated(days: Sequence[int], values: Sequence[float] | None = None) -> str:
         ([1, 2, 5, 3, 4, 6], r"not in the order of their dates \(line 5: '2020-01-03'\)"),
     ],
 )
-def test_rows_are_sorted_by_date_and_that_is_said(tmp_path: Path, days: list[int], note: str | None) -> None:
+def test_rows_are_sorted_by_date_with_a_note(tmp_path: Path, days: list[int], note: str | None) -> None:
     """Whatever the order of the file, the series is the same, and so are the dates that follow."""
     series = read_series(written(tmp_path, dated(days)), ahead=2)
     assert series.values[:, 0].tolist() == sorted(days)
@@ -182,7 +182,7 @@ def test_rows_are_sorted_by_date_and_that_is_said(tmp_path: Path, days: list[int
     assert kept.following == ()
 
 
-def test_dates_that_repeat_are_joined_or_refused(tmp_path: Path) -> None:
+def test_repeated_dates_are_joined_or_refused(tmp_path: Path) -> None:
     """Equal rows are one; of different ones the reader chooses."""
     same = read_series(written(tmp_path, dated([1, 2, 2, 3])))
     assert same.values[:, 0].tolist() == [1, 2, 3]
@@ -198,7 +198,7 @@ def test_dates_that_repeat_are_joined_or_refused(tmp_path: Path) -> None:
     assert len(read_series(path, reading=Reading(order="file")).values) == 5
 
 
-def test_dates_that_are_missing_are_said_or_filled(tmp_path: Path) -> None:
+def test_missing_dates_are_noted_or_filled(tmp_path: Path) -> None:
     """A gap is named with its lines; filled, it has the number of the date before."""
     path = written(tmp_path, dated([1, 2, 5, 6, 7]))
     found = read_series(path, ahead=1)
@@ -243,7 +243,7 @@ def test_missing_numbers_follow_the_dates(tmp_path: Path) -> None:
         ("date,x,\n2020-01-01,1,\n2020-01-02,2,\n", {}, [1, 2], None),
     ],
 )
-def test_tables_are_read_as_they_are_written(
+def test_tables_are_read_in_many_notations(
     tmp_path: Path, content: str, settings: dict[str, Any], values: list[float], steps: tuple[str, ...] | None
 ) -> None:
     """Dates of several columns, decimal commas, orders of day and month, byte order marks, no header, wrong rows."""
@@ -272,13 +272,13 @@ def test_tables_are_read_as_they_are_written(
         ("date,x\nJan 1, 2020,5\n", "Line 2: Expected 2 fields, got 3"),
     ],
 )
-def test_numbers_and_dates_that_are_not_clear_are_refused(tmp_path: Path, content: str, message: str) -> None:
+def test_unclear_numbers_and_dates_are_refused(tmp_path: Path, content: str, message: str) -> None:
     """The first value is shown, with the setting that reads it."""
     with pytest.raises(TaskError, match=message):
         read_series(written(tmp_path, content))
 
 
-def test_dates_that_may_be_read_in_two_ways_are_not_left_out(tmp_path: Path) -> None:
+def test_ambiguous_dates_are_not_skipped(tmp_path: Path) -> None:
     """Leaving lines out does not say which number is the month."""
     path = written(tmp_path, "date,x\n01/02/2020,1\n02/02/2020,2\n")
     with pytest.raises(
@@ -288,16 +288,16 @@ def test_dates_that_may_be_read_in_two_ways_are_not_left_out(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"),
+    ("numbers", "doubtful"),
     [("999 1.100 -2.350", True), ("1000 1.100", False), ("0.100 1.100", False), ("1.100 1.10", False), ("1 2", False)],
 )
-def test_points_that_may_separate_thousands_are_said(tmp_path: Path, numbers: str, said: bool) -> None:
+def test_points_of_thousands_are_noted(tmp_path: Path, numbers: str, doubtful: bool) -> None:
     """Each number with a point has three digits behind it, and none shows that it is a fraction."""
     notes = read_series(written(tmp_path, "\n".join(["x", *numbers.split()]))).notes
-    assert any("thousands='.' reads them as thousands" in note for note in notes) == said
+    assert any("thousands='.' reads them as thousands" in note for note in notes) == doubtful
 
 
-def test_wrong_rows_that_were_left_out_are_said(tmp_path: Path) -> None:
+def test_skipped_rows_are_noted(tmp_path: Path) -> None:
     """How many, and the first."""
     path = written(
         tmp_path, "date,x\n2020-01-01,1\n2020-01-02,oops\n2020-01-03\n2020-01-04,4\n2020-01-05,5\n2020-01-06,6\n"
@@ -339,7 +339,7 @@ def test_row_numbers_are_left_out_with_a_note(tmp_path: Path, name: str, start: 
     assert read_series(path, expected=(called, "x")).names == (called, "x")
 
 
-def test_a_column_that_counts_is_read_if_it_is_the_only_one(tmp_path: Path) -> None:
+def test_counting_column_is_read_if_it_stands_alone(tmp_path: Path) -> None:
     """Nothing else is there to forecast, and a note says what the column is."""
     path = written(tmp_path, "date,id\n" + "".join(f"2020-01-{day:02d},{day}\n" for day in range(1, 13)))
     series = read_series(path)
@@ -347,14 +347,14 @@ def test_a_column_that_counts_is_read_if_it_is_the_only_one(tmp_path: Path) -> N
     assert series.notes == ("Column 'id' changes by one in every row, as the number of a row does.",)
 
 
-def test_columns_that_only_look_like_row_numbers_are_read(tmp_path: Path) -> None:
+def test_columns_like_row_numbers_are_read(tmp_path: Path) -> None:
     """A step of two, a gap, a fraction, or fewer than ten rows."""
     for numbers in ([*range(11), 12], range(0, 24, 2), [k + 0.5 for k in range(12)], range(9)):
         rows = [f"{k % 3 * 1.5},{number}\n" for k, number in enumerate(numbers)]
         assert read_series(written(tmp_path, "x,n\n" + "".join(rows))).names == ("x", "n")
 
 
-def test_dates_of_a_file_without_a_good_row_are_refused(tmp_path: Path) -> None:
+def test_file_without_a_good_row_is_refused(tmp_path: Path) -> None:
     """With skip_bad no row is left, and none is looked at."""
     path = written(tmp_path, "date,x\n2020-01-01,oops\n2020-01-02,oh\n")
     with pytest.raises(TaskError):

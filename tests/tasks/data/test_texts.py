@@ -46,7 +46,7 @@ def test_read_texts_finds_the_column(tmp_path: Path, name: str, content: str, te
     ],
 )
 def test_read_texts_refuses_with_a_sentence(tmp_path: Path, name: str, content: str, sentence: str) -> None:
-    """What is wrong is named with its line, or the columns that there are."""
+    """The error names the line, or the columns of the table."""
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     with pytest.raises(TaskError, match=sentence):
@@ -62,7 +62,7 @@ def test_read_texts_refuses_bytes_of_another_encoding(tmp_path: Path) -> None:
     assert read_texts(path, encoding="gb18030")[0] == ["这部电影很好看", "太差了，不推荐"]
 
 
-def test_read_texts_leaves_wrong_lines_out_when_asked(tmp_path: Path) -> None:
+def test_read_texts_skips_wrong_lines_with_skip_bad(tmp_path: Path) -> None:
     """With skip_bad the good texts stay, and each line that was left out is named."""
     path = tmp_path / "gap.csv"
     path.write_text("text,label\nx,1\n,0\ny,1\n", encoding="utf-8")

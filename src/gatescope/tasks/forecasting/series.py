@@ -265,7 +265,7 @@ def _note_or_refuse_repeats(
     Raises:
         DateError: such rows have other numbers, and no setting chooses among them.
     """
-    steps, lines = table.steps or (), table.lines
+    steps, lines = list(table.steps or ()), table.lines
     different = [
         k for k in np.flatnonzero(repeats).tolist() if not np.array_equal(*values[rows[k - 1 : k + 1]], equal_nan=True)
     ]
