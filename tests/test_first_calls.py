@@ -266,8 +266,14 @@ OTHER: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: gatescope.predict(any_("runs/counter"), "ab"),
         "expected a Run or a Network, got str",
     ),
-    "find_runs of None": (lambda: gatescope.find_runs(any_(None)), "places: expected directories, got NoneType"),
-    "find_runs of numbers": (lambda: gatescope.find_runs(any_([1])), "places: expected directories, got list"),
+    "find_runs of None": (
+        lambda: gatescope.find_runs(any_(None)),
+        "Places: expected one directory or several, got NoneType",
+    ),
+    "find_runs of numbers": (
+        lambda: gatescope.find_runs(any_([1])),
+        "Places: expected one directory or several, got list",
+    ),
     "open_trace of None": (lambda: gatescope.open_trace(any_(None)), "expected the path of a trace, got NoneType"),
     "check of a text": (lambda: gatescope.check(any_("trace")), "trace: expected a Trace, got str"),
     "one intervention": (

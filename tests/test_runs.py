@@ -1,4 +1,4 @@
-"""The run directory: whole at any moment, and damaged files are named and refused."""
+"""Tests of the run directory: it is whole at any moment, and errors name damaged files."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from gatescope.studies import Table
 TASK = TASKS["counter"](batch=2)
 
 
-def make(path: Path, steps: int = 8) -> Run:
+def create(path: Path, steps: int = 8) -> Run:
     configuration = configure(TASK.vocabulary, "lstm", (3, 2))
     return create_run(path, TASK, configuration, Settings(steps, report_every=2, validate_every=4))
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = make(tmp_path_factory.mktemp("runs") / "trained")
+    run = create(tmp_path_factory.mktemp("runs") / "trained")
     train(run)
     return run.path
 
@@ -50,50 +50,48 @@ def run(trained: Path, tmp_path: Path) -> Run:
     return Run(shutil.copytree(trained, tmp_path / "copy"))
 
 
-def test_what_was_created_is_read_back(tmp_path: Path) -> None:
-    made = make(tmp_path / "deep" / "run")
+def test_run_is_read_back_as_it_was_created(tmp_path: Path) -> None:
+    created = create(tmp_path / "deep" / "run")
     again = Run(str(tmp_path / "deep" / "run"))
     assert again.name == "run"
     assert again.exists
     assert again.configuration() == configure(TASK.vocabulary, "lstm", (3, 2))
     assert again.task().to_json() == TASK.to_json()
     assert again.settings() == asdict(Settings(8, report_every=2, validate_every=4))
-    assert made.checkpoints() == again.read(HISTORY) == []
+    assert created.checkpoints() == again.read(HISTORY) == []
     assert again.last_checkpoint() is None
-    with pytest.raises(RunError, match="no weights yet"):
+    with pytest.raises(RunError, match="expected weights, got none yet"):
         again.network()
 
 
 @pytest.mark.parametrize("content", ["file", "run", "something else"])
-def test_occupied_places_are_left_alone(tmp_path: Path, content: str) -> None:
+def test_create_leaves_occupied_places_alone(tmp_path: Path, content: str) -> None:
     place = tmp_path / "place"
     if content == "file":
         place.write_text("mine")
     elif content == "run":
-        make(place)
+        create(place)
     else:
         place.mkdir()
         (place / "thesis.tex").write_text("mine")
     before = {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()}
-    with pytest.raises(RunError, match="a run" if content == "run" else "something else"):
-        make(place)
+    with pytest.raises(RunError, match="got a run" if content == "run" else "got one with other files"):
+        create(place)
     assert {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()} == before
 
 
-def test_an_empty_directory_is_no_obstacle_and_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+def test_create_uses_empty_directories_and_names_files_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert make(tmp_path / "empty").exists
+    assert create(tmp_path / "empty").exists
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="file"):
-        make(tmp_path / "file" / "run")
+        create(tmp_path / "file" / "run")
 
 
 # --- atomic writes ---------------------------------------------------------------------------------------------------
 
 
-def test_a_crash_between_writing_and_renaming_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crash_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "content"
     write_bytes(file, b"old")
     for place in ("replace", "fsync"):
@@ -110,7 +108,7 @@ def test_a_crash_between_writing_and_renaming_leaves_the_old_file(
     assert file.read_bytes() == b"new"
 
 
-def test_everything_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_bytes_syncs_before_it_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(gatescope.files.os, "fsync", lambda handle: (events.append("sync"), fsync(handle))[1])
@@ -119,7 +117,7 @@ def test_everything_is_synced_before_it_is_renamed(tmp_path: Path, monkeypatch: 
     assert events == ["sync", "rename", "sync"]
 
 
-def test_what_other_readers_would_not_take_is_not_written(tmp_path: Path) -> None:
+def test_write_json_refuses_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"text": "東\n", "number": 0.1})
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"text": "東\n", "number": 0.1}
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -128,10 +126,8 @@ def test_what_other_readers_would_not_take_is_not_written(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("crash_at", range(30))
-def test_a_crash_while_a_checkpoint_is_kept_leaves_one_to_go_on_from(
-    run: Run, monkeypatch: pytest.MonkeyPatch, crash_at: int
-) -> None:
-    """Whatever step of keeping it the process dies at: each call that changes a file or folder, one after the other."""
+def test_crash_while_saving_leaves_a_checkpoint(run: Run, monkeypatch: pytest.MonkeyPatch, crash_at: int) -> None:
+    """The process may die at any call that changes a file or a folder; one checkpoint can always be resumed from."""
     before = run.last_checkpoint()
     assert before is not None
     new = Checkpoint(before.weights, before.arrays, {**before.progress, "step": 99})
@@ -157,10 +153,10 @@ def test_a_crash_while_a_checkpoint_is_kept_leaves_one_to_go_on_from(
                 patch.setattr(owner, name, dying(getattr(owner, name)))
             with suppress(KeyboardInterrupt):
                 run.save_checkpoint(Checkpoint(new.weights, new.arrays, {**new.progress, "step": step}))
-        found = run.last_checkpoint()
-        assert found is not None
-        assert found.progress["step"] in (8, 99)
-        assert set(found.arrays) == set(before.arrays)
+        checkpoint = run.last_checkpoint()
+        assert checkpoint is not None
+        assert checkpoint.progress["step"] in (8, 99)
+        assert set(checkpoint.arrays) == set(before.arrays)
 
 
 # --- damage ----------------------------------------------------------------------------------------------------------
@@ -210,7 +206,7 @@ def _change(key: str, value: Any) -> Callable[[Path], object]:
     "damage", [_truncate, _other_shapes, _not_finite, _pickled, _pickled_by_torch, _huge_header, _write("")]
 )
 @pytest.mark.parametrize("where", [WEIGHTS, f"checkpoints/step-00000008/{WEIGHTS}"])
-def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], object], where: str) -> None:
+def test_damaged_weights_are_refused(run: Run, damage: Callable[[Path], object], where: str) -> None:
     damage(run.path / where)
     with pytest.raises(RunError, match=WEIGHTS) as refused:
         run.network(8 if "checkpoints" in where else None)
@@ -225,7 +221,7 @@ def test_damaged_weights_are_named(run: Run, damage: Callable[[Path], object], w
 
 
 @pytest.mark.parametrize("damage", [_truncate, _pickled, _write("")])
-def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], object]) -> None:
+def test_damaged_optimizer_is_refused(run: Run, damage: Callable[[Path], object]) -> None:
     damage(run.path / "checkpoints/step-00000008/optimizer.safetensors")
     with pytest.raises(RunError, match="optimizer"):
         train(run, steps=20)
@@ -234,24 +230,24 @@ def test_a_damaged_optimizer_is_named(run: Run, damage: Callable[[Path], object]
 @pytest.mark.parametrize(
     ("file", "damage", "words"),
     [
-        ("network.json", _truncate, "not JSON"),
-        ("network.json", _write(""), "not JSON"),
+        ("network.json", _truncate, "expected JSON"),
+        ("network.json", _write(""), "expected JSON"),
         ("network.json", _write("[]"), "format"),
-        ("network.json", _write("[" * 200_000), "not JSON"),
+        ("network.json", _write("[" * 200_000), "expected JSON"),
         ("network.json", _change("format", 99), "newer.*upgrade"),
         ("network.json", _change("layers", [{"cell": "gru", "neurons": 1}]), "damaged"),
         ("network.json", _change("dropout", float("nan")), "NaN"),
-        ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "not JSON"),
-        ("task.json", _truncate, "not JSON"),
+        ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "expected JSON"),
+        ("task.json", _truncate, "expected JSON"),
         ("task.json", _change("name", "juggling"), "juggling"),
         ("task.json", _write("3"), "task"),
-        ("task.json", Path.unlink, "cannot be read"),
-        ("training.json", _truncate, "not JSON"),
+        ("task.json", Path.unlink, "expected a file, got nothing"),
+        ("training.json", _truncate, "expected JSON"),
         ("training.json", _write("[1]"), "settings"),
-        ("training.json", Path.unlink, "cannot be read"),
+        ("training.json", Path.unlink, "expected a file, got nothing"),
     ],
 )
-def test_damaged_descriptions_are_named(run: Run, file: str, damage: Callable[[Path], object], words: str) -> None:
+def test_damaged_descriptions_are_refused(run: Run, file: str, damage: Callable[[Path], object], words: str) -> None:
     damage(run.path / file)
     with pytest.raises(RunError, match=words) as refused:
         _ = run.configuration(), run.task(), run.settings()
@@ -260,8 +256,8 @@ def test_damaged_descriptions_are_named(run: Run, file: str, damage: Callable[[P
         train(run, steps=20)
 
 
-def test_a_file_too_large_to_be_one_of_ours_is_not_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatescope.runs.run.JSON_BYTES", 100)
+def test_oversized_files_are_not_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatescope.runs.run.MAX_JSON_BYTES", 100)
     with pytest.raises(RunError, match=r"network\.json.*at most 100"):
         run.configuration()
 
@@ -269,14 +265,14 @@ def test_a_file_too_large_to_be_one_of_ours_is_not_read(run: Run, monkeypatch: p
 @pytest.mark.parametrize(
     "line", ['{"step": 9, "loss": 0.', '{"step": 9}}', "[1, 2]", "9", '{"loss": NaN}', "[" * 100_000, "\ufffd", ""]
 )
-def test_a_line_that_is_no_record_is_not_read(run: Run, line: str) -> None:
+def test_read_skips_lines_that_are_not_records(run: Run, line: str) -> None:
     before = run.read(HISTORY)
     with (run.path / HISTORY).open("a", encoding="utf-8") as file:
         file.write(line)
     assert run.read(HISTORY) == before
 
 
-def test_numbers_that_json_has_not_become_null(run: Run) -> None:
+def test_append_writes_nan_and_infinity_as_null(run: Run) -> None:
     run.append(
         SAMPLES,
         {"step": 1, "a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": float("-inf")}, "e": "東\n"},
@@ -284,11 +280,11 @@ def test_numbers_that_json_has_not_become_null(run: Run) -> None:
     assert run.read(SAMPLES)[-1] == {"step": 1, "a": None, "b": [None, 1.5], "c": {"d": None}, "e": "東\n"}
 
 
-def test_no_run_and_no_checkpoint(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no network\.json"):
+def test_missing_run_and_checkpoint_are_named(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"without network\.json"):
         Run(tmp_path / "nowhere").configuration()
     for step in (5, -1, 10**300):
-        with pytest.raises(RunError, match=r"no checkpoint of step.*0, 4, 8"):
+        with pytest.raises(RunError, match=r"expected a checkpoint of step .*, got none.*0, 4, 8"):
             run.network(step)
     assert run.network(4)[1] == 4
 
@@ -296,20 +292,20 @@ def test_no_run_and_no_checkpoint(run: Run, tmp_path: Path) -> None:
 # --- checkpoints, locks, places --------------------------------------------------------------------------------------
 
 
-def test_only_the_last_checkpoint_can_be_gone_on_from(run: Run) -> None:
+def test_only_the_last_checkpoint_can_be_resumed(run: Run) -> None:
     assert run.checkpoints() == [0, 4, 8]
-    kept = {
+    files = {
         step: sorted(entry.name for entry in (run.path / f"checkpoints/step-{step:08d}").iterdir())
         for step in (0, 4, 8)
     }
-    assert kept == {0: [WEIGHTS], 4: [WEIGHTS], 8: ["optimizer.safetensors", "progress.json", WEIGHTS]}
+    assert files == {0: [WEIGHTS], 4: [WEIGHTS], 8: ["optimizer.safetensors", "progress.json", WEIGHTS]}
     checkpoint = run.last_checkpoint()
     assert checkpoint is not None
     assert checkpoint.progress["step"] == 8
     assert not list(run.path.rglob("*.partial"))
 
 
-def test_folders_that_are_no_checkpoints_are_passed_over(run: Run) -> None:
+def test_checkpoints_skip_other_folders(run: Run) -> None:
     for name in ("step-x", "step-00000009", ".step-00000010.tmp", "step-"):
         (run.path / "checkpoints" / name).mkdir()
     assert run.checkpoints() == [0, 4, 8]
@@ -321,7 +317,7 @@ HOLD = (
 )
 
 
-def test_one_process_trains_at_a_time_and_a_dead_one_holds_nothing(run: Run) -> None:
+def test_lock_is_exclusive_and_ends_with_the_process(run: Run) -> None:
     assert not run.is_training
     command = [sys.executable, "-c", HOLD, str(run.path / "training.lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -341,35 +337,33 @@ def test_one_process_trains_at_a_time_and_a_dead_one_holds_nothing(run: Run) -> 
     assert not run.is_training
 
 
-def test_who_looks_does_not_keep_a_training_from_starting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`is_training` must hold the lock for an instant to find out; a training that starts then waits for it."""
+def test_is_training_does_not_keep_a_training_from_starting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`is_training` takes the lock for an instant; a training that starts meanwhile waits for it."""
     (run.path / "training.lock").touch()
-    looking = (run.path / "training.lock").open()
-    assert lock_descriptor(looking.fileno(), blocking=False)
-    monkeypatch.setattr(time, "sleep", lambda _: looking.close())
+    reader = (run.path / "training.lock").open()
+    assert lock_descriptor(reader.fileno(), blocking=False)
+    monkeypatch.setattr(time, "sleep", lambda _: reader.close())
     with run.training():
-        assert looking.closed
+        assert reader.closed
 
 
-def test_runs_are_found_in_order_and_once(tmp_path: Path, trained: Path) -> None:
+def test_find_runs_is_sorted_and_without_duplicates(tmp_path: Path, trained: Path) -> None:
     for name in ("b", "a"):
         shutil.copytree(trained, tmp_path / name)
     (tmp_path / "notes").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "again").symlink_to(tmp_path / "a")
-    found = find_runs([tmp_path, tmp_path / "b", tmp_path / "nowhere", tmp_path / "file"])
-    assert [entry.path for entry in found] == [tmp_path / "a", tmp_path / "b"]
+    runs = find_runs([tmp_path, tmp_path / "b", tmp_path / "nowhere", tmp_path / "file"])
+    assert [entry.path for entry in runs] == [tmp_path / "a", tmp_path / "b"]
     assert [entry.path for entry in find_runs([tmp_path / "b"])] == [tmp_path / "b"]
 
 
-def test_nothing_in_a_run_is_pickled(run: Run) -> None:
+def test_run_has_no_pickled_files(run: Run) -> None:
     for entry in run.path.rglob("*"):
         if entry.is_file() and entry.name != "training.lock":
             content = entry.read_bytes()
             assert entry.suffix in (".json", ".jsonl", ".safetensors")
-            if (
-                entry.suffix == ".safetensors"
-            ):  # the length of its header, which may look like anything, then the header
+            if entry.suffix == ".safetensors":  # the header comes after eight bytes of its length
                 assert content[8:9] == b"{"
             else:
                 assert not content.startswith((b"\x80", b"PK"))
@@ -394,7 +388,7 @@ FILES = (
 
 
 def use(run: Run) -> None:
-    """Everything that reads a run: the gallery, kept findings, weights, going on. Errors are sentences."""
+    """Read a run in every way: gallery, stored studies, weights, resuming. Every error is a sentence."""
     gallery, sentences = Gallery([run.path.parent]), list[str]()
     json.dumps([gallery.summaries(), gallery.details(run.name)], ensure_ascii=False, allow_nan=False).encode()
     for read in (
@@ -410,11 +404,11 @@ def use(run: Run) -> None:
     assert all(20 < len(sentence) < 1000 for sentence in sentences)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="pipes and devices as POSIX has them")
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices of POSIX")
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
-def test_run_with_a_foreign_file_neither_hangs_nor_fails(run: Run, name: str, kind: str) -> None:
-    """Whatever has the name of a file of a run, no reader waits for it, and what is wrong is said in a sentence."""
+def test_run_with_a_pipe_or_device_does_not_hang(run: Run, name: str, kind: str) -> None:
+    """No reader waits for something else that has the name of a file of a run; the error is a sentence."""
     path, outside = run.path / name, run.path.parent / "outside"
     path.parent.mkdir(exist_ok=True)
     if path.is_dir():
@@ -435,7 +429,7 @@ def test_run_with_a_foreign_file_neither_hangs_nor_fails(run: Run, name: str, ki
 
 
 def _damaged(content: bytes, json_file: bool, random: Random) -> bytes:
-    """A file with one value of its JSON replaced, or some of its bytes."""
+    """Return the content with one value of its JSON replaced, or some of its bytes."""
     if json_file and random.random() < 0.7:
         first, *lines = content.splitlines() if content.startswith(b'{"step"') else [content]
         value = json.loads(first)
@@ -459,8 +453,8 @@ STRANGE: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("seed", range(120))
-def test_run_with_a_damaged_file_gets_a_sentence(run: Run, seed: int) -> None:
-    """No damage of any file leads to an error that was not foreseen; the damages are the same every time."""
+def test_run_with_a_damaged_file_gives_a_sentence(run: Run, seed: int) -> None:
+    """No damage of any file gives an unexpected error; the damage is the same every time."""
     random = Random(seed)
     studies.save(run, "labels", Table.of([{"a": 1.0}], {"a": "a"}))
     files = [run.path / name for name in FILES if (run.path / name).is_file() and name != "training.lock"]
@@ -478,8 +472,8 @@ def test_run_with_a_damaged_file_gets_a_sentence(run: Run, seed: int) -> None:
         ("checkpoints/step-00000008/progress.json", {"temperature": 1.0}),
     ],
 )
-def test_run_of_a_newer_version_says_so(run: Run, file: str, change: dict[str, Any]) -> None:
-    """What a newer version added is not guessed at."""
+def test_run_of_a_newer_version_is_refused(run: Run, file: str, change: dict[str, Any]) -> None:
+    """Fields of a newer version are not ignored."""
     path = run.path / file
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(GatescopeError, match=r"newer|[uU]pgrade"):
@@ -487,7 +481,7 @@ def test_run_of_a_newer_version_says_so(run: Run, file: str, change: dict[str, A
 
 
 def test_weights_with_a_changed_number_are_refused(run: Run) -> None:
-    """Damage that leaves every number plausible is found by the checksum; files without one are read."""
+    """The checksum detects a changed number; files without a checksum are read."""
     path = run.path / WEIGHTS
     content = bytearray(path.read_bytes())
     content[-2] ^= 1
@@ -499,8 +493,8 @@ def test_weights_with_a_changed_number_are_refused(run: Run) -> None:
     assert run.network()[1] == 4
 
 
-def test_findings_of_a_newer_version_are_not_replaced(run: Run) -> None:
-    """An older version neither reads nor replaces what a newer one found."""
+def test_studies_of_a_newer_version_are_not_replaced(run: Run) -> None:
+    """An older version neither reads nor replaces the result of a newer one."""
     run.save_study("labels", {"format": 99, "weights": run.weights_mark(), "table": {}})
     assert studies.load(run, "labels") is None
     with pytest.raises(RunError, match="Upgrade"):
@@ -509,7 +503,7 @@ def test_findings_of_a_newer_version_are_not_replaced(run: Run) -> None:
 
 
 def test_run_on_a_full_disk_names_the_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the file and says what is kept; the run goes on from its last checkpoint afterwards."""
+    """The error names the file; training resumes from the last checkpoint afterwards."""
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -523,9 +517,9 @@ def test_run_on_a_full_disk_names_the_file(run: Run, monkeypatch: pytest.MonkeyP
     assert train(run, steps=20).step == 20
 
 
-def test_state_of_a_run_that_has_not_begun(tmp_path: Path) -> None:
-    """A run that was only made is not one that was stopped."""
-    run = make(tmp_path / "new")
+def test_state_is_created_before_training(tmp_path: Path) -> None:
+    """A run that was only created is not interrupted."""
+    run = create(tmp_path / "new")
     assert run.state({}) == "created"
     train(run, stop=lambda: True)
     assert run.state(run.read(HISTORY)[-1]) == "interrupted"

@@ -1,4 +1,4 @@
-"""Training: repeatable, resumable, and it ends when it should."""
+"""Tests of training: it is repeatable, can be resumed, and ends when it should."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ def small_text(folder: Path) -> Task:
     return TASKS["text"]([str(file)], batch=3, unroll=8)
 
 
-def make(folder: Path, task: Task, name: str = "run", dropout: float = 0.0, cell: str = "lstm", **settings: Any) -> Run:
+def create(
+    folder: Path, task: Task, name: str = "run", dropout: float = 0.0, cell: str = "lstm", **settings: Any
+) -> Run:
     configuration = configure(task.vocabulary, cell, (6, 5), dropout=dropout)
     return create_run(folder / name, task, configuration, Settings(**{"steps": 25, **SHORT, **settings}))
 
 
-def told(run: Run) -> list[dict[str, Any]]:
-    """Everything in history.jsonl but the clock."""
+def history_of(run: Run) -> list[dict[str, Any]]:
+    """Return the records of history.jsonl without the time."""
     return [{k: v for k, v in record.items() if k != "seconds"} for record in run.read(HISTORY)]
 
 
@@ -56,23 +58,25 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return set(a) == set(b) and all(torch.equal(value, b[name]) for name, value in a.items())
 
 
-def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
+def test_same_seed_gives_same_losses_and_another_seed_others(tmp_path: Path) -> None:
     task = TASKS["counter"](batch=4)
-    runs = [make(tmp_path, task, str(k), seed=seed, dropout=0.2) for k, seed in enumerate((1, 1, 2))]
+    runs = [create(tmp_path, task, str(k), seed=seed, dropout=0.2) for k, seed in enumerate((1, 1, 2))]
     for run in runs:
-        torch.rand(3)  # what was drawn before must not matter
+        torch.rand(3)  # earlier draws must not matter
         train(run)
-    assert told(runs[0]) == told(runs[1])
+    assert history_of(runs[0]) == history_of(runs[1])
     assert equal(weights(runs[0]), weights(runs[1]))
-    assert [r["loss"] for r in told(runs[0]) if "loss" in r] != [r["loss"] for r in told(runs[2]) if "loss" in r]
+    assert [r["loss"] for r in history_of(runs[0]) if "loss" in r] != [
+        r["loss"] for r in history_of(runs[2]) if "loss" in r
+    ]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize("kind", ["strings", "text"])
-def test_stopping_and_going_on_is_as_never_having_stopped(tmp_path: Path, optimizer: str, kind: str) -> None:
+def test_resumed_training_equals_one_that_never_stopped(tmp_path: Path, optimizer: str, kind: str) -> None:
     task = small_text(tmp_path) if kind == "text" else TASKS["counter"](batch=4)
     settings: dict[str, Any] = dict(optimizer=optimizer, dropout=0.3, warmup=4, final_learning_rate=0.1)
-    straight, halting = make(tmp_path, task, "straight", **settings), make(tmp_path, task, "halting", **settings)
+    straight, halting = create(tmp_path, task, "straight", **settings), create(tmp_path, task, "halting", **settings)
     train(straight)
     assert kind == "strings" or any(0 < np.sum(task.batch(0, k).continues) < 3 for k in range(25)), "a stream restarts"
     for steps in (0, 5, 1, 9):  # also before the first update, and between reports and validations
@@ -80,7 +84,7 @@ def test_stopping_and_going_on_is_as_never_having_stopped(tmp_path: Path, optimi
         torch.rand(5)
         assert halting.read(HISTORY)[-1]["reason"] == "interrupted"
     assert train(halting).step == 25
-    assert told(halting) == told(straight)
+    assert history_of(halting) == history_of(straight)
     assert halting.read(SAMPLES) == straight.read(SAMPLES)
     assert equal(weights(halting), weights(straight))
     last, other = halting.last_checkpoint(), straight.last_checkpoint()
@@ -90,9 +94,9 @@ def test_stopping_and_going_on_is_as_never_having_stopped(tmp_path: Path, optimi
     assert equal(dict(last.weights), dict(other.weights))
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
+def test_killed_training_resumes_from_its_last_checkpoint(tmp_path: Path) -> None:
     task = small_text(tmp_path)
-    straight, killed = make(tmp_path, task, "straight", dropout=0.3), make(tmp_path, task, "killed", dropout=0.3)
+    straight, killed = create(tmp_path, task, "straight", dropout=0.3), create(tmp_path, task, "killed", dropout=0.3)
     train(straight)
 
     def die(record: dict[str, Any]) -> None:
@@ -105,23 +109,23 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path) -> N
         file.write('{"step": 13, "lo')
     assert killed.read(HISTORY)[-1]["step"] == 12
     train(killed)
-    assert told(killed) == told(straight)
+    assert history_of(killed) == history_of(straight)
     assert killed.read(SAMPLES) == straight.read(SAMPLES)
     assert equal(weights(killed), weights(straight))
 
 
-def test_a_complete_run_stays_as_it_is(tmp_path: Path) -> None:
-    run = make(tmp_path, TASKS["counter"](batch=4), steps=10)
+def test_complete_run_does_not_change(tmp_path: Path) -> None:
+    run = create(tmp_path, TASKS["counter"](batch=4), steps=10)
     train(run)
-    before, history = weights(run), told(run)
+    before, history = weights(run), history_of(run)
     assert train(run).step == 10
-    assert told(run) == history
+    assert history_of(run) == history
     assert equal(weights(run), before)
     assert train(run, steps=12).step == 12
     assert run.settings()["steps"] == 12
 
 
-def test_the_counter_is_learned(tmp_path: Path) -> None:
+def test_recommended_settings_learn_the_counter(tmp_path: Path) -> None:
     outcome = train(create_run(tmp_path / "run", TASKS["counter"]()))
     assert outcome.reason == "solved"
     assert outcome.score is not None
@@ -132,7 +136,7 @@ def test_the_counter_is_learned(tmp_path: Path) -> None:
 
 
 class Scripted:
-    """The task counter with validation losses and scores that were written down before."""
+    """The task counter, with given validation losses and scores."""
 
     def __init__(self, losses: list[float], solved: list[bool] | None = None) -> None:
         self._task = TASKS["counter"](batch=2)
@@ -151,27 +155,27 @@ class Scripted:
 
 
 def scripted(task: Scripted, **settings: Any) -> Loop:
-    made = Settings(**{"steps": 50, "report_every": 100, "validate_every": 1, **settings})
-    return Loop(Network(configure(task.vocabulary, "elman", (2,))), task, made)  # type: ignore[arg-type]
+    all_settings = Settings(**{"steps": 50, "report_every": 100, "validate_every": 1, **settings})
+    return Loop(Network(configure(task.vocabulary, "elman", (2,))), task, all_settings)  # type: ignore[arg-type]
 
 
-def listened(training: Loop) -> Iterator[dict[str, Any]]:
-    """What `train` does with a record, as far as ending is concerned."""
+def records_of(training: Loop) -> Iterator[dict[str, Any]]:
+    """Yield the records of a training, and call `is_best` for each validation as `train` does."""
     for record in training.records():
         if "validation_loss" in record:
             record["best"] = training.is_best(record)
         yield record
 
 
-def test_it_stops_after_as_many_validations_without_a_better_one_as_patience_says() -> None:
-    records = list(listened(scripted(Scripted([5, 4, 4.5, 3, 3.2, 3.1, 1, 1, 1]), patience=2)))
+def test_early_stopping_honours_patience() -> None:
+    records = list(records_of(scripted(Scripted([5, 4, 4.5, 3, 3.2, 3.1, 1, 1, 1]), patience=2)))
     assert records[-1]["reason"] == "no improvement"
     assert records[-1]["step"] == 6
     assert [r["best"] for r in records[:-1]] == [True, True, False, True, False, False]
 
 
 class Stretches(Scripted):
-    """A scripted task whose validation reads 20 stretches, in the first of which the network gets stuck."""
+    """A scripted task whose validation reads 20 stretches; the network gets stuck in the first of them."""
 
     def __init__(self, losses: list[float], stuck_from: int) -> None:
         super().__init__(losses)
@@ -182,25 +186,25 @@ class Stretches(Scripted):
         nats = np.full(20, loss)
         nats[0] = 6.0 if self.validations >= self.stuck_from else loss
         self.validations += 1
-        found = StretchLosses(nats, np.ones(20, int))
-        return Validation(found.mean, found.typical)
+        losses = StretchLosses(nats, np.ones(20, int))
+        return Validation(losses.mean, losses.typical)
 
 
 def test_early_stopping_ignores_one_stuck_stretch() -> None:
-    """The losses fall all the way; a stretch that is stuck from the third validation on raises their mean."""
+    """The typical loss falls all the way, although a stuck stretch raises the mean from the third validation on."""
     losses = [2.0, 1.9, 1.85, 1.8, 1.78, 1.76]
-    records = list(listened(scripted(Stretches(losses, stuck_from=2), steps=6, patience=2)))
+    records = list(records_of(scripted(Stretches(losses, stuck_from=2), steps=6, patience=2)))
     assert [r["validation_loss"] > losses[1] for r in records[2:-1]] == [True] * 4
     assert [r["best"] for r in records[:-1]] == [True] * 6
     assert (records[-1]["reason"], records[-1]["step"]) == ("finished", 6)
 
 
-def test_it_stops_when_two_scores_in_a_row_say_solved() -> None:
+def test_training_stops_after_two_solved_scores_in_a_row() -> None:
     solved = [False, True, False, True, True, True]
     training = scripted(Scripted([5, 4, 3, 2, 1.5, 1], solved), until_solved=True)
-    records = list(listened(training))
+    records = list(records_of(training))
     assert (records[-1]["reason"], records[-1]["step"]) == ("solved", 5)
-    # The better score wins, whatever the loss; of equal scores the smaller loss.
+    # A better score wins whatever its loss; with equal scores the smaller loss wins.
     assert [r["best"] for r in records[:-1]] == [True, True, False, True, True]
 
 
@@ -213,7 +217,7 @@ def test_validations_come_early_and_then_regularly() -> None:
 @pytest.mark.parametrize(
     ("schedule", "middle"), [("cosine", 0.5 + 0.5 * 0.2), ("linear", 0.5 + 0.5 * 0.2), ("constant", 1.0)]
 )
-def test_the_learning_rate_follows_its_schedule(schedule: Any, middle: float) -> None:
+def test_learning_rate_follows_its_schedule(schedule: Any, middle: float) -> None:
     settings = Settings(steps=100, learning_rate=0.5, final_learning_rate=0.2, schedule=schedule, warmup=4)
     assert [settings.rate(k, 0.0) for k in range(5)] == [0.125, 0.25, 0.375, 0.5, 0.5]
     assert settings.rate(50, 0.5) == pytest.approx(0.5 * middle)
@@ -224,7 +228,7 @@ def test_the_learning_rate_follows_its_schedule(schedule: Any, middle: float) ->
     assert Settings(steps=1).rate(0, 0.0) == 0.004
 
 
-def test_the_quarter_of_a_cosine_is_no_line() -> None:
+def test_cosine_schedule_is_not_linear() -> None:
     settings = Settings(steps=100, learning_rate=1.0)
     assert settings.rate(25, 0.25) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
 
@@ -237,8 +241,8 @@ def test_gradients_are_clipped_to_their_norm() -> None:
         training = Loop(Network(configuration), task, Settings(1, optimizer="sgd", learning_rate=1.0, clip=clip))
         before = torch.cat([value.detach().flatten().clone() for value in training.network.parameters()])
         _, norm = training.update()
-        moved = torch.cat([value.detach().flatten() for value in training.network.parameters()]) - before
-        return norm, float(moved.norm())
+        difference = torch.cat([value.detach().flatten() for value in training.network.parameters()]) - before
+        return norm, float(difference.norm())
 
     norm, moved = step(1e9)
     assert moved == pytest.approx(norm, rel=1e-4)
@@ -246,7 +250,7 @@ def test_gradients_are_clipped_to_their_norm() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-def test_the_readout_shrinks_and_nothing_else(optimizer: Any) -> None:
+def test_readout_decay_shrinks_only_the_readout(optimizer: Any) -> None:
     task = TASKS["counter"](batch=4)
     configuration = configure(task.vocabulary, "lstm", (4,))
 
@@ -262,21 +266,21 @@ def test_the_readout_shrinks_and_nothing_else(optimizer: Any) -> None:
         torch.testing.assert_close(shrunk[name], expected, rtol=1e-6, atol=1e-6)
 
 
-def test_the_loss_of_probabilities_is_their_cross_entropy() -> None:
+def test_loss_of_distributions_is_their_cross_entropy() -> None:
     task = TASKS["anbncn"](batch=5, longest=9, targets="allowed")
     network = Network(configure(task.vocabulary, "gru", (4,)))
     batch = task.batch(0, 0)
     loss = 0.0
-    for tokens, taught in zip(batch.tokens, batch.targets, strict=True):
-        read = torch.from_numpy(tokens[tokens >= 0]).long().unsqueeze(1)
-        wanted = torch.from_numpy(taught[: len(read)])
-        loss += float(torch.nn.functional.cross_entropy(network(read).logits[:, 0], wanted, reduction="sum").detach())
+    for tokens, distributions in zip(batch.tokens, batch.targets, strict=True):
+        ids = torch.from_numpy(tokens[tokens >= 0]).long().unsqueeze(1)
+        targets = torch.from_numpy(distributions[: len(ids)])
+        loss += float(torch.nn.functional.cross_entropy(network(ids).logits[:, 0], targets, reduction="sum").detach())
     record = next(Loop(network, task, Settings(5, report_every=1)).records())
     assert record["loss"] == pytest.approx(loss / int((batch.tokens >= 0).sum()), rel=1e-5)
 
 
-def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
-    """By hand: -log p of every symbol after the first of each string, padding left out."""
+def test_loss_and_gradient_are_means_over_targets() -> None:
+    """By hand: -log p of every symbol after the first of each string, without padding."""
     task = TASKS["counter"](batch=5)
     network = Network(configure(task.vocabulary, "gru", (4,)))
     training = Loop(network, task, Settings(5, optimizer="sgd", learning_rate=0.1, clip=1e9, report_every=1))
@@ -292,11 +296,11 @@ def test_the_loss_is_the_mean_over_targets_and_its_gradient_too() -> None:
     record = next(training.records())
     assert record["loss"] == pytest.approx(float(total.detach()) / count, rel=1e-5)
     assert record["symbols"] == count
-    for value, wanted in zip(network.parameters(), expected, strict=True):
-        torch.testing.assert_close(value.detach(), wanted, rtol=1e-4, atol=1e-6)
+    for value, updated in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(value.detach(), updated, rtol=1e-4, atol=1e-6)
 
 
-def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> None:
+def test_text_carries_its_state_without_gradient(tmp_path: Path) -> None:
     task = small_text(tmp_path)
     training = Loop(Network(configure(task.vocabulary, "lstm", (4,))), task, Settings(9, learning_rate=1e-12))
     assert not np.any(task.batch(0, 0).continues)
@@ -312,8 +316,8 @@ def test_the_state_of_a_text_is_carried_but_not_its_gradient(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("initial", [False, True])
-def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path, initial: bool) -> None:
-    """Its state is that of its last chunk alone; the state of every other stream is carried over."""
+def test_restarted_stream_reads_from_the_initial_state(tmp_path: Path, initial: bool) -> None:
+    """The state of the restarted stream is that of its last chunk alone; every other state is carried."""
     file = tmp_path / "prose.txt"
     file.write_text(PROSE)
     task = TASKS["text"]([str(file)], batch=2, unroll=8)
@@ -342,11 +346,9 @@ def test_a_stream_that_restarts_reads_from_the_initial_state(tmp_path: Path, ini
 @pytest.mark.parametrize(
     "settings", [{"learning_rate": 1e30}, {"learning_rate": 1e38, "optimizer": "sgd", "clip": 1e30}]
 )
-def test_a_loss_that_is_no_number_fails_and_keeps_the_last_good_weights(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    run = make(tmp_path, TASKS["counter"](batch=4), cell="elman_relu", validate_every=1, steps=40, **settings)
-    with pytest.raises(TrainingError, match="no longer a number"):
+def test_nan_loss_fails_and_keeps_finite_weights(tmp_path: Path, settings: dict[str, Any]) -> None:
+    run = create(tmp_path, TASKS["counter"](batch=4), cell="elman_relu", validate_every=1, steps=40, **settings)
+    with pytest.raises(TrainingError, match="expected a finite number, got NaN"):
         train(run)
     end = run.read(HISTORY)[-1]
     assert (end["event"], end["reason"]) == ("end", "failed")
@@ -358,23 +360,23 @@ def test_a_loss_that_is_no_number_fails_and_keeps_the_last_good_weights(
     train(run, learning_rate=1e-3, optimizer="adam" if "optimizer" not in settings else "sgd", clip=1.0, steps=41)
 
 
-def test_a_limit_of_minutes_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of this test moves one second at every look."""
+def test_training_keeps_its_limit_of_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of this test advances one second at every call."""
     clock = itertools.count()
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-    run = make(tmp_path, TASKS["counter"](batch=4), steps=None, minutes=0.5, learning_rate=0.01)
+    run = create(tmp_path, TASKS["counter"](batch=4), steps=None, minutes=0.5, learning_rate=0.01)
     outcome = train(run)
     assert outcome.reason == "finished"
     assert 30 <= outcome.seconds <= 34
     rates = [r["learning_rate"] for r in run.read(HISTORY) if "learning_rate" in r]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.1 * rates[0]
-    resumed = train(run, minutes=1.0)  # half of the time was used already
+    resumed = train(run, minutes=1.0)  # half of the time is already used
     assert 60 <= resumed.seconds <= 64
 
 
-def test_the_run_shows_the_best_weights_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make(tmp_path, TASKS["state_memoriser"](batch=4), steps=30, validate_every=10, learning_rate=0.05)
+def test_run_has_the_best_weights_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create(tmp_path, TASKS["state_memoriser"](batch=4), steps=30, validate_every=10, learning_rate=0.05)
     task = type(run.task())
     losses = iter([0.5, 0.1, 0.9])
     monkeypatch.setattr(task, "validation", lambda *_: next(losses))
@@ -386,7 +388,7 @@ def test_the_run_shows_the_best_weights_and_not_the_last(tmp_path: Path, monkeyp
 
 
 class FirstSymbol(Copy):
-    """Many to one: after the last step, which symbol was the first?"""
+    """A many-to-one task: predict the first symbol after the last step."""
 
     def batch(self, seed: int, step: int) -> Batch:
         random = np.random.default_rng([seed, step])
@@ -398,7 +400,7 @@ class FirstSymbol(Copy):
         return Batch(tokens, targets)
 
 
-def test_many_to_one_learns_from_the_last_step_of_each_sequence() -> None:
+def test_many_to_one_learns_from_the_last_step() -> None:
     configuration = configure(FirstSymbol().vocabulary, "lstm", (12,), readout=classes("abc", "last step"))
     training = Loop(Network(configuration), FirstSymbol(), Settings(150, learning_rate=0.02))
     for _ in range(150):
@@ -430,7 +432,7 @@ def test_many_to_one_learns_from_the_last_step_of_each_sequence() -> None:
     ],
     ids=str,
 )
-def test_settings_that_make_no_sense(change: dict[str, Any]) -> None:
+def test_settings_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError) as refused:
         Settings(**{"steps": 5, **change})
     name = next(iter(change)).replace("_", " ")
@@ -439,16 +441,16 @@ def test_settings_that_make_no_sense(change: dict[str, Any]) -> None:
 
 def test_recommended_settings_take_changes() -> None:
     task = TASKS["counter"]()
-    usual = Settings.recommended(task)
-    assert usual.steps == task.recommended.steps
-    assert usual.until_solved
+    recommended = Settings.recommended(task)
+    assert recommended.steps == task.recommended.steps
+    assert recommended.until_solved
     assert Settings.recommended(task, steps=7, seed=None).steps == 7
     assert Settings.recommended(task, minutes=2.0).steps is None
-    assert Settings(**asdict(usual)) == usual
+    assert Settings(**asdict(recommended)) == recommended
 
 
-def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:
-    run = make(tmp_path, TASKS["counter"](batch=2))
+def test_run_with_an_unknown_setting_is_refused(tmp_path: Path) -> None:
+    run = create(tmp_path, TASKS["counter"](batch=2))
     file = run.path / "training.json"
     file.write_text(file.read_text().replace('"warmup"', '"wormup"'))
     with pytest.raises(TrainingError, match="wormup"):
@@ -456,23 +458,23 @@ def test_a_run_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["random", "optimizer.0.exp_avg"])
-def test_a_checkpoint_without_what_training_needs_is_refused(tmp_path: Path, missing: str) -> None:
-    run = make(tmp_path, small_text(tmp_path))
+def test_incomplete_checkpoint_is_refused(tmp_path: Path, missing: str) -> None:
+    run = create(tmp_path, small_text(tmp_path))
     train(run, stop=after(9))
     (path,) = run.path.glob("checkpoints/*/optimizer.safetensors")
     arrays = load_file(path)
     del arrays[missing]
     save_file(arrays, path)
-    history = told(run)
-    with pytest.raises(TrainingError, match=r"does not hold what training needs.*from_best=True"):
+    history = history_of(run)
+    with pytest.raises(TrainingError, match=r"expected everything that training needs to resume.*from_best=True"):
         train(run)
-    assert told(run) == history
+    assert history_of(run) == history
 
 
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("cell", ["lstm", "gru", "slstm"])
-def test_every_engine_trains_alike(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """30 steps in float32: the first loss to 1e-6, the others to 1e-4, because training feeds rounding back."""
+def test_engines_train_alike(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 steps in float32: the first loss to 1e-6, the others to 1e-4, because rounding errors accumulate."""
     task = TASKS["counter"](batch=8)
 
     def losses() -> list[float]:
@@ -481,10 +483,12 @@ def test_every_engine_trains_alike(cell: str, monkeypatch: pytest.MonkeyPatch) -
         return [record["loss"] for record in records if "loss" in record]
 
     native = losses()
-    asked: list[str] = []
-    monkeypatch.setattr(engine, "unserved", lambda cell, *_: asked.append(cell.name) or "this test compares them")
+    plain_calls: list[str] = []
+    monkeypatch.setattr(
+        engine, "unserved", lambda cell, *_: plain_calls.append(cell.name) or "this test compares the engines"
+    )
     plain = losses()
-    assert len(asked) >= 60
+    assert len(plain_calls) >= 60
     assert len(plain) == 30
     assert native != plain
     assert native[0] == pytest.approx(plain[0], rel=1e-6)

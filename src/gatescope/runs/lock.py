@@ -1,8 +1,8 @@
-"""The lock of a run in training: it ends with the process that holds it, however the process ends.
+"""The lock of a run in training. It ends with the process that holds it, however the process ends.
 
-The lock is filelock's, the system's own on every platform. A process that only looks takes it for an instant; whoever
-wants to train tries for longer than that, and whoever looks looks more than once, so that two of them do not take each
-other for a training.
+The lock is filelock's, which is the system's own on every platform. To find out whether it is free, a process takes it
+for an instant. Two such processes must not take each other for a training, so they try more than once; a training tries
+for longer than they hold it.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from filelock import lock_descriptor
 from gatescope.files import FileError, open_for_appending, open_regular, unreadable
 from gatescope.runs.errors import RunError
 
-LOCK_BYTES = 1 << 20  # of a lock file that is opened: it is empty when we make it
-TRAINER_TRIES, LOOKER_TRIES = 50, 3
+MAX_LOCK_BYTES = 1 << 20  # of a lock file that is opened; gatescope writes an empty one
+TRAINING_TRIES, QUERY_TRIES = 50, 3
 PAUSE_SECONDS = 0.01
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
+def hold_lock(path: Path) -> Iterator[bool]:
     """Hold a lock file. Yields whether the lock was free.
 
     Raises:
-        FileError: something else has its name, or it cannot be written.
+        FileError: something else has the name of the file, or it cannot be written.
         RunError: the disk has no locks.
     """
     with open_for_appending(path) as file:
-        yield _acquired(file, path, TRAINER_TRIES)
+        yield _acquire(file, path, TRAINING_TRIES)
 
 
-def is_held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Return whether another process, or another object of this one, holds a lock file."""
     try:
-        with open_regular(path, LOCK_BYTES) as file:
-            return not _acquired(file, path, LOOKER_TRIES)
+        with open_regular(path, MAX_LOCK_BYTES) as file:
+            return not _acquire(file, path, QUERY_TRIES)
     except (FileError, RunError):
         return False
 
 
-def _acquired(file: BinaryIO, path: Path, tries: int) -> bool:
+def _acquire(file: BinaryIO, path: Path, tries: int) -> bool:
     for attempt in range(tries):
         if attempt:
             time.sleep(PAUSE_SECONDS)
@@ -52,5 +52,5 @@ def _acquired(file: BinaryIO, path: Path, tries: int) -> bool:
             if lock_descriptor(file.fileno(), blocking=False):
                 return True
         except OSError as error:
-            raise RunError("LOCK_RUN_TRAINED_DISK_FILE", unreadable=unreadable(path, error)) from error
+            raise RunError("LOCK_UNSUPPORTED", reason=unreadable(path, error).message) from error
     return False

@@ -1,4 +1,4 @@
-"""JSON as others may have written it: what no other reader would take is refused, and a record is checked."""
+"""Strict JSON, and the records of history.jsonl and samples.jsonl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-NUMBERS = (
+NUMBER_FIELDS = (
     "symbols",
     "seconds",
     "loss",
@@ -19,26 +19,27 @@ NUMBERS = (
     "typical_loss",
     "temperature",
 )
-TEXTS = ("event", "reason", "problem", "text", "from")
-SENTENCE_CHARACTERS = 400
-LARGEST_WHOLE_NUMBER = 1 << 64
+TEXT_FIELDS = ("event", "reason", "problem", "text", "from")
+MAX_REASON_CHARACTERS = 400
+INTEGER_LIMIT = 1 << 64
 
 
 def parse(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is not JSON, or holds a number beyond every format or half of a character.
+        ValueError: the text is not JSON, or has a number that is not finite, an integer beyond 64 bits, or half of a
+            surrogate pair.
         RecursionError: it is nested too deeply.
     """
-    value = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_whole_number)
+    value = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_integer)
     if "\\ud" in text or "\\uD" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which no file can hold
+        json.dumps(value, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which cannot be encoded
     return value
 
 
 def record_of(line: bytes) -> dict[str, Any] | None:
-    """Return the record in a line of history.jsonl or samples.jsonl; None where there is none."""
+    """Return the record in a line of history.jsonl or samples.jsonl; None if the line is not a record."""
     try:
         record = parse(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -47,7 +48,7 @@ def record_of(line: bytes) -> dict[str, Any] | None:
 
 
 def finite(value: Any) -> Any:
-    """Return a value as JSON holds it: numbers that JSON cannot write become null."""
+    """Return a value for JSON: NaN and infinite numbers become None."""
     if isinstance(value, Mapping):
         return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -58,9 +59,9 @@ def finite(value: Any) -> Any:
 
 
 def shortened(error: object) -> str:
-    """Return what an error says, without the middle of what it quotes from a damaged file."""
+    """Return the text of an error, without the middle of a long quotation from a damaged file."""
     text = str(error)
-    return text if len(text) <= SENTENCE_CHARACTERS else f"{text[:200]} ... {text[-100:]}"
+    return text if len(text) <= MAX_REASON_CHARACTERS else f"{text[:200]} ... {text[-100:]}"
 
 
 def is_number(value: Any) -> bool:
@@ -69,17 +70,17 @@ def is_number(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Return whether a JSON value is a whole number from 0 on."""
+    """Return whether a JSON value is an integer of 0 or more."""
     return type(value) is int and value >= 0
 
 
 def _is_record(record: Mapping[str, Any]) -> bool:
-    """Whether the fields that readers rely on have their types."""
+    """Return whether the fields that readers rely on have the right types."""
     score = record.get("score")
     return (
         is_count(record.get("step", 0))
-        and all(is_number(record[key]) for key in NUMBERS if record.get(key) is not None)
-        and all(isinstance(record[key], str) for key in TEXTS if record.get(key) is not None)
+        and all(is_number(record[key]) for key in NUMBER_FIELDS if record.get(key) is not None)
+        and all(isinstance(record[key], str) for key in TEXT_FIELDS if record.get(key) is not None)
         and (score is None or (isinstance(score, dict) and _is_score(score)))
     )
 
@@ -97,11 +98,11 @@ def _is_score(score: Mapping[str, Any]) -> bool:
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:40]} is no number")
+        raise ValueError(f"{text[:40]} is not a finite number")
     return value
 
 
-def _whole_number(text: str) -> int:
-    if len(text) > 21 or abs(int(text)) >= LARGEST_WHOLE_NUMBER:
-        raise ValueError(f"{text[:40]} is beyond the whole numbers of 64 bits")
+def _integer(text: str) -> int:
+    if len(text) > 21 or abs(int(text)) >= INTEGER_LIMIT:
+        raise ValueError(f"{text[:40]} has more than 64 bits")
     return int(text)

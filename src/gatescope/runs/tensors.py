@@ -1,4 +1,4 @@
-"""Arrays of a run in safetensors files, with a checksum: damage that leaves every number plausible is found, too."""
+"""Tensors of a run in safetensors files, with a checksum that also detects damage to single numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from gatescope.files import read_regular, write_bytes
 from gatescope.runs.errors import RunError
 from gatescope.runs.records import shortened
 
-HEADER_BYTES = 16 << 20  # of names, shapes and metadata
+HEADER_BYTES = 16 << 20  # the most for names, shapes and metadata
 VALUE_BYTES = 8  # of the widest numbers
-ADVICE = "Copy the file anew; the folders in checkpoints/ hold the weights of earlier steps."
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+FLOAT_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], step: int) -> None:
-    """Write tensors, the step of the training that they are of, and the checksum of both.
+    """Write tensors, the step of the training, and the checksum of both.
 
     Raises:
         FileError: the file cannot be written.
@@ -40,45 +39,41 @@ def load_tensors(
 
     Args:
         path: the file.
-        run: the run directory, which links must not lead out of.
-        expected: the shape of every tensor; None: whatever there is.
-        largest: the most bytes of the file; None: what the expected tensors can take.
+        run: the run directory; links must not lead out of it.
+        expected: the shape of every tensor; None: any tensors.
+        largest: the most bytes of the file; None: those that the expected tensors can take.
 
     Raises:
-        RunError: the file is damaged, or of another network.
-        FileError: it is missing, or cannot be opened or read.
+        RunError: the file is damaged, or belongs to another network.
+        FileError: the file is missing, or cannot be opened or read.
     """
     if largest is None:
         largest = HEADER_BYTES + VALUE_BYTES * sum(math.prod(shape) for shape in (expected or {}).values())
     content = read_regular(path, largest, inside=run)
     try:
         tensors = load(content)
-        about = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
-        step = None if about.get("step") is None else int(about["step"])
-    # The library raises KeyError for dtypes that torch does not have, and torch RuntimeError for sizes.
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
+        step = None if metadata.get("step") is None else int(metadata["step"])
+    # safetensors raises KeyError for dtypes that torch does not have, and torch RuntimeError for wrong sizes.
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, RecursionError) as error:
-        raise RunError("TENSORS_TRUNCATED_DAMAGED", path=path, shortened=shortened(error), advice=ADVICE) from error
+        raise RunError("TENSORS_DAMAGED", path=path, reason=shortened(error)) from error
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected is not None and shapes != dict(expected):
-        wrong = sorted({*shapes.items()} ^ {*expected.items()})[0][0]
-        raise RunError(
-            "TENSORS_FIT_NETWORK_JSON_TWO",
-            path=path,
-            wrong=wrong,
-            get=shapes.get(wrong, "missing"),
-            get2=expected.get(wrong, "no such weight"),
-        )
-    if "sha256" in about and about["sha256"] != checksum(tensors, step or 0):
-        raise RunError("TENSORS_DAMAGED_NUMBERS_CHECKSUM_THEY", path=path, advice=ADVICE)
+        name = sorted({*shapes.items()} ^ {*expected.items()})[0][0]
+        if name not in expected:
+            raise RunError("TENSORS_WEIGHT_UNKNOWN", path=path, name=name)
+        if name not in shapes:
+            raise RunError("TENSORS_WEIGHT_MISSING", path=path, name=name, expected=expected[name])
+        raise RunError("TENSORS_SHAPE", path=path, name=name, expected=expected[name], shape=shapes[name])
+    if "sha256" in metadata and metadata["sha256"] != checksum(tensors, step or 0):
+        raise RunError("TENSORS_CHECKSUM", path=path)
     for name, tensor in tensors.items() if expected is not None else ():
-        if tensor.dtype not in FLOATS:
-            raise RunError(
-                "TENSORS_DAMAGED_HOLDS_FLOATING_POINT", path=path, name=name, dtype=tensor.dtype, advice=ADVICE
-            )
+        if tensor.dtype not in FLOAT_TYPES:
+            raise RunError("TENSORS_TYPE", path=path, name=name, dtype=tensor.dtype)
         if not bool(torch.isfinite(tensor).all()):
-            raise RunError("TENSORS_HOLDS_NUMBERS_FINITE_TRAINING", path=path, advice=ADVICE)
+            raise RunError("TENSORS_NOT_FINITE", path=path)
     if step is not None and step < 0:
-        raise RunError("TENSORS_DAMAGED_WEIGHTS_STEP", path=path, step=step, advice=ADVICE)
+        raise RunError("TENSORS_STEP", path=path, step=step)
     return tensors, step
 
 

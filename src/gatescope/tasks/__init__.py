@@ -18,23 +18,23 @@ from gatescope.tasks.sentiment.sentiment import Sentiment
 from gatescope.tasks.tagging.tagging import Tagging
 from gatescope.tasks.text import Text
 
-_EVERY: dict[str, type[Task]] = {
-    "counter": Counter,
-    "selective_counter": SelectiveCounter,
-    "state_memoriser": StateMemoriser,
-    "copy": Copy,
-    "anbn": AnBn,
-    "anbncn": AnBnCn,
-    "dyck1": Dyck1,
-    "dyck2": Dyck2,
-    "parity": Parity,
-    "addition": Addition,
-    "forecasting": Forecasting,
-    "sentiment": Sentiment,
-    "tagging": Tagging,
-    "text": Text,
-}
-TASKS: Catalogue[type[Task]] = Catalogue("Task", {name: named_settings(task) for name, task in _EVERY.items()})
+_TASKS: tuple[type[Task], ...] = (
+    Counter,
+    SelectiveCounter,
+    StateMemoriser,
+    Copy,
+    AnBn,
+    AnBnCn,
+    Dyck1,
+    Dyck2,
+    Parity,
+    Addition,
+    Forecasting,
+    Sentiment,
+    Tagging,
+    Text,
+)
+TASKS: Catalogue[type[Task]] = Catalogue("Task", {task.name: named_settings(task) for task in _TASKS})
 """Name -> task. `TASKS["counter"]()`, `TASKS["text"](paths=["notes/"], bytes=False)`."""
 
 

@@ -1,4 +1,4 @@
-"""Training a network, and what that leaves in a run directory."""
+"""Training: create a run, train its network, and resume it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
-from gatescope.training.going_on import begin_from as _begin_from
-from gatescope.training.going_on import expect_one_run as _expect_one_run
-from gatescope.training.going_on import expect_untrained as _expect_untrained
-from gatescope.training.going_on import from_best as _from_best
-from gatescope.training.going_on import last_checkpoint
 from gatescope.training.loop import Loop, Record
-from gatescope.training.settings import Settings, TrainingError, expect_types
+from gatescope.training.resume import check_same_sizes as _check_same_sizes
+from gatescope.training.resume import check_untrained as _check_untrained
+from gatescope.training.resume import create_run_from as _create_run_from
+from gatescope.training.resume import load_checkpoint as _load_checkpoint
+from gatescope.training.resume import resume_from_best as _resume_from_best
+from gatescope.training.settings import Settings, TrainingError, check_types
 
 __all__ = [
     "Loop",
@@ -39,11 +39,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
+    """The end of a training.
 
     Attributes:
         reason: "solved", "finished", "no improvement" or "interrupted".
-        score: of the best weights; None when it was interrupted, because the score of a text takes a while.
+        step: the number of updates.
+        seconds: the time spent, over all parts of a resumed training.
+        score: the score of the best weights; None if training was interrupted, because the score of a text takes long.
     """
 
     reason: str
@@ -61,49 +63,52 @@ def create_run(
     *,
     start: Run | None = None,
 ) -> Run:
-    """A run directory for a training that has not begun.
+    """Create a run directory. Training has not begun yet.
 
     Args:
         path: the directory; it must not exist, or be empty.
-        task: what is learned.
-        configuration: the network; an LSTM of the size that the task recommends when not given.
-        settings: how it is trained; as the task recommends when not given.
-        start: a run whose best weights the training goes on from; nothing in its directory changes. The task needs its
-            symbols and its readout.
+        task: the task.
+        configuration: the network; None: the one that the task recommends.
+        settings: the settings of the training; None: as the task recommends.
+        start: a run whose best weights are the initial weights. Its directory does not change. The task must have the
+            same symbols and the same readout.
 
     Raises:
-        RunError: the place is taken or cannot be written.
-        TrainingError: the network would read what it is to forecast, or a network to go on from does not fit.
+        RunError: the directory is not empty, or cannot be written.
+        TrainingError: the network would read the steps that it has to forecast, or `start` does not fit the task.
     """
     if start is not None:
         if configuration is not None:
-            raise TrainingError("TRAINING_CONFIGURATION_NONE_BESIDE_START")
-        return _begin_from(start, path, task, settings or Settings.recommended(task))
+            raise TrainingError("TRAINING_CONFIGURATION_AND_START")
+        return _create_run_from(start, path, task, settings or Settings.recommended(task))
     if configuration is None:
         configuration = recommended_network(task)
     if configuration.both_ways and isinstance(task, Forecasting):
-        raise TrainingError("TRAINING_NETWORK_READS_BOTH_DIRECTIONS")
+        raise TrainingError("TRAINING_FORECAST_BOTH_WAYS")
     return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
 
 
 def recommended_network(
     task: Task, cell: Cell | str | None = None, neurons: Sequence[int] | None = None, **changes: Any
 ) -> Configuration:
-    """The network that a task recommends, with changes; a change that is None is none.
+    """Return the network that a task recommends, with changes.
 
     Args:
-        cell: what its layers are made of; None: what the task recommends.
-        neurons: of each layer (and direction).
-        changes: of "embedding", "dropout" and "both_ways".
+        task: the task.
+        cell: the cell of all layers; None: as recommended.
+        neurons: the neurons of each layer (and direction); None: as recommended.
+        changes: "embedding", "dropout" and "both_ways"; None: as recommended.
 
     Raises:
-        CellError: an unknown cell.
-        NetworkError: a size that makes no sense.
+        CellError: the cell does not exist.
+        NetworkError: a size is out of its range.
     """
-    usual = task.recommended
-    fields = {"embedding": usual.embedding, "dropout": usual.dropout, "both_ways": usual.both_ways}
-    fields |= {name: value for name, value in changes.items() if value is not None}
-    return configure(task.vocabulary, cell or usual.cell, neurons or usual.layers, readout=task.readout, **fields)
+    recommended = task.recommended
+    options = {name: getattr(recommended, name) for name in ("embedding", "dropout", "both_ways")}
+    options |= {name: value for name, value in changes.items() if value is not None}
+    return configure(
+        task.vocabulary, cell or recommended.cell, neurons or recommended.layers, readout=task.readout, **options
+    )
 
 
 def train(
@@ -114,41 +119,41 @@ def train(
     from_best: bool = False,
     **changes: Any,
 ) -> Outcome:
-    """Train the network of a run, from its last checkpoint if it has one, and keep everything in its directory.
+    """Train the network of a run, from its last checkpoint if it has one. Write everything into its directory.
 
     Args:
-        run: made by `create_run`.
-        on_record: called with every record, after it was written.
-        stop: asked before every update; True ends the training with a checkpoint from which it can go on.
-        from_best: go on from the best weights with a fresh optimizer, instead of from the last checkpoint. The history
-            is kept, with a record of this, and the count of steps goes on.
-        changes: settings that are different from now on, such as more steps; they are kept in the run. A new limit,
-            steps or minutes, replaces the old one.
+        run: the run, made by `create_run`.
+        on_record: called with every record after it is written.
+        stop: called before every update. If it returns true, training writes a checkpoint and ends.
+        from_best: resume from the best weights with a fresh optimizer, instead of from the last checkpoint. The history
+            and the count of steps continue.
+        changes: settings that differ from now on, such as more steps; they are stored in the run. A new limit, steps or
+            minutes, replaces the old limit.
 
     Raises:
-        RunError: the run is damaged, or another process is training it.
-        TrainingError: the loss is no longer a number, or the training has diverged: the run keeps its best weights. Or
-            there are weights or a history but no checkpoint that they go on from: nothing is changed.
-        TaskError: the text is not there any more.
+        RunError: the run is damaged, cannot be written, or is trained by another process.
+        TrainingError: the loss is not a finite number, or training has diverged; the run keeps its best weights. Or the
+            run has weights or a history but no checkpoint to resume from; then nothing changes.
+        TaskError: the data of the task are gone.
     """
     settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
-    _expect_one_run(run, task, configuration)
+    _check_same_sizes(run, task, configuration)
     with run.training():
         if from_best:
-            training = _from_best(run, task, settings)
+            training = _resume_from_best(run, task, settings)
         else:
-            checkpoint = last_checkpoint(run)
+            checkpoint = _load_checkpoint(run)
             training = Loop(Network(configuration, settings.seed), task, settings)
             if checkpoint is not None:
                 training.restore(checkpoint)
                 if not (run.path / WEIGHTS).exists():
                     run.save_weights(checkpoint.weights, training.progress.step)
-            else:  # the untrained network can be looked at, too
-                _expect_untrained(run, training.network)
+            else:  # the untrained network can be opened, too
+                _check_untrained(run, training.network)
                 run.save_weights(training.network.state_dict(), 0)
                 run.save_checkpoint(training.checkpoint())
-            run.forget_after(training.progress.step)
+            run.remove_records_after(training.progress.step)
         run.save_settings(asdict(settings))
         end: Record = {}
         began = training.progress.step
@@ -157,17 +162,17 @@ def train(
                 if record.get("event") == "end":
                     end = record
                     break
-                run.append(HISTORY, record)  # before the checkpoint, behind which nothing is written again
+                run.append(HISTORY, record)  # before its checkpoint: training resumes after the checkpoint
                 if "validation_loss" in record:
-                    _keep(run, training, record)
+                    _save_validated(run, training, record)
                 on_record(record)
         except TrainingError as error:
             run.append(
                 HISTORY, {"step": training.progress.step, "event": "end", "reason": "failed", "problem": str(error)}
             )
             raise
-        except RunError as error:  # a full disk, perhaps
-            raise RunError("TRAINING_TRAINING_GOES_LAST_CHECKPOINT", error=error) from error
+        except RunError as error:  # such as a full disk
+            raise RunError("TRAINING_STOPPED_AT_CHECKPOINT", reason=error.message) from error
         if end["reason"] == "interrupted" and not (from_best and end["step"] == began):
             run.save_checkpoint(training.checkpoint())
         score = None if end["reason"] == "interrupted" else _final_score(run, task)
@@ -179,45 +184,50 @@ def train(
 
 
 def stored_settings(run: Run, **changes: Any) -> Settings:
-    """Return the settings of a run with changes; a change that is None is none.
+    """Return the settings of a run, with changes.
+
+    Args:
+        run: the run.
+        changes: settings that differ; None: as stored.
 
     Raises:
-        RunError, TrainingError: they are damaged, or a newer version wrote them.
+        RunError: training.json is missing or damaged.
+        TrainingError: a setting is unknown, or has the wrong type or value.
     """
     stored = run.settings()
     known = {entry.name for entry in fields(Settings)}
     unknown = set(stored) - known
     if unknown:
-        raise TrainingError("TRAINING_TRAINING_JSON_VERSION_KNOW", unknown=", ".join(sorted(unknown)))
+        raise TrainingError("TRAINING_JSON_NEWER", path=run.path / "training.json", names=", ".join(sorted(unknown)))
     try:
-        expect_types(stored)
+        check_types(stored)
     except TrainingError as error:
-        raise TrainingError("TRAINING", value=run.path / "training.json", error=error) from error
+        raise TrainingError("TRAINING_JSON_SETTING", path=run.path / "training.json", reason=error.message) from error
     check_names("Setting of train", changes, sorted(known))
-    given = {name: value for name, value in changes.items() if value is not None}
-    if "steps" in given or "minutes" in given:
-        given = {"steps": None, "minutes": None, **given}
-    expect_types(given)
+    changed = {name: value for name, value in changes.items() if value is not None}
+    if "steps" in changed or "minutes" in changed:
+        changed = {"steps": None, "minutes": None, **changed}
+    check_types(changed)
     try:
-        return Settings(**{**stored, **given})
+        return Settings(**{**stored, **changed})
     except TypeError as error:
-        what = str(error).partition("\n")[0]
-        raise TrainingError("TRAINING_TRAINING_JSON_HOLD_SETTINGS", what=what) from error
+        reason = str(error).partition("\n")[0]
+        raise TrainingError("TRAINING_JSON_DAMAGED", path=run.path / "training.json", reason=reason) from error
 
 
-def _keep(run: Run, training: Loop, record: Record) -> None:
-    """After a validation: the weights if they are the best, a sample, a checkpoint."""
+def _save_validated(run: Run, training: Loop, record: Record) -> None:
+    """Write the weights if they are the best, a sample if the network can write, and a checkpoint."""
     if training.is_best(record):
         run.save_weights(training.network.state_dict(), training.progress.step)
     configuration = training.network.configuration
-    writes = configuration.readout == SYMBOLS and not configuration.both_ways
-    if writes and training.task.vocabulary.end is None:
+    can_write = configuration.readout == SYMBOLS and not configuration.both_ways
+    if can_write and training.task.vocabulary.end is None:
         text = "".join(sample(training.network, "", choice=Choice(temperature=0.7), seed=training.progress.step))
         run.append(SAMPLES, {"step": training.progress.step, "temperature": 0.7, "text": text})
     run.save_checkpoint(training.checkpoint())
 
 
 def _final_score(run: Run, task: Task) -> Score:
-    """The score of the weights that the run shows: its best ones."""
+    """Return the score of the best weights."""
     network, _ = run.network()
     return task.score(partial(predict, network))

@@ -1,7 +1,7 @@
-"""The one training loop.
+"""The training loop.
 
-Gradients come from back-propagation through time: through whole sequences where a task has short ones, through chunks
-whose state is carried on (but not its gradient) where it has a text.
+Gradients come from backpropagation through time: through whole sequences if the task has short ones, through chunks of
+a text otherwise. The state is carried from chunk to chunk, but its gradient is not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatescope.engine import State
+from gatescope.messages import Message
 from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS, pinball
 from gatescope.runs import Checkpoint
@@ -28,14 +29,22 @@ from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
 from gatescope.vocabulary import PADDING
 
 Record = dict[str, Any]
-DIVERGED_VALIDATIONS = 3  # in a row, until training is stopped
+MAX_DIVERGED_VALIDATIONS = 3  # in a row; then training stops
 UNINFORMED_BATCHES = 8
-DIVERGED_NATS, DIVERGED_NUMBERS = 2.0, 10.0  # how often the loss of knowing nothing, in nats and of numbers
+DIVERGED_FACTOR, DIVERGED_FACTOR_OF_NUMBERS = 2.0, 10.0  # times the uninformed loss: the training has diverged
 
 
 @dataclass
 class Loop:
-    """One training: the network, its optimizer, and where it stands."""
+    """A training: the network, its optimizer, and its progress.
+
+    Attributes:
+        network: the network.
+        task: the task.
+        settings: the settings of the training.
+        progress: the progress so far.
+        state: the state of each layer after the last batch, which a text carries to the next batch.
+    """
 
     network: Network
     task: Task
@@ -57,16 +66,16 @@ class Loop:
 
     @property
     def fraction(self) -> float:
-        """How much of the training is done, by steps or by the clock, whichever is further."""
+        """The fraction of the training that is done, by steps or by time, whichever is larger."""
         by_steps = self.progress.step / self.settings.steps if self.settings.steps else 0.0
         by_clock = self.progress.seconds / 60 / self.settings.minutes if self.settings.minutes else 0.0
         return max(by_steps, by_clock)
 
     def update(self) -> tuple[float, float]:
-        """One step of the optimizer. Returns the learning rate and the norm of the gradient before clipping.
+        """Do one update; return the learning rate, and the norm of the gradient before clipping.
 
         Raises:
-            TrainingError: the loss is not a number.
+            TrainingError: the loss or the gradient is not finite.
         """
         batch = self.task.batch(self.settings.seed, self.progress.step)
         rate = self.settings.rate(self.progress.step, self.fraction)
@@ -79,7 +88,7 @@ class Loop:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         nats = float(loss.detach())
         if not (math.isfinite(nats) and math.isfinite(float(norm))):
-            raise self._no_number("loss")
+            raise self._not_finite("loss")
         self._shrink_readout(rate)
         self.optimizer.step()
         self.progress.step += 1
@@ -93,19 +102,17 @@ class Loop:
         if self.settings.readout_decay:
             self.network.readout_weights.mul_(1 - rate * self.settings.readout_decay)
 
-    def _no_number(self, what: str) -> TrainingError:
-        return TrainingError("LOOP_LONGER_NUMBER_STEP", what=what, step=self.progress.step, advice=self._advice)
+    def _not_finite(self, loss: str) -> TrainingError:
+        return TrainingError("LOOP_LOSS_NOT_FINITE", loss=loss, step=self.progress.step, advice=self._advice)
 
     @property
-    def _advice(self) -> str:
-        """What to try after a training that failed."""
-        return (
-            "The best weights so far are kept. Try a smaller learning rate than "
-            f"{self.settings.learning_rate:g}, or stronger clipping than {self.settings.clip:g}. {FROM_BEST}"
-        )
+    def _advice(self) -> Message:
+        """The advice after a failed training."""
+        settings = self.settings
+        return Message("LOOP_ADVICE", rate=settings.learning_rate, clip=settings.clip, from_best=FROM_BEST)
 
     def _start(self, batch: Batch) -> tuple[State, ...] | None:
-        """The states before the first step of a batch: carried over, or the initial state."""
+        """Return the carried or initial state before a batch, for each row; None: the initial state for all rows."""
         continues = torch.as_tensor(batch.continues).reshape(-1, 1)
         if self.state is None or not continues.any():
             return None
@@ -117,7 +124,7 @@ class Loop:
 
     @cached_property
     def uninformed_loss(self) -> float:
-        """The loss of knowing nothing: of equal probabilities, or of predicting 0 on the first batches."""
+        """The loss of an uninformed prediction: equal probabilities, or 0 for all numbers of the first batches."""
         readout = self.network.configuration.readout
         if readout.kind != "numbers":
             return math.log(max(2, self.network.configuration.predicted))
@@ -130,29 +137,29 @@ class Loop:
         return total / max(1, count)
 
     def has_diverged(self, record: Record) -> bool:
-        """Return whether a validation is worse by far than knowing nothing, on the training data as well.
+        """Return whether the validation loss and the training loss are both far above the uninformed loss.
 
-        Overfitting is not divergence: there the training loss is small.
+        Overfitting is not divergence, because its training loss is small.
         """
         return min(record["validation_loss"], record.get("loss", math.inf)) > self._bound
 
     @property
     def _bound(self) -> float:
-        """The loss beyond which a training has diverged."""
+        """The loss above which a training has diverged."""
         if self.network.configuration.readout.kind == "numbers":
-            return DIVERGED_NUMBERS * max(1.0, self.uninformed_loss)
-        return DIVERGED_NATS * self.uninformed_loss
+            return DIVERGED_FACTOR_OF_NUMBERS * max(1.0, self.uninformed_loss)
+        return DIVERGED_FACTOR * self.uninformed_loss
 
-    def _expect_convergence(self) -> None:
+    def _check_divergence(self) -> None:
         """Stop a training that has diverged.
 
         Raises:
-            TrainingError: the last three validations diverged, or the very last of the training.
+            TrainingError: the last three validations diverged, or the final one did.
         """
-        times = self.progress.diverged_in_a_row
-        if times >= DIVERGED_VALIDATIONS or (times and self.fraction >= 1):
+        count = self.progress.diverged_in_a_row
+        if count >= MAX_DIVERGED_VALIDATIONS or (count and self.fraction >= 1):
             raise TrainingError(
-                "LOOP_TRAINING_DIVERGED_STEP_LOSS",
+                "LOOP_DIVERGED",
                 step=self.progress.step,
                 uninformed_loss=self.uninformed_loss,
                 bound=self._bound,
@@ -160,7 +167,7 @@ class Loop:
             )
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """The sum of the losses over a batch, in nats of symbols or classes, and of how many targets."""
+        """Return the sum of the loss over a batch (nats, or the loss of numbers), and the number of targets."""
         numbers, readout = batch.tokens.ndim == 3, self.network.configuration.readout
         tokens = torch.from_numpy(batch.tokens).transpose(0, 1)
         tokens = tokens if numbers else tokens.long()
@@ -182,31 +189,31 @@ class Loop:
         return loss, int((targets != PADDING).sum())
 
     def validate(self) -> Record:
-        """The validation loss, and the score where the task wants it during training.
+        """Return a record with the validation loss, and with the score if the task computes it during training.
 
         Raises:
-            TrainingError: the loss is not a number.
+            TrainingError: the loss is not finite.
         """
-        ask = partial(predict, self.network)
+        predictor = partial(predict, self.network)
         record: Record
         if isinstance(self.task, ReadsManyPlaces):
-            found = self.task.validate(ask)
-            record = {"validation_loss": found.loss, "typical_loss": found.typical}
+            validation = self.task.validate(predictor)
+            record = {"validation_loss": validation.loss, "typical_loss": validation.typical}
         else:
-            record = {"validation_loss": self.task.validation(ask)}
+            record = {"validation_loss": self.task.validation(predictor)}
         if not math.isfinite(record["validation_loss"]):
-            raise self._no_number("validation loss")
+            raise self._not_finite("validation loss")
         if self.task.recommended.score_every:
-            score = self.task.score(ask)
+            score = self.task.score(predictor)
             record["score"] = score.to_json()
             self.progress.solved_in_a_row = self.progress.solved_in_a_row + 1 if score.solved else 0
         return record
 
     def is_best(self, record: Record) -> bool:
-        """Whether a validation is the best so far: a better score, or the same with a smaller loss.
+        """Return whether a validation is the best so far: a better score, or the same score and a smaller loss.
 
-        One that diverged is never: the weights before it are kept. At many places of a text the worst tenth does not
-        count, so that one stuck stretch cannot end a training early.
+        A validation that diverged is never the best. The loss of a text is the typical loss, without its worst tenth,
+        so that one stretch on which the network is stuck cannot end a training early.
         """
         score = record.get("score", {"value": 0.0, "better": "higher"})
         loss = record.get("typical_loss", record["validation_loss"])
@@ -218,7 +225,7 @@ class Loop:
         return True
 
     def ended(self) -> str | None:
-        """Why training is over, or None."""
+        """Return why training is over; None if it is not."""
         if self.settings.until_solved and self.progress.solved_in_a_row >= 2:
             return "solved"
         if self.settings.patience and self.progress.since_best >= self.settings.patience:
@@ -226,7 +233,7 @@ class Loop:
         return "finished" if self.fraction >= 1 else None
 
     def checkpoint(self) -> Checkpoint:
-        """All that is needed to go on as if nothing had happened."""
+        """Return everything that is needed to resume exactly."""
         arrays = {"random": torch.get_rng_state()}
         for index, entry in self.optimizer.state_dict()["state"].items():
             arrays.update({f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entry.items()})
@@ -235,10 +242,10 @@ class Loop:
         return Checkpoint(self.network.state_dict(), arrays, asdict(self.progress))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint.
+        """Restore a checkpoint.
 
         Raises:
-            TrainingError: it is of another training.
+            TrainingError: the checkpoint is of another training, or damaged.
         """
         progress = Progress.from_json(checkpoint.progress)
         entries: dict[int, dict[str, Tensor]] = {}
@@ -250,62 +257,69 @@ class Loop:
                 if place in ("optimizer", "state"):
                     (entries if place == "optimizer" else layers).setdefault(int(index), {})[label] = value
             self.network.load_state_dict(dict(checkpoint.weights))
-            self._expect(entries, progress.step)
-            self._expect_state(layers, progress.step)
+            self._check_optimizer(entries, progress.step)
+            self._check_state(layers, progress.step)
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
             torch.set_rng_state(checkpoint.arrays["random"])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise TrainingError("LOOP_LAST_CHECKPOINT_HOLD_TRAINING", error=error, from_best=FROM_BEST) from error
+            raise TrainingError("LOOP_CHECKPOINT_DAMAGED", reason=error, advice=FROM_BEST) from error
         self.progress = progress
         self.state = tuple(layers[k] for k in sorted(layers)) or None
 
-    def _expect(self, entries: dict[int, dict[str, Tensor]], step: int) -> None:
-        """What torch would find missing only while it trains.
+    def _check_optimizer(self, entries: dict[int, dict[str, Tensor]], step: int) -> None:
+        """Check the arrays of the optimizer, which torch itself checks only at the next update.
 
         Raises:
-            KeyError: an array of the optimizer is missing, or has not the shape of its weights.
+            KeyError: an array is missing, or does not have the shape of its weight.
+            TypeError: an array does not hold floating-point numbers.
         """
-        # A cell without numbers per neuron has an empty array of them, which the optimizer never meets.
-        known = [(k, weight) for k, weight in enumerate(self.network.parameters()) if step and weight.numel()]
-        for index, weight in known:
+        # A cell without parameters per neuron has an empty array of them, which the optimizer never sees.
+        weights = [(k, weight) for k, weight in enumerate(self.network.parameters()) if step and weight.numel()]
+        for index, weight in weights:
             for name in OPTIMIZERS[self.settings.optimizer]:
-                found = entries.get(index, {}).get(name)
-                if found is None or found.shape != (weight.shape if name != "step" else ()):
+                array = entries.get(index, {}).get(name)
+                if array is None or array.shape != (weight.shape if name != "step" else ()):
                     raise KeyError(f"optimizer.{index}.{name}")
-                if not found.is_floating_point():
-                    raise TypeError(f"optimizer.{index}.{name} holds {found.dtype}")
+                if not array.is_floating_point():
+                    raise TypeError(f"optimizer.{index}.{name} has the type {array.dtype}")
 
-    def _expect_state(self, found: dict[int, dict[str, Tensor]], step: int) -> None:
-        """Check the carried state before the engine meets it.
+    def _check_state(self, state: dict[int, dict[str, Tensor]], step: int) -> None:
+        """Check the carried state before the engine reads it.
 
         Raises:
-            ValueError: it is not one row of each state of each layer for every stream.
+            ValueError: a layer does not have one row of each of its states for every row of a batch.
         """
         layers = self.network.configuration.layers
-        if not found:
+        if not state:
             return
-        streams = len(self.task.batch(self.settings.seed, step).tokens)
-        rows = {value.shape[:1] for layer in found.values() for value in layer.values()}
+        batch_rows = len(self.task.batch(self.settings.seed, step).tokens)
+        rows = {value.shape[:1] for layer in state.values() for value in layer.values()}
         expected = {k: dict.fromkeys(layer.cell.states, (layer.neurons,)) for k, layer in enumerate(layers)}
-        shapes = {k: {name: tuple(value.shape[1:]) for name, value in layer.items()} for k, layer in found.items()}
-        floating = all(value.is_floating_point() for layer in found.values() for value in layer.values())
-        if shapes != {k: layer for k, layer in expected.items() if layer} or rows - {(streams,)} or not floating:
-            raise ValueError("the carried state has not the shape of the network")
+        shapes = {k: {name: tuple(value.shape[1:]) for name, value in layer.items()} for k, layer in state.items()}
+        floating = all(value.is_floating_point() for layer in state.values() for value in layer.values())
+        if shapes != {k: layer for k, layer in expected.items() if layer} or rows - {(batch_rows,)} or not floating:
+            raise ValueError("the carried state does not have the shape of the network")
 
     def records(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
-        """Train until the settings, or `stop`, say that it is over; yield a record whenever there is something to tell.
+        """Train until the settings or `stop` end the training; yield its records.
 
-        Records hold "step", "symbols" and "seconds" and one or more of: "loss" (mean nats per symbol since the last
-        such record), "learning_rate" and "gradient_norm" (before clipping); "validation_loss", of a text also
-        "typical_loss" (without the worst tenth of the stretches), and "score";
-        "event": "end" with its "reason".
+        Every record has "step", "symbols" and "seconds". A report has "loss" (the mean loss since the last report),
+        "learning_rate" and "gradient_norm" (before clipping). A validation has "validation_loss", with a text also
+        "typical_loss" (without the worst tenth of the stretches), and "score" if the task computes it. The last record
+        has "event": "end" and a "reason".
+
+        Args:
+            stop: called before every update; training ends if it returns true.
+
+        Raises:
+            TrainingError: the loss is not finite, or training has diverged.
         """
         before = self.progress.seconds
         began = time.monotonic()
         progress, settings = self.progress, self.settings
-        # A run that was complete, or was killed while its score was measured, is not trained further.
-        self._expect_convergence()
+        # A complete run, or one that was killed while its final score was computed, is not trained further.
+        self._check_divergence()
         reason = self.ended()
         while reason is None:
             if stop():
@@ -313,8 +327,8 @@ class Loop:
                 break
             rate, norm = self.update()
             progress.seconds = before + time.monotonic() - began
-            over = self.fraction >= 1
-            validates = over or settings.validates(progress.step)
+            finished = self.fraction >= 1
+            validates = finished or settings.validates(progress.step)
             record: Record = {"step": progress.step, "symbols": progress.symbols, "seconds": progress.seconds}
             if validates or progress.step % settings.report_every == 0:
                 loss = progress.nats / max(1, progress.targets)
@@ -326,8 +340,8 @@ class Loop:
                 progress.diverged_in_a_row = progress.diverged_in_a_row + 1 if self.has_diverged(record) else 0
             if len(record) > 3:
                 yield record
-            if validates:  # now that whoever listens has asked whether this validation was the best
-                self._expect_convergence()
+            if validates:  # after the caller has called `is_best` for this record
+                self._check_divergence()
                 reason = self.ended()
         yield {
             "step": progress.step,
@@ -341,16 +355,22 @@ class Loop:
 def loss_of_numbers(
     estimates: Float[Tensor, "*steps OQ"], targets: Float[Tensor, "*steps O"], quantiles: tuple[float, ...]
 ) -> tuple[Tensor, int]:
-    """The sum of squared errors; or, at quantiles, of the mean pinball loss (Koenker and Bassett 1978).
+    """Return the sum of the loss of numbers: squared errors, or the mean pinball loss of quantiles.
 
-    Arguments: of O numbers and Q quantiles; targets that are NaN count for nothing.
+    Args:
+        estimates: the estimates of O numbers, or of Q quantiles of each.
+        targets: the targets; NaN for none.
+        quantiles: the levels of the quantiles; empty: the estimates are means.
 
-    Returns: the sum, and of how many numbers.
+    Returns:
+        The sum, and the number of targets.
+
+    Source: R. Koenker and G. Bassett, Regression quantiles, Econometrica 46 (1978) 33-50, equation 3.1.
     """
-    asked = ~targets.isnan()
-    wanted = targets.nan_to_num(0.0)
+    target_mask = ~targets.isnan()
+    filled = targets.nan_to_num(0.0)
     if not quantiles:
-        return (((estimates - wanted) ** 2) * asked).sum(), int(asked.sum())
-    off = wanted.unsqueeze(-1) - estimates.unflatten(-1, (-1, len(quantiles)))
-    losses = pinball(off, torch.tensor(quantiles, dtype=off.dtype)).mean(-1)
-    return (losses * asked).sum(), int(asked.sum())
+        return (((estimates - filled) ** 2) * target_mask).sum(), int(target_mask.sum())
+    errors = filled.unsqueeze(-1) - estimates.unflatten(-1, (-1, len(quantiles)))
+    losses = pinball(errors, torch.tensor(quantiles, dtype=errors.dtype)).mean(-1)
+    return (losses * target_mask).sum(), int(target_mask.sum())

@@ -1,20 +1,33 @@
-"""Where a training stands, as a checkpoint keeps it."""
+"""The progress of a training, as progress.json of a checkpoint has it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gatescope.messages import Message
 from gatescope.runs.records import is_count, is_number
 from gatescope.training.settings import TrainingError
 
-FROM_BEST = "Go on from the best weights with a fresh optimizer: `--from-best`, in Python `from_best=True`."
+FROM_BEST = Message("TRAINING_ADVICE_FROM_BEST")
 _COUNTS = ("step", "symbols", "targets", "since_best", "solved_in_a_row", "diverged_in_a_row")
 
 
 @dataclass
 class Progress:
-    """Where a training stands; what a checkpoint keeps besides arrays."""
+    """The progress of a training.
+
+    Attributes:
+        step: the number of updates.
+        symbols: the number of steps (symbols, words or frames) that were read.
+        seconds: the time spent.
+        nats: the sum of the training loss since the last record.
+        targets: the number of targets in that sum.
+        best: the score and the negative loss of the best validation; None before the first.
+        since_best: validations since the best one.
+        solved_in_a_row: scores in a row that say that the task is solved.
+        diverged_in_a_row: validations in a row that diverged.
+    """
 
     step: int = 0
     symbols: int = 0
@@ -28,19 +41,17 @@ class Progress:
 
     @classmethod
     def from_json(cls, data: Any) -> Progress:
-        """Return the progress that a checkpoint holds.
+        """Return the progress of a checkpoint.
 
         Raises:
-            TrainingError: a newer version wrote it, or it is damaged.
+            TrainingError: a newer version wrote the checkpoint, or it is damaged.
         """
-        known = {entry.name for entry in fields(cls)}
+        known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or not known - {"diverged_in_a_row"} <= set(data):
-            raise TrainingError(
-                "PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT", known=", ".join(sorted(known)), data=data, from_best=FROM_BEST
-            )
+            raise TrainingError("PROGRESS_INCOMPLETE", names=", ".join(sorted(known)), data=data, advice=FROM_BEST)
         if set(data) - known:
             newer = ", ".join(sorted(set(data) - known))
-            raise TrainingError("PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT_2", newer=newer)
+            raise TrainingError("PROGRESS_NEWER", names=newer)
         counts = [data.get(name, 0) for name in _COUNTS]
         best = data["best"]
         if (
@@ -48,5 +59,5 @@ class Progress:
             or not all(is_number(data[name]) and data[name] >= 0 for name in ("seconds", "nats"))
             or not (best is None or (isinstance(best, list) and len(best) == 2 and all(map(is_number, best))))
         ):
-            raise TrainingError("PROGRESS_PROGRESS_JSON_LAST_CHECKPOINT_3", data=data, from_best=FROM_BEST)
+            raise TrainingError("PROGRESS_DAMAGED", data=data, advice=FROM_BEST)
         return cls(**data)

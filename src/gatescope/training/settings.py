@@ -1,4 +1,4 @@
-"""How a network is trained: every number that training can be given, checked."""
+"""The settings of a training, checked."""
 
 from __future__ import annotations
 
@@ -15,54 +15,58 @@ OPTIMIZERS = {
     "adam": ("step", "exp_avg", "exp_avg_sq"),
     "rmsprop": ("step", "square_avg"),
     "sgd": ("momentum_buffer",),
-}  # and the arrays that each keeps for every weight, by torch's names
+}
+"""Optimizer -> the arrays that it has for every weight, by torch's names."""
+
 SCHEDULES = ("cosine", "linear", "constant")
-FIRST_VALIDATION = 100  # steps; then at twice, four times, ... as many, until `validate_every` takes over
+FIRST_VALIDATION_STEP = 100  # the next are at 200, 400, ... until `validate_every`
 
 
 class TrainingError(GatescopeError):
-    """Training cannot start or cannot go on; the message says why and what to change."""
+    """Training cannot start or continue; the message names the reason and what to change."""
 
 
-_WHOLE, _NUMBER, _NONE = (int,), (int, float), type(None)
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "steps": ((*_WHOLE, _NONE), "a whole number or None"),
+_INTEGER, _NUMBER, _NONE = (int,), (int, float), type(None)
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "steps": ((*_INTEGER, _NONE), "an integer or None"),
     "minutes": ((*_NUMBER, _NONE), "a number or None"),
-    "seed": (_WHOLE, "a whole number"),
+    "seed": (_INTEGER, "an integer"),
     "optimizer": ((str,), "a name"),
     "schedule": ((str,), "a name"),
     **dict.fromkeys(("learning_rate", "final_learning_rate", "clip", "readout_decay"), (_NUMBER, "a number")),
-    **dict.fromkeys(("warmup", "report_every", "validate_every"), (_WHOLE, "a whole number")),
-    "patience": ((*_WHOLE, _NONE), "a whole number or None"),
+    **dict.fromkeys(("warmup", "report_every", "validate_every"), (_INTEGER, "an integer")),
+    "patience": ((*_INTEGER, _NONE), "an integer or None"),
     "until_solved": ((bool,), "True or False"),
-}  # the types that each setting may have
-SEEDS = 1 << 64
+}
+"""Setting -> its types, and their name in an error."""
+
+SEED_LIMIT = 1 << 64
 
 
 @named_settings
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained.
+    """The settings of a training.
 
     Attributes:
         steps: the most updates; None: as many as the minutes allow.
-        minutes: the longest time, validation included; None: as long as the steps take. With a time limit the
-            learning rate follows the clock, so two runs of one seed differ; with steps alone they are the same.
-        seed: of the initial weights, the data and dropout.
+        minutes: the longest time, validation included; None: no limit. With a time limit the learning rate follows the
+            clock, so two runs with the same seed differ; with steps alone they are the same.
+        seed: the seed of the initial weights, the data and dropout.
         optimizer: "adam" (Kingma and Ba 2015), "rmsprop", or "sgd" with momentum 0.9.
-        learning_rate: the largest one.
-        final_learning_rate: the share of it that is left at the end.
-        schedule: how it gets there: "cosine", "linear", or "constant" (never).
-        warmup: updates over which the learning rate rises to its largest.
+        learning_rate: the largest learning rate.
+        final_learning_rate: the learning rate at the end, as a fraction of `learning_rate`.
+        schedule: the shape of the decrease: "cosine", "linear", or "constant" (no decrease).
+        warmup: updates over which the learning rate rises to its largest value.
         clip: the norm to which larger gradients are scaled down (Pascanu, Mikolov and Bengio 2013).
-        readout_decay: how fast the weights of the readout shrink, as a share of the learning rate at each update
-            (decoupled, as by Loshchilov and Hutter 2019). Probabilities that cannot become as sharp as they like ask
-            for states that are exact.
+        readout_decay: weight decay of the readout, as a fraction of the learning rate (decoupled: Loshchilov and Hutter
+            2019). It limits how sharp the probabilities can become, so the states that they are read from must be
+            exact.
         report_every: updates between two records of the training loss.
-        validate_every: updates between two validations; the first come earlier, at 100, 200, 400, ... A checkpoint
-            and a sample are made each time.
-        patience: validations in a row without a better one after which training stops; None: never.
-        until_solved: stop as soon as two scores in a row say the task is solved.
+        validate_every: updates between two validations; the first ones come earlier, at 100, 200, 400, ... Each writes
+            a checkpoint and a sample.
+        patience: validations in a row without an improvement after which training stops; None: never.
+        until_solved: stop as soon as two scores in a row say that the task is solved.
     """
 
     steps: int | None
@@ -81,79 +85,81 @@ class Settings:
     until_solved: bool = False
 
     def __post_init__(self) -> None:
-        expect_types(vars(self))
-        if self.seed >= SEEDS:
-            raise TrainingError("SETTINGS_SEED_WHOLE_NUMBER_BELOW", seed=self.seed)
+        check_types(vars(self))
+        if self.seed >= SEED_LIMIT:
+            raise TrainingError("SETTINGS_SEED_RANGE", seed=self.seed)
         if self.steps is None and self.minutes is None:
-            raise TrainingError("SETTINGS_TRAINING_END_NUMBER_STEPS")
+            raise TrainingError("SETTINGS_LIMIT_MISSING")
         for name in ("steps", "minutes", "learning_rate", "clip", "report_every", "validate_every", "patience"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise TrainingError("SETTINGS_2", replace=name.replace("_", " "), value=value)
+                raise TrainingError("SETTINGS_NOT_POSITIVE", name=name.replace("_", " "), value=value)
         for name in ("warmup", "seed", "readout_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise TrainingError("SETTINGS_3", replace=name.replace("_", " "), getattr=getattr(self, name))
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise TrainingError("SETTINGS_NEGATIVE", name=name.replace("_", " "), value=value)
         if self.readout_decay * self.learning_rate >= 1:
             raise TrainingError(
-                "SETTINGS_READOUT_DECAY_LEARNING_RATE",
+                "SETTINGS_READOUT_DECAY_TOO_LARGE",
                 readout_decay=self.readout_decay,
                 learning_rate=self.learning_rate,
             )
         if not 0 <= self.final_learning_rate <= 1:
-            raise TrainingError("SETTINGS_FINAL_LEARNING_RATE_SHARE", final_learning_rate=self.final_learning_rate)
-        if self.optimizer not in OPTIMIZERS or self.schedule not in SCHEDULES:
-            raise TrainingError(
-                "SETTINGS_OPTIMIZER_SCHEDULE_GIVEN",
-                optimizers=", ".join(OPTIMIZERS),
-                schedules=", ".join(SCHEDULES),
-                optimizer=self.optimizer,
-                schedule=self.schedule,
-            )
+            raise TrainingError("SETTINGS_FINAL_RATE_RANGE", value=self.final_learning_rate)
+        if self.optimizer not in OPTIMIZERS:
+            raise TrainingError("SETTINGS_OPTIMIZER_UNKNOWN", known=", ".join(OPTIMIZERS), optimizer=self.optimizer)
+        if self.schedule not in SCHEDULES:
+            raise TrainingError("SETTINGS_SCHEDULE_UNKNOWN", known=", ".join(SCHEDULES), schedule=self.schedule)
 
     @classmethod
     def recommended(cls, task: Task, **changes: Any) -> Settings:
-        """What the task recommends, with changes; a change that is None is none."""
-        usual = task.recommended
-        given = {name: value for name, value in changes.items() if value is not None}
-        if "minutes" in given:
-            given.setdefault("steps", None)
-        text = usual.unroll is not None
-        start = cls(
-            steps=usual.steps,
-            learning_rate=usual.learning_rate,
-            final_learning_rate=usual.final_learning_rate,
-            clip=usual.clip,
-            readout_decay=usual.readout_decay,
-            warmup=100 if text else 0,
-            report_every=20 if text else 10,
-            validate_every=usual.score_every or usual.validate_every or 1000,
-            patience=10 if text else usual.patience,
-            until_solved=usual.until_solved,
+        """Return the settings that the task recommends, with changes; a change that is None is ignored."""
+        recommended = task.recommended
+        changed = {name: value for name, value in changes.items() if value is not None}
+        if "minutes" in changed:
+            changed.setdefault("steps", None)
+        is_text = recommended.unroll is not None
+        settings = cls(
+            steps=recommended.steps,
+            learning_rate=recommended.learning_rate,
+            final_learning_rate=recommended.final_learning_rate,
+            clip=recommended.clip,
+            readout_decay=recommended.readout_decay,
+            warmup=100 if is_text else 0,
+            report_every=20 if is_text else 10,
+            validate_every=recommended.score_every or recommended.validate_every or 1000,
+            patience=10 if is_text else recommended.patience,
+            until_solved=recommended.until_solved,
         )
-        return replace(start, **given)
+        return replace(settings, **changed)
 
     def rate(self, step: int, fraction: float) -> float:
-        """The learning rate of one update, when `fraction` of the training is done."""
+        """Return the learning rate of an update.
+
+        Args:
+            step: the number of the update, from 0.
+            fraction: the fraction of the training that is done.
+        """
         fraction = min(1.0, fraction)
-        left = {"cosine": (1 + math.cos(math.pi * fraction)) / 2, "linear": 1 - fraction, "constant": 1.0}
-        share = self.final_learning_rate + (1 - self.final_learning_rate) * left[self.schedule]
+        remaining = {"cosine": (1 + math.cos(math.pi * fraction)) / 2, "linear": 1 - fraction, "constant": 1.0}
+        share = self.final_learning_rate + (1 - self.final_learning_rate) * remaining[self.schedule]
         return self.learning_rate * share * min(1.0, (step + 1) / max(1, self.warmup))
 
     def validates(self, step: int) -> bool:
-        """Whether there is a validation after this many updates."""
-        early = step // FIRST_VALIDATION
+        """Return whether there is a validation after this number of updates."""
+        early = step // FIRST_VALIDATION_STEP
         return step % self.validate_every == 0 or (
-            step < self.validate_every and step % FIRST_VALIDATION == 0 and early & (early - 1) == 0
+            step < self.validate_every and step % FIRST_VALIDATION_STEP == 0 and early & (early - 1) == 0
         )
 
 
-def expect_types(settings: Mapping[str, Any]) -> None:
-    """Check that each setting has a type that training can use.
+def check_types(settings: Mapping[str, Any]) -> None:
+    """Check the type of each setting.
 
     Raises:
-        TrainingError: the sentence names the setting and its value.
+        TrainingError: a setting has the wrong type.
     """
     for name, value in settings.items():
-        kinds, what = _KINDS[name]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise TrainingError("SETTINGS", replace=name.replace("_", " "), value=value, what=what)
+        types, expected = _TYPES[name]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise TrainingError("SETTINGS_TYPE", name=name.replace("_", " "), expected=expected, value=value)

@@ -1,4 +1,4 @@
-"""Going on with a run: what was trained and recorded is never replaced unasked."""
+"""Tests of resuming a run: nothing that was trained or recorded is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(trained: Path, tmp_path: Path) -> Run:
 
 
 def content(run: Run) -> dict[str, bytes]:
-    """Every file of a run but its lock."""
+    """Return the bytes of every file of a run, except its lock."""
     files = (entry for entry in run.path.rglob("*") if entry.is_file() and entry.name != "training.lock")
     return {str(entry.relative_to(run.path)): entry.read_bytes() for entry in files}
 
@@ -63,7 +63,7 @@ def with_weights_of_checkpoints_alone(run: Run) -> None:
 
 
 def with_an_old_checkpoint(run: Run) -> None:
-    """As when checkpoints/ comes from a copy that was made earlier."""
+    """Replace checkpoints/ by an earlier copy of it."""
     last = run.path / "checkpoints/step-00000008"
     progress = json.loads((last / "progress.json").read_text()) | {"step": 0}
     (run.path / "checkpoints/step-00000000/progress.json").write_text(json.dumps(progress))
@@ -82,7 +82,7 @@ def with_an_old_checkpoint(run: Run) -> None:
     ],
 )
 def test_train_without_the_last_checkpoint_changes_nothing(run: Run, damage: Any) -> None:
-    """The law: a training that would begin anew where something was learned is refused, and every byte stays."""
+    """A training that would start again in a trained run is refused, and every byte stays."""
     damage(run)
     before = content(run)
     with pytest.raises(TrainingError, match="expected a checkpoint") as refused:
@@ -92,8 +92,8 @@ def test_train_without_the_last_checkpoint_changes_nothing(run: Run, damage: Any
 
 
 @pytest.mark.parametrize("damage", [without_checkpoints, without_progress, with_an_old_checkpoint, lambda run: None])
-def test_train_from_best_keeps_history_and_counts_on(run: Run, damage: Any) -> None:
-    """Everything that was recorded stays, a record says where the optimizer is fresh, and steps count on."""
+def test_train_from_best_continues_history_and_steps(run: Run, damage: Any) -> None:
+    """All records stay, a record marks the fresh optimizer, and the count of steps continues."""
     damage(run)
     before, samples = run.read(HISTORY), run.read(SAMPLES)
     best = run.network()[0].state_dict()
@@ -107,12 +107,12 @@ def test_train_from_best_keeps_history_and_counts_on(run: Run, damage: Any) -> N
     restarts = [record for record in history if record.get("event") == "restart"]
     assert [record["step"] for record in restarts] == [8, 8]
     assert [record["step"] for record in history[len(before) :] if "loss" in record] == [10, 12, 14, 16]
-    train(run, steps=18)  # and from now on from the checkpoint, with the records of the restarts
+    train(run, steps=18)  # resumes from the checkpoint, and keeps the records of the restarts
     assert [record for record in run.read(HISTORY) if record.get("event") == "restart"] == restarts
 
 
 def test_train_from_best_never_loses_better_weights(run: Run) -> None:
-    """Weights that get worse do not replace the best ones: these are validated before the first update."""
+    """The best weights are validated before the first update, so worse ones do not replace them."""
     best = run.network()[0].state_dict()
     train(run, from_best=True, steps=12, learning_rate=3.0, clip=100.0)
     after = run.network()[0].state_dict()
@@ -120,7 +120,7 @@ def test_train_from_best_never_loses_better_weights(run: Run) -> None:
 
 
 def test_train_of_adopted_weights_changes_nothing(run: Run) -> None:
-    """Weights of step 0 that are not the untrained ones are somebody's."""
+    """Weights of step 0 that are not the initial weights come from elsewhere, and stay."""
     without_checkpoints(run)
     (run.path / HISTORY).unlink()
     run.save_weights(run.network()[0].state_dict(), 0)
@@ -130,19 +130,19 @@ def test_train_of_adopted_weights_changes_nothing(run: Run) -> None:
     assert content(run) == before
 
 
-def test_train_killed_before_its_first_checkpoint_begins(tmp_path: Path) -> None:
-    """Untrained weights alone are no obstacle: a kill between them and the first checkpoint leaves them."""
+def test_train_killed_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    """A kill between the initial weights and the first checkpoint leaves only the weights."""
     run = create_run(tmp_path / "run", TASK, configure(TASK.vocabulary, "lstm", (3,)), Settings(4))
     run.save_weights(Network(run.configuration(), 0).state_dict(), 0)
     assert train(run).step == 4
 
 
-def test_forget_after_keeps_lines_that_are_no_records(run: Run) -> None:
-    """Going on takes back what will be trained again, and nothing that it does not understand."""
+def test_remove_records_after_keeps_other_lines(run: Run) -> None:
+    """Resuming removes the records of steps that are trained again, and no line that is not a record."""
     lines = (run.path / HISTORY).read_bytes().splitlines(keepends=True)
     strange = [b'{"step": "abc"}\n', b"\xff\xfe\n", b'{"step": 3, "text": "a\xe2\x80\xa8b"}\n']
     (run.path / HISTORY).write_bytes(b"".join([*lines[:2], *strange, *lines[2:], b'{"step": 9, "lo']))
-    run.forget_after(8)
+    run.remove_records_after(8)
     assert (run.path / HISTORY).read_bytes() == b"".join([*lines[:2], *strange, *lines[2:-1]])
 
 
@@ -158,16 +158,16 @@ def prose(tmp_path: Path) -> Run:
     return run
 
 
-def test_create_from_a_run_goes_on_with_another_text(prose: Run, tmp_path: Path) -> None:
+def test_create_run_from_another_run_keeps_its_weights(prose: Run, tmp_path: Path) -> None:
     """The new run starts with the old best weights, and the old run keeps every byte."""
     (tmp_path / "other.txt").write_text("the times it was of worst\n" * 60)
     vocabulary, before = prose.configuration().vocabulary, content(prose)
     task = Text([tmp_path / "other.txt"], vocabulary=vocabulary, batch=2, unroll=16)
-    made = create_run(tmp_path / "new", task, settings=Settings(4, validate_every=2), start=prose)
+    created = create_run(tmp_path / "new", task, settings=Settings(4, validate_every=2), start=prose)
     old = prose.network()[0].state_dict()
-    assert all(torch.equal(value, old[name]) for name, value in made.network()[0].state_dict().items())
-    assert train(made).step == 4
-    assert made.read(HISTORY)[0] == {
+    assert all(torch.equal(value, old[name]) for name, value in created.network()[0].state_dict().items())
+    assert train(created).step == 4
+    assert created.read(HISTORY)[0] == {
         "step": 0,
         "symbols": 0,
         "seconds": 0.0,
@@ -176,26 +176,26 @@ def test_create_from_a_run_goes_on_with_another_text(prose: Run, tmp_path: Path)
         "weights_step": prose.network()[1],
     }
     assert content(prose) == before
-    assert made.task().vocabulary == vocabulary
+    assert created.task().vocabulary == vocabulary
 
 
-def test_create_from_a_run_names_what_differs(prose: Run, tmp_path: Path) -> None:
-    """Symbols that the network does not have are named, and nothing is made."""
+def test_create_run_from_another_run_names_what_differs(prose: Run, tmp_path: Path) -> None:
+    """The error names symbols that the network does not have, and no run is created."""
     (tmp_path / "other.txt").write_text("Übung macht den Meister §\n" * 60)
     with pytest.raises(ValueError, match=r"got also 'M', 'c', 'd'"):
         Text([tmp_path / "other.txt"], vocabulary=prose.configuration().vocabulary)
-    with pytest.raises(TrainingError, match=r"symbols: expected the [0-9]+ of the network, got"):
+    with pytest.raises(TrainingError, match=r"Symbols: expected the [0-9]+ of the network, got"):
         create_run(tmp_path / "new", Text([tmp_path / "other.txt"]), start=prose)
-    with pytest.raises(TrainingError, match="end mark"):
+    with pytest.raises(TrainingError, match="End mark"):
         create_run(tmp_path / "new", TASK, start=prose)
     assert not (tmp_path / "new").exists()
 
 
-# --- trainings that diverge ------------------------------------------------------------------------------------------
+# --- divergence ------------------------------------------------------------------------------------------------------
 
 
-class Worse:
-    """The task counter, with validation losses that were written down before."""
+class ScriptedLosses:
+    """The task counter, with given validation losses."""
 
     def __init__(self, losses: list[float]) -> None:
         self._task, self._losses = TASKS["counter"](batch=2), iter(losses)
@@ -209,32 +209,32 @@ class Worse:
 
 
 def training_of(losses: list[float], training_loss: float | None, steps: int = 50) -> Loop:
-    """A training whose validation losses, and perhaps its training loss, are what was written down."""
-    task = Worse(losses)
+    """Return a training with given validation losses and, if not None, a given training loss."""
+    task = ScriptedLosses(losses)
     network = Network(configure(task.vocabulary, "elman", (2,)))
     training = Loop(network, task, Settings(steps, report_every=100, validate_every=1))  # type: ignore[arg-type]
     if training_loss is not None:
         update = training.update
 
-        def updated() -> tuple[float, float]:
+        def scripted_update() -> tuple[float, float]:
             result = update()
             training.progress.nats = training_loss * training.progress.targets
             return result
 
-        training.update = updated
+        training.update = scripted_update
     return training
 
 
-def steps_of(training: Loop) -> list[int]:
-    """The steps of the best validations."""
+def steps_of_best(training: Loop) -> list[int]:
+    """Run a training; return the steps at which the weights were the best so far."""
     return [record["step"] for record in training.records() if "validation_loss" in record and training.is_best(record)]
 
 
 def test_training_that_diverges_stops_and_keeps_the_best() -> None:
-    """Three validations in a row beyond twice log V, on the training data too, end a training with advice."""
+    """Three validations in a row above 2 log V end a training with advice, if the training loss is as high."""
     training = training_of([1.2, 900.0, 1.3, 9.0, 8.0, 7.0, 1.0], 50.0)
     with pytest.raises(TrainingError, match=r"diverged at step 6.*smaller learning rate than 0\.004.*--from-best"):
-        steps_of(training)
+        steps_of_best(training)
     first = training_of([900.0, 900.0, 900.0], 50.0)
     with pytest.raises(TrainingError, match="diverged at step 3"):
         list(first.records())
@@ -242,16 +242,16 @@ def test_training_that_diverges_stops_and_keeps_the_best() -> None:
 
 
 def test_training_that_overfits_is_not_stopped() -> None:
-    """A validation loss beyond every bound with a small training loss is overfitting, which early stopping sees."""
+    """A high validation loss with a small training loss is overfitting, which early stopping handles."""
     training = training_of([1.2, 90.0, 91.0, 92.0, 93.0], None, steps=5)
-    assert steps_of(training) == [1]
+    assert steps_of_best(training) == [1]
 
 
-def test_training_whose_last_validation_diverged_ends_with_an_error() -> None:
-    """However few validations there were, a training does not end well with a loss beyond knowing nothing."""
+def test_training_fails_if_its_last_validation_diverged() -> None:
+    """A single validation is enough if it is the last one; resuming fails in the same way."""
     training = training_of([1.2, 3714.0], 3000.0, steps=2)
     with pytest.raises(TrainingError, match="diverged at step 2"):
-        steps_of(training)
+        steps_of_best(training)
     again = training_of([1.2], None, steps=2)
     again.restore(training.checkpoint())
     with pytest.raises(TrainingError, match="diverged at step 2"):
@@ -259,7 +259,7 @@ def test_training_whose_last_validation_diverged_ends_with_an_error() -> None:
 
 
 def test_uninformed_loss_of_numbers_is_that_of_zero() -> None:
-    """Of the first batches, by hand with NumPy; of symbols it is log V."""
+    """For numbers it is the loss of 0 on the first batches, here by NumPy; for symbols it is log V."""
     task = TASKS["addition"](batch=4)
     network = Network(configure(task.vocabulary, "elman", (2,), readout=task.readout))
     targets = np.concatenate([task.batch(0, step).targets.ravel() for step in range(8)])
@@ -287,8 +287,8 @@ def test_uninformed_loss_of_numbers_is_that_of_zero() -> None:
         ("until_solved", 1),
     ],
 )
-def test_settings_of_wrong_types_are_named(run: Run, name: str, value: Any) -> None:
-    """Training never meets a setting of a type that it cannot use, and nothing of the run changes."""
+def test_settings_of_wrong_types_are_refused(run: Run, name: str, value: Any) -> None:
+    """A setting of the wrong type is refused before anything in the run changes."""
     file = run.path / "training.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
     before = content(run)
@@ -298,7 +298,7 @@ def test_settings_of_wrong_types_are_named(run: Run, name: str, value: Any) -> N
 
 
 def test_progress_with_a_misspelt_optional_field_is_refused() -> None:
-    """A damaged name is no field that this version knows, whether or not another is missing."""
+    """A misspelt field is unknown, even if the field that it replaces is optional."""
     data = asdict(Progress())
     data["diverg2d_in_a_row"] = data.pop("diverged_in_a_row")
     with pytest.raises(TrainingError, match="diverg2d_in_a_row"):

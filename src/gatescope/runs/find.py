@@ -1,0 +1,32 @@
+"""The search for run directories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from gatescope.runs.errors import RunError
+from gatescope.runs.run import Run
+
+
+def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Run]:
+    """Find the runs among directories: each directory that is a run, and the runs directly inside each other one.
+
+    Args:
+        places: one directory, or several.
+
+    Raises:
+        RunError: a place is not a path.
+    """
+    try:
+        paths = [Path(places)] if isinstance(places, str | os.PathLike) else [Path(place) for place in places]
+    except TypeError as error:
+        raise RunError("RUN_PLACES_INVALID", type=type(places).__name__) from error
+    runs: dict[Path, Run] = {}
+    for path in paths:
+        candidates = [path] if Run(path).exists else sorted(path.glob("*/")) if path.is_dir() else []
+        for candidate in candidates:
+            if Run(candidate).exists:
+                runs.setdefault(candidate.resolve(), Run(candidate))
+    return list(runs.values())
