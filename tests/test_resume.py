@@ -17,7 +17,7 @@ from gatescope import TASKS, Network, Run, Settings, configure, create_run, trai
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS
 from gatescope.tasks import Text
 from gatescope.training import Loop, TrainingError
-from gatescope.training.progress import Progress
+from gatescope.training.training_progress import Progress
 
 TASK = TASKS["counter"](batch=2)
 PROSE = "It was the best of times, it was the worst of times;\n" * 30

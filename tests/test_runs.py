@@ -80,7 +80,7 @@ def test_create_leaves_occupied_places_alone(tmp_path: Path, content: str) -> No
     assert {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()} == before
 
 
-def test_create_uses_empty_directories_and_names_files_in_the_way(tmp_path: Path) -> None:
+def test_create_uses_an_empty_directory(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert create(tmp_path / "empty").exists
     (tmp_path / "file").write_text("")

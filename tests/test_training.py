@@ -280,7 +280,7 @@ def test_loss_of_distributions_is_their_cross_entropy() -> None:
 
 
 def test_loss_and_gradient_are_means_over_targets() -> None:
-    """By hand: -log p of every symbol after the first of each string, without padding."""
+    """The reference is -log p of every symbol after the first of each string, without padding."""
     task = TASKS["counter"](batch=5)
     network = Network(configure(task.vocabulary, "gru", (4,)))
     training = Loop(network, task, Settings(5, optimizer="sgd", learning_rate=0.1, clip=1e9, report_every=1))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gatescope import Intervention, Network, Vocabulary, configure
 from gatescope.features import Feature, words
-from gatescope.features.classes import FAMILY
+from gatescope.features.class_predictions import FAMILY
 from gatescope.network import predict
 from gatescope.readout import SYMBOLS, Readout, classes, numbers
 from gatescope.recording import record, weights_of

@@ -5,10 +5,10 @@ The value at a character depends on the text up to and including it, unless the 
 
 from gatescope.features import tokens
 from gatescope.features.choose import FAMILIES, choose
-from gatescope.features.expression import pattern
 from gatescope.features.feature import Family, Feature, FeatureError, annotate, of_arrays
 from gatescope.features.own import feature, from_quantities
 from gatescope.features.pairs import binary_features_named, both, features_named, without
+from gatescope.features.regex import pattern
 
 __all__ = [
     "FAMILIES",

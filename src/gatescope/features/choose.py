@@ -7,7 +7,7 @@ import re
 from gatescope.features import (
     brackets,
     character,
-    classes,
+    class_predictions,
     counts,
     english,
     indentation,
@@ -67,7 +67,7 @@ def choose(
     Raises:
         FeatureError: Pygments has no such lexer.
     """
-    of_readout = [classes.FAMILY] if readout.kind == "classes" else []
+    of_readout = [class_predictions.FAMILY] if readout.kind == "classes" else []
     if vocabulary is not None and vocabulary.unit == "number":
         return [*of_readout, numbers.family(vocabulary)]
     if vocabulary is not None and vocabulary.in_words:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from gatescope.runs.errors import RunError
 from gatescope.runs.run import Run
+from gatescope.runs.run_errors import RunError
 
 
 def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Run]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gatescope.errors import GatescopeError
+
 NUMBER_FIELDS = (
     "symbols",
     "seconds",
@@ -22,6 +24,10 @@ NUMBER_FIELDS = (
 TEXT_FIELDS = ("event", "reason", "problem", "text", "from")
 MAX_REASON_CHARACTERS = 400
 INTEGER_LIMIT = 1 << 64
+
+
+class RecordError(GatescopeError):
+    """A number of a JSON text that other readers would not take."""
 
 
 def parse(text: str) -> Any:
@@ -98,11 +104,11 @@ def _is_score(score: Mapping[str, Any]) -> bool:
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:40]} is not a finite number")
+        raise RecordError("RECORD_NUMBER", text=text[:40])
     return value
 
 
 def _integer(text: str) -> int:
     if len(text) > 21 or abs(int(text)) >= INTEGER_LIMIT:
-        raise ValueError(f"{text[:40]} has more than 64 bits")
+        raise RecordError("RECORD_INTEGER", text=text[:40])
     return int(text)

@@ -36,10 +36,10 @@ from gatescope.errors import GatescopeError
 from gatescope.files import FileError, open_for_appending, read_regular, sync_folder, write_bytes, write_json
 from gatescope.messages import Message
 from gatescope.network import Network, expected_tensors
-from gatescope.runs.errors import RunError, description_errors, file_errors
-from gatescope.runs.lock import hold_lock, is_locked
 from gatescope.runs.records import finite, parse, record_of, shortened
+from gatescope.runs.run_errors import RunError, description_errors, file_errors
 from gatescope.runs.tensors import HEADER_BYTES, VALUE_BYTES, load_tensors, save_tensors
+from gatescope.runs.training_lock import hold_lock, is_locked
 from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
 
@@ -374,7 +374,7 @@ class Run:
         try:
             return parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise RunError("RUN_JSON_INVALID", path=path, reason=shortened(error)) from error
+            raise RunError("RUN_JSON_INVALID", path=path, reason=shortened(error).rstrip(".")) from error
 
     def _lines(self, file: str) -> list[bytes]:
         """Return the lines of history.jsonl or samples.jsonl, with their line ends."""

@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gatescope.files import read_regular, write_bytes
-from gatescope.runs.errors import RunError
 from gatescope.runs.records import shortened
+from gatescope.runs.run_errors import RunError
 
 HEADER_BYTES = 16 << 20  # the most for names, shapes and metadata
 VALUE_BYTES = 8  # of the widest numbers

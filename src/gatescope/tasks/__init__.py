@@ -6,7 +6,7 @@ from gatescope.names import Catalogue, named_settings
 from gatescope.tasks.addition import Addition
 from gatescope.tasks.adopted import Adopted
 from gatescope.tasks.base.task import Batch, Predict, Quantity, Recommended, Score, Task, TaskError
-from gatescope.tasks.counting.copying import Copy
+from gatescope.tasks.counting.copy_letters import Copy
 from gatescope.tasks.counting.counter import Counter
 from gatescope.tasks.counting.selective_counter import SelectiveCounter
 from gatescope.tasks.counting.state_memoriser import StateMemoriser

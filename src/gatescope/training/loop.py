@@ -24,8 +24,8 @@ from gatescope.readout import SYMBOLS, pinball
 from gatescope.runs import Checkpoint
 from gatescope.tasks import Batch, Task
 from gatescope.tasks.base.task import ReadsManyPlaces
-from gatescope.training.progress import FROM_BEST, Progress
 from gatescope.training.settings import OPTIMIZERS, Settings, TrainingError
+from gatescope.training.training_progress import FROM_BEST, Progress
 from gatescope.vocabulary import PADDING
 
 Record = dict[str, Any]
@@ -263,7 +263,10 @@ class Loop:
             self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
             torch.set_rng_state(checkpoint.arrays["random"])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise TrainingError("LOOP_CHECKPOINT_DAMAGED", reason=error, advice=FROM_BEST) from error
+            reason = (
+                error.message if isinstance(error, TrainingError) else Message("LOOP_ARRAYS_UNREADABLE", error=error)
+            )
+            raise TrainingError("LOOP_CHECKPOINT_DAMAGED", reason=reason, advice=FROM_BEST) from error
         self.progress = progress
         self.state = tuple(layers[k] for k in sorted(layers)) or None
 
@@ -271,24 +274,22 @@ class Loop:
         """Check the arrays of the optimizer, which torch itself checks only at the next update.
 
         Raises:
-            KeyError: an array is missing, or does not have the shape of its weight.
-            TypeError: an array does not hold floating-point numbers.
+            TrainingError: an array is missing, or does not have the shape of its weight or floating-point numbers.
         """
         # A cell without parameters per neuron has an empty array of them, which the optimizer never sees.
         weights = [(k, weight) for k, weight in enumerate(self.network.parameters()) if step and weight.numel()]
         for index, weight in weights:
             for name in OPTIMIZERS[self.settings.optimizer]:
                 array = entries.get(index, {}).get(name)
-                if array is None or array.shape != (weight.shape if name != "step" else ()):
-                    raise KeyError(f"optimizer.{index}.{name}")
-                if not array.is_floating_point():
-                    raise TypeError(f"optimizer.{index}.{name} has the type {array.dtype}")
+                shape = weight.shape if name != "step" else torch.Size()
+                if array is None or array.shape != shape or not array.is_floating_point():
+                    raise TrainingError("LOOP_OPTIMIZER_ARRAY", name=f"optimizer.{index}.{name}", shape=tuple(shape))
 
     def _check_state(self, state: dict[int, dict[str, Tensor]], step: int) -> None:
         """Check the carried state before the engine reads it.
 
         Raises:
-            ValueError: a layer does not have one row of each of its states for every row of a batch.
+            TrainingError: a layer does not have one row of each of its states for every row of a batch.
         """
         layers = self.network.configuration.layers
         if not state:
@@ -299,7 +300,7 @@ class Loop:
         shapes = {k: {name: tuple(value.shape[1:]) for name, value in layer.items()} for k, layer in state.items()}
         floating = all(value.is_floating_point() for layer in state.values() for value in layer.values())
         if shapes != {k: layer for k, layer in expected.items() if layer} or rows - {(batch_rows,)} or not floating:
-            raise ValueError("the carried state does not have the shape of the network")
+            raise TrainingError("LOOP_STATE_SHAPE")
 
     def records(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Train until the settings or `stop` end the training; yield its records.

@@ -19,8 +19,8 @@ from gatescope.network import Network
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, Run
 from gatescope.tasks import Task
 from gatescope.training.loop import Loop
-from gatescope.training.progress import FROM_BEST, Progress
 from gatescope.training.settings import Settings, TrainingError
+from gatescope.training.training_progress import FROM_BEST, Progress
 
 MAX_LISTED_SYMBOLS = 8  # in an error
 

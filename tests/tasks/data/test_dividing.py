@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
-from gatescope.tasks.sentiment.parts import (
+from gatescope.tasks.sentiment.sentiment_parts import (
     MAX_SHARED_TEXTS,
     PASSAGE_WORDS,
     longest_holders,

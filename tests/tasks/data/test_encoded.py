@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatescope.tasks import TaskError
 from gatescope.tasks.sentiment.encoded import POOL_BATCHES, Encoded, vocabulary_of, with_word_dropout
-from gatescope.tasks.sentiment.parts import LabelledPart
+from gatescope.tasks.sentiment.sentiment_parts import LabelledPart
 
 TEXTS = tuple(" ".join("abcdefg"[: 1 + k % 7]) for k in range(40))
 PART = LabelledPart(TEXTS, np.arange(40) % 3)
@@ -75,7 +75,7 @@ def test_word_dropout_never_drops_the_end_mark() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_vocabulary_has_words_in_lower_case_and_tokens_as_they_are() -> None:
+def test_vocabulary_has_lower_case_words_and_unchanged_tokens() -> None:
     texts = ["It's GOOD, so-so !", "Good"]
     assert set(vocabulary_of(texts, "word", 1, 99).symbols) == {"it's", "good", ",", "so-so", "!", "\n"}
     assert set(vocabulary_of(texts, "token", 1, 99).symbols) == {"It's", "GOOD,", "so-so", "!", "Good", "\n"}

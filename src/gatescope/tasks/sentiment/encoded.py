@@ -11,7 +11,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from gatescope.tasks.base.task import TRAINING, Batch, TaskError, generator
-from gatescope.tasks.sentiment.parts import LabelledPart
+from gatescope.tasks.sentiment.sentiment_parts import LabelledPart
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 END = "\n"

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from gatescope.splitting import words_of
-from gatescope.tasks.sentiment.parts import Parts
+from gatescope.tasks.sentiment.sentiment_parts import Parts
 from gatescope.vocabulary import Vocabulary
 
 EXAMPLES = 3  # groups of texts

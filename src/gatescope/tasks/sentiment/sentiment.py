@@ -23,9 +23,14 @@ from gatescope.tasks.measures.baselines import BagOfWords
 from gatescope.tasks.sentiment import claims, evidence
 from gatescope.tasks.sentiment.encoded import END, Encoded, Units, vocabulary_of, with_word_dropout
 from gatescope.tasks.sentiment.examples import Example, choose_examples
-from gatescope.tasks.sentiment.parts import LabelledPart, Parts, normalised, read_parts
-from gatescope.tasks.sentiment.score import score_classes
-from gatescope.tasks.sentiment.settings import TOY_SETTINGS, WORD_DROPOUT, check_settings, recommended_settings
+from gatescope.tasks.sentiment.sentiment_parts import LabelledPart, Parts, normalised, read_parts
+from gatescope.tasks.sentiment.sentiment_score import score_classes
+from gatescope.tasks.sentiment.sentiment_settings import (
+    TOY_SETTINGS,
+    WORD_DROPOUT,
+    check_settings,
+    recommended_settings,
+)
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 READING_OF_0_1 = {"encoding": None, "merge_labels": False, "rule": 1}  # for a task.json of version 0.1, which lacks it

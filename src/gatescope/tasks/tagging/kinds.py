@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from gatescope.tasks.base.task import TaskError
 from gatescope.tasks.measures.baselines import MostFrequentLabel
-from gatescope.tasks.tagging.parts import Raw, Tagged
+from gatescope.tasks.tagging.tagging_parts import Raw, Tagged
 from gatescope.vocabulary import PADDING, Ids, Numbers, Vocabulary
 
 END = "\n"

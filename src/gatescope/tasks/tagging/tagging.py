@@ -29,10 +29,10 @@ from gatescope.tasks.base.task import (
 )
 from gatescope.tasks.data.tables import MAX_FILE_BYTES
 from gatescope.tasks.tagging.kinds import END, Frames, Lexicon, Tokens, examples_of, find_frames
-from gatescope.tasks.tagging.parts import Raw, Tagged, most_frequent, notes_of, read_parts, since_change
 from gatescope.tasks.tagging.rows import Rows, padded
-from gatescope.tasks.tagging.score import score_labels
-from gatescope.tasks.tagging.sources import PARTS, AnyPath, Source, check_options, column_of, sources_of
+from gatescope.tasks.tagging.tagging_files import PARTS, AnyPath, Source, check_options, column_of, sources_of
+from gatescope.tasks.tagging.tagging_parts import Raw, Tagged, most_frequent, notes_of, read_parts, since_change
+from gatescope.tasks.tagging.tagging_score import score_labels
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 MAX_VALIDATION_STEPS = 100_000

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from gatescope.tasks.base.task import Score
 from gatescope.tasks.measures.measures import confusion
-from gatescope.tasks.sentiment.parts import Parts
+from gatescope.tasks.sentiment.sentiment_parts import Parts
 
 MAX_WRONG_TEXTS = 20  # in the details of a score
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from filelock import lock_descriptor
 
 from gatescope.files import FileError, open_for_appending, open_regular, unreadable
-from gatescope.runs.errors import RunError
+from gatescope.runs.run_errors import RunError
 
 MAX_LOCK_BYTES = 1 << 20  # of a lock file that is opened; gatescope writes an empty one
 TRAINING_TRIES, QUERY_TRIES = 50, 3

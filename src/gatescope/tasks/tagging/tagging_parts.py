@@ -15,7 +15,7 @@ from gatescope.tasks.base.task import EVALUATION, TaskError, generator
 from gatescope.tasks.data.class_names import note_of_spellings, sorted_classes, spellings
 from gatescope.tasks.data.token_files import read_tagged
 from gatescope.tasks.tagging.frames import read_frames
-from gatescope.tasks.tagging.sources import PARTS, Source, sha256_of
+from gatescope.tasks.tagging.tagging_files import PARTS, Source, sha256_of
 from gatescope.vocabulary import Ids, Numbers
 
 READING_OPTIONS = ("token", "label", "skip_bad", "largest", "encoding", "merge_labels")
