@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import pickle
@@ -234,7 +235,7 @@ def test_damaged_optimizer_is_refused(run: Run, damage: Callable[[Path], object]
         ("network.json", _write(""), "expected JSON"),
         ("network.json", _write("[]"), "format"),
         ("network.json", _write("[" * 200_000), "expected JSON"),
-        ("network.json", _change("format", 99), "newer.*upgrade"),
+        ("network.json", _change("format", 99), "newer.*[uU]pgrade"),
         ("network.json", _change("layers", [{"cell": "gru", "neurons": 1}]), "damaged"),
         ("network.json", _change("dropout", float("nan")), "NaN"),
         ("network.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "expected JSON"),
@@ -515,6 +516,33 @@ def test_run_on_a_full_disk_names_the_file(run: Run, monkeypatch: pytest.MonkeyP
             train(run, steps=20)
     assert run.path.joinpath(WEIGHTS).read_bytes() == before
     assert train(run, steps=20).step == 20
+
+
+@pytest.mark.parametrize("operation", ["open", "fsync", "mkdir", "rename", "replace"])
+@pytest.mark.parametrize("call", [0, 1, 3, 7, 14])
+def test_full_disk_at_any_write_loses_nothing(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, operation: str, call: int
+) -> None:
+    """Whichever write fails, the error is one sentence, and the resumed run equals one that never failed."""
+    run, calls, original = create(tmp_path / "run"), itertools.count(), getattr(os, operation)
+
+    def full(*arguments: Any, **named: Any) -> Any:
+        writes = operation != "open" or arguments[1] & (os.O_WRONLY | os.O_RDWR)
+        if writes and next(calls) == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(*arguments, **named)
+
+    with monkeypatch.context() as patch, suppress(RunError):
+        patch.setattr(os, operation, full)
+        train(run)
+    train(run)
+    weights, expected = (directory.network()[0].state_dict() for directory in (run, Run(trained)))
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    histories = [
+        [{key: value for key, value in record.items() if key != "seconds"} for record in directory.read(HISTORY)]
+        for directory in (run, Run(trained))
+    ]
+    assert histories[0] == histories[1]
 
 
 def test_state_is_created_before_training(tmp_path: Path) -> None:
