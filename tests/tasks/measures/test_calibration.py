@@ -81,7 +81,7 @@ def test_nothing_is_known_before_it_comes() -> None:
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize("spread", [0.2, 4.0])
 def test_the_share_is_held_where_nothing_changes(level: float, spread: float) -> None:
-    """Of independent values; estimated intervals that are far too narrow or too wide are no excuse."""
+    """The values are independent; the estimated intervals may be far too narrow or too wide."""
     for follow, tolerance in ((True, 0.015), (False, 0.03)):
         held = []
         for seed in range(20):
@@ -92,7 +92,7 @@ def test_the_share_is_held_where_nothing_changes(level: float, spread: float) ->
         assert np.mean(held) == pytest.approx(level, abs=tolerance)  # a standard error of the second is 0.01
 
 
-def test_the_share_is_held_where_the_series_changes_only_by_following() -> None:
+def test_coverage_after_a_change_needs_following() -> None:
     random = np.random.default_rng(2)
     values = np.concatenate([random.standard_normal(400), random.standard_normal(800) * 3])
     arrays = forecasts(values, 2)
