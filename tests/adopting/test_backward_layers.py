@@ -72,7 +72,7 @@ def test_network_with_backward_levels_gives_what_torch_gives(ways: list[bool], r
         save(network, tmp_path / "m.pt", "torch")
 
 
-def test_configuration_refuses_a_backward_layer_without_its_partner() -> None:
+def test_configuration_refuses_a_backward_layer_alone() -> None:
     vocabulary, lstm = Vocabulary(tuple("ab")), CELLS["lstm"]
     with pytest.raises(NetworkError, match=r"Layer 0, which reads from the end.*stacked=True"):
         Configuration(vocabulary, (Layer(lstm, 3, reverse=True),))

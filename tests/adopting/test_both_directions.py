@@ -37,7 +37,7 @@ class Tagger(nn.Module):
         self.fc = nn.Linear(2 * (options.get("proj_size") or N), rows)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Of one sequence: after every step, (T, C); and from the last state of each direction, (C,)."""
+        """Return the logits after every step, (T, C), and from the last state of each direction, (C,)."""
         steps, state = self.rnn(self.embedding(ids)[None])
         final = state[0] if isinstance(state, tuple) else state
         return self.fc(steps)[0], self.fc(torch.cat([final[-2], final[-1]], 1))[0]
@@ -58,7 +58,7 @@ def tagger(kind: str, **options: Any) -> Tagger:
     ("kind", "options"),
     [("LSTM", {"num_layers": 2}), ("LSTM", {"proj_size": 2, "num_layers": 2}), ("GRU", {}), ("RNN", {"num_layers": 3})],
 )
-def test_predictions_of_sequences_of_any_length_are_those_of_torch(
+def test_both_directions_predict_what_torch_does(
     kind: str, options: dict[str, Any], reads: Any, tmp_path: Path
 ) -> None:
     source = tagger(kind, **options)
@@ -67,11 +67,11 @@ def test_predictions_of_sequences_of_any_length_are_those_of_torch(
     assert found.network.configuration.readout == classes("xyz", reads)
     layers = options.get("num_layers", 1)
     assert [layer.reverse for layer in found.layers] == [False, True] * layers
-    for ids, told in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
         with torch.no_grad():
             every, once = source(torch.from_numpy(ids).long())
         expected = (every if reads == "every step" else once[None]).log_softmax(-1)
-        np.testing.assert_allclose(told, expected, atol=2e-6)
+        np.testing.assert_allclose(predictions, expected, atol=2e-6)
     assert check_with(found.network, record(found.network, SEQUENCES)).holds
 
 
@@ -109,10 +109,10 @@ def test_one_row_is_a_sigmoid_and_becomes_two_classes(tmp_path: Path) -> None:
     source = tagger("LSTM", rows=1)
     path = save_torch(tmp_path / "m.pt", source.state_dict())
     found = assemble(read(path), VOCABULARY, names=("bad", "good"), reads="last step")
-    for ids, told in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
         with torch.no_grad():
             good = torch.sigmoid(source(torch.from_numpy(ids).long())[1]).item()
-        np.testing.assert_allclose(np.exp(told), [[1 - good, good]], atol=1e-6)
+        np.testing.assert_allclose(np.exp(predictions), [[1 - good, good]], atol=1e-6)
     assert any("sigmoid" in note for note in found.notes)
     as_numbers = assemble(read(path), VOCABULARY, predicts="numbers", reads="last step")
     assert as_numbers.network.configuration.readout == numbers(["0"], reads="last step")
@@ -139,9 +139,11 @@ def test_numbers_in_and_out(tmp_path: Path) -> None:
         assemble(read(path), vocabulary, predicts="numbers")
     found = assemble(read(path), vocabulary, predicts="numbers", reads="every step")
     assert found.network.configuration.readout == numbers("0123")
-    for steps, told in zip(series, predict(found.network, series), strict=True):
+    for steps, predictions in zip(series, predict(found.network, series), strict=True):
         with torch.no_grad():
-            np.testing.assert_allclose(told, source.linear(source.lstm(torch.from_numpy(steps)[None])[0])[0], atol=2e-6)
+            np.testing.assert_allclose(
+                predictions, source.linear(source.lstm(torch.from_numpy(steps)[None])[0])[0], atol=2e-6
+            )
     named = assemble(read(path), vocabulary, predicts="classes", names="abcd", reads="last step")
     assert named.network.configuration.readout == classes("abcd", "last step")
     silent = assemble(read(path), vocabulary, readout="none")
@@ -214,9 +216,9 @@ def test_what_is_exported_is_read_back_the_same(
     path = tmp_path / f"m.{kind}"
     notes = save(network, path, kind)
     assert any("last state" in note for note in notes) == (readout.reads == "last step")
-    told = {"predicts": readout.kind, "names": readout.names}
+    predictions = {"predicts": readout.kind, "names": readout.names}
     # An ONNX graph shows when it is read; names of classes are nowhere in these files.
-    back = assemble(read(path, "tanh"), vocabulary, reads=None if kind == "onnx" else readout.reads, **told)
+    back = assemble(read(path, "tanh"), vocabulary, reads=None if kind == "onnx" else readout.reads, **predictions)
     assert back.network.configuration.readout == readout
     for one, other in zip(expected, predict(back.network, sequences), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-6)
@@ -315,11 +317,11 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
     found = assemble(read(path), VOCABULARY, predicts="classes" if activation is None else None)
     readout = found.network.configuration.readout
     assert (readout.kind, readout.reads) == ("classes", reads)
-    for ids, told in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
-        theirs = reference(path, ids=torch.from_numpy(ids).long()[:, None]).reshape(len(told), -1)
+    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+        theirs = reference(path, ids=torch.from_numpy(ids).long()[:, None]).reshape(len(predictions), -1)
         if activation is None:
             theirs = np.exp(theirs) / np.exp(theirs).sum(-1, keepdims=True)
-        np.testing.assert_allclose(np.exp(told)[:, -theirs.shape[1] :], theirs, atol=2e-6)
+        np.testing.assert_allclose(np.exp(predictions)[:, -theirs.shape[1] :], theirs, atol=2e-6)
 
 
 def test_outputs_at_the_last_step_alone_are_those_of_every_step(tmp_path: Path) -> None:
@@ -346,11 +348,11 @@ def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
     [
         (TURNED, [], "MatMul"),
         ([*EVERY[:1], node("Reshape", "a steps", "c"), node("ReduceMean", "c", "read", axes=[0])], [], "ReduceMean"),
-        (EVERY, [node("Relu", "values", "said")], "out with the activation 'relu'"),
+        (EVERY, [node("Relu", "values", "said")], "out has the activation 'relu'"),
         (
             [*EVERY[:1], node("Reshape", "a steps", "c"), node("Gather", "c zero", "read", axis=0)],
             [],
-            "the first step",
+            "read the first step",
         ),
     ],
 )
@@ -358,7 +360,7 @@ def test_graphs_that_do_something_else_have_no_readout(
     tail: list[Any], extra: list[Any], between: str, tmp_path: Path
 ) -> None:
     foreign = read(graph(tmp_path / "m.onnx", tail, extra=extra))
-    with pytest.raises(AdoptingError, match=f"got .*{between}.* before the predictions.*readout='none'"):
+    with pytest.raises(AdoptingError, match=f"got something else.*{between}.*readout='none'"):
         assemble(foreign, VOCABULARY)
     assert assemble(foreign, VOCABULARY, readout="none").readout == "none"
 

@@ -100,7 +100,7 @@ def test_from_torch_of_a_live_model_predicts_what_torch_does(
     np.testing.assert_allclose(stored, log_probs, rtol=0, atol=1e-6)
 
 
-def test_from_torch_notes_a_gru_by_shape_unless_the_module_shows_it(tmp_path: Path) -> None:
+def test_from_torch_notes_a_gru_known_by_its_shape_alone(tmp_path: Path) -> None:
     """A coupled-gate LSTM and a GRU that resets before the product have the arrays of torch's GRU."""
 
     class OwnGRU(torch.nn.GRU):

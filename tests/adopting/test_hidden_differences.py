@@ -59,7 +59,7 @@ def test_a_layer_that_is_applied_twice_is_no_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [E, V])
-def test_a_shared_embedding_stays_when_the_other_name_is_ruled_out(numbers: int, tmp_path: Path) -> None:
+def test_a_shared_embedding_stays_if_its_other_name_is_ignored(numbers: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     shared, above, below, out = nn.Embedding(V, numbers), nn.LSTM(numbers, N), nn.LSTM(numbers, N), nn.Linear(N, V)
     encoder = state(**{"encoder.embedding": shared, "encoder.rnn": below})
@@ -96,7 +96,7 @@ def test_arrays_that_are_no_usual_weights_are_refused(extra: dict[str, Any], tmp
         assembled(tmp_path, plain() | extra)
 
 
-def test_numbers_beside_a_model_are_refused_where_they_are_called_as_parts_are(tmp_path: Path) -> None:
+def test_numbers_beside_a_model_named_like_parts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AdoptingError, match=r"left over.*temperature"):
         assembled(tmp_path, {"model": plain(), "temperature": torch.tensor(2.0)})
     assembled(tmp_path, {"model": plain(), "lowest": torch.tensor(2.0)})
@@ -122,7 +122,7 @@ def test_what_only_training_needs_is_left_out(tmp_path: Path) -> None:
 
 
 def test_square_matrices_of_a_file_with_inputs_first_are_refused(tmp_path: Path) -> None:
-    """Where recurrent weights are (inputs, outputs), a square readout may be so as well."""
+    """If recurrent weights are (inputs, outputs), a square readout may be so as well."""
     torch.manual_seed(0)
     embedding, lstm = nn.Embedding(V, E), nn.LSTM(E, V)
     own = {key: value.numpy() for key, value in lstm.state_dict().items()}
@@ -153,7 +153,7 @@ def test_biases_as_a_row_are_no_layer(tmp_path: Path) -> None:
     assert_same(assembled(tmp_path, content).network, out(lstm(embedding(IDS))[0]).detach())
 
 
-def test_attention_that_may_stand_before_the_layers_is_refused_without_a_readout(tmp_path: Path) -> None:
+def test_attention_that_may_be_before_the_layers_is_refused(tmp_path: Path) -> None:
     content = state(embedding=nn.Embedding(V, N), attention=nn.Linear(N, 1), lstm=nn.LSTM(N, N))
     with pytest.raises(AdoptingError, match="left over"):
         assembled(tmp_path, content, readout="none")

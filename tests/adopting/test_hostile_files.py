@@ -88,7 +88,7 @@ def test_places_without_a_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_code_in_a_pickle_is_not_run(zipped: bool, tmp_path: Path) -> None:
-    """What a pickle would call becomes a placeholder; the weights beside it are adopted."""
+    """Calls in a pickle become placeholders; the weights beside them are adopted."""
     place = tmp_path / "made"
     content = {"state_dict": model().state_dict(), "config": Executed(place)}
     torch.save(content, tmp_path / "m.pt", _use_new_zipfile_serialization=zipped)
@@ -193,7 +193,7 @@ def test_json_that_is_nested_deeply(tmp_path: Path) -> None:
         read_lstm_explorer(path)
 
 
-def test_state_dicts_that_are_nested_deeply_or_contain_themselves(tmp_path: Path) -> None:
+def test_state_dicts_that_are_nested_or_circular_are_refused(tmp_path: Path) -> None:
     content: dict[str, Any] = {}
     for _ in range(200):
         content = {"model": content}

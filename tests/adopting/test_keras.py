@@ -49,24 +49,24 @@ def run(kind: str, w: Weights, inputs: np.ndarray) -> np.ndarray:
     first, second = (bias[0], bias[1]) if bias.ndim == 2 else (bias, np.zeros_like(bias))
     found = []
     for x in inputs:
-        heard, echoed = x @ w["kernel"] + first, h @ w["recurrent_kernel"] + second
+        drive, recurrent = x @ w["kernel"] + first, h @ w["recurrent_kernel"] + second
         if kind == "LSTM":
-            i, f, g, o = np.split(heard + echoed, 4, axis=1)
+            i, f, g, o = np.split(drive + recurrent, 4, axis=1)
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
         elif kind == "GRU":
-            (xz, xr, xh), (uz, ur, uh) = np.split(heard, 3, axis=1), np.split(echoed, 3, axis=1)
+            (xz, xr, xh), (uz, ur, uh) = np.split(drive, 3, axis=1), np.split(recurrent, 3, axis=1)
             z, r = sigmoid(xz + uz), sigmoid(xr + ur)
             h = z * h + (1 - z) * np.tanh(xh + r * uh)
         else:
-            h = np.tanh(heard + echoed)
+            h = np.tanh(drive + recurrent)
         found.append(h)
     return np.array(found)
 
 
 def as_cudnn(w: Weights, gates: int) -> Weights:
-    """What CuDNNLSTM and CuDNNGRU of Keras 2 store: each gate's matrix as (outputs, inputs) in the space of its
-    transpose, and both biases one behind the other."""
+    """Return the arrays of CuDNNLSTM and CuDNNGRU of Keras 2: each gate's matrix as (outputs, inputs) in the space of
+    its transpose, and both biases one after the other."""
     kernels = {
         name: np.concatenate([part.T.reshape(part.shape) for part in np.split(w[name], gates, axis=1)], axis=1)
         for name in ("kernel", "recurrent_kernel")
@@ -155,7 +155,7 @@ def test_the_layout_of_cudnn_is_recognised(kind: str, gates: int, tmp_path: Path
     assert not found.notes
 
 
-def test_layers_of_a_sequence_are_connected_whatever_they_are_called(tmp_path: Path) -> None:
+def test_keras_layers_are_connected_whatever_their_names_are(tmp_path: Path) -> None:
     first, second = drawn("LSTM", E, 2), drawn("LSTM", N, 3)
     # In the file the first LSTM is "lstm"; in the model the second one is called that.
     layers = layers_of(("mine", "LSTM", first), ("lstm", "LSTM", second))
@@ -165,7 +165,7 @@ def test_layers_of_a_sequence_are_connected_whatever_they_are_called(tmp_path: P
     assert_same(found.network, expected(("LSTM", first), ("LSTM", second)))
 
 
-def test_layers_whose_connection_is_not_in_the_file_are_a_question(tmp_path: Path) -> None:
+def test_keras_layers_without_a_connection_are_a_question(tmp_path: Path) -> None:
     first, second = drawn("LSTM", E, 2), drawn("GRU", N, 3)
     path = keras2(tmp_path / "m.h5", layers_of(("a", "LSTM", first), ("b", "GRU", second)))
     with pytest.raises(AdoptingError, match=r"expected one network.*a \(LSTM.*b \(GRU"):
@@ -196,8 +196,8 @@ def test_both_directions(tmp_path: Path) -> None:
     layers = read(tmp_path / "m.h5").stacks["bi"]
     assert [layer.reverse for layer in layers] == [False, True]
     for layer, weights in zip(layers, (forward, backward), strict=True):
-        heard = np.concatenate(list(layer.parameters.input_weights.numpy()))
-        np.testing.assert_array_equal(heard, weights["kernel"].T)
+        kernel = np.concatenate(list(layer.parameters.input_weights.numpy()))
+        np.testing.assert_array_equal(kernel, weights["kernel"].T)
 
 
 # --- whole models, with their descriptions ----------------------------------------------------------------------------
@@ -211,7 +211,7 @@ OUT = (
 
 
 def reference(levels: list[Level], inputs: np.ndarray, *, once: bool) -> np.ndarray:
-    """What the last layer hands on of one sequence (T, I): (T, H), or (H,) with return_sequences=False."""
+    """Return the outputs of the last layer for one sequence (T, I): (T, H), or (H,) with return_sequences=False."""
     values, final = inputs[:, None], np.empty(0)
     for kind, forward, backward, joined in levels:
         there = run(kind, forward, values)
@@ -307,9 +307,9 @@ def test_classes_of_both_directions(functional: bool, once: bool, joined: str, k
     assert found.network.configuration.readout == classes("012", "last step" if once else "every step")
     assert not found.notes
     sequences = [IDS[:length, row].numpy().astype(np.int32) for row, length in enumerate(LENGTHS)]
-    for ids, told in zip(sequences, predict(found.network, sequences), strict=True):
+    for ids, log_probs in zip(sequences, predict(found.network, sequences), strict=True):
         expected = softmax(reference(levels, EMBEDDING[ids].astype(float), once=once) @ kernel + bias)
-        np.testing.assert_allclose(np.exp(told), np.atleast_2d(expected), atol=2e-6)
+        np.testing.assert_allclose(np.exp(log_probs), np.atleast_2d(expected), atol=2e-6)
 
 
 def test_a_sigmoid_of_one_number_and_masked_padding(tmp_path: Path) -> None:
@@ -350,9 +350,9 @@ def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
     assert found.network.configuration.readout == readout
     steps = np.random.default_rng(0).normal(size=(6, 2)).astype("f")
     expected = reference(levels, steps.astype(float), once=True) @ OUT[0][:N] + OUT[1]
-    told = predict(found.network, [steps])[0]
+    predictions = predict(found.network, [steps])[0]
     np.testing.assert_allclose(
-        softmax(told) if readout.kind == "classes" else told,
+        softmax(predictions) if readout.kind == "classes" else predictions,
         (softmax(expected) if readout.kind == "classes" else expected)[None],
         atol=2e-6,
     )
@@ -361,7 +361,7 @@ def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tail", "between"),
     [
-        ([("hidden", "Dense", {"activation": "relu"}, OUT)], r"dense with the activation 'relu'"),
+        ([("hidden", "Dense", {"activation": "relu"}, OUT)], r"dense has the activation 'relu'"),
         (
             [("pool", "GlobalMaxPooling1D", {}, ()), ("out", "Dense", {"activation": "softmax"}, OUT)],
             "GlobalMaxPooling1D",
@@ -371,7 +371,7 @@ def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
 def test_what_stands_between_is_named(tail: Any, between: str, tmp_path: Path) -> None:
     levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), drawn("LSTM", E, 1), "concat")]
     path = saved(tmp_path / "m.keras", levels, functional=True, once=False, dense={"symbols": True}, tail=tail)
-    with pytest.raises(AdoptingError, match=f"got .*{between}.* before the predictions.*readout='none'"):
+    with pytest.raises(AdoptingError, match=f"got something else.*{between}.*readout='none'"):
         assemble(read(path), VOCABULARY)
     assert assemble(read(path), VOCABULARY, readout="none").readout == "none"
 
@@ -421,7 +421,7 @@ def test_keras_layers_that_go_backwards(ways: list[bool], once: bool, tmp_path: 
         about["config"] |= options.get(about["config"]["name"], {})
     path = keras3(tmp_path / "m.keras", [*layers, ("out", "Dense", DENSE)], config)
     if not once and sum(ways) % 2:
-        with pytest.raises(AdoptingError, match="got the steps from the last to the first before the predictions"):
+        with pytest.raises(AdoptingError, match="steps come in reversed order, from the last to the first"):
             assemble(read(path), VOCABULARY, predicts="symbols")
         return
     network = assemble(read(path), VOCABULARY, predicts="symbols").network
@@ -445,3 +445,18 @@ def test_keras_hidden_layers_of_the_head(kind: str, tmp_path: Path) -> None:
     values = (inner or getattr(torch, kind))(x).numpy()
     found = predict(assemble(read(path), VOCABULARY).network, [np.array([1, 4], np.int32)])[0]
     np.testing.assert_allclose(np.exp(found)[0], softmax(values @ last + OUT[1]), atol=2e-6)
+
+
+@pytest.mark.parametrize("damage", ["name", "size"])
+def test_keras_head_that_does_not_fit_its_description_is_refused(damage: str, tmp_path: Path) -> None:
+    """The description names a hidden layer without weights, or one that does not read the recurrent layer."""
+    levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), None, "concat")]
+    hidden = np.ones((N + 1 if damage == "size" else N, 6), "f")
+    tail = [
+        ("hidden", "Dense", {"activation": "relu", "group": "x" if damage == "name" else "dense"}, (hidden,)),
+        ("out", "Dense", {"activation": "softmax", "group": "dense_1"}, (np.ones((6, 3), "f"), OUT[1])),
+    ]
+    path = saved(tmp_path / "m.keras", levels, functional=True, once=True, dense={"symbols": True}, tail=tail)
+    match = "expected a matrix of the file" if damage == "name" else r"expected dense\.kernel to read 4 numbers"
+    with pytest.raises(AdoptingError, match=match):
+        assemble(read(path), VOCABULARY)

@@ -140,8 +140,8 @@ def test_what_is_exported_runs_in_torch_and_is_read_back(
     if neurons == (4, 4) and kind == "torch":
         options: dict[str, Any] = {"nonlinearity": "relu"} if cell == "elman_relu" else {}
         theirs = model({"lstm": "LSTM", "gru": "GRU"}.get(cell, "RNN"), neurons=4, embedding=3, num_layers=2, **options)
-        told = torch.load(path, weights_only=True)
-        renamed = {n.replace("recurrent.", "rnn.").replace("readout.", "fc."): v for n, v in told.items()}
+        weights = torch.load(path, weights_only=True)
+        renamed = {n.replace("recurrent.", "rnn.").replace("readout.", "fc."): v for n, v in weights.items()}
         theirs.load_state_dict(renamed)
         with torch.no_grad():
             np.testing.assert_allclose(theirs(IDS), expected, atol=2e-6)

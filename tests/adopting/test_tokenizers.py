@@ -33,11 +33,18 @@ def test_tokenizer_json_of_words_gives_their_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "added", [[{"id": 2, "content": "other"}], [{"id": "2", "content": "x"}], [{"id": -1, "content": "x"}], [3]]
+    "added", [[{"id": 2, "content": "other"}], [{"id": "2", "content": "x"}], [{"id": -1, "content": "x"}], [3], 1.5]
 )
 def test_tokenizer_json_with_damaged_tokens_is_refused(added: Any, tmp_path: Path) -> None:
     content = {"model": {"type": "WordLevel", "vocab": {"a": 2, "b": 1, "c": 0}}, "added_tokens": added}
     with pytest.raises(AdoptingError, match="added tokens"):
+        read_vocabulary(written(tmp_path / "tokenizer.json", content))
+
+
+@pytest.mark.parametrize("piece", [[["x"], 0.0], [{}, 0.0], [None, 0.0], [], 3, ["a", -1.0]])
+def test_tokenizer_json_with_damaged_pieces_is_refused(piece: Any, tmp_path: Path) -> None:
+    content = {"model": {"type": "Unigram", "vocab": [["a", 0.0], piece]}}
+    with pytest.raises(AdoptingError, match="expected each piece of the vocabulary once and with its text"):
         read_vocabulary(written(tmp_path / "tokenizer.json", content))
 
 

@@ -181,7 +181,7 @@ def test_two_networks_in_a_file_are_a_question(tmp_path: Path) -> None:
         assemble(foreign, VOCABULARY, layers=["decodr"])
 
 
-def test_several_readouts_are_a_question_and_a_tied_one_can_be_named(tmp_path: Path) -> None:
+def test_several_readouts_are_a_question_and_a_tied_one_counts(tmp_path: Path) -> None:
     source = model(neurons=5)
     values = source.state_dict()
     path = save_torch(tmp_path / "heads.pt", {**values, "aux.weight": torch.randn(7, 5)})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatescope.adopting import AdoptingError, read_vocabulary, vocabulary_of
-from gatescope.adopting.vocabulary import by_id
+from gatescope.adopting.symbol_files import by_id
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_words_with_their_ids(tmp_path: Path) -> None:
     assert vocabulary.symbols == ("⟨0⟩", "<start>", "<unk>", "⟨3⟩", "the", "film", "⟨6⟩", "good")
     # In small letters where it is unknown as it stands; cut at punctuation; a rare word is beyond the vectors.
     assert vocabulary.encode("<start> The film, good rare").tolist() == [1, 4, 5, 2, 7, 2]
-    said = " ".join(notes)
-    assert "goes on to the id 9; the network has vectors for the first 8" in said
-    assert "Unknown words are read as <unk>." in said
-    assert "words were assumed (--unit)" in said
-    assert "the id 0 is '⟨0⟩'" in said
+    joined_notes = " ".join(notes)
+    assert "goes on to the id 9; the network has vectors for the first 8" in joined_notes
+    assert "Unknown words are read as <unk>." in joined_notes
+    assert "words were assumed (--unit)" in joined_notes
+    assert "the id 0 is '⟨0⟩'" in joined_notes
     longer, _ = read_vocabulary(path, unit="token", rows=12)
     assert longer.size == 12
     assert longer.encode("The the").tolist() == [2, 4]

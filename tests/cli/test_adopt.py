@@ -27,16 +27,16 @@ def source(tmp_path: Path) -> Path:
 def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path: Path) -> None:
     found = cli("adopt", source, "--vocabulary", "symbols.json", "--text", "notes.txt", "--json")
     assert found.status == 0, found.err
-    said = json.loads(found.out)
-    assert said["run"] == "runs/mine"
-    assert [layer["cell"] for layer in said["layers"]] == ["gru", "gru"]
-    assert said["residual"] <= said["tolerance"]
+    answer = json.loads(found.out)
+    assert answer["run"] == "runs/mine"
+    assert [layer["cell"] for layer in answer["layers"]] == ["gru", "gru"]
+    assert answer["residual"] <= answer["tolerance"]
     # The loss, computed once more from what torch itself gives.
     ids = torch.arange(280) % 7
     logits = model("GRU", num_layers=2)(ids[:-1].unsqueeze(1)).squeeze(1)
     expected = torch.nn.functional.cross_entropy(logits, ids[1:]).item()
-    assert said["score"]["value"] == pytest.approx(expected, abs=1e-5)
-    assert said["score"]["chance"] == pytest.approx(np.log(7))
+    assert answer["score"]["value"] == pytest.approx(expected, abs=1e-5)
+    assert answer["score"]["chance"] == pytest.approx(np.log(7))
 
     network, step = Run(tmp_path / "runs" / "mine").network()
     assert step == 0
@@ -49,7 +49,7 @@ def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path:
     assert "expected a checkpoint" in cli("train", "--resume", "--run", "runs/mine", "--steps", "9").refused()
 
 
-def test_a_second_one_gets_a_number_and_a_text_may_be_the_vocabulary(cli: Cli, source: Path) -> None:
+def test_second_run_gets_a_number_and_a_text_is_a_vocabulary(cli: Cli, source: Path) -> None:
     assert "runs/mine:" in cli("adopt", source, "--corpus", "notes.txt").out
     assert "runs/mine-2:" in cli("adopt", source, "--corpus", "notes.txt").out
     assert "already holds" in cli("adopt", source, "--corpus", "notes.txt", "--run", "runs/mine").refused()
@@ -142,10 +142,10 @@ def test_a_classifier_of_texts_in_both_directions(cli: Cli, reviews: Path, tmp_p
     assert "--reads 'every step'" in cli(*options).refused()
     found = cli(*options, "--reads", "last step", "--json")
     assert found.status == 0, found.err
-    said = json.loads(found.out)
-    assert said["predicts"] == {"kind": "classes", "names": ["bad", "good"], "quantiles": [], "reads": "last step"}
-    assert [layer["layer"] for layer in said["layers"]] == ["layer0", "layer0_reverse"]
-    assert said["residual"] <= said["tolerance"]
+    answer = json.loads(found.out)
+    assert answer["predicts"] == {"kind": "classes", "names": ["bad", "good"], "quantiles": [], "reads": "last step"}
+    assert [layer["layer"] for layer in answer["layers"]] == ["layer0", "layer0_reverse"]
+    assert answer["residual"] <= answer["tolerance"]
     # The probability of good, once more from torch.
     values = torch.load(reviews, weights_only=True)
     lstm = torch.nn.LSTM(5, 4, bidirectional=True)
@@ -154,10 +154,10 @@ def test_a_classifier_of_texts_in_both_directions(cli: Cli, reviews: Path, tmp_p
     z = values["fc.weight"] @ torch.cat([state[0], state[1]]) + values["fc.bias"]
     network, _ = Run(tmp_path / "runs" / "reviews").network()
     trace = record(network, "The film was not good !")
-    told = dict(
+    log_probs = dict(
         zip(trace.steps["top_token"][0, -1].tolist(), trace.steps["top_probability"][0, -1].tolist(), strict=True)
     )
-    assert told[1] == pytest.approx(torch.sigmoid(z).item(), abs=1e-6)
+    assert log_probs[1] == pytest.approx(torch.sigmoid(z).item(), abs=1e-6)
     # Empty lines are between the sequences.
     assert record(network, (tmp_path / "reviews.txt").read_text()).lengths.tolist() == [5, 2, 1]
     for command in (["check", "reviews"], ["record", "reviews", "not good"], ["runs"], ["horizon", "reviews"]):
@@ -174,8 +174,12 @@ def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     assert "--inputs NAMES for numbers, got none of them" in cli(*options).refused()
     found = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
     assert found.status == 0, found.err
-    said = json.loads(found.out)
-    assert (said["unit"], said["embedding"], said["predicts"]["names"]) == ("number", "numbers", ["1 day", "2 days"])
+    answer = json.loads(found.out)
+    assert (answer["unit"], answer["embedding"], answer["predicts"]["names"]) == (
+        "number",
+        "numbers",
+        ["1 day", "2 days"],
+    )
     assert Run(tmp_path / "runs" / "forecast").task().examples()[0].startswith("0.0\n0.1\n")
     assert cli("check", "forecast").status == 0
     assert cli("record", "forecast", "0.5").status == 0

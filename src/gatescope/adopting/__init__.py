@@ -7,7 +7,7 @@ from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Hea
 from gatescope.adopting.formats import read
 from gatescope.adopting.from_formats import from_keras, from_onnx, from_safetensors, from_torch
 from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
-from gatescope.adopting.vocabulary import read_names, read_vocabulary, vocabulary_of
+from gatescope.adopting.symbol_files import read_names, read_vocabulary, vocabulary_of
 
 __all__ = [
     "FORMATS",

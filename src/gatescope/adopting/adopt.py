@@ -14,8 +14,8 @@ from gatescope.adopting.assembling import Assembled, AssembleOptions, assemble
 from gatescope.adopting.embeddings import embedded_symbols
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, Joined
 from gatescope.adopting.formats import read
+from gatescope.adopting.symbol_files import read_vocabulary
 from gatescope.adopting.torch_names import Nonlinearity
-from gatescope.adopting.vocabulary import read_vocabulary
 from gatescope.network import predict
 from gatescope.readout import Kind, Reads
 from gatescope.runs import HISTORY, Run

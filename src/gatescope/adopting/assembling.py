@@ -34,7 +34,6 @@ from gatescope.adopting.left_over import check_left_over, copies, ignored_names,
 from gatescope.adopting.predicting import Answers, ReadoutInput, readout_of
 from gatescope.adopting.wiring import check_order, check_padding, offers
 from gatescope.configuration import Configuration, Layer
-from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.readout import Kind, Reads
 from gatescope.vocabulary import Vocabulary
@@ -277,8 +276,14 @@ def _levels(foreign: Foreign, names: Sequence[str], directions: Joined | None) -
     for name in names:
         if name not in stacks:
             close = difflib.get_close_matches(name, list(stacks), n=1)
-            hint = Message("LAYERS_DID_YOU_MEAN", option=option("layers", close[0])) if close else ""
-            raise AdoptingError("LAYERS_NAME_UNKNOWN", option=option("layers", name), names=listed(stacks), hint=hint)
+            if close:
+                raise AdoptingError(
+                    "LAYERS_NAME_MISSPELT",
+                    option=option("layers", name),
+                    names=listed(stacks),
+                    close=option("layers", close[0]),
+                )
+            raise AdoptingError("LAYERS_NAME_UNKNOWN", option=option("layers", name), names=listed(stacks))
     chosen = tuple(names) or foreign.order or tuple(stacks)
     if len(chosen) > 1 and not names and not foreign.order:
         raise AdoptingError(

@@ -81,7 +81,7 @@ class Head:
 
     Attributes:
         matrix: the name of the readout; "none" if something else than matrices predicts.
-        between: the part of the model that predicts instead.
+        reason: why something else predicts, as a sentence; None if matrices do.
         reads: when the readout is read.
         activation: the activation of its outputs.
         predicts: what it was trained to predict, by its loss.
@@ -89,7 +89,7 @@ class Head:
     """
 
     matrix: str | None = None
-    between: str | Message = ""
+    reason: Message | None = None
     reads: Reads | None = None
     activation: Activation | None = None
     predicts: Literal["classes", "numbers"] | None = None

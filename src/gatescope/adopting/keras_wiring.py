@@ -151,8 +151,11 @@ def _source(graph: _Graph, stack: str, wired: Wiring) -> str | None:
         if graph.keys.get(under.name) in graph.stacks:
             if not between and not result and under.config.get("return_sequences"):
                 return graph.keys[under.name]
-            through = between or Message("LAYER_OTHER_RESULT")
-            wired.refused[stack] = Message("LAYER_READS_THROUGH", name=about.title, below=under.title, through=through)
+            wired.refused[stack] = (
+                Message("LAYER_READS_THROUGH", name=about.title, below=under.title, through=between)
+                if between
+                else Message("LAYER_READS_OTHER_RESULT", name=about.title, below=under.title)
+            )
             return None
         if under.kind == "Embedding" and not between:
             wired.embedding = graph.keys.get(under.name)
@@ -206,13 +209,13 @@ def _head(graph: _Graph, stack: str, backwards: bool, compiled: Any) -> Head:
     while above := [reader for reader in graph.readers.get(current.name, []) if reader[2] != "mask"]:
         if len(above) > 1:
             parts = listed(reader.title for reader, _, _ in above)
-            return Head(NONE, Message("FOREIGN_READOUT_BEHIND_SEVERAL_PARTS", parts=parts), reads)
+            return Head(NONE, Message("READOUT_SEVERAL_PARTS", parts=parts), reads)
         is_state = current is about and above[0][1] == 1 and not about.wrapper
         current, result, role = above[0]
         if is_state:
             reads = "last step"
         if role or current.name in seen or (result and not is_state) or len(current.reads) > 1 or current.calls > 1:
-            return Head(NONE, current.title, reads)
+            return Head(NONE, Message("READOUT_OTHER_PART", part=current.title), reads)
         seen.add(current.name)
         activation = _activation(current)
         if current.kind in PASSING or _is_identity(current):
@@ -222,24 +225,24 @@ def _head(graph: _Graph, stack: str, backwards: bool, compiled: Any) -> Head:
         elif current.kind in ("Activation", "Softmax", "ReLU") and layers and layers[-1][1] == "linear":
             layers[-1] = (layers[-1][0], activation)
         else:
-            return Head(NONE, current.title, reads)
+            return Head(NONE, Message("READOUT_OTHER_PART", part=current.title), reads)
     return _head_of(layers, reads, backwards and reads == "every step", compiled)
 
 
 def _head_of(layers: list[tuple[str, str]], reads: Reads, backwards: bool, compiled: Any) -> Head:
     """Return the head of dense layers: name and activation, from the recurrent layer upwards."""
     if not layers:
-        return Head(NONE, Message("FOREIGN_READOUT_BEHIND_NOTHING"), reads)
+        return Head(NONE, Message("READOUT_WITHOUT_READER"), reads)
     if backwards:
-        return Head(NONE, Message("FOREIGN_READOUT_BEHIND_REVERSED_STEPS"), reads)
+        return Head(NONE, Message("READOUT_OF_REVERSED_STEPS"), reads)
     *hidden, (matrix, last) = layers
     output = next((known for known in get_args(Activation) if known == last), None)
     unknown = [(key, activation) for key, activation in hidden if HIDDEN.get(activation) is None]
     if output is None or unknown:
         layer, activation = unknown[0] if unknown else (matrix, last)
-        return Head(NONE, Message("FOREIGN_READOUT_BEHIND_ACTIVATION", layer=layer, activation=activation), reads)
+        return Head(NONE, Message("READOUT_OTHER_ACTIVATION", layer=layer, activation=activation), reads)
     inner = tuple((key, HIDDEN[activation]) for key, activation in hidden)
-    return Head(matrix, "", reads, output, _trained_for(compiled), inner)
+    return Head(matrix, None, reads, output, _trained_for(compiled), inner)
 
 
 def _activation(about: Described) -> str:

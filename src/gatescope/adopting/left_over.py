@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from gatescope.adopting.foreign import NONE, AdoptingError, Foreign, listed, option
-from gatescope.messages import Message
 
 # Words in the names of what reads a recurrent stack, of what may be anywhere, and of what is before or inside one.
 READOUT_WORDS = re.compile(
@@ -126,13 +125,14 @@ def check_left_over(foreign: Foreign, used: set[str], inputs: int, width: int, *
     if inside:
         arrays = listed((f"{name} {rest[name]}" for name in inside), MAX_LISTED)
         raise AdoptingError("ARRAYS_INSIDE_LAYERS", arrays=arrays)
-    raise AdoptingError(
-        "ARRAYS_LEFT_OVER",
-        arrays=listed((f"{name} {rest[name]}" for name in doubtful), MAX_LISTED),
-        ignore=option("ignore", *doubtful[:MAX_LISTED], *(["..."] if len(doubtful) > MAX_LISTED else [])),
-        pattern=option("ignore", "encoder.*"),
-        states=Message("ARRAYS_MAY_BE_HEAD", option=option("readout", NONE)) if readout else "",
-    )
+    facts = {
+        "arrays": listed((f"{name} {rest[name]}" for name in doubtful), MAX_LISTED),
+        "ignore": option("ignore", *doubtful[:MAX_LISTED], *(["..."] if len(doubtful) > MAX_LISTED else [])),
+        "pattern": option("ignore", "encoder.*"),
+    }
+    if readout:
+        raise AdoptingError("ARRAYS_LEFT_OVER_OR_HEAD", none=option("readout", NONE), **facts)
+    raise AdoptingError("ARRAYS_LEFT_OVER", **facts)
 
 
 def _after_layers(foreign: Foreign, rest: Mapping[str, tuple[int, ...]], inputs: int, width: int) -> set[str]:

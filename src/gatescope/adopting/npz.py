@@ -41,7 +41,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             _check_entries(path, entries)
             for entry in entries:
                 with archive.open(entry) as file:
-                    value = _array(file, entry.file_size)
+                    value = _array(path, file, entry.file_size)
                 if value is not None:
                     arrays[entry.filename.removesuffix(".npy")] = value
     except (AdoptingError, OSError):
@@ -62,7 +62,7 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         raise AdoptingError("NPZ_WITHOUT_ARRAYS", path=path)
 
 
-def _array(file: Any, size: int) -> NDArray[Any] | None:
+def _array(path: Path, file: Any, size: int) -> NDArray[Any] | None:
     """Return one array; None for text or dates. Its header is believed only if the size agrees.
 
     An array without floating-point numbers that torch has is not read, but it may be weights, so UNREAD stands for it.
@@ -80,7 +80,7 @@ def _array(file: Any, size: int) -> NDArray[Any] | None:
     for length in shape:
         count *= length
     if count * dtype.itemsize != size - file.tell() or min(shape, default=0) < 0:
-        raise ValueError("a shape and the bytes of its array differ")
+        raise AdoptingError("NPZ_ARRAY_SIZE_DIFFERS", path=path, shape=shape, size=size - file.tell())
     if dtype.kind == "u":  # torch has few unsigned types; the numbers make no difference
         return np.zeros(shape, f"i{dtype.itemsize}")
     values = np.frombuffer(file.read(), dtype)

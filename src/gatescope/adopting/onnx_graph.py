@@ -130,9 +130,10 @@ class _Walk:
                 self.around.below[name] = value.stack
                 self.readers.setdefault(value.stack, []).append(f"the recurrent layer {name}")
             else:
-                through = value.by or Message("LAYER_OTHER_RESULT")
-                self.around.refused[name] = Message(
-                    "LAYER_READS_THROUGH", name=name, below=value.stack, through=through
+                self.around.refused[name] = (
+                    Message("LAYER_READS_THROUGH", name=name, below=value.stack, through=value.by)
+                    if value.by
+                    else Message("LAYER_READS_OTHER_RESULT", name=name, below=value.stack)
                 )
         else:
             self._source(name, node.input[0])
@@ -244,7 +245,9 @@ class _Walk:
         if len(heads) > 1:
             others += [f"the product with {value.head[0][0]}" for value in heads]
         if others or not heads:
-            return Head(NONE, listed(dict.fromkeys(others), 4) if others else Message("FOREIGN_READOUT_BEHIND_NOTHING"))
+            if not others:
+                return Head(NONE, Message("READOUT_WITHOUT_READER"))
+            return Head(NONE, Message("READOUT_OTHER_PART", part=listed(dict.fromkeys(others), 4)))
         value, directions = heads[0], self.directions[name]
         known: dict[str | None, Reads] = {None: "every step", "final": "last step"}
         reads = known.get(value.step)
@@ -254,12 +257,12 @@ class _Walk:
             reads = "every step"
             self.around.notes.append(BACKWARD_UNREAD.format(name=name))
         if reads is None:
-            return Head(NONE, Message("FOREIGN_READOUT_BEHIND_FIRST_STEP"))
+            return Head(NONE, Message("READOUT_OF_FIRST_STEP"))
         *hidden, (matrix, last) = value.head
         output = value.output or ("sigmoid" if last == "sigmoid" else None)
         if last not in ("none", "sigmoid"):
-            return Head(NONE, Message("FOREIGN_READOUT_BEHIND_ACTIVATION", layer=matrix, activation=last))
-        return Head(matrix, "", reads, output, None, tuple(hidden))
+            return Head(NONE, Message("READOUT_OTHER_ACTIVATION", layer=matrix, activation=last))
+        return Head(matrix, None, reads, output, None, tuple(hidden))
 
 
 def _title(node: Any) -> str:

@@ -14,6 +14,7 @@ from io import BufferedIOBase
 from typing import IO, Any, cast
 
 from gatescope.adopting.foreign import AdoptingError
+from gatescope.errors import GatescopeError
 
 MAX_PICKLE_BYTES = 64 << 20  # names and containers; the numbers of tensors are stored beside them
 MAX_INSTRUCTIONS = 1_000_000  # takes less than two seconds
@@ -33,6 +34,10 @@ DICTS = ("collections.OrderedDict", "collections.defaultdict", "builtins.dict", 
 REBUILD = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor")
 OTHER_TENSORS = ("torch._utils._rebuild", "torch._tensor._rebuild")  # sparse, quantized, of a type of its own, ...
 PARAMETER = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
+
+
+class PickleError(GatescopeError):
+    """A pickle is damaged, or is none of torch.save."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def load(file: BufferedIOBase, storages: dict[str, Storage] | None = None) -> An
         if operation.name == "STOP":
             return machine.stack.pop()
         machine.follow(operation.name, argument)
-    raise EOFError("the pickle does not end")
+    raise PickleError("PICKLE_WITHOUT_END")
 
 
 class _Machine:
@@ -142,7 +147,7 @@ class _Machine:
         elif name in HANDLERS:
             HANDLERS[name](self, argument)
         else:
-            raise ValueError(f"torch.save writes no instruction {name}")
+            raise PickleError("PICKLE_INSTRUCTION_UNKNOWN", name=name)
 
     def marked(self) -> list[Any]:
         """Take everything above the last mark off the stack, and remove the mark."""
@@ -150,7 +155,7 @@ class _Machine:
         while not isinstance(self.stack[mark], _Mark):
             mark -= 1
             if mark < 0:
-                raise IndexError("a mark is missing")
+                raise PickleError("PICKLE_MARK_MISSING")
         values = self.stack[mark + 1 :]
         del self.stack[mark:]
         return values
@@ -162,7 +167,7 @@ class _Machine:
             count: the count of values.
         """
         if count > len(self.stack):
-            raise IndexError("the stack is empty")
+            raise PickleError("PICKLE_STACK_EMPTY")
         values = self.stack[-count:]
         del self.stack[-count:]
         return values
@@ -175,7 +180,7 @@ def _set(target: Any, pairs: list[tuple[Any, Any]]) -> None:
     elif isinstance(target, Placeholder):
         target.state.append({_key(key): value for key, value in pairs})
     else:
-        raise TypeError("an instruction sets entries of something that is no dict")
+        raise PickleError("PICKLE_DICT_MISSING", kind=type(target).__name__)
 
 
 def _key(value: Any) -> Hashable:
@@ -189,7 +194,7 @@ def _extend(target: Any, values: list[Any]) -> None:
     elif isinstance(target, Placeholder):
         target.state.append(values)
     else:
-        raise TypeError("an instruction appends to something that is no list")
+        raise PickleError("PICKLE_LIST_MISSING", kind=type(target).__name__)
 
 
 def _build(machine: _Machine, _: Any) -> None:
@@ -214,7 +219,7 @@ def _called(function: Any, arguments: Any) -> Any:
     """Return the result of a call: a tensor, a dict, or a placeholder. Nothing is called."""
     name = function.name if isinstance(function, Placeholder) and not function.called else ""
     if not isinstance(arguments, tuple):
-        raise TypeError("a call has no tuple of arguments")
+        raise PickleError("PICKLE_ARGUMENTS_MISSING", kind=type(arguments).__name__)
     if name in REBUILD:
         storage, offset, shape, strides = arguments[:4]
         sizes = (offset, *shape, *strides)

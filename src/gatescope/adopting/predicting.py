@@ -108,10 +108,8 @@ def readout_of(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, a
     if answers.matrix == NONE:
         return _without_readout(vocabulary, source, head)
     if answers.matrix is None and head.matrix == NONE:
-        between = head.between or Message("FOREIGN_READOUT_BEHIND_OTHER_LAYER")
-        raise AdoptingError(
-            "FOREIGN_READOUT_BEHIND", stack=source.stack, between=between, option=option("readout", NONE)
-        )
+        reason = head.reason or Message("READOUT_OTHER_LAYER")
+        raise AdoptingError("FOREIGN_READOUT_OTHER", stack=source.stack, reason=reason, option=option("readout", NONE))
     if answers.matrix is not None and answers.matrix != head.matrix:
         head = Head(reads=head.reads)
     inner, name = _hidden_and_readout(foreign, vocabulary, source, answers, head)
@@ -263,15 +261,10 @@ def _tied(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, answer
         for name, value in foreign.matrices.items()
         if value.shape[1] == source.width and name != source.embedding
     }
-    tied = Message("FOREIGN_READOUT_MAY_BE_TIED", option=option("readout", source.embedding)) if fits else ""
-    raise AdoptingError(
-        "FOREIGN_READOUT_MISSING",
-        width=source.width,
-        matrices=listed(with_shapes(reading), 3),
-        tied=tied,
-        option=option("readout"),
-        none=option("readout", NONE),
-    )
+    facts = {"width": source.width, "matrices": listed(with_shapes(reading), 3), "none": option("readout", NONE)}
+    if fits:
+        raise AdoptingError("FOREIGN_READOUT_MAYBE_TIED", tied=option("readout", source.embedding), **facts)
+    raise AdoptingError("FOREIGN_READOUT_MISSING", option=option("readout"), **facts)
 
 
 def _bias_like(foreign: Foreign, size: int) -> list[str]:
@@ -334,14 +327,14 @@ def _check_layout(foreign: Foreign, names: Sequence[str], source: ReadoutInput) 
 
 def _without_readout(vocabulary: Vocabulary, source: ReadoutInput, head: Head) -> ReadoutParts:
     """Return a readout that predicts every symbol alike, or the number 0."""
-    between = f" ({head.between} is between them)" if head.between else ""
+    reason = f" {head.reason}" if head.reason else ""
     if vocabulary.unit == "number":
         readout, outputs, predictions = numbers([NOTHING]), "predictions", "the number 0"
     else:
         readout, outputs, predictions = SYMBOLS, f"{vocabulary.size} symbols", "every symbol alike"
     note = (
-        f"No readout from the {source.width} numbers of the last layer to {outputs} was taken{between}: the run "
-        f"predicts {predictions}. Its gates and states are those of the network in the file."
+        f"No readout from the {source.width} numbers of the last layer to {outputs} was taken: the run predicts "
+        f"{predictions}. Its gates and states are those of the network in the file.{reason}"
     )
     size = readout.size(vocabulary.size)
     return ReadoutParts(torch.zeros(size, source.width), torch.zeros(size), readout, notes=[note])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gatescope.adopting import pickles
 from gatescope.adopting.foreign import AdoptingError, Foreign, check_size, max_array_bytes, reason_of
-from gatescope.adopting.pickles import UNREADABLE, Placeholder, Storage, StoredTensor
+from gatescope.adopting.pickles import UNREADABLE, PickleError, Placeholder, Storage, StoredTensor
 from gatescope.adopting.torch_names import Nonlinearity, recurrent
 
 ZIP_START = b"PK\x03\x04"
@@ -107,7 +107,7 @@ def _from_pickles(path: Path, file: io.BufferedIOBase) -> tuple[Any, ReadStorage
 
 
 def _no_storages(storage: Storage) -> bytes:
-    raise KeyError(storage.key)
+    raise PickleError("PICKLE_STORAGE_MISSING", key=storage.key)
 
 
 class _StorageReader:
@@ -120,13 +120,13 @@ class _StorageReader:
             self.offsets[key] = end
             end += 8 + storages[key].count * _number_bytes(storages[key])
         if end > file.seek(0, io.SEEK_END):
-            raise EOFError("the storages are longer than the file")
+            raise PickleError("PICKLE_STORAGES_TOO_LONG", expected=end)
 
     def __call__(self, storage: Storage) -> bytes:
         self.file.seek(self.offsets[storage.key])
         count = int.from_bytes(self.file.read(8), "little", signed=True)
         if count != storage.count:
-            raise EOFError(f"storage {storage.key} has {count:,} numbers instead of {storage.count:,}")
+            raise PickleError("PICKLE_STORAGE_COUNT_DIFFERS", key=storage.key, expected=storage.count, count=count)
         return self.file.read(count * _number_bytes(storage))
 
 
@@ -175,7 +175,13 @@ def _tensor(stored: StoredTensor, numbers: dict[str, bytes], read_storage: ReadS
         numbers[storage.key] = read_storage(storage)
     values = numbers[storage.key]
     if len(values) != storage.count * dtype.itemsize or last >= storage.count:
-        raise EOFError(f"storage {storage.key} has {len(values):,} bytes, which do not match its tensors")
+        raise PickleError(
+            "PICKLE_STORAGE_SIZE_DIFFERS",
+            key=storage.key,
+            expected=storage.count * dtype.itemsize,
+            size=len(values),
+            last=last,
+        )
     flat = torch.frombuffer(bytearray(values), dtype=dtype)
     return flat.as_strided(stored.shape, stored.strides, stored.offset).clone()
 

@@ -118,7 +118,7 @@ def of_bytes(content: bytes, path: str) -> Tokenizer:
                 texts = [inner.decode() for number, inner in _fields(value) if number == 1 and isinstance(inner, bytes)]
                 names += texts[:1]
             if len(names) > MAX_PIECES:
-                raise ValueError(f"it has more than {MAX_PIECES:,} pieces")
+                raise AdoptingError("SENTENCEPIECE_PIECES_TOO_MANY", limit=MAX_PIECES)
     except ValueError as error:
         raise AdoptingError("SENTENCEPIECE_FILE_DAMAGED", path=path, reason=reason_of(error)) from error
     if not names:
@@ -135,7 +135,7 @@ def _fields(content: bytes) -> list[tuple[int, bytes | int]]:
     """Return the number and the value of each field of a protobuf message.
 
     Raises:
-        ValueError: the bytes are no such message.
+        AdoptingError: the bytes are no such message.
     """
     fields: list[tuple[int, bytes | int]] = []
     position = 0
@@ -145,7 +145,7 @@ def _fields(content: bytes) -> list[tuple[int, bytes | int]]:
         value = shift = 0
         while True:
             if position >= len(content) or shift > 63:
-                raise ValueError("it ends inside of a number")
+                raise AdoptingError("SENTENCEPIECE_NUMBER_DAMAGED", position=position)
             byte = content[position]
             position += 1
             value |= (byte & 127) << shift
@@ -161,7 +161,7 @@ def _fields(content: bytes) -> list[tuple[int, bytes | int]]:
             continue
         size = {1: 8, 5: 4}.get(kind) if kind != 2 else varint()
         if size is None or not number or size > len(content) - position:
-            raise ValueError(f"field {number} is damaged")
+            raise AdoptingError("SENTENCEPIECE_FIELD_DAMAGED", number=number, position=position)
         fields.append((number, content[position : position + size]))
         position += size
     return fields
@@ -203,7 +203,9 @@ def _hugging_face(content: Mapping[str, Any], path: str) -> Tokenizer:
         if len(vocabulary) < len(entries):
             raise AdoptingError("TOKENIZER_PIECES_DAMAGED", path=path)
     ids = _ids(vocabulary, path)
-    for token in added if isinstance(added, list) else ():
+    if not isinstance(added, list):
+        raise AdoptingError("TOKENIZER_ADDED_TOKEN_DAMAGED", path=path, token=str(added)[:80])
+    for token in added:
         number, text = (token.get("id"), token.get("content")) if isinstance(token, dict) else (None, None)
         if type(number) is not int or not isinstance(text, str) or ids.get(number, text) != text or number < 0:
             raise AdoptingError("TOKENIZER_ADDED_TOKEN_DAMAGED", path=path, token=str(token)[:80])

@@ -12,7 +12,6 @@ from typing import Any
 from gatescope.adopting.foreign import AdoptingError, listed, option, reason_of
 from gatescope.adopting.tokenizers import Tokenizer, of_bytes, of_json, of_lines
 from gatescope.errors import GatescopeError
-from gatescope.messages import Message
 from gatescope.vocabulary import Unit, Vocabulary
 
 MAX_FILE_BYTES = 64 << 20
@@ -241,8 +240,9 @@ def by_id(content: Any, path: str) -> list[str | None]:
     if symbols is None:
         entries = content.items() if isinstance(content, dict) else ()
         keys = [key for key, value in entries if isinstance(value, list | dict)]
-        hint = Message("FOREIGN_VOCABULARY_NAME_ENTRY", names=listed(keys), path=path, key=keys[0]) if keys else ""
-        raise AdoptingError("FOREIGN_VOCABULARY_FORM_UNKNOWN", path=path, hint=hint)
+        if keys:
+            raise AdoptingError("FOREIGN_VOCABULARY_SEVERAL", path=path, names=listed(keys), key=keys[0])
+        raise AdoptingError("FOREIGN_VOCABULARY_FORM_UNKNOWN", path=path)
     largest = max(symbols)
     if min(symbols) < 0 or largest >= 2 * len(symbols) + 16:
         raise AdoptingError(
