@@ -1,4 +1,4 @@
-"""Networks: symbols in, predictions out, and the description they are rebuilt from."""
+"""Networks: symbols in, predictions out, and the JSON from which they are rebuilt."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gatescope import CELLS, Configuration, Layer, Network, Vocabulary, clamp, c
 from gatescope.cells import CellError
 from gatescope.configuration import NetworkError
 from gatescope.equations import EquationError, tanh
-from gatescope.network import expected_tensors, padded, predict
+from gatescope.network import expected_tensors, padded, passes, predict
 from gatescope.readout import SYMBOLS, Readout, Reads, classes, numbers
 from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 
-EITHER: tuple[Reads, ...] = ("every step", "last step")
+READS: tuple[Reads, ...] = ("every step", "last step")
 drawn: dict[str, Any] = dict(
     layers=st.lists(st.tuples(cells, few), min_size=1, max_size=3),
     embedding=st.none() | few,
     dropout=st.sampled_from([0.0, 0.25]),
-    readout=st.sampled_from([made for reads in EITHER for made in (Readout(reads=reads), classes(["x", "y"], reads))]),
+    readout=st.sampled_from([made for reads in READS for made in (Readout(reads=reads), classes(["x", "y"], reads))]),
 )
 both = st.booleans()
 
@@ -38,7 +38,7 @@ def configuration_of(layers: list[tuple[Any, int]], both_ways: bool = False, **f
 
 @given(both_ways=both, **drawn)
 @settings(max_examples=25)
-def test_the_description_rebuilds_the_network(**fields: Any) -> None:
+def test_configuration_survives_json(**fields: Any) -> None:
     configuration = configuration_of(**fields)
     data = json.loads(json.dumps(configuration.to_json(), allow_nan=False))
     assert Configuration.from_json(data) == configuration
@@ -48,90 +48,90 @@ def test_the_description_rebuilds_the_network(**fields: Any) -> None:
 
 @given(steps=few, batch=few, both_ways=both, **drawn)
 @settings(max_examples=20)
-def test_logits_have_the_shape_that_is_promised(steps: int, batch: int, **fields: Any) -> None:
+def test_logits_have_the_documented_shape(steps: int, batch: int, **fields: Any) -> None:
     configuration = configuration_of(**fields)
     output = Network(configuration)(torch.zeros(steps, batch, dtype=torch.long))
     size = (batch, configuration.predicted)
     assert output.logits.shape == (size if configuration.readout.reads == "last step" else (steps, *size))
     assert len(output.state) == len(output.signals) == len(configuration.layers)
-    assert all(not kept for kept in output.signals)
+    assert not any(output.signals)
 
 
 @pytest.mark.parametrize("embedding", [None, 3])
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_an_unknown_symbol_is_read_as_the_zero_vector(name: str, embedding: int | None) -> None:
+def test_unknown_symbol_is_read_as_the_zero_vector(name: str, embedding: int | None) -> None:
     made = network(name, (3, 2), embedding=embedding)
     unknown = torch.tensor([[0, 1], [ALPHABET.unknown, -1], [2, ALPHABET.unknown]])
-    wanted = [f"x.{k}" for k in CELLS[name].tape.input_drives]
-    kept = made(unknown, keep=(wanted, ("h",))).signals[0]
+    drives = [f"x.{k}" for k in CELLS[name].tape.input_drives]
+    values = made(unknown, keep=(drives, ("h",))).signals[0]
     biases = made.parameters_of(0).biases
-    for k, drive in enumerate(wanted):
+    for k, drive in enumerate(drives):
         for place in ((1, 0), (1, 1), (2, 1)):
-            assert torch.equal(kept[drive][place], biases[k])
-        assert not torch.equal(kept[drive][0, 0], biases[k])
+            assert torch.equal(values[drive][place], biases[k])
+        assert not torch.equal(values[drive][0, 0], biases[k])
     if embedding is not None:
-        sum(kept[drive].sum() for drive in wanted).backward()  # type: ignore[union-attr]
+        sum(values[drive].sum() for drive in drives).backward()  # type: ignore[union-attr]
         assert made.embedding is not None
         assert made.embedding.grad is not None
         used = made.embedding.grad.abs().sum(1) > 0
         assert used.tolist() == [True, True, True, False, False]
 
 
-def test_the_last_step_is_that_of_each_sequence() -> None:
+def test_last_step_is_the_last_of_each_sequence() -> None:
     every, last = network("gru", (4,)), network("gru", (4,), readout=Readout(reads="last step"))
     tokens = torch.tensor([[0, 1, 2], [3, 4, 0], [1, -1, 2], [2, -1, -1]])
     lengths = torch.tensor([4, 2, 3])
     all_steps = every(tokens).logits
-    found = last(tokens, lengths=lengths).logits
+    logits = last(tokens, lengths=lengths).logits
     for row, length in enumerate(lengths.tolist()):
-        torch.testing.assert_close(found[row], all_steps[length - 1, row])
+        torch.testing.assert_close(logits[row], all_steps[length - 1, row])
     torch.testing.assert_close(last(tokens).logits, all_steps[-1])
 
 
-def test_dropout_acts_on_what_layers_and_readout_read_while_training_only() -> None:
+def test_dropout_acts_in_training_on_all_but_one_hot_inputs() -> None:
     tokens = torch.randint(0, 5, (20, 4), generator=torch.Generator().manual_seed(0))
-    one, two = network("elman", (30,), dropout=0.5), network("elman", (30, 30), dropout=0.5)
+    single, two = network("elman", (30,), dropout=0.5), network("elman", (30, 30), dropout=0.5)
     clean = network("elman", (30, 30))
     keep = (("h",), ("x.h", "h"))
     torch.manual_seed(0)
-    one.train()
+    single.train()
     two.train()
-    ones = [one(tokens, keep=(("h",),)) for _ in range(2)]
-    assert torch.equal(ones[0].signals[0]["h"], ones[1].signals[0]["h"])  # a one-hot symbol is never left out
-    assert not torch.equal(ones[0].logits, ones[1].logits)
+    outputs = [single(tokens, keep=(("h",),)) for _ in range(2)]
+    assert torch.equal(outputs[0].signals[0]["h"], outputs[1].signals[0]["h"])  # one-hot inputs are never dropped
+    assert not torch.equal(outputs[0].logits, outputs[1].logits)
     first, second = two(tokens, keep=keep), two(tokens, keep=keep)
     assert torch.equal(first.signals[0]["h"], second.signals[0]["h"])
     assert not torch.equal(first.signals[1]["x.h"], second.signals[1]["x.h"])
-    # What is not dropped is scaled up, so that the next layer hears as much as without.
+    # The values that are not dropped are scaled up, so that the mean input of the next layer stays the same.
     weights = two.parameters_of(1)
-    heard = (first.signals[1]["x.h"] - weights.biases[0]) @ torch.linalg.inv(weights.input_weights[0]).T
-    dropped = heard.abs() < 1e-2 * first.signals[0]["h"].abs()
+    inputs = (first.signals[1]["x.h"] - weights.biases[0]) @ torch.linalg.inv(weights.input_weights[0]).T
+    dropped = inputs.abs() < 1e-2 * first.signals[0]["h"].abs()
     assert 0.4 < dropped.float().mean() < 0.6
-    torch.testing.assert_close(heard[~dropped], (2 * first.signals[0]["h"])[~dropped], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(inputs[~dropped], (2 * first.signals[0]["h"])[~dropped], rtol=1e-2, atol=1e-2)
     two.eval()
     assert torch.equal(two(tokens).logits, clean(tokens).logits)
 
 
 @given(cells, st.lists(st.integers(1, 40), max_size=70), few, seeds)
 @settings(max_examples=12)
-def test_predict_is_one_sequence_after_the_other(cell: Any, lengths: list[int], layers: int, seed: int) -> None:
+def test_predict_equals_each_sequence_alone(cell: Any, lengths: list[int], layers: int, seed: int) -> None:
     made = network(cell, (3,) * layers, seed)
     random = np.random.default_rng(seed)
     sequences = [random.integers(0, 6, length).astype(np.int32) for length in lengths]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gatescope.network, "PASS_STEPS", 7)
-        found = predict(made, sequences)
-    assert len(found) == len(sequences)
+        predictions = predict(made, sequences)
+    assert len(predictions) == len(sequences)
     with torch.no_grad():
-        for ids, rows in zip(sequences[:4], found, strict=False):
+        for ids, rows in zip(sequences[:4], predictions, strict=False):
             alone = made(torch.from_numpy(ids).long().unsqueeze(1)).logits[:, 0].log_softmax(1)
             np.testing.assert_allclose(rows, alone.numpy(), rtol=1e-5, atol=2e-5)
-    for ids, rows in zip(sequences, found, strict=True):
+    for ids, rows in zip(sequences, predictions, strict=True):
         assert rows.shape == (len(ids), 5)
         np.testing.assert_allclose(np.exp(rows).sum(1), 1, atol=1e-5)
 
 
-def test_predict_of_nothing_is_nothing() -> None:
+def test_predict_of_empty_sequences_is_empty() -> None:
     made = network("lstm", (2,))
     assert predict(made, []) == []
     empty, some = predict(made, [np.array([], np.int32), np.array([1, 2], np.int32)])
@@ -139,7 +139,7 @@ def test_predict_of_nothing_is_nothing() -> None:
     assert predict(made, [np.array([], np.int32)])[0].shape == (0, 5)
 
 
-def test_predict_of_a_network_that_predicts_once_is_its_last_step() -> None:
+def test_predict_once_equals_the_last_step() -> None:
     sequences = [np.array(ids, np.int32) for ids in ([1, 2], [0, 3, 3, 4], [], [2])]
     every = predict(network("lstm", (3,)), sequences)
     once = predict(network("lstm", (3,), readout=Readout(reads="last step")), sequences)
@@ -148,9 +148,46 @@ def test_predict_of_a_network_that_predicts_once_is_its_last_step() -> None:
         np.testing.assert_allclose(row, rows[-1:], atol=1e-6)
 
 
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("reads", READS)
+def test_passes_in_pieces_equal_one_forward_pass(reads: Reads, both_ways: bool) -> None:
+    """Logits, kept signals and final states, with an intervention at steps of the whole run."""
+    made = Network(configure(ALPHABET, "lstm", (3, 2), both_ways=both_ways, readout=Readout(reads=reads)), 1)
+    tokens, lengths = torch.randint(0, 5, (11, 2)), torch.tensor([11, 7])
+    keep = [("c",)] * len(made.configuration.layers)
+    changes = [clamp("layer0", "c", 1, 0.5, slice(4, 9))]
+    with torch.no_grad():
+        expected = made(tokens, lengths=lengths, keep=keep, interventions=changes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gatescope.network, "PASS_STEPS", 6)
+        runs = list(passes(made, tokens, lengths, keep=keep, interventions=changes))
+    whole = both_ways or reads == "last step"
+    starts = [0] if whole else [0, 3, 6, 9]
+    assert [run.steps.start for run in runs] == starts
+    mask = torch.cat([run.mask for run in runs])
+    assert torch.equal(mask, torch.arange(11)[:, None] < lengths)
+    signals = torch.cat([run.output.signals[0]["c"] for run in runs])
+    torch.testing.assert_close(signals[mask], expected.signals[0]["c"][mask])
+    logits = runs[0].output.logits if reads == "last step" else torch.cat([run.output.logits for run in runs])
+    rows = slice(None) if reads == "last step" else mask
+    torch.testing.assert_close(logits[rows], expected.logits[rows])
+    torch.testing.assert_close(runs[-1].output.state[0]["c"][0], expected.state[0]["c"][0])
+
+
+def test_passes_go_on_from_a_state_and_repeat_the_batch() -> None:
+    made, tokens = network("gru", (3,), 1), torch.randint(0, 5, (6, 2))
+    (first,) = passes(made, tokens[:4])
+    (second,) = passes(made, tokens[4:], state=first.output.state, first=4, total=6, interventions=[])
+    (whole,) = passes(made, tokens, copies=3)
+    assert whole.output.logits.shape == (6, 6, 5)
+    for copy in range(3):
+        rows = whole.output.logits[:, 2 * copy : 2 * copy + 2]
+        torch.testing.assert_close(torch.cat([first.output.logits, second.output.logits]), rows)
+
+
 @pytest.mark.parametrize("reads", ["every step", "last step"])
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
-def test_both_directions_are_those_of_torch(cell: str, reads: Any) -> None:
+def test_both_directions_equal_torch(cell: str, reads: Any) -> None:
     configuration = configure(ALPHABET, cell, (3, 4), both_ways=True, readout=classes(["x", "y"], reads))
     made, kind = Network(configuration, 3), {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
     sequences = [np.array(ids, np.int32) for ids in ([1, 2, 0], [0, 3, 3, 4, 1], [2])]
@@ -159,7 +196,7 @@ def test_both_directions_are_those_of_torch(cell: str, reads: Any) -> None:
     for width, level in ((3, 0), (4, 1)):
         torch_layer = kind(inputs.shape[2], width, bidirectional=True, batch_first=True)
         for k, end in enumerate(("", "_reverse")):
-            _load(torch_layer, made.parameters_of(2 * level + k), f"_l0{end}", cell)
+            _load_weights(torch_layer, made.parameters_of(2 * level + k), f"_l0{end}", cell)
         packed = torch.nn.utils.rnn.pack_padded_sequence(
             inputs, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
         )
@@ -168,36 +205,36 @@ def test_both_directions_are_those_of_torch(cell: str, reads: Any) -> None:
         final = final[0] if cell == "lstm" else final
     hidden = torch.cat([final[0], final[1]], 1) if reads == "last step" else inputs
     expected = torch.nn.functional.linear(hidden, made.readout_weights, made.readout_biases).log_softmax(-1)
-    for k, found in enumerate(predict(made, sequences)):
-        wanted = expected[k : k + 1] if reads == "last step" else expected[k, : lengths[k]]
-        np.testing.assert_allclose(found, wanted.detach().numpy(), atol=2e-6)
+    for k, predictions in enumerate(predict(made, sequences)):
+        rows = expected[k : k + 1] if reads == "last step" else expected[k, : lengths[k]]
+        np.testing.assert_allclose(predictions, rows.detach().numpy(), atol=2e-6)
 
 
-def _load(layer: torch.nn.Module, parameters: Any, end: str, cell: str) -> None:
-    """Our weights as those of torch.nn, drive by drive; torch's second biases are 0, as p.n of the GRU is at first."""
+def _load_weights(layer: torch.nn.Module, parameters: Any, end: str, cell: str) -> None:
+    """Copy weights to a layer of torch.nn, drive by drive; its second biases are 0, as the initial p.n of the GRU."""
     order = {"elman": ["h"], "gru": ["r", "z", "n"], "lstm": ["i", "f", "g", "o"]}[cell]
     tape = CELLS[cell].tape
-    heard, recurrent = list(tape.input_drives), list(tape.recurrent_drives)
+    inputs, recurrent = list(tape.input_drives), list(tape.recurrent_drives)
     with torch.no_grad():
-        getattr(layer, f"weight_ih{end}").copy_(torch.cat([parameters.input_weights[heard.index(k)] for k in order]))
+        getattr(layer, f"weight_ih{end}").copy_(torch.cat([parameters.input_weights[inputs.index(k)] for k in order]))
         getattr(layer, f"weight_hh{end}").copy_(
             torch.cat([parameters.recurrent_weights[recurrent.index(k)] for k in order])
         )
-        getattr(layer, f"bias_ih{end}").copy_(torch.cat([parameters.biases[heard.index(k)] for k in order]))
+        getattr(layer, f"bias_ih{end}").copy_(torch.cat([parameters.biases[inputs.index(k)] for k in order]))
         getattr(layer, f"bias_hh{end}").zero_()
 
 
-def test_numbers_in_and_out() -> None:
+def test_predict_of_numbers_equals_each_sequence_alone() -> None:
     names = Vocabulary(("warm", "wet"), unit="number")
     made = Network(configure(names, "gru", (3,), readout=numbers(["tomorrow"], (0.1, 0.5, 0.9))), 1)
     sequences = [np.array([[0.5, 1], [2, 3], [1, 1]], np.float32), np.array([[7, 8]], np.float32)]
-    found = predict(made, sequences)
-    assert [rows.shape for rows in found] == [(3, 3), (1, 3)]
+    predictions = predict(made, sequences)
+    assert [rows.shape for rows in predictions] == [(3, 3), (1, 3)]
     alone = made(torch.from_numpy(sequences[0])[:, None]).logits[:, 0].detach().numpy()
-    np.testing.assert_allclose(found[0], alone, atol=1e-6)
+    np.testing.assert_allclose(predictions[0], alone, atol=1e-6)
     steps, lengths = padded(sequences)
-    behind = made(torch.from_numpy(steps).transpose(0, 1), lengths=torch.from_numpy(lengths)).logits
-    behind[:, 0].sum().backward()
+    logits = made(torch.from_numpy(steps).transpose(0, 1), lengths=torch.from_numpy(lengths)).logits
+    logits[:, 0].sum().backward()
     assert all(bool(weight.grad.isfinite().all()) for weight in made.parameters() if weight.grad is not None)
 
 
@@ -209,13 +246,13 @@ def test_numbers_in_and_out() -> None:
         (dict(vocabulary=Vocabulary(("x",), unit="number")), "expected classes or numbers"),
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], message: str) -> None:
+def test_configuration_that_cannot_run_is_refused(wrong: dict[str, Any], message: str) -> None:
     usual = dict(vocabulary=ALPHABET, layers=(Layer(CELLS["gru"], 2),), readout=SYMBOLS)
     with pytest.raises(NetworkError, match=message):
         Configuration(**{**usual, **wrong})
 
 
-def test_a_description_of_format_1_is_read() -> None:
+def test_configuration_of_format_1_is_read() -> None:
     data = configure(ALPHABET, "lstm", (2,)).to_json()
     del data["readout"]
     for layer in data["layers"]:
@@ -227,33 +264,33 @@ def test_a_description_of_format_1_is_read() -> None:
     assert three.readout == classes(["0", "1", "2"], "last step")
 
 
-def test_padded() -> None:
+def test_padded_fills_rows_with_padding() -> None:
     tokens, lengths = padded([np.array([1, 2, 3], np.int32), np.array([4], np.int32)])
     assert tokens.tolist() == [[1, 2, 3], [4, -1, -1]]
     assert lengths.tolist() == [3, 1]
 
 
-def test_the_seed_decides_the_weights() -> None:
+def test_seed_decides_the_weights() -> None:
     configuration = configure(ALPHABET, "lstm", (3,), embedding=2)
-    one, same, other = (Network(configuration, seed).state_dict() for seed in (1, 1, 2))
-    assert all(torch.equal(value, same[name]) for name, value in one.items())
-    assert not any(torch.equal(one[name], other[name]) for name in ("embedding", "readout_weights"))
+    first, same, other = (Network(configuration, seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(value, same[name]) for name, value in first.items())
+    assert not any(torch.equal(first[name], other[name]) for name in ("embedding", "readout_weights"))
 
 
-def test_an_intervention_names_a_layer_that_is_there() -> None:
+def test_intervention_acts_on_its_layer_only() -> None:
     made, tokens = network("lstm", (2, 2)), torch.zeros(3, 1, dtype=torch.long)
     with pytest.raises(ValueError, match=r"expected one of layer0, layer1, got 2"):
         made(tokens, interventions=[clamp(2, "c", 0, 1.0)])
-    kept = made(tokens, keep=(("c",), ("c",)), interventions=[clamp(1, "c", 0, 1.0)]).signals
-    assert (kept[1]["c"][..., 0] == 1).all()
-    assert (kept[0]["c"][..., 0] != 1).all()
+    signals = made(tokens, keep=(("c",), ("c",)), interventions=[clamp(1, "c", 0, 1.0)]).signals
+    assert (signals[1]["c"][..., 0] == 1).all()
+    assert (signals[0]["c"][..., 0] != 1).all()
 
 
 def _own(x, u, p, s):
     return dict(h=tanh(x.h + p.k * s.h))
 
 
-def test_a_cell_of_ones_own_is_rebuilt_without_its_code() -> None:
+def test_own_cell_is_rebuilt_without_its_code() -> None:
     cell = define(paper="mine", title="Mine")(_own)
     data = json.loads(json.dumps(configure(ALPHABET, cell, (2,)).to_json()))
     assert Configuration.from_json(data).layers[0].cell == cell
@@ -270,13 +307,13 @@ def test_a_cell_of_ones_own_is_rebuilt_without_its_code() -> None:
         (dict(dropout=float("nan")), "Dropout"),
     ],
 )
-def test_configurations_that_make_no_sense(change: dict[str, Any], words: str) -> None:
+def test_setting_out_of_range_is_refused(change: dict[str, Any], words: str) -> None:
     fields: dict[str, Any] = {"vocabulary": ALPHABET, "layers": (Layer(CELLS["lstm"], 2),), **change}
     with pytest.raises(NetworkError, match=words):
         Configuration(**fields)
 
 
-def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
+def test_unknown_cell_error_lists_the_cells() -> None:
     with pytest.raises(CellError, match=r"feedforward.*lstm.*'lsmt'"):
         configure(ALPHABET, "lsmt", (2,))
 
@@ -319,17 +356,17 @@ def test_an_unknown_cell_is_named_with_those_that_exist() -> None:
     ],
     ids=str,
 )
-def test_damaged_descriptions_are_refused_in_words(change: Any) -> None:
+def test_damaged_json_is_refused_with_a_sentence(change: Any) -> None:
     good = configure(ALPHABET, "lstm", (2,)).to_json()
     with pytest.raises((NetworkError, EquationError, ValueError)) as refused:
         Configuration.from_json(good | change if isinstance(change, dict) else change)
     assert "type" not in type(refused.value).__name__.lower()
     assert len(str(refused.value)) > 20
-    if change == {"format": 3}:
-        assert "upgrade" in str(refused.value)
+    if change == {"format": 4}:
+        assert "Upgrade" in str(refused.value)
 
 
-def test_bytes_and_end_marks_survive_the_description() -> None:
+def test_bytes_and_end_marks_survive_json() -> None:
     for vocabulary in (Vocabulary.of_bytes("\n"), Vocabulary.of_bytes(), Vocabulary(tuple("ab\n"), "\n")):
         again = Configuration.from_json(json.loads(json.dumps(configure(vocabulary, "elman", (1,)).to_json())))
         assert again.vocabulary == vocabulary

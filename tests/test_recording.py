@@ -1,4 +1,4 @@
-"""Recording: what a network did, complete, checked, and equal to what it does without being watched."""
+"""Recording: a trace is complete, its equations hold, and it equals a run without recording."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.networks import ALPHABET, EACH_CELL, cells, few, network, seeds
 LINES = Vocabulary((*"abc", "\n"), end="\n")
 
 
-def same(a: Trace, b: Trace, tolerance: float = 0.0) -> None:
+def assert_same(a: Trace, b: Trace, tolerance: float = 0.0) -> None:
     assert a.lengths.tolist() == b.lengths.tolist()
     for name in a.steps:
         np.testing.assert_allclose(a.steps[name], b.steps[name], rtol=tolerance, atol=tolerance, err_msg=name)
@@ -53,22 +53,22 @@ def same(a: Trace, b: Trace, tolerance: float = 0.0) -> None:
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), few, few, seeds)
 @settings(max_examples=15)
-def test_shapes_names_and_padding(lengths: list[int], neurons: int, top: int, seed: int) -> None:
+def test_trace_has_the_documented_shapes_and_padding(lengths: list[int], neurons: int, top: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     sequences = [random.integers(0, 6, length).astype(np.int32) for length in lengths]
     made = network("lstm", (neurons, 2), seed)
     trace = record(made, sequences, top=top)
     S, T = len(lengths), max(lengths)
     assert trace.lengths.tolist() == lengths
-    behind = np.arange(T) >= np.array(lengths)[:, None]
+    padding = np.arange(T) >= np.array(lengths)[:, None]
     assert list(trace.layers) == ["layer0", "layer1"]
     for layer, size in zip(trace.layers, (neurons, 2), strict=True):
         assert set(trace[layer]) == {*CELLS["lstm"].signals, *CELLS["lstm"].drives}
         for array in trace[layer].values():
             assert array.shape == (S, T, size)
             assert array.dtype == np.float32
-            assert np.isnan(array[behind]).all()
-            assert np.isfinite(array[~behind]).all()
+            assert np.isnan(array[padding]).all()
+            assert np.isfinite(array[~padding]).all()
         assert {k: (v.shape, v.any()) for k, v in trace.initial[layer].items()} == dict.fromkeys(
             "ch", ((S, size), False)
         )
@@ -77,15 +77,15 @@ def test_shapes_names_and_padding(lengths: list[int], neurons: int, top: int, se
         assert trace.steps["token"][row].tolist() == [*ids, *[-1] * (T - len(ids))]
         assert trace.steps["target"][row].tolist() == [*ids[1:], *[-1] * (T - len(ids) + 1)]
     assert trace.steps["top_token"].shape == trace.steps["top_probability"].shape == (S, T, min(top, 5))
-    assert (trace.steps["top_token"][behind] == -1).all()
-    assert np.isnan(trace.steps["top_probability"][behind]).all()
-    told = ~np.isnan(trace.steps["log_probability"])
-    assert (told == ((trace.steps["target"] >= 0) & (trace.steps["target"] < 5))).all()
+    assert (trace.steps["top_token"][padding] == -1).all()
+    assert np.isnan(trace.steps["top_probability"][padding]).all()
+    has_target = ~np.isnan(trace.steps["log_probability"])
+    assert (has_target == ((trace.steps["target"] >= 0) & (trace.steps["target"] < 5))).all()
 
 
 @given(cells, seeds, st.text("abcdex", min_size=1, max_size=20))
 @settings(max_examples=15)
-def test_predictions_are_those_of_the_network(cell: Cell, seed: int, text: str) -> None:
+def test_predictions_equal_those_of_the_network(cell: Cell, seed: int, text: str) -> None:
     made = network(cell, (3,), seed)
     trace = record(made, text, top=5)
     with torch.no_grad():
@@ -98,13 +98,13 @@ def test_predictions_are_those_of_the_network(cell: Cell, seed: int, text: str) 
     for t, ids in enumerate(ALPHABET.encode(text)[1:]):
         if ids < 5:
             # One unit in the last place of a logit in the hundreds is 3e-5.
-            wanted = np.log(probabilities[t, ids])
-            assert trace.steps["log_probability"][0, t] == pytest.approx(wanted, abs=1e-5, rel=2e-7)
+            expected = np.log(probabilities[t, ids])
+            assert trace.steps["log_probability"][0, t] == pytest.approx(expected, abs=1e-5, rel=2e-7)
 
 
 @given(cells, st.lists(st.integers(1, 12), min_size=1, max_size=3), st.integers(1, 9), seeds)
 @settings(max_examples=15)
-def test_pieces_are_one_recording(cell: Cell, lengths: list[int], piece: int, seed: int) -> None:
+def test_pieces_equal_one_recording(cell: Cell, lengths: list[int], piece: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     sequences = [random.integers(0, 6, length).astype(np.int32) for length in lengths]
     made = network(cell, (3, 2), seed)
@@ -114,24 +114,24 @@ def test_pieces_are_one_recording(cell: Cell, lengths: list[int], piece: int, se
         pieces = list(record_pieces(made, sequences))
         joined = record(made, sequences)
     assert len(pieces) == -(-max(lengths) // max(1, piece // len(lengths)))
-    same(whole, joined, 2e-5)
+    assert_same(whole, joined, 2e-5)
     assert joined.attributes["residual"] == max(part.attributes["residual"] for part in pieces)
     for part in pieces:
         assert check_with(made, part).holds
 
 
-def test_pieces_on_disk_are_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_on_disk_equal_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, text = network("gru", (3, 2)), "abcabcdedeabc" * 3
-    whole, seen = record(made, text), []
+    whole, calls = record(made, text), []
     monkeypatch.setattr(gatescope.network, "PASS_STEPS", 10)
-    stored = record_to(tmp_path / "trace", made, text, dtype="float32", progress=lambda *now: seen.append(now))
-    same(whole, stored, 2e-5)
-    assert seen == [(10, 39), (20, 39), (30, 39), (39, 39)]
+    stored = record_to(tmp_path / "trace", made, text, dtype="float32", progress=lambda *call: calls.append(call))
+    assert_same(whole, stored, 2e-5)
+    assert calls == [(10, 39), (20, 39), (30, 39), (39, 39)]
     assert stored.attributes["residual"] <= 1e-5
     assert check_with(made, stored).holds
 
 
-def test_a_network_that_stops_in_the_middle_leaves_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_recording_keeps_the_finished_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gatescope.network, "PASS_STEPS", 10)
 
     def interrupt(done: int, _: int) -> None:
@@ -168,10 +168,10 @@ def test_every_equation_of_every_cell_holds(
     assert exact.attributes["residual"] <= 1e-12
 
 
-def test_an_intervention_shows_in_the_residual_where_it_acts() -> None:
+def test_intervention_breaks_only_the_equation_it_changes() -> None:
     made, text = network("lstm", (4, 3)), "abcabcab"
-    nothing = record(made, text, interventions=[nudge(0, "c", 2, 0.0)])
-    same(record(made, text), nothing)
+    unchanged = record(made, text, interventions=[nudge(0, "c", 2, 0.0)])
+    assert_same(record(made, text), unchanged)
     changed = record(made, text, interventions=[nudge(0, "c", 2, 0.5, slice(3, 4))])
     assert changed.attributes["residual"] > 0.1
     broken = [r for r in check_with(made, changed).residuals if r.largest is not None and r.largest > 1e-5]
@@ -179,22 +179,22 @@ def test_an_intervention_shows_in_the_residual_where_it_acts() -> None:
     assert record(made, text, interventions=[ablate(1, "h", 0)]).attributes["residual"] > 1e-3
 
 
-def test_steps_of_interventions_are_those_of_the_text_not_of_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervention_steps_count_the_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gatescope.network, "PASS_STEPS", 3)
     trace = record(network("lstm", (2,)), "abcabcab", interventions=[ablate(0, "c", 0, steps=slice(5, 6))])
     assert (trace["layer0"]["c"][0, :, 0] == 0).nonzero()[0].tolist() == [5]
 
 
-def test_a_text_is_cut_behind_its_end_marks_and_every_part_starts_anew() -> None:
+def test_text_is_cut_after_end_marks_into_sequences() -> None:
     made = network("lstm", (3,), vocabulary=LINES)
     trace = record(made, "ab\ncab\n\na")
     assert trace.lengths.tolist() == [3, 4, 1, 1]
     assert [trace.text(k) for k in range(4)] == ["ab\n", "cab\n", "\n", "a"]
     for k, part in enumerate(("ab\n", "cab\n", "\n", "a")):
-        same(record(made, part), trace.sequence(k), 1e-6)
+        assert_same(record(made, part), trace.sequence(k), 1e-6)
 
 
-def test_without_drives_the_trace_is_smaller_and_was_still_checked() -> None:
+def test_trace_without_drives_was_still_checked() -> None:
     made = network("gru", (3,))
     trace = record(made, "abc", drives=False)
     assert set(trace["layer0"]) == set(CELLS["gru"].signals)
@@ -202,7 +202,7 @@ def test_without_drives_the_trace_is_smaller_and_was_still_checked() -> None:
     assert {r.name for r in check(trace).unchecked} == {"r", "z", "n"}
 
 
-def test_the_attributes_say_what_made_it() -> None:
+def test_attributes_describe_the_network() -> None:
     trace = record(network("peephole", (2,)), "abc")
     about = trace.attributes
     assert about["precision"] == "float32"
@@ -220,7 +220,7 @@ def test_the_attributes_say_what_made_it() -> None:
     assert set(trace.parameters["layer0"]) == {"p.i", "p.f", "p.o"}
 
 
-def test_the_trace_says_which_engine_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attributes_name_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     @define(paper="")
     def halved(x: Any, u: Any, p: Any, s: Any) -> Any:
         return dict(h=tanh(x.h + u.h) / 2)
@@ -229,7 +229,7 @@ def test_the_trace_says_which_engine_ran(monkeypatch: pytest.MonkeyPatch) -> Non
     built_in, own = (Network(configure(vocabulary, cell, [2, 3], embedding=4)) for cell in ("gru", halved))
     mixed = Network(Configuration(vocabulary, (Layer(CELLS["lstm"], 2), Layer(halved, 3))))
 
-    # Only the engine that is named can be asked: the other one would fail.
+    # The other engine is replaced by None, so a call of it would fail.
     with monkeypatch.context() as only_plain:
         only_plain.setattr(gatescope.engine, "run_native", None)
         assert record(own, "abc").attributes["engine"] == "plain"
@@ -245,14 +245,14 @@ def test_the_trace_says_which_engine_ran(monkeypatch: pytest.MonkeyPatch) -> Non
         assert record(built_in, "abc", interventions=[ablate(0, "z", 1)]).attributes["engine"] == "native"
 
 
-def test_recording_changes_nothing() -> None:
+def test_recording_does_not_change_the_network() -> None:
     made = network("lstm", (3, 3), dropout=0.5)
     made.train()
     before = {name: value.clone() for name, value in made.state_dict().items()}
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
-    same(record(made, "abcabc"), record(made, "abcabc"))
+    assert_same(record(made, "abcabc"), record(made, "abcabc"))
     assert torch.equal(torch.rand(3), expected)
     assert made.training
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
@@ -261,19 +261,20 @@ def test_recording_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "source", ["", [], [np.array([], np.int32)], [np.array([1], np.int32), np.array([], np.int32)]]
 )
-def test_nothing_to_record(source: Any) -> None:
+def test_empty_source_is_refused(source: Any) -> None:
     with pytest.raises(RecordingError, match="expected 1 symbol or more"):
         record(network("lstm", (2,)), source)
 
 
-def test_a_network_that_reads_out_once_says_what_it_would_say_if_the_text_ended_there() -> None:
+def test_many_to_one_network_predicts_at_every_step() -> None:
+    """The prediction at a step is the prediction if the text ended there."""
     made = network("lstm", (2,), readout=classes("xyz", "last step"))
     trace = record(made, "abcab", answers=lambda text: np.array([-1] * (len(text) - 1) + [2], np.int32))
     beginnings = [ALPHABET.encode("abcab"[:length]) for length in range(1, 6)]
     *_, last = rows = [row[0] for row in predict(made, beginnings)]
-    for length, told in enumerate(rows, 1):
+    for length, log_probs in enumerate(rows, 1):
         np.testing.assert_allclose(trace.steps["top_probability"][0, length - 1].sum(), 1, atol=1e-6)
-        assert trace.steps["top_token"][0, length - 1, 0] == told.argmax()
+        assert trace.steps["top_token"][0, length - 1, 0] == log_probs.argmax()
     assert trace.steps["target"].tolist() == [[-1, -1, -1, -1, 2]]
     np.testing.assert_allclose(trace.steps["log_probability"][0], [np.nan] * 4 + [last[2]], atol=1e-6)
     assert trace.attributes["readout"]["names"] == ["x", "y", "z"]
@@ -288,11 +289,11 @@ def test_both_directions_are_recorded_and_checked(cell: str) -> None:
     assert trace.attributes["residual"] < 1e-5
     assert check_with(made, trace).holds
     for k, ids in enumerate(sequences):
-        alone, there = record(made, [ids]), trace.sequence(k)
+        alone, part = record(made, [ids]), trace.sequence(k)
         for layer, signals in alone.layers.items():
             for name, values in signals.items():
-                np.testing.assert_allclose(values, there[layer][name], atol=2e-6, err_msg=f"{layer} {name}")
-    # What comes later changes what the backward direction says before, and nothing of the lowest forward layer.
+                np.testing.assert_allclose(values, part[layer][name], atol=2e-6, err_msg=f"{layer} {name}")
+    # A later symbol changes earlier steps of the backward direction, but not of the lowest forward layer.
     other = record(made, [np.array([0, 1, 2, 0], np.int32)])
     first = trace.sequence(0)
     assert np.array_equal(other["layer0"]["h"][:, :3], first["layer0"]["h"][:, :3])
@@ -300,12 +301,12 @@ def test_both_directions_are_recorded_and_checked(cell: str) -> None:
         assert not np.array_equal(other["layer0_reverse"]["h"][:, :3], first["layer0_reverse"]["h"][:, :3])
 
 
-def test_both_directions_that_read_out_once_say_something_at_the_last_step() -> None:
+def test_both_directions_predict_once_at_the_last_step() -> None:
     made = Network(configure(ALPHABET, "gru", (3,), both_ways=True, readout=classes("xy", "last step")))
     sequences = [np.array([0, 1, 2], np.int32), np.array([3], np.int32)]
-    trace, told = record(made, sequences), predict(made, sequences)
-    assert trace.steps["top_token"][0, :, 0].tolist() == [-1, -1, told[0].argmax()]
-    assert trace.steps["top_token"][1, :, 0].tolist() == [told[1].argmax(), -1, -1]
+    trace, log_probs = record(made, sequences), predict(made, sequences)
+    assert trace.steps["top_token"][0, :, 0].tolist() == [-1, -1, log_probs[0].argmax()]
+    assert trace.steps["top_token"][1, :, 0].tolist() == [log_probs[1].argmax(), -1, -1]
     assert np.isnan(trace.steps["top_probability"][0, :2]).all()
 
 
@@ -327,8 +328,8 @@ def test_numbers_are_recorded_and_checked() -> None:
         record(made, "1,2\n1,two\n")
 
 
-def test_a_cell_of_ones_own_works_at_once() -> None:
-    """define -> Network -> record -> check -> formulas -> interventions, with every operation there is."""
+def test_own_cell_works_like_a_built_in_one() -> None:
+    """define -> Network -> record -> check -> formulas -> interventions, with every operation."""
 
     @define(paper="", titles=dict(m="memory"), biases=dict(keep=2.0))
     def mine(x, u, p, s):
@@ -351,20 +352,18 @@ def test_a_cell_of_ones_own_works_at_once() -> None:
 
 
 @pytest.mark.parametrize("embedding", [None, 3])
-def test_both_directions_are_checked_against_the_vectors_that_they_read(embedding: int | None) -> None:
+def test_both_directions_are_checked_from_their_inputs(embedding: int | None) -> None:
     made = Network(configure(ALPHABET, "lstm", (3, 2), both_ways=True, embedding=embedding), 1)
     assert check_with(made, record(made, "abcab")).holds
 
 
-def test_a_long_text_read_in_both_directions_is_written_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is run in one piece, as whoever reads from the end needs all of it, and a chunk on disk has its bounds."""
+def test_long_text_in_both_directions_is_stored_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is run in one pass, as a network that reads from the end needs all of it; chunks on disk are bounded."""
     net = network("gru", [3], 2, both_ways=True)
     whole = record(net, "abcde" * 6)
     monkeypatch.setattr("gatescope.storage.writing.MAX_CHUNK_ROWS", 8)
-    kept = record_to(tmp_path / "trace", net, "abcde" * 6, dtype="float32")
-    assert kept.lengths.tolist() == [30]
-    np.testing.assert_array_equal(np.asarray(kept.steps["token"]), whole.steps["token"])
+    stored = record_to(tmp_path / "trace", net, "abcde" * 6, dtype="float32")
+    assert stored.lengths.tolist() == [30]
+    np.testing.assert_array_equal(np.asarray(stored.steps["token"]), whole.steps["token"])
     for layer in whole.layers:
-        np.testing.assert_array_equal(np.asarray(kept[layer]["h"][:]), whole[layer]["h"])
+        np.testing.assert_array_equal(np.asarray(stored[layer]["h"][:]), whole[layer]["h"])
