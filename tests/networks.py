@@ -22,14 +22,14 @@ seeds = st.integers(0, 2**31)
 
 
 def numbers(seed: int, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """Normally distributed numbers that depend on nothing but their seed."""
+    """Return normally distributed numbers that depend only on the seed."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def layer(
     cell: Cell, inputs: int, neurons: int, seed: int, scale: float = 0.7, dtype: torch.dtype = torch.float64
 ) -> Parameters:
-    """A layer in which every weight, bias and per-neuron number is random."""
+    """Return a layer in which every weight, bias and number per neuron is random."""
     drawn = [
         numbers(seed + k, *shape, dtype=dtype) * scale for k, shape in enumerate(shapes(cell, inputs, neurons).values())
     ]
@@ -37,7 +37,7 @@ def layer(
 
 
 def parameters_of(name: str, weights: Weights, inputs: int, neurons: int) -> Parameters:
-    """A layer with the weights that tests/reference runs its loop with."""
+    """Return a layer with the weights of a reference in tests/reference."""
     tape = CELLS[name].tape
 
     def stack(rows: list[np.ndarray], *shape: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def parameters_of(name: str, weights: Weights, inputs: int, neurons: int) -> Par
 def network(
     cell: Cell | str, neurons: Sequence[int], seed: int = 0, vocabulary: Vocabulary = ALPHABET, **settings: Any
 ) -> Network:
-    """A network whose biases and per-neuron numbers are random too; float32."""
+    """Return a float32 network in which biases and numbers per neuron are random too."""
     made = Network(configure(vocabulary, cell, neurons, **settings), seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The self-check confirms what independent loops computed, and names the equation that a fault breaks."""
+"""The self-check confirms traces of independent loops, and names the equation that a fault breaks."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ SWAPS = [
     ("lstm", "i", "f", {"i", "f", "c"}),
     ("lstm", "f", "o", {"f", "o", "c", "h"}),
     ("peephole", "i", "f", {"i", "f", "c"}),
-    # i = 1 - f still holds when the two are exchanged; what is left of the fault is seen in f and c.
+    # i = 1 - f still holds when the two are exchanged, so the fault only shows in f and c.
     ("coupled", "i", "f", {"f", "c"}),
     ("gru", "r", "z", {"r", "z", "n", "h"}),
     # The one gate of a minGRU, and its candidate.
@@ -57,7 +57,7 @@ def test_references_use_the_names_of_the_cells(name: str) -> None:
 @pytest.mark.parametrize("name", CELL_NAMES)
 @settings(max_examples=25)
 @given(data=st.data())
-def test_confirms_every_cell(name: str, data: st.DataObject) -> None:
+def test_check_confirms_every_cell(name: str, data: st.DataObject) -> None:
     made = make(
         [name] * data.draw(st.integers(1, 2), label="layers"),
         data.draw(st.lists(st.integers(0, 9), max_size=3), label="lengths"),
@@ -80,7 +80,7 @@ def test_confirms_every_cell(name: str, data: st.DataObject) -> None:
 
 @settings(max_examples=25)
 @given(data=st.data())
-def test_confirms_layers_of_different_cells(data: st.DataObject) -> None:
+def test_check_confirms_layers_of_different_cells(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(CELL_NAMES), min_size=1, max_size=4))
     made = make(names, [7, 3], seed=data.draw(st.integers(0, 2**32 - 1)))
     report = check(made.trace, made.weights)
@@ -90,7 +90,9 @@ def test_confirms_layers_of_different_cells(data: st.DataObject) -> None:
 @pytest.mark.parametrize("name", CELL_NAMES)
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_confirms_what_was_stored_in_float16(name: str, seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_check_confirms_a_trace_stored_in_float16(
+    name: str, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = make([name], [12, 5], neurons=5, seed=seed)
     directory = tmp_path_factory.mktemp("stored") / "trace"
     save_trace(made.trace, directory)
@@ -102,8 +104,8 @@ def test_confirms_what_was_stored_in_float16(name: str, seed: int, tmp_path_fact
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([3.0, 10.0, 30.0]), dtype=st.sampled_from(["f2", "f4"]))
 @settings(max_examples=30)
 @example(seed=173029, scale=30.0, dtype="f2")
-def test_rounding_of_large_values_is_no_fault(seed: int, scale: float, dtype: str) -> None:
-    """exp(a - b) of values in the hundreds, each rounded to float16, is off by more than any tolerance for gates."""
+def test_rounding_of_large_values_is_not_a_fault(seed: int, scale: float, dtype: str) -> None:
+    """exp(a - b) of values in the hundreds, each rounded to float16, differs by more than any tolerance for gates."""
     made = make(["slstm"], [12, 5], seed=seed, scale=scale)
     rounded = {key: array.astype(dtype) for key, array in made.trace["layer0"].items()}
     states = {key: array.astype(dtype) for key, array in made.trace.initial["layer0"].items()}
@@ -116,7 +118,7 @@ def test_rounding_of_large_values_is_no_fault(seed: int, scale: float, dtype: st
     assert {"i", "f"} <= set(_failing(swapped))
 
 
-def test_says_that_the_state_before_the_first_step_is_missing() -> None:
+def test_check_names_a_missing_initial_state() -> None:
     made = make(["lstm"], [6, 4])
     report = check(replace(made.trace, initial={}, parameters={}))
     assert {r.name: r.missing for r in report.unchecked} == {"c": ("c before step 0",)}
@@ -125,7 +127,7 @@ def test_says_that_the_state_before_the_first_step_is_missing() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(READERS))
-def test_catches_gates_of_the_step_before(name: str, dtype: str) -> None:
+def test_check_catches_gates_of_the_step_before(name: str, dtype: str) -> None:
     for gate, readers in READERS[name].items():
         made = make([name], [8, 6], dtype=dtype, seed=1)
         late = made.trace["layer0"][gate].copy()
@@ -136,20 +138,20 @@ def test_catches_gates_of_the_step_before(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(READERS) if REFERENCES[name].recurrent])
-def test_catches_gates_computed_from_the_hidden_state_of_the_wrong_step(name: str) -> None:
-    """The fault of a published explorer: every gate agrees with its own drives, but they heard h of their own step."""
+def test_check_catches_gates_from_h_of_the_wrong_step(name: str) -> None:
+    """A fault of a published explorer: every gate agrees with its drives, but these use h of their own step."""
     made = make([name], [8, 6], seed=2)
-    report = check(_heard_wrong_step(made, name))
+    report = check(_with_h_of_the_same_step(made, name))
     broken = {"gru": {"h"}, "peephole": {"o", "c", "h"}, "slstm": {"m", "i", "f", "c", "n", "h"}}
     assert not report.holds
     assert set(_failing(report)) == broken.get(name, {"c", "h"})
-    weighed = check(_heard_wrong_step(made, name), made.weights)
-    assert {f"u.{k}" for k in REFERENCES[name].recurrent} <= set(_failing(weighed))
+    with_weights = check(_with_h_of_the_same_step(made, name), made.weights)
+    assert {f"u.{k}" for k in REFERENCES[name].recurrent} <= set(_failing(with_weights))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "first", "second", "broken"), SWAPS)
-def test_catches_two_gates_swapped(name: str, first: str, second: str, broken: set[str], dtype: str) -> None:
+def test_check_catches_two_swapped_gates(name: str, first: str, second: str, broken: set[str], dtype: str) -> None:
     made = make([name], [8, 6], dtype=dtype, seed=3)
     signals = made.trace["layer0"]
     report = check(_with(made.trace, {first: signals[second], second: signals[first]}))
@@ -160,7 +162,7 @@ def test_catches_two_gates_swapped(name: str, first: str, second: str, broken: s
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [name for name in sorted(READERS) if "o" in READERS[name]])
-def test_catches_h_saved_before_the_output_gate(name: str, dtype: str) -> None:
+def test_check_catches_h_without_the_output_gate(name: str, dtype: str) -> None:
     made = make([name], [8, 6], dtype=dtype, seed=4)
     signals = made.trace["layer0"]
     bare = signals["c"] / signals["n"] if name == "slstm" else np.tanh(signals["c"])
@@ -168,12 +170,12 @@ def test_catches_h_saved_before_the_output_gate(name: str, dtype: str) -> None:
     report = check(trace)
     assert not report.holds
     assert _failing(report) == ["h"]
-    weighed = check(trace, made.weights)
-    assert set(_failing(weighed)) == {"h", *(f"u.{k}" for k in REFERENCES[name].recurrent)}
+    with_weights = check(trace, made.weights)
+    assert set(_failing(with_weights)) == {"h", *(f"u.{k}" for k in REFERENCES[name].recurrent)}
 
 
 @pytest.mark.parametrize("name", ["elman", "elman_sigmoid", "elman_relu", "feedforward"])
-def test_catches_a_hidden_state_one_step_late(name: str) -> None:
+def test_check_catches_h_one_step_late(name: str) -> None:
     made = make([name], [8, 6], seed=5)
     late = made.trace["layer0"]["h"].copy()
     late[:, 1:] = made.trace["layer0"]["h"][:, :-1]
@@ -185,7 +187,7 @@ def test_catches_a_hidden_state_one_step_late(name: str) -> None:
 @pytest.mark.parametrize("name", CELL_NAMES)
 @settings(max_examples=10)
 @given(data=st.data())
-def test_says_where_a_value_is_missing(name: str, data: st.DataObject) -> None:
+def test_check_locates_a_missing_value(name: str, data: st.DataObject) -> None:
     made = make([name], [6, 4], neurons=3, seed=data.draw(st.integers(0, 1000)))
     signal = data.draw(st.sampled_from(CELLS[name].signals))
     row = data.draw(st.integers(0, 1))
@@ -193,32 +195,32 @@ def test_says_where_a_value_is_missing(name: str, data: st.DataObject) -> None:
     changed = made.trace["layer0"][signal].copy()
     changed[place] = np.nan
     report = check(_with(made.trace, {signal: changed}))
-    (found,) = [r for r in report.residuals if r.name == signal]
+    (residual,) = [r for r in report.residuals if r.name == signal]
     assert not report.holds
-    assert found.largest == np.inf
-    assert (found.sequence, found.step, found.neuron) == place
+    assert residual.largest == np.inf
+    assert (residual.sequence, residual.step, residual.neuron) == place
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
-def test_says_where_a_single_value_is_wrong(name: str) -> None:
+def test_check_locates_a_wrong_value(name: str) -> None:
     for signal in CELLS[name].signals:
         made = make([name], [6, 9], neurons=3, seed=6)
         changed = made.trace["layer0"][signal].copy()
-        changed[1, 8, 2] += 0.01  # the last step: no later one reads it
+        changed[1, 8, 2] += 0.01  # no later step reads the last one
         report = check(_with(made.trace, {signal: changed}))
-        (found,) = [r for r in report.residuals if r.name == signal]
+        (residual,) = [r for r in report.residuals if r.name == signal]
         assert signal in _failing(report)
-        assert (found.sequence, found.step, found.neuron) == (1, 8, 2)
+        assert (residual.sequence, residual.step, residual.neuron) == (1, 8, 2)
 
 
 @pytest.mark.parametrize("name", [name for name in CELL_NAMES if REFERENCES[name].states])
-def test_catches_a_wrong_initial_state(name: str) -> None:
+def test_check_catches_a_wrong_initial_state(name: str) -> None:
     for state in REFERENCES[name].states:
         made = make([name], [6, 4], seed=7)
         initial = dict(made.trace.initial["layer0"])
         initial[state] = initial[state] + 0.5
         trace = replace(made.trace, initial={"layer0": initial})
-        # h is read by the recurrent drives, which only the weights can check, and by the h of a GRU.
+        # The recurrent drives, which only the weights can check, and the h of a GRU contain h of the step before.
         readers = {
             ("peephole", "c"): {"i", "f", "c"},
             ("slstm", "m"): {"m", "f"},
@@ -231,7 +233,7 @@ def test_catches_a_wrong_initial_state(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
-def test_names_what_a_trace_without_drives_cannot_check(name: str) -> None:
+def test_check_names_equations_that_need_drives(name: str) -> None:
     made = make([name], [6, 4], seed=8)
     signals = {key: made.trace["layer0"][key] for key in CELLS[name].signals}
     trace = replace(made.trace, layers={"layer0": signals})
@@ -252,7 +254,7 @@ def test_names_what_a_trace_without_drives_cannot_check(name: str) -> None:
     assert report.holds == bool(checked)
 
 
-def test_a_fault_in_one_layer_is_reported_there() -> None:
+def test_check_reports_a_fault_in_its_layer() -> None:
     made = make(["lstm", "gru"], [8, 6], seed=9)
     layers = {layer: dict(signals) for layer, signals in made.trace.layers.items()}
     layers["layer1"]["z"] = 1 - layers["layer1"]["z"]
@@ -261,31 +263,31 @@ def test_a_fault_in_one_layer_is_reported_there() -> None:
         ("layer1", "z"),
         ("layer1", "h"),
     }
-    told = report.to_json()
-    assert told["holds"] is False
-    assert told["largest"] == report.largest
+    data = report.to_json()
+    assert data["holds"] is False
+    assert data["largest"] == report.largest
 
 
-def test_weights_of_another_network_are_noticed() -> None:
+def test_check_notices_weights_of_another_network() -> None:
     made, other = make(["lstm"], [8], seed=10), make(["lstm"], [8], seed=11)
     failing = set(_failing(check(made.trace, other.weights)))
     assert failing == set(CELLS["lstm"].drives)
 
 
-def test_a_trace_of_several_pieces_is_checked_over_their_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_covers_the_borders_of_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatescope.checking.PIECE_VALUES", 8)
     made = make(["lstm"], [9, 4, 7], neurons=3, seed=12)
     assert check(made.trace, made.weights).holds
     changed = made.trace["layer0"]["c"].copy()
     changed[2, 4, 1] += 0.1
     report = check(_with(made.trace, {"c": changed}))
-    (found,) = [r for r in report.residuals if r.name == "c"]
-    assert (found.sequence, found.neuron) == (2, 1)
-    assert found.step in (4, 5)
+    (residual,) = [r for r in report.residuals if r.name == "c"]
+    assert (residual.sequence, residual.neuron) == (2, 1)
+    assert residual.step in (4, 5)
 
 
 def _failing(report: Report) -> list[str]:
-    """The names of the equations that do not hold, in the report's order."""
+    """Return the names of the equations that do not hold, in the order of the report."""
     return [r.name for r in report.residuals if r.largest is not None and not r.largest <= report.tolerance]
 
 
@@ -298,20 +300,20 @@ def _blank(values: np.ndarray, trace: Trace) -> np.ndarray:
     return values
 
 
-def _heard_wrong_step(made: Made, name: str) -> Trace:
-    """Drives and gates recomputed from h of the same step; states as they were."""
+def _with_h_of_the_same_step(made: Made, name: str) -> Trace:
+    """Return a trace whose drives and gates are recomputed from h of the same step; its states are unchanged."""
     trace, weights = made.trace, made.layers[0]
     wrong: dict[str, np.ndarray] = {}
-    kept = {"m", "c", "h"} | ({"n"} if name == "slstm" else set())
+    states = {"m", "c", "h"} | ({"n"} if name == "slstm" else set())
     eye = np.eye(len(trace.vocabulary.symbols), dtype=np.float32)
     for row, length in enumerate(trace.lengths):
         for step in range(int(length)):
-            heard = {key: trace["layer0"][key][row, step - 1] for key in REFERENCES[name].states}
+            before = {key: trace["layer0"][key][row, step - 1] for key in REFERENCES[name].states}
             if step == 0:
-                heard = {key: value[row] for key, value in trace.initial["layer0"].items()}
-            heard = {**heard, "h": trace["layer0"]["h"][row, step]}
-            values = run(name, weights, eye[trace.steps["token"][row, step]][None], heard)
+                before = {key: value[row] for key, value in trace.initial["layer0"].items()}
+            before = {**before, "h": trace["layer0"]["h"][row, step]}
+            values = run(name, weights, eye[trace.steps["token"][row, step]][None], before)
             for key, value in values.items():
-                if key not in kept:
+                if key not in states:
                     wrong.setdefault(key, np.full_like(trace["layer0"][key], np.nan))[row, step] = value[0]
     return _with(trace, wrong)

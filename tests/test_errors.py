@@ -1,12 +1,14 @@
 """A message names a setting as its reader types it."""
 
+from typing import Any
+
 import pytest
 
 from gatescope.errors import setting, settings_as_options
 
 
 @pytest.mark.parametrize(
-    ("given", "in_python", "as_option"),
+    ("arguments", "in_python", "as_option"),
     [
         (("skip_bad",), "skip_bad=True", "--skip-bad"),
         (("encoding", "cp1252"), "encoding='cp1252'", "--encoding cp1252"),
@@ -15,9 +17,9 @@ from gatescope.errors import setting, settings_as_options
         (("columns", None), "columns=...", "--columns"),
     ],
 )
-def test_setting_follows_the_interface(given: tuple, in_python: str, as_option: str) -> None:
+def test_setting_follows_the_interface(arguments: tuple[Any, ...], in_python: str, as_option: str) -> None:
     """The same message says `skip_bad=True` in Python and `--skip-bad` inside a command."""
-    assert setting(*given) == in_python
+    assert setting(*arguments) == in_python
     with settings_as_options():
-        assert setting(*given) == as_option
-    assert setting(*given) == in_python
+        assert setting(*arguments) == as_option
+    assert setting(*arguments) == in_python

@@ -1,4 +1,4 @@
-"""What people pass first: each form that says what is meant works, and any other gives one sentence.
+"""First calls: every unambiguous form of an argument works, and any other gives one sentence.
 
 Calls with other types than the annotations name run in a process of their own, without the type checker of the tests.
 """
@@ -232,7 +232,7 @@ def test_layer_number_is_refused_where_two_layers_have_it() -> None:
 
 
 def test_missing_names_stay_missing() -> None:
-    """What asks politely gets what a dictionary answers."""
+    """`in` and `get` answer as those of a dictionary do."""
     assert "conter" not in gatescope.TASKS
     assert gatescope.CELLS.get("lsmt") is None
     with pytest.raises(KeyError):
@@ -312,22 +312,22 @@ UNCHECKED = {
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
-    """What each of the calls gives where nothing checks types: "" or class and message of its error."""
+    """Return the result of each call without a type checker: "" or the message of its error."""
     script = "from tests.test_first_calls import print_outcomes; print_outcomes()"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def print_outcomes() -> None:
-    """Make all calls and print what they give."""
-    found = {}
+    """Make all calls and print their results."""
+    results = {}
     for name, (call, _) in UNCHECKED.items():
         try:
             call()
-            found[name] = ""
+            results[name] = ""
         except GatescopeError as error:
-            found[name] = str(error)
-    sys.stdout.write(json.dumps(found))
+            results[name] = str(error)
+    sys.stdout.write(json.dumps(results))
 
 
 @pytest.mark.parametrize("name", UNCHECKED)

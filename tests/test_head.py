@@ -44,19 +44,19 @@ def made(cell: str = "lstm", activation: str = "relu", *, starts: bool = True, b
 
 
 def by_torch(network: Network, ids: np.ndarray) -> Tensor:
-    """The logits (T, V), by torch.nn.LSTM or GRU and the head written out."""
+    """Return the logits (T, V) of torch.nn.LSTM or GRU with the same weights, and of the head in torch operations."""
     configuration = network.configuration
     kind = {"lstm": nn.LSTM, "gru": nn.GRU}[configuration.layers[0].cell.name]
     module = kind(3, 4, 2, bidirectional=configuration.both_ways)
     state: dict[str, list[Tensor]] = {}
     for k, layer in enumerate(configuration.layers):
         p = network.parameters_of(k)
-        echoed = torch.zeros_like(p.biases)
+        recurrent_biases = torch.zeros_like(p.biases)
         if layer.cell.name == "gru":
-            echoed[-1] = p.neuron_weights[0].detach()
+            recurrent_biases[-1] = p.neuron_weights[0].detach()
         end = f"_l{k // 2 if configuration.both_ways else k}{'_reverse' if layer.reverse else ''}"
         values = {"weight_ih": p.input_weights.flatten(0, 1), "weight_hh": p.recurrent_weights.flatten(0, 1)}
-        values |= {"bias_ih": p.biases.flatten(), "bias_hh": echoed.flatten()}
+        values |= {"bias_ih": p.biases.flatten(), "bias_hh": recurrent_biases.flatten()}
         for name, value in values.items():
             getattr(module, name + end).data.copy_(value)
         for name, value in network.initial[k].named_buffers():
@@ -110,7 +110,7 @@ def test_activations_equal_torch(activation: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_contributions_are_the_gradients_of_training(cell: str) -> None:
+def test_contributions_equal_the_gradients_of_training(cell: str) -> None:
     network = made(cell).double()
     loss = nn.functional.cross_entropy(
         network(torch.from_numpy(IDS[:-1]).long()[:, None]).logits[:, 0],
@@ -118,39 +118,39 @@ def test_contributions_are_the_gradients_of_training(cell: str) -> None:
         reduction="sum",
     )
     loss.backward()
-    found = contributions(network, IDS)
-    assert found.losses.sum() == pytest.approx(float(loss.detach()), rel=1e-12)
+    parts = contributions(network, IDS)
+    assert parts.losses.sum() == pytest.approx(float(loss.detach()), rel=1e-12)
     for name, value in network.named_parameters():
         if not value.numel():
             continue
         assert value.grad is not None
-        if name in found.deltas:
-            np.testing.assert_allclose(found.total(name), value.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+        if name in parts.deltas:
+            np.testing.assert_allclose(parts.total(name), value.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
         else:
-            drives = [key for key in found.deltas if key.startswith(f"{name}.")]
-            total = np.concatenate([found.total(key) for key in drives]).reshape(-1)
+            drives = [key for key in parts.deltas if key.startswith(f"{name}.")]
+            total = np.concatenate([parts.total(key) for key in drives]).reshape(-1)
             np.testing.assert_allclose(total, value.grad.numpy().reshape(-1), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_influence_begins_at_the_initial_states() -> None:
-    """Replacing the first symbol, from the states before it, is reading the changed text from its beginning."""
+    """Replacing the first symbol, from the initial states, equals reading the changed text from its beginning."""
     network = made()
-    found = influence(network, IDS, [0], furthest=3)
+    study = influence(network, IDS, [0], furthest=3)
     changed = IDS.copy()
-    changed[0] = found.replaced[0]
+    changed[0] = study.replaced[0]
     before, after = (torch.from_numpy(predict(network.double(), [ids])[0]) for ids in (IDS, changed))
     expected = (before.exp() * (before - after)).sum(1)[:4]
-    np.testing.assert_allclose(found.divergence[0], expected.numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(study.divergence[0], expected.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def test_ways_are_refused_in_words() -> None:
+def test_paths_refuse_initial_states_and_heads() -> None:
     with pytest.raises(StudyError, match="initial states"):
         paths(made(), "abc", layer=1, drive="f", to=0, source=0)
     with pytest.raises(StudyError, match="hidden layers"):
         paths(made(starts=False), "abc", layer=1, drive="f", to=0, source=0)
 
 
-def test_a_run_keeps_head_and_initial_states(tmp_path: Path) -> None:
+def test_run_stores_head_and_initial_states(tmp_path: Path) -> None:
     network = made()
     run = Run.create(tmp_path / "run", network.configuration, Adopted(VOCABULARY, "x.pt"), {})
     run.save_weights(network.state_dict(), 0)
@@ -189,11 +189,11 @@ def test_onnx_holds_the_head_and_refuses_initial_states(tmp_path: Path) -> None:
     from onnx.reference import ReferenceEvaluator
 
     model = ReferenceEvaluator(onnx.load(str(tmp_path / "m.onnx")))
-    (found,) = model.run(["logits"], {"tokens": IDS.astype(np.int64)[:, None]})
-    np.testing.assert_allclose(np.asarray(found)[:, 0], by_torch(network, IDS).detach().numpy(), atol=2e-6)
+    (logits,) = model.run(["logits"], {"tokens": IDS.astype(np.int64)[:, None]})
+    np.testing.assert_allclose(np.asarray(logits)[:, 0], by_torch(network, IDS).detach().numpy(), atol=2e-6)
 
 
-def test_descriptions_of_formats_1_and_2_have_neither() -> None:
+def test_json_of_format_2_has_no_head_and_initial_states() -> None:
     data = json.loads(json.dumps(made(starts=False).configuration.to_json()))
     del data["hidden"]
     for layer in data["layers"]:
@@ -216,11 +216,11 @@ def test_descriptions_of_formats_1_and_2_have_neither() -> None:
     ],
     ids=str,
 )
-def test_damaged_descriptions_are_refused(change: dict[str, Any]) -> None:
+def test_damaged_json_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(NetworkError):
         Configuration.from_json({**made().configuration.to_json(), **change})
 
 
-def test_hidden_layers_are_checked() -> None:
+def test_unknown_activation_is_refused() -> None:
     with pytest.raises(HeadError, match="expected one of none, relu"):
         HiddenLayer(3, "rely")

@@ -22,7 +22,7 @@ def written(made: Network, prime: str = "ab", **settings_: Any) -> str:
 
 
 def greedy_by_hand(made: Network, prime: str, length: int, *interventions: Intervention) -> str:
-    """The whole text is read anew for every symbol."""
+    """Return the text of greedy sampling, for which the network reads the whole text again for every symbol."""
     text = prime
     with torch.no_grad():
         for _ in range(length):
@@ -42,7 +42,7 @@ def test_greedy_takes_the_most_probable_symbol(cell: str, seed: int, prime: str)
     assert written(made, prime, length=12, choice=Choice(temperature=1e-300), seed=seed) == expected
 
 
-def test_the_seed_decides() -> None:
+def test_seed_decides_the_text() -> None:
     made = network("lstm", (4,))
     assert written(made, seed=3) == written(made, seed=3)
     assert len({written(made, seed=seed) for seed in range(5)}) == 5
@@ -51,7 +51,7 @@ def test_the_seed_decides() -> None:
     expected = torch.rand(1)
     torch.manual_seed(1)
     written(made)
-    assert torch.equal(torch.rand(1), expected)  # nobody else's random numbers are used up
+    assert torch.equal(torch.rand(1), expected)  # the global generator is not used
 
 
 LOGITS = torch.tensor([0.3, 2.0, -1.0, 1.0, 0.0])
@@ -64,39 +64,39 @@ def frequencies(choice: Choice, draws: int = 4000) -> np.ndarray:
 
 def chi_square(counts: np.ndarray, expected: np.ndarray) -> float:
     assert (counts[expected == 0] == 0).all()
-    wanted = expected[expected > 0] * counts.sum()
-    return float(((counts[expected > 0] - wanted) ** 2 / wanted).sum())
+    means = expected[expected > 0] * counts.sum()
+    return float(((counts[expected > 0] - means) ** 2 / means).sum())
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_frequencies_are_those_of_the_softmax_at_a_temperature(temperature: float) -> None:
+def test_frequencies_equal_the_softmax_at_a_temperature(temperature: float) -> None:
     expected = np.exp(LOGITS.double().numpy() / temperature)
-    # 18.5 is exceeded once in a thousand times with 4 degrees of freedom; the seed is fixed.
+    # With 4 degrees of freedom, chance exceeds 18.5 once in a thousand times; the seed is fixed.
     assert chi_square(frequencies(Choice(temperature)), expected / expected.sum()) < 18.5
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 3, 5, 99])
 def test_top_k_keeps_the_k_most_probable(top_k: int) -> None:
     expected = np.exp(LOGITS.double().numpy())
-    kept = np.argsort(-expected)[:top_k]
-    expected = np.where(np.isin(np.arange(5), kept), expected, 0)
+    symbols = np.argsort(-expected)[:top_k]
+    expected = np.where(np.isin(np.arange(5), symbols), expected, 0)
     assert chi_square(frequencies(Choice(top_k=top_k)), expected / expected.sum()) < 18.5
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"), [(1e-6, 1), (0.57, 1), (0.58, 2), (0.78, 2), (0.88, 3), (0.95, 4), (1.0, 5)]
+    ("top_p", "count"), [(1e-6, 1), (0.57, 1), (0.58, 2), (0.78, 2), (0.88, 3), (0.95, 4), (1.0, 5)]
 )
-def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, kept: int) -> None:
+def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, count: int) -> None:
     """The probabilities add up to 0.576, 0.788, 0.893, 0.971 and 1, in order."""
     expected = np.exp(LOGITS.double().numpy())
     order = np.argsort(-expected)
     cumulative = np.cumsum(expected[order] / expected.sum())
-    assert int((cumulative[:-1] < top_p).sum()) + 1 == kept
-    expected = np.where(np.isin(np.arange(5), order[:kept]), expected, 0)
+    assert int((cumulative[:-1] < top_p).sum()) + 1 == count
+    expected = np.where(np.isin(np.arange(5), order[:count]), expected, 0)
     assert chi_square(frequencies(Choice(top_p=top_p)), expected / expected.sum()) < 18.5
 
 
-def test_equal_predictions_are_all_drawn() -> None:
+def test_equally_probable_symbols_are_all_drawn() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = {Choice(temperature=1e-3).draw(torch.zeros(5), generator) for _ in range(100)}
     assert drawn == set(range(5))
@@ -114,7 +114,7 @@ def test_writing_ends_with_the_stop_text() -> None:
     assert written(made, length=0) == ""
 
 
-def test_the_stop_text_counts_only_what_was_written() -> None:
+def test_stop_text_does_not_begin_in_the_prime() -> None:
     made = network("gru", (4,))
     free = written(made, "ab", length=60)
     assert len(written(made, "ab", length=60, stop="b" + free[0])) != 1
@@ -143,19 +143,19 @@ def test_bytes_of_one_character_come_in_one_piece(monkeypatch: pytest.MonkeyPatc
     assert pieces("東".encode()[:2]) == ["\ufffd"]
     assert "".join(pieces(b"\xffa\xe6b")) == "\ufffda\ufffdb"
     assert "".join(pieces("a東b".encode(), stop="東")) == "a東"
-    assert "".join(pieces(b"a\xe6bcd", stop="a\ufffd")) == "a\ufffdb"  # one byte completed both: nothing is taken back
+    assert "".join(pieces(b"a\xe6bcd", stop="a\ufffd")) == "a\ufffdb"  # one byte completed both characters
 
 
 @pytest.mark.parametrize(
     ("vocabulary", "begins"),
     [(Vocabulary(tuple("ab\n;"), end=";"), ";"), (Vocabulary(tuple("ab\n")), "\n"), (ALPHABET, "a")],
 )
-def test_without_a_prime_it_reads_what_begins_a_text(vocabulary: Vocabulary, begins: str) -> None:
+def test_empty_prime_reads_an_end_mark_or_the_first_symbol(vocabulary: Vocabulary, begins: str) -> None:
     made = network("lstm", (3,), vocabulary=vocabulary)
     assert written(made, "", length=20) == written(made, begins, length=20)
 
 
-def test_it_is_written_as_it_is_drawn() -> None:
+def test_sample_yields_while_it_draws() -> None:
     endless = sample(network("lstm", (2,)), "a", length=10**9)
     assert len("".join(itertools.islice(endless, 5))) == 5
 
@@ -174,18 +174,18 @@ def test_it_is_written_as_it_is_drawn() -> None:
         {"top_p": float("nan")},
     ],
 )
-def test_choices_that_leave_nothing(fields: dict[str, Any]) -> None:
+def test_choice_that_leaves_nothing_to_draw_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(SamplingError, match=next(iter(fields)).replace("_", "-").capitalize()):
         Choice(**fields)
 
 
-def test_networks_that_cannot_write() -> None:
+def test_network_that_cannot_write_is_refused() -> None:
     for made in (
         network("lstm", (2,), readout=Readout(reads="last step")),
         network("lstm", (2,), readout=classes("abc")),
     ):
         with pytest.raises(SamplingError, match="cannot write"):
-            sample(made, "a")  # at the call, before anything is asked for
+            sample(made, "a")  # at the call, before the first symbol is requested
     with pytest.raises(SamplingError, match="Length: expected 0 or more, got -1"):
         sample(network("lstm", (2,)), "a", length=-1)
 
@@ -194,14 +194,14 @@ def test_networks_that_cannot_write() -> None:
     st.lists(seeds, max_size=6), st.text("abcde", max_size=5), st.integers(0, 12), st.sampled_from([None, "a", "bc"])
 )
 @settings(max_examples=15)
-def test_many_are_what_each_seed_writes_alone(many: list[int], prime: str, length: int, stop: str | None) -> None:
+def test_sample_many_equals_each_seed_alone(many: list[int], prime: str, length: int, stop: str | None) -> None:
     made = network("lstm", (4, 3), 5)
     for choice in (Choice(), Choice(0.7, top_k=3), Choice(top_p=0.8), Choice(greedy=True)):
-        found = sample_many(made, prime, many, length=length, choice=choice, stop=stop)
-        assert found == [written(made, prime, length=length, choice=choice, seed=seed, stop=stop) for seed in many]
+        texts = sample_many(made, prime, many, length=length, choice=choice, stop=stop)
+        assert texts == [written(made, prime, length=length, choice=choice, seed=seed, stop=stop) for seed in many]
 
 
-def test_many_of_bytes_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_many_decodes_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     made = network("lstm", (3,), vocabulary=Vocabulary.of_bytes())
     free = sample_many(made, "東", range(4), length=30)
     assert free == [written(made, "東", length=30, seed=seed) for seed in range(4)]
@@ -210,13 +210,13 @@ def test_many_of_bytes_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sample_many(made, "x", [0, 1], length=5, stop="b") == ["a東b", "b"]
 
 
-def test_many_stop_when_the_last_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = iter([[0, 1], [1, 2], [2, 0]])  # another draw would find nothing
+def test_sample_many_stops_when_the_last_text_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = iter([[0, 1], [1, 2], [2, 0]])  # a fourth draw would raise StopIteration
     monkeypatch.setattr(Choice, "draw_each", lambda *_: next(queue))
     assert sample_many(network("lstm", (2,)), "a", [0, 0], length=100, stop="a") == ["a", "bca"]
 
 
-HELD = (
+CHANGES = (
     clamp(0, "c", 1, 2.0),
     clamp(1, "h", 0, -3.0, slice(4, 9, 2)),
     nudge(0, "h", slice(None), 0.4, slice(0, 2)),
@@ -224,52 +224,53 @@ HELD = (
 )
 
 
-@given(seeds, st.lists(st.sampled_from(HELD), max_size=3))
+@given(seeds, st.lists(st.sampled_from(CHANGES), max_size=3))
 @settings(max_examples=20, phases=(Phase.generate,))
-def test_interventions_act_as_in_one_run_over_the_whole_text(seed: int, held: list[Intervention]) -> None:
+def test_interventions_act_as_in_one_run_over_the_text(seed: int, held: list[Intervention]) -> None:
     """The prime has 4 symbols and 12 are written, of which the last is not read: the run has 15 steps."""
     made = network("lstm", (4, 3), seed)
-    # A slice that counts down from a step that is still to come would stop short in a shorter run.
-    ascending = [one if (one.steps.step or 1) > 0 else clamp(1, "h", one.neuron, 1.5, slice(9, 13, 3)) for one in held]
+    # The runs of greedy_by_hand are shorter, and would end a slice that counts down at other steps.
+    descending = clamp(1, "h", slice(1, 3), 1.5, slice(9, 13, 3))
+    ascending = [change if (change.steps.step or 1) > 0 else descending for change in held]
     expected = greedy_by_hand(made, "abca", 12, *ascending)
     greedy = Choice(greedy=True)
     assert written(made, "abca", length=12, choice=greedy, interventions=held) == expected
     assert sample_many(made, "abca", [1, 2], length=12, choice=greedy, interventions=held) == [expected] * 2
 
 
-def test_steps_from_the_end_are_those_of_the_whole_run() -> None:
+def test_steps_from_the_end_count_the_whole_run() -> None:
     made, greedy = network("gru", (4,), 1), Choice(greedy=True)
     last = written(made, length=9, choice=greedy, interventions=[clamp(0, "h", slice(None), 5.0, slice(-3, None))])
     assert last == greedy_by_hand(made, "ab", 9, clamp(0, "h", slice(None), 5.0, slice(7, None)))
     values = torch.linspace(-2, 2, 10)
     patched = written(made, length=9, choice=greedy, interventions=[patch(0, "h", 2, values)])
-    each = [clamp(0, "h", 2, float(value), slice(t, t + 1)) for t, value in enumerate(values)]
-    assert patched == greedy_by_hand(made, "ab", 9, *each)
+    clamps = [clamp(0, "h", 2, float(value), slice(t, t + 1)) for t, value in enumerate(values)]
+    assert patched == greedy_by_hand(made, "ab", 9, *clamps)
     with pytest.raises(ValueError, match="expected one for each of the 10 steps of the run, got 9"):
         written(made, length=9, interventions=[patch(0, "h", 2, values[1:])])
     with pytest.raises(ValueError, match="neuron of an intervention: expected 0 to 3, got 4"):
         written(made, interventions=[clamp(0, "h", 4, 1.0)])
 
 
-def test_each_row_of_many_has_its_own_interventions() -> None:
+def test_sample_many_has_interventions_for_each_text() -> None:
     made = network("lstm", (5,), 2)
     values = [-4.0, 0.0, 4.0]
     held = [Intervention(0, "c", 3, shift=value, row=k + 1) for k, value in enumerate(values)]
-    found = sample_many(made, "ab", [7] * 4, length=40, interventions=held)
-    assert found[0] == written(made, length=40, seed=7)
-    assert found[1:] == [written(made, length=40, seed=7, interventions=[clamp(0, "c", 3, value)]) for value in values]
-    assert len(set(found)) > 1
+    texts = sample_many(made, "ab", [7] * 4, length=40, interventions=held)
+    assert texts[0] == written(made, length=40, seed=7)
+    assert texts[1:] == [written(made, length=40, seed=7, interventions=[clamp(0, "c", 3, value)]) for value in values]
+    assert len(set(texts)) > 1
 
 
-def test_a_long_prime_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_prime_is_read_in_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     made, prime, held = network("lstm", (5,), 2), "abcde" * 9, [clamp(0, "c", 3, 1.0, slice(11, None, 3))]
     expected = sample_many(made, prime, range(3), length=40, interventions=held)
     monkeypatch.setattr("gatescope.network.PASS_STEPS", 10)
     assert sample_many(made, prime, range(3), length=40, interventions=held) == expected
 
 
-def test_words_are_written_with_spaces_between_them() -> None:
-    """Not before the first one of a line, nor where the prime ends with white space; the end mark stands alone."""
+def test_words_are_written_with_spaces_between() -> None:
+    """A line, and a text after a prime that ends with white space, begins without a space; so does an end mark."""
     words = Vocabulary(("a", "bc", "\n"), "\n", "word")
     net = network("lstm", [3], 4, words)
     for prime in ("", "a", "a bc\n", "bc "):
@@ -277,6 +278,6 @@ def test_words_are_written_with_spaces_between_them() -> None:
         text = prime + "".join(pieces)
         assert words.encode(text).tolist() == [*words.encode(prime).tolist(), *words.encode(" ".join(pieces)).tolist()]
         assert len(pieces) == 30
-        assert not any(wrong in text for wrong in ("  ", "\n "))
+        assert not any(spaces in text for spaces in ("  ", "\n "))
         assert " \n" not in "".join(pieces)
     assert sample_many(net, "a", [3], length=30) == ["".join(sample(net, "a", length=30, seed=3))]

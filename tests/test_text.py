@@ -1,4 +1,4 @@
-"""Laws of characters and ids."""
+"""Vocabularies: texts become ids or numbers and come back, for every unit."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ BYTES = Vocabulary.of_bytes()
 
 
 @given(SOME_TEXT)
-def test_decoding_undoes_encoding(text: str) -> None:
+def test_decode_undoes_encode(text: str) -> None:
     vocabulary = Vocabulary.of(text)
     ids = vocabulary.encode(text)
     assert ids.dtype == np.int32
@@ -30,7 +30,7 @@ def test_decoding_undoes_encoding(text: str) -> None:
 
 
 @given(SOME_TEXT, TEXT)
-def test_a_character_that_is_not_a_symbol_is_unknown_and_no_other(known: str, text: str) -> None:
+def test_exactly_the_characters_without_symbol_are_unknown(known: str, text: str) -> None:
     vocabulary = Vocabulary.of(known)
     ids = vocabulary.encode(text)
     assert [k == vocabulary.unknown for k in ids] == [character not in known for character in text]
@@ -40,7 +40,7 @@ def test_a_character_that_is_not_a_symbol_is_unknown_and_no_other(known: str, te
 
 
 @given(TEXT)
-def test_bytes_are_the_utf_8_of_the_text_and_come_back(text: str) -> None:
+def test_bytes_are_utf_8_and_come_back(text: str) -> None:
     ids = BYTES.encode(text)
     assert ids.dtype == np.int32
     assert bytes(ids.tolist()) == text.encode("utf-8", "surrogatepass")
@@ -49,7 +49,7 @@ def test_bytes_are_the_utf_8_of_the_text_and_come_back(text: str) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_decode_and_what_is_utf_8_is_kept(data: bytes) -> None:
+def test_any_bytes_decode_and_utf_8_exactly(data: bytes) -> None:
     text = BYTES.decode(list(data))
     try:
         assert text == data.decode("utf-8", "surrogatepass")
@@ -57,14 +57,14 @@ def test_any_bytes_decode_and_what_is_utf_8_is_kept(data: bytes) -> None:
         assert REPLACEMENT in text
 
 
-def test_bytes_that_are_not_utf_8_do_not_take_their_neighbours_along() -> None:
+def test_invalid_bytes_leave_their_neighbours_intact() -> None:
     data = "a\ud800".encode("utf-8", "surrogatepass") + b"\xff" + "好".encode()
     assert BYTES.decode(list(data)) == f"a\ud800{REPLACEMENT}好"
     assert BYTES.decode([97, 256, 98, PADDING]) == f"a{REPLACEMENT}b"
 
 
 @given(TEXT, st.sampled_from(["\n", "a", "好", None]))
-def test_sequences_join_to_the_text_and_each_but_the_last_ends_with_the_mark(text: str, end: str | None) -> None:
+def test_sequences_join_to_the_text_and_end_with_the_mark(text: str, end: str | None) -> None:
     pieces = Vocabulary(("\n", "a", "好"), end=end).split(text)
     assert "".join(pieces) == text
     assert all(pieces)
@@ -75,7 +75,7 @@ def test_sequences_join_to_the_text_and_each_but_the_last_ends_with_the_mark(tex
         assert all(end not in piece[:-1] for piece in pieces)
 
 
-def test_sequences_of_a_line_end() -> None:
+def test_empty_lines_are_sequences() -> None:
     vocabulary = Vocabulary(("a", "\n"), end="\n")
     assert vocabulary.split("") == []
     assert vocabulary.split("\n\na") == ["\n", "\n", "a"]
@@ -83,7 +83,7 @@ def test_sequences_of_a_line_end() -> None:
 
 
 @given(TEXT, SOME_TEXT)
-def test_there_is_one_label_for_each_step_and_json_carries_it(text: str, known: str) -> None:
+def test_each_step_has_one_label_that_json_can_write(text: str, known: str) -> None:
     for vocabulary in (Vocabulary.of(known), BYTES):
         ids = vocabulary.encode(text)
         for labels in (vocabulary.labels(text), vocabulary.labels(ids), vocabulary.labels(ids.tolist())):
@@ -91,7 +91,7 @@ def test_there_is_one_label_for_each_step_and_json_carries_it(text: str, known: 
             assert json.loads(json.dumps(labels, ensure_ascii=False).encode()) == labels
 
 
-def test_labels_show_what_was_read() -> None:
+def test_labels_of_unknown_and_padding_are_marked() -> None:
     vocabulary = Vocabulary(("a", "\n"))
     assert vocabulary.labels("a\né\ud800") == ["a", "\n", "é", REPLACEMENT]
     assert vocabulary.labels([0, 1, 2, PADDING]) == ["a", "\n", REPLACEMENT, ""]
@@ -99,7 +99,7 @@ def test_labels_show_what_was_read() -> None:
     assert BYTES.labels([97, 256, PADDING]) == ["a", REPLACEMENT, ""]
 
 
-def test_vocabulary_with_half_a_character_is_refused() -> None:
+def test_half_of_a_surrogate_pair_is_refused() -> None:
     """JSON can spell half of a surrogate pair, and no file or page can be written with it."""
     for unit, symbol in (("character", "\ud800"), ("word", "a\udfff")):
         with pytest.raises(ValueError, match="half of a surrogate pair"):
@@ -107,19 +107,19 @@ def test_vocabulary_with_half_a_character_is_refused() -> None:
 
 
 @given(st.text(min_size=1), st.booleans())
-def test_json_gives_the_same_vocabulary(text: str, marked: bool) -> None:
+def test_vocabulary_survives_json(text: str, marked: bool) -> None:
     end = text[0] if marked else None
     for vocabulary in (Vocabulary.of(text, end), BYTES, Vocabulary.of_bytes("\n")):
         assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
 
 
-def test_a_long_text_is_encoded_like_its_pieces() -> None:
+def test_long_text_is_encoded_like_its_pieces() -> None:
     text = "añ漢😀" * 300_000  # longer than the piece that is encoded at once
     vocabulary = Vocabulary.of("añ漢")
     assert (vocabulary.encode(text) == np.tile([0, 1, 2, 3], 300_000)).all()
 
 
-def test_padding_is_no_text() -> None:
+def test_decode_drops_padding() -> None:
     vocabulary = Vocabulary(("a", "b"))
     assert vocabulary.decode(np.array([0, 1, PADDING, PADDING])) == "ab"
     assert vocabulary.decode([]) == ""
@@ -134,7 +134,7 @@ def test_padding_is_no_text() -> None:
         (np.array([[0, 1]]), "flat list of whole numbers, got an array \\(1, 2\\) of int64"),
     ],
 )
-def test_wrong_ids_are_named(ids: np.ndarray, message: str) -> None:
+def test_wrong_id_is_named(ids: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Vocabulary(("a", "b")).decode(ids)
 
@@ -162,7 +162,7 @@ def test_wrong_ids_are_named(ids: np.ndarray, message: str) -> None:
         ({"bytes": True, "end": "é"}, "expected an ASCII character, got 'é'"),
     ],
 )
-def test_json_that_is_no_vocabulary_says_what_is_wrong(data: object, message: str) -> None:
+def test_wrong_json_is_refused_with_its_fault(data: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Vocabulary.from_json(data)
 
@@ -178,7 +178,7 @@ TOKENS = Vocabulary(("good", "Good,", "\n"), "\n", "token")
 
 
 @pytest.mark.parametrize(
-    ("vocabulary", "text", "read"),
+    ("vocabulary", "text", "words"),
     [
         (WORDS, "good bad", ["good", "bad"]),
         (WORDS, "Good,bad", ["Good", ",", "bad"]),
@@ -191,18 +191,18 @@ TOKENS = Vocabulary(("good", "Good,", "\n"), "\n", "token")
         (TOKENS, "Good, good,\ngood", ["Good,", "good,", "\n", "good"]),
     ],
 )
-def test_words_and_tokens(vocabulary: Vocabulary, text: str, read: list[str]) -> None:
-    assert vocabulary.labels(text) == read
-    assert [text[start:end] for start, end in vocabulary.spans(text)] == read
+def test_words_and_tokens_of_a_text(vocabulary: Vocabulary, text: str, words: list[str]) -> None:
+    assert vocabulary.labels(text) == words
+    assert [text[start:end] for start, end in vocabulary.spans(text)] == words
     ids = vocabulary.encode(text)
     assert ids.dtype == np.int32
-    assert ids.tolist() == vocabulary.ids_of(read).tolist()
+    assert ids.tolist() == vocabulary.ids_of(words).tolist()
     assert vocabulary.unknown_in(text) == sorted(
-        {word for word, k in zip(read, ids.tolist(), strict=True) if k == vocabulary.unknown}
+        {word for word, k in zip(words, ids.tolist(), strict=True) if k == vocabulary.unknown}
     )
 
 
-def test_a_word_is_looked_up_in_small_letters_where_it_is_unknown_as_it_stands() -> None:
+def test_unknown_word_is_looked_up_in_small_letters() -> None:
     known, names = Vocabulary(("good", "it", "IT"), unit="word"), ["Good", "GOOD", "It", "IT", "I", "bad"]
     assert known.ids_of(names).tolist() == [0, 0, 1, 2, 3, 3]
     assert Vocabulary(("good",), unit="token").ids_of(["Good", "good"]).tolist() == [1, 0]
@@ -218,7 +218,7 @@ def test_words_survive_a_round_trip(words: list[str]) -> None:
     assert WORDS.labels(ids) == [word if word != "unknown" else "\ufffd" for word in words]
 
 
-def test_the_vocabulary_of_words_is_in_the_order_of_how_often_they_occur() -> None:
+def test_of_words_orders_words_by_frequency() -> None:
     words = list("baacccd")
     assert Vocabulary.of_words(words).symbols == ("c", "a", "b", "d")
     assert Vocabulary.of_words(words, "\n", least=2).symbols == ("c", "a", "\n")
@@ -246,12 +246,12 @@ def test_numbers_survive_a_round_trip(sequences: list[list[tuple[float, float]]]
 
 
 @pytest.mark.parametrize("text", ["1,2\n3,4", "1 2\r\n3\t4\r\n", " 1; 2 \n\n 3 ,4\n"])
-def test_numbers_are_written_in_several_ways(text: str) -> None:
+def test_numbers_may_be_separated_in_several_ways(text: str) -> None:
     assert NUMBERS.encode(text).tolist() == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize("line", ["1", "1,2,3", "1,two", "1,nan", "1,inf", "1e39,2"])
-def test_a_line_without_the_numbers_is_named(line: str) -> None:
+def test_line_without_the_numbers_is_named(line: str) -> None:
     with pytest.raises(ValueError, match=r"Line 3 .* expected the 2 numbers of a step \(x, y\)"):
         NUMBERS.encode(f"1,2\n\n{line}\n")
 
@@ -265,7 +265,7 @@ def test_a_line_without_the_numbers_is_named(line: str) -> None:
         (dict(symbols=("ab", "cd"), unit="word", end="cd"), "expected one character, got 'cd'"),
     ],
 )
-def test_units_that_make_no_sense(fields: dict[str, Any], message: str) -> None:
+def test_symbols_that_do_not_fit_the_unit_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Vocabulary(**fields)
 
@@ -276,7 +276,7 @@ def test_every_unit_survives_json(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize("unit", ["character", "word", "token"])
-def test_a_symbol_stands_for_everything_that_is_none(unit: Unit) -> None:
+def test_other_stands_for_every_unknown_symbol(unit: Unit) -> None:
     vocabulary = Vocabulary(("a", "?", "b"), unit=unit, other="?")
     text = "axb" if unit == "character" else "a xyz b"
     assert vocabulary.encode(text).tolist() == [0, 1, 2]
@@ -287,7 +287,7 @@ def test_a_symbol_stands_for_everything_that_is_none(unit: Unit) -> None:
         Vocabulary(("a", "?"), unit=unit, other="!")
 
 
-def test_words_without_an_end_mark_are_cut_at_empty_lines() -> None:
+def test_words_without_an_end_mark_end_at_empty_lines() -> None:
     vocabulary = Vocabulary(("a", "b"), unit="word")
     text = "\n\na b\na\n \n\nb\n"
     assert vocabulary.split(text) == ["\n\na b\na\n \n\n", "b\n"]

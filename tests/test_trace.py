@@ -1,4 +1,4 @@
-"""A trace is its arrays under their names: selection, labels, padding, and arrays that are none."""
+"""Traces: selection by name, texts, padding, xarray, and arrays that do not fit."""
 
 import sys
 from dataclasses import replace
@@ -16,14 +16,14 @@ from tests.reference.traces import make
 DOCUMENT = Path(__file__).parents[1] / "docs" / "trace.md"
 
 
-def test_layers_are_found_by_name() -> None:
+def test_layers_are_selected_by_name() -> None:
     trace = make(["lstm", "gru"], [3]).trace
     assert trace["layer1"]["h"] is trace.layers["layer1"]["h"]
     with pytest.raises(TraceError, match="expected one of layer0, layer1, got 'layer2'"):
         trace["layer2"]
 
 
-def test_the_text_is_what_was_read() -> None:
+def test_text_is_the_text_that_was_read() -> None:
     trace = make(["elman"], [3, 0, 2], symbols=2).trace
     trace.steps["token"][0] = [1, 0, 2]  # 2 is the id of every unknown character
     trace.steps["token"][2, :2] = [0, 0]
@@ -32,7 +32,7 @@ def test_the_text_is_what_was_read() -> None:
 
 @settings(max_examples=30)
 @given(data=st.data(), lazy=st.booleans())
-def test_one_sequence_alone_has_no_padding(
+def test_single_sequence_has_no_padding(
     data: st.DataObject, lazy: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     lengths = data.draw(st.lists(st.integers(0, 7), min_size=1, max_size=4))
@@ -55,7 +55,7 @@ def test_one_sequence_alone_has_no_padding(
     assert alone.steps["top_token"].shape == (1, lengths[index], 2)
 
 
-def test_a_sequence_that_is_not_there_is_an_index_error() -> None:
+def test_missing_sequence_is_an_index_error() -> None:
     trace = make(["elman"], [3, 2]).trace
     for index in (2, -3):
         with pytest.raises(IndexError):
@@ -80,8 +80,8 @@ def test_xarray_has_the_names_and_nan_for_padding(lengths: list[int], names: lis
             assert labelled.dims == ("sequence", "step", "neuron")
             assert labelled.attrs["formula"] == f"formula of {name}"
             assert np.array_equal(labelled, array, equal_nan=True)
-            behind = np.isnan(np.asarray(labelled)).all(axis=2)
-            assert behind.tolist() == [[step >= length for step in range(array.shape[1])] for length in lengths]
+            padding = np.isnan(np.asarray(labelled)).all(axis=2)
+            assert padding.tolist() == [[step >= length for step in range(array.shape[1])] for length in lengths]
         for name, array in trace.initial[layer].items():
             assert tree[f"{layer}/initial/{name}"].dims == ("sequence", "neuron")
             assert np.array_equal(tree[f"{layer}/initial/{name}"], array)
@@ -90,7 +90,7 @@ def test_xarray_has_the_names_and_nan_for_padding(lengths: list[int], names: lis
             assert np.array_equal(tree[f"{layer}/parameters/{name}"], array)
 
 
-def test_xarray_of_a_stored_trace_is_what_xarray_reads_itself(tmp_path: Path) -> None:
+def test_xarray_of_a_stored_trace_equals_its_own_reading(tmp_path: Path) -> None:
     import xarray
 
     save_trace(make(["lstm", "peephole"], [4, 2]).trace, tmp_path / "trace", "float32")
@@ -108,7 +108,7 @@ def test_without_xarray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatc
         make(["elman"], [2]).trace.to_xarray()
 
 
-def test_arrays_that_do_not_fit_are_refused() -> None:
+def test_arrays_of_wrong_shapes_are_refused() -> None:
     trace = make(["lstm"], [4, 2], neurons=3).trace
     steps, signals = trace.steps, trace["layer0"]
 
@@ -133,7 +133,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
             make_wrong()
 
 
-def test_the_document_describes_what_is_written(tmp_path: Path) -> None:
+def test_document_describes_every_stored_name(tmp_path: Path) -> None:
     """Every array, axis and attribute of a stored trace is named in docs/trace.md."""
     text = DOCUMENT.read_text(encoding="utf-8")
     save_trace(make(["peephole"], [9, 4]).trace, tmp_path / "trace")

@@ -1,4 +1,4 @@
-"""What version 0.1 wrote opens unchanged: runs of every kind of task, a trace, a table of a study.
+"""Files of version 0.1 open unchanged: runs of every kind of task, a trace, a table of a study.
 
 The files under tests/fixtures/v0.1 were written by the program of 28 November 2026 and are never written again.
 """
@@ -30,8 +30,8 @@ def test_old_run_predicts_what_it_predicted(name: str) -> None:
     assert step == expected["step"]
     assert network.configuration.readout.to_json() == expected["readout"]
     vocabulary = network.configuration.vocabulary
-    found = gatescope.predict(network, [vocabulary.encode(text) for text in expected["texts"]])
-    for values, last in zip(found, expected["last"], strict=True):
+    predictions = gatescope.predict(network, [vocabulary.encode(text) for text in expected["texts"]])
+    for values, last in zip(predictions, expected["last"], strict=True):
         np.testing.assert_allclose(values[-1], last, atol=5e-6)
     task = run.task()
     assert (task.name, task.title) == (expected["task"], expected["title"])
@@ -43,14 +43,14 @@ def test_old_run_predicts_what_it_predicted(name: str) -> None:
 
 def test_old_runs_are_found_and_keep_their_task_names() -> None:
     """Every run is listed, and each task name resolves, those of the formal languages too."""
-    found = {run.name: run.task().name for run in gatescope.find_runs([V01 / "runs"])}
-    assert found == {name: expected["task"] for name, expected in RUNS.items()}
-    assert set(found.values()) - {"adopted"} <= set(TASKS)
+    tasks = {run.name: run.task().name for run in gatescope.find_runs([V01 / "runs"])}
+    assert tasks == {name: expected["task"] for name, expected in RUNS.items()}
+    assert set(tasks.values()) - {"adopted"} <= set(TASKS)
     assert {"dyck1", "dyck2", "anbn", "anbncn"} <= set(TASKS)
 
 
 def test_old_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    """A training of version 0.1 is resumed, and its history goes on behind what it had."""
+    """A training of version 0.1 is resumed, and new records follow the old ones in its history."""
     run = gatescope.Run(shutil.copytree(V01 / "runs" / "counter", tmp_path / "counter"))
     before = run.read("history.jsonl")
     outcome = gatescope.train(run, steps=5)
@@ -65,14 +65,14 @@ def test_old_trace_opens_with_its_values() -> None:
     trace = gatescope.open_trace(V01 / "trace")
     assert trace.lengths.tolist() == WITNESS["trace"]["lengths"]
     for sequence, rows in enumerate(WITNESS["trace"]["c"]):
-        found = np.asarray(trace["layer0"]["c"][sequence, : len(rows)])
-        np.testing.assert_allclose(found, rows, atol=5e-6)
+        values = np.asarray(trace["layer0"]["c"][sequence, : len(rows)])
+        np.testing.assert_allclose(values, rows, atol=5e-6)
     assert trace.text(0) == "aaXbb\n"
     assert gatescope.check(trace).holds
 
 
-def test_old_study_is_still_shown() -> None:
-    """The table of an ablation that was kept with a run is found, because the weights are the same."""
+def test_old_table_is_loaded() -> None:
+    """The table of an ablation that was saved with a run loads, because the weights are the same."""
     table = load(gatescope.Run(V01 / "runs" / "counter"), "ablation-layer0")
     assert table is not None
     assert table["neuron"].tolist() == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""What a trace keeps decides what can be shown, never a number."""
+"""Whether a trace holds texts, vectors or drives decides what can be shown, but changes no number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gatescope.studies.patterns import matches, neurons_on
 from gatescope.studies.probes import probes
 from gatescope.trace import Trace, TraceError
 
-KEPT: dict[str, dict[str, Any]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "inputs": {"inputs": True},
     "text": {"text": ["abcdefghij" * 6] * 12},
@@ -34,7 +34,7 @@ KEPT: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module", params=["LSTM", "GRU", "RNN"])
 def traces(request: Any) -> dict[str, Trace]:
-    """Traces of one call: twelve sequences, of which 3 repeats 1, 8 repeats 5, and 9 has the vectors of 5 only."""
+    """Record one call of twelve sequences: 3 repeats 1, 8 repeats 5, and 9 has the vectors of 5 but another state."""
     torch.manual_seed(3)
     module = getattr(nn, request.param)(3, 5, batch_first=True)
     inputs = torch.randn(12, 60, 3)
@@ -43,26 +43,26 @@ def traces(request: Any) -> dict[str, Trace]:
     states[0, 9] = 0.5
     with gatescope.watch(module) as watched:
         module(inputs, (states, states) if request.param == "LSTM" else states)
-    return {name: watched.trace("", **kept) for name, kept in KEPT.items()}
+    return {name: watched.trace("", **settings) for name, settings in SETTINGS.items()}
 
 
 def features_of(trace: Trace, inputs: Tensor) -> list[Feature]:
-    """A binary feature and a count, of the vectors as they were."""
+    """Return a binary feature and a count of the vectors, for a trace that may not hold them."""
     flat = np.concatenate([row[:length] for row, length in zip(inputs.numpy(), trace.lengths, strict=True)])
     return [Feature("own.up", "up", flat[:, 0] > 0), Feature("own.sum", "sum", flat.sum(1).astype(np.float32))]
 
 
 def numbers_of(table: Table) -> dict[str, Any]:
-    """The columns of a table that hold no text of the trace."""
-    return {name: column.tolist() for name, column in table.columns.items() if name not in SHOWN}
+    """Return the columns of a table without text of the trace."""
+    return {name: column.tolist() for name, column in table.columns.items() if name not in TEXT_COLUMNS}
 
 
-SHOWN = ("before", "at", "after", "labels", "text")
+TEXT_COLUMNS = ("before", "at", "after", "labels", "text")
 
 
 def every_study(trace: Trace, inputs: Tensor) -> dict[str, dict[str, Any]]:
     features = features_of(trace, inputs)
-    found = neurons_on(trace, "layer0", 0, 10, 10, 1e-6, sign="both", before=False, after=False)
+    pattern = neurons_on(trace, "layer0", 0, 10, 10, 1e-6, sign="both", before=False, after=False)
     return {
         "probes": numbers_of(probes(trace, features, layer="layer0")),
         "labels": numbers_of(labels(trace, features, search=Search(chances=100))),
@@ -71,8 +71,8 @@ def every_study(trace: Trace, inputs: Tensor) -> dict[str, dict[str, Any]]:
         "summary": numbers_of(summary(trace, "layer0", "h")),
         "saturation": numbers_of(saturation(trace)),
         "health": numbers_of(health(trace)),
-        "pattern": numbers_of(found),
-        "matches": numbers_of(matches(trace, found, share=0.5)),
+        "pattern": numbers_of(pattern),
+        "matches": numbers_of(matches(trace, pattern, share=0.5)),
     }
 
 
@@ -82,21 +82,21 @@ def inputs() -> Tensor:
     return torch.randn(12, 60, 3)
 
 
-@pytest.mark.parametrize("kept", list(KEPT)[1:])
-def test_studies_of_a_trace_ignore_what_was_kept(traces: dict[str, Trace], inputs: Tensor, kept: str) -> None:
-    """Two traces that differ in what was kept give the same numbers, in every study that takes a trace."""
-    for (name, expected), found in zip(
-        every_study(traces["nothing"], inputs).items(), every_study(traces[kept], inputs).values(), strict=True
+@pytest.mark.parametrize("setting", list(SETTINGS)[1:])
+def test_studies_do_not_depend_on_recorded_inputs(traces: dict[str, Trace], inputs: Tensor, setting: str) -> None:
+    """Two traces of one call with other recorded inputs give the same numbers, in every study of a trace."""
+    for (name, expected), numbers in zip(
+        every_study(traces["nothing"], inputs).items(), every_study(traces[setting], inputs).values(), strict=True
     ):
-        assert repr(found) == repr(expected), name  # NaN equals NaN here
+        assert repr(numbers) == repr(expected), name  # as text, NaN equals NaN
 
 
-@pytest.mark.parametrize("kept", list(KEPT))
+@pytest.mark.parametrize("setting", list(SETTINGS))
 @pytest.mark.parametrize("stored", [False, True])
-def test_equal_sequences_are_those_with_equal_inputs_and_states(
-    traces: dict[str, Trace], kept: str, stored: bool, tmp_path: Path
+def test_sequences_of_equal_inputs_and_states_are_equal(
+    traces: dict[str, Trace], setting: str, stored: bool, tmp_path: Path
 ) -> None:
-    trace = traces[kept]
+    trace = traces[setting]
     if stored:
         gatescope.save_trace(trace, tmp_path / "trace")
         trace = gatescope.open_trace(tmp_path / "trace")
@@ -109,7 +109,7 @@ def test_equal_sequences_are_those_with_equal_inputs_and_states(
 
 
 def test_sequences_that_cannot_be_compared_are_different(traces: dict[str, Trace]) -> None:
-    """A trace of an earlier version names no equal sequences; without vectors nothing says which are."""
+    """A trace of an earlier version does not list equal sequences, and without vectors they cannot be compared."""
     trace = traces["nothing"]
     old = Trace(
         trace.lengths,
