@@ -1,4 +1,4 @@
-"""The one opener of files that others made, and writing that leaves a file whole."""
+"""Opening files safely, and writing files atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 from gatescope.files import FileError, open_for_appending, open_regular, read_regular, write_bytes
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and devices as POSIX has them")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and devices of POSIX")
 
 
 @POSIX
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket", "device", "link to a device", "link to a pipe"])
 def test_open_regular_of_other_kinds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Nothing but a regular file is opened, nothing is waited for, and the sentence names what is there."""
+    """Only regular files are opened, without waiting for others, and the message names the kind."""
     path = tmp_path / "file"
     monkeypatch.chdir(tmp_path)
     if kind == "folder":
@@ -43,7 +43,7 @@ def test_open_regular_of_other_kinds_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_read_regular_above_the_bound_is_refused(tmp_path: Path) -> None:
-    """The size is compared before a byte is read: a sparse file of 1 TB costs nothing."""
+    """The size is checked before a byte is read, so a sparse file of 1 TB costs nothing."""
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_regular(path, 5) == b"12345"
@@ -78,7 +78,7 @@ def test_read_regular_of_links_stays_inside(tmp_path: Path) -> None:
 
 
 def test_read_regular_of_no_file_says_missing(tmp_path: Path) -> None:
-    """A missing file is told apart, because many files of a run may be missing."""
+    """The error of a missing file has `missing`, because many files of a run are optional."""
     with pytest.raises(FileError, match="got nothing") as caught:
         read_regular(tmp_path / "file", 10)
     assert caught.value.missing
@@ -88,7 +88,7 @@ def test_read_regular_of_no_file_says_missing(tmp_path: Path) -> None:
 
 
 def test_read_regular_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be read is not called damaged. The system's answer is simulated: root may read everything."""
+    """A file that may not be read is not called damaged. The error is simulated, because root may read everything."""
 
     def deny(*_: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -102,7 +102,7 @@ def test_read_regular_without_permission_says_so(tmp_path: Path, monkeypatch: py
 
 
 def test_write_bytes_on_a_full_disk_keeps_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the file, the file keeps its content, and no half of a file lies beside it."""
+    """The message names the file, the file keeps its content, and no partial file is left."""
 
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -117,7 +117,7 @@ def test_write_bytes_on_a_full_disk_keeps_the_file(tmp_path: Path, monkeypatch: 
 
 @POSIX
 def test_write_bytes_never_writes_through_a_link(tmp_path: Path) -> None:
-    """A link or a pipe under the name of the half-written file is replaced; what it led to is unchanged."""
+    """A link or a pipe with the name of the partial file is replaced; the target of the link is unchanged."""
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "file.partial").symlink_to("precious")
     write_bytes(tmp_path / "file", b"new")

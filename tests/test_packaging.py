@@ -1,4 +1,4 @@
-"""What the build is told fits what there is: versions, pins, sources."""
+"""Packaging: versions, pinned requirements and the sources of the native engine are consistent."""
 
 import re
 import tomllib
@@ -14,28 +14,28 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def names(requirements: list[str]) -> set[str]:
-    """The packages that a list of requirements names, without extras and versions."""
+    """Return the names of required packages, without extras and versions."""
     return {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in requirements} - {"gatescope"}
 
 
 def pinned() -> set[str]:
-    """The packages of constraints.txt."""
+    """Return the names of the packages in constraints.txt."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     return names([line for line in lines if "==" in line])
 
 
-def test_the_installed_version_is_the_one_in_the_source() -> None:
+def test_installed_version_is_that_of_the_source() -> None:
     assert version("gatescope") == gatescope.__version__
 
 
-@pytest.mark.parametrize("what", ["what is needed", "what the build needs", "dev", "xarray"])
-def test_every_package_that_a_command_installs_is_pinned(what: str) -> None:
+@pytest.mark.parametrize("group", ["runtime", "build", "dev", "xarray"])
+def test_required_packages_are_pinned(group: str) -> None:
     requirements = {
-        "what is needed": PROJECT["project"]["dependencies"],
-        "what the build needs": [*PROJECT["build-system"]["requires"], "cmake", "ninja"],
+        "runtime": PROJECT["project"]["dependencies"],
+        "build": [*PROJECT["build-system"]["requires"], "cmake", "ninja"],
         **PROJECT["project"]["optional-dependencies"],
     }
-    assert names(requirements[what]) <= pinned()
+    assert names(requirements[group]) <= pinned()
 
 
 def test_package_is_typed() -> None:
@@ -44,7 +44,7 @@ def test_package_is_typed() -> None:
     assert (ROOT / "src" / "gatescope" / "py.typed").is_file()
 
 
-def test_every_source_of_the_native_engine_is_compiled() -> None:
+def test_native_sources_are_all_compiled() -> None:
     native = ROOT / "native"
     build = (native / "CMakeLists.txt").read_text(encoding="utf-8")
     sources = {file.relative_to(native).as_posix() for file in native.rglob("*.cpp")}

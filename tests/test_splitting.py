@@ -39,7 +39,7 @@ def test_words_lose_no_character(text: str, rule: int) -> None:
 
 
 def test_ascii_is_split_alike_by_every_rule() -> None:
-    """What `pattern_for` takes for granted."""
+    """`pattern_for` relies on this."""
     text = "".join(map(chr, range(128))) + " it's a-b- -c 'd' e_f 1.5e-3"
     assert WORDS[1].findall(text) == WORDS[2].findall(text)
 
@@ -58,7 +58,7 @@ def test_vocabulary_without_a_rule_reads_as_before() -> None:
     assert old.labels("很好，好看") == ["很好", "，", "好看"]
     new = Vocabulary(("很",), unit="word")
     assert Vocabulary.from_json(new.to_json()) == new
-    with pytest.raises(ValueError, match="newer version"):
+    with pytest.raises(ValueError, match="newer gatescope"):
         Vocabulary.from_json({**new.to_json(), "rule": 99})
     with pytest.raises(ValueError, match="whole number"):
         Vocabulary.from_json({**new.to_json(), "rule": "2"})

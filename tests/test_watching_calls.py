@@ -326,9 +326,9 @@ def test_quantized_and_scripted_models_are_named() -> None:
     model, inputs = Model().eval(), torch.randn(3, 5, 4)
     with gatescope.watch(model):
         quantized = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM, nn.GRUCell}, dtype=torch.qint8)
-    with pytest.raises(WatchError, match="rnn is quantized"), gatescope.watch(quantized):
+    with pytest.raises(WatchError, match="'rnn' is quantized"), gatescope.watch(quantized):
         pass
-    with pytest.raises(WatchError, match=r"rnn is compiled by torch\.jit"), gatescope.watch(torch.jit.script(model)):
+    with pytest.raises(WatchError, match=r"'rnn' is compiled by torch\.jit"), gatescope.watch(torch.jit.script(model)):
         pass
     torch.testing.assert_close(quantized(inputs), model(inputs), atol=0.2, rtol=0.2)
 
@@ -360,7 +360,7 @@ def test_failing_recorder_does_not_stop_the_model(monkeypatch: pytest.MonkeyPatc
     def broken(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("gatescope.watching.copying._copied", broken)
+    monkeypatch.setattr("gatescope.watching.call_copies._copied", broken)
     module, inputs = nn.GRU(3, 4), torch.randn(5, 1, 3)
     with warnings.catch_warnings(), gatescope.watch(module) as watched:
         warnings.simplefilter("error")

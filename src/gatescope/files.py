@@ -24,12 +24,12 @@ _WRITE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os,
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 _KINDS = (
-    (stat.S_ISDIR, "FILE_KIND_FOLDER"),
-    (stat.S_ISFIFO, "FILE_KIND_PIPE"),
-    (stat.S_ISSOCK, "FILE_KIND_SOCKET"),
-    (stat.S_ISCHR, "FILE_KIND_DEVICE"),
-    (stat.S_ISBLK, "FILE_KIND_DEVICE"),
-    (stat.S_ISLNK, "FILE_KIND_LINK"),
+    (stat.S_ISDIR, "FILE_IS_FOLDER"),
+    (stat.S_ISFIFO, "FILE_IS_PIPE"),
+    (stat.S_ISSOCK, "FILE_IS_SOCKET"),
+    (stat.S_ISCHR, "FILE_IS_DEVICE"),
+    (stat.S_ISBLK, "FILE_IS_DEVICE"),
+    (stat.S_ISLNK, "FILE_IS_LINK"),
 )
 
 
@@ -143,7 +143,7 @@ def open_for_appending(path: Path) -> BinaryIO:
         raise unwritable(path, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FileError("FILE_NAME_OCCUPIED", path=path, kind=_kind(path.stat()))
+        raise FileError(_code_of(path.stat()), path=path)
     return os.fdopen(descriptor, "ab")
 
 
@@ -161,7 +161,7 @@ def unwritable(path: str | os.PathLike[str], error: OSError, *, unchanged: bool 
     if isinstance(error, PermissionError):
         return FileError("FILE_WRITE_DENIED", path=path, denied=True)
     if error.errno == errno.ELOOP:
-        return FileError("FILE_NAME_LINK", path=path)
+        return FileError("FILE_IS_LINK", path=path)
     return FileError("FILE_UNWRITABLE", path=path, reason=error.strerror or error)
 
 
@@ -223,10 +223,11 @@ def sync_folder(folder: Path) -> None:
 
 def _check_regular(path: Path, status: os.stat_result, largest: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise FileError("FILE_NOT_REGULAR", path=path, kind=_kind(status))
+        raise FileError(_code_of(status), path=path)
     if status.st_size > largest:
         raise FileError("FILE_TOO_LARGE", path=path, most=largest, size=status.st_size)
 
 
-def _kind(status: os.stat_result) -> Message:
-    return Message(next((code for test, code in _KINDS if test(status.st_mode)), "FILE_KIND_OTHER"))
+def _code_of(status: os.stat_result) -> str:
+    """Return the code of the error for a file that is not regular."""
+    return next((code for test, code in _KINDS if test(status.st_mode)), "FILE_IS_SPECIAL")

@@ -276,14 +276,14 @@ def test_run_invalid_arguments_are_refused(engine: Engine) -> None:
         with pytest.raises(EngineError, match=words):
             inspect.unwrap(run)(settings.pop("cell", cell), parameters, x, **{"engine": engine, **settings})
 
-    refused(r"keep: expected .*x\.i.*, got x\.q", keep=("h", "x.q"))
+    refused(r"Values to keep: expected .*x\.i.*, got x\.q", keep=("h", "x.q"))
     refused("Engine: expected one of auto, native, plain, got 'fast'", engine="fast")
     refused(r"all states of peephole \(c, h\), got none for c", state={"h": start["h"]})
     refused(r"state\['c'\]: expected the shape \(2, 3\), got \(2, 4\)", state=start | {"c": numbers(0, 2, 4)})
     refused(r"state\['h'\]: expected the shape \(2, 3\), got \(1, 3\)", state=start | {"h": numbers(0, 1, 3)})
     refused(r"lengths: expected the shape \(2,\), got \(3,\)", lengths=torch.tensor([1, 2, 3]))
-    refused("lengths: expected 0 to 4, got 1 to 5", lengths=torch.tensor([5, 1]))
-    refused("lengths: expected 0 to 4, got -1 to 2", lengths=torch.tensor([2, -1]))
+    refused("Lengths: expected 0 to 4, got 1 to 5", lengths=torch.tensor([5, 1]))
+    refused("Lengths: expected 0 to 4, got -1 to 2", lengths=torch.tensor([2, -1]))
     refused(r"hidden: expected the shape \(4, 2, 3\), got \(4, 2, 2\)", hidden=numbers(1, 4, 2, 2))
     refused(r"input_weights: expected the shape \(4, 3, 5\), got \(4, 3, 2\)", numbers(1, 4, 2, 5))
     refused(r"input_weights: expected the shape \(3, 3, 2\), .*fits gru", cell=CELLS["gru"], state=None)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gatescope.equations import OPERATIONS, EquationError, Evaluator, Reverse, Tape, reverse, tanh, trace_function
-from gatescope.equations.expression import operation
 from gatescope.equations.operations import JUMPS
+from gatescope.equations.symbolic import operation
 
 constant = partial(torch.tensor, dtype=torch.float64)
 LEAVES = {"drive": "drives", "state": "states", "parameter": "parameters"}

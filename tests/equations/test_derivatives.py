@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gatescope import CELLS
 from gatescope.equations import OPERATIONS, Tape, drive_order, from_json, relu, reverse, sigmoid, tanh, trace_function
-from gatescope.equations.expression import operation
 from gatescope.equations.operations import JUMPS
+from gatescope.equations.symbolic import operation
 from tests.equations.backward import (
     Changes,
     Lines,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatescope import CELLS, Cell
 from gatescope.equations import OPERATIONS, Evaluator, Tape, expression, latex, text, trace_function
-from gatescope.equations.expression import Expression, operation
+from gatescope.equations.symbolic import Expression, operation
 from tests.networks import EACH_CELL
 
 Numbers = dict[str, float]

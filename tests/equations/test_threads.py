@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gatescope import CELLS
 from gatescope.equations import forward
-from gatescope.equations.expression import leaf, operation, tracing
+from gatescope.equations.symbolic import leaf, operation, tracing
 
 
 def test_tracing_in_two_threads_is_independent() -> None:

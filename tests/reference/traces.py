@@ -1,4 +1,4 @@
-"""Traces made without gatescope's engines: random networks, run by the loops of tests/reference/cells.py."""
+"""Traces computed without gatescope's engines: random networks, run by the loops of tests/reference/cells.py."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ LETTERS = "abcdefgh"
 
 @dataclass(frozen=True)
 class Made:
-    """A trace, and the weights of its layers in the form that `check` takes."""
+    """A trace, and the weights of its layers in the form that `check` expects and in the form of the reference."""
 
     trace: Trace
     weights: dict[str, dict[str, np.ndarray]]
@@ -33,16 +33,16 @@ def make(
     padding: int = 0,
     top: int = 2,
 ) -> Made:
-    """A recording of stacked layers of the named cells on random sequences, `padding` steps longer than the longest."""
+    """Return a recording of stacked layers on random sequences, with `padding` more steps than the longest."""
     random = np.random.default_rng(seed)
     sequences, steps = len(lengths), max([0, *lengths]) + padding
     token = random.integers(0, symbols, (sequences, steps)).astype(np.int32)
-    behind = np.arange(steps) >= np.array(lengths, dtype=np.int64).reshape(-1, 1)
-    token[behind] = -1
+    padded = np.arange(steps) >= np.array(lengths, dtype=np.int64).reshape(-1, 1)
+    token[padded] = -1
     arrays: dict[str, dict[str, np.ndarray]] = {}
     initial: dict[str, dict[str, np.ndarray]] = {}
     drawn = []
-    heard = [np.eye(symbols, dtype=dtype)[row[:length]] for row, length in zip(token, lengths, strict=True)]
+    inputs = [np.eye(symbols, dtype=dtype)[row[:length]] for row, length in zip(token, lengths, strict=True)]
     for k, name in enumerate(names):
         weights = cells.draw(name, symbols if k == 0 else neurons, neurons, random, dtype, scale)
         states = cells.REFERENCES[name].states
@@ -50,7 +50,7 @@ def make(
         if name == "slstm":  # the normaliser is a sum of positive gates
             first["n"] = np.abs(first["n"]) + 1
         rows = [
-            cells.run(name, weights, heard[row], {s: value[row] for s, value in first.items()})
+            cells.run(name, weights, inputs[row], {s: value[row] for s, value in first.items()})
             for row in range(sequences)
         ]
         arrays[f"layer{k}"] = {
@@ -59,16 +59,16 @@ def make(
         }
         initial[f"layer{k}"] = first
         drawn.append(weights)
-        heard = [row.get("h", np.zeros((0, neurons), dtype)) for row in rows]
+        inputs = [row.get("h", np.zeros((0, neurons), dtype)) for row in rows]
     probability = random.random((sequences, steps, top)).astype(np.float32)
-    probability[behind] = np.nan
+    probability[padded] = np.nan
     trace = Trace(
         lengths=np.array(lengths, dtype=np.int64),
         steps={
             "token": token,
             "target": np.concatenate([token[:, 1:], np.full((sequences, min(1, steps)), -1, np.int32)], axis=1),
             "log_probability": np.log(probability[..., 0]) if top else np.full((sequences, steps), np.nan, np.float32),
-            "top_token": np.where(behind[..., None], -1, random.integers(0, symbols, (sequences, steps, top))),
+            "top_token": np.where(padded[..., None], -1, random.integers(0, symbols, (sequences, steps, top))),
             "top_probability": probability,
         },
         layers=arrays,
@@ -81,7 +81,7 @@ def make(
             "version": "0.0.0",
             "precision": dtype,
             "vocabulary": Vocabulary(tuple(LETTERS[:symbols])).to_json(),
-            "layers": {f"layer{k}": _about(name, neurons) for k, name in enumerate(names)},
+            "layers": {f"layer{k}": _description(name, neurons) for k, name in enumerate(names)},
         },
     )
     return Made(trace, {f"layer{k}": _as_engine(names[k], w, neurons) for k, w in enumerate(drawn)}, drawn)
@@ -94,7 +94,7 @@ def _padded(rows: list[np.ndarray], steps: int, neurons: int, dtype: str) -> np.
     return result
 
 
-def _about(name: str, neurons: int) -> dict[str, Any]:
+def _description(name: str, neurons: int) -> dict[str, Any]:
     cell = CELLS[name]
     arrays = {
         key: {"title": f"the {key} of {name}", "range": [None, 1.0], "formula": f"formula of {key}"}
@@ -104,7 +104,7 @@ def _about(name: str, neurons: int) -> dict[str, Any]:
 
 
 def _as_engine(name: str, weights: cells.Weights, neurons: int) -> dict[str, np.ndarray]:
-    """The weights as stacked arrays in the order in which the cell names its drives."""
+    """Return the weights as stacked arrays, in the order of the cell's drives."""
     tape = CELLS[name].tape
     none = np.zeros((0, neurons, neurons))
     return {

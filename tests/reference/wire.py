@@ -1,8 +1,8 @@
-"""Traces as they travel to the page, and the same numbers as JSON: what the page's reader is tested with.
+"""Traces in the format that the page reads, and the same numbers as JSON: fixtures for the tests of the page's reader.
 
-    python -m tests.reference.wire        writes web/tests/fixtures/ anew
+    python -m tests.reference.wire        writes web/tests/fixtures/ again
 
-The bytes come from the explorer; the JSON comes from loops over the arrays that went in.
+The explorer encodes the bytes; the JSON is written by loops over the original arrays.
 """
 
 import json
@@ -20,20 +20,20 @@ from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.recording import describe
 
 FIXTURES = Path(__file__).parents[2] / "web" / "tests" / "fixtures"
-LABELS = ["a", "月", "\n", "é", "😀"]  # two sequences: three symbols, then two characters that are none
+LABELS = ["a", "月", "\n", "é", "😀"]  # two sequences: three symbols, then two unknown characters
 LENGTHS = (3, 2)
 NEURONS = 2
-# Everything that a float32 can be: no data, no bound, both zeros, the smallest, the largest, and a third.
+# Special values of float32: NaN, infinity, both zeros, the smallest, the largest, and a third.
 VALUES = (math.nan, math.inf, -math.inf, -0.0, 0.0, 1e-45, 3.4028234663852886e38, -1 / 3, 1.5, -65504.0)
 
 
 def network() -> Network:
-    """A GRU of two neurons over three symbols; only its configuration matters."""
+    """Return a GRU of two neurons over three symbols; only its configuration matters."""
     return Network(configure(Vocabulary(("a", "月", "\n"), end="\n"), "gru", [NEURONS]))
 
 
 def trace(network: Network) -> Trace:
-    """Numbers that no network would give, each to be found again: two sequences side by side, NaN behind the second."""
+    """Return a trace of two sequences with distinguishable numbers; the padding of the second one is NaN."""
     cell = network.configuration.layers[0].cell
     layer: dict[str, NDArray[np.float32]] = {}
     for k, name in enumerate((*cell.signals, *cell.drives)):
@@ -58,29 +58,29 @@ def _numbers(offset: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
-    """Name, bytes, and what they say, of every fixture."""
+    """Yield name, bytes and expected content of every fixture."""
     net = network()
-    given = trace(net)
-    about = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
-    told = {**about, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
-    recorded = RecordedText(given, LABELS, ["é", "😀"], 40)
+    original = trace(net)
+    shared = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
+    metadata = {**shared, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
+    recorded = RecordedText(original, LABELS, ["é", "😀"], 40)
     signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
 
     everything = TraceRequest("a月\né😀", drives=True, top=2)
-    arrays = {f"layer0.{name}": _rows(given["layer0"][name], [0, 1]) for name in (*signals, *drives)}
-    arrays |= {f"layer0.{name}": _flat(v) for name, v in given.parameters["layer0"].items()}
+    arrays = {f"layer0.{name}": _rows(original["layer0"][name], [0, 1]) for name in (*signals, *drives)}
+    arrays |= {f"layer0.{name}": _flat(v) for name, v in original.parameters["layer0"].items()}
     yield (
         "trace",
         encode(net.configuration, recorded, everything),
-        {"metadata": told, "arrays": arrays | _steps(given, 2)},
+        {"metadata": metadata, "arrays": arrays | _steps(original, 2)},
     )
 
-    one = TraceRequest("a月\né😀", signals=("h",), neurons=(1,), top=1)
-    arrays = {"layer0.h": _rows(given["layer0"]["h"], [1])}
+    single = TraceRequest("a月\né😀", signals=("h",), neurons=(1,), top=1)
+    arrays = {"layer0.h": _rows(original["layer0"]["h"], [1])}
     yield (
         "one-neuron",
-        encode(net.configuration, recorded, one),
-        {"metadata": told, "arrays": arrays | _steps(given, 1)},
+        encode(net.configuration, recorded, single),
+        {"metadata": metadata, "arrays": arrays | _steps(original, 1)},
     )
 
     nothing = RecordedText(None, [], [], 40)
@@ -90,29 +90,29 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     empty["top_token"] = {"dtype": "I32", "shape": [0, 3], "values": []}
     empty["top_probability"] = {"dtype": "F32", "shape": [0, 3], "values": []}
     empty |= {f"layer0.{name}": {"dtype": "F32", "shape": [NEURONS, 0], "values": []} for name in signals}
-    told = {**about, "residual": "0", "labels": "[]", "unknown": "[]"}
-    yield "empty", encode(net.configuration, nothing, TraceRequest("")), {"metadata": told, "arrays": empty}
+    metadata = {**shared, "residual": "0", "labels": "[]", "unknown": "[]"}
+    yield "empty", encode(net.configuration, nothing, TraceRequest("")), {"metadata": metadata, "arrays": empty}
 
-    every = {
+    by_type = {
         "half": np.array([[*VALUES[:5], 6e-8], [65504.0, -1 / 3, 1.5, -0.125, 2.0, 1e-4]], np.float16),
         "whole": np.array([-(2**31), -1, 0, 2**31 - 1], np.int32),
         "small": np.array([0, 1, 255], np.uint8),
         "none": np.empty((4, 0), np.float16),
     }
     names = {"half": "F16", "whole": "I32", "small": "U8", "none": "F16"}
-    arrays = {name: {**_flat(array), "dtype": names[name]} for name, array in every.items()}
-    yield "types", save(every, {"said": "σ · 月"}), {"metadata": {"said": "σ · 月"}, "arrays": arrays}
+    arrays = {name: {**_flat(array), "dtype": names[name]} for name, array in by_type.items()}
+    yield "types", save(by_type, {"said": "σ · 月"}), {"metadata": {"said": "σ · 月"}, "arrays": arrays}
 
 
 def _rows(array: NDArray[np.float32], neurons: list[int]) -> dict[str, Any]:
-    """(S, T, N) as one row per neuron, the steps of the sequences one after the other."""
+    """Return (S, T, N) as one row per neuron, with the steps of all sequences in a row."""
     values = [float(array[s, t, n]) for n in neurons for s, length in enumerate(LENGTHS) for t in range(length)]
     return {"dtype": "F32", "shape": [len(neurons), sum(LENGTHS)], "values": _json(values)}
 
 
-def _steps(given: Trace, top: int) -> dict[str, Any]:
+def _steps(trace: Trace, top: int) -> dict[str, Any]:
     places = [(s, t) for s, length in enumerate(LENGTHS) for t in range(length)]
-    steps = given.steps
+    steps = trace.steps
     token, ranked = (
         [int(steps["token"][place]) for place in places],
         [(*place, k) for place in places for k in range(top)],
@@ -137,13 +137,13 @@ def _flat(array: NDArray[Any]) -> dict[str, Any]:
 
 
 def _json(values: list[float]) -> list[float | str]:
-    """JSON has no number for these: they are written as JavaScript spells them. Its zero has a sign, like ours."""
+    """Return the values; those that JSON does not have, as JavaScript spells them. Its zero has a sign, as here."""
     names = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     return [names.get(str(value), value) for value in values]
 
 
 def parted(message: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and arrays; in which order the header names things is left to the library that writes it."""
+    """Return header and arrays; the order of the header is up to the library that writes it."""
     size = int.from_bytes(message[:8], "little")
     return json.loads(message[8 : 8 + size]), message[8 + size :]
 
@@ -151,9 +151,9 @@ def parted(message: bytes) -> tuple[dict[str, Any], bytes]:
 def write(folder: Path) -> None:
     """Write every fixture."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, message, said in messages():
+    for name, message, content in messages():
         (folder / f"{name}.bin").write_bytes(message)
-        (folder / f"{name}.json").write_text(json.dumps(said, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,10 @@ def test_writer_without_pieces_leaves_nothing(new_path: NewPath) -> None:
     with Writer(directory):
         pass
     assert not directory.exists()
-    with pytest.raises(TraceError, match="finish: expected at least one piece, got none"), Writer(directory) as writer:
+    with (
+        pytest.raises(TraceError, match="Finishing a trace: expected at least one piece"),
+        Writer(directory) as writer,
+    ):
         writer.finish()
     assert not directory.exists()
 
@@ -189,7 +192,7 @@ def test_writer_keeps_unusual_names(name: str, new_path: NewPath) -> None:
     [
         (
             {"precision": "bfloat16"},
-            "The first piece: expected one of the precisions float16, float32, float64, got 'bfloat16'",
+            "trace: expected one of the precisions float16, float32, float64, got 'bfloat16'",
         ),
         ({"vocabulary": None}, "expected a vocabulary among the attributes, got none"),
         ({"layers": {}}, "expected the cell of layer0 among the attributes, got none"),
@@ -208,5 +211,5 @@ def test_writer_refuses_attributes_that_readers_need(
 
 
 def test_writer_refuses_unknown_dtype(new_path: NewPath) -> None:
-    with pytest.raises(TraceError, match="dtype: expected one of float16, float32, float64, got 'int8'"):
+    with pytest.raises(TraceError, match="expected one of float16, float32, float64, got 'int8'"):
         save_trace(make(["elman"], [2]).trace, new_path(), "int8")

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gatescope.cells import Cell
-from gatescope.engine.errors import EngineError
+from gatescope.engine.engine_errors import EngineError
 from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
 from gatescope.engine.native import release_memory, run_native, unserved
 from gatescope.engine.parameters import Parameters, initialise, shapes

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.autograd import Function, forward_ad
 
 from gatescope.cells import Cell
-from gatescope.engine.errors import DerivativeError
+from gatescope.engine.engine_errors import DerivativeError
 from gatescope.engine.interventions import Intervention, scales_and_shifts
 from gatescope.engine.parameters import Parameters
 from gatescope.equations import drive_order, reverse

@@ -4,7 +4,11 @@ from gatescope.equations.cpp import source
 from gatescope.equations.derivatives import Reverse, reverse
 from gatescope.equations.drives import DriveOrder, drive_order
 from gatescope.equations.evaluation import Evaluator
-from gatescope.equations.expression import (
+from gatescope.equations.formulas import expression, latex, text
+from gatescope.equations.forward_derivatives import Forward, Place, forward
+from gatescope.equations.operations import OPERATIONS
+from gatescope.equations.serialization import from_json, key, to_json
+from gatescope.equations.symbolic import (
     EquationError,
     Expression,
     exp,
@@ -14,10 +18,6 @@ from gatescope.equations.expression import (
     sigmoid,
     tanh,
 )
-from gatescope.equations.formulas import expression, latex, text
-from gatescope.equations.forward_derivatives import Forward, Place, forward
-from gatescope.equations.operations import OPERATIONS
-from gatescope.equations.serialization import from_json, key, to_json
 from gatescope.equations.tape import Node, Tape, trace_function
 
 __all__ = [

@@ -8,8 +8,8 @@ read the changed value, while the operation that computed it has the value befor
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gatescope.equations.expression import Expression, leaf, operation, tracing
 from gatescope.equations.operations import OPERATIONS
+from gatescope.equations.symbolic import Expression, leaf, operation, tracing
 from gatescope.equations.tape import Node, Tape
 
 

@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import Any
 
 from gatescope.equations.derivatives import readable_values, to_lines
-from gatescope.equations.expression import Expression, leaf, operation, tracing
 from gatescope.equations.formulas import Nested, text
 from gatescope.equations.operations import JUMPS, OPERATIONS
+from gatescope.equations.symbolic import Expression, leaf, operation, tracing
 from gatescope.equations.tape import MAX_FORMULA_TERMS, Node, Tape
 
 ROWS = OPERATIONS | JUMPS

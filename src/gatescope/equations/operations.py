@@ -12,7 +12,7 @@ from math import copysign, inf, isinf
 import numpy as np
 import torch
 
-from gatescope.equations.expression import Expression, operation, sigmoid
+from gatescope.equations.symbolic import Expression, operation, sigmoid
 
 Interval = tuple[float, float]
 Numbers = np.ndarray | np.floating

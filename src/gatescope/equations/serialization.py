@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from gatescope.equations.expression import LEAVES, EquationError
 from gatescope.equations.operations import OPERATIONS
+from gatescope.equations.symbolic import LEAVES, EquationError
 from gatescope.equations.tape import Node, Tape, check_tape
 
 MAX_NODES = 1000

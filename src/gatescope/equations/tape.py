@@ -16,8 +16,8 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from gatescope.equations.expression import LEAVES, EquationError, Expression, Namespace, tracing
 from gatescope.equations.operations import OPERATIONS, Interval
+from gatescope.equations.symbolic import LEAVES, EquationError, Expression, Namespace, tracing
 
 MAX_FORMULA_TERMS = 200
 

@@ -21,7 +21,7 @@ from gatescope.cells import Cell
 from gatescope.engine import Engine, Intervention
 from gatescope.engine.interventions import in_named_layers
 from gatescope.nn.direction import Direction, run_direction
-from gatescope.nn.errors import ModuleError, ModuleIndexError, ModuleRuntimeError
+from gatescope.nn.module_errors import ModuleError, ModuleIndexError, ModuleRuntimeError
 from gatescope.nn.packing import Batch, batch_of, data_of
 from gatescope.nn.precision import full_precision
 from gatescope.nn.traces import InputMeaning, LayerRun, trace_of

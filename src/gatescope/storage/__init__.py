@@ -5,7 +5,7 @@ of a file that is mapped into memory; the zarr library opens the same directory.
 with its shape and is replaced last, so a killed writer leaves a whole trace of the pieces that it had finished.
 """
 
-from gatescope.storage.lazy import LazyArray
+from gatescope.storage.lazy_array import LazyArray
 from gatescope.storage.reading import open_trace
 from gatescope.storage.writing import Writer, pieces_of, save_trace
 

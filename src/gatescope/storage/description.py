@@ -58,13 +58,13 @@ def is_trace(directory: Path) -> bool:
     return isinstance(attributes, dict) and type(attributes.get("format")) is int
 
 
-def check_attributes(data: dict[str, Any], layers: tuple[str, ...], subject: object) -> dict[str, Any]:
+def check_attributes(data: dict[str, Any], layers: tuple[str, ...], directory: Path) -> dict[str, Any]:
     """Return the attributes, if they have everything that readers of a trace need.
 
     Args:
         data: the attributes.
         layers: the names of the layers of the trace.
-        subject: the trace or piece, for messages.
+        directory: the directory of the trace, for messages.
 
     Raises:
         TraceError: the precision, the vocabulary, or the description of a layer is missing or invalid.
@@ -73,24 +73,24 @@ def check_attributes(data: dict[str, Any], layers: tuple[str, ...], subject: obj
     if data.get("precision") not in PRECISIONS:
         precisions = ", ".join(PRECISIONS)
         raise TraceError(
-            "TRACE_PRECISION_INVALID", subject=subject, precision=data.get("precision"), precisions=precisions
+            "TRACE_PRECISION_INVALID", directory=directory, precision=data.get("precision"), precisions=precisions
         )
     if not isinstance(data.get("vocabulary"), dict):
-        raise TraceError("TRACE_VOCABULARY_MISSING", subject=subject)
+        raise TraceError("TRACE_VOCABULARY_MISSING", directory=directory)
     if data["vocabulary"].get("symbols") != []:  # vectors without a text have no symbols
         try:
             Vocabulary.from_json(data["vocabulary"])
         except ValueError as error:
-            raise TraceError("TRACE_VOCABULARY_INVALID", subject=subject, error=error) from error
+            raise TraceError("TRACE_VOCABULARY_INVALID", directory=directory, error=error) from error
     if not isinstance(descriptions, dict):
-        raise TraceError("TRACE_LAYERS_MISSING", subject=subject)
+        raise TraceError("TRACE_LAYERS_MISSING", directory=directory)
     for layer in layers:
         description = descriptions.get(layer)
         if not isinstance(description, dict) or not isinstance(description.get("cell"), dict):
-            raise TraceError("TRACE_CELL_MISSING", subject=subject, layer=layer)
+            raise TraceError("TRACE_CELL_MISSING", directory=directory, layer=layer)
         arrays = description.get("arrays")
         if not isinstance(arrays, dict) or not all(isinstance(value, dict) for value in arrays.values()):
-            raise TraceError("TRACE_ARRAYS_MISSING", subject=subject, layer=layer)
+            raise TraceError("TRACE_ARRAYS_MISSING", directory=directory, layer=layer)
     return data
 
 

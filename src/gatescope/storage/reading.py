@@ -20,7 +20,7 @@ from gatescope.storage.description import (
     sibling,
 )
 from gatescope.storage.layout import Layout
-from gatescope.storage.lazy import LazyArray
+from gatescope.storage.lazy_array import LazyArray
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
 MAX_SPARSE_IDS = 1 << 24  # up to this many ids may lack chunks, because zarr omits chunks of -1

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.files import PARTIAL, sync_folder, unwritable, write_bytes
-from gatescope.messages import Message
+from gatescope.storage.chunks import write_array
 from gatescope.storage.description import (
     CHECKED,
     IDS,
@@ -27,9 +27,8 @@ from gatescope.storage.description import (
     plain_json,
     sibling,
 )
-from gatescope.storage.files import write_array
 from gatescope.storage.layout import PRECISIONS, Layout
-from gatescope.storage.lock import Lock
+from gatescope.storage.writer_lock import Lock
 from gatescope.trace import FORMAT, LAYER_AXES, STATE_AXES, STEP_AXES, Trace, TraceError
 
 MAX_CHUNK_ROWS = 1 << 16  # sequences times steps in one chunk
@@ -159,7 +158,7 @@ class Writer:
         self._attributes = check_attributes(
             {**self._attributes, **plain_json(attributes), "finished": True},
             tuple(self._layers()),
-            Message("TRACE_WHOLE"),
+            self.directory,
         )
         self._commit()
         self._closed = True
@@ -196,7 +195,7 @@ class Writer:
             kinds = [kind for kind in ("initial", "parameters") if layer in getattr(piece, kind)]
             groups += [layer, *(f"{layer}/{kind}" for kind in kinds)]
         described = plain_json(piece.attributes)
-        computed = check_attributes(described, tuple(piece.layers), Message("TRACE_FIRST_PIECE"))["precision"]
+        computed = check_attributes(described, tuple(piece.layers), self.directory)["precision"]
         # Rounding cannot be undone: the coarser precision limits how exactly the equations can hold.
         coarser = min(computed, self.dtype, key=PRECISIONS.index)
         attributes = {**described, "precision": coarser, "computed_in": described.get("computed_in", computed)}

@@ -17,8 +17,8 @@ from torch import nn
 from gatescope.messages import Message
 from gatescope.trace import Trace
 from gatescope.vocabulary import Vocabulary
+from gatescope.watching.call_copies import CELLS, LAYERED, Recorder
 from gatescope.watching.calls import Call, WatchError
-from gatescope.watching.copying import CELLS, LAYERED, Recorder
 from gatescope.watching.observing import observed
 from gatescope.watching.sequences import joined
 
@@ -159,10 +159,10 @@ def _descriptions_of_copies(modules: Mapping[str, nn.Module]) -> str:
         package = f"{type(module).__module__}."
         if getattr(module, "original_name", type(module).__name__) in _RECURRENT_NAMES:
             if ".quantized." in package:
-                descriptions.append(Message("WATCH_COPY_QUANTIZED", module=name or "it"))
+                descriptions.append(Message("WATCH_COPY_QUANTIZED", module=name))
             elif "torch.jit." in package:
-                descriptions.append(Message("WATCH_COPY_SCRIPTED", module=name or "it"))
-    return ", ".join(map(str, descriptions))
+                descriptions.append(Message("WATCH_COPY_SCRIPTED", module=name))
+    return " ".join(map(str, descriptions))
 
 
 _RECURRENT_NAMES = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
