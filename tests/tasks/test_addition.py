@@ -120,7 +120,7 @@ def test_score_names_the_first_length_that_fails() -> None:
     for limit in (10, 14, 40, 79):
         score = task.score(answering(lambda pairs, limit=limit: right(pairs) + (1 if len(pairs) > limit else 0)))
         assert score.solved is True
-        assert score.details["first_failure"] == next(each for each in lengths if each > limit)
+        assert score.details["first_failure"] == next(length for length in lengths if length > limit)
 
 
 def test_solved_allows_a_tenth_of_wrong_sums() -> None:
@@ -172,18 +172,18 @@ def test_held_out_texts_are_the_evaluated_sequences() -> None:
 @given(PAIRS)
 def test_quantities_equal_a_loop(pairs: list[tuple[float, float]]) -> None:
     task = Addition()
-    found = task.quantities(text_of(pairs))
-    assert set(found) == set(task.quantity_titles)
+    quantities = task.quantities(text_of(pairs))
+    assert set(quantities) == set(task.quantity_titles)
     total, count, first = 0.0, 0, 0.0
     for step, (value, marker) in enumerate(pairs):
         if marker:
             first = value if count == 0 else first
             total, count = total + value, count + 1
-        assert found["sum"][step] == pytest.approx(total, abs=1e-12)
-        assert found["marks"][step] == count
-        assert found["marked"][step] == bool(marker)
-        assert found["first"][step] == first
-    assert all(len(values) == len(pairs) for values in found.values())
+        assert quantities["sum"][step] == pytest.approx(total, abs=1e-12)
+        assert quantities["marks"][step] == count
+        assert quantities["marked"][step] == bool(marker)
+        assert quantities["first"][step] == first
+    assert all(len(values) == len(pairs) for values in quantities.values())
 
 
 @given(PAIRS)

@@ -80,12 +80,12 @@ def test_scaling_and_batches_use_the_training_part_only(tmp_path: Path) -> None:
     values = series()
     changed = values.copy()
     changed[140:] *= 50
-    one, other = (made(write(tmp_path / f"{k}.csv", v)) for k, v in enumerate((values, changed)))
-    assert one.borders == (140, 160)
-    assert one.mean == other.mean == pytest.approx([values[:140, 0].mean()])
-    assert one.spread == other.spread == pytest.approx([values[:140, 0].std()])
+    task, other = (made(write(tmp_path / f"{k}.csv", v)) for k, v in enumerate((values, changed)))
+    assert task.borders == (140, 160)
+    assert task.mean == other.mean == pytest.approx([values[:140, 0].mean()])
+    assert task.spread == other.spread == pytest.approx([values[:140, 0].std()])
     for step in range(5):
-        a, b = one.batch(0, step), other.batch(0, step)
+        a, b = task.batch(0, step), other.batch(0, step)
         np.testing.assert_array_equal(a.tokens, b.tokens)
         np.testing.assert_array_equal(a.targets, b.targets)
 
@@ -120,10 +120,10 @@ def test_batches_depend_on_seed_and_step_alone(file: Path) -> None:
 
 
 def test_predicted_values_have_names(file: Path) -> None:
-    one = made(file)
-    assert one.vocabulary.symbols == ("a", "season sine", "season cosine")
-    assert one.readout.names == ("1 ahead", "2 ahead", "3 ahead")
-    assert one.readout.quantiles == pytest.approx((0.1, 0.5, 0.9))
+    task = made(file)
+    assert task.vocabulary.symbols == ("a", "season sine", "season cosine")
+    assert task.readout.names == ("1 ahead", "2 ahead", "3 ahead")
+    assert task.readout.quantiles == pytest.approx((0.1, 0.5, 0.9))
     both = made(file, columns=None, horizon=2, season=1, interval=0.5)
     assert both.vocabulary.symbols == ("a", "b")
     assert both.readout.names == ("a 1 ahead", "a 2 ahead", "b 1 ahead", "b 2 ahead")
@@ -187,24 +187,24 @@ def test_oracle_makes_no_error(file: Path) -> None:
     score = task.score(saying(task, say))
     assert score.value < 1e-5
     assert set(score.details["columns"]) == {"a", "b"}
-    found = task.forecasts(saying(task, say))
-    assert found.origins.tolist() == list(range(160, 201))
-    assert found.known.tolist() == [True] * 38 + [False] * 3
-    np.testing.assert_allclose(found.point[:38], found.expected[:38], rtol=1e-5)
-    np.testing.assert_array_equal(found.expected[7, 2], series()[169])
-    assert np.isnan(found.expected[-1]).all()
+    forecasts = task.forecasts(saying(task, say))
+    assert forecasts.origins.tolist() == list(range(160, 201))
+    assert forecasts.known.tolist() == [True] * 38 + [False] * 3
+    np.testing.assert_allclose(forecasts.point[:38], forecasts.expected[:38], rtol=1e-5)
+    np.testing.assert_array_equal(forecasts.expected[7, 2], series()[169])
+    assert np.isnan(forecasts.expected[-1]).all()
 
 
 def test_quantiles_that_cross_are_put_in_order(file: Path) -> None:
     task = made(file)
-    found = task.forecasts(saying(task, lambda rows, _: np.tile([2.0, -1.0, 0.0], (3, 1))))
+    forecasts = task.forecasts(saying(task, lambda rows, _: np.tile([2.0, -1.0, 0.0], (3, 1))))
     mean, spread = task.mean[0], task.spread[0]
-    np.testing.assert_allclose(found.point, mean)
-    assert (found.lower <= found.point).all()
-    assert (found.upper >= found.point).all()
+    np.testing.assert_allclose(forecasts.point, mean)
+    assert (forecasts.lower <= forecasts.point).all()
+    assert (forecasts.upper >= forecasts.point).all()
     came = series()[160:, 0]
     inside = (mean - spread <= came[:38]) & (came[:38] <= mean + 2 * spread)
-    np.testing.assert_array_equal(found.uncalibrated[:38, 0, 0], inside)
+    np.testing.assert_array_equal(forecasts.uncalibrated[:38, 0, 0], inside)
 
 
 def test_validation_is_the_pinball_loss(file: Path) -> None:
@@ -260,18 +260,18 @@ def test_quantities_and_answers_equal_loops(values: list[float]) -> None:
         f"{v!r},{math.sin(2 * math.pi * (k + 2) / 6)!r},{math.cos(2 * math.pi * (k + 2) / 6)!r}\n"
         for k, v in enumerate(values)
     )
-    found, answers = task.quantities(text), task.answers(text)
-    assert set(found) == set(task.quantity_titles)
+    quantities, answers = task.quantities(text), task.answers(text)
+    assert set(quantities) == set(task.quantity_titles)
     assert answers.shape == (len(values), 3)
     level = [float(np.mean(values[max(0, t - 2) : t + 1])) for t in range(len(values))]
     for t, value in enumerate(values):
-        assert found["level"][t] == pytest.approx(level[t], abs=1e-9)
+        assert quantities["level"][t] == pytest.approx(level[t], abs=1e-9)
         if abs(level[t] - level[max(0, t - 3)]) > 1e-9:
-            assert found["rising"][t] == (level[t] > level[max(0, t - 3)])
-        assert found["above_mean"][t] == (value > 0)
+            assert quantities["rising"][t] == (level[t] > level[max(0, t - 3)])
+        assert quantities["above_mean"][t] == (value > 0)
         highest = max(values[: t + 1])
-        assert found["since_peak"][t] == next(k for k in range(t + 1) if values[t - k] == highest)
-        assert found["phase"][t] == (t + 2) % 6
+        assert quantities["since_peak"][t] == next(k for k in range(t + 1) if values[t - k] == highest)
+        assert quantities["phase"][t] == (t + 2) % 6
         for h in (1, 2, 3):
             if t + h < len(values):
                 assert answers[t, h - 1] == np.float32(values[t + h])
@@ -326,7 +326,7 @@ def test_shortest_series_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [27, 28, 40, 60])
 def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
-    """Without parts, each gets what it needs: 16 steps to train on, 7 to calibrate, 4 to test; that is said."""
+    """Without parts, each gets what it needs: 16 steps to train on, 7 to calibrate, 4 to test, with a note."""
     path = write(tmp_path / "short.csv", series(size))
     task = made(path)
     first, second = task.borders
@@ -356,10 +356,10 @@ def test_forecasts_follow_the_dates(tmp_path: Path) -> None:
     assert any("The season is 12 steps, by the dates (a step is a month)" in note for note in task.notes)
     assert any("newest row comes first" in note for note in other.notes)
     np.testing.assert_array_equal(task.data().inputs, other.data().inputs)
-    found = other.forecasts(last_value(other))
-    assert found.following == tuple(f"1992-{month:02d}" for month in range(1, 13))
-    assert outlook(found)["step"].tolist() == list(found.following)
-    assert "1992-12" in drawn(found, other)
+    forecasts = other.forecasts(last_value(other))
+    assert forecasts.following == tuple(f"1992-{month:02d}" for month in range(1, 13))
+    assert outlook(forecasts)["step"].tolist() == list(forecasts.following)
+    assert "1992-12" in drawn(forecasts, other)
 
 
 def test_series_of_version_0_1_stays_in_file_order(tmp_path: Path) -> None:
@@ -509,14 +509,14 @@ def test_a_network_that_forecasts_is_recorded_and_checked(run: Run) -> None:
 
 
 def test_outlook_is_a_table(run: Run) -> None:
-    task, found = forecasting_task(run), forecasts_of(run)
-    table = outlook(found)
+    task, forecasts = forecasting_task(run), forecasts_of(run)
+    table = outlook(forecasts)
     values = series()[:, 0]
     assert table["ahead"].tolist() == [1, 2, 3]
     assert table["season_before"] == pytest.approx(values[-4:-1])
     assert (table["lower"] < table["forecast"]).all()
     assert (table["forecast"] < table["upper"]).all()
-    before = hindsight(found, task.data().series.steps, 2)
+    before = hindsight(forecasts, task.data().series.steps, 2)
     assert len(before) == 40 - 1
     assert before["step"][0] == "1990-06-11"
     assert before["came"] == pytest.approx(values[161:])
@@ -524,8 +524,8 @@ def test_outlook_is_a_table(run: Run) -> None:
 
 
 def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
-    task, found = forecasting_task(run), forecasts_of(run)
-    picture = drawn(found, task, ahead=1, steps=30)
+    task, forecasts = forecasting_task(run), forecasts_of(run)
+    picture = drawn(forecasts, task, ahead=1, steps=30)
     root = ET.fromstring(picture)
     paths = {path.get("class"): path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")}
     places = {name: [tuple(map(float, p.split())) for p in d[1:].rstrip("Z").split("L")] for name, d in paths.items()}
@@ -536,7 +536,7 @@ def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
     heights = np.array(places["line actual"])[:, 1]
     assert np.corrcoef(heights, values)[0, 1] == pytest.approx(-1, abs=1e-4)  # up is a smaller y
     # The value and its band are drawn on one scale: inside where the table says so.
-    within = hindsight(found, task.data().series.steps, 1)["within"][-30:]
+    within = hindsight(forecasts, task.data().series.steps, 1)["within"][-30:]
     band = np.array(places["band"])
     low, high = band[:33, 1][:30], band[33:, 1][::-1][:30]
     np.testing.assert_array_equal((high <= heights + 0.11) & (heights - 0.11 <= low) | ~within, np.ones(30, bool))
@@ -544,7 +544,7 @@ def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
     for wrong in ({"ahead": 4}, {"ahead": 0}, {"steps": 1}):
         with pytest.raises(StudyError):
-            drawn(found, task, **wrong)
+            drawn(forecasts, task, **wrong)
 
 
 def test_reading_in_both_directions_is_refused(file: Path, tmp_path: Path) -> None:

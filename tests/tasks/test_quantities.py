@@ -1,4 +1,4 @@
-"""What a task must remember at each symbol, against counting by hand and the oracles that solve the tasks."""
+"""The quantities of each task, against counting by hand and the oracles that solve the tasks."""
 
 import numpy as np
 import pytest
@@ -91,8 +91,8 @@ def written(task: Task, text: str) -> dict[str, str]:
     ],
 )
 def test_quantities_equal_values_by_hand(name: str, text: str, expected: dict[str, str]) -> None:
-    found = written(TASKS[name](), text)
-    assert {key: found[key] for key in expected} == expected
+    quantities = written(TASKS[name](), text)
+    assert {key: quantities[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize("name", STRINGS)
@@ -101,12 +101,12 @@ def test_every_quantity_has_a_title_and_fits_any_text(name: str) -> None:
 
     @given(text=TEXTS[name])
     def check(text: str) -> None:
-        found = task.quantities(text)
-        assert list(found) == list(task.quantity_titles)
-        assert all(values.shape == (len(text),) for values in found.values())
-        assert all((values >= 0).all() for values in found.values() if values.dtype != np.bool_)
-        phases = found["reading"].astype(int) + found["writing"]
-        marks = found.get("at_x", found.get("at_y"))
+        quantities = task.quantities(text)
+        assert list(quantities) == list(task.quantity_titles)
+        assert all(values.shape == (len(text),) for values in quantities.values())
+        assert all((values >= 0).all() for values in quantities.values() if values.dtype != np.bool_)
+        phases = quantities["reading"].astype(int) + quantities["writing"]
+        marks = quantities.get("at_x", quantities.get("at_y"))
         assert marks is not None
         ended = np.array(["\n" in text[: step + 1] for step in range(len(text))], dtype=bool)
         assert (phases + marks == ~ended).all(), "one phase at a time, and none from the end mark on"
@@ -133,20 +133,20 @@ def test_oracle_ends_a_string_when_nothing_is_owed(name: str) -> None:
     task = TASKS[name]()
     assert isinstance(task, StringTask)
     for text in task.evaluation():
-        found = task.quantities(text)
-        for step in np.flatnonzero(found["writing"]).tolist():
-            assert (oracles.RULES[name](text[: step + 1]) == "\n") == (found["owed"][step] == 0)
+        quantities = task.quantities(text)
+        for step in np.flatnonzero(quantities["writing"]).tolist():
+            assert (oracles.RULES[name](text[: step + 1]) == "\n") == (quantities["owed"][step] == 0)
 
 
 def test_next_letter_of_copy_is_that_of_the_oracle() -> None:
     task = TASKS["copy"]()
     assert isinstance(task, StringTask)
     for text in task.evaluation():
-        found = task.quantities(text)
+        quantities = task.quantities(text)
         for step in range(len(text) - 1):
             expected = oracles.copy(text[: step + 1])
-            letters = [letter for letter in "abc" if found[f"next_{letter}"][step]] + ["\n"] * int(
-                found["next_end"][step]
+            letters = [letter for letter in "abc" if quantities[f"next_{letter}"][step]] + ["\n"] * int(
+                quantities["next_end"][step]
             )
             assert letters == ([] if expected is None else [expected])
 

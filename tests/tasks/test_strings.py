@@ -39,23 +39,23 @@ def strings(task: Task, seed: int, step: int) -> list[str]:
     """The strings of a batch, put together from its tokens and targets."""
     batch = task.batch(seed, step)
     symbols = task.vocabulary.symbols
-    found = []
+    texts = []
     for tokens, targets in zip(batch.tokens, batch.targets, strict=True):
-        kept = tokens != -1
-        assert (kept == (targets != -1)).all(), "every symbol but the last has a next one"
-        assert not kept[np.argmin(kept) :].any() or kept.all(), "padding is behind the string only"
-        assert (tokens[kept][1:] == targets[kept][:-1]).all(), "a target is the next symbol"
-        found.append("".join(symbols[k] for k in (*tokens[kept][:1], *targets[kept])))
-    return found
+        filled = tokens != -1
+        assert (filled == (targets != -1)).all(), "every symbol but the last has a next one"
+        assert not filled[np.argmin(filled) :].any() or filled.all(), "padding comes after the string only"
+        assert (tokens[filled][1:] == targets[filled][:-1]).all(), "a target is the next symbol"
+        texts.append("".join(symbols[k] for k in (*tokens[filled][:1], *targets[filled])))
+    return texts
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 2**70), step=st.integers(0, 10**9))
 def test_batch_has_strings_of_the_language_only(name: str, seed: int, step: int) -> None:
     task = make(name)
-    found = strings(task, seed, step)
-    assert len(found) == task.recommended.batch
-    assert all(map(LANGUAGE[name], found))
+    batch = strings(task, seed, step)
+    assert len(batch) == task.recommended.batch
+    assert all(map(LANGUAGE[name], batch))
     batch = task.batch(seed, step)
     assert batch.tokens.dtype == batch.targets.dtype == np.int32
     assert batch.tokens.shape == batch.targets.shape

@@ -258,11 +258,11 @@ def test_validation_without_the_worst_tenth_is_typical(corpus: Path) -> None:
     """A stuck stretch changes the mean, not the typical loss; many stuck stretches change both."""
     task = Text([corpus], parts=(0.4, 0.5, 0.1))
     count = len(task.data().validation) // 200
-    one = task.validate(predicting(task, [6.0] + [1.0] * (count - 1)))
-    assert one.loss == pytest.approx(1 + 5 / count, rel=0.02)
-    assert one.typical == pytest.approx(1.0)
-    many = task.validate(predicting(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
-    assert many.typical > 2
+    stuck_once = task.validate(predicting(task, [6.0] + [1.0] * (count - 1)))
+    assert stuck_once.loss == pytest.approx(1 + 5 / count, rel=0.02)
+    assert stuck_once.typical == pytest.approx(1.0)
+    stuck_often = task.validate(predicting(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
+    assert stuck_often.typical > 2
 
 
 @given(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(2, 100_000)))
@@ -420,9 +420,9 @@ def test_folder_is_read_in_order_without_hidden_files(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_bytes("é".encode("latin-1"))
     (tmp_path / "e.txt").write_bytes(b"a" * 70_000 + b"\xff")
     written(tmp_path, "\ufeff4\r\n", "f.txt")
-    found = read([tmp_path])
-    assert found.text == "123é4\r\n"
-    assert {path.name: reason for path, reason in found.skipped} == {
+    corpus = read([tmp_path])
+    assert corpus.text == "123é4\r\n"
+    assert {path.name: reason for path, reason in corpus.skipped} == {
         "c.bin": "Binary, with a zero byte at 2",
         "d.txt": "Not UTF-8 at byte 0",
         "e.txt": "Not UTF-8 at byte 70,000",
@@ -450,7 +450,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("paths", "message"),
     [
         ([], "expected a file, a folder or a pattern .*, got none"),
         (["nothing"], "nothing: expected a file or folder, got nothing. Check the path"),
@@ -465,7 +465,7 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     ],
 )
 def test_unusable_paths_get_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "empty2"):
@@ -477,7 +477,7 @@ def test_unusable_paths_get_one_sentence(
     (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TaskError, match=message) as caught:
-        Text(given)
+        Text(paths)
     assert "\n" not in str(caught.value)
 
 

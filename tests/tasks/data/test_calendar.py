@@ -15,9 +15,9 @@ from gatescope.tasks.forecasting.dates import DateError, read_dates
 
 def read(values: list[str], order: DateOrder | None = None) -> Dates:
     """The dates of a column called date, whose first row is on line 2."""
-    found = read_dates(values, range(2, len(values) + 2), "date", order, named_as_date=True)
-    assert found is not None
-    return found
+    column = read_dates(values, range(2, len(values) + 2), "date", order, named_as_date=True)
+    assert column is not None
+    return column
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def read(values: list[str], order: DateOrder | None = None) -> Dates:
 def test_dates_are_continued_as_they_are_written(values: str, step: str, following: str) -> None:
     """The step is that of the calendar, and what follows has the same form."""
     dates, expected = values.split(), following.split()
-    found = read(dates)
-    between, gaps = found.step(range(len(dates)))
+    column = read(dates)
+    between, gaps = column.step(range(len(dates)))
     assert between is not None
     assert str(between) == step
     assert gaps == []
-    assert found.after(len(dates) - 1, between, len(expected)) == expected
+    assert column.after(len(dates) - 1, between, len(expected)) == expected
 
 
 def test_dates_with_spaces_are_continued() -> None:
@@ -73,10 +73,10 @@ def test_dates_with_spaces_are_continued() -> None:
         (["2020-01-01 11:00 AM", "2020-01-01 11:30 AM", "2020-01-01 12:00 PM"], "2020-01-01 12:30 PM"),
         (["2020-01-01 23:59:59.5", "2020-01-02 00:00:00.0", "2020-01-02 00:00:00.5"], "2020-01-02 00:00:01.0"),
     ):
-        found = read(values)
-        step, _ = found.step(range(3))
+        column = read(values)
+        step, _ = column.step(range(3))
         assert step is not None
-        assert found.after(2, step, 1) == [expected]
+        assert column.after(2, step, 1) == [expected]
 
 
 @given(
@@ -86,11 +86,11 @@ def test_dates_with_spaces_are_continued() -> None:
 def test_dates_against_pandas(start: dt.date, freq: str) -> None:
     """Steps of every kind are found and continued as by `pandas.date_range`."""
     every = [str(moment) for moment in pd.date_range(start, periods=20, freq=freq)]
-    found = read(every[:15])
-    step, gaps = found.step(range(15))
+    column = read(every[:15])
+    step, gaps = column.step(range(15))
     assert step is not None
     assert gaps == []
-    assert found.after(14, step, 5) == every[15:]
+    assert column.after(14, step, 5) == every[15:]
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_date_order_decides() -> None:
     """The same column is in February or in January."""
     values = ["01/02/20", "02/02/20", "03/02/20"]
     for order, second in (("dmy", dt.datetime(2020, 2, 2)), ("mdy", dt.datetime(2020, 2, 2)), ("ymd", None)):
-        found = read(values, order)  # type: ignore[arg-type]
+        column = read(values, order)  # type: ignore[arg-type]
         if second is not None:
-            assert found.order[1] == (second - dt.datetime(1970, 1, 1)).total_seconds()
+            assert column.order[1] == (second - dt.datetime(1970, 1, 1)).total_seconds()
     assert read(["01/02/2020", "01/03/2020"], "mdy").order.tolist() == [1577923200.0, 1578009600.0]
 
 
@@ -175,7 +175,7 @@ def test_seasons_are_those_of_the_calendar(step: Step, seasons: tuple[int, ...])
 
 def test_the_last_years_of_the_calendar_end_quietly() -> None:
     """Python counts to the year 9999."""
-    found = read(["9988-01-01", "9989-01-01", "9990-01-01"])
-    step, _ = found.step(np.arange(3).tolist())
+    column = read(["9988-01-01", "9989-01-01", "9990-01-01"])
+    step, _ = column.step(np.arange(3).tolist())
     assert step is not None
-    assert len(found.after(2, step, 50)) < 50
+    assert len(column.after(2, step, 50)) < 50

@@ -82,7 +82,7 @@ def test_wrong_bytes_are_surrogates_if_lenient() -> None:
 
 
 def test_tasks_keep_their_encoding(tmp_path: Path) -> None:
-    """What a run was trained on is read again in the same way."""
+    """A run reads its files again with the encoding of the training."""
     path = tmp_path / "t.txt"
     path.write_bytes((CHINESE * 60).encode("gbk"))
     task = Text([path], encoding="gbk")

@@ -34,13 +34,13 @@ from gatescope.tasks.data.numerals import Numerals, looks_like_number, way_to_re
 )
 def test_number_is_read_by_its_marks(decimal: str, thousands: str, field: str, value: float | None) -> None:
     """Groups have three digits, and no other mark is passed over."""
-    found = Numerals(decimal, thousands).number(field)
-    assert math.isnan(found) if value is None else found == value
+    number = Numerals(decimal, thousands).number(field)
+    assert math.isnan(number) if value is None else number == value
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(0, 999), st.sampled_from([",", ".", " ", "'"]))
 def test_grouped_numbers_round_trip(whole: int, fraction: int, thousands: str) -> None:
-    """What Python groups by thousands is read as the same number."""
+    """Numbers that Python groups by thousands are read back."""
     decimal = "," if thousands == "." else "."
     field = f"{whole:,}".replace(",", thousands) + f"{decimal}{fraction:03d}"
     assert Numerals(decimal, thousands).number(field) == float(f"{whole}.{fraction:03d}")

@@ -177,9 +177,9 @@ def test_rows_are_sorted_by_date_with_a_note(tmp_path: Path, days: list[int], no
     assert series.lines.tolist() == [days.index(day) + 2 for day in sorted(days)]
     assert series.following == ("2020-01-07", "2020-01-08")
     assert (series.notes == ()) if note is None else re.search(note, series.notes[0])
-    kept = read_series(written(tmp_path, dated(days)), reading=Reading(order="file"))
-    assert kept.values[:, 0].tolist() == days
-    assert kept.following == ()
+    unsorted = read_series(written(tmp_path, dated(days)), reading=Reading(order="file"))
+    assert unsorted.values[:, 0].tolist() == days
+    assert unsorted.following == ()
 
 
 def test_repeated_dates_are_joined_or_refused(tmp_path: Path) -> None:
@@ -193,25 +193,25 @@ def test_repeated_dates_are_joined_or_refused(tmp_path: Path) -> None:
     ):
         read_series(path)
     for way, value in (("first", 2), ("last", 9), ("mean", 5)):
-        found = read_series(path, reading=Reading(duplicates=way))  # type: ignore[arg-type]
-        assert found.values[:, 0].tolist() == [1, value, 3]
+        series = read_series(path, reading=Reading(duplicates=way))  # type: ignore[arg-type]
+        assert series.values[:, 0].tolist() == [1, value, 3]
     assert len(read_series(path, reading=Reading(order="file")).values) == 5
 
 
 def test_missing_dates_are_noted_or_filled(tmp_path: Path) -> None:
     """A gap is named with its lines; filled, it has the number of the date before."""
     path = written(tmp_path, dated([1, 2, 5, 6, 7]))
-    found = read_series(path, ahead=1)
+    series = read_series(path, ahead=1)
     assert (
         "2 dates are missing in 1 place, the first between '2020-01-02' (line 3) and '2020-01-05' (line 4"
-        in (found.notes[0])
+        in (series.notes[0])
     )
-    assert found.values[:, 0].tolist() == [1, 2, 5, 6, 7]
+    assert series.values[:, 0].tolist() == [1, 2, 5, 6, 7]
     filled = read_series(path, fill_missing=True, ahead=1)
     assert filled.values[:, 0].tolist() == [1, 2, 2, 2, 5, 6, 7]
     assert filled.steps == tuple(f"2020-01-{day:02d}" for day in range(1, 8))
     assert filled.filled == 2
-    assert filled.following == found.following == ("2020-01-08",)
+    assert filled.following == series.following == ("2020-01-08",)
     uneven = read_series(written(tmp_path, dated([1, 2, 4, 9, 11, 20])), ahead=3)
     assert "not evenly spaced" in uneven.notes[0]
     assert uneven.following == ()
@@ -292,13 +292,13 @@ def test_ambiguous_dates_are_not_skipped(tmp_path: Path) -> None:
     [("999 1.100 -2.350", True), ("1000 1.100", False), ("0.100 1.100", False), ("1.100 1.10", False), ("1 2", False)],
 )
 def test_points_of_thousands_are_noted(tmp_path: Path, numbers: str, doubtful: bool) -> None:
-    """Each number with a point has three digits behind it, and none shows that it is a fraction."""
+    """Each number with a point has three digits after it, and none shows that it is a fraction."""
     notes = read_series(written(tmp_path, "\n".join(["x", *numbers.split()]))).notes
     assert any("thousands='.' reads them as thousands" in note for note in notes) == doubtful
 
 
 def test_skipped_rows_are_noted(tmp_path: Path) -> None:
-    """How many, and the first."""
+    """The note has their number and the first fault."""
     path = written(
         tmp_path, "date,x\n2020-01-01,1\n2020-01-02,oops\n2020-01-03\n2020-01-04,4\n2020-01-05,5\n2020-01-06,6\n"
     )
@@ -328,7 +328,7 @@ def counted(names: str, *, start: int = 0, falling: bool = False, rows: int = 12
     ("name", "start", "falling"), [("id", 0, False), ("", 0, False), ("no", 1, False), ("n", 7, True)]
 )
 def test_row_numbers_are_left_out_with_a_note(tmp_path: Path, name: str, start: int, falling: bool) -> None:
-    """The index of a data frame is no series; the reader may choose it all the same."""
+    """The index of a data frame is not a series; the reader may choose it all the same."""
     path = written(tmp_path, counted(f"date,{name},x", start=start, falling=falling))
     series = read_series(path)
     called = name or "column 2"
