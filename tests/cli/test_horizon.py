@@ -86,7 +86,7 @@ def test_horizon_reads_what_the_task_keeps_when_nothing_is_said(cli: Cli, run: P
         (("counter", "--samples", -1), "Option --samples: expected 1 or more, got -1"),
         (("counter", "--text", "aXb", "--distance", 3), "Distance of the gradients: expected"),
         (("counter", "--text", "aXb", "--file", "x.txt"), "expected a text or --file, got both"),
-        (("counter", "--text", ""), "the text is empty"),
+        (("counter", "--text", ""), "nothing to record"),
         (("counter", "--csv", "no/h.csv"), "there is no folder no"),
     ],
 )
