@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import HealthCheck, register_random, settings
@@ -40,6 +41,7 @@ def require_package_of(root: Path) -> None:
 require_package_of(ROOT)
 
 # The hook checks every annotated call in the package, shapes included. Nothing may import gatescope before it.
+jaxtyping.jaxtyped = typechecking.jaxtyped_where_needed
 install_import_hook("gatescope", f"{typechecking.__name__}.{typechecking.check.__name__}")
 
 # Not at the top of the file: the hook comes first.
