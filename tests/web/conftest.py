@@ -1,12 +1,12 @@
-"""What the tests of the page share: a real Chromium, pages that notice what they should not do, the real server.
+"""Fixtures of the tests of the page: a real Chromium, pages that report what they must not do, and the real server.
 
 A test takes `page` and `start_server`:
 
     def test_a_page(page, start_server, tmp_path):
         page.goto(start_server(tmp_path))
 
-At its end `page` fails the test if the page wrote to the console, raised an error, got an answer that says so, or
-asked for anything that is not on one of the servers started here.
+At its end `page` fails the test if the page wrote to the console, raised an error, received an error status, or
+requested anything from a server that was not started here.
 """
 
 import os
@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.web.examples import train_examples
 from tests.waiting import PATIENCE
+from tests.web.examples import train_examples
 from tests.web.looking import View
 from tests.web.watching import MILLISECONDS, watched_page
 
@@ -39,11 +39,11 @@ QUIET = (
 expect.set_options(timeout=MILLISECONDS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A Chromium for the tests of one file.
+    """Start one Chromium for all files of this folder.
 
-    It ends with them: the event loop that drives it would be in the way of other tests that run one of their own.
+    It ends with the folder, because the event loop that drives it blocks tests with an event loop of their own.
     """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
@@ -60,20 +60,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def origins() -> set[str]:
-    """Where pages may get things from, such as http://127.0.0.1:8791: the servers started by the tests."""
+    """Return the addresses that pages may request, such as http://127.0.0.1:8791: the servers started by the tests."""
     return set()
 
 
 @pytest.fixture
 def page(browser: Browser, origins: set[str]) -> Iterator[Page]:
-    """An empty page, that fails the test over whatever a user should never meet (see tests/web/watching.py)."""
+    """Open an empty page that fails the test if it does what a user must never see (see tests/web/watching.py)."""
     with watched_page(browser, origins) as page:
         yield page
 
 
 @pytest.fixture
 def refused_page(browser: Browser, origins: set[str]) -> Iterator[Page]:
-    """The same, but it may ask for what it does not get."""
+    """Open such a page that may send requests in vain."""
     with watched_page(browser, origins, refusals=True) as page:
         yield page
 
@@ -82,7 +82,7 @@ def refused_page(browser: Browser, origins: set[str]) -> Iterator[Page]:
 def start_server(origins: set[str]) -> Iterator[Callable[[Path], str]]:
     """Start the explorer on a directory of runs: `start_server(directory)` -> its address, such as http://127.0.0.1:8791.
 
-    A directory that is served already keeps its server; all of them end behind the last test.
+    A directory that is already served keeps its server; all servers end after the last test.
     """
     with ExitStack() as running:
         addresses: dict[Path, str] = {}
@@ -98,22 +98,22 @@ def start_server(origins: set[str]) -> Iterator[Callable[[Path], str]]:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of runs to look at, and never to change (see tests/web/examples.py)."""
+    """Train the runs that tests may read but not change (see tests/web/examples.py)."""
     return train_examples(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
 def view(page: Page, start_server: Callable[[Path], str], runs: Path) -> View:
-    """The page of those runs, and what can be read off it."""
+    """Open the page of those runs, with helpers that read it."""
     return View(page, start_server(runs), runs)
 
 
 @contextmanager
 def serving(directory: Path, port: int = 0) -> Iterator[str]:
-    """The explorer in a process of its own, started as a user starts it. Yields its address.
+    """Start the explorer in a process of its own, as a user starts it. Yields its address.
 
     Raises:
-        AssertionError: the program ended, or said no address, before it served anything.
+        AssertionError: the program ended or printed no address.
     """
     command = [sys.executable, "-m", "gatescope", "explore", str(directory), "--port", str(port), "--no-browser"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
@@ -131,17 +131,17 @@ def serving(directory: Path, port: int = 0) -> Iterator[str]:
 
 
 def _address_in(process: "subprocess.Popen[str]") -> str:
-    """What the program prints as its address. The rest is let run past, so that it never waits for a reader."""
+    """Return the address that the program prints. Its further output is read and dropped, so that it never blocks."""
     assert process.stdout is not None
-    said: list[str] = []
+    lines: list[str] = []
     alarm = threading.Timer(PATIENCE, process.kill)
     alarm.start()
     try:
         for line in process.stdout:
-            said.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            lines.append(line)
+            if match := re.search(r"http://127\.0\.0\.1:\d+", line):
                 threading.Thread(target=process.stdout.read, daemon=True).start()
-                return found.group()
+                return match.group()
     finally:
         alarm.cancel()
-    raise AssertionError("the explorer did not start; it said:\n" + "".join(said))
+    raise AssertionError("the explorer did not start; it printed:\n" + "".join(lines))

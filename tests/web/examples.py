@@ -1,4 +1,4 @@
-"""The runs that the tests of the page look at: small, and made in a few seconds."""
+"""The runs that the tests of the page show: small ones that train in a few seconds."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ HORIZON = 6  # steps that are forecast
 
 
 def train_examples(directory: Path) -> Path:
-    """Train every example into `directory`, and give it back.
+    """Train every example in `directory`, and return it.
 
     counter: an LSTM that has learned to count. deep: two layers of a GRU. slstm: another cell with other signals.
     wide: many neurons. poem: Chinese characters, quotes, tabs and line ends. bytes: the same, read as bytes.
-    broken: a run whose network.json is damaged.
+    broken: a run with a damaged network.json.
     """
     poem = directory / "poem.txt"
     poem.write_text(POEM * 120, encoding="utf-8")
@@ -40,11 +40,11 @@ NOUNS, VERBS = ("cat", "dog", "bird", "sea", "boat", "girl", "horse", "fox"), ("
 
 
 def tagged() -> str:
-    """Sentences, one token and its label a line, all of them different."""
+    """Return different sentences, one token with its label on each line."""
     sentences = [
-        [(word, "DET"), (one, "NOUN"), (verb, "VERB"), ("the", "DET"), (other, "NOUN")]
+        [(word, "DET"), (subject, "NOUN"), (verb, "VERB"), ("the", "DET"), (other, "NOUN")]
         for word in ("the", "a")
-        for one in NOUNS
+        for subject in NOUNS
         for verb in VERBS
         for other in NOUNS[:3]
     ]
@@ -52,10 +52,11 @@ def tagged() -> str:
 
 
 def train_kinds(directory: Path) -> Path:
-    """Train a network for everything that can be read and said into `directory`, and give it back.
+    """Train a network for every kind of input and readout in `directory`, and return it.
 
-    opinion: words, a class at the end. labels: tokens in both directions, a class each. frames: more numbers than are
-    drawn as curves, a class each. sum: numbers, a number at the end. forecast: a series, quantiles of the next steps.
+    opinion: words, one class at the end. labels: tokens in both directions, a class for each. frames: more numbers than
+    are drawn as curves, a class for each. sum: numbers, one number at the end. forecast: a series, quantiles of the
+    next steps.
     """
     words = directory / "words.tsv"
     words.write_text(tagged(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Looking at the page as a person does: what stands there, and which colours are where on the canvas.
+"""Read the page as a person does: its texts, and the colours on its canvas.
 
 `N` neuron, `T` step.
 """
@@ -20,7 +20,7 @@ from gatescope import Run, record
 
 Colour = tuple[int, int, int]
 
-# Copied to a canvas that is made for reading: Chromium complains on the console about readings of any other.
+# The copy is made for reading: Chromium complains on the console about reading any other canvas.
 SNAPSHOT = """async (canvas) => {
   for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame)
   const copy = new OffscreenCanvas(canvas.width, canvas.height)
@@ -38,7 +38,7 @@ SNAPSHOT = """async (canvas) => {
 
 
 def eventually(check: Callable[[], object], seconds: float = 90) -> None:
-    """Wait until `check` no longer fails; what it said last is raised when it never does."""
+    """Wait until `check` no longer fails; raise its last failure if it never succeeds."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -52,7 +52,7 @@ def eventually(check: Callable[[], object], seconds: float = 90) -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """The canvas of the strips at one moment, and where the cells lie on it.
+    """A snapshot of the canvas of the strips, and the layout of its cells.
 
     Attributes:
         pixels: (height, width, 3), 0 to 255.
@@ -72,43 +72,43 @@ class Picture:
     top: int
 
     def corner(self, row: int, step: int) -> tuple[int, int]:
-        """x and y of the upper left corner of a cell."""
+        """Return x and y of the upper left corner of a cell."""
         return self.label + step * self.cell - self.left, self.header + row * self.pitch - self.top
 
     def patch(self, row: int, step: int) -> NDArray[np.int64]:
-        """The pixels of a cell, without the line that parts it from the next: (pixels, 3)."""
+        """Return the pixels of a cell without the line after it, (pixels, 3)."""
         x, y = self.corner(row, step)
         width = self.cell - 1 if self.cell > 6 else self.cell
         return self.pixels[y : y + min(self.pitch - 2, 16), x : x + width].reshape(-1, 3)
 
     def colour(self, row: int, step: int) -> Colour:
-        """The colour of a cell: the commonest one, for a character may stand on it."""
+        """Return the commonest colour of a cell, on which a character may stand."""
         colours, counts = np.unique(self.patch(row, step) @ (65536, 256, 1), return_counts=True)
         commonest = int(colours[counts.argmax()])
         return commonest >> 16, commonest >> 8 & 255, commonest & 255
 
     def cells(self) -> list[tuple[int, int]]:
-        """Row and step of every cell that is wholly in sight."""
+        """Return row and step of every cell that is entirely in sight."""
         height, width, _ = self.pixels.shape
         steps = range(-(-self.left // self.cell), (width - self.label + self.left) // self.cell)
         rows = range(-(-self.top // self.pitch), (height - self.header + self.top) // self.pitch)
         return [(row, step) for row in rows for step in steps if row < self.rows and step < self.steps]
 
     def columns(self, top: int, bottom: int, step: int) -> NDArray[np.int64]:
-        """The pixels above or below a step, between two heights: (bottom - top, cell, 3)."""
+        """Return the pixels of the column of a step between two heights, (bottom - top, cell, 3)."""
         x, _ = self.corner(0, step)
         return self.pixels[top:bottom, x : x + self.cell]
 
 
 def pixels(snapshot: dict[str, Any]) -> NDArray[np.int64]:
-    """What SNAPSHOT says of a canvas, as (height, width, 3)."""
+    """Return the pixels of a SNAPSHOT, (height, width, 3)."""
     data = np.frombuffer(base64.b64decode(snapshot["data"]), np.uint8)
     return data.reshape(snapshot["height"], snapshot["width"], 4)[:, :, :3].astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What `record` says of a text: steps of all its sequences one after the other.
+    """The trace of a text: the steps of all its sequences, one after the other.
 
     Attributes:
         layers: "layer0" -> signal -> (N, T).
@@ -145,11 +145,11 @@ class View:
         self.page, self.address, self.runs = page, address, runs
 
     def at(self, name: str) -> Locator:
-        """What carries a data-testid."""
+        """Return the element with a data-testid."""
         return self.page.get_by_test_id(name)
 
     def open(self, **query: Any) -> None:
-        """Follow a link; with a text, wait until it is drawn."""
+        """Follow a link; if it has a text, wait until the text is drawn."""
         self.page.goto(f"{self.address}/?{urlencode(query)}" if query else self.address)
         if query.get("view") and query.get("text") != "":
             expect(self.at("cursor-text")).not_to_be_empty()
@@ -159,20 +159,20 @@ class View:
         return recorded(self.runs / run, text)
 
     def picture(self) -> Picture:
-        """What is on the canvas of the strips."""
-        found = self.at("strips-canvas").evaluate(SNAPSHOT)
+        """Return the canvas of the strips."""
+        snapshot = self.at("strips-canvas").evaluate(SNAPSHOT)
         names = ("cell", "pitch", "label", "header", "rows", "steps", "left", "top")
-        return Picture(pixels(found), **{name: int(found[name]) for name in names})
+        return Picture(pixels(snapshot), **{name: int(snapshot[name]) for name in names})
 
     def place(self, row: int, step: int) -> Position:
-        """The middle of a cell, in pixels of the canvas."""
+        """Return the middle of a cell, in pixels of the canvas."""
         lies = self.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
         left, top = self.at("strips").evaluate("(scroller) => [scroller.scrollLeft, scroller.scrollTop]")
         label, cell, header, pitch = (int(lies[name]) for name in ("label", "cell", "header", "pitch"))
         return {"x": label + (step + 0.5) * cell - left, "y": header + (row + 0.5) * pitch - top}
 
     def point(self, row: int, step: int) -> None:
-        """Move the pointer over a cell, and wait until the cursor is there."""
+        """Move the pointer over a cell, and wait for the cursor."""
         self.at("strips-canvas").hover(position=self.place(row, step))
         expect(self.at("cursor-text")).to_contain_text(f"step {step} ·")
 
@@ -181,19 +181,19 @@ class View:
         self.at("strips-canvas").click(position=self.place(row, step))
 
     def panel(self) -> dict[str, float]:
-        """The full value of every signal that the panel works out."""
-        found = self.at("neuron-panel").locator("[data-testid^=panel-value-]")
-        pairs = found.evaluate_all("(all) => all.map((one) => [one.dataset.testid, one.title])")
+        """Return the full value of every signal in the panel."""
+        values = self.at("neuron-panel").locator("[data-testid^=panel-value-]")
+        pairs = values.evaluate_all("(all) => all.map((one) => [one.dataset.testid, one.title])")
         return {name.removeprefix("panel-value-"): float(value) for name, value in pairs}
 
     def variable(self, name: str) -> Colour:
-        """A colour of the page's style, such as --bg."""
+        """Return a colour of the style of the page, such as --bg."""
         value = self.page.evaluate("(name) => getComputedStyle(document.body).getPropertyValue(name).trim()", name)
         assert re.fullmatch("#[0-9a-f]{6}", value), value
         return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
 
     def legend(self) -> "Legend":
-        """The printed scale of the strips."""
+        """Return the printed scale of the strips."""
         legend = self.at("legend")
         style = legend.locator(".colours").evaluate("(one) => getComputedStyle(one).backgroundImage")
         stops = np.array([[int(part) for part in stop] for stop in re.findall(r"rgb\((\d+), (\d+), (\d+)\)", style)])
@@ -203,7 +203,7 @@ class View:
 
 @dataclass(frozen=True)
 class Legend:
-    """A scale as it is printed.
+    """A printed scale.
 
     Attributes:
         low: the value at its left end; `high`: at its right end.
@@ -215,7 +215,7 @@ class Legend:
     stops: NDArray[np.int64]
 
     def colour(self, value: float) -> NDArray[np.float64]:
-        """The colour that the legend has for a value."""
+        """Return the colour of a value."""
         at = (value - self.low) / (self.high - self.low) * (len(self.stops) - 1)
         places = np.arange(len(self.stops))
         return np.array([np.interp(at, places, self.stops[:, channel]) for channel in range(3)])

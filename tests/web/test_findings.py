@@ -14,9 +14,9 @@ from playwright.sync_api import Page, expect
 from gatescope import Run, Settings, create_run, record
 from gatescope.runs import HISTORY
 from gatescope.studies import save, subject
-from gatescope.studies.labels import Search, labels
 from gatescope.studies.common.subjects import features_of
 from gatescope.studies.common.table import Table
+from gatescope.studies.labels import Search, labels
 from gatescope.tasks import Text
 from tests.studies import handmade
 from tests.web.looking import View, eventually
@@ -34,8 +34,8 @@ def studied(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(runs / "counter", place / name)
     about = subject(Run(place / "counter"))
     with about.trace() as trace:
-        found = labels(trace, features_of(about, trace), search=Search(chances=200))
-    save(Run(place / "counter"), "labels", found)
+        table = labels(trace, features_of(about, trace), search=Search(chances=200))
+    save(Run(place / "counter"), "labels", table)
     corpus = tmp_path_factory.mktemp("corpus") / "planted.txt"
     corpus.write_text(handmade.text(60_000, 1), encoding="utf-8")
     network = handmade.network()
@@ -113,15 +113,15 @@ def test_labels_are_found_at_a_click_and_kept(view: View) -> None:
 def test_a_chip_says_what_is_kept(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, signal="c")
     expect(view.at("strips-canvas")).to_have_attribute("data-chip", re.compile(r"\d+"))
-    found = best(view, "c")
+    labels_of_signal = best(view, "c")
     for neuron in (0, 3, 9):
-        if neuron not in found:
+        if neuron not in labels_of_signal:
             continue
         x, y = chip(view, neuron)
         view.at("strips-canvas").hover(position={"x": x, "y": y})
         tip = view.page.locator(".tip")
-        expect(tip).to_contain_text(str(found[neuron]["title"]))
-        expect(tip).to_contain_text(f"{float(str(found[neuron]['score'])):.3f}")
+        expect(tip).to_contain_text(str(labels_of_signal[neuron]["title"]))
+        expect(tip).to_contain_text(f"{float(str(labels_of_signal[neuron]['score'])):.3f}")
 
 
 def listed(view: View, count: int) -> list[int]:
@@ -140,8 +140,8 @@ def listed(view: View, count: int) -> list[int]:
 def test_the_order_by_score_is_that_of_the_scores(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, signal="c", sort="score")
     expect(view.at("strips-canvas")).to_have_attribute("data-chip", re.compile(r"\d+"))
-    found = best(view, "c")
-    right = sorted(range(10), key=lambda n: (-strength(found[n]) if n in found else 1.0, n))
+    labels_of_signal = best(view, "c")
+    right = sorted(range(10), key=lambda n: (-strength(labels_of_signal[n]) if n in labels_of_signal else 1.0, n))
     assert listed(view, 10) == right
     address(view, "sort=score")
 
@@ -183,11 +183,11 @@ def track_heights(view: View, *colours: tuple[int, int, int]) -> list[int]:
     lies = view.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
     picture = view.picture()
     rows = slice(int(lies["track"]), picture.header - 4)
-    found = []
+    counts = []
     for step in range(picture.steps):
         column = picture.columns(rows.start, rows.stop, step)[:, 1]
-        found.append(int(sum((column == colour).all(axis=1).sum() for colour in colours)))
-    return found
+        counts.append(int(sum((column == colour).all(axis=1).sum() for colour in colours)))
+    return counts
 
 
 def test_a_binary_feature_lines_up_with_the_characters(view: View) -> None:
@@ -238,8 +238,8 @@ def test_a_feature_is_chosen_from_the_list_and_follows_the_text(view: View) -> N
     expect(view.at("strips-canvas")).not_to_have_attribute("data-track", re.compile(r"\d+"))
 
 
-def _same(one: object, other: object) -> None:
-    assert one == other
+def _same(first: object, other: object) -> None:
+    assert first == other
 
 
 # --- one neuron ------------------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_a_neuron_has_labels_effect_values_and_passages(view: View) -> None:
         expect(about).to_contain_text(str(first["title"][0]))
     # The line stands where the present value lies between the ends.
     value = view.recorded("counter", LINES).layers["layer0"]["c"][3, 2]
-    low, high = (float(found) for found in _ends(view))
+    low, high = (float(end) for end in _ends(view))
     now = float(str(view.at("histogram-now").get_attribute("x1"))) / 420
     assert now == pytest.approx((value - low) / (high - low), abs=0.02)
     view.page.keyboard.press("ArrowRight")
@@ -267,7 +267,7 @@ def test_a_neuron_has_labels_effect_values_and_passages(view: View) -> None:
 
 def _ends(view: View) -> list[str]:
     text = str(view.at("histogram").get_attribute("aria-label"))
-    return [found.replace("−", "-") for found in re.findall(r"[−-]?\d+\.\d+", text)]
+    return [number.replace("−", "-") for number in re.findall(r"[−-]?\d+\.\d+", text)]
 
 
 def _other(view: View, now: float) -> None:
@@ -322,9 +322,9 @@ def test_gates_are_points_where_their_shares_are(view: View) -> None:
     inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     values = trace["layer0"]["f"][inside]
     points = view.at("saturation").locator("circle[data-neuron]")
-    found = points.evaluate_all("(all) => all.map((one) => [one.cx.baseVal.value, one.cy.baseVal.value])")
+    positions = points.evaluate_all("(all) => all.map((one) => [one.cx.baseVal.value, one.cy.baseVal.value])")
     right, left = (values > 0.9).mean(0), (values < 0.1).mean(0)
-    x, y = np.array(found).T
+    x, y = np.array(positions).T
     np.testing.assert_allclose(x, 44 + right * (440 - 44 - 12), atol=0.01)
     np.testing.assert_allclose(y, 12 + (1 - left) * (440 - 40 - 12), atol=0.01)
     address(view, "view=health", "signal=f")
@@ -387,7 +387,7 @@ def test_a_place_is_shown_with_a_click_and_its_range_is_chosen(view: View) -> No
     expect(view.at("text-box")).not_to_have_value(LATCHED)
     expect(view.page).not_to_have_url(re.compile("range=4-14&"))
     text = view.at("text-box").input_value()
-    first, last = (int(found) for found in re.findall(r"range=(\d+)-(\d+)", view.page.url)[0])
+    first, last = (int(step) for step in re.findall(r"range=(\d+)-(\d+)", view.page.url)[0])
     assert text[first : last + 1] == at
     # The chosen range is in sight, wherever the list of places was scrolled to.
     eventually(lambda: _in_sight(view, first))
@@ -414,7 +414,7 @@ def test_the_threshold_decides_and_is_in_the_address(view: View) -> None:
     expect(view.at("no-neurons")).to_be_visible()
 
 
-def test_characters_are_chosen_with_the_keys_and_freed_with_escape(view: View) -> None:
+def test_range_is_selected_with_keys_and_cleared_with_escape(view: View) -> None:
     view.open(view="network", run="planted", signal="c", text=LATCHED, neuron=1, step=4)
     view.page.locator("body").click(position={"x": 3, "y": 3})
     for _ in range(3):

@@ -13,7 +13,7 @@ from tests.web.watching import watched_page
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the path that was asked for, as a page."""
+    """Answers with the requested path, as a page."""
 
     def do_GET(self) -> None:
         content = f"<!doctype html><link rel=icon href=data:,><title>echo</title>{unquote(self.path[1:])}".encode()
@@ -50,7 +50,7 @@ def test_a_good_page(page: Page, echo: str) -> None:
     [
         ("<script>console.log('hello')</script>", "console.log: hello"),
         ("<script>throw Error('broken')</script>", "error: broken"),
-        ("<img src=http://gatescope.invalid/pixel.png>", "asked for http://gatescope.invalid/pixel.png"),
+        ("<img src=http://gatescope.invalid/pixel.png>", "requested http://gatescope.invalid/pixel.png"),
         ("<script>fetch('/missing')</script>", "got 404 for"),
         ("<script>new WebSocket('ws://127.0.0.1:9/')</script>", "opened the WebSocket ws://127.0.0.1:9/"),
     ],

@@ -45,9 +45,9 @@ def test_every_card_has_a_picture_of_activity(view: View) -> None:
     for run in SAID:
         canvas = card(view, run).locator("canvas")
         expect(canvas).not_to_have_class(re.compile("empty"))
-        found = canvas.evaluate(SNAPSHOT)
-        assert found["height"] == min(160, Run(view.runs / run).configuration().layers[-1].neurons)
-        assert len(np.unique(pixels(found).reshape(-1, 3), axis=0)) > 20, f"{run} is almost of one colour"
+        snapshot = canvas.evaluate(SNAPSHOT)
+        assert snapshot["height"] == min(160, Run(view.runs / run).configuration().layers[-1].neurons)
+        assert len(np.unique(pixels(snapshot).reshape(-1, 3), axis=0)) > 20, f"{run} is almost of one colour"
 
 
 def test_a_run_that_cannot_be_read_says_why_and_the_rest_works(view: View) -> None:
@@ -72,7 +72,7 @@ def test_a_link_to_a_run_that_cannot_be_read_says_why(view: View, page_of: str) 
 
 def test_a_link_to_a_run_that_is_gone_says_so(view: View) -> None:
     view.page.goto(f"{view.address}/?view=network&run=gone")
-    expect(view.at("error-note")).to_contain_text("no run named “gone”")
+    expect(view.at("error-note")).to_contain_text("expected one of this folder, got “gone”")
 
 
 def test_a_card_opens_its_network(view: View) -> None:

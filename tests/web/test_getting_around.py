@@ -27,8 +27,8 @@ CHANGED = {
 
 def query(view: View) -> dict[str, str]:
     """The address, taken apart."""
-    found = parse_qs(view.page.evaluate("() => location.search.slice(1)"), keep_blank_values=True)
-    return {name: value for name, (value,) in found.items()}
+    query = parse_qs(view.page.evaluate("() => location.search.slice(1)"), keep_blank_values=True)
+    return {name: value for name, (value,) in query.items()}
 
 
 def check_changed(view: View) -> None:
@@ -43,7 +43,7 @@ def check_changed(view: View) -> None:
     expect(view.at("neuron-panel")).to_contain_text("pinned")
 
 
-def test_all_that_is_chosen_is_in_the_address_and_reload_restores_it(view: View) -> None:
+def test_address_holds_every_choice_and_reload_restores_it(view: View) -> None:
     view.open(view="network", run="deep")
     view.at("text-box").fill(LINES)
     view.at("layer-1").click()
@@ -61,8 +61,8 @@ def test_all_that_is_chosen_is_in_the_address_and_reload_restores_it(view: View)
     assert (view.picture().pixels == pixels).all()
 
 
-def _equal(one: Any, other: Any) -> None:
-    assert one == other
+def _equal(first: Any, other: Any) -> None:
+    assert first == other
 
 
 def test_a_link_shares_the_view(view: View) -> None:
@@ -138,7 +138,10 @@ def test_back_brings_a_typed_text_back(view: View) -> None:
     ("nonsense", "named"),
     [
         ("neuron=99999&step=99999", ["Neuron of the link: expected 0 to 9", "Step of the link: expected 0 to 2"]),
-        ("layer=layer9&signal=q", ["expected layer0, got “layer9”", "expected one of layer0: i, f, g, o, c, h, got “q”"]),
+        (
+            "layer=layer9&signal=q",
+            ["expected layer0, got “layer9”", "expected one of layer0: i, f, g, o, c, h, got “q”"],
+        ),
         ("sort=colour&zoom=77", ["got “colour”", "Zoom of the link: expected 0 to 4, got “77”"]),
         ("neuron=-1", ["Neuron of the link: expected a whole number"]),
         ("range=1-9&nuron=3", ["Range of the link: expected 0 to 2", "“nuron”, which this page does not know"]),
@@ -165,7 +168,7 @@ def test_link_to_an_unknown_view_shows_the_network(view: View) -> None:
 
 def test_link_to_a_run_that_is_not_here_offers_those_that_are(view: View) -> None:
     view.page.goto(f"{view.address}/?view=network&run=nothing")
-    expect(view.at("error-note")).to_contain_text("no run named “nothing”")
+    expect(view.at("error-note")).to_contain_text("expected one of this folder, got “nothing”")
     expect(view.at("run-card").first).to_be_visible()
     view.page.locator('[data-run="counter"]').click()
     expect(view.at("error-note")).to_be_hidden()
@@ -247,8 +250,8 @@ def test_the_keys_zoom_and_explain_themselves(view: View) -> None:
     expect(view.at("strips-canvas")).to_be_visible()
 
 
-def _smaller(one: int, other: int) -> None:
-    assert one < other
+def _smaller(first: int, other: int) -> None:
+    assert first < other
 
 
 def test_the_text_box_keeps_its_keys(view: View) -> None:
@@ -270,11 +273,11 @@ def test_everything_is_reached_with_the_tab_key(view: View) -> None:
     for _ in range(60):
         view.page.keyboard.press("Tab")
         reached.add(view.page.evaluate("() => document.activeElement.dataset.testid ?? ''"))
-    wanted = {"text-box", "example", "layer-0", "layer-1", "signal-r", "sort", "zoom-in", "zoom-out", "strips"}
-    assert reached >= {*wanted, "open-neuron", "equation-check"}
+    expected = {"text-box", "example", "layer-0", "layer-1", "signal-r", "sort", "zoom-in", "zoom-out", "strips"}
+    assert reached >= {*expected, "open-neuron", "equation-check"}
 
 
-def contrast(one: Colour, other: Colour) -> float:
+def contrast(first: Colour, other: Colour) -> float:
     """The contrast of two colours as WCAG 2 defines it, 1 to 21."""
 
     def luminance(colour: Colour) -> float:
@@ -282,7 +285,7 @@ def contrast(one: Colour, other: Colour) -> float:
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    high, low = sorted((luminance(first), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, Position, expect
 from gatescope import Run
 from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
-from gatescope.studies.horizon import influence
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
+from gatescope.studies.horizon import influence
 from tests.web.looking import SNAPSHOT, View, eventually, pixels
 
 TEXT = "aaaXbbb"
@@ -22,10 +22,10 @@ def known(view: View, run: str, text: str = TEXT, checkpoint: int | None = None)
     return jacobians_of(Run(view.runs / run).network(checkpoint)[0], text)
 
 
-def loop_norm(found: Jacobians, after: int, before: int) -> float:
+def loop_norm(jacobians: Jacobians, after: int, before: int) -> float:
     """Of the product of the matrices, one after the other."""
-    product = np.eye(found.width)
-    for matrix in found.whole()[before + 1 : after + 1]:
+    product = np.eye(jacobians.width)
+    for matrix in jacobians.whole()[before + 1 : after + 1]:
         product = matrix @ product
     return float(np.linalg.norm(product))
 
@@ -61,19 +61,19 @@ def away(view: View) -> None:
 def test_every_cell_has_the_colour_of_its_norm(view: View, run: str) -> None:
     look(view, run)
     away(view)
-    found, legend = known(view, run), view.legend()
+    jacobians, legend = known(view, run), view.legend()
     paper = np.array(view.variable("--bg"))
 
     def check() -> None:
         for after in range(len(TEXT)):
             for before in range(len(TEXT)):
-                here = colour(view, before, after)
+                painted = colour(view, before, after)
                 if before > after:
-                    np.testing.assert_allclose(here, paper, atol=1)
+                    np.testing.assert_allclose(painted, paper, atol=1)
                 else:
-                    log = np.log10(loop_norm(found, after, before))
+                    log = np.log10(loop_norm(jacobians, after, before))
                     assert legend.low - 1 < log < legend.high
-                    np.testing.assert_allclose(here, legend.colour(max(log, legend.low)), atol=3)
+                    np.testing.assert_allclose(painted, legend.colour(max(log, legend.low)), atol=3)
 
     eventually(check)
 
@@ -82,8 +82,8 @@ def test_what_has_vanished_has_the_palest_colour(view: View) -> None:
     text = "abc" * 12
     look(view, "deep", text)
     away(view)
-    found, legend = known(view, "deep", text), view.legend()
-    norms = np.array([loop_norm(found, after, 0) for after in range(len(text))])
+    jacobians, legend = known(view, "deep", text), view.legend()
+    norms = np.array([loop_norm(jacobians, after, 0) for after in range(len(text))])
     vanished = [int(after) for after in np.flatnonzero(np.log10(norms) < legend.low - 0.2)]
     assert vanished
 
@@ -97,13 +97,13 @@ def test_what_has_vanished_has_the_palest_colour(view: View) -> None:
 def test_pointing_at_a_cell_says_what_it_is(view: View) -> None:
     look(view)
     view.at("pair-map").hover(position=cell(view, 1, 4))
-    found = known(view, "counter")
-    norm, own = loop_norm(found, 4, 1), loop_norm(found, 1, 1)
-    said = view.at("pair-text")
-    expect(said).to_contain_text("“a” at step 1 → “b” at step 4 · distance 3")
-    number = float(re.search(r"norm ([\d.]+)", said.inner_text()).group(1))  # type: ignore[union-attr]
+    jacobians = known(view, "counter")
+    norm, own = loop_norm(jacobians, 4, 1), loop_norm(jacobians, 1, 1)
+    pair_text = view.at("pair-text")
+    expect(pair_text).to_contain_text("“a” at step 1 → “b” at step 4 · distance 3")
+    number = float(re.search(r"norm ([\d.]+)", pair_text.inner_text()).group(1))  # type: ignore[union-attr]
     assert number == pytest.approx(norm, rel=6e-3)
-    share = float(re.search(r"([\d.]+) % of what", said.inner_text()).group(1))  # type: ignore[union-attr]
+    share = float(re.search(r"([\d.]+) % of its value", pair_text.inner_text()).group(1))  # type: ignore[union-attr]
     assert share == pytest.approx(100 * norm / own, abs=0.6)
 
 
@@ -135,8 +135,8 @@ def test_the_slider_shows_the_weights_on_the_way(view: View) -> None:
     expect(view.at("gradient-page")).to_have_attribute("data-weights", "0")
     norm = loop_norm(known(view, "counter", checkpoint=0), 6, 0)
     expect(view.at("pair-text")).not_to_have_text(trained)
-    said = float(re.search(r"norm ([\d.]+)", view.at("pair-text").inner_text()).group(1))  # type: ignore[union-attr]
-    assert said == pytest.approx(norm, rel=6e-3)
+    shown_norm = float(re.search(r"norm ([\d.]+)", view.at("pair-text").inner_text()).group(1))  # type: ignore[union-attr]
+    assert shown_norm == pytest.approx(norm, rel=6e-3)
 
 
 def test_the_address_restores_everything(view: View) -> None:
@@ -150,8 +150,8 @@ def test_the_address_restores_everything(view: View) -> None:
 
     def check() -> None:
         query = parse_qs(view.page.evaluate("location.search.slice(1)"))
-        wanted = {"pair": ["2-6"], "checkpoint": ["0"], "signal": ["h"], "by": ["change"]}
-        assert {name: query.get(name) for name in wanted} == wanted
+        expected = {"pair": ["2-6"], "checkpoint": ["0"], "signal": ["h"], "by": ["change"]}
+        assert {name: query.get(name) for name in expected} == expected
 
     eventually(check)
     before = {name: view.at(name).inner_text() for name in ("pair-text", "horizon-words", "shares", "chain")}
@@ -181,10 +181,10 @@ def test_what_a_prediction_hangs_on_is_coloured(view: View, by: str) -> None:
         expected.max(), rel=1e-5
     )
     painted = spans.evaluate_all("(all) => all.map((one) => getComputedStyle(one).backgroundColor)")
-    colours = np.array([[int(part) for part in re.findall(r"\d+", one)[:3]] for one in painted[:character]])
+    colours = np.array([[int(part) for part in re.findall(r"\d+", style)[:3]] for style in painted[:character]])
     low, high = np.array([246, 246, 243]), np.array([27, 90, 168])  # the two ends of the printed scale
     np.testing.assert_allclose(colours, low + (expected / expected.max())[:, None] * (high - low), atol=1)
-    assert all(one == "rgba(0, 0, 0, 0)" for one in painted[character:])
+    assert all(style == "rgba(0, 0, 0, 0)" for style in painted[character:])
 
 
 def test_the_keyboard_reaches_every_pair_and_character(view: View) -> None:

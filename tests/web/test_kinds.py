@@ -80,19 +80,19 @@ def test_labels_are_coloured_by_whether_they_are_right(view: View) -> None:
     text = example(view, "labels")
     view.open(view="network", run="labels", text=text, step=0)
     trace = traced(view, "labels", text)
-    said, right = trace.steps["top_token"][0, :, 0], trace.steps["target"][0]
+    predicted, target = trace.steps["top_token"][0, :, 0], trace.steps["target"][0]
     picture, (top, bottom) = view.picture(), band(view, "predicted")
-    for step in range(1, len(right)):
+    for step in range(1, len(target)):
         ground = picture.columns(top + 1, bottom - 1, step)[:, 1:-2]
-        if right[step] >= 0:
-            assert share_of(ground, RIGHT if said[step] == right[step] else WRONG) > 0.4
-            assert share_of(ground, WRONG if said[step] == right[step] else RIGHT) == 0
-    asked = right >= 0
-    hit = int((said[asked] == right[asked]).sum())
-    expect(view.at("verdict")).to_have_text(f"said rightly: {hit} of {asked.sum()} tokens")
+        if target[step] >= 0:
+            assert share_of(ground, RIGHT if predicted[step] == target[step] else WRONG) > 0.4
+            assert share_of(ground, WRONG if predicted[step] == target[step] else RIGHT) == 0
+    mask = target >= 0
+    hit = int((predicted[mask] == target[mask]).sum())
+    expect(view.at("verdict")).to_have_text(f"predicted correctly: {hit} of {mask.sum()} tokens")
     names = trace.attributes["readout"]["names"]
-    expect(view.at("predictions").get_by_role("listitem").first).to_contain_text(names[said[0]])
-    expect(view.at("predictions")).to_contain_text(f"right: {names[right[0]]}")
+    expect(view.at("predictions").get_by_role("listitem").first).to_contain_text(names[predicted[0]])
+    expect(view.at("predictions")).to_contain_text(f"target: {names[target[0]]}")
 
 
 def test_the_opinion_and_the_verdict_of_each_text(view: View) -> None:
@@ -104,12 +104,12 @@ def test_the_opinion_and_the_verdict_of_each_text(view: View) -> None:
     picture, (top, bottom) = view.picture(), band(view, "predicted")
     for k, length in enumerate(trace.lengths[:2]):
         last = length - 1
-        said, right = int(trace.steps["top_token"][k, last, 0]), int(trace.steps["target"][k, last])
+        predicted, target = int(trace.steps["top_token"][k, last, 0]), int(trace.steps["target"][k, last])
         view.point(0, step)
-        expect(view.at("verdict")).to_contain_text(f"said “{names[said]}”")
-        expect(view.at("verdict")).to_contain_text(f"right: “{names[right]}”")
+        expect(view.at("verdict")).to_contain_text(f"predicted “{names[predicted]}”")
+        expect(view.at("verdict")).to_contain_text(f"target: “{names[target]}”")
         ground = picture.columns(top + 1, bottom - 1, step + last)[:, 1:-2]
-        assert share_of(ground, RIGHT if said == right else WRONG) > 0.4
+        assert share_of(ground, RIGHT if predicted == target else WRONG) > 0.4
         step += int(length)
 
 
@@ -145,9 +145,11 @@ def test_the_sum_said_and_the_right_one(view: View) -> None:
     assert view.picture().steps == 5, "two sequences, and nothing between them"
     for step, sequence, right in ((1, 0, "0.75"), (4, 1, "0.3")):
         view.point(0, step)
-        expect(view.at("verdict")).to_contain_text(f"right: {right} ·")
-        said = float(re.findall(r"sum (−?[\d.]+)", view.at("verdict").inner_text())[0].replace("−", "-"))
-        assert said == pytest.approx(float(trace.steps["estimate"][sequence, trace.lengths[sequence] - 1, 0]), abs=6e-4)
+        expect(view.at("verdict")).to_contain_text(f"target: {right} ·")
+        estimate = float(re.findall(r"sum (−?[\d.]+)", view.at("verdict").inner_text())[0].replace("−", "-"))
+        assert estimate == pytest.approx(
+            float(trace.steps["estimate"][sequence, trace.lengths[sequence] - 1, 0]), abs=6e-4
+        )
 
 
 def test_frames_of_many_numbers_are_a_heat_strip(view: View) -> None:
@@ -177,16 +179,16 @@ def test_the_forecast_at_the_cursor(view: View) -> None:
     came = trace.steps["value"][0, step]
     inside = int(((estimates[step, :, 0] <= came) & (came <= estimates[step, :, 2])).sum())
     expect(view.at("verdict")).to_contain_text(
-        f"after step {step}, the next {HORIZON}: {inside} of {HORIZON} that came"
+        f"after step {step}, the next {HORIZON}: {inside} of the {HORIZON} known values"
     )
     rows = view.at("predictions").get_by_role("row")
     expect(rows).to_have_count(HORIZON + 1)
     for k in range(HORIZON):
         cells = rows.nth(k + 1).locator("td").all_inner_texts()
         assert cells[0] == f"{k + 1} ahead"
-        found = [float(one.replace("−", "-")) for one in re.findall(r"−?[\d.]+", " ".join(cells[1:]))]
+        numbers = [float(number.replace("−", "-")) for number in re.findall(r"−?[\d.]+", " ".join(cells[1:]))]
         low, middle, high = estimates[step, k]
-        assert found == pytest.approx([middle, low, high, came[k]], abs=6e-4)
+        assert numbers == pytest.approx([middle, low, high, came[k]], abs=6e-4)
 
     # The fan is drawn over the steps ahead, and goes with the cursor.
     top, bottom = band(view, "charts")
@@ -196,18 +198,18 @@ def test_the_forecast_at_the_cursor(view: View) -> None:
         columns = view.picture().columns(top, bottom, at)
         return int((np.abs(columns - np.array(accent)).max(axis=2) < 40).sum())
 
-    here = blue(step + 3)
-    assert here > 3
+    at_cursor = blue(step + 3)
+    assert at_cursor > 3
     view.open(view="network", run="forecast", text=text, neuron=0, step=10)
-    assert blue(step + 3) < here
+    assert blue(step + 3) < at_cursor
     view.open(view="network", run="forecast", text=text, neuron=0, step=steps - 1)
     assert view.picture().steps == steps
-    expect(view.at("verdict")).to_contain_text("behind the end")
+    expect(view.at("verdict")).to_contain_text("beyond the end")
     assert blue(steps + 1) > 3, "there is room for it behind the last step"
 
 
 @pytest.mark.parametrize("page_of", ["network", "neuron"])
-def test_a_layer_that_reads_from_the_end_is_worked_out_from_there(view: View, page_of: str) -> None:
+def test_reverse_layer_is_evaluated_from_the_end(view: View, page_of: str) -> None:
     trace = traced(view, "labels", SENTENCES)
     layer = trace["layer0_reverse"]
     view.open(view=page_of, run="labels", layer="layer0_reverse", text=SENTENCES, neuron=2, step=1)
@@ -221,9 +223,9 @@ def test_a_layer_that_reads_from_the_end_is_worked_out_from_there(view: View, pa
         eventually(lambda right=values: same(view.panel(), right))
         before = float(layer["c"][sequence, inside + 1, 2]) if inside < 3 else 0.0
         expect(view.at("equation-c")).to_contain_text("c = f · c₊₁ + i · g")
-        found = [float(one) for one in re.findall(r"\d+(?:\.\d+)?", view.at("panel-filled-c").inner_text())]
+        numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", view.at("panel-filled-c").inner_text())]
         right = [values["f"], before, values["i"], values["g"]]
-        assert found == pytest.approx(np.abs(right), abs=0.00051)
+        assert numbers == pytest.approx(np.abs(right), abs=0.00051)
     expect(view.page.locator(".wrong")).to_have_count(0)
 
 

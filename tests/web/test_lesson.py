@@ -25,8 +25,8 @@ def told(view: View, run: str, symbols: str, weight: str, to: int, source: int) 
     """What every step of a text adds to the gradient of -log p(its last symbol)."""
     network = Run(view.runs / run).network()[0]
     ids = network.configuration.vocabulary.encode(symbols)
-    found = contributions(network, ids, [len(symbols) - 2])
-    return [float(found.of(weight, step)[to, source]) for step in range(len(symbols) - 1)]
+    table = contributions(network, ids, [len(symbols) - 2])
+    return [float(table.of(weight, step)[to, source]) for step in range(len(symbols) - 1)]
 
 
 def check(view: View, steps: list[float]) -> None:
@@ -88,7 +88,7 @@ def test_the_last_layer_and_the_keys(view: View) -> None:
     expect(view.page.get_by_role("heading", name="Neuron 1", exact=True)).to_be_visible()
 
 
-def test_where_nothing_comes_next_it_says_so_and_it_fits_a_narrow_page(
+def test_last_step_has_no_paths_and_narrow_page_fits(
     refused_page: Page, start_server: Callable[[Path], str], runs: Path
 ) -> None:
     view = View(refused_page, start_server(runs), runs)

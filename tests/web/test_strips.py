@@ -133,15 +133,15 @@ def test_every_neuron_of_a_wide_layer_has_its_strip(view: View) -> None:
 def test_neurons_in_another_order(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h", neuron=7, step=6)
     values = view.recorded("counter", COUNTING).layers["layer0"]["h"]
-    wanted = {
+    expected = {
         "number": list(range(10)),
         "activity": np.argsort(-values.var(axis=1), kind="stable").tolist(),
         "similar": np.argsort(-np.asarray(np.corrcoef(values))[7], kind="stable").tolist(),
     }
-    for order, neurons in wanted.items():
+    for order, neurons in expected.items():
         view.at("sort").select_option(order)
         eventually(lambda neurons=neurons: check_colours(view, values[neurons]))
-    assert wanted["similar"][0] == 7
+    assert expected["similar"][0] == 7
 
 
 def test_each_layer_has_its_own_neurons(view: View) -> None:

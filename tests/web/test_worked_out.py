@@ -50,8 +50,8 @@ def decimals(value: float) -> str:
 
 def numbers(formula: str) -> list[float]:
     """The numbers in a formula with its numbers filled in, as they stand there."""
-    found = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", formula)
-    return [float(number.replace("−", "-")) for number in found]
+    numbers = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", formula)
+    return [float(number.replace("−", "-")) for number in numbers]
 
 
 def check_panel(view: View, run: str, right: Recorded, layer: str, neuron: int, step: int) -> None:
@@ -132,9 +132,9 @@ def test_predictions_are_those_of_the_network(view: View) -> None:
                 assert "under 0.1 %" in share
         came = right.log_probability[step]
         share = float(np.exp(came)) * 100
-        said = view.at("predictions").locator("p").last.inner_text()
-        assert said.startswith(f"really came: “{LINES[step + 1]}”".replace("\n", "⏎"))
-        assert float(re.findall(r"([\d.]+) %", said)[0]) == pytest.approx(share, abs=0.51)
+        outcome = view.at("predictions").locator("p").last.inner_text()
+        assert outcome.startswith(f"next came: “{LINES[step + 1]}”".replace("\n", "⏎"))
+        assert float(re.findall(r"([\d.]+) %", outcome)[0]) == pytest.approx(share, abs=0.51)
 
 
 def test_predictions_are_drawn_under_each_character(view: View) -> None:
@@ -194,7 +194,7 @@ def test_typing_faster_than_the_answers_come(view: View) -> None:
     def hold(route: Route) -> None:
         held.append(route)
 
-    def asked(*texts: str) -> None:
+    def assert_texts_requested(*texts: str) -> None:
         expect(box).to_have_value(re.compile("Xb$"))
         assert [json.loads(route.request.post_data or "")["text"] for route in held] == list(texts)
 
@@ -202,20 +202,20 @@ def test_typing_faster_than_the_answers_come(view: View) -> None:
     box.focus()
     view.page.keyboard.press("Home")
     view.page.keyboard.type("a")
-    eventually(lambda: asked("aXb"))
+    eventually(lambda: assert_texts_requested("aXb"))
     view.page.keyboard.type("aaa")
     expect(box).to_have_value("aaaaXb")
     assert box.evaluate("(box) => box.selectionStart") == 4
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "2")  # the old picture stays
     held[0].continue_()
-    eventually(lambda: asked("aXb", "aaaaXb"))  # the newest text, and none between
+    eventually(lambda: assert_texts_requested("aXb", "aaaaXb"))  # the newest text, and none between
     held[1].continue_()
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
     expect(view.at("cursor-text")).to_contain_text("step 3 · “a”")
     assert box.evaluate("(box) => box.selectionStart") == 4
 
 
-def test_another_character_changes_the_colours_after_it_and_none_before(view: View) -> None:
+def test_edited_character_changes_later_colours_only(view: View) -> None:
     view.open(view="network", run="counter", text="aaaaXbbbb", neuron=0, step=0)
     before = view.picture()
     view.at("text-box").fill("aaXaXbbbb")
@@ -228,8 +228,8 @@ def test_another_character_changes_the_colours_after_it_and_none_before(view: Vi
     assert (right[:, :2] == view.recorded("counter", "aaaaXbbbb").layers["layer0"]["c"][:, :2]).all()
 
 
-def _changed(one: tuple[int, int, int], other: tuple[int, int, int]) -> None:
-    assert one != other
+def _changed(first: tuple[int, int, int], other: tuple[int, int, int]) -> None:
+    assert first != other
 
 
 def test_examples_are_one_click(view: View) -> None:

@@ -1,4 +1,4 @@
-"""A page that notices what no user should ever meet."""
+"""A page that reports what no user should ever see."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,59 +7,59 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, Route
 
 MILLISECONDS = 90_000
-"""How long a page has for what it should show: far more than a browser on a busy machine needs."""
+"""Patience with a page: far more than a browser on a busy machine needs."""
 
 
 @contextmanager
 def watched_page(browser: Browser, origins: set[str], *, refusals: bool = False) -> Iterator[Page]:
-    """An empty page with a memory of its own.
+    """Open an empty page in a browser context of its own.
 
     Args:
-        browser: where it is opened.
-        origins: where it may get things from.
-        refusals: whether it may ask for what it does not get: the server is away, or answers with an error. The browser
-            itself then writes "Failed to load resource" to the console, which no page can keep it from.
+        browser: the browser.
+        origins: the servers that it may use.
+        refusals: whether requests may fail. The browser itself then writes "Failed to load resource" to the console,
+            which no page can prevent.
 
     Raises:
-        AssertionError: at the end, when the page wrote to the console, raised an error, got an answer that says so, or
-            asked for anything from elsewhere.
+        AssertionError: at the end, if the page wrote to the console, raised an error, received an error status, or
+            requested anything from elsewhere.
     """
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, locale="en-US", reduced_motion="reduce", service_workers="block"
     )
     context.set_default_timeout(MILLISECONDS)
-    wrong: list[str] = []
+    problems: list[str] = []
 
     def guard(route: Route) -> None:
         address = urlsplit(route.request.url)
         if f"{address.scheme}://{address.netloc}" in origins:
             route.continue_()
         else:
-            wrong.append(f"asked for {route.request.url}")
+            problems.append(f"requested {route.request.url}")
             route.abort()
 
-    def spoken(message: ConsoleMessage) -> None:
+    def on_console(message: ConsoleMessage) -> None:
         if not (refusals and message.text.startswith("Failed to load resource: ")):
-            wrong.append(f"console.{message.type}: {message.text}")
+            problems.append(f"console.{message.type}: {message.text}")
 
-    def answered(response: Response) -> None:
+    def on_response(response: Response) -> None:
         if response.status >= 400 and not refusals:
-            wrong.append(f"got {response.status} for {response.url}")
+            problems.append(f"got {response.status} for {response.url}")
 
-    def unanswered(request: Request) -> None:
-        # Leaving a page, or a newer question, ends what is still on its way.
+    def on_request_failed(request: Request) -> None:
+        # Leaving a page, or a newer request, aborts requests that are still open.
         if request.failure != "net::ERR_ABORTED" and not refusals:
-            wrong.append(f"got nothing for {request.url}: {request.failure}")
+            problems.append(f"got nothing for {request.url}: {request.failure}")
 
     context.route(lambda url: urlsplit(url).scheme in {"http", "https"}, guard)
-    context.on("console", spoken)
-    context.on("weberror", lambda error: wrong.append(f"error: {error.error}"))
-    context.on("response", answered)
-    context.on("requestfailed", unanswered)
+    context.on("console", on_console)
+    context.on("weberror", lambda error: problems.append(f"error: {error.error}"))
+    context.on("response", on_response)
+    context.on("requestfailed", on_request_failed)
     page = context.new_page()
-    page.on("websocket", lambda socket: wrong.append(f"opened the WebSocket {socket.url}"))
+    page.on("websocket", lambda socket: problems.append(f"opened the WebSocket {socket.url}"))
     try:
         yield page
     finally:
         context.close()
-    assert not wrong, "the page did what it should not:\n  " + "\n  ".join(wrong)
+    assert not problems, "the page did what it must not:\n  " + "\n  ".join(problems)

@@ -58,3 +58,8 @@ it('no imports form a circle', () => {
   for (const [file] of sources) visit(file, [])
   expect(circles).toEqual([])
 })
+
+it('no file is longer than 400 lines', () => {
+  const long = sources.filter(([, source]) => source.split('\n').length > 400).map(([file]) => file)
+  expect(long).toEqual([])
+})

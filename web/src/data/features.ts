@@ -28,18 +28,21 @@ export function readTracks(bytes: ArrayBuffer): Tracks {
   const tracks = descriptions.map((about, k) => {
     const values = tensors.get(String(k))?.data
     if (!about || !values || values instanceof Int32Array) return null
-    let most = 1
-    for (const value of values) if (value > most) most = value
-    return { ...about, values, most }
+    let max = 1
+    for (const value of values) if (value > max) max = value
+    return { ...about, values, most: max }
   })
   return { features: JSON.parse(metadata['features'] ?? '[]') as Feature[], tracks }
 }
 
-/** What can be chosen from a list: categories stand there one by one, as labels name them. */
+/** Return the choices of a list of features: each category of a feature is a choice of its own. */
 export function featureChoices(features: Feature[]): { name: string; title: string }[] {
   return features.flatMap((feature) =>
     feature.kind === 'category'
-      ? feature.categories.map((one) => ({ name: `${feature.name}=${one}`, title: `${feature.title}: ${one}` }))
+      ? feature.categories.map((category) => ({
+          name: `${feature.name}=${category}`,
+          title: `${feature.title}: ${category}`,
+        }))
       : [{ name: feature.name, title: feature.title }],
   )
 }

@@ -1,4 +1,5 @@
 // Gradients as they arrive: the map of all pairs of steps, connections of predictions, and chains of factors.
+import { text } from '../messages/text'
 import type { Expression } from './expression'
 import { readTensors, TraceError } from './safetensors'
 
@@ -10,7 +11,7 @@ export interface Term {
   formula: string
 }
 
-/** The map of one layer over one text. Entry [t · T + s] is the natural logarithm of a norm; NaN where there is none. */
+/** The map of one layer over one text. Entry [t · T + s] is the natural logarithm of a norm, or NaN. */
 export interface PairMap {
   labels: string[]
   steps: number
@@ -20,7 +21,7 @@ export interface PairMap {
   neurons: number
   exact: boolean
   vectors: number | null
-  /** Pairs further apart were not looked at; null = all were. */
+  /** Pairs further apart than this were not computed; null if all were. */
   furthest: number | null
   exponent: number | null
   terms: Term[]
@@ -28,7 +29,7 @@ export interface PairMap {
   largest: Float32Array
   bypass: Float32Array
   rest: Float32Array
-  /** A row of T for each term. */
+  /** One row of T values for each term. */
   shares: Float32Array
 }
 
@@ -40,7 +41,9 @@ export function readPairMap(bytes: ArrayBuffer): PairMap {
     (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array()
   const labels = fromMetadata<string[]>('labels', [])
   if (array('norm').length !== labels.length ** 2)
-    throw new TraceError(`The map has ${array('norm').length} entries for a text of ${labels.length} steps.`)
+    throw new TraceError(
+      text('MAP_SIZE_WRONG', { expected: labels.length ** 2, steps: labels.length, entries: array('norm').length }),
+    )
   return {
     labels,
     steps: labels.length,
@@ -61,7 +64,7 @@ export function readPairMap(bytes: ArrayBuffer): PairMap {
   }
 }
 
-/** What the predictions of the steps `first` and on hang on: row after row of `steps` values. */
+/** The inputs that predictions depend on: one row of `steps` values for each step from `first` on. */
 export interface Connections {
   first: number
   rows: number
@@ -75,7 +78,7 @@ export function readConnections(bytes: ArrayBuffer): Connections {
   const { metadata, tensors } = readTensors(bytes)
   const connections = tensors.get('connections')
   const loss = tensors.get('loss')
-  if (!connections || !loss) throw new TraceError('The answer has no connections.')
+  if (!connections || !loss) throw new TraceError(text('CONNECTIONS_MISSING'))
   return {
     first: Number(metadata['first']),
     rows: connections.shape[0] ?? 0,
@@ -86,7 +89,7 @@ export function readConnections(bytes: ArrayBuffer): Connections {
   }
 }
 
-/** The row of one step; null where the answer does not reach it. */
+/** Return the row of one step; null if the answer does not cover it. */
 export function connectionsOf(connections: Connections, step: number): Float32Array | null {
   const row = step - connections.first
   return row >= 0 && row < connections.rows

@@ -10,10 +10,10 @@ export interface Score {
 
 export type RunState = 'created' | 'training' | 'finished' | 'interrupted' | 'failed' | 'unreadable'
 
-/** What a step is: a symbol of this kind, or a vector of numbers. */
+/** The unit of a step: a kind of symbol, or a vector of numbers. */
 export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'
 
-/** What the network says: symbols, classes or numbers, after every step or once at the end. */
+/** What a network predicts: symbols, classes or numbers, after every step or once at the end. */
 export interface Readout {
   kind: 'symbols' | 'classes' | 'numbers'
   names: string[]
@@ -32,7 +32,7 @@ export interface Summary {
   unit: Unit
   readout: Readout
   step: number
-  /** There are weights: learned, or brought from elsewhere. */
+  /** Whether there are weights: trained or imported. */
   weights: boolean
   steps: number | null
   minutes: number | null
@@ -41,9 +41,9 @@ export interface Summary {
   loss: number | null
   validation_loss: number | null
   score: Score | null
-  /** What guessing without a network loses, in the unit of the score, where that is known and the score is a loss. */
+  /** The loss of guessing without a network, in the unit of the score; null if unknown, or if the score is no loss. */
   baseline: number | null
-  /** What was assumed when the network was adopted, a sentence each. */
+  /** The assumptions made when the network was imported, one sentence each. */
   notes: string[]
   updated: number
   example: string
@@ -60,9 +60,9 @@ export interface Signal {
 export interface Layer {
   name: string
   neurons: number
-  /** It reads each sequence from its end. */
+  /** Whether it reads each sequence from the end. */
   reverse: boolean
-  /** It does so alone, not beside a layer that reads from the beginning. */
+  /** Whether it reads from the end without a forward layer beside it. */
   stacked: boolean
   cell: { name: string; title: string; paper: string; note?: string }
   signals: Signal[]

@@ -1,4 +1,5 @@
 // Reads the safetensors layout: an 8-byte little-endian header length, a JSON header, raw bytes.
+import { text } from '../messages/text'
 
 export interface Tensor {
   shape: number[]
@@ -39,32 +40,27 @@ interface Entry {
 function readTensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number): Tensor {
   const size = BYTES[entry.dtype]
   if (size === undefined)
-    throw new TraceError(`Array "${name}" has the type ${entry.dtype}; known are ${Object.keys(BYTES).join(', ')}.`)
+    throw new TraceError(text('TENSOR_TYPE_UNKNOWN', { name, type: entry.dtype, types: Object.keys(BYTES).join(', ') }))
   const count = entry.shape.reduce((product, length) => product * length, 1)
   const [from, to] = entry.data_offsets
   if (to - from !== count * size)
-    throw new TraceError(`Array "${name}" should have ${count * size} bytes for its shape, but ${to - from} are given.`)
+    throw new TraceError(text('TENSOR_BYTES_WRONG', { name, expected: count * size, bytes: to - from }))
   if (from < 0 || base + to > bytes.byteLength)
-    throw new TraceError(
-      `The trace is cut short: array "${name}" ends at byte ${base + to}, but only ${bytes.byteLength} arrived.`,
-    )
-  // A copy, because an array in the middle of the body need not start at a multiple of its element size.
+    throw new TraceError(text('TENSOR_CUT_SHORT', { name, end: base + to, bytes: bytes.byteLength }))
+  // A copy: an array in the middle of the body may start at any byte, which a view does not allow.
   return { shape: entry.shape, data: decode(entry.dtype, bytes.slice(base + from, base + to)) }
 }
 
 export function readTensors(bytes: ArrayBuffer): Tensors {
-  if (bytes.byteLength < 8)
-    throw new TraceError(`The trace is cut short: ${bytes.byteLength} bytes, at least 8 expected.`)
+  if (bytes.byteLength < 8) throw new TraceError(text('TENSORS_CUT_SHORT', { expected: 8, bytes: bytes.byteLength }))
   const length = Number(new DataView(bytes).getBigUint64(0, true))
   if (8 + length > bytes.byteLength)
-    throw new TraceError(
-      `The trace is cut short: its header has ${length} bytes, but only ${bytes.byteLength - 8} arrived.`,
-    )
+    throw new TraceError(text('TENSORS_HEADER_CUT_SHORT', { expected: length, bytes: bytes.byteLength - 8 }))
   let header: Record<string, unknown>
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(bytes, 8, length)))
   } catch {
-    throw new TraceError('The header of the trace is not readable JSON.')
+    throw new TraceError(text('TENSORS_HEADER_NOT_JSON'))
   }
   const tensors = new Map<string, Tensor>()
   for (const [name, entry] of Object.entries(header))

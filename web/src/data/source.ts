@@ -1,10 +1,11 @@
 // Where the data come from: the local server; a widget or an exported file can be other sources.
+import { text } from '../messages/text'
 import { readTracks, type Tracks } from './features'
 import type { Chain } from './gradients'
 import type { Run, Summary } from './run'
 import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
-import type { Ways } from './ways'
+import type { WeightPaths } from './weight-paths'
 
 export interface TraceRequest {
   text: string
@@ -20,7 +21,7 @@ export interface RunList {
   runs: Summary[]
 }
 
-/** `problem` is a sentence for the reader; `lost` says that nobody answered at all. */
+/** A failed request: `problem` is a sentence for the reader; `lost` is true if the server did not answer at all. */
 export class SourceError extends Error {
   constructor(
     readonly problem: string,
@@ -33,97 +34,58 @@ export class SourceError extends Error {
 export interface Source {
   run(name: string): Promise<Run>
   trace(name: string, request: TraceRequest): Promise<Trace>
-  /** What is known about neurons, or how far the work is; `start` begins it. */
+  /** Return the answer of a study, or its progress; `start` begins it. */
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer>
-  /** The values of some features over a text, and the list of all. */
+  /** Return the values of some features over a text, and the list of all features. */
   features(name: string, text: string, features: string[]): Promise<Tracks>
-  /** Raw arrays about gradients (see docs/explorer.md). */
+  /** Return arrays about gradients (see docs/explorer.md). */
   arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer>
-  /** The factors of one neuron between two steps. */
+  /** Return the factors of one neuron between two steps. */
   chain(name: string, request: object): Promise<Chain>
-  /** Every way of one weight to one prediction. */
-  ways(name: string, request: object): Promise<Ways>
-  /** Calls back with the list of runs, at once and whenever it changed, and with null when the connection is lost. */
+  /** Return every path of one weight to one prediction. */
+  weightPaths(name: string, request: object): Promise<WeightPaths>
+  /** Report the list of runs, now and whenever it changes, and null when the connection is lost. Returns a function that stops. */
   follow(report: (list: RunList | null) => void): () => void
 }
 
-const LOST =
-  'The program that serves this page does not answer. Start it again with “gatescope explore”; this page will notice.'
-
+/** The source that asks the local server. */
 export class HttpSource implements Source {
   constructor(private readonly base = '') {}
 
-  private async fetchAnswer(path: string, body?: unknown): Promise<Response> {
-    const options: RequestInit =
-      body === undefined
-        ? {}
-        : { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
-    const answer = await fetch(this.base + path, options).catch(() => {
-      throw new SourceError(LOST, true)
-    })
-    if (answer.ok) return answer
-    const said: unknown = await answer.json().catch(() => null)
-    const sentence = (said as { error?: string } | null)?.error
-    throw new SourceError(sentence ?? `The server answered with an error (status ${answer.status}).`)
-  }
-
   async run(name: string): Promise<Run> {
-    return (await (await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}`)).json()) as Run
+    return (await (await this.#fetch(runPath(name))).json()) as Run
   }
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/trace`, {
-      ...request,
-      checkpoint: null,
-    })
-    const bytes = await answer.arrayBuffer().catch(() => {
-      throw new SourceError(LOST, true)
-    })
-    return Trace.read(bytes)
+    return Trace.read(await this.#fetchBytes(`${runPath(name)}/trace`, { ...request, checkpoint: null }))
   }
 
-  async study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
+  study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
     const body = { ...request, start, keep: start && (request.keep ?? false) }
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/study`, body)
-    return (await answer.json().catch(() => {
-      throw new SourceError(LOST, true)
-    })) as StudyAnswer
+    return this.#fetchJson<StudyAnswer>(`${runPath(name)}/study`, body)
   }
 
   async features(name: string, text: string, features: string[]): Promise<Tracks> {
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/features`, { text, features })
-    const bytes = await answer.arrayBuffer().catch(() => {
-      throw new SourceError(LOST, true)
-    })
-    return readTracks(bytes)
+    return readTracks(await this.#fetchBytes(`${runPath(name)}/features`, { text, features }))
   }
 
-  async arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/${what}`, request)
-    return answer.arrayBuffer().catch(() => {
-      throw new SourceError(LOST, true)
-    })
+  arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+    return this.#fetchBytes(`${runPath(name)}/${what}`, request)
   }
 
-  async chain(name: string, request: object): Promise<Chain> {
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/chain`, request)
-    return (await answer.json().catch(() => {
-      throw new SourceError(LOST, true)
-    })) as Chain
+  chain(name: string, request: object): Promise<Chain> {
+    return this.#fetchJson<Chain>(`${runPath(name)}/chain`, request)
   }
 
-  async ways(name: string, request: object): Promise<Ways> {
-    const answer = await this.fetchAnswer(`/api/runs/${encodeURIComponent(name)}/ways`, request)
-    return (await answer.json().catch(() => {
-      throw new SourceError(LOST, true)
-    })) as Ways
+  weightPaths(name: string, request: object): Promise<WeightPaths> {
+    return this.#fetchJson<WeightPaths>(`${runPath(name)}/ways`, request)
   }
 
   follow(report: (list: RunList | null) => void): () => void {
     let events: EventSource | undefined
-    let again: ReturnType<typeof setTimeout> | undefined
+    let retryTimer: ReturnType<typeof setTimeout> | undefined
     const close = (): void => {
-      clearTimeout(again)
+      clearTimeout(retryTimer)
       events?.close()
       events = undefined
     }
@@ -135,16 +97,43 @@ export class HttpSource implements Source {
       stream.onerror = () => {
         report(null)
         // The browser tries again by itself, except after an answer that was an error.
-        if (stream.readyState === EventSource.CLOSED) again = setTimeout(open, 2000)
+        if (stream.readyState === EventSource.CLOSED) retryTimer = setTimeout(open, 2000)
       }
     }
-    // A browser keeps only a few connections to one address: tabs that nobody sees give theirs back.
-    const seen = (): void => (document.hidden ? close() : open())
-    document.addEventListener('visibilitychange', seen)
-    seen()
+    // A browser allows few connections to one address: hidden tabs close theirs.
+    const updateVisibility = (): void => (document.hidden ? close() : open())
+    document.addEventListener('visibilitychange', updateVisibility)
+    updateVisibility()
     return () => {
-      document.removeEventListener('visibilitychange', seen)
+      document.removeEventListener('visibilitychange', updateVisibility)
       close()
     }
   }
+
+  /** Send a request and return the answer; a body makes it a POST. */
+  async #fetch(path: string, body?: unknown): Promise<Response> {
+    const options: RequestInit =
+      body === undefined
+        ? {}
+        : { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }
+    const answer = await fetch(this.base + path, options).catch(throwLost)
+    if (answer.ok) return answer
+    const failure: unknown = await answer.json().catch(() => null)
+    const sentence = (failure as { error?: string } | null)?.error
+    throw new SourceError(sentence ?? text('SOURCE_FAILED', { status: answer.status }))
+  }
+
+  async #fetchBytes(path: string, body: unknown): Promise<ArrayBuffer> {
+    return (await this.#fetch(path, body)).arrayBuffer().catch(throwLost)
+  }
+
+  async #fetchJson<T>(path: string, body: unknown): Promise<T> {
+    return (await (await this.#fetch(path, body)).json().catch(throwLost)) as T
+  }
+}
+
+const runPath = (name: string): string => `/api/runs/${encodeURIComponent(name)}`
+
+function throwLost(): never {
+  throw new SourceError(text('SOURCE_LOST'), true)
 }

@@ -14,7 +14,7 @@ export type StudyAnswer =
 
 export interface StudyRequest {
   study: 'labels' | 'ablation' | 'health' | 'neuron' | 'places'
-  /** Whether the answer is written into the run directory: where a button says so. */
+  /** Whether to save the answer in the run directory. */
   keep?: boolean
   layer?: string
   signal?: string
@@ -28,7 +28,7 @@ export interface StudyRequest {
 
 export type Row = Record<string, number | string | null>
 
-/** The rows of a table, each with the names of its columns. */
+/** Return the rows of a table as objects. */
 export function rows(table: Table): Row[] {
   const names = Object.keys(table.columns)
   const count = table.columns[names[0] ?? '']?.length ?? 0

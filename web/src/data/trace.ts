@@ -1,13 +1,14 @@
 // A trace: every signal of one layer over one text, as it arrives from the server.
+import { text } from '../messages/text'
 import { readTensors, type Tensor, type Tensors, TraceError } from './safetensors'
 
-/** Numbers of every step: `width` of them a step, one step after the other. */
+/** Numbers of every step, `width` per step, one step after the other. */
 export interface Columns {
   width: number
   data: ArrayLike<number>
 }
 
-/** One column of numbers over the steps. */
+/** Return one column of numbers over the steps. */
 export function column({ width, data }: Columns, index: number): Float32Array {
   return Float32Array.from({ length: width ? data.length / width : 0 }, (_, step) => data[step * width + index]!)
 }
@@ -21,9 +22,9 @@ export class Trace {
   readonly topProbability: Float32Array
   readonly top: number
   readonly logProbability: Float32Array
-  /** The class that should have been said after each step, -1 where nobody knows; null of what predicts no classes. */
+  /** The target class of each step, -1 if unknown; null for networks that predict no classes. */
   readonly target: Int32Array | null
-  /** The numbers that were read, those that should have been said, and the estimates of these; null where there are none. */
+  /** The input numbers, the target numbers and the estimates; null if there are none. */
   readonly input: Columns | null
   readonly value: Columns | null
   readonly estimate: Columns | null
@@ -35,32 +36,32 @@ export class Trace {
   readonly #tensors: Map<string, Tensor>
 
   constructor({ metadata, tensors }: Tensors) {
-    const need = (name: string): Tensor => {
-      const found = tensors.get(name)
-      if (!found) throw new TraceError(`The trace has no array "${name}".`)
-      return found
+    const tensorOf = (name: string): Tensor => {
+      const tensor = tensors.get(name)
+      if (!tensor) throw new TraceError(text('TRACE_ARRAY_MISSING', { name }))
+      return tensor
     }
     this.#tensors = tensors
     this.labels = JSON.parse(metadata['labels'] ?? '[]')
-    this.token = need('token').data as Int32Array
-    this.start = need('start').data as Uint8Array
+    this.token = tensorOf('token').data as Int32Array
+    this.start = tensorOf('start').data as Uint8Array
     const columns = (name: string): Columns | null => {
-      const found = tensors.get(name)
-      return found ? { width: found.shape[1] ?? 0, data: found.data } : null
+      const tensor = tensors.get(name)
+      return tensor ? { width: tensor.shape[1] ?? 0, data: tensor.data } : null
     }
     this.target = (tensors.get('target')?.data as Int32Array | undefined) ?? null
     this.input = columns('input')
     this.value = columns('value')
     this.estimate = columns('estimate')
-    // Who estimates numbers has no list of likely symbols.
-    this.topToken = this.estimate ? new Int32Array() : (need('top_token').data as Int32Array)
-    this.topProbability = this.estimate ? new Float32Array() : (need('top_probability').data as Float32Array)
-    this.top = this.estimate ? 0 : (need('top_token').shape[1] ?? 0)
+    // Networks that estimate numbers have no list of likely symbols.
+    this.topToken = this.estimate ? new Int32Array() : (tensorOf('top_token').data as Int32Array)
+    this.topProbability = this.estimate ? new Float32Array() : (tensorOf('top_probability').data as Float32Array)
+    this.top = this.estimate ? 0 : (tensorOf('top_token').shape[1] ?? 0)
     this.logProbability = this.estimate
       ? new Float32Array(this.token.length).fill(NaN)
-      : (need('log_probability').data as Float32Array)
+      : (tensorOf('log_probability').data as Float32Array)
     if (this.labels.length !== this.token.length)
-      throw new TraceError(`The trace has ${this.token.length} steps, but ${this.labels.length} labels.`)
+      throw new TraceError(text('TRACE_LABELS_WRONG', { steps: this.token.length, labels: this.labels.length }))
     this.residual = Number(metadata['residual'] ?? NaN)
     this.tolerance = Number(metadata['tolerance'] ?? NaN)
     this.holds = metadata['holds'] === 'true'
@@ -76,24 +77,24 @@ export class Trace {
     return this.token.length
   }
 
-  /** Number of rows recorded of "layer0.c", "layer0.x.i" (a drive) or "layer0.p.i" (a parameter); 0 when it was not asked for. */
+  /** Return the number of rows of "layer0.c", "layer0.x.i" (a drive) or "layer0.p.i" (a parameter); 0 if absent. */
   rows(name: string): number {
     return this.#tensors.get(name)?.shape[0] ?? 0
   }
 
-  /** Row `index` of a quantity [N, T]: its values at every step. */
+  /** Return row `index` of an array [N, T]: its values at every step. */
   row(name: string, index: number): Float32Array | null {
-    const found = this.#tensors.get(name)
-    if (!found || index >= (found.shape[0] ?? 0)) return null
-    return (found.data as Float32Array).subarray(index * this.steps, (index + 1) * this.steps)
+    const tensor = this.#tensors.get(name)
+    if (!tensor || index >= (tensor.shape[0] ?? 0)) return null
+    return (tensor.data as Float32Array).subarray(index * this.steps, (index + 1) * this.steps)
   }
 
-  /** All values of a quantity [N, T], one neuron after the other. */
+  /** Return all values of an array [N, T], one neuron after the other. */
   values(name: string): Float32Array | null {
     return (this.#tensors.get(name)?.data as Float32Array | undefined) ?? null
   }
 
-  /** A quantity that has one value per neuron and none per step. */
+  /** Return the value of one neuron in an array without steps. */
   parameter(name: string, index: number): number | null {
     return this.#tensors.get(name)?.data[index] ?? null
   }

@@ -1,4 +1,4 @@
-// What is looked at: the page, the run, and everything chosen on it.
+// The view state: the page, the run, and everything chosen on it.
 
 export const SORTS = ['number', 'activity', 'similar', 'label', 'score', 'effect'] as const
 
@@ -8,13 +8,13 @@ export type View = 'runs' | 'network' | 'neuron' | 'health' | 'gradient' | 'less
 
 export type By = 'gradient' | 'change'
 
-/** Some steps of the text, the last one included. */
+/** A range of steps, `last` included. */
 export interface Range {
   first: number
   last: number
 }
 
-/** null = the default: the first layer, its main signal, the run's first example, nothing pinned. */
+/** The view state. Null is the default: the first layer, its main signal, the first example of the run, nothing pinned. */
 export interface ViewState {
   view: View
   run: string | null
@@ -25,20 +25,20 @@ export interface ViewState {
   text: string | null
   sort: Sort
   zoom: number
-  /** The feature that is drawn above the strips. */
+  /** The feature drawn over the strips. */
   feature: string | null
-  /** Only neurons with a label that has this in it are listed. */
+  /** Only neurons with a label that contains this are listed. */
   filter: string
   range: Range | null
-  /** From which value on a neuron is on in the range; null = chosen by the scale. */
+  /** A neuron is on in the range from this value on; null if chosen by the scale. */
   threshold: number | null
-  /** The two steps whose gradient is worked out. */
+  /** The two steps whose chain of factors is shown. */
   pair: Range | null
-  /** The training step of the weights on the page of gradients; null = the best ones. */
+  /** The training step of the weights on the page of gradients; null for the best ones. */
   checkpoint: number | null
-  /** How it is measured what a prediction hangs on. */
+  /** How connections of predictions are measured. */
   by: By
-  /** The drive and the neuron that is heard, of the weight whose ways are listed. */
+  /** The weight whose paths are listed: its drive, and the neuron that it reads. */
   drive: string | null
   source: number | null
 }

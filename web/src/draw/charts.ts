@@ -1,10 +1,11 @@
 // Draws numbers over the strips: curves, their estimates, the fan of a forecast, and the heat strip.
-import { fitText } from './fit-text'
-import { type Band, SANS } from './geometry'
-import type { Scene, Visible } from './scene'
+import { text } from '../messages/text'
 import type { Chart } from '../model/charts'
 import { estimateAt } from '../model/predictions'
 import { tickText } from '../model/scale'
+import { fitText } from './fit-text'
+import { type Band, SANS } from './geometry'
+import type { Scene, Visible } from './scene'
 
 type Pen = CanvasRenderingContext2D
 
@@ -13,14 +14,14 @@ function valueToY(chart: Chart, band: Band): (value: number) => number {
   return (value) => band.y + Math.max(-0.03, Math.min(1.03, (chart.high - value) / span)) * band.height
 }
 
-/** A line through the values, broken where there are none and where a sequence starts. */
+/** Draw a line through the values, broken at missing ones and where a sequence starts. */
 function drawLine(
   pen: Pen,
   scene: Scene,
   v: Visible,
   values: Float32Array,
   shift: number,
-  at: (value: number) => number,
+  toY: (value: number) => number,
 ): void {
   const { cell } = scene.geometry
   pen.beginPath()
@@ -28,13 +29,13 @@ function drawLine(
   for (let t = Math.max(0, v.firstStep - 1 - shift); t < Math.min(values.length, v.endStep + 1); t++) {
     const value = values[t]!
     const x = v.x(t + shift) + cell / 2
-    // What is foretold for behind the end of a sequence has no place in the next one.
+    // Forecasts beyond the end of a sequence are not drawn over the next sequence.
     const pastEnd = shift > 0 && t + shift < values.length && scene.start[t + shift]
     if (Number.isNaN(value) || pastEnd) drawing = false
-    else if (drawing && !scene.start[t]) pen.lineTo(x, at(value))
+    else if (drawing && !scene.start[t]) pen.lineTo(x, toY(value))
     else {
-      pen.moveTo(x, at(value))
-      pen.lineTo(x + 0.5, at(value))
+      pen.moveTo(x, toY(value))
+      pen.lineTo(x + 0.5, toY(value))
       drawing = true
     }
   }
@@ -46,15 +47,15 @@ function drawBand(
   scene: Scene,
   v: Visible,
   estimates: NonNullable<Chart['estimates']>,
-  at: (value: number) => number,
+  toY: (value: number) => number,
 ): void {
   const { cell } = scene.geometry
   const { low, high, shift } = estimates
   for (let t = Math.max(0, v.firstStep - shift); t < Math.min(low.length, v.endStep); t++) {
     const place = t + shift
     if (Number.isNaN(low[t]!) || (shift > 0 && place < low.length && scene.start[place])) continue
-    const top = at(high[t]!)
-    pen.fillRect(v.x(place), top, cell, Math.max(1, at(low[t]!) - top))
+    const top = toY(high[t]!)
+    pen.fillRect(v.x(place), top, cell, Math.max(1, toY(low[t]!) - top))
   }
 }
 
@@ -65,8 +66,8 @@ function drawMarks(pen: Pen, scene: Scene, v: Visible, chart: Chart, band: Band)
     if (chart.values[t] === 1) pen.fillRect(v.x(t), band.y + 2, width, band.height - 4)
 }
 
-/** What is foretold at the cursor: the interval, its middle, and what came then. */
-function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: number) => number): void {
+/** Draw the forecast at the cursor: the interval, its median, and the actual values. */
+function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, toY: (value: number) => number): void {
   const { readout, estimate, start } = scene.estimates
   const step = scene.cursor.step
   if (step === null || !estimate || !chart.fan.length) return
@@ -78,13 +79,13 @@ function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: n
   }))
   if (points.some((point) => Number.isNaN(point.middle))) return
   const x = (place: number): number => v.x(place) + cell / 2
-  const origin = { x: x(step), y: at(chart.values[step]!) }
+  const origin = { x: x(step), y: toY(chart.values[step]!) }
   pen.fillStyle = theme.accent
   pen.globalAlpha = 0.24
   pen.beginPath()
   pen.moveTo(origin.x, origin.y)
-  for (const point of points) pen.lineTo(x(point.step), at(point.high))
-  for (const point of points.toReversed()) pen.lineTo(x(point.step), at(point.low))
+  for (const point of points) pen.lineTo(x(point.step), toY(point.high))
+  for (const point of points.toReversed()) pen.lineTo(x(point.step), toY(point.low))
   pen.closePath()
   pen.fill()
   pen.globalAlpha = 1
@@ -97,7 +98,7 @@ function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: n
     pen.lineWidth = width
     pen.beginPath()
     pen.moveTo(origin.x, origin.y)
-    for (const point of points) pen.lineTo(x(point.step), at(point[side]))
+    for (const point of points) pen.lineTo(x(point.step), toY(point[side]))
     pen.stroke()
   }
   for (const point of points) {
@@ -107,7 +108,7 @@ function drawFan(pen: Pen, scene: Scene, v: Visible, chart: Chart, at: (value: n
     const actual = chart.values[point.step]!
     pen.fillStyle = actual < point.low || actual > point.high ? theme.warn : theme.ink
     pen.beginPath()
-    pen.arc(x(point.step), at(actual), Math.max(1.6, Math.min(3, cell / 3)), 0, 2 * Math.PI)
+    pen.arc(x(point.step), toY(actual), Math.max(1.6, Math.min(3, cell / 3)), 0, 2 * Math.PI)
     pen.fill()
   }
 }
@@ -117,11 +118,11 @@ export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
   const g = scene.geometry
   scene.header.charts.forEach((chart, k) => {
     const band = g.charts[k]!
-    const at = valueToY(chart, band)
+    const toY = valueToY(chart, band)
     const right = v.x(v.endStep + (v.endStep === scene.labels.length ? scene.header.parts.ahead : 0))
     pen.fillStyle = theme.line
     for (const value of [chart.low, chart.high, ...(chart.low < 0 && chart.high > 0 ? [0] : [])])
-      pen.fillRect(g.label, Math.round(at(value)), right - g.label, 1)
+      pen.fillRect(g.label, Math.round(toY(value)), right - g.label, 1)
     if (chart.marks) return drawMarks(pen, scene, v, chart, band)
     pen.save()
     pen.beginPath()
@@ -132,41 +133,50 @@ export function drawCharts(pen: Pen, scene: Scene, v: Visible): void {
     if (estimates) {
       pen.fillStyle = theme.accent
       pen.globalAlpha = 0.13
-      if (scene.estimates.readout.quantiles.length > 1) drawBand(pen, scene, v, estimates, at)
+      if (scene.estimates.readout.quantiles.length > 1) drawBand(pen, scene, v, estimates, toY)
       pen.globalAlpha = chart.isInput ? 0.5 : 1
       pen.strokeStyle = theme.accent
       pen.lineWidth = chart.isInput ? 1 : 1.8
-      drawLine(pen, scene, v, estimates.middle, estimates.shift, at)
+      drawLine(pen, scene, v, estimates.middle, estimates.shift, toY)
       pen.globalAlpha = 1
     }
     pen.strokeStyle = chart.isInput ? theme.ink : theme.good
     pen.lineWidth = chart.isInput ? 1.4 : 1.2
     if (!chart.isInput) pen.setLineDash([5, 3])
-    drawLine(pen, scene, v, chart.values, 0, at)
+    drawLine(pen, scene, v, chart.values, 0, toY)
     pen.setLineDash([])
-    drawFan(pen, scene, v, chart, at)
+    drawFan(pen, scene, v, chart, toY)
     pen.restore()
   })
 }
 
-/** The names and the printed scale of each curve, in the column of labels. */
+/** Return the name of a chart and the key to its lines. */
+function chartLines(scene: Scene, chart: Chart, narrow: boolean): string[] {
+  const { header } = scene
+  if (narrow) return [chart.name]
+  const isForecast = chart.fan.length > 0
+  const name = header.scaled && isForecast ? text('HEADER_CHART_SCALED', { name: chart.name }) : chart.name
+  if (isForecast) return [name, text('HEADER_CHART_ACTUAL'), text('HEADER_CHART_FORECAST')]
+  if (chart.isInput) return [name]
+  const prediction = header.once ? text('HEADER_CHART_PREDICTED_SO_FAR') : text('HEADER_CHART_PREDICTED')
+  return [name, prediction, ...(chart.hasValues ? [text('HEADER_CHART_TARGET')] : [])]
+}
+
+/** Draw the name and the printed scale of each chart, in the column of labels. */
 export function drawChartNames(pen: Pen, scene: Scene): void {
-  const { geometry: g, header: above, palette } = scene
+  const { geometry: g, header, palette } = scene
   const narrow = g.label < 100
-  above.charts.forEach((chart, k) => {
+  header.charts.forEach((chart, k) => {
     const band = g.charts[k]!
     const middle = band.y + band.height / 2
     pen.textAlign = 'left'
     pen.font = `12px ${SANS}`
-    const lines = [above.scaled && chart.fan.length && !narrow ? `${chart.name} (scaled)` : chart.name]
-    if (!narrow && chart.fan.length) lines.push('line: what came', 'blue: what was said')
-    if (!narrow && !chart.isInput)
-      lines.push(above.once ? 'line: said so far' : 'line: said', ...(chart.hasValues ? ['dashed: right'] : []))
-    lines.forEach((text, row) => {
+    const lines = chartLines(scene, chart, narrow)
+    lines.forEach((line, row) => {
       pen.fillStyle = row === 0 ? palette.theme.ink : palette.theme.mute
       pen.font = `${row === 0 ? 12 : 11}px ${SANS}`
       const y = middle + (row - (lines.length - 1) / 2) * 15
-      pen.fillText(fitText(pen, text, g.label - (narrow ? 26 : 42)), 4, y)
+      pen.fillText(fitText(pen, line, g.label - (narrow ? 26 : 42)), 4, y)
     })
     pen.fillStyle = palette.theme.mute
     pen.textAlign = 'right'
@@ -179,7 +189,7 @@ export function drawChartNames(pen: Pen, scene: Scene): void {
 
 let scratch: HTMLCanvasElement | undefined
 
-/** Many numbers a step: a row of colours for each. */
+/** Draw the heat strip: a row of colours for each input number. */
 export function drawHeat(pen: Pen, scene: Scene, v: Visible): void {
   const { heat } = scene.header
   const steps = v.endStep - v.firstStep
@@ -202,21 +212,25 @@ export function drawHeat(pen: Pen, scene: Scene, v: Visible): void {
   pen.drawImage(scratch, 0, 0, steps, width, v.x(v.firstStep), band.y, steps * cell, band.height)
 }
 
+/** Draw the name and the scale of the heat strip, in the column of labels. */
 export function drawHeatName(pen: Pen, scene: Scene): void {
-  const { geometry: g, header: above, palette } = scene
-  if (!above.heat) return
-  const { scale, columns } = above.heat
+  const { geometry: g, header, palette } = scene
+  if (!header.heat) return
+  const { scale, columns } = header.heat
   const narrow = g.label < 100
+  const count = columns.width
   const middle = g.heat.y + g.heat.height / 2
+  const name = narrow
+    ? text('HEADER_HEAT_NARROW', { count })
+    : header.scaled
+      ? text('HEADER_HEAT_SCALED', { count })
+      : text('HEADER_HEAT', { count })
   pen.textAlign = 'left'
   pen.font = `12px ${SANS}`
   pen.fillStyle = palette.theme.ink
-  pen.fillText(
-    fitText(pen, `${columns.width} numbers${narrow ? '' : above.scaled ? ', scaled' : ' read'}`, g.label - 10),
-    4,
-    middle - 7,
-  )
+  pen.fillText(fitText(pen, name, g.label - 10), 4, middle - 7)
   pen.fillStyle = palette.theme.mute
   pen.font = `11px ${SANS}`
-  pen.fillText(fitText(pen, `colours ${tickText(scale.low)} to ${tickText(scale.high)}`, g.label - 10), 4, middle + 9)
+  const ends = text('HEADER_HEAT_COLOURS', { low: tickText(scale.low), high: tickText(scale.high) })
+  pen.fillText(fitText(pen, ends, g.label - 10), 4, middle + 9)
 }

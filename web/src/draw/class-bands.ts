@@ -5,7 +5,7 @@ import type { Scene, Visible } from './scene'
 
 type Pen = CanvasRenderingContext2D
 
-const NARROW_CELL = 22 // a column that no name fits into: neighbours that are alike share one
+const NARROW_CELL = 22 // no name fits into a narrower column, so equal neighbours share one
 
 const GAP = 1
 
@@ -15,7 +15,7 @@ interface StepRun {
   to: number
 }
 
-/** Steps beside each other for which `key` is the same become one, where columns are narrow or a text has one answer. */
+/** Merge neighbouring steps with the same key, within one sequence; without `joined`, every step stays alone. */
 export function mergeSteps(
   key: (step: number) => number,
   start: Uint8Array,
@@ -56,7 +56,7 @@ function drawClassName(
   }
 }
 
-/** What was said, on a ground that tells whether it is right, and under it what is right. */
+/** Draw the predicted class of each step on a ground that shows whether it is correct, and the target under it. */
 export function drawClassBands(pen: Pen, scene: Scene, v: Visible): void {
   const classes = scene.header.classes
   if (!classes) return
@@ -64,7 +64,7 @@ export function drawClassBands(pen: Pen, scene: Scene, v: Visible): void {
   const { theme } = scene.palette
   const joined = classes.once || g.cell < NARROW_CELL
   pen.textBaseline = 'middle'
-  // Runs that begin or end out of sight keep their length: the ends do not matter for what is in sight.
+  // Merged steps may begin or end out of sight: only the visible part is drawn.
   const from = Math.max(0, v.firstStep - 1)
   const correctness = (t: number): number =>
     classes.targets[t]! < 0 ? 0 : classes.targets[t] === classes.predicted[t] ? 1 : 2
@@ -93,7 +93,7 @@ export function drawClassBands(pen: Pen, scene: Scene, v: Visible): void {
   }
 }
 
-/** The probabilities of a few classes, one on the other in their order. */
+/** Draw the probabilities of the classes, stacked in the order of the classes. */
 export function drawClassProbabilities(pen: Pen, scene: Scene, v: Visible): void {
   const { probabilities: shares, classes } = scene.header
   if (!shares || !classes) return
@@ -121,7 +121,7 @@ export function drawClassProbabilities(pen: Pen, scene: Scene, v: Visible): void
   pen.globalAlpha = 1
 }
 
-/** Which colour is which class, in the column of labels. */
+/** Draw the colour and the name of each class, in the column of labels. Returns false if there are too many. */
 export function drawClassLegend(pen: Pen, scene: Scene): boolean {
   const { probabilities: shares, classes } = scene.header
   if (!shares || !classes || classes.names.length > 3) return false

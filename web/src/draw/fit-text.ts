@@ -2,7 +2,7 @@
 
 const fittedTexts = new Map<string, string>()
 
-/** As much of a text as fits, with an ellipsis. */
+/** Return as much of a text as fits into a width, with an ellipsis. */
 export function fitText(pen: CanvasRenderingContext2D, text: string, width: number): string {
   const key = `${pen.font} ${Math.round(width)} ${text}`
   let fitted = fittedTexts.get(key)

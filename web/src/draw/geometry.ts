@@ -1,4 +1,4 @@
-// Where everything on the strips' canvas lies, in CSS pixels: label column, ruler, predictions, surprise, one row per strip.
+// The layout of the canvas of the strips, in CSS pixels: label column, ruler, predictions, surprise, one row per strip.
 import { cellWidth, type Measure } from '../model/characters'
 
 export const MONO = 'ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, "Noto Sans Mono CJK SC", monospace'
@@ -11,7 +11,7 @@ interface ZoomLevel {
   font: number
 }
 
-/** Zoom levels; without a font there is no room for characters. */
+/** Zoom levels. Font 0: cells are too small for characters. */
 const ZOOM_LEVELS: ZoomLevel[] = [
   { minCell: 2, strip: 4, font: 0 },
   { minCell: 5, strip: 8, font: 0 },
@@ -20,7 +20,7 @@ const ZOOM_LEVELS: ZoomLevel[] = [
   { minCell: 25, strip: 30, font: 16 },
 ]
 
-/** A part of the head; one that is not there has no height. */
+/** A part of the header; its height is 0 if it is absent. */
 export interface Band {
   y: number
   height: number
@@ -31,42 +31,42 @@ export interface Geometry {
   cell: number
   label: number
   font: number
-  /** Words stand slanted over columns that they do not fit into. */
+  /** Whether words are slanted, because they do not fit into their columns. */
   slanted: boolean
   ruler: Band
-  /** Curves of numbers, and a heat strip where there are too many of them. */
+  /** Curves of numbers, and a heat strip if there are too many for curves. */
   charts: Band[]
   heat: Band
-  /** The class that was said, and the one that should have been. */
+  /** The predicted class, and the target class. */
   predicted: Band
   target: Band
   predictions: Band
   surprise: Band
   /** The chosen feature. */
   track: Band
-  /** Where in the column of labels the chips lie. */
+  /** The place of the chips in the column of labels. */
   chip: { x: number; width: number } | null
   header: number
-  /** Height of a strip, of the curve under it, and the distance from row to row. */
+  /** Heights of a strip and of the curve under it, and the distance from row to row. */
   strip: number
   curve: number
   pitch: number
 }
 
-/** What stands over the strips. */
+/** The parts of the header over the strips. */
 export interface HeaderParts {
-  /** What a step is printed as: a character, a word, or nothing where numbers are read. */
+  /** How a step is printed: as a character, as a word, or not at all (numbers). */
   text: 'characters' | 'words' | 'none'
   /** Heights of the curves and of the heat strip. */
   charts: number[]
   heat: number
-  /** The names that are said, where classes are. */
+  /** The names of the classes; null if none are predicted. */
   classes: string[] | null
-  /** Whether what should have been said is known. */
+  /** Whether targets are known. */
   hasTargets: boolean
   predictions: boolean
   surprise: boolean
-  /** Columns behind the last step, for what is foretold. */
+  /** Columns after the last step, for forecasts. */
   ahead: number
 }
 
@@ -81,14 +81,14 @@ export const SYMBOL_HEADER: HeaderParts = {
   ahead: 0,
 }
 
-/** What there is besides the strips. */
+/** What is shown besides the strips. */
 export interface Extras {
   track: boolean
-  /** Room for chips in the column of labels, and how much of it the remarks take. */
+  /** Whether chips are shown in the column of labels, and the width of the notes beside them. */
   chips: boolean
   note: number
   header?: HeaderParts
-  /** Width of what can be seen without scrolling. */
+  /** Width that is visible without scrolling. */
   width?: number
 }
 
@@ -98,7 +98,7 @@ const NUMBER_WIDTH = 36
 
 const MIN_CHIP_WIDTH = 16
 
-const SLANT_HEIGHT = 0.87 // of the length of a slanted word, how high it stands: 60 degrees
+const SLANT_HEIGHT = 0.87 // height of a slanted word as a share of its length: sin 60°
 
 const MAX_WORDS_HEIGHT = 96
 
@@ -113,12 +113,12 @@ interface ColumnLayout {
   height: number
 }
 
-/** Words stand in their columns where all of them fit into sight, or are wanted so; else slanted over narrow ones. */
+/** Choose the width of the columns: wide enough for level words if all fit into sight or the zoom is large, else narrow. */
 function columnLayout(
   zoom: number,
   labels: string[],
   font: number,
-  least: number,
+  minCell: number,
   measure: Measure,
   extras: Extras,
 ): ColumnLayout {
@@ -130,25 +130,25 @@ function columnLayout(
     const cell = NUMBER_CELL_WIDTHS[zoom] ?? 17
     return { cell: zoom === 3 ? Math.max(6, Math.min(cell, fitting)) : cell, slanted: false, height: 0 }
   }
-  if (!font) return { cell: least, slanted: false, height: 0 }
+  if (!font) return { cell: minCell, slanted: false, height: 0 }
   const levelHeight = Math.ceil(font) + 12
   if (parts.text === 'characters') {
-    const named = parts.classes ? Math.max(least, 11) : least
-    return { cell: cellWidth(labels, named, size), slanted: false, height: levelHeight }
+    const minWidth = parts.classes ? Math.max(minCell, 11) : minCell
+    return { cell: cellWidth(labels, minWidth, size), slanted: false, height: levelHeight }
   }
   let widest = 0
   for (const label of new Set(labels)) widest = Math.max(widest, size(label))
-  const names = Math.max(0, ...(parts.classes ?? []).map((name) => (measure(name) * 10) / 100))
-  const levelCell = Math.max(least, Math.min(MAX_WORD_WIDTH, Math.ceil(Math.max(widest, names)) + 10))
+  const classWidth = Math.max(0, ...(parts.classes ?? []).map((name) => (measure(name) * 10) / 100))
+  const levelCell = Math.max(minCell, Math.min(MAX_WORD_WIDTH, Math.ceil(Math.max(widest, classWidth)) + 10))
   if (zoom > 3 || levelCell * labels.length <= room) return { cell: levelCell, slanted: false, height: levelHeight }
-  const cell = zoom < 3 ? Math.max(least, 18) : Math.max(30, Math.min(50, Math.ceil(names) + 10))
+  const cell = zoom < 3 ? Math.max(minCell, 18) : Math.max(30, Math.min(50, Math.ceil(classWidth) + 10))
   return { cell, slanted: true, height: Math.min(MAX_WORDS_HEIGHT, Math.ceil(widest * SLANT_HEIGHT) + 22) }
 }
 
 export function geometry(
   zoom: number,
   labels: string[],
-  label: number,
+  labelWidth: number,
   curve: number,
   measure: Measure,
   extras = PLAIN,
@@ -170,11 +170,11 @@ export function geometry(
   const predictions = band(parts.predictions ? 38 : 0)
   const surprise = band(parts.surprise ? 12 : 0)
   const track = band(extras.track ? 22 : 0, 6)
-  const chipRoom = label - NUMBER_WIDTH - 10 - extras.note
+  const chipRoom = labelWidth - NUMBER_WIDTH - 10 - extras.note
   const tall = curve ? Math.max(strip, 18) : strip
   return {
     cell,
-    label,
+    label: labelWidth,
     font,
     slanted,
     ruler,
@@ -197,7 +197,7 @@ let pen: CanvasRenderingContext2D | null = null
 
 const widths = new Map<string, number>()
 
-/** Width of a text in the bold monospaced font at 100 px, measured once for each text. */
+/** Return the width of a text in the bold monospaced font at 100 px; cached. */
 export function measure(text: string): number {
   let width = widths.get(text)
   if (width === undefined) {
@@ -217,7 +217,7 @@ export type Spot =
   | { part: 'chart'; chart: number; step: number }
   | { part: 'heat'; share: number; step: number }
 
-/** What lies under a point of the canvas, given how far it is scrolled. */
+/** Return what lies under a point of the scrolled canvas. */
 export function spotAt(
   g: Geometry,
   rows: number,

@@ -1,49 +1,51 @@
-// The parts of the header over the strips: which there are, from what the network reads and predicts.
+// The header over the strips: its parts follow from what the network reads and predicts.
 import type { Run } from '../data/run'
 import type { Columns, Trace } from '../data/trace'
-import { type HeaderParts, SYMBOL_HEADER } from './geometry'
 import { type Chart, makeCharts } from '../model/charts'
 import { inWords } from '../model/descriptions'
 import { type ClassPredictions, classPredictions, classProbabilities } from '../model/predictions'
 import { chooseScale, type Scale } from '../model/scale'
+import { type HeaderParts, SYMBOL_HEADER } from './geometry'
 
-/** Everything over the strips that one text has, but for the text itself. */
+/** The contents of the header, except the text itself. */
 export interface Header {
   parts: HeaderParts
   charts: Chart[]
   heat: { columns: Columns; names: string[]; scale: Scale } | null
   classes: ClassPredictions | null
-  /** The probability of every class after each step, one step after the other; null where not all were sent. */
+  /** The probability of every class after each step, [steps, classes]; null if not all were sent. */
   probabilities: Float32Array | null
-  /** The network answers once, at the end. */
+  /** Whether the network predicts once, at the end of a sequence. */
   once: boolean
-  /** It says nothing before the end: it also reads from there. */
+  /** Whether there are no predictions before the end, because a layer reads from there. */
   silent: boolean
-  /** The numbers are not those of the file: they were scaled for the network. */
+  /** Whether the numbers were scaled for the network. */
   scaled: boolean
-  /** Outputs that there was no room for. */
+  /** The number of outputs without a chart. */
   omittedOutputs: number
 }
 
-const FORECAST_HEIGHT = 132 // of a number that is foretold; of several each is lower
-
+const FORECAST_HEIGHT = 132 // lower if there are several
 const INPUT_CURVE_HEIGHT = 40
-
-const OUTPUT_CURVE_HEIGHT = 70 // of numbers that are not foretold
-
+const OUTPUT_CURVE_HEIGHT = 70 // of an estimate that is no forecast
 const MARKS_HEIGHT = 18
-
 const MAX_HEAT_HEIGHT = 130
-
 const MAX_HEAT_ROW_HEIGHT = 9
 
 type HeaderRun = Pick<Run, 'unit' | 'readout' | 'vocabulary' | 'task'>
 
-/** Whether the numbers that a network reads were scaled for it. */
+/** Whether the input numbers of a network were scaled. */
 export function isScaled({ unit, task }: Pick<Run, 'unit' | 'task'>): boolean {
   return unit === 'number' && (task.name === 'forecasting' || task.name === 'tagging')
 }
 
+function chartHeight(chart: Chart, forecasts: number): number {
+  if (chart.fan.length) return forecasts > 1 ? Math.round(FORECAST_HEIGHT * 0.7) : FORECAST_HEIGHT
+  if (chart.marks) return MARKS_HEIGHT
+  return chart.isInput ? INPUT_CURVE_HEIGHT : OUTPUT_CURVE_HEIGHT
+}
+
+/** Return the header of a trace. */
 export function headerOf(about: HeaderRun, trace: Trace): Header {
   const { unit, readout, vocabulary } = about
   const drawn = makeCharts(about, trace)
@@ -55,7 +57,7 @@ export function headerOf(about: HeaderRun, trace: Trace): Header {
           columns: input,
           names: vocabulary,
           scale: chooseScale(
-            [Array.prototype.every.call(input.data, (one: number) => one >= 0) ? 0 : null, null],
+            [Array.prototype.every.call(input.data, (value: number) => value >= 0) ? 0 : null, null],
             input.data,
           ),
         }
@@ -63,27 +65,17 @@ export function headerOf(about: HeaderRun, trace: Trace): Header {
   const hasTargets = classes?.targets.some((id) => id >= 0) ?? false
   const everyStep = readout.reads === 'every step'
   const hasProbabilities = readout.kind !== 'numbers'
-  const forecasts = drawn.charts.filter((one) => one.fan.length).length
+  const forecasts = drawn.charts.filter((chart) => chart.fan.length).length
   const parts: HeaderParts = {
     ...SYMBOL_HEADER,
     text: unit === 'number' ? 'none' : inWords(unit) ? 'words' : 'characters',
-    charts: drawn.charts.map((one) =>
-      one.fan.length
-        ? forecasts > 1
-          ? Math.round(FORECAST_HEIGHT * 0.7)
-          : FORECAST_HEIGHT
-        : one.marks
-          ? MARKS_HEIGHT
-          : one.isInput
-            ? INPUT_CURVE_HEIGHT
-            : OUTPUT_CURVE_HEIGHT,
-    ),
+    charts: drawn.charts.map((chart) => chartHeight(chart, forecasts)),
     heat: heat ? Math.min(MAX_HEAT_HEIGHT, MAX_HEAT_ROW_HEIGHT * heat.columns.width) : 0,
     classes: classes ? readout.names : null,
     hasTargets,
     predictions: hasProbabilities,
     surprise: hasProbabilities && everyStep && (readout.kind === 'symbols' || hasTargets),
-    ahead: Math.max(0, ...drawn.charts.flatMap((one) => one.fan.map((output) => output.ahead))),
+    ahead: Math.max(0, ...drawn.charts.flatMap((chart) => chart.fan.map((output) => output.ahead))),
   }
   return {
     parts,

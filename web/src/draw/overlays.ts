@@ -3,7 +3,7 @@ import { fitText } from './fit-text'
 import { SANS } from './geometry'
 import type { Row, Scene, Visible, Window } from './scene'
 
-/** A feature over the characters: a bar where it is on, or bars as high as a count, with the number where there is room. */
+/** Draw a feature over the characters: a bar where it is on, or bars as high as a count, with the number if it fits. */
 export function drawTrack(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g, track: shown } = scene
   if (!g.track.height) return
@@ -46,7 +46,7 @@ function continues(values: ArrayLike<number>, start: Uint8Array, t: number): boo
   return Boolean(values[t + 1]) && !start[t + 1]
 }
 
-/** The chosen characters: a band behind the text, and an edge on either side down through the strips. */
+/** Draw the band behind the selected characters. */
 export function drawRangeBand(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { range, geometry: g } = scene
   if (!range) return
@@ -64,14 +64,14 @@ export function drawRangeEdges(pen: CanvasRenderingContext2D, scene: Scene, v: V
     if (x >= g.label - 2) pen.fillRect(x, 0, 1.5, bottom)
 }
 
-/** The label of a neuron: its words on a ground that is filled as far as the label says something. */
+/** Draw the label of a neuron, on a ground that is filled in proportion to its strength. */
 export function drawChip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
   if (!g.chip || !row.chip) return
   const { x, width } = g.chip
-  const words = width >= 50 && g.strip >= 12
-  const height = words ? Math.min(18, g.strip - 1) : Math.min(6, g.strip)
+  const hasText = width >= 50 && g.strip >= 12
+  const height = hasText ? Math.min(18, g.strip - 1) : Math.min(6, g.strip)
   const top = Math.round(y - height / 2)
   pen.save()
   pen.beginPath()
@@ -82,14 +82,14 @@ export function drawChip(pen: CanvasRenderingContext2D, scene: Scene, row: Row, 
   pen.fillStyle = theme.chipFull
   pen.fillRect(x, top, width * row.chip.strength, height)
   pen.restore()
-  if (!words) return
+  if (!hasText) return
   pen.font = `${height < 16 ? 9.5 : 11.5}px ${SANS}`
   pen.fillStyle = theme.ink
   pen.textAlign = 'left'
   pen.fillText(fitText(pen, row.chip.text, width - 12), x + 6, y + 0.5)
 }
 
-/** A neuron that is on in the chosen range: a mark at the edge. */
+/** Draw a mark at the edge of a neuron that is on in the selected range. */
 export function drawRangeMark(pen: CanvasRenderingContext2D, scene: Scene, row: Row, y: number): void {
   if (!row.inRange) return
   pen.fillStyle = scene.palette.theme.accent

@@ -15,10 +15,10 @@ export interface Theme {
   barQuiet: string
   warn: string
   good: string
-  /** Grounds of what was said rightly and wrongly. */
+  /** Grounds of correct and wrong predictions. */
   right: string
   wrong: string
-  /** Of the classes, in their order; more classes than these have no colour of their own. */
+  /** Colours of the first classes; further ones have no colour of their own. */
   classes: readonly string[]
   chip: string
   chipFull: string
@@ -77,26 +77,26 @@ const mix = (a: Rgb, b: Rgb, t: number): Rgb => [
   Math.round(a[2] + (b[2] - a[2]) * t),
 ]
 
-/** Colour at a position -1..1; the steps between are even. */
-export function colourAt(theme: Theme, at: number): Rgb {
-  const t = Math.max(-1, Math.min(1, at))
-  return mix(theme.middle, t < 0 ? theme.negative : theme.positive, Math.abs(t))
+/** Return the colour at a position -1..1, interpolated evenly. */
+export function colourAt(theme: Theme, position: number): Rgb {
+  const clamped = Math.max(-1, Math.min(1, position))
+  return mix(theme.middle, clamped < 0 ? theme.negative : theme.positive, Math.abs(clamped))
 }
 
 export const css = (rgb: Rgb): string => `rgb(${rgb.join(',')})`
 
 const luminance = ([r, g, b]: Rgb): number => 0.2126 * r + 0.7152 * g + 0.0722 * b
 
-/** Colour number of "no data", and the numbers of the darkest negative and positive. */
+/** The level of "no data"; levels 1 to 255 are colours. */
 export const NONE = 0
 
 const LEVELS = 255
 
-/** A table of colours, computed once: cells are painted by looking up, hundreds of thousands a frame. */
+/** A table of colours, computed once: a frame looks up hundreds of thousands of cells. */
 export class Palette {
   /** RGBA as little-endian 32-bit numbers; entry 0 is transparent. */
   readonly rgba = new Uint32Array(LEVELS + 1)
-  /** 1 where letters on that colour must be light. */
+  /** 1 if letters on that colour must be light. */
   readonly light = new Uint8Array(LEVELS + 1)
 
   constructor(readonly theme: Theme) {

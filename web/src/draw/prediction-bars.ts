@@ -1,9 +1,9 @@
 // Bars of the likeliest predictions, and the surprise under them.
+import { glyph } from '../model/characters'
 import { fitText } from './fit-text'
 import { SANS } from './geometry'
 import { type Scene, SURPRISE_LIMIT, type Visible } from './scene'
 import { drawGlyph } from './sprites'
-import { glyph } from '../model/characters'
 
 export function drawPredictionBars(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g, top } = scene

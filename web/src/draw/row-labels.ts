@@ -1,8 +1,8 @@
 // The column of labels at the left of the strips.
+import { type Scale, tickText } from '../model/scale'
 import { type Geometry, MONO, SANS } from './geometry'
 import { drawChip, drawRangeMark } from './overlays'
 import type { Scene, Visible, Window } from './scene'
-import { type Scale, tickText } from '../model/scale'
 
 export function drawRowLabels(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
   const { geometry: g } = scene

@@ -1,18 +1,18 @@
 // The ruler over the strips: step numbers and the text.
+import { glyph } from '../model/characters'
 import { fitText } from './fit-text'
 import { SANS } from './geometry'
 import type { Scene, Visible } from './scene'
 import { drawGlyph } from './sprites'
-import { glyph } from '../model/characters'
 
 export function drawRuler(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
-  const every = [5, 10, 20, 50, 100, 200, 500, 1000].find((count) => count * g.cell >= 60) ?? 2000
+  const interval = [5, 10, 20, 50, 100, 200, 500, 1000].find((count) => count * g.cell >= 60) ?? 2000
   pen.font = `10px ${SANS}`
   pen.textAlign = 'left'
   pen.textBaseline = 'middle'
-  for (let t = Math.floor(v.firstStep / every) * every; t < v.endStep; t += every) {
+  for (let t = Math.floor(v.firstStep / interval) * interval; t < v.endStep; t += interval) {
     pen.fillStyle = theme.line
     pen.fillRect(v.x(t), 3, 1, 11)
     pen.fillStyle = theme.mute
@@ -41,7 +41,7 @@ export function drawRuler(pen: CanvasRenderingContext2D, scene: Scene, v: Visibl
 
 const SLANT_ANGLE = -Math.PI / 3
 
-/** Words in their columns, or slanted over columns that are too narrow for them. */
+/** Draw words in their columns, slanted if the columns are too narrow for them. */
 export function drawWords(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const { geometry: g } = scene
   const { theme } = scene.palette
@@ -49,7 +49,7 @@ export function drawWords(pen: CanvasRenderingContext2D, scene: Scene, v: Visibl
   pen.textBaseline = 'middle'
   const bottom = g.ruler.y + g.ruler.height
   const room = g.slanted ? (g.ruler.height - 12) / Math.sin(-SLANT_ANGLE) : g.cell - 6
-  // The word of a column that is just out of sight at the left may lean into it.
+  // A slanted word may lean into sight from the left.
   for (let t = Math.max(0, v.firstStep - (g.slanted ? 3 : 0)); t < v.endStep; t++) {
     const { text, quiet } = glyph(scene.labels[t]!)
     const unknown = scene.unknown[t] === 1

@@ -1,23 +1,23 @@
-// What is drawn on the canvas of the strips, and which part of it is in sight.
+// The scene on the canvas of the strips, and the part of it that is in sight.
 import type { Track } from '../data/features'
 import type { Readout } from '../data/run'
 import type { Columns } from '../data/trace'
 import type { Range } from '../data/view'
+import type { Scale } from '../model/scale'
 import type { Geometry } from './geometry'
 import type { Header } from './header'
 import type { Palette } from './palette'
 import type { Sprites } from './sprites'
-import type { Scale } from '../model/scale'
 
 export interface Row {
   label: string
-  /** A short remark beside the label. */
+  /** A short note beside the label. */
   note: string
   values: Float32Array
   scale: Scale
-  /** The label of the neuron, and how much it says, 0 to 1. */
+  /** The label of the neuron and its strength, 0 to 1. */
   chip?: { text: string; strength: number }
-  /** Set where the neuron is one of the chosen range. */
+  /** Whether the neuron is on in the selected range. */
   inRange?: boolean
 }
 
@@ -27,14 +27,14 @@ export interface Scene {
   sprites: Sprites
   labels: string[]
   start: Uint8Array
-  /** The shown layer reads from the end. */
+  /** Whether the layer reads from the end. */
   reverse: boolean
   header: Header
   estimates: { readout: Readout; estimate: Columns | null; start: Uint8Array }
-  /** Steps whose character the network does not know. */
+  /** 1 for steps whose symbol the network does not know. */
   unknown: Uint8Array
   rows: Row[]
-  /** Predictions for the symbol after each step: `top` of them a step, most likely first. */
+  /** Predictions of the next symbol: `top` per step, the likeliest first. */
   top: number
   topLabels: (token: number) => string
   topToken: Int32Array

@@ -1,6 +1,6 @@
-// Characters drawn once and then copied: thousands of them are on the screen in every frame.
-import { MONO } from './geometry'
+// Characters are drawn once and then copied, because a frame has thousands of them.
 import { glyph } from '../model/characters'
+import { MONO } from './geometry'
 
 const MAX_SPRITES = 5000
 
@@ -41,7 +41,7 @@ export class Sprites {
   readonly #sprites = new Map<string, HTMLCanvasElement>()
   #key = ''
 
-  /** A character centred in a cell of `width` x `height`, for copying with drawImage. */
+  /** Return a character centred in a cell of `width` x `height`, to be copied with drawImage. */
   get(label: string, ink: string, size: number, width: number, height: number, ratio: number): HTMLCanvasElement {
     const key = `${size} ${width} ${height} ${ratio}`
     if (key !== this.#key || this.#sprites.size > MAX_SPRITES) this.#sprites.clear()

@@ -1,4 +1,5 @@
 // Draws the strips on one canvas: only what is in sight, one lookup per cell.
+import { clipped, position } from '../model/scale'
 import { drawCharts, drawHeat } from './charts'
 import { drawClassProbabilities, drawClassBands } from './class-bands'
 import { drawHeaderLabels } from './header-labels'
@@ -9,7 +10,6 @@ import { drawPredictionBars } from './prediction-bars'
 import { drawRowLabels } from './row-labels'
 import { drawRuler } from './ruler'
 import { type Scene, type Visible, visibleCells, type Window } from './scene'
-import { clipped, position } from '../model/scale'
 
 let scratch: HTMLCanvasElement | undefined
 
@@ -37,21 +37,21 @@ function drawCells(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): voi
     pen.drawImage(canvas, 0, r, columns, 1, v.x(v.firstStep), v.y(v.firstRow + r), columns * g.cell, g.strip)
 }
 
-/** Clipped values are hatched, missing ones dotted: runs of neighbours are filled in one go. */
+/** Hatch clipped values and dot missing ones; neighbours are filled together. */
 function drawMarks(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
   const g = scene.geometry
   const styles = [null, hatchPattern(pen), noDataPattern(pen)]
   for (let row = v.firstRow; row < v.endRow; row++) {
     const { values, scale } = scene.rows[row]!
-    const kind = (t: number): number => {
+    const markAt = (t: number): number => {
       const value = values[t]!
       return Number.isNaN(value) ? 2 : scale.open && clipped(scale, value) ? 1 : 0
     }
     for (let t = v.firstStep; t < v.endStep;) {
-      const now = kind(t)
+      const mark = markAt(t)
       let end = t + 1
-      while (end < v.endStep && kind(end) === now) end++
-      const style = styles[now]
+      while (end < v.endStep && markAt(end) === mark) end++
+      const style = styles[mark]
       if (style) {
         // The pattern moves with the cells, not with the window.
         const x = v.x(t)
@@ -96,7 +96,7 @@ function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
   for (let row = v.firstRow; row < v.endRow; row++) {
     const { values, scale } = scene.rows[row]!
     const top = v.y(row) + g.strip + 4
-    const at = (value: number): number => {
+    const toY = (value: number): number => {
       const share = scale.kind === 'two' ? (1 - position(scale, value)) / 2 : 1 - position(scale, value)
       return top + Math.max(-0.04, Math.min(1.04, share)) * g.curve
     }
@@ -104,7 +104,7 @@ function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
     const left = Math.max(g.label, v.x(v.firstStep))
     const width = v.x(v.endStep) - left
     for (const level of scale.kind === 'two' ? [scale.low, 0, scale.high] : [scale.low, scale.high])
-      pen.fillRect(left, Math.round(at(level)), width, 1)
+      pen.fillRect(left, Math.round(toY(level)), width, 1)
     pen.strokeStyle = theme.ink
     pen.lineWidth = 1.3
     pen.lineJoin = 'round'
@@ -114,10 +114,10 @@ function drawCurves(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): vo
       const value = values[t]!
       const x = v.x(t) + g.cell / 2
       if (Number.isNaN(value)) drawing = false
-      else if (drawing && !scene.start[t]) pen.lineTo(x, at(value))
+      else if (drawing && !scene.start[t]) pen.lineTo(x, toY(value))
       else {
-        pen.moveTo(x, at(value))
-        pen.lineTo(x + 0.5, at(value))
+        pen.moveTo(x, toY(value))
+        pen.lineTo(x + 0.5, toY(value))
         drawing = true
       }
     }
@@ -139,7 +139,7 @@ function drawStarts(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, fro
 }
 
 function drawCursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, view: Window): void {
-  const { geometry: g, cursor: at } = scene
+  const { geometry: g, cursor } = scene
   const { theme } = scene.palette
   const bottom = Math.min(view.height, v.y(scene.rows.length) - (g.pitch - g.strip - g.curve) + 2)
   pen.strokeStyle = theme.accent
@@ -147,10 +147,10 @@ function drawCursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, vie
   pen.beginPath()
   pen.rect(g.label - 2, 0, view.width, view.height)
   pen.clip()
-  if (at.step !== null) {
+  if (cursor.step !== null) {
     pen.lineWidth = 1
     pen.globalAlpha = 0.85
-    pen.strokeRect(v.x(at.step) - 1.5 + 0.5, 0.5, g.cell + 0.5, bottom)
+    pen.strokeRect(v.x(cursor.step) - 1.5 + 0.5, 0.5, g.cell + 0.5, bottom)
     pen.globalAlpha = 1
   }
   pen.beginPath()
@@ -161,35 +161,37 @@ function drawCursor(pen: CanvasRenderingContext2D, scene: Scene, v: Visible, vie
     pen.strokeRect(from - 1.5, v.y(row) - 1, to - from + 2, g.strip + 2)
   }
   if (scene.selected !== null) outline(scene.selected, v.x(0), v.x(scene.labels.length), 1.5)
-  if (at.row !== null && at.step !== null) outline(at.row, v.x(at.step), v.x(at.step + 1), at.pinned ? 2.5 : 1.5)
+  if (cursor.row !== null && cursor.step !== null)
+    outline(cursor.row, v.x(cursor.step), v.x(cursor.step + 1), cursor.pinned ? 2.5 : 1.5)
   pen.restore()
 }
 
 export function drawStrips(pen: CanvasRenderingContext2D, scene: Scene, view: Window): void {
   const { geometry: g } = scene
-  const v = visibleCells(scene, view)
+  const visible = visibleCells(scene, view)
   pen.setTransform(view.ratio, 0, 0, view.ratio, 0, 0)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, view.height)
-  drawCells(pen, scene, v)
-  if (g.cell > 6) drawGaps(pen, scene, v)
-  drawMarks(pen, scene, v)
-  if (g.font && g.strip >= 12 && scene.header.parts.text === 'characters') drawCharacters(pen, scene, v, view.ratio)
-  if (g.curve) drawCurves(pen, scene, v)
-  drawStarts(pen, scene, v, g.header, v.y(scene.rows.length))
-  drawRangeEdges(pen, scene, v, view)
-  drawRowLabels(pen, scene, v, view)
+  drawCells(pen, scene, visible)
+  if (g.cell > 6) drawGaps(pen, scene, visible)
+  drawMarks(pen, scene, visible)
+  if (g.font && g.strip >= 12 && scene.header.parts.text === 'characters')
+    drawCharacters(pen, scene, visible, view.ratio)
+  if (g.curve) drawCurves(pen, scene, visible)
+  drawStarts(pen, scene, visible, g.header, visible.y(scene.rows.length))
+  drawRangeEdges(pen, scene, visible, view)
+  drawRowLabels(pen, scene, visible, view)
   pen.fillStyle = scene.palette.theme.paper
   pen.fillRect(0, 0, view.width, g.header - 2)
-  drawRangeBand(pen, scene, v)
-  drawRuler(pen, scene, v)
-  drawCharts(pen, scene, v)
-  drawHeat(pen, scene, v)
-  drawClassBands(pen, scene, v)
-  drawClassProbabilities(pen, scene, v)
-  drawPredictionBars(pen, scene, v)
-  drawTrack(pen, scene, v)
-  drawStarts(pen, scene, v, 2, g.header - 6)
+  drawRangeBand(pen, scene, visible)
+  drawRuler(pen, scene, visible)
+  drawCharts(pen, scene, visible)
+  drawHeat(pen, scene, visible)
+  drawClassBands(pen, scene, visible)
+  drawClassProbabilities(pen, scene, visible)
+  drawPredictionBars(pen, scene, visible)
+  drawTrack(pen, scene, visible)
+  drawStarts(pen, scene, visible, 2, g.header - 6)
   drawHeaderLabels(pen, scene)
-  drawCursor(pen, scene, v, view)
+  drawCursor(pen, scene, visible, view)
 }

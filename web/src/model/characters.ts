@@ -1,11 +1,12 @@
-// What to print for one step: line ends and tabs as signs, unprintable characters as their code, and the width of a cell.
+// Symbols in print: line ends and tabs as signs, unprintable characters as their code, and the width of a cell.
+import { text } from '../messages/text'
 
 export interface Glyph {
-  /** What is drawn, or the hexadecimal code when `code` is set. */
+  /** The text to draw; the hexadecimal code if `code` is set. */
   text: string
-  /** A sign that stands for something else (a line end, a space): drawn more quietly. */
+  /** Whether it is a sign for something else (a line end, a space), which is drawn paler. */
   quiet: boolean
-  /** Unprintable: drawn as a small box with its code. */
+  /** Whether it is unprintable, and drawn as a small box with its code. */
   code: boolean
 }
 
@@ -31,22 +32,22 @@ function makeGlyph(label: string): Glyph {
     const hex = label.codePointAt(0)!.toString(16).toUpperCase()
     return { text: hex.padStart(hex.length > 4 ? 6 : hex.length > 2 ? 4 : 2, '0'), quiet: true, code: true }
   }
-  // A combining mark needs something to stand on.
+  // A combining mark needs a base.
   if (/^\p{M}/u.test(label)) return { text: `◌${label}`, quiet: false, code: false }
   return { text: label, quiet: false, code: false }
 }
 
-/** A character as it is named in a sentence: “a”, “⏎”, U+200B. */
+/** Return the name of a symbol for a sentence: “a”, “⏎”, U+200B. */
 export function characterName(label: string): string {
-  const { text, code } = glyph(label)
-  if (code) return `U+${text.padStart(4, '0')}`
-  if (label === ' ') return 'a space'
-  return `“${text}”`
+  const { text: sign, code } = glyph(label)
+  if (code) return `U+${sign.padStart(4, '0')}`
+  if (label === ' ') return text('CHARACTER_SPACE')
+  return text('CHARACTER_QUOTED', { character: sign })
 }
 
-/** A whole text on one line, with its line ends and tabs shown. */
-export function oneLine(text: string): string {
-  return [...text].map((label) => (label === ' ' ? ' ' : glyph(label).code ? '▯' : glyph(label).text)).join('')
+/** Return a text on one line, with signs for line ends and tabs. */
+export function oneLine(line: string): string {
+  return [...line].map((label) => (label === ' ' ? ' ' : glyph(label).code ? '▯' : glyph(label).text)).join('')
 }
 
 export type Measure = (text: string) => number
@@ -55,7 +56,7 @@ const CELL_PADDING = 4
 
 const MAX_CELL_WIDTH = 44
 
-/** One width for all cells: enough for the widest glyph of the text, so that everything lines up. */
+/** Return the width of all cells: that of the widest glyph of the text. */
 export function cellWidth(labels: string[], least: number, measure: Measure): number {
   let widest = 0
   for (const label of new Set(labels)) {
@@ -65,7 +66,7 @@ export function cellWidth(labels: string[], least: number, measure: Measure): nu
   return Math.min(MAX_CELL_WIDTH, Math.max(least, Math.ceil(widest) + CELL_PADDING))
 }
 
-/** Index of the step that the character before text position `caret` became. */
+/** Return the step of the symbol before text position `caret`; null if there is none. */
 export function stepAt(labels: string[], text: string, caret: number, unit = 'character'): number | null {
   if (caret <= 0 || labels.length === 0) return null
   if (unit === 'number') {
@@ -73,10 +74,10 @@ export function stepAt(labels: string[], text: string, caret: number, unit = 'ch
     return Math.max(0, Math.min(labels.length, lines.filter((line) => line.trim()).length) - 1)
   }
   if (unit === 'word' || unit === 'token') {
-    let at = 0
+    let position = 0
     for (let step = 0; step < labels.length; step++) {
-      at = text.indexOf(labels[step]!, at) + labels[step]!.length
-      if (at >= caret) return step
+      position = text.indexOf(labels[step]!, position) + labels[step]!.length
+      if (position >= caret) return step
     }
     return labels.length - 1
   }
@@ -96,7 +97,7 @@ export function stepAt(labels: string[], text: string, caret: number, unit = 'ch
 
 const labelCache = new WeakMap<string[], string[]>()
 
-/** How each symbol is printed; a network that reads bytes has bytes for symbols, and half a character cannot be printed. */
+/** Return the printed form of each symbol; bytes that are no characters are printed in hexadecimal. */
 export function symbolLabels(vocabulary: string[]): string[] {
   let labels = labelCache.get(vocabulary)
   if (!labels) {
@@ -107,7 +108,7 @@ export function symbolLabels(vocabulary: string[]): string[] {
   return labels
 }
 
-/** What is predicted, by id: classes by their names, symbols as they are printed. */
+/** Return the name of each id that is predicted: names of classes, or printed symbols. */
 export function predictionLabels(run: { vocabulary: string[]; readout: { kind: string; names: string[] } }): string[] {
   return run.readout.kind === 'classes' ? run.readout.names : symbolLabels(run.vocabulary)
 }

@@ -3,19 +3,19 @@ import type { Readout } from '../data/run'
 import { column, type Trace } from '../data/trace'
 import { type NetworkInfo, type Estimate, estimateAt, type Output, outputs } from './predictions'
 
-/** A curve over the steps: what was read or asked for, and what was estimated of it. */
+/** A curve over the steps: input or target values, and the estimates of them. */
 export interface Chart {
   name: string
-  /** Whether `values` were read (or else: should have been said). */
+  /** Whether `values` are inputs; otherwise they are targets. */
   isInput: boolean
   values: Float32Array
-  /** There is a value at some step. */
+  /** Whether any value is known. */
   hasValues: boolean
-  /** Only zeros and ones: drawn as marks. */
+  /** Whether all values are 0 or 1, drawn as marks. */
   marks: boolean
-  /** One estimate a step, drawn where it belongs: the first one ahead, or that of this step. */
+  /** One estimate per step, drawn `shift` steps later: the nearest forecast, or the estimate of the step itself. */
   estimates: { shift: number; low: Float32Array; middle: Float32Array; high: Float32Array } | null
-  /** The outputs that foretell it, nearest first. */
+  /** The outputs that forecast it, the nearest first. */
   fan: Output[]
   low: number
   high: number
@@ -23,15 +23,15 @@ export interface Chart {
 
 export interface Charts {
   charts: Chart[]
-  /** Numbers that are too many for curves: a heat strip, with the number of rows. */
+  /** Whether there are too many input numbers for curves. */
   heat: boolean
-  /** Outputs that are not drawn. */
+  /** The number of outputs that are not drawn. */
   omittedOutputs: number
 }
 
 const MAX_CURVES = 6
 
-/** Round ends around some values; those beyond are cut off at the edge of the chart. */
+/** Return round ends of an axis that covers some values. */
 export function roundEnds(values: Iterable<number>): [number, number] {
   let low = Infinity
   let high = -Infinity
@@ -46,7 +46,7 @@ export function roundEnds(values: Iterable<number>): [number, number] {
   return [clean(Math.floor(low / unit) * unit), clean(Math.ceil(high / unit) * unit)]
 }
 
-/** The middle nine tenths of what was estimated: one wild estimate must not flatten the curve. */
+/** Return the ends of the middle nine tenths: one extreme estimate must not flatten the curve. */
 function middleRange(values: Float32Array): number[] {
   const finite = values.filter((value) => Number.isFinite(value)).sort()
   return finite.length ? [finite[Math.floor(finite.length * 0.05)]!, finite[Math.ceil(finite.length * 0.95) - 1]!] : []
@@ -57,9 +57,9 @@ function estimatesOverSteps(readout: Readout, trace: Trace, output: Output): Non
     Float32Array.from({ length: trace.steps }, (_, t) => read(estimateAt(readout, trace.estimate!, t, output.index)))
   return {
     shift: output.ahead,
-    low: overSteps((one) => one.low),
-    middle: overSteps((one) => one.middle),
-    high: overSteps((one) => one.high),
+    low: overSteps(({ low }) => low),
+    middle: overSteps(({ middle }) => middle),
+    high: overSteps(({ high }) => high),
   }
 }
 
@@ -78,21 +78,21 @@ function makeChart(
   return { name, isInput, values, hasValues: finite.length > 0, marks, estimates, fan, low, high }
 }
 
-/** Curves of what was read, and of what was estimated, as far as there is room for them. */
-export function makeCharts(about: NetworkInfo, trace: Trace): Charts {
-  const { readout, vocabulary } = about
-  const all = outputs(about, trace)
+/** Return the curves of inputs and of estimates, up to a maximum of each. */
+export function makeCharts(network: NetworkInfo, trace: Trace): Charts {
+  const { readout, vocabulary } = network
+  const allOutputs = outputs(network, trace)
   const { input, value, estimate } = trace
   const drawn: Chart[] = []
   const width = input?.width ?? 0
   const heat = width > MAX_CURVES
   for (let k = 0; k < width; k++) {
-    const fan = all.filter((output) => output.input === k).sort((a, b) => a.ahead - b.ahead)
+    const fan = allOutputs.filter((output) => output.input === k).sort((a, b) => a.ahead - b.ahead)
     if (heat && !fan.length) continue
     const estimates = fan[0] && estimate ? estimatesOverSteps(readout, trace, fan[0]) : null
     drawn.push(makeChart(vocabulary[k] ?? String(k), true, column(input!, k), estimates, fan))
   }
-  const outputsAlone = estimate ? all.filter((output) => output.input === null) : []
+  const outputsAlone = estimate ? allOutputs.filter((output) => output.input === null) : []
   for (const output of outputsAlone.slice(0, MAX_CURVES)) {
     const targets = value ? column(value, output.index) : new Float32Array(trace.steps).fill(NaN)
     if (readout.reads === 'last step')

@@ -1,57 +1,83 @@
 // A network in words: what it reads, what it predicts, its layers and its loss.
 import type { Readout, Summary, Unit } from '../data/run'
+import { type Code, text } from '../messages/text'
+import { thousands } from './numbers'
 
-/** What one step is called. */
-export function stepWord(unit: Unit): string {
-  return unit === 'number' ? 'line of numbers' : unit === 'byte' ? 'character' : unit
+/** More outputs than these are counted instead of named. */
+export const MAX_NAMED_OUTPUTS = 3
+
+const UNITS: Record<Unit, Code> = {
+  character: 'UNIT_CHARACTER',
+  byte: 'UNIT_BYTE',
+  word: 'UNIT_WORD',
+  token: 'UNIT_TOKEN',
+  number: 'UNIT_NUMBER',
 }
 
+/** Return the noun for what is read in a step; `count` chooses singular or plural. */
+export function unitName(unit: Unit, count = 1): string {
+  return text(UNITS[unit], { count })
+}
+
+/** Return the plural noun for steps: "characters", "words", and "steps" for numbers. */
+export function stepsName(unit: Unit): string {
+  return unit === 'number' ? text('UNIT_STEP', { count: 2 }) : unitName(unit, 2)
+}
+
+/** Whether a step is a word or a token. */
 export function inWords(unit: Unit): boolean {
   return unit === 'word' || unit === 'token'
 }
 
-/** What a network reads, counted: 19 symbols, 4,000 words, 2 numbers a step. */
-export function reads(unit: Unit, symbols: number): string {
-  const count = symbols.toLocaleString('en-US')
-  const many = symbols === 1 ? '' : 's'
-  if (unit === 'number') return `${count} number${many} a step`
-  return inWords(unit) ? `${count} ${unit}${many}` : `${count} symbol${many}`
+/** Describe the inputs of a network: "19 symbols", "4,000 words", "2 numbers per step". */
+export function inputsText(unit: Unit, count: number): string {
+  if (unit === 'number') return text('READS_NUMBERS', { count })
+  if (unit === 'word') return text('READS_WORDS', { count })
+  return unit === 'token' ? text('READS_TOKENS', { count }) : text('READS_SYMBOLS', { count })
 }
 
-/** What it says: nothing to add of symbols; 2 classes, 12 numbers. */
-export function says({ kind, names, reads }: Readout): string {
+/** Describe the outputs of a network: nothing for symbols, else " → 12 classes, after every step". */
+export function outputsText({ kind, names, reads }: Readout): string {
   if (kind === 'symbols') return ''
-  const what =
-    kind === 'classes' ? (names.length === 1 ? 'class' : 'classes') : names.length === 1 ? 'number' : 'numbers'
-  const said = names.length <= FEW ? names.join(', ') : `${names.length} ${what}`
-  return ` → ${said}, ${reads === 'last step' ? 'once at the end' : 'after every step'}`
+  const count = names.length
+  const counted = kind === 'classes' ? text('PREDICTS_CLASSES', { count }) : text('PREDICTS_NUMBERS', { count })
+  const outputs = count <= MAX_NAMED_OUTPUTS ? names.join(', ') : counted
+  return reads === 'last step' ? text('PREDICTS_LAST_STEP', { outputs }) : text('PREDICTS_EVERY_STEP', { outputs })
 }
 
-/** Layers, counted; two that read in both directions are one layer that does. */
-export function layersOf(layers: { neurons: number; reverse: boolean; stacked?: boolean }[], and = ' and '): string {
-  const forward = layers.filter((layer) => !layer.reverse || layer.stacked)
-  const alone = layers.filter((layer) => layer.stacked).length
-  const both =
-    (forward.length < layers.length ? ', read in both directions' : '') +
-    (alone ? (alone === layers.length ? ', read from the end' : `, ${alone} of them read from the end`) : '')
-  const sizes = [...new Set(forward.map((layer) => layer.neurons.toLocaleString('en-US')))].join(and)
-  const neurons = sizes === '1' ? 'neuron' : 'neurons'
-  return `${forward.length} layer${forward.length === 1 ? '' : 's'} of ${sizes} ${neurons}${both}`
+/** Describe the layers of a network; a pair that reads in both directions counts as one. */
+export function layersText(
+  layers: { neurons: number; reverse: boolean; stacked?: boolean }[],
+  separator: 'and' | 'comma' = 'and',
+): string {
+  const counted = layers.filter((layer) => !layer.reverse || layer.stacked)
+  const reverse = layers.filter((layer) => layer.stacked).length
+  const directions = [
+    counted.length < layers.length ? text('LAYERS_BOTH_DIRECTIONS') : '',
+    reverse === layers.length ? text('LAYERS_REVERSE') : reverse ? text('LAYERS_SOME_REVERSE', { count: reverse }) : '',
+  ].join('')
+  const sizes = [...new Set(counted.map((layer) => layer.neurons))].map(thousands)
+  const joined =
+    separator === 'comma' ? sizes.join(', ') : sizes.reduce((first, last) => text('LAYERS_AND', { first, last }))
+  const neurons = joined === '1' ? 1 : 2
+  return text('LAYERS', { layers: counted.length, sizes: joined, neurons, directions })
 }
 
-/** What a loss is measured in. */
+/** Return the unit of the loss of a network. */
 export function lossUnit({ readout }: { readout: Readout }): string {
-  if (readout.kind === 'numbers') return readout.quantiles.length ? ' pinball loss' : ' squared error'
-  return ` nats per ${readout.kind === 'symbols' ? 'symbol' : 'answer'}`
+  if (readout.kind === 'numbers') return readout.quantiles.length ? text('LOSS_PINBALL') : text('LOSS_SQUARED')
+  return readout.kind === 'symbols' ? text('LOSS_SYMBOL') : text('LOSS_CLASS')
 }
 
-export const FEW = 3
-
-/** A warning where a network predicts worse than the guess that knows only how often each symbol occurs; null elsewhere. */
-export function belowBaseline({ score, baseline }: Pick<Summary, 'score' | 'baseline'>): string | null {
+/** Return a warning if a network predicts worse than guessing by the frequency of each symbol; null otherwise. */
+export function baselineWarning({ score, baseline }: Pick<Summary, 'score' | 'baseline'>): string | null {
   if (!score || baseline === null || !(score.value > baseline)) return null
-  return (
-    `This network predicts worse (${score.value.toFixed(3)} nats) than guessing by how often each symbol occurs ` +
-    `(${baseline.toFixed(3)} nats): its weights or its symbols may have been read wrongly.`
-  )
+  return text('BELOW_BASELINE', { loss: score.value.toFixed(3), baseline: baseline.toFixed(3) })
+}
+
+/** Return the name of a layer; its direction is part of the name if there are layers of both directions. */
+export function layerName({ name, reverse }: { name: string; reverse: boolean }, bidirectional: boolean): string {
+  const number = /\d+/.exec(name)?.[0] ?? name
+  if (reverse) return text('CONTROLS_LAYER_NAME_REVERSE', { number })
+  return bidirectional ? text('CONTROLS_LAYER_NAME_FORWARD', { number }) : text('CONTROLS_LAYER_NAME', { number })
 }

@@ -1,53 +1,56 @@
 // How gradients fall with distance: quantiles over all pairs of steps, and the scale of their sizes.
+import { text } from '../messages/text'
 import type { Scale } from './scale'
 
 const SCALE_LOWS = [-1, -2, -3, -4, -6, -8, -12]
 
 const COVERED_SHARE = 0.95
 
-/** Powers of ten that hold most of the sizes of a map: what is smaller is as good as gone. */
+/** Return a scale in powers of ten that covers most sizes of a map; smaller ones are negligible. */
 export function decadeScale(values: ArrayLike<number>): Scale {
   const finite = Array.from(values, decades).filter(Number.isFinite)
   finite.sort((a, b) => a - b)
-  const least = finite[Math.floor((1 - COVERED_SHARE) * finite.length)] ?? 0
+  const lowEnd = finite[Math.floor((1 - COVERED_SHARE) * finite.length)] ?? 0
   const high = Math.max(1, Math.ceil(finite.at(-1) ?? 0))
-  return { kind: 'one', low: SCALE_LOWS.find((low) => low <= least) ?? SCALE_LOWS.at(-1)!, high, open: false }
+  return { kind: 'one', low: SCALE_LOWS.find((low) => low <= lowEnd) ?? SCALE_LOWS.at(-1)!, high, open: false }
 }
 
-/** Keeps one scale for all the weights of a network on one text; it only ever grows, so that they can be compared. */
+/** One scale for all weights of a network on one text; it only grows, so that the weights can be compared. */
 export class StableScale {
-  #about = ''
+  #subject = ''
   #scale: Scale | null = null
 
-  scale(about: string, values: ArrayLike<number>): Scale {
-    const now = decadeScale(values)
-    const former = about === this.#about ? this.#scale : null
-    this.#about = about
-    this.#scale = former ? { ...now, low: Math.min(now.low, former.low), high: Math.max(now.high, former.high) } : now
+  scale(subject: string, values: ArrayLike<number>): Scale {
+    const present = decadeScale(values)
+    const former = subject === this.#subject ? this.#scale : null
+    this.#subject = subject
+    this.#scale = former
+      ? { ...present, low: Math.min(present.low, former.low), high: Math.max(present.high, former.high) }
+      : present
     return this.#scale
   }
 }
 
-/** A natural logarithm as a power of ten. */
+/** Convert a natural logarithm to a power of ten. */
 export const decades = (log: number): number => log / Math.LN10
 
 const SUPERSCRIPTS: Record<string, string> = {
   '-': '⁻',
-  ...Object.fromEntries([...'⁰¹²³⁴⁵⁶⁷⁸⁹'].map((one, k) => [k, one])),
+  ...Object.fromEntries([...'⁰¹²³⁴⁵⁶⁷⁸⁹'].map((sign, k) => [k, sign])),
 }
 
-/** 10⁻⁵ */
+/** Print a power of ten: 10⁻⁵. */
 export function powerOfTen(exponent: number): string {
   return exponent === 0
     ? '1'
     : exponent === 1
       ? '10'
-      : `10${[...String(exponent)].map((one) => SUPERSCRIPTS[one]).join('')}`
+      : `10${[...String(exponent)].map((digit) => SUPERSCRIPTS[digit]).join('')}`
 }
 
-/** A size from its natural logarithm, whatever its magnitude: 0.034, 2.1 · 10⁻⁹. */
+/** Print a size, given its natural logarithm: 0.034, 2.1 · 10⁻⁹. */
 export function magnitude(log: number): string {
-  if (Number.isNaN(log)) return 'no data'
+  if (Number.isNaN(log)) return text('NUMBER_NO_DATA')
   if (log === -Infinity) return '0'
   const ten = decades(log)
   if (ten >= -3 && ten < 4) return String(Number(Math.exp(log).toPrecision(3)))
@@ -64,13 +67,13 @@ export interface Quartiles {
 }
 
 function quantile(sorted: number[], share: number): number {
-  const at = share * (sorted.length - 1)
-  const below = sorted[Math.floor(at)]!
-  const above = sorted[Math.ceil(at)]!
-  return below === above ? below : below + (above - below) * (at - Math.floor(at))
+  const position = share * (sorted.length - 1)
+  const below = sorted[Math.floor(position)]!
+  const above = sorted[Math.ceil(position)]!
+  return below === above ? below : below + (above - below) * (position - Math.floor(position))
 }
 
-/** Median and quartiles over all pairs of one distance, for every distance that has a pair. */
+/** Return median and quartiles over all pairs of one distance, for every distance that has a pair. */
 export function quartilesByDistance(values: Float32Array, steps: number): Quartiles[] {
   const quartiles: Quartiles[] = []
   for (let distance = 0; distance < steps; distance++) {
@@ -87,18 +90,18 @@ export function quartilesByDistance(values: Float32Array, steps: number): Quarti
   return quartiles
 }
 
-/** Where medians (logarithms) have first fallen to a share of the first one; ∞ where they never do. */
+/** Return the distance at which the medians (logarithms) have fallen to a share of the first one; ∞ if they never do. */
 export function decayDistance(curve: Quartiles[], share: number): number {
   const start = curve[0]?.middle ?? NaN
   if (!Number.isFinite(start)) return NaN
   const level = start + Math.log(share)
-  const first = curve.findIndex((one) => one.middle <= level)
+  const first = curve.findIndex(({ middle }) => middle <= level)
   if (first < 0) return Infinity
   const [left, right] = [curve[first - 1]!.middle, curve[first]!.middle]
   return right === -Infinity ? first : first - 1 + (left - level) / (left - right)
 }
 
-/** The median of the known ones. */
+/** Return the median of the values that are not NaN. */
 export function median(values: ArrayLike<number>): number {
   const present = Array.from(values).filter((value) => !Number.isNaN(value))
   present.sort((a, b) => a - b)

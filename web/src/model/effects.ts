@@ -7,7 +7,7 @@ export interface Effect {
   high: number | null
 }
 
-/** Change of the loss without each neuron, by "layer neuron". */
+/** Return the change of the loss without each neuron, by "layer neuron". */
 export function effects(table: Table): Map<string, Effect> {
   const effectOfNeuron = new Map<string, Effect>()
   for (const row of rows(table))

@@ -1,6 +1,7 @@
 // One neuron at one step: the numbers that its formulas read, and each formula computed again.
 import type { Layer, Signal } from '../data/run'
 import type { Trace } from '../data/trace'
+import { text } from '../messages/text'
 import { evaluate, withNumbers, isLeaf, type Leaf, leafName, leaves, reduced, symbolic } from './formula'
 import { chooseScale, clipped, position, type Scale } from './scale'
 
@@ -8,10 +9,10 @@ export interface EvaluatedSignal {
   signal: Signal
   value: number
   symbolic: string
-  /** The formula with its numbers; null where that is a single number, which is the result. */
+  /** The formula with its numbers; null if it is a single number, which is the result. */
   filled: string | null
   reduced: string | null
-  /** The formula computed again from the numbers in it. */
+  /** The value computed again from the numbers in the formula. */
   recomputed: number
   agrees: boolean
   scale: Scale
@@ -31,30 +32,31 @@ export interface EvaluatedNeuron {
   inputs: FormulaInput[]
 }
 
-/** The step that a layer read just before this one, or null where it begins: one that reads from the end comes from behind. */
+/** Return the step that a layer reads before this one, the next step of the text if it reads from the end; null if there is none. */
 export function previousStep(reverse: boolean, trace: Trace, step: number): number | null {
   if (reverse) return step + 1 >= trace.steps || trace.start[step + 1] ? null : step + 1
   return step === 0 || trace.start[step] ? null : step - 1
 }
 
-/** A state before the first step that a layer reads: 0, where the network has none of its own. */
+/** Return the initial value of a state; 0 if the network has none of its own. */
 function initialState(layer: string, trace: Trace, row: number, state: string): number {
   return trace.parameter(`${layer}.initial.${state}`, row) ?? 0
 }
 
-/** What a formula reads at one step. A state is its signal at the step read before, the initial one where the layer begins. */
+/** Return a function from a leaf of a formula to its value at one step. A state is the signal at the previous step, or the initial state. */
 export function leafReader(
   { name: layer, reverse }: Pick<Layer, 'name' | 'reverse'>,
   trace: Trace,
   row: number,
   step: number,
 ): (leaf: Leaf) => number {
-  const at = (name: string, when: number): number => trace.row(`${layer}.${name}`, row)?.[when] ?? NaN
-  const before = previousStep(reverse, trace, step)
+  const valueAt = (name: string, atStep: number): number => trace.row(`${layer}.${name}`, row)?.[atStep] ?? NaN
+  const previous = previousStep(reverse, trace, step)
   return (leaf) => {
-    if ('signal' in leaf) return at(leaf.signal, step)
-    if ('state' in leaf) return before === null ? initialState(layer, trace, row, leaf.state) : at(leaf.state, before)
-    if ('drive' in leaf) return at(leaf.drive, step)
+    if ('signal' in leaf) return valueAt(leaf.signal, step)
+    if ('state' in leaf)
+      return previous === null ? initialState(layer, trace, row, leaf.state) : valueAt(leaf.state, previous)
+    if ('drive' in leaf) return valueAt(leaf.drive, step)
     if ('parameter' in leaf) return trace.parameter(`${layer}.${leaf.parameter}`, row) ?? NaN
     return leaf.constant
   }
@@ -68,12 +70,12 @@ export function evaluateNeuron(
   scales: ReadonlyMap<string, Scale> = new Map(),
 ): EvaluatedNeuron {
   const values = leafReader(layer, trace, row, step)
-  const own = (leaf: Leaf): boolean =>
+  const hasInitial = (leaf: Leaf): boolean =>
     'state' in leaf && trace.parameter(`${layer.name}.initial.${leaf.state}`, row) !== null
   const inputs = new Map<string, FormulaInput>()
   const signals = layer.signals.map((signal) => {
     for (const leaf of leaves(signal.expression)) {
-      const input = describeInput(layer, leaf, values(leaf), own(leaf))
+      const input = describeInput(layer, leaf, values(leaf), hasInitial(leaf))
       if (input) inputs.set(leafName(leaf), input)
     }
     return evaluateSignal(layer, signal, trace, row, step, values, scales.get(signal.name))
@@ -90,10 +92,10 @@ function evaluateSignal(
   values: (leaf: Leaf) => number,
   stripScale: Scale | undefined,
 ): EvaluatedSignal {
-  const all = trace.row(`${layer.name}.${signal.name}`, row) ?? new Float32Array()
-  const value = all[step] ?? NaN
+  const recorded = trace.row(`${layer.name}.${signal.name}`, row) ?? new Float32Array()
+  const value = recorded[step] ?? NaN
   const recomputed = evaluate(signal.expression, values)
-  const scale = stripScale ?? chooseScale(signal.range, all)
+  const scale = stripScale ?? chooseScale(signal.range, recorded)
   return {
     signal,
     value,
@@ -108,34 +110,34 @@ function evaluateSignal(
   }
 }
 
-/** `own`: the network has an initial value of its own for the state. */
-function describeInput(layer: Layer, leaf: Leaf, value: number, own: boolean): FormulaInput | null {
+/** Describe a leaf; `own` if the network has an initial value of its own for the state. */
+function describeInput(layer: Layer, leaf: Leaf, value: number, hasInitial: boolean): FormulaInput | null {
   if ('drive' in leaf) {
-    const drive = layer.drives.find((one) => one.name === leaf.drive)
-    return { name: leaf.drive, title: drive?.title ?? 'drive', explanation: drive?.formula ?? '', value }
+    const drive = layer.drives.find(({ name }) => name === leaf.drive)
+    return { name: leaf.drive, title: drive?.title ?? text('INPUT_DRIVE'), explanation: drive?.formula ?? '', value }
   }
   if ('parameter' in leaf) {
-    const parameter = layer.parameters.find((one) => one.name === leaf.parameter)
+    const parameter = layer.parameters.find(({ name }) => name === leaf.parameter)
     return {
       name: leaf.parameter,
-      title: parameter?.title ?? 'learned number',
-      explanation: 'the same at every step',
+      title: parameter?.title ?? text('INPUT_PARAMETER'),
+      explanation: text('INPUT_PARAMETER_MEANING'),
       value,
     }
   }
   if ('state' in leaf) {
-    const title = layer.signals.find((one) => one.name === leaf.state)?.title ?? leaf.state
+    const title = layer.signals.find(({ name }) => name === leaf.state)?.title ?? leaf.state
     return layer.reverse
       ? {
           name: leafName(leaf).replace('₋₁', '₊₁'),
-          title: `${title}, at the next step of the text: this layer reads from the end`,
-          explanation: `${own ? 'the initial state of the network' : '0'} where a sequence ends`,
+          title: text('INPUT_STATE_REVERSE', { title }),
+          explanation: hasInitial ? text('INPUT_INITIAL_AT_END') : text('INPUT_ZERO_AT_END'),
           value,
         }
       : {
           name: leafName(leaf),
-          title: `${title}, one step earlier`,
-          explanation: `${own ? 'the initial state of the network' : '0'} where a sequence starts`,
+          title: text('INPUT_STATE', { title }),
+          explanation: hasInitial ? text('INPUT_INITIAL_AT_START') : text('INPUT_ZERO_AT_START'),
           value,
         }
   }

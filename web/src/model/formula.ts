@@ -1,5 +1,6 @@
 // A formula of a cell as text, with its numbers filled in, and computed again.
 import type { Expression } from '../data/expression'
+import { text } from '../messages/text'
 import { minus, number } from './numbers'
 
 export type Leaf = Exclude<Expression, { operation: string }>
@@ -49,7 +50,7 @@ export function isLeaf(expression: Expression): expression is Leaf {
 export function evaluate(expression: Expression, values: Values): number {
   if (isLeaf(expression)) return 'constant' in expression ? expression.constant : values(expression)
   const compute = COMPUTE[expression.operation]
-  if (!compute) throw new Error(`unknown operation ${expression.operation}`)
+  if (!compute) throw new Error(text('FORMULA_OPERATION_UNKNOWN', { operation: expression.operation }))
   const [a = NaN, b = NaN] = expression.arguments.map((argument) => evaluate(argument, values))
   return compute(a, b)
 }
@@ -78,7 +79,7 @@ function render(expression: Expression, leaf: (leaf: Leaf) => Piece, times: stri
     const text = bracketed(a, NEGATE)
     return { text: `−${text.startsWith('−') ? `(${text})` : text}`, strength: NEGATE }
   }
-  // Derivatives of what jumps: 1 where it is so, otherwise 0.
+  // Derivatives of functions with a kink are conditions: 1 if true, otherwise 0.
   if (operation === 'above' && a && b) return { text: `[${a.text} > ${b.text}]`, strength: ATOM }
   if (operation === 'positive' && a) return { text: `[${a.text} > 0]`, strength: ATOM }
   const name = FUNCTIONS[operation] ?? operation
@@ -95,12 +96,12 @@ export function leafName(leaf: Leaf): string {
   return plain(leaf.constant)
 }
 
-/** f · c₋₁ + i · g */
+/** Print a formula with its symbols: f · c₋₁ + i · g. */
 export function symbolic(expression: Expression): string {
   return render(expression, (leaf) => ({ text: leafName(leaf), strength: ATOM }), '·').text
 }
 
-/** 0.831 × 4.562 + 0.888 × 0.880 */
+/** Print a formula with its numbers: 0.831 × 4.562 + 0.888 × 0.880. */
 export function withNumbers(expression: Expression, values: Values): string {
   const leaf = (part: Leaf): Piece => {
     const text = 'constant' in part ? plain(part.constant) : number(values(part))
@@ -109,7 +110,7 @@ export function withNumbers(expression: Expression, values: Values): string {
   return render(expression, leaf, '×').text
 }
 
-/** What a formula reads, in the order in which it is written, each thing once. */
+/** Return the leaves of a formula except constants, in the order of writing, each once. */
 export function leaves(expression: Expression): Leaf[] {
   const leafOfName = new Map<string, Leaf>()
   const walk = (part: Expression): void => {
@@ -120,7 +121,7 @@ export function leaves(expression: Expression): Leaf[] {
   return [...leafOfName.values()]
 }
 
-/** σ(1.590): the same formula one step on, when it is one function of something that can be added up first. */
+/** Print a function with its argument computed: σ(1.590). Null for other formulas. */
 export function reduced(expression: Expression, values: Values): string | null {
   if (isLeaf(expression) || !(expression.operation in FUNCTIONS)) return null
   if (expression.arguments.every(isLeaf)) return null

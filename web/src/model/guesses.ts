@@ -1,4 +1,5 @@
-// The predictions after one step, and what came or would have been right.
+// The predictions after one step, and the outcome: what came next, or the target.
+import { type Code, text } from '../messages/text'
 import { characterName, predictionLabels } from './characters'
 import { percent } from './numbers'
 import type { Picture } from './picture'
@@ -9,74 +10,87 @@ export interface Guess {
   probability: number
 }
 
-/** The likeliest next symbols (or classes) after one step, and what really came with its probability (null where nothing did). */
-export function guesses(picture: Picture, step: number): { list: Guess[]; came: Guess | null } {
+/**
+ * Return the likeliest symbols or classes after a step, and the outcome with its probability: the next symbol, or the
+ * target class; null if there is none.
+ */
+export function guessesAt(picture: Picture, step: number): { guesses: Guess[]; outcome: Guess | null } {
   const { trace, run } = picture
-  const list: Guess[] = []
+  const labels = predictionLabels(run)
+  const guesses: Guess[] = []
   for (let k = step * trace.top; k < (step + 1) * trace.top; k++) {
     const probability = trace.topProbability[k]!
-    if (probability > 0) list.push({ label: predictionLabels(run)[trace.topToken[k]!] ?? '?', probability })
+    if (probability > 0) guesses.push({ label: labels[trace.topToken[k]!] ?? '?', probability })
   }
-  const log = trace.logProbability[step]!
+  const logProbability = trace.logProbability[step]!
   if (run.readout.kind === 'classes') {
-    const right = run.readout.names[rightClass(picture, step)]
-    const known = list.find((one) => one.label === right)
-    const probability = Number.isNaN(log) ? (known?.probability ?? NaN) : Math.exp(log)
-    return { list, came: right === undefined ? null : { label: right, probability } }
+    const target = run.readout.names[targetClass(picture, step)]
+    const guess = guesses.find(({ label }) => label === target)
+    const probability = Number.isNaN(logProbability) ? (guess?.probability ?? NaN) : Math.exp(logProbability)
+    return { guesses, outcome: target === undefined ? null : { label: target, probability } }
   }
   const next = trace.labels[step + 1]
-  const came =
-    Number.isNaN(log) || next === undefined || trace.start[step + 1]
+  const outcome =
+    Number.isNaN(logProbability) || next === undefined || trace.start[step + 1]
       ? null
-      : { label: next, probability: Math.exp(log) }
-  return { list, came }
+      : { label: next, probability: Math.exp(logProbability) }
+  return { guesses, outcome }
 }
 
-/** The class that should have been said; of a network that answers once, that of the whole sequence. */
-function rightClass({ trace, run }: Picture, step: number): number {
+/** Return the id of the target class of a step, of its whole sequence for many-to-one networks; -1 if unknown. */
+function targetClass({ trace, run }: Picture, step: number): number {
   const once = run.readout.reads === 'last step'
   return trace.target?.[once ? sequenceAt(trace.start, step).end - 1 : step] ?? -1
 }
 
-/** What came after a step (or what is right of it), in words. */
-export function really(picture: Picture, step: number): string {
+/** Describe the outcome of a step in words. */
+export function outcomeText(picture: Picture, step: number): string {
   const { trace, run } = picture
-  const { came } = guesses(picture, step)
+  const { outcome } = guessesAt(picture, step)
   if (run.readout.kind === 'classes') {
-    if (!came) return 'what is right here is not known'
-    return `right: ${came.label}${Number.isNaN(came.probability) ? '' : `, ${percent(came.probability)}`}`
+    if (!outcome) return text('OUTCOME_TARGET_UNKNOWN')
+    const name = outcome.label
+    if (Number.isNaN(outcome.probability)) return text('OUTCOME_TARGET', { name })
+    return text('OUTCOME_TARGET_PROBABILITY', { name, probability: percent(outcome.probability) })
   }
-  if (came) return `really came: ${characterName(came.label)}, ${percent(came.probability)}`
+  if (outcome)
+    return text('OUTCOME_NEXT', { name: characterName(outcome.label), probability: percent(outcome.probability) })
   const next = trace.labels[step + 1]
-  if (next === undefined) return 'the text ends here'
-  if (trace.start[step + 1]) return 'the sequence ends here; the next one starts afresh'
-  return `really came: ${characterName(next)}, which it does not know`
+  if (next === undefined) return text('OUTCOME_TEXT_ENDS')
+  if (trace.start[step + 1]) return text('OUTCOME_SEQUENCE_ENDS')
+  return text('OUTCOME_NEXT_UNKNOWN', { name: characterName(next) })
 }
 
-/** A guess as it stands in a list: classes by their plain names. */
+/** Return the name of a guess in a list: classes are not quoted. */
 export function guessName(picture: Picture, label: string): string {
   return picture.run.readout.kind === 'classes' ? label : characterName(label)
 }
 
-export interface Told {
+export interface EstimateWithTarget {
   name: string
   middle: number
-  /** The ends of the interval; null where only the mean is estimated. */
-  band: [number, number] | null
-  /** NaN where nobody knows. */
-  right: number
+  /** The ends of the interval; null if only the mean is estimated. */
+  interval: [number, number] | null
+  /** NaN if unknown. */
+  target: number
 }
 
-/** The numbers that were estimated after a step, each with what should have been said. */
-export function told(picture: Picture, step: number): Told[] {
+/** Return the estimates after a step, each with its target. */
+export function estimatesAt(picture: Picture, step: number): EstimateWithTarget[] {
   const { trace, run } = picture
   const { estimate, value } = trace
   if (!estimate) return []
   const once = run.readout.reads === 'last step'
-  const asked = once ? sequenceAt(trace.start, step).end - 1 : step
+  const targetStep = once ? sequenceAt(trace.start, step).end - 1 : step
   return outputs(run, trace).map(({ name, index }) => {
     const { low, middle, high } = estimateAt(run.readout, estimate, step, index)
-    const right = value?.data[asked * value.width + index] ?? NaN
-    return { name, middle, band: interval(run.readout) === null ? null : [low, high], right }
+    const target = value?.data[targetStep * value.width + index] ?? NaN
+    return { name, middle, interval: interval(run.readout) === null ? null : [low, high], target }
   })
+}
+
+/** The introduction to the guesses in the panel, by the kind of readout. */
+export function guessesTitle({ run }: Picture): Code {
+  if (run.readout.kind === 'symbols') return 'PREDICTIONS_NEXT'
+  return run.readout.reads === 'last step' ? 'PREDICTIONS_SO_FAR' : 'PREDICTIONS_NOW'
 }

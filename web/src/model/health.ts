@@ -1,15 +1,18 @@
 // Health of neurons: their verdicts and time constants.
 import { rows, type Table } from '../data/study'
+import { text } from '../messages/text'
+import { thousands } from './numbers'
 
 export interface Health {
   neuron: number
   layer: string
   verdict: string
   twin: number
-  /** In steps; null where there is none, Infinity where nothing is forgotten. */
+  /** In steps; null if there is none, Infinity if nothing is forgotten. */
   time: number | null
 }
 
+/** How often a gate of a neuron is nearly closed (`left`) and nearly open (`right`), as shares of the steps. */
 export interface Saturated {
   layer: string
   gate: string
@@ -19,18 +22,20 @@ export interface Saturated {
   right: number
 }
 
+/** Return the time constant of a verdict in steps. */
 export function timeConstant(value: unknown, verdict: string): number | null {
   if (typeof value === 'number') return value
   return value === 'infinite' || verdict.includes('forgets nothing') ? Infinity : null
 }
 
-/** 12.3 steps, in words. */
+/** Return a time constant in words: "12 steps". */
 export function timeConstantText(time: number | null): string {
-  if (time === null) return 'none: it keeps nothing by itself'
-  if (time === Infinity) return 'endless: nothing is forgotten'
-  return `${time >= 100 ? Math.round(time).toLocaleString('en-US') : Number(time.toPrecision(2))} steps`
+  if (time === null) return text('TIME_NONE')
+  if (time === Infinity) return text('TIME_ENDLESS')
+  return text('TIME_STEPS', { steps: time >= 100 ? thousands(time) : Number(time.toPrecision(2)) })
 }
 
+/** Read the table of the health study. */
 export function healthOf(table: Table): Health[] {
   return rows(table).map((row) => ({
     layer: String(row['layer']),

@@ -1,5 +1,6 @@
 // Labels of neurons: the features that they follow.
 import { rows, type Table } from '../data/study'
+import { text } from '../messages/text'
 
 export interface Label {
   layer: string
@@ -14,45 +15,52 @@ export interface Label {
   place: number
 }
 
-/** How much a label says, comparable between the measures: 0 = nothing (an AUROC of 1/2), 1 = all. */
+/** Return the strength of a label, comparable between measures: 0 = chance (an AUROC of 1/2), 1 = always. */
 export function strength(label: Label): number {
   return Math.max(0, Math.min(1, label.measure === 'AUROC' ? 2 * label.score - 1 : label.score))
 }
 
-/** The score of a label with its measure: "AUROC 0.84". */
-export function scored(label: Label): string {
-  return `${label.measure === 'R2' ? 'R²' : label.measure} ${label.score.toFixed(2)}`
+/** Return the printed name of a measure: R² for R2. */
+export function measureName(measure: string): string {
+  return measure === 'R2' ? 'R²' : measure
 }
 
-/** As it is printed on a chip: an arrow where the neuron is low instead of high. */
-export function short(label: Label): string {
-  return (label.direction < 0 ? '↓ ' : '') + label.title
+/** Return the score of a label with its measure: "AUROC 0.84". */
+export function scoreText(label: Label): string {
+  return text('LABEL_SCORE', { measure: measureName(label.measure), score: label.score.toFixed(2) })
 }
 
-/** Whether what was typed into the filter is a part of a label. */
-export function matches(label: Label, filter: string): boolean {
-  const wanted = filter.trim().toLowerCase()
-  return label.title.toLowerCase().includes(wanted) || label.feature.toLowerCase().includes(wanted)
+/** Return the text of a chip: the title, after an arrow if the neuron is low where the feature is on. */
+export function chipText(label: Label): string {
+  return label.direction < 0 ? text('LABEL_LOW', { title: label.title }) : label.title
+}
+
+/** Whether the title or the feature of a label contains a filter. */
+export function matchesFilter(label: Label, filter: string): boolean {
+  const part = filter.trim().toLowerCase()
+  return label.title.toLowerCase().includes(part) || label.feature.toLowerCase().includes(part)
 }
 
 export class Labels {
-  /** AUROC and R2 -> the score that features shifted along the text reach only by chance; null where there is none. */
+  /** Measure (AUROC, R2) -> the score that shifted features reach by chance; null if unknown. */
   readonly chance: Record<string, number | null>
+  /** Steps of the held-out text. */
   readonly steps: number
+  /** Feature -> title. */
   readonly features: ReadonlyMap<string, string>
-  readonly #of = new Map<string, Label[]>()
+  readonly #byNeuron = new Map<string, Label[]>()
 
   constructor(table: Table) {
     const features = new Map<string, string>()
     for (const row of rows(table)) {
       const label = row as unknown as Label
       const key = `${label.layer} ${label.signal} ${label.neuron}`
-      const list = this.#of.get(key)
+      const list = this.#byNeuron.get(key)
       if (list) list.push(label)
-      else this.#of.set(key, [label])
+      else this.#byNeuron.set(key, [label])
       features.set(label.feature, label.title)
     }
-    for (const list of this.#of.values()) list.sort((a, b) => a.place - b.place)
+    for (const list of this.#byNeuron.values()) list.sort((a, b) => a.place - b.place)
     this.features = features
     const chance = table.about['chance'] as { least?: Record<string, number | null> } | undefined
     this.chance = chance?.least ?? {}
@@ -60,32 +68,30 @@ export class Labels {
     this.steps = steps?.held_out ?? 0
   }
 
-  /** The labels of one signal of a neuron, the best first. */
+  /** Return the labels of one signal of a neuron, the best first. */
   of(layer: string, signal: string, neuron: number): Label[] {
-    return this.#of.get(`${layer} ${signal} ${neuron}`) ?? []
+    return this.#byNeuron.get(`${layer} ${signal} ${neuron}`) ?? []
   }
 
-  /** The best label that fits the filter. */
-  shown(layer: string, signal: string, neuron: number, filter: string): Label | null {
-    return this.of(layer, signal, neuron).find((label) => matches(label, filter)) ?? null
+  /** Return the best label of one signal of a neuron that matches the filter. */
+  best(layer: string, signal: string, neuron: number, filter: string): Label | null {
+    return this.of(layer, signal, neuron).find((label) => matchesFilter(label, filter)) ?? null
   }
 }
 
-/** What a label says in full, a line each. */
-export function explain(label: Label, chance: Record<string, number | null>): string[] {
-  const name = label.measure === 'R2' ? 'R²' : label.measure
-  const least = chance[label.measure]
-  const sides = label.measure === 'AUROC' ? (label.direction < 0 ? 'lower where it is' : 'higher where it is') : null
-  const lag =
-    label.lag === 0
-      ? null
-      : label.lag > 0
-        ? `${label.lag} step${label.lag === 1 ? '' : 's'} behind it`
-        : `${-label.lag} step${label.lag === -1 ? '' : 's'} ahead of it`
-  return [
+/** Explain a label, line by line: title, score, direction, lag and feature. */
+export function explainLabel(label: Label, chance: Record<string, number | null>): string[] {
+  const measure = measureName(label.measure)
+  const score = label.score.toFixed(3)
+  const byChance = chance[label.measure]
+  const lines = [
     label.title,
-    `${name} ${label.score.toFixed(3)}${typeof least === 'number' ? `, shown from ${least.toFixed(3)} on (chance)` : ''}`,
-    ...[sides, lag].filter((part) => part !== null),
-    label.feature,
+    typeof byChance === 'number'
+      ? text('LABEL_SCORE_CHANCE', { measure, score, chance: byChance.toFixed(3) })
+      : text('LABEL_SCORE', { measure, score }),
   ]
+  if (label.measure === 'AUROC') lines.push(label.direction < 0 ? text('LABEL_LOWER') : text('LABEL_HIGHER'))
+  if (label.lag > 0) lines.push(text('LABEL_AFTER', { steps: label.lag }))
+  if (label.lag < 0) lines.push(text('LABEL_BEFORE', { steps: -label.lag }))
+  return [...lines, label.feature]
 }

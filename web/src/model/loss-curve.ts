@@ -6,16 +6,16 @@ export interface Point {
   loss: number
 }
 
-/** At most `most` points, each the mean of its neighbours; zero and missing losses have no place on a logarithmic axis. */
-export function thinnedPoints(history: HistoryRecord[], key: 'loss' | 'validation_loss', most: number): Point[] {
-  const all = history.flatMap((record) => {
+/** Return at most `most` points, each a mean of neighbours; a logarithmic axis has no place for zero and missing losses. */
+export function thinnedPoints(history: HistoryRecord[], key: 'loss' | 'validation_loss', maxPoints: number): Point[] {
+  const points = history.flatMap((record) => {
     const loss = record[key]
     return typeof loss === 'number' && loss > 0 && Number.isFinite(loss) ? [{ step: record.step, loss }] : []
   })
-  const group = Math.ceil(all.length / most)
-  if (group <= 1) return all
-  return Array.from({ length: Math.ceil(all.length / group) }, (_, k) => {
-    const part = all.slice(k * group, (k + 1) * group)
+  const groupSize = Math.ceil(points.length / maxPoints)
+  if (groupSize <= 1) return points
+  return Array.from({ length: Math.ceil(points.length / groupSize) }, (_, k) => {
+    const part = points.slice(k * groupSize, (k + 1) * groupSize)
     const mean = (read: (point: Point) => number): number =>
       part.reduce((sum, point) => sum + read(point), 0) / part.length
     return { step: mean((point) => point.step), loss: mean((point) => point.loss) }
@@ -29,17 +29,17 @@ export interface Axis {
   ticks: number[]
 }
 
-/** Ends and ticks of a logarithmic axis: 1, 2, 5 of each power of ten, or powers of ten only when those are many. */
+/** Return the ends and ticks of a logarithmic axis: 1, 2, 5 of each power of ten, or fewer on a long axis. */
 export function lossAxis(losses: number[]): Axis {
-  const least = Math.min(...losses) * 0.95
-  const most = Math.max(...losses) * 1.08
-  const first = Math.floor(Math.log10(least))
-  const last = Math.ceil(Math.log10(most))
+  const bottom = Math.min(...losses) * 0.95
+  const top = Math.max(...losses) * 1.08
+  const first = Math.floor(Math.log10(bottom))
+  const last = Math.ceil(Math.log10(top))
   const powers = Array.from({ length: last - first + 1 }, (_, k) => 10 ** (first + k))
-  const fine = powers.length > 4 ? [1] : powers.length > 3 ? [1, 3] : [1, 2, 5]
-  const near = most / least < 3 ? [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : fine
+  const fewFactors = powers.length > 4 ? [1] : powers.length > 3 ? [1, 3] : [1, 2, 5]
+  const factors = top / bottom < 3 ? [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : fewFactors
   const ticks = powers
-    .flatMap((power) => near.map((part) => Number((power * part).toPrecision(3))))
-    .filter((value) => value >= least && value <= most)
-  return { bottom: Math.log(least), top: Math.log(most), ticks }
+    .flatMap((power) => factors.map((part) => Number((power * part).toPrecision(3))))
+    .filter((value) => value >= bottom && value <= top)
+  return { bottom: Math.log(bottom), top: Math.log(top), ticks }
 }

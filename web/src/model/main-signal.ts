@@ -2,8 +2,8 @@
 import type { Layer, Signal } from '../data/run'
 
 /**
- * The signal to begin with: the cell state, which is the memory; where nothing ever starts afresh, the hidden state,
- * because there a few cell states grow and grow, and on one scale for all neurons the others fade beside them.
+ * Return the signal that is shown first: the cell state, which is the memory. If no sequence ever ends, it is the
+ * hidden state: a few cell states then grow without bound, and the others would be pale on the common scale.
  */
 export function mainSignal(layer: Layer, end: string | null): Signal | null {
   const find = (name: string): Signal | undefined => layer.signals.find((signal) => signal.name === name)

@@ -12,16 +12,16 @@ export function variances(values: Float32Array, steps: number): Float64Array {
       const value = values[t]!
       if (Number.isNaN(value)) continue
       count++
-      const off = value - mean
-      mean += off / count
-      spread += off * (value - mean)
+      const difference = value - mean
+      mean += difference / count
+      spread += difference * (value - mean)
     }
     result[n] = count ? spread / count : 0
   }
   return result
 }
 
-/** Correlation of every neuron with neuron `chosen` over the text; 0 for one that never moves. */
+/** Return the correlation of every neuron with neuron `chosen` over the text; 0 for constant neurons. */
 export function correlations(values: Float32Array, steps: number, chosen: number): Float64Array {
   const neurons = steps ? values.length / steps : 0
   const result = new Float64Array(neurons)
@@ -32,7 +32,7 @@ export function correlations(values: Float32Array, steps: number, chosen: number
     let aa = 0
     let bb = 0
     let ab = 0
-    // Shifted by the first value: keeps a nearly constant neuron from drowning in rounding.
+    // Subtracting the first value avoids rounding errors of nearly constant neurons.
     const shiftA = values[chosen * steps]! || 0
     const shiftB = values[n * steps]! || 0
     for (let t = 0; t < steps; t++) {
@@ -52,7 +52,7 @@ export function correlations(values: Float32Array, steps: number, chosen: number
   return result
 }
 
-/** What is known of each neuron, by neuron number; NaN and '' where nothing is. */
+/** Scores of each neuron, by neuron number; NaN and '' if unknown. */
 export interface NeuronScores {
   score: Float64Array
   effect: Float64Array
@@ -64,7 +64,7 @@ const NO_SCORES: NeuronScores = { score: new Float64Array(), effect: new Float64
 export interface NeuronOrder {
   /** Neuron numbers from top to bottom. */
   neurons: number[]
-  /** What was sorted by, for each neuron (by neuron number); null when sorted by number. */
+  /** The sort key of each neuron (by neuron number); null if sorted by number. */
   keys: Float64Array | null
 }
 
@@ -72,14 +72,14 @@ const missingLast = (value: number | undefined): number =>
   value === undefined || Number.isNaN(value) ? -Infinity : value
 
 function sortByScores(sort: Sort, neurons: number[], scores: NeuronScores): NeuronOrder {
-  const by = sort === 'effect' ? scores.effect : scores.score
+  const keys = sort === 'effect' ? scores.effect : scores.score
   neurons.sort((a, b) => {
     const names = sort === 'label' ? [scores.label[a] || '\uffff', scores.label[b] || '\uffff'] : ['', '']
     if (names[0] !== names[1]) return names[0]! < names[1]! ? -1 : 1
-    // Infinities of the same sign have no difference.
-    return missingLast(by[a]) === missingLast(by[b]) ? a - b : missingLast(by[b]) - missingLast(by[a])
+    // The difference of two equal infinities is NaN.
+    return missingLast(keys[a]) === missingLast(keys[b]) ? a - b : missingLast(keys[b]) - missingLast(keys[a])
   })
-  return { neurons, keys: by }
+  return { neurons, keys: keys }
 }
 
 export function sortNeurons(
@@ -93,11 +93,11 @@ export function sortNeurons(
   const neurons = Array.from({ length: count }, (_, n) => n)
   if (sort === 'number') return { neurons, keys: null }
   if (sort === 'label' || sort === 'score' || sort === 'effect') return sortByScores(sort, neurons, scores)
-  const by = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
-  if (sort === 'similar' && chosen < count) by[chosen] = 1
+  const keys = sort === 'activity' ? variances(values, steps) : correlations(values, steps, Math.min(chosen, count - 1))
+  if (sort === 'similar' && chosen < count) keys[chosen] = 1
   neurons.sort(
     (a, b) =>
-      (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : by[b]! - by[a]!) || a - b,
+      (sort === 'similar' && (a === chosen || b === chosen) ? (a === chosen ? -1 : 1) : keys[b]! - keys[a]!) || a - b,
   )
-  return { neurons, keys: by }
+  return { neurons, keys: keys }
 }

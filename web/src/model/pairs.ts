@@ -1,13 +1,13 @@
 // Pairs of steps: where each lies on the square map, and which lies under the pointer.
 
 export interface Pair {
-  /** The earlier step: by whose state is derived. */
+  /** The earlier step, with respect to whose state the derivative is taken. */
   before: number
-  /** The later step, whose state is derived. */
+  /** The later step, whose state is differentiated. */
   after: number
 }
 
-/** Where the map's cells lie on its canvas, in CSS pixels. */
+/** The layout of the cells of the map on its canvas, in CSS pixels. */
 export interface SquareLayout {
   cell: number
   left: number
@@ -27,14 +27,14 @@ export function squareLayout(steps: number, width: number, margin = LABEL_MARGIN
   return { cell, left: margin, top: margin, steps }
 }
 
-/** The pair of steps under a point; null outside of the triangle. */
+/** Return the pair of steps under a point; null outside of the triangle. */
 export function pairAt({ cell, left, top, steps }: SquareLayout, x: number, y: number): Pair | null {
   const before = Math.floor((x - left) / cell)
   const after = Math.floor((y - top) / cell)
   return before >= 0 && after < steps && before <= after ? { before, after } : null
 }
 
-/** A pair moved by so many steps, kept within the triangle. */
+/** Move a pair by some steps, within the triangle. */
 export function movedPair(pair: Pair, before: number, after: number, steps: number): Pair {
   const later = Math.max(0, Math.min(steps - 1, pair.after + after))
   return { after: later, before: Math.max(0, Math.min(later, pair.before + before)) }

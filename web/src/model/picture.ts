@@ -1,4 +1,4 @@
-// One text run through one layer of a run: what the page shows at a time.
+// The picture on the page: one text run through one layer.
 import type { Layer, Run } from '../data/run'
 import type { Trace } from '../data/trace'
 
@@ -9,6 +9,6 @@ export interface Picture {
   signal: string
   trace: Trace
   whole: boolean
-  /** Grows with every reading of newer weights. */
+  /** Counts the readings of newer weights. */
   generation: number
 }

@@ -1,8 +1,9 @@
-// What the network predicted at each step beside the targets, whatever the kind of readout.
+// Predictions and targets of each step, for every kind of readout.
 import type { Readout, Unit } from '../data/run'
 import type { Columns, Trace } from '../data/trace'
+import { text } from '../messages/text'
 import { characterName } from './characters'
-import { FEW } from './descriptions'
+import { MAX_NAMED_OUTPUTS } from './descriptions'
 import { shortNumber } from './numbers'
 
 export interface NetworkInfo {
@@ -11,16 +12,18 @@ export interface NetworkInfo {
   vocabulary: string[]
 }
 
-/** What was read in a step, as it is named in a sentence: “a”, “cats”, value 0.25 and marker 1. */
-export function stepName(about: NetworkInfo, trace: Trace, step: number): string {
+/** Return the name of the input of a step, for a sentence: “a”, “cats”, value 0.25, marker 1. */
+export function stepName(network: NetworkInfo, trace: Trace, step: number): string {
   const { input } = trace
   if (!input) return characterName(trace.labels[step] ?? '')
-  if (input.width > FEW) return `${input.width} numbers`
+  if (input.width > MAX_NAMED_OUTPUTS) return text('STEP_NUMBERS', { count: input.width })
   const values = Array.from({ length: input.width }, (_, k) => input.data[step * input.width + k]!)
-  return values.map((value, k) => `${about.vocabulary[k] ?? ''} ${shortNumber(value)}`).join(', ')
+  return values
+    .map((value, k) => text('STEP_NUMBER', { name: network.vocabulary[k] ?? '', value: shortNumber(value) }))
+    .join(', ')
 }
 
-/** The first step behind the sequence that a step is in, and its own first step. */
+/** Return the first step of the sequence that a step is in, and the step after its last one. */
 export function sequenceAt(start: Uint8Array, step: number): { first: number; end: number } {
   let first = step
   while (first > 0 && !start[first]) first--
@@ -29,7 +32,7 @@ export function sequenceAt(start: Uint8Array, step: number): { first: number; en
   return { first, end }
 }
 
-/** Classes: what was said, and what should have been, -1 where nothing was or nobody knows. */
+/** Predicted and target classes of every step; -1 where there is no prediction or the target is unknown. */
 export interface ClassPredictions {
   names: string[]
   once: boolean
@@ -37,7 +40,7 @@ export interface ClassPredictions {
   targets: Int32Array
 }
 
-/** Of a network that answers once, what should have been said at its end stands at every step of the sequence. */
+/** Return the classes of a trace. The target of a many-to-one network is repeated at every step of its sequence. */
 export function classPredictions(readout: Readout, trace: Trace): ClassPredictions | null {
   if (readout.kind !== 'classes' || !trace.target) return null
   const { steps, top, topToken, start } = trace
@@ -48,7 +51,7 @@ export function classPredictions(readout: Readout, trace: Trace): ClassPredictio
   return { names: readout.names, once, predicted, targets }
 }
 
-/** The probability of every class in their order, where all of them were sent; NaN where nothing was said. */
+/** Return the probability of every class, [steps, classes], NaN without a prediction; null if not all were sent. */
 export function classProbabilities(readout: Readout, trace: Trace): Float32Array | null {
   const { top, steps, topToken, topProbability } = trace
   const classes = readout.names.length
@@ -61,26 +64,26 @@ export function classProbabilities(readout: Readout, trace: Trace): Float32Array
   return probabilities
 }
 
-/** An output of estimated numbers, at the quantiles it has; one that is `ahead` foretells a number that is read. */
+/** An output that estimates a number; if `ahead` > 0, it forecasts an input number. */
 export interface Output {
   name: string
   index: number
-  /** Which number it foretells, and how many steps ahead. */
+  /** The index of the input number that it forecasts, and how many steps ahead. */
   input: number | null
   ahead: number
 }
 
 const AHEAD_NAME = /^(?:(.+) )?(\d+) ahead$/
 
-/** Of "3 ahead" the name of the series may be missing: it is the number that came in the next steps. */
-function forecastInput(about: NetworkInfo, trace: Trace, series: string | undefined): number | null {
+/** Return the input number that outputs called "3 ahead" forecast: without a name, the one whose next values are the targets. */
+function forecastInput(network: NetworkInfo, trace: Trace, series: string | undefined): number | null {
   const { input, value } = trace
   if (!input) return null
   if (series !== undefined) {
-    const index = about.vocabulary.indexOf(series)
+    const index = network.vocabulary.indexOf(series)
     return index < 0 ? null : index
   }
-  const first = about.readout.names.findIndex((name) => AHEAD_NAME.exec(name)?.[2] === '1')
+  const first = network.readout.names.findIndex((name) => AHEAD_NAME.exec(name)?.[2] === '1')
   for (let k = 0; k < input.width; k++) {
     let matches = 0
     for (let t = 0; t + 1 < trace.steps; t++) {
@@ -95,13 +98,13 @@ function forecastInput(about: NetworkInfo, trace: Trace, series: string | undefi
   return input.width === 1 ? 0 : null
 }
 
-export function outputs(about: NetworkInfo, trace: Trace): Output[] {
-  if (about.readout.kind !== 'numbers') return []
+export function outputs(network: NetworkInfo, trace: Trace): Output[] {
+  if (network.readout.kind !== 'numbers') return []
   const inputs = new Map<string | undefined, number | null>()
-  return about.readout.names.map((name, index) => {
+  return network.readout.names.map((name, index) => {
     const [, series, ahead] = AHEAD_NAME.exec(name) ?? []
     if (ahead === undefined) return { name, index, input: null, ahead: 0 }
-    if (!inputs.has(series)) inputs.set(series, forecastInput(about, trace, series))
+    if (!inputs.has(series)) inputs.set(series, forecastInput(network, trace, series))
     return { name, index, input: inputs.get(series) ?? null, ahead: Number(ahead) }
   })
 }
@@ -112,16 +115,16 @@ export interface Estimate {
   high: number
 }
 
-/** What was estimated of one output after a step: its outer quantiles and its middle; all three the mean without quantiles. */
+/** Return the estimate of one output after a step: outer quantiles and median, or three times the mean. */
 export function estimateAt({ quantiles }: Readout, estimate: Columns, step: number, index: number): Estimate {
   const levels = Math.max(1, quantiles.length)
-  const at = (k: number): number => estimate.data[step * estimate.width + index * levels + k]!
-  // Quantiles that cross are put in order.
-  const sorted = Float64Array.from({ length: levels }, (_, k) => at(k)).sort()
+  const quantile = (k: number): number => estimate.data[step * estimate.width + index * levels + k]!
+  // Crossing quantiles are sorted.
+  const sorted = Float64Array.from({ length: levels }, (_, k) => quantile(k)).sort()
   return { low: sorted[0]!, middle: sorted[levels >> 1]!, high: sorted[levels - 1]! }
 }
 
-/** The share of values between the outer quantiles, as a per cent: 80. Null where there is one quantile, or none. */
+/** Return the per cent of values between the outer quantiles, such as 80; null without two quantiles. */
 export function interval({ quantiles }: Readout): number | null {
   return quantiles.length < 2 ? null : Math.round(100 * (quantiles.at(-1)! - quantiles[0]!))
 }

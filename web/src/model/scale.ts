@@ -12,10 +12,10 @@ export interface Scale {
 /** Share of the values that an open scale must cover. */
 const COVERED_SHARE = 0.95
 
-/** The smallest of ... 1/4, 1/2, 1, 2, 4, 8 ... that covers most of the sizes of the values. */
+/** Return the smallest power of two that covers most sizes of the values. */
 export function roundLimit(values: ArrayLike<number>, covered = COVERED_SHARE): number {
   const sizes: number[] = []
-  // A fixed stride keeps this cheap for millions of values and the same on every redraw.
+  // A fixed stride is cheap for millions of values, and gives the same result on every redraw.
   const stride = Math.max(1, Math.floor(values.length / 20000))
   for (let k = 0; k < values.length; k += stride) {
     const size = Math.abs(values[k]!)
@@ -23,9 +23,9 @@ export function roundLimit(values: ArrayLike<number>, covered = COVERED_SHARE): 
   }
   if (sizes.length === 0) return 1
   sizes.sort((a, b) => a - b)
-  const most = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
-  if (most <= 0) return 1
-  return 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(most))))
+  const limit = sizes[Math.min(sizes.length - 1, Math.ceil(covered * sizes.length) - 1)]!
+  if (limit <= 0) return 1
+  return 2 ** Math.min(120, Math.max(-40, Math.ceil(Math.log2(limit))))
 }
 
 export function chooseScale(range: readonly [number | null, number | null], values: ArrayLike<number>): Scale {
@@ -40,7 +40,7 @@ export function chooseScale(range: readonly [number | null, number | null], valu
   return { kind: 'two', low: -limit, high: limit, open: true }
 }
 
-/** Position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that when it is clipped. */
+/** Return the position of a value on its scale: -1..1 (two) or 0..1 (one), beyond that if it is clipped. */
 export function position(scale: Scale, value: number): number {
   return scale.kind === 'two' ? value / scale.high : (value - scale.low) / (scale.high - scale.low)
 }
@@ -49,7 +49,7 @@ export function clipped(scale: Scale, value: number): boolean {
   return value > scale.high || value < scale.low
 }
 
-/** A round number as it is printed at the end of a scale: 4, 0.25, 1e−3. */
+/** Print a round number of a scale: 4, 0.25, 1e−3. */
 export function tickText(value: number, sign = false): string {
   if (value === 0) return '0'
   const size = Math.abs(value)

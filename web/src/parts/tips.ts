@@ -1,59 +1,80 @@
 // The lines of the tip over the header of the strips.
 import type { Track } from '../data/features'
 import type { Spot } from '../draw/geometry'
-import { stepWord } from '../model/descriptions'
-import { guesses, guessName, really, told } from '../model/guesses'
+import { text } from '../messages/text'
+import { stepsName, unitName } from '../model/descriptions'
+import { estimatesAt, guessesAt, guessName, outcomeText } from '../model/guesses'
 import { percent, shortNumber } from '../model/numbers'
 import type { Picture } from '../model/picture'
 import { classPredictions, stepName } from '../model/predictions'
 
-const LISTED = 12
+const MAX_ESTIMATES = 12
 
-function saidTip(picture: Picture, step: number): string[] {
+function predictionLines(picture: Picture, step: number): string[] {
   if (picture.run.readout.kind === 'numbers')
-    return told(picture, step)
-      .slice(0, LISTED)
-      .map((one) => {
-        const band = one.band ? ` (${shortNumber(one.band[0])} to ${shortNumber(one.band[1])})` : ''
-        return `${one.name}: ${shortNumber(one.middle)}${band}${Number.isNaN(one.right) ? '' : `, right: ${shortNumber(one.right)}`}`
+    return estimatesAt(picture, step)
+      .slice(0, MAX_ESTIMATES)
+      .map(({ name, middle, interval, target }) => {
+        const value = shortNumber(middle)
+        const estimate = interval
+          ? text('TIP_ESTIMATE_INTERVAL', {
+              name,
+              value,
+              low: shortNumber(interval[0]),
+              high: shortNumber(interval[1]),
+            })
+          : text('TIP_ESTIMATE', { name, value })
+        return Number.isNaN(target) ? estimate : text('TIP_ESTIMATE_TARGET', { estimate, target: shortNumber(target) })
       })
-  const { list } = guesses(picture, step)
-  if (!list.length)
-    return ['It says nothing here: it answers when it has read all of the sequence', really(picture, step)]
-  return [...list.map((one) => `${guessName(picture, one.label)}  ${percent(one.probability)}`), really(picture, step)]
+  const { guesses } = guessesAt(picture, step)
+  if (!guesses.length) return [text('TIP_NO_PREDICTION'), outcomeText(picture, step)]
+  const lines = guesses.map(({ label, probability }) =>
+    text('TIP_GUESS', { name: guessName(picture, label), probability: percent(probability) }),
+  )
+  return [...lines, outcomeText(picture, step)]
 }
 
-export function headTip(picture: Picture, spot: Spot, shown: Track | null): string[] | null {
+function rulerLines({ run, trace }: Picture, step: number): string[] {
+  const unknown = (trace.token[step] ?? 0) >= run.vocabulary.length
+  return [
+    text('TIP_STEP', { step, name: stepName(run, trace, step) }),
+    ...(unknown ? [text('TIP_UNKNOWN', { unit: unitName(run.unit) })] : []),
+    text('TIP_DRAG', { units: stepsName(run.unit) }),
+  ]
+}
+
+function heatLines({ run, trace }: Picture, step: number, share: number): string[] {
+  const width = trace.input?.width ?? 0
+  const k = Math.min(width - 1, Math.floor(share * width))
+  const value = shortNumber(trace.input?.data[step * width + k] ?? NaN)
+  return [text('TIP_HEAT', { name: run.vocabulary[k] ?? k, value }), text('TIP_STEP_PLAIN', { step })]
+}
+
+function featureValue(track: Track, step: number): string {
+  const value = track.values[step] ?? NaN
+  if (track.kind === 'binary') return value ? text('TIP_FEATURE_YES') : text('TIP_FEATURE_NO')
+  return Number.isNaN(value) ? text('TIP_FEATURE_UNKNOWN') : String(value)
+}
+
+/** Return the lines about a spot of the header; null if there is nothing to explain. */
+export function headerTip(picture: Picture, spot: Spot, track: Track | null): string[] | null {
   if (!('step' in spot)) return null
   const { step } = spot
   const { run, trace } = picture
-  const here = stepName(run, trace, step)
-  const unit = stepWord(run.unit)
-  if (spot.part === 'ruler') {
-    const strange = (trace.token[step] ?? 0) >= run.vocabulary.length
-    return [
-      `Step ${step}: ${here}`,
-      ...(strange ? [`the network does not know this ${unit}`] : []),
-      `drag to choose ${run.unit === 'number' ? 'steps' : `${unit}s`}`,
-    ]
-  }
-  if (spot.part === 'heat') {
-    const width = trace.input?.width ?? 0
-    const k = Math.min(width - 1, Math.floor(spot.share * width))
-    return [`${run.vocabulary[k] ?? k} = ${shortNumber(trace.input?.data[step * width + k] ?? NaN)}`, `step ${step}`]
-  }
-  if (spot.part === 'chart') return [`Step ${step}: ${here}`, ...saidTip(picture, step)]
+  const name = stepName(run, trace, step)
+  if (spot.part === 'ruler') return rulerLines(picture, step)
+  if (spot.part === 'heat') return heatLines(picture, step, spot.share)
+  if (spot.part === 'chart') return [text('TIP_STEP', { step, name }), ...predictionLines(picture, step)]
   if (spot.part === 'track') {
-    const track = shown
-    if (!track) return ['This text has no such feature']
-    const value = track.values[step] ?? NaN
-    const said = track.kind === 'binary' ? (value ? 'yes' : 'no') : Number.isNaN(value) ? 'not told' : String(value)
-    return [track.title, `step ${step}, ${here}: ${said}`, track.name]
+    if (!track) return [text('TIP_FEATURE_ABSENT')]
+    return [track.title, text('TIP_FEATURE', { step, name, value: featureValue(track, step) }), track.name]
   }
   if (spot.part === 'surprise') {
     const nats = -(trace.logProbability[step] ?? NaN)
-    return [Number.isNaN(nats) ? 'No surprise to measure' : `Surprise ${nats.toFixed(2)} nats`, really(picture, step)]
+    const surprise = Number.isNaN(nats) ? text('TIP_NO_SURPRISE') : text('TIP_SURPRISE', { nats: nats.toFixed(2) })
+    return [surprise, outcomeText(picture, step)]
   }
   const classes = classPredictions(run.readout, trace) !== null
-  return [classes ? `After ${here} the network says` : `After ${here} the network expects`, ...saidTip(picture, step)]
+  const title = classes ? text('TIP_AFTER_CLASS', { name }) : text('TIP_AFTER_SYMBOL', { name })
+  return [title, ...predictionLines(picture, step)]
 }

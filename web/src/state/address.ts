@@ -1,13 +1,15 @@
-// The whole view in the address: the view state <-> the query string. Only what differs from the default is written.
+// The view state in the address of the page. Only what differs from the default is written.
 import { type Range, SORTS, START, type ViewState, ZOOMS } from '../data/view'
+import { type Code, text } from '../messages/text'
 
 const MEASURES = ['gradient', 'change'] as const
 
 const VIEWS = ['network', 'neuron', 'health', 'gradient', 'lesson'] as const
 
-// A longer text goes behind the "#": it is never sent, and servers refuse very long addresses.
+// A longer text goes after the "#", which is never sent: servers refuse very long addresses.
 const MAX_QUERY_TEXT_CHARACTERS = 3000
 
+/** Return the address of a view. */
 export function toAddress(state: ViewState): string {
   const query = new URLSearchParams()
   let fragment = ''
@@ -24,8 +26,8 @@ export function toAddress(state: ViewState): string {
   if (state.checkpoint !== null) query.set('checkpoint', String(state.checkpoint))
   if (state.by !== START.by) query.set('by', state.by)
   if (state.text !== null) {
-    const text = new URLSearchParams({ text: state.text }).toString()
-    if (text.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${text}`
+    const encoded = new URLSearchParams({ text: state.text }).toString()
+    if (encoded.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${encoded}`
     else query.set('text', state.text)
   }
   const search = query.toString()
@@ -46,82 +48,93 @@ function parsePositive(value: string | null): number | null {
   return Number.isFinite(number) && number > 0 ? number : null
 }
 
-const FIELD_NAMES = [
-  ...([
-    'view',
-    'run',
-    'layer',
-    'signal',
-    'neuron',
-    'step',
-    'text',
-    'sort',
-    'zoom',
-    'feature',
-    'filter',
-    'range',
-  ] as const),
-  ...(['threshold', 'pair', 'checkpoint', 'by', 'drive', 'source'] as const),
-]
+const FIELD_NAMES: ReadonlySet<string> = new Set<keyof ViewState>([
+  'view',
+  'run',
+  'layer',
+  'signal',
+  'neuron',
+  'step',
+  'text',
+  'sort',
+  'zoom',
+  'feature',
+  'filter',
+  'range',
+  'threshold',
+  'pair',
+  'checkpoint',
+  'by',
+  'drive',
+  'source',
+])
+
+/** How a field of an address is read: its parser, what it accepts, and what is shown instead of a wrong value. */
+interface Field<T> {
+  parse: (value: string) => T | null | undefined
+  expected: string
+  shown: Code
+}
+
+/** Return a field that accepts one of some names. */
+function choice<T extends string>(names: readonly T[], expected: string, shown: Code): Field<T> {
+  return { parse: (value) => names.find((name) => name === value), expected, shown }
+}
 
 /**
- * The view of an address. What it says that cannot be is left out, and reported as a sentence: what was expected, what
- * was there, and what is shown.
+ * Return the view of an address.
+ *
+ * @param report called with a sentence for each part that is wrong and therefore left out
  */
 export function fromAddress(search: string, fragment = '', report: (sentence: string) => void = () => {}): ViewState {
   const query = new URLSearchParams(search)
-  /** What `read` makes of a parameter that is there; where it makes nothing of it, that is reported. */
-  function field<T>(name: string, read: (value: string) => T | null | undefined, expected: string, shown: string) {
+  const read = <T>(name: string, { parse, expected, shown }: Field<T>): T | null => {
     const value = query.get(name)
     if (value === null || value === '') return null
-    const found = read(value) ?? null
-    if (found === null) report(linkProblem(name, expected, value, shown))
-    return found
+    const parsed = parse(value) ?? null
+    if (parsed === null) report(linkProblem(name, expected, value, text(shown)))
+    return parsed
   }
+  const readCount = (name: string, shown: Code): number | null =>
+    read(name, { parse: parseCount, expected: text('LINK_EXPECTED_NUMBER'), shown })
+  const readRange = (name: string, shown: Code): Range | null =>
+    read(name, { parse: parseRange, expected: text('LINK_EXPECTED_RANGE'), shown })
   for (const name of new Set(query.keys()))
-    if (!(FIELD_NAMES as readonly string[]).includes(name))
-      report(`The link has “${shortened(name)}”, which this page does not know. It is left out.`)
+    if (!FIELD_NAMES.has(name)) report(text('LINK_FIELD_UNKNOWN', { name: shortened(name) }))
   const run = query.get('run')
-  const view = field('view', (name) => VIEWS.find((known) => known === name), VIEWS.join(', '), 'The network is shown.')
-  const countField = (name: string, shown: string): number | null => field(name, parseCount, 'a whole number', shown)
-  const rangeField = (name: string, shown: string): Range | null =>
-    field(name, parseRange, 'two steps, the earlier one first, such as 3-7', shown)
-  if (run === null && view !== null) report('The link names no run. All runs are shown.')
+  const view = read('view', choice(VIEWS, VIEWS.join(', '), 'LINK_SHOWN_NETWORK'))
+  if (run === null && view !== null) report(text('LINK_RUN_MISSING'))
   const unknownView = run !== null && query.get('view') !== null && view === null
-  const text = query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text')
+  const [first, second] = MEASURES
   const state: ViewState = {
     view: run === null ? 'runs' : (view ?? (unknownView ? 'network' : 'runs')),
     run,
     layer: query.get('layer') || null,
     signal: query.get('signal') || null,
-    neuron: countField('neuron', 'No neuron is chosen.'),
-    step: countField('step', 'No step is chosen.'),
-    text,
-    sort:
-      field('sort', (name) => SORTS.find((known) => known === name), SORTS.join(', '), 'The order is by number.') ??
-      START.sort,
+    neuron: readCount('neuron', 'LINK_SHOWN_NO_NEURON'),
+    step: readCount('step', 'LINK_SHOWN_NO_STEP'),
+    text: query.get('text') ?? new URLSearchParams(fragment.replace(/^#/, '')).get('text'),
+    sort: read('sort', choice(SORTS, SORTS.join(', '), 'LINK_SHOWN_ORDER')) ?? START.sort,
     zoom:
-      field(
-        'zoom',
-        (value) => ((parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
-        `0 to ${ZOOMS - 1}`,
-        'The usual size is shown.',
-      ) ?? START.zoom,
+      read('zoom', {
+        parse: (value) => ((parseCount(value) ?? ZOOMS) < ZOOMS ? parseCount(value) : null),
+        expected: text('LINK_EXPECTED_ZOOM', { last: ZOOMS - 1 }),
+        shown: 'LINK_SHOWN_ZOOM',
+      }) ?? START.zoom,
     feature: query.get('feature') || null,
     filter: query.get('filter') ?? '',
-    range: rangeField('range', 'No characters are chosen.'),
-    threshold: field('threshold', parsePositive, 'a number above 0', 'The page chooses one.'),
-    pair: rangeField('pair', 'No pair of steps is chosen.'),
-    checkpoint: countField('checkpoint', 'The best weights are shown.'),
+    range: readRange('range', 'LINK_SHOWN_NO_RANGE'),
+    threshold: read('threshold', {
+      parse: parsePositive,
+      expected: text('LINK_EXPECTED_POSITIVE'),
+      shown: 'LINK_SHOWN_THRESHOLD',
+    }),
+    pair: readRange('pair', 'LINK_SHOWN_NO_PAIR'),
+    checkpoint: readCount('checkpoint', 'LINK_SHOWN_BEST_WEIGHTS'),
     by:
-      field(
-        'by',
-        (name) => MEASURES.find((known) => known === name),
-        MEASURES.join(' or '),
-        'It is measured by gradient.',
-      ) ?? START.by,
+      read('by', choice(MEASURES, text('LINK_EXPECTED_MEASURE', { first, second }), 'LINK_SHOWN_GRADIENT')) ?? START.by,
     drive: query.get('drive') || null,
-    source: countField('source', 'Neuron 0 is shown.'),
+    source: readCount('source', 'LINK_SHOWN_NEURON'),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
@@ -129,7 +142,8 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
 
 const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)
 
-/** The sentence for a value of a link that cannot be. */
+/** Return the sentence for a wrong value of a link: what was expected, what it is, and what is shown instead. */
 export function linkProblem(name: string, expected: string, value: string | number, shown: string): string {
-  return `${name[0]!.toUpperCase()}${name.slice(1)} of the link: expected ${expected}, got “${shortened(String(value))}”. ${shown}`
+  const field = `${name[0]!.toUpperCase()}${name.slice(1)}`
+  return text('LINK_VALUE_WRONG', { field, expected, value: shortened(String(value)), shown })
 }

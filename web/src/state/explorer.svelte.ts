@@ -116,7 +116,7 @@ export class Explorer {
     if (!picture || !signal || !labels) return []
     const { filter } = this.state
     return Array.from({ length: picture.layer.neurons }, (_, n) =>
-      labels.shown(picture.layer.name, signal.name, n, filter),
+      labels.best(picture.layer.name, signal.name, n, filter),
     )
   })
   /** What the studies found about each neuron, to sort by. */
@@ -140,10 +140,10 @@ export class Explorer {
   })
   order = $derived.by<NeuronOrder>(() => {
     const { neuron, filter } = this.state
-    const all = sortNeurons(this.sort, this.values, this.steps, neuron ?? 0, this.scores)
+    const sorted = sortNeurons(this.sort, this.values, this.steps, neuron ?? 0, this.scores)
     // Without labels there is nothing to filter by.
-    if (!filter.trim() || !this.studies.labels.value) return all
-    return { ...all, neurons: all.neurons.filter((n) => this.labels[n]) }
+    if (!filter.trim() || !this.studies.labels.value) return sorted
+    return { ...sorted, neurons: sorted.neurons.filter((n) => this.labels[n]) }
   })
 
   /** A neuron is on in the selected range from this value on. */
@@ -254,6 +254,11 @@ export class Explorer {
     this.loader.revealVisit()
     const range = to === null ? null : { first: from, last: to }
     this.navigation.jump({ text, step: from, range, neuron: this.state.neuron ?? this.cursor.neuron })
+  }
+
+  /** Show a feature over the text, or hide it when it is shown already. */
+  toggleFeature(feature: string | null): void {
+    this.go({ feature: feature === this.state.feature ? null : feature })
   }
 
   /** Make the cells larger or smaller. */

@@ -1,25 +1,27 @@
-// The keys of the page. Text boxes and buttons keep theirs.
+// The keys of the page. Text boxes and buttons handle theirs first.
+import type { Code } from '../messages/text'
 import type { Explorer } from './explorer.svelte'
 
-export const KEYS: [string, string][] = [
-  ['← →', 'one step back or on'],
-  ['↑ ↓', 'the neuron above or below'],
-  ['Home End', 'first or last step'],
-  ['Page ↑ Page ↓', 'ten neurons up or down'],
-  ['Shift ← →', 'choose characters; where its neurons do this again'],
-  ['[ ]', 'previous or next signal'],
-  ['Space', 'pin the cursor here, or free it again'],
-  ['Enter', 'everything about this neuron'],
-  ['Escape', 'free the cursor, or go back one page'],
-  ['+ −', 'larger or smaller cells'],
-  ['?', 'this list'],
+/** Keys and what they do. */
+export const KEYS: [string, Code][] = [
+  ['← →', 'KEYS_ARROWS_ACROSS'],
+  ['↑ ↓', 'KEYS_ARROWS_ALONG'],
+  ['Home End', 'KEYS_HOME_END'],
+  ['Page ↑ Page ↓', 'KEYS_PAGE'],
+  ['Shift ← →', 'KEYS_SHIFT_ARROWS'],
+  ['[ ]', 'KEYS_BRACKETS'],
+  ['Space', 'KEYS_SPACE'],
+  ['Enter', 'KEYS_ENTER'],
+  ['Escape', 'KEYS_ESCAPE'],
+  ['+ −', 'KEYS_PLUS_MINUS'],
+  ['?', 'KEYS_QUESTION'],
 ]
 
-function busyElsewhere(event: KeyboardEvent): boolean {
-  const at = event.target
-  if (!(at instanceof HTMLElement)) return false
-  if (at.matches('input, textarea, select')) return true
-  return at.matches('button, a, summary') && (event.key === 'Enter' || event.key === ' ')
+function isHandledElsewhere(event: KeyboardEvent): boolean {
+  const target = event.target
+  if (!(target instanceof HTMLElement)) return false
+  if (target.matches('input, textarea, select')) return true
+  return target.matches('button, a, summary') && (event.key === 'Enter' || event.key === ' ')
 }
 
 export function press(explorer: Explorer, event: KeyboardEvent): void {
@@ -29,39 +31,39 @@ export function press(explorer: Explorer, event: KeyboardEvent): void {
     return
   }
   if (event.key === 'Escape' && event.target instanceof HTMLTextAreaElement) return event.target.blur()
-  if (busyElsewhere(event)) return
-  if (act(explorer, event.key, event.shiftKey)) event.preventDefault()
+  if (isHandledElsewhere(event)) return
+  if (handleKey(explorer, event.key, event.shiftKey)) event.preventDefault()
 }
 
-function act(explorer: Explorer, key: string, shift: boolean): boolean {
+function handleKey(explorer: Explorer, key: string, shift: boolean): boolean {
   const { state } = explorer
   if (key === '?') explorer.keys = true
   else if (state.view === 'runs') return false
-  else if (key === 'Escape') escape(explorer)
+  else if (key === 'Escape') handleEscape(explorer)
   else if (state.view === 'gradient' || state.view === 'lesson') return false
-  else if (key === '[' || key === ']') nextSignal(explorer, key === '[' ? -1 : 1)
-  else if (state.view === 'health') return alongHealth(explorer, key)
+  else if (key === '[' || key === ']') chooseNextSignal(explorer, key === '[' ? -1 : 1)
+  else if (state.view === 'health') return handleHealthKey(explorer, key)
   else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.extendRange(key === 'ArrowLeft' ? -1 : 1)
   else if (key === '+' || key === '=') explorer.zoom(1)
   else if (key === '-') explorer.zoom(-1)
-  else return moveOrOpen(explorer, key)
+  else return moveCursorOrOpen(explorer, key)
   return true
 }
 
-/** On the page of gates the arrows go from neuron to neuron. */
-function alongHealth(explorer: Explorer, key: string): boolean {
+/** Handle the keys of the health page: arrows go from neuron to neuron. */
+function handleHealthKey(explorer: Explorer, key: string): boolean {
   const count = explorer.layer?.neurons ?? 0
-  const now = explorer.hover.neuron
-  const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key]
-  // A button that was pressed before must not be pressed again by Enter.
-  if (by && document.activeElement instanceof HTMLButtonElement) document.activeElement.blur()
-  if (by) explorer.point(now === null ? 0 : Math.max(0, Math.min(count - 1, now + by)), explorer.hover.step)
-  else if (key === 'Enter' && now !== null) explorer.go({ view: 'neuron', neuron: now })
+  const hovered = explorer.hover.neuron
+  const move = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key]
+  // Enter must not press a focused button again.
+  if (move && document.activeElement instanceof HTMLButtonElement) document.activeElement.blur()
+  if (move) explorer.point(hovered === null ? 0 : Math.max(0, Math.min(count - 1, hovered + move)), explorer.hover.step)
+  else if (key === 'Enter' && hovered !== null) explorer.go({ view: 'neuron', neuron: hovered })
   else return false
   return true
 }
 
-function escape(explorer: Explorer): void {
+function handleEscape(explorer: Explorer): void {
   const { view, step, neuron, range } = explorer.state
   if (view === 'gradient' && explorer.state.pair) explorer.go({ pair: null })
   else if (view === 'health' || view === 'gradient') explorer.go({ view: 'network' })
@@ -72,14 +74,14 @@ function escape(explorer: Explorer): void {
   else explorer.go({ view: 'runs' })
 }
 
-function nextSignal(explorer: Explorer, by: number): void {
+function chooseNextSignal(explorer: Explorer, by: number): void {
   const signals = explorer.layer?.signals ?? []
-  const at = signals.findIndex((signal) => signal.name === explorer.signal?.name)
-  const next = signals[(at + by + signals.length) % signals.length]
+  const index = signals.findIndex((signal) => signal.name === explorer.signal?.name)
+  const next = signals[(index + by + signals.length) % signals.length]
   if (next) explorer.go({ signal: next.name })
 }
 
-function moveOrOpen(explorer: Explorer, key: string): boolean {
+function moveCursorOrOpen(explorer: Explorer, key: string): boolean {
   const { neuron, step } = explorer.cursor
   if (neuron === null) return false
   const rows = explorer.order.neurons
@@ -87,8 +89,8 @@ function moveOrOpen(explorer: Explorer, key: string): boolean {
     if (step !== null) explorer.move(neuron, Math.max(0, Math.min(explorer.steps - 1, step + by)))
   }
   const across = (by: number): void => {
-    const at = Math.max(0, Math.min(rows.length - 1, rows.indexOf(neuron) + by))
-    explorer.move(rows[at] ?? neuron, step)
+    const row = Math.max(0, Math.min(rows.length - 1, rows.indexOf(neuron) + by))
+    explorer.move(rows[row] ?? neuron, step)
   }
   if (key === 'ArrowLeft') along(-1)
   else if (key === 'ArrowRight') along(1)

@@ -1,79 +1,81 @@
 // What a link names that this run or this text does not have: a sentence for each, and the view without it.
 import type { Layer, Run } from '../data/run'
 import { START, type ViewState } from '../data/view'
+import { text } from '../messages/text'
 import { linkProblem } from './address'
 
 export interface CheckedView {
   state: ViewState
-  /** For each part that was not there: what was expected, what the link says, and what is shown instead. */
+  /** One for each part that was left out: what was expected, what the link has, and what is shown instead. */
   sentences: string[]
 }
 
-const spanText = (count: number): string => (count === 1 ? '0, the only one' : `0 to ${count - 1}`)
+const spanText = (count: number): string =>
+  count === 1 ? text('LINK_EXPECTED_ONLY_ZERO') : text('LINK_EXPECTED_SPAN', { last: count - 1 })
 
-/** The view as far as the run has it: its layers, signals, neurons, drives and checkpoints. */
+/** Leave out of a view what a run does not have: layers, signals, neurons, drives and checkpoints. */
 export function checkRun(state: ViewState, run: Run): CheckedView {
   const sentences: string[] = []
   const checked = { ...state }
   if (state.view === 'runs') return { state, sentences }
-  const names = run.layers.map((layer) => layer.name)
-  if (state.layer !== null && !names.includes(state.layer)) {
-    sentences.push(linkProblem('layer', names.join(', '), state.layer, `${names[0]} is shown.`))
+  const layers = run.layers.map(({ name }) => name)
+  if (state.layer !== null && !layers.includes(state.layer)) {
+    const shown = text('LINK_SHOWN_LAYER', { layer: layers[0]! })
+    sentences.push(linkProblem('layer', layers.join(', '), state.layer, shown))
     checked.layer = null
   }
-  const layer = run.layers.find((one) => one.name === checked.layer) ?? run.layers[0]!
-  const signals = layer.signals.map((signal) => signal.name)
+  const layer = run.layers.find(({ name }) => name === checked.layer) ?? run.layers[0]!
+  const signals = layer.signals.map(({ name }) => name)
   if (state.signal !== null && !signals.includes(state.signal)) {
-    sentences.push(
-      linkProblem('signal', `one of ${layer.name}: ${signals.join(', ')}`, state.signal, 'The usual one is shown.'),
-    )
+    const expected = text('LINK_EXPECTED_SIGNAL', { layer: layer.name, signals: signals.join(', ') })
+    sentences.push(linkProblem('signal', expected, state.signal, text('LINK_SHOWN_SIGNAL')))
     checked.signal = null
   }
   checkNeurons(checked, state.view === 'lesson' ? run.layers.at(-1)! : layer, sentences)
-  const drives = (run.layers.at(-1)?.drives ?? []).filter(({ name }) => name.startsWith('u.'))
-  const known = drives.map(({ name }) => name.slice(2))
-  if (state.drive !== null && !known.includes(state.drive)) {
-    sentences.push(linkProblem('drive', known.join(', ') || 'none', state.drive, 'Another one is shown.'))
+  const recurrentDrives = (run.layers.at(-1)?.drives ?? []).filter(({ name }) => name.startsWith('u.'))
+  const drives = recurrentDrives.map(({ name }) => name.slice(2))
+  if (state.drive !== null && !drives.includes(state.drive)) {
+    const expected = drives.join(', ') || text('LINK_EXPECTED_NONE')
+    sentences.push(linkProblem('drive', expected, state.drive, text('LINK_SHOWN_DRIVE')))
     checked.drive = null
   }
   if (state.checkpoint !== null && !run.checkpoints.includes(state.checkpoint)) {
     const expected = run.checkpoints.length
-      ? `one of ${run.checkpoints.join(', ')}`
-      : 'none, the run has no checkpoints'
-    sentences.push(linkProblem('checkpoint', expected, state.checkpoint, 'The best weights are shown.'))
+      ? text('LINK_EXPECTED_CHECKPOINT', { steps: run.checkpoints.join(', ') })
+      : text('LINK_EXPECTED_NO_CHECKPOINT')
+    sentences.push(linkProblem('checkpoint', expected, state.checkpoint, text('LINK_SHOWN_BEST_WEIGHTS')))
     checked.checkpoint = null
   }
   return { state: checked, sentences }
 }
 
 function checkNeurons(state: ViewState, layer: Layer, sentences: string[]): void {
-  const expected = `${spanText(layer.neurons)} of ${layer.name}`
+  const expected = text('LINK_EXPECTED_NEURON', { span: spanText(layer.neurons), layer: layer.name })
   if (state.neuron !== null && state.neuron >= layer.neurons) {
     const needed = state.view !== 'network' && state.view !== 'health'
-    sentences.push(
-      linkProblem('neuron', expected, state.neuron, needed ? 'Neuron 0 is shown.' : 'No neuron is chosen.'),
-    )
+    const shown = needed ? text('LINK_SHOWN_NEURON') : text('LINK_SHOWN_NO_NEURON')
+    sentences.push(linkProblem('neuron', expected, state.neuron, shown))
     state.neuron = state.view === 'neuron' ? 0 : null
   }
   if (state.source !== null && state.source >= layer.neurons) {
-    sentences.push(linkProblem('source', expected, state.source, 'Neuron 0 is shown.'))
+    sentences.push(linkProblem('source', expected, state.source, text('LINK_SHOWN_NEURON')))
     state.source = null
   }
 }
 
-/** The view as far as a text of so many steps has it. */
+/** Leave out of a view what a text of some steps does not have: the step, the range and the pair. */
 export function checkText(state: ViewState, steps: number): CheckedView {
   const sentences: string[] = []
   const checked = { ...state }
-  const expected = steps ? `${spanText(steps)}, the steps of this text` : 'none, this text has no steps'
+  const expected = steps ? text('LINK_EXPECTED_STEP', { span: spanText(steps) }) : text('LINK_EXPECTED_NO_STEP')
   if (state.step !== null && state.step >= steps) {
-    sentences.push(linkProblem('step', expected, state.step, 'No step is chosen.'))
+    sentences.push(linkProblem('step', expected, state.step, text('LINK_SHOWN_NO_STEP')))
     checked.step = START.step
   }
   for (const name of ['range', 'pair'] as const) {
     const range = state[name]
     if (!range || range.last < steps) continue
-    const shown = name === 'range' ? 'No characters are chosen.' : 'No pair of steps is chosen.'
+    const shown = name === 'range' ? text('LINK_SHOWN_NO_RANGE') : text('LINK_SHOWN_NO_PAIR')
     sentences.push(linkProblem(name, expected, `${range.first}-${range.last}`, shown))
     checked[name] = null
   }

@@ -2,6 +2,7 @@
 import type { Layer, Run, Signal, Summary } from '../data/run'
 import { type RunList, type Source, SourceError } from '../data/source'
 import type { Trace } from '../data/trace'
+import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
 import { mainSignal } from '../model/main-signal'
 import type { Picture } from '../model/picture'
@@ -141,10 +142,14 @@ export class Loader {
     this.lost = list === null
     if (!list) return
     this.list = list
-    const now = this.summary
+    const summary = this.summary
     if (returned) this.#reload()
     else if (!this.run) this.follow()
-    else if (now && now.name === this.run.name && (now.step !== this.run.step || now.state !== this.run.state)) {
+    else if (
+      summary &&
+      summary.name === this.run.name &&
+      (summary.step !== this.run.step || summary.state !== this.run.state)
+    ) {
       const wait = Math.max(0, this.#loadedAt + TRAINING_DELAY_MS - performance.now())
       this.#reloadTimer ??= setTimeout(() => this.#reload(), wait)
     }
@@ -162,7 +167,7 @@ export class Loader {
     // The list of runs comes first: no run is requested that it does not have.
     if (name === null || !this.list) return
     if (!this.summary) {
-      this.problem = `There is no run named “${name}” here. The link may be of another folder, or the run was removed. Choose one of these:`
+      this.problem = text('RUN_UNKNOWN', { name })
       return
     }
     if (this.summary.state === 'unreadable') {

@@ -128,8 +128,8 @@ export class Studies {
 
   /** Load the list of features, and the chosen one over the text. */
   loadFeature(run: string, text: string, feature: string | null): void {
-    const now = this.track
-    if (feature !== null && now?.run === run && now.text === text && now.feature === feature) return
+    const loaded = this.track
+    if (feature !== null && loaded?.run === run && loaded.text === text && loaded.feature === feature) return
     this.#featureRequests.request(async () => {
       try {
         const { features, tracks } = await this.source.features(run, text, feature === null ? [] : [feature])

@@ -1,4 +1,4 @@
-// Light or dark, as the reader's system says; follows when it changes.
+// The theme: light or dark, following the system.
 import { DARK, LIGHT, type Theme } from '../draw/palette'
 
 class Current {

@@ -13,7 +13,7 @@ const WITNESSES = addresses as unknown as Witness[]
 
 it.each(WITNESSES)('address of version 0.1 opens: $address', ({ address, state }) => {
   const [search = '', fragment = ''] = address.split('#')
-  const found = fromAddress(search, fragment && `#${fragment}`)
-  expect(found).toMatchObject({ ...START, ...state, view: found.view })
-  expect(found.view).toBe(state.view)
+  const result = fromAddress(search, fragment && `#${fragment}`)
+  expect(result).toMatchObject({ ...START, ...state, view: result.view })
+  expect(result.view).toBe(state.view)
 })

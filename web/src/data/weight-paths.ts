@@ -1,6 +1,6 @@
-// The ways of one weight to one prediction, as the server lists them.
+// The paths of one weight to one prediction, as the server lists them.
 
-export interface Ways {
+export interface WeightPaths {
   columns: {
     step: number[]
     path: string[]
@@ -11,7 +11,7 @@ export interface Ways {
     value: number[]
   }
   about: { weight: string; loss: number; total: number }
-  /** The characters that were read, the one that came next, and the step of the text at which reading began. */
+  /** The characters that were read, the next one, and the step of the text where the sequence begins. */
   read: string[]
   next: string
   first: number

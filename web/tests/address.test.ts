@@ -80,21 +80,21 @@ describe('the address', () => {
   })
 
   it('says what it cannot read, what was expected and what is shown', () => {
-    const said = (search: string): string[] => {
+    const problems = (search: string): string[] => {
       const sentences: string[] = []
       fromAddress(search, '', (sentence) => sentences.push(sentence))
       return sentences
     }
-    expect(said('?view=network&run=a&neuron=3&step=0&sort=effect&zoom=0&range=3-4&by=change&text=')).toEqual([])
-    expect(said('?run=a')).toEqual([])
-    expect(said('?view=network&run=a&neuron=-1')).toEqual([
+    expect(problems('?view=network&run=a&neuron=3&step=0&sort=effect&zoom=0&range=3-4&by=change&text=')).toEqual([])
+    expect(problems('?run=a')).toEqual([])
+    expect(problems('?view=network&run=a&neuron=-1')).toEqual([
       'Neuron of the link: expected a whole number, got “-1”. No neuron is chosen.',
     ])
     for (const bad of ['view=bogus', 'step=1.5', 'sort=colour', 'zoom=99', 'range=7-3', 'threshold=x', 'pair=1'])
-      expect(said(`?run=a&${bad}`)).toHaveLength(1)
+      expect(problems(`?run=a&${bad}`)).toHaveLength(1)
     for (const bad of ['checkpoint=best', 'by=magic', 'source=-2', 'nuron=3', '__proto__=3', `step=${'9'.repeat(99)}`])
-      expect(said(`?run=a&view=network&${bad}`)).toHaveLength(1)
-    expect(said('?view=network')).toEqual(['The link names no run. All runs are shown.'])
-    expect(said(`?run=a&sort=${'x'.repeat(5000)}`)[0]!.length).toBeLessThan(200)
+      expect(problems(`?run=a&view=network&${bad}`)).toHaveLength(1)
+    expect(problems('?view=network')).toEqual(['The link names no run. All runs are shown.'])
+    expect(problems(`?run=a&sort=${'x'.repeat(5000)}`)[0]!.length).toBeLessThan(200)
   })
 })

@@ -3,7 +3,7 @@ import { featureChoices, readTracks } from '../src/data/features'
 import { rows, type Table } from '../src/data/study'
 import { effects } from '../src/model/effects'
 import { healthOf, timeConstantText } from '../src/model/health'
-import { explain, Labels, matches, short, strength } from '../src/model/labels'
+import { explainLabel, Labels, matchesFilter, chipText, strength } from '../src/model/labels'
 import { sortNeurons } from '../src/model/neuron-order'
 
 function table(titles: string[], ...values: (string | number | null)[][]): Table {
@@ -43,11 +43,11 @@ describe('labels', () => {
   })
 
   it('are found by a part of their words, whatever the case', () => {
-    expect(labels.shown('layer0', 'c', 3, 'QUOTES ')?.feature).toBe('quotes.any')
-    expect(labels.shown('layer0', 'c', 3, 'task.')?.feature).toBe('task.owed')
-    expect(labels.shown('layer0', 'c', 3, '')?.feature).toBe('task.owed')
-    expect(labels.shown('layer0', 'c', 3, 'bracket')).toBeNull()
-    expect(matches(labels.of('layer0', 'c', 3)[0]!, 'still')).toBe(true)
+    expect(labels.best('layer0', 'c', 3, 'QUOTES ')?.feature).toBe('quotes.any')
+    expect(labels.best('layer0', 'c', 3, 'task.')?.feature).toBe('task.owed')
+    expect(labels.best('layer0', 'c', 3, '')?.feature).toBe('task.owed')
+    expect(labels.best('layer0', 'c', 3, 'bracket')).toBeNull()
+    expect(matchesFilter(labels.of('layer0', 'c', 3)[0]!, 'still')).toBe(true)
   })
 
   it('say how much they say, comparable between the measures', () => {
@@ -56,20 +56,20 @@ describe('labels', () => {
     expect(strength(quotes!)).toBeCloseTo(0.8)
     expect(strength({ ...quotes!, score: 0.4 })).toBe(0)
     expect(strength({ ...owed!, score: -3 })).toBe(0)
-    expect(short(quotes!)).toBe('↓ inside quotes')
-    expect(short(owed!)).toBe('b’s still owed')
+    expect(chipText(quotes!)).toBe('↓ inside quotes')
+    expect(chipText(owed!)).toBe('b’s still owed')
   })
 
   it('are explained', () => {
     const [owed, quotes] = labels.of('layer0', 'c', 3)
-    expect(explain(quotes!, labels.chance)).toEqual([
+    expect(explainLabel(quotes!, labels.chance)).toEqual([
       'inside quotes',
       'AUROC 0.900, shown from 0.660 on (chance)',
-      'lower where it is',
+      'lower where it is on',
       'quotes.any',
     ])
-    expect(explain(owed!, labels.chance)).toEqual(['b’s still owed', 'R² 0.970', '2 steps behind it', 'task.owed'])
-    expect(explain({ ...owed!, lag: -1 }, {})).toContain('1 step ahead of it')
+    expect(explainLabel(owed!, labels.chance)).toEqual(['b’s still owed', 'R² 0.970', '2 steps after it', 'task.owed'])
+    expect(explainLabel({ ...owed!, lag: -1 }, {})).toContain('1 step before it')
     expect(new Labels({ ...TABLE, about: {} }).chance).toEqual({})
   })
 })

@@ -54,9 +54,9 @@ function about(
   return { unit, readout, vocabulary, task: { name: 'adopted', title: '', question: '' } }
 }
 
-// Two sentences, of three words and of two; the second was told wrongly.
+// Two sentences, of three words and of two; the class of the second is wrong.
 const once = { ...CLASSES, reads: 'last step' } as Readout
-const told = trace(['not', 'bad', '⏎', 'so', '⏎'], [0, 3], {
+const classTrace = trace(['not', 'bad', '⏎', 'so', '⏎'], [0, 3], {
   top_token: i32(2, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0),
   top_probability: f32(2, 0.6, 0.4, 0.7, 0.3, 0.9, 0.1, 0.8, 0.2, 0.75, 0.25),
   target: i32(1, -1, -1, 1, -1, 0),
@@ -64,41 +64,41 @@ const told = trace(['not', 'bad', '⏎', 'so', '⏎'], [0, 3], {
 
 describe('classes', () => {
   it('spreads the answer of the end over its own sequence only', () => {
-    const found = classPredictions(once, told)!
+    const found = classPredictions(once, classTrace)!
     expect([...found.predicted]).toEqual([0, 0, 1, 1, 1])
     expect([...found.targets]).toEqual([1, 1, 1, 0, 0])
-    expect([...classPredictions(CLASSES, told)!.targets]).toEqual([-1, -1, 1, -1, 0])
+    expect([...classPredictions(CLASSES, classTrace)!.targets]).toEqual([-1, -1, 1, -1, 0])
   })
 
   it('gives every class its own probability, whatever its rank', () => {
-    expect([...classProbabilities(once, told)!].map((one) => Number(one.toFixed(2)))).toEqual([
+    expect([...classProbabilities(once, classTrace)!].map((one) => Number(one.toFixed(2)))).toEqual([
       0.6, 0.4, 0.7, 0.3, 0.1, 0.9, 0.2, 0.8, 0.25, 0.75,
     ])
-    expect(classProbabilities({ ...once, names: ['a', 'b', 'c'] }, told)).toBeNull()
+    expect(classProbabilities({ ...once, names: ['a', 'b', 'c'] }, classTrace)).toBeNull()
   })
 
   it('says what was said of the sequence under the cursor', () => {
     const run = about('word', once, [])
-    const at = (step: number) => verdict(run, told, classPredictions(once, told), step)!
-    expect(at(0)).toEqual({ text: 'said “good”, 90 %', good: true, right: 'right: “good”' })
-    expect(at(3)).toEqual({ text: 'said “good”, 75 %', good: false, right: 'right: “bad”' })
+    const at = (step: number) => verdict(run, classTrace, classPredictions(once, classTrace), step)!
+    expect(at(0)).toEqual({ text: 'predicted “good”, 90 %', correct: true, target: 'target: “good”' })
+    expect(at(3)).toEqual({ text: 'predicted “good”, 75 %', correct: false, target: 'target: “bad”' })
   })
 
   it('counts what was said rightly where every step has an answer', () => {
-    const found = verdict(about('token', CLASSES, []), told, classPredictions(CLASSES, told), 0)!
-    expect(found.text).toBe('said rightly: 1 of 2 tokens')
+    const found = verdict(about('token', CLASSES, []), classTrace, classPredictions(CLASSES, classTrace), 0)!
+    expect(found.text).toBe('predicted correctly: 1 of 2 tokens')
   })
 
   it('joins neighbours that are alike, but not over the start of a sequence', () => {
-    const said = [0, 0, 1, 1, 1]
-    const joined = mergeSteps((t) => said[t]!, told.start, 0, 5, true)
+    const classIds = [0, 0, 1, 1, 1]
+    const joined = mergeSteps((t) => classIds[t]!, classTrace.start, 0, 5, true)
     expect(joined.map((one) => [one.id, one.from, one.to])).toEqual([
       [0, 0, 2],
       [1, 2, 3],
       [1, 3, 5],
     ])
-    expect(mergeSteps((t) => said[t]!, told.start, 0, 5, false)).toHaveLength(5)
-    expect(mergeSteps(() => 0, told.start, 2, 2, true)).toEqual([])
+    expect(mergeSteps((t) => classIds[t]!, classTrace.start, 0, 5, false)).toHaveLength(5)
+    expect(mergeSteps(() => 0, classTrace.start, 2, 2, true)).toEqual([])
   })
 })
 
@@ -145,9 +145,9 @@ describe('numbers', () => {
 
   it('says how many of those that came lie in the interval', () => {
     // After step 1 came 4 and 8: 4 lies in 3 to 5, 8 in 7 to 9, both in the middle.
-    expect(verdict(forecast, series, null, 1)!.text).toContain('2 of 2 that came lie within the 80 % interval')
+    expect(verdict(forecast, series, null, 1)!.text).toContain('2 of the 2 known values lie within the 80 % interval')
     expect(verdict(forecast, series, null, 1)!.text).toContain('off by 0 on average')
-    expect(verdict(forecast, series, null, 3)!.text).toContain('behind the end of the text')
+    expect(verdict(forecast, series, null, 3)!.text).toContain('beyond the end of the text')
   })
 
   it('takes a heat strip where there are too many for curves', () => {
