@@ -1,7 +1,8 @@
 """Keras files, in each of their layouts, give what a loop over Keras' own equations gives.
 
-The files are written here with h5py in the layouts that Keras 2 and 3 write; that Keras' own files are read to the
-numbers that Keras computes was tried by hand with Keras 3.15 (docs/adopting.md).
+The files are written with h5py in the layouts of Keras 2 and 3. That Keras' own files give the numbers of Keras was
+tried by hand with Keras 3.15 (docs/adopting.md). Layers and whole models are in one file, because both are written and
+computed by the same few functions.
 """
 
 from __future__ import annotations

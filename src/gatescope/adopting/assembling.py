@@ -256,8 +256,9 @@ def _check_other_stacks(foreign: Foreign, levels: Sequence[Level], readout: bool
         return  # the file describes what reads what
     inputs, outputs = levels[0].layers[0].inputs, levels[-1].outputs
     for name, layers in foreign.stacks.items():
-        other_outputs = layers[-1].outputs + (layers[-2].outputs if layers[-1].reverse and len(layers) > 1 else 0)
-        other_inputs = layers[0].inputs
+        other_inputs, other_outputs = layers[0].inputs, layers[-1].outputs
+        if layers[-1].reverse and len(layers) > 1:
+            other_outputs += layers[-2].outputs
         is_above = readout and (other_inputs == outputs or (other_inputs, other_outputs) == (inputs, outputs))
         if name not in chosen and (inputs == other_outputs or is_above):
             raise AdoptingError(
