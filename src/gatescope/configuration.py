@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import index
 from typing import Any
@@ -256,6 +256,6 @@ def _layer_sizes(neurons: object) -> Sequence[Any]:
         return [index(neurons)]  # type: ignore[arg-type]  what has no index is a TypeError
     except TypeError:
         pass
-    if isinstance(neurons, str) or not hasattr(neurons, "__iter__"):
+    if isinstance(neurons, str) or not isinstance(neurons, Iterable):
         raise NetworkError("NETWORK_NEURONS_TYPE", neurons=neurons)
     return list(neurons)

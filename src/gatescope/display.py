@@ -1,4 +1,4 @@
-"""How objects show themselves in a notebook: small tables of HTML in which every text is escaped."""
+"""HTML of objects in a notebook: small tables in which every text is escaped."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def unknown(what: object, name: object, names: Iterable[object]) -> Message:
         name: the name that was typed.
         names: the names that exist.
     """
-    known = [str(each) for each in names]
+    known = [str(known_name) for known_name in names]
     values = {"what": what, "names": ", ".join(known) or "none", "name": name}
     close = get_close_matches(str(name), known, 1)
     return Message("UNKNOWN_NAME_CLOSE", **values, close=close[0]) if close else Message("UNKNOWN_NAME", **values)

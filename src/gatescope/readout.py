@@ -55,7 +55,11 @@ class Readout:
             raise ReadoutError("READOUT_QUANTILES", quantiles=self.quantiles, kind=self.kind)
 
     def size(self, symbols: int) -> int:
-        """Return the number of predicted values for a vocabulary of so many symbols."""
+        """Return the number of predicted values.
+
+        Args:
+            symbols: the number of symbols of the vocabulary.
+        """
         return len(self.names) * max(1, len(self.quantiles)) or symbols
 
     @property

@@ -1,4 +1,4 @@
-"""What a network reads and what it should predict: the sequences and targets of a text or of arrays.
+"""Sources of a recording: the sequences and targets in a text or in arrays.
 
 `S` sequence, `T` step, `I` number of a step, `O` predicted number.
 """

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def trace_target_mask(configuration: Configuration, trace: Trace) -> NDArray[np.
         StudyError: the trace does not hold its targets.
     """
     steps = Steps(trace)
-    targets = steps.of_step("value" if configuration.readout.kind == "numbers" else "target")
+    targets: NDArray[Any] = steps.of_step("value" if configuration.readout.kind == "numbers" else "target")
     parts = [target_mask(configuration, targets[start:end]) for start, end in pairwise(steps.starts)]
     return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
 

@@ -63,7 +63,7 @@ class Table:
         fields = {"rows": f"{len(self):,}"}
         if len(self) > SHOWN_ROWS:
             fields["shown"] = f"the first {SHOWN_ROWS}"
-        return fields_html("Table", fields) + table_html(self.titles.values(), rows)
+        return fields_html("Table", fields) + table_html([self.titles[name] for name in self.columns], rows)
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], **about: Any) -> Table:
