@@ -133,7 +133,7 @@ def trace_of(
     inputs: Float[Tensor, "T S I"],
     lengths: Tensor | None,
     drives: bool,
-    meaning: Meaning,
+    meaning: InputMeaning,
 ) -> Trace:
     """Return the trace of a run of all layers, and check its equations with the weights.
 
