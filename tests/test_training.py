@@ -71,8 +71,9 @@ def test_same_seed_gives_same_losses_and_another_seed_others(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-@pytest.mark.parametrize("kind", ["strings", "text"])
+@pytest.mark.parametrize(
+    ("optimizer", "kind"), [("adam", "strings"), ("rmsprop", "strings"), ("sgd", "strings"), ("adam", "text")]
+)
 def test_resumed_training_equals_one_that_never_stopped(tmp_path: Path, optimizer: str, kind: str) -> None:
     task = small_text(tmp_path) if kind == "text" else TASKS["counter"](batch=4)
     settings: dict[str, Any] = dict(optimizer=optimizer, dropout=0.3, warmup=4, final_learning_rate=0.1)

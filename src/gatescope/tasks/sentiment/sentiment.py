@@ -198,7 +198,7 @@ class Sentiment(FileTask[Parts, SentimentData]):
         )
 
     def _title_of_files(self) -> str | Message:
-        return Message("SENTIMENT_TOY_TEXTS") if self.paths is None else ", ".join(self.paths)
+        return claims.__name__ if self.paths is None else ", ".join(self.paths)
 
     def _amount(self, contents: Parts | None) -> Message:
         return Message("TASK_AMOUNT_TEXTS", count=sum(self.sizes if contents is None else contents.sizes))
