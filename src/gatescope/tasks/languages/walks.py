@@ -86,8 +86,8 @@ class Walk:
             column = np.full(count, end)
             column[unfinished] = drawn
             columns.append(column)
-            going_on = drawn < end
-            states, unfinished = self._next_states(states[going_on], drawn[going_on]), unfinished[going_on]
+            continues = drawn < end
+            states, unfinished = self._next_states(states[continues], drawn[continues]), unfinished[continues]
         table = np.stack(columns, axis=1)
         return [row[:length] for row, length in zip(table, (table < end).sum(1).tolist(), strict=True)]
 
