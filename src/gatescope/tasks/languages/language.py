@@ -138,7 +138,7 @@ def _judgement(log_probs: Probabilities, places: Places, floor: float) -> Judgem
     verdicts = np.where(places.allowed, possible | ~required, ~possible) & ~np.isnan(log_probs)
     true, predicted = likely[places.drawn], log_probs[places.drawn]
     divergence = (true * (np.log(np.where(true > 0, true, 1)) - np.where(true > 0, predicted, 0))).sum()
-    return Judgement(verdicts.all(axis=1), float(divergence), len(true))
+    return Judgement(np.logical_and.reduce(verdicts, axis=1), float(divergence), len(true))
 
 
 def gap(judgements: Sequence[Judgement], weights: Sequence[float] | None = None) -> float:

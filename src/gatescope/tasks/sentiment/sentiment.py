@@ -89,13 +89,13 @@ class Sentiment(FileTask[Parts, SentimentData]):
             every wrong line.
     """
 
-    name = "sentiment"
-    title = "Sentiment"
-    question = (
+    name: ClassVar[str] = "sentiment"
+    title: ClassVar[str] = "Sentiment"
+    question: ClassVar[str] = (
         "The network reads a text word by word and says at its end whether it is good or bad: "
         'which neurons sum up the evidence of the words, and which reverse it after a "not"?'
     )
-    settings = TOY_SETTINGS
+    settings: ClassVar[Recommended] = TOY_SETTINGS
     quantity_titles: ClassVar[dict[str, str]] = {
         "so_far": "words so far",
         "log_odds": "log-odds of the last class, by the words so far in any order",

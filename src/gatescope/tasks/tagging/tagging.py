@@ -103,13 +103,13 @@ class Tagging(FileTask[dict[str, Tagged], TaggingData]):
         TaskError: a setting is out of its range, or a file cannot be used; the message lists every wrong line.
     """
 
-    name = "tagging"
-    title = "Tagging"
-    question = (
+    name: ClassVar[str] = "tagging"
+    title: ClassVar[str] = "Tagging"
+    question: ClassVar[str] = (
         "The network labels every word of a sentence, or every frame of a sequence: "
         "which neurons carry what came before, or what comes next, to where it decides?"
     )
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(128,),
         steps=2500,
         batch=32,
