@@ -15,13 +15,13 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import gatescope.studies.ablation as module
 from gatescope import Intervention, Network, Vocabulary, configure
 from gatescope.features import Feature
 from gatescope.readout import Readout, classes
 from gatescope.sources import RecordingError
 from gatescope.studies import StudyError, Table
 from gatescope.studies.ablation import ablation
+from gatescope.studies.common import ablated_losses
 from gatescope.studies.common.resampling import interval, resampled
 from tests.networks import cells, network, seeds
 
@@ -98,8 +98,8 @@ def test_one_pass_is_each_neuron_held_alone(
     signal = data.draw(st.sampled_from(cell.signals))
     on = random.random(sum(lengths)) < 0.4
     with pytest.MonkeyPatch.context() as patch:  # so that there are many pieces, groups and chunks
-        for name, values in (("ROWS", [2, 256]), ("SUMS", [1, 999]), ("_GROUP", [2, 64])):
-            patch.setattr(module, name, data.draw(st.sampled_from(values)))
+        for name, values in (("BATCH_ROWS", [2, 256]), ("CHUNK_VALUES", [1, 999]), ("GROUP_SEQUENCES", [2, 64])):
+            patch.setattr(ablated_losses, name, data.draw(st.sampled_from(values)))
         patch.setattr("gatescope.network.PASS_STEPS", data.draw(st.sampled_from([7, 999])))
         table = ablation(
             made, sequences, layer, signal, to=to, features=[Feature("f.on", "", on)], steps=steps, draws=20, block=6
@@ -311,7 +311,7 @@ def test_the_intervals_cover_what_they_estimate() -> None:
     on = steps_on[:, None] * (0.3 + common) + np.sqrt(steps_on)[:, None] * noise[0]
     off = steps_off[:, None] * (0.1 + common) + np.sqrt(steps_off)[:, None] * noise[1]
     sums, counts = np.stack([on + off, on], 1), np.stack([steps_on + steps_off, steps_on], 1).astype(float)
-    found = module._means(sums, counts, resampled(units, 1000, 1))
+    found = ablated_losses.means_and_intervals(sums, counts, resampled(units, 1000, 1))
     for name, truth in (("on", 0.3), ("off", 0.1), ("difference", 0.2)):
         covered = (found[f"{name}_low"][1] <= truth) & (truth <= found[f"{name}_high"][1])
         assert 0.92 <= covered.mean() <= 0.975, name
@@ -321,7 +321,7 @@ def test_the_intervals_are_those_of_scipy() -> None:
     random = np.random.default_rng(2)
     counts = np.stack([np.full(60, 10), random.integers(1, 9, 60)], 1).astype(float)
     sums = random.standard_normal((60, 2, 1)) * counts[:, :, None]
-    found = module._means(sums, counts, resampled(60, 20_000, 0))
+    found = ablated_losses.means_and_intervals(sums, counts, resampled(60, 20_000, 0))
     reference = scipy.stats.bootstrap(
         (sums[:, 1, 0], counts[:, 1], sums[:, 0, 0], counts[:, 0]),
         lambda s, n, S, N, axis: s.sum(-1) / n.sum(-1) - (S.sum(-1) - s.sum(-1)) / (N.sum(-1) - n.sum(-1)),

@@ -1,43 +1,41 @@
-"""What does the network lose without a neuron? Every neuron of a layer is held still, and the loss is compared.
+"""What does the network lose without a neuron?
 
-`T` step, `G` sequence of a group, `K` neuron of a chunk, `P` step of any sequence (a place), `U` unit of resampling,
-`F` feature.
+A neuron that follows a feature need not matter for the predictions: a copy of it may be used instead, or none. Holding
+the neuron still and comparing the loss shows what the network really loses without it. If the loss rises where the
+feature is on and nowhere else, the neuron is the one that carries the feature.
+
+Every neuron of the chosen layers is held in turn, at zero, at its mean or at another value, and the loss is compared
+with that of the unchanged network.
+
+`P` place (a step of any sequence), `F` feature, `N` held neuron.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gatescope.configuration import Configuration
 from gatescope.engine import Intervention
 from gatescope.features import Feature
-from gatescope.network import Network, padded, passes
+from gatescope.network import Network
 from gatescope.readout import SYMBOLS
 from gatescope.sources import Answers, Recordable
+from gatescope.studies.common.ablated_losses import TextBatches, changes_of_loss, unchanged_losses
 from gatescope.studies.common.layers import Given, number_of
-from gatescope.studies.common.losses import loss_of, read_with_targets, target_mask, unit
-from gatescope.studies.common.resampling import BLOCK_STEPS, LEVEL, interval, resampled
+from gatescope.studies.common.losses import read_with_targets, unit
+from gatescope.studies.common.resampling import BLOCK_STEPS, LEVEL
 from gatescope.studies.common.table import StudyError, Table
-from gatescope.vocabulary import Reading
 
 Held = Literal["zero", "mean"] | float
 Progress = Callable[[int, int], None]
 EVERY = slice(None)
 
-ROWS = 256  # of a batch; more were not faster
-SUMS = 1 << 24  # numbers that are held for a chunk of neurons: bounds memory
-WHOLE = 1 << 17  # steps of all rows together, of a network that has to read each sequence in one go
-
-_OF = {
+_CONDITIONS = {
     "on": "where the feature is on",
     "off": "where it is off",
     "difference": "on minus off",
@@ -53,7 +51,7 @@ TITLES = {
     "loss_off": "loss of the unchanged network where it is off (nats per symbol)",
     **{
         f"{name}{end}": f"{bound}change of the loss {where} (nats per symbol)"
-        for name, where in _OF.items()
+        for name, where in _CONDITIONS.items()
         for end, bound in (
             ("", ""),
             ("_low", f"lower end of the {LEVEL:.0%} interval: "),
@@ -120,20 +118,20 @@ def ablation(
     for number in numbers:
         _check(network, number, signal, to, draws, block)
     sequences, targets = read_with_targets(network, source, answers)
-    text = _Text(network, sequences, targets, block)
-    if configuration.readout != SYMBOLS and not text.asked.any():
+    text = TextBatches(network, sequences, targets, block)
+    if configuration.readout != SYMBOLS and not text.target_mask.any():
         raise StudyError("ABLATION_TARGETS_UNKNOWN")
     shared = [binary for feature in features if feature.kind != "count" for binary in feature.binaries()]
     own = neuron_features or {}
-    done, total = 0, len(text.asked) * (1 + sum(map(len, chosen.values())))
+    done, total = 0, len(text.target_mask) * (1 + sum(map(len, chosen.values())))
 
-    def tell(steps_run: int) -> None:
+    def report_steps(steps_run: int) -> None:
         nonlocal done
         done += steps_run
         if progress is not None:
             progress(done, total)
 
-    before, means = _unchanged(network, text, numbers, signal, tell)
+    before, means = unchanged_losses(network, text, numbers, signal, report_steps)
     parts = []
     for number, held_neurons in chosen.items():
         name = configuration.names[number]
@@ -145,7 +143,7 @@ def ablation(
             Intervention(name, signal, int(neuron), steps, 0.0, float(value))
             for neuron, value in zip(held_neurons, values, strict=True)
         ]
-        results = _results(network, text, before, on, changes, draws, seed, tell)
+        results = changes_of_loss(network, text, before, on, changes, draws, seed, report_steps)
         columns = _columns(before, text, on, held_neurons, values, ["", *(one.name for one in binaries)], results)
         rows = np.flatnonzero(_rows_shown(binaries, len(shared), own_of_layer))
         layer_column = np.full(len(columns["neuron"]), name, dtype=object)
@@ -171,62 +169,8 @@ def ablation(
 
 
 def titles_of(loss: str) -> dict[str, str]:
-    """What the columns say, where the loss is measured in something else than nats per symbol."""
+    """Return the titles of the columns for a unit of the loss."""
     return {name: title.replace("nats per symbol", loss) for name, title in TITLES.items()}
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Sequences of similar length, run side by side."""
-
-    tokens: Tensor  # (T, G), or (T, G, I) numbers
-    targets: Tensor  # (T, G), -1 where there is none; or (T, G, O) numbers, NaN where there is none
-    places: NDArray[np.int64]  # (T, G), -1 behind the end of a sequence
-    lengths: Tensor  # (G,)
-
-
-class _Text:
-    """The sequences of a text, their places on one axis (P,), and in which unit each place lies.
-
-    Attributes:
-        groups: the sequences in groups.
-        longest: steps of the longest sequence.
-        asked: of each place, whether it has a target, (P,).
-        unit: of each place, (P,), in ascending order.
-        units: how many there are.
-    """
-
-    def __init__(self, network: Network, sequences: Sequence[Reading], targets: Sequence[Reading], block: int) -> None:
-        lengths = np.array([len(ids) for ids in sequences])
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        self.longest = int(lengths.max())
-        if len(sequences) == 1:
-            self.unit = np.arange(starts[-1]) // block
-        else:
-            self.unit = np.repeat(np.arange(len(sequences)), lengths)
-        self.units = int(self.unit[-1]) + 1
-        there = [target_mask(network.configuration, told) for told in targets]
-        self.asked = np.concatenate(there)
-        nothing = np.nan if network.configuration.readout.kind == "numbers" else _NO_TARGET
-        wanted = []
-        for told, known in zip(targets, there, strict=True):
-            wanted.append(told.copy())
-            wanted[-1][~known] = nothing
-        precision = network.readout_biases.dtype
-        order = np.argsort(lengths, kind="stable")
-        self.groups = []
-        for members in (order[k : k + _GROUP] for k in range(0, len(order), _GROUP)):
-            tokens, sizes = padded([sequences[k] for k in members])
-            step = np.arange(tokens.shape[1])[:, None]
-            places = np.where(step < sizes, step + starts[members], -1)
-            told = torch.from_numpy(padded([wanted[k] for k in members])[0]).transpose(0, 1)
-            read = torch.from_numpy(np.where(np.isnan(tokens), 0, tokens)).transpose(0, 1)
-            read = read.to(precision) if tokens.ndim == 3 else read.long()
-            self.groups.append(_Group(read, told, places, torch.from_numpy(sizes)))
-
-
-_GROUP = 64  # sequences
-_NO_TARGET = -1
 
 
 def _check(network: Network, layer: int, signal: str, to: Held, draws: int, block: int) -> None:
@@ -293,170 +237,31 @@ def _chosen(configuration: Configuration, layer: int, neurons: Sequence[int] | N
     return np.array(list(dict.fromkeys(neurons)), np.int64)
 
 
-def _on(features: Sequence[Feature], text: _Text) -> NDArray[np.bool_]:
-    """Where each feature is on and there is a target, (1 + F, P); the first is on everywhere."""
-    rows = [text.asked]
+def _on(features: Sequence[Feature], text: TextBatches) -> NDArray[np.bool_]:
+    """Mark the places with a target at which each feature is on, (1 + F, P); the first row is on everywhere."""
+    rows = [text.target_mask]
     for feature in features:
-        if len(feature.values) != len(text.asked):
+        if len(feature.values) != len(text.target_mask):
             raise StudyError(
                 "STUDY_FEATURE_LENGTH_MISMATCH",
                 name=feature.name,
-                steps=len(text.asked),
+                steps=len(text.target_mask),
                 values=len(feature.values),
             )
-        rows.append(text.asked & feature.values)
+        rows.append(text.target_mask & feature.values)
     return np.stack(rows)
-
-
-def _unchanged(
-    network: Network, text: _Text, layers: Sequence[int], signal: str, tell: Callable[[int], None]
-) -> tuple[NDArray[np.float64], dict[int, NDArray[np.float64]]]:
-    """Return the loss of the unchanged network at every place, (P,), and each layer's means over all places, (N,)."""
-    losses = np.zeros(len(text.asked))
-    sums = {layer: np.zeros(network.configuration.layers[layer].neurons) for layer in layers}
-    keep = [(signal,) if k in sums else () for k in range(len(network.configuration.layers))]
-    for group in text.groups:
-        for places, loss, signals in _pieces(network, group, [], 1, text.longest, keep):
-            there = places >= 0
-            losses[places[there]] = loss[:, 0][there]
-            for layer in layers:
-                sums[layer] += signals[layer][signal].numpy()[there].sum(0, dtype=np.float64)
-            tell(int(there.sum()))
-    return losses, {layer: total / len(text.asked) for layer, total in sums.items()}
-
-
-def _pieces(
-    network: Network,
-    group: _Group,
-    changes: Sequence[Intervention],
-    copies: int,
-    longest: int,
-    keep: Sequence[Sequence[str]] | None = None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], Any]]:
-    """Run copies of a group side by side, in pieces of steps: places (T, G), losses (T, copies, G), what is kept.
-
-    A network that reads from the end, too, reads the group in one piece.
-    """
-    readout, size = network.configuration.readout, group.tokens.shape[1]
-    for run in passes(
-        network,
-        group.tokens,
-        group.lengths,
-        copies=copies,
-        total=longest,
-        keep=keep,
-        interventions=changes,
-        reads="every step",
-    ):
-        targets, logits = _copied(group.targets[run.steps], copies), run.output.logits
-        if logits.ndim == 2:  # read out at the last step only
-            last, columns = run.mask.sum(0) - 1, torch.arange(size * copies)
-            losses = torch.zeros(run.mask.shape, dtype=torch.float64)
-            losses[last, columns] = loss_of(readout, logits, targets[last, columns]).double()
-        else:
-            losses = loss_of(readout, logits, targets).double()
-        yield group.places[run.steps], losses.view(-1, copies, size).numpy(), run.output.signals
-
-
-def _copied(values: Tensor, copies: int) -> Tensor:
-    """Columns (T, G, ...) so many times side by side."""
-    return values.repeat(1, copies, *[1] * (values.ndim - 2))
-
-
-def _results(
-    network: Network,
-    text: _Text,
-    before: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    changes: Sequence[Intervention],
-    draws: int,
-    seed: int,
-    tell: Callable[[int], None],
-) -> dict[str, NDArray[np.float64]]:
-    """Return the means of "on", "off" and "difference" and their intervals, each (1 + F, neurons)."""
-    counts = np.stack([np.bincount(text.unit[row], minlength=text.units) for row in on], 1).astype(np.float64)
-    weights = resampled(text.units, draws if text.units > 1 else 0, seed).reshape(-1, text.units)
-    size = max(1, SUMS // (text.units * len(on)))
-    parts = []
-    for start in range(0, len(changes), size):
-        sums = _sums(network, text, before, on, changes[start : start + size], tell)
-        parts.append(_means(sums, counts, weights))
-    return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]} if parts else {}
-
-
-def _sums(
-    network: Network,
-    text: _Text,
-    before: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    changes: Sequence[Intervention],
-    tell: Callable[[int], None],
-) -> NDArray[np.float64]:
-    """The change of the loss in each unit, summed where each feature is on, for each intervention, (U, 1 + F, K)."""
-    sums = np.zeros((text.units, len(on), len(changes)))
-    for group in text.groups:
-        size = group.tokens.shape[1]
-        copies = max(1, ROWS // size)
-        if network.configuration.both_ways:
-            copies = max(1, min(copies, WHOLE // (size * len(group.tokens))))
-        for start in range(0, len(changes), copies):
-            columns = slice(start, min(start + copies, len(changes)))
-            rows = [replace(one, row=slice(k * size, (k + 1) * size)) for k, one in enumerate(changes[columns])]
-            for places, losses, _ in _pieces(network, group, rows, len(rows), text.longest):
-                # Sequence after sequence, so that the places of a unit stand together.
-                flat, changed = places.T.ravel(), losses.transpose(2, 0, 1).reshape(-1, len(rows))
-                there = flat >= 0
-                flat = flat[there]
-                changed = changed[there] - before[flat, None]
-                tell(len(flat) * len(rows))
-                units, mask = text.unit[flat], on[:, flat].astype(np.float64)
-                bounds = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist(), len(units)]
-                for first, last in pairwise(bounds):
-                    if last > first:
-                        sums[units[first], :, columns] += mask[:, first:last] @ changed[first:last]
-    return sums
-
-
-def _means(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], weights: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    """Means and intervals from the sums (U, 1 + F, K) and the numbers of steps (U, 1 + F) of every unit."""
-    found: dict[str, list[NDArray[np.float64]]] = {}
-    once = np.ones((1, len(sums)))
-    all_changes, all_steps = weights @ sums[:, 0], weights @ counts[:, 0]
-    for k in range(sums.shape[1]):
-        means = _ratios(once @ sums[:, k], once @ counts[:, k], once @ sums[:, 0], once @ counts[:, 0])
-        drawn = _ratios(weights @ sums[:, k], weights @ counts[:, k], all_changes, all_steps)
-        for name, value in means.items():
-            # Whether a draw has a step depends on the units alone, so all neurons lose the same draws.
-            used = ~np.isnan(drawn[name]).any(1)
-            low, high = interval(drawn[name][used])
-            for column, values in ((name, value[0]), (f"{name}_low", low), (f"{name}_high", high)):
-                found.setdefault(column, []).append(values)
-    return {name: np.stack(rows) for name, rows in found.items()}
-
-
-def _ratios(
-    on: NDArray[np.float64], steps_on: NDArray[np.float64], every: NDArray[np.float64], steps: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    """Mean changes (D, K) of sums (D, K) over numbers of steps (D,); NaN where there is no step."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        where_on = on / steps_on[:, None]
-        left = (steps - steps_on)[:, None]
-        where_off = np.where(left > 0, (every - on) / left, np.nan)
-    return {"on": where_on, "off": where_off, "difference": where_on - where_off}
 
 
 def _columns(
     before: NDArray[np.float64],
-    text: _Text,
+    text: TextBatches,
     on: NDArray[np.bool_],
     chosen: NDArray[np.int64],
     held: NDArray[np.float64],
     names: Sequence[str],
     results: dict[str, NDArray[np.float64]],
 ) -> dict[str, NDArray[Any]]:
-    """The columns of the table, neuron by neuron, from what is known of features (1 + F,) and of both (1 + F, N)."""
+    """Return the columns of the table, neuron by neuron, from the results (1 + F, N)."""
     steps, sums = on.sum(1), on @ before
     with np.errstate(invalid="ignore", divide="ignore"):
         loss_on = sums / steps

@@ -1,7 +1,7 @@
-"""What a study is about: a run's network on a text that it was not trained on, with the features of that text.
+"""The subject of a study: the network of a run, a text that it was not trained on, and the features of that text.
 
-The command line and the explorer ask the same questions of a run; the answers that take longer are kept in its
-directory, with a mark of the weights that they are about.
+The command line and the explorer run the same studies on a run. The tables of slow studies are saved in its directory,
+with a mark of the weights that they are about.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from gatescope.tasks import Task, Text
 from gatescope.tasks.base.strings import StringTask
 from gatescope.trace import Trace
 
-FORMAT = 1  # of the tables that are kept; to be raised when a column is added that readers rely on
-OF_TEXT = 100_000  # characters, at most
-OF_STRINGS = 4_000  # of strings there are only so many different ones
+FORMAT = 1  # of saved tables; raise it when readers rely on a new column
+TEXT_CHARACTERS = 100_000  # characters of a text that are studied by default
+STRING_CHARACTERS = 4_000  # the same for tasks of strings, which have few different ones
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Subject:
     """A network, and a text to study it on.
 
     Attributes:
-        run: where the network comes from.
-        network: with the run's best weights, or those of a checkpoint.
-        task: what it learned.
-        text: what it reads.
-        families: whose features of the text are taken.
+        run: the run of the network.
+        network: the network, with the best weights of the run or those of a checkpoint.
+        task: the task that the network learned.
+        text: the text that it reads.
+        families: the families of the text's features.
     """
 
     run: Run
@@ -50,13 +50,13 @@ class Subject:
 
     @contextmanager
     def trace(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Trace]:
-        """Every signal on the text, without drives."""
+        """Record every signal on the text, without drives, while a `with` block runs."""
         with recorded(self.network, self.text, progress=progress, answers=self.task.answers) as trace:
             yield trace
 
     @cached_property
     def layers(self) -> list[str]:
-        """layer0, layer0_reverse, layer1, ..."""
+        """Return the names of the layers: layer0, layer0_reverse, layer1, ..."""
         return self.network.configuration.names
 
 
@@ -70,19 +70,19 @@ def subject(
     more: Sequence[Family] = (),
     checkpoint: int | None = None,
 ) -> Subject:
-    """The subject of studies of a run.
+    """Open a run for studies.
 
     Args:
-        run: a run directory.
-        text: what to read; a part of what the task keeps from training when None.
-        characters: how much of that; 4,000 of strings, 100,000 of anything else when None.
-        lexer: a name of Pygments, if the text is a program; by the names of the task's files when None.
-        families: whose features to take; those that fit the text, and the task's own, when None.
-        more: families besides these.
-        checkpoint: whose weights; the best when None.
+        run: a run.
+        text: the text to read; None: a part of the task's data that is held out from training.
+        characters: the number of characters of that part; None: 4,000 for strings, 100,000 for other texts.
+        lexer: the name of a Pygments lexer, if the text is a program; None: chosen by the names of the task's files.
+        families: the families of features; None: those that fit the text, and those of the task.
+        more: additional families.
+        checkpoint: the step of the checkpoint with the weights; None: the best weights.
 
     Raises:
-        StudyError: fewer than one character.
+        StudyError: fewer than one character is requested.
         RunError, TaskError, FeatureError: the run or its text cannot be read, or there is no such lexer.
     """
     if characters is not None and characters < 1:
@@ -90,7 +90,7 @@ def subject(
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
-        text = task.held_out(characters or (OF_STRINGS if isinstance(task, StringTask) else OF_TEXT))
+        text = task.held_out(characters or (STRING_CHARACTERS if isinstance(task, StringTask) else TEXT_CHARACTERS))
     if families is None:
         configuration = network.configuration
         families = choose(
@@ -101,24 +101,24 @@ def subject(
     return Subject(run, network, task, text, [*families, *more])
 
 
-def features_of(about: Subject, trace: Trace) -> list[Feature]:
-    """The features of a subject's text at every place of its trace."""
-    in_words = about.network.configuration.vocabulary.in_words
-    return Steps(trace).features(about.families, parts_of(about.network, about.text) if in_words else None)
+def features_of(subject: Subject, trace: Trace) -> list[Feature]:
+    """Compute the features of a subject's text at every place of its trace."""
+    in_words = subject.network.configuration.vocabulary.in_words
+    return Steps(trace).features(subject.families, parts_of(subject.network, subject.text) if in_words else None)
 
 
 def _lexer_of(task: Task) -> str | None:
-    """The lexer for the files of a text, where all of them are of one language."""
+    """Return the lexer for the files of a text, if all of them are in one language."""
     if not isinstance(task, Text):
         return None
     if task.paths is None:
         return "python"
-    found = {tokens.lexer_of(path) for path in task.paths}
-    return found.pop() if len(found) == 1 else None
+    lexers = {tokens.lexer_of(path) for path in task.paths}
+    return lexers.pop() if len(lexers) == 1 else None
 
 
 def weights_mark(run: Run) -> str:
-    """What changes whenever the run's best weights do.
+    """Return a mark that changes whenever the best weights of a run change.
 
     Raises:
         RunError: there are no weights, or they cannot be read.
