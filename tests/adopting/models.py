@@ -50,8 +50,8 @@ def arrays(source: nn.Module) -> dict[str, np.ndarray]:
 def assert_same(network: Network, expected: Tensor | np.ndarray) -> None:
     """The network's logits (T, B, V) on IDS are the expected ones, up to the rounding of float32."""
     with torch.no_grad():
-        found = network(IDS).logits
-    np.testing.assert_allclose(found.numpy(), np.asarray(expected), rtol=0, atol=2e-6)
+        logits = network(IDS).logits
+    np.testing.assert_allclose(logits.numpy(), np.asarray(expected), rtol=0, atol=2e-6)
 
 
 def save_torch(path: Path, content: Any) -> Path:

@@ -63,16 +63,16 @@ def test_both_directions_predict_what_torch_does(
 ) -> None:
     source = tagger(kind, **options)
     path = save_torch(tmp_path / "m.pt", source.state_dict())
-    found = assemble(read(path, "tanh"), VOCABULARY, names=("x", "y", "z"), reads=reads)
-    assert found.network.configuration.readout == classes("xyz", reads)
+    adopted = assemble(read(path, "tanh"), VOCABULARY, names=("x", "y", "z"), reads=reads)
+    assert adopted.network.configuration.readout == classes("xyz", reads)
     layers = options.get("num_layers", 1)
-    assert [layer.reverse for layer in found.layers] == [False, True] * layers
-    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+    assert [layer.reverse for layer in adopted.layers] == [False, True] * layers
+    for ids, predictions in zip(SEQUENCES, predict(adopted.network, SEQUENCES), strict=True):
         with torch.no_grad():
             every, once = source(torch.from_numpy(ids).long())
         expected = (every if reads == "every step" else once[None]).log_softmax(-1)
         np.testing.assert_allclose(predictions, expected, atol=2e-6)
-    assert check_with(found.network, record(found.network, SEQUENCES)).holds
+    assert check_with(adopted.network, record(adopted.network, SEQUENCES)).holds
 
 
 def test_when_both_directions_are_read_is_a_question(tmp_path: Path) -> None:
@@ -97,23 +97,23 @@ def test_a_readout_of_the_sum_of_both_directions(directions: Any, share: float, 
     path = save_torch(tmp_path / "m.pt", values)
     with pytest.raises(AdoptingError, match=r"^Readout: expected one matrix that reads the 12 numbers.*readout='none'"):
         assemble(read(path), VOCABULARY)
-    found = assemble(read(path), VOCABULARY, predicts="classes", reads="every step", directions=directions)
+    adopted = assemble(read(path), VOCABULARY, predicts="classes", reads="every step", directions=directions)
     ids = torch.from_numpy(SEQUENCES[0]).long()
     with torch.no_grad():
         steps = source.rnn(source.embedding(ids)[None])[0][0]
         expected = small(share * (steps[:, :N] + steps[:, N:])).log_softmax(-1)
-    np.testing.assert_allclose(predict(found.network, SEQUENCES[:1])[0], expected, atol=2e-6)
+    np.testing.assert_allclose(predict(adopted.network, SEQUENCES[:1])[0], expected, atol=2e-6)
 
 
 def test_one_row_is_a_sigmoid_and_becomes_two_classes(tmp_path: Path) -> None:
     source = tagger("LSTM", rows=1)
     path = save_torch(tmp_path / "m.pt", source.state_dict())
-    found = assemble(read(path), VOCABULARY, names=("bad", "good"), reads="last step")
-    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+    adopted = assemble(read(path), VOCABULARY, names=("bad", "good"), reads="last step")
+    for ids, predictions in zip(SEQUENCES, predict(adopted.network, SEQUENCES), strict=True):
         with torch.no_grad():
             good = torch.sigmoid(source(torch.from_numpy(ids).long())[1]).item()
         np.testing.assert_allclose(np.exp(predictions), [[1 - good, good]], atol=1e-6)
-    assert any("sigmoid" in note for note in found.notes)
+    assert any("sigmoid" in note for note in adopted.notes)
     as_numbers = assemble(read(path), VOCABULARY, predicts="numbers", reads="last step")
     assert as_numbers.network.configuration.readout == numbers(["0"], reads="last step")
 
@@ -137,9 +137,9 @@ def test_numbers_in_and_out(tmp_path: Path) -> None:
         assemble(read(path), vocabulary)
     with pytest.raises(AdoptingError, match=r"predictions of linear\.weight: .*when it is read.*average or a maximum"):
         assemble(read(path), vocabulary, predicts="numbers")
-    found = assemble(read(path), vocabulary, predicts="numbers", reads="every step")
-    assert found.network.configuration.readout == numbers("0123")
-    for steps, predictions in zip(series, predict(found.network, series), strict=True):
+    adopted = assemble(read(path), vocabulary, predicts="numbers", reads="every step")
+    assert adopted.network.configuration.readout == numbers("0123")
+    for steps, predictions in zip(series, predict(adopted.network, series), strict=True):
         with torch.no_grad():
             np.testing.assert_allclose(
                 predictions, source.linear(source.lstm(torch.from_numpy(steps)[None])[0])[0], atol=2e-6
@@ -314,10 +314,10 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
     if activation is None:
         with pytest.raises(AdoptingError, match=r"Predictions of out: expected to know what"):
             assemble(read(path), VOCABULARY)
-    found = assemble(read(path), VOCABULARY, predicts="classes" if activation is None else None)
-    readout = found.network.configuration.readout
+    adopted = assemble(read(path), VOCABULARY, predicts="classes" if activation is None else None)
+    readout = adopted.network.configuration.readout
     assert (readout.kind, readout.reads) == ("classes", reads)
-    for ids, predictions in zip(SEQUENCES, predict(found.network, SEQUENCES), strict=True):
+    for ids, predictions in zip(SEQUENCES, predict(adopted.network, SEQUENCES), strict=True):
         theirs = reference(path, ids=torch.from_numpy(ids).long()[:, None]).reshape(len(predictions), -1)
         if activation is None:
             theirs = np.exp(theirs) / np.exp(theirs).sum(-1, keepdims=True)
@@ -326,12 +326,12 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
 
 def test_outputs_at_the_last_step_alone_are_those_of_every_step(tmp_path: Path) -> None:
     path = graph(tmp_path / "m.onnx", AT_THE_LAST)
-    found = assemble(read(path), VOCABULARY, predicts="classes")
-    assert found.network.configuration.readout.reads == "every step"
-    assert any("the backward direction has read one step only" in note for note in found.notes)
+    adopted = assemble(read(path), VOCABULARY, predicts="classes")
+    assert adopted.network.configuration.readout.reads == "every step"
+    assert any("the backward direction has read one step only" in note for note in adopted.notes)
     for ids in SEQUENCES:
         theirs = torch.from_numpy(reference(path, ids=torch.from_numpy(ids).long()[:, None])).log_softmax(-1)
-        np.testing.assert_allclose(predict(found.network, [ids])[0][-1:], theirs, atol=2e-6)
+        np.testing.assert_allclose(predict(adopted.network, [ids])[0][-1:], theirs, atol=2e-6)
 
 
 def test_one_direction_at_the_last_step(tmp_path: Path) -> None:
@@ -378,5 +378,5 @@ def test_what_is_before_the_layers_is_named(tmp_path: Path) -> None:
     numbers_in = Vocabulary(tuple("abcde"), unit="number")
     with pytest.raises(AdoptingError, match="confirm it: embedding='numbers'"):
         assemble(read(path), numbers_in)
-    found = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers")
-    assert found.network.configuration.readout.kind == "numbers"
+    adopted = assemble(read(path), numbers_in, embedding="numbers", predicts="numbers")
+    assert adopted.network.configuration.readout.kind == "numbers"

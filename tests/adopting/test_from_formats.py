@@ -94,9 +94,9 @@ def test_from_torch_of_a_live_model_predicts_what_torch_does(
         log_probs = source(IDS).log_softmax(-1)
         for value in source.parameters():
             value.add_(1.0)
-        found = adoption.assembled.network(IDS).logits.log_softmax(-1)
+        predictions = adoption.assembled.network(IDS).logits.log_softmax(-1)
         stored = adoption.run.network()[0](IDS).logits.log_softmax(-1)
-    np.testing.assert_allclose(found, log_probs, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(predictions, log_probs, rtol=0, atol=1e-6)
     np.testing.assert_allclose(stored, log_probs, rtol=0, atol=1e-6)
 
 
@@ -109,8 +109,8 @@ def test_from_torch_notes_a_gru_known_by_its_shape_alone(tmp_path: Path) -> None
     source, other = model("GRU"), model("GRU")
     other.rnn = OwnGRU(5, 6)
     notes = [
-        gatescope.from_torch(given, tmp_path / f"run{k}", VOCABULARY).notes
-        for k, given in enumerate((source, source.state_dict(), other))
+        gatescope.from_torch(form, tmp_path / f"run{k}", VOCABULARY).notes
+        for k, form in enumerate((source, source.state_dict(), other))
     ]
     about = [[note for note in own if "was read as torch's GRU" in note] for own in notes]
     assert [len(own) for own in about] == [0, 1, 1]

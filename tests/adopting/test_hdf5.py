@@ -29,10 +29,10 @@ PACKED: list[dict[str, Any]] = [
 
 
 def arrays(group: Group) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
     for name, entry in group.items():
-        found |= {name: entry.read()} if isinstance(entry, Dataset) else arrays(entry)
-    return found
+        values |= {name: entry.read()} if isinstance(entry, Dataset) else arrays(entry)
+    return values
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_hdf5_of_every_version_reads_like_h5py(version: Any, ordered: bool, coun
         expected = {name: value[()].astype("f4") for name, value in group.items()}
     root = Hdf5File(path.read_bytes()).root()
     assert root.attributes == {"long": ["äö" * 30_000], "fixed": ["a", "bcd"], "several": ["x", "", "yy"], "number": []}
-    found = arrays(root)
-    assert found.keys() == expected.keys()
+    values = arrays(root)
+    assert values.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
+        np.testing.assert_array_equal(values[name], value)
 
 
 @pytest.mark.parametrize("options", PACKED)
@@ -77,7 +77,7 @@ def test_hdf5_chunk_of_64_mb_in_a_small_file_is_bounded(tmp_path: Path) -> None:
 
 
 def test_hdf5_chunk_larger_than_its_array_is_refused(tmp_path: Path) -> None:
-    """A chunk of 64 MB for four numbers is no trained network's."""
+    """A chunk of 64 MB for four numbers belongs to no trained network."""
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.create_dataset("value", data=np.zeros((2, 2), "f"), chunks=(1 << 12, 1 << 12), maxshape=(None, None))
     with pytest.raises(Hdf5Error, match=r"expected chunks for 16 bytes, got 1 of 67,108,864 bytes"):

@@ -34,8 +34,8 @@ def test_biases_of_another_matrix_are_not_taken(below: bool, above: bool, tmp_pa
     """A layer without biases has none, also where those of the other layer would fit."""
     embedding, lstm, _ = parts()
     fc, out = nn.Linear(N, V, bias=below), nn.Linear(V, V, bias=above)
-    found = assembled(tmp_path, state(embedding=embedding, lstm=lstm, fc=fc, out=out), head_activation="relu")
-    assert_same(found.network, out(torch.relu(fc(lstm(embedding(IDS))[0]))).detach())
+    adopted = assembled(tmp_path, state(embedding=embedding, lstm=lstm, fc=fc, out=out), head_activation="relu")
+    assert_same(adopted.network, out(torch.relu(fc(lstm(embedding(IDS))[0]))).detach())
 
 
 @pytest.mark.parametrize("name", ["in_bias", "h_bias", "log_bias"])
@@ -53,9 +53,9 @@ def test_a_layer_that_is_applied_twice_is_no_copy(tmp_path: Path) -> None:
     content = state(embedding=embedding, lstm=lstm, fc=fc, again=fc, out=out)
     with pytest.raises(AdoptingError, match="expected one order"):
         assembled(tmp_path, content, head_activation="relu")
-    found = assembled(tmp_path, content, head_activation="relu", head=["fc.weight", "again.weight"])
+    adopted = assembled(tmp_path, content, head_activation="relu", head=["fc.weight", "again.weight"])
     twice = torch.relu(fc(torch.relu(fc(lstm(embedding(IDS))[0]))))
-    assert_same(found.network, out(twice).detach())
+    assert_same(adopted.network, out(twice).detach())
 
 
 @pytest.mark.parametrize("numbers", [E, V])
@@ -64,8 +64,8 @@ def test_a_shared_embedding_stays_if_its_other_name_is_ignored(numbers: int, tmp
     shared, above, below, out = nn.Embedding(V, numbers), nn.LSTM(numbers, N), nn.LSTM(numbers, N), nn.Linear(N, V)
     encoder = state(**{"encoder.embedding": shared, "encoder.rnn": below})
     content = encoder | state(**{"decoder.embedding": shared, "decoder.rnn": above, "decoder.out": out})
-    found = assembled(tmp_path, content, ignore=["encoder.*"])
-    assert_same(found.network, out(above(shared(IDS))[0]).detach())
+    adopted = assembled(tmp_path, content, ignore=["encoder.*"])
+    assert_same(adopted.network, out(above(shared(IDS))[0]).detach())
 
 
 def test_layers_side_by_side_are_refused(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_layers_side_by_side_are_refused(tmp_path: Path) -> None:
     content = state(embedding=embedding, one=one, other=nn.LSTM(E, N), out=out)
     with pytest.raises(AdoptingError, match="Layers left over"):
         assembled(tmp_path, content, layers=["one"])
-    found = assembled(tmp_path, content, layers=["one"], ignore=["other"])
-    assert_same(found.network, out(one(embedding(IDS))[0]).detach())
+    adopted = assembled(tmp_path, content, layers=["one"], ignore=["other"])
+    assert_same(adopted.network, out(one(embedding(IDS))[0]).detach())
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def run(kind: str, w: Weights, inputs: np.ndarray) -> np.ndarray:
     h = c = np.zeros((inputs.shape[1], N))
     bias = w["bias"].astype(float)
     first, second = (bias[0], bias[1]) if bias.ndim == 2 else (bias, np.zeros_like(bias))
-    found = []
+    outputs = []
     for x in inputs:
         drive, recurrent = x @ w["kernel"] + first, h @ w["recurrent_kernel"] + second
         if kind == "LSTM":
@@ -61,8 +61,8 @@ def run(kind: str, w: Weights, inputs: np.ndarray) -> np.ndarray:
             h = z * h + (1 - z) * np.tanh(xh + r * uh)
         else:
             h = np.tanh(drive + recurrent)
-        found.append(h)
-    return np.array(found)
+        outputs.append(h)
+    return np.array(outputs)
 
 
 def as_cudnn(w: Weights, gates: int) -> Weights:
@@ -142,18 +142,18 @@ def test_logits_are_those_of_keras_equations(kind: str, layout: str, tmp_path: P
         path = keras3(tmp_path / "m.keras", layers, sequential(layers, **options))
     else:
         path = keras2(tmp_path / "m.h5", layers, sequential(layers, **options) if "model" in layout else None)
-    found = assemble(read(path), VOCABULARY)
-    assert_same(found.network, expected((kind, weights)))
-    assert bool(found.notes) == (layout == "keras2 weights" and kind != "GRU")
+    adopted = assemble(read(path), VOCABULARY)
+    assert_same(adopted.network, expected((kind, weights)))
+    assert bool(adopted.notes) == (layout == "keras2 weights" and kind != "GRU")
 
 
 @pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3)])
 def test_the_layout_of_cudnn_is_recognised(kind: str, gates: int, tmp_path: Path) -> None:
     weights = drawn(kind, E, 1, double=True)
     layers = layers_of(("rnn", f"CuDNN{kind}", as_cudnn(weights, gates)))
-    found = assemble(read(keras2(tmp_path / "m.hdf5", layers)), VOCABULARY)
-    assert_same(found.network, expected((kind, weights)))
-    assert not found.notes
+    adopted = assemble(read(keras2(tmp_path / "m.hdf5", layers)), VOCABULARY)
+    assert_same(adopted.network, expected((kind, weights)))
+    assert not adopted.notes
 
 
 def test_keras_layers_are_connected_whatever_their_names_are(tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_keras_layers_are_connected_whatever_their_names_are(tmp_path: Path) -> 
     # In the file the first LSTM is "lstm"; in the model the second one is called that.
     layers = layers_of(("mine", "LSTM", first), ("lstm", "LSTM", second))
     path = keras3(tmp_path / "m.keras", layers, sequential(layers, return_sequences=True))
-    found = assemble(read(path), VOCABULARY)
-    assert [layer.name for layer in found.layers] == ["lstm", "lstm_1"]
-    assert_same(found.network, expected(("LSTM", first), ("LSTM", second)))
+    adopted = assemble(read(path), VOCABULARY)
+    assert [layer.name for layer in adopted.layers] == ["lstm", "lstm_1"]
+    assert_same(adopted.network, expected(("LSTM", first), ("LSTM", second)))
 
 
 def test_keras_layers_without_a_connection_are_a_question(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_keras_layers_without_a_connection_are_a_question(tmp_path: Path) -> Non
     path = keras2(tmp_path / "m.h5", layers_of(("a", "LSTM", first), ("b", "GRU", second)))
     with pytest.raises(AdoptingError, match=r"expected one network.*a \(LSTM.*b \(GRU"):
         assemble(read(path), VOCABULARY)
-    found = assemble(read(path), VOCABULARY, layers=["a", "b"])
-    assert_same(found.network, expected(("LSTM", first), ("GRU", second)))
+    adopted = assemble(read(path), VOCABULARY, layers=["a", "b"])
+    assert_same(adopted.network, expected(("LSTM", first), ("GRU", second)))
 
 
 def test_a_gru_that_resets_before_the_product_is_another_cell(tmp_path: Path) -> None:
@@ -215,14 +215,14 @@ def reference(levels: list[Level], inputs: np.ndarray, *, once: bool) -> np.ndar
     """Return the outputs of the last layer for one sequence (T, I): (T, H), or (H,) with return_sequences=False."""
     values, final = inputs[:, None], np.empty(0)
     for kind, forward, backward, joined in levels:
-        there = run(kind, forward, values)
-        parts, ends = [there], [there[-1]]
+        ahead = run(kind, forward, values)
+        parts, ends = [ahead], [ahead[-1]]
         if backward is not None:
             back = run(kind, backward, values[::-1])  # in the order in which it reads
-            parts, ends = [there, back[::-1]], [there[-1], back[-1]]
+            parts, ends = [ahead, back[::-1]], [ahead[-1], back[-1]]
         values, final = (
-            np.concatenate(each, -1) if joined == "concat" else np.sum(each, 0) / (2 if joined == "ave" else 1)
-            for each in (parts, ends)
+            np.concatenate(sides, -1) if joined == "concat" else np.sum(sides, 0) / (2 if joined == "ave" else 1)
+            for sides in (parts, ends)
         )
     return final[0] if once else values[:, 0]
 
@@ -304,11 +304,11 @@ def test_classes_of_both_directions(functional: bool, once: bool, joined: str, k
         inner = {"class_name": "Dense", "config": {"activation": "softmax"}}
         dense = ("tags", "TimeDistributed", {"layer": inner, "group": "time_distributed"}, (kernel, bias))
     path = saved(tmp_path / "m.keras", levels, functional=functional, once=once, dense={"symbols": True}, tail=[dense])
-    found = assemble(read(path), VOCABULARY)
-    assert found.network.configuration.readout == classes("012", "last step" if once else "every step")
-    assert not found.notes
+    adopted = assemble(read(path), VOCABULARY)
+    assert adopted.network.configuration.readout == classes("012", "last step" if once else "every step")
+    assert not adopted.notes
     sequences = [IDS[:length, row].numpy().astype(np.int32) for row, length in enumerate(LENGTHS)]
-    for ids, log_probs in zip(sequences, predict(found.network, sequences), strict=True):
+    for ids, log_probs in zip(sequences, predict(adopted.network, sequences), strict=True):
         expected = softmax(reference(levels, EMBEDDING[ids].astype(float), once=once) @ kernel + bias)
         np.testing.assert_allclose(np.exp(log_probs), np.atleast_2d(expected), atol=2e-6)
 
@@ -323,10 +323,10 @@ def test_a_sigmoid_of_one_number_and_masked_padding(tmp_path: Path) -> None:
     with pytest.raises(AdoptingError, match=r"Id 0 of the vocabulary: expected padding.*got 'a'"):
         assemble(read(path), VOCABULARY, names=("bad", "good"))
     padded = Vocabulary(("\ue000", *VOCABULARY.symbols[1:]))
-    found = assemble(read(path), padded, names=("bad", "good"))
+    adopted = assemble(read(path), padded, names=("bad", "good"))
     ids = np.array([3, 1, 4], np.int32)
     good = sigmoid(reference(levels, EMBEDDING[ids].astype(float), once=True) @ OUT[0][:, :1] + OUT[1][:1])[0]
-    np.testing.assert_allclose(np.exp(predict(found.network, [ids])[0]), [[1 - good, good]], atol=2e-6)
+    np.testing.assert_allclose(np.exp(predict(adopted.network, [ids])[0]), [[1 - good, good]], atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -347,11 +347,11 @@ def test_numbers_in(loss: Any, readout: Any, tmp_path: Path) -> None:
     if loss is None:
         with pytest.raises(AdoptingError, match=r"Predictions of .*: expected to know what"):
             assemble(read(path), vocabulary)
-    found = assemble(read(path), vocabulary, predicts="numbers" if loss is None else None)
-    assert found.network.configuration.readout == readout
+    adopted = assemble(read(path), vocabulary, predicts="numbers" if loss is None else None)
+    assert adopted.network.configuration.readout == readout
     steps = np.random.default_rng(0).normal(size=(6, 2)).astype("f")
     expected = reference(levels, steps.astype(float), once=True) @ OUT[0][:N] + OUT[1]
-    predictions = predict(found.network, [steps])[0]
+    predictions = predict(adopted.network, [steps])[0]
     np.testing.assert_allclose(
         softmax(predictions) if readout.kind == "classes" else predictions,
         (softmax(expected) if readout.kind == "classes" else expected)[None],
@@ -444,8 +444,8 @@ def test_keras_hidden_layers_of_the_head(kind: str, tmp_path: Path) -> None:
     x = torch.from_numpy(reference(levels, EMBEDDING[[1, 4]].astype(float), once=True) @ hidden)
     inner = {"linear": lambda v: v, "gelu": torch.nn.functional.gelu, "elu": torch.nn.functional.elu}.get(kind)
     values = (inner or getattr(torch, kind))(x).numpy()
-    found = predict(assemble(read(path), VOCABULARY).network, [np.array([1, 4], np.int32)])[0]
-    np.testing.assert_allclose(np.exp(found)[0], softmax(values @ last + OUT[1]), atol=2e-6)
+    log_probs = predict(assemble(read(path), VOCABULARY).network, [np.array([1, 4], np.int32)])[0]
+    np.testing.assert_allclose(np.exp(log_probs)[0], softmax(values @ last + OUT[1]), atol=2e-6)
 
 
 @pytest.mark.parametrize("damage", ["name", "size"])

@@ -49,7 +49,7 @@ OUTER = _layer("InputLayer", "outer")
     ],
 )
 def test_layer_before_a_nested_model_is_seen(model: dict[str, Any], before: str | None) -> None:
-    """A weightless layer between the input and the recurrent layer is named, and nothing where there is none."""
+    """A weightless layer between the input and the recurrent layer is named, and nothing if there is no such layer."""
     described = layers_of(model)
-    found = wiring(described, {"rnn": described["rnn"]}, {"rnn": ()}, None)
-    assert found.before.get("rnn") == before
+    wired = wiring(described, {"rnn": described["rnn"]}, {"rnn": ()}, None)
+    assert wired.before.get("rnn") == before

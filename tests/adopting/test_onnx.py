@@ -53,9 +53,9 @@ def written(path: Path, kind: str, weights: dict[str, np.ndarray], outputs: int 
     return path
 
 
-def reference(path: Path, **given: torch.Tensor) -> np.ndarray:
+def reference(path: Path, **inputs: torch.Tensor) -> np.ndarray:
     """The first result of ONNX's own implementation."""
-    results = ReferenceEvaluator(str(path)).run(None, {name: value.numpy() for name, value in given.items()})
+    results = ReferenceEvaluator(str(path)).run(None, {name: value.numpy() for name, value in inputs.items()})
     return np.asarray(next(iter(results)))
 
 
@@ -72,12 +72,12 @@ def test_logits_are_those_of_the_reference_of_onnx(kind: str, names: str, tmp_pa
         pytest.skip("only an LSTM has peepholes")
     options = {"linear_before_reset": 1} if kind == "GRU" else {}
     path = written(tmp_path / "m.onnx", kind, drawn(kind, *names), **options)
-    found = assemble(read(path), VOCABULARY)
-    assert_same(found.network, reference(path, ids=IDS))
-    assert found.layers[0].cell.name == {"LSTM": "peephole" if "P" in names else "lstm", "GRU": "gru"}.get(
+    adopted = assemble(read(path), VOCABULARY)
+    assert_same(adopted.network, reference(path, ids=IDS))
+    assert adopted.layers[0].cell.name == {"LSTM": "peephole" if "P" in names else "lstm", "GRU": "gru"}.get(
         kind, "elman"
     )
-    assert found.readout == "readout"
+    assert adopted.readout == "readout"
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ def test_hostile_files(attack: str, tmp_path: Path) -> None:
     elif attack == "noise":
         path.write_bytes(b"\x08" + bytes(range(256)))
     else:
-        found = onnx.load(path)
+        loaded = onnx.load(path)
         if attack == "sizes":
-            found.graph.initializer[0].dims[:] = [1, 1 << 30, 1 << 30]
+            loaded.graph.initializer[0].dims[:] = [1, 1 << 30, 1 << 30]
         else:
-            tensor = found.graph.initializer[0]
+            tensor = loaded.graph.initializer[0]
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value="../secret")
-        path.write_bytes(found.SerializeToString())
+        path.write_bytes(loaded.SerializeToString())
     with pytest.raises(AdoptingError, match=r"m\.onnx"):
         read(path)

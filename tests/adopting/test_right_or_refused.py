@@ -68,17 +68,17 @@ def test_arrays_left_over_are_refused_by_name(extra: str, tmp_path: Path) -> Non
     with pytest.raises(AdoptingError, match="left over") as refused:
         assembled(tmp_path, content)
     assert first.partition(".")[0] in str(refused.value)
-    found = assembled(tmp_path, content, ignore=list(EXTRAS[extra]))
-    assert_same(found.network, out(lstm(embedding(IDS))[0]).detach())
-    assert any(first in note for note in found.notes)
+    adopted = assembled(tmp_path, content, ignore=list(EXTRAS[extra]))
+    assert_same(adopted.network, out(lstm(embedding(IDS))[0]).detach())
+    assert any(first in note for note in adopted.notes)
 
 
 def test_what_reads_the_last_layer_is_left_out_without_a_readout(tmp_path: Path) -> None:
     """Signals are exact then; what may stand before the layers is still refused."""
     embedding, lstm, _ = parts()
     content = state(embedding=embedding, lstm=lstm, attention=nn.Linear(N, 1), fc=nn.Linear(N, 3))
-    found = assembled(tmp_path, content, readout="none")
-    assert any("attention.weight (1, 6)" in note and "fc.weight (3, 6)" in note for note in found.notes)
+    adopted = assembled(tmp_path, content, readout="none")
+    assert any("attention.weight (1, 6)" in note and "fc.weight (3, 6)" in note for note in adopted.notes)
     square = nn.LSTM(N, N)
     content = state(embedding=nn.Embedding(V, N), lin=nn.Linear(N, N), lstm=square, out=nn.Linear(N, V))
     with pytest.raises(AdoptingError, match=r"left over.*lin\.weight"):
@@ -147,9 +147,9 @@ def test_a_tied_readout_is_said(tmp_path: Path) -> None:
     torch.manual_seed(0)
     embedding, lstm, bias = nn.Embedding(V, N), nn.LSTM(N, N), torch.randn(V)
     content = {**state(embedding=embedding, lstm=lstm), "fc.bias": bias}
-    found = assembled(tmp_path, content)
-    assert_same(found.network, (lstm(embedding(IDS))[0] @ embedding.weight.T + bias).detach())
-    assert any("embedding.weight" in note for note in found.notes)
+    adopted = assembled(tmp_path, content)
+    assert_same(adopted.network, (lstm(embedding(IDS))[0] @ embedding.weight.T + bias).detach())
+    assert any("embedding.weight" in note for note in adopted.notes)
     del content["fc.bias"]
     with pytest.raises(AdoptingError, match=r"^Readout: expected one matrix.*readout='embedding\.weight'"):
         assembled(tmp_path, content)
@@ -178,9 +178,9 @@ def test_weights_in_parts_are_put_together(kind: str, tmp_path: Path) -> None:
     for module in (embedding, lstm, out):
         module.eval()
     expected = out(lstm(embedding(IDS))[0]).detach()
-    found = assembled(tmp_path, state(embedding=embedding, lstm=lstm, out=out))
-    assert_same(found.network, expected)
-    assert found.notes
+    adopted = assembled(tmp_path, state(embedding=embedding, lstm=lstm, out=out))
+    assert_same(adopted.network, expected)
+    assert adopted.notes
 
 
 def test_an_unknown_parametrization_is_refused(tmp_path: Path) -> None:
@@ -212,10 +212,10 @@ def test_initial_states_are_adopted(names: tuple[str, str], shape: tuple[int, ..
     embedding, lstm, out = nn.Embedding(V, E), nn.LSTM(E, N, 2), nn.Linear(N, V)
     h, c = torch.randn(2, 1, N), torch.randn(2, 1, N)
     content = {**state(embedding=embedding, lstm=lstm, out=out), names[0]: h.reshape(shape), names[1]: c.reshape(shape)}
-    found = assembled(tmp_path, content)
+    adopted = assembled(tmp_path, content)
     start = (h.repeat(1, IDS.shape[1], 1), c.repeat(1, IDS.shape[1], 1))
-    assert_same(found.network, out(lstm(embedding(IDS), start)[0]).detach())
-    assert any("initial states" in note for note in found.notes)
+    assert_same(adopted.network, out(lstm(embedding(IDS), start)[0]).detach())
+    assert any("initial states" in note for note in adopted.notes)
 
 
 # --- what stands beside the weights -----------------------------------------------------------------------------------

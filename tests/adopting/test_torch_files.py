@@ -43,10 +43,10 @@ def test_logits_are_those_of_torch(kind: str, options: dict[str, Any], form: str
     else:
         path = tmp_path / "model.pt"
         torch.save(source.state_dict(), path, _use_new_zipfile_serialization=form == "pt")
-    found = assemble(read(path, options.get("nonlinearity", "tanh")), VOCABULARY)
-    assert_same(found.network, source(IDS).detach())
-    assert found.embedding == ("one-hot" if options.get("embedding", 5) is None else "embedding.weight")
-    assert found.readout == "fc.weight"
+    adopted = assemble(read(path, options.get("nonlinearity", "tanh")), VOCABULARY)
+    assert_same(adopted.network, source(IDS).detach())
+    assert adopted.embedding == ("one-hot" if options.get("embedding", 5) is None else "embedding.weight")
+    assert adopted.readout == "fc.weight"
 
 
 @pytest.mark.parametrize("wrapped", ["module", "checkpoint", "both", "lightning", "model"])
@@ -63,8 +63,8 @@ def test_checkpoints_as_people_write_them(wrapped: str, tmp_path: Path) -> None:
         "lightning": lambda w: {"state_dict": {f"model.{n}": v for n, v in w.items()}, "hyper_parameters": {"lr": 1}},
         "model": lambda w: {"model": w, "optimizer_states": [optimizer.state_dict()]},
     }[wrapped](weights)
-    found = assemble(read(save_torch(tmp_path / "checkpoint.pth", content)), VOCABULARY)
-    assert_same(found.network, source(IDS).detach())
+    adopted = assemble(read(save_torch(tmp_path / "checkpoint.pth", content)), VOCABULARY)
+    assert_same(adopted.network, source(IDS).detach())
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
@@ -97,7 +97,7 @@ def test_free_names_are_read_by_their_shapes(kind: str, transposed: bool, tmp_pa
 
 
 def test_gates_of_another_order_are_put_in_order(tmp_path: Path) -> None:
-    """Arrays in ONNX's order i o f g, said to be so, are the network in torch's order; wrong letters are refused."""
+    """Arrays in ONNX's order i o f g, given with that order, are the network in torch's order."""
     values = arrays(model("LSTM", neurons=4))
     free = {name: value for name, value in values.items() if not name.startswith("rnn")}
     for name, value in values.items():
@@ -113,7 +113,7 @@ def test_gates_of_another_order_are_put_in_order(tmp_path: Path) -> None:
 
 
 def test_square_matrices_of_free_names_are_refused(tmp_path: Path) -> None:
-    """Where inputs and neurons are as many, nothing shows which side of a matrix is which."""
+    """If there are as many inputs as neurons, nothing shows which side of a matrix is which."""
     np.savez(tmp_path / "m.npz", Wxh=np.ones((7, 7)), Whh=np.ones((7, 7)), Why=np.ones((7, 7)), bh=np.ones(7))
     with pytest.raises(AdoptingError, match="Layout"):
         read(tmp_path / "m.npz", "tanh")
@@ -126,15 +126,15 @@ def test_the_names_of_min_char_rnn(tmp_path: Path) -> None:
     np.savez(tmp_path / "min.npz", Wxh=Wxh, Whh=Whh, Why=Why, bh=bh, by=by)
     with pytest.raises(AdoptingError, match="nonlinearity='tanh'"):
         read(tmp_path / "min.npz")
-    found = assemble(read(tmp_path / "min.npz", "tanh"), VOCABULARY)
+    adopted = assemble(read(tmp_path / "min.npz", "tanh"), VOCABULARY)
     expected = np.zeros((*IDS.shape, 7))
     for row in range(IDS.shape[1]):
         h = np.zeros((4, 1))
         for t, symbol in enumerate(IDS[:, row].tolist()):
             h = np.tanh(Wxh[:, [symbol]] + Whh @ h + bh)
             expected[t, row] = (Why @ h + by)[:, 0]
-    assert_same(found.network, expected)
-    assert found.embedding == "one-hot"
+    assert_same(adopted.network, expected)
+    assert adopted.embedding == "one-hot"
 
 
 def two_parts(tmp_path: Path) -> tuple[Path, nn.ModuleDict]:
@@ -162,11 +162,11 @@ def test_two_networks_in_a_file_are_a_question(tmp_path: Path) -> None:
         assemble(foreign, VOCABULARY, layers=["decoder"], embedding="dec_emb.weight")
     with pytest.raises(AdoptingError, match=r"Layers left over.*ignore=\['encoder'\]"):
         assemble(foreign, VOCABULARY, layers=["decoder"], embedding="dec_emb.weight", ignore=["enc_*"])
-    found = assemble(foreign, VOCABULARY, embedding="dec_emb.weight", ignore=["enc*"])
-    assert any("encoder" in note for note in found.notes)
-    assert found.readout == "out.weight"
+    adopted = assemble(foreign, VOCABULARY, embedding="dec_emb.weight", ignore=["enc*"])
+    assert any("encoder" in note for note in adopted.notes)
+    assert adopted.readout == "out.weight"
     expected = parts["out"](parts["decoder"](parts["dec_emb"](IDS))[0])
-    assert_same(found.network, expected.detach())
+    assert_same(adopted.network, expected.detach())
     both = assemble(
         foreign,
         VOCABULARY,
@@ -200,13 +200,15 @@ def test_hidden_layers_of_the_readout_are_a_question(tmp_path: Path) -> None:
     foreign = read(save_torch(tmp_path / "head.pt", values))
     with pytest.raises(AdoptingError, match=r"^Activation after head\.0\.weight \(3, 6\).*head\.2\.weight"):
         assemble(foreign, VOCABULARY)
-    found = assemble(foreign, VOCABULARY, readout="none")
-    assert found.readout == "none"
-    assert any("every symbol alike" in note for note in found.notes)
-    left_out = next(note for note in found.notes if note.startswith("Left out, because they are after the last layer"))
+    adopted = assemble(foreign, VOCABULARY, readout="none")
+    assert adopted.readout == "none"
+    assert any("every symbol alike" in note for note in adopted.notes)
+    left_out = next(
+        note for note in adopted.notes if note.startswith("Left out, because they are after the last layer")
+    )
     assert all(name in left_out for name in ("head.0.weight (3, 6)", "head.2.weight (2, 3)", "head.0.bias (3,)"))
     with torch.no_grad():
-        output = found.network(IDS, keep=[("h",)])
+        output = adopted.network(IDS, keep=[("h",)])
         assert source.embedding is not None
         expected = source.rnn(source.embedding(IDS))[0]
     np.testing.assert_allclose(output.signals[0]["h"].numpy(), expected.numpy(), atol=1e-6)
@@ -260,8 +262,8 @@ def test_any_size_gives_the_same_network_or_a_question(
     source = model(kind, seed, neurons=neurons, embedding=embedding, num_layers=layers)
     path = save_torch(tmp_path_factory.mktemp("any") / "m.pt", source.state_dict())
     named = None if embedding is None else "embedding.weight"
-    found = assemble(read(path, "tanh"), VOCABULARY, embedding=named or "one-hot", readout="fc.weight")
-    assert_same(found.network, source(IDS).detach())
+    adopted = assemble(read(path, "tanh"), VOCABULARY, embedding=named or "one-hot", readout="fc.weight")
+    assert_same(adopted.network, source(IDS).detach())
     ambiguous = [name for name in ("embedding", "readout") if _ambiguous(name, embedding, neurons)]
     if ambiguous:
         with pytest.raises(AdoptingError, match=f"^{ambiguous[0].capitalize()}: expected one"):
