@@ -118,7 +118,7 @@ def test_runs(cli: Cli, run: Path) -> None:
 def test_a_damaged_run_is_listed_with_its_problem(cli: Cli, run: Path) -> None:
     (run / "network.json").write_text("{")
     assert "unreadable" in cli("runs").out
-    assert "is it damaged?" in " ".join(cli("runs").out.split())
+    assert "expected JSON, got something else" in " ".join(cli("runs").out.split())
 
 
 def test_no_runs(cli: Cli, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_predictions_of_a_run_reach_its_score(tmp_path: Path) -> None:
     task = Sentiment()
     run = gatescope.create_run(tmp_path / "run", task)
     outcome = gatescope.train(run, steps=60)
-    test = task.data().divided.test
+    test = task.data().parts.test
     table = gatescope.predict(run, list(test.texts)).table()
     right = table["prediction"] == np.array(task.class_names, dtype=object)[test.labels]
     spaced = gatescope.predict(run, [f"  {text.replace(' ', '   ')} " for text in test.texts]).table()
