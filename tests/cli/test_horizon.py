@@ -117,6 +117,15 @@ def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: P
     assert set(again["trainings"]["seed"]) == {0, 1}
 
 
+def test_compare_prints_no_control_characters_of_its_folder(cli: Cli) -> None:
+    """Neither the folder of the runs nor the trainings that are missing act on the terminal."""
+    options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", 2, "--on", TEXT, "--distance", 2)
+    result = cli("compare", "counter", *options, "--furthest", 3, "--out", "a\x1b[2Jb\u202e")
+    assert result.status == 0, result.err
+    assert "The runs are in a␛[2Jb<U+202E>." in result.out
+    assert "\x1b" not in result.out
+
+
 def test_compare_of_a_text(cli: Cli, text: Path) -> None:
     options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", "3,2", "--unroll", 8, "--batch", 2)
     result = cli("compare", text, *options, "--furthest", 10, "--json")

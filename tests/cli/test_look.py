@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from gatescope import Run, check, open_trace, record, save_trace
-from tests.cli.conftest import ROOT, Cli
+from tests.cli.conftest import ENVIRONMENT, ROOT, Cli
+from tests.waiting import PATIENCE
 
 
 def test_the_same_seed_writes_the_same(cli: Cli, run: Path) -> None:
@@ -209,6 +211,33 @@ def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     assert "report it" in result.err
     assert "Traceback" not in result.err
     assert "Traceback" in cli("tasks", "--debug").err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+@pytest.mark.parametrize("length", [0, 5])
+def test_sample_on_a_terminal_ends_with_a_newline(run: Path, tmp_path: Path, length: int) -> None:
+    """The prompt of the shell begins on a line of its own, whatever the network wrote last."""
+    import pty
+
+    main_end, terminal = pty.openpty()
+    words = ["sample", "counter", "--prime", "aX", "--length", str(length), "--stop", "z"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatescope", *words],
+        cwd=tmp_path,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    os.close(terminal)
+    written = b""
+    with suppress(OSError):  # Linux reports the closed terminal as an error
+        while block := os.read(main_end, 1024):
+            written += block
+    os.close(main_end)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert written.startswith(b"aX")
+    assert written.endswith(b"\r\n")
 
 
 @pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\x07b", "a\x9b31mb", "a\u202eb"])

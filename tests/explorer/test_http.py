@@ -419,8 +419,16 @@ def test_what_a_foreign_form_could_send_is_refused(page: Page, kind: str) -> Non
     refused(page.ask("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
 
 
-def test_what_is_too_large_is_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused(page.trace(text="a" * (1 << 20)), 413)
+def test_request_at_the_limit_is_answered_one_byte_above_refused(page: Page) -> None:
+    """The body may have 1 MiB; the refusal names this limit, and no other one."""
+    json_type = {"content-type": "application/json"}
+    body = b'{"text": "a"}'.ljust(1 << 20)
+    assert page.ask("POST", "/api/runs/lstm/trace", content=body, headers=json_type).status_code == 200
+    response = page.ask("POST", "/api/runs/lstm/trace", content=body + b" ", headers=json_type)
+    refused(response, 413, "Request: expected at most 1,048,576 bytes, got more.")
+
+
+def test_text_at_the_limit_is_answered_longer_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(page.trace(text="a" * 20_001), 413, "20,000")
     monkeypatch.setattr(gatescope.explorer.recorder, "MAX_TEXT_STEPS", 10)
     refused(page.trace(text="a" * 11), 413, "10")
