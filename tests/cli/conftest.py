@@ -1,4 +1,4 @@
-"""One small trained run for all tests of the command line, and the command line as a function."""
+"""Fixtures of the command line: a small trained run, and commands as function calls."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from gatescope.cli import main
 TEXT = "".join(f"line {k} of a text that is not very long, {k * k} times\n" for k in range(400))
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "src")}
-"""Of a program that is started as a process of its own."""
+"""The environment of a program that tests start as a process."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left on the terminal."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
     err: str
 
     def refused(self) -> str:
-        """The one sentence of a command that could not use what it was given."""
+        """Return the only sentence of a command that refused its arguments."""
         assert self.status == 2, (self.status, self.err)
         lines = self.err.strip().splitlines()
         assert len(lines) == 1, self.err
@@ -58,7 +58,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the task counter; not to be changed."""
+    """Return a run of the task counter, which tests must not change."""
     path = tmp_path_factory.mktemp("trained") / "counter"
     assert main(["train", "counter", "--neurons", "5", "--steps", "30", "--run", str(path)]) == 0
     return path
@@ -66,13 +66,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, runs/counter in the current directory of `cli`."""
+    """Return a copy of the trained run, runs/counter in the current directory of `cli`."""
     return Path(shutil.copytree(trained, tmp_path / "runs" / "counter"))
 
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    """A text that is long enough to train on."""
+    """Return a text file that is long enough to train on."""
     path = tmp_path / "notes.txt"
     path.write_text(TEXT, encoding="utf-8")
     return path
@@ -80,7 +80,7 @@ def text(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the program as a process of its own; what is still running at the end of the test is killed."""
+    """Return a function that starts the program as a process, which is killed at the end of the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""`gatescope predict` of a series: the steps after its end, or after the end of another series."""
+"""`gatescope predict` for series: the steps after the end of the run's series, or of another series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cli.conftest import Cli
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two noisy seasons of 6 steps."""
+    """Return a file of two noisy series with seasons of 6 steps."""
     random = np.random.default_rng(0)
     wave = np.sin(2 * np.pi * np.arange(240) / 6)
     rows = [
@@ -29,14 +29,14 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def waves(series: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the series, hardly trained; not to be changed."""
+    """Return a run of the series after few updates, which tests must not change."""
     path = tmp_path_factory.mktemp("trained") / "waves"
     task = gatescope.TASKS["forecasting"](series, window=12, horizon=2, season=6)
     gatescope.train(gatescope.create_run(path, task), steps=5)
     return path
 
 
-def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
+def test_predict_forecasts_and_draws_a_series(cli: Cli, series: Path) -> None:
     begun = cli("train", "forecasting", series, "--window", 12, "--horizon", 2, "--season", 6, "--steps", 20)
     assert begun.status == 0, begun.err
     assert "Score: MASE" in begun.out
@@ -59,11 +59,11 @@ def test_a_series_is_learned_forecast_and_drawn(cli: Cli, series: Path) -> None:
     assert (
         "Steps ahead: expected from 1 to 2, got 3" in cli("predict", "waves", "--svg", "x.svg", "--ahead", 3).refused()
     )
-    assert "there is no folder" in cli("predict", "waves", "--svg", "none/x.svg").refused()
+    assert "in the missing folder none" in cli("predict", "waves", "--svg", "none/x.svg").refused()
     assert not Path("x.svg").exists()
 
 
-def test_predict_refuses_options_of_the_other_kind_of_run(cli: Cli, run: Path, waves: Path) -> None:
+def test_predict_refuses_options_of_another_task(cli: Cli, run: Path, waves: Path) -> None:
     """Options of series are refused for texts, and texts for series."""
     assert "expected a run of the task forecasting" in cli("predict", "counter", "aX", "--horizon", 1).refused()
     assert "expected a file of numbers" in cli("predict", waves, "aX").refused()
@@ -73,7 +73,7 @@ def test_predict_refuses_options_of_the_other_kind_of_run(cli: Cli, run: Path, w
 
 
 def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: Path) -> None:
-    """A series with more rows goes on in the same season; another one needs --phase; the columns have to be there."""
+    """A longer series continues the season, another series needs --phase, and missing columns are refused."""
     lines = series.read_text().splitlines()
     longer, later, other = (tmp_path / name for name in ("longer.csv", "later.csv", "other.csv"))
     longer.write_text("\n".join([*lines, "240,11.2,4.1", "241,12.1,3.9"]) + "\n")
@@ -90,7 +90,7 @@ def test_predict_another_series(cli: Cli, waves: Path, series: Path, tmp_path: P
     assert "x" in cli("predict", waves, other).refused()
 
 
-def test_what_is_wrong_in_a_file_is_said_before_training(cli: Cli, series: Path, tmp_path: Path) -> None:
+def test_train_lists_bad_rows_before_training(cli: Cli, series: Path, tmp_path: Path) -> None:
     lines = series.read_text().splitlines()
     lines[3], lines[9] = "2,NaN,1", "8,1,x"
     bad = tmp_path / "bad.csv"

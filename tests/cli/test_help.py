@@ -1,4 +1,4 @@
-"""Help and version: complete, quick, and the same as in the docs."""
+"""Help and version: complete, fast, and equal to the documentation."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def test_help_lists_every_command(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_examples(cli: Cli, name: str) -> None:
+def test_command_help_has_usage_and_examples(cli: Cli, name: str) -> None:
     result = cli(name, "--help")
     assert result.status == 0
     assert f"Usage: gatescope {name}" in result.out
@@ -38,7 +38,7 @@ def test_version(cli: Cli) -> None:
     assert cli("--version").out.strip() == __version__
 
 
-def test_help_and_version_do_not_wait_for_the_libraries() -> None:
+def test_help_and_version_import_no_libraries() -> None:
     code = (
         "import sys; from gatescope.cli import main; main(['--help']); main(['--version']);"
         "main(['train', '--help']); main(['label', '--help']);"
@@ -48,5 +48,5 @@ def test_help_and_version_do_not_wait_for_the_libraries() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_page_in_the_docs_is_fresh() -> None:
+def test_docs_page_matches_the_program() -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page()

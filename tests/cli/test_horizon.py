@@ -23,7 +23,7 @@ SMALL = ("--cells", "elman,lstm:f=3", "--seeds", 2, "--steps", 20, "--neurons", 
 
 
 def columns(out: str) -> dict[str, dict[str, list[object]]]:
-    """The columns of each table of a JSON answer, which is one line."""
+    """Return the columns of each table of a JSON answer."""
     (line,) = out.splitlines()
     return {name: table["columns"] for name, table in json.loads(line).items()}
 
@@ -40,23 +40,23 @@ def test_horizon_prints_three_tables(cli: Cli, run: Path) -> None:
     assert "run" not in result.out.split("\n\n")[1].splitlines()[0].split()  # one run needs no column
 
 
-def test_horizon_says_what_the_library_says(cli: Cli, run: Path) -> None:
-    found = columns(cli("horizon", "counter", "--json", *QUICK).out)
+def test_horizon_equals_the_library(cli: Cli, run: Path) -> None:
+    result = columns(cli("horizon", "counter", "--json", *QUICK).out)
     net, step = Run(run).network()
     expected = reach(net, TEXT, samples=5)
-    assert found["horizons"]["run"] == ["counter"] * len(expected.horizons)
-    assert set(found["layers"]["step"]) == {step}
-    assert found["layers"]["gradient"] == pytest.approx(expected.layers["gradient"].tolist(), rel=1e-12)
-    assert found["terms"]["share"] == pytest.approx(expected.terms["share"].tolist(), rel=1e-12)
-    assert found["terms"]["formula"] == expected.terms["formula"].tolist()
+    assert result["horizons"]["run"] == ["counter"] * len(expected.horizons)
+    assert set(result["layers"]["step"]) == {step}
+    assert result["layers"]["gradient"] == pytest.approx(expected.layers["gradient"].tolist(), rel=1e-12)
+    assert result["terms"]["share"] == pytest.approx(expected.terms["share"].tolist(), rel=1e-12)
+    assert result["terms"]["formula"] == expected.terms["formula"].tolist()
 
 
-def test_horizon_of_checkpoints_and_runs_side_by_side(cli: Cli, run: Path) -> None:
+def test_horizon_prints_checkpoints_and_runs_together(cli: Cli, run: Path) -> None:
     steps = Run(run).checkpoints()
-    found = columns(cli("horizon", "counter", run, "--checkpoint", "all", "--json", *QUICK).out)
-    assert found["layers"]["step"] == steps * 2
-    found = columns(cli("horizon", "counter", "--checkpoint", 0, "--json", *QUICK).out)
-    assert found["layers"]["step"] == [0]
+    result = columns(cli("horizon", "counter", run, "--checkpoint", "all", "--json", *QUICK).out)
+    assert result["layers"]["step"] == steps * 2
+    result = columns(cli("horizon", "counter", "--checkpoint", 0, "--json", *QUICK).out)
+    assert result["layers"]["step"] == [0]
 
 
 def test_horizon_writes_three_files(cli: Cli, run: Path, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_horizon_writes_three_files(cli: Cli, run: Path, tmp_path: Path) -> None
         assert {"run", "step", column} <= set(rows[0])
 
 
-def test_horizon_reads_what_the_task_keeps_when_nothing_is_said(cli: Cli, run: Path) -> None:
+def test_horizon_defaults_to_held_out_text(cli: Cli, run: Path) -> None:
     result = cli("horizon", "counter", "--characters", 60, "--samples", 4)
     assert result.status == 0, result.err
 
@@ -87,7 +87,7 @@ def test_horizon_reads_what_the_task_keeps_when_nothing_is_said(cli: Cli, run: P
         (("counter", "--text", "aXb", "--distance", 3), "Distance of the gradients: expected"),
         (("counter", "--text", "aXb", "--file", "x.txt"), "expected a text or --file, got both"),
         (("counter", "--text", ""), "nothing to record"),
-        (("counter", "--csv", "no/h.csv"), "there is no folder no"),
+        (("counter", "--csv", "no/h.csv"), "in the missing folder no"),
     ],
 )
 def test_horizon_refuses(cli: Cli, run: Path, arguments: tuple[object, ...], sentence: str) -> None:
@@ -97,7 +97,7 @@ def test_horizon_refuses(cli: Cli, run: Path, arguments: tuple[object, ...], sen
 # --- compare ---------------------------------------------------------------------------------------------------------
 
 
-def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: Path) -> None:
+def test_compare_trains_each_cell_and_prints_results(cli: Cli, tmp_path: Path) -> None:
     result = cli("compare", "counter", *SMALL, "--on", TEXT, "--csv", "c.csv")
     assert result.status == 0, result.err
     place = tmp_path / "runs" / "compare-counter"
@@ -107,9 +107,9 @@ def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: P
     for name, rows in (("c.csv", 4), ("c-trainings.csv", 8)):
         with (tmp_path / name).open(encoding="utf-8") as handle:
             assert len(list(csv.DictReader(handle))) == rows
-    # The runs are like any other.
+    # Every training is an ordinary run.
     assert cli("check", place / "lstm-f=3-1").status == 0
-    # The same command again, with this directory, trains nothing; with none, it makes another directory.
+    # The same command with this folder trains nothing again.
     times = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
     again = columns(cli("compare", "counter", *SMALL, "--on", TEXT, "--out", place, "--json").out)
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()} == times
@@ -118,7 +118,7 @@ def test_compare_trains_each_cell_and_says_what_came_of_it(cli: Cli, tmp_path: P
 
 
 def test_compare_prints_no_control_characters_of_its_folder(cli: Cli) -> None:
-    """Neither the folder of the runs nor the trainings that are missing act on the terminal."""
+    """A folder name with control characters does not act on the terminal."""
     options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", 2, "--on", TEXT, "--distance", 2)
     result = cli("compare", "counter", *options, "--furthest", 3, "--out", "a\x1b[2Jb\u202e")
     assert result.status == 0, result.err
@@ -126,13 +126,13 @@ def test_compare_prints_no_control_characters_of_its_folder(cli: Cli) -> None:
     assert "\x1b" not in result.out
 
 
-def test_compare_of_a_text(cli: Cli, text: Path) -> None:
+def test_compare_accepts_a_text(cli: Cli, text: Path) -> None:
     options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", "3,2", "--unroll", 8, "--batch", 2)
     result = cli("compare", text, *options, "--furthest", 10, "--json")
     assert result.status == 0, result.err
-    found = columns(result.out)
-    assert found["trainings"]["solved"] == [None] * len(found["trainings"]["when"])
-    assert found["summary"]["seeds"] == [1, 1]
+    answer = columns(result.out)
+    assert answer["trainings"]["solved"] == [None] * len(answer["trainings"]["when"])
+    assert answer["summary"]["seeds"] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def test_compare_of_a_text(cli: Cli, text: Path) -> None:
         (("counter", "--learning-rate", 0), "learning rate is 0"),
     ],
 )
-def test_compare_refuses_before_anything_is_trained(
+def test_compare_refuses_before_training(
     cli: Cli, tmp_path: Path, arguments: tuple[object, ...], sentence: str
 ) -> None:
     assert sentence in cli("compare", *arguments).refused()
     assert not (tmp_path / "runs").exists()
 
 
-def test_ctrl_c_leaves_what_was_complete(
+def test_compare_after_ctrl_c_prints_complete_trainings(
     program: Callable[..., subprocess.Popen[str]], cli: Cli, tmp_path: Path
 ) -> None:
     options = ("--cells", "mingru", "--seeds", 400, "--steps", 20, "--neurons", 2, "--on", TEXT, "--out", "it")
@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_what_was_complete(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
-    found = json.loads(out.splitlines()[-1])["trainings"]
-    complete = set(found["columns"]["seed"])
+    result = json.loads(out.splitlines()[-1])["trainings"]
+    complete = set(result["columns"]["seed"])
     assert {0, 1} <= complete
-    assert len(found["about"]["missing"]) == 400 - len(complete)
+    assert len(result["about"]["missing"]) == 400 - len(complete)

@@ -1,6 +1,6 @@
-"""Every command on networks that read words or numbers, in both directions, and predict classes or numbers.
+"""Every command on networks of words or numbers, bidirectional ones, and networks that predict classes or numbers.
 
-Each works, or says in one sentence why the question makes no sense.
+A command works, or refuses with one sentence.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[Vocabulary, Readout, str, bool]] = {
 
 
 def answers(task: Adopted, text: str) -> Any:
-    """Something to be right, which a text of an adopted network does not have."""
+    """Return arbitrary targets, because a text of an adopted network has none."""
     count, readout = len(task.vocabulary.encode(text)), task.readout
     if readout.kind == "symbols":
         return None
@@ -53,7 +53,7 @@ def answers(task: Adopted, text: str) -> Any:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of each kind, untrained, in ./runs of `cli`."""
+    """Return ./runs of `cli` with an untrained run of each kind."""
     monkeypatch.setattr(Adopted, "answers", answers)
     for name, (vocabulary, readout, text, both) in KINDS.items():
         configuration = configure(vocabulary, "lstm", [4], readout=readout, both_ways=both)
@@ -63,7 +63,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_command_works_or_says_why_not(
+def test_commands_work_or_refuse_on_every_kind_of_network(
     name: str, runs: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gatescope.studies.common.subjects.OF_TEXT", 1500)
@@ -94,17 +94,17 @@ def test_every_command_works_or_says_why_not(
     assert cli("errors", name).refused()
 
 
-def test_what_is_printed(runs: Path, cli: Cli) -> None:
+def test_output_names_classes_numbers_and_directions(runs: Path, cli: Cli) -> None:
     entries = json.loads(cli("record", "tagger", "the cat sees\n", "--json").out)["steps"]
     assert [entry["symbol"] for entry in entries] == ["the", "cat", "sees", "\n"]
     assert [entry["right"] for entry in entries] == ["noun", "verb", "other", "noun"]
-    assert {one["class"] for one in entries[0]["predictions"]} == {"noun", "verb", "other"}
+    assert {item["class"] for item in entries[0]["predictions"]} == {"noun", "verb", "other"}
     entries = json.loads(cli("record", "forecast", "0.1,2\n3,4\n", "--json").out)["steps"]
     assert [entry["symbol"] for entry in entries] == ["0.1,2.0", "3.0,4.0"]
     assert set(entries[0]["estimates"]) == {"next 0.1", "next 0.9"}
     assert entries[1]["right"] == {"next": 1.0}
-    said = [entry["predictions"] for entry in json.loads(cli("record", "judge2", "the cat", "--json").out)["steps"]]
-    assert [len(one) for one in said] == [0, 0, 2]  # it reads from the end, too, and is given the end mark
+    answer = [entry["predictions"] for entry in json.loads(cli("record", "judge2", "the cat", "--json").out)["steps"]]
+    assert [len(item) for item in answer] == [0, 0, 2]  # bidirectional, with the end mark appended
     printed = cli("record", "tagger", "the cat\n").out
     assert "p(target)" in printed
     assert "noun" in printed
@@ -117,7 +117,7 @@ def test_what_is_printed(runs: Path, cli: Cli) -> None:
     assert "Layer: expected one of 0, 0_reverse, got '1'" in cli("probe", "tagger", "--layer", 1).refused()
 
 
-def test_words_that_are_written_have_spaces_between_them(runs: Path, cli: Cli) -> None:
+def test_sampled_words_are_separated_by_spaces(runs: Path, cli: Cli) -> None:
     written = cli("sample", "words", "--prime", "the cat", "--length", 6, "--seed", 1, "--stop", "zzz").out
     assert written.startswith(("the cat ", "the cat\n"))
     text = written.removesuffix("\n") if written.endswith("\n\n") else written

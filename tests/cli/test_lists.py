@@ -12,7 +12,7 @@ from gatescope.equations import tanh
 from tests.cli.conftest import Cli
 
 
-def test_tasks(cli: Cli) -> None:
+def test_tasks_lists_every_task(cli: Cli) -> None:
     printed = cli("tasks").out
     assert all(f"\n{name} " in printed for name in TASKS)
     listed = json.loads(cli("tasks", "--json").out)
@@ -20,7 +20,7 @@ def test_tasks(cli: Cli) -> None:
     assert listed[3]["layers"] == [20, 20]
 
 
-def test_cells_with_their_equations(cli: Cli) -> None:
+def test_cells_lists_every_equation(cli: Cli) -> None:
     printed = cli("cells").out
     for name, cell in CELLS.items():
         assert f"\n{name} " in printed
@@ -28,7 +28,7 @@ def test_cells_with_their_equations(cli: Cli) -> None:
     assert [cell["name"] for cell in json.loads(cli("cells", "--json").out)] == list(CELLS)
 
 
-def test_one_cell_in_full(cli: Cli) -> None:
+def test_cells_prints_one_cell_in_full(cli: Cli) -> None:
     printed = cli("cells", "lstm").out
     assert "c = f · c₋₁ + i · g" in printed
     assert "forget gate" in printed
@@ -37,7 +37,7 @@ def test_one_cell_in_full(cli: Cli) -> None:
     assert json.loads(cli("cells", "lstm", "--json").out)["formulas"]["h"] == "o · tanh(c)"
 
 
-def test_cells_of_a_run(cli: Cli, run: Path) -> None:
+def test_cells_of_a_run_lists_its_layers(cli: Cli, run: Path) -> None:
     assert [cell["name"] for cell in json.loads(cli("cells", "--run", "counter", "--json").out)] == ["lstm"]
     printed = cli("cells", "--run", run).out
     assert "c = f · c₋₁ + i · g" in printed
@@ -48,14 +48,14 @@ def test_cells_of_a_run(cli: Cli, run: Path) -> None:
 
 
 def without_native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine without a compiler."""
+    """Make the native engine unavailable, as on a computer without a compiler."""
     monkeypatch.setattr(native, "_native", None)
     monkeypatch.setattr(native, "_problem", "The native engine was not compiled.")
     native._warn_of_missing.cache_clear()
 
 
 @pytest.mark.usefixtures("compiled")
-def test_which_engine_runs_which_cell(cli: Cli) -> None:
+def test_cells_engines_names_the_engine_of_each_cell(cli: Cli) -> None:
     listed = json.loads(cli("cells", "--engines", "--json").out)
     assert [(cell["name"], cell["engine"], cell["reason"]) for cell in listed["cells"]] == [
         (name, "native", "") for name in CELLS
@@ -69,7 +69,7 @@ def test_which_engine_runs_which_cell(cli: Cli) -> None:
     assert f"uses {native.describe().level}" in cli("cells", "--engines").out
 
 
-def test_the_cell_of_a_run_may_have_no_native_code(cli: Cli, tmp_path: Path) -> None:
+def test_cells_engines_names_a_cell_without_native_code(cli: Cli, tmp_path: Path) -> None:
     @define(paper="")
     def halved(x: Any, u: Any, p: Any, s: Any) -> Any:
         return dict(h=tanh(x.h + u.h) / 2)
@@ -82,7 +82,7 @@ def test_the_cell_of_a_run_may_have_no_native_code(cli: Cli, tmp_path: Path) -> 
     assert "halved  plain" in cli("cells", "--engines", "--run", "mine").out
 
 
-def test_without_the_native_engine_the_list_says_how_to_build_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_without_native_engine_explain_the_build(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     without_native(monkeypatch)
     result = cli("cells", "--engines")
     assert (result.status, result.err) == (0, "")
@@ -97,16 +97,14 @@ def test_without_the_native_engine_the_list_says_how_to_build_it(cli: Cli, monke
 
 
 @pytest.mark.filterwarnings("default:The native engine was not compiled")
-def test_without_the_native_engine_a_command_says_so_in_one_line(
-    cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_without_native_engine_prints_one_note(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_native(monkeypatch)
     result = cli("check", run, "aXb")
     assert result.status == 0
     assert result.err == f"note: {native.describe().missing}\n"
 
 
-def test_runs(cli: Cli, run: Path) -> None:
+def test_runs_lists_state_and_score(cli: Cli, run: Path) -> None:
     header, row = cli("runs").out.splitlines()
     assert header.split() == ["run", "task", "cell", "neurons", "state", "step", "loss", "score"]
     assert row.split()[:6] == ["counter", "counter", "lstm", "5", "finished", "30"]
@@ -115,18 +113,18 @@ def test_runs(cli: Cli, run: Path) -> None:
     assert listed["score"]["text"] in row
 
 
-def test_a_damaged_run_is_listed_with_its_problem(cli: Cli, run: Path) -> None:
+def test_runs_lists_a_damaged_run_with_its_problem(cli: Cli, run: Path) -> None:
     (run / "network.json").write_text("{")
     assert "unreadable" in cli("runs").out
     assert "expected JSON, got something else" in " ".join(cli("runs").out.split())
 
 
-def test_no_runs(cli: Cli, tmp_path: Path) -> None:
+def test_runs_of_an_empty_folder_is_empty(cli: Cli, tmp_path: Path) -> None:
     assert "runs: expected a folder of runs, got no folder" in cli("runs").refused()
     (tmp_path / "runs").mkdir()
     assert "No runs in runs" in cli("runs").out
     assert json.loads(cli("runs", "--json").out) == []
 
 
-def test_an_unknown_cell(cli: Cli) -> None:
+def test_cells_suggests_a_close_name(cli: Cli) -> None:
     assert "Did you mean 'gru'?" in cli("cells", "gruu").refused()

@@ -19,7 +19,7 @@ from tests.cli.conftest import ENVIRONMENT, ROOT, Cli
 from tests.waiting import PATIENCE
 
 
-def test_the_same_seed_writes_the_same(cli: Cli, run: Path) -> None:
+def test_sample_with_same_seed_is_equal(cli: Cli, run: Path) -> None:
     first = cli("sample", "counter", "--seed", 3, "--length", 20)
     assert first.status == 0
     assert first.out.startswith("a")
@@ -27,20 +27,20 @@ def test_the_same_seed_writes_the_same(cli: Cli, run: Path) -> None:
     assert any(cli("sample", run, "--seed", seed, "--length", 20).out != first.out for seed in range(4, 9))
 
 
-def test_a_prime_comes_first_and_a_text_ends_the_writing(cli: Cli, run: Path) -> None:
+def test_sample_starts_with_prime_and_ends_at_stop(cli: Cli, run: Path) -> None:
     written = cli("sample", "counter", "--prime", "aaX", "--stop", "b", "--length", 500).out
     assert written.startswith("aaX")
     assert written.endswith("b")
     assert written.count("b") == 1
 
 
-def test_a_sample_as_json(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("sample", "counter", "--prime", "aaX", "--argmax", "--json").out)
-    assert told["prime"] == "aaX"
-    assert told["text"] == cli("sample", "counter", "--prime", "aaX", "--argmax").out.removeprefix("aaX")
+def test_sample_prints_json(cli: Cli, run: Path) -> None:
+    content = json.loads(cli("sample", "counter", "--prime", "aaX", "--argmax", "--json").out)
+    assert content["prime"] == "aaX"
+    assert content["text"] == cli("sample", "counter", "--prime", "aaX", "--argmax").out.removeprefix("aaX")
 
 
-def test_characters_a_network_does_not_know_are_named(cli: Cli, run: Path) -> None:
+def test_sample_names_unknown_characters(cli: Cli, run: Path) -> None:
     result = cli("sample", "counter", "--prime", "aé", "--length", 3)
     assert result.status == 0
     assert "'é'" in result.err
@@ -56,11 +56,11 @@ def test_characters_a_network_does_not_know_are_named(cli: Cli, run: Path) -> No
         (("--length", "-1"), "Length: expected 0 or more, got -1"),
     ],
 )
-def test_choices_that_cannot_be(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
+def test_sample_refuses_impossible_choices(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
     assert sentence in cli("sample", "counter", *options).refused()
 
 
-def test_a_recording_on_the_screen(cli: Cli, run: Path) -> None:
+def test_record_prints_predictions_and_signals(cli: Cli, run: Path) -> None:
     result = cli("record", "counter", "aaXbb\naXb\n")
     assert result.status == 0
     rows = result.out.split("\n\n")[0].splitlines()
@@ -70,17 +70,17 @@ def test_a_recording_on_the_screen(cli: Cli, run: Path) -> None:
     assert "Every equation holds" in result.out
 
 
-def test_a_recording_as_json_has_the_numbers_of_the_trace(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("record", "counter", "aaXb", "--json").out)
+def test_record_json_equals_the_trace(cli: Cli, run: Path) -> None:
+    content = json.loads(cli("record", "counter", "aaXb", "--json").out)
     trace = record(Run(run).network()[0], "aaXb")
-    assert [step["symbol"] for step in told["steps"]] == list("aaXb")
-    assert told["steps"][0]["log_probability_of_next"] == pytest.approx(float(trace.steps["log_probability"][0, 0]))
-    assert told["steps"][3]["log_probability_of_next"] is None
-    cell = next(signal for signal in told["signals"] if signal["signal"] == "c")
+    assert [step["symbol"] for step in content["steps"]] == list("aaXb")
+    assert content["steps"][0]["log_probability_of_next"] == pytest.approx(float(trace.steps["log_probability"][0, 0]))
+    assert content["steps"][3]["log_probability_of_next"] is None
+    cell = next(signal for signal in content["signals"] if signal["signal"] == "c")
     assert cell["greatest"] == pytest.approx(float(trace["layer0"]["c"].max()))
 
 
-def test_a_text_from_a_file_and_from_the_standard_input(
+def test_record_reads_a_file_and_standard_input(
     cli: Cli, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "it.txt").write_text("aaXbb")
@@ -90,7 +90,7 @@ def test_a_text_from_a_file_and_from_the_standard_input(
     assert cli("record", "counter", "-").out == expected
 
 
-def test_a_trace_directory(cli: Cli, run: Path) -> None:
+def test_record_writes_a_trace_directory(cli: Cli, run: Path) -> None:
     result = cli("record", "counter", "aaXbb", "--out", "it", "--dtype", "float32")
     assert result.status == 0
     assert "gatescope check it" in result.out
@@ -98,12 +98,12 @@ def test_a_trace_directory(cli: Cli, run: Path) -> None:
     assert np.array_equal(np.asarray(open_trace("it")["layer0"]["c"]), expected)
     assert "--overwrite" in cli("record", "counter", "aXb", "--out", "it").refused()
     assert open_trace("it").text(0) == "aaXbb"
-    told = json.loads(cli("record", "counter", "aXb", "--out", "it", "--overwrite", "--json").out)
-    assert (told["trace"], told["total_steps"]) == ("it", 3)
+    content = json.loads(cli("record", "counter", "aXb", "--out", "it", "--overwrite", "--json").out)
+    assert (content["trace"], content["total_steps"]) == ("it", 3)
     assert open_trace("it").text(0) == "aXb"
 
 
-def test_a_run_is_no_place_for_a_trace(cli: Cli, run: Path) -> None:
+def test_record_does_not_replace_a_run(cli: Cli, run: Path) -> None:
     assert "is left alone" in cli("record", "counter", "aXb", "--out", run, "--overwrite").refused()
     assert cli("sample", "counter").status == 0
 
@@ -117,20 +117,20 @@ def test_a_run_is_no_place_for_a_trace(cli: Cli, run: Path) -> None:
         (("a", "--overwrite"), "expected --out DIR beside it, got none"),
     ],
 )
-def test_texts_that_cannot_be_recorded(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
+def test_record_refuses_unusable_texts(cli: Cli, run: Path, options: tuple[str, ...], sentence: str) -> None:
     assert sentence in cli("record", "counter", *options).refused()
 
 
-def test_every_equation_of_a_run_holds(cli: Cli, run: Path) -> None:
+def test_check_of_a_run_holds(cli: Cli, run: Path) -> None:
     result = cli("check", "counter", "aaXbb")
     assert result.status == 0
     assert "Every equation holds" in result.out
-    told = json.loads(cli("check", "counter", "aaXbb", "--json").out)
-    assert told["holds"] is True
-    assert {"x.i", "u.o", "c", "h"} <= {residual["name"] for residual in told["residuals"]}
+    content = json.loads(cli("check", "counter", "aaXbb", "--json").out)
+    assert content["holds"] is True
+    assert {"x.i", "u.o", "c", "h"} <= {residual["name"] for residual in content["residuals"]}
 
 
-def test_a_trace_is_checked_from_what_it_holds(cli: Cli, run: Path) -> None:
+def test_check_of_a_trace_uses_its_own_values(cli: Cli, run: Path) -> None:
     cli("record", "counter", "aaXbb", "--out", "whole")
     cli("record", "counter", "aaXbb", "--out", "half", "--no-drives")
     assert "Every equation holds" in cli("check", "whole").out
@@ -138,14 +138,14 @@ def test_a_trace_is_checked_from_what_it_holds(cli: Cli, run: Path) -> None:
     assert "holds its own text" in cli("check", "whole", "aaXbb").refused()
 
 
-def test_an_equation_that_does_not_hold_is_exit_status_1(cli: Cli, run: Path) -> None:
+def test_check_of_a_changed_trace_exits_with_1(cli: Cli, run: Path) -> None:
     trace = record(Run(run).network()[0], "aaXbb")
     signals = dict(trace["layer0"])
     signals["i"], signals["f"] = signals["f"], signals["i"]
     swapped = replace(trace, layers={"layer0": signals})
     save_trace(swapped, "swapped")
     result = cli("check", "swapped")
-    # From disk as well: rounded to float16, the two swapped gates are off by almost the same.
+    # Also from disk: in float16, the residuals of the two swapped gates are almost equal.
     worst = max((r for r in check(open_trace("swapped")).residuals if r.largest), key=lambda r: r.largest or 0)
     assert result.status == 1
     assert result.out.count("DOES NOT HOLD") == sum((r.largest or 0) > 0.01 for r in check(swapped).residuals)
@@ -159,7 +159,7 @@ DAMAGES = {
     "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
     "cut": ("network.json", lambda content: content[:100], "is not JSON"),
     "newer": ("network.json", lambda content: re.sub(rb'"format": \d+', b'"format": 99', content), "newer gatescope"),
-    "other": ("network.json", lambda _: b"[]", "expected an object"),
+    "other": ("network.json", lambda _: b"[]", "expected an object with a format number"),
     "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
     "null": ("task.json", lambda _: b"null", "task.json cannot be used"),
 }
@@ -167,7 +167,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("command", [("sample",), ("record",), ("check",), ("train", "--resume", "--run")])
-def test_a_damaged_run_is_refused_and_left_as_it_is(cli: Cli, run: Path, damage: str, command: tuple[str, ...]) -> None:
+def test_damaged_run_is_refused_and_unchanged(cli: Cli, run: Path, damage: str, command: tuple[str, ...]) -> None:
     file, change, sentence = DAMAGES[damage]
     (run / file).write_bytes(change((run / file).read_bytes()))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
@@ -175,13 +175,13 @@ def test_a_damaged_run_is_refused_and_left_as_it_is(cli: Cli, run: Path, damage:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_settings_that_are_none(cli: Cli, run: Path) -> None:
+def test_damaged_settings_are_refused(cli: Cli, run: Path) -> None:
     for content in ("[]", '{"steps": "many"}', '{"speed": 1}'):
         (run / "training.json").write_text(content)
         assert "training.json" in cli("train", "--resume", "counter").refused()
 
 
-def test_a_run_that_is_not_there(cli: Cli, run: Path) -> None:
+def test_unknown_run_suggests_a_close_name(cli: Cli, run: Path) -> None:
     for command in ("sample", "record", "check"):
         assert "Did you mean 'counter'?" in cli(command, "countr").refused()
     assert "got a folder without network.json" in cli("sample", "runs").refused()
@@ -189,7 +189,7 @@ def test_a_run_that_is_not_there(cli: Cli, run: Path) -> None:
     assert "gatescope train counter" in cli("sample", "counter").refused()
 
 
-def test_nobody_reads_the_output(tmp_path: Path) -> None:
+def test_closed_output_ends_the_command(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -200,7 +200,7 @@ def test_nobody_reads_the_output(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
-def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_asks_for_a_report(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a fault\nof the program")
 
@@ -216,7 +216,7 @@ def test_an_error_nobody_foresaw(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 @pytest.mark.parametrize("length", [0, 5])
 def test_sample_on_a_terminal_ends_with_a_newline(run: Path, tmp_path: Path, length: int) -> None:
-    """The prompt of the shell begins on a line of its own, whatever the network wrote last."""
+    """The shell's prompt begins on a new line, whatever symbol the network wrote last."""
     import pty
 
     main_end, terminal = pty.openpty()
@@ -241,13 +241,13 @@ def test_sample_on_a_terminal_ends_with_a_newline(run: Path, tmp_path: Path, len
 
 
 @pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\x07b", "a\x9b31mb", "a\u202eb"])
-def test_the_name_of_a_run_never_acts_on_the_terminal(cli: Cli, run: Path, tmp_path: Path, name: str) -> None:
-    """Whatever a command prints holds symbols for controls and marks of direction, in sentences and in tables."""
+def test_run_name_prints_no_control_characters(cli: Cli, run: Path, tmp_path: Path, name: str) -> None:
+    """Sentences and tables show symbols in place of control characters and marks of direction."""
     runs = tmp_path / "others"
     shutil.copytree(run, runs / name)
     (runs / f"{name}2").mkdir()
     (runs / f"{name}2" / "network.json").write_text("{", encoding="utf-8")
-    said = [cli("train", "--resume", "--run", runs / name), cli("runs", runs)]
-    said += [cli("sample", runs / f"{name}2"), cli("sample", name)]
-    assert [entry.status for entry in said] == [0, 0, 2, 2]
-    assert not any(character in entry.out + entry.err for entry in said for character in "\x1b\x07\x9b\u202e")
+    answer = [cli("train", "--resume", "--run", runs / name), cli("runs", runs)]
+    answer += [cli("sample", runs / f"{name}2"), cli("sample", name)]
+    assert [entry.status for entry in answer] == [0, 0, 2, 2]
+    assert not any(character in entry.out + entry.err for entry in answer for character in "\x1b\x07\x9b\u202e")

@@ -1,4 +1,4 @@
-"""Which files of a run a command reads, and how often."""
+"""How often a command reads each file of its run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[object, ...]] = {
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """The name of every file of a run that is read -> how often."""
+    """Return file name -> number of reads, for the files of runs."""
     counts: Counter[str] = Counter()
 
     def counting(read: Callable[..., bytes]) -> Callable[..., bytes]:

@@ -14,14 +14,14 @@ from tests.cli.conftest import Cli
 
 @pytest.fixture(scope="module")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the task sentiment, hardly trained."""
+    """Return a run of the task sentiment after few updates."""
     path = tmp_path_factory.mktemp("predict") / "reviews"
     gatescope.train(gatescope.create_run(path, gatescope.TASKS["sentiment"]()), steps=20)
     return path
 
 
 def test_predict_classes_with_probabilities(cli: Cli, reviews: Path, tmp_path: Path) -> None:
-    """Arguments, a file of lines and the Python function give the same table; JSON and CSV carry all of it."""
+    """Arguments, a file of lines and the Python function give the same table; JSON and CSV hold all columns."""
     texts = ["this is good", "this is not good"]
     result = cli("predict", reviews, *texts, "--csv", "p.csv")
     assert result.status == 0, result.err
@@ -31,9 +31,9 @@ def test_predict_classes_with_probabilities(cli: Cli, reviews: Path, tmp_path: P
     assert [row["prediction"] for row in rows] == expected["prediction"].tolist()
     assert [float(row["p(good)"]) for row in rows] == pytest.approx(expected["p(good)"].tolist())
     Path("new.txt").write_text("this is good\n\nthis is not good\n")
-    for given in (("new.txt",), ("--file", "new.txt")):
-        found = json.loads(cli("predict", reviews, *given, "--json").out)["columns"]
-        assert found["p(good)"] == pytest.approx(expected["p(good)"].tolist())
+    for arguments in (("new.txt",), ("--file", "new.txt")):
+        answer = json.loads(cli("predict", reviews, *arguments, "--json").out)["columns"]
+        assert answer["p(good)"] == pytest.approx(expected["p(good)"].tolist())
 
 
 def test_predict_next_symbols(cli: Cli, run: Path) -> None:
@@ -47,7 +47,7 @@ def test_predict_next_symbols(cli: Cli, run: Path) -> None:
 
 
 def test_predict_refuses_with_a_sentence(cli: Cli, run: Path) -> None:
-    """A text and a file, a missing file and too few symbols are each refused in one sentence."""
+    """A text with a file, a missing file and too few symbols are refused with one sentence each."""
     Path("some.txt").write_text("aX\n")
     assert "got both" in cli("predict", "counter", "aX", "--file", "some.txt").refused()
     assert "no-such.txt" in cli("predict", "counter", "--file", "no-such.txt").refused()
@@ -55,8 +55,8 @@ def test_predict_refuses_with_a_sentence(cli: Cli, run: Path) -> None:
     assert "expected one of counter, got 'nothing'" in cli("predict", "nothing", "aX").refused()
 
 
-def test_predict_of_what_is_no_file_refuses_instead_of_reading_its_name(cli: Cli, run: Path, tmp_path: Path) -> None:
-    """The name of a folder is not a text that somebody wants a prediction for; a text longer than any name is."""
+def test_predict_missing_file_is_refused_not_read_as_text(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """The name of a folder is refused; a text longer than any file name is predicted."""
     (tmp_path / "folder").mkdir()
     assert "got a folder" in cli("predict", run, "folder").err
     assert cli("predict", run, "a" * 5000).status == 0

@@ -1,4 +1,4 @@
-"""Ctrl-C, a request to end, and a kill: what a training leaves, and that it goes on as if nothing had happened."""
+"""Ctrl-C, SIGTERM and SIGKILL during a training, and resuming it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def losses(run: Path) -> list[tuple[int, float]]:
     return [(record["step"], record["loss"]) for record in Run(run).read("history.jsonl") if "loss" in record]
 
 
-# The program, which sends itself a signal after so many updates: another process could be too late for that.
+# The program sends itself the signal, because another process could be too late.
 SIGNALLED = """
 import builtins, json, os, sys
 from gatescope.cli import main
@@ -44,7 +44,7 @@ sys.exit(main(sys.argv[3:]))
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, float]]:
-    """The losses of a training that nothing interrupted."""
+    """Return the losses of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
     assert main(["train", str(folder / "notes.txt"), *map(str, OPTIONS), "--run", str(folder / "it")]) == 0
@@ -52,14 +52,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, float]]:
 
 
 def signalled(text: Path, steps: int, number: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Run the same training in a process of its own, which gets a signal after so many updates."""
+    """Run the same training in a process that receives a signal after some updates."""
     arguments = [steps, int(number), "train", text, *OPTIONS, "--run", "it", "--json"]
     command = [sys.executable, "-c", SIGNALLED, *map(str, arguments)]
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(cli: Cli, text: Path, whole: list[tuple[int, float]]) -> None:
-    """A training that Ctrl-C interrupts ends with its losses so far, and resumes to the same losses as without."""
+def test_train_after_ctrl_c_can_be_resumed(cli: Cli, text: Path, whole: list[tuple[int, float]]) -> None:
+    """An interrupted training keeps its losses so far, and resumes to those of an uninterrupted one."""
     done = signalled(text, 120, signal.SIGINT)
     assert done.returncode == 130, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["reason"] == "interrupted"
@@ -71,10 +71,8 @@ def test_ctrl_c_leaves_a_run_that_goes_on(cli: Cli, text: Path, whole: list[tupl
     assert losses(Path("it")) == whole
 
 
-def test_a_kill_takes_at_most_what_came_after_the_last_checkpoint(
-    cli: Cli, text: Path, whole: list[tuple[int, float]]
-) -> None:
-    """A killed training resumes from its last checkpoint to the same losses as without."""
+def test_train_after_kill_keeps_the_last_checkpoint(cli: Cli, text: Path, whole: list[tuple[int, float]]) -> None:
+    """A killed training resumes from its last checkpoint to the losses of an uninterrupted one."""
     assert signalled(text, 220, signal.SIGKILL).returncode == -signal.SIGKILL
     assert STEPS > Run("it").checkpoints()[-1] >= 200
     assert cli("sample", "it", "--length", 5).status == 0
@@ -82,7 +80,7 @@ def test_a_kill_takes_at_most_what_came_after_the_last_checkpoint(
     assert losses(Path("it")) == whole
 
 
-def test_what_is_said_after_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_after_ctrl_c_prints_how_to_resume(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(run: Run, **settings: object) -> object:
         os.kill(os.getpid(), signal.SIGINT)
         return train(run, **settings)  # type: ignore[arg-type]
@@ -95,7 +93,7 @@ def test_what_is_said_after_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     assert "again to end at once" in result.err
 
 
-def test_the_second_ctrl_c_ends_at_once() -> None:
+def test_second_ctrl_c_ends_at_once() -> None:
     with Stop() as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGINT)
@@ -106,7 +104,7 @@ def test_the_second_ctrl_c_ends_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_request_to_end_is_like_ctrl_c() -> None:
+def test_sigterm_stops_like_ctrl_c() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Stop() as stop:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -28,17 +28,17 @@ STRINGS = "aaXbb\naXb\naaaXbbb\naaaaXbbbb\n"
 
 @pytest.fixture(scope="session")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the task text, hardly trained; not to be changed."""
+    """Return a run of the task text after few updates, which tests must not change."""
     folder = tmp_path_factory.mktemp("text_run")
     (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
-    given = ["train", str(folder / "notes.txt"), "--neurons", "4", "--steps", "20", "--run", str(folder / "run")]
-    assert main(given) == 0
+    arguments = ["train", str(folder / "notes.txt"), "--neurons", "4", "--steps", "20", "--run", str(folder / "run")]
+    assert main(arguments) == 0
     return folder / "run"
 
 
 @pytest.fixture
 def labelled(run: Path) -> Path:
-    """The run with labels that were written by hand: neuron 0 follows "writing", neuron 1 a pair, neuron 2 a count."""
+    """Return the run with handwritten labels: neuron 0 follows "writing", neuron 1 a pair, neuron 2 a count."""
     columns = {"layer": "layer0", "signal": "h", "measure": "AUROC", "explained": 0.5, "score": 0.9, "title": "words"}
     named = ["task.writing", "character.letter & not character.is=a", "counts.a"]
     rows = [{**columns, "neuron": k, "feature": name} for k, name in enumerate(named)]
@@ -54,49 +54,49 @@ def table_of(printed: str) -> Table:
     return Table.from_json(json.loads(printed))
 
 
-def test_labels_are_those_of_the_library(cli: Cli, run: Path) -> None:
+def test_label_json_equals_the_library(cli: Cli, run: Path) -> None:
     from gatescope.studies import features_of
     from gatescope.studies.labels import Search, labels
 
-    told = table_of(cli("label", "counter", *QUICK, "--signal", "c", "--lags", "0,-1", "--top", 2, "--json").out)
+    content = table_of(cli("label", "counter", *QUICK, "--signal", "c", "--lags", "0,-1", "--top", 2, "--json").out)
     about = subject(Run(run), characters=400)
     search = Search(lags=(0, -1), top=2, chances=50)
     with about.trace() as trace:
         expected = labels(trace, features_of(about, trace), signals=["c"], search=search)
-    assert told.to_json() == expected.to_json()
-    assert len(told) > 0
+    assert content.to_json() == expected.to_json()
+    assert len(content) > 0
 
 
-def test_the_best_label_of_each_neuron_is_printed_and_all_on_request(cli: Cli, run: Path) -> None:
-    told = table_of(cli("label", "counter", *QUICK, "--json").out)
+def test_label_prints_best_labels_or_all(cli: Cli, run: Path) -> None:
+    content = table_of(cli("label", "counter", *QUICK, "--json").out)
     best: dict[int, float] = {}
-    for row in told:
+    for row in content:
         best[row["neuron"]] = max(best.get(row["neuron"], 0.0), round(row["explained"], 3))
     short, long = cli("label", "counter", *QUICK), cli("label", "counter", *QUICK, "--all")
     rows = [line for line in short.out.split("\n\n")[1].splitlines()[1:] if line.strip()]
     assert sorted(int(row.split()[0]) for row in rows) == sorted(best)
     assert f"{len(best)} of 5 neurons have a label" in short.out
-    assert f"{len(told) - len(best)} more label" in short.out
-    assert len(long.out.split("\n\n")[1].splitlines()) == 1 + len(told)
+    assert f"{len(content) - len(best)} more label" in short.out
+    assert len(long.out.split("\n\n")[1].splitlines()) == 1 + len(content)
 
 
-def test_only_what_everybody_would_ask_for_is_kept(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_saves_default_results_only(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("label", "counter", *QUICK).status == 0
     assert load(Run(run), "labels") is None
     monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def quick(trace: object, features: object, **settings: Any) -> Table:
-        found.update(settings)
+        result.update(settings)
         return Table.of([], {"neuron": "neuron"}, chance={"least": {}}, steps={"held_out": 1})
 
     monkeypatch.setattr("gatescope.studies.labels.labels", quick)
     assert cli("label", "counter", "--json").status == 0
     assert load(Run(run), "labels") is not None
-    assert found["signals"] is None
+    assert result["signals"] is None
 
 
-def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_of_changing_weights_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
 
     def learn(*_: object, **__: object) -> Table:
@@ -111,16 +111,16 @@ def test_a_run_that_learns_meanwhile_keeps_nothing(cli: Cli, run: Path, monkeypa
     assert load(Run(run), "labels") is None
 
 
-def test_features_of_ones_own(cli: Cli, run: Path) -> None:
+def test_label_accepts_own_features(cli: Cli, run: Path) -> None:
     own = ("--feature", "end=b$", "--feature", r"start=^a", "--only")
-    told = table_of(cli("probe", "counter", *own, "--json").out)
-    assert set(told["feature"]) <= {"expression.end", "expression.start"}
-    assert len(told) > 0
+    content = table_of(cli("probe", "counter", *own, "--json").out)
+    assert set(content["feature"]) <= {"expression.end", "expression.start"}
+    assert len(content) > 0
     everything = table_of(cli("probe", "counter", *own[:-1], "--json").out)
-    assert set(told["feature"]) < set(everything["feature"])
+    assert set(content["feature"]) < set(everything["feature"])
 
 
-def test_a_trace_directory_instead_of_a_run(cli: Cli, run: Path) -> None:
+def test_label_accepts_a_trace_directory(cli: Cli, run: Path) -> None:
     cli("record", "counter", STRINGS * 8, "--out", "it", "--no-drives")
     for command in (("health",), ("probe",), ("passages", "--neuron", 1), ("label", "--chances", 20)):
         result = cli(command[0], "it", *command[1:], "--json")
@@ -129,21 +129,21 @@ def test_a_trace_directory_instead_of_a_run(cli: Cli, run: Path) -> None:
     assert cli("pattern", "it", "--range", 0, "--anywhere", "--sign", "both", "--threshold", 0.001).status == 0
 
 
-def test_probes_say_in_words_where_a_feature_is(cli: Cli, run: Path) -> None:
-    told = table_of(cli("probe", "counter", "--json").out)
+def test_probe_describes_where_a_feature_is(cli: Cli, run: Path) -> None:
+    content = table_of(cli("probe", "counter", "--json").out)
     printed = cli("probe", "counter", "--all").out
-    features = list(dict.fromkeys(told["feature"]))
+    features = list(dict.fromkeys(content["feature"]))
     lines = [line for line in printed.splitlines() if " in neuron" in line or "spread" in line or "not to be" in line]
     assert len(lines) == len(features)
-    row = next(row for row in told if row["verdict"] == row["size"] == 1)
+    row = next(row for row in content if row["verdict"] == row["size"] == 1)
     line = next(line for line in lines if line.startswith(row["title"]) and f"in neuron {row['neurons']}" in line)
     assert format_number(row["score"]) in line.split()
 
 
-def test_the_loss_without_each_neuron(cli: Cli, labelled: Path) -> None:
-    told = table_of(cli("ablate", "counter", "--characters", 200, "--json").out)
-    assert set(told.where(feature="")["neuron"]) == {0, 1, 2, 3, 4}
-    features = {(row["neuron"], row["feature"]) for row in told if row["feature"]}
+def test_ablate_equals_the_library(cli: Cli, labelled: Path) -> None:
+    content = table_of(cli("ablate", "counter", "--characters", 200, "--json").out)
+    assert set(content.where(feature="")["neuron"]) == {0, 1, 2, 3, 4}
+    features = {(row["neuron"], row["feature"]) for row in content if row["feature"]}
     assert features == {(0, "task.writing"), (1, "character.letter & not character.is=a")}
     network, _ = Run(labelled).network()
     text = subject(Run(labelled), characters=200).text
@@ -151,12 +151,12 @@ def test_the_loss_without_each_neuron(cli: Cli, labelled: Path) -> None:
         np.nanmean(-record(network, text, interventions=changes).steps["log_probability"].astype(np.float64))
         for changes in ([], [clamp(0, "h", 3, _mean(network, text, 3))])
     )
-    row = next(iter(told.where(feature="", neuron=3)))
+    row = next(iter(content.where(feature="", neuron=3)))
     assert row["on"] == pytest.approx(after - before, abs=1e-5)
     assert row["loss_on"] == pytest.approx(before, abs=1e-5)
     printed = cli("ablate", "counter", "--characters", 200).out
     order = [int(line.split()[0]) for line in printed.split("\n\n")[1].splitlines()[1:]]
-    overall = {row["neuron"]: row["on"] for row in told.where(feature="")}
+    overall = {row["neuron"]: row["on"] for row in content.where(feature="")}
     assert order == sorted(overall, key=lambda neuron: -overall[neuron])
 
 
@@ -165,55 +165,55 @@ def _mean(network: Network, text: str, neuron: int) -> float:
     return float(values[~np.isnan(values)].mean(dtype=np.float64))
 
 
-def test_ablation_is_kept_where_it_is_what_everybody_would_ask_for(cli: Cli, run: Path) -> None:
+def test_ablate_saves_default_results_only(cli: Cli, run: Path) -> None:
     assert "gatescope label" in cli("ablate", "counter", "--neuron", 2, "--json").err
     assert load(Run(run), "ablation") is None
-    told = table_of(cli("ablate", "counter", "--json").out)
-    found = load(Run(run), "ablation")
-    assert found is not None
-    assert found.to_json() == told.to_json()
+    content = table_of(cli("ablate", "counter", "--json").out)
+    result = load(Run(run), "ablation")
+    assert result is not None
+    assert result.to_json() == content.to_json()
 
 
-def test_ablation_to_a_value_of_some_neurons(cli: Cli, run: Path) -> None:
-    given = ("--characters", 100, "--neuron", 4, "--neuron", 1, "--to", "-0.25", "--signal", "c")
-    told = table_of(cli("ablate", "counter", *given, "--feature", "late=b$", "--json").out)
-    assert told["neuron"].tolist() == [4, 4, 1, 1]
-    assert set(told["held"]) == {-0.25}
-    assert told["feature"].tolist() == ["", "expression.late"] * 2
-    printed = cli("ablate", "counter", *given).out
+def test_ablate_holds_some_neurons_at_a_value(cli: Cli, run: Path) -> None:
+    arguments = ("--characters", 100, "--neuron", 4, "--neuron", 1, "--to", "-0.25", "--signal", "c")
+    content = table_of(cli("ablate", "counter", *arguments, "--feature", "late=b$", "--json").out)
+    assert content["neuron"].tolist() == [4, 4, 1, 1]
+    assert set(content["held"]) == {-0.25}
+    assert content["feature"].tolist() == ["", "expression.late"] * 2
+    printed = cli("ablate", "counter", *arguments).out
     assert "c of one neuron is held at -0.25" in printed
 
 
-def test_steering(cli: Cli, labelled: Path) -> None:
-    given = ("--neuron", 0, "--values", "-1,1", "--samples", 3, "--length", 15)
-    told = table_of(cli("steer", "counter", *given, "--json").out)
-    assert told["value"].tolist()[1:] == [-1.0, 1.0]
-    assert np.isnan(told["value"][0])
-    assert set(told["feature"]) == {"task.writing"}
+def test_steer_prints_shares_and_examples(cli: Cli, labelled: Path) -> None:
+    arguments = ("--neuron", 0, "--values", "-1,1", "--samples", 3, "--length", 15)
+    content = table_of(cli("steer", "counter", *arguments, "--json").out)
+    assert content["value"].tolist()[1:] == [-1.0, 1.0]
+    assert np.isnan(content["value"][0])
+    assert set(content["feature"]) == {"task.writing"}
     network, _ = Run(labelled).network()
     prime = Run(labelled).task().examples()[0][0]
-    for value, example in zip(told["value"].tolist(), told["example"], strict=True):
+    for value, example in zip(content["value"].tolist(), content["example"], strict=True):
         held = [] if np.isnan(value) else [clamp(0, "h", 0, value)]
         assert example == "".join(sample(network, prime, length=15, seed=0, stop="\n", interventions=held))
-    printed = cli("steer", "counter", *given, "--feature", "twob=bb", "--feature", "character.is=X").out
+    printed = cli("steer", "counter", *arguments, "--feature", "twob=bb", "--feature", "character.is=X").out
     assert "a match of bb" in printed
     assert "the character: X" in printed
     assert "held at −1" in printed
 
 
-def test_what_a_steered_network_writes_is_counted_by_hand(cli: Cli, run: Path) -> None:
-    given = ("--neuron", 2, "--values", "0.5", "--samples", 1, "--length", 30, "--feature", "character.is=b")
-    for row in table_of(cli("steer", "counter", *given, "--json").out):
+def test_steer_counts_features_as_by_hand(cli: Cli, run: Path) -> None:
+    arguments = ("--neuron", 2, "--values", "0.5", "--samples", 1, "--length", 30, "--feature", "character.is=b")
+    for row in table_of(cli("steer", "counter", *arguments, "--json").out):
         assert row["share"] == pytest.approx(row["example"].count("b") / max(1, len(row["example"])))
         assert row["characters"] == len(row["example"])
 
 
-def test_passages_stand_where_the_neuron_is_largest(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c", "--json").out)
+def test_passages_contain_the_largest_values(cli: Cli, run: Path) -> None:
+    content = json.loads(cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c", "--json").out)
     values = record(Run(run).network()[0], STRINGS)["layer0"]["c"][:, :, 1]
-    found = Table.from_json(told["passages"])
-    assert found["value"][0] == pytest.approx(float(np.nanmax(values)))
-    assert sum(told["distribution"]["columns"]["count"]) == len(STRINGS)
+    result = Table.from_json(content["passages"])
+    assert result["value"][0] == pytest.approx(float(np.nanmax(values)))
+    assert sum(content["distribution"]["columns"]["count"]) == len(STRINGS)
     least = json.loads(cli("passages", "counter", STRINGS, "--neuron", 1, "--signal", "c", "--least", "--json").out)
     assert least["passages"]["columns"]["value"][0] == pytest.approx(float(np.nanmin(values)))
     place = int(np.nanargmax(values)) // values.shape[1], int(np.nanargmax(values)) % values.shape[1]
@@ -224,23 +224,23 @@ def test_passages_stand_where_the_neuron_is_largest(cli: Cli, run: Path) -> None
     assert {line.index("»") for line in lines if "»" in line} == {lines[3].index("»")}
 
 
-def test_a_pattern_is_found_again(cli: Cli, run: Path) -> None:
-    given = ("aaXbb\naXbb\n", "--range", "2:3", "--sign", "both", "--threshold", "1e-6", "--anywhere")
-    told = json.loads(cli("pattern", "counter", *given, "--json").out)
+def test_pattern_prints_neurons_and_places(cli: Cli, run: Path) -> None:
+    arguments = ("aaXbb\naXbb\n", "--range", "2:3", "--sign", "both", "--threshold", "1e-6", "--anywhere")
+    content = json.loads(cli("pattern", "counter", *arguments, "--json").out)
     values = record(Run(run).network()[0], "aaXbb\n")["layer0"]["h"][0]
     same = np.flatnonzero((np.sign(values[2]) == np.sign(values[3])) & (np.abs(values[2:4]) >= 1e-6).all(0))
-    assert sorted(told["neurons"]["columns"]["neuron"]) == same.tolist()
-    assert told["neurons"]["about"]["text"] == "Xb"
-    assert len(told["places"]["columns"]["at"]) > 0
-    assert "Passage: Xb\n" in cli("pattern", "counter", *given).out
+    assert sorted(content["neurons"]["columns"]["neuron"]) == same.tolist()
+    assert content["neurons"]["about"]["text"] == "Xb"
+    assert len(content["places"]["columns"]["at"]) > 0
+    assert "Passage: Xb\n" in cli("pattern", "counter", *arguments).out
     assert "No neuron" in cli("pattern", "counter", "aXb", "--range", "1", "--threshold", "5").out
 
 
-def test_health(cli: Cli, run: Path) -> None:
-    told = json.loads(cli("health", "counter", STRINGS, "--json").out)
+def test_health_equals_the_recorded_gates(cli: Cli, run: Path) -> None:
+    content = json.loads(cli("health", "counter", STRINGS, "--json").out)
     forget = record(Run(run).network()[0], STRINGS)["layer0"]["f"].astype(np.float64)
     kept_part = np.exp(np.nanmean(np.log(forget), axis=(0, 1)))
-    assert told["health"]["columns"]["retention"] == pytest.approx(kept_part.tolist(), rel=1e-5)
+    assert content["health"]["columns"]["retention"] == pytest.approx(kept_part.tolist(), rel=1e-5)
     printed = cli("health", "counter", STRINGS, "--all").out
     longest = int(np.argmax(kept_part))
     rows = printed.split("1/e is left.\n\n")[1].splitlines()
@@ -249,25 +249,25 @@ def test_health(cli: Cli, run: Path) -> None:
     assert "f, forget gate" in printed
 
 
-def test_errors_of_a_text_model(cli: Cli, text_run: Path) -> None:
-    told = json.loads(cli("errors", text_run, "--orders", 3, "--json").out)
-    assert told["orders"]["columns"]["order"] == [1, 2, 3]
+def test_errors_counts_improbable_symbols(cli: Cli, text_run: Path) -> None:
+    content = json.loads(cli("errors", text_run, "--orders", 3, "--json").out)
+    assert content["orders"]["columns"]["order"] == [1, 2, 3]
     network, task = Run(text_run).network()[0], Run(text_run).task()
     trace = record(network, task.held_out(100_000))
     wrong = int((trace.steps["log_probability"][0, :-1] < np.log(0.5)).sum())
-    assert sum(told["causes"]["columns"]["errors"]) == told["causes"]["about"]["errors"] == wrong
+    assert sum(content["causes"]["columns"]["errors"]) == content["causes"]["about"]["errors"] == wrong
     assert load(Run(text_run), "errors-causes") is None
     printed = cli("errors", text_run, "--orders", 2)
     assert f"{wrong:,} errors in" in printed.out
 
 
-def test_tables_as_files(cli: Cli, run: Path, tmp_path: Path) -> None:
+def test_csv_files_equal_the_json(cli: Cli, run: Path, tmp_path: Path) -> None:
     result = cli("health", "counter", STRINGS, "--csv", "it.csv")
     assert "it-saturation.csv" in result.out
-    told = json.loads(cli("health", "counter", STRINGS, "--json", "--csv", "again.csv").out)
+    content = json.loads(cli("health", "counter", STRINGS, "--json", "--csv", "again.csv").out)
     with (tmp_path / "it.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert [float(row["deviation"]) for row in rows] == told["health"]["columns"]["deviation"]
+    assert [float(row["deviation"]) for row in rows] == content["health"]["columns"]["deviation"]
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "it.csv").read_text()
 
 
@@ -284,14 +284,14 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: str) -> None:
-    given = COMMANDS[command]
-    assert "Did you mean 'counter'?" in cli(command, "countr", *given).refused()
-    assert "no folder" in cli(command, "counter", *given, "--csv", "nowhere/it.csv").refused()
-    assert "expected a file, got the folder runs" in cli(command, "counter", *given, "--csv", "runs").refused()
+def test_studies_refuse_unusable_arguments(cli: Cli, run: Path, tmp_path: Path, command: str) -> None:
+    arguments = COMMANDS[command]
+    assert "Did you mean 'counter'?" in cli(command, "countr", *arguments).refused()
+    assert "in the missing folder nowhere" in cli(command, "counter", *arguments, "--csv", "nowhere/it.csv").refused()
+    assert "expected a file, got the folder runs" in cli(command, "counter", *arguments, "--csv", "runs").refused()
     (run / "weights.safetensors").unlink()
     if command != "errors":
-        assert "has no weights yet" in cli(command, "counter", *given).refused()
+        assert "has no weights yet" in cli(command, "counter", *arguments).refused()
 
 
 @pytest.mark.parametrize(
@@ -342,11 +342,11 @@ def test_what_cannot_be_studied(cli: Cli, run: Path, tmp_path: Path, command: st
         ("errors counter --orders 0", "Option --orders: expected 1 or more, got 0"),
     ],
 )
-def test_one_sentence_says_what_is_wrong(cli: Cli, run: Path, arguments: str, sentence: str) -> None:
+def test_studies_refuse_with_one_sentence(cli: Cli, run: Path, arguments: str, sentence: str) -> None:
     assert sentence in cli(*arguments.split()).refused()
 
 
-def test_a_run_with_no_memory_of_its_own_has_no_time_constants(cli: Cli, tmp_path: Path) -> None:
+def test_health_of_a_stateless_cell_has_no_time_constants(cli: Cli, tmp_path: Path) -> None:
     task = Text([_notes(tmp_path)])
     run = create_run(tmp_path / "elman", task, configure(task.vocabulary, "elman", [3]))
     run.save_weights(Network(run.configuration(), seed=0).state_dict(), 0)
@@ -358,8 +358,8 @@ def _notes(folder: Path) -> Path:
     return folder / "notes.txt"
 
 
-def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the middle of a search, of far more searches than could end, prints one word and keeps nothing."""
+def test_study_after_ctrl_c_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during an endless search prints one word and saves nothing."""
     shifts = 0
 
     def interrupted(*arguments: Any) -> Any:
@@ -377,14 +377,14 @@ def test_ctrl_c_ends_a_study_cleanly(cli: Cli, run: Path, monkeypatch: pytest.Mo
     assert load(Run(run), "labels") is None
 
 
-def test_numbers_as_they_are_printed() -> None:
+def test_format_number_and_count_of() -> None:
     assert [format_number(value) for value in (1234.5678, -0.25, -0.0001, float("nan"), float("inf"), None)] == [
         *("1,234.568", "−0.250", "0.000", "", "∞", "")
     ]
     assert (count_of(1, "neuron"), count_of(2000, "neuron")) == ("1 neuron", "2,000 neurons")
 
 
-def test_the_copy_is_not_the_run(run: Path, trained: Path) -> None:
+def test_run_fixture_is_a_copy(run: Path, trained: Path) -> None:
     shutil.rmtree(run)
     assert Run(trained).exists
     assert not (trained / "studies").exists()

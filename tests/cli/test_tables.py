@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 
 
 def test_patch_prints_steps_and_writes_the_table(cli: Cli, run: Path) -> None:
-    """One line a step with its symbols; the CSV has a row for the layer and one for each of its neurons."""
+    """The output has a line per step; the CSV has a row for the layer and one for each neuron."""
     result = cli("patch", "counter", "aaaXbb", "aXaXbb", "--signal", "c", "--csv", "p.csv")
     assert result.status == 0, result.err
     assert "recovered by the whole layer" in result.out
@@ -36,7 +36,7 @@ def test_snapshot_prints_one_row_per_different_string(cli: Cli, run: Path) -> No
 
 
 def test_distributions_print_every_signal(cli: Cli, run: Path) -> None:
-    """One row a signal with its histogram; two CSV files."""
+    """The output has a row with a histogram per signal; --csv writes two files."""
     result = cli("distributions", "counter", "aaXbb\n", "--csv", "d.csv", "--by-neuron", "--bins", 6)
     assert result.status == 0, result.err
     assert [line.split()[1] for line in result.out.splitlines() if line.lstrip().startswith("0 ")] == list("ifgoch")

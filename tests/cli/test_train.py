@@ -1,4 +1,4 @@
-"""`gatescope train`: what it makes, where, and that it never takes anything away."""
+"""`gatescope train`: new runs, resumed runs, and refusals that leave nothing behind."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def losses(run: Path) -> list[tuple[int, float]]:
     return [(record["step"], record["loss"]) for record in Run(run).read("history.jsonl") if "loss" in record]
 
 
-def test_a_run_and_what_to_do_next(cli: Cli) -> None:
+def test_train_prints_the_run_and_next_commands(cli: Cli) -> None:
     result = cli("train", "counter", "--neurons", 3, "--steps", 12)
     assert result.status == 0
     assert "Training complete after 12 steps" in result.out
@@ -28,7 +28,7 @@ def test_a_run_and_what_to_do_next(cli: Cli) -> None:
     assert cli("sample", "counter").status == 0
 
 
-def test_a_place_that_is_taken_is_left_alone(cli: Cli, run: Path) -> None:
+def test_train_leaves_an_existing_folder_alone(cli: Cli, run: Path) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     for number in (2, 3):
         cli("train", "counter", "--neurons", 2, "--steps", 1)
@@ -37,7 +37,7 @@ def test_a_place_that_is_taken_is_left_alone(cli: Cli, run: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_records_as_json(cli: Cli) -> None:
+def test_train_json_prints_records(cli: Cli) -> None:
     begin, *records, end = lines(cli("train", "counter", "--neurons", 2, "--steps", 20, "--json").out)
     assert begin == {"event": "begin", "run": "runs/counter"}
     assert [record["step"] for record in records] == [10, 20]
@@ -45,7 +45,7 @@ def test_records_as_json(cli: Cli) -> None:
     assert end["score"]["chance"] == 0.1
 
 
-def test_the_same_seed_gives_the_same_losses(cli: Cli) -> None:
+def test_train_with_same_seed_is_equal(cli: Cli) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         cli("train", "counter", "--neurons", 2, "--steps", 20, "--seed", seed, "--run", name)
     assert losses(Path("a")) == losses(Path("b"))
@@ -62,12 +62,12 @@ def test_the_same_seed_gives_the_same_losses(cli: Cli) -> None:
         (("--layers", 3, "--neurons", 2), [2, 2, 2]),
     ],
 )
-def test_sizes_of_layers(cli: Cli, options: tuple[object, ...], sizes: list[int]) -> None:
+def test_train_sets_layer_sizes(cli: Cli, options: tuple[object, ...], sizes: list[int]) -> None:
     cli("train", "copy", "--steps", 1, "--run", "it", *options)
     assert [layer.neurons for layer in Run("it").configuration().layers] == sizes
 
 
-def test_a_cell_may_start_with_other_biases(cli: Cli) -> None:
+def test_train_sets_initial_biases(cli: Cli) -> None:
     cli("train", "copy", "--steps", 1, "--learning-rate", 1e-6, "--run", "it", "--cell", "lstm:f=6")
     network, _ = Run("it").network()
     cell = network.configuration.layers[0].cell
@@ -76,7 +76,7 @@ def test_a_cell_may_start_with_other_biases(cli: Cli) -> None:
     assert biases == pytest.approx({"i": 0, "f": 6, "g": 0, "o": 0}, abs=1e-5)
 
 
-def test_options_reach_the_network_and_the_training(cli: Cli) -> None:
+def test_train_options_reach_network_and_settings(cli: Cli) -> None:
     network = ("--cell", "gru", "--embedding", 3, "--dropout", 0.1, "--batch", 8)
     training = ("--optimizer", "sgd", "--learning-rate", 0.1, "--schedule", "linear", "--clip", 2, "--patience", 4)
     result = cli("train", "copy", "--steps", 2, "--run", "it", *network, *training, "--no-until-solved")
@@ -90,7 +90,7 @@ def test_options_reach_the_network_and_the_training(cli: Cli) -> None:
     assert Run("it").task().recommended.batch == 8
 
 
-def test_a_text_of_ones_own(cli: Cli, text: Path) -> None:
+def test_train_accepts_a_text_file(cli: Cli, text: Path) -> None:
     result = cli("train", text, "--neurons", 4, "--steps", 20, "--unroll", 16, "--batch", 4)
     assert result.status == 0
     assert "sample  " in result.out
@@ -98,12 +98,12 @@ def test_a_text_of_ones_own(cli: Cli, text: Path) -> None:
     assert Run("runs/notes").exists
 
 
-def test_bytes_of_a_text(cli: Cli, text: Path) -> None:
+def test_train_reads_bytes(cli: Cli, text: Path) -> None:
     cli("train", text, "--bytes", "--neurons", 2, "--steps", 1, "--run", "it")
     assert Run("it").configuration().vocabulary.size == 256
 
 
-def test_a_pattern_names_the_folder_it_is_about(cli: Cli, text: Path) -> None:
+def test_train_pattern_names_the_run_by_its_folder(cli: Cli, text: Path) -> None:
     folder = text.parent / "my papers"
     folder.mkdir()
     text.rename(folder / "one.txt")
@@ -111,25 +111,23 @@ def test_a_pattern_names_the_folder_it_is_about(cli: Cli, text: Path) -> None:
     assert Run("runs/my_papers").exists
 
 
-def test_minutes(cli: Cli) -> None:
+def test_train_accepts_minutes(cli: Cli) -> None:
     result = cli("train", "counter", "--neurons", 2, "--minutes", 0.005)
     assert result.status == 0
     assert Run("runs/counter").settings()["steps"] is None
 
 
-def test_going_on_is_as_if_it_had_not_stopped(cli: Cli) -> None:
+def test_resume_equals_uninterrupted_training(cli: Cli) -> None:
     options = ("--neurons", 3, "--schedule", "constant", "--no-until-solved")
     cli("train", "counter", *options, "--steps", 40, "--run", "whole")
     cli("train", "counter", *options, "--steps", 20)
     assert cli("train", "counter", "--resume", "--steps", 40).status == 0
-    # The loss of step 20 was recorded on its own where training ended there, and so it was otherwise.
+    # Only the training that ended at step 20 has a record of its loss at this step.
     assert losses(Path("runs/counter")) == losses(Path("whole"))
     assert Run("runs/counter").settings()["steps"] == 40
 
 
-def test_a_run_that_goes_on_is_named_by_its_directory_its_name_or_what_it_began_with(
-    cli: Cli, text: Path, tmp_path: Path
-) -> None:
+def test_resume_accepts_directory_name_or_task(cli: Cli, text: Path, tmp_path: Path) -> None:
     cli("train", text, "--neurons", 2, "--steps", 1)
     (tmp_path / "more").mkdir()
     (tmp_path / "runs" / "notes").rename(tmp_path / "more" / "notes")
@@ -140,14 +138,14 @@ def test_a_run_that_goes_on_is_named_by_its_directory_its_name_or_what_it_began_
     assert Run("runs/notes").settings()["steps"] == 4
 
 
-def test_a_new_limit_replaces_the_old_one(cli: Cli) -> None:
+def test_resume_with_new_limit_replaces_the_old_one(cli: Cli) -> None:
     cli("train", "counter", "--neurons", 2, "--minutes", 0.002, "--run", "it")
     before = Run("it").read("history.jsonl")[-1]["step"]
     cli("train", "--resume", "--run", "it", "--steps", before + 10)
     assert Run("it").read("history.jsonl")[-1]["step"] == before + 10
 
 
-def test_a_complete_run_stays_as_it_is(cli: Cli, run: Path) -> None:
+def test_resume_of_a_complete_run_changes_nothing(cli: Cli, run: Path) -> None:
     weights = (run / "weights.safetensors").read_bytes()
     result = cli("train", "--resume", "--run", run)
     assert result.status == 0
@@ -156,13 +154,13 @@ def test_a_complete_run_stays_as_it_is(cli: Cli, run: Path) -> None:
     assert Run(run).read("history.jsonl")[-1]["step"] == 30
 
 
-def test_weights_that_were_lost_come_back_from_the_checkpoint(cli: Cli, run: Path) -> None:
+def test_resume_restores_lost_weights(cli: Cli, run: Path) -> None:
     (run / "weights.safetensors").unlink()
     assert cli("train", "--resume", "counter").status == 0
     assert cli("sample", "counter").status == 0
 
 
-def test_a_loss_that_is_no_number(cli: Cli) -> None:
+def test_train_stops_at_a_loss_of_nan(cli: Cli) -> None:
     options = ("--learning-rate", "1e38", "--optimizer", "sgd", "--clip", "1e38", "--neurons", 2)
     result = cli("train", "counter", *options, "--run", "it", "--json")
     assert "expected a finite number, got NaN" in result.refused()
@@ -214,7 +212,7 @@ def test_a_loss_that_is_no_number(cli: Cli) -> None:
         (("counter", "--neurons", "1000000000000"), "Not enough memory"),
     ],
 )
-def test_bad_input_gets_one_sentence_and_leaves_nothing(
+def test_train_refuses_bad_input_and_leaves_nothing(
     cli: Cli, tmp_path: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in cli("train", *options).refused()
@@ -230,13 +228,13 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
         (b"x" * 59, "expected at least"),
     ],
 )
-def test_texts_that_cannot_be_learned(cli: Cli, tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_train_refuses_unusable_texts(cli: Cli, tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "it.txt").write_bytes(content)
     assert sentence in cli("train", "it.txt").refused()
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_text_that_has_changed(cli: Cli, text: Path) -> None:
+def test_resume_with_changed_text_is_refused(cli: Cli, text: Path) -> None:
     cli("train", text, "--neurons", 2, "--steps", 2, "--run", "it")
     text.write_text("another text, which is long enough to train on. " * 50)
     assert "got data that have changed" in cli("train", "--resume", "--run", "it", "--steps", 4).refused()
@@ -245,14 +243,14 @@ def test_a_text_that_has_changed(cli: Cli, text: Path) -> None:
     assert cli("sample", "it", "--length", 5).status == 0
 
 
-def test_every_wrong_line_of_a_file_is_named_before_anything_is_written(cli: Cli, tmp_path: Path) -> None:
+def test_train_lists_every_bad_line_before_writing(cli: Cli, tmp_path: Path) -> None:
     lines = ["text\tlabel", "a fine film\tgood", "\tbad", "no label\t", "a dull film\tbad", "three\tfields\there"]
     (tmp_path / "reviews.tsv").write_text("\n".join(lines) + "\n")
     result = cli("train", "sentiment", "reviews.tsv")
     assert result.status == 2
-    told = result.err.strip().splitlines()
-    assert "reviews.tsv: expected a file without faults, got 3 faults." in told[0]
-    assert [line.split(":")[0] for line in told[1:]] == [
+    content = result.err.strip().splitlines()
+    assert "reviews.tsv: expected a file without faults, got 3 faults." in content[0]
+    assert [line.split(":")[0] for line in content[1:]] == [
         "  Line 3, column 'text'",
         "  Line 4, column 'label'",
         "  Line 6",
@@ -260,8 +258,8 @@ def test_every_wrong_line_of_a_file_is_named_before_anything_is_written(cli: Cli
     assert not (tmp_path / "runs").exists()
 
 
-def test_resume_without_checkpoints_is_refused_but_from_best(cli: Cli, run: Path) -> None:
-    """The sentence names the option, and the option keeps the history."""
+def test_resume_without_checkpoints_needs_from_best(cli: Cli, run: Path) -> None:
+    """The error names --from-best, and this option keeps the history."""
     shutil.rmtree(run / "checkpoints")
     before = Run(run).read("history.jsonl")
     assert "`--from-best`" in cli("train", "--resume", "--run", run, "--steps", 40).refused()
@@ -270,8 +268,8 @@ def test_resume_without_checkpoints_is_refused_but_from_best(cli: Cli, run: Path
     assert Run(run).read("history.jsonl")[: len(before)] == before
 
 
-def test_from_begins_a_new_run_with_the_weights_of_another(cli: Cli, run: Path) -> None:
-    """Whatever the network has cannot be chosen anew, and the old run keeps its files."""
+def test_train_from_starts_with_the_weights_of_a_run(cli: Cli, run: Path) -> None:
+    """Options of the network are refused, and the old run keeps its files."""
     before = (run / "weights.safetensors").read_bytes()
     assert (
         "Option --cell: expected a new network, got the network of --from"

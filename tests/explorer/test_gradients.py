@@ -1,4 +1,4 @@
-"""What the explorer answers about gradients: the numbers of the studies, within bounds, or one sentence."""
+"""Answers of the explorer about gradients: the numbers of the studies, or one sentence."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Page:
-    """Asks as the explorer's own page does."""
+    """Sends the requests of the explorer's page."""
 
     def __init__(self, place: Path) -> None:
         self.app: ASGIApp = make_app(Gallery([place]), PORT)
@@ -60,8 +60,8 @@ class Page:
         return self.ask(run, "connections", {"text": TEXT, "by": "gradient", "step": 0, **body})
 
     def chain(self, run: str = "lstm", **body: Any) -> httpx.Response:
-        asked = {"text": TEXT, "layer": "layer0", "state": "c", "neuron": 1, "after": 4, "before": 1}
-        return self.ask(run, "chain", {**asked, **body})
+        requested = {"text": TEXT, "layer": "layer0", "state": "c", "neuron": 1, "after": 4, "before": 1}
+        return self.ask(run, "chain", {**requested, **body})
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def known(place: Path, run: str = "lstm", text: str = TEXT, layer: int = 0) -> J
 
 
 def loop_norm(found: Jacobians, after: int, before: int) -> float:
-    """The Frobenius norm of the product of the whole matrices, one after the other."""
+    """Return the Frobenius norm of the product of all matrices, multiplied one after the other."""
     product = np.eye(found.width)
     for matrix in found.whole()[before + 1 : after + 1]:
         product = matrix @ product
@@ -101,39 +101,39 @@ def loop_norm(found: Jacobians, after: int, before: int) -> float:
 
 
 @pytest.mark.parametrize("run", ["lstm", "elman"])
-def test_the_map_holds_the_norm_of_every_product(page: Page, place: Path, run: str) -> None:
+def test_map_equals_norms_of_products(page: Page, place: Path, run: str) -> None:
     arrays, about = unpacked(page.map(run))
-    found = known(place, run)
+    result = known(place, run)
     assert about["exact"]
     assert about["labels"] == list(TEXT)
-    assert about["neurons"] == found.neurons
+    assert about["neurons"] == result.neurons
     for after in range(5):
         for before in range(5):
-            here = arrays["norm"][after, before]
+            inside = arrays["norm"][after, before]
             if before > after:
-                assert np.isnan(here)
+                assert np.isnan(inside)
             else:
-                assert here == pytest.approx(np.log(loop_norm(found, after, before)), rel=2e-6, abs=1e-6)
+                assert inside == pytest.approx(np.log(loop_norm(result, after, before)), rel=2e-6, abs=1e-6)
 
 
-def test_the_other_arrays_are_those_of_the_study(page: Page, place: Path) -> None:
+def test_map_arrays_equal_the_study(page: Page, place: Path) -> None:
     arrays, about = unpacked(page.map())
-    found = known(place)
-    expected = product_map(found)
+    result = known(place)
+    expected = product_map(result)
     for name in ("largest", "bypass", "rest"):
         np.testing.assert_array_equal(arrays[name], getattr(expected, name).astype(np.float32))
     for state in ("c", "h"):
         np.testing.assert_array_equal(arrays[f"norm.{state}"], expected.by_state[state].astype(np.float32))
-    shares = found.shares()
-    said = [(term["to"], term["source"], term["name"]) for term in about["terms"]]
-    assert sorted(said) == sorted((term.to, term.source, term.name) for term in shares)
-    for row, name in enumerate(said):
-        np.testing.assert_array_equal(arrays["shares"][row], shares[found.term(*name)].astype(np.float32))
+    shares = result.shares()
+    answer = [(term["to"], term["source"], term["name"]) for term in about["terms"]]
+    assert sorted(answer) == sorted((term.to, term.source, term.name) for term in shares)
+    for row, name in enumerate(answer):
+        np.testing.assert_array_equal(arrays["shares"][row], shares[result.term(*name)].astype(np.float32))
     (direct,) = (term for term in about["terms"] if term["to"] == "c" and term["direct"])
     assert direct["formula"] == "diag(f)"
 
 
-def test_each_sequence_of_a_text_has_a_block_of_its_own(page: Page, place: Path) -> None:
+def test_map_is_nan_between_sequences(page: Page, place: Path) -> None:
     arrays, about = unpacked(page.map(text="aXb\naaXbb\n"))
     assert about["labels"] == list("aXb\naaXbb\n")
     assert np.flatnonzero(arrays["start"]).tolist() == [0, 4]
@@ -143,13 +143,13 @@ def test_each_sequence_of_a_text_has_a_block_of_its_own(page: Page, place: Path)
     assert np.isnan(arrays["norm"][:4, 4:]).all()
 
 
-def test_every_layer_can_be_asked_for(page: Page, place: Path) -> None:
+def test_map_exists_for_every_layer(page: Page, place: Path) -> None:
     arrays, about = unpacked(page.map("deep", layer="layer1"))
     assert (about["neurons"], about["states"]) == (3, ["h"])
     assert arrays["norm"][4, 0] == pytest.approx(np.log(loop_norm(known(place, "deep", layer=1), 4, 0)), rel=1e-5)
 
 
-def test_the_weights_of_a_checkpoint_are_those_that_are_used(page: Page, place: Path) -> None:
+def test_map_uses_the_weights_of_the_checkpoint(page: Page, place: Path) -> None:
     first, about = unpacked(page.map(checkpoint=0))
     assert about["step"] == 0
     untrained = jacobians_of(Run(place / "lstm").network(0)[0], TEXT)
@@ -157,22 +157,24 @@ def test_the_weights_of_a_checkpoint_are_those_that_are_used(page: Page, place: 
     assert first["norm"][4, 1] != unpacked(page.map())[0]["norm"][4, 1]
 
 
-def test_an_empty_text_has_an_empty_map(page: Page) -> None:
+def test_map_of_an_empty_text_is_empty(page: Page) -> None:
     arrays, about = unpacked(page.map(text=""))
     assert arrays["norm"].shape == (0, 0)
     assert about["labels"] == []
 
 
-def test_one_character_has_a_map_of_one_pair(page: Page) -> None:
+def test_map_of_one_character_has_one_pair(page: Page) -> None:
     arrays, about = unpacked(page.map(text="a"))
-    assert arrays["norm"][0, 0] == pytest.approx(np.log(np.sqrt(8)))  # the identity, of c and h of four neurons
+    assert arrays["norm"][0, 0] == pytest.approx(
+        np.log(np.sqrt(8))
+    )  # the norm of the identity for c and h of four neurons
     assert about["exponent"] is None
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_long_text_is_refused_in_a_sentence(page: Page) -> None:
+def test_gradients_of_a_long_text_are_refused(page: Page) -> None:
     text = "a" * (MAX_TEXT_STEPS + 1)
     for answer in (page.map(text=text), page.connections(text=text), page.chain(text=text)):
         refused(answer, 413, f"at most {MAX_TEXT_STEPS}")
@@ -181,7 +183,7 @@ def test_a_long_text_is_refused_in_a_sentence(page: Page) -> None:
 @pytest.mark.parametrize("states", [1, 2, 4])
 @pytest.mark.parametrize("neurons", [1, 10, 32, 64, 128, 256, 512, 2048])
 @pytest.mark.parametrize("steps", [1, 30, MAX_TEXT_STEPS])
-def test_no_map_takes_more_than_a_few_seconds(states: int, neurons: int, steps: int) -> None:
+def test_estimation_bounds_the_work_of_a_map(states: int, neurons: int, steps: int) -> None:
     vectors, furthest = estimation(states, neurons, steps)
     assert furthest >= 1
     if vectors is None:
@@ -192,7 +194,7 @@ def test_no_map_takes_more_than_a_few_seconds(states: int, neurons: int, steps: 
         assert vectors >= 2 or vectors == states * neurons
 
 
-def test_an_estimate_says_that_it_is_one(page: Page, place: Path) -> None:
+def test_map_of_a_large_layer_is_marked_as_estimate(page: Page, place: Path) -> None:
     text = "a" * MAX_TEXT_STEPS
     wide = create_run(place / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
     train(wide)
@@ -205,7 +207,7 @@ def test_an_estimate_says_that_it_is_one(page: Page, place: Path) -> None:
 # --- what a prediction hangs on --------------------------------------------------------------------------------------
 
 
-def test_connections_are_the_gradients_by_what_was_read(page: Page, place: Path) -> None:
+def test_connections_by_gradient_equal_saliency(page: Page, place: Path) -> None:
     arrays, about = unpacked(page.connections())
     network = Run(place / "lstm").network()[0]
     (ids,) = sequences_of(network, TEXT)
@@ -215,10 +217,10 @@ def test_connections_are_the_gradients_by_what_was_read(page: Page, place: Path)
         np.testing.assert_allclose(arrays["connections"][t, : t + 1], expected.inputs[row, t::-1], rtol=1e-6)
         assert np.isnan(arrays["connections"][t, t + 1 :]).all()
         assert arrays["loss"][t] == pytest.approx(expected.losses[row], rel=1e-6)
-    assert np.isnan(arrays["loss"][4])  # nothing came
+    assert np.isnan(arrays["loss"][4])  # no following symbol
 
 
-def test_connections_by_intervention_are_changes_of_the_prediction(page: Page, place: Path) -> None:
+def test_connections_by_change_equal_influence(page: Page, place: Path) -> None:
     arrays, _ = unpacked(page.connections(by="change"))
     network = Run(place / "lstm").network()[0]
     (ids,) = sequences_of(network, TEXT)
@@ -231,58 +233,58 @@ def test_connections_by_intervention_are_changes_of_the_prediction(page: Page, p
                 assert arrays["connections"][t, s] == pytest.approx(expected[s, t - s], rel=1e-6)
 
 
-def test_no_prediction_hangs_on_another_sequence(page: Page) -> None:
+def test_connections_between_sequences_are_nan(page: Page) -> None:
     for by in ("gradient", "change"):
-        found = unpacked(page.connections(text="aXb\naXb", by=by))[0]["connections"]
-        assert np.isnan(found[4:, :4]).all()
-        assert (found[5, 4:6] > 0).all()
+        result = unpacked(page.connections(text="aXb\naXb", by=by))[0]["connections"]
+        assert np.isnan(result[4:, :4]).all()
+        assert (result[5, 4:6] > 0).all()
 
 
 # --- chains ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_chain_has_the_factors_with_formula_and_numbers(page: Page, place: Path) -> None:
+def test_chain_has_factors_formulas_and_values(page: Page, place: Path) -> None:
     answer = page.chain()
     assert answer.status_code == 200
-    found = answer.json()
+    result = answer.json()
     gates = known(place).factors
     forget = next(values for term, values in gates.items() if term.name == "direct" and term.to == "c").numpy()
-    columns = found["columns"]
+    columns = result["columns"]
     assert columns["step"] == [2, 3, 4]
     np.testing.assert_allclose(columns["direct"], forget[2:, 1])
     assert columns["product"][-1] == pytest.approx(forget[2, 1] * forget[3, 1] * forget[4, 1])
-    (direct,) = found["direct"]
+    (direct,) = result["direct"]
     assert direct == {"formula": "f", "expression": {"signal": "f"}}
-    assert found["values"]["signal f"] == pytest.approx(columns["direct"])
-    assert set(found["through"]) == {"u.i", "u.f", "u.g"}
+    assert result["values"]["signal f"] == pytest.approx(columns["direct"])
+    assert set(result["through"]) == {"u.i", "u.f", "u.g"}
     product = np.eye(8)
     for matrix, whole in zip(known(place).whole()[2:], columns["whole"], strict=True):
         product = matrix @ product
         assert whole == pytest.approx(product[1, 1])  # c is the first state
 
 
-def test_a_chain_counts_steps_in_the_whole_text(page: Page, place: Path) -> None:
-    found = page.chain(text="aXb\naaXbb\n", before=4, after=6).json()
-    assert found["columns"]["step"] == [5, 6]
+def test_chain_counts_steps_over_all_sequences(page: Page, place: Path) -> None:
+    result = page.chain(text="aXb\naaXbb\n", before=4, after=6).json()
+    assert result["columns"]["step"] == [5, 6]
     alone = known(place, text="aaXbb\n").bypass["c", "c"].numpy()
-    np.testing.assert_allclose(found["columns"]["direct"], alone[1:3, 1], rtol=1e-6)
+    np.testing.assert_allclose(result["columns"]["direct"], alone[1:3, 1], rtol=1e-6)
 
 
-def test_a_chain_without_steps_is_empty(page: Page) -> None:
+def test_chain_of_equal_steps_is_empty(page: Page) -> None:
     assert page.chain(before=3, after=3).json()["columns"]["direct"] == []
 
 
-def test_a_cell_without_a_direct_path_says_so(page: Page) -> None:
-    found = page.chain("elman", state="h").json()
-    assert found["direct"] == []
-    assert found["columns"]["product"] == [0.0, 0.0, 0.0]
-    assert any(found["columns"]["whole"])
+def test_chain_without_direct_path_has_zero_product(page: Page) -> None:
+    result = page.chain("elman", state="h").json()
+    assert result["direct"] == []
+    assert result["columns"]["product"] == [0.0, 0.0, 0.0]
+    assert any(result["columns"]["whole"])
 
 
 # --- what cannot be answered -----------------------------------------------------------------------------------------
 
 
-def test_what_is_not_there_is_refused(page: Page) -> None:
+def test_gradients_refuse_unknown_names_and_steps(page: Page) -> None:
     refused(page.map("nobody"), 404, "expected a run in the list")
     refused(page.map(layer="layer1"), 400, "Layer: expected one of layer0, got 'layer1'")
     refused(page.map(checkpoint=3), 409, "3")
@@ -309,5 +311,5 @@ def test_what_is_not_there_is_refused(page: Page) -> None:
         ([], "JSON object"),
     ],
 )
-def test_damaged_requests_are_refused(page: Page, body: Any, words: str) -> None:
+def test_gradients_refuse_damaged_requests(page: Page, body: Any, words: str) -> None:
     refused(page.ask("lstm", "gradients", body), 400, words)

@@ -1,4 +1,4 @@
-"""Every request that can be made gets an answer: never an error of the server's own, whatever is sent."""
+"""Hostile requests: every one gets an answer or a sentence, and never a server error."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ BODIES = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of every kind, and some that cannot be read."""
+    """Return a folder with runs of every kind, and some that cannot be read."""
     place = tmp_path_factory.mktemp("runs")
     task = Counter(batch=2)
     train(create_run(place / "lstm", task, configure(task.vocabulary, "lstm", (4,)), Settings(2, validate_every=2)))
@@ -84,12 +84,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(place: Path) -> dict[str, bytes]:
-    """Every file of the runs but the lock, and what is in it."""
+    """Return file -> content of every file of the runs except the lock."""
     return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
 
 
 def check(answer: httpx.Response, request: str) -> None:
-    """An answer is what was asked for, or one sentence that says why not."""
+    """Check that a response is an answer or one sentence."""
     assert answer.status_code < 500, f"{request} got {answer.text}"
     if answer.content and answer.status_code >= 400 and answer.headers.get("content-type") == "application/json":
         sentence = answer.json()["error"]
@@ -99,7 +99,7 @@ def check(answer: httpx.Response, request: str) -> None:
 
 
 def mutated(draw: random.Random, body: dict[str, Any]) -> dict[str, Any]:
-    """A valid request in which one to three fields were changed, left out or added."""
+    """Return a valid request with one to three fields changed, left out or added."""
     body = dict(body)
     for _ in range(draw.randint(1, 3)):
         name = draw.choice([*body, "text", "checkpoint", "nonsense", "\ud800", "__proto__"])
@@ -110,8 +110,8 @@ def mutated(draw: random.Random, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def test_no_request_is_answered_with_an_error_of_the_server(place: Path) -> None:
-    """300 requests to all endpoints and runs, drawn with one seed; no run is changed by any of them."""
+def test_hostile_request_gets_an_answer_or_a_sentence(place: Path) -> None:
+    """300 random requests to all endpoints and runs change no run."""
     draw, before = random.Random(SEED), files(place)
     app = make_app(Gallery([place]), PORT)
 
@@ -130,7 +130,7 @@ def test_no_request_is_answered_with_an_error_of_the_server(place: Path) -> None
     assert files(place) == before
 
 
-def test_no_path_method_or_body_is_answered_with_an_error_of_the_server(place: Path) -> None:
+def test_hostile_path_method_or_body_is_no_server_error(place: Path) -> None:
     before, app = files(place), make_app(Gallery([place]), PORT)
 
     async def send() -> None:
@@ -152,8 +152,8 @@ def test_no_path_method_or_body_is_answered_with_an_error_of_the_server(place: P
 
 
 @pytest.mark.parametrize("what", ["labels", "ablation", "health", "neuron"])
-def test_studies_are_not_written_unless_asked_to(place: Path, what: str) -> None:
-    """Looking at a run leaves its directory as it was; `keep` writes, and only then."""
+def test_study_without_keep_writes_nothing(place: Path, what: str) -> None:
+    """A run directory changes only with `keep`."""
     before, app = files(place), make_app(Gallery([place]), PORT)
 
     async def ask(**body: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def test_studies_are_not_written_unless_asked_to(place: Path, what: str) -> None
     assert files(place) == before
 
 
-def test_looking_at_every_page_changes_no_file(place: Path) -> None:
+def test_requests_change_no_file(place: Path) -> None:
     before, app = files(place), make_app(Gallery([place]), PORT)
 
     async def send() -> None:

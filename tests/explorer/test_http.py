@@ -1,4 +1,4 @@
-"""The explorer's HTTP side: what it answers, what it refuses, and that one damaged run hides no other."""
+"""The HTTP application of the explorer: answers, refusals, and damaged runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def place(trained: Path, tmp_path: Path) -> Path:
 
 
 class Page:
-    """Asks as the explorer's own page does."""
+    """Sends the requests of the explorer's page."""
 
     def __init__(self, *places: Path) -> None:
         self.app: ASGIApp = make_app(Gallery(list(places)), PORT)
@@ -100,14 +100,14 @@ def test_foreign_origins_are_refused(page: Page, origin: str) -> None:
         refused(page.ask(method, path, headers={"Origin": origin}), 403)
 
 
-def test_its_own_page_is_let_in(page: Page) -> None:
+def test_own_page_is_served(page: Page) -> None:
     for name in ("127.0.0.1", "localhost"):
         answer = page.ask("GET", "/api/runs", host=f"{name}:{PORT}", headers={"Origin": f"http://{name}:{PORT}"})
         assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/api/runs", "/api/runs/lstm", "/nothing", "/explorer.js"])
-def test_every_answer_keeps_the_page_to_this_machine(page: Page, path: str) -> None:
+def test_every_answer_has_security_headers(page: Page, path: str) -> None:
     headers = page.get(path).headers
     assert "default-src 'self'" in headers["content-security-policy"]
     assert "http" not in headers["content-security-policy"]
@@ -115,7 +115,7 @@ def test_every_answer_keeps_the_page_to_this_machine(page: Page, path: str) -> N
     assert "access-control-allow-origin" not in headers
 
 
-def test_the_page_is_served(page: Page) -> None:
+def test_page_is_served(page: Page) -> None:
     index = page.get("/")
     assert index.status_code == 200
     assert index.headers["content-type"].startswith("text/html")
@@ -134,12 +134,12 @@ def test_the_page_is_served(page: Page) -> None:
         "/static/%00",
     ],
 )
-def test_nothing_outside_the_page_is_served(page: Page, path: str) -> None:
+def test_files_outside_the_page_are_not_served(page: Page, path: str) -> None:
     assert page.get(path).status_code in (400, 404, 405)
 
 
 @pytest.mark.parametrize("name", ["nothing", "..%2Flstm", "%2e%2e%2flstm", "lstm%2f..%2flstm", "lstm%00", "LSTM"])
-def test_a_run_is_looked_up_and_never_joined_to_a_path(page: Page, name: str) -> None:
+def test_run_name_is_never_joined_to_a_path(page: Page, name: str) -> None:
     assert page.get(f"/api/runs/{name}").status_code == 404
     assert page.trace(name).status_code in (404, 405)
 
@@ -147,14 +147,14 @@ def test_a_run_is_looked_up_and_never_joined_to_a_path(page: Page, name: str) ->
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/api/runs"), ("GET", "/api/runs/lstm/trace"), ("DELETE", "/api/runs/lstm")]
 )
-def test_other_methods_are_refused(page: Page, method: str, path: str) -> None:
+def test_unsupported_methods_are_refused(page: Page, method: str, path: str) -> None:
     assert page.ask(method, path).status_code in (404, 405)
 
 
 # --- lists of runs ---------------------------------------------------------------------------------------------------
 
 
-def test_the_list(page: Page) -> None:
+def test_runs_are_listed_with_summaries(page: Page) -> None:
     answer = page.get("/api/runs").json()
     assert answer["version"] == __version__
     runs = {run["name"]: run for run in answer["runs"]}
@@ -174,7 +174,7 @@ def test_the_list(page: Page) -> None:
     assert deep["score"]["chance"] == 0.1
 
 
-def test_the_details(page: Page) -> None:
+def test_run_details_hold_layers_and_history(page: Page) -> None:
     answer = page.get("/api/runs/deep peephole").json()
     assert [layer["name"] for layer in answer["layers"]] == ["layer0", "layer1"]
     layer = answer["layers"][1]
@@ -212,7 +212,7 @@ DAMAGES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("file", "content"), DAMAGES, ids=lambda value: str(value)[:40])
-def test_a_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, content: bytes) -> None:
+def test_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, content: bytes) -> None:
     (place / "lstm" / file).write_bytes(content)
     page = Page(place)
     answer = page.get("/api/runs")
@@ -226,21 +226,21 @@ def test_a_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, cont
     assert page.get("/api/runs/deep peephole").status_code == 200
 
 
-def test_a_run_whose_name_is_no_text_hides_no_other(place: Path) -> None:
+def test_run_with_undecodable_name_hides_no_other(place: Path) -> None:
     (place / "lstm").rename(os.fsdecode(os.fsencode(place) + b"/\xff"))
     names = [run["name"] for run in Page(place).get("/api/runs").json()["runs"]]
     assert "deep peephole" in names
     assert len(names) == 2
 
 
-def test_runs_of_one_name_are_told_apart(place: Path, tmp_path: Path) -> None:
+def test_runs_of_one_name_get_numbers(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "lstm", tmp_path / "other" / "lstm")
     page = Page(place, tmp_path / "other")
     assert {run["name"] for run in page.get("/api/runs").json()["runs"]} == {"lstm", "lstm (2)", "deep peephole"}
     assert page.get("/api/runs/lstm (2)").status_code == 200
 
 
-def test_runs_that_change_appear_and_vanish_are_seen(place: Path) -> None:
+def test_changed_new_and_removed_runs_are_seen(place: Path) -> None:
     page = Page(place)
     assert len(page.get("/api/runs").json()["runs"]) == 2
     train(Run(place / "lstm"), steps=8)
@@ -252,7 +252,7 @@ def test_runs_that_change_appear_and_vanish_are_seen(place: Path) -> None:
     refused(page.trace("lstm"), 404, "lstm")
 
 
-def test_states_of_a_run(place: Path) -> None:
+def test_run_state_follows_its_history(place: Path) -> None:
     history = place / "lstm" / HISTORY
     lines = history.read_text().splitlines(keepends=True)
 
@@ -273,7 +273,7 @@ def recorded(place: Path, name: str, text: str) -> Trace:
     return record(Run(place / name).network()[0], text)
 
 
-def test_the_arrays_are_those_of_a_recording(page: Page, place: Path) -> None:
+def test_trace_arrays_equal_the_recording(page: Page, place: Path) -> None:
     text = "aaXbb\naXb\n\nab?"
     arrays, about = unpacked(page.trace("deep peephole", text=text, layer="layer1", drives=True, top=4))
     trace = recorded(place, "deep peephole", text)
@@ -302,7 +302,7 @@ def test_the_arrays_are_those_of_a_recording(page: Page, place: Path) -> None:
     assert arrays["top_token"].shape == arrays["top_probability"].shape == (14, 4)
     np.testing.assert_array_equal(arrays["top_probability"], trace.steps["top_probability"][inside][:, :4])
     np.testing.assert_array_equal(arrays["log_probability"], trace.steps["log_probability"][inside])
-    # No symbol follows the end of a sequence, and an unknown one was never predicted.
+    # No symbol follows the end of a sequence, and unknown symbols are never predicted.
     assert np.flatnonzero(np.isnan(arrays["log_probability"])).tolist() == [5, 9, 10, 12, 13]
     assert json.loads(about["labels"]) == list(text)
     assert json.loads(about["unknown"]) == ["?"]
@@ -314,7 +314,7 @@ def test_the_arrays_are_those_of_a_recording(page: Page, place: Path) -> None:
     assert about["step"] == str(Run(place / "deep peephole").network()[1])
 
 
-def test_only_what_is_asked_for_is_sent(page: Page) -> None:
+def test_trace_sends_requested_arrays_only(page: Page) -> None:
     whole, _ = unpacked(page.trace())
     assert {name for name in whole if "." in name} == {f"layer0.{k}" for k in "ifgoch"}
     some, _ = unpacked(page.trace(signals=["c"], neurons=[3, 1], top=1))
@@ -328,7 +328,7 @@ def test_only_what_is_asked_for_is_sent(page: Page) -> None:
 
 
 @pytest.mark.parametrize("drives", [False, True])
-def test_an_empty_text_is_an_empty_trace(page: Page, drives: bool) -> None:
+def test_trace_of_an_empty_text_is_empty(page: Page, drives: bool) -> None:
     full, _ = unpacked(page.trace("deep peephole", text="a", drives=drives))
     arrays, about = unpacked(page.trace("deep peephole", text="", drives=drives))
     assert {name for name in full if ".p." not in name} == {name for name in arrays if ".p." not in name}
@@ -342,7 +342,7 @@ def test_an_empty_text_is_an_empty_trace(page: Page, drives: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["東京 ?!", "\ud800", "a\x00b", "\u202e🙂é", "a" * 300])
-def test_any_text_is_answered(page: Page, text: str) -> None:
+def test_trace_accepts_any_text(page: Page, text: str) -> None:
     body = json.dumps({"text": text})
     arrays, about = unpacked(
         page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
@@ -351,7 +351,7 @@ def test_any_text_is_answered(page: Page, text: str) -> None:
     assert json.loads(about["unknown"]) == sorted(set(text) - set("aXb\n"))
 
 
-def test_checkpoints_can_be_looked_at(page: Page, place: Path) -> None:
+def test_trace_uses_the_weights_of_the_checkpoint(page: Page, place: Path) -> None:
     arrays, about = unpacked(page.trace(checkpoint=3))
     assert about["step"] == "3"
     expected = record(Run(place / "lstm").network(3)[0], "aaXbb\n")
@@ -361,7 +361,7 @@ def test_checkpoints_can_be_looked_at(page: Page, place: Path) -> None:
         refused(page.trace(checkpoint=step), 409, "0, 3, 6")
 
 
-def test_new_weights_are_used_as_soon_as_they_are_there(page: Page, place: Path) -> None:
+def test_trace_uses_new_weights_at_once(page: Page, place: Path) -> None:
     before, _ = unpacked(page.trace())
     run = Run(place / "lstm")
     run.save_weights(run.network(0)[0].state_dict(), 77)
@@ -400,7 +400,7 @@ def test_new_weights_are_used_as_soon_as_they_are_there(page: Page, place: Path)
     ],
     ids=str,
 )
-def test_requests_that_cannot_be_served(page: Page, change: dict[str, Any], words: str) -> None:
+def test_trace_refuses_impossible_fields(page: Page, change: dict[str, Any], words: str) -> None:
     body = json.dumps({"text": "aXb", **change})
     answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
     refused(answer, 400, words)
@@ -409,18 +409,18 @@ def test_requests_that_cannot_be_served(page: Page, change: dict[str, Any], word
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"text": "a"} x', b'{"text": "a", "top": NaN}']
 )
-def test_bodies_that_are_no_requests(page: Page, body: bytes) -> None:
+def test_trace_refuses_bodies_that_are_not_json_objects(page: Page, body: bytes) -> None:
     answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
     refused(answer, 400)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"])
-def test_what_a_foreign_form_could_send_is_refused(page: Page, kind: str) -> None:
+def test_trace_refuses_content_types_of_forms(page: Page, kind: str) -> None:
     refused(page.ask("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
 
 
 def test_request_at_the_limit_is_answered_one_byte_above_refused(page: Page) -> None:
-    """The body may have 1 MiB; the refusal names this limit, and no other one."""
+    """A body of 1 MiB is accepted; one more byte is refused with a sentence that names this limit."""
     json_type = {"content-type": "application/json"}
     body = b'{"text": "a"}'.ljust(1 << 20)
     assert page.ask("POST", "/api/runs/lstm/trace", content=body, headers=json_type).status_code == 200
@@ -436,7 +436,7 @@ def test_text_at_the_limit_is_answered_longer_refused(page: Page, monkeypatch: p
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04", None])
-def test_a_trace_of_a_run_without_weights_says_so(page: Page, place: Path, content: bytes | None) -> None:
+def test_trace_of_a_run_without_weights_is_refused(page: Page, place: Path, content: bytes | None) -> None:
     weights = place / "lstm" / "weights.safetensors"
     weights.unlink() if content is None else weights.write_bytes(content)
     refused(page.trace(), 409, "weights")
@@ -446,10 +446,8 @@ def test_a_trace_of_a_run_without_weights_says_so(page: Page, place: Path, conte
 # --- live changes ----------------------------------------------------------------------------------------------------
 
 
-def test_events_tell_everything_at_once_and_again_when_something_changed(
-    page: Page, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Spoken to without a client in between, because those wait for the end of an answer that has none."""
+def test_events_send_runs_at_once_and_after_changes(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test calls the application directly, because HTTP clients wait for the end of an endless answer."""
     monkeypatch.setattr("gatescope.explorer.app.POLL_SECONDS", 0.01)
     events: list[dict[str, Any]] = []
     started: dict[str, Any] = {}

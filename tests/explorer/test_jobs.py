@@ -1,4 +1,4 @@
-"""The work behind the page: one thing at a time, short questions in between, failures in words."""
+"""Background jobs: one at a time, short jobs in between, and failures as sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gatescope.explorer.jobs import Job, Jobs, Report
 from tests.waiting import PATIENCE, wait_until
 
 
-def told(job: Job, stamp: object = None) -> dict[str, Any]:
+def state_of(job: Job, stamp: object = None) -> dict[str, Any]:
     return json.loads(job.to_json(stamp))
 
 
@@ -24,14 +24,14 @@ def gives(answer: Any, stamp: object = None) -> Callable[[Report], tuple[Any, An
     return lambda _tell: (answer, stamp)
 
 
-def test_an_answer_comes_with_the_stamp_of_what_it_was_made_of() -> None:
+def test_job_answer_has_its_stamp() -> None:
     job = Jobs().begin("a", gives({"x": 1}, "then"), long=True)
     assert job.ended.wait(PATIENCE)
-    assert told(job, "then") == {"state": "done", "stale": False, "result": {"x": 1}}
-    assert told(job, "now")["stale"] is True
+    assert state_of(job, "then") == {"state": "done", "stale": False, "result": {"x": 1}}
+    assert state_of(job, "now")["stale"] is True
 
 
-def test_the_page_sees_how_far_it_is() -> None:
+def test_running_job_reports_its_progress() -> None:
     go, seen = threading.Event(), threading.Event()
 
     def work(tell: Report) -> tuple[Any, Any]:
@@ -42,17 +42,17 @@ def test_the_page_sees_how_far_it_is() -> None:
 
     job = Jobs().begin("a", work, long=True)
     assert seen.wait(PATIENCE)
-    assert told(job) == {"state": "working", "doing": "counting", "done": 3, "total": 7}
+    assert state_of(job) == {"state": "working", "doing": "counting", "done": 3, "total": 7}
     go.set()
     assert job.ended.wait(PATIENCE)
-    assert told(job)["state"] == "done"
+    assert state_of(job)["state"] == "done"
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [(GatescopeError("The text is gone."), "The text is gone."), (ZeroDivisionError("oh"), "ZeroDivisionError('oh')")],
 )
-def test_a_failure_is_said_and_the_next_one_is_done_all_the_same(error: Exception, words: str) -> None:
+def test_job_after_a_failed_job_is_done(error: Exception, words: str) -> None:
     work = Jobs()
 
     def fails(_: Report) -> tuple[Any, Any]:
@@ -60,14 +60,14 @@ def test_a_failure_is_said_and_the_next_one_is_done_all_the_same(error: Exceptio
 
     job = work.begin("a", fails, long=True)
     assert job.ended.wait(PATIENCE)
-    assert told(job)["state"] == "failed"
-    assert words in told(job)["error"]
+    assert state_of(job)["state"] == "failed"
+    assert words in state_of(job)["error"]
     again = work.begin("a", gives(2), long=True)
     assert again.ended.wait(PATIENCE)
-    assert told(again)["result"] == 2
+    assert state_of(again)["result"] == 2
 
 
-def test_nothing_is_done_twice_at_once_and_never_two_things_together() -> None:
+def test_jobs_run_one_at_a_time_and_once_per_key() -> None:
     work, running, most, done = Jobs(), [0], [0], []
 
     def task(name: int) -> Callable[[Report], tuple[Any, Any]]:
@@ -88,7 +88,7 @@ def test_nothing_is_done_twice_at_once_and_never_two_things_together() -> None:
     assert set(done) == set(range(5))
 
 
-def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
+def test_short_job_runs_inside_a_long_job() -> None:
     work, order, begun, waiting = Jobs(), [], threading.Event(), threading.Event()
 
     def long(tell: Report) -> tuple[Any, Any]:
@@ -112,7 +112,7 @@ def test_short_ones_are_done_where_a_long_one_tells_how_far_it_is() -> None:
     assert order == ["long begins", "short", "long ends"]
 
 
-def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
+def test_oldest_of_many_waiting_short_jobs_are_cancelled() -> None:
     work, go, done = Jobs(), threading.Event(), []
 
     def held(_: Report) -> tuple[Any, Any]:
@@ -133,10 +133,10 @@ def test_of_many_short_ones_that_wait_the_oldest_are_left_out() -> None:
     assert all(job.ended.wait(PATIENCE) for job in begun)
     assert done == list(range(3, jobs.MAX_WAITING_JOBS + 3))
     assert work.known(0) is None
-    assert told(begun[0])["state"] == "failed"
+    assert state_of(begun[0])["state"] == "failed"
 
 
-def test_answers_are_forgotten_when_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_finished_jobs_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MAX_FINISHED_JOBS", 3)
     work = Jobs()
     for k in range(6):

@@ -1,4 +1,4 @@
-"""The explorer's server on networks that read words and numbers, say classes and numbers, and read from the end."""
+"""The explorer on networks of words, numbers and classes, and on bidirectional networks."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Make = Callable[..., Run]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """A run of a network that was brought from elsewhere, with weights as they were drawn."""
+    """Return a function that creates a run of an adopted, untrained network."""
 
     def made(vocabulary: Vocabulary, readout: Readout, **options: Any) -> Run:
         configuration = configure(vocabulary, "gru", [3, 2], readout=readout, **options)
@@ -44,25 +44,25 @@ def arrays(run: Run, text: str, **more: Any) -> dict[str, np.ndarray[Any, Any]]:
     return load(Recorder().answer(run, TraceRequest(text, signals=(), **more))[0])
 
 
-def test_numbers_in_and_numbers_out(make: Make) -> None:
+def test_trace_of_numbers_has_inputs_and_estimates(make: Make) -> None:
     run = make(PAIRS, numbers(["y", "z"], (0.1, 0.5, 0.9)))
-    found = arrays(run, SERIES)
-    assert found["input"].tolist() == [[0.5, 1], [0.25, 0], [1, 0], [2, 1], [3, 0]]
-    assert found["token"].tolist() == [-1] * 5
-    assert found["start"].tolist() == [1, 0, 1, 0, 0]
-    assert found["estimate"].shape == (5, 6)
-    assert np.isfinite(found["estimate"]).all()
-    assert np.isnan(found["value"]).all()
-    assert not any(name.startswith(("top_", "log_", "target")) for name in found)
+    result = arrays(run, SERIES)
+    assert result["input"].tolist() == [[0.5, 1], [0.25, 0], [1, 0], [2, 1], [3, 0]]
+    assert result["token"].tolist() == [-1] * 5
+    assert result["start"].tolist() == [1, 0, 1, 0, 0]
+    assert result["estimate"].shape == (5, 6)
+    assert np.isfinite(result["estimate"]).all()
+    assert np.isnan(result["value"]).all()
+    assert not any(name.startswith(("top_", "log_", "target")) for name in result)
 
 
-def test_who_reads_both_ways_and_answers_once_says_nothing_before_the_end(make: Make) -> None:
-    found = arrays(make(WORDS, classes(["bad", "good"], "last step"), both_ways=True), "the cat\na dog runs")
-    assert found["start"].tolist() == [1, 0, 0, 1, 0, 0, 0]  # the last line is given its end
-    assert (found["top_token"][:, 0] >= 0).tolist() == [False, False, True, False, False, False, True]
-    assert np.isnan(found["top_probability"][0]).all()
-    assert found["top_probability"][2].sum() == pytest.approx(1)
-    assert found["target"].tolist() == [-1] * 7
+def test_bidirectional_classifier_predicts_at_the_end_only(make: Make) -> None:
+    result = arrays(make(WORDS, classes(["bad", "good"], "last step"), both_ways=True), "the cat\na dog runs")
+    assert result["start"].tolist() == [1, 0, 0, 1, 0, 0, 0]  # the end mark is appended to the last line
+    assert (result["top_token"][:, 0] >= 0).tolist() == [False, False, True, False, False, False, True]
+    assert np.isnan(result["top_probability"][0]).all()
+    assert result["top_probability"][2].sum() == pytest.approx(1)
+    assert result["target"].tolist() == [-1] * 7
 
 
 SAID = (classes(["a", "b"]), classes(["a", "b"], "last step"), numbers(["y"], (0.25, 0.5, 0.75)))
@@ -73,7 +73,7 @@ SAID = (classes(["a", "b"]), classes(["a", "b"], "last step"), numbers(["y"], (0
     [(WORDS, Readout()), *((vocabulary, readout) for vocabulary in (WORDS, PAIRS) for readout in SAID)],
 )
 @pytest.mark.parametrize("both_ways", [False, True])
-def test_an_empty_text_has_the_arrays_of_a_full_one(
+def test_empty_text_has_the_arrays_of_a_full_one(
     make: Make, vocabulary: Vocabulary, readout: Readout, both_ways: bool
 ) -> None:
     run = make(vocabulary, readout, both_ways=both_ways)
@@ -85,7 +85,7 @@ def test_an_empty_text_has_the_arrays_of_a_full_one(
     assert {array.shape[0] for array in empty.values()} == {0}
 
 
-def test_lines_that_hold_no_numbers_are_refused(make: Make) -> None:
+def test_trace_refuses_lines_without_numbers(make: Make) -> None:
     with pytest.raises(RequestError, match="many"):
         arrays(make(PAIRS, numbers(["y"])), "0.5,1\nmany,0\n")
 
@@ -97,18 +97,18 @@ def refused(run: Run, ask: str, **data: Any) -> str:
     return str(caught.value)
 
 
-def test_what_makes_no_sense_is_said_in_a_sentence(make: Make) -> None:
+def test_gradients_of_numbers_are_refused(make: Make) -> None:
     run = make(PAIRS, numbers(["y"]))
     assert "reads numbers" in refused(run, "gradients", text=SERIES, layer="layer0")
 
 
-def test_gradients_of_layers_that_read_from_the_end_are_refused(make: Make) -> None:
+def test_gradients_of_backward_layers_are_refused(make: Make) -> None:
     run = make(WORDS, classes(["a", "b"]), both_ways=True)
     assert "reads from the end" in refused(run, "gradients", text="the cat\n", layer="layer0_reverse")
     assert "Measure by gradient" in refused(run, "connections", text="the cat\n", by="change", step=0)
 
 
-def test_the_labels_of_the_map_are_its_steps(make: Make) -> None:
+def test_map_labels_are_its_steps(make: Make) -> None:
     run = make(WORDS, classes(["a", "b"], "last step"))
     body, _ = Gradients().gradients(run, {"text": "the cat", "layer": "layer0"})
     about = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]

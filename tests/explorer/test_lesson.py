@@ -1,4 +1,4 @@
-"""What the explorer answers about the ways of one weight: numbers that add up, or one sentence."""
+"""Answers of the explorer about the paths of one weight: numbers that add up, or one sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def asked(**changed: Any) -> dict[str, Any]:
+def request_fields(**changed: Any) -> dict[str, Any]:
     return {"text": TEXT, "layer": "layer0", "drive": "f", "to": 2, "source": 1, "step": 3, **changed}
 
 
@@ -51,28 +51,32 @@ def ask(place: Path, run: str, body: Any) -> httpx.Response:
     [
         ("lstm", 0, "f", 3, "aXb", 1),
         ("lstm", 0, "o", 0, "a", 0),
-        ("lstm", 0, "i", 7, "aX", 6),  # the second line begins afresh
+        ("lstm", 0, "i", 7, "aX", 6),  # the second line starts from the initial state
         ("deep", 1, "z", 4, "Xbb", 2),
         ("elman", 0, "h", 2, "aaX", 0),
     ],
 )
-def test_the_numbers_add_up(place: Path, run: str, layer: int, drive: str, step: int, read: str, first: int) -> None:
-    response = ask(place, run, asked(layer=f"layer{layer}", drive=drive, step=step))
+def test_paths_sum_to_the_gradient(
+    place: Path, run: str, layer: int, drive: str, step: int, read: str, first: int
+) -> None:
+    response = ask(place, run, request_fields(layer=f"layer{layer}", drive=drive, step=step))
     assert response.status_code == 200, response.text
-    said = response.json()
-    assert ("".join(said["read"]), said["next"], said["first"]) == (read, TEXT[step + 1], first)
-    rows = said["columns"]
+    answer = response.json()
+    assert ("".join(answer["read"]), answer["next"], answer["first"]) == (read, TEXT[step + 1], first)
+    rows = answer["columns"]
     total = math.fsum(rows["value"])
-    # Back-propagation through time over the same characters, worked out without naming the ways.
+    # Back-propagation through time over the same characters, without separate paths.
     network = Run(place / run).network()[0]
     ids = network.configuration.vocabulary.encode(read + TEXT[step + 1])
-    told = contributions(network, ids, [len(read) - 1])
+    content = contributions(network, ids, [len(read) - 1])
     weight = f"layers.{layer}.recurrent_weights.{drive}"
-    assert total == pytest.approx(told.total(weight)[2, 1], rel=1e-12, abs=1e-15)
-    assert said["autograd"] == pytest.approx(total, rel=1e-12, abs=1e-15)
-    assert said["about"]["total"] == pytest.approx(total, rel=1e-14, abs=0)
-    assert said["digits"] >= 12
-    assert said["by_step"] == pytest.approx([told.of(weight, s)[2, 1] for s in range(len(read))], rel=1e-12, abs=1e-15)
+    assert total == pytest.approx(content.total(weight)[2, 1], rel=1e-12, abs=1e-15)
+    assert answer["autograd"] == pytest.approx(total, rel=1e-12, abs=1e-15)
+    assert answer["about"]["total"] == pytest.approx(total, rel=1e-14, abs=0)
+    assert answer["digits"] >= 12
+    assert answer["by_step"] == pytest.approx(
+        [content.of(weight, s)[2, 1] for s in range(len(read))], rel=1e-12, abs=1e-15
+    )
     for factors, value in zip(rows["factors"], rows["value"], strict=True):
         assert math.prod(factors) == pytest.approx(value, rel=1e-14, abs=0)
 
@@ -97,15 +101,17 @@ def test_the_numbers_add_up(place: Path, run: str, layer: int, drive: str, step:
         ("gone", {}, 404, "Run: expected a run in the list, got 'gone'."),
     ],
 )
-def test_errors_are_one_sentence(place: Path, run: str, changed: dict[str, Any], status: int, words: str) -> None:
-    response = ask(place, run, asked(**changed))
+def test_lesson_refuses_with_one_sentence(
+    place: Path, run: str, changed: dict[str, Any], status: int, words: str
+) -> None:
+    response = ask(place, run, request_fields(**changed))
     assert response.status_code == status, response.text
     message = response.json()["error"]
     assert words in message
     assert "Traceback" not in message
 
 
-def test_a_request_has_all_fields(place: Path) -> None:
+def test_lesson_request_needs_all_fields(place: Path) -> None:
     sentences = (
         "expected a JSON object with text, layer, drive, to, source, step",
         "expected the field text (text), got none",
@@ -121,5 +127,5 @@ def test_a_request_has_all_fields(place: Path) -> None:
     ("one", "other", "digits"),
     [(0.0, 0.0, 16), (1.0, 1.0, 16), (1.0, -1.0, 0), (0.0, 1e-9, 0), (1000.0, 1000.3, 3), (1e-8, 1.0000004e-8, 6)],
 )
-def test_same_digits(one: float, other: float, digits: int) -> None:
+def test_same_digits_counts_equal_digits(one: float, other: float, digits: int) -> None:
     assert same_digits(one, other) == same_digits(other, one) == digits

@@ -1,4 +1,4 @@
-"""The memory of the server is bounded in bytes, whatever is asked for and however much at once."""
+"""The memory of the server stays within its bounds for all requests together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TASK = TASKS["counter"]()
 
 
 def untrained(place: Path, cell: str = "lstm", sizes: tuple[int, ...] = (4,), **settings: Any) -> Run:
-    """A run whose network has the weights that it started with."""
+    """Return a run with initial weights."""
     configuration = configure(TASK.vocabulary, cell, sizes, **settings)
     run = create_run(place, TASK, configuration, Settings(1))
     run.save_weights(Network(configuration).state_dict(), 0)
@@ -74,10 +74,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("lstm", (5,), False, 4, "a"),
     ],
 )
-def test_recording_bytes_bound_what_a_recording_takes(
+def test_recording_bytes_bound_the_memory_of_recordings(
     cell: str, sizes: tuple[int, ...], both_ways: bool, symbols: int, text: str
 ) -> None:
-    """The estimate is no less than the trace, and what NumPy held at the worst moment (without torch)."""
+    """The estimate is at least the size of the trace, and of NumPy's peak memory (torch excluded)."""
     extra = tuple(chr(0x4E00 + k) for k in range(symbols - 4))
     vocabulary = Vocabulary((*TASK.vocabulary.symbols, *extra), end="\n")
     network = Network(configure(vocabulary, cell, sizes, both_ways=both_ways))
@@ -95,7 +95,7 @@ def test_recording_bytes_bound_what_a_recording_takes(
     assert max(held, peak) <= estimate
 
 
-def test_estimates_grow_with_everything_that_is_held() -> None:
+def test_estimates_grow_with_every_size() -> None:
     def configuration(*sizes: int, cell: str = "lstm", **settings: Any) -> Configuration:
         return configure(TASK.vocabulary, cell, sizes, **settings)
 
@@ -108,7 +108,7 @@ def test_estimates_grow_with_everything_that_is_held() -> None:
     assert recording_bytes(configuration(64, both_ways=True), 1, 40_000) > recording_bytes(configuration(64), 1, 40_000)
 
 
-def test_most_steps_is_the_last_one_within_the_limit() -> None:
+def test_most_steps_is_the_largest_within_the_limit() -> None:
     for limit in (0, 6, 7, 8, 699, 700, 10**9):
         steps = most_steps(lambda steps: 7 * steps, limit, 100)
         assert steps == min(100, limit // 7)
@@ -124,15 +124,15 @@ def test_most_steps_is_the_last_one_within_the_limit() -> None:
         ((8, 6), "layers of 8 and 6 neurons"),
     ],
 )
-def test_size_of_says_the_neurons_of_every_layer(sizes: tuple[int, ...], words: str) -> None:
+def test_size_of_names_the_neurons_of_every_layer(sizes: tuple[int, ...], words: str) -> None:
     assert size_of(configure(TASK.vocabulary, "gru", sizes)) == words
 
 
 # --- the bound of one request ----------------------------------------------------------------------------------------
 
 
-def test_trace_beyond_the_bound_names_how_many_characters_are_possible(run: Run) -> None:
-    """As many characters as the sentence names are answered, one more is not."""
+def test_trace_beyond_the_bound_names_a_length_that_fits(run: Run) -> None:
+    """The number of characters that the sentence names is accepted; one more is refused."""
     recorder = Recorder(Memory(working_bytes=12 * MB))
     with pytest.raises(RequestError, match=r"Use at most [\d,]+ characters") as refusal:
         recorder.answer(run, TraceRequest("a" * 20_000))
@@ -146,20 +146,20 @@ def test_trace_beyond_the_bound_names_how_many_characters_are_possible(run: Run)
 
 
 def test_trace_counts_the_padding_of_short_lines(run: Run) -> None:
-    """One long line makes every other as long: 2,000 steps and 2,000 lines are 4 million steps that are held."""
+    """One long line pads every other line: 2,000 lines of 2,000 steps hold 4 million steps."""
     text = "a" * 2000 + "\n" + "a\n" * 2000
     with pytest.raises(RequestError, match="in 2,001 sequences, the longest of 2,001"):
         Recorder(Memory()).answer(run, TraceRequest(text))
     Recorder(Memory()).answer(run, TraceRequest("a\n" * 3000))[1].release()
 
 
-def test_trace_of_a_network_beyond_the_bound_says_so(run: Run) -> None:
+def test_trace_of_a_network_beyond_the_bound_is_refused(run: Run) -> None:
     with pytest.raises(RequestError, match="too large for the page") as refusal:
         Recorder(Memory(working_bytes=1000)).answer(run, TraceRequest("a"))
     assert refusal.value.status == 413
 
 
-def test_gradients_beyond_the_bound_name_how_many_characters_are_possible(run: Run) -> None:
+def test_gradients_beyond_the_bound_name_a_length_that_fits(run: Run) -> None:
     limit = with_network(run.configuration(), gradient_bytes(run.configuration(), 1, 50))
     gradients = Gradients(Memory(working_bytes=limit))
     with pytest.raises(RequestError, match="Use at most 50 characters") as refusal:
@@ -171,9 +171,9 @@ def test_gradients_beyond_the_bound_name_how_many_characters_are_possible(run: R
 
 
 def test_ways_beyond_the_bound_are_refused(run: Run) -> None:
-    asked = {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1}
+    requested = {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1}
     with pytest.raises(RequestError, match="Choose a smaller network") as refusal:
-        lesson(Memory(working_bytes=100_000), run, asked)
+        lesson(Memory(working_bytes=100_000), run, requested)
     assert refusal.value.status == 413
 
 
@@ -203,7 +203,7 @@ def test_cache_drops_the_oldest_until_its_bytes_fit() -> None:
     assert (memory.cached("b"), memory.held) == ("again", 6)
 
 
-def test_cache_does_not_keep_what_alone_is_too_large() -> None:
+def test_cache_does_not_keep_a_too_large_result() -> None:
     memory = Memory(cache_bytes=10)
     memory.keep("small", 1, 4)
     memory.keep("large", 2, 11)
@@ -211,7 +211,7 @@ def test_cache_does_not_keep_what_alone_is_too_large() -> None:
     assert memory.held <= 10
 
 
-def test_recordings_are_cached_but_never_beyond_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_are_cached_within_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     real = gatescope.explorer.recorder.record
     monkeypatch.setattr(gatescope.explorer.recorder, "record", lambda *a, **k: (calls.append(""), real(*a, **k))[1])
@@ -254,7 +254,7 @@ def test_reserve_waits_until_others_are_done() -> None:
     assert memory.free == 10
 
 
-def test_reserve_gives_up_when_the_others_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reserve_gives_up_if_others_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatescope.explorer.memory.MAX_WAIT_SECONDS", 0.01)
     memory = Memory(working_bytes=10)
     memory.reserve(7, TOO_LARGE)
@@ -263,8 +263,8 @@ def test_reserve_gives_up_when_the_others_never_end(monkeypatch: pytest.MonkeyPa
     assert refusal.value.status == 503
 
 
-def test_requests_at_once_stay_within_the_bound_together(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traces, gradients and ways of many texts at once never hold more together, and give everything back."""
+def test_concurrent_requests_stay_within_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concurrent traces, gradients and paths stay within the bound together, and release all memory."""
     memory = Memory(working_bytes=128 * MB, cache_bytes=2 * MB)
     least: list[int] = []
     real = Memory.reserve
@@ -276,10 +276,12 @@ def test_requests_at_once_stay_within_the_bound_together(run: Run, monkeypatch: 
 
     monkeypatch.setattr(Memory, "reserve", reserve)
     app = make_app(Gallery([run.path]), PORT, memory)
-    asked: list[tuple[str, dict[str, Any]]] = [("trace", {"text": "a" * length}) for length in (900, 1100, 1300, 1500)]
-    asked += [("gradients", {"text": "a" * length, "layer": "layer1"}) for length in (9, 10)]
-    asked += [("features", {"text": "aaXb", "features": []}), ("trace", {"text": "a" * 20_000, "drives": True})]
-    asked += [("ways", {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1})]
+    requested: list[tuple[str, dict[str, Any]]] = [
+        ("trace", {"text": "a" * length}) for length in (900, 1100, 1300, 1500)
+    ]
+    requested += [("gradients", {"text": "a" * length, "layer": "layer1"}) for length in (9, 10)]
+    requested += [("features", {"text": "aaXb", "features": []}), ("trace", {"text": "a" * 20_000, "drives": True})]
+    requested += [("ways", {"text": "aab", "layer": "layer1", "drive": "i", "to": 0, "source": 0, "step": 1})]
     statuses: dict[int, int] = {}
 
     async def send() -> None:
@@ -292,18 +294,18 @@ def test_requests_at_once_stay_within_the_bound_together(run: Run, monkeypatch: 
                 assert answer.status_code in (200, 413), answer.text
 
             async with anyio.create_task_group() as group:
-                for number, (what, body) in enumerate(asked):
+                for number, (what, body) in enumerate(requested):
                     group.start_soon(ask, number, what, body)
 
     anyio.run(send)
-    assert [statuses[number] for number in range(len(asked))].count(413) == 1
+    assert [statuses[number] for number in range(len(requested))].count(413) == 1
     assert min(least) >= 0
     assert memory.free == memory.working_bytes
     assert memory.held <= memory.cache_bytes
 
 
-def test_answer_that_nobody_reads_gives_its_memory_back(run: Run) -> None:
-    """The connection breaks while the arrays are sent."""
+def test_unread_answer_releases_its_memory(run: Run) -> None:
+    """The connection breaks while the server sends the arrays."""
     memory = Memory()
     app = make_app(Gallery([run.path]), PORT, memory)
     body = json.dumps({"text": "a" * 500}).encode()

@@ -1,4 +1,4 @@
-"""Studies of a run over HTTP: progress, answers that are kept, sentences for what cannot be found out."""
+"""Studies of a run over HTTP: progress, saved tables, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LATCH = handmade.LATCH
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """counter: strings. planted: neurons that are known, and their text. bytes: read as bytes. short: a short text."""
+    """Return four runs: counter (strings), planted (known neurons and their text), bytes (a text of bytes), short."""
     place = tmp_path_factory.mktemp("runs")
     task = Counter(batch=2)
     train(create_run(place / "counter", task, configure(task.vocabulary, "lstm", (4,)), Settings(4)))
@@ -72,7 +72,7 @@ class Page:
         return answer.json()
 
     def wait(self, run: str, study: str, **body: Any) -> dict[str, Any]:
-        """Begin a study, and ask again until it has come to an end."""
+        """Start a study, and repeat the request until it ends."""
         answer, end = self.ask(run, study, start=True, **body), time.monotonic() + PATIENCE
         while answer["state"] == "working":
             assert time.monotonic() < end
@@ -97,13 +97,13 @@ def page(place: Path) -> Page:
 # --- studies of a whole run ------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_begun_before_it_is_wanted(page: Page, place: Path) -> None:
+def test_study_without_start_is_not_started(page: Page, place: Path) -> None:
     for study in ("labels", "ablation", "health", "neuron"):
         assert page.ask("counter", study) == {"state": "none"}
     assert not (place / "counter" / "studies").exists()
 
 
-def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: Path) -> None:
+def test_saturation_equals_recorded_gates(page: Page, place: Path) -> None:
     answer = page.wait("counter", "health")
     assert (answer["state"], answer["stale"]) == ("done", False)
     columns = answer["result"]["saturation"]["columns"]
@@ -119,22 +119,22 @@ def test_saturation_is_that_of_the_gates_on_held_out_strings(page: Page, place: 
     assert len(answer["result"]["health"]["columns"]["verdict"]) == 4
 
 
-def test_labels_find_what_was_planted_and_are_kept(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_find_planted_features_and_are_saved(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer_studies, "SEARCHES", 300)
     table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
     assert (best["feature"], best["measure"], best["lag"]) == ("counts.a_minus_b", "R2", 0)
-    # The feature is never less than 0, which the neuron is now and then.
+    # The feature is never negative, but the neuron sometimes is.
     assert best["score"] > 0.9
-    # Another server, and the command line, find it in the run directory.
-    found = studies.load(Run(place / "planted"), "labels")
-    assert found is not None
-    assert found.to_json() == table
+    # Another server and the command line read the table from the run directory.
+    result = studies.load(Run(place / "planted"), "labels")
+    assert result is not None
+    assert result.to_json() == table
     assert Page(place).ask("planted", "labels")["result"]["labels"] == table
 
 
-def test_the_effect_of_every_neuron_of_every_layer(page: Page) -> None:
+def test_ablation_covers_every_neuron_of_every_layer(page: Page) -> None:
     columns = page.wait("counter", "ablation")["result"]["ablation"]["columns"]
     assert columns["layer"] == ["layer0"] * 4
     assert columns["neuron"] == [0, 1, 2, 3]
@@ -149,7 +149,7 @@ def table_of_labels(score: Any = 0.75) -> Table:
     return Table.of([row], {name: name for name in row})
 
 
-def test_what_the_command_line_kept_is_shown_at_once(page: Page, place: Path) -> None:
+def test_tables_saved_by_the_command_line_are_shown(page: Page, place: Path) -> None:
     studies.save(Run(place / "counter"), "labels", table_of_labels())
     answer = page.ask("counter", "labels")
     assert answer["state"] == "done"
@@ -176,7 +176,7 @@ def test_what_the_command_line_kept_is_shown_at_once(page: Page, place: Path) ->
         "a neuron that is a fraction",
     ],
 )
-def test_a_damaged_answer_counts_as_none(page: Page, place: Path, content: bytes | str) -> None:
+def test_damaged_table_is_ignored(page: Page, place: Path, content: bytes | str) -> None:
     run = Run(place / "counter")
     studies.save(run, "labels", table_of_labels())
     file = place / "counter" / "studies" / "labels.json"
@@ -190,32 +190,32 @@ def test_a_damaged_answer_counts_as_none(page: Page, place: Path, content: bytes
     assert page.ask("counter", "labels") == {"state": "none"}
 
 
-def test_newer_weights_have_no_labels_yet(page: Page, place: Path) -> None:
+def test_tables_of_older_weights_are_stale(page: Page, place: Path) -> None:
     page.wait("counter", "health")
     assert page.ask("counter", "health")["stale"] is False
     train(Run(place / "counter"), steps=8)
     answer = page.ask("counter", "health")
-    # What is known is still told, with a word that it is old; a new server knows nothing.
+    # The old answer is still returned and marked as stale; a new server has none.
     assert (answer["state"], answer["stale"]) == ("done", True)
     assert Page(place).ask("counter", "health") == {"state": "none"}
     assert page.wait("counter", "health")["stale"] is False
 
 
-def test_an_answer_that_cannot_be_kept_is_given_all_the_same(page: Page, place: Path) -> None:
+def test_unsavable_table_is_still_answered(page: Page, place: Path) -> None:
     (place / "counter" / "studies").write_text("a file where a folder should be")
     assert page.wait("counter", "health", keep=True)["state"] == "done"
 
 
 @pytest.mark.parametrize("study", ["labels", "ablation", "health"])
-def test_studies_are_not_kept_unless_asked_to(page: Page, place: Path, study: str) -> None:
-    """Looking does not write into the run directory; the answer is still there for the next question."""
+def test_study_without_keep_saves_nothing(page: Page, place: Path, study: str) -> None:
+    """The run directory does not change, and the answer stays in the cache."""
     answer = page.wait("counter", study)
     assert answer["state"] == "done"
     assert not (place / "counter" / "studies").exists()
     assert page.ask("counter", study) == answer
 
 
-def test_answer_of_a_newer_version_is_named_and_never_replaced(page: Page, place: Path) -> None:
+def test_table_of_a_newer_version_is_never_replaced(page: Page, place: Path) -> None:
     run, file = Run(place / "counter"), place / "counter" / "studies" / "health.json"
     studies.save(run, "health", table_of_labels())
     content = file.read_text().replace('"format": 1', '"format": 7')
@@ -231,34 +231,34 @@ def test_answer_of_a_newer_version_is_named_and_never_replaced(page: Page, place
 # --- one neuron ------------------------------------------------------------------------------------------------------
 
 
-def test_one_neuron_with_its_passages(page: Page, place: Path) -> None:
+def test_neuron_study_has_passages_and_effect(page: Page, place: Path) -> None:
     answer = page.wait(
         "planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER, features=["character.is=a"]
     )
-    found, run = answer["result"], Run(place / "planted")
+    result, run = answer["result"], Run(place / "planted")
     values = record(run.network()[0], run.task().held_out(20_000))["layer0"]["c"][0, :, handmade.COUNTER]
-    assert found["most"][0]["value"] == pytest.approx(float(values.max()))
-    assert found["least"][0]["value"] == pytest.approx(float(values.min()))
-    for passage in [*found["most"], *found["least"]]:
+    assert result["most"][0]["value"] == pytest.approx(float(values.max()))
+    assert result["least"][0]["value"] == pytest.approx(float(values.min()))
+    for passage in [*result["most"], *result["least"]]:
         assert passage["text"][passage["from"]] == passage["at"]
         again = record(run.network()[0], passage["text"])["layer0"]["c"][0, passage["from"], handmade.COUNTER]
-        # The counter is read anew from some hundred characters before; where that is the beginning, it is the same.
+        # The excerpt starts some hundred characters earlier; from the beginning of the text, the values are equal.
         if passage["from"] == passage["step"]:
             assert again == pytest.approx(passage["value"], abs=1e-4)
-    assert sum(found["histogram"]["columns"]["count"]) == found["steps"] == len(values)
-    assert found["effect"]["columns"]["feature"] == ["", "character.is=a"]
+    assert sum(result["histogram"]["columns"]["count"]) == result["steps"] == len(values)
+    assert result["effect"]["columns"]["feature"] == ["", "character.is=a"]
 
 
-def test_strings_that_are_the_same_are_shown_once(page: Page) -> None:
+def test_equal_strings_are_shown_once(page: Page) -> None:
     passages = page.wait("counter", "neuron", layer="layer0", signal="h", neuron=1)["result"]["most"]
     texts = [(row["before"], row["at"], row["after"]) for row in passages]
     assert len(set(texts)) == len(texts) > 1
 
 
-def test_what_is_infinite_can_be_written(page: Page) -> None:
-    found = page.wait("planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER)["result"]
+def test_infinite_numbers_are_written_as_words(page: Page) -> None:
+    result = page.wait("planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER)["result"]
     # The counter's forget gate is 1 in single precision, so it forgets nothing.
-    assert found["health"]["time_constant"] == "infinite"
+    assert result["health"]["time_constant"] == "infinite"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_what_is_infinite_can_be_written(page: Page) -> None:
         {"features": ["no.such", "character.is=", " & ", "a & not"]},
     ],
 )
-def test_a_neuron_that_is_not_there(page: Page, body: dict[str, Any]) -> None:
+def test_unknown_neuron_is_refused(page: Page, body: dict[str, Any]) -> None:
     answer = page.wait("counter", "neuron", **body)
     if "features" in body:
         assert answer["result"]["effect"]["columns"]["feature"] == [""]
@@ -282,9 +282,9 @@ def test_a_neuron_that_is_not_there(page: Page, body: dict[str, Any]) -> None:
     assert "Unexpected error" not in answer["error"]
 
 
-def test_bytes_can_be_studied(page: Page) -> None:
-    found = page.wait("bytes", "neuron", layer="layer0", signal="h", neuron=2)["result"]
-    for passage in found["most"]:
+def test_study_of_bytes_has_whole_characters(page: Page) -> None:
+    result = page.wait("bytes", "neuron", layer="layer0", signal="h", neuron=2)["result"]
+    for passage in result["most"]:
         encoded = passage["text"].encode()
         assert encoded.decode() == passage["text"]
         assert 0 <= passage["from"] < len(encoded)
@@ -295,47 +295,47 @@ def test_bytes_can_be_studied(page: Page) -> None:
 SHOWN = "aab.Axxxxxxxxx.Baa"
 
 
-def test_places_where_the_same_neurons_are_on(page: Page, place: Path) -> None:
+def test_places_have_the_same_neurons_on(page: Page, place: Path) -> None:
     body = {"layer": "layer0", "signal": "c", "text": SHOWN, "first": 4, "last": 14, "threshold": 0.3}
-    found = page.wait("planted", "places", **body)["result"]
-    assert found["neurons"]["columns"]["neuron"] == [LATCH]
+    result = page.wait("planted", "places", **body)["result"]
+    assert result["neurons"]["columns"]["neuron"] == [LATCH]
     text = Run(place / "planted").task().held_out(20_000)
-    assert len(found["places"]) > 5
-    for one in found["places"]:
-        # The latch is on from an A to the B after it, and nowhere else.
-        assert one["at"].startswith("A")
-        assert "B" not in one["at"]
-        assert one["after"].startswith("B")
-        assert one["before"][-1:] + one["at"] + one["after"][:1] in text
-        assert one["text"][one["from"] : one["to"] + 1] == one["at"]
+    assert len(result["places"]) > 5
+    for entry in result["places"]:
+        # The latch is on from an A to the following B only.
+        assert entry["at"].startswith("A")
+        assert "B" not in entry["at"]
+        assert entry["after"].startswith("B")
+        assert entry["before"][-1:] + entry["at"] + entry["after"][:1] in text
+        assert entry["text"][entry["from"] : entry["to"] + 1] == entry["at"]
 
 
-def test_a_place_of_the_text_itself_is_not_found_again(page: Page, place: Path) -> None:
+def test_places_leave_out_the_range_itself(page: Page, place: Path) -> None:
     text = Run(place / "planted").task().held_out(2_000)
     first = text.index("A", 100)
     last = text.index("B", first) - 1
     shown = text[first - 60 : last + 40]
     body = {"layer": "layer0", "signal": "c", "text": shown, "first": 60, "last": 60 + last - first, "threshold": 0.3}
-    found = page.wait("planted", "places", **body)["result"]
-    assert LATCH in found["neurons"]["columns"]["neuron"]
-    assert found["places"]
-    assert all(one["before"] + one["at"] != text[first - 28 : last + 1] for one in found["places"])
+    result = page.wait("planted", "places", **body)["result"]
+    assert LATCH in result["neurons"]["columns"]["neuron"]
+    assert result["places"]
+    assert all(entry["before"] + entry["at"] != text[first - 28 : last + 1] for entry in result["places"])
 
 
-def test_a_string_is_not_found_again_in_itself(page: Page, place: Path) -> None:
+def test_places_leave_out_the_string_itself(page: Page, place: Path) -> None:
     string = Run(place / "counter").task().held_out(4_000).partition("\n")[0] + "\n"
-    # All of it: there is nothing before and after where the neurons would have to be off.
+    # The whole text: no step before or after it where the neurons must be off.
     body = {"signal": "c", "text": "aX\n" + string, "first": 3, "last": 2 + len(string), "threshold": 1e-6}
     places = page.wait("counter", "places", **body)["result"]["places"]
     assert places
-    assert all(one["before"] + one["at"] + one["after"] != string for one in places)
+    assert all(entry["before"] + entry["at"] + entry["after"] != string for entry in places)
 
 
-def test_no_neuron_is_no_error(page: Page) -> None:
+def test_places_without_neurons_are_empty(page: Page) -> None:
     body = {"layer": "layer0", "signal": "c", "text": SHOWN, "first": 4, "last": 14, "threshold": 1000.0}
-    found = page.wait("planted", "places", **body)["result"]
-    assert found["neurons"]["columns"]["neuron"] == []
-    assert found["places"] == []
+    result = page.wait("planted", "places", **body)["result"]
+    assert result["neurons"]["columns"]["neuron"] == []
+    assert result["places"] == []
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_no_neuron_is_no_error(page: Page) -> None:
         ({"layer": "layer9"}, "layer9"),
     ],
 )
-def test_ranges_that_are_not_there(page: Page, body: dict[str, Any], words: str) -> None:
+def test_places_refuse_unknown_ranges(page: Page, body: dict[str, Any], words: str) -> None:
     answer = page.wait("counter", "places", **{"text": "aaXbb", "signal": "h", **body})
     assert answer["state"] == "failed"
     assert words in answer["error"]
@@ -376,13 +376,13 @@ def test_ranges_that_are_not_there(page: Page, body: dict[str, Any], words: str)
         {"study": "places", "threshold": "high"},
     ],
 )
-def test_requests_that_make_no_sense(page: Page, body: Any) -> None:
+def test_study_refuses_impossible_fields(page: Page, body: Any) -> None:
     answer = page.post("/api/runs/counter/study", body)
     assert answer.status_code == 400
     assert len(answer.json()["error"]) < 300
 
 
-def test_numbers_that_are_none_are_refused(page: Page) -> None:
+def test_study_refuses_numbers_that_are_not_finite(page: Page) -> None:
     body = b'{"study": "places", "threshold": NaN}'
 
     async def send() -> httpx.Response:
@@ -394,13 +394,13 @@ def test_numbers_that_are_none_are_refused(page: Page) -> None:
     assert anyio.run(send).status_code == 400
 
 
-def test_a_run_that_is_gone(page: Page) -> None:
+def test_study_of_an_unknown_run_is_refused(page: Page) -> None:
     for path in ("study", "features"):
         answer = page.post(f"/api/runs/gone/{path}", {"study": "labels"})
         assert answer.status_code == 404
 
 
-def test_only_the_page_itself_may_ask(page: Page) -> None:
+def test_study_refuses_foreign_pages(page: Page) -> None:
     for path in ("study", "features"):
         answer = page.post(
             f"/api/runs/counter/{path}", {"study": "labels", "start": True}, headers={"Origin": "http://evil.example"}
@@ -408,7 +408,7 @@ def test_only_the_page_itself_may_ask(page: Page) -> None:
         assert answer.status_code == 403
 
 
-def test_a_text_that_is_gone_is_one_sentence(page: Page, place: Path, trained: Path) -> None:
+def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, place: Path, trained: Path) -> None:
     task = json.loads((place / "planted" / "task.json").read_text())
     task["paths"] = [str(place / "nowhere.txt")]
     (place / "planted" / "task.json").write_text(json.dumps(task))
@@ -417,12 +417,12 @@ def test_a_text_that_is_gone_is_one_sentence(page: Page, place: Path, trained: P
         assert answer["state"] == "failed"
         assert "nowhere.txt" in answer["error"]
         assert "Unexpected error" not in answer["error"]
-    # The features of a text need no other text.
+    # Features of the shown text do not need the missing text.
     arrays, _, _ = page.features("planted", "ab(A)", "character.letter")
     assert arrays["0"].tolist() == [1, 1, 0, 1, 0]
 
 
-def test_no_weights_are_one_sentence(page: Page, place: Path) -> None:
+def test_study_without_weights_fails_with_one_sentence(page: Page, place: Path) -> None:
     (place / "counter" / WEIGHTS).unlink()
     assert page.ask("counter", "labels") == {"state": "none"}
     answer = page.wait("counter", "health")
@@ -430,7 +430,7 @@ def test_no_weights_are_one_sentence(page: Page, place: Path) -> None:
     assert "weights" in answer["error"]
 
 
-def test_a_failure_can_be_tried_again(page: Page, place: Path) -> None:
+def test_failed_study_can_be_started_again(page: Page, place: Path) -> None:
     weights = (place / "counter" / WEIGHTS).read_bytes()
     (place / "counter" / WEIGHTS).unlink()
     assert page.wait("counter", "health")["state"] == "failed"
@@ -438,8 +438,8 @@ def test_a_failure_can_be_tried_again(page: Page, place: Path) -> None:
     assert page.wait("counter", "health")["state"] == "done"
 
 
-def test_what_is_studied_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A smaller number of bytes gives a shorter text, and too small a number a refusal."""
+def test_study_text_stays_within_study_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer bytes give a shorter text, and too few bytes a refusal."""
     run, sizes = Run(place / "planted"), []
     for share in (1, 20, 40):
         monkeypatch.setattr(study_text, "STUDY_BYTES", STUDY_BYTES // share)
@@ -454,7 +454,7 @@ def test_what_is_studied_is_bounded(place: Path, monkeypatch: pytest.MonkeyPatch
 # --- features of the shown text --------------------------------------------------------------------------------------
 
 
-def test_features_of_a_text(page: Page) -> None:
+def test_features_are_sent_for_every_step(page: Page) -> None:
     text = "ab(aA)b.A"
     names = (
         "character.is=a",
@@ -463,36 +463,36 @@ def test_features_of_a_text(page: Page) -> None:
         "nothing.such",
         "character.is",
     )
-    arrays, found, known = page.features("planted", text, *names)
+    arrays, result, known = page.features("planted", text, *names)
     assert arrays["0"].dtype == np.uint8
     assert arrays["0"].tolist() == [int(symbol == "a") for symbol in text]
     assert arrays["1"].dtype == np.float32
     assert arrays["1"].tolist() == [text[: k + 1].count("a") - text[: k + 1].count("b") for k in range(len(text))]
     assert arrays["2"].tolist() == [int(symbol.isalpha() and symbol != "a") for symbol in text]
     assert set(arrays) == {"0", "1", "2"}
-    assert [None if one is None else one["name"] for one in found] == [*names[:3], None, None]
+    assert [None if entry is None else entry["name"] for entry in result] == [*names[:3], None, None]
     assert {"name", "title", "kind", "categories"} == set(known[0])
 
 
-def test_features_of_strings_begin_anew_in_each(page: Page) -> None:
+def test_features_restart_in_every_string(page: Page) -> None:
     arrays, _, _ = page.features("counter", "aaXbb\naX", "task.so_far", "position.in_sequence")
     assert arrays["0"].tolist() == [1, 2, 2, 2, 2, 2, 1, 1]
     assert len(arrays["1"]) == 8
 
 
-def test_features_of_bytes_last_as_long_as_their_character(page: Page) -> None:
+def test_features_of_bytes_span_their_character(page: Page) -> None:
     arrays, _, _ = page.features("bytes", "a月，", "character.ideograph")
     assert arrays["0"].tolist() == [0, 1, 1, 1, 0, 0, 0]
 
 
-def test_features_of_characters_that_the_network_does_not_know(page: Page) -> None:
+def test_features_cover_unknown_characters(page: Page) -> None:
     arrays, _, _ = page.features("counter", "aq月X", "character.letter")
     assert len(arrays["0"]) == 4
 
 
-def test_no_text_has_no_features(page: Page) -> None:
-    arrays, found, known = page.features("counter", "", "character.letter")
-    assert (arrays, found, known) == ({}, [None], [])
+def test_empty_text_has_no_features(page: Page) -> None:
+    arrays, result, known = page.features("counter", "", "character.letter")
+    assert (arrays, result, known) == ({}, [None], [])
 
 
 @pytest.mark.parametrize(
@@ -505,5 +505,5 @@ def test_no_text_has_no_features(page: Page) -> None:
         {"text": "a", "features": [1]},
     ],
 )
-def test_features_that_make_no_sense(page: Page, body: Any) -> None:
+def test_features_refuse_impossible_requests(page: Page, body: Any) -> None:
     assert page.post("/api/runs/counter/features", body).status_code == 400

@@ -1,4 +1,4 @@
-"""What commands print: tables, JSON, notes, progress bars, and the form of numbers and names."""
+"""Output of commands: tables, JSON, notes, progress bars, and the form of numbers and names."""
 
 from __future__ import annotations
 

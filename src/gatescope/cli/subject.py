@@ -1,4 +1,4 @@
-"""What a command works on: a run, a text, a recording, and the layer, signal and neuron that its options name."""
+"""The subject of a command: a run, a text, a recording, and the layer, signal and neuron that its options name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Recording:
-    """What a study reads.
+    """A recorded text that a study reads.
 
     Attributes:
         trace: every signal at every step.

@@ -128,7 +128,7 @@ def train_in_background(runs: Path, minutes: float, parent: int) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print a line at once. A closed terminal is no error."""
+    """Print a line at once. A closed terminal is ignored."""
     with contextlib.suppress(OSError):
         print(harmless(line), flush=True)
 
