@@ -302,7 +302,7 @@ def test_studies_refuse_unusable_arguments(cli: Cli, run: Path, tmp_path: Path, 
         ("label counter --signal hh", "Did you mean 'h'?"),
         ("label counter --lexer pyton", "python"),
         ("label counter --feature call", "NAME=REGEX"),
-        ("label counter --feature call=(", "no regular expression"),
+        ("label counter --feature call=(", "Pattern '(': expected a regular expression"),
         ("label counter --feature Call=x", "Name of a feature: expected a lower case letter"),
         (
             "label counter --feature a=b --feature a=c",
