@@ -128,7 +128,7 @@ def test_compare_prints_no_control_characters_of_its_folder(cli: Cli) -> None:
 
 def test_compare_accepts_a_text(cli: Cli, text: Path) -> None:
     options = ("--cells", "mingru", "--seeds", 1, "--steps", 4, "--neurons", "3,2", "--unroll", 8, "--batch", 2)
-    result = cli("compare", text, *options, "--furthest", 10, "--json")
+    result = cli("compare", text, *options, "--on", "line 7 of a text that is short", "--furthest", 10, "--json")
     assert result.status == 0, result.err
     answer = columns(result.out)
     assert answer["trainings"]["solved"] == [None] * len(answer["trainings"]["when"])

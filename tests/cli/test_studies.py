@@ -26,6 +26,12 @@ QUICK = ("--chances", 50, "--characters", 400)
 STRINGS = "aaXbb\naXb\naaaXbbb\naaaaXbbbb\n"
 
 
+@pytest.fixture
+def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let studies read few of the strings that the task keeps from training."""
+    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 600)
+
+
 @pytest.fixture(scope="session")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run of the task text after few updates, which tests must not change."""
@@ -130,10 +136,12 @@ def test_label_accepts_a_trace_directory(cli: Cli, run: Path) -> None:
 
 
 def test_probe_describes_where_a_feature_is(cli: Cli, run: Path) -> None:
-    content = table_of(cli("probe", "counter", "--json").out)
-    printed = cli("probe", "counter", "--all").out
+    content = table_of(cli("probe", "counter", "--characters", 1000, "--json").out)
+    printed = cli("probe", "counter", "--characters", 1000, "--all").out
     features = list(dict.fromkeys(content["feature"]))
-    lines = [line for line in printed.splitlines() if " in neuron" in line or "spread" in line or "not to be" in line]
+    lines = [
+        line for line in printed.splitlines() if " in neuron" in line or "spread" in line or "not readable" in line
+    ]
     assert len(lines) == len(features)
     row = next(row for row in content if row["verdict"] == row["size"] == 1)
     line = next(line for line in lines if line.startswith(row["title"]) and f"in neuron {row['neurons']}" in line)
@@ -165,7 +173,8 @@ def _mean(network: Network, text: str, neuron: int) -> float:
     return float(values[~np.isnan(values)].mean(dtype=np.float64))
 
 
-def test_ablate_saves_default_results_only(cli: Cli, run: Path) -> None:
+def test_ablate_saves_default_results_only(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatescope.cli.commands.ablate.CHARACTERS_OF_TEXT", 300)
     assert "gatescope label" in cli("ablate", "counter", "--neuron", 2, "--json").err
     assert load(Run(run), "ablation") is None
     content = table_of(cli("ablate", "counter", "--json").out)
@@ -342,7 +351,8 @@ def test_studies_refuse_unusable_arguments(cli: Cli, run: Path, tmp_path: Path, 
         ("errors counter --orders 0", "Option --orders: expected 1 or more, got 0"),
     ],
 )
-def test_studies_refuse_with_one_sentence(cli: Cli, run: Path, arguments: str, sentence: str) -> None:
+@pytest.mark.usefixtures("short_text", "run")
+def test_studies_refuse_with_one_sentence(cli: Cli, arguments: str, sentence: str) -> None:
     assert sentence in cli(*arguments.split()).refused()
 
 
@@ -358,6 +368,7 @@ def _notes(folder: Path) -> Path:
     return folder / "notes.txt"
 
 
+@pytest.mark.usefixtures("short_text")
 def test_study_after_ctrl_c_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during an endless search prints one word and saves nothing."""
     shifts = 0

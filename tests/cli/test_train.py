@@ -128,10 +128,11 @@ def test_resume_equals_uninterrupted_training(cli: Cli) -> None:
 
 
 def test_resume_accepts_directory_name_or_task(cli: Cli, text: Path, tmp_path: Path) -> None:
-    cli("train", text, "--neurons", 2, "--steps", 1)
+    options = ("--neurons", 2, "--unroll", 8, "--batch", 2)
+    cli("train", text, *options, "--steps", 1)
     (tmp_path / "more").mkdir()
     (tmp_path / "runs" / "notes").rename(tmp_path / "more" / "notes")
-    cli("train", text, "--neurons", 2, "--steps", 1)
+    cli("train", text, *options, "--steps", 1)
     for steps, name in ((2, "more/notes"), (3, "notes"), (4, "notes.txt")):
         assert cli("train", "--resume", name, "--steps", steps).status == 0
     assert Run("more/notes").settings()["steps"] == 2
