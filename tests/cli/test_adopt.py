@@ -1,4 +1,4 @@
-"""`gatescope adopt` and `gatescope export`."""
+"""`gatescope adopt` and `gatescope export`: after the one every other command works, after the other every program."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.cli.conftest import Cli
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Write a checkpoint, its vocabulary and a text to the current directory of `cli`."""
+    """A checkpoint, its vocabulary and a text, in the current directory of `cli`."""
     torch.save({"state_dict": model("GRU", num_layers=2).state_dict()}, tmp_path / "mine.pt")
     (tmp_path / "symbols.json").write_text(json.dumps(list(SYMBOLS)))
     (tmp_path / "notes.txt").write_text("abcdefg" * 40)
     return tmp_path / "mine.pt"
 
 
-def test_adopted_network_works_like_any_run(cli: Cli, source: Path, tmp_path: Path) -> None:
-    content = cli("adopt", source, "--vocabulary", "symbols.json", "--text", "notes.txt", "--json")
-    assert content.status == 0, content.err
-    answer = json.loads(content.out)
+def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path: Path) -> None:
+    found = cli("adopt", source, "--vocabulary", "symbols.json", "--text", "notes.txt", "--json")
+    assert found.status == 0, found.err
+    answer = json.loads(found.out)
     assert answer["run"] == "runs/mine"
     assert [layer["cell"] for layer in answer["layers"]] == ["gru", "gru"]
     assert answer["residual"] <= answer["tolerance"]
-    # The loss, computed from torch's own logits.
+    # The loss, computed once more from what torch itself gives.
     ids = torch.arange(280) % 7
     logits = model("GRU", num_layers=2)(ids[:-1].unsqueeze(1)).squeeze(1)
     expected = torch.nn.functional.cross_entropy(logits, ids[1:]).item()
@@ -49,13 +49,13 @@ def test_adopted_network_works_like_any_run(cli: Cli, source: Path, tmp_path: Pa
     assert "expected a checkpoint" in cli("train", "--resume", "--run", "runs/mine", "--steps", "9").refused()
 
 
-def test_adopt_twice_numbers_the_second_run(cli: Cli, source: Path) -> None:
+def test_second_run_gets_a_number_and_a_text_is_a_vocabulary(cli: Cli, source: Path) -> None:
     assert "runs/mine:" in cli("adopt", source, "--corpus", "notes.txt").out
     assert "runs/mine-2:" in cli("adopt", source, "--corpus", "notes.txt").out
     assert "already holds" in cli("adopt", source, "--corpus", "notes.txt", "--run", "runs/mine").refused()
 
 
-def test_export_then_adopt_restores_the_network(cli: Cli, source: Path, tmp_path: Path) -> None:
+def test_there_and_back(cli: Cli, source: Path, tmp_path: Path) -> None:
     cli("adopt", source, "--vocabulary", "symbols.json")
     expected = model("GRU", num_layers=2)(IDS).detach()
     for name in ("out.pt", "out.safetensors", "out.onnx"):
@@ -69,7 +69,7 @@ def test_export_then_adopt_restores_the_network(cli: Cli, source: Path, tmp_path
     assert json.loads(cli("export", "mine", "out.bin", "--to", "onnx", "--json").out)["format"] == "onnx"
 
 
-def test_adopt_names_missing_options(cli: Cli, source: Path, tmp_path: Path) -> None:
+def test_what_is_missing_is_said(cli: Cli, source: Path, tmp_path: Path) -> None:
     assert "got none of them" in cli("adopt", source).refused()
     both = cli("adopt", source, "--vocabulary", "symbols.json", "--corpus", "notes.txt")
     assert "and --inputs NAMES, got --vocabulary and --corpus" in both.refused()
@@ -85,7 +85,7 @@ def test_adopt_names_missing_options(cli: Cli, source: Path, tmp_path: Path) -> 
     assert not (tmp_path / "runs").exists()
 
 
-def test_adopt_accepts_bytes_and_end_marks(cli: Cli, source: Path, tmp_path: Path) -> None:
+def test_bytes_and_end_marks(cli: Cli, source: Path, tmp_path: Path) -> None:
     values = {
         **model(neurons=4).state_dict(),
         "embedding.weight": torch.randn(256, 5),
@@ -102,7 +102,7 @@ def test_adopt_accepts_bytes_and_end_marks(cli: Cli, source: Path, tmp_path: Pat
     assert "end mark" in cli("adopt", source, "--corpus", "notes.txt", "--end", "z").refused().lower()
 
 
-def test_adopt_turns_a_recording_into_a_trace(cli: Cli, tmp_path: Path) -> None:
+def test_a_recording_of_lstm_explorer(cli: Cli, tmp_path: Path) -> None:
     right, wrong = recording(), recording()
     wrong["o"] = np.roll(wrong["o"], 1, axis=0)
     written(tmp_path / "right.json", [right])
@@ -122,7 +122,7 @@ WORDS = ["<pad>", "<unk>", "the", "film", "was", "good", "bad", "not"]
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
-    """Return a bidirectional classifier of words in torch, and its words."""
+    """A classifier of texts that reads words in both directions, as people write it in torch; and its words."""
     torch.manual_seed(0)
     parts = torch.nn.ModuleDict(
         {
@@ -137,7 +137,7 @@ def reviews(tmp_path: Path) -> Path:
     return tmp_path / "reviews.pt"
 
 
-def test_adopt_reads_a_bidirectional_classifier(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+def test_a_classifier_of_texts_in_both_directions(cli: Cli, reviews: Path, tmp_path: Path) -> None:
     options = ("adopt", reviews, "--vocabulary", "words.json", "--classes", "bad,good", "--text", "reviews.txt")
     assert "--reads 'every step'" in cli(*options).refused()
     found = cli(*options, "--reads", "last step", "--json")
@@ -146,7 +146,7 @@ def test_adopt_reads_a_bidirectional_classifier(cli: Cli, reviews: Path, tmp_pat
     assert answer["predicts"] == {"kind": "classes", "names": ["bad", "good"], "quantiles": [], "reads": "last step"}
     assert [layer["layer"] for layer in answer["layers"]] == ["layer0", "layer0_reverse"]
     assert answer["residual"] <= answer["tolerance"]
-    # The probability of good, from torch's own logits.
+    # The probability of good, once more from torch.
     values = torch.load(reviews, weights_only=True)
     lstm = torch.nn.LSTM(5, 4, bidirectional=True)
     lstm.load_state_dict({n.removeprefix("lstm."): v for n, v in values.items() if n.startswith("lstm.")})
@@ -154,27 +154,27 @@ def test_adopt_reads_a_bidirectional_classifier(cli: Cli, reviews: Path, tmp_pat
     z = values["fc.weight"] @ torch.cat([state[0], state[1]]) + values["fc.bias"]
     network, _ = Run(tmp_path / "runs" / "reviews").network()
     trace = record(network, "The film was not good !")
-    content = dict(
+    log_probs = dict(
         zip(trace.steps["top_token"][0, -1].tolist(), trace.steps["top_probability"][0, -1].tolist(), strict=True)
     )
-    assert content[1] == pytest.approx(torch.sigmoid(z).item(), abs=1e-6)
-    # Empty lines separate sequences.
+    assert log_probs[1] == pytest.approx(torch.sigmoid(z).item(), abs=1e-6)
+    # Empty lines are between the sequences.
     assert record(network, (tmp_path / "reviews.txt").read_text()).lengths.tolist() == [5, 2, 1]
     for command in (["check", "reviews"], ["record", "reviews", "not good"], ["runs"], ["horizon", "reviews"]):
         result = cli(*command)
         assert result.status == 0, (command, result.err)
 
 
-def test_adopt_reads_a_network_of_numbers(cli: Cli, tmp_path: Path) -> None:
+def test_numbers_in_and_out(cli: Cli, tmp_path: Path) -> None:
     torch.manual_seed(0)
     parts = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(1, 4, batch_first=True), "linear": torch.nn.Linear(4, 2)})
     torch.save(parts.state_dict(), tmp_path / "forecast.pt")
     (tmp_path / "series.csv").write_text("".join(f"{k / 10}\n" for k in range(30)))
     options = ("adopt", "forecast.pt", "--numbers", "1 day,2 days", "--reads", "every step")
     assert "--inputs NAMES for numbers, got none of them" in cli(*options).refused()
-    result = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
-    assert result.status == 0, result.err
-    answer = json.loads(result.out)
+    found = cli(*options, "--inputs", "temperature", "--text", "series.csv", "--json")
+    assert found.status == 0, found.err
+    answer = json.loads(found.out)
     assert (answer["unit"], answer["embedding"], answer["predicts"]["names"]) == (
         "number",
         "numbers",
@@ -185,7 +185,7 @@ def test_adopt_reads_a_network_of_numbers(cli: Cli, tmp_path: Path) -> None:
     assert cli("record", "forecast", "0.5").status == 0
     (tmp_path / "header.csv").write_text("temperature\n0.5\n")
     refused = cli(*options, "--inputs", "1", "--text", "header.csv").refused()
-    assert "Line 1 ('temperature'): expected the 1 number of a step" in refused
+    assert "Line 1 ('temperature'): expected the 1 number" in refused
     assert "got 1 name" not in refused
     assert "got 2 names: a, b" in cli(*options, "--inputs", "a,b").refused()
     for wrong in (["--inputs", "0"], ["--inputs", "1", "--end", "x"], ["--inputs", "1", "--unit", "word"]):
@@ -193,12 +193,12 @@ def test_adopt_reads_a_network_of_numbers(cli: Cli, tmp_path: Path) -> None:
     assert "got both" in cli(*options, "--inputs", "1", "--classes", "a,b").refused()
 
 
-def test_adopt_reads_class_names_from_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> None:
+def test_names_of_classes_in_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("bad\ngood\n")
     (tmp_path / "classes.json").write_text('{"bad": 0, "good": 1}')
     options = ("--vocabulary", "words.json", "--reads", "last step")
-    for k, arguments in enumerate(("classes.txt", "classes.json")):
-        assert cli("adopt", reviews, *options, "--run", f"runs/{k}", "--classes", arguments).status == 0
+    for k, given in enumerate(("classes.txt", "classes.json")):
+        assert cli("adopt", reviews, *options, "--run", f"runs/{k}", "--classes", given).status == 0
         assert Run(tmp_path / "runs" / str(k)).configuration().readout.names == ("bad", "good")
     (tmp_path / "classes.json").write_text('{"bad": 0, "good": 2}')
     assert "none for output 1" in cli("adopt", reviews, *options, "--classes", "classes.json").refused()
