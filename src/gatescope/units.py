@@ -266,7 +266,7 @@ class NumberUnits(Units):
     one_character = False
 
     def check(self) -> None:
-        """Check that there is neither an end mark nor a symbol for unknown ones."""
+        """Check that the end mark and the symbol for unknown ones are not set."""
         if self.end is not None:
             raise VocabularyError("VOCABULARY_NUMBERS_END", end=self.end)
         if self.other is not None:
