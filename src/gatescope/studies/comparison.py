@@ -1,8 +1,11 @@
-"""Which cells learn a task, and how far do their gradients reach before, while and after they learn it?
+"""Which cells learn a task, and how far do their gradients reach before, during and after training?
 
-`reach` says how far the memory of one network reaches: its horizons, and of every layer by how much gradients grow in a
-step and along which terms of the equations they go. `compare` trains several cells on one task with one budget, seed by
-seed, in run directories, and measures the reach of each one at its beginning, on the way and at its end.
+Gates were invented so that gradients reach further back. Whether that decides if a cell learns a task can be seen only
+by training several cells with the same budget and measuring their memory beside their score.
+
+`reach` measures how far the memory of one network reaches: its horizons, and for every layer the growth of gradients
+per step and the terms of the equations through which they pass. `compare` trains several cells on one task with one
+budget, seed by seed, in run directories, and measures the reach of each network before, during and after training.
 
 `T` step, `D` distance.
 """
@@ -36,10 +39,10 @@ from gatescope.tasks import Task, Text
 from gatescope.tasks.base.strings import StringTask
 from gatescope.training import Settings, TrainingError, create_run, recommended_network, train
 
-STEPS = 300  # of the longest sequence, whose Jacobians are multiplied
-DISTANCE = 50
-ALL_VECTORS = 128  # numbers in a state, up to which the norm at the distance is exact
-OF_TEXT, OF_STRINGS = 5000, 1000  # characters of what the task keeps from training, on which the reach is measured
+MAX_STEPS = 300  # steps of the longest sequence whose Jacobians are multiplied
+DEFAULT_DISTANCE = 50  # steps
+MAX_EXACT_WIDTH = 128  # numbers in a state up to which the norm at the distance is exact
+TEXT_CHARACTERS, STRING_CHARACTERS = 5000, 1000  # of held-out text on which the reach is measured, by kind of task
 WHEN = ("beginning", "on the way", "end")
 MEASURES = {
     "score": "score",
@@ -59,8 +62,8 @@ class Reach:
 
     Attributes:
         horizons: the table of `gatescope.studies.horizon.Horizon`.
-        layers: a row for every layer: how gradients grow in it.
-        terms: a row for every layer and term of its Jacobians: its norm, and its share of the derivative.
+        layers: a row for every layer, with the growth of its gradients.
+        terms: a row for every layer and term of its Jacobians, with the norm and the share of the derivative.
     """
 
     horizons: Table
@@ -68,13 +71,13 @@ class Reach:
     terms: Table
 
     def row(self) -> dict[str, float]:
-        """The measures of `compare`; of the layers the last one, from which predictions are read."""
+        """Return the measures of `compare`; for layers, those of the last one, which the readout reads."""
         last = list(self.layers)[-1]
-        found = {"gradient": last["gradient"], "growth": last["growth"]}
+        measures = {"gradient": last["gradient"], "growth": last["growth"]}
         for name, measure in (("horizon", "gradient"), ("change", "root of change")):
-            here = next(iter(self.horizons.where(of="input", measure=measure)))
-            found |= {name: here["1/e"], f"{name}_1": here["1 %"]}
-        return found
+            row = next(iter(self.horizons.where(of="input", measure=measure)))
+            measures |= {name: row["1/e"], f"{name}_1": row["1 %"]}
+        return measures
 
 
 def reach(
@@ -88,29 +91,29 @@ def reach(
     answers: Answers | None = None,
     seed: int = 0,
 ) -> Reach:
-    """How far the memory of a network reaches on a text.
+    """Measure how far the memory of a network reaches on a text.
 
-    Horizons are taken on the whole text. Jacobians are taken on its longest sequence, of which up to 300 steps are
-    used; the norms at a distance are medians over all pairs of steps so far apart. They are exact where the states of a
-    layer have up to 128 numbers, and estimates otherwise (see `gatescope.studies.gradients.products.product_map`).
+    Horizons are measured on the whole text, Jacobians on up to 300 steps of its longest sequence. The norms at a
+    distance are medians over all pairs of steps that far apart. They are exact if the states of a layer have up to 128
+    numbers, and estimates otherwise (see `gatescope.studies.gradients.products.product_map`).
 
     Args:
-        network: any.
+        network: any network.
         source: a text, or sequences.
         furthest: the largest distance of the horizons.
-        distance: between the steps of which the gradient's norm is told; when not given half of the longest sequence,
-            50 and `furthest` at most.
-        samples: at how many places the horizons are taken.
-        layers: by name, or by number if the networks read in one direction; all if None.
-        answers: of the text of each sequence what should be said, as `horizon` takes them.
-        seed: of what is drawn.
+        distance: the number of steps between the states of the gradient's norm; None: half of the longest sequence, at
+            most 50 and at most `furthest`.
+        samples: the number of places at which the horizons are measured.
+        layers: the layers, by name or number; None: all layers.
+        answers: a function from the text of a sequence to the targets of its steps, as in `horizon`.
+        seed: the seed of the drawn places and replacements.
 
     Raises:
         StudyError: the distance is not in the text, or a layer is not in the network.
         RecordingError: there is nothing to record.
     """
     sequences = sequences_of(network, source)
-    longest = max(sequences, key=len)[:STEPS]
+    longest = max(sequences, key=len)[:MAX_STEPS]
     distance = _distance(len(longest), distance, furthest)
     configuration = network.configuration
     chosen = range(len(configuration.layers)) if layers is None else [number_of(configuration, k) for k in layers]
@@ -128,7 +131,7 @@ def reach(
         "states_norm": f"norm of d states / d states {distance} steps earlier, median",
         "growth": "growth per step of the norm of d h, natural logarithm",
         "direct": f"norm of the product of the direct terms over {distance} steps, median",
-        "rest": f"norm of every other way over {distance} steps, median",
+        "rest": f"norm of all other paths over {distance} steps, median",
         "exponent": "largest Lyapunov exponent, nats per step",
     }
     facts = {"distance": distance, "steps": len(longest)}
@@ -153,19 +156,19 @@ def join_reaches(measurements: Sequence[tuple[str, int, Reach]]) -> Reach:
 
 
 def _distance(steps: int, given: int | None, furthest: int) -> int:
-    """The distance of the norms on a sequence of so many steps."""
-    distance = max(1, min(DISTANCE, furthest, steps // 2)) if given is None else given
+    """Return the distance of the norms on a sequence with this number of steps."""
+    distance = max(1, min(DEFAULT_DISTANCE, furthest, steps // 2)) if given is None else given
     if not 1 <= distance < steps:
         raise StudyError("COMPARISON_DISTANCE_TOO_LARGE", largest=steps - 1, steps=steps, distance=distance)
     return distance
 
 
 def _layer(found: Jacobians, distance: int) -> dict[str, float]:
-    """How gradients grow in a layer; a layer that carries nothing has none after one step."""
+    """Measure the growth of gradients in a layer; a layer without a state has no gradient after one step."""
     if not found.states:
         norms: dict[str, float] = dict.fromkeys(("gradient", "states_norm", "direct", "rest"), 0.0)
         return norms | {"growth": -math.inf, "exponent": -math.inf}
-    vectors = found.width if found.width <= ALL_VECTORS else None
+    vectors = found.width if found.width <= MAX_EXACT_WIDTH else None
     sizes = product_map(found, vectors=vectors, furthest=distance)
     norm = sizes.by_state.get("h", sizes.norm)
     near, far = _at(norm, 1), _at(norm, distance)
@@ -180,7 +183,7 @@ def _layer(found: Jacobians, distance: int) -> dict[str, float]:
 
 
 def _at(logs: NDArray[np.float64], distance: int) -> float:
-    """The median over all pairs of steps of one distance."""
+    """Return the median over all pairs of steps at one distance."""
     return float(np.median(np.diagonal(logs, -distance)))
 
 
@@ -224,7 +227,7 @@ def compare(
         furthest: the largest distance of the horizons.
         samples: at how many places the horizons are taken.
         on_the_way: how many of the checkpoints between are measured, spread evenly.
-        stop: asked again and again; True ends it, and the table has what was complete.
+        stop: called repeatedly; if it returns true, the comparison ends, and the table has the complete trainings.
         progress: called with what is being done and how much of everything is done.
         changes: settings that are not what the task recommends, such as steps=500 or minutes=0.1.
 
@@ -241,18 +244,22 @@ def compare(
     names = [cell.name for cell in chosen]
     if not chosen or not numbers or len(set(names)) < len(names) or len(set(numbers)) < len(numbers):
         raise StudyError("COMPARISON_CELLS_OR_SEEDS_INVALID", cells=names, seeds=numbers)
-    source = text if text is not None else task.held_out(OF_STRINGS if isinstance(task, StringTask) else OF_TEXT)
+    source = (
+        text
+        if text is not None
+        else task.held_out(STRING_CHARACTERS if isinstance(task, StringTask) else TEXT_CHARACTERS)
+    )
     parts = [task.vocabulary.encode(part) for part in task.vocabulary.split(source)]
-    distance = _distance(min(STEPS, max(map(len, parts), default=0)), distance, furthest)
+    distance = _distance(min(MAX_STEPS, max(map(len, parts), default=0)), distance, furthest)
     plans = [_plan(Path(out), task, cell, seed, neurons, changes) for seed in numbers for cell in chosen]
-    asked = {"furthest": furthest, "distance": distance, "samples": samples, "answers": task.answers}
-    measure = partial(reach, source=source, **asked)
+    options = {"furthest": furthest, "distance": distance, "samples": samples, "answers": task.answers}
+    measure = partial(reach, source=source, **options)
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
     for place, plan in enumerate(plans):
         what = f"{plan.cell.name}, seed {plan.settings.seed}"
-        say = partial(_told, progress, what, place, len(plans))
-        if not stop() and _trained(plan, stop, say):
+        report = partial(_report_share, progress, what, place, len(plans))
+        if not stop() and _train(plan, stop, report):
             rows += _rows(plan, measure, on_the_way)
         else:
             missing.append(what)
@@ -304,7 +311,7 @@ class _Plan:
 def _plan(
     out: Path, task: Task, cell: Cell, seed: int, neurons: Sequence[int] | None, changes: Mapping[str, Any]
 ) -> _Plan:
-    """One training, after a look at whether its place is free or its own."""
+    """Plan one training, and refuse a directory that holds another run."""
     settings = Settings.recommended(task, **{**changes, "seed": seed})
     configuration = recommended_network(task, cell, neurons)
     plan = _Plan(cell, task, settings, configuration, out / f"{cell.name.replace(':', '-')}-{seed}")
@@ -316,26 +323,26 @@ def _plan(
     return plan
 
 
-def _told(progress: Callable[[str, float], None], what: str, place: int, count: int, share: float) -> None:
+def _report_share(progress: Callable[[str, float], None], what: str, place: int, count: int, share: float) -> None:
     progress(what, (place + share) / count)
 
 
-def _trained(plan: _Plan, stop: Callable[[], bool], say: Callable[[float], None]) -> bool:
-    """Train it unless that was done before. Returns whether it is complete."""
+def _train(plan: _Plan, stop: Callable[[], bool], report: Callable[[float], None]) -> bool:
+    """Train a network unless that was done before; return whether the training is complete."""
     run, settings = Run(plan.path), plan.settings
     if not run.exists:
         run = create_run(plan.path, plan.task, plan.configuration, settings)
-    say(0.0)
+    report(0.0)
 
-    def see(record: Mapping[str, Any]) -> None:
+    def report_record(record: Mapping[str, Any]) -> None:
         by_steps = record.get("step", 0) / settings.steps if settings.steps else 0.0
-        say(min(1.0, max(by_steps, record.get("seconds", 0.0) / 60 / settings.minutes if settings.minutes else 0.0)))
+        report(min(1.0, max(by_steps, record.get("seconds", 0.0) / 60 / settings.minutes if settings.minutes else 0.0)))
 
     if run.state(_end(run)) in ("created", "interrupted"):
         try:
-            return train(run, on_record=see, stop=stop).reason != "interrupted"
+            return train(run, on_record=report_record, stop=stop).reason != "interrupted"
         except TrainingError:
-            return run.state(_end(run)) == "failed"  # the loss is no longer a number: that is a result, too
+            return run.state(_end(run)) == "failed"  # a loss of NaN is a result too
     return True
 
 
@@ -349,7 +356,7 @@ def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> 
     end, (_, best) = _end(run), run.network()
     about = {"cell": plan.cell.name, "seed": plan.settings.seed}
     known = {record["step"]: record for record in run.read(HISTORY) if "validation_loss" in record}
-    # Of the checkpoints those with a validation: one that an interruption left is not there in an unbroken training.
+    # Only checkpoints with a validation: one that an interruption left does not exist in an unbroken training.
     between = [step for step in run.checkpoints() if 0 < step < best and step in known]
     picked = np.linspace(0, len(between), min(on_the_way, len(between)) + 2)[1:-1].astype(int)
     steps = [0, *(between[k] for k in dict.fromkeys(picked.tolist())), None]
@@ -371,7 +378,7 @@ def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> 
 
 
 def _validated(task: Task, network: Network) -> dict[str, Any]:
-    """The validation of an untrained network, which training does not make."""
+    """Validate an untrained network, which training does not do."""
     ask = partial(predict, network)
     scored = {} if isinstance(task, Text) else {"score": task.score(ask).to_json()}
     return {"validation_loss": task.validation(ask), **scored}

@@ -1,10 +1,10 @@
 """Which neuron, at which step, carries the difference between two texts?
 
-Why patch: a neuron that follows a feature need not be used for the prediction. Take a clean text and a corrupted one
-of the same length that differ in one place and lead to different predictions. Run the network on the corrupted text,
-but give one neuron at one step the value that it has in the clean run. Where that alone brings the clean prediction
-back, this neuron carries the difference at this step. Doing so for every neuron at every step draws the path of the
-information from where the texts differ to where the network answers.
+A neuron that follows a feature need not be used for the prediction. Take a clean text and a corrupted one of the same
+length that differ in one place and lead to different predictions. Run the network on the corrupted text, but give one
+neuron at one step the value that it has in the clean run. If that alone restores the clean prediction, this neuron
+carries the difference at this step. Repeated for every neuron at every step, this maps the path of the information from
+the place where the texts differ to the prediction.
 
 Source: Vig, Gehrmann, Belinkov, Qian, Nevo, Singer and Shieber 2020, Investigating gender bias in language models using
 causal mediation analysis; Meng, Bau, Andonian and Belinkov 2022, Locating and editing factual associations in GPT,
@@ -38,12 +38,12 @@ SMALLEST_DIFFERENCE = 1e-4  # of the metric between both texts, below which a sh
 
 TITLES = {
     "step": "step that was patched",
-    "clean_symbol": "what the clean text has there",
-    "corrupted_symbol": "what the corrupted text has there",
+    "clean_symbol": "symbol of the clean text at the step",
+    "corrupted_symbol": "symbol of the corrupted text at the step",
     "neuron": f"neuron that was patched; {ALL_NEURONS}: all neurons of the layer at once",
     "metric": "metric of the patched run",
     "effect": "change of the metric by the patch",
-    "recovered": "share of the difference between both texts that the patch brings back (0: nothing, 1: all of it)",
+    "recovered": "share of the difference between both texts that the patch restores (0: none, 1: all)",
 }
 
 Progress = Callable[[int, int], None]
@@ -81,14 +81,15 @@ def patching(
 
     Args:
         network: any network; it is not changed.
-        clean, corrupted: two texts (or ids) of one sequence each, with the same number of steps.
+        clean: a text (or ids) of one sequence.
+        corrupted: another text with the same number of steps.
         layer: the layer, by name ("layer0") or number.
         signal: the signal that is patched, as in "h", "c" or a gate.
-        neurons: which neurons; all neurons of the layer when None.
-        at: the step after which the prediction is read, counted from 0, or from the end where it is negative.
+        neurons: the neurons; None: all neurons of the layer.
+        at: the step after which the prediction is read, counted from 0, or from the end if negative.
         answer: the predicted symbol, class or number whose log-probability (or estimate) is the metric, by name or
-            number; when None, the most probable one after the clean text.
-        progress: called with the number of patched runs done, and of all.
+            number; None: the most probable one after the clean text.
+        progress: called with the number of patched runs done and the number of all runs.
 
     Returns:
         For every step one row with all neurons patched at once (neuron -1), then one per neuron. `about` has the metric
@@ -121,11 +122,11 @@ def patching(
         raise StudyError("PATCHING_PREDICTIONS_EQUAL", answer=metric.name, value=best, step=step)
     targets: list[int | slice] = [slice(None), *chosen]
     pairs = [(t, target) for t in range(len(good)) for target in targets]
-    found = np.empty(len(pairs))
+    metrics = np.empty(len(pairs))
     size = max(1, MAX_BATCH_STEPS // len(good))
     for start in range(0, len(pairs), size):
         part = pairs[start : start + size]
-        found[start : start + len(part)] = metric.of(_patched(network, bad, step, layer, signal, values, part))
+        metrics[start : start + len(part)] = metric.of(_patched(network, bad, step, layer, signal, values, part))
         if progress is not None:
             progress(start + len(part), len(pairs))
     about = {
@@ -139,7 +140,7 @@ def patching(
         "clean": best,
         "corrupted": base,
     }
-    return Table(_columns(network, good, bad, chosen, found, base, best), TITLES, about)
+    return Table(_columns(network, good, bad, chosen, metrics, base, best), TITLES, about)
 
 
 def _one_sequence(network: Network, source: Recordable, which: str) -> Reading:
@@ -200,7 +201,7 @@ def _at(network: Network, logits: Tensor, step: int) -> Tensor:
 
 
 def _metric(network: Network, answer: str | int | None, step: int, clean: Tensor) -> _Metric:
-    """Resolve the answer; the most probable one after the clean text when None."""
+    """Resolve the answer; None: the most probable one after the clean text."""
     readout, vocabulary = network.configuration.readout, network.configuration.vocabulary
     if readout.kind == "symbols":
         names: Sequence[str] = vocabulary.labels(np.arange(vocabulary.size))
@@ -224,18 +225,18 @@ def _columns(
     good: Reading,
     bad: Reading,
     chosen: Sequence[int],
-    found: NDArray[np.float64],
+    metrics: NDArray[np.float64],
     base: float,
     best: float,
 ) -> dict[str, NDArray[Any]]:
-    each, vocabulary = len(chosen) + 1, network.configuration.vocabulary
-    symbols = [np.repeat(np.array(vocabulary.labels(read), dtype=object), each) for read in (good, bad)]
+    rows_per_step, vocabulary = len(chosen) + 1, network.configuration.vocabulary
+    symbols = [np.repeat(np.array(vocabulary.labels(read), dtype=object), rows_per_step) for read in (good, bad)]
     return {
-        "step": np.repeat(np.arange(len(good)), each),
+        "step": np.repeat(np.arange(len(good)), rows_per_step),
         "clean_symbol": symbols[0],
         "corrupted_symbol": symbols[1],
         "neuron": np.tile([ALL_NEURONS, *chosen], len(good)),
-        "metric": found,
-        "effect": found - base,
-        "recovered": (found - base) / (best - base),
+        "metric": metrics,
+        "effect": metrics - base,
+        "recovered": (metrics - base) / (best - base),
     }

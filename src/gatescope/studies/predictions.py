@@ -1,10 +1,10 @@
 """What does a network predict for these texts?
 
-Why: the studies look at how a network computes; this applies what it learned. Classes and labels come with the
-probability of each of them, next symbols with the most probable ones, numbers with their quantiles. What comes after
-the end of a series has a file of its own, `forecasts`.
+The other studies show how a network computes; this one applies it. Classes and labels come with the probability of
+each, next symbols with the most probable ones, numbers with their quantiles. For forecasts after the end of a series,
+see `gatescope.studies.forecasts`.
 
-`T` step, `I` number that is read, `V` predicted value.
+`T` step, `I` input number, `V` predicted value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Values = NDArray[np.floating[Any]]
 PLACE_TITLES = {
     "text": "text (or number of the sequence)",
     "step": "step of the text, counted from 0",
-    "symbol": "what is read at the step",
+    "symbol": "input at the step",
 }
 
 
@@ -40,12 +40,12 @@ class Predictions(Sequence[Values]):
     """The predictions for some sequences: an array for each of them, and tables of them.
 
     Attributes:
-        readout: what is predicted, and when.
-        vocabulary: what is read.
+        readout: the kind of the predicted values, and the steps at which they are predicted.
+        vocabulary: the vocabulary of the input.
         texts: the text of each sequence.
-        sequences: what the network read of each sequence: ids (T,) or numbers (T, I).
-        values: for each sequence (T, V) log-probabilities in nats of the symbols or classes, or estimates of numbers;
-            (1, V) where the network predicts once.
+        sequences: the input of each sequence: ids (T,) or numbers (T, I).
+        values: for each sequence, log-probabilities in nats of the symbols or classes, or estimates of numbers, (T, V);
+            (1, V) for many-to-one networks.
     """
 
     readout: Readout
@@ -68,7 +68,7 @@ class Predictions(Sequence[Values]):
 
     @property
     def names(self) -> list[str]:
-        """The names of the V predicted values: symbols, classes, or numbers with their quantiles ("x q0.1")."""
+        """Return the names of the V predicted values: symbols, classes, or numbers with quantiles ("x q0.1")."""
         if self.readout.kind == "symbols":
             return self.vocabulary.labels(np.arange(self.vocabulary.size))
         return list(self.readout.value_names)
@@ -78,8 +78,8 @@ class Predictions(Sequence[Values]):
 
         Args:
             top: for next symbols, the number of most probable ones.
-            every_step: a row (or `top` rows) for every step, or for the last step of each text alone; by default every
-                step for labels of words or frames, and the last one otherwise.
+            every_step: if true, return a row (or `top` rows) for every step; if false, for the last step of each text
+                only; None: every step for labels of words or frames, the last step otherwise.
 
         Returns:
             Classes: the most probable one as "prediction", its "probability", and the probability of each class as
@@ -87,7 +87,7 @@ class Predictions(Sequence[Values]):
             for each of them (and quantile).
 
         Raises:
-            StudyError: `top` is less than 1, or every step is asked of a network that predicts once.
+            StudyError: `top` is less than 1, or every step is requested for a network that predicts once.
         """
         if top < 1:
             raise StudyError("STUDY_NUMBER_TOO_SMALL", things="next symbols", least=1, number=top)
@@ -115,13 +115,13 @@ class Predictions(Sequence[Values]):
                 yield k, step, min(step, len(values) - 1)
 
     def _ends(self, sequence: int) -> bool:
-        """Whether labels of every step are predicted, and the last step is an end mark, which has none."""
+        """Test whether every step has a label, and the last step is an end mark, which has none."""
         symbols = self._labels[sequence]
         return self.readout.kind == "classes" and self.vocabulary.end is not None and symbols[-1] == self.vocabulary.end
 
     @cached_property
     def _labels(self) -> list[list[str]]:
-        """The symbols at each step of each sequence, spelled as in its text."""
+        """Return the symbols at each step of each sequence, spelled as in its text."""
         return [self.vocabulary.labels(text) for text in self.texts]
 
     def _place_columns(self, places: Sequence[tuple[int, int, int]]) -> dict[str, NDArray[Any]]:
@@ -139,7 +139,7 @@ class Predictions(Sequence[Values]):
             "prediction": _texts(self.names[k] for k in best.tolist()),
             "probability": probabilities[np.arange(len(best)), best],
         }
-        titles |= {"prediction": "most probable class", "probability": "its probability"}
+        titles |= {"prediction": "most probable class", "probability": "probability of the prediction"}
         for v, name in enumerate(self.names):
             columns[f"p({name})"], titles[f"p({name})"] = probabilities[:, v], f"probability of {name}"
         return Table(columns, titles, about)
@@ -163,7 +163,7 @@ class Predictions(Sequence[Values]):
         titles |= {
             "rank": "rank, 1 for the most probable",
             "prediction": "next symbol",
-            "probability": "its probability",
+            "probability": "probability of the prediction",
         }
         return Table(columns, titles, about)
 
@@ -172,15 +172,15 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
     """Predict classes, labels, next symbols or numbers for some texts.
 
     Args:
-        model: a network, or a run, whose best weights are taken.
+        model: a network; or a run, of which the best weights are used.
         source: texts; or one text, which is cut after each end mark of the network's vocabulary; or sequences of ids
-            (T,) or numbers (T, I). Where classes are predicted, each text is closed with the end mark, as in training.
+            (T,) or numbers (T, I). If classes are predicted, each text is closed with the end mark, as in training.
 
     Returns:
         An array of predictions for each text, each from the initial state; `table()` puts them side by side.
 
     Raises:
-        RecordingError: a text is empty, or does not hold what the network reads.
+        RecordingError: a text is empty, or does not fit the input of the network.
         RunError: the run has no weights.
     """
     network: object = model.network()[0] if isinstance(model, Run) else model
@@ -193,7 +193,7 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
     elif isinstance(source, Sequence) and all(isinstance(text, str) for text in source):
         texts = [str(text) for text in source]
     if isinstance(model, Run) and isinstance(model.task(), Sentiment):
-        texts = [" ".join(text.split()) for text in texts]  # as `divided` reads the texts that are trained on
+        texts = [" ".join(text.split()) for text in texts]  # as the task reads its own texts
     texts = [_closed(network, text) for text in texts]
     if not texts:
         sequences = sequences_of(network, source)
@@ -207,7 +207,7 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
 def _closed(network: Network, text: str) -> str:
     """Return the text of one sequence as training closes it.
 
-    Where classes are predicted, every text ends with the end mark, and one inside the text is read as a space.
+    If classes are predicted, every text ends with the end mark, and an end mark inside the text becomes a space.
     """
     end = network.configuration.vocabulary.end
     if end is None or not end.isspace() or network.configuration.readout.kind != "classes":
@@ -216,10 +216,10 @@ def _closed(network: Network, text: str) -> str:
 
 
 def _one_sequence(network: Network, text: str) -> Reading:
-    found = sequences_of(network, text)
-    if len(found) != 1:
-        raise StudyError("PREDICTIONS_TEXT_NOT_ONE_SEQUENCE", text=text[:60], sequences=len(found))
-    return found[0]
+    sequences = sequences_of(network, text)
+    if len(sequences) != 1:
+        raise StudyError("PREDICTIONS_TEXT_NOT_ONE_SEQUENCE", text=text[:60], sequences=len(sequences))
+    return sequences[0]
 
 
 def _texts(values: Iterable[str]) -> NDArray[Any]:

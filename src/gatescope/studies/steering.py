@@ -1,6 +1,12 @@
-"""What does a network write while one of its neurons is held? The share of a feature in texts that it samples.
+"""What does a network write while one of its neurons is held?
 
-`B` text, `F` feature, `D` draw, `V` value at which the neuron is held, and first of all not held.
+Ablation shows that the network needs a neuron; steering shows what the neuron makes it do. If holding the quote neuron
+high makes the network write inside quotation marks, the neuron does not only follow the feature but controls it.
+
+The network samples texts while the neuron is held at each of some values, and the share of a feature in these texts is
+compared with that in texts that are written with nothing held.
+
+`B` text, `F` feature, `D` draw, `V` value at which the neuron is held; the first value means not held.
 """
 
 from __future__ import annotations
@@ -64,42 +70,42 @@ def steer(
     draws: int = 1000,
     seed: int = 0,
 ) -> Table:
-    """Let a network write while a neuron is held at each of some values, and count how often a feature appears.
+    """Sample texts while a neuron is held at each of some values, and count how often a feature appears.
 
-    All texts are written side by side, in one batch. Text number k of every value, and of the network with nothing
-    held, is drawn with the same random numbers: those of the seed `seed + k`.
+    All texts are sampled side by side, in one batch. Text number k of every value, and of the network with nothing
+    held, uses the same random numbers: those of the seed `seed + k`.
 
     Args:
-        network: one that predicts the next symbol at every step; it is not changed.
-        layer: which layer, by its name or its number from 0.
-        signal: which of its signals is held.
-        neuron: which neuron.
-        values: where to hold it.
-        prime: what the network reads first; see `gatescope.sampling.sample`.
-        feature: what to count: a family of annotations (its binary features, and each name of its categories; those
-            that count are left out, and `about["left_out"]` names them), or a function from a text to one truth value
-            for each of its characters. It is given the prime and what was written; what was written is counted, word
-            by word (by its last character) where the network writes words.
-        samples: texts for each value.
-        length: the most symbols of a text.
-        choice: how symbols are chosen; at temperature 1 when not given.
-        stop: a text ends as soon as this is complete.
-        steps: the steps at which the neuron is held, counted from the first of the prime; all when not given.
-        draws: how often the texts are resampled for the intervals.
-        seed: of the first text's random numbers, and of the resampling.
+        network: a network that predicts the next symbol at every step; it is not changed.
+        layer: the layer, by name or number.
+        signal: the signal that is held.
+        neuron: the neuron.
+        values: the values at which it is held.
+        prime: the text that the network reads first; see `gatescope.sampling.sample`.
+        feature: the feature to count. A family: its binary features, and each name of its categories; count features
+            are skipped, and `about["left_out"]` names them. Or a function from a text to one boolean for each
+            character. The prime and the sampled text are annotated, and the sampled text is counted: by characters, or
+            by words (at their last character) if the network writes words.
+        samples: the number of texts for each value.
+        length: the largest number of symbols of a text.
+        choice: how symbols are chosen; None: at temperature 1.
+        stop: the text at which sampling ends.
+        steps: the steps at which the neuron is held, counted from the start of the prime.
+        draws: the number of bootstrap draws for the intervals.
+        seed: the seed of the first text, and of the resampling.
 
     Returns:
-        For nothing held and then for every value, one row a feature: the share of characters and of texts with it,
-        with percentile bootstrap intervals over the texts (NaN for fewer than two), the change of the share with an
-        interval over pairs of texts of the same random numbers, and the first text as an example.
+        A row for each feature with nothing held, and then for every value: the share of characters and of texts with
+        the feature, with percentile bootstrap intervals over the texts (NaN for fewer than two); the change of the
+        share, with an interval over pairs of texts with the same random numbers; and the first text as an example.
 
     Raises:
         StudyError: the layer, the signal, the neuron or a number does not fit.
-        FeatureError: the feature has no truth value for each character.
+        FeatureError: the feature does not have one boolean for each character.
         SamplingError: the network cannot write, or length is negative.
     """
     layer = number_of(network.configuration, layer)
-    _check(network, layer, signal, neuron, values, samples, draws)
+    _check_settings(network, layer, signal, neuron, values, samples, draws)
     name = network.configuration.names[layer]
     held = [
         Intervention(name, signal, neuron, steps, 0.0, float(value), slice((k + 1) * samples, (k + 2) * samples))
@@ -110,25 +116,25 @@ def steer(
     vocabulary = network.configuration.vocabulary
     whole = [prime + text for text in texts]
     if vocabulary.in_words:
-        sizes, begun = [len(vocabulary.encode(text)) for text in whole], len(vocabulary.encode(prime))
-        found = at_steps(vocabulary, whole, [_family(feature)], sizes)
+        sizes, prime_size = [len(vocabulary.encode(text)) for text in whole], len(vocabulary.encode(prime))
+        annotations = at_steps(vocabulary, whole, [_family(feature)], sizes)
     else:
-        sizes, begun = list(map(len, whole)), len(prime)
-        found = annotate(whole, [_family(feature)])
-    binary = [each for one in found if one.kind != "count" for each in one.binaries()]
-    lengths = np.array(sizes).reshape(-1, samples) - begun
-    counts = _counts(binary, begun, lengths)
+        sizes, prime_size = list(map(len, whole)), len(prime)
+        annotations = annotate(whole, [_family(feature)])
+    binary = [part for annotation in annotations if annotation.kind != "count" for part in annotation.binaries()]
+    lengths = np.array(sizes).reshape(-1, samples) - prime_size
+    counts = _counts(binary, prime_size, lengths)
     shares = _shares(counts, lengths, resampled(samples, draws if samples > 1 else 0, seed).reshape(-1, samples))
     rows = [
         {
             "value": value,
-            "feature": one.name,
-            **{name: float(values_[v, f]) for name, values_ in shares.items()},
+            "feature": part.name,
+            **{name: float(share[v, f]) for name, share in shares.items()},
             "characters": int(lengths[v].sum()),
             "example": texts[v * samples],
         }
         for v, value in enumerate([None, *map(float, values)])
-        for f, one in enumerate(binary)
+        for f, part in enumerate(binary)
     ]
     unit = "word" if vocabulary.in_words else "character"
     return Table.of(
@@ -148,8 +154,8 @@ def steer(
         level=LEVEL,
         draws=draws,
         seed=seed,
-        features={one.name: one.title for one in binary},
-        left_out=[one.name for one in found if one.kind == "count"],
+        features={part.name: part.title for part in binary},
+        left_out=[annotation.name for annotation in annotations if annotation.kind == "count"],
     )
 
 
@@ -205,7 +211,7 @@ def _annotations(vocabulary: Vocabulary, text: str, families: Sequence[Family]) 
     return at_steps(vocabulary, [text], families) if vocabulary.in_words else annotate([text], families)
 
 
-def _check(
+def _check_settings(
     network: Network, layer: int, signal: str, neuron: int, values: Sequence[float], samples: int, draws: int
 ) -> None:
     layers = network.configuration.layers
@@ -229,7 +235,7 @@ def _check(
 
 
 def _family(feature: Family | Annotation) -> Family:
-    """A function from a text to truth values as a family of one feature."""
+    """Return a function from a text to booleans as a family of one feature."""
     if isinstance(feature, Family):
         return feature
     name = getattr(feature, "__name__", "")
@@ -245,10 +251,10 @@ def _family(feature: Family | Annotation) -> Family:
 
 
 def _counts(features: Sequence[Feature], prime: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many written characters of each text have each feature, (F, V, B); features run through primes and texts."""
+    """Count the sampled characters of each text with each feature, (F, V, B); features cover primes and texts."""
     ends = np.cumsum(lengths.ravel() + prime)
     starts = ends - lengths.ravel()
-    sums = [np.concatenate([[0], np.cumsum(one.values)]) for one in features]
+    sums = [np.concatenate([[0], np.cumsum(feature.values)]) for feature in features]
     counts = [(total[ends] - total[starts]).reshape(lengths.shape) for total in sums]
     return np.stack(counts) if counts else np.zeros((0, *lengths.shape), np.int64)
 
@@ -256,23 +262,23 @@ def _counts(features: Sequence[Feature], prime: int, lengths: NDArray[np.int64])
 def _shares(
     counts: NDArray[np.int64], lengths: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """The shares and their intervals, each (V, F), from counts (F, V, B), lengths (V, B) and draws (D, B)."""
-    # (D, V, F): the same texts are drawn for every value, which makes the changes those of pairs.
+    """Return the shares and their intervals, (V, F) each, from counts (F, V, B), lengths (V, B) and draws (D, B)."""
+    # The same texts are drawn for every value, so that changes are between pairs of texts.
     once = np.ones((1, lengths.shape[1]))
-    found = {}
+    results = {}
     drawn, whole = _means(counts, lengths, weights), _means(counts, lengths, once)
     for name, values in whole.items():
         usable = drawn[name][~np.isnan(drawn[name]).any((1, 2))]
-        found[name] = values[0]
-        found[f"{name}_low"], found[f"{name}_high"] = interval(usable)
-    return found
+        results[name] = values[0]
+        results[f"{name}_low"], results[f"{name}_high"] = interval(usable)
+    return results
 
 
 def _means(
     counts: NDArray[np.int64], lengths: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """The shares of characters and of texts in each draw, and the change of the first, (D, V, F)."""
-    with np.errstate(invalid="ignore"):  # 0 / 0 where nothing was written
+    """Return the shares of characters and of texts in each draw, and the change of the former, (D, V, F) each."""
+    with np.errstate(invalid="ignore"):  # 0 / 0 if nothing was written
         share = np.einsum("db,fvb->dvf", weights, counts) / np.einsum("db,vb->dv", weights, lengths)[:, :, None]
     texts = np.einsum("db,fvb->dvf", weights, counts > 0) / weights.sum(1)[:, None, None]
     return {"share": share, "texts": texts, "change": share - share[:, :1]}
