@@ -52,7 +52,10 @@ def test_an_adopted_network_is_an_ordinary_run(cli: Cli, source: Path, tmp_path:
 def test_second_run_gets_a_number_and_a_text_is_a_vocabulary(cli: Cli, source: Path) -> None:
     assert "runs/mine:" in cli("adopt", source, "--corpus", "notes.txt").out
     assert "runs/mine-2:" in cli("adopt", source, "--corpus", "notes.txt").out
-    assert "already holds" in cli("adopt", source, "--corpus", "notes.txt", "--run", "runs/mine").refused()
+    assert (
+        "expected an empty or new directory"
+        in cli("adopt", source, "--corpus", "notes.txt", "--run", "runs/mine").refused()
+    )
 
 
 def test_there_and_back(cli: Cli, source: Path, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_compare_accepts_a_text(cli: Cli, text: Path) -> None:
         (("counter", "--neurons", "x"), "got 'x'"),
         (("counter", "--steps", 5, "--minutes", 1), "expected --steps or --minutes, got both"),
         (("counter", "--distance", 99), "got 99"),
-        (("counter", "--learning-rate", 0), "learning rate is 0"),
+        (("counter", "--learning-rate", 0), "got 0"),
     ],
 )
 def test_compare_refuses_before_training(

@@ -152,8 +152,9 @@ def test_hostile_path_method_or_body_is_no_server_error(place: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["labels", "ablation", "health", "neuron"])
-def test_study_without_keep_writes_nothing(place: Path, what: str) -> None:
+def test_study_without_keep_writes_nothing(place: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run directory changes only with `keep`."""
+    monkeypatch.setattr("gatescope.explorer.studies.SEARCHES", 300)
     before, app = files(place), make_app(Gallery([place]), PORT)
 
     async def ask(**body: Any) -> dict[str, Any]:

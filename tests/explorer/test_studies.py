@@ -207,8 +207,9 @@ def test_unsavable_table_is_still_answered(page: Page, place: Path) -> None:
 
 
 @pytest.mark.parametrize("study", ["labels", "ablation", "health"])
-def test_study_without_keep_saves_nothing(page: Page, place: Path, study: str) -> None:
+def test_study_without_keep_saves_nothing(page: Page, place: Path, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run directory does not change, and the answer stays in the cache."""
+    monkeypatch.setattr(explorer_studies, "SEARCHES", 300)
     answer = page.wait("counter", study)
     assert answer["state"] == "done"
     assert not (place / "counter" / "studies").exists()
