@@ -317,7 +317,8 @@ def _fitted(
     Args:
         symbols: number of symbols of the training part.
         characters: number of characters of the whole text.
-        batch, unroll: as the user gave them.
+        batch: sequences per batch, as the user set it; None: to be chosen.
+        unroll: steps per update, as the user set it; None: to be chosen.
         shares: of the three parts.
 
     Raises:

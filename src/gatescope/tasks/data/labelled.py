@@ -92,7 +92,8 @@ def read_labelled(
 
     Args:
         path: the file.
-        text, label: the columns, by name or by number (from 1); None: found by name if that is clear.
+        text: the column of the texts, by name or by number (from 1); None: found by its name if that is clear.
+        label: the column of the labels, likewise.
         classes: the labels that may occur, such as those of the training texts; None: all that occur.
         skip_bad: leave wrong lines out instead of refusing the file.
         largest: the most bytes that the file may have.

@@ -163,7 +163,9 @@ def read_rows(
     ordinary characters.
 
     Args:
-        path, largest, encoding: as in `read_lines`.
+        path: the file.
+        largest: the maximum number of bytes of the file.
+        encoding: of the file, as in `read_lines`.
         decimal: the decimal mark of numbers; a decimal comma does not separate fields.
 
     Raises:

@@ -58,9 +58,13 @@ def read_tagged(
 
     Args:
         path: the file.
-        token, label: the numbers of the columns, from 1 (in CoNLL-U 2 and 4); None: there are two columns.
-        classes, largest, encoding, merge_labels: as in `gatescope.tasks.data.labelled.read_labelled`.
+        token: the number of the column of the tokens, from 1 (2 in CoNLL-U); None: the file has two columns.
+        label: the number of the column of the labels, from 1 (4 in CoNLL-U); None: the file has two columns.
+        classes: the labels that may occur, such as those of the training part; None: all that occur.
         skip_bad: leave a sentence with a wrong line out instead of refusing the file.
+        largest: the maximum number of bytes of the file.
+        encoding: of the file; None: UTF-8, or the encoding of its byte order mark.
+        merge_labels: treat spellings of one class, such as Noun and noun, as that class.
 
     Raises:
         TaskError: the file cannot be used; the message lists every wrong line.

@@ -43,7 +43,9 @@ def calibrated(
     holds in the long run whatever the series does. No value is used before its step has come.
 
     Args:
-        lower, point, upper: (N, H, C) estimates at N consecutive origins.
+        lower: (N, H, C) lower ends of the intervals at N consecutive origins.
+        point: (N, H, C) point forecasts.
+        upper: (N, H, C) upper ends.
         outcomes: (N, H, C) the values that came; NaN if they have not come.
         first: the number of the first origin to calibrate, at least H: the calibration needs H earlier origins. It uses
             all values known by then, at most `MAX_CALIBRATING_FORECASTS`; later origins use the same number.

@@ -21,8 +21,10 @@ def shortest_series(window: int | None, horizon: int, season: int, parts: Sequen
     """Return the fewest steps that a series needs.
 
     Args:
-        window, parts: as the user gave them; None: `fitted` chooses.
-        horizon, season: of the task.
+        window: steps of a training window, as the user set it; None: `fitted` chooses.
+        horizon: steps to forecast.
+        season: steps of a season.
+        parts: the shares of training, validation and test, as the user set them; None: `fitted` chooses.
     """
     training = _training_steps(window, horizon, season)
     validation, test = 2 * horizon + 1, horizon + 1
@@ -38,8 +40,10 @@ def fitted(
 
     Args:
         size: steps of the series, at least as many as `shortest_series` returns.
-        window, parts: as the user gave them; None: to be chosen.
-        horizon, season: of the task.
+        window: steps of a training window, as the user set it; None: to be chosen.
+        horizon: steps to forecast.
+        season: steps of a season.
+        parts: the shares of training, validation and test, as the user set them; None: to be chosen.
     """
     if parts is None:
         least = _training_steps(window, horizon, season)

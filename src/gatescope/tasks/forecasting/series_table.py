@@ -97,10 +97,14 @@ def read_table(
     """Return the columns of a table.
 
     Args:
-        path, columns, steps, largest, expected: as in `gatescope.tasks.forecasting.series.read_series`.
+        path: the file.
+        columns: the columns of numbers, by name or by number (from 1); None: all columns with numbers.
+        steps: the column with the names or dates of the steps; None: found by its name or its values.
+        largest: the maximum number of bytes of the file.
         encoding: of the file.
         numerals: the notation of numbers.
         dates: whether columns called year and month, or date and time, are one date together.
+        expected: columns that a reopened run reads, even if they only number the rows.
 
     Raises:
         TaskError: a column does not exist or has no numbers, or the columns contradict each other.
