@@ -25,5 +25,7 @@ export default defineConfig({
       },
     },
   },
+  // The sentences of the page stand in the Python package.
+  server: { fs: { allow: ['..'] } },
   test: { include: ['tests/**/*.test.ts'] },
 })
