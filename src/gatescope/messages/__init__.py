@@ -1,8 +1,8 @@
 """The message catalogue: every sentence of an error, by its code.
 
 English stands in `en/*.toml`, one file per part of the package. A code is unique across the files, and a sentence names
-its values in braces, as `str.format` does. A count chooses its form with a bar: `{steps:# step|# steps}`. The sentences of
-the page stand in `en/page.json` in the same form, for web/src/messages.
+its values in braces, as `str.format` does. A count chooses its form with a bar: `{steps:# step|# steps}`. The sentences
+of the page stand in `en/page.json` in the same form, for web/src/messages.
 """
 
 from __future__ import annotations
