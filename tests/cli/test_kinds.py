@@ -66,7 +66,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_commands_work_or_refuse_on_every_kind_of_network(
     name: str, runs: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatescope.studies.common.subjects.OF_TEXT", 800)
+    monkeypatch.setattr("gatescope.studies.common.subjects.TEXT_CHARACTERS", 800)
     monkeypatch.setattr("gatescope.cli.commands.horizon.TEXT_CHARACTERS", 400)
     monkeypatch.setattr("gatescope.studies.labels.Search", lambda **_: Search(lags=(0,), pairs=False, chances=50))
     layer = "0_reverse" if KINDS[name][3] else "0"

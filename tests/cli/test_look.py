@@ -104,7 +104,10 @@ def test_record_writes_a_trace_directory(cli: Cli, run: Path) -> None:
 
 
 def test_record_does_not_replace_a_run(cli: Cli, run: Path) -> None:
-    assert "is left alone" in cli("record", "counter", "aXb", "--out", run, "--overwrite").refused()
+    assert (
+        "expected a trace or nothing, got something else, which stays as it is"
+        in cli("record", "counter", "aXb", "--out", run, "--overwrite").refused()
+    )
     assert cli("sample", "counter").status == 0
 
 
@@ -157,10 +160,10 @@ def test_check_of_a_changed_trace_exits_with_1(cli: Cli, run: Path) -> None:
 DAMAGES = {
     "truncated": ("weights.safetensors", lambda content: content[:-10], "truncated or damaged"),
     "junk": ("weights.safetensors", lambda _: b"x" * 100, "truncated or damaged"),
-    "cut": ("network.json", lambda content: content[:100], "is not JSON"),
+    "cut": ("network.json", lambda content: content[:100], "expected JSON, got something else"),
     "newer": ("network.json", lambda content: re.sub(rb'"format": \d+', b'"format": 99', content), "newer gatescope"),
     "other": ("network.json", lambda _: b"[]", "expected an object with a format number"),
-    "binary": ("network.json", lambda _: b"\xff\xfe", "is not JSON"),
+    "binary": ("network.json", lambda _: b"\xff\xfe", "expected JSON, got something else"),
     "null": ("task.json", lambda _: b"null", "task.json cannot be used"),
 }
 

@@ -29,7 +29,7 @@ STRINGS = "aaXbb\naXb\naaaXbbb\naaaaXbbbb\n"
 @pytest.fixture
 def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let studies read few of the strings that the task keeps from training."""
-    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 600)
+    monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 600)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +89,7 @@ def test_label_prints_best_labels_or_all(cli: Cli, run: Path) -> None:
 def test_label_saves_default_results_only(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("label", "counter", *QUICK).status == 0
     assert load(Run(run), "labels") is None
-    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
+    monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 300)
     result: dict[str, Any] = {}
 
     def quick(trace: object, features: object, **settings: Any) -> Table:
@@ -103,7 +103,7 @@ def test_label_saves_default_results_only(cli: Cli, run: Path, monkeypatch: pyte
 
 
 def test_label_of_changing_weights_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatescope.studies.common.subjects.OF_STRINGS", 300)
+    monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 300)
 
     def learn(*_: object, **__: object) -> Table:
         network, step = Run(run).network()
@@ -300,7 +300,7 @@ def test_studies_refuse_unusable_arguments(cli: Cli, run: Path, tmp_path: Path, 
     assert "expected a file, got the folder runs" in cli(command, "counter", *arguments, "--csv", "runs").refused()
     (run / "weights.safetensors").unlink()
     if command != "errors":
-        assert "has no weights yet" in cli(command, "counter", *arguments).refused()
+        assert "expected weights, got none yet" in cli(command, "counter", *arguments).refused()
 
 
 @pytest.mark.parametrize(
