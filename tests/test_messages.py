@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import pickle
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from string import Formatter
@@ -41,6 +42,14 @@ def _fields(sentence: str) -> set[str]:
 def test_every_code_in_the_source_has_a_sentence() -> None:
     missing = [f"{place}: {code}" for place, _call, code in _calls() if code not in ENGLISH]
     assert missing == []
+
+
+def test_every_code_has_one_sentence() -> None:
+    places: dict[str, list[str]] = {}
+    for file in sorted((SOURCE / "messages/en").glob("*.toml")):
+        for code in tomllib.loads(file.read_text(encoding="utf-8")):
+            places.setdefault(code, []).append(file.name)
+    assert {code: names for code, names in places.items() if len(names) > 1} == {}
 
 
 def test_every_sentence_is_used() -> None:

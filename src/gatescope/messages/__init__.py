@@ -48,19 +48,11 @@ def _restored(code: str, values: Mapping[str, Any]) -> Message:
 
 @cache
 def english() -> dict[str, str]:
-    """Return the English sentence of every code.
-
-    Raises:
-        KeyError: two files define the same code.
-    """
+    """Return the English sentence of every code."""
     sentences: dict[str, str] = {}
-    for file in sorted(files(__name__).joinpath("en").iterdir(), key=lambda file: file.name):
-        if not file.name.endswith(".toml"):
-            continue
-        for code, sentence in tomllib.loads(file.read_text(encoding="utf-8")).items():
-            if code in sentences:
-                raise KeyError(f"Message {code}: expected one sentence, got a second one in {file.name}. Rename it.")
-            sentences[code] = sentence
+    for file in files(__name__).joinpath("en").iterdir():
+        if file.name.endswith(".toml"):
+            sentences |= tomllib.loads(file.read_text(encoding="utf-8"))
     return sentences
 
 
