@@ -14,10 +14,10 @@ from safetensors.numpy import load
 from starlette.types import ASGIApp
 
 from gatescope import TASKS, Run, Settings, configure, create_run, train
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradient_map import EXACT_WORK, MAP_WORK, estimation
 from gatescope.explorer.gradients import MAX_TEXT_STEPS
+from gatescope.explorer.routes import make_app
 from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of

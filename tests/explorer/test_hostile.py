@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from gatescope import TASKS, Network, Settings, configure, create_run, train
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.routes import make_app
 from gatescope.tasks import Counter
 from tests.web.examples import tagged
 

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 
 import gatescope.explorer.recorder
 from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create_run, record, train
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.routes import make_app
 from gatescope.runs import HISTORY
 
 PORT = 8791
@@ -448,7 +448,7 @@ def test_trace_of_a_run_without_weights_is_refused(page: Page, place: Path, cont
 
 def test_events_send_runs_at_once_and_after_changes(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test calls the application directly, because HTTP clients wait for the end of an endless answer."""
-    monkeypatch.setattr("gatescope.explorer.app.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("gatescope.explorer.routes.POLL_SECONDS", 0.01)
     events: list[dict[str, Any]] = []
     started: dict[str, Any] = {}
 

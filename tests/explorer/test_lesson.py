@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from gatescope import TASKS, Run, Settings, configure, create_run, train
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.lesson import same_digits
+from gatescope.explorer.routes import make_app
 from gatescope.studies.gradients.backpropagation import contributions
 
 PORT = 8791

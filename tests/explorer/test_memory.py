@@ -17,7 +17,6 @@ import gatescope.explorer.recorder
 import gatescope.explorer.study_text
 from gatescope import TASKS, Network, Run, Settings, configure, create_run, record
 from gatescope.configuration import Configuration
-from gatescope.explorer.app import make_app
 from gatescope.explorer.costs import (
     gradient_bytes,
     most_steps,
@@ -32,6 +31,7 @@ from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory
 from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError
+from gatescope.explorer.routes import make_app
 from gatescope.explorer.study_text import characters_within
 from gatescope.explorer.wire import TraceRequest
 from gatescope.messages import Message

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 from gatescope import Run, Settings, configure, create_run, record, studies, train
 from gatescope.explorer import studies as explorer_studies
 from gatescope.explorer import study_text
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.memory import STUDY_BYTES
 from gatescope.explorer.requests import RequestError
+from gatescope.explorer.routes import make_app
 from gatescope.runs import HISTORY, WEIGHTS
 from gatescope.studies.common.table import Table
 from gatescope.tasks import Counter, Text

@@ -13,8 +13,8 @@ import torch
 import uvicorn
 
 from gatescope.errors import GatescopeError
-from gatescope.explorer.app import make_app
 from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.routes import make_app
 
 ADDRESS = "127.0.0.1"
 
