@@ -88,7 +88,7 @@ STEPS = st.sampled_from([slice(None), slice(2, None), slice(1, 30, 3), slice(4, 
     seed=seeds,
 )
 @settings(max_examples=25, phases=(Phase.generate,), deadline=None)
-def test_one_pass_is_each_neuron_held_alone(
+def test_ablation_equals_each_neuron_held_alone(
     cell: Any, lengths: list[int], to: Any, data: st.DataObject, steps: slice, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_one_pass_is_each_neuron_held_alone(
                 np.testing.assert_allclose(found, numbers, rtol=1e-10, atol=1e-12)
 
 
-def test_in_float32_too() -> None:
+def test_ablation_in_float32_equals_single_runs() -> None:
     made = network("lstm", (6, 5), 3)
     ids = np.random.default_rng(0).integers(0, SYMBOLS, 300).astype(np.int32)
     table = ablation(made, [ids], 1, "c", draws=1)
@@ -154,7 +154,7 @@ def by_hand(weight: float = 1.5) -> Network:
     return made
 
 
-def test_what_a_neuron_is_for_is_what_is_lost() -> None:
+def test_ablation_of_a_known_neuron_equals_its_loss() -> None:
     text = "aaabaabbba" * 3
     after_a = Feature("test.a", "after a", np.array([character == "a" for character in text]))
     table = ablation(by_hand(), text, 0, features=[after_a], to="zero", block=5)
@@ -174,13 +174,13 @@ def test_what_a_neuron_is_for_is_what_is_lost() -> None:
         assert row["on_low"] == row["on_high"] == 0
 
 
-def test_held_at_its_own_value_it_changes_nothing() -> None:
+def test_ablation_at_the_own_value_changes_nothing() -> None:
     table = ablation(by_hand(), "a" * 20, 0, to="mean", neurons=[0])
     assert table["held"].tolist() == pytest.approx([math.tanh(2)], rel=1e-12)
     assert table["on"].tolist() == pytest.approx([0], abs=1e-12)
 
 
-def test_only_the_steps_that_are_named_are_changed() -> None:
+def test_ablation_changes_only_the_chosen_steps() -> None:
     made = by_hand()
     last = Feature("test.last", "", np.arange(20) >= 15)
     (row,) = ablation(made, "a" * 20, 0, to="zero", neurons=[0], features=[last], steps=slice(-5, None)).where(
@@ -190,7 +190,7 @@ def test_only_the_steps_that_are_named_are_changed() -> None:
     assert row["on"] == pytest.approx(math.log(2) - math.log(1 + math.exp(-3 * math.tanh(2))), rel=1e-12)
 
 
-def test_features_of_each_kind() -> None:
+def test_ablation_of_features_of_each_kind() -> None:
     category = Feature("kind", "kind", np.array([0, 1, -1, 1, 0, 0], np.int16), ("x", "y"))
     count = Feature("count", "", np.arange(6, dtype=np.float32))
     always = Feature("always", "", np.ones(6, bool))
@@ -205,7 +205,7 @@ def test_features_of_each_kind() -> None:
         assert not math.isnan(row["on_low"])
 
 
-def test_several_layers_equal_each_layer_alone() -> None:
+def test_ablation_of_layers_equals_each_layer_alone() -> None:
     made, text = network("lstm", (3, 2), 1), "abcde" * 9
     feature = Feature("f.on", "", np.arange(45) % 3 == 0)
     table = ablation(made, text, features=[feature], draws=20, block=5)
@@ -219,7 +219,7 @@ def test_several_layers_equal_each_layer_alone() -> None:
         ablation(made, text, [])
 
 
-def test_features_of_single_neurons_have_their_own_rows() -> None:
+def test_ablation_neuron_features_have_own_rows() -> None:
     made, text = network("lstm", (2, 1), 1), "abcde" * 9
     shared, first, second = (Feature(f"f.{k}", f"{k}", np.arange(45) % k == 0) for k in (2, 3, 5))
     own = {("layer0", 1): first, ("layer1", 0): second}
@@ -236,7 +236,7 @@ def test_features_of_single_neurons_have_their_own_rows() -> None:
         np.testing.assert_equal(row, same)
 
 
-def test_one_step_and_no_neuron() -> None:
+def test_ablation_of_one_step_or_no_neuron() -> None:
     alone = ablation(by_hand(), "a", 0)
     assert alone["steps_on"].tolist() == [0, 0]
     assert np.isnan(alone["on"]).all()
@@ -247,7 +247,7 @@ def test_one_step_and_no_neuron() -> None:
     assert np.isnan(short["on_low"]).all()
 
 
-def test_the_table_can_be_kept_and_the_seed_decides_it() -> None:
+def test_ablation_table_survives_json_and_has_a_seed() -> None:
     made, text = network("gru", (3,), 1), "abcde" * 30
     one, same, other = (ablation(made, text, 0, block=10, seed=seed, draws=50) for seed in (1, 1, 2))
     assert one.to_json() == same.to_json()
@@ -258,7 +258,7 @@ def test_the_table_can_be_kept_and_the_seed_decides_it() -> None:
         np.testing.assert_array_equal(back[name], column)
 
 
-def test_dropout_is_off_and_progress_ends_at_all() -> None:
+def test_ablation_disables_dropout_and_reports_progress() -> None:
     made = network("lstm", (4, 4), dropout=0.5)
     made.train()
     told: list[tuple[int, int]] = []
@@ -284,12 +284,12 @@ def test_dropout_is_off_and_progress_ends_at_all() -> None:
         ),
     ],
 )
-def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
+def test_ablation_refuses_invalid_arguments(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StudyError, match=words):
         ablation(**{"network": by_hand(), "source": "ab", "layers": 0, **changes})
 
 
-def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
+def test_ablation_refuses_missing_targets_and_empty_text() -> None:
     for made in (
         network("lstm", (2,), readout=Readout(reads="last step")),
         network("lstm", (2,), readout=classes("abc")),
@@ -300,7 +300,7 @@ def test_networks_and_texts_that_it_cannot_be_asked_of() -> None:
         ablation(by_hand(), "", 0)
 
 
-def test_the_intervals_cover_what_they_estimate() -> None:
+def test_intervals_cover_the_true_mean() -> None:
     """400 sets of data at once: of 95 % intervals, 380 +- 4.4 cover; percentile intervals of 100 units a few less."""
     random = np.random.default_rng(5)
     units, sets = 100, 400
@@ -317,7 +317,7 @@ def test_the_intervals_cover_what_they_estimate() -> None:
         assert 0.92 <= covered.mean() <= 0.975, name
 
 
-def test_the_intervals_are_those_of_scipy() -> None:
+def test_intervals_equal_scipy() -> None:
     random = np.random.default_rng(2)
     counts = np.stack([np.full(60, 10), random.integers(1, 9, 60)], 1).astype(float)
     sums = random.standard_normal((60, 2, 1)) * counts[:, :, None]
@@ -338,7 +338,7 @@ def test_the_intervals_are_those_of_scipy() -> None:
     assert found["difference_high"][1, 0] == pytest.approx(reference.high, abs=0.03 * width)
 
 
-def test_draws_are_with_replacement() -> None:
+def test_resampled_draws_with_replacement() -> None:
     weights = resampled(50, 4000, 3)
     assert weights.shape == (4000, 50)
     assert (weights.sum(1) == 50).all()
@@ -350,7 +350,7 @@ def test_draws_are_with_replacement() -> None:
     assert (resampled(1, 3, 0) == 1).all()
 
 
-def test_the_interval_of_no_draw_is_no_number() -> None:
+def test_interval_without_draws_is_nan() -> None:
     low, high = interval(np.empty((0, 3)))
     assert np.isnan(low).all()
     assert np.isnan(high).all()

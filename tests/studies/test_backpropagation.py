@@ -84,7 +84,7 @@ def by_autograd(net: Network, ids: Ids, places: list[int]) -> dict[str, np.ndarr
     return found
 
 
-def test_one_step_of_a_contribution_by_finite_differences() -> None:
+def test_contribution_equals_finite_differences() -> None:
     """U.f changed at one step only is x.f changed there by as much times h_{t-1}; a symbol of its own can do that."""
     net = exact(network("lstm", [3], 4))
     ids = ids_of(net, "abcadb")
@@ -115,7 +115,7 @@ def test_one_step_of_a_contribution_by_finite_differences() -> None:
             np.testing.assert_allclose(ours, slope, rtol=1e-6, atol=1e-8)
 
 
-def test_three_steps_of_an_elman_neuron_by_hand() -> None:
+def test_contributions_of_an_elman_neuron_by_hand() -> None:
     """d loss_2 / d U is a sum over three steps, each a product of (1 - h²) U."""
     net = exact(network("elman", [1], 3))
     ids = ids_of(net, "abca")
@@ -140,7 +140,7 @@ def test_three_steps_of_an_elman_neuron_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_saliency_of_inputs_by_autograd(name: str) -> None:
+def test_saliency_of_inputs_equals_autograd(name: str) -> None:
     net = network(name, [3, 2], 1, embedding=4)
     ids = ids_of(net, "abcadbeca")
     found = saliency(net, ids)
@@ -165,7 +165,7 @@ def test_saliency_of_inputs_by_autograd(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
-def test_saliency_of_states_by_interventions(name: str) -> None:
+def test_saliency_of_states_equals_interventions(name: str) -> None:
     """What a nudge of a state's value at one step does to each loss: central differences."""
     net = exact(network(name, [2, 2], 6))
     ids, width = ids_of(net, "abcadb"), 1e-6
@@ -187,7 +187,9 @@ def test_saliency_of_states_by_interventions(name: str) -> None:
 
 @given(st.sampled_from(["lstm", "gru"]), st.integers(2, 8), st.integers(0, 9), seeds, st.data())
 @settings(max_examples=25)
-def test_some_places_and_some_distances(name: str, steps: int, furthest: int, seed: int, data: st.DataObject) -> None:
+def test_saliency_of_some_places_and_distances(
+    name: str, steps: int, furthest: int, seed: int, data: st.DataObject
+) -> None:
     net = network(name, [3], seed)
     ids = ids_of(net, "abcdeabc"[:steps])
     places = data.draw(st.lists(st.integers(0, steps - 2), unique=True, min_size=1).map(sorted))
@@ -199,7 +201,7 @@ def test_some_places_and_some_distances(name: str, steps: int, furthest: int, se
         np.testing.assert_allclose(values, every.states[key][places, :width], rtol=1e-12)
 
 
-def test_the_table_and_what_is_not_there() -> None:
+def test_contributions_table_and_unknown_weights() -> None:
     net = network("lstm", [3], 0)
     ids = ids_of(net, "abcde")
     found = contributions(net, ids)
@@ -215,7 +217,7 @@ def test_the_table_and_what_is_not_there() -> None:
             saliency(net, ids, places)
 
 
-def test_no_loss_at_all() -> None:
+def test_contributions_without_any_loss() -> None:
     net = network("lstm", [3], 0)
     found = contributions(net, ids_of(net, "a"))
     assert found.losses.sum() == 0

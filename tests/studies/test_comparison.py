@@ -39,7 +39,7 @@ def quiet(cell: str, neurons: int, **biases: float) -> Network:
 # --- reach -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_leak_of_one_half_by_hand() -> None:
+def test_reach_of_a_known_leak() -> None:
     found = reach(quiet("mingru", 4), "ab" * 20, distance=10, furthest=5)
     (row,) = found.layers
     assert row["gradient"] == pytest.approx(2 * 0.5**10, rel=1e-12)  # the root of four neurons
@@ -61,7 +61,7 @@ def test_a_leak_of_one_half_by_hand() -> None:
 
 
 @pytest.mark.parametrize("bias", [0.0, 1.0, 3.0])
-def test_the_cell_state_keeps_what_the_forget_gate_lets(bias: float) -> None:
+def test_reach_direct_term_equals_forget_gates(bias: float) -> None:
     (row,) = reach(quiet("lstm", 1, f=bias), "ab" * 20, distance=7).layers
     kept = 1 / (1 + math.exp(-bias))
     assert row["growth"] == pytest.approx(math.log(kept), rel=1e-9)
@@ -71,7 +71,7 @@ def test_the_cell_state_keeps_what_the_forget_gate_lets(bias: float) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
-def test_norms_against_products_written_out(name: str) -> None:
+def test_reach_norms_equal_products(name: str) -> None:
     net = network(name, [3, 2], 1)
     found = reach(net, TEXT, distance=6)
     for k, row in enumerate(found.layers):
@@ -96,7 +96,7 @@ def test_norms_against_products_written_out(name: str) -> None:
     assert found.layers.about == {"distance": 6, "steps": len(TEXT)}
 
 
-def test_a_network_that_carries_nothing() -> None:
+def test_reach_of_a_feedforward_network_is_zero() -> None:
     found = reach(network("feedforward", [3], 1), TEXT)
     (row,) = found.layers
     assert [row[name] for name in ("gradient", "states_norm", "direct", "rest")] == [0, 0, 0, 0]
@@ -107,7 +107,7 @@ def test_a_network_that_carries_nothing() -> None:
 
 @given(st.text("abcde", min_size=1, max_size=8), st.sampled_from(EACH_CELL), seeds)
 @settings(max_examples=12)
-def test_any_text(text: str, name: str, seed: int) -> None:
+def test_reach_of_any_text(text: str, name: str, seed: int) -> None:
     net = network(name, [2], seed)
     if len(text) < 2:
         with pytest.raises(StudyError, match="at most 1 step of the longest sequence"):
@@ -119,7 +119,7 @@ def test_any_text(text: str, name: str, seed: int) -> None:
     assert reach(net, text, samples=3).horizons.to_json() == found.horizons.to_json()
 
 
-def test_what_reach_refuses() -> None:
+def test_reach_refuses_invalid_arguments() -> None:
     net = network("lstm", [2], 1)
     with pytest.raises(StudyError, match=r"Distance of the gradients: .* got 40"):
         reach(net, TEXT, distance=40)
@@ -153,7 +153,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Table]:
     return path, small(path)
 
 
-def test_each_training_is_a_run_of_its_own(compared: tuple[Path, Table], tmp_path: Path) -> None:
+def test_compare_writes_one_run_per_training(compared: tuple[Path, Table], tmp_path: Path) -> None:
     path, table = compared
     assert sorted(entry.name for entry in path.iterdir()) == ["elman-0", "elman-1", "lstm-f=3-0", "lstm-f=3-1"]
     task = TASKS["state_memoriser"]()
@@ -178,7 +178,7 @@ def test_each_training_is_a_run_of_its_own(compared: tuple[Path, Table], tmp_pat
     assert first["loss"] > end["loss"]
 
 
-def test_rows_are_in_order(compared: tuple[Path, Table]) -> None:
+def test_compare_sorts_its_rows(compared: tuple[Path, Table]) -> None:
     _, table = compared
     keys = [(row["cell"], row["seed"]) for row in table]
     assert [key for key, _ in itertools.groupby(keys)] == list(itertools.product(("elman", "lstm:f=3"), (0, 1)))
@@ -190,14 +190,14 @@ def test_rows_are_in_order(compared: tuple[Path, Table]) -> None:
     assert table.about["distance"] == 12
 
 
-def test_what_is_complete_is_not_trained_again(compared: tuple[Path, Table]) -> None:
+def test_compare_skips_complete_trainings(compared: tuple[Path, Table]) -> None:
     path, table = compared
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
     assert_same(small(path), table)
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
 
 
-def test_a_comparison_that_was_stopped_goes_on(compared: tuple[Path, Table], tmp_path: Path) -> None:
+def test_compare_continues_after_a_stop(compared: tuple[Path, Table], tmp_path: Path) -> None:
     _, whole = compared
     asked = itertools.count()
     part = small(tmp_path, stop=lambda: next(asked) > 150)  # in the middle of the second training
@@ -207,14 +207,14 @@ def test_a_comparison_that_was_stopped_goes_on(compared: tuple[Path, Table], tmp
     assert_same(small(tmp_path), whole)
 
 
-def test_stopped_at_once_there_is_nothing(tmp_path: Path) -> None:
+def test_compare_stopped_at_once_is_empty(tmp_path: Path) -> None:
     found = small(tmp_path, stop=lambda: True)
     assert len(found) == 0
     assert len(found.about["missing"]) == 4
     assert len(summary(found)) == 0
 
 
-def test_progress_goes_from_nothing_to_everything(tmp_path: Path) -> None:
+def test_compare_progress_ends_at_one(tmp_path: Path) -> None:
     told: list[tuple[str, float]] = []
     small(tmp_path, cells=("elman",), steps=40, progress=lambda what, share: told.append((what, share)))
     shares = [share for _, share in told]
@@ -223,7 +223,7 @@ def test_progress_goes_from_nothing_to_everything(tmp_path: Path) -> None:
     assert {what for what, _ in told} == {"elman, seed 0", "elman, seed 1"}
 
 
-def test_a_loss_that_is_no_number_is_a_result(tmp_path: Path) -> None:
+def test_compare_records_a_nan_loss(tmp_path: Path) -> None:
     options = {"cells": ("elman_relu",), "steps": 50, "optimizer": "sgd", "learning_rate": 1e30, "clip": 1e30}
     found = small(tmp_path, **options)
     ends = found.where(when="end")
@@ -245,26 +245,26 @@ def test_a_loss_that_is_no_number_is_a_result(tmp_path: Path) -> None:
         ({"cells": ()}, "Cells and seeds: expected at least one of each and no repeats"),
     ],
 )
-def test_what_cannot_be_compared(compared: tuple[Path, Table], changes: dict[str, object], message: str) -> None:
+def test_compare_refuses_invalid_arguments(
+    compared: tuple[Path, Table], changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(StudyError, match=message):
         small(compared[0], **changes)  # type: ignore[arg-type]
 
 
-def test_a_cell_that_is_not_there_cannot_be_compared(compared: tuple[Path, Table]) -> None:
+def test_compare_refuses_an_unknown_cell(compared: tuple[Path, Table]) -> None:
     with pytest.raises(CellError, match="got 'elm'"):
         small(compared[0], cells=("elm",))
 
 
 @pytest.mark.parametrize(("changes", "steps"), [({"distance": 30}, 24), ({"text": ""}, 0), ({"distance": 0}, 24)])
-def test_a_text_that_is_too_short_is_found_before_training(
-    changes: dict[str, object], steps: int, tmp_path: Path
-) -> None:
+def test_compare_refuses_a_short_text_before_training(changes: dict[str, object], steps: int, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=f"at most {steps} steps of the longest sequence"):
         small(tmp_path, **changes)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 
-def test_a_summary_by_hand() -> None:
+def test_summary_equals_medians_by_hand() -> None:
     titles = {name: name for name in ("cell", "seed", "when", "step", "reason", "seconds", "solved", *MEASURES)}
     rows = [
         {"cell": "lstm", "seed": seed, "when": when, "step": 1, "reason": "", "seconds": 1.0, "solved": solved}

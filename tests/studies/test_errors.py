@@ -186,7 +186,7 @@ def test_closing_marks_find_their_openings(data: st.DataObject) -> None:
         assert row["gain"] == pytest.approx(row["network"] - row["ngram"], abs=1e-12)
 
 
-def test_the_best_model_is_asked_at_closing_marks() -> None:
+def test_closing_marks_use_the_best_model() -> None:
     training, text = "(a)(é)(a)(a)[1]" * 4, "(a)(é)"
     found = errors(trace_of([text], [[0.5] * 5]), VOCABULARY.encode(training), [1, 2, 3])
     best = int(found.orders.sorted_by("cross_entropy", descending=False)["order"][0])
@@ -198,7 +198,7 @@ def test_the_best_model_is_asked_at_closing_marks() -> None:
     assert row["ngram_probability"] == pytest.approx(np.exp(values[[2, 5]]).mean(), abs=1e-12)
 
 
-def test_intervals_are_those_of_a_mean() -> None:
+def test_closing_intervals_equal_those_of_a_mean() -> None:
     # 2000 closing marks, half of them at p and half at q: the mean of n values has the standard error sd / sqrt(n).
     p, q, count = 0.2, 0.8, 2000
     values = [value for k in range(count) for value in (0.9, p if k % 2 else q, 0.9)][:-1]
@@ -212,20 +212,20 @@ def test_intervals_are_those_of_a_mean() -> None:
     assert row["ngram_low"] == pytest.approx(row["ngram_high"], abs=1e-12)  # the model of order 1 sees nothing
 
 
-def test_one_closing_mark_has_no_interval() -> None:
+def test_single_closing_mark_has_no_interval() -> None:
     (row,) = errors(trace_of(["(a)"], [[0.5, 0.5]]), VOCABULARY.encode("(a)"), [1]).closings
     assert row["count"] == 1
     assert math.isnan(row["network_low"])
     assert math.isnan(row["gain_high"])
 
 
-def test_a_seed_gives_the_same_intervals() -> None:
+def test_errors_same_seed_gives_same_intervals() -> None:
     trace = trace_of(["(a)(a)(a)"], [[0.9, 0.1, 0.9, 0.9, 0.3, 0.9, 0.9, 0.7]])
     both = [errors(trace, VOCABULARY.encode("a"), [1], seed=4).closings.to_json() for _ in range(2)]
     assert both[0] == both[1]
 
 
-def test_an_error_goes_to_the_smallest_order_that_is_right() -> None:
+def test_error_is_attributed_to_the_smallest_order() -> None:
     # After a comes b or c as often, after xa always b; a is half of all symbols, so order 1 has it right.
     training = "xab" * 9 + "yac" * 9 + "a" * 99
     vocabulary = Vocabulary.of(training)
@@ -248,7 +248,7 @@ def levels(text: str, training: str, p: float = 0.01, vocabulary: Vocabulary | N
     return [(row["cause"], row["level"]) for row in table for _ in range(row["errors"])]
 
 
-def test_a_word_is_remembered_from_where_it_began() -> None:
+def test_word_distance_counts_from_its_start() -> None:
     many = "Mary " * 9
     assert levels("Mary " + "." * 95 + "Mary", many).count(("memory", "within 100 characters")) == 4
     assert levels("Mary " + "." * 96 + "Mary", many).count(("memory", "within 500 characters")) == 4
@@ -256,7 +256,7 @@ def test_a_word_is_remembered_from_where_it_began() -> None:
     assert not any(cause == "memory" for cause, _ in levels("Maryland Mary", many + "Maryland " * 9))
 
 
-def test_languages_other_than_english() -> None:
+def test_words_of_other_languages() -> None:
     often = "слово " * 9 + "हिन्दी " * 9 + "كلمة " * 9
     assert levels(".слово", often)[0] == ("word", "first character otherwise")
     assert Counter(levels(". हिन्दी", often, 0.45)) == {
@@ -294,7 +294,7 @@ def test_progress_counts_orders() -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_trace_that_predicts_no_text() -> None:
+def test_errors_refuse_a_trace_without_text() -> None:
     trace = trace_of(["aé1"], [[0.5, 0.5]])
     trace.steps["target"][0, 0] = 0
     with pytest.raises(StudyError, match="expected the next symbol as target of every step"):
@@ -302,7 +302,7 @@ def test_a_trace_that_predicts_no_text() -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["a"], ["a", "", "é"], ["a\N{SNOWMAN}"]])
-def test_nothing_to_compare(texts: list[str]) -> None:
+def test_errors_refuse_an_empty_trace(texts: list[str]) -> None:
     with pytest.raises(StudyError, match="expected predictions to compare"):
         errors(trace_of(texts, [[0.5] * (len(text) - 1) for text in texts]), VOCABULARY.encode("a"), [1])
 
@@ -319,6 +319,6 @@ def test_nothing_to_compare(texts: list[str]) -> None:
         ({"orders": []}, "orders of at least 1"),
     ],
 )
-def test_settings_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
+def test_errors_refuse_invalid_settings(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         errors(trace_of(["aa"], [[0.5]]), VOCABULARY.encode("a"), **wrong)

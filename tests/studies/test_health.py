@@ -33,7 +33,7 @@ def _lstm(lengths: list[int], neurons: int, **signals: Any) -> Any:
 # --- saturation ------------------------------------------------------------------------------------------------------
 
 
-def test_shares_are_counted() -> None:
+def test_saturation_counts_shares() -> None:
     f = np.array([[0.05, 0.95], [0.1, 0.9], [0.0, 1.0], [0.5, 0.91]])
     trace = _lstm([3, 1], 2, f=[f[:3], f[3:]])
     found = saturation(trace).where(gate="f")
@@ -48,7 +48,7 @@ def test_shares_are_counted() -> None:
     ("cell", "gates"),
     [("gru", {"r", "z"}), ("elman", set()), ("elman_sigmoid", set()), ("coupled", {"f", "i", "o"}), ("mingru", {"z"})],
 )
-def test_gates_are_what_stays_between_0_and_1(cell: str, gates: set[str]) -> None:
+def test_gates_are_signals_between_0_and_1(cell: str, gates: set[str]) -> None:
     trace = planted({name: [np.full((2, 1), 0.5)] for name in (*CELLS[cell].signals, *CELLS[cell].drives)}, cell=cell)
     assert set(saturation(trace)["gate"]) == gates
 
@@ -59,7 +59,7 @@ def test_gates_are_what_stays_between_0_and_1(cell: str, gates: set[str]) -> Non
     neurons=st.integers(1, 4),
     seed=st.integers(0, 99),
 )
-def test_shares_are_those_of_a_plain_loop(lengths: list[int], neurons: int, seed: int) -> None:
+def test_saturation_equals_a_plain_loop(lengths: list[int], neurons: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     trace = _lstm(lengths, neurons, f=[random.uniform(0, 1, (length, neurons)).round(1) for length in lengths])
     for row in saturation(trace).where(gate="f"):
@@ -71,7 +71,7 @@ def test_shares_are_those_of_a_plain_loop(lengths: list[int], neurons: int, seed
 # --- idle and double neurons -----------------------------------------------------------------------------------------
 
 
-def test_planted_neurons_are_told() -> None:
+def test_health_finds_planted_neurons() -> None:
     random = np.random.default_rng(0)
     h = random.uniform(-0.9, 0.9, (60, 8))
     h[:, 1] = 0.25
@@ -105,7 +105,7 @@ def test_planted_neurons_are_told() -> None:
 
 @settings(max_examples=40)
 @given(noise=st.floats(0, 0.4), seed=st.integers(0, 99), size=st.sampled_from([1, 50, 1 << 22]))
-def test_twins_are_those_of_corrcoef(noise: float, seed: int, size: int) -> None:
+def test_twins_equal_corrcoef(noise: float, seed: int, size: int) -> None:
     random = np.random.default_rng(seed)
     base = random.standard_normal((40, 3))
     h = np.concatenate([base, base[:, ::-1] + noise * random.standard_normal((40, 3)), -base[:, :1]], axis=1)
@@ -119,7 +119,7 @@ def test_twins_are_those_of_corrcoef(noise: float, seed: int, size: int) -> None
             assert found["correlation"][k] == pytest.approx(expected[k, twin], abs=1e-12)
 
 
-def test_of_three_alike_each_names_the_first_other() -> None:
+def test_twins_of_three_equal_neurons() -> None:
     one = np.sin(np.arange(50.0))
     found = health(_lstm([50], 3, h=[np.stack([one, one, one], axis=1)]))
     assert found["twin"].tolist() == [1, 0, 0]
@@ -140,7 +140,7 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("drives", [True, False])
-def test_retention_is_the_formula_worked_out_by_hand(name: str, drives: bool) -> None:
+def test_retention_equals_the_formula_by_hand(name: str, drives: bool) -> None:
     trace = make([name, name], [4, 0, 6], dtype="float64", padding=1).trace
     if not drives:
         kept = {layer: {k: v for k, v in arrays.items() if "." not in k} for layer, arrays in trace.layers.items()}
@@ -158,7 +158,7 @@ def test_retention_is_the_formula_worked_out_by_hand(name: str, drives: bool) ->
             assert row["time_constant"] == (pytest.approx(-1 / mean, rel=1e-12) if mean else math.inf)
 
 
-def test_peepholes_are_part_of_the_retention() -> None:
+def test_retention_includes_peepholes() -> None:
     made = make(["peephole"], [6, 5], dtype="float64")
     trace, weights, delta = made.trace, made.layers[0], 1e-5
     found, place = retention(trace, "layer0"), 0
@@ -175,7 +175,7 @@ def test_peepholes_are_part_of_the_retention() -> None:
             place += 1
 
 
-def test_a_cell_of_ones_own_has_a_retention() -> None:
+def test_retention_of_a_custom_cell() -> None:
     @define(paper="")
     def leaky(x, u, p, s):
         a = relu(x.a)
@@ -210,7 +210,7 @@ def test_time_constants(f: list[float], time: float) -> None:
     assert health(trace)["time_constant"][0] == pytest.approx(time, rel=1e-12)
 
 
-def test_what_keeps_nothing_by_itself_has_no_retention() -> None:
+def test_retention_refuses_cells_without_memory() -> None:
     for name in ("elman", "feedforward"):
         trace = make([name], [5]).trace
         found = health(trace)
@@ -222,7 +222,7 @@ def test_what_keeps_nothing_by_itself_has_no_retention() -> None:
             retention(trace, "layer0")
 
 
-def test_what_a_trace_lacks_is_said() -> None:
+def test_retention_names_missing_signals() -> None:
     some = [np.linspace(-1, 1, 4).reshape(-1, 1)]
     found = health(planted({"c": some, "h": some}))
     assert np.isnan(found["retention"]).all()
@@ -240,7 +240,7 @@ def test_what_a_trace_lacks_is_said() -> None:
     assert about["missing"] == ["c before step 0", "p.f", "p.i"]
 
 
-def test_values_that_are_no_numbers_are_left_out() -> None:
+def test_health_skips_nan() -> None:
     h = np.linspace(-1, 1, 6).reshape(-1, 1)
     broken = h.copy()
     broken[2] = np.nan

@@ -30,13 +30,13 @@ def ids_of(net: Network, text: str) -> np.ndarray:
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.02, 0.9), st.floats(1e-6, 1e6))
-def test_an_exponential_falls_where_its_logarithm_says(factor: float, share: float, size: float) -> None:
+def test_crossing_of_an_exponential(factor: float, share: float, size: float) -> None:
     curve = size * factor ** np.arange(200)
     expected = math.log(share) / math.log(factor)
     np.testing.assert_allclose(crossing(curve, share), expected if expected <= 199 else math.inf, rtol=1e-9)
 
 
-def test_curves_by_hand() -> None:
+def test_crossing_of_curves_by_hand() -> None:
     assert crossing(np.array([1.0, 0.5, 0.25]), 0.5) == 1.0
     assert crossing(np.array([1.0, 2.0, 0.5, 3.0, 0.1]), 0.5) == 2.0  # the first time, from above
     assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(1.75)  # 4, 2, 1, 1/2, 1/4 in quarters
@@ -54,7 +54,7 @@ def test_curves_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_replaced_character_against_a_whole_run(name: str) -> None:
+def test_influence_equals_whole_runs(name: str) -> None:
     net = exact(network(name, [3, 2], 4))
     ids = ids_of(net, "abcadbecaa")
     found = influence(net, ids, furthest=6, seed=3)
@@ -76,7 +76,7 @@ def test_every_replaced_character_against_a_whole_run(name: str) -> None:
 
 @given(st.text("abcde?", min_size=1, max_size=6), seeds, st.integers(0, 8), st.data())
 @settings(max_examples=25)
-def test_any_places(text: str, seed: int, furthest: int, data: st.DataObject) -> None:
+def test_influence_of_any_places(text: str, seed: int, furthest: int, data: st.DataObject) -> None:
     net = network("lstm", [2], 1)
     ids = ids_of(net, text)
     places = data.draw(st.lists(st.integers(0, len(ids) - 1)))
@@ -86,7 +86,7 @@ def test_any_places(text: str, seed: int, furthest: int, data: st.DataObject) ->
     assert (found.divergence[~np.isnan(found.divergence)] >= 0).all()
 
 
-def test_frequent_characters_are_put_in_more_often() -> None:
+def test_influence_draws_by_frequency() -> None:
     net = network("lstm", [2], 1)
     ids = ids_of(net, "a" + "b" * 29 + "c" * 10)
     drawn = influence(net, ids, [0] * 2000, furthest=0).replaced
@@ -96,7 +96,7 @@ def test_frequent_characters_are_put_in_more_often() -> None:
     assert set(alone) == {1, 2, 3, 4}
 
 
-def test_what_cannot_be_replaced() -> None:
+def test_influence_refuses_invalid_steps() -> None:
     net = network("lstm", [2], 1)
     with pytest.raises(StudyError, match="from 0 to 2"):
         influence(net, ids_of(net, "abc"), [3])
@@ -121,7 +121,7 @@ def leaky(kept: float, size: float = 1e-4) -> Network:
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.8, 0.9])
-def test_a_network_whose_memory_is_known(kept: float) -> None:
+def test_horizon_of_a_known_memory(kept: float) -> None:
     """Every gradient falls by the same factor at every step, and so does the root of every small change."""
     found = horizon.horizon(leaky(kept), 4 * TEXT, furthest=50, samples=30)
     table = found.table()
@@ -137,7 +137,7 @@ def test_a_network_whose_memory_is_known(kept: float) -> None:
     np.testing.assert_allclose(half, -0.5 / math.log(kept), rtol=2e-2)
 
 
-def test_medians_over_all_places() -> None:
+def test_horizon_medians_over_all_places() -> None:
     net = network("lstm", [4, 3], 5)
     found = horizon.horizon(net, TEXT, furthest=4, samples=1000)
     assert (found.places, found.changed) == (59, 60)
@@ -151,7 +151,7 @@ def test_medians_over_all_places() -> None:
     assert len(found.by_neuron()) == 14
 
 
-def test_places_have_all_distances_where_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_horizon_places_reach_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[int]] = []
 
     def watched(net: Network, ids: np.ndarray, places: list[int], **settings: object) -> object:
@@ -165,7 +165,7 @@ def test_places_have_all_distances_where_there_are_enough(monkeypatch: pytest.Mo
     assert min(places) >= 10
 
 
-def test_a_feed_forward_network_remembers_nothing() -> None:
+def test_horizon_of_a_feedforward_network_is_zero() -> None:
     found = horizon.horizon(network("feedforward", [3], 1), TEXT, furthest=5)
     assert not found.gradient[1:].any()
     assert not found.change[1:].any()
@@ -174,7 +174,7 @@ def test_a_feed_forward_network_remembers_nothing() -> None:
 
 @given(st.lists(st.text("abcde", min_size=1, max_size=6), min_size=1, max_size=4), seeds)
 @settings(max_examples=15)
-def test_many_short_sequences(texts: list[str], seed: int) -> None:
+def test_horizon_of_short_sequences(texts: list[str], seed: int) -> None:
     net = network("gru", [2], seed)
     sequences = [ids_of(net, text) for text in texts]
     if max(map(len, sequences)) == 1:
@@ -187,14 +187,14 @@ def test_many_short_sequences(texts: list[str], seed: int) -> None:
     assert not np.isnan(found.gradient).any()
 
 
-def test_the_same_seed_draws_the_same() -> None:
+def test_horizon_same_seed_gives_same_curves() -> None:
     net = network("lstm", [3], 0)
     one, other = (horizon.horizon(net, TEXT, furthest=8, samples=10, seed=4) for _ in range(2))
     assert one.table().to_json() == other.table().to_json()
     assert one.table().about == {"places": 10, "changed": 10, "furthest": 8}
 
 
-def test_questions_without_an_answer() -> None:
+def test_horizon_refuses_invalid_arguments() -> None:
     net = network("lstm", [2], 0)
     with pytest.raises(StudyError, match="largest distance: expected at least 1, got 0"):
         horizon.horizon(net, TEXT, furthest=0, samples=5)

@@ -49,7 +49,7 @@ def by_torch(net: Network, trace: Trace, layer: int) -> np.ndarray:
 
 @given(cells, st.lists(few, min_size=1, max_size=2), st.text("abcde", min_size=1, max_size=5), seeds)
 @settings(max_examples=40)
-def test_the_terms_sum_to_the_jacobian(cell: Cell, neurons: list[int], text: str, seed: int) -> None:
+def test_terms_sum_to_the_jacobian(cell: Cell, neurons: list[int], text: str, seed: int) -> None:
     net = exact(network(cell, neurons, seed))
     trace = record(net, text)
     for layer in range(len(neurons)):
@@ -59,7 +59,7 @@ def test_the_terms_sum_to_the_jacobian(cell: Cell, neurons: list[int], text: str
 
 @given(cells, few, st.integers(0, 3), seeds)
 @settings(max_examples=40)
-def test_products_with_vectors_need_no_matrix(cell: Cell, neurons: int, count: int, seed: int) -> None:
+def test_products_with_vectors_equal_matrices(cell: Cell, neurons: int, count: int, seed: int) -> None:
     found = jacobians_of(network(cell, [neurons], seed), "abc")
     size = (len(found.states), count, neurons)
     vectors = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -72,7 +72,7 @@ def test_products_with_vectors_need_no_matrix(cell: Cell, neurons: int, count: i
 
 @given(cells, few, seeds)
 @settings(max_examples=40)
-def test_norms_and_shares_are_those_of_the_matrices(cell: Cell, neurons: int, seed: int) -> None:
+def test_norms_and_shares_equal_matrices(cell: Cell, neurons: int, seed: int) -> None:
     found = jacobians_of(network(cell, [neurons], seed), "abcd")
     norms, shares = found.norms(), found.shares()
     for term in found.terms:
@@ -95,7 +95,7 @@ def one_neuron(net: Network, layer: int = 0) -> dict[str, float]:
     return {k: parameters.recurrent_weights[j, 0, 0].item() for j, k in enumerate(cell.tape.recurrent_drives)}
 
 
-def test_three_steps_of_an_elman_neuron_by_hand() -> None:
+def test_jacobians_of_an_elman_neuron_by_hand() -> None:
     net = exact(network("elman", [1], 5))
     h, u = record(net, "abca")["layer0"]["h"][0, :, 0], one_neuron(net)["h"]
     found = jacobians_of(net, "abca").matrix("h", "h")[:, 0, 0]
@@ -104,7 +104,7 @@ def test_three_steps_of_an_elman_neuron_by_hand() -> None:
     close(found[1:].prod(), math.prod(by_hand[1:]))
 
 
-def test_three_steps_of_an_lstm_neuron_by_hand() -> None:
+def test_jacobians_of_an_lstm_neuron_by_hand() -> None:
     """dC_t / dC_{t-1} as texts write it: a sum of four terms."""
     net = exact(network("lstm", [1], 5))
     trace, u = record(net, "abca"), one_neuron(net)
@@ -123,7 +123,7 @@ def test_three_steps_of_an_lstm_neuron_by_hand() -> None:
             close(found[name][t - 1, 0, 0], value)
 
 
-def test_the_four_terms_are_the_slope_of_the_cell_with_the_gate_held() -> None:
+def test_chained_terms_equal_the_slope_of_the_cell() -> None:
     """Central differences of C_t by C_{t-1}, h_{t-1} = o_{t-1} tanh(C_{t-1}) following and o_{t-1} held."""
     net = exact(network("lstm", [3], 2))
     trace = record(net, "abca")
@@ -144,7 +144,7 @@ def test_the_four_terms_are_the_slope_of_the_cell_with_the_gate_held() -> None:
             np.testing.assert_allclose(total[t - 1][:, neuron], slope.numpy(), rtol=1e-7, atol=1e-9)
 
 
-def test_a_cell_of_ones_own() -> None:
+def test_jacobians_of_a_custom_cell() -> None:
     @define(paper="")
     def own(x, u, p, s):
         a = tanh(x.a + u.a + p.a * s.c)
@@ -166,7 +166,7 @@ def test_a_cell_of_ones_own() -> None:
         }
 
 
-def test_the_table_tells_every_term() -> None:
+def test_jacobians_table_has_every_term() -> None:
     table = jacobians_of(network("lstm", [4], 3), "abcdeab").table()
     assert len(table) == 9
     (row,) = table.where(to="c", source="c")
@@ -174,14 +174,14 @@ def test_the_table_tells_every_term() -> None:
     assert table.where(to="c", source="h")["formula"][0].endswith("· U.i")
 
 
-def test_a_cell_without_memory_has_no_jacobian() -> None:
+def test_jacobians_of_a_cell_without_memory_are_empty() -> None:
     found = jacobians_of(network("feedforward", [3], 0), "abc")
     assert found.terms == ()
     assert found.whole().shape == (3, 0, 0)
     assert len(found.table()) == 0
 
 
-def test_a_trace_of_several_sequences_from_the_middle() -> None:
+def test_jacobians_of_a_later_sequence() -> None:
     net = exact(network("gru", [3], 1))
     ids = [net.configuration.vocabulary.encode(text) for text in ("abcab", "eda")]
     trace, weights = record(net, ids), weights_of(net)["layer0"]
@@ -195,7 +195,7 @@ def refused(call: partial[Jacobians], message: str) -> None:
         call()
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_jacobians_refuse_unknown_names() -> None:
     net = exact(network("gru", [2], 0))
     bare, weights = record(net, "abc", drives=False), weights_of(net)["layer0"]
     refused(partial(jacobians, bare, "layer0", weights), r"lacks u\.n.*drives")
@@ -209,7 +209,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_only_some_cells_need_their_drives(name: str) -> None:
+def test_jacobians_need_drives_of_some_cells(name: str) -> None:
     net = exact(network(name, [2], 0))
     trace, weights = record(net, "abc", drives=False), weights_of(net)["layer0"]
     if name in ("gru", "slstm"):

@@ -32,7 +32,7 @@ def found(trace: Trace, features: list[Feature]) -> Table:
     return labels(trace, features, signals=["c"], search=Search(top=2, chances=2000))
 
 
-def test_the_network_does_what_it_was_made_to_do(trace: Trace, features: list[Feature]) -> None:
+def test_handmade_network_follows_its_features(trace: Trace, features: list[Feature]) -> None:
     cell_state = trace["layer0"]["c"][0]
     truth = {feature.name: feature.values.astype(float) for feature in features}
     assert np.abs(cell_state[:, handmade.COUNTER] / 0.5 - truth["planted.owed"]).max() < 1e-3
@@ -51,7 +51,7 @@ def test_the_network_does_what_it_was_made_to_do(trace: Trace, features: list[Fe
         (handmade.DEPTH, "planted.depth", "R2"),
     ],
 )
-def test_what_was_planted_is_the_first_label(found: Table, neuron: int, feature: str, measure: str) -> None:
+def test_labels_find_planted_features(found: Table, neuron: int, feature: str, measure: str) -> None:
     (row,) = found.where(neuron=neuron, place=0)
     assert (row["feature"], row["measure"], row["lag"], row["direction"]) == (feature, measure, 0, 1)
     assert row["score"] > 0.999
@@ -62,19 +62,19 @@ def test_what_was_planted_is_the_first_label(found: Table, neuron: int, feature:
         assert -0.5 < row["threshold"] < 0.5
 
 
-def test_noise_has_no_label_and_no_neuron_has_a_feature_that_is_noise(found: Table) -> None:
+def test_labels_leave_out_noise(found: Table) -> None:
     assert not set(found["neuron"].tolist()) & set(handmade.NOISE)
     assert not [name for name in found["feature"] if "nothing" in name or "no_count" in name]
 
 
-def test_each_of_five_neurons_follows_what_they_share_only_a_little(found: Table) -> None:
+def test_labels_of_a_distributed_feature_are_weak(found: Table) -> None:
     for neuron in handmade.SPREAD:
         (row,) = found.where(neuron=neuron, place=0)
         assert row["feature"] == "planted.spread"
         assert row["score"] < 0.5
 
 
-def test_scores_are_scikit_learns_on_the_text_held_out(trace: Trace, features: list[Feature], found: Table) -> None:
+def test_label_scores_equal_scikit_learn(trace: Trace, features: list[Feature], found: Table) -> None:
     kept = {feature.name: feature.values for feature in features}
     half = LENGTH // 2
     for row in found:
@@ -90,7 +90,7 @@ def test_scores_are_scikit_learns_on_the_text_held_out(trace: Trace, features: l
 
 
 @pytest.mark.parametrize("neurons", [1, 5])
-def test_blocks_and_files_change_nothing(
+def test_labels_do_not_depend_on_blocks(
     trace: Trace, features: list[Feature], found: Table, neurons: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(label_search, "BLOCK_BYTES", 4 * LENGTH * neurons)
@@ -101,7 +101,7 @@ def test_blocks_and_files_change_nothing(
     assert again["feature"].tolist() == found["feature"].tolist()
 
 
-def test_on_pure_noise_labels_are_as_rare_as_stated() -> None:
+def test_labels_of_noise_keep_the_false_discovery_rate() -> None:
     rate, trials, wrong = 0.1, 40, 0
     random = np.random.default_rng(0)
     for trial in range(trials):
@@ -120,7 +120,7 @@ def test_on_pure_noise_labels_are_as_rare_as_stated() -> None:
     assert wrong <= 9
 
 
-def test_a_lag_is_found() -> None:
+def test_labels_find_a_lag() -> None:
     random = np.random.default_rng(1)
     on = random.random(2000) < 0.3
     values = np.stack([np.roll(on, 3) + 0.1 * random.normal(size=2000), random.normal(size=2000)], axis=1)
@@ -129,7 +129,7 @@ def test_a_lag_is_found() -> None:
     assert found["score"][0] > 0.999
 
 
-def test_a_pair_is_found_where_it_says_more_than_either() -> None:
+def test_labels_find_a_pair_better_than_its_parts() -> None:
     random = np.random.default_rng(2)
     a, b, other = (random.random((3, 3000)) < 0.4).astype(bool)
     values = np.stack([(a & b), (a & ~b), b, random.random(3000)], axis=1) + 0.05 * random.normal(size=(3000, 4))
@@ -141,7 +141,7 @@ def test_a_pair_is_found_where_it_says_more_than_either() -> None:
     assert not [name for name in alone["feature"] if "&" in name]
 
 
-def test_the_direction_is_told() -> None:
+def test_labels_have_a_direction() -> None:
     random = np.random.default_rng(3)
     on = random.random(1000) < 0.3
     count = random.integers(0, 9, 1000).astype(np.float32)
@@ -151,7 +151,7 @@ def test_the_direction_is_told() -> None:
     assert found["slope"][1] == pytest.approx(-0.5, abs=0.01)
 
 
-def test_what_cannot_be_asked_is_refused_in_a_sentence(trace: Trace, features: list[Feature]) -> None:
+def test_labels_refuse_invalid_arguments(trace: Trace, features: list[Feature]) -> None:
     with pytest.raises(StudyError, match=r"Signal of layer0: .*got 'r'"):
         labels(trace, features, signals=["r"])
     with pytest.raises(StudyError, match=r"at least one that is on, and off, .* none of 1 feature is"):
@@ -165,7 +165,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(trace: Trace, features: l
         labels(broken, of_arrays("x", {"on": np.arange(50) % 2 == 0}, {}))
 
 
-def test_progress_comes_to_its_end(trace: Trace, features: list[Feature]) -> None:
+def test_labels_progress_reaches_the_total(trace: Trace, features: list[Feature]) -> None:
     seen: list[tuple[int, int]] = []
     labels(
         trace,
@@ -178,7 +178,7 @@ def test_progress_comes_to_its_end(trace: Trace, features: list[Feature]) -> Non
     assert [done for done, _ in seen] == [1, 2, 3, 4, 5]
 
 
-def test_a_network_of_two_layers_has_labels_in_both(features: list[Feature]) -> None:
+def test_labels_of_two_layers(features: list[Feature]) -> None:
     assert isinstance(handmade.network(), Network)
     values = np.random.default_rng(0).normal(size=(LENGTH, 2))
     owed = next(feature for feature in features if feature.name == "planted.owed")

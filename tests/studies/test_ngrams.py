@@ -101,7 +101,7 @@ def test_every_order_equals_the_formulas(data: st.DataObject, size: int, longest
 
 
 @pytest.mark.parametrize(("size", "symbols", "longest"), [(2, 300, 20), (5, 1500, 7), (300, 1500, 3)])
-def test_every_order_equals_the_formulas_where_discounts_are_estimated(size: int, symbols: int, longest: int) -> None:
+def test_every_order_equals_formulas_with_estimated_discounts(size: int, symbols: int, longest: int) -> None:
     random = np.random.default_rng(size)
     # Frequencies that fall fast, so that n-grams of every count occur.
     ids = np.minimum(random.geometric(4 / (size + 3), symbols) - 1, size - 1).tolist()
@@ -120,7 +120,7 @@ def test_long_ngrams_of_many_symbols_equal_the_formulas(size: int) -> None:
 
 @settings(max_examples=40)
 @given(data=st.data(), size=st.integers(1, 5), order=st.integers(1, 20))
-def test_a_distribution_sums_to_one_and_leaves_nothing_out(data: st.DataObject, size: int, order: int) -> None:
+def test_distribution_sums_to_one(data: st.DataObject, size: int, order: int) -> None:
     training = np.array(data.draw(st.lists(st.integers(-1, size), max_size=80)), np.int64)
     context = np.array(data.draw(st.lists(st.integers(0, size), max_size=30)), np.int64)
     found = distribution(training, context, size, order)
@@ -129,7 +129,7 @@ def test_a_distribution_sums_to_one_and_leaves_nothing_out(data: st.DataObject, 
     assert abs(found.sum() - 1) < 1e-12
 
 
-def test_a_distribution_is_what_a_text_would_get() -> None:
+def test_distribution_equals_log_probabilities() -> None:
     training = np.array([0, 1, 2, 0, 1, 1, 0, 2, 2, 0, 1])
     context = np.array([2, 0, 1])
     for order in (1, 2, 3, 4, 9):
@@ -137,7 +137,7 @@ def test_a_distribution_is_what_a_text_would_get() -> None:
         np.testing.assert_allclose(distribution(training, context, 3, order), np.exp(whole), rtol=0, atol=1e-15)
 
 
-def test_worked_by_hand() -> None:
+def test_ngrams_worked_by_hand() -> None:
     # Of "aab" there are two a and one b. At order 1, one symbol occurs once and one twice, so Y is 1/3, a count of one
     # loses 1 - 2/3 = 1/3, a count of two loses 1 (nothing to estimate it from), and (1 + 1/3) / 3 is left to share.
     a, b = (2 - 1) / 3 + 4 / 9 / 2, (1 - 1 / 3) / 3 + 4 / 9 / 2
@@ -166,14 +166,14 @@ def test_discounts(counts: list[int], expected: list[float]) -> None:
     np.testing.assert_allclose(discounts(np.array(counts, np.int64)), expected, rtol=0, atol=1e-15)
 
 
-def test_without_training_everything_is_equally_likely() -> None:
+def test_ngrams_without_training_are_uniform() -> None:
     none: NDArray[np.int32] = np.empty(0, np.int32)
     for _, found in log_probabilities(none, [np.array([0, 3, 1], np.int32), none], 4, [1, 2, 5]):
         np.testing.assert_allclose(found, np.log([1 / 4] * 3), rtol=0, atol=1e-15)
     assert [found.shape for _, found in log_probabilities(none, [], 4, [2])] == [(0,)]
 
 
-def test_the_orders_asked_for_come_once_and_in_order() -> None:
+def test_ngram_orders_come_once_and_ascending() -> None:
     ids = np.array([0, 1, 0, 1, 1])
     assert [order for order, _ in log_probabilities(ids, [ids], 2, [3, 1, 3])] == [1, 3]
     alone = dict(log_probabilities(ids, [ids], 2, [3]))[3]
@@ -181,6 +181,6 @@ def test_the_orders_asked_for_come_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize(("orders", "size"), [([0, 1], 2), ([], 2), ([1], 0)])
-def test_what_is_no_model(orders: list[int], size: int) -> None:
+def test_ngrams_refuse_invalid_orders(orders: list[int], size: int) -> None:
     with pytest.raises(StudyError, match="orders of at least 1 and at least one symbol"):
         next(log_probabilities(np.array([0]), [np.array([0])], size, orders))

@@ -40,7 +40,7 @@ def _loop(trace: Trace, count: int, apart: int, least: bool) -> list[tuple[int, 
 
 @settings(max_examples=100)
 @given(rows=texts_of_values, count=st.integers(1, 6), apart=st.integers(1, 5), least=st.booleans())
-def test_peaks_are_those_of_a_plain_loop(rows: list[list[float]], count: int, apart: int, least: bool) -> None:
+def test_peaks_equal_a_plain_loop(rows: list[list[float]], count: int, apart: int, least: bool) -> None:
     trace = planted({"h": [column(*row) for row in rows]})
     found = passages(trace, "layer0", "h", 0, count=count, context=1, apart=apart, least=least)
     assert list(zip(found["sequence"], found["step"], strict=True)) == _loop(trace, count, apart, least)
@@ -71,7 +71,7 @@ def test_planted_peaks_are_found_with_their_text() -> None:
     assert json.loads(json.dumps(found.to_json()))["columns"]["values"][1] == [0.0, 0.0, 0.0, 0.9, 0.8, 0.0, 0.0]
 
 
-def test_peaks_are_context_apart_unless_told_otherwise() -> None:
+def test_peaks_are_context_apart_by_default() -> None:
     trace = planted({"h": [column(5, 4, 3, 2, 1, 0)]})
     assert passages(trace, "layer0", "h", 0, context=3)["step"].tolist() == [0, 3]
     assert passages(trace, "layer0", "h", 0, context=0)["step"].tolist() == [0, 1, 2, 3, 4, 5]
@@ -107,7 +107,7 @@ def test_a_text_without_steps_has_no_passages() -> None:
         ({"signal": "q"}, "got 'q'"),
     ],
 )
-def test_what_cannot_be_answered_is_said(given: dict[str, Any], message: str) -> None:
+def test_passages_refuse_invalid_arguments(given: dict[str, Any], message: str) -> None:
     trace = planted({"h": [np.zeros((3, 2))]})
     with pytest.raises(StudyError, match=message):
         passages(trace, **{"layer": "layer0", "signal": "h", "neuron": 0, **given})
@@ -143,7 +143,7 @@ def test_every_finite_value_is_in_its_bin(rows: list[list[float]], bins: int, bo
         assert (edges[0], edges[-1]) == tuple(bounds)
 
 
-def test_a_gates_bins_go_from_closed_to_open() -> None:
+def test_bins_of_a_gate_span_0_to_1() -> None:
     trace = planted({"f": [column(0.0, 0.1, 0.24, 0.25, 0.5, 0.99, 1.0)]})
     found = distribution(trace, "layer0", "f", 0, bins=4)
     assert found["low"].tolist() == [0.0, 0.25, 0.5, 0.75]
@@ -154,7 +154,7 @@ def test_a_gates_bins_go_from_closed_to_open() -> None:
     assert (found.about["smallest"], found.about["largest"], found.about["steps"]) == (0.0, 1.0, 7)
 
 
-def test_values_beyond_a_range_are_shown_and_rounding_is_not() -> None:
+def test_bins_include_values_outside_the_range() -> None:
     clamped = distribution(planted({"f": [column(0.5, 3.0)]}), "layer0", "f", 0, bins=3)
     assert (clamped["low"][0], clamped["high"][-1]) == (0.0, 3.0)
     assert clamped["count"].tolist() == [1, 0, 1]
@@ -164,7 +164,7 @@ def test_values_beyond_a_range_are_shown_and_rounding_is_not() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1e30, 1e-310])
-def test_a_constant_has_bins_around_it(value: float) -> None:
+def test_bins_of_a_constant_surround_it(value: float) -> None:
     found = distribution(planted({"c": [column(value, value)]}), "layer0", "c", 0, bins=50)
     assert found["count"].sum() == 2
     assert found["low"][0] <= value <= found["high"][-1]
@@ -173,7 +173,7 @@ def test_a_constant_has_bins_around_it(value: float) -> None:
 
 @settings(max_examples=50)
 @given(rows=texts_of_values)
-def test_numbers_are_those_of_exact_arithmetic_and_scipy(rows: list[list[float]]) -> None:
+def test_summary_equals_exact_arithmetic_and_scipy(rows: list[list[float]]) -> None:
     trace = planted({"h": [np.stack([row, np.negative(row)], axis=1) if row else np.zeros((0, 2)) for row in rows]})
     table = list(summary(trace, "layer0", "h"))
     for neuron, found in enumerate(table):

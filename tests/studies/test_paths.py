@@ -44,7 +44,7 @@ def autograd(net: Network, ids: np.ndarray, drive: str, to: int, source: int, st
     st.data(),
 )
 @settings(max_examples=40)
-def test_the_ways_sum_to_the_gradient(
+def test_paths_sum_to_the_gradient(
     cell: Cell, neurons: list[int], embedding: int | None, text: str, seed: int, data: st.DataObject
 ) -> None:
     net = network(cell, neurons, seed, embedding=embedding)
@@ -77,7 +77,7 @@ def tenths() -> Network:
     return net
 
 
-def test_the_ways_of_the_lesson() -> None:
+def test_paths_of_the_lesson() -> None:
     """U.f[0,1] of an LSTM, with the derivatives written out as the lesson does."""
     net = tenths()
     found = paths(net, "Axxa", drive="f", to=0, source=1, step=2)
@@ -122,21 +122,21 @@ def test_the_ways_of_the_lesson() -> None:
     assert found.about["loss"] == pytest.approx(-math.log(p[2] / p.sum()), rel=1e-12)
 
 
-def test_larger_layers_have_one_row_for_each_term() -> None:
+def test_paths_of_larger_layers_have_one_row_per_term() -> None:
     table = paths(network("lstm", [4]), "abcd", drive="o", to=3, source=0, step=2)
     names = [row["path"] for row in table.where(step=1)]
     # u.o acts on h alone, so nothing of it goes straight on.
     assert sorted(names) == ["through u.f", "through u.g", "through u.i", "through u.o"]
 
 
-def test_the_step_is_the_last_one_that_is_followed() -> None:
+def test_paths_default_to_the_last_step() -> None:
     net = network("gru", [2])
     last, told = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
     assert last.to_json() == told.to_json()
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
-def test_every_cell(name: str) -> None:
+def test_paths_of_every_cell(name: str) -> None:
     net = network(name, [3])
     drives = CELLS[name].tape.recurrent_drives
     for drive in drives:
@@ -160,7 +160,7 @@ def test_every_cell(name: str) -> None:
         ({"text": "abc?"}, "expected a step with a target"),
     ],
 )
-def test_what_cannot_be_answered(changed: dict[str, Any], words: str) -> None:
+def test_paths_refuse_invalid_arguments(changed: dict[str, Any], words: str) -> None:
     asked = {"text": "abcd", "layer": 1, "drive": "f", "to": 0, "source": 1, "step": 2, **changed}
     with pytest.raises(StudyError, match=re.escape(words)):
         paths(network("lstm", [2, 3]), asked.pop("text"), **asked)

@@ -33,7 +33,7 @@ def _brackets() -> Trace:
     return planted({"h": rows}, texts=TEXTS)
 
 
-def test_a_planted_pattern_is_chosen() -> None:
+def test_neurons_on_finds_a_planted_pattern() -> None:
     trace = _brackets()
     found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
     assert found["neuron"].tolist() == [0]
@@ -65,7 +65,7 @@ def test_planted_matches_are_ranked() -> None:
     assert len(matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5), count=1)) == 1
 
 
-def test_neurons_can_be_left_out() -> None:
+def test_matches_of_selected_neurons() -> None:
     trace = _brackets()
     found = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
     alone = matches(trace, found.where(neuron=1))
@@ -76,7 +76,7 @@ def test_neurons_can_be_left_out() -> None:
     ]
 
 
-def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
+def test_matches_do_not_overlap() -> None:
     a = [1, 1, 0, 0, 0, 1, 1, 0, 0]
     b = [1, 1, 0, 0, 1, 1, 1, 1, 0]
     trace = planted({"h": [np.array([a, b], float).T]})
@@ -99,13 +99,13 @@ def test_a_better_place_inside_a_worse_one_is_shown_once() -> None:
         ({"signal": "q"}, "got 'q'"),
     ],
 )
-def test_what_is_no_pattern_is_said(given: dict[str, Any], message: str) -> None:
+def test_neurons_on_refuses_invalid_arguments(given: dict[str, Any], message: str) -> None:
     asked = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
     with pytest.raises(StudyError, match=message):
         neurons_on(_brackets(), **asked)
 
 
-def test_what_cannot_be_matched_is_said() -> None:
+def test_matches_refuse_invalid_arguments() -> None:
     trace = _brackets()
     with pytest.raises(StudyError, match="no neuron is on exactly"):
         matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.95))
@@ -182,7 +182,7 @@ def _chosen(problem: Problem) -> list[tuple[int, int]]:
 
 @settings(max_examples=100)
 @given(problem=problems())
-def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
+def test_neurons_on_equals_a_plain_loop(problem: Problem) -> None:
     rows, sequence, first, last, options = problem
     found = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
     assert sorted(zip(found["neuron"], found["sign"], strict=True)) == sorted(_chosen(problem))
@@ -195,7 +195,7 @@ def test_neurons_are_those_of_a_plain_loop(problem: Problem) -> None:
 
 @settings(max_examples=100)
 @given(problem=problems(), share=st.sampled_from([0.25, 0.5, 0.75, 1.0]), size=st.sampled_from([1, 20, 1 << 22]))
-def test_matches_are_those_of_a_plain_loop(problem: Problem, share: float, size: int) -> None:
+def test_matches_equal_a_plain_loop(problem: Problem, share: float, size: int) -> None:
     rows, sequence, first, last, options = problem
     chosen = _chosen(problem)
     trace = planted({"h": rows})

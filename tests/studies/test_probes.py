@@ -29,7 +29,7 @@ def verdict(found: Table, feature: str) -> int:
     return found.where(feature=feature)["verdict"][0]
 
 
-def test_one_neuron_is_enough_where_one_was_planted(found: Table) -> None:
+def test_probes_find_a_planted_neuron(found: Table) -> None:
     for feature, neuron in (
         ("planted.owed", handmade.COUNTER),
         ("planted.depth", handmade.DEPTH),
@@ -39,7 +39,7 @@ def test_one_neuron_is_enough_where_one_was_planted(found: Table) -> None:
         assert found.where(feature=feature, size=1)["neurons"].tolist() == [str(neuron)]
 
 
-def test_what_is_spread_over_five_neurons_is_said_to_be(found: Table) -> None:
+def test_probes_find_a_distributed_feature(found: Table) -> None:
     assert verdict(found, "planted.spread") == 8  # the smallest size that holds all five
     scores = dict(
         zip(*(found.where(feature="planted.spread")[name].tolist() for name in ("size", "score")), strict=True)
@@ -50,7 +50,7 @@ def test_what_is_spread_over_five_neurons_is_said_to_be(found: Table) -> None:
     assert {int(neuron) for neuron in chosen[:5]} == set(handmade.SPREAD)
 
 
-def test_what_nobody_follows_cannot_be_read(found: Table) -> None:
+def test_probes_fail_on_noise(found: Table) -> None:
     nothing = found.where(measure="AUROC", size=handmade.NEURONS)
     scores = {row["feature"]: row["score"] for row in nothing if "nothing" in row["feature"]}
     assert len(scores) == 10
@@ -68,7 +68,7 @@ def random_case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return values, count, on
 
 
-def test_all_neurons_are_read_as_scikit_learn_reads_them(
+def test_probe_of_all_neurons_equals_scikit_learn(
     random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RIDGE", 0.0)
@@ -85,7 +85,7 @@ def test_all_neurons_are_read_as_scikit_learn_reads_them(
     assert found.where(feature="x.on", size=6)["score"][0] == pytest.approx(area, abs=1e-9)
 
 
-def test_each_next_neuron_leaves_the_smallest_rest(
+def test_probe_selection_minimises_the_residual(
     random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RIDGE", 0.0)
@@ -105,7 +105,7 @@ def test_each_next_neuron_leaves_the_smallest_rest(
         assert found.where(size=size)["neurons"][0] == " ".join(map(str, chosen))
 
 
-def test_chunks_change_nothing(
+def test_probes_do_not_depend_on_chunks(
     random_case: tuple[np.ndarray, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values, count, on = random_case
@@ -115,7 +115,7 @@ def test_chunks_change_nothing(
     assert np.abs(probes(trace, features, layer="layer0")["score"] - whole["score"]).max() < 1e-9
 
 
-def test_equal_and_constant_neurons_are_no_trouble() -> None:
+def test_probes_of_equal_and_constant_neurons() -> None:
     random = np.random.default_rng(0)
     on = random.random(200) < 0.5
     values = np.stack([on, on, np.ones(200), np.zeros(200)], axis=1).astype(np.float32)
@@ -124,7 +124,7 @@ def test_equal_and_constant_neurons_are_no_trouble() -> None:
     assert found["verdict"].tolist() == [1, 1, 1]
 
 
-def test_nothing_to_probe_is_said() -> None:
+def test_probes_refuse_constant_features() -> None:
     trace = planted({"h": [np.zeros((20, 2))]}, cell="elman")
     with pytest.raises(StudyError, match="none is on, and off"):
         probes(trace, of_arrays("x", {"on": np.zeros(20, bool)}, {}), layer="layer0")

@@ -44,7 +44,7 @@ def close(found: Any, expected: Any, smallest: float = 1e-10) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
-def test_all_pairs_against_a_loop(name: str) -> None:
+def test_product_map_equals_a_loop(name: str) -> None:
     jacobians = made(name, 3)
     found = product_map(jacobians, radius=True)
     assert found.exact
@@ -71,7 +71,7 @@ def test_all_pairs_against_a_loop(name: str) -> None:
 
 @given(cells, few, st.integers(1, 6), st.integers(0, 7), st.integers(0, 10), seeds)
 @settings(max_examples=30)
-def test_by_one_state_and_not_further(
+def test_product_map_of_one_state_and_some_distances(
     cell: Cell, neurons: int, steps: int, furthest: int, which: int, seed: int
 ) -> None:
     jacobians = jacobians_of(network(cell, [neurons], seed), TEXT[:steps])
@@ -87,7 +87,7 @@ def test_by_one_state_and_not_further(
             close(np.exp(found.norm[t, s]), np.linalg.norm(product[:, columns]), 1e-12)
 
 
-def test_an_lstm_forgets_around_its_gates_as_its_forget_gates_say() -> None:
+def test_product_map_bypass_equals_forget_gates() -> None:
     """The way around all gates, by c, is the product of the forget gates: by hand for three steps of one neuron."""
     jacobians = made("lstm", 1, 4)
     forget = jacobians.matrix("c", "c", "direct")[:, 0, 0]
@@ -113,7 +113,7 @@ def estimated(request: pytest.FixtureRequest) -> tuple[ProductMap, ProductMap]:
     return product_map(jacobians, vectors=1000), product_map(jacobians, vectors=4)
 
 
-def test_an_estimate_is_near(estimated: tuple[ProductMap, ProductMap]) -> None:
+def test_product_map_estimate_is_near(estimated: tuple[ProductMap, ProductMap]) -> None:
     true, estimate = estimated
     assert true.exact
     assert not estimate.exact
@@ -124,14 +124,14 @@ def test_an_estimate_is_near(estimated: tuple[ProductMap, ProductMap]) -> None:
     np.testing.assert_allclose(estimate.bypass, true.bypass, rtol=0, atol=1e-4)  # float32 over 80 steps
 
 
-def test_the_largest_singular_value_is_bounded_from_below(estimated: tuple[ProductMap, ProductMap]) -> None:
+def test_product_map_estimate_bounds_singular_value(estimated: tuple[ProductMap, ProductMap]) -> None:
     true, estimate = estimated
     found = off(estimate.largest, true.largest, 0, 80)
     assert found.max() < 1e-4  # float32 over 80 steps
     assert np.median(off(estimate.largest, true.largest, 40, 80)) > -0.05
 
 
-def test_estimates_have_no_bias() -> None:
+def test_product_map_estimate_has_no_bias() -> None:
     """The mean of many squared norms is within four standard errors of the true one."""
     jacobians = made("lstm", 6, 8)
     true = np.exp(2 * product_map(jacobians).norm[7, 2])
@@ -143,7 +143,7 @@ def test_estimates_have_no_bias() -> None:
 SHRINKS = -10 * np.log(2)
 
 
-def test_products_that_no_float_holds() -> None:
+def test_product_map_beyond_the_range_of_floats() -> None:
     """An Elman neuron that shrinks everything 1024 times at each of 80 steps, in float32 too."""
     net = network("elman", [6], 0)
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_products_that_no_float_holds() -> None:
     np.testing.assert_allclose(spectral_radius(jacobians, 79, 0), 79 * SHRINKS, rtol=1e-12)
 
 
-def test_nothing_passes_where_every_derivative_is_zero() -> None:
+def test_product_map_of_zero_derivatives() -> None:
     net = network("elman_relu", [3], 0)
     with torch.no_grad():
         net.parameters_of(0).biases.fill_(-1e3)  # no neuron is ever positive
@@ -198,7 +198,7 @@ def test_lyapunov_exponents() -> None:
     close(np.sort(np.log(kept).mean(0)).sum(), lyapunov(alone).sum())
 
 
-def test_the_table_by_distance() -> None:
+def test_product_map_by_distance() -> None:
     found = product_map(made("lstm", 3), furthest=4)
     table = found.by_distance()
     assert table["distance"].tolist() == [0, 1, 2, 3, 4]
@@ -206,7 +206,7 @@ def test_the_table_by_distance() -> None:
     assert table["norm"][2] == np.median(np.diagonal(found.norm, -2))
 
 
-def test_the_chain_of_factors() -> None:
+def test_chain_equals_factors() -> None:
     jacobians = made("lstm", 3)
     table = chain(jacobians, "c", 1, 6, 2)
     forget = jacobians.matrix("c", "c", "direct")[3:7, 1, 1]
@@ -218,7 +218,7 @@ def test_the_chain_of_factors() -> None:
     assert chain(made("elman", 2), "h", 0, 3, 3).columns["step"].tolist() == []
 
 
-def test_what_cannot_be_asked() -> None:
+def test_products_refuse_invalid_arguments() -> None:
     jacobians = made("lstm", 3)
     for call, message in (
         (lambda: product_map(made("feedforward", 3)), "carries no state"),

@@ -38,14 +38,14 @@ sizes = {"seed": st.integers(0, 2**31), "places": st.integers(2, 60), "levels": 
 
 
 @given(**sizes)
-def test_ranks_are_scipys_less_their_mean(seed: int, places: int, levels: int) -> None:
+def test_centred_ranks_equal_scipy(seed: int, places: int, levels: int) -> None:
     values = drawn(seed, places, 3, levels)
     expected = rankdata(values, axis=0) - (places + 1) / 2
     assert np.array_equal(scores.centred_ranks(values), expected)
 
 
 @given(**sizes)
-def test_the_area_is_scikit_learns(seed: int, places: int, levels: int) -> None:
+def test_areas_equal_scikit_learn(seed: int, places: int, levels: int) -> None:
     values, random = drawn(seed, places, 3, levels), np.random.default_rng(seed)
     on = random.random((places + 1, 4)) < [0.5, 0.1, 0.9, 0.5]
     on[-1] = False
@@ -60,7 +60,7 @@ def test_the_area_is_scikit_learns(seed: int, places: int, levels: int) -> None:
 
 
 @given(seed=st.integers(0, 2**31), places=st.integers(4, 80))
-def test_the_line_and_its_r2_are_scipys_and_scikit_learns(seed: int, places: int) -> None:
+def test_line_and_r2_equal_scipy_and_scikit_learn(seed: int, places: int) -> None:
     random = np.random.default_rng(seed)
     values = random.normal(3, 2, (2 * places, 2)).astype(np.float32)
     numbers = np.full((2 * places + 1, 2), np.nan, np.float32)
@@ -83,7 +83,7 @@ def test_the_line_and_its_r2_are_scipys_and_scikit_learns(seed: int, places: int
 
 
 @given(**sizes)
-def test_the_threshold_is_the_best_of_all_by_scikit_learn(seed: int, places: int, levels: int) -> None:
+def test_best_threshold_equals_scikit_learn(seed: int, places: int, levels: int) -> None:
     values, random = drawn(seed, places, 1, levels)[:, 0], np.random.default_rng(seed)
     on = random.random(places) < 0.4
     cuts = np.unique(values).astype(np.float64)
@@ -99,7 +99,7 @@ def test_the_threshold_is_the_best_of_all_by_scikit_learn(seed: int, places: int
 
 
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 400))
-def test_the_size_of_a_chunk_changes_nothing(seed: int, chunk: int) -> None:
+def test_scores_do_not_depend_on_chunks(seed: int, chunk: int) -> None:
     random = np.random.default_rng(seed)
     values = random.normal(size=(50, 3)).astype(np.float32)
     on, numbers = random.random((51, 4)) < 0.5, random.normal(5, 1, (51, 2)).astype(np.float32)
@@ -117,7 +117,7 @@ def test_the_size_of_a_chunk_changes_nothing(seed: int, chunk: int) -> None:
             assert np.abs(one - other).max() < 1e-9
 
 
-def test_a_constant_neuron_and_a_constant_count_tell_nothing() -> None:
+def test_constant_neuron_or_count_scores_zero() -> None:
     values = np.full((10, 1), 0.1, np.float32)
     numbers = np.arange(11, dtype=np.float32)[:, None]
     rows = np.arange(10)[None]
@@ -130,7 +130,7 @@ def test_a_constant_neuron_and_a_constant_count_tell_nothing() -> None:
     assert constant.determination(*constant.line()) == 0
 
 
-def test_every_other_sequence_is_held_out_or_the_second_half_of_each() -> None:
+def test_halves_by_sequences_or_by_steps() -> None:
     many = scores.halves(steps(2, 3, 1, 4, 2, 3))  # of the lengths 1, 2, 3, 4 the second and the fourth
     assert many.held_out.tolist() == [0, 1, 6, 7, 8, 9, 10, 11]
     assert many.fit.tolist() == [2, 3, 4, 5, 12, 13, 14]
@@ -141,14 +141,14 @@ def test_every_other_sequence_is_held_out_or_the_second_half_of_each() -> None:
         scores.halves(steps(2))
 
 
-def test_a_feature_some_steps_before_stays_in_its_sequence() -> None:
+def test_lagged_rows_stay_in_their_sequence() -> None:
     where = steps(3, 2)
     columns = scores.Columns([], where, 1, scores.halves(where))
     rows = columns.rows(np.arange(5), (0, 1, -2))
     assert rows.tolist() == [[0, 1, 2, 3, 4], [5, 0, 1, 5, 3], [2, 5, 5, 5, 5]]
 
 
-def test_features_that_hardly_vary_are_left_out() -> None:
+def test_columns_leave_out_constant_features() -> None:
     where = steps(20)
     half = np.arange(20) % 10
     features = [

@@ -38,7 +38,7 @@ def latch() -> Network:
     return made
 
 
-def test_a_latch_decides_what_is_written() -> None:
+def test_steering_a_latch_decides_the_text() -> None:
     table = steer(latch(), 0, "h", 0, [1.0, -1.0], prime="b", feature=is_a, samples=5, length=30)
     assert table["feature"].tolist() == ["is_a"] * 3
     np.testing.assert_array_equal(table["value"], [math.nan, 1, -1])
@@ -51,7 +51,7 @@ def test_a_latch_decides_what_is_written() -> None:
         assert table[f"{name}_low"].tolist() == table[f"{name}_high"].tolist() == table[name].tolist()
 
 
-def test_a_neuron_that_nothing_listens_to_steers_nothing() -> None:
+def test_steering_an_unused_neuron_changes_nothing() -> None:
     made = latch()
     with torch.no_grad():
         made.readout_weights.div_(200)  # now both symbols are written
@@ -62,7 +62,7 @@ def test_a_neuron_that_nothing_listens_to_steers_nothing() -> None:
     assert table["change_low"].tolist() == table["change_high"].tolist() == [0, 0, 0]
 
 
-def test_held_between_it_writes_with_the_probability_of_its_value() -> None:
+def test_steering_between_values_writes_both() -> None:
     """The logits are 50 v and -50 v, so a has the probability 1 / (1 + exp(-100 v)), at every step alike."""
     values = [-0.02, 0.0, 0.01]
     table = steer(latch(), 0, "h", 0, values, prime="a", feature=is_a, samples=40, length=50, seed=1)
@@ -73,7 +73,7 @@ def test_held_between_it_writes_with_the_probability_of_its_value() -> None:
         assert row["share_high"] - row["share_low"] == pytest.approx(2 * 1.96 * error, rel=0.3)
 
 
-def test_it_is_held_at_the_steps_that_are_named() -> None:
+def test_steering_holds_only_the_chosen_steps() -> None:
     """The prime has 3 steps: from the eighth of the run on, the sixth written symbol and what follows are a."""
     table = steer(latch(), 0, "h", 0, [1.0], prime="bbb", feature=is_a, samples=2, length=12, steps=slice(7, 8))
     assert table["example"].tolist() == ["b" * 12, "b" * 5 + "a" * 7]
@@ -81,7 +81,7 @@ def test_it_is_held_at_the_steps_that_are_named() -> None:
 
 @given(seeds, st.text("abcde", max_size=4), st.lists(st.floats(-3, 3), max_size=3), st.integers(1, 4))
 @settings(max_examples=8, deadline=None)
-def test_the_texts_are_those_that_are_sampled_alone(seed: int, prime: str, values: list[float], samples: int) -> None:
+def test_steered_texts_equal_single_samples(seed: int, prime: str, values: list[float], samples: int) -> None:
     made, choice = network("lstm", (4,), seed), Choice(0.8, top_k=4)
     table = steer(
         made,
@@ -109,7 +109,7 @@ def test_the_texts_are_those_that_are_sampled_alone(seed: int, prime: str, value
         assert row["texts"] == pytest.approx(sum("a" in text for text in texts) / samples, rel=1e-12)
 
 
-def test_the_intervals_are_those_of_a_plain_loop() -> None:
+def test_steering_intervals_equal_a_plain_loop() -> None:
     made, values, samples = network("gru", (4,), 4), [-1.0, 2.0], 7
     table = steer(made, 0, "h", 2, values, prime="c", feature=is_a, samples=samples, length=20, stop="e", draws=60)
     texts = [
@@ -132,7 +132,7 @@ def test_the_intervals_are_those_of_a_plain_loop() -> None:
             np.testing.assert_allclose([row[f"{name}_low"], row[f"{name}_high"]], ends, rtol=1e-12, atol=1e-12)
 
 
-def test_a_family_is_annotated_with_the_prime_and_counted_behind_it() -> None:
+def test_steering_counts_after_the_prime() -> None:
     def features(text: str) -> list[Feature]:
         first = np.array([character == text[0] for character in text])
         kind = np.array(["ab".index(character) for character in text], np.int16)
@@ -151,7 +151,7 @@ def test_a_family_is_annotated_with_the_prime_and_counted_behind_it() -> None:
         np.testing.assert_array_equal(back[name], column)
 
 
-def test_little_to_count() -> None:
+def test_steering_counts_empty_texts() -> None:
     one = steer(latch(), 0, "h", 0, [], prime="a", feature=is_a, samples=1, length=4)
     assert one["share"].tolist() == [1]
     assert np.isnan(one["share_low"]).all()
@@ -172,13 +172,13 @@ def test_little_to_count() -> None:
         ({"draws": 0}, "draws: expected at least 1, got 0"),
     ],
 )
-def test_what_cannot_be_answered(changes: dict[str, Any], words: str) -> None:
+def test_steering_refuses_invalid_arguments(changes: dict[str, Any], words: str) -> None:
     given_ = {"network": latch(), "layer": 0, "signal": "h", "neuron": 0, "values": [1.0], "prime": "a"}
     with pytest.raises(StudyError, match=words):
         steer(**{**given_, "feature": is_a, **changes})
 
 
-def test_functions_and_networks_that_do_not_fit() -> None:
+def test_steering_refuses_unsuitable_functions() -> None:
     functions: list[tuple[Any, str]] = [
         (lambda text: np.ones(len(text)), "float64"),
         (lambda _: np.ones(2, bool), "got 2"),

@@ -24,7 +24,7 @@ def table() -> Table:
     return Table.of(ROWS, TITLES, made_of="a test")
 
 
-def test_columns_have_one_type_and_rows_come_back_as_python_values() -> None:
+def test_table_rows_are_python_values() -> None:
     found = table()
     assert found["neuron"].dtype.kind == "i"
     assert found["score"].dtype == np.float64
@@ -35,7 +35,7 @@ def test_columns_have_one_type_and_rows_come_back_as_python_values() -> None:
     assert math.isnan(second["score"])
 
 
-def test_rows_are_chosen_and_sorted_nan_last() -> None:
+def test_table_where_and_sorted_by() -> None:
     found = table()
     assert found.where(feature="b")["neuron"].tolist() == [3, 2]
     assert found.where(feature="b", neuron=2)["score"].tolist() == [0.9]
@@ -46,7 +46,7 @@ def test_rows_are_chosen_and_sorted_nan_last() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.floats(allow_infinity=False), st.text(max_size=3)), max_size=8))
-def test_json_and_back(rows: list[tuple[int, float, str]]) -> None:
+def test_table_survives_json(rows: list[tuple[int, float, str]]) -> None:
     made = Table.of([{"n": n, "x": x, "t": t} for n, x, t in rows], {"n": "n", "x": "x", "t": "t"}, about_it=[1, None])
     again = Table.from_json(json.loads(json.dumps(made.to_json())))
     assert again.about == {"about_it": [1, None]}
@@ -57,24 +57,24 @@ def test_json_and_back(rows: list[tuple[int, float, str]]) -> None:
         assert all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
 
 
-def test_lists_survive_json() -> None:
+def test_table_lists_survive_json() -> None:
     again = Table.from_json(table().to_json())
     assert again["values"].tolist() == [[1.0, 2.0], [3.0], []]
 
 
-def test_infinite_numbers_become_null_which_json_can_write() -> None:
+def test_table_infinity_becomes_null() -> None:
     content = Table.of([{"x": math.inf}, {"x": 1.0}], {"x": "x"}).to_json()
     assert content["columns"]["x"] == [None, 1.0]
     assert Table.from_json(content)["x"][1] == 1
 
 
 @pytest.mark.parametrize("content", [None, [], {}, {"columns": {"x": [1]}, "titles": {}, "about": {}}, {"columns": 3}])
-def test_what_is_no_table_is_refused(content: object) -> None:
+def test_table_refuses_other_json(content: object) -> None:
     with pytest.raises(StudyError, match="Run the study again"):
         Table.from_json(content)
 
 
-def test_a_file_for_spreadsheets(tmp_path: Path) -> None:
+def test_table_to_csv(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "found.csv")
     with (tmp_path / "found.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
@@ -82,13 +82,13 @@ def test_a_file_for_spreadsheets(tmp_path: Path) -> None:
     assert [row["feature"] for row in rows] == ["b", "a", "b"]
 
 
-def test_a_data_frame() -> None:
+def test_table_to_pandas() -> None:
     frame = table().to_pandas()
     assert frame["neuron"].tolist() == [3, 1, 2]
     assert frame.attrs == {"made_of": "a test"}
 
 
-def test_columns_fit_together_or_are_refused() -> None:
+def test_table_refuses_columns_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="expected one length"):
         Table({"a": np.arange(2), "b": np.arange(3)}, {"a": "", "b": ""})
     with pytest.raises(ValueError, match="a title for each"):
