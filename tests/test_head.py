@@ -1,4 +1,4 @@
-"""Hidden layers of the readout and constant initial states: what torch computes, in every place that runs a network."""
+"""Hidden layers of the readout and constant initial states, against torch, wherever a network is run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from gatescope.checking import check
 from gatescope.configuration import Configuration, Layer, NetworkError
 from gatescope.head import ACTIVATIONS, HeadError, HiddenLayer
 from gatescope.recording import check_with
-from gatescope.runs import Run as RunDirectory
 from gatescope.sampling import Choice
 from gatescope.studies.common.table import StudyError
 from gatescope.studies.gradients.backpropagation import contributions
@@ -31,7 +30,7 @@ IDS = np.array([0, 3, 6, 1, 2, 5], np.int32)
 
 
 def made(cell: str = "lstm", activation: str = "relu", *, starts: bool = True, both: bool = False) -> Network:
-    """A network with a head and initial states of random numbers."""
+    """Return a network with a head and initial states of random numbers."""
     layers = [
         Layer(CELLS[cell], 4, reverse, starts) for _ in range(2) for reverse in ((False, True) if both else (False,))
     ]
@@ -154,7 +153,7 @@ def test_run_stores_head_and_initial_states(tmp_path: Path) -> None:
     network = made()
     run = Run.create(tmp_path / "run", network.configuration, Adopted(VOCABULARY, "x.pt"), {})
     run.save_weights(network.state_dict(), 0)
-    again, _ = RunDirectory(tmp_path / "run").network()
+    again, _ = Run(tmp_path / "run").network()
     assert again.configuration == network.configuration
     np.testing.assert_array_equal(predict(again, [IDS])[0], predict(network, [IDS])[0])
     written = "".join(sample(again, "abc", length=6, choice=Choice(greedy=True)))

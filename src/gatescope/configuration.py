@@ -251,9 +251,9 @@ SETTINGS = (
 
 
 def _layer_sizes(neurons: object) -> Sequence[Any]:
-    """Return the sizes of the layers, as one number or several were passed."""
+    """Return the sizes of the layers as a sequence, for one number or several."""
     try:
-        return [index(neurons)]  # type: ignore[arg-type]  what has no index is a TypeError
+        return [index(neurons)]  # type: ignore[arg-type]  a value without __index__ is a TypeError
     except TypeError:
         pass
     if isinstance(neurons, str) or not isinstance(neurons, Iterable):

@@ -37,7 +37,7 @@ class Units:
     Args:
         symbols: the symbols of the vocabulary.
         end: the end mark, or None.
-        other: the symbol that was learned for unknown ones, or None.
+        other: the symbol that was learned for unknown symbols, or None.
         rule: the number of the rule that cuts words.
     """
 
@@ -135,7 +135,11 @@ class ByteUnits(Units):
     """The unit "byte"."""
 
     def check(self) -> None:
-        """Check that the symbols are the bytes, and that the end mark is an ASCII character."""
+        """Check that the symbols are the bytes, and that the end mark is an ASCII character.
+
+        Raises:
+            VocabularyError: they are not.
+        """
         if self.other is not None:
             raise VocabularyError("VOCABULARY_OTHER_UNUSED", other=self.other)
         super().check()
@@ -184,7 +188,11 @@ class TokenUnits(Units):
     one_character = False
 
     def check(self) -> None:
-        """Check that no symbol but the end mark has white space, and that the end mark is one character."""
+        """Check that no symbol but the end mark has white space, and that the end mark is one character.
+
+        Raises:
+            VocabularyError: the symbols or the end mark do not fit.
+        """
         for symbol in self.symbols:
             if symbol != self.end and (not symbol or _SPACE.search(symbol)):
                 raise VocabularyError("VOCABULARY_WORD_SPACE", unit=self.name, symbol=symbol)
@@ -238,7 +246,7 @@ class TokenUnits(Units):
 
 
 class WordUnits(TokenUnits):
-    """The unit "word": tokens, of which the unknown ones are cut into words and punctuation marks."""
+    """The unit "word": tokens; unknown tokens are cut into words and punctuation marks."""
 
     name: ClassVar[str] = "word"
 
@@ -252,7 +260,7 @@ class WordUnits(TokenUnits):
         return matches
 
     def ids_of(self, symbols: Iterable[str]) -> Ids:
-        """Return the id of each word, which is looked up in small letters if it is unknown as it is spelled."""
+        """Return the id of each word, (T,). Words with an unknown spelling are looked up in lower case."""
         known, other = self.id_of_symbol, self.other_id
         return np.array([known.get(word, known.get(word.lower(), other)) for word in symbols], dtype=np.int32)
 
@@ -266,7 +274,11 @@ class NumberUnits(Units):
     one_character = False
 
     def check(self) -> None:
-        """Check that the end mark and the symbol for unknown ones are not set."""
+        """Check that no end mark and no symbol for unknown symbols is set.
+
+        Raises:
+            VocabularyError: one of them is set.
+        """
         if self.end is not None:
             raise VocabularyError("VOCABULARY_NUMBERS_END", end=self.end)
         if self.other is not None:
@@ -278,7 +290,11 @@ class NumberUnits(Units):
         return np.array(lines, dtype=np.int64).reshape(-1, 2)
 
     def encode(self, text: str) -> NDArray[np.float32]:
-        """Return the vectors of a text, (T, I)."""
+        """Return the vectors of a text, (T, I).
+
+        Raises:
+            VocabularyError: a line is not one finite number for each symbol.
+        """
         rows: list[list[float]] = []
         size = len(self.symbols)
         for number, line in enumerate(text.splitlines(), 1):

@@ -34,6 +34,7 @@ MEANING = {
 
 
 def nested_value(formula: dict[str, Any], numbers: dict[str, Numbers]) -> float:
+    """Return the value of a formula in nested JSON."""
     if "operation" in formula:
         assert set(formula) == {"operation", "arguments"}
         return MEANING[formula["operation"]](*[nested_value(argument, numbers) for argument in formula["arguments"]])
@@ -59,6 +60,7 @@ def printed_value(printed: str, numbers: dict[str, Numbers]) -> float:
 
 
 def latex_value(printed: str, numbers: dict[str, Numbers]) -> float:
+    """Return the value of the LaTeX, evaluated by Python after replacing its symbols."""
     code = printed
     for name, value in numbers["drive"].items():
         source, k = name.split(".")
@@ -85,7 +87,7 @@ def latex_value(printed: str, numbers: dict[str, Numbers]) -> float:
     return eval(code, {"__builtins__": {}}, MEANING)
 
 
-def worked_out(tape: Tape, seed: int) -> tuple[dict[str, Numbers], Numbers]:
+def random_numbers(tape: Tape, seed: int) -> tuple[dict[str, Numbers], Numbers]:
     """Return random numbers for every leaf, and the signals that the tape computes from them."""
     random = np.random.default_rng(seed)
 
@@ -108,18 +110,18 @@ def worked_out(tape: Tape, seed: int) -> tuple[dict[str, Numbers], Numbers]:
 def test_formulas_of_cells_have_the_values_of_the_tape(name: str) -> None:
     tape = CELLS[name].tape
     for seed in range(5):
-        numbers, signals = worked_out(tape, seed)
+        numbers, signals = random_numbers(tape, seed)
         for signal, value in signals.items():
             formula = expression(tape, signal)
-            for other in (
+            for computed in (
                 nested_value(formula, numbers),
                 printed_value(text(formula), numbers),
                 latex_value(latex(formula), numbers),
             ):
-                assert other == pytest.approx(value, rel=1e-14, abs=1e-14)
+                assert computed == pytest.approx(value, rel=1e-14, abs=1e-14)
 
 
-# Any formula: trees of operations on a few leaves.
+# Random formulas: trees of operations on a few leaves.
 trees = st.recursive(
     st.sampled_from(["a", "b", "c", "k", 2.0, -3.0, 0.5]),
     lambda inner: st.one_of(
@@ -131,6 +133,7 @@ trees = st.recursive(
 
 
 def grow(tree: Any, leaves: dict[str, Expression]) -> Any:
+    """Return the expression of a tree."""
     if isinstance(tree, tuple):
         return operation(tree[0], *[grow(argument, leaves) for argument in tree[1:]])
     return leaves.get(tree, tree)
@@ -143,7 +146,7 @@ def test_random_formula_is_printed_with_needed_parentheses(tree: Any, seed: int)
         return dict(h=x.a + grow(tree, {"a": x.a, "b": u.b, "c": s.h, "k": p.k}))
 
     tape = trace_function(cell)
-    numbers, signals = worked_out(tape, seed)
+    numbers, signals = random_numbers(tape, seed)
     if not np.isfinite(signals["h"]):
         return
     formula = expression(tape, "h")

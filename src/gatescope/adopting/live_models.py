@@ -44,8 +44,8 @@ def of_torch(source: torch.nn.Module | Mapping[Any, Any], nonlinearity: Nonlinea
             raise AdoptingError(code, name=str(name)[:80], kind=type(value).__name__)
     tensors = without_averages(cast(Mapping[str, Tensor], entries))
     arrays = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    is_known = isinstance(source, torch.nn.Module) and _has_own_cells_only(source)
-    return recurrent(arrays, "PyTorch model", nonlinearity, is_known=is_known)
+    from_torch_modules = isinstance(source, torch.nn.Module) and _has_own_cells_only(source)
+    return recurrent(arrays, "PyTorch model", nonlinearity, from_torch_modules=from_torch_modules)
 
 
 def _nonlinearity_of(module: torch.nn.Module, nonlinearity: Nonlinearity | None) -> Nonlinearity | None:

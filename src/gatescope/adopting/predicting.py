@@ -1,6 +1,7 @@
 """The readout of an adopted network: which matrix predicts, what its rows stand for, and when it is read.
 
-The user's answers come first, then the file's description, then shapes. If more than one matrix fits, the error asks.
+The user's answers come first, then the file's description, then shapes. If more than one matrix fits, an error lists
+them and the option that chooses one.
 
 `V` symbol, `H` output of the highest layer, `O` row of the readout.
 """
@@ -79,8 +80,8 @@ class ReadoutInput:
         width: the count of its numbers (H).
         stack: the stack that they come from.
         alone: whether the file has no other stacks, which the readout may read instead.
-        both_ways: whether the numbers are of both directions.
-        embedding: the name of the matrix that embeds the symbols, and so is no readout.
+        both_ways: whether the numbers come from both directions.
+        embedding: the name of the matrix that embeds the symbols. A tied readout is the same matrix.
     """
 
     width: int
@@ -172,14 +173,15 @@ def _only_fit(foreign: Foreign, vocabulary: Vocabulary, source: ReadoutInput, an
             return _single(foreign, fitting, source)
     if answers.predicts == "symbols":
         return None
-    # What another matrix reads again is no prediction; one that is square (transitions between classes) shows nothing.
-    read_again = {value.shape[1] for value in matrices.values() if len(value) != value.shape[1]}
-    fitting = [name for name, count in rows.items() if count not in read_again and not is_embedding(name)]
+    # A matrix is no readout if another matrix reads its output. Square matrices do not count as readers, because they
+    # may hold the transitions between the predicted classes.
+    read_by_others = {value.shape[1] for value in matrices.values() if len(value) != value.shape[1]}
+    fitting = [name for name, count in rows.items() if count not in read_by_others and not is_embedding(name)]
     if answers.names:
         counts = {len(answers.names)} | ({1} if len(answers.names) == 2 and answers.predicts != "numbers" else set())
         fitting = [name for name in fitting if rows[name] in counts] or fitting
     if fitting and not source.alone:
-        # It may as well read one of the layers that were not chosen.
+        # The matrix may be the readout of another stack of the file.
         return _single(foreign, [*fitting, NONE], source)
     return _single(foreign, fitting, source) if fitting else None
 
@@ -190,12 +192,11 @@ def _hidden_and_readout(
     """Return the names of the hidden layers, and of the readout.
 
     Raises:
-        AdoptingError: the file seems to have hidden layers, whose activation the user did not give; or a matrix does
-            not fit.
+        AdoptingError: a matrix does not fit, or the file seems to have hidden layers without a known activation.
     """
-    # A tied readout reads again what the symbols are embedded with.
     biases = {bias for name in foreign.matrices for bias in _bias_names(name) if bias != name}
     flat = {name for name, value in foreign.matrices.items() if 1 in value.shape and name in biases}
+    # The embedding is no hidden layer, even if the readout is tied to it.
     matrices = {name: value for name, value in foreign.matrices.items() if name not in flat | {source.embedding}}
     if answers.head:
         if answers.activation is None:
@@ -360,7 +361,7 @@ def _bias_names(name: str) -> Iterable[str]:
     yield f"{name}_bias"
 
 
-# --- what it predicts, and when --------------------------------------------------------------------------------------
+# --- what is predicted, and when -------------------------------------------------------------------------------------
 
 
 def _kind(name: str, rows: int, vocabulary: Vocabulary, answers: Answers, head: Head) -> tuple[Kind, list[str]]:
@@ -371,8 +372,11 @@ def _kind(name: str, rows: int, vocabulary: Vocabulary, answers: Answers, head: 
     if has_symbols and rows == vocabulary.size and head.predicts != "numbers":
         return "symbols", []
     if head.activation == "sigmoid" and rows > 1:
-        note = f"{name} gives {rows} independent probabilities, each the sigmoid of a number; the run predicts these "
-        return "numbers", [note + "numbers."]
+        note = (
+            f"{name} gives {rows} independent probabilities, each the sigmoid of a number; "
+            "the run predicts these numbers."
+        )
+        return "numbers", [note]
     if head.predicts is not None:
         return head.predicts, []
     if head.activation in ("softmax", "sigmoid"):

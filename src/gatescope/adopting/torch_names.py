@@ -1,7 +1,7 @@
 """Recurrent layers among named arrays: torch's names (`rnn.weight_ih_l0`), and free ones (`w_ih`, `Wxh`).
 
 State dicts, safetensors files and .npz files are read here. Names show which part of which layer an array is. Shapes
-show the cell: the recurrent weights of an LSTM are (4·N, N), of a GRU (3·N, N), of a simple network (N, N), with the
+show the cell: the recurrent weights of an LSTM are (4·N, N), of a GRU (3·N, N), of a simple RNN (N, N), with the
 gates in torch's order (i f g o; r z n).
 
 `N` neuron, `I` input, `G` gate, `P` projected.
@@ -69,19 +69,19 @@ def recurrent(
     format_name: str,
     nonlinearity: Nonlinearity | None = None,
     *,
-    is_known: bool = False,
+    from_torch_modules: bool = False,
 ) -> Foreign:
     """Return the recurrent layers among arrays, and the other arrays.
 
     Args:
         arrays: name -> every array of the file, weights or not.
         format_name: the format of the file, in words.
-        nonlinearity: activation of simple recurrent layers. Weight files do not record it.
-        is_known: whether the recurrent weights are known to be those of torch.nn's own modules.
+        nonlinearity: activation of simple RNN layers. Weight files do not record it.
+        from_torch_modules: whether all recurrent weights come from torch.nn's own modules.
 
     Raises:
         AdoptingError: arrays of one layer do not fit each other, a weight is stored in unknown parts, or the
-            nonlinearity of a simple network is missing.
+            nonlinearity of a simple RNN is missing.
     """
     arrays = _unwrapped({name: value for name, value in arrays.items() if not _is_counter(name, value)})
     unread = {name: tuple(value.shape) for name, value in arrays.items() if not is_weight(value)}
@@ -103,7 +103,7 @@ def recurrent(
         any_transposed |= transposed
         layer = layer_of(name, weights, reverse, nonlinearity)
         layer = replace(layer, ordered=len(layer.parameters.biases) == 1 or (of_torch and not transposed))
-        if layer.cell.name == "gru" and not is_known:
+        if layer.cell.name == "gru" and not from_torch_modules:
             notes.append(GRU_BY_SHAPE.format(name=name))
         stacks.setdefault(stack or "recurrent", []).append(layer)
     for stack, layers in stacks.items():
@@ -200,7 +200,11 @@ def _check_numbers(places: set[tuple[str, int, bool]]) -> None:
 
 
 def _oriented(name: str, weights: Mapping[str, Tensor], of_torch: bool) -> tuple[dict[str, Tensor], bool]:
-    """Return the weights in torch's layout, (G·N, I), (G·N, N or P) and (G·N,), and whether they were transposed."""
+    """Return the weights in torch's layout, (G·N, I), (G·N, N or P) and (G·N,), and whether they were transposed.
+
+    Raises:
+        AdoptingError: a weight is no matrix, or its shape does not show the layout.
+    """
     values = {role: value.float() for role, value in weights.items()}
     values |= {role: value.flatten() for role, value in values.items() if role.startswith("bias")}
     inputs, recurrents = values["weight_ih"], values["weight_hh"]
@@ -231,11 +235,11 @@ def layer_of(
         name: the name of the layer.
         weights: "weight_ih", "weight_hh" and, if the layer has them, "bias_ih", "bias_hh", "weight_hr", in torch's
             layout.
-        reverse: whether it reads the last step first.
-        nonlinearity: activation of a simple recurrent layer.
+        reverse: whether the layer reads the last step first.
+        nonlinearity: activation of a simple RNN layer.
 
     Raises:
-        AdoptingError: the shapes do not fit each other, or the nonlinearity of a simple network is missing.
+        AdoptingError: the shapes do not fit each other, or the nonlinearity of a simple RNN is missing.
     """
     inputs, recurrents, projection = weights["weight_ih"], weights["weight_hh"], weights.get("weight_hr")
     rows, width = recurrents.shape  # the width of the fed-back h: neurons, or projected

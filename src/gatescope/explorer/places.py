@@ -1,4 +1,4 @@
-"""The study of places: where else the neurons are on that are on in a range of a text and off around it."""
+"""The study of places: the neurons that are on exactly in a range of a text, and other places where they are on."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gatescope.studies.common.table import Table
 from gatescope.studies.patterns import matches, neurons_on
 from gatescope.trace import Trace
 
-PLACES = 40
-SHARE = 0.6  # of the neurons, which must be on at another place
+MAX_PLACES = 40
+SHARE = 0.6  # of the neurons; at least this share must be on at another place
 CONTEXT_STEPS = 28  # on both sides of a place
 WARM_UP_STEPS = 400  # read before a place, so that the state is nearly the original one
 STEPS_AFTER = 120  # shown after a place
@@ -55,7 +55,7 @@ def study_places(text: StudyText, request: StudyRequest, shown: Trace | None, re
     report("searching for similar places", 0, 0)
     origin = _range_in_study_text(text, shown, sequence, first, last)
     neurons = Table(neurons.columns, neurons.titles, {**neurons.about, **origin})
-    places = matches(text.trace, neurons, share=SHARE, count=PLACES, context=CONTEXT_STEPS)
+    places = matches(text.trace, neurons, share=SHARE, count=MAX_PLACES, context=CONTEXT_STEPS)
     rows = [{**row, **excerpt(text.trace, row["sequence"], row["first"], row["last"])} for row in places]
     return answer | {"places": rows, "runs": places.about["runs"], "needed": places.about["needed"]}
 
@@ -67,7 +67,7 @@ def _is_never_negative(trace: Trace, request: StudyRequest) -> bool:
 
 
 def _range_in_study_text(text: StudyText, shown: Trace, sequence: int, first: int, last: int) -> dict[str, int]:
-    """Locate the range in the studied text, so that it does not match itself; past the end if it is not there."""
+    """Locate the range in the studied text, so that it does not match itself; past the end if the text lacks it."""
     shown_text, steps = shown.text(sequence), Steps(text.trace)
     texts = steps.texts()
     if shown_text in texts:

@@ -21,10 +21,10 @@ from gatescope.runs import Run
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.subjects import subject
 
-SAMPLE_CHARACTERS = 20_000  # of the run's text, by which the families of features are chosen
+SAMPLE_CHARACTERS = 20_000  # of the run's text; the families of features are chosen for them
 MAX_FEATURES = 64  # of one request
 FEATURE_BYTES = 4_000  # of a step, for all features of a text and what they are computed from
-FAMILIES_BYTES = 1 << 20
+FAMILIES_BYTES = 1 << 20  # an estimate for the families of a run in memory
 FIELDS = {"text": Field(str), "features": Field(str, is_list=True, max_items=MAX_FEATURES)}
 
 
@@ -45,8 +45,8 @@ class Tracks:
         fields = parse_request("features", data, FIELDS)
         text, names = fields["text"], fields["features"]
         annotated_characters = max(SAMPLE_CHARACTERS, len(text))
-        more_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * annotated_characters
-        with self._recorder.recorded(run, text, more_bytes) as recorded, self._lock:
+        extra_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * annotated_characters
+        with self._recorder.recorded(run, text, extra_bytes) as recorded, self._lock:
             trace = recorded.trace
             features = [] if trace is None else self._features(run, text, Steps(trace))
         arrays: dict[str, NDArray[Any]] = {}

@@ -7,9 +7,9 @@ not nest in themselves: a second opening mark replaces the first. A character af
 
 The straight single quote is also the apostrophe. It is not a mark between two letters (don't) or before short forms
 such as 'tis. It opens a quotation only if no letter or digit stands before it, so that dogs' opens nothing; the prefix
-of a string in a program (b'...') is an exception. This rule needs the rest of the word, so the feature looks ahead, and
-so do the other marks, because a closing single quote closes them too. The apostrophe of a plural inside single quotes
-is taken for the closing mark.
+of a string in a program (b'...') is an exception. This rule reads the rest of the word, so the feature looks ahead. The
+other kinds look ahead too, because a closing single quote also closes them. Inside single quotes, the apostrophe of a
+plural is taken for the closing mark.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KINDS = {
     "guillemets": "«...»",
     "corner": "「...」 or 『...』",
 }
-_NUMBER = {kind: 1 << number for number, kind in enumerate(KINDS)}
+_BIT = {kind: 1 << position for position, kind in enumerate(KINDS)}
 _OPENING = {"“": "curly", "‘": "curly_single", "«": "guillemets", "「": "corner", "『": "corner"}
 _CLOSING = {
     "”": ("curly", "“"),
@@ -89,7 +89,7 @@ class _Reader:
         elif mark in _CLOSING and not (mark == "’" and self._apostrophe(place)):
             self._close(*_CLOSING[mark])
         self.places.append(place)
-        self.masks.append(sum({_NUMBER[kind] for _, kind, _ in self.open}))
+        self.masks.append(sum({_BIT[kind] for _, kind, _ in self.open}))
         self.since.append(self.open[-1][2] if self.open else -1)
 
     def _close(self, kind: str, mark: str = "") -> None:
@@ -147,7 +147,7 @@ def _in_word(character: str) -> bool:
 
 def _family(texts: Sequence[str]) -> Family:
     lines = lines_are_paragraphs(texts)
-    return Family("quotes", "inside which marks of quotation", lambda text: _annotate(text, lines))
+    return Family("quotes", "inside which quotation marks", lambda text: _annotate(text, lines))
 
 
 def _annotate(text: str, lines: bool) -> list[Feature]:
@@ -162,7 +162,7 @@ def _annotate(text: str, lines: bool) -> list[Feature]:
         ),
     }
     for kind, shown in KINDS.items():
-        values[kind] = (f"inside {shown} {AHEAD}", masks & _NUMBER[kind] > 0)
+        values[kind] = (f"inside {shown} {AHEAD}", masks & _BIT[kind] > 0)
     return named("quotes", values)
 
 

@@ -1,4 +1,4 @@
-"""Expressions: a family of features from a regular expression of yours."""
+"""Expressions: a family of features from your own regular expression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def pattern(name: str, regex: str, title: str | None = None) -> Family:
 
         pattern("call", r"\w+\((?P<inside>[^()\n]*)\)")
 
-    A match is known only once all of it was read, so both features look ahead. Some expressions, such as (a+)+b, take
+    A match is known only after its last character, so both features look ahead. Some expressions, such as (a+)+b, take
     forever on some texts; this function cannot prevent it.
 
     Args:

@@ -20,7 +20,7 @@ EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
     ),
     "mention": ("in a name after @", re.compile(r"(?<![\w.+-])@(?P<inside>\w+)")),
     "hashtag": ("in a word after #", re.compile(r"(?<!\w)#(?P<inside>\w+)")),
-    "email": ("in an electronic mail address, from its @ on", re.compile(r"(?<=[\w.+-])@[\w.-]*")),
+    "email": ("in an e-mail address, from its @ on", re.compile(r"(?<=[\w.+-])@[\w.-]*")),
     "number": (
         f"in a number, separators of digits included {AHEAD}",
         re.compile(r"(?<!\w)\d+(?:[.,_]\d+)*"),

@@ -114,22 +114,19 @@ def neurons_on(
     rows.sort(key=lambda row: (row["neuron"], -row["sign"]))  # does not depend on the size of the blocks
     table = Table.of(rows, titles, **about)
     shares = np.array([plane.mean() for plane in _planes(trace, table)], dtype=np.float64)
-    columns, titles = (
-        {**table.columns, "share": shares},
-        {**titles, "share": "share of all steps at which the neuron is on"},
-    )
-    return Table(columns, titles, about).sorted_by("share", descending=False)
+    titles["share"] = "share of all steps at which the neuron is on"
+    return Table({**table.columns, "share": shares}, titles, about).sorted_by("share", descending=False)
 
 
 def matches(trace: Trace, pattern: Table, *, share: float = 1.0, count: int = 50, context: int = 20) -> Table:
     """Find the other places of a text where the neurons of a pattern are on together.
 
-    A candidate is a longest run of steps of one sequence during which at least n of the neurons are on, for each n from
-    `share` of the neurons to all. A neuron is on exactly in a candidate if it is on throughout it, and off just before
-    and just after it if the pattern requires that. The candidates are ranked by the number of neurons that are on
-    exactly there, then by how close their length is to that of the pattern, then by the number of neurons that are on
-    throughout, then by their place. Only the better of two overlapping candidates is shown, and none that overlaps the
-    pattern itself. Only the first of several equal sequences is searched, and none that equals that of the pattern.
+    A candidate is a longest run of steps of one sequence during which at least n of the neurons are on. Each n from
+    `share` of the neurons to all of them gives its own candidates. A neuron is on exactly in a candidate if it is on
+    throughout it, and off just before and just after it if the pattern requires that. The candidates are ranked by the
+    number of neurons that are on exactly there, then by how close their length is to that of the pattern, then by the
+    number of neurons that are on throughout, then by their place. Candidates that overlap a better one or the pattern
+    itself are left out. Equal sequences are searched once; sequences equal to that of the pattern are not searched.
 
     Args:
         trace: the trace in which the pattern was found.
@@ -236,9 +233,8 @@ def _runs(on: Flags, starts: Flags, ends: Flags) -> tuple[Places, Places]:
 def _candidates(together: NDArray[np.int32], needed: int, starts: Flags, ends: Flags) -> tuple[Places, Places]:
     """Return the first and last places of the longest runs for each number of neurons from `needed` on.
 
-    Each run is returned once.
-
-    A run whose smallest number is larger appears at that number, so there are at most as many runs as places.
+    Each run is returned once, at the smallest number of neurons that are on in it. There are therefore at most as many
+    runs as places.
     """
     runs = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     for level in np.unique(together[together >= needed]).tolist():

@@ -34,7 +34,7 @@ from gatescope.tasks.measures.text_score import Symbols, score_text, validate_te
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 MIN_UNROLL = 16
-MIN_CHUNKS = 4  # of a stream, so that its state is carried over at least three borders; else batch and unroll shrink
+MIN_CHUNKS = 4  # of a stream: its state is carried over three times or more; for short texts batch and unroll shrink
 RESTART_UPDATES = 64  # after which a stream starts from the initial state again
 MAX_LISTED_FILES = 5
 PASSAGES = 3
@@ -225,7 +225,7 @@ class Text(FileTask[Corpus, Parts]):
         return self.vocabulary.decode(self.data().test[:characters])
 
     def quantities(self, text: str) -> dict[str, Quantity]:
-        """Return nothing: the features say what a text needs to remember."""
+        """Return nothing: the features cover what must be remembered of a text."""
         return {}
 
     def _to_fields(self) -> dict[str, Any]:
@@ -365,11 +365,13 @@ def _line_start(text: str, place: int) -> int:
 
 
 def _passage(text: str, start: int) -> str:
+    """Return the passage from `start` to the end of a line; cut inside a line if the lines are long."""
     end = text.rfind("\n", start + PASSAGE_CHARACTERS[0], start + PASSAGE_CHARACTERS[1])
     return text[start : end + 1 if end >= 0 else start + PASSAGE_CHARACTERS[1]]
 
 
 def _interest(passage: str, vocabulary: Vocabulary) -> float:
+    """Return how much a passage shows: its marks, levels of indentation and lines, less its unknown characters."""
     seen = Counter(passage)
     lines = passage.splitlines()
     score = sum(min(seen[mark], 4) for mark in "\"'()[]{}#:,.=") / 4

@@ -62,10 +62,8 @@ def test_word_dropout_never_drops_the_end_mark() -> None:
         result = with_word_dropout(batch, VOCABULARY, 0.3, 1, step)
         changed = result.tokens != batch.tokens
         assert set(result.tokens[changed].tolist()) <= {VOCABULARY.unknown}
-        dropped, remaining = (
-            dropped + int(changed.sum()),
-            remaining + int((~changed & (batch.tokens < VOCABULARY.size - 1)).sum()),
-        )
+        dropped += int(changed.sum())
+        remaining += int((~changed & (batch.tokens < VOCABULARY.size - 1)).sum())
         assert not changed[(batch.tokens == -1) | (batch.tokens == VOCABULARY.size - 1)].any()
         np.testing.assert_array_equal(result.targets, batch.targets)
     remaining -= 50 * int((batch.tokens == -1).sum())

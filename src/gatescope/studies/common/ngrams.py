@@ -10,11 +10,10 @@ P'_0 is uniform. The boundary before the first symbol of a training text counts 
 has a continuation count. If a context was never seen, or the text is too short to have one, P_n is P'_{n-1}.
 
 The lower orders of all models are the same, so one pass from order 1 upwards gives all of them. The training text and
-the texts to be predicted are sorted together by the symbols up to each place, read backwards. Equal n-grams of any
+the texts to predict are sorted together by the symbols up to each place, read backwards. Equal n-grams of any
 order are then neighbours, and counting is a sum over neighbours. Nothing is hashed, so no two n-grams are confused.
 
-`A` place in all texts, `G` different n-gram of an order, `H` of the order below, `P` predicted symbol, `V` symbol
-of the vocabulary.
+`A` place in all texts, `G` different n-gram of an order, `P` predicted symbol, `V` symbol of the vocabulary.
 
 Source: Chen and Goodman, "An empirical study of smoothing techniques for language modeling", Computer Speech & Language
 13 (1999).
@@ -111,11 +110,11 @@ class _Groups:
     """The n-grams of one order. Equal n-grams are neighbours among the sorted places and share one number.
 
     Attributes:
-        of: the number of the n-gram at each sorted place, (A,), ascending.
+        numbers: the number of the n-gram at each sorted place, (A,), ascending.
         starts: the first sorted place of each n-gram, (G,).
     """
 
-    of: NDArray[np.int32]
+    numbers: NDArray[np.int32]
     starts: NDArray[np.int64]
 
 
@@ -158,11 +157,11 @@ class _Places:
         self._contexts, self._context_count = self._by_place, len(self._groups.starts)
         self._groups = self._longer
         self._by_place = np.empty_like(self._contexts)
-        self._by_place[self._sorted] = self._groups.of
+        self._by_place[self._sorted] = self._groups.numbers
 
     def counts(self) -> NDArray[np.int64]:
         """Count how often each n-gram occurs in the training text, (G,)."""
-        return np.bincount(self._groups.of[self._reach >= self._order], minlength=len(self._groups.starts))
+        return np.bincount(self._groups.numbers[self._reach >= self._order], minlength=len(self._groups.starts))
 
     def continuations(self) -> NDArray[np.int64]:
         """Count the different symbols that precede each n-gram in the training text, (G,); a boundary is one of them.
@@ -170,8 +169,8 @@ class _Places:
         This prepares the n-grams of the next order for `lengthen`.
         """
         self._longer = longer = self._refined(self._order + 1)
-        seen = np.bincount(longer.of[self._reach >= self._order], minlength=len(longer.starts)) > 0
-        return np.bincount(self._groups.of[longer.starts[seen]], minlength=len(self._groups.starts))
+        seen = np.bincount(longer.numbers[self._reach >= self._order], minlength=len(longer.starts)) > 0
+        return np.bincount(self._groups.numbers[longer.starts[seen]], minlength=len(self._groups.starts))
 
     def interpolated(self, counts: NDArray[np.int64], lower: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of the predicted symbols, (P,).

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95  # of all intervals, the share that cover the true value
+LEVEL = 0.95  # the share of intervals that cover the true value
 BLOCK_STEPS = 100  # steps that are resampled together if a text is one sequence
 
 

@@ -138,9 +138,8 @@ class StringTask(SavedTask):
 
         The answer is what must follow the prefix, including the end mark. All of its symbols are right exactly if
         greedy completion of the prefix (take the most probable symbol, read it, go on until the end mark) gives the
-        answer. A network does not see a symbol before it comes: as long as every choice was right, completion has read
-        the prefix and the beginning of the answer, as the network did here, so it makes the same next choice. At the
-        first wrong symbol completion writes something else, whatever follows. One run over the known string thus
+        answer. Until its first wrong choice, completion has read the same symbols as the network here, so it makes the
+        same choices. After that choice the completion is wrong, whatever follows. One run over the known string thus
         replaces a loop of single steps.
 
         Args:
@@ -149,12 +148,12 @@ class StringTask(SavedTask):
         """
         ids = [self.vocabulary.encode(prefix + answer) for prefix, answer in problems]
         results = predictions(predict, [sequence[:-1] for sequence in ids], self.vocabulary.size)
-        verdicts = []
+        masks = []
         for (prefix, _), sequence, rows in zip(problems, ids, results, strict=True):
             answers = rows[len(prefix) - 1 :]
             choice = np.where(np.isnan(answers).any(-1), PADDING, answers.argmax(-1))  # NaN counts as wrong
-            verdicts.append(choice == sequence[len(prefix) :])
-        return verdicts
+            masks.append(choice == sequence[len(prefix) :])
+        return masks
 
     def _to_fields(self) -> dict[str, Any]:
         return {

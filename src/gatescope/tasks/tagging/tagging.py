@@ -36,7 +36,7 @@ from gatescope.tasks.tagging.tagging_score import score_labels
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 MAX_VALIDATION_STEPS = 100_000
-DROPOUT_STRENGTH = 1.0  # a, if a token that occurs n times is read as unknown in training with probability a / (a + n)
+DROPOUT_STRENGTH = 1.0  # the a in a / (a + n), the probability to drop a token that occurs n times in training
 CHARACTERS_PER_FRAME = 5  # of a held-out text; about the length of a word
 OPTIONS = ("token", "label", "parts", "least", "skip_bad", "batch", "longest", "largest")
 NEWER_OPTIONS: dict[str, Any] = {"encoding": None, "merge_labels": False}  # missing in a task.json of version 0.1
