@@ -71,7 +71,7 @@ class ForeignLayer:
         return self.neurons if self.projection is None else len(self.projection)
 
     def is_finite(self) -> bool:
-        """Whether all its weights are finite numbers."""
+        """Return whether all weights are finite numbers."""
         return all(bool(torch.isfinite(value).all()) for value in self.parameters.by_name().values())
 
 

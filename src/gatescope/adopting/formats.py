@@ -59,16 +59,16 @@ def read(path: Path | str, nonlinearity: Nonlinearity | None = None, *, expected
             raise AdoptingError("FOREIGN_FILE_IS_FOLDER", path=path, known=KNOWN)
         if size > MAX_FILE_BYTES:
             raise AdoptingError("FOREIGN_FILE_TOO_LARGE", path=path, size=size, limit=MAX_FILE_BYTES)
-        found = format_of(path)
-        if expected is not None and found is not expected:
+        file_format = format_of(path)
+        if expected is not None and file_format is not expected:
             raise AdoptingError(
                 "FOREIGN_FILE_OTHER_FORMAT",
                 path=path,
                 expected=expected.title,
-                title=found.title,
-                function=found.function,
+                title=file_format.title,
+                function=file_format.function,
             )
-        foreign = found.read(path, nonlinearity)
+        foreign = file_format.read(path, nonlinearity)
     except OSError as error:
         raise AdoptingError("FOREIGN_FILE_UNREADABLE", path=path, reason=error.strerror or error) from error
     for layers in foreign.stacks.values():

@@ -98,6 +98,9 @@ class _Heap:
 
         Args:
             identity: its heap ID.
+
+        Raises:
+            Hdf5Error: the object is stored outside of the heap.
         """
         if identity.number(1) & 0xF0:
             raise Hdf5Error("HDF5_LINK_TOO_LONG")

@@ -131,6 +131,9 @@ class _Machine:
         Args:
             name: the instruction.
             argument: its argument in the pickle.
+
+        Raises:
+            PickleError: the instruction is unknown.
         """
         if name in PUSHES_ARGUMENT:
             self.stack.append(argument)
@@ -150,7 +153,11 @@ class _Machine:
             raise PickleError("PICKLE_INSTRUCTION_UNKNOWN", name=name)
 
     def marked(self) -> list[Any]:
-        """Take everything above the last mark off the stack, and remove the mark."""
+        """Take everything above the last mark off the stack, and remove the mark.
+
+        Raises:
+            PickleError: the stack has no mark.
+        """
         mark = len(self.stack) - 1
         while not isinstance(self.stack[mark], _Mark):
             mark -= 1
@@ -165,6 +172,9 @@ class _Machine:
 
         Args:
             count: the count of values.
+
+        Raises:
+            PickleError: the stack has fewer values.
         """
         if count > len(self.stack):
             raise PickleError("PICKLE_STACK_EMPTY")

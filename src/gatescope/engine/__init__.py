@@ -41,7 +41,14 @@ __all__ = [
 
 
 def initial_state(cell: Cell, like: Tensor, batch: int, neurons: int) -> dict[str, Tensor]:
-    """Return the state before the first step: zeros (batch, neurons) of every state, typed and placed as `like`."""
+    """Return a state of zeros, (batch, neurons) for each state of the cell.
+
+    Args:
+        cell: the cell.
+        like: a tensor with the dtype and device of the state.
+        batch: the number of sequences, B.
+        neurons: the number of neurons, N.
+    """
     return {name: like.new_zeros(batch, neurons) for name in cell.states}
 
 

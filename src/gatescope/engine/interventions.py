@@ -1,4 +1,4 @@
-"""Changes of what a neuron does while the network runs: value <- scale · value + shift.
+"""Changes of the signals of neurons while the network runs: value <- scale · value + shift.
 
 An intervention acts on one named signal of a layer, at the point where the equations compute it. Everything that is
 computed later reads the changed value: other signals of the same step, the next step, and the layers above. So a change
@@ -112,17 +112,50 @@ class Intervention:
 
 
 def clamp(layer: int | str, signal: str, neuron: int | slice, value: float, steps: slice = EVERY) -> Intervention:
-    """Return an intervention that holds a signal at a value."""
+    """Return an intervention that holds a signal at a value.
+
+    Args:
+        layer: the layer, by its name or number.
+        signal: the signal.
+        neuron: the neuron, or a slice of neurons.
+        value: the value.
+        steps: the steps at which the signal is changed.
+
+    Raises:
+        InterventionError: an argument has the wrong type.
+    """
     return Intervention(layer, signal, neuron, steps, 0.0, value)
 
 
 def ablate(layer: int | str, signal: str, neuron: int | slice, mean: float = 0.0, steps: slice = EVERY) -> Intervention:
-    """Return an intervention that removes the information in a signal: it is held at zero, or at a mean."""
+    """Return an intervention that removes the information in a signal by holding it at zero, or at its mean.
+
+    Args:
+        layer: the layer, by its name or number.
+        signal: the signal.
+        neuron: the neuron, or a slice of neurons.
+        mean: the value at which the signal is held.
+        steps: the steps at which the signal is changed.
+
+    Raises:
+        InterventionError: an argument has the wrong type.
+    """
     return Intervention(layer, signal, neuron, steps, 0.0, mean)
 
 
 def nudge(layer: int | str, signal: str, neuron: int | slice, by: float, steps: slice = EVERY) -> Intervention:
-    """Return an intervention that adds a number to a signal."""
+    """Return an intervention that adds a number to a signal.
+
+    Args:
+        layer: the layer, by its name or number.
+        signal: the signal.
+        neuron: the neuron, or a slice of neurons.
+        by: the number that is added.
+        steps: the steps at which the signal is changed.
+
+    Raises:
+        InterventionError: an argument has the wrong type.
+    """
     return Intervention(layer, signal, neuron, steps, 1.0, by)
 
 

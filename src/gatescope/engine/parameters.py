@@ -51,6 +51,12 @@ def initialise(cell: Cell, inputs: int, neurons: int, generator: torch.Generator
 
     Input weights are uniform with Glorot's bound sqrt(6 / (I + N)) (Glorot and Bengio 2010), each recurrent matrix is
     orthogonal (Saxe, McClelland and Ganguli 2014), biases are the cell's own (otherwise 0), per-neuron parameters 0.
+
+    Args:
+        cell: the cell.
+        inputs: the number of inputs, I.
+        neurons: the number of neurons, N.
+        generator: the source of the random numbers.
     """
     size = shapes(cell, inputs, neurons)
     bound = (6 / (inputs + neurons)) ** 0.5

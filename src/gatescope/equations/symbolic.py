@@ -95,7 +95,11 @@ class _Pool:
         return self.nodes[key]
 
     def check_own(self, value: Expression) -> Expression:
-        """Return the expression, if it belongs to the function being traced."""
+        """Return the expression, if it belongs to the function being traced.
+
+        Raises:
+            EquationError: the expression belongs to another function.
+        """
         if id(value) not in self.ids:
             raise EquationError("EQUATION_FOREIGN_QUANTITY", value=value)
         return value

@@ -72,7 +72,7 @@ class SplitText:
 
 
 class Recorder:
-    """Records texts and caches the recordings, because the page asks for one neuron after the other."""
+    """Records texts and caches the recordings, because the page requests one neuron after the other."""
 
     def __init__(self, memory: Memory | None = None) -> None:
         self._memory = memory or Memory()

@@ -63,6 +63,8 @@ def run_direction(
 ) -> tuple[LayerRun, Tensor, dict[str, Tensor]]:
     """Run one direction of one layer; return the run, its outputs (T, B, N or P) and its final states.
 
+    `changes` are interventions; the other arguments are those of `gatescope.engine.run`.
+
     If the `hidden` states are known, every step reads them and they are the outputs. They are also the signal h, unless
     the value of the equations is to be kept.
     """

@@ -23,6 +23,9 @@ def file_errors(path: Path, missing: Message | None = None) -> Iterator[None]:
     Args:
         path: the file that is read or written, for errors of the system that name none.
         missing: the message if a file that is read does not exist; None: that of the file error.
+
+    Raises:
+        RunError: a file cannot be read or written.
     """
     try:
         yield
@@ -34,7 +37,11 @@ def file_errors(path: Path, missing: Message | None = None) -> Iterator[None]:
 
 @contextmanager
 def description_errors(path: Path) -> Iterator[None]:
-    """Turn every error of reading a damaged network.json or task.json into a RunError that names the file."""
+    """Turn every error of reading a damaged network.json or task.json into a RunError that names the file.
+
+    Raises:
+        RunError: the file is damaged or invalid.
+    """
     try:
         yield
     except RunError:

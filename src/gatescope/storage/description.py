@@ -155,7 +155,11 @@ def sibling(directory: Path, kind: str) -> Path:
 
 
 def identity(root: Path) -> tuple[int, int]:
-    """Return what identifies a directory, also after another one takes its name."""
+    """Return the device and inode of a directory, which identify it even after another one takes its name.
+
+    Raises:
+        TraceError: the directory does not exist.
+    """
     try:
         status = root.stat()
     except OSError as error:

@@ -119,10 +119,12 @@ def reach(
     chosen = range(len(configuration.layers)) if layers is None else [number_of(configuration, k) for k in layers]
     rows, terms = [], []
     for k in chosen:
-        found = jacobians_of(network, [longest], configuration.names[k])
+        layer_jacobians = jacobians_of(network, [longest], configuration.names[k])
         about, name = configuration.layers[k], configuration.names[k]
-        rows.append({"layer": name, "cell": about.cell.name, "neurons": about.neurons, **_layer(found, distance)})
-        terms += [{"layer": name, **row} for row in found.table()]
+        rows.append(
+            {"layer": name, "cell": about.cell.name, "neurons": about.neurons, **_layer(layer_jacobians, distance)}
+        )
+        terms += [{"layer": name, **row} for row in layer_jacobians.table()]
     titles = {
         "layer": "layer",
         "cell": "cell",
@@ -163,13 +165,13 @@ def _distance(steps: int, given: int | None, furthest: int) -> int:
     return distance
 
 
-def _layer(found: Jacobians, distance: int) -> dict[str, float]:
+def _layer(layer_jacobians: Jacobians, distance: int) -> dict[str, float]:
     """Measure the growth of gradients in a layer; a layer without a state has no gradient after one step."""
-    if not found.states:
+    if not layer_jacobians.states:
         norms: dict[str, float] = dict.fromkeys(("gradient", "states_norm", "direct", "rest"), 0.0)
         return norms | {"growth": -math.inf, "exponent": -math.inf}
-    vectors = found.width if found.width <= MAX_EXACT_WIDTH else None
-    sizes = product_map(found, vectors=vectors, furthest=distance)
+    vectors = layer_jacobians.width if layer_jacobians.width <= MAX_EXACT_WIDTH else None
+    sizes = product_map(layer_jacobians, vectors=vectors, furthest=distance)
     norm = sizes.by_state.get("h", sizes.norm)
     near, far = _at(norm, 1), _at(norm, distance)
     return {
@@ -178,7 +180,7 @@ def _layer(found: Jacobians, distance: int) -> dict[str, float]:
         "growth": _growth(near, far, distance - 1) if distance > 1 else _growth(_at(norm, 0), far, 1),
         "direct": _exp(_at(sizes.bypass, distance)),
         "rest": _exp(_at(sizes.rest, distance)),
-        "exponent": float(lyapunov(found, 1, skip=min(20, found.steps // 5))[0]),
+        "exponent": float(lyapunov(layer_jacobians, 1, skip=min(20, layer_jacobians.steps // 5))[0]),
     }
 
 
@@ -213,23 +215,23 @@ def compare(
 ) -> Table:
     """Train several cells on one task with one budget, and measure them at their beginning, on the way and at the end.
 
-    Every training is a run directory, out/CELL-SEED, like that of any other training. Called again with the same
-    arguments, it goes on where it was stopped, and what is complete is not trained again.
+    Every training writes an ordinary run directory, out/CELL-SEED. A second call with the same arguments continues an
+    interrupted comparison; complete trainings are not repeated.
 
     Args:
-        task: what is learned.
+        task: the task that every network learns.
         cells: cells or names of built-in ones, see `gatescope.cells.cell_of`.
-        seeds: how many, counted from 0, or which ones.
+        seeds: the number of seeds, counted from 0, or a list of seeds.
         out: the directory of the run directories.
-        neurons: of each layer; what the task recommends when not given.
-        text: on which the reach is measured; what the task keeps from training when not given.
-        distance: see `reach`; as are `furthest` and `samples`.
+        neurons: the neurons of each layer; None: the number that the task recommends.
+        text: the text on which the reach is measured; None: held-out data of the task.
+        distance: the distance of the gradient's norm in steps, as in `reach`.
         furthest: the largest distance of the horizons.
-        samples: at how many places the horizons are taken.
-        on_the_way: how many of the checkpoints between are measured, spread evenly.
+        samples: the number of places at which the horizons are measured.
+        on_the_way: the number of checkpoints between beginning and end that are measured, spread evenly.
         stop: called repeatedly; if it returns true, the comparison ends, and the table has the complete trainings.
-        progress: called with what is being done and how much of everything is done.
-        changes: settings that are not what the task recommends, such as steps=500 or minutes=0.1.
+        progress: called with the cell and seed in training and the share of the comparison that is done.
+        changes: settings that replace those that the task recommends, such as steps=500 or minutes=0.1.
 
     Returns:
         A row for every cell, seed and checkpoint that was measured. "end" means the best weights, which a run shows.
@@ -271,9 +273,14 @@ def compare(
 
 
 def summary(table: Table) -> Table:
-    """The medians of a comparison over the seeds, with the smallest and the largest value, for every cell.
+    """Summarize a comparison: the median, smallest and largest value of each measure over the seeds of a cell.
 
-    "at the beginning" and "at the end"; a share of seeds that solved the task; NaN counts as no value.
+    Args:
+        table: the table of `compare`.
+
+    Returns:
+        Two rows for each cell, for the beginning and the end of training. NaN is ignored. "solved" is the
+        number of seeds that solved the task; NaN if no score decides it.
     """
     rows = []
     for cell in dict.fromkeys(table["cell"].tolist()):
@@ -289,12 +296,13 @@ def summary(table: Table) -> Table:
 
 
 def _spread(part: Table) -> dict[str, float]:
-    found = {}
+    """Return the median, smallest and largest value of each measure; NaN without values."""
+    spread = {}
     for name in MEASURES:
         known = part[name][~np.isnan(part[name])]
         values = [math.nan] * 3 if not len(known) else [float(f(known)) for f in (np.median, np.min, np.max)]
-        found |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
-    return found
+        spread |= dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    return spread
 
 
 @dataclass(frozen=True)
@@ -311,7 +319,11 @@ class _Plan:
 def _plan(
     out: Path, task: Task, cell: Cell, seed: int, neurons: Sequence[int] | None, changes: Mapping[str, Any]
 ) -> _Plan:
-    """Plan one training, and refuse a directory that holds another run."""
+    """Return the plan of one training.
+
+    Raises:
+        StudyError: the directory holds a run with other settings.
+    """
     settings = Settings.recommended(task, **{**changes, "seed": seed})
     configuration = recommended_network(task, cell, neurons)
     plan = _Plan(cell, task, settings, configuration, out / f"{cell.name.replace(':', '-')}-{seed}")
@@ -347,6 +359,7 @@ def _train(plan: _Plan, stop: Callable[[], bool], report: Callable[[float], None
 
 
 def _end(run: Run) -> dict[str, Any]:
+    """Return the last record of the history; empty if there is none."""
     return next(iter(run.read(HISTORY)[-1:]), {})
 
 
@@ -379,6 +392,6 @@ def _rows(plan: _Plan, measure: Callable[[Network], Reach], on_the_way: int) -> 
 
 def _validated(task: Task, network: Network) -> dict[str, Any]:
     """Validate an untrained network, which training does not do."""
-    ask = partial(predict, network)
-    scored = {} if isinstance(task, Text) else {"score": task.score(ask).to_json()}
-    return {"validation_loss": task.validation(ask), **scored}
+    predict_with_network = partial(predict, network)
+    score = {} if isinstance(task, Text) else {"score": task.score(predict_with_network).to_json()}
+    return {"validation_loss": task.validation(predict_with_network), **score}

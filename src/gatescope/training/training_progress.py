@@ -25,7 +25,7 @@ class Progress:
         targets: the number of targets in that sum.
         best: the score and the negative loss of the best validation; None before the first.
         since_best: validations since the best one.
-        solved_in_a_row: scores in a row that say that the task is solved.
+        solved_in_a_row: scores in a row at which the task is solved.
         diverged_in_a_row: validations in a row that diverged.
     """
 

@@ -94,7 +94,15 @@ class TextBatches:
 def unchanged_losses(
     network: Network, text: TextBatches, layers: Sequence[int], signal: str, report_steps: Callable[[int], None]
 ) -> tuple[NDArray[np.float64], dict[int, NDArray[np.float64]]]:
-    """Return the loss of the unchanged network at every place, (P,), and each layer's means over all places, (N,)."""
+    """Return the loss of the unchanged network at every place, (P,), and each layer's means over all places, (N,).
+
+    Args:
+        network: the network.
+        text: the text.
+        layers: the numbers of the layers whose means are taken.
+        signal: the signal whose means are taken.
+        report_steps: called with the number of steps of each piece that was run.
+    """
     losses = np.zeros(len(text.target_mask))
     sums = {layer: np.zeros(network.configuration.layers[layer].neurons) for layer in layers}
     keep = [(signal,) if k in sums else () for k in range(len(network.configuration.layers))]
@@ -159,7 +167,18 @@ def changes_of_loss(
     seed: int,
     report_steps: Callable[[int], None],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the means of "on", "off" and "difference" and their intervals, each (1 + F, neurons)."""
+    """Return the means of "on", "off" and "difference" and their intervals, each (1 + F, number of changes).
+
+    Args:
+        network: the network.
+        text: the text.
+        before: the losses of the unchanged network, (P,).
+        on: the places at which each feature is on, after a row for all places with a target, (1 + F, P).
+        changes: the interventions, one for each neuron.
+        draws: the number of bootstrap draws; there are no intervals for a single unit.
+        seed: the seed of the draws.
+        report_steps: called with the number of steps of each piece that was run.
+    """
     counts = np.stack([np.bincount(text.unit[row], minlength=text.units) for row in on], 1).astype(np.float64)
     weights = resampled(text.units, draws if text.units > 1 else 0, seed).reshape(-1, text.units)
     size = max(1, CHUNK_VALUES // (text.units * len(on)))

@@ -109,9 +109,16 @@ def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.floa
 def around(trace: Trace, sequence: int, first: int, last: int, context: int) -> tuple[str, str, str]:
     """Return the text before, at and after the steps `first` to `last` of a sequence.
 
-    `context` steps are shown on each side. The numbers of a step are separated by commas, steps by a space. If the
+    The numbers of a step are separated by commas, steps by a space. If the
     network reads bytes, a character that is cut by an edge is shown whole, in the inner part. A step whose symbol the
     trace does not hold is shown as a middle dot.
+
+    Args:
+        trace: the trace.
+        sequence: the sequence.
+        first: the first step.
+        last: the last step, included.
+        context: the number of steps before and after.
     """
     begin, end = max(0, first - context), min(int(trace.lengths[sequence]), last + 1 + context)
     edges = [begin, first, last + 1, end]

@@ -195,7 +195,7 @@ class Task(Protocol):
         ...
 
     def held_out(self, characters: int) -> str:
-        """Return about this number of characters to study a network on, never trained on if the task can tell."""
+        """Return about this number of characters to study a network on, held out from training where possible."""
         ...
 
     def quantities(self, text: str) -> dict[str, Quantity]:

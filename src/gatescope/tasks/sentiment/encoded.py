@@ -82,7 +82,14 @@ class Encoded:
 
 
 def with_word_dropout(batch: Batch, vocabulary: Vocabulary, share: float, seed: int, step: int) -> Batch:
-    """Replace a share of the symbols by the unknown symbol, drawn by seed and step; never the end mark.
+    """Replace random symbols, but never the end mark, by the unknown symbol.
+
+    Args:
+        batch: the batch, which is not changed.
+        vocabulary: the vocabulary of its ids.
+        share: the probability to replace a symbol.
+        seed: the seed of the training.
+        step: the number of the batch; seed and step determine the draw.
 
     Source: M. Iyyer et al., Deep unordered composition rivals syntactic methods for text classification, ACL 2015,
     section 4.2 ("word dropout").
