@@ -55,15 +55,15 @@ def test_a_run_that_cannot_be_read_says_why_and_the_rest_works(view: View) -> No
     broken = card(view, "broken")
     expect(broken).to_have_attribute("data-state", "unreadable")
     expect(broken).to_contain_text("cannot be read")
-    expect(broken).to_contain_text("network.json is not JSON")
-    expect(broken).to_contain_text("is it damaged?")
+    expect(broken).to_contain_text("network.json: expected JSON")
+    expect(broken).to_contain_text("Restore the file from a copy")
     expect(card(view, "counter").locator("canvas")).not_to_have_class(re.compile("empty"))
 
 
 @pytest.mark.parametrize("page_of", ["network", "neuron"])
 def test_a_link_to_a_run_that_cannot_be_read_says_why(view: View, page_of: str) -> None:
     view.page.goto(f"{view.address}/?view={page_of}&run=broken")
-    expect(view.at("error-note")).to_contain_text("network.json is not JSON")
+    expect(view.at("error-note")).to_contain_text("network.json: expected JSON")
     view.page.get_by_role("link", name="Runs").click()
     expect(view.at("error-note")).to_be_hidden()
     card(view, "counter").click()

@@ -94,7 +94,7 @@ def test_last_step_has_no_paths_and_narrow_page_fits(
     view = View(refused_page, start_server(runs), runs)
     view.page.set_viewport_size({"width": 390, "height": 800})
     open_lesson(view, step=4)
-    expect(view.at("lesson-problem")).to_contain_text("After step 4 comes nothing that the network could predict")
+    expect(view.at("lesson-problem")).to_contain_text("Step 4: expected a following symbol")
     view.at("lesson-earlier").click()
     check(view, told(view, "counter", "aXbb", "layers.0.recurrent_weights.f", 0, 0))
     expect(view.at("lesson-problem")).to_have_count(0)

@@ -289,7 +289,7 @@ def test_a_text_that_is_too_long_is_refused_in_words(
     view = View(refused_page, start_server(runs), runs)
     view.open(view="network", run="counter", text="aXb")
     view.at("text-box").fill("a" * 20_001)
-    expect(view.at("error-note")).to_contain_text("20,001 characters; the page shows at most 20,000")
+    expect(view.at("error-note")).to_contain_text("Text: expected at most 20,000 characters, got 20,001")
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "3")
     view.at("text-box").fill("aaXbb")
     expect(view.at("error-note")).to_be_hidden()

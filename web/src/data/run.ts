@@ -13,7 +13,7 @@ export type RunState = 'created' | 'training' | 'finished' | 'interrupted' | 'fa
 /** The unit of a step: a kind of symbol, or a vector of numbers. */
 export type Unit = 'character' | 'byte' | 'word' | 'token' | 'number'
 
-/** What a network predicts: symbols, classes or numbers, after every step or once at the end. */
+/** The outputs of a network: symbols, classes or numbers, after every step or once at the end. */
 export interface Readout {
   kind: 'symbols' | 'classes' | 'numbers'
   names: string[]

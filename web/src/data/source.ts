@@ -1,4 +1,4 @@
-// Where the data come from: the local server; a widget or an exported file can be other sources.
+// The source of the data: the local server; a widget or an exported file can be other sources.
 import { text } from '../messages/text'
 import { readTracks, type Tracks } from './features'
 import type { Chain } from './gradients'

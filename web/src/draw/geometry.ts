@@ -55,7 +55,7 @@ export interface Geometry {
 
 /** The parts of the header over the strips. */
 export interface HeaderParts {
-  /** How a step is printed: as a character, as a word, or not at all (numbers). */
+  /** The print of a step: a character, a word, or none (numbers). */
   text: 'characters' | 'words' | 'none'
   /** Heights of the curves and of the heat strip. */
   charts: number[]
@@ -81,7 +81,7 @@ export const SYMBOL_HEADER: HeaderParts = {
   ahead: 0,
 }
 
-/** What is shown besides the strips. */
+/** The parts around the strips that depend on the page. */
 export interface Extras {
   track: boolean
   /** Whether chips are shown in the column of labels, and the width of the notes beside them. */

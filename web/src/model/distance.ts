@@ -1,4 +1,4 @@
-// How gradients fall with distance: quantiles over all pairs of steps, and the scale of their sizes.
+// The fall of gradients with distance: quantiles over all pairs of steps, and the scale of their sizes.
 import { text } from '../messages/text'
 import type { Scale } from './scale'
 

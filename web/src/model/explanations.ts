@@ -43,7 +43,7 @@ const UNIT_QUESTIONS: Record<Unit, Code> = {
 
 /** Return one thing to try with the network of a run. */
 export function taskQuestion({ task: { name: task }, unit }: Pick<Run, 'task' | 'unit'>): string {
-  // Frames of numbers are tagged too, but they are no words to swap.
+  // Frames of numbers can be tagged too, but have no words to swap.
   const code = task === 'tagging' && unit === 'number' ? undefined : TASK_QUESTIONS[task]
   return text(code ?? UNIT_QUESTIONS[unit])
 }

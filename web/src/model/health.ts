@@ -12,7 +12,7 @@ export interface Health {
   time: number | null
 }
 
-/** How often a gate of a neuron is nearly closed (`left`) and nearly open (`right`), as shares of the steps. */
+/** The shares of the steps at which a gate of a neuron is nearly closed (`left`) and nearly open (`right`). */
 export interface Saturated {
   layer: string
   gate: string

@@ -69,7 +69,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<keyof ViewState>([
   'source',
 ])
 
-/** How a field of an address is read: its parser, what it accepts, and what is shown instead of a wrong value. */
+/** A field of an address: its parser, the accepted values, and what is shown instead of a wrong one. */
 interface Field<T> {
   parse: (value: string) => T | null | undefined
   expected: string

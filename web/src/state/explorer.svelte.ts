@@ -119,7 +119,7 @@ export class Explorer {
       labels.best(picture.layer.name, signal.name, n, filter),
     )
   })
-  /** What the studies found about each neuron, to sort by. */
+  /** The results of the studies for each neuron, to sort by. */
   scores = $derived.by<NeuronScores>(() => {
     const count = this.picture?.layer.neurons ?? 0
     const effects = this.studies.effects.value

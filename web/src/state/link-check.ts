@@ -1,4 +1,4 @@
-// What a link names that this run or this text does not have: a sentence for each, and the view without it.
+// Parts of a link that this run or this text does not have: a sentence for each, and the view without them.
 import type { Layer, Run } from '../data/run'
 import { START, type ViewState } from '../data/view'
 import { text } from '../messages/text'

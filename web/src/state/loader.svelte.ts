@@ -15,7 +15,7 @@ const MAX_WHOLE_VALUES = 16000
 const TRAINING_DELAY_MS = 2000
 const CACHED_TRACES = 8
 const TOP_SYMBOLS = 3
-/** Where there are few classes, all of them are listed. */
+/** Few classes are all listed. */
 const TOP_CLASSES = 5
 
 const topCount = ({ readout }: Run): number => (readout.kind === 'classes' ? TOP_CLASSES : TOP_SYMBOLS)
@@ -41,7 +41,7 @@ export class Loader {
   readonly #cache = new Map<string, Trace>()
   /** Counts the readings of newer weights. */
   #generation = 0
-  /** Where the text was edited; the cursor goes there when the picture is loaded. */
+  /** The place of the edit in the text; the cursor goes there when the picture is loaded. */
   #caret: number | null = null
   #visiting = false
   /** The parts of a link that have not been checked against the run and the text yet. */

@@ -8,7 +8,7 @@ const ADDRESS_DELAY_MS = 300
 /** Two changes of the text with a longer pause between them are two steps of the browser's history. */
 const TYPING_PAUSE_MS = 1500
 
-/** What the navigation calls: after the page changed the view, and after a link or the Back button did. */
+/** Called after the page changed the view, and after a link or the Back button did. */
 export interface NavigationListener {
   viewChanged: () => void
   linkOpened: () => void

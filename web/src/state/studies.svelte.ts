@@ -14,7 +14,7 @@ export type StudyState = 'unknown' | 'none' | 'working' | 'done' | 'failed'
 /** One study: its request is repeated until the server has the answer. */
 export class Study<T> {
   state = $state<StudyState>('unknown')
-  /** The present step of the work, or the sentence that says why there is no answer. */
+  /** The present step of the work, or the reason why there is no answer. */
   message = $state('')
   /** Share of the work that is done, 0 to 1; null when unknown. */
   progress = $state<number | null>(null)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Latest, Queue } from '../../src/state/requests'
 
-/** A task that ends when it is told to. */
+/** A task that ends when `end` is called. */
 function task(log: string[], name: string): { run: () => Promise<void>; end: () => void } {
   let end = (): void => {}
   const ended = new Promise<void>((resolve) => (end = resolve))
