@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from gatescope.equations.derivatives import readable_values, to_lines
@@ -114,6 +114,13 @@ class Forward:
 
 def forward(tape: Tape) -> Forward:
     """Return the forward derivatives of one step of a network without interventions."""
+    return _forward(tape.nodes, tuple(tape.signals.items()))
+
+
+@lru_cache(maxsize=64)
+def _forward(lines: tuple[Node, ...], signals: tuple[tuple[str, int], ...]) -> Forward:
+    """Differentiate a tape; its parts are hashable, the tape is not."""
+    tape = Tape(lines, dict(signals))
     outputs = tape.states if "h" in tape.states else (*tape.states, "h")
     with tracing() as pool:
         values = readable_values(tape)
