@@ -29,6 +29,7 @@ from gatescope.errors import GatescopeError
 from gatescope.explorer.gallery import Gallery
 from gatescope.files import write_bytes, write_json
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Checkpoint, RunError
+from gatescope.runs.records import RecordError, parse
 from gatescope.studies import Table
 
 TASK = TASKS["counter"](batch=2)
@@ -492,6 +493,26 @@ def test_weights_with_a_changed_number_are_refused(run: Run) -> None:
     tensors = load(bytes(content))
     save_file(tensors, path, {"step": "4"})
     assert run.network()[1] == 4
+
+
+def test_weights_with_a_changed_step_are_refused(run: Run) -> None:
+    """The checksum covers the step of the training as well as the numbers."""
+    path = run.path / WEIGHTS
+    content = path.read_bytes()
+    step = run.network()[1]
+    assert content.count(b'"step":"%d"' % step) == 1
+    path.write_bytes(content.replace(b'"step":"%d"' % step, b'"step":"%d"' % (step - 1)))
+    with pytest.raises(RunError, match="checksum"):
+        run.network()
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_integers_beyond_64_bits_are_refused(sign: str) -> None:
+    """18,446,744,073,709,551,615 is the largest integer of 64 bits."""
+    largest = f"{sign}18446744073709551615"
+    assert str(parse(largest)) == largest
+    with pytest.raises(RecordError, match="18446744073709551616"):
+        parse(f"{sign}18446744073709551616")
 
 
 def test_studies_of_a_newer_version_are_not_replaced(run: Run) -> None:

@@ -96,6 +96,14 @@ def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, count: int) -> None:
     assert chi_square(frequencies(Choice(top_p=top_p)), expected / expected.sum()) < 18.5
 
 
+@pytest.mark.parametrize(("top_p", "count"), [(0.25, 1), (0.5, 2), (0.75, 3), (1.0, 4)])
+def test_top_p_reached_exactly_adds_no_symbol(top_p: float, count: int) -> None:
+    """k of four equal symbols have exactly the probability k / 4, which floating-point numbers represent."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = {Choice(top_p=top_p).draw(torch.zeros(4), generator) for _ in range(100)}
+    assert drawn == set(range(count))
+
+
 def test_equally_probable_symbols_are_all_drawn() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = {Choice(temperature=1e-3).draw(torch.zeros(5), generator) for _ in range(100)}

@@ -56,7 +56,7 @@ def test_bad_vocabulary_is_one_sentence(stored: Path, vocabulary: dict[str, Any]
         gatescope.open_trace(stored)
 
 
-@pytest.mark.parametrize("pairs", [5, [[0]], [[0, 1]], [[9, 0]], [[True, False]]])
+@pytest.mark.parametrize("pairs", [5, [[0]], [[0, 1]], [[1, 1]], [[1, -1]], [[2, 0]], [[9, 0]], [[True, False]]])
 def test_bad_pairs_of_equal_sequences_are_refused(stored: Path, pairs: Any) -> None:
     changed(stored, repeats=pairs)
     with pytest.raises(TraceError, match="repeats"):

@@ -214,6 +214,19 @@ def test_rows_of_a_shrinking_batch_keep_their_sequences() -> None:
     np.testing.assert_allclose(trace["layer0"]["h"][2], expected[:, 0].numpy(), atol=1e-6)
 
 
+def test_rows_with_equal_states_keep_their_rows() -> None:
+    """Both rows read the same first piece, so only their numbers tell which sequence the second piece continues."""
+    torch.manual_seed(0)
+    module, first, second = nn.GRU(3, 4), torch.randn(5, 1, 3).expand(5, 2, 3), torch.randn(6, 2, 3)
+    with torch.no_grad(), gatescope.watch(module) as watched:
+        _, state = module(first)
+        module(second, state)
+        expected, _ = module(torch.cat([first, second]))
+    trace = watched.trace("", calls=slice(0, 2))
+    assert trace.lengths.tolist() == [11, 11]
+    np.testing.assert_allclose(trace["layer0"]["h"], expected.transpose(0, 1).numpy(), atol=1e-6)
+
+
 def test_truncated_backpropagation_is_one_sequence_per_row() -> None:
     torch.manual_seed(0)
     module, state, inputs = nn.LSTM(3, 4, 2), None, torch.randn(20, 2, 3)

@@ -150,6 +150,23 @@ describe('numbers', () => {
     expect(verdict(forecast, series, null, 3)!.text).toContain('beyond the end of the text')
   })
 
+  it('counts a value at the end of the interval, and averages the errors of the medians', () => {
+    // The next two values are 4 and 0. The first is the upper end of 1 to 4, the second is below 1 to 8.
+    const edge = trace(
+      ['5', '4', '0'],
+      [0],
+      {
+        input: f32(1, 5, 4, 0),
+        value: f32(2, 4, 0, NaN, NaN, NaN, NaN),
+        estimate: f32(6, 1, 2, 4, 1, 3, 8, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3),
+      },
+      'numbers',
+    )
+    const found = verdict(about('number', AHEAD, ['x']), edge, null, 0)!.text
+    expect(found).toContain('1 of the 2 known values lie within the 80 % interval')
+    expect(found).toContain('off by 2.5 on average') // |4 - 2| = 2 and |0 - 3| = 3
+  })
+
   it('takes a heat strip where there are too many for curves', () => {
     const many = trace(['a'], [0], {
       input: f32(8, 1, 2, 3, 4, 5, 6, 7, 8),

@@ -55,6 +55,18 @@ describe('cells', () => {
   })
 })
 
+describe('characters on the strips', () => {
+  it('stand in the cell of their own step', () => {
+    const scene = makeScene({ labels: LABELS, rows: [{}] })
+    const pen = recordingPen()
+    drawStrips(pen, scene, WINDOW)
+    const v = visibleOf(scene)
+    const sprites = pen.images.filter((image) => !image.pixels.length)
+    const shown = sprites.map((image) => [image.x, image.source.pen.texts.map((one) => one.text).join('')])
+    expect(shown).toEqual(LABELS.map((label, step) => [v.x(step), label]))
+  })
+})
+
 describe('curves under the strips', () => {
   const heights = (values: number[], scale = SIGNED): { y: number[]; top: number; height: number } => {
     const scene = makeScene({ labels: LABELS, curve: 46, rows: [{ values: Float32Array.from(values), scale }] })
