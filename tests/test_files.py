@@ -125,3 +125,19 @@ def test_write_bytes_never_writes_through_a_link(tmp_path: Path) -> None:
     write_bytes(tmp_path / "file", b"newer")
     assert (tmp_path / "file").read_bytes() == b"newer"
     assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+@POSIX
+def test_open_for_appending_refuses_links(tmp_path: Path) -> None:
+    """A link with the name of a lock or a history must not lead the writer to another file."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "file").symlink_to("precious")
+    with pytest.raises(FileError, match="got a link"):
+        open_for_appending(tmp_path / "file")
+    (tmp_path / "new").symlink_to("missing")
+    with pytest.raises(FileError, match="got a link"):
+        open_for_appending(tmp_path / "new")
+    assert not (tmp_path / "missing").exists()
+    with open_for_appending(tmp_path / "precious") as file:
+        file.write(b" file")
+    assert (tmp_path / "precious").read_bytes() == b"precious file"

@@ -200,6 +200,25 @@ def test_early_stopping_ignores_one_stuck_stretch() -> None:
     assert (records[-1]["reason"], records[-1]["step"]) == ("finished", 6)
 
 
+def test_equal_validation_is_no_improvement() -> None:
+    """A loss that repeats counts towards patience, or a network that is stuck would train for ever."""
+    records = list(records_of(scripted(Scripted([5, 4, 4, 4, 3]), patience=2)))
+    assert (records[-1]["reason"], records[-1]["step"]) == ("no improvement", 4)
+    assert [r["best"] for r in records[:-1]] == [True, True, False, False]
+
+
+def test_update_reads_the_batches_of_its_seed() -> None:
+    """The seed of the settings decides the data, not only the weights and dropout."""
+    task = TASKS["counter"](batch=2)
+    sizes = {seed: sum(int(task.batch(seed, step).lengths.sum()) for step in range(3)) for seed in range(6)}
+    assert len(set(sizes.values())) > 3
+    for seed, symbols in sizes.items():
+        training = Loop(Network(configure(task.vocabulary, "elman", (2,))), task, Settings(5, seed=seed))
+        for _ in range(3):
+            training.update()
+        assert training.progress.symbols == symbols
+
+
 def test_training_stops_after_two_solved_scores_in_a_row() -> None:
     solved = [False, True, False, True, True, True]
     training = scripted(Scripted([5, 4, 3, 2, 1.5, 1], solved), until_solved=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import gatescope.explorer.recorder
 from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create_run, record, train
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.routes import make_app
+from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.runs import HISTORY
 
 PORT = 8791
@@ -314,6 +316,19 @@ def test_trace_arrays_equal_the_recording(page: Page, place: Path) -> None:
     assert about["step"] == str(Run(place / "deep peephole").network()[1])
 
 
+@pytest.mark.parametrize(("share", "holds"), [(0.5, True), (1.0, True), (1.1, False), (20.0, False)])
+def test_check_holds_up_to_the_tolerance(place: Path, share: float, holds: bool) -> None:
+    """The page says that the equations hold if the largest residual is at most the tolerance of the trace."""
+    trace = recorded(place, "lstm", "aXb\n")
+    residual = share * trace.attributes["tolerance"]
+    changed = replace(trace, attributes={**trace.attributes, "residual": residual})
+    body = encode(
+        Run(place / "lstm").configuration(), RecordedText(changed, list("aXb\n"), [], 6), TraceRequest("aXb\n")
+    )
+    header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+    assert json.loads(header["__metadata__"]["holds"]) is holds
+
+
 def test_trace_sends_requested_arrays_only(page: Page) -> None:
     whole, _ = unpacked(page.trace())
     assert {name for name in whole if "." in name} == {f"layer0.{k}" for k in "ifgoch"}
@@ -433,6 +448,17 @@ def test_text_at_the_limit_is_answered_longer_refused(page: Page, monkeypatch: p
     monkeypatch.setattr(gatescope.explorer.recorder, "MAX_TEXT_STEPS", 10)
     refused(page.trace(text="a" * 11), 413, "10")
     assert page.trace(text="a" * 10).status_code == 200
+
+
+def test_body_of_more_than_1_mib_is_refused(page: Page) -> None:
+    """The body is measured before its text: white space around a short request counts as well."""
+
+    def padded(size: int) -> httpx.Response:
+        body = b'{"text": "aXb"}'.ljust(size)
+        return page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+
+    assert padded(1_048_576).status_code == 200
+    refused(padded(1_048_577), 413, "1,048,576")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04", None])

@@ -213,6 +213,18 @@ def test_pruned_weights_have_no_gradient(kind: str) -> None:
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-6)
 
 
+def test_projected_sequences_start_at_their_own_ends() -> None:
+    """Each row of a packed batch begins its backward direction at its own last step, from its own projected state."""
+    theirs, mine = pair("LSTM", 2, 4, proj_size=3, bidirectional=True, dtype=torch.float64)
+    rows = [torch.randn(length, 2, dtype=torch.float64) for length in (5, 3, 1)]
+    state = torch.randn(2, 3, 3, dtype=torch.float64), torch.randn(2, 3, 4, dtype=torch.float64)
+    packed = pack_sequence(rows)
+    (output, final), (expected, expected_final) = mine(packed, state), theirs(packed, state)
+    assert_equal(output.data, expected.data, "outputs")
+    for actual, other in zip(final, expected_final, strict=True):
+        assert_equal(actual, other, "final states")
+
+
 def test_autocast_keeps_precision_of_weights() -> None:
     theirs, mine = pair("GRU", 3, 4)
     x = torch.randn(5, 2, 3)

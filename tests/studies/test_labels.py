@@ -8,6 +8,7 @@ from gatescope import Network, Trace, record
 from gatescope.features import Feature, of_arrays
 from gatescope.studies import Steps, StudyError
 from gatescope.studies.common import label_search
+from gatescope.studies.common.chance import chance_of
 from gatescope.studies.common.table import Table
 from gatescope.studies.labels import Search, best_binary_features, binary_labels, labels
 from tests.studies import handmade
@@ -212,3 +213,11 @@ def test_binary_labels_of_the_signal_come_first() -> None:
     # The pair is off, and b is on, at the first three places; a varies there.
     start = best_binary_features(table, features, "h", np.array([True, True, True, False]))
     assert {neuron: feature.name for neuron, feature in start.items()} == {("layer0", 0): "a"}
+
+
+def test_chance_that_equals_a_score_counts_against_it() -> None:
+    """Of 20 scores by chance one reaches 0.8, so the p-value of 0.8 is 2/21, and that of 0.9 is 1/21."""
+    shifted = {"AUROC": [np.array([0.7] * 19 + [0.8])]}
+    for best, rate, least in ((0.8, 0.09, None), (0.8, 0.1, 0.8), (0.9, 0.09, 0.9), (0.9, 0.04, None)):
+        found = chance_of([{"AUROC": np.array([best])}], shifted, rate).least["AUROC"]
+        assert found == (np.nextafter(best, 1) if least is None else least)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gatescope.tasks import TASKS, TaskError, Text, load
 from gatescope.tasks.base.task import Predict
 from gatescope.tasks.data.corpus import read, standard_library
-from gatescope.tasks.measures.text_score import stretches
+from gatescope.tasks.measures.text_score import StretchLosses, stretches
 from tests.tasks import oracles
 
 LINES = "".join(f"def f{k}(a, b={k}):\n    return '{chr(97 + k % 26)}' + str([a] * {k})\n\n" for k in range(200))
@@ -263,6 +263,13 @@ def test_validation_without_the_worst_tenth_is_typical(corpus: Path) -> None:
     assert stuck_once.typical == pytest.approx(1.0)
     stuck_often = task.validate(predicting(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
     assert stuck_often.typical > 2
+
+
+def test_typical_loss_drops_the_worst_mean_not_the_sum() -> None:
+    """Nine stretches have 100 targets of 1 nat each; the tenth has one target of 5 nats, and is the worst."""
+    nats, targets = np.array([100.0] * 9 + [5.0]), np.array([100] * 9 + [1])
+    assert StretchLosses(nats, targets).typical == pytest.approx(1.0, abs=1e-9)
+    assert StretchLosses(nats, targets).mean == pytest.approx(905 / 901, abs=1e-9)
 
 
 @given(st.integers(1, 3_000_000), st.one_of(st.none(), st.integers(2, 100_000)))

@@ -73,6 +73,13 @@ def test_word_dropout_never_drops_the_end_mark() -> None:
     assert not np.array_equal(first, other)
 
 
+def test_word_dropout_depends_on_the_seed() -> None:
+    """Two trainings with different seeds drop different words at the same step."""
+    batch = ENCODED.batch(np.arange(40), 99)
+    tokens = [with_word_dropout(batch, VOCABULARY, 0.3, seed, 7).tokens for seed in range(5)]
+    assert len({array.tobytes() for array in tokens}) == 5
+
+
 def test_vocabulary_has_lower_case_words_and_unchanged_tokens() -> None:
     texts = ["It's GOOD, so-so !", "Good"]
     assert set(vocabulary_of(texts, "word", 1, 99).symbols) == {"it's", "good", ",", "so-so", "!", "\n"}
