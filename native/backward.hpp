@@ -32,18 +32,18 @@ private:
 
     // The arrays that the threads of a team share.
     struct Common {
-        T* window;            // dL/d drive: (tile, slot, drive, vector, lane)
-        T* carried[MOST];     // dL/d state, (rows, padded neurons)
-        T* d_input;           // (tile, input, input drives)
-        T* d_bias;            // (tile, input drives)
-        T* d_recurrent;       // (tile, neuron one step earlier, recurrent drives)
-        T* d_parameters;      // (parameter, padded neurons)
+        T* window;                // dL/d drive: (tile, slot, drive, vector, lane)
+        T* carried[MAX_SIGNALS];  // dL/d state, (rows, padded neurons)
+        T* d_input;               // (tile, input, input drives)
+        T* d_bias;                // (tile, input drives)
+        T* d_recurrent;           // (tile, neuron one step earlier, recurrent drives)
+        T* d_parameters;          // (parameter, padded neurons)
     };
 
     struct Worker {
         Common common;
         ptrdiff_t* rows;
-        const T** previous[MOST];
+        const T** previous[MAX_SIGNALS];
         const T** later;       // for each row, the gradients of its drives one step later
         const T** inputs;      // the input of every slot of the window
         const T** hidden;      // h one step earlier, for every slot
@@ -89,8 +89,8 @@ private:
             worker.ids = take<int64_t>(scratch_, slots_);
             worker.places = take<ptrdiff_t>(scratch_, slots_);
             worker.signal_places = take<ptrdiff_t>(scratch_, rows);
-            worker.block = take<T>(scratch_, MOST_ROWS * 4 * L);
-            worker.lines = take<const char*>(scratch_, MOST_ROWS * 3 * MOST * 5);
+            worker.block = take<T>(scratch_, MAX_BLOCK_ROWS * 4 * L);
+            worker.lines = take<const char*>(scratch_, MAX_BLOCK_ROWS * 3 * MAX_SIGNALS * 5);
         }
     }
 
@@ -373,7 +373,7 @@ private:
         const ptrdiff_t L = layer_.lanes, I = layer_.I, wide = input_wide_ * L;
         const ptrdiff_t count = columns(I, input_wide_), size = wide * layer_.tiles * layer_.input_vectors * L;
         const Blocks blocks(worker.used, input_back_.rows);
-        const T* rows[MOST_ROWS];
+        const T* rows[MAX_BLOCK_ROWS];
         for (ptrdiff_t c = count * share.member / share.team->size; c < count * (share.member + 1) / share.team->size;
              ++c) {
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
@@ -413,7 +413,7 @@ private:
     // Writes the sums of all teams in the layouts of the weights.
     void unpack(int worker) {
         const int teams = division_.team_count();
-        const T *d_input[MOST_THREADS], *d_bias[MOST_THREADS], *d_recurrent[MOST_THREADS];
+        const T *d_input[MAX_THREADS], *d_bias[MAX_THREADS], *d_recurrent[MAX_THREADS];
         for (int k = 0; k < teams; ++k) {
             d_input[k] = workers_[k].common.d_input;
             d_bias[k] = workers_[k].common.d_bias;
@@ -463,7 +463,7 @@ private:
     ptrdiff_t slots_ = 0;                  // in the window
     Scratch scratch_;
     T *packed_recurrent_ = nullptr, *packed_input_ = nullptr, *parameters_ = nullptr, *zeros_ = nullptr;
-    Worker workers_[MOST_THREADS];
+    Worker workers_[MAX_THREADS];
 };
 
 }  // namespace GATESCOPE_LEVEL

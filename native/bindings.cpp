@@ -22,7 +22,7 @@ using namespace gatescope;
 
 namespace {
 
-std::atomic<const Level*> chosen{supported_levels().back()};
+std::atomic<const Level*> active_level{supported_levels().back()};
 
 std::vector<std::string> levels() {
     std::vector<std::string> names;
@@ -33,7 +33,7 @@ std::vector<std::string> levels() {
 void use_level(const std::string& name) {
     for (const Level* level : supported_levels()) {
         if (name == level->name) {
-            chosen = level;
+            active_level = level;
             return;
         }
     }
@@ -42,7 +42,7 @@ void use_level(const std::string& name) {
 
 using Address = uintptr_t;
 
-// A cell's struct, and the indices of the weights of each of its drives.
+// A generated struct of cells.hpp by its index, and for each of its drives the index of its weights (-1: none).
 struct Cell {
     int index;
     CellShape shape;
@@ -50,7 +50,7 @@ struct Cell {
 
     Cell(const std::string& key, std::vector<int> input, std::vector<int> recurrent)
         : index(-1), shape{}, input_order(std::move(input)), recurrent_order(std::move(recurrent)) {
-        const Level& level = *chosen.load();
+        const Level& level = *active_level.load();
         for (int k = 0; k < level.count; ++k) {
             if (key == level.cells[k].key) index = k;
         }
@@ -65,8 +65,9 @@ struct Cell {
     }
 };
 
-// (number of the signal, scale, shift, values before, stride of a step, stride of a row).
+// An intervention: number of the signal, scale, shift, values before the change, stride of a step, stride of a row.
 using Change = std::tuple<int, Address, Address, Address, ptrdiff_t, ptrdiff_t>;
+// An array, its stride of a step and its stride of a row.
 using Strided = std::tuple<Address, ptrdiff_t, ptrdiff_t>;
 
 template <class T>
@@ -75,8 +76,8 @@ T* at(Address address) {
 }
 
 template <class T>
-void put(const std::vector<Address>& addresses, T* (&into)[MOST]) {
-    for (size_t k = 0; k < addresses.size() && k < MOST; ++k) into[k] = at<T>(addresses[k]);
+void set_pointers(const std::vector<Address>& addresses, T* (&pointers)[MAX_SIGNALS]) {
+    for (size_t k = 0; k < addresses.size() && k < MAX_SIGNALS; ++k) pointers[k] = at<T>(addresses[k]);
 }
 
 template <class T>
@@ -106,9 +107,9 @@ void fill(Problem<T>& problem, const Cell& cell, const std::vector<ptrdiff_t>& s
         problem.input_order[k] = cell.input_order[k];
         problem.recurrent_order[k] = cell.recurrent_order[k];
     }
-    put(initial, problem.initial);
-    put(signals, problem.signals);
-    put(residuals, problem.residuals);
+    set_pointers(initial, problem.initial);
+    set_pointers(signals, problem.signals);
+    set_pointers(residuals, problem.residuals);
     problem.changed = !changes.empty();
     for (const auto& [signal, scale, shift, before, step, row] : changes) {
         problem.scale[signal] = at<T>(scale);
@@ -127,12 +128,12 @@ void forward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse
              const std::vector<Address>& final_states, const Strided& hidden) {
     Forward<T> request;
     fill<T>(request, cell, sizes, reverse, threads, x, ids, lengths, weights, initial, signals, residuals, changes);
-    put(final_states, request.final);
+    set_pointers(final_states, request.final);
     request.hidden = at<T>(std::get<0>(hidden));
     request.hidden_step = std::get<1>(hidden);
     request.hidden_row = std::get<2>(hidden);
-    if constexpr (sizeof(T) == 4) chosen.load()->forward_float(request);
-    else chosen.load()->forward_double(request);
+    if constexpr (sizeof(T) == 4) active_level.load()->forward_float(request);
+    else active_level.load()->forward_double(request);
 }
 
 template <class T>
@@ -144,20 +145,20 @@ void backward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool revers
               const std::vector<Address>& d_initial, const std::vector<Address>& d_weights) {
     Backward<T> request;
     fill<T>(request, cell, sizes, reverse, threads, x, ids, lengths, weights, initial, signals, residuals, changes);
-    for (size_t k = 0; k < d_signals.size() && k < MOST; ++k) {
+    for (size_t k = 0; k < d_signals.size() && k < MAX_SIGNALS; ++k) {
         request.d_signals[k] = at<T>(std::get<0>(d_signals[k]));
         request.d_step[k] = std::get<1>(d_signals[k]);
         request.d_row[k] = std::get<2>(d_signals[k]);
     }
-    put(d_final, request.d_final);
+    set_pointers(d_final, request.d_final);
     request.d_x = at<T>(d_x);
-    put(d_initial, request.d_initial);
+    set_pointers(d_initial, request.d_initial);
     request.d_input_weights = at<T>(d_weights.at(0));
     request.d_biases = at<T>(d_weights.at(1));
     request.d_recurrent_weights = at<T>(d_weights.at(2));
     request.d_neuron_weights = at<T>(d_weights.at(3));
-    if constexpr (sizeof(T) == 4) chosen.load()->backward_float(request);
-    else chosen.load()->backward_double(request);
+    if constexpr (sizeof(T) == 4) active_level.load()->backward_float(request);
+    else active_level.load()->backward_double(request);
 }
 
 // Returns a tensor whose memory goes back to the pool with its last reference.
@@ -177,24 +178,25 @@ nb::ndarray<nb::pytorch, T, nb::ndim<3>> buffer(size_t steps, size_t rows, size_
     return nb::ndarray<nb::pytorch, T, nb::ndim<3>>(buffer->memory, {steps, rows, neurons}, owner);
 }
 
+// Runs the multiply-adds of the level on all threads until the time is over; returns operations per second.
 double peak(int threads, double seconds) {
     using clock = std::chrono::steady_clock;
     const auto start = clock::now();
-    double operations = 0, passed = 0;
-    while (passed < seconds) {
-        struct Part {
-            double operations[MOST_THREADS] = {};
-        } part;
-        Threads together(threads);
-        together.run(
+    double operations = 0, elapsed = 0;
+    while (elapsed < seconds) {
+        struct Counts {
+            double operations[MAX_THREADS] = {};
+        } counts;
+        Threads team(threads);
+        team.run(
             [](void* context, int worker) {
-                static_cast<Part*>(context)->operations[worker] = chosen.load()->multiply_adds(200000);
+                static_cast<Counts*>(context)->operations[worker] = active_level.load()->multiply_adds(200000);
             },
-            &part);
-        for (double done : part.operations) operations += done;
-        passed = std::chrono::duration<double>(clock::now() - start).count();
+            &counts);
+        for (double of_thread : counts.operations) operations += of_thread;
+        elapsed = std::chrono::duration<double>(clock::now() - start).count();
     }
-    return operations / passed;
+    return operations / elapsed;
 }
 
 }  // namespace
@@ -202,29 +204,29 @@ double peak(int threads, double seconds) {
 NB_MODULE(_native, module) {
     module.doc() = "The kernels of the native engine.";
     nb::set_leak_warnings(false);  // a tensor may live until the interpreter ends
-    const nb::call_guard<nb::gil_scoped_release> released;
+    const nb::call_guard<nb::gil_scoped_release> without_gil;
     nb::class_<Cell>(module, "Cell")
         .def(nb::init<const std::string&, std::vector<int>, std::vector<int>>(), nb::arg("key"),
              nb::arg("input_order"), nb::arg("recurrent_order"));
     module.def("keys", [] {
         std::vector<std::string> keys;
-        const Level& level = *chosen.load();
+        const Level& level = *active_level.load();
         for (int k = 0; k < level.count; ++k) keys.push_back(level.cells[k].key);
         return keys;
     }, "Return the keys of the equations that structs were generated for.");
-    module.def("forward_float", &forward<float>, released);
-    module.def("forward_double", &forward<double>, released);
-    module.def("backward_float", &backward<float>, released);
-    module.def("backward_double", &backward<double>, released);
+    module.def("forward_float", &forward<float>, without_gil);
+    module.def("forward_double", &forward<double>, without_gil);
+    module.def("backward_float", &backward<float>, without_gil);
+    module.def("backward_double", &backward<double>, without_gil);
     module.def("buffer_float", &buffer<float>, "Return a tensor of undefined numbers from the pool.");
     module.def("buffer_double", &buffer<double>, "Return a tensor of undefined numbers from the pool.");
     module.def("release", &release_memory, "Return the pool's memory to the system; return its size in bytes.");
     module.def("levels", &levels, "Return the instruction-set levels that this processor can run, the fastest last.");
-    module.def("level", [] { return std::string(chosen.load()->name); }, "Return the level that is used.");
+    module.def("level", [] { return std::string(active_level.load()->name); }, "Return the level that is used.");
     module.def("use_level", &use_level, nb::arg("name"), "Use another level, as tests do.");
-    module.def("share_openmp", [](Address parallel, Address number, Address count) {
-        share_openmp(at<void>(parallel), at<void>(number), at<void>(count));
+    module.def("share_openmp", [](Address parallel, Address thread_number, Address thread_count) {
+        share_openmp(at<void>(parallel), at<void>(thread_number), at<void>(thread_count));
     }, "Run on the threads of an OpenMP library that is loaded; see threads.hpp.");
-    module.def("peak", &peak, nb::arg("threads"), nb::arg("seconds"), released,
+    module.def("peak", &peak, nb::arg("threads"), nb::arg("seconds"), without_gil,
                "Measure how many multiplications and additions the threads can do in a second.");
 }

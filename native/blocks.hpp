@@ -49,12 +49,12 @@ template <class T>
 struct ForwardBlock {
     const Layer<T>* layer;
     ptrdiff_t tile, step, rows;
-    const ptrdiff_t* row;             // batch row of each row
-    const ptrdiff_t* places;          // offset of its signals of this step in arrays (T, B, N)
-    const T* drives;                  // (rows, drive, vector, lane)
-    const T* parameters;              // (parameter, padded neurons)
-    const T* const* previous[MOST];   // for each state, the values of each row
-    T* passing[MOST];                 // for each state that is not returned, the target of the first row
+    const ptrdiff_t* row;                   // batch row of each row
+    const ptrdiff_t* places;                // offset of its signals of this step in arrays (T, B, N)
+    const T* drives;                        // (rows, drive, vector, lane)
+    const T* parameters;                    // (parameter, padded neurons)
+    const T* const* previous[MAX_SIGNALS];  // for each state, the values of each row
+    T* passing[MAX_SIGNALS];                // for each state that is not returned, the target of the first row
 };
 
 template <class Cell, class T, bool changes>
@@ -114,15 +114,15 @@ struct BackwardBlock {
     const Backward<T>* request;
     ptrdiff_t tile, step, rows;
     int vector;
-    const ptrdiff_t* row;            // batch row of each row
-    const ptrdiff_t* places;         // offset of its signals of this step in arrays (T, B, N)
-    const T* parameters;             // (parameter, padded neurons)
-    const T* const* previous[MOST];  // for each state, the values of each row
-    const T* hidden;                 // dL/dh through the recurrent drives of the next step
+    const ptrdiff_t* row;                   // batch row of each row
+    const ptrdiff_t* places;                // offset of its signals of this step in arrays (T, B, N)
+    const T* parameters;                    // (parameter, padded neurons)
+    const T* const* previous[MAX_SIGNALS];  // for each state, the values of each row
+    const T* hidden;                        // dL/dh through the recurrent drives of the next step
     ptrdiff_t hidden_pitch;
-    T* carried[MOST];                // dL/d state: on entry of this step, on return of the step before
-    T* drives;                       // receives dL/d drive: (rows, drive, vector, lane)
-    T* d_parameters;                 // (parameter, padded neurons), added to
+    T* carried[MAX_SIGNALS];  // dL/d state: on entry of this step, on return of the step before
+    T* drives;                // receives dL/d drive: (rows, drive, vector, lane)
+    T* d_parameters;          // (parameter, padded neurons), added to
 };
 
 template <class Cell, class T, bool changes>

@@ -35,10 +35,10 @@ private:
         const T** inputs;           // its input vector
         const T** recurrent_starts; // first recurrent drive of each row of the block
         const char** lines;
-        const T** starts;           // what its drives start from: bias, row of a symbol, or product computed ahead
-        const T** previous[MOST];   // its states one step earlier
-        T* passing[MOST];           // the last two steps of states that are not returned, (2, rows, N)
-        T* ahead;                   // (tile, slot, input drives)
+        const T** starts;                 // where its drives start: bias, row of a symbol, or product computed ahead
+        const T** previous[MAX_SIGNALS];  // its states one step earlier
+        T* passing[MAX_SIGNALS];          // the last two steps of states that are not returned, (2, rows, N)
+        T* ahead;                         // (tile, slot, input drives)
         T* block;
     };
 
@@ -65,7 +65,7 @@ private:
         } else if (layer_.problem.x && layer_.any_input && most_rows < input_tile_.rows) {
             ahead_steps_ = smaller(layer_.T_, larger(1, 64 / most_rows));
         }
-        T* shared_passing[MOST] = {};
+        T* shared_passing[MAX_SIGNALS] = {};
         T* shared_ahead = nullptr;
         for (int w = 0; w < division_.threads; ++w) {
             Worker& worker = workers_[w];
@@ -76,10 +76,10 @@ private:
             worker.symbols = take<ptrdiff_t>(scratch_, most);
             worker.inputs = take<const T*>(scratch_, larger(most, ahead_steps_ * most_rows));
             worker.starts = take<const T*>(scratch_, most);
-            worker.block = take<T>(scratch_, MOST_ROWS * layer_.width * layer_.lanes);
-            worker.lines = take<const char*>(scratch_, MOST_ROWS * MOST * (layer_.vectors + 1));
-            worker.recurrent_starts = take<const T*>(scratch_, MOST_ROWS);
-            for (int r = 0; r < MOST_ROWS; ++r) {
+            worker.block = take<T>(scratch_, MAX_BLOCK_ROWS * layer_.width * layer_.lanes);
+            worker.lines = take<const char*>(scratch_, MAX_BLOCK_ROWS * MAX_SIGNALS * (layer_.vectors + 1));
+            worker.recurrent_starts = take<const T*>(scratch_, MAX_BLOCK_ROWS);
+            for (int r = 0; r < MAX_BLOCK_ROWS; ++r) {
                 worker.recurrent_starts[r] = worker.block + (r * layer_.width + layer_.first_recurrent) * layer_.lanes;
             }
             const bool first = w == 0 || division_.by_rows;
@@ -156,7 +156,7 @@ private:
         for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size;
-                const T* starts[MOST_ROWS];
+                const T* starts[MAX_BLOCK_ROWS];
                 for (ptrdiff_t r = 0; r < blocks.size(b); ++r) starts[r] = packed_bias_ + tile * size;
                 const Source<T> source = {worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
                                           packed_input_ + tile * layer_.I * size};
@@ -207,8 +207,8 @@ private:
         block.step = t;
         block.drives = worker.block;
         block.parameters = parameters_;
-        const int narrowest = static_cast<int>(smaller(layer_.any_input ? input_tile_.rows : MOST_ROWS,
-                                                       layer_.any_recurrent ? recurrent_tile_.rows : MOST_ROWS));
+        const int narrowest = static_cast<int>(smaller(layer_.any_input ? input_tile_.rows : MAX_BLOCK_ROWS,
+                                                       layer_.any_recurrent ? recurrent_tile_.rows : MAX_BLOCK_ROWS));
         const Blocks blocks(active, narrowest);
         const bool reads_input = layer_.any_input && request_.x && !ahead_steps_;
         const bool all_joined = layer_.input_vectors == layer_.width && layer_.recurrent_vectors == layer_.width;
@@ -343,10 +343,10 @@ private:
     Scratch scratch_;
     T *packed_input_ = nullptr, *packed_recurrent_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
     T* zeros_ = nullptr;
-    bool passed_[MOST] = {};  // states that are not returned: only their last two steps are stored
+    bool passed_[MAX_SIGNALS] = {};  // states that are not returned: only their last two steps are stored
     ptrdiff_t ahead_steps_ = 0, ahead_rows_ = 0;
     ptrdiff_t span_ = 1;  // steps that are computed together: more than one when the hidden states are known
-    Worker workers_[MOST_THREADS];
+    Worker workers_[MAX_THREADS];
 };
 
 }  // namespace GATESCOPE_LEVEL

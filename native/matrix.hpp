@@ -10,13 +10,13 @@ namespace gatescope {
 namespace GATESCOPE_LEVEL {
 
 constexpr int WIDEST = 8;     // vectors in a tile
-constexpr int MOST_ROWS = 8;  // rows in a block
+constexpr int MAX_BLOCK_ROWS = 8;
 
 // How many rows fit into the registers beside a tile of `width` vectors.
 constexpr int rows_beside(int width) {
     const int free_registers = GATESCOPE_REGISTERS - (GATESCOPE_REGISTERS > 16 ? width + 2 : 3);
     const int rows = free_registers / width;
-    return rows < 1 ? 1 : rows > MOST_ROWS ? MOST_ROWS : rows;
+    return rows < 1 ? 1 : rows > MAX_BLOCK_ROWS ? MAX_BLOCK_ROWS : rows;
 }
 
 // One factor of a product: numbers rows[m][offset + k] and a packed matrix weights[k][w]. k runs through `segments`

@@ -11,25 +11,24 @@
 namespace gatescope {
 namespace {
 
-constexpr size_t PAGED_BYTES = size_t(1) << 17;      // from this size on, a buffer has pages of its own
+constexpr size_t PAGE_BYTES = 4096, LINE_BYTES = 64;
+constexpr size_t MIN_PAGED_BYTES = size_t(1) << 17;  // from this size on, a buffer has pages of its own
 constexpr size_t HUGE_PAGE_BYTES = size_t(2) << 20;  // mapped by a single fault where the system has huge pages
 constexpr size_t POOL_BYTES = size_t(1) << 30;       // the pool keeps no more than this
 
 // Sizes are rounded up to a quarter of a power of two, so that similar requests share buffers.
 size_t rounded(size_t bytes) {
-    size_t step = 64;
+    size_t step = LINE_BYTES;
     while (step * 8 <= bytes) step *= 2;
-    if (bytes >= PAGED_BYTES && step < 4096) step = 4096;
+    if (bytes >= MIN_PAGED_BYTES && step < PAGE_BYTES) step = PAGE_BYTES;
     return (bytes + step - 1) / step * step;
 }
 
-void* fresh(size_t bytes) {
-    if (bytes < PAGED_BYTES) {
-        void* memory = nullptr;
-        if (posix_memalign(&memory, 64, bytes) != 0) throw std::bad_alloc();
-        return memory;
-    }
-    const size_t alignment = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 4096;
+// Takes memory from the system.
+void* allocate(size_t bytes) {
+    size_t alignment = LINE_BYTES;
+    if (bytes >= MIN_PAGED_BYTES) alignment = PAGE_BYTES;
+    if (bytes >= HUGE_PAGE_BYTES) alignment = HUGE_PAGE_BYTES;
     void* memory = nullptr;
     if (posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
@@ -55,27 +54,27 @@ Pool& pool() {
 void* take_memory(size_t bytes) {
     bytes = rounded(bytes ? bytes : 1);
     {
-        Pool& from = pool();
-        std::lock_guard<std::mutex> lock(from.mutex);
-        auto buffers = from.free.find(bytes);
-        if (buffers != from.free.end() && !buffers->second.empty()) {
+        Pool& shared = pool();
+        std::lock_guard<std::mutex> lock(shared.mutex);
+        auto buffers = shared.free.find(bytes);
+        if (buffers != shared.free.end() && !buffers->second.empty()) {
             void* memory = buffers->second.back();
             buffers->second.pop_back();
-            from.bytes -= bytes;
+            shared.bytes -= bytes;
             return memory;
         }
     }
-    return fresh(bytes);
+    return allocate(bytes);
 }
 
 void give_memory(void* memory, size_t bytes) noexcept {
     bytes = rounded(bytes ? bytes : 1);
     try {
-        Pool& to = pool();
-        std::lock_guard<std::mutex> lock(to.mutex);
-        if (to.bytes + bytes <= POOL_BYTES) {
-            to.free[bytes].push_back(memory);
-            to.bytes += bytes;
+        Pool& shared = pool();
+        std::lock_guard<std::mutex> lock(shared.mutex);
+        if (shared.bytes + bytes <= POOL_BYTES) {
+            shared.free[bytes].push_back(memory);
+            shared.bytes += bytes;
             return;
         }
     } catch (...) {  // no memory for the list itself: the buffer goes back to the system
@@ -84,14 +83,14 @@ void give_memory(void* memory, size_t bytes) noexcept {
 }
 
 size_t release_memory() noexcept {
-    Pool& from = pool();
-    std::lock_guard<std::mutex> lock(from.mutex);
-    for (auto& [bytes, buffers] : from.free) {
+    Pool& shared = pool();
+    std::lock_guard<std::mutex> lock(shared.mutex);
+    for (auto& [bytes, buffers] : shared.free) {
         for (void* memory : buffers) free(memory);
     }
-    from.free.clear();
-    const size_t released = from.bytes;
-    from.bytes = 0;
+    shared.free.clear();
+    const size_t released = shared.bytes;
+    shared.bytes = 0;
     return released;
 }
 
@@ -100,7 +99,7 @@ Scratch::~Scratch() {
 }
 
 void* Scratch::take(size_t bytes) {
-    if (count_ == MOST) throw std::bad_alloc();
+    if (count_ == MAX_BUFFERS) throw std::bad_alloc();
     void* memory = take_memory(bytes);
     buffers_[count_++] = {memory, bytes};
     return memory;

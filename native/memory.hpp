@@ -25,11 +25,11 @@ public:
     void* take(size_t bytes);
 
 private:
-    static constexpr int MOST = 512;
+    static constexpr int MAX_BUFFERS = 512;
     struct {
         void* memory;
         size_t bytes;
-    } buffers_[MOST];
+    } buffers_[MAX_BUFFERS];
     int count_ = 0;
 };
 

@@ -8,7 +8,7 @@
 
 namespace gatescope {
 
-constexpr int MOST = 16;  // the most signals, states, drives, parameters or residuals of one cell
+constexpr int MAX_SIGNALS = 16;  // of one cell; also of its states, drives, parameters and residuals
 
 // The constants of one struct of cells.hpp, as the time loop reads them.
 struct CellShape {
@@ -42,23 +42,23 @@ struct Problem {
     const T* biases = nullptr;
     const T* recurrent_weights = nullptr;
     const T* neuron_weights = nullptr;
-    int input_order[MOST] = {}, recurrent_order[MOST] = {};
+    int input_order[MAX_SIGNALS] = {}, recurrent_order[MAX_SIGNALS] = {};
 
-    const T* initial[MOST] = {};  // (B, N) for each state; null: 0
-    T* signals[MOST] = {};        // (T, B, N) for each signal; null: not returned
-    T* residuals[MOST] = {};      // (T, B, N)
+    const T* initial[MAX_SIGNALS] = {};  // (B, N) for each state; null: 0
+    T* signals[MAX_SIGNALS] = {};        // (T, B, N) for each signal; null: not returned
+    T* residuals[MAX_SIGNALS] = {};      // (T, B, N)
 
     // Interventions: a signal becomes scale * value + shift, both at [t * change_step + b * change_row + n].
     bool changed = false;
-    const T* scale[MOST] = {};
-    const T* shift[MOST] = {};
-    ptrdiff_t change_step[MOST] = {}, change_row[MOST] = {};
-    T* before[MOST] = {};  // (T, B, N): the values before the change, for the backward pass
+    const T* scale[MAX_SIGNALS] = {};
+    const T* shift[MAX_SIGNALS] = {};
+    ptrdiff_t change_step[MAX_SIGNALS] = {}, change_row[MAX_SIGNALS] = {};
+    T* before[MAX_SIGNALS] = {};  // (T, B, N): the values before the change, for the backward pass
 };
 
 template <class T>
 struct Forward : Problem<T> {
-    T* final[MOST] = {};  // (B, N) for each state
+    T* final[MAX_SIGNALS] = {};  // (B, N) for each state
 
     // Known hidden states at [t * hidden_step + b * hidden_row + n]; null: unknown. If given, every step reads these,
     // and the final hidden state is one of them.
@@ -68,14 +68,14 @@ struct Forward : Problem<T> {
 
 template <class T>
 struct Backward : Problem<T> {
-    const T* d_signals[MOST] = {};  // dL/d signal, at [t * d_step + b * d_row + n]; null: 0
-    ptrdiff_t d_step[MOST] = {}, d_row[MOST] = {};
-    const T* d_final[MOST] = {};  // (B, N) for each state; null: 0
+    const T* d_signals[MAX_SIGNALS] = {};  // dL/d signal, at [t * d_step + b * d_row + n]; null: 0
+    ptrdiff_t d_step[MAX_SIGNALS] = {}, d_row[MAX_SIGNALS] = {};
+    const T* d_final[MAX_SIGNALS] = {};  // (B, N) for each state; null: 0
 
     // Results for the inputs (T, B, I), the initial states (B, N) and the four weights in their own layouts; null: not
     // computed.
     T* d_x = nullptr;
-    T* d_initial[MOST] = {};
+    T* d_initial[MAX_SIGNALS] = {};
     T* d_input_weights = nullptr;
     T* d_biases = nullptr;
     T* d_recurrent_weights = nullptr;

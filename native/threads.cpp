@@ -130,7 +130,7 @@ Threads::Threads(int requested) : count_(1) {
     }
     if (!pool->reserve()) return;
     pool_ = pool;
-    count_ = requested < MOST_THREADS ? requested : MOST_THREADS;
+    count_ = requested < MAX_THREADS ? requested : MAX_THREADS;
 }
 
 Threads::~Threads() { release(); }

@@ -3,7 +3,7 @@
 
 namespace gatescope {
 
-constexpr int MOST_THREADS = 64;
+constexpr int MAX_THREADS = 64;
 
 // Uses the OpenMP library that another library of the process (PyTorch) has loaded. Its threads stay awake for a while
 // after every use: using the same threads costs nothing, while other threads would compete with them for processors.
