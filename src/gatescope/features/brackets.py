@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gatescope.features.feature import Family, Feature
-from gatescope.features.spans import named, only
+from gatescope.features.spans import family_features, nan_unless
 
 KINDS = {"round": ("(（", ")）"), "square": ("[［【", "]］】"), "curly": ("{｛", "}｝")}
 ANGLE = {"angle": ("<《〈", ">》〉")}
@@ -60,13 +60,13 @@ def _annotate(text: str, kinds: Mapping[str, tuple[str, str]]) -> list[Feature]:
         "depth": ("depth of brackets of all kinds", total),
         "since_opening": (
             "characters since the innermost open bracket",
-            only(opened_at >= 0, np.arange(len(text)) - opened_at),
+            nan_unless(opened_at >= 0, np.arange(len(text)) - opened_at),
         ),
     }
     for kind, kind_depth in zip(kinds, by_kind, strict=True):
         values[kind] = (f"inside {SHOWN[kind]}", kind_depth > 0)
         values[f"{kind}_depth"] = (f"depth of {SHOWN[kind]}", kind_depth)
-    return named("brackets", values)
+    return family_features("brackets", values)
 
 
 FAMILY = family()

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from gatescope.features.feature import Family, Feature, fitted_to_texts
-from gatescope.features.spans import as_category, code_points, most_frequent, where
+from gatescope.features.spans import as_category, characters_where, code_points, most_frequent
 
 VOWELS = frozenset("aeiouAEIOU")
 
@@ -36,7 +36,7 @@ def _family(texts: Sequence[str]) -> Family:
     def annotate(text: str) -> Iterator[Feature]:
         points = code_points(text)
         for name, (title, test) in CLASSES.items():
-            yield Feature(f"character.{name}", title, where(points, test))
+            yield Feature(f"character.{name}", title, characters_where(points, test))
         yield from as_category("character.is", "the character", points, characters)
 
     return Family("character", "which character it is, and of what class", annotate)

@@ -17,7 +17,7 @@ from itertools import permutations
 import numpy as np
 
 from gatescope.features.feature import Family, Feature, fitted_to_texts
-from gatescope.features.spans import NEWLINE, code_points, distinct, first_after, last, visible
+from gatescope.features.spans import NEWLINE, code_points, distinct, last_mark, starts_after, visible
 
 MAX_CHARACTERS = 12
 
@@ -34,7 +34,7 @@ def _family(texts: Sequence[str]) -> Family:
 
     def annotate(text: str) -> Iterator[Feature]:
         points = code_points(text)
-        lines = last(first_after(points == NEWLINE))
+        lines = last_mark(starts_after(points == NEWLINE))
         in_line = {}
         for character in characters:
             name, matches = visible(character), points == ord(character)
@@ -43,7 +43,7 @@ def _family(texts: Sequence[str]) -> Family:
             yield _count(name, f"{name}'s so far", so_far)
             if several_lines:
                 yield _count(f"{name}_in_line", f"{name}'s so far in the line", in_line[name])
-            yield _count(f"{name}_run", f"{name}'s in a row", np.arange(len(points)) - last(~matches))
+            yield _count(f"{name}_run", f"{name}'s in a row", np.arange(len(points)) - last_mark(~matches))
         for x, y in permutations(in_line, 2):
             owed = np.maximum(in_line[x] - in_line[y], 0)
             yield _count(f"{x}_minus_{y}", f"{x}'s minus {y}'s so far in the line, at least 0", owed)

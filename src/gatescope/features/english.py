@@ -16,16 +16,16 @@ from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.position import sentence_starts
 from gatescope.features.spans import (
     AHEAD,
-    Truth,
+    Mask,
     among,
+    characters_where,
     code_points,
     covered,
-    last,
+    family_features,
+    last_mark,
     lines_are_paragraphs,
     matched,
-    named,
     shifted,
-    where,
 )
 
 _FUNCTION_WORDS = """
@@ -78,35 +78,35 @@ def _family(texts: Sequence[str]) -> Family:
 
 def _annotate(text: str, lines: bool) -> list[Feature]:
     points = code_points(text)
-    letter = where(points, str.isalpha)
+    letter = characters_where(points, str.isalpha)
     after_letter = shifted(letter)
     apostrophe = shifted(among(points, "'’") & after_letter)
     word_starts = letter & ~after_letter & ~apostrophe
     sentences = sentence_starts(text, lines=lines)
     words = np.cumsum(word_starts)
-    in_sentence = words - (words - word_starts)[last(sentences)]
-    capital = word_starts & where(points, str.isupper) & (in_sentence > 1)
+    in_sentence = words - (words - word_starts)[last_mark(sentences)]
+    capital = word_starts & characters_where(points, str.isupper) & (in_sentence > 1)
     values = {name: (title, matched(expression, text)) for name, (title, expression) in EXPRESSIONS.items()}
     values |= {
         "function_word": (f"in a function word, such as of, the, is {AHEAD}", _function_words(text)),
         "inside_word": ("in a word, after its first letter", letter & after_letter),
         "capitalised": (
             "in a word with a capital in mid-sentence, I too",
-            letter & (last(capital) == last(word_starts)) & (words > 0),
+            letter & (last_mark(capital) == last_mark(word_starts)) & (words > 0),
         ),
         "words_in_sentence": ("words of the sentence so far, this one included", in_sentence),
         "sentence_start": ("in the first word of a sentence", letter & (in_sentence == 1)),
         **_questions(text, sentences),
     }
-    return named("english", values)
+    return family_features("english", values)
 
 
-def _function_words(text: str) -> Truth:
+def _function_words(text: str) -> Mask:
     spans = [match.span() for match in _WORD.finditer(text) if match[0].lower() in FUNCTION_WORDS]
     return covered(len(text), spans)
 
 
-def _questions(text: str, sentences: Truth) -> dict[str, tuple[str, Truth]]:
+def _questions(text: str, sentences: Mask) -> dict[str, tuple[str, Mask]]:
     """Return sentences that end with a question mark, and what follows a question word that begins a sentence."""
     starts = np.flatnonzero(sentences).tolist()
     marked, introduced = [], []

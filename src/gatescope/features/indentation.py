@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from gatescope.features.feature import Family, Feature, fitted_to_texts
 from gatescope.features.spans import (
     NEWLINE,
+    CodePoints,
+    Mask,
     Places,
-    Points,
-    Truth,
+    characters_where,
     code_points,
-    first_after,
-    last,
-    named,
-    only,
+    family_features,
+    last_mark,
+    nan_unless,
     shifted,
-    where,
+    starts_after,
 )
 
 TAB_COLUMNS = 8
@@ -39,20 +39,20 @@ class _Lines:
         starts: (T,) the place where the line of each character starts.
         begun: (T,) whether the text of the line has begun.
         first: (T,) whether the text of the line begins with this character.
-        columns: the indentation of each line that has text, in order.
+        columns: the indentation of each line that has text, in order; tabs are expanded.
     """
 
     starts: Places
-    begun: Truth
-    first: Truth
+    begun: Mask
+    first: Mask
     columns: Places
 
 
-def _lines(text: str, points: Points) -> _Lines:
+def _lines(text: str, points: CodePoints) -> _Lines:
     newline = points == NEWLINE
-    starts = last(first_after(newline))
-    printed = where(points, lambda c: not c.isspace())
-    begun = last(printed) >= starts
+    starts = last_mark(starts_after(newline))
+    printed = characters_where(points, lambda c: not c.isspace())
+    begun = last_mark(printed) >= starts
     first = printed & ~(shifted(begun) & (np.arange(len(points)) > starts))
     places = np.flatnonzero(first)
     columns = places - starts[places]
@@ -62,8 +62,8 @@ def _lines(text: str, points: Points) -> _Lines:
     return _Lines(starts, begun, first, columns)
 
 
-def step(texts: Sequence[str]) -> int:
-    """Return the most common difference in columns between two lines; the smaller of two; 1 if no lines differ."""
+def indent_columns(texts: Sequence[str]) -> int:
+    """Return the most common difference in columns between consecutive lines, at a tie the smallest; 1 without any."""
     changes = [np.abs(np.diff(_lines(text, code_points(text)).columns)) for text in texts]
     counts = np.bincount(np.concatenate([*changes, np.zeros(0, np.int64)]), minlength=2)
     counts[0] = 0
@@ -71,7 +71,7 @@ def step(texts: Sequence[str]) -> int:
 
 
 def _family(texts: Sequence[str]) -> Family:
-    unit = step(texts)
+    unit = indent_columns(texts)
     return Family("indentation", "how far the line is indented", lambda text: _annotate(text, unit))
 
 
@@ -79,30 +79,29 @@ def _annotate(text: str, unit: int) -> list[Feature]:
     points = code_points(text)
     lines = _lines(text, points)
     newline = points == NEWLINE
-    # Lines with text so far; 0 before the first.
-    number = np.cumsum(lines.first)
+    line = np.cumsum(lines.first)  # lines with text so far; 0 before the first
     columns = np.concatenate([[0], lines.columns])
-    change = np.concatenate([[0, 0], np.diff(lines.columns)])[: len(columns)][number]
+    change = np.concatenate([[0, 0], np.diff(lines.columns)])[: len(columns)][line]
     space = ~lines.begun & ~newline
 
-    def of_line(condition: NDArray[np.bool_]) -> Truth:
+    def of_line(condition: NDArray[np.bool_]) -> Mask:
         return lines.begun & condition
 
-    return named(
+    return family_features(
         "indentation",
         {
-            "columns": ("columns of indentation", only(lines.begun, columns[number])),
-            "depth": (f"indentation in steps of {unit}", only(lines.begun, columns[number] / unit)),
+            "columns": ("columns of indentation", nan_unless(lines.begun, columns[line])),
+            "depth": (f"indentation in steps of {unit}", nan_unless(lines.begun, columns[line] / unit)),
             "spaces": (
                 "white space since the newline, before the line's text",
-                only(space, np.arange(len(points)) - lines.starts + 1),
+                nan_unless(space, np.arange(len(points)) - lines.starts + 1),
             ),
-            "indented": ("in a line that is indented", of_line(columns[number] > 0)),
+            "indented": ("in a line that is indented", of_line(columns[line] > 0)),
             "in_indentation": ("in the white space before the line's text", space),
             "blank": ("the end of a blank line", newline & ~lines.begun),
             "deeper": ("indented more than the line before", of_line(change > 0)),
             "shallower": ("indented less than the line before", of_line(change < 0)),
-            "same": ("indented like the line before", of_line((change == 0) & (number > 1))),
+            "same": ("indented like the line before", of_line((change == 0) & (line > 1))),
         },
     )
 

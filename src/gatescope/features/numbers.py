@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features.feature import Family, Feature
-from gatescope.features.spans import named
+from gatescope.features.spans import family_features
 from gatescope.vocabulary import Vocabulary
 
 MAX_NUMBERS = 32  # of a step; only the first of a wider vector have features
@@ -21,7 +21,7 @@ def family(vocabulary: Vocabulary) -> Family:
 
     def annotate(text: str) -> Iterator[Feature]:
         values = vocabulary.encode(text).astype(np.float64)
-        yield from named("numbers", {"step": ("steps since the start", np.arange(len(values)))})
+        yield from family_features("numbers", {"step": ("steps since the start", np.arange(len(values)))})
         for k, name in enumerate(names):
             yield from _features_of(name, vocabulary.symbols[k], values[:, k])
 
@@ -47,7 +47,7 @@ def _features_of(name: str, title: str, values: NDArray[np.float64]) -> list[Fea
     peak, trough = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     peak[2:] = (change[1:-1] > 0) & (change[2:] < 0)
     trough[2:] = (change[1:-1] < 0) & (change[2:] > 0)
-    return named(
+    return family_features(
         "numbers",
         {
             name: (title, values),

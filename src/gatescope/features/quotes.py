@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatescope.features.feature import Family, Feature, fitted_to_texts
-from gatescope.features.spans import AHEAD, held, lines_are_paragraphs, named, only
+from gatescope.features.spans import AHEAD, family_features, lines_are_paragraphs, nan_unless, step_function
 
 KINDS = {
     "double": '"..."',
@@ -64,7 +64,7 @@ class _Reader:
         since: the place where the innermost open quotation begins after each mark; -1 if none is open.
     """
 
-    def __init__(self, text: str, lines: bool) -> None:
+    def __init__(self, text: str, end_at_lines: bool) -> None:
         self.text = text
         self.open: list[tuple[str, str, int]] = []
         self.places: list[int] = []
@@ -72,7 +72,7 @@ class _Reader:
         self.since: list[int] = []
         self._empty = -2  # the end of the last empty pair of straight quotes
         self._row = (-2, 0)  # straight quotes inside triple quotes: the last place, the number in a row
-        for match in (_UP_TO_LINES if lines else _UP_TO_BLANK_LINES).finditer(text):
+        for match in (_UP_TO_LINES if end_at_lines else _UP_TO_BLANK_LINES).finditer(text):
             self._read(match[0], match.start())
 
     def _read(self, mark: str, place: int) -> None:
@@ -93,14 +93,14 @@ class _Reader:
         self.since.append(self.open[-1][2] if self.open else -1)
 
     def _close(self, kind: str, mark: str = "") -> None:
-        """Close the innermost quotation of a kind, and of a mark if given, and every quotation inside it."""
+        """Close the innermost quotation of a kind, and of a mark unless it is "", and every quotation inside it."""
         for number in range(len(self.open) - 1, -1, -1):
             if self.open[number][1] == kind and mark in ("", self.open[number][0]):
                 del self.open[number:]
                 return
 
     def _backticks(self, mark: str, place: int) -> int:
-        """Close an open row of at most this many backticks, or open one; return the place of the change."""
+        """Close the innermost row of at most as many backticks, or open a row; return the place of the change."""
         for opening, kind, _ in reversed(self.open):
             if kind == "backtick" and len(opening) <= len(mark):
                 self._close(kind, opening)
@@ -110,10 +110,11 @@ class _Reader:
         return place
 
     def _straight(self, mark: str, place: int) -> None:
+        """Open or close a quotation at a straight quote, unless it is an apostrophe; three in a row are one mark."""
         kind = _STRAIGHT[mark]
         if any(opened == mark * 3 for opened, _, _ in self.open):
-            at, count = self._row
-            count = count + 1 if at == place - 1 else 1
+            last, count = self._row
+            count = count + 1 if last == place - 1 else 1
             self._row = (place, count)
             if count == 3:
                 self._close("triple", mark * 3)
@@ -146,24 +147,24 @@ def _in_word(character: str) -> bool:
 
 
 def _family(texts: Sequence[str]) -> Family:
-    lines = lines_are_paragraphs(texts)
-    return Family("quotes", "inside which quotation marks", lambda text: _annotate(text, lines))
+    end_at_lines = lines_are_paragraphs(texts)
+    return Family("quotes", "inside which quotation marks", lambda text: _annotate(text, end_at_lines))
 
 
-def _annotate(text: str, lines: bool) -> list[Feature]:
-    reader = _Reader(text, lines)
-    masks = held(len(text), reader.places, reader.masks, 0)
-    opened_at = held(len(text), reader.places, reader.since, -1)
+def _annotate(text: str, end_at_lines: bool) -> list[Feature]:
+    reader = _Reader(text, end_at_lines)
+    masks = step_function(len(text), reader.places, reader.masks, 0)
+    opened_at = step_function(len(text), reader.places, reader.since, -1)
     values = {
         "any": (f"inside quotes of any kind {AHEAD}", masks > 0),
         "since_opening": (
             f"characters since the innermost open quote {AHEAD}",
-            only(opened_at >= 0, np.arange(len(text)) - opened_at),
+            nan_unless(opened_at >= 0, np.arange(len(text)) - opened_at),
         ),
     }
     for kind, shown in KINDS.items():
         values[kind] = (f"inside {shown} {AHEAD}", masks & _BIT[kind] > 0)
-    return named("quotes", values)
+    return family_features("quotes", values)
 
 
 FAMILY = fitted_to_texts(_family)

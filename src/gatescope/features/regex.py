@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gatescope.features.feature import Family, Feature, FeatureError, checked_name
-from gatescope.features.spans import AHEAD, covered, named, only, since, spans_of, starts_of
+from gatescope.features.spans import AHEAD, covered, family_features, nan_unless, since, spans_of, starts_of
 
 
 def pattern(name: str, regex: str, title: str | None = None) -> Family:
@@ -39,13 +39,13 @@ def pattern(name: str, regex: str, title: str | None = None) -> Family:
     def annotate(text: str) -> list[Feature]:
         spans = spans_of(expression, text)
         inside = covered(len(text), spans)
-        return named(
+        return family_features(
             "expression",
             {
                 name: (f"in {shown} {AHEAD}", inside),
                 f"{name}_since": (
                     f"characters since the start of {shown} {AHEAD}",
-                    only(inside, since(starts_of(len(text), spans))),
+                    nan_unless(inside, since(starts_of(len(text), spans))),
                 ),
             },
         )

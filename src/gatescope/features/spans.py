@@ -22,19 +22,19 @@ NEWLINE = 10
 MAX_CATEGORIES = 200
 MAX_PASSAGE_LINES = 50  # with more lines and none blank, each line counts as a paragraph
 
-Points = NDArray[np.uint32]
-Truth = NDArray[np.bool_]
+CodePoints = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Numbers = NDArray[np.float32]
 
 
-def code_points(text: str) -> Points:
+def code_points(text: str) -> CodePoints:
     """Return the code point of each character, (T,); a lone surrogate keeps its own."""
     encoding = "utf-32-le" if np.little_endian else "utf-32-be"
     return np.frombuffer(text.encode(encoding, "surrogatepass"), np.uint32)
 
 
-def distinct(points: Points) -> list[int]:
+def distinct(points: CodePoints) -> list[int]:
     """Return the code points that occur, in ascending order."""
     if not len(points):
         return []
@@ -43,7 +43,7 @@ def distinct(points: Points) -> list[int]:
     return np.flatnonzero(seen).tolist()
 
 
-def where(points: Points, test: Callable[[str], bool]) -> Truth:
+def characters_where(points: CodePoints, test: Callable[[str], bool]) -> Mask:
     """Return whether each character passes a test, (T,); the test runs once for each distinct character."""
     if not len(points):
         return np.zeros(0, np.bool_)
@@ -53,42 +53,42 @@ def where(points: Points, test: Callable[[str], bool]) -> Truth:
     return table[points]
 
 
-def among(points: Points, characters: str) -> Truth:
+def among(points: CodePoints, characters: str) -> Mask:
     """Return whether each character is one of `characters`, (T,)."""
-    return where(points, characters.__contains__)
+    return characters_where(points, characters.__contains__)
 
 
-def shifted(values: Truth, by: int = 1) -> Truth:
+def shifted(values: Mask, by: int = 1) -> Mask:
     """Return the values shifted by some characters to the right, (T,), filled with false."""
     moved = np.zeros_like(values)
     moved[by:] = values[:-by]
     return moved
 
 
-def first_after(ends: Truth) -> Truth:
+def starts_after(ends: Mask) -> Mask:
     """Return true at the first character and after each end, (T,): the starts of lines if the ends are newlines."""
     starts = shifted(ends)
     starts[:1] = True
     return starts
 
 
-def last(marks: Truth) -> Places:
+def last_mark(marks: Mask) -> Places:
     """Return the place of the last mark at or before each character, (T,); -1 before the first mark."""
     return np.maximum.accumulate(np.where(marks, np.arange(len(marks)), -1))
 
 
-def since(marks: Truth) -> Numbers:
+def since(marks: Mask) -> Numbers:
     """Return the characters since the last mark, (T,): 0 at the mark, NaN before the first mark."""
-    place = last(marks)
-    return only(place >= 0, np.arange(len(marks)) - place)
+    place = last_mark(marks)
+    return nan_unless(place >= 0, np.arange(len(marks)) - place)
 
 
-def only(condition: Truth, values: NDArray[Any]) -> Numbers:
+def nan_unless(condition: Mask, values: NDArray[Any]) -> Numbers:
     """Return the values where the condition holds and NaN elsewhere, (T,)."""
     return np.where(condition, values, np.nan).astype(np.float32)
 
 
-def held(size: int, places: Sequence[int], values: Sequence[float], before: float) -> NDArray[Any]:
+def step_function(size: int, places: Sequence[int], values: Sequence[float], before: float) -> NDArray[Any]:
     """Return a step function, (T,): it is `before`, and changes to values[k] at places[k].
 
     Args:
@@ -101,14 +101,14 @@ def held(size: int, places: Sequence[int], values: Sequence[float], before: floa
     return np.array([before, *values])[np.cumsum(changes)]
 
 
-def covered(size: int, spans: Iterable[tuple[int, int]]) -> Truth:
+def covered(size: int, spans: Iterable[tuple[int, int]]) -> Mask:
     """Return whether each character lies in one of the spans [start, end), (T,)."""
     ends = np.array([*spans], np.int64).reshape(-1, 2)
     change = np.bincount(ends[:, 0], minlength=size + 1) - np.bincount(ends[:, 1], minlength=size + 1)
     return np.cumsum(change[:size]) > 0
 
 
-def starts_of(size: int, spans: Sequence[tuple[int, int]]) -> Truth:
+def starts_of(size: int, spans: Sequence[tuple[int, int]]) -> Mask:
     """Return whether a span begins with each character, (T,)."""
     starts = np.zeros(size, np.bool_)
     starts[[start for start, _ in spans]] = True
@@ -122,7 +122,7 @@ def spans_of(expression: re.Pattern[str], text: str) -> list[tuple[int, int]]:
     return [(start, end) for start, end in spans if end > start]
 
 
-def matched(expression: re.Pattern[str], text: str) -> Truth:
+def matched(expression: re.Pattern[str], text: str) -> Mask:
     """Return whether each character lies in a match of an expression, or in its group "inside", (T,)."""
     return covered(len(text), spans_of(expression, text))
 
@@ -172,7 +172,7 @@ def as_category(name: str, title: str, points: NDArray[np.integer[Any]], charact
     return [Feature(name, title, table[points], tuple(map(visible, characters)))]  # index -1 reads the last entry, -1
 
 
-def named(family: str, values: dict[str, tuple[str, NDArray[Any]]]) -> list[Feature]:
+def family_features(family: str, values: dict[str, tuple[str, NDArray[Any]]]) -> list[Feature]:
     """Return the features of a family from name -> (title, values); numbers become float32."""
     return [
         Feature(f"{family}.{name}", title, array if array.dtype == np.bool_ else array.astype(np.float32))

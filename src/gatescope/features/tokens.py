@@ -27,7 +27,7 @@ from pygments.token import (
 from pygments.util import ClassNotFound
 
 from gatescope.features.feature import Family, Feature, FeatureError
-from gatescope.features.spans import AHEAD, Points, Truth, code_points, named, shifted
+from gatescope.features.spans import AHEAD, CodePoints, Mask, code_points, family_features, shifted
 
 TYPES: dict[str, tuple[str, _TokenType]] = {
     "comment": ("a comment", Comment),
@@ -85,7 +85,7 @@ def lexer_of(file: str) -> str | None:
 def _annotate(text: str, lexer: Lexer) -> list[Feature]:
     type_numbers, starts, types = _lex(text, lexer)
 
-    def is_type(test: Callable[[_TokenType], bool]) -> Truth:
+    def is_type(test: Callable[[_TokenType], bool]) -> Mask:
         return np.array([test(token_type) for token_type in types], np.bool_)[type_numbers]
 
     values = {}
@@ -99,10 +99,10 @@ def _annotate(text: str, lexer: Lexer) -> list[Feature]:
             values[f"begins_{name}"] = (f"the first character of {title} {AHEAD}", begins)
             values[f"ends_{name}"] = (f"the last character of {title} {AHEAD}", ends)
     values["literal"] = (f"in a literal: a string, a number or another {AHEAD}", is_type(Literal.__contains__))
-    return named("tokens", values)
+    return family_features("tokens", values)
 
 
-def _lex(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]]:
+def _lex(text: str, lexer: Lexer) -> tuple[np.ndarray, Mask, list[_TokenType]]:
     """Run the lexer.
 
     A lexer expects every line to end with a newline, the last one too, and may otherwise report errors. So it reads the
@@ -132,7 +132,7 @@ def _lex(text: str, lexer: Lexer) -> tuple[np.ndarray, Truth, list[_TokenType]]:
     return type_numbers[place], starts[place] & ~shifted(dropped), types
 
 
-def _before_newlines(points: Points) -> Truth:
+def _before_newlines(points: CodePoints) -> Mask:
     """Return whether each character is a carriage return followed by a newline, (T,)."""
     dropped = np.zeros(len(points), np.bool_)
     dropped[:-1] = (points[:-1] == ord("\r")) & (points[1:] == ord("\n"))

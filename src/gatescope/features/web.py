@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gatescope.features.feature import Family, Feature
-from gatescope.features.spans import AHEAD, code_points, matched, named, shifted, where
+from gatescope.features.spans import AHEAD, characters_where, code_points, family_features, matched, shifted
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 
@@ -43,10 +43,10 @@ EXPRESSIONS: dict[str, tuple[str, re.Pattern[str]]] = {
 
 
 def _annotate(text: str) -> list[Feature]:
-    upper = where(code_points(text), str.isupper)
+    upper = characters_where(code_points(text), str.isupper)
     values = {name: (title, matched(expression, text)) for name, (title, expression) in EXPRESSIONS.items()}
     values["capitals"] = ("in a run of capitals, from the second on", upper & shifted(upper))
-    return named("web", values)
+    return family_features("web", values)
 
 
 FAMILY = Family("web", "addresses, names, numbers and dates", _annotate)

@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from gatescope.features.feature import Family, Feature, fitted_to_texts
-from gatescope.features.spans import AHEAD, named, only, shifted, since, visible
+from gatescope.features.spans import AHEAD, family_features, nan_unless, shifted, since, visible
 from gatescope.vocabulary import Vocabulary
 
 MAX_CATEGORIES = 50  # words, and endings
@@ -89,7 +89,7 @@ def _spelling(words: Sequence[str]) -> list[Feature]:
         name: (title, np.array([passed[name][word] for word in words], np.bool_))
         for name, (title, _) in SPELLING.items()
     }
-    return named("words", {**values, "length": ("characters of the word", np.array(list(map(len, words))))})
+    return family_features("words", {**values, "length": ("characters of the word", np.array(list(map(len, words))))})
 
 
 def _positions(words: Sequence[str], end: str | None) -> list[Feature]:
@@ -108,12 +108,12 @@ def _positions(words: Sequence[str], end: str | None) -> list[Feature]:
     ends = np.append(first[1:] | mark[1:], True)[:count]
     starts = np.zeros(count, np.bool_)
     starts[:1] = True
-    return named(
+    return family_features(
         "words",
         {
             "first": ("the first word of a sentence", first & ~mark),
             "last": (f"the last word of a sentence {AHEAD}", ends & ~mark),
-            "in_sentence": ("words since the start of the sentence", only(~mark, since(first))),
+            "in_sentence": ("words since the start of the sentence", nan_unless(~mark, since(first))),
             "in_sequence": ("words since the start of the text", since(starts)),
         },
     )
