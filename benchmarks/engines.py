@@ -1,12 +1,12 @@
-"""Time the native engine beside its peers, in one run.
+"""Compare the times of the native engine and its peers, in one run.
 
     python benchmarks/engines.py [--quick] [--sizes 100,100,87,128 ...] [--cells lstm ...] [--peers JAX ...]
                                  [--seconds 60] [--allocator] [--write]
 
-f is a forward pass without gradients. fb is a forward and backward pass with random gradients of every output: of
-every signal for our engine, the loops and JAX; of h for peers that return nothing else. Inputs are random float32
-vectors. All candidates of one size and cell take turns, and times are medians. Before timing, every candidate must
-agree with ours. Peers that are not installed are left out and named (pip install 'gatescope[benchmarks]').
+f is a forward pass without gradients. fb is a forward and backward pass with random gradients of every output: every
+signal of our engine, the loops and JAX, and h of peers that return h alone. Inputs are random float32 vectors. All
+candidates of one size and cell take turns, and times are medians. Before timing, every candidate must agree with ours.
+The report names peers that are not installed (pip install 'gatescope[benchmarks]').
 """
 
 import argparse
@@ -64,7 +64,7 @@ def candidates(problem: Problem, arguments: argparse.Namespace, missing: set[str
 
     Names of peers that are not installed are added to `missing`.
     """
-    made = [ours(problem, arguments.engine, True), ours(problem, arguments.engine, False)]
+    available = [ours(problem, arguments.engine, True), ours(problem, arguments.engine, False)]
     for name, make in peers(arguments.threads).items():
         if name in arguments.peers and name not in missing:
             try:
@@ -74,8 +74,8 @@ def candidates(problem: Problem, arguments: argparse.Namespace, missing: set[str
                 print(f"{name} is left out: {error}", flush=True)
                 continue
             if candidate:
-                made.append(candidate)
-    return made
+                available.append(candidate)
+    return available
 
 
 def check(problem: Problem, candidates: list[Candidate]) -> None:
@@ -85,7 +85,7 @@ def check(problem: Problem, candidates: list[Candidate]) -> None:
         ValueError: a candidate computes something else, so that its time means nothing.
     """
     with warnings.catch_warnings():
-        # Our engine warns when it falls back to another one; the fallback is not what is to be measured.
+        # Our engine warns when it falls back to another engine, whose time would be measured by mistake.
         warnings.simplefilter("error")
         expected = {name: array(values).copy() for name, values in candidates[0].forward().items()}
     gradients: dict[bool, np.ndarray] = {}
@@ -101,8 +101,11 @@ def check(problem: Problem, candidates: list[Candidate]) -> None:
                 raise ValueError(f"{candidate.name}, {where}: {name} differs from ours by up to {difference:.1e}.")
         if candidate.both is not None:
             gradient = array(candidate.both()).copy()
-            mine = gradients.setdefault(candidate.every_signal, gradient)
-            difference = float(np.abs(gradient.reshape(mine.shape) - mine).max() / np.abs(mine).max())
+            expected_gradient = gradients.setdefault(candidate.every_signal, gradient)  # ours is the first
+            difference = float(
+                np.abs(gradient.reshape(expected_gradient.shape) - expected_gradient).max()
+                / np.abs(expected_gradient).max()
+            )
             if not difference <= GRADIENT_TOLERANCE:
                 raise ValueError(
                     f"{candidate.name}, {where}: its gradient differs from ours by {difference:.1e} of its size."
@@ -119,9 +122,9 @@ def check(problem: Problem, candidates: list[Candidate]) -> None:
 
 def compare(size: Size, cell: str, arguments: argparse.Namespace, missing: set[str]) -> list[report.Record]:
     """Time all candidates of one size and cell; return their records."""
-    posed = problem(cell, size)
-    compared = candidates(posed, arguments, missing)
-    check(posed, compared)
+    cell_problem = problem(cell, size)
+    compared = candidates(cell_problem, arguments, missing)
+    check(cell_problem, compared)
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
     for candidate in compared:
         calls[candidate.name, "f"] = candidate.forward
@@ -129,17 +132,15 @@ def compare(size: Size, cell: str, arguments: argparse.Namespace, missing: set[s
             calls[candidate.name, "fb"] = candidate.both
     timings = measure(calls, arguments.seconds / len(arguments.cells))
     print(f"{size}: {cell}", flush=True)
-    for what in ("f", "fb"):
-        mine = timings["ours", what].seconds
-        rest = [
-            (name, timing.seconds) for (name, passed), timing in timings.items() if passed == what and name != "ours"
-        ]
-        ratios = ", ".join(f"{name} {seconds / mine:.2f}" for name, seconds in rest)
-        print(f"  {what:2} {1000 * mine:8.3f} ms; theirs / ours: {ratios}", flush=True)
+    for kind in ("f", "fb"):
+        our_seconds = timings["ours", kind].seconds
+        peers_seconds = {name: t.seconds for (name, timed), t in timings.items() if timed == kind and name != "ours"}
+        ratios = ", ".join(f"{name} {seconds / our_seconds:.2f}" for name, seconds in peers_seconds.items())
+        print(f"  {kind:2} {1000 * our_seconds:8.3f} ms; theirs / ours: {ratios}", flush=True)
     return [
         dict(size=size, cell=cell, candidate=name, seconds=timing.seconds, calls=timing.calls, faults=timing.faults)
-        | {"pass": what}
-        for (name, what), timing in timings.items()
+        | {"pass": kind}
+        for (name, kind), timing in timings.items()
     ]
 
 
@@ -148,9 +149,11 @@ def memories(arguments: argparse.Namespace) -> list[report.Record]:
     records = []
     for size in arguments.sizes:
         for cell in (cell for cell in arguments.cells if cell in report.MODULE_CELLS):
-            taken = {who: memory(who, cell, size, arguments.engine, arguments.threads) for who in ("ours", "torch.nn")}
-            if None not in taken.values():
-                records.append(dict(size=size, cell=cell, **taken))
+            peak_bytes = {
+                name: memory(name, cell, size, arguments.engine, arguments.threads) for name in ("ours", "torch.nn")
+            }
+            if None not in peak_bytes.values():
+                records.append(dict(size=size, cell=cell, **peak_bytes))
     return records
 
 
@@ -162,48 +165,58 @@ def with_retaining_allocator(arguments: argparse.Namespace) -> dict[str, Any]:
         command += ["--engine", arguments.engine, "--threads", str(arguments.threads)]
         command += ["--sizes", *(",".join(map(str, size)) for size in arguments.sizes)]
         command += ["--cells", *arguments.cells, "--peers", *arguments.peers]
-        subprocess.run(
-            command, check=True, env=os.environ | RETAINING, stdout=sys.stderr
-        )  # the report prints its tables again
+        # Its output goes to stderr, because our report prints its tables again.
+        subprocess.run(command, check=True, env=os.environ | RETAINING, stdout=sys.stderr)
         return json.loads(file.read_text())
 
 
 def versions(missing: set[str], arguments: argparse.Namespace) -> str:
-    """Return the versions of the peers as text."""
+    """Return the versions of the optional peers as text, and the names of missing peers."""
     packages = {"JAX": ["jax"], "onnxruntime": ["onnxruntime", "onnx"], "OpenVINO": ["openvino"]}
-    names = []
-    for package in (p for name, some in packages.items() if name in arguments.peers for p in some):
+    installed = []
+    for package in (p for peer, of_peer in packages.items() if peer in arguments.peers for p in of_peer):
         try:
-            names.append(f"{package} {version(package)}")
+            installed.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            names.append(f"no {package}")
+            installed.append(f"no {package}")
     absent = f"; not installed, so left out: {', '.join(sorted(missing))}" if missing else ""
-    return (", ".join(names) or "no optional peers") + absent
+    return (", ".join(installed) or "no optional peers") + absent
 
 
 def document(data: dict[str, Any], retained: dict[str, Any] | None) -> list[str]:
-    """Return the lines of the whole report."""
-    results, top = report.Results(data["records"]), data["peaks"]
+    """Return the lines of the report.
+
+    Args:
+        data: the results of this process: "about", "peaks", "records" and "memory".
+        retained: the results with the allocator that keeps freed memory; None: not measured.
+    """
+    results, peak_rates = report.Results(data["records"]), data["peaks"]
     lines = ["# The engine and its peers", "", *data["about"], "", "## Targets", ""]
-    lines += [*report.reached(results), *report.further(results, top)]
+    lines += [*report.reached(results), *report.further(results, peak_rates)]
     if retained:
-        again = report.Results(retained["records"])
+        retained_results = report.Results(retained["records"])
         settings = " ".join(f"{name}={value}" for name, value in RETAINING.items())
         lines += ["## With an allocator that keeps freed memory", "", f"The same again with `{settings}`.", ""]
-        lines += [*report.reached(again), *report.further(again, retained["peaks"])]
+        lines += [*report.reached(retained_results), *report.further(retained_results, retained["peaks"])]
         lines += ["Most page faults per call over all cells and passes. With the system's usual allocator:", ""]
         lines += [*report.page_faults(results), "With the allocator that keeps memory:", ""]
-        lines += report.page_faults(again)
-    lines += ["## Everything", "", "Milliseconds, and (their time over ours).", "", *report.details(results, top)]
+        lines += report.page_faults(retained_results)
+    lines += [
+        "## Everything",
+        "",
+        "Milliseconds, and (their time over ours).",
+        "",
+        *report.details(results, peak_rates),
+    ]
     if data["memory"]:
         lines += ["## Memory", "", "Megabytes that the first fb adds at its peak, each in a fresh process.", ""]
         lines += report.memory_table(data["memory"])
     return lines
 
 
-def about(arguments: argparse.Namespace, missing: set[str], confined: str, top: dict[str, float]) -> list[str]:
-    """Return the lines that describe machine, versions and conditions."""
-    rates = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in top.items())
+def about(arguments: argparse.Namespace, missing: set[str], cores: str, peak_rates: dict[str, float]) -> list[str]:
+    """Return the lines that describe machine, versions and conditions; `cores` is the description of `bind`."""
+    rates = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peak_rates.items())
     threads = f"{arguments.threads} thread{'s' if arguments.threads > 1 else ''}"
     command = " ".join(["python benchmarks/engines.py", *sys.argv[1:]])
     return [
@@ -212,7 +225,7 @@ def about(arguments: argparse.Namespace, missing: set[str], confined: str, top: 
         (
             f"Engine {arguments.engine!r}, float32, {threads}: torch by set_num_threads, onnxruntime by "
             "intra_op_num_threads, OpenVINO by INFERENCE_NUM_THREADS (latency hint, f32), JAX by NPROC; "
-            f"{confined}. Peaks in this run: {rates}."
+            f"{cores}. Peaks in this run: {rates}."
         ),
         "",
         (
@@ -255,15 +268,17 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, and write the results if --write is given."""
     arguments = parse()
-    confined = bind(arguments.threads)
+    cores = bind(arguments.threads)
     torch.set_num_threads(arguments.threads)
     missing: set[str] = set()
-    top = peaks(arguments.threads)
-    taken = [] if arguments.no_memory else memories(arguments)
+    peak_rates = peaks(arguments.threads)
+    memory_records = [] if arguments.no_memory else memories(arguments)
     records = [
         r for size in arguments.sizes for cell in arguments.cells for r in compare(size, cell, arguments, missing)
     ]
-    data = dict(about=about(arguments, missing, confined, top), peaks=top, records=records, memory=taken)
+    data = dict(
+        about=about(arguments, missing, cores, peak_rates), peaks=peak_rates, records=records, memory=memory_records
+    )
     retained = with_retaining_allocator(arguments) if arguments.allocator else None
     lines = document(data, retained)
     print(*lines, sep="\n")

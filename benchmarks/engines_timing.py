@@ -72,19 +72,22 @@ def measure(calls: Mapping[Any, Callable[[], Any]], seconds: float) -> dict[Any,
                 pages[key] += faults() - before
     finally:
         gc.enable()
-    return {key: Timing(median(taken), len(taken), pages[key] / len(taken)) for key, taken in times.items()}
+    return {
+        key: Timing(median(seconds_taken), len(seconds_taken), pages[key] / len(seconds_taken))
+        for key, seconds_taken in times.items()
+    }
 
 
 def peaks(threads: int) -> dict[str, float]:
     """Measure the peak floating-point operations per second of torch's matrix product and of our bare FMA loop."""
     n = 4096
     a, b, c = torch.rand(n, n), torch.rand(n, n), torch.empty(n, n)
-    taken = []
+    seconds_taken = []
     for _ in range(6):
         start = perf_counter()
         torch.mm(a, b, out=c)
-        taken.append(perf_counter() - start)
-    rates = {"sgemm": 2 * n**3 / min(taken)}
+        seconds_taken.append(perf_counter() - start)
+    rates = {"sgemm": 2 * n**3 / min(seconds_taken)}
     with suppress(ImportError, AttributeError):  # an installation without the native engine
         from gatescope.engine import _native  # noqa: PLC0415  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -92,11 +95,11 @@ def peaks(threads: int) -> dict[str, float]:
     return rates
 
 
-def memory(who: str, cell: str, size: Size, engine: str, threads: int) -> float | None:
+def memory(library: str, cell: str, size: Size, engine: str, threads: int) -> float | None:
     """Measure the bytes that the first forward and backward pass adds at its peak, in a fresh process.
 
     Args:
-        who: "ours" or "torch.nn".
+        library: "ours" or "torch.nn".
         cell: the name of the cell.
         size: the size of the problem.
         engine: our engine.
@@ -108,27 +111,27 @@ def memory(who: str, cell: str, size: Size, engine: str, threads: int) -> float 
     if not CLEAR.exists():
         return None
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_memory, who, cell, size, engine, threads).result()
+        return pool.submit(_memory, library, cell, size, engine, threads).result()
 
 
-def _memory(who: str, cell: str, size: Size, engine: str, threads: int) -> float:
+def _memory(library: str, cell: str, size: Size, engine: str, threads: int) -> float:
     torch.set_num_threads(threads)
 
     def call(size: Size) -> Callable[[], Any]:
-        posed = problem(cell, size)
-        candidate = ours(posed, engine, True) if who == "ours" else peers_torch.module(posed)
+        cell_problem = problem(cell, size)
+        candidate = ours(cell_problem, engine, True) if library == "ours" else peers_torch.module(cell_problem)
         assert candidate is not None
         assert candidate.both is not None
         return candidate.both
 
     call(size._replace(steps=1))()  # load libraries and start threads
-    both = call(size)
+    forward_and_backward = call(size)
     gc.collect()
     with suppress(OSError, AttributeError):  # glibc only: memory that is already free would hide the need for more
         CDLL(None).malloc_trim(0)
     CLEAR.write_text("5")  # reset the peak
     before = _peak()
-    both()
+    forward_and_backward()
     return _peak() - before
 
 

@@ -1,10 +1,10 @@
-"""Measure forecasts of series beside the last value and the value one season before, seed by seed.
+"""Compare forecasts of series with two baselines, seed by seed: the last value, and the value one season before.
 
     python benchmarks/forecasting.py FILE:SEASON:HORIZON [FILE:SEASON:HORIZON ...] [--seeds 3] [--write]
 
 Every run is trained with the task's recommended settings in a temporary directory. MASE is the mean absolute error
 divided by that of the seasonal naive forecast on the training part. All forecasts of a row start from the same origins.
-"Calibrated once" is the coverage of intervals that are calibrated on the validation part alone.
+"Calibrated once" is the coverage of intervals that were calibrated on the validation part alone.
 """
 
 import argparse
@@ -32,11 +32,11 @@ def measure(file: str, season: int, horizon: int, seed: int) -> str:
     score = outcome.score
     assert score is not None  # the training was not interrupted
     about, (column,) = score.details, score.details["columns"].values()
-    steps = column["by_horizon"]["coverage"]
+    coverages = column["by_horizon"]["coverage"]
     return (
         f"| {Path(file).stem} | {horizon} | {seed} | {score.value:.3f} | {score.chance:.3f} | {about['naive']:.3f} | "
         f"{column['mae']:.2f} | {about['of_seasonal_naive']:.3f} | {about['of_naive']:.3f} | {about['coverage']:.1%} "
-        f"({min(steps):.1%} to {max(steps):.1%} by step ahead) | {about['calibrated_once_coverage']:.1%} | "
+        f"({min(coverages):.1%} to {max(coverages):.1%} by step ahead) | {about['calibrated_once_coverage']:.1%} | "
         f"{about['uncalibrated_coverage']:.1%} | "
         f"{column['width']:.2f} | {outcome.step} | {outcome.seconds:.0f} |"
     )
@@ -51,11 +51,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     series = [entry.rsplit(":", 2) for entry in arguments.series]
-    named = " ".join(f"{Path(file).name}:{season}:{horizon}" for file, season, horizon in series)
+    shown = " ".join(f"{Path(file).name}:{season}:{horizon}" for file, season, horizon in series)
     lines = [
         "# Forecasts, seed by seed",
         "",
-        f"`python benchmarks/forecasting.py {named}` on {machine()}.",
+        f"`python benchmarks/forecasting.py {shown}` on {machine()}.",
         "",
         HEAD,
         "|" + " --- |" * (HEAD.count("|") - 1),

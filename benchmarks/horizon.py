@@ -233,19 +233,19 @@ def large_map() -> None:
     ids = np.random.default_rng(0).integers(0, 7, 1000).astype(np.int32)
     began = time.perf_counter()
     jacobians = jacobians_of(network, [ids])
-    read, held = time.perf_counter() - began, getrusage(RUSAGE_SELF).ru_maxrss
+    read, kib_before = time.perf_counter() - began, getrusage(RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
     product_map(jacobians)
     seconds, peak = time.perf_counter() - began, getrusage(RUSAGE_SELF).ru_maxrss
     print(
         f"An LSTM of 512 neurons, 1,000 steps, 4 vectors: the Jacobians {read:.1f} s, the map {seconds:.0f} s; the "
-        f"process had {held / 2**20:.2f} GiB at most before the map and {peak / 2**20:.2f} GiB at most with it "
+        f"process had {kib_before / 2**20:.2f} GiB at most before the map and {peak / 2**20:.2f} GiB at most with it "
         f"(a single product written out has {8 * 1024**2 / 2**20:.0f} MiB, all {8 * 1024**2 * 500500 / 2**40:.1f} TiB)."
     )
 
 
 def errors_table(updates: int) -> list[str]:
-    """The estimate against the exact map on smaller layers."""
+    """Return the lines of a table that compares the estimate with the exact map on smaller layers."""
     lines = [
         "| layer, 200 steps | vectors | norm, 1 to 10 steps apart | 11 to 50 | 51 to 199 | largest singular value |",
         "| --- | --- | --- | --- | --- | --- |",

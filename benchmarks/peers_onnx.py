@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from engines_problem import Candidate, Problem
 
-# Operator, attributes, and the index of each ONNX gate in our order of drives.
+# Operator, attributes, and for each gate in the order of ONNX the index of its drive in our order.
 OPERATORS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "lstm": ("LSTM", {}, (0, 3, 1, 2)),  # i o f c from i f g o
     "gru": ("GRU", {"linear_before_reset": 1}, (1, 0, 2)),  # z r h from r z n
     "elman": ("RNN", {"activations": ["Tanh"]}, (0,)),
     "elman_relu": ("RNN", {"activations": ["Relu"]}, (0,)),
 }
-OPSET, IR_VERSION = 17, 8  # every runtime reads these
+OPSET, IR_VERSION = 17, 8  # old enough for every runtime
 
 
 def model(problem: Problem) -> bytes:
@@ -30,7 +30,7 @@ def model(problem: Problem) -> bytes:
 
     operator, attributes, order = OPERATORS[problem.cell.name]
     steps, rows, inputs, neurons = problem.size
-    parameters = {name: values.detach().numpy()[list(order)] for name, values in _drives(problem).items()}
+    parameters = {name: values.detach().numpy()[list(order)] for name, values in _weights_by_drive(problem).items()}
     recurrent_biases = np.zeros_like(parameters["biases"])
     if operator == "GRU":
         recurrent_biases[-1] = problem.parameters.neuron_weights.detach().numpy()[0]
@@ -47,12 +47,13 @@ def model(problem: Problem) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [steps, 1, rows, neurons])],
         [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in arrays.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    onnx.checker.check_model(made)
-    return made.SerializeToString()
+    onnx_model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(onnx_model)
+    return onnx_model.SerializeToString()
 
 
-def _drives(problem: Problem) -> dict[str, Any]:
+def _weights_by_drive(problem: Problem) -> dict[str, Any]:
+    """Return the parameters whose first axis counts drives, by name."""
     return {name: values for name, values in problem.parameters.by_name().items() if name != "neuron_weights"}
 
 
