@@ -121,7 +121,7 @@ def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> 
     assert {(row["cause"], row["level"]): row["errors"] for row in rows if row["errors"]} == dict(expected)
     total, left = sum(expected.values()), sum(expected.values())
     assert found.causes.about["errors"] == total
-    assert found.causes.about["asked"] == len(asked)
+    assert found.causes.about["targets"] == len(asked)
     for row in rows:
         left -= row["errors"]
         assert row["share"] == pytest.approx(row["errors"] / max(1, total), abs=1e-12)

@@ -1,4 +1,4 @@
-"""Laws of the task text and of the files it is made of."""
+"""The task text: its parts, batches, scores and files."""
 
 import json
 import math
@@ -37,8 +37,8 @@ def decoded(task: Text, ids: np.ndarray) -> str:
     return task.vocabulary.decode(ids)
 
 
-def remembering(task: Text, text: str) -> Predict:
-    """Nearly sure of the next symbol of `text`, which holds every sequence it is asked about."""
+def predictor_of(task: Text, text: str) -> Predict:
+    """Return a predictor whose loss is 0.25 at every symbol of `text`, which contains every sequence that it reads."""
     ids, size = task.vocabulary.encode(text), task.vocabulary.size
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -73,12 +73,12 @@ def test_unknown_characters_are_not_targets(tmp_path: Path) -> None:
     assert task.vocabulary.symbols == ("a", "b")
     parts = task.data()
     assert (parts.validation == task.vocabulary.unknown).sum() == 10
-    score = task.score(remembering(task, text[-50:]))
+    score = task.score(predictor_of(task, text[-50:]))
     assert score.value == pytest.approx(0.25)
     assert score.details["unknown"] == 20
-    assert score.details["asked"] == 50 - 1 - 20
+    assert score.details["targets"] == 50 - 1 - 20
     assert "the test part of 50 characters; 20 unknown characters left out" in score.text
-    assert task.validation(remembering(task, text[950 - 50 : 950])) == pytest.approx(0.25)
+    assert task.validation(predictor_of(task, text[950 - 50 : 950])) == pytest.approx(0.25)
 
 
 @settings(max_examples=30)
@@ -150,7 +150,7 @@ def test_uniform_guess_is_worse_than_chance(corpus: Path, bytes_: bool) -> None:
     assert guess.value > guess.chance
     assert guess.solved is None
     test = LINES[-task.sizes[2] :]
-    assert task.score(remembering(task, test)).value == pytest.approx(0.25)
+    assert task.score(predictor_of(task, test)).value == pytest.approx(0.25)
     assert guess.text.startswith(f"{guess.value:.3f} nats per {'byte' if bytes_ else 'character'} (")
     assert f"({guess.value / math.log(2):.3f} bits) on the test part of {len(test):,} " in guess.text
 
@@ -179,8 +179,8 @@ def test_streams_restart_every_64_steps_one_at_a_time(tmp_path: Path) -> None:
     assert restarts.sum(1).max() == 1
 
 
-def predicting(task: Text, nats: Sequence[float]) -> Predict:
-    """Answer the k-th sequence with `nats[k]` as the loss of every symbol of the text, and certainty of no other."""
+def predictor_of_losses(task: Text, nats: Sequence[float]) -> Predict:
+    """Return a predictor whose loss is `nats[k]` at every symbol of the k-th sequence; the rows are not normalised."""
 
     def predict(sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
         sizes = [(len(ids), task.vocabulary.size) for ids in sequences]
@@ -202,7 +202,7 @@ def test_test_part_is_scored_in_stretches(corpus: Path, monkeypatch: pytest.Monk
     score = task.score(predict)
     count = len(ids) // 200
     assert score.details["stretches"] == len(read_ids) == count > 10
-    assert score.details["asked"] == len(ids) - 1
+    assert score.details["targets"] == len(ids) - 1
     edges = [len(ids) * k // count for k in range(count + 1)]
     for sequence, first, last in zip(read_ids, edges[:-1], edges[1:], strict=True):
         assert (sequence == ids[max(0, first - 100) : last - 1]).all()
@@ -217,17 +217,17 @@ def test_test_part_is_scored_in_stretches(corpus: Path, monkeypatch: pytest.Monk
     assert "stretches" not in score.text
 
 
-def test_a_score_shows_a_stretch_in_which_the_network_is_stuck(corpus: Path) -> None:
+def test_score_shows_stretch_in_which_network_is_stuck(corpus: Path) -> None:
     """The stuck stretch counts as much as any other, wherever it is, and the sentence counts it."""
     task = Text([corpus], parts=(0.4, 0.1, 0.5))
     count = task.score(oracles.uniform(task)).details["stretches"]
-    fine = task.score(predicting(task, [1.0] * count))
+    fine = task.score(predictor_of_losses(task, [1.0] * count))
     assert fine.value == pytest.approx(1.0)
     assert fine.details["worse_than_chance"] == 0
     assert "worse" not in fine.text
     for stuck in (0, 3, count - 1):
         nats = [6.0 if k == stuck else 1.0 for k in range(count)]
-        score = task.score(predicting(task, nats))
+        score = task.score(predictor_of_losses(task, nats))
         assert score.value == pytest.approx(1 + 5 / count, rel=0.02)
         assert score.details["worse_than_chance"] == 1
         assert f"worse than chance in 1 of {count} stretches" in score.text
@@ -258,10 +258,10 @@ def test_validation_without_the_worst_tenth_is_typical(corpus: Path) -> None:
     """A stuck stretch changes the mean, not the typical loss; many stuck stretches change both."""
     task = Text([corpus], parts=(0.4, 0.5, 0.1))
     count = len(task.data().validation) // 200
-    stuck_once = task.validate(predicting(task, [6.0] + [1.0] * (count - 1)))
+    stuck_once = task.validate(predictor_of_losses(task, [6.0] + [1.0] * (count - 1)))
     assert stuck_once.loss == pytest.approx(1 + 5 / count, rel=0.02)
     assert stuck_once.typical == pytest.approx(1.0)
-    stuck_often = task.validate(predicting(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
+    stuck_often = task.validate(predictor_of_losses(task, [6.0] * (count // 2) + [1.0] * (count - count // 2)))
     assert stuck_often.typical > 2
 
 
@@ -293,24 +293,24 @@ def test_stretches_are_nearly_equal_and_cover_a_text(symbols: int, most: int | N
 def test_task_is_equal_after_json_without_the_corpus(corpus: Path) -> None:
     task = Text([corpus], batch=4, unroll=8, parts=(0.8, 0.1, 0.1))
     data = json.loads(json.dumps(task.to_json()))
-    again = load(data)
-    assert again.to_json() == task.to_json()
-    assert again.recommended == task.recommended
-    assert (again.batch(7, 11).tokens == task.batch(7, 11).tokens).all()
-    assert again.score(oracles.uniform(task)) == task.score(oracles.uniform(task))
+    loaded = load(data)
+    assert loaded.to_json() == task.to_json()
+    assert loaded.recommended == task.recommended
+    assert (loaded.batch(7, 11).tokens == task.batch(7, 11).tokens).all()
+    assert loaded.score(oracles.uniform(task)) == task.score(oracles.uniform(task))
 
     corpus.write_text(LINES.replace("f7", "g7"))
     changed = load(data)
     assert changed.vocabulary == task.vocabulary
     assert changed.examples() == task.examples()
     message = rf"corpus\.txt: expected the data .* trained on \({len(LINES):,} characters\), got data that have changed"
-    for ask in (
+    for call in (
         lambda t: t.batch(0, 0),
         lambda t: t.score(oracles.uniform(t)),
         lambda t: t.validation(oracles.uniform(t)),
     ):
         with pytest.raises(TaskError, match=message):
-            ask(changed)
+            call(changed)
     corpus.unlink()
     missing = load(data)
     assert missing.examples() == task.examples()
@@ -385,7 +385,7 @@ def test_short_text_shrinks_batch_and_unroll_with_a_note(tmp_path: Path) -> None
 @given(st.integers(1, 400))
 def test_error_names_the_length_that_is_enough(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     folder = tmp_path_factory.mktemp("short")
-    needed = 60  # three characters in each of the parts of a twentieth, as the error has to say
+    needed = 60  # three characters in each of the parts of a twentieth, as the error shows
     path = written(folder, "a" * length)
     if length < needed:
         with pytest.raises(

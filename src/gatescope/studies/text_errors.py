@@ -169,7 +169,7 @@ def errors(
             progress(done, len(ascending))
     best = int(np.argmin([row["cross_entropy"] for row in rows]))
     about = {
-        "asked": int(text.predicted.sum()),
+        "targets": int(text.predicted.sum()),
         "errors": int(wrong.sum()),
         "cross_entropy": float(-network[text.predicted].mean()),
         "threshold": threshold,

@@ -17,11 +17,11 @@ from gatescope.vocabulary import Ids, Vocabulary
 
 MAX_TEXT_CHARACTERS = 200_000  # in task.json
 EXAMPLE_CHARACTERS = 300
-PIECE_SYMBOLS = 2_000  # of a piece that is scored from the initial state
+STRETCH_SYMBOLS = 2_000  # scored from the initial state
 
 
 class Adopted(SavedTask):
-    """The task of an adopted network. No list of tasks has it, because it cannot be trained.
+    """The task of an adopted network. It is not in `TASKS`, because it cannot be trained.
 
     Args:
         vocabulary: the symbols.
@@ -59,12 +59,12 @@ class Adopted(SavedTask):
         self.recommended: Recommended = self.settings
         self._notes = tuple(notes)
         try:
-            read = vocabulary.encode(self.text)
+            ids = vocabulary.encode(self.text)
         except GatescopeError as error:
             raise TaskError("ADOPTED_TEXT_UNREADABLE", reason=error.message) from error
-        if text and vocabulary.unit != "number" and (read == vocabulary.unknown).all():
-            what = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
-            raise TaskError("ADOPTED_SYMBOLS_UNKNOWN", what=what)
+        if text and vocabulary.unit != "number" and (ids == vocabulary.unknown).all():
+            symbols = f"{vocabulary.unit}s" if vocabulary.in_words else "characters"
+            raise TaskError("ADOPTED_SYMBOLS_UNKNOWN", what=symbols)
 
     def _beginning(self, text: str, characters: int) -> str:
         """Return at most this number of characters of a text, whole lines for words and numbers."""
@@ -100,7 +100,7 @@ class Adopted(SavedTask):
         """Refuse to train.
 
         Raises:
-            TaskError: always; the training data are not here.
+            TaskError: always; an adopted network has no training data.
         """
         raise TaskError("ADOPTED_NO_DATA", source=self.source)
 
@@ -109,24 +109,24 @@ class Adopted(SavedTask):
         return self.score(predict).value
 
     def score(self, predict: Predict) -> Score:
-        """Return the cross-entropy in nats per symbol on the text, in pieces of 2,000 symbols; NaN without a text.
+        """Return the cross-entropy in nats per symbol on the text, in stretches of 2,000 symbols; NaN without a text.
 
         Chance is a guess by the frequencies of the symbols in this text.
         """
         ids = self.vocabulary.encode(self.text) if self.readout == SYMBOLS else np.empty(0, np.int32)
-        pieces = [ids[k : k + PIECE_SYMBOLS] for k in range(0, len(ids), PIECE_SYMBOLS)]
-        pieces = [piece for piece in pieces if len(piece) > 1]
-        if not pieces:
+        stretches = [ids[k : k + STRETCH_SYMBOLS] for k in range(0, len(ids), STRETCH_SYMBOLS)]
+        stretches = [stretch for stretch in stretches if len(stretch) > 1]
+        if not stretches:
             without = "without a text to score it on" if self.readout == SYMBOLS else "without answers to score it on"
             return Score(math.nan, math.nan, None, f"adopted {without}")
-        rows = predictions(predict, [piece[:-1] for piece in pieces], self.vocabulary.size)
-        sums = [loss_sum(r, p[1:], self.vocabulary.unknown) for r, p in zip(rows, pieces, strict=True)]
+        rows = predictions(predict, [stretch[:-1] for stretch in stretches], self.vocabulary.size)
+        sums = [loss_sum(r, s[1:], self.vocabulary.unknown) for r, s in zip(rows, stretches, strict=True)]
         targets = sum(count for _, count in sums)
         value = sum(nats for nats, _ in sums) / targets if targets else math.nan
         counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
         shares = counts[counts > 0] / counts.sum()
         text = f"{value:.3f} nats per symbol ({value / math.log(2):.3f} bits) on the {len(ids):,} symbols given with it"
-        chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "asked": targets}
+        chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "targets": targets}
         return Score(value, chance, None, text, details, "lower")
 
     def examples(self) -> list[str]:
@@ -136,7 +136,7 @@ class Adopted(SavedTask):
             in_lines = self.vocabulary.in_words or self.vocabulary.unit == "number"
             return [self._beginning(self.vocabulary.split(start)[0] if in_lines else start, EXAMPLE_CHARACTERS)]
         if self.vocabulary.unit == "number":
-            # A wave of each number, each faster than the one before.
+            # The k-th number of a step is a sine of k periods in 24 steps.
             steps = np.arange(24)[:, None] / 24 * np.arange(1, self.vocabulary.size + 1)
             return [self.vocabulary.decode(np.sin(2 * np.pi * steps).round(2).astype(np.float32))]
         if self.vocabulary.in_words:
@@ -146,7 +146,7 @@ class Adopted(SavedTask):
         return ["".join(typed or self.vocabulary.symbols)[:EXAMPLE_CHARACTERS]]
 
     def answers(self, text: str) -> Ids | None:
-        """Return None: the target is the next symbol."""
+        """Return None: the targets are the next symbols, or are unknown for other readouts."""
         return None
 
     def held_out(self, characters: int) -> str:
@@ -183,7 +183,11 @@ class Adopted(SavedTask):
 
 
 def _score(data: object) -> Score | None:
-    """Return the score that `Score.to_json` wrote; None where task.json has none."""
+    """Return the score that `Score.to_json` wrote; None if task.json has no score.
+
+    Raises:
+        TaskError: the score is damaged.
+    """
     if data is None:
         return None
     if not isinstance(data, dict) or not all(type(data.get(name)) in (int, float) for name in ("value", "chance")):

@@ -99,8 +99,8 @@ def errors(
 def _print_errors(errors: Errors) -> None:
     about = errors.causes.about
     print(
-        f"{count_of(about['errors'], 'error')} in {count_of(about['asked'], 'symbol')} "
-        f"({about['errors'] / about['asked']:.1%}): symbols with a predicted probability below "
+        f"{count_of(about['errors'], 'error')} in {count_of(about['targets'], 'symbol')} "
+        f"({about['errors'] / about['targets']:.1%}): symbols with a predicted probability below "
         f"{about['threshold']:g}. Loss: {format_loss(about['cross_entropy'])}."
     )
     _print_causes(errors.causes)

@@ -143,7 +143,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
         details={
             "bits": bits,
             "symbols": len(ids),
-            "asked": int(losses.targets.sum()),
+            "targets": int(losses.targets.sum()),
             "unknown": unknown,
             "stretches": len(bounds),
             "worse_than_chance": worse,
