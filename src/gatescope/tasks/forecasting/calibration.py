@@ -1,6 +1,6 @@
-"""Prediction intervals that hold the share of values that they promise, also when the series changes. NumPy only.
+"""Calibration of prediction intervals, so that they contain their share of the values even if a series changes.
 
-Shapes: `N` origin, `H` step ahead, `C` column.
+NumPy only. Shapes: `N` origin, `H` step ahead, `C` column.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RATE = 0.01
 """The step of the level after each outcome, as a share of the difference between a miss and a hit."""
 
 Outcomes = Float[np.ndarray, "N H C"]
-Later = Float[np.ndarray, "_ H C"]
+CalibratedEnds = Float[np.ndarray, "_ H C"]
 
 
 def calibrated(
@@ -32,26 +32,28 @@ def calibrated(
     level: float,
     rate: float = RATE,
     follow: bool = True,
-) -> tuple[Later, Later]:
+) -> tuple[CalibratedEnds, CalibratedEnds]:
     """Move both ends of every interval from the origin `first` on, so that a share `level` of the values is within.
 
-    Two methods together. Conformalised quantile regression moves the ends by a quantile of how far earlier values were
-    outside (below 0: inside) of their intervals, in widths of the interval, separately for each step ahead. The earlier
-    values are those known at the origin: from the validation part at first, later from the test part as well. Adaptive
-    conformal inference raises the level of that quantile a little after every miss and lowers it after every hit. The
-    first method alone holds the share only if the test part is like the validation part; with the second the share
-    holds in the long run whatever the series does. No value is used before its step has come.
+    Two methods are combined. Conformalised quantile regression moves the ends by a quantile of the distances by which
+    earlier values were outside their intervals (negative: inside), in widths of the interval, for each step ahead
+    separately. The earlier values are those known at the origin: first of the validation part, later also of the test
+    part.
+
+    Adaptive conformal inference raises the level of that quantile a little after every miss and lowers it after every
+    hit. The first method alone reaches the share only if the test part is like the validation part. With the second,
+    the share is reached in the long run for any series. No value is used before its step.
 
     Args:
         lower: (N, H, C) lower ends of the intervals at N consecutive origins.
         point: (N, H, C) point forecasts.
         upper: (N, H, C) upper ends.
-        outcomes: (N, H, C) the values that came; NaN if they have not come.
+        outcomes: (N, H, C) the true values; NaN if they are unknown.
         first: the number of the first origin to calibrate, at least H: the calibration needs H earlier origins. It uses
             all values known by then, at most `MAX_CALIBRATING_FORECASTS`; later origins use the same number.
         level: the share, between 0 and 1.
-        rate: how fast the level follows; 0: not at all.
-        follow: if false, move all intervals as the first one, by the values known there.
+        rate: the step of the level after each outcome; 0: the level is fixed.
+        follow: if false, move all intervals like the first one, by the values known at the origin `first`.
 
     Returns:
         The lower and the upper ends, (N - first, H, C). The point is always between them.
@@ -73,7 +75,7 @@ def calibrated(
     width = width + WIDTH_SHARE * np.median(width[:first], axis=0)
     width[width == 0] = 1
     outside = np.maximum(lower - outcomes, outcomes - upper) / width
-    known = np.full_like(outside, np.nan)  # `outside`, at the origin from which on it is known
+    known = np.full_like(outside, np.nan)  # `outside`, moved to the first origin at which it is known
     for step in range(horizon):
         known[step + 1 :, step] = outside[: count - step - 1, step]
     size = min(first - horizon + 1, MAX_CALIBRATING_FORECASTS)

@@ -3,7 +3,7 @@
 A network that forecasts keeps the level, the season and the last turns of a series in its state; this task shows which
 neurons do. Shapes: `T` step, `I` input, `C` column to predict, `H` step ahead, `N` origin, `Q` quantile.
 
-Over 400 lines: the class has the whole protocol of a task, and says what each of its settings means.
+The file has over 400 lines, because one class implements the whole protocol of a task and documents every setting.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ from gatescope.tasks.measures.measures import naive_scale, pinball_loss
 from gatescope.vocabulary import Numbers, Vocabulary
 
 PHASE = ("season sine", "season cosine")
-"""The inputs that tell the place in the season, as an angle."""
+"""The inputs for the place in the season, as an angle."""
 
 MAX_VALIDATED_FORECASTS = 5_000
 MAX_SCORED_FORECASTS = 20_000
-EXAMPLES = 3
+EXAMPLE_COUNT = 3
 MAX_STEPS_BETWEEN = 20_000  # between the end of the training series and the beginning of another one
 
 Columns = Sequence[str | int]
@@ -95,7 +95,7 @@ class Forecasting(FileTask[Series, Prepared]):
         window: steps of a window; None: 96, or fewer for a short series.
         horizon: the number of steps ahead to forecast.
         season: steps of a season, such as 12 for months; 1: none; None: a day, week or year of the dates if the
-            training part shows it, or else what it shows, which may be off by some steps if the season is long.
+            training part shows one, or else the season that its values show; a long season may be off by some steps.
         interval: the share of values that a prediction interval should hold.
         parts: shares of the training, validation and test part; None: 0.7, 0.1 and 0.2, or what a short series allows.
         batch: windows in a batch; None: the recommended number.
@@ -240,11 +240,11 @@ class Forecasting(FileTask[Series, Prepared]):
         if self.filled:
             notes.append(str(Message("FORECASTING_NOTE_FILLED", count=self.filled)))
         if self.found_season:
-            way = setting("season", None)
+            option = setting("season", None)
             if self.season > 1:
-                notes.append(str(Message("FORECASTING_NOTE_SEASON_FOUND", season=self.season, setting=way)))
+                notes.append(str(Message("FORECASTING_NOTE_SEASON_FOUND", season=self.season, setting=option)))
             else:
-                notes.append(str(Message("FORECASTING_NOTE_SEASON_NONE", setting=way)))
+                notes.append(str(Message("FORECASTING_NOTE_SEASON_NONE", setting=option)))
         return notes
 
     def on(self, path: str | os.PathLike[str], *, phase: int | None = None) -> Forecasting:
@@ -466,7 +466,7 @@ class Forecasting(FileTask[Series, Prepared]):
     def _example_starts(self) -> list[int]:
         """Return the first steps of windows that are spread over the test part and end in it."""
         first = max(0, min(self.borders[1], self.size - self.window))
-        return sorted({int(start) for start in np.linspace(first, self.size - self.window, EXAMPLES)})
+        return sorted({int(start) for start in np.linspace(first, self.size - self.window, EXAMPLE_COUNT)})
 
     def _text(self, first: int, end: int) -> str:
         """Return steps as text, one on each line."""

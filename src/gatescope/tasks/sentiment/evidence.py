@@ -1,4 +1,7 @@
-"""Evidence: what the words read so far say about the class of a text, regardless of their order."""
+"""Evidence of the words read so far for the class of a text, regardless of their order.
+
+Shapes: `T` step, `W` word, `W1` number of words read (0 to W), `K` class.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from gatescope.vocabulary import Vocabulary
 NEGATIONS = frozenset(
     ("not", "n't", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "cannot", "without")
 )
-"""Words that negate what follows; words that end in n't do, too."""
+"""Words that negate the words after them. Words that end in n't are negations, too."""
 
 _CONTRACTED = ("n't", "n\N{RIGHT SINGLE QUOTATION MARK}t")
 _PUNCTUATION = re.compile(r"[^\w\s]+")

@@ -40,7 +40,7 @@ class Tokens:
     """
 
     vocabulary: Vocabulary
-    thing: ClassVar[str] = "token"
+    step_name: ClassVar[str] = "token"
 
     @classmethod
     def of(cls, training: Tagged, least: int) -> Self:
@@ -131,7 +131,7 @@ class Frames:
     vocabulary: Vocabulary
     mean: Float[np.ndarray, " I"]
     deviation: Float[np.ndarray, " I"]
-    thing: ClassVar[str] = "frame"
+    step_name: ClassVar[str] = "frame"
 
     @classmethod
     def of(cls, training: Tagged, names: Sequence[str] | None) -> Self:

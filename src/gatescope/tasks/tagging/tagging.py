@@ -174,7 +174,7 @@ class Tagging(FileTask[dict[str, Tagged], TaggingData]):
         self._data = self._prepare(raw)
         self.sizes: dict[str, list[int]] = {part: [len(raw[part].raw), raw[part].steps] for part in PARTS}
         self._examples: list[tuple[str, list[int]]] = examples_of(self.kind, raw["test"])
-        self._notes = notes_of(self.kind.thing, self.sources, raw, skipped)
+        self._notes = notes_of(self.kind.step_name, self.sources, raw, skipped)
 
     @property
     def reads_frames(self) -> bool:

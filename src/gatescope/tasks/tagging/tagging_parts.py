@@ -60,6 +60,7 @@ class Tagged:
 
 
 Read = Callable[[Source, Sequence[str] | None], Tagged]
+"""(file, known classes or None) -> the sequences of the file."""
 
 
 # --- files and parts -------------------------------------------------------------------------------------------------
@@ -85,10 +86,10 @@ def read_parts(
     read = reader(frames, **{name: options[name] for name in READING_OPTIONS})
     training, rest = read_all(read, sources["training"], others, options["merge_labels"])
     skipped = tuple(line for data in (training, *rest) for line in data.skipped)
-    from_files = {part: rest.pop(0) for part in PARTS[1:] if sources[part]}
-    shares = [0.0 if part in from_files else share for part, share in zip(PARTS, options["parts"], strict=True)]
+    parts_with_files = {part: rest.pop(0) for part in PARTS[1:] if sources[part]}
+    shares = [0.0 if part in parts_with_files else share for part, share in zip(PARTS, options["parts"], strict=True)]
     from_training = hold_out(training, [share / sum(shares) for share in shares])
-    parts = {part: from_files.get(part, held_out) for part, held_out in zip(PARTS, from_training, strict=True)}
+    parts = {part: parts_with_files.get(part, held_out) for part, held_out in zip(PARTS, from_training, strict=True)}
     return parts, sha256_of([file for part in PARTS for source in sources[part] for file in source.files]), skipped
 
 
@@ -120,7 +121,7 @@ def reader(
 def read_all(
     read: Read, training: Sequence[Source], others: Sequence[Source], merge_labels: bool = False
 ) -> tuple[Tagged, list[Tagged]]:
-    """Read the training files as one part, and each of the other files; these must have the labels of the first.
+    """Read the training files as one part, and each other file, whose labels must occur in the training files.
 
     Raises:
         TaskError: a file cannot be used; the message lists everything that is wrong with any of them.
@@ -158,7 +159,7 @@ def read_all(
 
 
 def label_counts(parts: Iterable[Tagged]) -> Counter[str]:
-    """Return how often each label occurs."""
+    """Return the number of steps with each label, by name; the parts may have different classes."""
     counts: Counter[str] = Counter()
     for part in parts:
         of_part = np.bincount(np.concatenate([*part.tags, np.empty(0, np.int64)]), minlength=len(part.classes))
@@ -168,7 +169,7 @@ def label_counts(parts: Iterable[Tagged]) -> Counter[str]:
 
 
 def _concatenated(parts: Sequence[Tagged], classes: tuple[str, ...]) -> Tagged:
-    """Return the parts as one, with new numbers for the classes."""
+    """Return the parts as one; the labels become indices into `classes`."""
     number = {name: k for k, name in enumerate(classes)}
     raw, tags, skipped = [], [], []
     for part in parts:
@@ -197,7 +198,7 @@ def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
         TaskError: a part with a share would have no sequences.
     """
     numbers: dict[bytes, int] = {}
-    owner = np.array([numbers.setdefault(key, len(numbers)) for key in keys_of(data)])
+    group = np.array([numbers.setdefault(key, len(numbers)) for key in keys_of(data)])
     bounds = np.cumsum([0.0, *shares])
     frames = isinstance(data.raw[0], np.ndarray)
     if frames and len(numbers) < MIN_WHOLE_SEQUENCES and any(0 < share < 1 for share in shares):
@@ -208,7 +209,7 @@ def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
         part_of = np.empty(len(numbers), dtype=np.int64)
         for k in range(len(shares)):
             part_of[order[cuts[k] : cuts[k + 1]]] = k
-        parts = [data.take(np.flatnonzero(part_of[owner] == k).tolist()) for k in range(len(shares))]
+        parts = [data.take(np.flatnonzero(part_of[group] == k).tolist()) for k in range(len(shares))]
     for part, share in zip(parts, shares, strict=True):
         if share and not part.raw:
             raise TaskError("TAGGING_DATA_TOO_FEW", steps=data.steps)
@@ -216,7 +217,7 @@ def hold_out(data: Tagged, shares: Sequence[float]) -> list[Tagged]:
 
 
 def most_frequent(tags: Iterable[Int[np.ndarray, " _"]], classes: int) -> int:
-    """Return the label that occurs most often."""
+    """Return the number of the label that occurs most often; `classes` is the number of classes."""
     return int(np.bincount(np.concatenate(list(tags)), minlength=classes).argmax())
 
 
@@ -227,11 +228,13 @@ def since_change(tags: Ids) -> Int[np.ndarray, " T"]:
     return steps - np.maximum.accumulate(np.where(changed, steps, 0))
 
 
-def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged], skipped: Sequence[str]) -> list[str]:
+def notes_of(
+    step_name: str, sources: dict[str, list[Source]], raw: dict[str, Tagged], skipped: Sequence[str]
+) -> list[str]:
     """Return the notes: lines that were left out, data that are held out, and test sequences in the training part.
 
     Args:
-        thing: "token" or "frame".
+        step_name: "token" or "frame".
         sources: the files of each part.
         raw: the parts.
         skipped: the lines that were left out.
@@ -243,7 +246,7 @@ def notes_of(thing: str, sources: dict[str, list[Source]], raw: dict[str, Tagged
         notes.append(str(Message(code, count=len(skipped), lines=lines, more=more)))
     held_out = [part for part in PARTS[1:] if not sources[part]]
     if held_out:
-        sizes = " and ".join(f"{raw[part].steps:,} {thing}s for the {part}" for part in held_out)
+        sizes = " and ".join(f"{raw[part].steps:,} {step_name}s for the {part}" for part in held_out)
         notes.append(str(Message("TAGGING_NOTE_HELD_OUT", sizes=sizes)))
     training_keys = set(keys_of(raw["training"]))
     shared = sum(key in training_keys for key in keys_of(raw["test"]))

@@ -35,9 +35,9 @@ def score_labels(
     """
     result = confusion(predicted, expected, len(names))
     chance, baseline = float((expected == most_frequent).mean()), float((expected == baseline_labels).mean())
-    thing = "frames" if unknown is None else "tokens"
+    unit = "frames" if unknown is None else "tokens"
     details: dict[str, Any] = {
-        thing: len(expected),
+        unit: len(expected),
         "macro_f1": result.macro_f1,
         "baseline": baseline,
         "labels": _measures_by_label(result, names),
