@@ -26,7 +26,7 @@ def drawn(cell: Cell, data: st.DataObject, steps: int = 6) -> tuple[Parameters, 
     return layer(cell, inputs, neurons, seed), x
 
 
-def near(a: Tensor, b: Tensor) -> None:
+def assert_near(a: Tensor, b: Tensor) -> None:
     torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
@@ -39,10 +39,10 @@ def test_run_step_by_step_equals_whole_sequence(engine: Engine, cell: Cell, data
     for t in range(len(x)):
         results, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
         for name, values in results.items():
-            near(values[0], whole[name][t])
+            assert_near(values[0], whole[name][t])
     assert state is not None
     for name in cell.states:
-        near(state[name], final[name])
+        assert_near(state[name], final[name])
 
 
 @given(cell=cells, data=st.data(), reverse=st.booleans())
@@ -64,12 +64,12 @@ def test_run_with_hidden_reads_it_at_every_step(engine: Engine, cell: Cell, data
     for t in order:
         results, state = run(cell, parameters, x[t : t + 1], state, keep=everything(cell), engine=engine)
         for name, values in results.items():
-            near(values[0], whole[name][t])
+            assert_near(values[0], whole[name][t])
         if "h" in state:
             state["h"] = hidden[t]
     assert state is not None
     for name in cell.states:
-        near(state[name], final[name])
+        assert_near(state[name], final[name])
 
 
 @given(cell=cells, data=st.data())
@@ -80,9 +80,9 @@ def test_run_row_of_batch_equals_row_alone(engine: Engine, cell: Cell, data: st.
     row = data.draw(st.integers(0, x.shape[1] - 1))
     alone, after = run(cell, parameters, x[:, row : row + 1], keep=everything(cell), engine=engine)
     for name in everything(cell):
-        near(alone[name][:, 0], whole[name][:, row])
+        assert_near(alone[name][:, 0], whole[name][:, row])
     for name in cell.states:
-        near(after[name][0], final[name][row])
+        assert_near(after[name][0], final[name][row])
 
 
 @given(cell=cells, data=st.data())
@@ -112,10 +112,10 @@ def test_run_padding_has_no_effect_and_returns_0(engine: Engine, cell: Cell, dat
     for row, length in enumerate(lengths):
         alone, after = run(cell, parameters, x[:length, row : row + 1], **settings)
         for name in everything(cell):
-            near(results[name][:length, row], alone[name][:, 0])
+            assert_near(results[name][:length, row], alone[name][:, 0])
             assert (results[name][length:, row] == 0).all()
         for name in cell.states:
-            near(final[name][row], after[name][0])
+            assert_near(final[name][row], after[name][0])
 
 
 @given(cell=cells, data=st.data())
@@ -126,9 +126,9 @@ def test_run_reverse_equals_run_of_reversed_inputs(engine: Engine, cell: Cell, d
     backwards, final = run(cell, parameters, x, reverse=True, **settings)
     forwards, after = run(cell, parameters, x.flip(0), **settings)
     for name in everything(cell):
-        near(backwards[name], forwards[name].flip(0))
+        assert_near(backwards[name], forwards[name].flip(0))
     for name in cell.states:
-        near(final[name], after[name])
+        assert_near(final[name], after[name])
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
@@ -174,9 +174,9 @@ def test_run_keeping_more_changes_no_value(engine: Engine, cell: Cell, data: st.
         results, after = run(cell, parameters, x, keep=keep, engine=engine)
         assert list(results) == list(keep)
         if "h" in results:
-            near(results["h"], only_h["h"])
+            assert_near(results["h"], only_h["h"])
         for name in cell.states:
-            near(after[name], final[name])
+            assert_near(after[name], final[name])
     for name, values in run(cell, parameters, x, keep=everything(cell), engine=engine)[0].items():
         assert values.shape == (len(x), x.shape[1], parameters.biases.shape[1]), name
 
@@ -193,7 +193,7 @@ def test_run_ids_equal_one_hot_and_unknown_ids_zero_vectors(engine: Engine, cell
     of_ids, _ = run(cell, parameters, tokens, keep=everything(cell), engine=engine)
     of_vectors, _ = run(cell, parameters, vectors, keep=everything(cell), engine=engine)
     for name in everything(cell):
-        near(of_ids[name], of_vectors[name])
+        assert_near(of_ids[name], of_vectors[name])
 
 
 @given(cell=cells, data=st.data())

@@ -37,7 +37,7 @@ def by_autograd(step: Step, output: str, kind: str, label: str) -> np.ndarray:
 
 
 def assert_agree(step: Step) -> None:
-    """For every leaf, the slopes of all places where it enters sum to the derivative by it."""
+    """Assert for every leaf that the slopes at all its places in the equations sum to the derivative by the leaf."""
     for output, row in slopes_of(step).items():
         assert {p.kind for p in row} <= {"state", "drive", "parameter", "signal"}
         for kind in ("state", "drive", "parameter"):

@@ -20,13 +20,13 @@ Answer = Callable[[Any], float]
 PAIRS = st.lists(st.tuples(st.floats(-2, 2, width=32), st.sampled_from([0.0, 1.0])), max_size=20)
 
 
-def right(pairs: list[tuple[float, float]]) -> float:
-    """The sum, by hand."""
+def marked_sum(pairs: list[tuple[float, float]]) -> float:
+    """Return the sum of the marked values of (value, marker) pairs."""
     return sum(value for value, marker in pairs if marker == 1)
 
 
-def answering(answer: Answer) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
-    """A network that says this of every sequence."""
+def predictor(answer: Answer) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Return a predictor of one number for each sequence: `answer`(pairs)."""
     return lambda sequences: [np.array([[answer(rows.tolist())]]) for rows in sequences]
 
 
@@ -34,7 +34,7 @@ def text_of(pairs: list[tuple[float, float]]) -> str:
     return "".join(f"{value!r},{marker!r}\n" for value, marker in pairs)
 
 
-# --- what is drawn ---------------------------------------------------------------------------------------------------
+# --- data ------------------------------------------------------------------------------------------------------------
 
 
 def test_batch_has_two_marks_and_their_sum_as_target() -> None:
@@ -69,10 +69,10 @@ def test_sums_have_the_variance_of_two_uniform_numbers() -> None:
     batch = Addition(batch=4_000, shortest=2, longest=4).batch(0, 0)
     sums = batch.targets[~np.isnan(batch.targets)]
     assert sums.mean() == pytest.approx(1, abs=0.03)  # a standard error is 0.0065
-    assert sums.var() == pytest.approx(2 / 12, abs=0.015)  # one of 0.003
+    assert sums.var() == pytest.approx(2 / 12, abs=0.015)  # a standard error is 0.003
 
 
-def test_the_shortest_sequences_are_all_marks() -> None:
+def test_shortest_sequences_have_marks_only() -> None:
     batch = Addition(batch=3, shortest=2, longest=2).batch(0, 0)
     assert (batch.tokens[:, :, 1] == 1).all()
 
@@ -91,7 +91,7 @@ def test_evaluation_is_fixed_and_not_trained_on() -> None:
 
 
 def test_adding_predictor_solves_every_length() -> None:
-    score = Addition().score(answering(right))
+    score = Addition().score(predictor(marked_sum))
     assert score.value < 1e-12
     assert score.solved is True
     assert score.better == "lower"
@@ -101,10 +101,10 @@ def test_adding_predictor_solves_every_length() -> None:
 
 def test_predicting_one_is_at_chance() -> None:
     task = Addition()
-    score = task.score(answering(lambda pairs: 1.0))
+    score = task.score(predictor(lambda pairs: 1.0))
     assert score.chance == pytest.approx(0.167, abs=0.0005)
     assert score.value == pytest.approx(score.chance, abs=0.03)  # a standard error of 500 squares is 0.009
-    assert score.value == task.validation(answering(lambda pairs: 1.0))
+    assert score.value == task.validation(predictor(lambda pairs: 1.0))
     assert score.solved is False
     assert score.details["first_failure"] is None
     assert score.details["tried"] == task.longest
@@ -118,7 +118,7 @@ def test_score_names_the_first_length_that_fails() -> None:
         lengths.append(length)
     task = Addition(shortest=5, longest=10)
     for limit in (10, 14, 40, 79):
-        score = task.score(answering(lambda pairs, limit=limit: right(pairs) + (1 if len(pairs) > limit else 0)))
+        score = task.score(predictor(lambda pairs, limit=limit: marked_sum(pairs) + (1 if len(pairs) > limit else 0)))
         assert score.solved is True
         assert score.details["first_failure"] == next(length for length in lengths if length > limit)
 
@@ -127,12 +127,12 @@ def test_solved_allows_a_tenth_of_wrong_sums() -> None:
     task = Addition(shortest=4, longest=4)
     for every, solved in ((12, True), (8, False)):
         counter = itertools.count()
-        score = task.score(answering(lambda p, c=counter, n=every: right(p) + (0.05 if next(c) % n == 0 else 0)))
+        score = task.score(predictor(lambda p, c=counter, n=every: marked_sum(p) + (0.05 if next(c) % n == 0 else 0)))
         assert score.solved is solved
 
 
 def test_nan_has_an_infinite_error() -> None:
-    score = Addition().score(answering(lambda pairs: float("nan")))
+    score = Addition().score(predictor(lambda pairs: float("nan")))
     assert score.value == np.inf
     assert score.solved is False
     assert score.details["close"] == 0
@@ -192,7 +192,7 @@ def test_target_is_at_the_last_pair_only(pairs: list[tuple[float, float]]) -> No
     assert answers.shape == (len(pairs), 1)
     assert np.isnan(answers[:-1]).all()
     if pairs:
-        assert answers[-1, 0] == pytest.approx(right(pairs), abs=1e-5)
+        assert answers[-1, 0] == pytest.approx(marked_sum(pairs), abs=1e-5)
 
 
 def test_line_without_a_pair_is_named() -> None:
@@ -215,11 +215,11 @@ def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
 
 def test_task_is_equal_after_json() -> None:
     task = Addition(batch=3, shortest=4, longest=8)
-    again = load(json.loads(json.dumps(task.to_json())))
-    assert isinstance(again, Addition)
-    assert again.to_json() == task.to_json()
-    np.testing.assert_array_equal(again.batch(1, 2).tokens, task.batch(1, 2).tokens)
-    assert again.recommended == task.recommended
+    loaded = load(json.loads(json.dumps(task.to_json())))
+    assert isinstance(loaded, Addition)
+    assert loaded.to_json() == task.to_json()
+    np.testing.assert_array_equal(loaded.batch(1, 2).tokens, task.batch(1, 2).tokens)
+    assert loaded.recommended == task.recommended
     assert TASKS["addition"] is Addition
 
 
@@ -231,7 +231,7 @@ def test_damaged_json_is_refused(data: object) -> None:
         Addition.from_json(data)
 
 
-def test_a_network_learns_to_add_two_of_four(tmp_path: Path) -> None:
+def test_network_learns_to_add_two_of_four(tmp_path: Path) -> None:
     task = Addition(batch=16, shortest=4, longest=4)
     run = create_run(tmp_path / "run", task, None, Settings.recommended(task, steps=250, validate_every=1000))
     outcome = train(run)

@@ -1,4 +1,4 @@
-"""The task of an adopted network: what it can be looked at with, whatever it reads."""
+"""The task of an adopted network: its examples and texts, for every kind of vocabulary."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SERIES = Vocabulary(("x", "y"), unit="number")
 )
 def test_every_kind_has_examples_and_survives_json(vocabulary: Vocabulary, text: str, readout: Readout) -> None:
     task = Adopted(vocabulary, "m.pt", text, ["a note"], readout)
-    again = Adopted.from_json(json.loads(json.dumps(task.to_json())))
-    assert (again.vocabulary, again.text, again.readout, again.notes) == (vocabulary, text, readout, ["a note"])
-    for example in again.examples():
-        read = vocabulary.encode(example)
-        assert len(read)
+    loaded = Adopted.from_json(json.loads(json.dumps(task.to_json())))
+    assert (loaded.vocabulary, loaded.text, loaded.readout, loaded.notes) == (vocabulary, text, readout, ["a note"])
+    for example in loaded.examples():
+        encoded = vocabulary.encode(example)
+        assert len(encoded)
         assert vocabulary.unit == "number" or vocabulary.unknown_in(example) == []
         assert len(vocabulary.split(example)) == 1
 

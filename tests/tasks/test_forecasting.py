@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {"window": 12, "horizon": 3, "season": 4}
 
 
 def series(steps: int = STEPS) -> np.ndarray:
-    """Two columns: a noisy season of 4 steps, and a walk."""
+    """Return two columns, (steps, 2): a noisy season of 4 steps, and a random walk."""
     random = np.random.default_rng(5)
     season = 10 + 3 * np.sin(np.pi * np.arange(steps) / 2) + random.standard_normal(steps)
     return np.stack([season, 100 + random.standard_normal(steps).cumsum()], axis=1)
@@ -44,33 +44,34 @@ def file(tmp_path: Path) -> Path:
     return write(tmp_path / "series.csv", series())
 
 
-def made(file: Path, **settings: Any) -> Forecasting:
+def make_task(file: Path, **settings: Any) -> Forecasting:
     return Forecasting(file, **{**SMALL, "columns": ["a"], **settings})
 
 
-def saying(task: Forecasting, say: Callable[[np.ndarray, int], np.ndarray]) -> Predict:
-    """A network that says of each step of a window, from what it has read, (C, H, 3) numbers."""
+def predictor(task: Forecasting, estimate: Callable[[np.ndarray, int], np.ndarray]) -> Predict:
+    """Return a predictor that calls `estimate`(rows up to step t, t) -> (C, H, 3) at every step of a window."""
 
     def predict(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [np.array([say(rows[: t + 1], t).ravel() for t in range(len(rows))]) for rows in windows]
+        return [np.array([estimate(rows[: t + 1], t).ravel() for t in range(len(rows))]) for rows in windows]
 
     return predict
 
 
 def last_value(task: Forecasting, places: Sequence[int] = (0,)) -> Predict:
+    """Return a predictor that repeats the last value of some input columns."""
     shape = (len(places), task.horizon, 3)
-    return saying(task, lambda rows, _: np.broadcast_to(rows[-1, list(places)][:, None, None], shape))
+    return predictor(task, lambda rows, _: np.broadcast_to(rows[-1, list(places)][:, None, None], shape))
 
 
 def season_before(task: Forecasting) -> Predict:
-    """Needs windows longer than a season; where too little was read it says 0."""
+    """Return a predictor that repeats the last season; 0 until a whole season was read."""
     m, ahead = task.season, np.arange(task.horizon)
 
-    def say(rows: np.ndarray, t: int) -> np.ndarray:
+    def estimate(rows: np.ndarray, t: int) -> np.ndarray:
         known = rows[t + 1 - m + ahead % m, 0] if t + 1 >= m else np.zeros(task.horizon)
         return np.repeat(known, 3)
 
-    return saying(task, say)
+    return predictor(task, estimate)
 
 
 # --- inputs and targets -----------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def test_scaling_and_batches_use_the_training_part_only(tmp_path: Path) -> None:
     values = series()
     changed = values.copy()
     changed[140:] *= 50
-    task, other = (made(write(tmp_path / f"{k}.csv", v)) for k, v in enumerate((values, changed)))
+    task, other = (make_task(write(tmp_path / f"{k}.csv", v)) for k, v in enumerate((values, changed)))
     assert task.borders == (140, 160)
     assert task.mean == other.mean == pytest.approx([values[:140, 0].mean()])
     assert task.spread == other.spread == pytest.approx([values[:140, 0].std()])
@@ -91,7 +92,7 @@ def test_scaling_and_batches_use_the_training_part_only(tmp_path: Path) -> None:
 
 
 def test_batch_equals_a_loop(file: Path) -> None:
-    task = made(file, columns=None, target="b", batch=60)
+    task = make_task(file, columns=None, target="b", batch=60)
     scaled = (series() - series()[:140].mean(axis=0)) / series()[:140].std(axis=0)
     batch = task.batch(1, 2)
     assert batch.tokens.shape == (60, 12, 4)
@@ -113,29 +114,29 @@ def test_batch_equals_a_loop(file: Path) -> None:
 
 
 def test_batches_depend_on_seed_and_step_alone(file: Path) -> None:
-    first = made(file).batch(0, 0).tokens
-    np.testing.assert_array_equal(first, made(file).batch(0, 0).tokens)
-    assert not np.array_equal(first, made(file).batch(1, 0).tokens)
-    assert not np.array_equal(first, made(file).batch(0, 1).tokens)
+    first = make_task(file).batch(0, 0).tokens
+    np.testing.assert_array_equal(first, make_task(file).batch(0, 0).tokens)
+    assert not np.array_equal(first, make_task(file).batch(1, 0).tokens)
+    assert not np.array_equal(first, make_task(file).batch(0, 1).tokens)
 
 
 def test_predicted_values_have_names(file: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     assert task.vocabulary.symbols == ("a", "season sine", "season cosine")
     assert task.readout.names == ("1 ahead", "2 ahead", "3 ahead")
     assert task.readout.quantiles == pytest.approx((0.1, 0.5, 0.9))
-    both = made(file, columns=None, horizon=2, season=1, interval=0.5)
+    both = make_task(file, columns=None, horizon=2, season=1, interval=0.5)
     assert both.vocabulary.symbols == ("a", "b")
     assert both.readout.names == ("a 1 ahead", "a 2 ahead", "b 1 ahead", "b 2 ahead")
     assert both.readout.quantiles == (0.25, 0.5, 0.75)
-    assert made(file, columns=None, target=["B"]).targets == ("b",)
+    assert make_task(file, columns=None, target=["B"]).targets == ("b",)
 
 
 # --- the score -------------------------------------------------------------------------------------------------------
 
 
 def test_last_value_is_the_naive_forecast(file: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     score = task.score(last_value(task))
     values = series()[:, 0]
     origins = range(160, 198)
@@ -157,7 +158,7 @@ def test_last_value_is_the_naive_forecast(file: Path) -> None:
 
 
 def test_season_before_is_at_chance(file: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     score = task.score(season_before(task))
     values = series()[:, 0]
     error = np.mean([abs(values[t + h] - values[t + h - 4]) for t in range(160, 198) for h in range(3)])
@@ -169,25 +170,25 @@ def test_season_before_is_at_chance(file: Path) -> None:
 
 
 def test_without_a_season_the_last_value_is_chance(file: Path) -> None:
-    task = made(file, season=1)
+    task = make_task(file, season=1)
     score = task.score(last_value(task))
     assert score.value == pytest.approx(score.chance, rel=1e-5)
     assert "season" not in score.text
 
 
 def test_oracle_makes_no_error(file: Path) -> None:
-    task = made(file, columns=None, window=11)
+    task = make_task(file, columns=None, window=11)
     known = task.data()
     place = {rows.tobytes(): t for t, rows in enumerate(known.inputs)}
 
-    def say(rows: np.ndarray, t: int) -> np.ndarray:
+    def estimate(rows: np.ndarray, t: int) -> np.ndarray:
         answers = np.nan_to_num(known.targets[place[rows[-1].tobytes()]])
         return np.repeat(answers, 3)
 
-    score = task.score(saying(task, say))
+    score = task.score(predictor(task, estimate))
     assert score.value < 1e-5
     assert set(score.details["columns"]) == {"a", "b"}
-    forecasts = task.forecasts(saying(task, say))
+    forecasts = task.forecasts(predictor(task, estimate))
     assert forecasts.origins.tolist() == list(range(160, 201))
     assert forecasts.known.tolist() == [True] * 38 + [False] * 3
     np.testing.assert_allclose(forecasts.point[:38], forecasts.expected[:38], rtol=1e-5)
@@ -196,8 +197,8 @@ def test_oracle_makes_no_error(file: Path) -> None:
 
 
 def test_quantiles_that_cross_are_put_in_order(file: Path) -> None:
-    task = made(file)
-    forecasts = task.forecasts(saying(task, lambda rows, _: np.tile([2.0, -1.0, 0.0], (3, 1))))
+    task = make_task(file)
+    forecasts = task.forecasts(predictor(task, lambda rows, _: np.tile([2.0, -1.0, 0.0], (3, 1))))
     mean, spread = task.mean[0], task.spread[0]
     np.testing.assert_allclose(forecasts.point, mean)
     assert (forecasts.lower <= forecasts.point).all()
@@ -208,7 +209,7 @@ def test_quantiles_that_cross_are_put_in_order(file: Path) -> None:
 
 
 def test_validation_is_the_pinball_loss(file: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     rows = np.tile([-1.0, 0.2, 0.7], (3, 1))
     scaled = (series()[:, 0] - task.mean[0]) / task.spread[0]
     expected = [scaled[t + h] for t in range(140, 158) for h in range(3)]
@@ -216,12 +217,12 @@ def test_validation_is_the_pinball_loss(file: Path) -> None:
         mean_pinball_loss(expected, [value] * len(expected), alpha=level)
         for value, level in zip((-1.0, 0.2, 0.7), (0.1, 0.5, 0.9), strict=True)
     ]
-    assert task.validation(saying(task, lambda inputs, _: rows)) == pytest.approx(np.mean(losses), rel=1e-6)
+    assert task.validation(predictor(task, lambda inputs, _: rows)) == pytest.approx(np.mean(losses), rel=1e-6)
 
 
 @pytest.mark.parametrize("window", [2, 3, 12, 13])
 def test_forecasts_rest_on_at_least_half_a_window(file: Path, window: int) -> None:
-    task = made(file, window=window)
+    task = make_task(file, window=window)
     read: list[int] = []
 
     def predict(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -238,7 +239,7 @@ def test_forecasts_rest_on_at_least_half_a_window(file: Path, window: int) -> No
 
 
 def test_examples_are_of_the_test_part(file: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     inputs = task.data().inputs
     for text in [*task.examples(), *task.vocabulary.split(task.held_out(10**9))]:
         rows = task.vocabulary.encode(text)
@@ -280,7 +281,7 @@ def test_quantities_and_answers_equal_loops(values: list[float]) -> None:
 
 
 def test_without_a_season_there_is_no_phase(file: Path) -> None:
-    task = made(file, season=1)
+    task = make_task(file, season=1)
     assert set(task.quantities("0.5\n1\n")) == set(task.quantity_titles) - {"phase"}
     with pytest.raises(TaskError, match="Line 1"):
         task.quantities("0.5,1\n")
@@ -294,7 +295,7 @@ def test_wrong_lines_are_all_listed(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("\n".join(rows) + "\n")
     with pytest.raises(TaskError) as caught:
-        made(path)
+        make_task(path)
     message = str(caught.value)
     for fault in (
         "Line 3, column 'a': Expected a number, got none",
@@ -309,15 +310,15 @@ def test_unknown_target_is_named_before_wrong_lines(tmp_path: Path) -> None:
     file = tmp_path / "short.csv"
     file.write_text("a\n1\nx\n")
     with pytest.raises(TaskError, match="Target: expected one of the columns a, got 'b'"):
-        made(file, target="b")
+        make_task(file, target="b")
 
 
 def test_shortest_series_is_enough(tmp_path: Path) -> None:
     """16 steps to train on of 0.7, 7 of 0.1 to calibrate, 4 of 0.2 to test."""
     parts = (0.7, 0.1, 0.2)
     with pytest.raises(TaskError, match=r"at least 70 steps, got 69"):
-        made(write(tmp_path / "short.csv", series(69)), parts=parts)
-    task = made(write(tmp_path / "enough.csv", series(70)), parts=parts)
+        make_task(write(tmp_path / "short.csv", series(69)), parts=parts)
+    task = make_task(write(tmp_path / "enough.csv", series(70)), parts=parts)
     score = task.score(last_value(task))
     assert score.details["forecasts"] == 12
     assert 0 <= score.details["coverage"] <= 1
@@ -328,7 +329,7 @@ def test_shortest_series_is_enough(tmp_path: Path) -> None:
 def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
     """Without parts, each gets what it needs: 16 steps to train on, 7 to calibrate, 4 to test, with a note."""
     path = write(tmp_path / "short.csv", series(size))
-    task = made(path)
+    task = make_task(path)
     first, second = task.borders
     assert first >= 16
     assert second - first >= 7
@@ -336,7 +337,7 @@ def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
     assert any("The series is short, so" in note for note in task.notes)
     assert 0 <= task.score(last_value(task)).details["coverage"] <= 1
     with pytest.raises(TaskError, match="at least 27 steps, got 26"):
-        made(write(tmp_path / "shorter.csv", series(26)))
+        make_task(write(tmp_path / "shorter.csv", series(26)))
     small = Forecasting(path, columns=["a"], horizon=3, season=1)
     assert 4 <= small.window < 96
     assert any(f"windows have {small.window} steps instead of 96" in note for note in small.notes)
@@ -367,7 +368,7 @@ def test_series_of_version_0_1_stays_in_file_order(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", series(200))
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
-    task = made(path, order="file")
+    task = make_task(path, order="file")
     data = task.to_json()
     del data["reading"], data["notes"]
     old = Forecasting.from_json(data)
@@ -378,13 +379,13 @@ def test_values_without_a_usable_variance_are_refused(tmp_path: Path) -> None:
     """Too large, too close together, or too far from what is trained on: the column is named."""
     values = series(200)
     with pytest.raises(TaskError, match=r"column 'a': Expected a number up to 1e.100, got"):
-        made(write(tmp_path / "huge.csv", values * 1e301))
+        make_task(write(tmp_path / "huge.csv", values * 1e301))
     with pytest.raises(TaskError, match="Column 'a': expected numbers that differ by more than 1e-100"):
-        made(write(tmp_path / "tiny.csv", values * 1e-200))
+        make_task(write(tmp_path / "tiny.csv", values * 1e-200))
     values = values * 1e-30
     values[-1] = 1e60
     with pytest.raises(TaskError, match=r"Column 'a': .* got 1e.60 on line 201, too far away"):
-        made(write(tmp_path / "far.csv", values))
+        make_task(write(tmp_path / "far.csv", values))
 
 
 @pytest.mark.parametrize(
@@ -404,7 +405,7 @@ def test_values_without_a_usable_variance_are_refused(tmp_path: Path) -> None:
 )
 def test_settings_out_of_range_are_refused(file: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(TaskError, match=message):
-        made(file, **settings)
+        make_task(file, **settings)
 
 
 def test_several_files_and_constant_columns_are_refused(tmp_path: Path, file: Path) -> None:
@@ -412,16 +413,16 @@ def test_several_files_and_constant_columns_are_refused(tmp_path: Path, file: Pa
         Forecasting([file, file])
     flat = write(tmp_path / "flat.csv", np.stack([series()[:, 0], np.where(np.arange(STEPS) < 140, 7.0, 8.0)], axis=1))
     with pytest.raises(TaskError, match="Column 'b': expected numbers that change in the training part, got 7"):
-        made(flat, columns=None)
+        make_task(flat, columns=None)
 
 
 def test_filled_numbers_and_found_season_are_noted(tmp_path: Path, file: Path) -> None:
-    assert made(file).notes == []
+    assert make_task(file).notes == []
     lines = file.read_text().splitlines()
     lines[5] = "1990-01-05,,1"
     path = tmp_path / "gap.csv"
     path.write_text("\n".join(lines) + "\n")
-    notes = made(path, fill_missing=True, season=None).notes
+    notes = make_task(path, fill_missing=True, season=None).notes
     assert notes[0] == "1 missing number was filled in with the value of the step before."
     assert "A season of 4 steps was found" in notes[1]
 
@@ -430,7 +431,7 @@ def test_filled_numbers_and_found_season_are_noted(tmp_path: Path, file: Path) -
 
 
 def test_task_is_equal_after_json(file: Path) -> None:
-    task = made(file, columns=None, target="b", batch=5, interval=0.9, dates="month")
+    task = make_task(file, columns=None, target="b", batch=5, interval=0.9, dates="month")
     again = load(json.loads(json.dumps(task.to_json(), allow_nan=False)))
     assert isinstance(again, Forecasting)
     assert again.to_json() == task.to_json()
@@ -442,7 +443,7 @@ def test_task_is_equal_after_json(file: Path) -> None:
 
 
 def test_changed_file_is_refused_only_if_needed(file: Path) -> None:
-    data = made(file).to_json()
+    data = make_task(file).to_json()
     write(file, series() + 1)
     again = Forecasting.from_json(data)
     assert again.examples() == data["examples"]
@@ -467,11 +468,11 @@ def test_changed_file_is_refused_only_if_needed(file: Path) -> None:
     ],
 )
 def test_damaged_json_is_refused(file: Path, change: dict[str, Any]) -> None:
-    data = {**made(file).to_json(), **change}
+    data = {**make_task(file).to_json(), **change}
     with pytest.raises(TaskError):
         Forecasting.from_json(data)
     with pytest.raises(TaskError, match="expected the key 'sha256', got none"):
-        Forecasting.from_json({key: value for key, value in made(file).to_json().items() if key != "sha256"})
+        Forecasting.from_json({key: value for key, value in make_task(file).to_json().items() if key != "sha256"})
 
 
 def test_default_series_is_artificial() -> None:
@@ -488,7 +489,7 @@ def test_default_series_is_artificial() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A network that forecasts, after a few steps."""
+    """Return a run of a network that forecasts better than chance after a short training."""
     folder = tmp_path_factory.mktemp("forecasting")
     file = write(folder / "series.csv", series())
     task = Forecasting(file, columns=["a"], window=12, horizon=3, season=4, batch=16)
@@ -548,7 +549,7 @@ def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
 
 
 def test_reading_in_both_directions_is_refused(file: Path, tmp_path: Path) -> None:
-    task = made(file)
+    task = make_task(file)
     with pytest.raises(TrainingError, match="in both directions"):
         create_run(tmp_path / "run", task, recommended_network(task, both_ways=True))
 

@@ -13,8 +13,8 @@ STRINGS = ["counter", "selective_counter", "state_memoriser", "copy"]
 TEXTS = {name: st.text(alphabet="".join(TASKS[name]().vocabulary.symbols), max_size=15) for name in STRINGS}
 
 
-def written(task: Task, text: str) -> dict[str, str]:
-    """The quantities with one digit for each symbol; all numbers here are below 10."""
+def digits_of(task: Task, text: str) -> dict[str, str]:
+    """Return the quantities with one digit for each symbol; all numbers in these tests are below 10."""
     return {name: "".join(str(int(v)) for v in values) for name, values in task.quantities(text).items()}
 
 
@@ -91,7 +91,7 @@ def written(task: Task, text: str) -> dict[str, str]:
     ],
 )
 def test_quantities_equal_values_by_hand(name: str, text: str, expected: dict[str, str]) -> None:
-    quantities = written(TASKS[name](), text)
+    quantities = digits_of(TASKS[name](), text)
     assert {key: quantities[key] for key in expected} == expected
 
 

@@ -35,8 +35,8 @@ def make(name: str, batch: int | None = None) -> StringTask:
     return task
 
 
-def strings(task: Task, seed: int, step: int) -> list[str]:
-    """The strings of a batch, put together from its tokens and targets."""
+def strings_of_batch(task: Task, seed: int, step: int) -> list[str]:
+    """Return the strings of a batch, put together from its tokens and targets."""
     batch = task.batch(seed, step)
     symbols = task.vocabulary.symbols
     texts = []
@@ -53,7 +53,7 @@ def strings(task: Task, seed: int, step: int) -> list[str]:
 @given(seed=st.integers(0, 2**70), step=st.integers(0, 10**9))
 def test_batch_has_strings_of_the_language_only(name: str, seed: int, step: int) -> None:
     task = make(name)
-    batch = strings(task, seed, step)
+    batch = strings_of_batch(task, seed, step)
     assert len(batch) == task.recommended.batch
     assert all(map(LANGUAGE[name], batch))
     batch = task.batch(seed, step)
@@ -69,9 +69,9 @@ def test_a_batch_depends_on_seed_and_step_only(name: str) -> None:
     for _ in range(3):
         other.batch(5, 1)
     assert (task.batch(3, 7).tokens == other.batch(3, 7).tokens).all()
-    different = {tuple(strings(task, seed, step)) for seed in range(4) for step in range(50)}
+    different = {tuple(strings_of_batch(task, seed, step)) for seed in range(4) for step in range(50)}
     assert len(different) == 200
-    assert strings(task, 2**32, 0) != strings(task, 0, 1)
+    assert strings_of_batch(task, 2**32, 0) != strings_of_batch(task, 0, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +87,7 @@ def test_batch_has_the_given_number_of_rows(name: str) -> None:
 @pytest.mark.parametrize(("name", "count"), [("counter", 10), ("state_memoriser", 20), ("copy", 27)])
 def test_training_draws_small_languages_uniformly(name: str, count: int) -> None:
     task = make(name)
-    drawn = [s for step in range(200) for s in strings(task, 0, step)]
+    drawn = [s for step in range(200) for s in strings_of_batch(task, 0, step)]
     assert set(drawn) == set(task.evaluation())
     assert len(set(drawn)) == count
     assert min(drawn.count(s) for s in set(drawn)) > 0.7 * len(drawn) / count
@@ -96,7 +96,7 @@ def test_training_draws_small_languages_uniformly(name: str, count: int) -> None
 def test_held_out_strings_are_never_trained_on() -> None:
     task = make("selective_counter", batch=16)
     scored = set(task.evaluation())
-    trained = {s for seed in range(3) for step in range(200) for s in strings(task, seed, step)}
+    trained = {s for seed in range(3) for step in range(200) for s in strings_of_batch(task, seed, step)}
     assert not scored & trained
     assert all(zlib.crc32(s.split("Y")[0].encode()) % 5 == 0 for s in scored)
     assert not any(zlib.crc32(s.split("Y")[0].encode()) % 5 == 0 for s in trained)
@@ -197,7 +197,7 @@ def test_memoriser_takes_other_gaps() -> None:
     task = StateMemoriser(3, shortest=4, longest=6)
     expected = {f"{a}{'x' * gap}Y{b}\n" for a, b in ("Aa", "Bb") for gap in (4, 5, 6)}
     assert set(task.evaluation()) == expected
-    assert {s for step in range(40) for s in strings(task, 0, step)} == expected
+    assert {s for step in range(40) for s in strings_of_batch(task, 0, step)} == expected
     again = load(json.loads(json.dumps(task.to_json())))
     assert isinstance(again, StateMemoriser)
     assert again.evaluation() == task.evaluation()

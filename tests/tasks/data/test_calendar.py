@@ -13,8 +13,8 @@ from gatescope.tasks.forecasting.date_formats import DateOrder, looks_like_date
 from gatescope.tasks.forecasting.dates import DateError, read_dates
 
 
-def read(values: list[str], order: DateOrder | None = None) -> Dates:
-    """The dates of a column called date, whose first row is on line 2."""
+def read_column(values: list[str], order: DateOrder | None = None) -> Dates:
+    """Return the dates of a column called date, whose first row is on line 2."""
     column = read_dates(values, range(2, len(values) + 2), "date", order, named_as_date=True)
     assert column is not None
     return column
@@ -57,7 +57,7 @@ def read(values: list[str], order: DateOrder | None = None) -> Dates:
 def test_dates_are_continued_as_they_are_written(values: str, step: str, following: str) -> None:
     """The step is that of the calendar, and what follows has the same form."""
     dates, expected = values.split(), following.split()
-    column = read(dates)
+    column = read_column(dates)
     between, gaps = column.step(range(len(dates)))
     assert between is not None
     assert str(between) == step
@@ -73,7 +73,7 @@ def test_dates_with_spaces_are_continued() -> None:
         (["2020-01-01 11:00 AM", "2020-01-01 11:30 AM", "2020-01-01 12:00 PM"], "2020-01-01 12:30 PM"),
         (["2020-01-01 23:59:59.5", "2020-01-02 00:00:00.0", "2020-01-02 00:00:00.5"], "2020-01-02 00:00:01.0"),
     ):
-        column = read(values)
+        column = read_column(values)
         step, _ = column.step(range(3))
         assert step is not None
         assert column.after(2, step, 1) == [expected]
@@ -86,7 +86,7 @@ def test_dates_with_spaces_are_continued() -> None:
 def test_dates_against_pandas(start: dt.date, freq: str) -> None:
     """Steps of every kind are found and continued as by `pandas.date_range`."""
     every = [str(moment) for moment in pd.date_range(start, periods=20, freq=freq)]
-    column = read(every[:15])
+    column = read_column(every[:15])
     step, gaps = column.step(range(15))
     assert step is not None
     assert gaps == []
@@ -120,17 +120,17 @@ def test_dates_against_pandas(start: dt.date, freq: str) -> None:
 def test_unclear_dates_are_refused(values: str, message: str) -> None:
     """Nothing is guessed: the line is named, and the setting that decides."""
     with pytest.raises(DateError, match=message):
-        read(values.split())
+        read_column(values.split())
 
 
 def test_date_order_decides() -> None:
     """The same column is in February or in January."""
     values = ["01/02/20", "02/02/20", "03/02/20"]
     for order, second in (("dmy", dt.datetime(2020, 2, 2)), ("mdy", dt.datetime(2020, 2, 2)), ("ymd", None)):
-        column = read(values, order)  # type: ignore[arg-type]
+        column = read_column(values, order)  # type: ignore[arg-type]
         if second is not None:
             assert column.order[1] == (second - dt.datetime(1970, 1, 1)).total_seconds()
-    assert read(["01/02/2020", "01/03/2020"], "mdy").order.tolist() == [1577923200.0, 1578009600.0]
+    assert read_column(["01/02/2020", "01/03/2020"], "mdy").order.tolist() == [1577923200.0, 1578009600.0]
 
 
 def test_names_are_not_dates() -> None:
@@ -149,9 +149,9 @@ def test_gaps_are_counted_on_the_calendar() -> None:
         ("2020-01-02 2020-01-03 2020-01-06 2020-01-08", [(2, 1)]),
         ("1 2 3 5", [(2, 1)]),
     ):
-        assert read(values.split()).step(range(4))[1] == gaps
-    assert read(["2020-01-01", "2020-01-04", "2020-01-09", "2020-01-11"]).step(range(4)) == (None, [])
-    assert read(["2020-01-01", "2020-01-02"]).step(range(2)) == (None, [])
+        assert read_column(values.split()).step(range(4))[1] == gaps
+    assert read_column(["2020-01-01", "2020-01-04", "2020-01-09", "2020-01-11"]).step(range(4)) == (None, [])
+    assert read_column(["2020-01-01", "2020-01-02"]).step(range(2)) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_seasons_are_those_of_the_calendar(step: Step, seasons: tuple[int, ...])
 
 def test_the_last_years_of_the_calendar_end_quietly() -> None:
     """Python counts to the year 9999."""
-    column = read(["9988-01-01", "9989-01-01", "9990-01-01"])
+    column = read_column(["9988-01-01", "9989-01-01", "9990-01-01"])
     step, _ = column.step(np.arange(3).tolist())
     assert step is not None
     assert len(column.after(2, step, 50)) < 50

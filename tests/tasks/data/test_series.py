@@ -1,4 +1,4 @@
-"""Columns of numbers: which are read, what names the steps, and every wrong line by its number."""
+"""Reading of series: the choice of columns, the names of the steps, and the numbers of wrong lines."""
 
 import re
 from collections.abc import Sequence
@@ -155,8 +155,8 @@ def test_unusable_tables_are_refused(
         read_series(written(tmp_path, content), **settings)
 
 
-def dated(days: Sequence[int], values: Sequence[float] | None = None) -> str:
-    """A table of days of January 2020."""
+def table_of_days(days: Sequence[int], values: Sequence[float] | None = None) -> str:
+    """Return a table of days of January 2020 with a column of values, by default the days."""
     rows = zip(days, days if values is None else values, strict=True)
     return "date,x\n" + "".join(f"2020-01-{day:02d},{value}\n" for day, value in rows)
 
@@ -170,24 +170,24 @@ def dated(days: Sequence[int], values: Sequence[float] | None = None) -> str:
     ],
 )
 def test_rows_are_sorted_by_date_with_a_note(tmp_path: Path, days: list[int], note: str | None) -> None:
-    """Whatever the order of the file, the series is the same, and so are the dates that follow."""
-    series = read_series(written(tmp_path, dated(days)), ahead=2)
+    """The series and the dates after it do not depend on the order of the file."""
+    series = read_series(written(tmp_path, table_of_days(days)), ahead=2)
     assert series.values[:, 0].tolist() == sorted(days)
     assert series.steps == tuple(f"2020-01-{day:02d}" for day in sorted(days))
     assert series.lines.tolist() == [days.index(day) + 2 for day in sorted(days)]
     assert series.following == ("2020-01-07", "2020-01-08")
     assert (series.notes == ()) if note is None else re.search(note, series.notes[0])
-    unsorted = read_series(written(tmp_path, dated(days)), reading=Reading(order="file"))
+    unsorted = read_series(written(tmp_path, table_of_days(days)), reading=Reading(order="file"))
     assert unsorted.values[:, 0].tolist() == days
     assert unsorted.following == ()
 
 
 def test_repeated_dates_are_joined_or_refused(tmp_path: Path) -> None:
-    """Equal rows are one; of different ones the reader chooses."""
-    same = read_series(written(tmp_path, dated([1, 2, 2, 3])))
+    """Equal rows of a date are joined; among different rows, a setting chooses."""
+    same = read_series(written(tmp_path, table_of_days([1, 2, 2, 3])))
     assert same.values[:, 0].tolist() == [1, 2, 3]
     assert "1 row repeats a date, the first on line 4 ('2020-01-02'). Their numbers are the same" in same.notes[0]
-    path = written(tmp_path, dated([1, 2, 2, 2, 3], [1, 2, 4, 9, 3]))
+    path = written(tmp_path, table_of_days([1, 2, 2, 2, 3], [1, 2, 4, 9, 3]))
     with pytest.raises(
         TaskError, match=r"Line 4, column 'date': .* got '2020-01-02' on line 3 too, with other numbers \(2 such rows"
     ):
@@ -199,8 +199,8 @@ def test_repeated_dates_are_joined_or_refused(tmp_path: Path) -> None:
 
 
 def test_missing_dates_are_noted_or_filled(tmp_path: Path) -> None:
-    """A gap is named with its lines; filled, it has the number of the date before."""
-    path = written(tmp_path, dated([1, 2, 5, 6, 7]))
+    """A note names the lines of a gap; a filled gap has the numbers of the date before."""
+    path = written(tmp_path, table_of_days([1, 2, 5, 6, 7]))
     series = read_series(path, ahead=1)
     assert (
         "2 dates are missing in 1 place, the first between '2020-01-02' (line 3) and '2020-01-05' (line 4"
@@ -212,14 +212,14 @@ def test_missing_dates_are_noted_or_filled(tmp_path: Path) -> None:
     assert filled.steps == tuple(f"2020-01-{day:02d}" for day in range(1, 8))
     assert filled.filled == 2
     assert filled.following == series.following == ("2020-01-08",)
-    uneven = read_series(written(tmp_path, dated([1, 2, 4, 9, 11, 20])), ahead=3)
+    uneven = read_series(written(tmp_path, table_of_days([1, 2, 4, 9, 11, 20])), ahead=3)
     assert "not evenly spaced" in uneven.notes[0]
     assert uneven.following == ()
 
 
 def test_missing_numbers_follow_the_dates(tmp_path: Path) -> None:
-    """The step before is the one before in time, not in the file."""
-    text = dated([3, 2, 1]).replace("2020-01-02,2", "2020-01-02,NA")
+    """A missing number takes the value of the date before, not of the row before."""
+    text = table_of_days([3, 2, 1]).replace("2020-01-02,2", "2020-01-02,NA")
     assert read_series(written(tmp_path, text), fill_missing=True).values[:, 0].tolist() == [1, 1, 3]
 
 
@@ -273,13 +273,13 @@ def test_tables_are_read_in_many_notations(
     ],
 )
 def test_unclear_numbers_and_dates_are_refused(tmp_path: Path, content: str, message: str) -> None:
-    """The first value is shown, with the setting that reads it."""
+    """The error shows the first such value and the setting that reads it."""
     with pytest.raises(TaskError, match=message):
         read_series(written(tmp_path, content))
 
 
 def test_ambiguous_dates_are_not_skipped(tmp_path: Path) -> None:
-    """Leaving lines out does not say which number is the month."""
+    """Without a wrong line, it stays unknown which number is the month."""
     path = written(tmp_path, "date,x\n01/02/2020,1\n02/02/2020,2\n")
     with pytest.raises(
         TaskError, match=r"Correct the file:\n  Column .date.: Expected dates that can be read in one way, .* on line 2"
@@ -298,7 +298,7 @@ def test_points_of_thousands_are_noted(tmp_path: Path, numbers: str, doubtful: b
 
 
 def test_skipped_rows_are_noted(tmp_path: Path) -> None:
-    """The note has their number and the first fault."""
+    """The note has the number of skipped rows and the first fault."""
     path = written(
         tmp_path, "date,x\n2020-01-01,1\n2020-01-02,oops\n2020-01-03\n2020-01-04,4\n2020-01-05,5\n2020-01-06,6\n"
     )
@@ -311,13 +311,20 @@ def test_skipped_rows_are_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"order": "time"}, {"date_order": "ydm"}, {"duplicates": "median"}])
 def test_settings_of_reading_are_checked(settings: dict[str, Any]) -> None:
-    """Misspelt ones name what there is; type checkers refuse them before."""
+    """A setting with an unknown value is refused, by `Reading` or by the type checker of the tests."""
     with pytest.raises((TaskError, jaxtyping.TypeCheckError), match=next(iter(settings))):
         Reading(**settings)
 
 
-def counted(names: str, *, start: int = 0, falling: bool = False, rows: int = 12) -> str:
-    """Return a table of dates, the numbers of its rows and a walk."""
+def table_with_row_numbers(names: str, *, start: int = 0, falling: bool = False, rows: int = 12) -> str:
+    """Return a table of dates, row numbers and a random walk.
+
+    Args:
+        names: the line of column names.
+        start: the first row number.
+        falling: whether the row numbers fall.
+        rows: the number of rows.
+    """
     numbers = range(start, start + rows)
     walk = np.random.default_rng(1).standard_normal(rows).round(3)
     lines = zip(pd.date_range("2020-01-01", periods=rows), reversed(numbers) if falling else numbers, walk, strict=True)
@@ -328,8 +335,8 @@ def counted(names: str, *, start: int = 0, falling: bool = False, rows: int = 12
     ("name", "start", "falling"), [("id", 0, False), ("", 0, False), ("no", 1, False), ("n", 7, True)]
 )
 def test_row_numbers_are_left_out_with_a_note(tmp_path: Path, name: str, start: int, falling: bool) -> None:
-    """The index of a data frame is not a series; the reader may choose it all the same."""
-    path = written(tmp_path, counted(f"date,{name},x", start=start, falling=falling))
+    """The index of a data frame is not a series, unless it is chosen."""
+    path = written(tmp_path, table_with_row_numbers(f"date,{name},x", start=start, falling=falling))
     series = read_series(path)
     called = name or "column 2"
     assert series.names == ("x",)
@@ -340,7 +347,7 @@ def test_row_numbers_are_left_out_with_a_note(tmp_path: Path, name: str, start: 
 
 
 def test_counting_column_is_read_if_it_stands_alone(tmp_path: Path) -> None:
-    """Nothing else is there to forecast, and a note says what the column is."""
+    """The only column is read, with a note that it may be a row number."""
     path = written(tmp_path, "date,id\n" + "".join(f"2020-01-{day:02d},{day}\n" for day in range(1, 13)))
     series = read_series(path)
     assert series.names == ("id",)
@@ -348,14 +355,14 @@ def test_counting_column_is_read_if_it_stands_alone(tmp_path: Path) -> None:
 
 
 def test_columns_like_row_numbers_are_read(tmp_path: Path) -> None:
-    """A step of two, a gap, a fraction, or fewer than ten rows."""
+    """Columns with a step of two, a gap or fractions, or in fewer than ten rows, are not row numbers."""
     for numbers in ([*range(11), 12], range(0, 24, 2), [k + 0.5 for k in range(12)], range(9)):
         rows = [f"{k % 3 * 1.5},{number}\n" for k, number in enumerate(numbers)]
         assert read_series(written(tmp_path, "x,n\n" + "".join(rows))).names == ("x", "n")
 
 
 def test_file_without_a_good_row_is_refused(tmp_path: Path) -> None:
-    """With skip_bad no row is left, and none is looked at."""
+    """`skip_bad` leaves no row."""
     path = written(tmp_path, "date,x\n2020-01-01,oops\n2020-01-02,oh\n")
     with pytest.raises(TaskError):
         read_series(path, ["x"], "date", reading=Reading(skip_bad=True))

@@ -1,4 +1,4 @@
-"""Calibrated intervals against a loop over single forecasts, and what they promise."""
+"""Calibrated intervals: equality with a loop over single forecasts, and their coverage."""
 
 import math
 
@@ -14,17 +14,20 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def forecasts(values: np.ndarray, horizon: int, spread: float = 1.0) -> Arrays:
-    """Intervals of a fixed width around 0 at every origin, and what came: (N, H, 1) each, N = len(values) + 1."""
+    """Return lower ends, points, upper ends and outcomes, (N, H, 1) each, of intervals 0 ± spread at N origins.
+
+    N is len(values) + 1: the last origin is the end of the values.
+    """
     padded = np.concatenate([values, np.full(horizon, np.nan)])
     expected = padded[np.arange(len(values) + 1)[:, None] + np.arange(horizon)][..., None]
     point = np.zeros_like(expected)
     return point - spread, point, point + spread, expected
 
 
-def by_hand(
+def calibrated_by_loops(
     lower: np.ndarray, point: np.ndarray, upper: np.ndarray, expected: np.ndarray, first: int, level: float, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One step ahead of one column after the other, one origin after the other, with lists."""
+    """Return the calibrated ends, (N - first, H, C) each, by loops over columns, steps ahead and origins."""
     count, horizon, columns = point.shape
     low, high = np.empty((count - first, horizon, columns)), np.empty((count - first, horizon, columns))
     for h in range(horizon):
@@ -38,9 +41,9 @@ def by_hand(
             ]
             aimed, used = 1 - level, {}
             for t in range(first, count):
-                news = t - h - 1  # the origin whose value this many steps ahead has just come
-                if news >= first:
-                    aimed += rate * (1 - level - (1 if outside[news] > used[news] else 0))
+                latest = t - h - 1  # the origin whose value h steps ahead has just become known
+                if latest >= first:
+                    aimed += rate * (1 - level - (1 if outside[latest] > used[latest] else 0))
                 known = sorted(outside[: t - h][-min(first - horizon + 1, 500) :])
                 rank = min(max(math.ceil((1 - aimed) * (len(known) + 1) - 1e-9), 1), len(known))
                 used[t] = known[rank - 1]
@@ -58,11 +61,13 @@ def test_against_a_loop(seed: int, horizon: int, columns: int, level: float, rat
     padded = np.concatenate([series, np.full((horizon, columns), np.nan)])
     expected = padded[np.arange(count)[:, None] + np.arange(horizon)]
     lower, point, upper = np.sort(random.standard_normal((3, *expected.shape)), axis=0)
-    found = calibrated(lower, point, upper, expected, first, level, rate)
-    for ours, theirs in zip(found, by_hand(lower, point, upper, expected, first, level, rate), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    assert (found[0] <= point[first:]).all()
-    assert (found[1] >= point[first:]).all()
+    intervals = calibrated(lower, point, upper, expected, first, level, rate)
+    for actual, expected_ends in zip(
+        intervals, calibrated_by_loops(lower, point, upper, expected, first, level, rate), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected_ends, atol=1e-12)
+    assert (intervals[0] <= point[first:]).all()
+    assert (intervals[1] >= point[first:]).all()
 
 
 def test_nothing_is_known_before_it_comes() -> None:
@@ -73,9 +78,9 @@ def test_nothing_is_known_before_it_comes() -> None:
     first, horizon = 20, 3
     before = calibrated(*forecasts(values, horizon), first, 0.8)
     after = calibrated(*forecasts(changed, horizon), first, 0.8)
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one[: 45 - first + 1], other[: 45 - first + 1])
-        assert not np.array_equal(one, other)
+    for end, other_end in zip(before, after, strict=True):
+        np.testing.assert_array_equal(end[: 45 - first + 1], other_end[: 45 - first + 1])
+        assert not np.array_equal(end, other_end)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
@@ -83,24 +88,24 @@ def test_nothing_is_known_before_it_comes() -> None:
 def test_the_share_is_held_where_nothing_changes(level: float, spread: float) -> None:
     """The values are independent; the estimated intervals may be far too narrow or too wide."""
     for follow, tolerance in ((True, 0.015), (False, 0.03)):
-        held = []
+        coverages = []
         for seed in range(20):
             arrays = forecasts(np.random.default_rng(seed).standard_normal(400), 2, spread)
             lower, upper = calibrated(*arrays, 100, level, follow=follow)
-            came = arrays[3][100:]
-            held.append(((lower <= came) & (came <= upper))[~np.isnan(came)].mean())
-        assert np.mean(held) == pytest.approx(level, abs=tolerance)  # a standard error of the second is 0.01
+            outcomes = arrays[3][100:]
+            coverages.append(((lower <= outcomes) & (outcomes <= upper))[~np.isnan(outcomes)].mean())
+        assert np.mean(coverages) == pytest.approx(level, abs=tolerance)  # a standard error of the second is 0.01
 
 
 def test_coverage_after_a_change_needs_following() -> None:
     random = np.random.default_rng(2)
     values = np.concatenate([random.standard_normal(400), random.standard_normal(800) * 3])
     arrays = forecasts(values, 2)
-    came = arrays[3][400:]
+    outcomes = arrays[3][400:]
     shares = []
     for follow in (True, False):
         lower, upper = calibrated(*arrays, 400, 0.8, follow=follow)
-        shares.append(((lower <= came) & (came <= upper))[~np.isnan(came)].mean())
+        shares.append(((lower <= outcomes) & (outcomes <= upper))[~np.isnan(outcomes)].mean())
     assert shares[0] == pytest.approx(0.8, abs=0.03)
     assert shares[1] < 0.5
 
