@@ -60,8 +60,8 @@ class Results:
 
     def ratio(self, size: Size, key: Key, candidate: str, own: str = "ours") -> float | None:
         """Return their time / our time, or None if either is missing."""
-        theirs, mine = self.seconds(size, key, candidate), self.seconds(size, key, own)
-        return theirs / mine if theirs and mine else None
+        peer_seconds, our_seconds = self.seconds(size, key, candidate), self.seconds(size, key, own)
+        return peer_seconds / our_seconds if peer_seconds and our_seconds else None
 
     def black_box(self, size: Size, cell: str) -> tuple[str, float] | None:
         """Return the fastest black box of the forward pass, and its time / our time."""
@@ -80,7 +80,7 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
 
 
-def against(value: float | None, must: float, stretch: float | None = None, note: str = "") -> str:
+def against(value: float | None, required_ratio: float, stretch: float | None = None, note: str = "") -> str:
     """Format a ratio with its target, marked if it was missed."""
     if value is None:
         return "-"
@@ -101,16 +101,16 @@ def reached(results: Results) -> list[str]:
         if size not in TARGETS:
             continue
         modules, others = TARGETS[size]
-        keys = [(cell, what) for cell in MODULE_CELLS for what in ("f", "fb")]
+        keys = [(cell, kind) for cell in MODULE_CELLS for kind in ("f", "fb")]
         row = [against(results.ratio(size, k, "torch.nn"), *goal) for k, goal in zip(keys, modules, strict=True)]
         rest = [cell for cell in results.cells(size) if cell not in MODULE_CELLS]
         for product in (True, False):
             cells = [cell for cell in rest if bool(CELLS[cell].tape.recurrent_drives) == product]
-            for what, must in zip(("f", "fb"), others, strict=True):
-                value, whose = lowest({cell: results.ratio(size, (cell, what), "step loop") for cell in cells})
-                row.append(against(value, must, None, whose))
+            for kind, required_ratio in zip(("f", "fb"), others, strict=True):
+                value, whose = lowest({cell: results.ratio(size, (cell, kind), "step loop") for cell in cells})
+                row.append(against(value, required_ratio, None, whose))
         rows.append([str(size), *row])
-    head = [f"{name} {what}" for name in MODULE_CELLS.values() for what in ("f", "fb")]
+    head = [f"{name} {what}" for name in MODULE_CELLS.values() for kind in ("f", "fb")]
     return [
         (
             "Their time over ours, (must / stretch): torch.nn for LSTM, GRU and RNN; for the other cells the lowest "
@@ -127,20 +127,20 @@ def further(results: Results, peaks: Mapping[str, float]) -> list[str]:
     rows = []
     for size in results.sizes:
         single, row = size.rows == 1, [str(size)]
-        for cell, must in BLACK_BOX_TARGETS.items():
+        for cell, required_ratio in BLACK_BOX_TARGETS.items():
             best = results.black_box(size, cell)
-            row.append(against(best[1], 1.0 if single else must, None, f" {best[0]}") if best else "-")
+            row.append(against(best[1], 1.0 if single else required_ratio, None, f" {best[0]}") if best else "-")
         cells = results.cells(size)
-        for what in ("f", "fb"):
-            value, whose = lowest({cell: results.ratio(size, (cell, what), "JAX") for cell in cells})
+        for kind in ("f", "fb"):
+            value, whose = lowest({cell: results.ratio(size, (cell, kind), "JAX") for cell in cells})
             row.append(against(value, JAX_TARGETS[single], None, whose))
-        for what in ("f", "fb"):
-            free = {cell: results.ratio(size, (cell, what), "ours, h only") for cell in cells}
+        for kind in ("f", "fb"):
+            free = {cell: results.ratio(size, (cell, kind), "ours, h only") for cell in cells}
             value, whose = lowest(free)
             cost = 1 / value - 1 if value else 0.0
             missed = " **missed**" if cost > EVERY_SIGNAL_COST else ""
             row.append(f"{100 * cost:+.1f} %{whose}{missed}" if value else "-")
-        rows.append([*row, *(_share(results, size, what, peaks) for what in ("f", "fb"))])
+        rows.append([*row, *(_share(results, size, kind, peaks) for kind in ("f", "fb"))])
     boxes = [f"black box {MODULE_CELLS[cell]} f" for cell in BLACK_BOX_TARGETS]
     head = [
         "T, B, I, N",
@@ -164,11 +164,11 @@ def further(results: Results, peaks: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _share(results: Results, size: Size, what: str, peaks: Mapping[str, float]) -> str:
-    seconds = results.seconds(size, ("lstm", what), "ours")
+def _share(results: Results, size: Size, kind: str, peaks: Mapping[str, float]) -> str:
+    seconds = results.seconds(size, ("lstm", kind), "ours")
     if not seconds:
         return "-"
-    share = operations(CELLS["lstm"], size)[what] / seconds / peaks.get("FMA", peaks["sgemm"])
+    share = operations(CELLS["lstm"], size)[kind] / seconds / peaks.get("FMA", peaks["sgemm"])
     required = size.rows > 1 and size.neurons >= SHARE_FROM_NEURONS
     return f"{100 * share:.0f} %" + (" **missed**" if required and share < SHARE_OF_PEAK else "")
 
@@ -181,18 +181,18 @@ def details(results: Results, peaks: Mapping[str, float]) -> list[str]:
         peers = [name for name in names if name != "ours"]
         rows = []
         for cell in results.cells(size):
-            for what in ("f", "fb"):
-                key, row = (cell, what), [cell, what]
-                mine = results.seconds(size, key, "ours")
-                if not mine:
+            for kind in ("f", "fb"):
+                key, row = (cell, kind), [cell, kind]
+                our_seconds = results.seconds(size, key, "ours")
+                if not our_seconds:
                     continue
-                row.append(number(1000 * mine))
+                row.append(number(1000 * our_seconds))
                 for name in peers:
-                    theirs, ratio = results.seconds(size, key, name), results.ratio(size, key, name)
-                    row.append(f"{number(1000 * theirs)} ({ratio:.2f})" if theirs and ratio else "")
-                best = results.black_box(size, cell) if what == "f" else None
+                    peer_seconds, ratio = results.seconds(size, key, name), results.ratio(size, key, name)
+                    row.append(f"{number(1000 * theirs)} ({ratio:.2f})" if peer_seconds and ratio else "")
+                best = results.black_box(size, cell) if kind == "f" else None
                 row.append(f"{best[0]} {best[1]:.2f}" if best else "")
-                rate = operations(CELLS[cell], size)[what] / mine
+                rate = operations(CELLS[cell], size)[kind] / our_seconds
                 row += [number(rate / 1e9), *(f"{100 * rate / peak:.0f} %" for peak in peaks.values())]
                 rows.append(row)
         columns = ["cell", "pass", "ours", *peers, "fastest black box", "GFLOP/s", *(f"of {name}" for name in peaks)]
@@ -207,7 +207,7 @@ def page_faults(results: Results) -> list[str]:
     for size in results.sizes:
         row = [str(size)]
         for name in names:
-            counts = [results.faults(size, (cell, what), name) for cell in results.cells(size) for what in ("f", "fb")]
+            counts = [results.faults(size, (cell, kind), name) for cell in results.cells(size) for kind in ("f", "fb")]
             measured = [count for count in counts if count is not None]
             row.append(f"{max(measured):.0f}" if measured else "")
         rows.append(row)

@@ -39,14 +39,14 @@ def gradients_of(step: Step, seed: int) -> Values:
 
 def assert_agree(step: Step, seed: int = 0) -> None:
     gradients = gradients_of(step, seed)
-    ours, largest = by_reverse(step, gradients)
-    theirs = by_autograd(step, gradients)
-    assert {kind: list(values) for kind, values in ours.items()} == {kind: list(v) for kind, v in theirs.items()}
-    for kind, values in ours.items():
+    actual, largest = by_reverse(step, gradients)
+    expected = by_autograd(step, gradients)
+    assert {kind: list(values) for kind, values in actual.items()} == {kind: list(v) for kind, v in expected.items()}
+    for kind, values in actual.items():
         for label, value in values.items():
             smallest = 1e-12 * max(1.0, largest)  # the rounding error that remains when large numbers cancel
             torch.testing.assert_close(
-                value, theirs[kind][label], rtol=1e-12, atol=smallest, msg=lambda m, k=(kind, label): f"{k}: {m}"
+                value, expected[kind][label], rtol=1e-12, atol=smallest, msg=lambda m, k=(kind, label): f"{k}: {m}"
             )
 
 
@@ -82,7 +82,7 @@ def test_reverse_of_cell_agrees_with_finite_differences(name: str) -> None:
     changes = {"h": (0.5, 0.1)}
     step = random_step(tape, 5, changes)
     gradients = gradients_of(step, 6)
-    ours = by_reverse(step, gradients)[0]
+    actual = by_reverse(step, gradients)[0]
     width = 1e-6
     for kind, values in step.read.items():
         for label, value in values.items():
@@ -97,7 +97,7 @@ def test_reverse_of_cell_agrees_with_finite_differences(name: str) -> None:
             ]
             slope = (ends[0] - ends[1]) / (2 * width)
             # The error of a central difference: width squared, and the rounding of its ends (1e-16) over the width.
-            torch.testing.assert_close(ours[kind][label], slope, rtol=1e-7, atol=1e-8)
+            torch.testing.assert_close(actual[kind][label], slope, rtol=1e-7, atol=1e-8)
 
 
 NUMBERS = torch.from_numpy(np.concatenate([np.linspace(-40, 40, 161), [1e-300, -1e-300, 0.0, -0.0, 700, -700]]))
@@ -114,11 +114,11 @@ def test_partials_of_operation_agree_with_autograd(kind: str) -> None:
         b = torch.where(b.abs() < 1e-9, 1.0, b)
     step = forward(tape, {"drive": {"x.a": a, "x.b": b}, "parameter": {}, "state": {}}, {})
     ones = {"h": torch.ones_like(a)}
-    ours, theirs = by_reverse(step, ones)[0]["drive"], by_autograd(step, ones)["drive"]
+    actual, expected = by_reverse(step, ones)[0]["drive"], by_autograd(step, ones)["drive"]
     # Near y = 1, cancellation leaves few digits in 1 - y * y.
     smallest = 2e-16 if kind == "tanh" else 1e-300
-    for label, value in ours.items():
-        torch.testing.assert_close(value, theirs[label], rtol=1e-14, atol=smallest)
+    for label, value in actual.items():
+        torch.testing.assert_close(value, expected[label], rtol=1e-14, atol=smallest)
 
 
 def test_jumps_have_slope_zero() -> None:

@@ -75,9 +75,9 @@ def test_forward_by_state_of_same_step_agrees_with_differences(name: str) -> Non
         ends = [run(tape, step.read, {changed: (1.0, sign * width)}).signals for sign in (1, -1)]
         for output in tape.states:
             slope = ((ends[0][output] - ends[1][output]) / (2 * width)).numpy()
-            ours = slopes[output].get(Place("signal", changed, changed), np.zeros(slope.shape))
+            actual = slopes[output].get(Place("signal", changed, changed), np.zeros(slope.shape))
             # The error of a central difference: width squared, and the rounding of its ends (1e-16) over the width.
-            np.testing.assert_allclose(ours, slope, rtol=1e-7, atol=1e-8)
+            np.testing.assert_allclose(actual, slope, rtol=1e-7, atol=1e-8)
 
 
 def formulas(derivatives: Forward, output: str) -> dict[str, str]:

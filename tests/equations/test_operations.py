@@ -34,13 +34,13 @@ PLAIN = {
 def test_unary_operation_agrees_in_torch_numpy_and_math(name: str) -> None:
     numbers = NUMBERS[NUMBERS <= 709] if name == "exp" else NUMBERS
     with np.errstate(under="ignore"):
-        ours = OPERATIONS[name].numpy(numbers)
-    theirs = OPERATIONS[name].torch(torch.from_numpy(numbers)).numpy()
+        by_numpy = OPERATIONS[name].numpy(numbers)
+    by_torch = OPERATIONS[name].torch(torch.from_numpy(numbers)).numpy()
     plain = np.array([PLAIN[name](x) for x in numbers.tolist()])
-    assert np.isfinite(ours).all()
+    assert np.isfinite(by_numpy).all()
     # Allows for two roundings of exp, with an error of up to 1 in the last place, and one of the division.
-    np.testing.assert_allclose(ours, theirs, rtol=2e-15, atol=1e-300)
-    np.testing.assert_allclose(ours, plain, rtol=2e-15, atol=1e-300)
+    np.testing.assert_allclose(by_numpy, by_torch, rtol=2e-15, atol=1e-300)
+    np.testing.assert_allclose(by_numpy, plain, rtol=2e-15, atol=1e-300)
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -48,9 +48,9 @@ def test_binary_operation_agrees_in_torch_and_numpy(name: str) -> None:
     a, b = np.meshgrid(NUMBERS[::7], NUMBERS[3::7])
     if name == "divide":
         b = np.where(np.abs(b) < 1e-9, 1.0, b)
-    ours = OPERATIONS[name].numpy(a, b)
-    theirs = OPERATIONS[name].torch(torch.from_numpy(a), torch.from_numpy(b)).numpy()
-    np.testing.assert_array_equal(ours, theirs)
+    by_numpy = OPERATIONS[name].numpy(a, b)
+    by_torch = OPERATIONS[name].torch(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    np.testing.assert_array_equal(by_numpy, by_torch)
 
 
 @pytest.mark.filterwarnings("error")
@@ -108,11 +108,11 @@ def test_interval_of_infinite_ranges() -> None:
 def test_jumps_agree_in_torch_and_numpy_and_with_intervals() -> None:
     a, b = (grid.ravel() for grid in np.meshgrid(NUMBERS[::9], NUMBERS[::9]))
     for row, arguments in ((JUMPS["positive"], (a,)), (JUMPS["above"], (a, b))):
-        ours = np.asarray(row.numpy(*arguments))
-        theirs = row.torch(*map(torch.from_numpy, arguments)).numpy()
-        assert ours.dtype == theirs.dtype == np.float64
-        np.testing.assert_array_equal(ours, theirs)
-        assert set(ours.tolist()) <= {0.0, 0.5, 1.0}
+        by_numpy = np.asarray(row.numpy(*arguments))
+        by_torch = row.torch(*map(torch.from_numpy, arguments)).numpy()
+        assert by_numpy.dtype == by_torch.dtype == np.float64
+        np.testing.assert_array_equal(by_numpy, by_torch)
+        assert set(by_numpy.tolist()) <= {0.0, 0.5, 1.0}
     assert JUMPS["positive"].interval((-1, 0)) == (0, 0)
     assert JUMPS["positive"].interval((-1, 1)) == (0, 1)
     assert JUMPS["above"].interval((0, 1), (1, 2)) == (0, 0.5)

@@ -240,9 +240,9 @@ def test_drive_order_keeps_the_values_of_signals(name: str) -> None:
     drives |= {f"u.{k}": random.normal(size=5) for k in tape.recurrent_drives}
     parameters = {k: random.normal(size=5) for k in tape.parameters}
     states = {k: random.uniform(0.5, 1, size=5) for k in tape.states}
-    both = {k: drives[f"x.{k}"] + drives[f"u.{k}"] for k in order.joined}
+    sums = {k: drives[f"x.{k}"] + drives[f"u.{k}"] for k in order.joined}
     separate = Evaluator(tape, "numpy", np.float64)(drives, parameters, states)
-    joined = Evaluator(order.tape, "numpy", np.float64)({**drives, **both}, parameters, states)
+    joined = Evaluator(order.tape, "numpy", np.float64)({**drives, **sums}, parameters, states)
     assert {k: v.tolist() for k, v in separate.items()} == {k: v.tolist() for k, v in joined.items()}
 
 

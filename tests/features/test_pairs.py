@@ -13,7 +13,9 @@ FEATURES = [
 
 def test_binary_features_named() -> None:
     names = ["x.a", "x.k=q", "x.a & x.k=q", "x.a & not x.k=q", "x.b", "x.a & x.b", "x.k", "x.n"]
-    values = [None if one is None else one.values.tolist() for one in binary_features_named(FEATURES, names)]
+    values = [
+        None if feature is None else feature.values.tolist() for feature in binary_features_named(FEATURES, names)
+    ]
     assert values == [
         *([True, True, False], [False, True, True], [False, True, False], [True, False, False]),
         *(None, None, None, None),
@@ -21,6 +23,6 @@ def test_binary_features_named() -> None:
 
 
 def test_features_named_returns_every_kind() -> None:
-    assert [one and one.kind for one in features_named(FEATURES, ["x.a", "x.k", "x.n", "x.b"])] == [
+    assert [feature and feature.kind for feature in features_named(FEATURES, ["x.a", "x.k", "x.n", "x.b"])] == [
         *("binary", "category", "count", None)
     ]

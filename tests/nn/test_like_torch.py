@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
-from gatescope import nn as ours
+from gatescope import nn as gatescope_nn
 
 KINDS = ("RNN", "LSTM", "GRU")
 
 
 def pair(kind: str, *arguments: Any, seed: int = 0, **options: Any) -> tuple[Any, Any]:
-    """Return a module of torch.nn and one of gatescope, each created with the same seed."""
+    """Return a module of torch.nn and its twin of gatescope.nn, created with the same seed."""
     torch.manual_seed(seed)
-    theirs = getattr(torch.nn, kind)(*arguments, **{k: v for k, v in options.items() if k != "engine"})
+    reference = getattr(torch.nn, kind)(*arguments, **{k: v for k, v in options.items() if k != "engine"})
     torch.manual_seed(seed)
-    return theirs, getattr(ours, kind)(*arguments, **options)
+    return reference, getattr(gatescope_nn, kind)(*arguments, **options)
 
 
 def assert_equal(actual: Any, expected: Any, name: str = "") -> None:
@@ -113,8 +113,8 @@ def results_of(module: Any, case: Case) -> dict[str, Tensor]:
 @given(case=cases(), engine=st.sampled_from(["auto", "plain"]))
 def test_module_agrees_with_torch(case: Case, engine: str) -> None:
     """Also with dropout: the same seed drops the same values."""
-    theirs, mine = pair(case.kind, *case.sizes, seed=case.seed, dtype=torch.float64, engine=engine, **case.options)
-    expected, actual = results_of(theirs, case), results_of(mine, case)
+    reference, twin = pair(case.kind, *case.sizes, seed=case.seed, dtype=torch.float64, engine=engine, **case.options)
+    expected, actual = results_of(reference, case), results_of(twin, case)
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
         assert_equal(actual[name], value, name)
@@ -123,11 +123,11 @@ def test_module_agrees_with_torch(case: Case, engine: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_module_agrees_with_torch_in_lower_precision(kind: str, dtype: torch.dtype) -> None:
-    theirs, mine = pair(kind, 3, 8, 2, bidirectional=True, dtype=torch.float32)
-    theirs, mine = theirs.to(dtype), mine.to(dtype)
+    reference, twin = pair(kind, 3, 8, 2, bidirectional=True, dtype=torch.float32)
+    reference, twin = reference.to(dtype), twin.to(dtype)
     x = torch.randn(6, 2, 3).to(dtype)
-    output, final = mine(x)
-    expected, expected_final = theirs(x)
+    output, final = twin(x)
+    expected, expected_final = reference(x)
     # Half precision rounds after every operation, and the two libraries have different operations.
     tolerance = {torch.float32: 1e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}[dtype]
     torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
@@ -136,11 +136,11 @@ def test_module_agrees_with_torch_in_lower_precision(kind: str, dtype: torch.dty
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_packed_output_has_order_of_input(kind: str) -> None:
-    theirs, mine = pair(kind, 3, 4, 2, bidirectional=True, dtype=torch.float64)
+    reference, twin = pair(kind, 3, 4, 2, bidirectional=True, dtype=torch.float64)
     x = torch.randn(5, 4, 3, dtype=torch.float64)
     for lengths, in_order in (([5, 3, 3, 1], True), ([2, 5, 1, 3], False), ([4, 4, 4, 4], True)):
         packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=in_order)
-        expected, output = theirs(packed)[0], mine(packed)[0]
+        expected, output = reference(packed)[0], twin(packed)[0]
         assert_equal(output.data, expected.data)
         assert output.batch_sizes is packed.batch_sizes
         assert output.sorted_indices is packed.sorted_indices
@@ -164,8 +164,8 @@ def test_outputs_can_be_changed_in_place(kind: str, bidirectional: bool, packed:
 
 def test_empty_batch_has_shapes_of_torch() -> None:
     for kind in KINDS:
-        theirs, mine = pair(kind, 3, 4, 2, bidirectional=True)
-        for expected, actual in zip(theirs(torch.zeros(5, 0, 3)), mine(torch.zeros(5, 0, 3)), strict=True):
+        reference, twin = pair(kind, 3, 4, 2, bidirectional=True)
+        for expected, actual in zip(reference(torch.zeros(5, 0, 3)), twin(torch.zeros(5, 0, 3)), strict=True):
             assert [v.shape for v in (actual if isinstance(actual, tuple) else [actual])] == [
                 v.shape for v in (expected if isinstance(expected, tuple) else [expected])
             ]
@@ -173,31 +173,31 @@ def test_empty_batch_has_shapes_of_torch() -> None:
 
 def test_second_derivatives_need_the_plain_engine(compiled: None) -> None:
     x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
-    module = ours.LSTM(2, 3, bidirectional=True, dtype=torch.float64, engine="plain")
+    module = gatescope_nn.LSTM(2, 3, bidirectional=True, dtype=torch.float64, engine="plain")
     assert torch.autograd.gradgradcheck(lambda v: module(v)[0], (x,))
-    module = ours.LSTM(2, 3, dtype=torch.float64)
+    module = gatescope_nn.LSTM(2, 3, dtype=torch.float64)
     with pytest.raises(RuntimeError, match='engine="plain"'):
         torch.autograd.grad(module(x)[0].sum(), x, create_graph=True)
 
 
 def test_weights_that_are_not_parameters_are_used() -> None:
     """functional_call, weight normalisation and vmap replace attributes; a call uses their current values."""
-    theirs, mine = pair("LSTM", 3, 4, dtype=torch.float64)
+    reference, twin = pair("LSTM", 3, 4, dtype=torch.float64)
     x = torch.randn(5, 2, 3, dtype=torch.float64)
-    other = {name: value * 2 for name, value in theirs.state_dict().items()}
-    assert_equal(torch.func.functional_call(mine, other, (x,)), torch.func.functional_call(theirs, other, (x,)))
+    other = {name: value * 2 for name, value in reference.state_dict().items()}
+    assert_equal(torch.func.functional_call(twin, other, (x,)), torch.func.functional_call(reference, other, (x,)))
     batch = torch.stack([x, x * 2])
-    assert_equal(torch.vmap(lambda v: mine(v)[0])(batch)[1], theirs(x * 2)[0])
-    for module in (theirs, mine):
+    assert_equal(torch.vmap(lambda v: twin(v)[0])(batch)[1], reference(x * 2)[0])
+    for module in (reference, twin):
         torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
         module.parametrizations.weight_hh_l0.original0.data *= 3
-    assert_equal(mine(x), theirs(x))
+    assert_equal(twin(x), reference(x))
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_pruned_weights_have_no_gradient(kind: str) -> None:
     results = []
-    for library in (torch.nn, ours):
+    for library in (torch.nn, gatescope_nn):
         torch.manual_seed(0)
         module = getattr(library, kind)(5, 4, 2)
         prune.l1_unstructured(module, "weight_ih_l0", amount=0.5)
@@ -226,16 +226,16 @@ def test_projected_sequences_start_at_their_own_ends() -> None:
 
 
 def test_autocast_keeps_precision_of_weights() -> None:
-    theirs, mine = pair("GRU", 3, 4)
+    reference, twin = pair("GRU", 3, 4)
     x = torch.randn(5, 2, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        output = mine(x)[0]
-        assert mine(x.bfloat16(), x.new_zeros(1, 2, 4).bfloat16())[0].dtype == torch.float32
+        output = twin(x)[0]
+        assert twin(x.bfloat16(), x.new_zeros(1, 2, 4).bfloat16())[0].dtype == torch.float32
     assert output.dtype == torch.float32
-    torch.testing.assert_close(output, theirs(x)[0], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(output, reference(x)[0], rtol=1e-6, atol=1e-6)
 
 
 def test_meta_device_returns_shapes() -> None:
-    output, (h, c) = ours.LSTM(3, 4, 2, proj_size=2, device="meta")(torch.empty(5, 2, 3, device="meta"))
+    output, (h, c) = gatescope_nn.LSTM(3, 4, 2, proj_size=2, device="meta")(torch.empty(5, 2, 3, device="meta"))
     assert (output.shape, h.shape, c.shape) == ((5, 2, 2), (2, 2, 2), (2, 2, 4))
     assert output.device.type == "meta"

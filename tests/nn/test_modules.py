@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
 from gatescope import CELLS, define
-from gatescope import nn as ours
+from gatescope import nn as gatescope_nn
 from gatescope.equations import EquationError, tanh
 from tests.reference.cells import REFERENCES, Values, Weights, run
 
@@ -37,11 +37,12 @@ def options_of(kind: str) -> list[dict[str, Any]]:
     return [options for options in OPTIONS if not unknown & set(options)]
 
 
-def both(kind: str, options: dict[str, Any]) -> tuple[Any, Any]:
+def pair(kind: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return a module of torch.nn and its twin of gatescope.nn, created with the same seed."""
     torch.manual_seed(3)
-    theirs = getattr(torch.nn, kind)(5, 6, **options)
+    reference = getattr(torch.nn, kind)(5, 6, **options)
     torch.manual_seed(3)
-    return theirs, getattr(ours, kind)(5, 6, **options)
+    return reference, getattr(gatescope_nn, kind)(5, 6, **options)
 
 
 CASES = [(kind, options) for kind in KINDS for options in options_of(kind)]
@@ -50,49 +51,49 @@ CASES = [(kind, options) for kind in KINDS for options in options_of(kind)]
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_weights_are_initialised_as_in_torch(kind: str, options: dict[str, Any]) -> None:
     """Names, order, shapes and values for a seed are equal, and so is the state of the generator afterwards."""
-    theirs, mine = both(kind, options)
+    reference, twin = pair(kind, options)
     after = torch.get_rng_state()
-    assert list(mine.state_dict()) == list(theirs.state_dict())
-    for expected, actual in zip(theirs.parameters(), mine.parameters(), strict=True):
+    assert list(twin.state_dict()) == list(reference.state_dict())
+    for expected, actual in zip(reference.parameters(), twin.parameters(), strict=True):
         assert torch.equal(actual, expected)
         assert actual.dtype == expected.dtype
     torch.manual_seed(4)
-    theirs.reset_parameters()
+    reference.reset_parameters()
     torch.manual_seed(4)
-    mine.reset_parameters()
-    assert all(map(torch.equal, mine.parameters(), theirs.parameters()))
-    assert [list(map(id, weights)) for weights in mine.all_weights] == [
-        [id(mine.get_parameter(name)) for name in names]
-        for names in zip(*[iter(dict(mine.named_parameters()))] * len(mine.all_weights[0]), strict=True)
+    twin.reset_parameters()
+    assert all(map(torch.equal, twin.parameters(), reference.parameters()))
+    assert [list(map(id, weights)) for weights in twin.all_weights] == [
+        [id(twin.get_parameter(name)) for name in names]
+        for names in zip(*[iter(dict(twin.named_parameters()))] * len(twin.all_weights[0]), strict=True)
     ]
-    both(kind, options)
+    pair(kind, options)
     assert torch.equal(torch.get_rng_state(), after)
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_state_dict_loads_in_both_directions(kind: str, options: dict[str, Any]) -> None:
-    theirs, mine = both(kind, options)
-    theirs, mine = theirs.double(), mine.double()
-    torch.nn.init.normal_(theirs.weight_hh_l0)
-    mine.load_state_dict(theirs.state_dict(), strict=True)
+    reference, twin = pair(kind, options)
+    reference, twin = reference.double(), twin.double()
+    torch.nn.init.normal_(reference.weight_hh_l0)
+    twin.load_state_dict(reference.state_dict(), strict=True)
     x = torch.randn(4, 3, 5, dtype=torch.float64)
-    torch.testing.assert_close(mine.eval()(x), theirs.eval()(x), rtol=1e-12, atol=1e-12)
-    torch.nn.init.normal_(mine.weight_ih_l0)
-    theirs.load_state_dict(mine.state_dict(), strict=True)
-    torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(twin.eval()(x), reference.eval()(x), rtol=1e-12, atol=1e-12)
+    torch.nn.init.normal_(twin.weight_ih_l0)
+    reference.load_state_dict(twin.state_dict(), strict=True)
+    torch.testing.assert_close(twin(x), reference(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES)
 def test_repr_is_that_of_torch(kind: str, options: dict[str, Any]) -> None:
-    theirs, mine = both(kind, options)
-    assert repr(mine) == repr(theirs)
-    assert repr(torch.nn.Sequential(mine)) == repr(torch.nn.Sequential(theirs))
+    reference, twin = pair(kind, options)
+    assert repr(twin) == repr(reference)
+    assert repr(torch.nn.Sequential(twin)) == repr(torch.nn.Sequential(reference))
 
 
 def test_module_is_instance_of_torch_class() -> None:
     """Programs check the class, for instance to choose an initialisation."""
     for kind in KINDS:
-        module = getattr(ours, kind)(2, 3)
+        module = getattr(gatescope_nn, kind)(2, 3)
         assert isinstance(module, getattr(torch.nn, kind))
         module.flatten_parameters()
 
@@ -113,7 +114,13 @@ def leaky(x, u, p, s):
     return dict(h=p.a * s.h + tanh(x.h + u.h))
 
 
-EVERY_MODULE = [ours.RNN, ours.LSTM, ours.GRU, *ours.BUILT_IN.values(), ours.from_cell(leaky)]
+EVERY_MODULE = [
+    gatescope_nn.RNN,
+    gatescope_nn.LSTM,
+    gatescope_nn.GRU,
+    *gatescope_nn.BUILT_IN.values(),
+    gatescope_nn.from_cell(leaky),
+]
 
 
 @pytest.mark.parametrize("kind", EVERY_MODULE, ids=lambda kind: kind.__name__)
@@ -158,12 +165,12 @@ def test_module_converts_to_other_dtypes(kind: Any) -> None:
 def test_dropout_acts_between_layers_only(kind: str) -> None:
     """With p = 1 the second layer reads zeros; without dropout it reads the outputs of the first layer."""
     x = torch.randn(6, 3, 2, dtype=torch.float64)
-    module = getattr(ours, kind)(2, 3, 2, dropout=1.0, dtype=torch.float64)
-    upper = getattr(ours, kind)(3, 3, dtype=torch.float64)
+    module = getattr(gatescope_nn, kind)(2, 3, 2, dropout=1.0, dtype=torch.float64)
+    upper = getattr(gatescope_nn, kind)(3, 3, dtype=torch.float64)
     upper.load_state_dict({f"{n[:-1]}0": v for n, v in module.state_dict().items() if n.endswith("l1")})
     torch.testing.assert_close(module(x)[0], upper(torch.zeros(6, 3, 3, dtype=torch.float64))[0])
     module.eval()
-    lower = getattr(ours, kind)(2, 3, dtype=torch.float64)
+    lower = getattr(gatescope_nn, kind)(2, 3, dtype=torch.float64)
     lower.load_state_dict({n: v for n, v in module.state_dict().items() if n.endswith("l0")})
     torch.testing.assert_close(module(x)[0], upper(lower(x)[0])[0])
     module.dropout = 0.0
@@ -173,7 +180,7 @@ def test_dropout_acts_between_layers_only(kind: str) -> None:
 
 def test_dropout_drops_the_requested_share() -> None:
     """The second layer returns its inputs, so that dropped values are visible."""
-    module = ours.RNN(1, 400, 2, nonlinearity="relu", bias=False, dropout=0.3)
+    module = gatescope_nn.RNN(1, 400, 2, nonlinearity="relu", bias=False, dropout=0.3)
     with torch.no_grad():
         for name, value in module.named_parameters():
             value.zero_()
@@ -193,21 +200,21 @@ def test_dropout_drops_the_requested_share() -> None:
 
 
 def test_every_cell_has_a_module() -> None:
-    assert set(ours.BUILT_IN) >= {"PeepholeLSTM", "CoupledLSTM", "LSTM1997", "MinGRU", "SLSTM", "ElmanSigmoid"}
-    assert {module.cell.name for module in ours.BUILT_IN.values()} == set(CELLS) - {
+    assert set(gatescope_nn.BUILT_IN) >= {"PeepholeLSTM", "CoupledLSTM", "LSTM1997", "MinGRU", "SLSTM", "ElmanSigmoid"}
+    assert {module.cell.name for module in gatescope_nn.BUILT_IN.values()} == set(CELLS) - {
         "elman",
         "elman_relu",
         "lstm",
         "gru",
     }
-    for name, module in ours.BUILT_IN.items():
-        assert getattr(ours, name) is module is ours.from_cell(module.cell)
-        assert name in dir(ours)
+    for name, module in gatescope_nn.BUILT_IN.items():
+        assert getattr(gatescope_nn, name) is module is gatescope_nn.from_cell(module.cell)
+        assert name in dir(gatescope_nn)
         assert module.__name__ == name
 
 
 def test_weights_of_other_cells_have_documented_shapes() -> None:
-    module = ours.PeepholeLSTM(3, 4, 2, bidirectional=True)
+    module = gatescope_nn.PeepholeLSTM(3, 4, 2, bidirectional=True)
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     sizes = {"weight_ih": (16, 3), "weight_hh": (16, 4), "bias_ih": (16,), "weight_p": (12,)}
     assert shapes == {
@@ -218,7 +225,7 @@ def test_weights_of_other_cells_have_documented_shapes() -> None:
     }
     assert max(value.abs().max().item() for value in module.parameters()) <= 0.5
     assert repr(module) == "PeepholeLSTM(3, 4, num_layers=2, bidirectional=True)"
-    assert list(ours.MinGRU(3, 4, bias=False).state_dict()) == ["weight_ih_l0"]
+    assert list(gatescope_nn.MinGRU(3, 4, bias=False).state_dict()) == ["weight_ih_l0"]
     assert [len(weights) for weights in module.all_weights] == [4] * 4
 
 
@@ -241,7 +248,7 @@ def weights_of(module: Any, end: str) -> Weights:
     )
 
 
-@pytest.mark.parametrize("kind", ours.BUILT_IN.values(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", gatescope_nn.BUILT_IN.values(), ids=lambda kind: kind.__name__)
 @settings(max_examples=12)
 @given(
     layers=st.integers(1, 2),
@@ -281,7 +288,7 @@ def test_modules_of_other_cells_agree_with_references(
 
 
 def test_feedforward_module_has_no_states() -> None:
-    module = ours.FeedForward(3, 4)
+    module = gatescope_nn.FeedForward(3, 4)
     output, final = module(torch.ones(5, 2, 3))
     assert final == ()
     assert torch.equal(module(torch.ones(5, 2, 3), final)[0], output)
@@ -289,20 +296,20 @@ def test_feedforward_module_has_no_states() -> None:
 
 
 def test_peephole_lstm_with_zero_peepholes_is_an_lstm() -> None:
-    theirs: Any = torch.nn.LSTM(3, 4, dtype=torch.float64)
-    mine: Any = ours.PeepholeLSTM(3, 4, dtype=torch.float64)
+    reference: Any = torch.nn.LSTM(3, 4, dtype=torch.float64)
+    twin: Any = gatescope_nn.PeepholeLSTM(3, 4, dtype=torch.float64)
     with torch.no_grad():
-        mine.weight_ih_l0.copy_(theirs.weight_ih_l0)
-        mine.weight_hh_l0.copy_(theirs.weight_hh_l0)
-        mine.bias_ih_l0.copy_(theirs.bias_ih_l0 + theirs.bias_hh_l0)
-        mine.weight_p_l0.zero_()
+        twin.weight_ih_l0.copy_(reference.weight_ih_l0)
+        twin.weight_hh_l0.copy_(reference.weight_hh_l0)
+        twin.bias_ih_l0.copy_(reference.bias_ih_l0 + reference.bias_hh_l0)
+        twin.weight_p_l0.zero_()
     x = torch.randn(5, 2, 3, dtype=torch.float64)
-    torch.testing.assert_close(mine(x), theirs(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(twin(x), reference(x), rtol=1e-12, atol=1e-12)
 
 
 def test_from_cell_module_computes_its_equations() -> None:
-    kind: Any = ours.from_cell(leaky)
-    assert kind is ours.from_cell(leaky)
+    kind: Any = gatescope_nn.from_cell(leaky)
+    assert kind is gatescope_nn.from_cell(leaky)
     assert kind.__name__ == "Leaky"
     module: Any = kind(3, 4, dtype=torch.float64)
     x = torch.randn(3, 1, 3, dtype=torch.float64)
@@ -312,7 +319,7 @@ def test_from_cell_module_computes_its_equations() -> None:
         h = module.weight_p_l0 * h + torch.tanh(drive)
     torch.testing.assert_close(module(x)[1][0, 0], h)
     with pytest.raises(EquationError):
-        ours.from_cell(define(paper="")(lambda x, u, p, s: dict(g=x.g)))
+        gatescope_nn.from_cell(define(paper="")(lambda x, u, p, s: dict(g=x.g)))
 
 
 COMPILED = """

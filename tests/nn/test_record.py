@@ -258,11 +258,11 @@ def test_intervention_on_missing_target_is_refused() -> None:
 
 def test_record_with_weights_of_torch_module() -> None:
     """The workflow for a trained model: load its weights and record the same outputs and their signals."""
-    theirs = torch.nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
-    mine = nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
-    mine.load_state_dict(theirs.state_dict())
+    reference = torch.nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
+    twin = nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True)
+    twin.load_state_dict(reference.state_dict())
     x = torch.randn(4, 5, 2)
-    trace = mine.record(x)
-    expected = theirs(x)[0].detach().numpy()
+    trace = twin.record(x)
+    expected = reference(x)[0].detach().numpy()
     np.testing.assert_allclose(trace["layer1"]["h"], expected[..., :3], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(trace["layer1_reverse"]["h"], expected[..., 3:], rtol=1e-5, atol=1e-6)

@@ -432,23 +432,23 @@ def test_filled_numbers_and_found_season_are_noted(tmp_path: Path, file: Path) -
 
 def test_task_is_equal_after_json(file: Path) -> None:
     task = make_task(file, columns=None, target="b", batch=5, interval=0.9, dates="month")
-    again = load(json.loads(json.dumps(task.to_json(), allow_nan=False)))
-    assert isinstance(again, Forecasting)
-    assert again.to_json() == task.to_json()
-    assert again.recommended == task.recommended
-    assert again.vocabulary == task.vocabulary
-    assert again.readout == task.readout
-    assert again.score(last_value(again, (1,))).to_json() == task.score(last_value(task, (1,))).to_json()
-    np.testing.assert_array_equal(again.batch(1, 2).tokens, task.batch(1, 2).tokens)
+    loaded = load(json.loads(json.dumps(task.to_json(), allow_nan=False)))
+    assert isinstance(loaded, Forecasting)
+    assert loaded.to_json() == task.to_json()
+    assert loaded.recommended == task.recommended
+    assert loaded.vocabulary == task.vocabulary
+    assert loaded.readout == task.readout
+    assert loaded.score(last_value(loaded, (1,))).to_json() == task.score(last_value(task, (1,))).to_json()
+    np.testing.assert_array_equal(loaded.batch(1, 2).tokens, task.batch(1, 2).tokens)
 
 
 def test_changed_file_is_refused_only_if_needed(file: Path) -> None:
     data = make_task(file).to_json()
     write(file, series() + 1)
-    again = Forecasting.from_json(data)
-    assert again.examples() == data["examples"]
+    loaded = Forecasting.from_json(data)
+    assert loaded.examples() == data["examples"]
     with pytest.raises(TaskError, match=r"expected the data that this run was trained on.*have changed"):
-        again.batch(0, 0)
+        loaded.batch(0, 0)
     file.unlink()
     with pytest.raises(TaskError, match="cannot be read again"):
         Forecasting.from_json(data).batch(0, 0)
@@ -480,8 +480,8 @@ def test_default_series_is_artificial() -> None:
     assert isinstance(task, Forecasting)
     assert task.season == 24
     assert task.path is None
-    again = Forecasting.from_json(json.loads(json.dumps(task.to_json())))
-    np.testing.assert_array_equal(again.batch(0, 0).tokens, task.batch(0, 0).tokens)
+    loaded = Forecasting.from_json(json.loads(json.dumps(task.to_json())))
+    np.testing.assert_array_equal(loaded.batch(0, 0).tokens, task.batch(0, 0).tokens)
 
 
 # --- a network -------------------------------------------------------------------------------------------------------

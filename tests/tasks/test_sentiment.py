@@ -99,9 +99,9 @@ def test_answers_are_at_the_end_mark_of_known_texts(toy: Sentiment) -> None:
     answers = toy.answers("i am not very happy right now\n")
     assert answers is not None
     assert answers.tolist() == [-1] * 7 + [0]
-    again = toy.answers("This is  good\n")
-    assert again is not None
-    assert again.tolist() == [-1, -1, -1, 1]
+    respaced = toy.answers("This is  good\n")
+    assert respaced is not None
+    assert respaced.tolist() == [-1, -1, -1, 1]
     for text in ("this is this\n", "\n", ""):
         assert toy.answers(text) is None
 
@@ -119,10 +119,10 @@ def test_quantities_of_toy_sentences_by_hand(toy: Sentiment) -> None:
 def test_batch_depends_on_seed_and_step_alone(table: Path, unit: Units) -> None:
     """A network also reads each row of a batch as it reads the row alone: padding changes nothing."""
     task = Sentiment(table, unit=unit, word_dropout=0.2)
-    again = load(json.loads(json.dumps(task.to_json())))
+    loaded = load(json.loads(json.dumps(task.to_json())))
     steps = [0, 30, 7]
     for seed, step in [(0, step) for step in steps] + [(1, 7)]:
-        batch, same = task.batch(seed, step), again.batch(seed, step)
+        batch, same = task.batch(seed, step), loaded.batch(seed, step)
         np.testing.assert_array_equal(batch.tokens, same.tokens)
         np.testing.assert_array_equal(batch.targets, same.targets)
     assert not np.array_equal(task.batch(0, 7).tokens, task.batch(1, 7).tokens)
@@ -181,13 +181,13 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object], message:
 
 def test_json_round_trip_gives_the_same_task(table: Path) -> None:
     task = Sentiment([table], text="text", label=2, unit="character", word_dropout=0.1, batch=9)
-    again = load(json.loads(json.dumps(task.to_json())))
-    assert isinstance(again, Sentiment)
-    assert again.to_json() == task.to_json()
-    assert again.recommended == task.recommended
-    assert again.readout == task.readout
-    assert again.examples() == task.examples()
-    assert again.held_out(100) == task.held_out(100)
+    loaded = load(json.loads(json.dumps(task.to_json())))
+    assert isinstance(loaded, Sentiment)
+    assert loaded.to_json() == task.to_json()
+    assert loaded.recommended == task.recommended
+    assert loaded.readout == task.readout
+    assert loaded.examples() == task.examples()
+    assert loaded.held_out(100) == task.held_out(100)
     assert TASKS["sentiment"] is Sentiment
 
 

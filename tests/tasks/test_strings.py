@@ -198,10 +198,10 @@ def test_memoriser_takes_other_gaps() -> None:
     expected = {f"{a}{'x' * gap}Y{b}\n" for a, b in ("Aa", "Bb") for gap in (4, 5, 6)}
     assert set(task.evaluation()) == expected
     assert {s for step in range(40) for s in strings_of_batch(task, 0, step)} == expected
-    again = load(json.loads(json.dumps(task.to_json())))
-    assert isinstance(again, StateMemoriser)
-    assert again.evaluation() == task.evaluation()
-    assert again.recommended.batch == 3
+    loaded = load(json.loads(json.dumps(task.to_json())))
+    assert isinstance(loaded, StateMemoriser)
+    assert loaded.evaluation() == task.evaluation()
+    assert loaded.recommended.batch == 3
     assert task.score(oracles.predictor(task, oracles.state_memoriser)).value == 1
     half = task.score(oracles.predictor(task, lambda read: "a" if read.endswith("Y") else "\n"))
     assert (half.value, half.text) == (0.5, "3 of the 6 strings are right; the shortest gap it fails at is 4 x's")
@@ -239,8 +239,8 @@ def test_copy_scores_words_it_never_saw() -> None:
     task = make("copy")
 
     def rule(read: str) -> str | None:  # copies three letters and then ends, whatever the length of the word
-        word, mark, again = read.partition("X")
-        return None if not mark else (word[:3] + "\n" * 9)[len(again)]
+        word, mark, copied = read.partition("X")
+        return None if not mark else (word[:3] + "\n" * 9)[len(copied)]
 
     score = task.score(oracles.predictor(task, rule))
     assert score.solved
@@ -287,11 +287,11 @@ def test_predictions_of_a_wrong_shape_are_refused() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_json_gives_the_same_task(name: str) -> None:
     task = make(name, batch=5)
-    again = load(json.loads(json.dumps(task.to_json())))
-    assert type(again) is type(task)
-    assert again.recommended == task.recommended
-    assert again.to_json() == task.to_json()
-    assert (again.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
+    loaded = load(json.loads(json.dumps(task.to_json())))
+    assert type(loaded) is type(task)
+    assert loaded.recommended == task.recommended
+    assert loaded.to_json() == task.to_json()
+    assert (loaded.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

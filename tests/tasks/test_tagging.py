@@ -119,9 +119,9 @@ def test_batches_have_every_sentence_once_with_its_labels(files: dict[str, Any])
                 all(w in (None, token) for w, (token, _) in zip(words, sentence, strict=True)) for sentence in same
             )
     assert read == expected, "an epoch has every sentence once"
-    again = Tagging(**files, batch=8).batch(5, 9)
-    assert (again.tokens == task.batch(5, 9).tokens).all()
-    assert task.batch(6, 9).tokens.shape != again.tokens.shape or (task.batch(6, 9).tokens != again.tokens).any()
+    loaded = Tagging(**files, batch=8).batch(5, 9)
+    assert (loaded.tokens == task.batch(5, 9).tokens).all()
+    assert task.batch(6, 9).tokens.shape != loaded.tokens.shape or (task.batch(6, 9).tokens != loaded.tokens).any()
 
 
 def test_rare_tokens_are_dropped_more_often(tmp_path: Path) -> None:
@@ -302,16 +302,16 @@ def test_several_training_files_are_one_part(tmp_path: Path, files: dict[str, An
 def test_json_round_trip_gives_the_same_task(files: dict[str, Any]) -> None:
     task = Tagging(**files, batch=7, least=3, longest=9)
     data = json.loads(json.dumps(task.to_json(), allow_nan=False))
-    again = load(data)
-    assert isinstance(again, Tagging)
-    assert again.to_json() == task.to_json()
-    assert again.vocabulary == task.vocabulary
-    assert again.readout == task.readout
-    assert again.recommended == task.recommended
-    assert again.notes == task.notes
-    assert (again.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
-    assert (again.batch(1, 2).targets == task.batch(1, 2).targets).all()
-    assert again.held_out(50) == task.held_out(50)
+    loaded = load(data)
+    assert isinstance(loaded, Tagging)
+    assert loaded.to_json() == task.to_json()
+    assert loaded.vocabulary == task.vocabulary
+    assert loaded.readout == task.readout
+    assert loaded.recommended == task.recommended
+    assert loaded.notes == task.notes
+    assert (loaded.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
+    assert (loaded.batch(1, 2).targets == task.batch(1, 2).targets).all()
+    assert loaded.held_out(50) == task.held_out(50)
 
 
 def test_run_without_its_files_can_be_opened(files: dict[str, Any]) -> None:

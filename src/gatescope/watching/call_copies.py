@@ -212,13 +212,13 @@ def _twin_module(module: Any, weights: Mapping[str, Tensor]) -> Any:
         kind: Any = type(module)
     else:
         kind = next(
-            ours
-            for ours, theirs in (
+            twin_kind
+            for twin_kind, torch_kinds in (
                 (LSTM, (nn.LSTM, nn.LSTMCell)),
                 (GRU, (nn.GRU, nn.GRUCell)),
                 (RNN, (nn.RNN, nn.RNNCell)),
             )
-            if isinstance(module, theirs)
+            if isinstance(module, torch_kinds)
         )
     twin = kind.__new__(kind)
     settings = {**vars(module), "_parameters": {}, **weights}

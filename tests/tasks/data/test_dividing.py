@@ -74,9 +74,9 @@ def test_parts_have_no_text_in_common(tmp_path: Path) -> None:
             if part is not other:
                 texts = " | ".join(map(normalised, other.texts))
                 assert not [text for text in part.texts if f" {normalised(text)} " in f" {texts} "]
-    again = read_parts([table(tmp_path / "a.tsv", PHRASES)], largest=MAX_BYTES)
-    assert again.test.texts == parts.test.texts
-    assert again.sha256 == parts.sha256
+    same = read_parts([table(tmp_path / "a.tsv", PHRASES)], largest=MAX_BYTES)
+    assert same.test.texts == parts.test.texts
+    assert same.sha256 == parts.sha256
 
 
 def test_validation_and_test_files_are_parts(tmp_path: Path) -> None:

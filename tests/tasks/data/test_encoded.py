@@ -68,8 +68,8 @@ def test_word_dropout_never_drops_the_end_mark() -> None:
         np.testing.assert_array_equal(result.targets, batch.targets)
     remaining -= 50 * int((batch.tokens == -1).sum())
     assert dropped / (dropped + remaining) == pytest.approx(0.3, abs=0.02)  # 4 standard deviations of 8,000 draws
-    first, again, other = (with_word_dropout(batch, VOCABULARY, 0.3, 1, step).tokens for step in (7, 7, 8))
-    np.testing.assert_array_equal(first, again)
+    first, repeated, other = (with_word_dropout(batch, VOCABULARY, 0.3, 1, step).tokens for step in (7, 7, 8))
+    np.testing.assert_array_equal(first, repeated)
     assert not np.array_equal(first, other)
 
 

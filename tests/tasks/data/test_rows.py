@@ -18,9 +18,9 @@ def test_an_epoch_has_every_step_once_and_the_next_one_too(
     for epoch in range(2):
         batches = [rows.batch(seed, epoch * rows.epoch + k) for k in range(rows.epoch)]
         read = [np.zeros(length, int) for length in lengths]
-        for owner, steps in (piece for batch in batches for piece in batch):
-            assert 0 <= steps.start <= steps.stop <= lengths[owner]
-            read[owner][steps] += 1
+        for sequence, steps in (piece for batch in batches for piece in batch):
+            assert 0 <= steps.start <= steps.stop <= lengths[sequence]
+            read[sequence][steps] += 1
         assert all((counts == 1).all() for counts in read)
         sizes = sorted(map(len, batches))
         assert sizes[-1] <= size
@@ -32,17 +32,17 @@ def test_long_sequences_are_cut_into_the_fewest_pieces(lengths: list[int], longe
     rows = Rows(np.array(lengths), 1, longest)
     pieces = [piece for k in range(rows.epoch) for piece in rows.batch(seed, k)]
     for number, length in enumerate(lengths):
-        mine = [steps.stop - steps.start for owner, steps in pieces if owner == number]
-        assert len(mine) == -(-length // longest)
-        assert max(mine) <= 1.5 * longest + 1
+        piece_lengths = [steps.stop - steps.start for sequence, steps in pieces if sequence == number]
+        assert len(piece_lengths) == -(-length // longest)
+        assert max(piece_lengths) <= 1.5 * longest + 1
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     lengths = np.arange(1, 90)
-    rows, again = Rows(lengths, 4, 20), Rows(lengths, 4, 20)
+    rows, same_rows = Rows(lengths, 4, 20), Rows(lengths, 4, 20)
     last = rows.batch(3, 200)
     for step in (0, 7, 199, 200):
-        assert rows.batch(3, step) == again.batch(3, step)
+        assert rows.batch(3, step) == same_rows.batch(3, step)
     assert rows.batch(3, 200) == last
     assert rows.batch(4, 200) != last
     assert rows.batch(3, 200 % rows.epoch) != last, "another epoch, another order"

@@ -442,13 +442,13 @@ def test_json_round_trip_gives_the_same_task(name: str, settings: dict[str, obje
     task = make(name, batch=5, **settings)
     written = task.to_json()
     assert all(written[key] == value for key, value in settings.items())
-    again = load(json.loads(json.dumps(written)))
-    assert type(again) is type(task)
-    assert again.to_json() == written
-    assert again.recommended == task.recommended
-    assert isinstance(again, LanguageTask)
-    assert again.optimum == task.optimum
-    assert (again.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
+    loaded = load(json.loads(json.dumps(written)))
+    assert type(loaded) is type(task)
+    assert loaded.to_json() == written
+    assert loaded.recommended == task.recommended
+    assert isinstance(loaded, LanguageTask)
+    assert loaded.optimum == task.optimum
+    assert (loaded.batch(1, 2).tokens == task.batch(1, 2).tokens).all()
     assert len(task.vocabulary.split(task.examples()[0])) >= 2
     assert all(BELONGS[name](string[:-1]) for string in task.vocabulary.split(task.examples()[0]))
     assert all(set(text) <= set(task.vocabulary.symbols) for text in task.examples())
