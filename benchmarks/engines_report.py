@@ -84,7 +84,7 @@ def against(value: float | None, required_ratio: float, stretch: float | None = 
     """Format a ratio with its target, marked if it was missed."""
     if value is None:
         return "-"
-    target = f"{must:g}" + (f" / {stretch:g}" if stretch else "")
+    target = f"{required_ratio:g}" + (f" / {stretch:g}" if stretch else "")
     return f"{value:.2f}{note} ({target}){'' if value >= must else ' **missed**'}"
 
 
@@ -110,7 +110,7 @@ def reached(results: Results) -> list[str]:
                 value, whose = lowest({cell: results.ratio(size, (cell, kind), "step loop") for cell in cells})
                 row.append(against(value, required_ratio, None, whose))
         rows.append([str(size), *row])
-    head = [f"{name} {what}" for name in MODULE_CELLS.values() for kind in ("f", "fb")]
+    head = [f"{name} {kind}" for name in MODULE_CELLS.values() for kind in ("f", "fb")]
     return [
         (
             "Their time over ours, (must / stretch): torch.nn for LSTM, GRU and RNN; for the other cells the lowest "
@@ -189,7 +189,7 @@ def details(results: Results, peaks: Mapping[str, float]) -> list[str]:
                 row.append(number(1000 * our_seconds))
                 for name in peers:
                     peer_seconds, ratio = results.seconds(size, key, name), results.ratio(size, key, name)
-                    row.append(f"{number(1000 * theirs)} ({ratio:.2f})" if peer_seconds and ratio else "")
+                    row.append(f"{number(1000 * peer_seconds)} ({ratio:.2f})" if peer_seconds and ratio else "")
                 best = results.black_box(size, cell) if kind == "f" else None
                 row.append(f"{best[0]} {best[1]:.2f}" if best else "")
                 rate = operations(CELLS[cell], size)[kind] / our_seconds

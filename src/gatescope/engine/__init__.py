@@ -83,7 +83,7 @@ def run(
             step waits for the one before, and the final h is taken from these. The returned h is still computed by
             the equations.
         engine: "native" for C++, "plain" for torch tensors, "auto" for the fastest that can serve the request. If the
-            native engine cannot, the plain one runs; with "native", a warning says so once.
+            native engine cannot, the plain one runs; with "native", one warning names the reason.
 
     Returns:
         The requested values, name -> (T, B, N), and the states after the last step of each sequence, name -> (B, N).

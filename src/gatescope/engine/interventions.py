@@ -34,7 +34,7 @@ EVERY = slice(None)
 
 
 class InterventionError(GatescopeError):
-    """A change that cannot be made; the message says what was expected."""
+    """An intervention that cannot be made; the message names the expected value."""
 
 
 @named_settings

@@ -65,7 +65,7 @@ PRECISIONS = (torch.float32, torch.float64)
 
 
 def available() -> bool:
-    """Return whether the native engine was compiled and can be loaded; if not, warn once and say how to build it."""
+    """Return whether the native engine was compiled and can be loaded; if not, warn once, with the way to build it."""
     if _native is None:
         _warn_of_missing()
     return _native is not None

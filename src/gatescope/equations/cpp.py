@@ -121,9 +121,9 @@ def _initialiser(numbers: Iterable[int]) -> str:
     return f"{{{', '.join(map(str, numbers)) or '-1'}}}"
 
 
-def _identifier(name: str, taken: Container[str]) -> str:
+def _identifier(name: str, used_names: Container[str]) -> str:
     """Return the name, followed by underscores until it is a new one."""
-    while name in taken:
+    while name in used_names:
         name += "_"
     return name
 

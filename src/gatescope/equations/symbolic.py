@@ -18,7 +18,7 @@ LEAVES = ("drive", "parameter", "state", "constant")
 
 
 class EquationError(GatescopeError):
-    """A cell's function that cannot be written as equations; the message says what to write instead."""
+    """A cell's function that cannot be written as equations; the message names a replacement."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Features: annotations of each character of a text. One file, one family; NumPy, `re` and Pygments only.
 
-The value at a character depends on the text up to and including it, unless the title says that the feature looks ahead.
+The value at a character depends on the text up to and including it, unless its title ends with "(looks ahead)".
 """
 
 from gatescope.features import tokens

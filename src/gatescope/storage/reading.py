@@ -33,7 +33,7 @@ def open_trace(directory: str | os.PathLike[str]) -> Trace:
         directory: the directory of the trace.
 
     Raises:
-        TraceError: there is no trace, or it is damaged or from a newer version; the message says what to do.
+        TraceError: there is no trace, or it is damaged or from a newer version; the message names the remedy.
     """
     try:
         root = Path(directory).resolve()

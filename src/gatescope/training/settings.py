@@ -66,7 +66,7 @@ class Settings:
         validate_every: updates between two validations; the first ones come earlier, at 100, 200, 400, ... Each writes
             a checkpoint and a sample.
         patience: validations in a row without an improvement after which training stops; None: never.
-        until_solved: stop as soon as two scores in a row are those of a solved task.
+        until_solved: stop as soon as the task is solved at two scores in a row.
     """
 
     steps: int | None

@@ -24,7 +24,7 @@ MAX_DIFFERENCE = 1e-4  # up to which the results of a module's own `forward` cou
 
 
 class WatchError(GatescopeError):
-    """A module or call that cannot be recorded; the message says why."""
+    """A module or call that cannot be recorded; the message names the reason."""
 
 
 @dataclass(frozen=True)

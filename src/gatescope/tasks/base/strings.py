@@ -33,8 +33,8 @@ END = "\n"
 def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
     """Return settings at which seeds 0-4 of an LSTM solve their task, most often within 500 steps.
 
-    The limit is higher, because simpler cells take longer. There is a score every 100 steps, and training ends at the
-    second one that is solved.
+    The limit is higher, because simpler cells take longer. The network is scored every 100 steps, and training ends
+    when the task is solved at two scores in a row.
 
     Args:
         layers: neurons of each layer.
@@ -122,7 +122,9 @@ class StringTask(SavedTask):
         length = np.array([len(string) for string in strings])
         filled = np.arange(length.max()) < length[:, None]
         ids = np.full(filled.shape, PADDING, dtype=np.int32)
-        ids[filled] = self.vocabulary.encode("".join(strings))  # a mask is filled row by row, as the text is joined
+        ids[filled] = self.vocabulary.encode(
+            "".join(strings)
+        )  # a mask is filled row by row, in the order of the joined strings
         targets = ids[:, 1:].copy()
         return Batch(np.where(targets == PADDING, np.int32(PADDING), ids[:, :-1]), targets)
 
@@ -137,10 +139,9 @@ class StringTask(SavedTask):
         """Return for each (prefix, answer) the mask of symbols of the answer that are the most probable ones.
 
         The answer is what must follow the prefix, including the end mark. All of its symbols are right exactly if
-        greedy completion of the prefix (take the most probable symbol, read it, go on until the end mark) gives the
-        answer. Until its first wrong choice, completion has read the same symbols as the network here, so it makes the
-        same choices. After that choice the completion is wrong, whatever follows. One run over the known string thus
-        replaces a loop of single steps.
+        greedy completion of the prefix gives the answer: take the most probable symbol, read it, and go on until the
+        end mark. Up to the first wrong choice, completion reads the same symbols as this pass over the known string,
+        so both choose the same. One pass thus replaces a loop of single steps.
 
         Args:
             predict: the network.

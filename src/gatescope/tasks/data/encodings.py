@@ -168,7 +168,7 @@ def guesses(data: bytes) -> tuple[str, ...]:
 def _encodings_of_few_pairs(sample: bytes, runs: list[bytes]) -> list[str]:
     """Return the encodings that a few letters of two bytes may be in, by the everyday letters of each language.
 
-    The first byte tells which letters a pair can be: Korean syllables, Chinese characters, kana and kanji. Two bytes
+    The first byte restricts the letters of a pair: Korean syllables, Chinese characters, kana and kanji. Two bytes
     may also be two Cyrillic letters.
     """
     if any(len(run) % 2 for run in runs):

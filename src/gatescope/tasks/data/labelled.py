@@ -68,11 +68,17 @@ class LabelledTexts:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The text and the label of each row, and the names of the two columns."""
+    """The text and the label of each row, and the names of the two columns.
 
-    pairs: list[tuple[int, str, str]]  # line, text, label
-    text: str
-    label: str
+    Attributes:
+        pairs: (line, text, label) of each row.
+        text_name: the name of the column of texts.
+        label_name: the name of the column of labels.
+    """
+
+    pairs: list[tuple[int, str, str]]
+    text_name: str
+    label_name: str
 
 
 def read_labelled(
@@ -108,20 +114,20 @@ def read_labelled(
     pairs: list[tuple[int, str, str]] = []
     for line, value, name in read.pairs:
         if not value:
-            faults.append(Fault(line, Message("FAULT_TEXT_EMPTY"), read.text))
+            faults.append(Fault(line, Message("FAULT_TEXT_EMPTY"), read.text_name))
         if not name:
-            faults.append(Fault(line, Message("FAULT_LABEL_MISSING"), read.label))
+            faults.append(Fault(line, Message("FAULT_LABEL_MISSING"), read.label_name))
         elif (problem := label_problem(name, classes, merge_labels)) is not None:
-            faults.append(Fault(line, problem, read.label))
+            faults.append(Fault(line, problem, read.label_name))
         elif value:
             pairs.append((line, value, name))
     names = unified_labels([name for _, _, name in pairs], classes, merge_labels)
     skipped = check_labels(path, faults, skip_bad, names, classes)
     known = sorted_classes(set(names)) if classes is None else tuple(classes)
-    number = {name: k for k, name in enumerate(known)}
+    index = {name: k for k, name in enumerate(known)}
     return LabelledTexts(
         tuple(value for _, value, _ in pairs),
-        np.array([number[name] for name in names], dtype=np.int64),
+        np.array([index[name] for name in names], dtype=np.int64),
         known,
         np.array([line for line, _, _ in pairs], dtype=np.int64),
         skipped,
@@ -160,6 +166,8 @@ def _pairs(
 
 def _columns(rows: Rows, text: str | int | None, label: str | int | None, named: bool) -> tuple[int, int, bool]:
     """Return the columns of texts and labels, and whether the first row has the names of the columns.
+
+    `named` is whether that is already known.
 
     Raises:
         TaskError: it is not clear which columns they are.
@@ -202,7 +210,7 @@ def _columns(rows: Rows, text: str | int | None, label: str | int | None, named:
 
 
 def _columns_by_content(rows: Rows) -> dict[str, int]:
-    """Tell two columns without names apart: labels have fewer different values, or else are shorter."""
+    """Return the columns of two columns without names: labels have fewer different values, or else are shorter."""
     columns = list(zip(*rows.fields, strict=True))
     measures = [(len(set(column)), sum(map(len, column))) for column in columns]
     label = 0 if measures[0] < measures[1] else 1
@@ -212,7 +220,7 @@ def _columns_by_content(rows: Rows) -> dict[str, int]:
 def _check_first_row(rows: Rows, label: int) -> None:
     """Refuse a first row that looks like unknown names of columns.
 
-    Its label occurs nowhere else and all other labels do: as a class it could not be learned anyway.
+    Its label occurs once and every other label more often, so it could not be learned as a class anyway.
 
     Raises:
         TaskError: the first row looks like names.

@@ -151,9 +151,9 @@ def _columns(path: str | os.PathLike[str], width: int, token: int | None, label:
 
 
 def _comments(lines: Sequence[str], separator: str | None, width: int, label: int) -> set[int]:
-    """Return the numbers of the comment lines: those that start with # and have not the columns of a token.
+    """Return the numbers of the comment lines: those that start with # but do not have the columns of a token.
 
-    Between spaces, a comment of two words looks like a token; it is a token if other lines have its label, too.
+    With spaces as separator, a comment of two words looks like a token. It is a token if another line has its label.
     """
     marked = [(k, line.split(separator)) for k, line in enumerate(lines, 1) if line.startswith("#")]
     comments = {k for k, fields in marked if len(fields) != width}

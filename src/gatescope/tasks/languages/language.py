@@ -1,24 +1,24 @@
 """Formal languages: which symbols may follow the beginning of a string, and when a network accepts a string.
 
-A language has two parts. Its rule says which symbols may follow a beginning; the end mark is one of them. Its strings
-are drawn with known probabilities, so the best possible loss is known: the entropy of the distribution. Both come from
-`places`, and every score is derived from them.
+A language has a rule and a distribution. The rule defines which symbols, or the end mark, may follow a beginning.
+Strings are drawn from the distribution, so the best possible loss is known: its entropy. `places` returns both, and
+every score is derived from them.
 
-**A string is accepted** when the network is right after each of its symbols but the end mark. A symbol counts as
-possible when the network gives it at least the probability `floor`: half of the smallest probability that the rule
-gives to a symbol where there is a choice. The network is right after a symbol when
+**A network accepts a string** when its prediction after every symbol but the end mark is correct. A symbol counts as
+possible when its predicted probability is at least `floor`: half of the smallest true probability of a symbol where
+there is a choice. A prediction is correct when
 
 1. no symbol that the rule forbids is possible,
 2. every symbol that is drawn there with at least twice the floor is possible (a smaller probability comes only from a
    limit on the length, and may be possible or not), and
-3. where the rule allows only one symbol, that symbol has at least one half, and every other symbol less.
+3. where the rule allows only one symbol, its probability is at least one half, and that of every other symbol is less.
 
 After beginnings that are never drawn, such as more digits than any trained string has, condition 2 requires the symbol
-that comes next. After more a's than any trained string has, where training says that none can follow, only conditions 1
-and 3 apply.
+that comes next. After more a's than any trained string has, where training has shown that none can follow, only
+conditions 1 and 3 apply.
 
-**The gap** is how much worse than the best possible the network does: the mean Kullback-Leibler divergence between the
-true probabilities and the network's, over the drawn beginnings, in nats per predicted symbol. It is never negative. The
+**The gap** is the loss above the optimum: the mean Kullback-Leibler divergence between the true and the predicted
+probabilities, over the drawn beginnings, in nats per predicted symbol. It is never negative. The
 cross-entropy is the optimum plus the gap. The expectation over the next symbol is exact, not sampled.
 """
 

@@ -43,7 +43,7 @@ def score_labels(
         "labels": _measures_by_label(result, names),
         "confused": _most_frequent_confusions(result, names),
     }
-    text = f"{_percent(result.accuracy)} of {len(expected):,} {thing} of the test part are labelled right"
+    text = f"{_percent(result.accuracy)} of {len(expected):,} {unit} of the test part are labelled right"
     if unknown is not None:
         right = float((predicted == expected)[unknown].mean()) if unknown.any() else None
         details["unknown"] = {"tokens": int(unknown.sum()), "accuracy": right}
