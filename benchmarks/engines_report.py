@@ -85,7 +85,7 @@ def against(value: float | None, required_ratio: float, stretch: float | None = 
     if value is None:
         return "-"
     target = f"{required_ratio:g}" + (f" / {stretch:g}" if stretch else "")
-    return f"{value:.2f}{note} ({target}){'' if value >= must else ' **missed**'}"
+    return f"{value:.2f}{note} ({target}){'' if value >= required_ratio else ' **missed**'}"
 
 
 def lowest(values: Mapping[str, float | None]) -> tuple[float | None, str]:
