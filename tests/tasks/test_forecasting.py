@@ -15,7 +15,7 @@ from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
 from gatescope import Run, Settings, check_with, create_run, record, train
 from gatescope.studies.common.table import StudyError
-from gatescope.studies.forecasts import drawn, forecasting_task, forecasts_of, hindsight, outlook
+from gatescope.studies.forecast_charts import drawn, forecasting_task, forecasts_of, hindsight, outlook
 from gatescope.tasks import TASKS, Forecasting, TaskError, load
 from gatescope.training import TrainingError, recommended_network
 from gatescope.vocabulary import PADDING

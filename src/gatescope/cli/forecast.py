@@ -48,7 +48,7 @@ def forecast(
         TaskError: the series cannot be read.
         StudyError: the series is too short for the network.
     """
-    from gatescope.studies.forecasts import drawn, forecasts_of, outlook
+    from gatescope.studies.forecast_charts import drawn, forecasts_of, outlook
 
     check_output_file("--svg", options.svg)
     if options.svg is None and (options.ahead is not None or options.steps is not None):

@@ -26,7 +26,7 @@ from gatescope.network import Network
 from gatescope.readout import SYMBOLS
 from gatescope.sources import Answers, Recordable
 from gatescope.studies.common.ablated_losses import TextBatches, changes_of_loss, unchanged_losses
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.losses import read_with_targets, unit
 from gatescope.studies.common.resampling import BLOCK_STEPS, LEVEL
 from gatescope.studies.common.table import StudyError, Table
@@ -64,7 +64,7 @@ TITLES = {
 def ablation(
     network: Network,
     source: Recordable,
-    layers: Given | Sequence[Given] | None = None,
+    layers: LayerId | Sequence[LayerId] | None = None,
     signal: str = "h",
     *,
     answers: Answers | None = None,
@@ -144,7 +144,9 @@ def ablation(
             for neuron, value in zip(held_neurons, values, strict=True)
         ]
         results = changes_of_loss(network, text, before, on, changes, draws, seed, report_steps)
-        columns = _columns(before, text, on, held_neurons, values, ["", *(one.name for one in binaries)], results)
+        columns = _columns(
+            before, text, on, held_neurons, values, ["", *(feature.name for feature in binaries)], results
+        )
         rows = np.flatnonzero(_rows_shown(binaries, len(shared), own_of_layer))
         layer_column = np.full(len(columns["neuron"]), name, dtype=object)
         parts.append({title: column[rows] for title, column in {"layer": layer_column, **columns}.items()})
@@ -187,7 +189,7 @@ def _check(network: Network, layer: int, signal: str, to: Held, draws: int, bloc
             raise StudyError("STUDY_NUMBER_TOO_SMALL", things=things, least=1, number=number)
 
 
-def _layer_numbers(configuration: Configuration, layers: Given | Sequence[Given] | None) -> list[int]:
+def _layer_numbers(configuration: Configuration, layers: LayerId | Sequence[LayerId] | None) -> list[int]:
     """Return the positions of the chosen layers, each once."""
     if layers is None:
         return list(range(len(configuration.layers)))
@@ -204,7 +206,9 @@ def _constant(to: Held, count: int) -> NDArray[np.float64]:
 def _unshared(own: Sequence[Feature | None], shared: Sequence[Feature]) -> list[Feature]:
     """Return the features of single neurons that are not shared, each name once."""
     names = {feature.name for feature in shared}
-    return list({one.name: one for one in own if one is not None and one.name not in names}.values())
+    return list(
+        {feature.name: feature for feature in own if feature is not None and feature.name not in names}.values()
+    )
 
 
 def _rows_shown(binaries: Sequence[Feature], shared: int, own: Sequence[Feature | None]) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from gatescope.configuration import Configuration
 from gatescope.network import Network, predict
 from gatescope.runs import HISTORY, Run
 from gatescope.sources import Answers, Recordable, sequences_of
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.growth import lyapunov
 from gatescope.studies.gradients.jacobians import TITLES as TERMS
@@ -87,7 +87,7 @@ def reach(
     furthest: int = 100,
     distance: int | None = None,
     samples: int = 200,
-    layers: Sequence[Given] | None = None,
+    layers: Sequence[LayerId] | None = None,
     answers: Answers | None = None,
     seed: int = 0,
 ) -> Reach:
@@ -157,9 +157,9 @@ def join_reaches(measurements: Sequence[tuple[str, int, Reach]]) -> Reach:
     return Reach(joined("horizons"), joined("layers"), joined("terms"))
 
 
-def _distance(steps: int, given: int | None, furthest: int) -> int:
+def _distance(steps: int, chosen: int | None, furthest: int) -> int:
     """Return the distance of the norms on a sequence with this number of steps."""
-    distance = max(1, min(DEFAULT_DISTANCE, furthest, steps // 2)) if given is None else given
+    distance = max(1, min(DEFAULT_DISTANCE, furthest, steps // 2)) if chosen is None else chosen
     if not 1 <= distance < steps:
         raise StudyError("COMPARISON_DISTANCE_TOO_LARGE", largest=steps - 1, steps=steps, distance=distance)
     return distance

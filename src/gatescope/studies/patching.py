@@ -27,7 +27,7 @@ from torch import Tensor
 from gatescope.engine import Intervention
 from gatescope.network import Network, evaluating
 from gatescope.sources import Recordable, sequences_of
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.vocabulary import Reading
 
@@ -70,7 +70,7 @@ def patching(
     clean: Recordable,
     corrupted: Recordable,
     *,
-    layer: Given = "layer0",
+    layer: LayerId = "layer0",
     signal: str = "h",
     neurons: Sequence[int] | None = None,
     at: int = -1,

@@ -2,7 +2,7 @@
 
 The other studies show how a network computes; this one applies it. Classes and labels come with the probability of
 each, next symbols with the most probable ones, numbers with their quantiles. For forecasts after the end of a series,
-see `gatescope.studies.forecasts`.
+see `gatescope.studies.forecast_charts`.
 
 `T` step, `I` input number, `V` predicted value.
 """

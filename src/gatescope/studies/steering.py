@@ -23,7 +23,7 @@ from gatescope.engine import Intervention
 from gatescope.features import Family, Feature, FeatureError, annotate, binary_features_named
 from gatescope.network import Network
 from gatescope.sampling import Choice, sample_many
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.resampling import LEVEL, interval, resampled
 from gatescope.studies.common.steps import at_steps
 from gatescope.studies.common.table import StudyError, Table
@@ -55,7 +55,7 @@ TITLES = {
 
 def steer(
     network: Network,
-    layer: Given,
+    layer: LayerId,
     signal: str,
     neuron: int,
     values: Sequence[float],

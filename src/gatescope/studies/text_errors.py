@@ -21,7 +21,8 @@ A symbol is an error of a model that gave it a probability below a threshold (0.
 6. *boost*: all other errors, by how much is missing: the symbol would be no error if every probability were higher by
    one fifth of the threshold, two fifths, and so on.
 
-`gatescope.studies.common.words` defines words and the other kinds of characters. Unknown characters are not predicted.
+`gatescope.studies.common.word_spans` defines words and the other kinds of characters. Unknown characters are not
+predicted.
 
 **Closings.** How much more the network knows than the best n-gram model when a bracket or a quotation is closed, by the
 distance from the opening mark. Each kind of bracket is paired separately and may be nested. A straight quotation mark
@@ -51,7 +52,7 @@ from gatescope.readout import SYMBOLS, Readout
 from gatescope.studies.common.ngrams import Symbols, log_probabilities
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError, Table
-from gatescope.studies.common.words import Classes, Numbers, Places, Truth, Words
+from gatescope.studies.common.word_spans import Classes, Numbers, Places, Truth, Words
 from gatescope.trace import Trace
 
 MAX_SHORT_ORDER = 9  # the highest order that counts as a cause

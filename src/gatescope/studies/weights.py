@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.network import Network
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.table import StudyError, Table
 
 MAX_ROWS = 5_000_000
@@ -33,7 +33,7 @@ TITLES = {
 }
 
 
-def weights(network: Network, *, layer: Given | None = None, kinds: Sequence[str] | None = None) -> Table:
+def weights(network: Network, *, layer: LayerId | None = None, kinds: Sequence[str] | None = None) -> Table:
     """Return every weight of a network as one row, named by what it connects.
 
     Args:

@@ -134,7 +134,9 @@ class Table:
         try:
             rows = [dict(zip(data["columns"], row, strict=True)) for row in zip(*data["columns"].values(), strict=True)]
             if set(data["columns"]) != set(data["titles"]):
-                raise KeyError("titles")
+                raise StudyError(
+                    "TABLE_JSON_TITLES_DIFFER", columns=", ".join(data["columns"]), titles=", ".join(data["titles"])
+                )
             return cls.of(rows, data["titles"], **data["about"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StudyError("TABLE_JSON_INVALID", error=error) from error

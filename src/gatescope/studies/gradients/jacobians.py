@@ -30,7 +30,7 @@ from gatescope.equations import Forward, Place, forward
 from gatescope.network import Network
 from gatescope.recording import record, weights_of
 from gatescope.sources import Recordable
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
 
@@ -282,7 +282,7 @@ def exact(network: Network) -> Network:
     return deepcopy(network).double().eval()
 
 
-def jacobians_of(network: Network, source: Recordable, layer: Given = "layer0") -> Jacobians:
+def jacobians_of(network: Network, source: Recordable, layer: LayerId = "layer0") -> Jacobians:
     """Compute the Jacobians of a layer on the first sequence of a text, in float64.
 
     Raises:

@@ -25,7 +25,7 @@ from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.recording import record, weights_of
 from gatescope.sources import symbols_of
-from gatescope.studies.common.layers import Given, number_of
+from gatescope.studies.common.layers import LayerId, number_of
 from gatescope.studies.common.losses import check_predicts_next
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.gradients.backpropagation import contributions
@@ -49,7 +49,7 @@ def paths(
     network: Network,
     text: str | Ids,
     *,
-    layer: Given = "layer0",
+    layer: LayerId = "layer0",
     drive: str,
     to: int,
     source: int,
