@@ -33,7 +33,7 @@ class Model(nn.Module):
 
 
 def model(kind: str = "LSTM", seed: int = 0, **options: Any) -> Model:
-    """One with random weights, biases included."""
+    """Return a model with random weights and biases."""
     torch.manual_seed(seed)
     made = Model(kind, **options)
     with torch.no_grad():
@@ -43,18 +43,18 @@ def model(kind: str = "LSTM", seed: int = 0, **options: Any) -> Model:
 
 
 def arrays(source: nn.Module) -> dict[str, np.ndarray]:
-    """The state dict as NumPy arrays."""
+    """Return the state dict as NumPy arrays."""
     return {name: value.numpy().copy() for name, value in source.state_dict().items()}
 
 
 def assert_same(network: Network, expected: Tensor | np.ndarray) -> None:
-    """The network's logits (T, B, V) on IDS are the expected ones, up to the rounding of float32."""
+    """Check that the network's logits on IDS equal the expected ones, (T, B, V), up to rounding in float32."""
     with torch.no_grad():
         logits = network(IDS).logits
     np.testing.assert_allclose(logits.numpy(), np.asarray(expected), rtol=0, atol=2e-6)
 
 
 def save_torch(path: Path, content: Any) -> Path:
-    """A file of torch.save."""
+    """Save the content by torch.save and return the path."""
     torch.save(content, path)
     return path

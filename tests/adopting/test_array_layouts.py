@@ -108,7 +108,7 @@ def _mlx_gru() -> tuple[Step, Arrays]:
 
 
 def _tf1_lstm() -> tuple[Step, Arrays]:
-    """One kernel for input and h, gates i j f o, and a forget bias of 1 that no file has."""
+    """Return a step with one kernel, gates i j f o and a forget bias of 1 that no file has, and its arrays."""
     kernel, bias = _random(SYMBOLS + NEURONS, 4 * NEURONS, seed=1), _random(4 * NEURONS, seed=2)
 
     def step(x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -220,15 +220,15 @@ def test_what_is_exported_is_read_back_the_same(
     # An ONNX graph shows when it is read; names of classes are nowhere in these files.
     back = assemble(read(path, "tanh"), vocabulary, reads=None if kind == "onnx" else readout.reads, **predictions)
     assert back.network.configuration.readout == readout
-    for one, other in zip(expected, predict(back.network, sequences), strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-6)
+    for log_probs, adopted_log_probs in zip(expected, predict(back.network, sequences), strict=True):
+        np.testing.assert_allclose(log_probs, adopted_log_probs, atol=2e-6)
     if kind == "onnx":
-        for steps, one in zip(sequences, expected, strict=True):
-            given = torch.from_numpy(steps)[:, None]
-            name, given = ("numbers", given) if vocabulary.unit == "number" else ("tokens", given.long())
-            values = torch.from_numpy(reference(path, **{name: given}))
+        for steps, log_probs in zip(sequences, expected, strict=True):
+            inputs = torch.from_numpy(steps)[:, None]
+            name, inputs = ("numbers", inputs) if vocabulary.unit == "number" else ("tokens", inputs.long())
+            values = torch.from_numpy(reference(path, **{name: inputs}))
             values = values if readout.kind == "numbers" else values.log_softmax(-1)
-            np.testing.assert_allclose(values.reshape(one.shape), one, atol=2e-6)
+            np.testing.assert_allclose(values.reshape(log_probs.shape), log_probs, atol=2e-6)
 
 
 def test_an_exported_network_of_both_directions_runs_in_torch(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Executed:
 
 
 def good(folder: Path, form: str) -> Path:
-    """A file that can be adopted."""
+    """Write a file that can be adopted."""
     path, source = folder / f"good.{form}", model()
     if form == "pt":
         torch.save(source.state_dict(), path)
@@ -125,7 +125,7 @@ def test_pickled_objects_in_npz_are_not_read(tmp_path: Path) -> None:
 
 
 def bomb(path: Path, name: str, size: int, header: bytes = b"") -> Path:
-    """An archive with an entry of zeros that packs a thousandfold."""
+    """Write an archive with an entry of zeros that is compressed a thousandfold."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open(name, "w") as file:
         file.write(header)
         for _ in range(size >> 20):
@@ -145,21 +145,21 @@ def repeated(shape: tuple[int, int]) -> torch.Tensor:
 
 @pytest.fixture
 def attacks(tmp_path: Path) -> list[Path]:
-    """Small files that say they hold gigabytes."""
-    found = [bomb(tmp_path / "bomb.npz", "weight_hh_l0.npy", 512 << 20, npy_header((1 << 14, 1 << 13)))]
-    found.append(bomb(tmp_path / "bomb.pt", "m/data.pkl", 512 << 20))
+    """Return small files that claim to hold gigabytes."""
+    paths = [bomb(tmp_path / "bomb.npz", "weight_hh_l0.npy", 512 << 20, npy_header((1 << 14, 1 << 13)))]
+    paths.append(bomb(tmp_path / "bomb.pt", "m/data.pkl", 512 << 20))
     with zipfile.ZipFile(tmp_path / "absurd.npz", "w") as archive:
         archive.writestr("weight_hh_l0.npy", npy_header((1 << 20, 1 << 20)) + bytes(64))
-    found.append(tmp_path / "absurd.npz")
+    paths.append(tmp_path / "absurd.npz")
     torch.save(OrderedDict(weight_hh_l0=repeated((1 << 17, 1 << 15))), tmp_path / "repeated.pt")
-    found.append(tmp_path / "repeated.pt")
+    paths.append(tmp_path / "repeated.pt")
     header = json.dumps({"weight_hh_l0": {"dtype": "F32", "shape": [1 << 20, 1 << 20], "data_offsets": [0, 1 << 42]}})
     (tmp_path / "absurd.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(64))
-    found.append(tmp_path / "absurd.safetensors")
+    paths.append(tmp_path / "absurd.safetensors")
     allocation = b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R."  # bytearray(2**31 - 1)
     (tmp_path / "allocation.pt").write_bytes(allocation)
-    found.append(tmp_path / "allocation.pt")
-    return found
+    paths.append(tmp_path / "allocation.pt")
+    return paths
 
 
 def test_files_that_say_they_hold_gigabytes_take_no_memory(attacks: list[Path]) -> None:

@@ -33,7 +33,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def drawn(kind: str, inputs: int, seed: int, *, double: bool = False) -> Weights:
-    """A layer in Keras' usual layout; `double`: with two biases."""
+    """Return random weights of a layer in Keras' usual layout; `double`: with two biases."""
     random, gates = np.random.default_rng(seed), {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}[kind]
     biases = (2, gates * N) if double or kind == "GRU" else (gates * N,)
     return {
@@ -107,7 +107,7 @@ def keras2(path: Path, layers: list[tuple[str, str, Weights]], config: Any = Non
 
 
 def keras3(path: Path, layers: list[tuple[str, str, Weights]], config: Any) -> Path:
-    """A .keras file: groups by class and number, arrays by number, the configuration beside them."""
+    """Write a .keras file: groups by class and number, arrays by number, the configuration beside them."""
     buffer, counted = io.BytesIO(), dict[str, int]()
     with h5py.File(buffer, "w") as file:
         for _, kind, weights in layers:
@@ -228,7 +228,7 @@ def reference(levels: list[Level], inputs: np.ndarray, *, once: bool) -> np.ndar
 
 
 def described(name: str, kind: str, reads: str | None, functional: bool, **config: Any) -> Any:
-    """A layer as Keras 3 describes it; in a graph with what it reads."""
+    """Return a layer as Keras 3 describes it; in a graph with the name of its input."""
     about = {"class_name": kind, "config": {"name": name, **config}, "name": name}
     if functional:
         history = {"class_name": "__keras_tensor__", "config": {"keras_history": [reads, 0, 0]}}
@@ -244,7 +244,7 @@ def both(kind: str, sequences: bool, joined: Any) -> dict[str, Any]:
 def saved(
     path: Path, levels: list[Level], *, functional: bool, once: bool, dense: Any, tail: Any = (), loss: Any = None
 ) -> Path:
-    """A .keras file: [embedding,] layers, `tail` of (name, kind, config, kernel, bias)."""
+    """Write a .keras file: [embedding,] layers, `tail` of (name, kind, config, kernel, bias)."""
     layers, arrays = [described("ids", "InputLayer", None, functional)], dict[str, np.ndarray]()
     if dense["symbols"]:
         layers.append(described("vectors", "Embedding", "ids", functional, mask_zero=dense.get("mask", False)))

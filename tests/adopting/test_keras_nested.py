@@ -11,7 +11,7 @@ from gatescope.adopting.keras_wiring import wiring
 
 
 def _layer(kind: str, name: str, reads: str | None = None, **config: Any) -> dict[str, Any]:
-    """A layer as Keras 3 writes it; `reads` is given in a graph."""
+    """Return a layer as Keras 3 writes it; `reads` is the name of its input in a graph."""
     history = {"config": {"keras_history": [reads, 0, 0]}}
     nodes = [] if reads is None else [{"args": [history], "kwargs": {}}]
     return {"class_name": kind, "config": {"name": name, **config}, "name": name, "inbound_nodes": nodes}

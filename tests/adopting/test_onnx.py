@@ -54,7 +54,7 @@ def written(path: Path, kind: str, weights: dict[str, np.ndarray], outputs: int 
 
 
 def reference(path: Path, **inputs: torch.Tensor) -> np.ndarray:
-    """The first result of ONNX's own implementation."""
+    """Return the first result of ONNX's own implementation."""
     results = ReferenceEvaluator(str(path)).run(None, {name: value.numpy() for name, value in inputs.items()})
     return np.asarray(next(iter(results)))
 

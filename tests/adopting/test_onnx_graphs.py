@@ -25,12 +25,12 @@ def node(kind: str, reads: str, gives: str, **options: Any) -> Any:
 
 
 def graph(path: Path, nodes: list[Any], result: str, constants: dict[str, Any], **options: Any) -> Path:
-    """Embedded ids, these nodes, one result."""
+    """Write a graph that embeds ids, runs these nodes and returns one result."""
     random = np.random.default_rng(3)
-    given = {**drawn("LSTM", "W", "R", "B"), "table": random.normal(size=(V, E)), **constants}
+    arrays = {**drawn("LSTM", "W", "R", "B"), "table": random.normal(size=(V, E)), **constants}
     tensors = [
         onnx.numpy_helper.from_array(np.asarray(v, "f") if np.asarray(v).dtype.kind == "f" else np.asarray(v), k)
-        for k, v in given.items()
+        for k, v in arrays.items()
     ]
     made = helper.make_graph(
         [node("Gather", "table ids", "vectors"), *nodes],
@@ -45,7 +45,7 @@ def graph(path: Path, nodes: list[Any], result: str, constants: dict[str, Any], 
 
 
 def assert_same_log_probs(path: Path, **options: Any) -> None:
-    """The adopted network predicts what ONNX's own implementation computes."""
+    """Check that the adopted network's log-probabilities equal those of ONNX's own implementation."""
     network = assemble(read(path), VOCABULARY, **options).network
     for ids, log_probs in zip(SEQUENCES, predict(network, SEQUENCES), strict=True):
         theirs = reference(path, ids=torch_of_tests.from_numpy(ids).long()[:, None])

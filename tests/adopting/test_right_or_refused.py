@@ -24,7 +24,7 @@ N, E, V = 6, 5, 7
 
 
 def state(**modules: nn.Module) -> dict[str, Tensor]:
-    """The state dicts of modules, with their names in front."""
+    """Return the state dicts of modules, each prefixed with the name of its module."""
     return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
 
 

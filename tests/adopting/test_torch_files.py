@@ -273,6 +273,6 @@ def test_any_size_gives_the_same_network_or_a_question(
         assert (guessed.embedding, guessed.readout) == (named or "one-hot", "fc.weight")
 
 
-def _ambiguous(what: str, embedding: int | None, neurons: int) -> bool:
-    """Whether two things fit. A matrix that is called embedding is one, and one-hot needs 7 inputs."""
-    return what == "embedding" and embedding is None and neurons == len(SYMBOLS)
+def _ambiguous(choice: str, embedding: int | None, neurons: int) -> bool:
+    """Return whether a choice is ambiguous: with 7 neurons, the readout has the shape of an embedding."""
+    return choice == "embedding" and embedding is None and neurons == len(SYMBOLS)

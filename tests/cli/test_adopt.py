@@ -17,7 +17,7 @@ from tests.cli.conftest import Cli
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A checkpoint, its vocabulary and a text, in the current directory of `cli`."""
+    """Write a checkpoint, its vocabulary and a text into the current directory of `cli`; return the checkpoint."""
     torch.save({"state_dict": model("GRU", num_layers=2).state_dict()}, tmp_path / "mine.pt")
     (tmp_path / "symbols.json").write_text(json.dumps(list(SYMBOLS)))
     (tmp_path / "notes.txt").write_text("abcdefg" * 40)
@@ -125,7 +125,7 @@ WORDS = ["<pad>", "<unk>", "the", "film", "was", "good", "bad", "not"]
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
-    """A classifier of texts that reads words in both directions, as people write it in torch; and its words."""
+    """Write a classifier of texts that reads words in both directions, as is usual in torch, and its words."""
     torch.manual_seed(0)
     parts = torch.nn.ModuleDict(
         {
