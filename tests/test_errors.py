@@ -1,10 +1,17 @@
-"""A message names a setting as its reader types it."""
+"""Errors: a message names a setting as its reader types it, and an error keeps its code."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gatescope import TASKS, configure, create_run, record
 from gatescope.errors import setting, settings_as_options
+from gatescope.messages import english
+from gatescope.runs import WEIGHTS, RunError
+from gatescope.sources import RecordingError
+from tests.networks import network
 
 
 @pytest.mark.parametrize(
@@ -23,3 +30,17 @@ def test_setting_follows_the_interface(arguments: tuple[Any, ...], in_python: st
     with settings_as_options():
         assert setting(*arguments) == as_option
     assert setting(*arguments) == in_python
+
+
+def test_translated_errors_keep_their_codes(tmp_path: Path) -> None:
+    """A program looks up an error by its code, whichever module found the fault."""
+    made = network("lstm", (2,))
+    with pytest.raises(RecordingError) as wrong_id:
+        record(made, np.array([9]))
+    assert wrong_id.value.code in english()
+    run = create_run(tmp_path / "run", TASKS["counter"](), configure(TASKS["counter"]().vocabulary, "lstm", (2,)))
+    (run.path / WEIGHTS).mkdir()
+    with pytest.raises(RunError) as folder:
+        run.network()
+    assert folder.value.code == "FILE_IS_FOLDER"
+    assert folder.value.values == {"path": run.path / WEIGHTS}

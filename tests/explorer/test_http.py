@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 import gatescope.explorer.recorder
 from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create_run, record, train
-from gatescope.explorer.gallery import Gallery
+from gatescope.explorer.gallery import Gallery, summary_of
 from gatescope.explorer.routes import make_app
 from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.runs import HISTORY
@@ -266,6 +266,20 @@ def test_run_state_follows_its_history(place: Path) -> None:
     for reason in ("interrupted", "failed"):
         history.write_text("".join(lines[:-1]) + json.dumps({"step": 6, "event": "end", "reason": reason}) + "\n")
         assert state() == reason
+
+
+@pytest.mark.parametrize(
+    ("steps", "minutes", "step", "seconds", "progress"),
+    [(100, None, 25, 900, 0.25), (None, 10, 25, 150, 0.25), (100, 10, 50, 60, 0.5), (100, 10, 10, 300, 0.5)],
+)
+def test_progress_is_the_larger_share(
+    tmp_path: Path, steps: int | None, minutes: float | None, step: int, seconds: float, progress: float
+) -> None:
+    """Training ends with its steps or its minutes, whichever come first, so the larger share is the progress."""
+    configuration = configure(TASK.vocabulary, "lstm", (2,))
+    run = create_run(tmp_path / "run", TASK, configuration, Settings(steps, minutes))
+    run.append(HISTORY, {"step": step, "seconds": seconds})
+    assert summary_of("run", run)["progress"] == pytest.approx(progress)
 
 
 # --- traces ----------------------------------------------------------------------------------------------------------

@@ -140,6 +140,15 @@ def test_rare_tokens_are_dropped_more_often(tmp_path: Path) -> None:
     assert often / (29 * seen) == pytest.approx(1 / (1 + 29), abs=5 * math.sqrt(0.033 / (29 * seen)))
 
 
+def test_dropped_tokens_depend_on_the_seed(tmp_path: Path) -> None:
+    """All sentences are equal, so two batches differ in their dropped tokens only."""
+    sentences = [[(token, "AB"[token > "d"]) for token in "abcdefgh"]] * 4
+    task = Tagging(write(tmp_path, sentences), test=write(tmp_path, sentences, "t.tsv"), validation=tmp_path / "t.tsv")
+    batches = [task.batch(seed, 0).tokens for seed in range(5)]
+    assert len({batch.shape for batch in batches}) == 1
+    assert len({batch.tobytes() for batch in batches}) == 5
+
+
 def test_score_of_perfect_and_wrong_predictions(files: dict[str, Any]) -> None:
     task = Tagging(**files)
     answers = labels_by_ids(task, generate(15, 2))
