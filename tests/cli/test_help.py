@@ -44,8 +44,8 @@ def test_help_and_version_import_no_libraries() -> None:
         "main(['train', '--help']); main(['label', '--help']);"
         "sys.exit(', '.join({'torch', 'numpy', 'starlette', 'uvicorn'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
 
 
 def test_docs_page_matches_the_program() -> None:

@@ -28,13 +28,13 @@ STRINGS = "aaXbb\naXb\naaaXbbb\naaaaXbbbb\n"
 
 @pytest.fixture
 def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let studies read few of the strings that the task keeps from training."""
+    """Shorten the held-out strings that studies read by default."""
     monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 600)
 
 
 @pytest.fixture(scope="session")
 def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run of the task text after few updates, which tests must not change."""
+    """Return a run of the task text, trained for 20 steps. Tests must not change it."""
     folder = tmp_path_factory.mktemp("text_run")
     (folder / "notes.txt").write_text(TEXT, encoding="utf-8")
     arguments = ["train", str(folder / "notes.txt"), "--neurons", "4", "--steps", "20", "--run", str(folder / "run")]
@@ -46,8 +46,8 @@ def text_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled(run: Path) -> Path:
     """Return the run with handwritten labels: neuron 0 follows "writing", neuron 1 a pair, neuron 2 a count."""
     columns = {"layer": "layer0", "signal": "h", "measure": "AUROC", "explained": 0.5, "score": 0.9, "title": "words"}
-    named = ["task.writing", "character.letter & not character.is=a", "counts.a"]
-    rows = [{**columns, "neuron": k, "feature": name} for k, name in enumerate(named)]
+    features = ["task.writing", "character.letter & not character.is=a", "counts.a"]
+    rows = [{**columns, "neuron": k, "feature": name} for k, name in enumerate(features)]
     rows[2]["measure"] = "R2"
     table = Table.of(rows, {name: name for name in rows[0]})
     from gatescope.studies import save
@@ -65,10 +65,10 @@ def test_label_json_equals_the_library(cli: Cli, run: Path) -> None:
     from gatescope.studies.labels import Search, labels
 
     content = table_of(cli("label", "counter", *QUICK, "--signal", "c", "--lags", "0,-1", "--top", 2, "--json").out)
-    about = subject(Run(run), characters=400)
+    held_out = subject(Run(run), characters=400)
     search = Search(lags=(0, -1), top=2, chances=50)
-    with about.trace() as trace:
-        expected = labels(trace, features_of(about, trace), signals=["c"], search=search)
+    with held_out.trace() as trace:
+        expected = labels(trace, features_of(held_out, trace), signals=["c"], search=search)
     assert content.to_json() == expected.to_json()
     assert len(content) > 0
 
@@ -90,28 +90,28 @@ def test_label_saves_default_results_only(cli: Cli, run: Path, monkeypatch: pyte
     assert cli("label", "counter", *QUICK).status == 0
     assert load(Run(run), "labels") is None
     monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 300)
-    result: dict[str, Any] = {}
+    passed: dict[str, Any] = {}
 
-    def quick(trace: object, features: object, **settings: Any) -> Table:
-        result.update(settings)
+    def fake_labels(trace: object, features: object, **settings: Any) -> Table:
+        passed.update(settings)
         return Table.of([], {"neuron": "neuron"}, chance={"least": {}}, steps={"held_out": 1})
 
-    monkeypatch.setattr("gatescope.studies.labels.labels", quick)
+    monkeypatch.setattr("gatescope.studies.labels.labels", fake_labels)
     assert cli("label", "counter", "--json").status == 0
     assert load(Run(run), "labels") is not None
-    assert result["signals"] is None
+    assert passed["signals"] is None
 
 
 def test_label_of_changing_weights_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatescope.studies.common.subjects.STRING_CHARACTERS", 300)
 
-    def learn(*_: object, **__: object) -> Table:
+    def change_weights(*_: object, **__: object) -> Table:
         network, step = Run(run).network()
         weights = {name: value * 1.5 for name, value in network.state_dict().items()}
         Run(run).save_weights(weights, step + 1)
         return Table.of([], {"neuron": "neuron"})
 
-    monkeypatch.setattr("gatescope.studies.labels.labels", learn)
+    monkeypatch.setattr("gatescope.studies.labels.labels", change_weights)
     result = cli("label", "counter", "--json")
     assert "training has changed the weights" in result.err
     assert load(Run(run), "labels") is None
@@ -248,10 +248,10 @@ def test_pattern_prints_neurons_and_places(cli: Cli, run: Path) -> None:
 def test_health_equals_the_recorded_gates(cli: Cli, run: Path) -> None:
     content = json.loads(cli("health", "counter", STRINGS, "--json").out)
     forget = record(Run(run).network()[0], STRINGS)["layer0"]["f"].astype(np.float64)
-    kept_part = np.exp(np.nanmean(np.log(forget), axis=(0, 1)))
-    assert content["health"]["columns"]["retention"] == pytest.approx(kept_part.tolist(), rel=1e-5)
+    retention = np.exp(np.nanmean(np.log(forget), axis=(0, 1)))
+    assert content["health"]["columns"]["retention"] == pytest.approx(retention.tolist(), rel=1e-5)
     printed = cli("health", "counter", STRINGS, "--all").out
-    longest = int(np.argmax(kept_part))
+    longest = int(np.argmax(retention))
     rows = printed.split("1/e is left.\n\n")[1].splitlines()
     assert rows[1].split()[0] == str(longest)
     assert len(rows) == 6
@@ -280,7 +280,7 @@ def test_csv_files_equal_the_json(cli: Cli, run: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "it.csv").read_text()
 
 
-COMMANDS = {
+REQUIRED_OPTIONS = {
     "label": (),
     "probe": (),
     "ablate": (),
@@ -292,9 +292,9 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", REQUIRED_OPTIONS)
 def test_studies_refuse_unusable_arguments(cli: Cli, run: Path, tmp_path: Path, command: str) -> None:
-    arguments = COMMANDS[command]
+    arguments = REQUIRED_OPTIONS[command]
     assert "Did you mean 'counter'?" in cli(command, "countr", *arguments).refused()
     assert "in the missing folder nowhere" in cli(command, "counter", *arguments, "--csv", "nowhere/it.csv").refused()
     assert "expected a file, got the folder runs" in cli(command, "counter", *arguments, "--csv", "runs").refused()
@@ -370,7 +370,7 @@ def _notes(folder: Path) -> Path:
 
 @pytest.mark.usefixtures("short_text")
 def test_study_after_ctrl_c_saves_nothing(cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C during an endless search prints one word and saves nothing."""
+    """Ctrl-C during an endless search prints "Stopped." and saves nothing."""
     shifts = 0
 
     def interrupted(*arguments: Any) -> Any:

@@ -30,22 +30,22 @@ TEXT = "aaXbb"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("runs")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
     cells = {"lstm": ("lstm", (4,)), "deep": ("gru", (4, 3)), "none": ("feedforward", (3,)), "elman": ("elman", (3,))}
     for name, (cell, sizes) in cells.items():
-        run = create_run(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
+        run = create_run(folder / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
         train(run)
-    return place
+    return folder
 
 
 class Page:
     """Sends the requests of the explorer's page."""
 
-    def __init__(self, place: Path) -> None:
-        self.app: ASGIApp = make_app(Gallery([place]), PORT)
+    def __init__(self, folder: Path) -> None:
+        self.app: ASGIApp = make_app(Gallery([folder]), PORT)
 
-    def ask(self, run: str, what: str, body: Any) -> httpx.Response:
+    def send(self, run: str, what: str, body: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
@@ -54,19 +54,19 @@ class Page:
         return anyio.run(send)
 
     def map(self, run: str = "lstm", **body: Any) -> httpx.Response:
-        return self.ask(run, "gradients", {"text": TEXT, "layer": "layer0", **body})
+        return self.send(run, "gradients", {"text": TEXT, "layer": "layer0", **body})
 
     def connections(self, run: str = "lstm", **body: Any) -> httpx.Response:
-        return self.ask(run, "connections", {"text": TEXT, "by": "gradient", "step": 0, **body})
+        return self.send(run, "connections", {"text": TEXT, "by": "gradient", "step": 0, **body})
 
     def chain(self, run: str = "lstm", **body: Any) -> httpx.Response:
         requested = {"text": TEXT, "layer": "layer0", "state": "c", "neuron": 1, "after": 4, "before": 1}
-        return self.ask(run, "chain", {**requested, **body})
+        return self.send(run, "chain", {**requested, **body})
 
 
 @pytest.fixture(scope="module")
-def page(place: Path) -> Page:
-    return Page(place)
+def page(folder: Path) -> Page:
+    return Page(folder)
 
 
 def unpacked(response: httpx.Response) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -85,14 +85,14 @@ def refused(response: httpx.Response, status: int, words: str) -> None:
     assert len(message) < 400
 
 
-def known(place: Path, run: str = "lstm", text: str = TEXT, layer: int = 0) -> Jacobians:
-    return jacobians_of(Run(place / run).network()[0], text, layer)
+def jacobians_of_run(folder: Path, run: str = "lstm", text: str = TEXT, layer: int = 0) -> Jacobians:
+    return jacobians_of(Run(folder / run).network()[0], text, layer)
 
 
-def loop_norm(found: Jacobians, after: int, before: int) -> float:
+def loop_norm(result: Jacobians, after: int, before: int) -> float:
     """Return the Frobenius norm of the product of all matrices, multiplied one after the other."""
-    product = np.eye(found.width)
-    for matrix in found.whole()[before + 1 : after + 1]:
+    product = np.eye(result.width)
+    for matrix in result.whole()[before + 1 : after + 1]:
         product = matrix @ product
     return float(np.linalg.norm(product))
 
@@ -101,12 +101,12 @@ def loop_norm(found: Jacobians, after: int, before: int) -> float:
 
 
 @pytest.mark.parametrize("run", ["lstm", "elman"])
-def test_map_equals_norms_of_products(page: Page, place: Path, run: str) -> None:
-    arrays, about = unpacked(page.map(run))
-    result = known(place, run)
-    assert about["exact"]
-    assert about["labels"] == list(TEXT)
-    assert about["neurons"] == result.neurons
+def test_map_equals_norms_of_products(page: Page, folder: Path, run: str) -> None:
+    arrays, metadata = unpacked(page.map(run))
+    result = jacobians_of_run(folder, run)
+    assert metadata["exact"]
+    assert metadata["labels"] == list(TEXT)
+    assert metadata["neurons"] == result.neurons
     for after in range(5):
         for before in range(5):
             inside = arrays["norm"][after, before]
@@ -116,59 +116,61 @@ def test_map_equals_norms_of_products(page: Page, place: Path, run: str) -> None
                 assert inside == pytest.approx(np.log(loop_norm(result, after, before)), rel=2e-6, abs=1e-6)
 
 
-def test_map_arrays_equal_the_study(page: Page, place: Path) -> None:
-    arrays, about = unpacked(page.map())
-    result = known(place)
+def test_map_arrays_equal_the_study(page: Page, folder: Path) -> None:
+    arrays, metadata = unpacked(page.map())
+    result = jacobians_of_run(folder)
     expected = product_map(result)
     for name in ("largest", "bypass", "rest"):
         np.testing.assert_array_equal(arrays[name], getattr(expected, name).astype(np.float32))
     for state in ("c", "h"):
         np.testing.assert_array_equal(arrays[f"norm.{state}"], expected.by_state[state].astype(np.float32))
     shares = result.shares()
-    answer = [(term["to"], term["source"], term["name"]) for term in about["terms"]]
+    answer = [(term["to"], term["source"], term["name"]) for term in metadata["terms"]]
     assert sorted(answer) == sorted((term.to, term.source, term.name) for term in shares)
     for row, name in enumerate(answer):
         np.testing.assert_array_equal(arrays["shares"][row], shares[result.term(*name)].astype(np.float32))
-    (direct,) = (term for term in about["terms"] if term["to"] == "c" and term["direct"])
+    (direct,) = (term for term in metadata["terms"] if term["to"] == "c" and term["direct"])
     assert direct["formula"] == "diag(f)"
 
 
-def test_map_is_nan_between_sequences(page: Page, place: Path) -> None:
-    arrays, about = unpacked(page.map(text="aXb\naaXbb\n"))
-    assert about["labels"] == list("aXb\naaXbb\n")
+def test_map_is_nan_between_sequences(page: Page, folder: Path) -> None:
+    arrays, metadata = unpacked(page.map(text="aXb\naaXbb\n"))
+    assert metadata["labels"] == list("aXb\naaXbb\n")
     assert np.flatnonzero(arrays["start"]).tolist() == [0, 4]
-    alone = product_map(known(place, text="aaXbb\n")).norm.astype(np.float32)
+    alone = product_map(jacobians_of_run(folder, text="aaXbb\n")).norm.astype(np.float32)
     np.testing.assert_allclose(arrays["norm"][4:, 4:], alone, rtol=1e-6)
     assert np.isnan(arrays["norm"][4:, :4]).all()
     assert np.isnan(arrays["norm"][:4, 4:]).all()
 
 
-def test_map_exists_for_every_layer(page: Page, place: Path) -> None:
-    arrays, about = unpacked(page.map("deep", layer="layer1"))
-    assert (about["neurons"], about["states"]) == (3, ["h"])
-    assert arrays["norm"][4, 0] == pytest.approx(np.log(loop_norm(known(place, "deep", layer=1), 4, 0)), rel=1e-5)
+def test_map_exists_for_every_layer(page: Page, folder: Path) -> None:
+    arrays, metadata = unpacked(page.map("deep", layer="layer1"))
+    assert (metadata["neurons"], metadata["states"]) == (3, ["h"])
+    assert arrays["norm"][4, 0] == pytest.approx(
+        np.log(loop_norm(jacobians_of_run(folder, "deep", layer=1), 4, 0)), rel=1e-5
+    )
 
 
-def test_map_uses_the_weights_of_the_checkpoint(page: Page, place: Path) -> None:
-    first, about = unpacked(page.map(checkpoint=0))
-    assert about["step"] == 0
-    untrained = jacobians_of(Run(place / "lstm").network(0)[0], TEXT)
+def test_map_uses_the_weights_of_the_checkpoint(page: Page, folder: Path) -> None:
+    first, metadata = unpacked(page.map(checkpoint=0))
+    assert metadata["step"] == 0
+    untrained = jacobians_of(Run(folder / "lstm").network(0)[0], TEXT)
     assert first["norm"][4, 1] == pytest.approx(np.log(loop_norm(untrained, 4, 1)), rel=1e-5)
     assert first["norm"][4, 1] != unpacked(page.map())[0]["norm"][4, 1]
 
 
 def test_map_of_an_empty_text_is_empty(page: Page) -> None:
-    arrays, about = unpacked(page.map(text=""))
+    arrays, metadata = unpacked(page.map(text=""))
     assert arrays["norm"].shape == (0, 0)
-    assert about["labels"] == []
+    assert metadata["labels"] == []
 
 
 def test_map_of_one_character_has_one_pair(page: Page) -> None:
-    arrays, about = unpacked(page.map(text="a"))
+    arrays, metadata = unpacked(page.map(text="a"))
     assert arrays["norm"][0, 0] == pytest.approx(
         np.log(np.sqrt(8))
     )  # the norm of the identity for c and h of four neurons
-    assert about["exponent"] is None
+    assert metadata["exponent"] is None
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
@@ -194,25 +196,25 @@ def test_estimation_bounds_the_work_of_a_map(states: int, neurons: int, steps: i
         assert vectors >= 2 or vectors == states * neurons
 
 
-def test_map_of_a_large_layer_is_marked_as_estimate(page: Page, place: Path) -> None:
+def test_map_of_a_large_layer_is_marked_as_estimate(page: Page, folder: Path) -> None:
     text = "a" * MAX_TEXT_STEPS
-    wide = create_run(place / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
+    wide = create_run(folder / "wide", TASK, configure(TASK.vocabulary, "lstm", (40,)), Settings(1))
     train(wide)
-    arrays, about = unpacked(page.map("wide", text=text[:20]))
-    assert not about["exact"]
-    assert about["vectors"] == 4
+    arrays, metadata = unpacked(page.map("wide", text=text[:20]))
+    assert not metadata["exact"]
+    assert metadata["vectors"] == 4
     assert arrays["norm"][0, 0] == pytest.approx(np.log(np.sqrt(80)), abs=1e-3)
 
 
 # --- what a prediction hangs on --------------------------------------------------------------------------------------
 
 
-def test_connections_by_gradient_equal_saliency(page: Page, place: Path) -> None:
-    arrays, about = unpacked(page.connections())
-    network = Run(place / "lstm").network()[0]
+def test_connections_by_gradient_equal_saliency(page: Page, folder: Path) -> None:
+    arrays, metadata = unpacked(page.connections())
+    network = Run(folder / "lstm").network()[0]
     (ids,) = sequences_of(network, TEXT)
     expected = saliency(network, ids)
-    assert about["first"] == 0
+    assert metadata["first"] == 0
     for row, t in enumerate(expected.places):
         np.testing.assert_allclose(arrays["connections"][t, : t + 1], expected.inputs[row, t::-1], rtol=1e-6)
         assert np.isnan(arrays["connections"][t, t + 1 :]).all()
@@ -220,9 +222,9 @@ def test_connections_by_gradient_equal_saliency(page: Page, place: Path) -> None
     assert np.isnan(arrays["loss"][4])  # no following symbol
 
 
-def test_connections_by_change_equal_influence(page: Page, place: Path) -> None:
+def test_connections_by_change_equal_influence(page: Page, folder: Path) -> None:
     arrays, _ = unpacked(page.connections(by="change"))
-    network = Run(place / "lstm").network()[0]
+    network = Run(folder / "lstm").network()[0]
     (ids,) = sequences_of(network, TEXT)
     expected = influence(network, ids).divergence
     for s in range(5):
@@ -243,11 +245,11 @@ def test_connections_between_sequences_are_nan(page: Page) -> None:
 # --- chains ----------------------------------------------------------------------------------------------------------
 
 
-def test_chain_has_factors_formulas_and_values(page: Page, place: Path) -> None:
+def test_chain_has_factors_formulas_and_values(page: Page, folder: Path) -> None:
     answer = page.chain()
     assert answer.status_code == 200
     result = answer.json()
-    gates = known(place).factors
+    gates = jacobians_of_run(folder).factors
     forget = next(values for term, values in gates.items() if term.name == "direct" and term.to == "c").numpy()
     columns = result["columns"]
     assert columns["step"] == [2, 3, 4]
@@ -258,15 +260,15 @@ def test_chain_has_factors_formulas_and_values(page: Page, place: Path) -> None:
     assert result["values"]["signal f"] == pytest.approx(columns["direct"])
     assert set(result["through"]) == {"u.i", "u.f", "u.g"}
     product = np.eye(8)
-    for matrix, whole in zip(known(place).whole()[2:], columns["whole"], strict=True):
+    for matrix, whole in zip(jacobians_of_run(folder).whole()[2:], columns["whole"], strict=True):
         product = matrix @ product
         assert whole == pytest.approx(product[1, 1])  # c is the first state
 
 
-def test_chain_counts_steps_over_all_sequences(page: Page, place: Path) -> None:
+def test_chain_counts_steps_over_all_sequences(page: Page, folder: Path) -> None:
     result = page.chain(text="aXb\naaXbb\n", before=4, after=6).json()
     assert result["columns"]["step"] == [5, 6]
-    alone = known(place, text="aaXbb\n").bypass["c", "c"].numpy()
+    alone = jacobians_of_run(folder, text="aaXbb\n").bypass["c", "c"].numpy()
     np.testing.assert_allclose(result["columns"]["direct"], alone[1:3, 1], rtol=1e-6)
 
 
@@ -312,4 +314,4 @@ def test_gradients_refuse_unknown_names_and_steps(page: Page) -> None:
     ],
 )
 def test_gradients_refuse_damaged_requests(page: Page, body: Any, words: str) -> None:
-    refused(page.ask("lstm", "gradients", body), 400, words)
+    refused(page.send("lstm", "gradients", body), 400, words)

@@ -64,74 +64,76 @@ BODIES = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with runs of every kind, and some that cannot be read."""
-    place = tmp_path_factory.mktemp("runs")
-    task = Counter(batch=2)
-    train(create_run(place / "lstm", task, configure(task.vocabulary, "lstm", (4,)), Settings(2, validate_every=2)))
-    (place / "words.tsv").write_text(tagged(), encoding="utf-8")
-    tagging, addition = TASKS["tagging"]([place / "words.tsv"]), TASKS["addition"](shortest=4, longest=5)
-    for name, about, both_ways in (("both", tagging, True), ("words", tagging, False), ("numbers", addition, False)):
-        configuration = configure(about.vocabulary, "gru", (3,), readout=about.readout, both_ways=both_ways)
-        create_run(place / name, about, configuration, Settings(1)).save_weights(Network(configuration).state_dict(), 0)
+    folder = tmp_path_factory.mktemp("runs")
+    counter = Counter(batch=2)
+    train(
+        create_run(folder / "lstm", counter, configure(counter.vocabulary, "lstm", (4,)), Settings(2, validate_every=2))
+    )
+    (folder / "words.tsv").write_text(tagged(), encoding="utf-8")
+    tagging, addition = TASKS["tagging"]([folder / "words.tsv"]), TASKS["addition"](shortest=4, longest=5)
+    for name, task, both_ways in (("both", tagging, True), ("words", tagging, False), ("numbers", addition, False)):
+        configuration = configure(task.vocabulary, "gru", (3,), readout=task.readout, both_ways=both_ways)
+        create_run(folder / name, task, configuration, Settings(1)).save_weights(Network(configuration).state_dict(), 0)
     for name in ("damaged", "weightless", "newer"):
-        shutil.copytree(place / "lstm", place / name)
-    (place / "damaged" / "weights.safetensors").write_bytes(b"\x80" * 99)
-    (place / "weightless" / "weights.safetensors").unlink()
-    content = json.loads((place / "newer" / "network.json").read_text())
-    (place / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))
-    return place
+        shutil.copytree(folder / "lstm", folder / name)
+    (folder / "damaged" / "weights.safetensors").write_bytes(b"\x80" * 99)
+    (folder / "weightless" / "weights.safetensors").unlink()
+    content = json.loads((folder / "newer" / "network.json").read_text())
+    (folder / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))
+    return folder
 
 
-def files(place: Path) -> dict[str, bytes]:
+def files(folder: Path) -> dict[str, bytes]:
     """Return file -> content of every file of the runs except the lock."""
-    return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def check(answer: httpx.Response, request: str) -> None:
+def check(response: httpx.Response, request: str) -> None:
     """Check that a response is an answer or one sentence."""
-    assert answer.status_code < 500, f"{request} got {answer.text}"
-    if answer.content and answer.status_code >= 400 and answer.headers.get("content-type") == "application/json":
-        sentence = answer.json()["error"]
+    assert response.status_code < 500, f"{request} got {response.text}"
+    if response.content and response.status_code >= 400 and response.headers.get("content-type") == "application/json":
+        sentence = response.json()["error"]
         assert "Traceback" not in sentence, request
         assert 5 < len(sentence) < 600, request
         assert "Unexpected error" not in sentence, request
 
 
-def mutated(draw: random.Random, body: dict[str, Any]) -> dict[str, Any]:
+def mutated(rng: random.Random, body: dict[str, Any]) -> dict[str, Any]:
     """Return a valid request with one to three fields changed, left out or added."""
     body = dict(body)
-    for _ in range(draw.randint(1, 3)):
-        name = draw.choice([*body, "text", "checkpoint", "nonsense", "\ud800", "__proto__"])
-        if draw.random() < 0.15:
+    for _ in range(rng.randint(1, 3)):
+        name = rng.choice([*body, "text", "checkpoint", "nonsense", "\ud800", "__proto__"])
+        if rng.random() < 0.15:
             body.pop(name, None)
         else:
-            body[name] = draw.choice(VALUES)
+            body[name] = rng.choice(VALUES)
     return body
 
 
-def test_hostile_request_gets_an_answer_or_a_sentence(place: Path) -> None:
+def test_hostile_request_gets_an_answer_or_a_sentence(folder: Path) -> None:
     """300 random requests to all endpoints and runs change no run."""
-    draw, before = random.Random(SEED), files(place)
-    app = make_app(Gallery([place]), PORT)
+    rng, before = random.Random(SEED), files(folder)
+    app = make_app(Gallery([folder]), PORT)
 
     async def send() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
             for _ in range(REQUESTS):
-                what = draw.choice(list(VALID))
-                run = draw.choices(NAMES, [12, 3, 3, 3] + [1] * (len(NAMES) - 4))[0]
-                body = json.dumps(mutated(draw, draw.choice(VALID[what])))
-                path = f"/api/runs/{run.encode('utf-8', 'surrogatepass').decode('latin-1')}/{what}"
-                answer = await client.post(path, content=body, headers={"content-type": "application/json"})
-                check(answer, f"{path} {body[:400]}")
+                endpoint = rng.choice(list(VALID))
+                run = rng.choices(NAMES, [12, 3, 3, 3] + [1] * (len(NAMES) - 4))[0]
+                body = json.dumps(mutated(rng, rng.choice(VALID[endpoint])))
+                path = f"/api/runs/{run.encode('utf-8', 'surrogatepass').decode('latin-1')}/{endpoint}"
+                response = await client.post(path, content=body, headers={"content-type": "application/json"})
+                check(response, f"{path} {body[:400]}")
 
     anyio.run(send)
-    assert files(place) == before
+    assert files(folder) == before
 
 
-def test_hostile_path_method_or_body_is_no_server_error(place: Path) -> None:
-    before, app = files(place), make_app(Gallery([place]), PORT)
+def test_hostile_path_method_or_body_is_no_server_error(folder: Path) -> None:
+    before, app = files(folder), make_app(Gallery([folder]), PORT)
 
     async def send() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -139,50 +141,50 @@ def test_hostile_path_method_or_body_is_no_server_error(place: Path) -> None:
             for path in PATHS:
                 for method in METHODS:
                     check(await client.request(method, path), f"{method} {path[:80]}")
-            for what in VALID:
+            for endpoint in VALID:
                 for body in BODIES:
                     for kind in ("application/json", "text/plain", "application/json; charset=\xff", ""):
-                        path = f"/api/runs/lstm/{what}"
+                        path = f"/api/runs/lstm/{endpoint}"
                         headers = {b"content-type": kind.encode("latin-1")}
-                        answer = await client.post(path, content=body, headers=headers)
-                        check(answer, f"{path} {body[:80]!r}")
+                        response = await client.post(path, content=body, headers=headers)
+                        check(response, f"{path} {body[:80]!r}")
 
     anyio.run(send)
-    assert files(place) == before
+    assert files(folder) == before
 
 
-@pytest.mark.parametrize("what", ["labels", "ablation", "health", "neuron"])
-def test_study_without_keep_writes_nothing(place: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("study", ["labels", "ablation", "health", "neuron"])
+def test_study_without_keep_writes_nothing(folder: Path, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run directory changes only with `keep`."""
-    monkeypatch.setattr("gatescope.explorer.studies.SEARCHES", 300)
-    before, app = files(place), make_app(Gallery([place]), PORT)
+    monkeypatch.setattr("gatescope.explorer.studies.SHIFTED_SCORES", 300)
+    before, app = files(folder), make_app(Gallery([folder]), PORT)
 
-    async def ask(**body: Any) -> dict[str, Any]:
+    async def poll(**body: Any) -> dict[str, Any]:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
             with anyio.fail_after(120):
                 while True:
-                    answer = (await client.post("/api/runs/lstm/study", json={"study": what, **body})).json()
+                    answer = (await client.post("/api/runs/lstm/study", json={"study": study, **body})).json()
                     if answer["state"] != "working":
                         return answer
                     await anyio.sleep(0.05)
 
-    answer = anyio.run(lambda: ask(start=True))
+    answer = anyio.run(lambda: poll(start=True))
     assert answer["state"] == "done", answer
-    assert files(place) == before
+    assert files(folder) == before
 
 
-def test_requests_change_no_file(place: Path) -> None:
-    before, app = files(place), make_app(Gallery([place]), PORT)
+def test_requests_change_no_file(folder: Path) -> None:
+    before, app = files(folder), make_app(Gallery([folder]), PORT)
 
     async def send() -> None:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
             for name in ("lstm", "both", "words", "numbers", "damaged", "weightless", "newer"):
                 await client.get(f"/api/runs/{name}")
-            for what, bodies in VALID.items():
+            for endpoint, bodies in VALID.items():
                 for body in bodies:
-                    await client.post(f"/api/runs/lstm/{what}", json=body)
+                    await client.post(f"/api/runs/lstm/{endpoint}", json=body)
 
     anyio.run(send)
-    assert files(place) == before
+    assert files(folder) == before

@@ -29,26 +29,26 @@ TASK = TASKS["counter"](batch=2)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
     for name, cell in (("lstm", "lstm"), ("deep peephole", "peephole")):
         configuration = configure(TASK.vocabulary, cell, (4,) if name == "lstm" else (4, 3))
-        run = create_run(place / name, TASK, configuration, Settings(6, report_every=2, validate_every=3))
+        run = create_run(folder / name, TASK, configuration, Settings(6, report_every=2, validate_every=3))
         train(run)
-    return place
+    return folder
 
 
 @pytest.fixture
-def place(trained: Path, tmp_path: Path) -> Path:
+def folder(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "runs"))
 
 
 class Page:
     """Sends the requests of the explorer's page."""
 
-    def __init__(self, *places: Path) -> None:
-        self.app: ASGIApp = make_app(Gallery(list(places)), PORT)
+    def __init__(self, *folders: Path) -> None:
+        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT)
 
-    def ask(self, method: str, path: str, host: str = f"127.0.0.1:{PORT}", **arguments: Any) -> httpx.Response:
+    def send(self, method: str, path: str, host: str = f"127.0.0.1:{PORT}", **arguments: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
@@ -57,15 +57,15 @@ class Page:
         return anyio.run(send)
 
     def get(self, path: str, **arguments: Any) -> httpx.Response:
-        return self.ask("GET", path, **arguments)
+        return self.send("GET", path, **arguments)
 
     def trace(self, name: str = "lstm", **body: Any) -> httpx.Response:
-        return self.ask("POST", f"/api/runs/{name}/trace", json={"text": "aaXbb\naXb", **body})
+        return self.send("POST", f"/api/runs/{name}/trace", json={"text": "aaXbb\naXb", **body})
 
 
 @pytest.fixture
-def page(place: Path) -> Page:
-    return Page(place)
+def page(folder: Path) -> Page:
+    return Page(folder)
 
 
 def refused(response: httpx.Response, status: int, words: str = "") -> None:
@@ -91,7 +91,7 @@ def unpacked(response: httpx.Response) -> tuple[dict[str, np.ndarray], dict[str,
     "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1:80", f"127.0.0.1.evil.example:{PORT}", f"[::1]:{PORT}"]
 )
 def test_foreign_hosts_are_refused(page: Page, host: str) -> None:
-    refused(page.ask("GET", "/api/runs", host=host), 403)
+    refused(page.send("GET", "/api/runs", host=host), 403)
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_foreign_hosts_are_refused(page: Page, host: str) -> None:
 )
 def test_foreign_origins_are_refused(page: Page, origin: str) -> None:
     for method, path in (("GET", "/api/runs"), ("GET", "/"), ("POST", "/api/runs/lstm/trace")):
-        refused(page.ask(method, path, headers={"Origin": origin}), 403)
+        refused(page.send(method, path, headers={"Origin": origin}), 403)
 
 
 def test_own_page_is_served(page: Page) -> None:
     for name in ("127.0.0.1", "localhost"):
-        answer = page.ask("GET", "/api/runs", host=f"{name}:{PORT}", headers={"Origin": f"http://{name}:{PORT}"})
+        answer = page.send("GET", "/api/runs", host=f"{name}:{PORT}", headers={"Origin": f"http://{name}:{PORT}"})
         assert answer.status_code == 200
 
 
@@ -150,7 +150,7 @@ def test_run_name_is_never_joined_to_a_path(page: Page, name: str) -> None:
     ("method", "path"), [("POST", "/api/runs"), ("GET", "/api/runs/lstm/trace"), ("DELETE", "/api/runs/lstm")]
 )
 def test_unsupported_methods_are_refused(page: Page, method: str, path: str) -> None:
-    assert page.ask(method, path).status_code in (404, 405)
+    assert page.send(method, path).status_code in (404, 405)
 
 
 # --- lists of runs ---------------------------------------------------------------------------------------------------
@@ -214,9 +214,9 @@ DAMAGES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("file", "content"), DAMAGES, ids=lambda value: str(value)[:40])
-def test_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, content: bytes) -> None:
-    (place / "lstm" / file).write_bytes(content)
-    page = Page(place)
+def test_damaged_run_is_listed_and_hides_no_other(folder: Path, file: str, content: bytes) -> None:
+    (folder / "lstm" / file).write_bytes(content)
+    page = Page(folder)
     answer = page.get("/api/runs")
     assert answer.status_code == 200, answer.text
     runs = {run["name"]: run for run in answer.json()["runs"]}
@@ -228,38 +228,38 @@ def test_damaged_run_is_listed_and_hides_no_other(place: Path, file: str, conten
     assert page.get("/api/runs/deep peephole").status_code == 200
 
 
-def test_run_with_undecodable_name_hides_no_other(place: Path) -> None:
-    (place / "lstm").rename(os.fsdecode(os.fsencode(place) + b"/\xff"))
-    names = [run["name"] for run in Page(place).get("/api/runs").json()["runs"]]
+def test_run_with_undecodable_name_hides_no_other(folder: Path) -> None:
+    (folder / "lstm").rename(os.fsdecode(os.fsencode(folder) + b"/\xff"))
+    names = [run["name"] for run in Page(folder).get("/api/runs").json()["runs"]]
     assert "deep peephole" in names
     assert len(names) == 2
 
 
-def test_runs_of_one_name_get_numbers(place: Path, tmp_path: Path) -> None:
-    shutil.copytree(place / "lstm", tmp_path / "other" / "lstm")
-    page = Page(place, tmp_path / "other")
+def test_runs_of_one_name_get_numbers(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "lstm", tmp_path / "other" / "lstm")
+    page = Page(folder, tmp_path / "other")
     assert {run["name"] for run in page.get("/api/runs").json()["runs"]} == {"lstm", "lstm (2)", "deep peephole"}
     assert page.get("/api/runs/lstm (2)").status_code == 200
 
 
-def test_changed_new_and_removed_runs_are_seen(place: Path) -> None:
-    page = Page(place)
+def test_changed_new_and_removed_runs_are_seen(folder: Path) -> None:
+    page = Page(folder)
     assert len(page.get("/api/runs").json()["runs"]) == 2
-    train(Run(place / "lstm"), steps=8)
+    train(Run(folder / "lstm"), steps=8)
     assert {run["name"]: run["step"] for run in page.get("/api/runs").json()["runs"]}["lstm"] == 8
-    with Run(place / "lstm").training():
+    with Run(folder / "lstm").training():
         assert {run["name"]: run["state"] for run in page.get("/api/runs").json()["runs"]}["lstm"] == "training"
-    shutil.rmtree(place / "lstm")
+    shutil.rmtree(folder / "lstm")
     assert len(page.get("/api/runs").json()["runs"]) == 1
     refused(page.trace("lstm"), 404, "lstm")
 
 
-def test_run_state_follows_its_history(place: Path) -> None:
-    history = place / "lstm" / HISTORY
+def test_run_state_follows_its_history(folder: Path) -> None:
+    history = folder / "lstm" / HISTORY
     lines = history.read_text().splitlines(keepends=True)
 
     def state() -> str:
-        return {run["name"]: run["state"] for run in Page(place).get("/api/runs").json()["runs"]}["lstm"]
+        return {run["name"]: run["state"] for run in Page(folder).get("/api/runs").json()["runs"]}["lstm"]
 
     history.write_text("".join(lines[:-1]))
     assert state() == "interrupted"
@@ -285,14 +285,14 @@ def test_progress_is_the_larger_share(
 # --- traces ----------------------------------------------------------------------------------------------------------
 
 
-def recorded(place: Path, name: str, text: str) -> Trace:
-    return record(Run(place / name).network()[0], text)
+def recorded(folder: Path, name: str, text: str) -> Trace:
+    return record(Run(folder / name).network()[0], text)
 
 
-def test_trace_arrays_equal_the_recording(page: Page, place: Path) -> None:
+def test_trace_arrays_equal_the_recording(page: Page, folder: Path) -> None:
     text = "aaXbb\naXb\n\nab?"
-    arrays, about = unpacked(page.trace("deep peephole", text=text, layer="layer1", drives=True, top=4))
-    trace = recorded(place, "deep peephole", text)
+    arrays, metadata = unpacked(page.trace("deep peephole", text=text, layer="layer1", drives=True, top=4))
+    trace = recorded(folder, "deep peephole", text)
     inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     names = {
         "token",
@@ -320,14 +320,14 @@ def test_trace_arrays_equal_the_recording(page: Page, place: Path) -> None:
     np.testing.assert_array_equal(arrays["log_probability"], trace.steps["log_probability"][inside])
     # No symbol follows the end of a sequence, and unknown symbols are never predicted.
     assert np.flatnonzero(np.isnan(arrays["log_probability"])).tolist() == [5, 9, 10, 12, 13]
-    assert json.loads(about["labels"]) == list(text)
-    assert json.loads(about["unknown"]) == ["?"]
-    assert json.loads(about["holds"]) is True
-    assert float(about["residual"]) == pytest.approx(
-        check_with(Run(place / "deep peephole").network()[0], trace).largest, rel=1e-2
+    assert json.loads(metadata["labels"]) == list(text)
+    assert json.loads(metadata["unknown"]) == ["?"]
+    assert json.loads(metadata["holds"]) is True
+    assert float(metadata["residual"]) == pytest.approx(
+        check_with(Run(folder / "deep peephole").network()[0], trace).largest, rel=1e-2
     )
-    assert float(about["tolerance"]) == 1e-5
-    assert about["step"] == str(Run(place / "deep peephole").network()[1])
+    assert float(metadata["tolerance"]) == 1e-5
+    assert metadata["step"] == str(Run(folder / "deep peephole").network()[1])
 
 
 @pytest.mark.parametrize(("share", "holds"), [(0.5, True), (1.0, True), (1.1, False), (20.0, False)])
@@ -359,7 +359,7 @@ def test_trace_sends_requested_arrays_only(page: Page) -> None:
 @pytest.mark.parametrize("drives", [False, True])
 def test_trace_of_an_empty_text_is_empty(page: Page, drives: bool) -> None:
     full, _ = unpacked(page.trace("deep peephole", text="a", drives=drives))
-    arrays, about = unpacked(page.trace("deep peephole", text="", drives=drives))
+    arrays, metadata = unpacked(page.trace("deep peephole", text="", drives=drives))
     assert {name for name in full if ".p." not in name} == {name for name in arrays if ".p." not in name}
     for name, array in arrays.items():
         assert array.dtype == full[name].dtype, name
@@ -367,35 +367,35 @@ def test_trace_of_an_empty_text_is_empty(page: Page, drives: bool) -> None:
             assert array.size == 0, name
     assert arrays["layer0.c"].shape == (4, 0)
     assert arrays["top_token"].shape == (0, 3)
-    assert (about["labels"], about["unknown"]) == ("[]", "[]")
+    assert (metadata["labels"], metadata["unknown"]) == ("[]", "[]")
 
 
 @pytest.mark.parametrize("text", ["東京 ?!", "\ud800", "a\x00b", "\u202e🙂é", "a" * 300])
 def test_trace_accepts_any_text(page: Page, text: str) -> None:
     body = json.dumps({"text": text})
-    arrays, about = unpacked(
-        page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    arrays, metadata = unpacked(
+        page.send("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
     )
-    assert len(arrays["token"]) == len(text) == len(json.loads(about["labels"]))
-    assert json.loads(about["unknown"]) == sorted(set(text) - set("aXb\n"))
+    assert len(arrays["token"]) == len(text) == len(json.loads(metadata["labels"]))
+    assert json.loads(metadata["unknown"]) == sorted(set(text) - set("aXb\n"))
 
 
-def test_trace_uses_the_weights_of_the_checkpoint(page: Page, place: Path) -> None:
-    arrays, about = unpacked(page.trace(checkpoint=3))
-    assert about["step"] == "3"
-    expected = record(Run(place / "lstm").network(3)[0], "aaXbb\n")
+def test_trace_uses_the_weights_of_the_checkpoint(page: Page, folder: Path) -> None:
+    arrays, metadata = unpacked(page.trace(checkpoint=3))
+    assert metadata["step"] == "3"
+    expected = record(Run(folder / "lstm").network(3)[0], "aaXbb\n")
     np.testing.assert_array_equal(arrays["layer0.c"][:, :6], expected["layer0"]["c"][0].T)
     assert not np.array_equal(arrays["layer0.c"], unpacked(page.trace(checkpoint=0))[0]["layer0.c"])
     for step in (4, -1, 10**30):
         refused(page.trace(checkpoint=step), 409, "0, 3, 6")
 
 
-def test_trace_uses_new_weights_at_once(page: Page, place: Path) -> None:
+def test_trace_uses_new_weights_at_once(page: Page, folder: Path) -> None:
     before, _ = unpacked(page.trace())
-    run = Run(place / "lstm")
+    run = Run(folder / "lstm")
     run.save_weights(run.network(0)[0].state_dict(), 77)
-    after, about = unpacked(page.trace())
-    assert about["step"] == "77"
+    after, metadata = unpacked(page.trace())
+    assert metadata["step"] == "77"
     assert not np.array_equal(before["layer0.h"], after["layer0.h"])
 
 
@@ -431,7 +431,7 @@ def test_trace_uses_new_weights_at_once(page: Page, place: Path) -> None:
 )
 def test_trace_refuses_impossible_fields(page: Page, change: dict[str, Any], words: str) -> None:
     body = json.dumps({"text": "aXb", **change})
-    answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    answer = page.send("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
     refused(answer, 400, words)
 
 
@@ -439,21 +439,21 @@ def test_trace_refuses_impossible_fields(page: Page, change: dict[str, Any], wor
     "body", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"text": "a"} x', b'{"text": "a", "top": NaN}']
 )
 def test_trace_refuses_bodies_that_are_not_json_objects(page: Page, body: bytes) -> None:
-    answer = page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+    answer = page.send("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
     refused(answer, 400)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"])
 def test_trace_refuses_content_types_of_forms(page: Page, kind: str) -> None:
-    refused(page.ask("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
+    refused(page.send("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
 
 
 def test_request_at_the_limit_is_answered_one_byte_above_refused(page: Page) -> None:
     """A body of 1 MiB is accepted; one more byte is refused with a sentence that names this limit."""
     json_type = {"content-type": "application/json"}
     body = b'{"text": "a"}'.ljust(1 << 20)
-    assert page.ask("POST", "/api/runs/lstm/trace", content=body, headers=json_type).status_code == 200
-    response = page.ask("POST", "/api/runs/lstm/trace", content=body + b" ", headers=json_type)
+    assert page.send("POST", "/api/runs/lstm/trace", content=body, headers=json_type).status_code == 200
+    response = page.send("POST", "/api/runs/lstm/trace", content=body + b" ", headers=json_type)
     refused(response, 413, "Request: expected at most 1,048,576 bytes, got more.")
 
 
@@ -476,8 +476,8 @@ def test_body_of_more_than_1_mib_is_refused(page: Page) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04", None])
-def test_trace_of_a_run_without_weights_is_refused(page: Page, place: Path, content: bytes | None) -> None:
-    weights = place / "lstm" / "weights.safetensors"
+def test_trace_of_a_run_without_weights_is_refused(page: Page, folder: Path, content: bytes | None) -> None:
+    weights = folder / "lstm" / "weights.safetensors"
     weights.unlink() if content is None else weights.write_bytes(content)
     refused(page.trace(), 409, "weights")
     assert page.trace("deep peephole").status_code == 200
@@ -486,7 +486,7 @@ def test_trace_of_a_run_without_weights_is_refused(page: Page, place: Path, cont
 # --- live changes ----------------------------------------------------------------------------------------------------
 
 
-def test_events_send_runs_at_once_and_after_changes(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_send_runs_at_once_and_after_changes(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test calls the application directly, because HTTP clients wait for the end of an endless answer."""
     monkeypatch.setattr("gatescope.explorer.routes.POLL_SECONDS", 0.01)
     events: list[dict[str, Any]] = []
@@ -507,7 +507,7 @@ def test_events_send_runs_at_once_and_after_changes(page: Page, place: Path, mon
                 assert kind == "event: runs"
                 events.append(json.loads(data.removeprefix("data: ")))
                 if len(events) == 1:
-                    Run(place / "lstm").append(HISTORY, {"step": 7, "loss": 0.5})
+                    Run(folder / "lstm").append(HISTORY, {"step": 7, "loss": 0.5})
                 else:
                     gone.set()
 

@@ -132,7 +132,7 @@ def test_oldest_of_many_waiting_short_jobs_are_cancelled() -> None:
     go.set()
     assert all(job.ended.wait(PATIENCE) for job in begun)
     assert done == list(range(3, jobs.MAX_WAITING_JOBS + 3))
-    assert work.known(0) is None
+    assert work.find(0) is None
     assert state_of(begun[0])["state"] == "failed"
 
 
@@ -141,4 +141,4 @@ def test_oldest_finished_jobs_are_dropped(monkeypatch: pytest.MonkeyPatch) -> No
     work = Jobs()
     for k in range(6):
         work.put(k, k, None)
-    assert [k for k in range(6) if work.known(k) is not None] == [3, 4, 5]
+    assert [k for k in range(6) if work.find(k) is not None] == [3, 4, 5]

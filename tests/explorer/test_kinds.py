@@ -111,6 +111,6 @@ def test_gradients_of_backward_layers_are_refused(make: Make) -> None:
 def test_map_labels_are_its_steps(make: Make) -> None:
     run = make(WORDS, classes(["a", "b"], "last step"))
     body, _ = Gradients().gradients(run, {"text": "the cat", "layer": "layer0"})
-    about = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
-    assert json.loads(about["labels"]) == ["the", "cat", "\n"]
+    metadata = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
+    assert json.loads(metadata["labels"]) == ["the", "cat", "\n"]
     assert load(body)["norm"].shape == (3, 3)

@@ -23,20 +23,20 @@ CELLS = {"lstm": ("lstm", (4,)), "deep": ("gru", (4, 3)), "none": ("feedforward"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("runs")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
     for name, (cell, sizes) in CELLS.items():
-        run = create_run(place / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
+        run = create_run(folder / name, TASK, configure(TASK.vocabulary, cell, sizes), Settings(4, report_every=2))
         train(run)
-    return place
+    return folder
 
 
 def request_fields(**changed: Any) -> dict[str, Any]:
     return {"text": TEXT, "layer": "layer0", "drive": "f", "to": 2, "source": 1, "step": 3, **changed}
 
 
-def ask(place: Path, run: str, body: Any) -> httpx.Response:
-    app = make_app(Gallery([place]), PORT)
+def send(folder: Path, run: str, body: Any) -> httpx.Response:
+    app = make_app(Gallery([folder]), PORT)
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -57,16 +57,16 @@ def ask(place: Path, run: str, body: Any) -> httpx.Response:
     ],
 )
 def test_paths_sum_to_the_gradient(
-    place: Path, run: str, layer: int, drive: str, step: int, read: str, first: int
+    folder: Path, run: str, layer: int, drive: str, step: int, read: str, first: int
 ) -> None:
-    response = ask(place, run, request_fields(layer=f"layer{layer}", drive=drive, step=step))
+    response = send(folder, run, request_fields(layer=f"layer{layer}", drive=drive, step=step))
     assert response.status_code == 200, response.text
     answer = response.json()
     assert ("".join(answer["read"]), answer["next"], answer["first"]) == (read, TEXT[step + 1], first)
     rows = answer["columns"]
     total = math.fsum(rows["value"])
     # Back-propagation through time over the same characters, without separate paths.
-    network = Run(place / run).network()[0]
+    network = Run(folder / run).network()[0]
     ids = network.configuration.vocabulary.encode(read + TEXT[step + 1])
     content = contributions(network, ids, [len(read) - 1])
     weight = f"layers.{layer}.recurrent_weights.{drive}"
@@ -102,23 +102,23 @@ def test_paths_sum_to_the_gradient(
     ],
 )
 def test_lesson_refuses_with_one_sentence(
-    place: Path, run: str, changed: dict[str, Any], status: int, words: str
+    folder: Path, run: str, changed: dict[str, Any], status: int, words: str
 ) -> None:
-    response = ask(place, run, request_fields(**changed))
+    response = send(folder, run, request_fields(**changed))
     assert response.status_code == status, response.text
     message = response.json()["error"]
     assert words in message
     assert "Traceback" not in message
 
 
-def test_lesson_request_needs_all_fields(place: Path) -> None:
+def test_lesson_request_needs_all_fields(folder: Path) -> None:
     sentences = (
         "expected a JSON object with text, layer, drive, to, source, step",
         "expected the field text (text), got none",
         "expected the field layer (text), got none",
     )
     for body, sentence in zip(([], {}, {"text": TEXT}), sentences, strict=True):
-        response = ask(place, "lstm", body)
+        response = send(folder, "lstm", body)
         assert response.status_code == 400
         assert sentence in response.json()["error"]
 

@@ -44,10 +44,10 @@ PORT = 8791
 TASK = TASKS["counter"]()
 
 
-def untrained(place: Path, cell: str = "lstm", sizes: tuple[int, ...] = (4,), **settings: Any) -> Run:
+def untrained(folder: Path, cell: str = "lstm", sizes: tuple[int, ...] = (4,), **settings: Any) -> Run:
     """Return a run with initial weights."""
     configuration = configure(TASK.vocabulary, cell, sizes, **settings)
-    run = create_run(place, TASK, configuration, Settings(1))
+    run = create_run(folder, TASK, configuration, Settings(1))
     run.save_weights(Network(configuration).state_dict(), 0)
     return run
 
@@ -200,7 +200,7 @@ def test_cache_drops_the_oldest_until_its_bytes_fit() -> None:
     memory.keep("d", "D", 5)
     assert [memory.cached(key) for key in "bcd"] == ["B", None, "D"]
     memory.keep("b", "again", 1)
-    assert (memory.cached("b"), memory.held) == ("again", 6)
+    assert (memory.cached("b"), memory.bytes_in_cache) == ("again", 6)
 
 
 def test_cache_does_not_keep_a_too_large_result() -> None:
@@ -208,7 +208,7 @@ def test_cache_does_not_keep_a_too_large_result() -> None:
     memory.keep("small", 1, 4)
     memory.keep("large", 2, 11)
     assert memory.cached("large") is None
-    assert memory.held <= 10
+    assert memory.bytes_in_cache <= 10
 
 
 def test_recordings_are_cached_within_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_recordings_are_cached_within_the_bound(run: Run, monkeypatch: pytest.Mo
     assert len(calls) == 1
     for length in range(1, 400, 20):
         recorder.answer(run, TraceRequest("a" * length))[1].release()
-        assert memory.held <= 1 * MB
+        assert memory.bytes_in_cache <= 1 * MB
     count = len(calls)
     for _ in range(2):
         recorder.answer(run, TraceRequest("a" * 3000))[1].release()
@@ -251,7 +251,7 @@ def test_reserve_waits_until_others_are_done() -> None:
     thread.join()
     assert order == ["small", "first ends", "second"]
     first.release()
-    assert memory.free == 10
+    assert memory.free_bytes == 10
 
 
 def test_reserve_gives_up_if_others_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,13 +266,13 @@ def test_reserve_gives_up_if_others_never_end(monkeypatch: pytest.MonkeyPatch) -
 def test_concurrent_requests_stay_within_the_bound(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Concurrent traces, gradients and paths stay within the bound together, and release all memory."""
     memory = Memory(working_bytes=128 * MB, cache_bytes=2 * MB)
-    least: list[int] = []
-    real = Memory.reserve
+    free_bytes: list[int] = []
+    original_reserve = Memory.reserve
 
     def reserve(self: Memory, *arguments: Any) -> Any:
-        reserved = real(self, *arguments)
-        least.append(self.free)
-        return reserved
+        reservation = original_reserve(self, *arguments)
+        free_bytes.append(self.free_bytes)
+        return reservation
 
     monkeypatch.setattr(Memory, "reserve", reserve)
     app = make_app(Gallery([run.path]), PORT, memory)
@@ -288,20 +288,20 @@ def test_concurrent_requests_stay_within_the_bound(run: Run, monkeypatch: pytest
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}") as client:
 
-            async def ask(number: int, what: str, body: dict[str, Any]) -> None:
-                answer = await client.post(f"/api/runs/lstm/{what}", json=body)
+            async def post(number: int, endpoint: str, body: dict[str, Any]) -> None:
+                answer = await client.post(f"/api/runs/lstm/{endpoint}", json=body)
                 statuses[number] = answer.status_code
                 assert answer.status_code in (200, 413), answer.text
 
             async with anyio.create_task_group() as group:
-                for number, (what, body) in enumerate(requested):
-                    group.start_soon(ask, number, what, body)
+                for number, (endpoint, body) in enumerate(requested):
+                    group.start_soon(post, number, endpoint, body)
 
     anyio.run(send)
     assert [statuses[number] for number in range(len(requested))].count(413) == 1
-    assert min(least) >= 0
-    assert memory.free == memory.working_bytes
-    assert memory.held <= memory.cache_bytes
+    assert min(free_bytes) >= 0
+    assert memory.free_bytes == memory.working_bytes
+    assert memory.bytes_in_cache <= memory.cache_bytes
 
 
 def test_unread_answer_releases_its_memory(run: Run) -> None:
@@ -315,7 +315,7 @@ def test_unread_answer_releases_its_memory(run: Run) -> None:
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.body":
-            assert memory.free < memory.working_bytes
+            assert memory.free_bytes < memory.working_bytes
             raise OSError("broken pipe")
 
     headers = [(b"host", f"127.0.0.1:{PORT}".encode()), (b"content-type", b"application/json")]
@@ -323,9 +323,9 @@ def test_unread_answer_releases_its_memory(run: Run) -> None:
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
     scope |= {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
 
-    async def ask() -> None:
+    async def post() -> None:
         with pytest.raises(OSError, match="broken pipe"):
             await app(scope, receive, send)
 
-    anyio.run(ask)
-    assert memory.free == memory.working_bytes
+    anyio.run(post)
+    assert memory.free_bytes == memory.working_bytes

@@ -35,28 +35,28 @@ LATCH = handmade.LATCH
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return four runs: counter (strings), planted (known neurons and their text), bytes (a text of bytes), short."""
-    place = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
     task = Counter(batch=2)
-    train(create_run(place / "counter", task, configure(task.vocabulary, "lstm", (4,)), Settings(4)))
-    (place / "planted.txt").write_text(handmade.text(60_000, 1), encoding="utf-8")
+    train(create_run(folder / "counter", task, configure(task.vocabulary, "lstm", (4,)), Settings(4)))
+    (folder / "planted.txt").write_text(handmade.text(60_000, 1), encoding="utf-8")
     network = handmade.network()
-    run = create_run(place / "planted", Text([place / "planted.txt"]), network.configuration, Settings(1))
+    run = create_run(folder / "planted", Text([folder / "planted.txt"]), network.configuration, Settings(1))
     run.save_weights(network.state_dict(), 1)
     run.append(HISTORY, {"step": 1, "loss": 1.0})
-    (place / "poem.txt").write_text('"床前明月光，\n疑是地上霜。"\n' * 120, encoding="utf-8")
-    poem = Text([place / "poem.txt"], bytes=True)
-    train(create_run(place / "bytes", poem, configure(poem.vocabulary, "gru", (5,)), Settings(2)))
-    return place
+    (folder / "poem.txt").write_text('"床前明月光，\n疑是地上霜。"\n' * 120, encoding="utf-8")
+    poem = Text([folder / "poem.txt"], bytes=True)
+    train(create_run(folder / "bytes", poem, configure(poem.vocabulary, "gru", (5,)), Settings(2)))
+    return folder
 
 
 @pytest.fixture
-def place(trained: Path, tmp_path: Path) -> Path:
+def folder(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "runs"))
 
 
 class Page:
-    def __init__(self, *places: Path) -> None:
-        self.app: ASGIApp = make_app(Gallery(list(places)), PORT)
+    def __init__(self, *folders: Path) -> None:
+        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT)
 
     def post(self, path: str, body: Any, **arguments: Any) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -66,48 +66,48 @@ class Page:
 
         return anyio.run(send)
 
-    def ask(self, run: str, study: str, **body: Any) -> dict[str, Any]:
+    def study(self, run: str, study: str, **body: Any) -> dict[str, Any]:
         answer = self.post(f"/api/runs/{run}/study", {"study": study, **body})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def wait(self, run: str, study: str, **body: Any) -> dict[str, Any]:
         """Start a study, and repeat the request until it ends."""
-        answer, end = self.ask(run, study, start=True, **body), time.monotonic() + PATIENCE
+        answer, end = self.study(run, study, start=True, **body), time.monotonic() + PATIENCE
         while answer["state"] == "working":
             assert time.monotonic() < end
             assert answer["doing"]
             assert 0 <= answer["done"] <= max(answer["total"], answer["done"])
-            answer = self.ask(run, study, **body)
+            answer = self.study(run, study, **body)
         return answer
 
     def features(self, run: str, text: str, *names: str) -> tuple[dict[str, np.ndarray], list[Any], list[Any]]:
         answer = self.post(f"/api/runs/{run}/features", {"text": text, "features": names})
         assert answer.status_code == 200, answer.text
         body = answer.content
-        about = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
-        return load(body), json.loads(about["found"]), json.loads(about["features"])
+        metadata = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])["__metadata__"]
+        return load(body), json.loads(metadata["found"]), json.loads(metadata["features"])
 
 
 @pytest.fixture
-def page(place: Path) -> Page:
-    return Page(place)
+def page(folder: Path) -> Page:
+    return Page(folder)
 
 
 # --- studies of a whole run ------------------------------------------------------------------------------------------
 
 
-def test_study_without_start_is_not_started(page: Page, place: Path) -> None:
+def test_study_without_start_is_not_started(page: Page, folder: Path) -> None:
     for study in ("labels", "ablation", "health", "neuron"):
-        assert page.ask("counter", study) == {"state": "none"}
-    assert not (place / "counter" / "studies").exists()
+        assert page.study("counter", study) == {"state": "none"}
+    assert not (folder / "counter" / "studies").exists()
 
 
-def test_saturation_equals_recorded_gates(page: Page, place: Path) -> None:
+def test_saturation_equals_recorded_gates(page: Page, folder: Path) -> None:
     answer = page.wait("counter", "health")
     assert (answer["state"], answer["stale"]) == ("done", False)
     columns = answer["result"]["saturation"]["columns"]
-    trace = record(Run(place / "counter").network()[0], Run(place / "counter").task().held_out(4000))
+    trace = record(Run(folder / "counter").network()[0], Run(folder / "counter").task().held_out(4000))
     inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
     for layer, gate, neuron, left, right in zip(
         *(columns[name] for name in ("layer", "gate", "neuron", "left", "right")), strict=True
@@ -119,8 +119,8 @@ def test_saturation_equals_recorded_gates(page: Page, place: Path) -> None:
     assert len(answer["result"]["health"]["columns"]["verdict"]) == 4
 
 
-def test_labels_find_planted_features_and_are_saved(page: Page, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer_studies, "SEARCHES", 300)
+def test_labels_find_planted_features_and_are_saved(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer_studies, "SHIFTED_SCORES", 300)
     table = page.wait("planted", "labels", keep=True)["result"]["labels"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in zip(*table["columns"].values(), strict=True)]
     best = next(r for r in rows if (r["signal"], r["neuron"], r["place"]) == ("c", handmade.COUNTER, 0))
@@ -128,10 +128,10 @@ def test_labels_find_planted_features_and_are_saved(page: Page, place: Path, mon
     # The feature is never negative, but the neuron sometimes is.
     assert best["score"] > 0.9
     # Another server and the command line read the table from the run directory.
-    result = studies.load(Run(place / "planted"), "labels")
+    result = studies.load(Run(folder / "planted"), "labels")
     assert result is not None
     assert result.to_json() == table
-    assert Page(place).ask("planted", "labels")["result"]["labels"] == table
+    assert Page(folder).study("planted", "labels")["result"]["labels"] == table
 
 
 def test_ablation_covers_every_neuron_of_every_layer(page: Page) -> None:
@@ -149,13 +149,13 @@ def table_of_labels(score: Any = 0.75) -> Table:
     return Table.of([row], {name: name for name in row})
 
 
-def test_tables_saved_by_the_command_line_are_shown(page: Page, place: Path) -> None:
-    studies.save(Run(place / "counter"), "labels", table_of_labels())
-    answer = page.ask("counter", "labels")
+def test_tables_saved_by_the_command_line_are_shown(page: Page, folder: Path) -> None:
+    studies.save(Run(folder / "counter"), "labels", table_of_labels())
+    answer = page.study("counter", "labels")
     assert answer["state"] == "done"
     assert answer["result"]["labels"]["columns"]["score"] == [0.75]
-    studies.save(Run(place / "counter"), "labels", table_of_labels(0.5))
-    assert page.ask("counter", "labels")["result"]["labels"]["columns"]["score"] == [0.5]
+    studies.save(Run(folder / "counter"), "labels", table_of_labels(0.5))
+    assert page.study("counter", "labels")["result"]["labels"]["columns"]["score"] == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_tables_saved_by_the_command_line_are_shown(page: Page, place: Path) -> 
         "a neuron that is a fraction",
     ],
 )
-def test_damaged_table_is_ignored(page: Page, place: Path, content: bytes | str) -> None:
-    run = Run(place / "counter")
+def test_damaged_table_is_ignored(page: Page, folder: Path, content: bytes | str) -> None:
+    run = Run(folder / "counter")
     studies.save(run, "labels", table_of_labels())
-    file = place / "counter" / "studies" / "labels.json"
+    file = folder / "counter" / "studies" / "labels.json"
     data = json.loads(file.read_text())
     if isinstance(content, bytes):
         file.write_bytes(content.replace(b"MARK", json.dumps(data["weights"]).encode()))
@@ -187,41 +187,43 @@ def test_damaged_table_is_ignored(page: Page, place: Path, content: bytes | str)
         column, value = ("score", "high") if "score" in content else ("neuron", 1.5)
         data["table"]["columns"][column] = [value]
         file.write_text(json.dumps(data))
-    assert page.ask("counter", "labels") == {"state": "none"}
+    assert page.study("counter", "labels") == {"state": "none"}
 
 
-def test_tables_of_older_weights_are_stale(page: Page, place: Path) -> None:
+def test_tables_of_older_weights_are_stale(page: Page, folder: Path) -> None:
     page.wait("counter", "health")
-    assert page.ask("counter", "health")["stale"] is False
-    train(Run(place / "counter"), steps=8)
-    answer = page.ask("counter", "health")
+    assert page.study("counter", "health")["stale"] is False
+    train(Run(folder / "counter"), steps=8)
+    answer = page.study("counter", "health")
     # The old answer is still returned and marked as stale; a new server has none.
     assert (answer["state"], answer["stale"]) == ("done", True)
-    assert Page(place).ask("counter", "health") == {"state": "none"}
+    assert Page(folder).study("counter", "health") == {"state": "none"}
     assert page.wait("counter", "health")["stale"] is False
 
 
-def test_unsavable_table_is_still_answered(page: Page, place: Path) -> None:
-    (place / "counter" / "studies").write_text("a file where a folder should be")
+def test_unsavable_table_is_still_answered(page: Page, folder: Path) -> None:
+    (folder / "counter" / "studies").write_text("a file where a folder should be")
     assert page.wait("counter", "health", keep=True)["state"] == "done"
 
 
 @pytest.mark.parametrize("study", ["labels", "ablation", "health"])
-def test_study_without_keep_saves_nothing(page: Page, place: Path, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_without_keep_saves_nothing(
+    page: Page, folder: Path, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run directory does not change, and the answer stays in the cache."""
-    monkeypatch.setattr(explorer_studies, "SEARCHES", 300)
+    monkeypatch.setattr(explorer_studies, "SHIFTED_SCORES", 300)
     answer = page.wait("counter", study)
     assert answer["state"] == "done"
-    assert not (place / "counter" / "studies").exists()
-    assert page.ask("counter", study) == answer
+    assert not (folder / "counter" / "studies").exists()
+    assert page.study("counter", study) == answer
 
 
-def test_table_of_a_newer_version_is_never_replaced(page: Page, place: Path) -> None:
-    run, file = Run(place / "counter"), place / "counter" / "studies" / "health.json"
+def test_table_of_a_newer_version_is_never_replaced(page: Page, folder: Path) -> None:
+    run, file = Run(folder / "counter"), folder / "counter" / "studies" / "health.json"
     studies.save(run, "health", table_of_labels())
     content = file.read_text().replace('"format": 1', '"format": 7')
     file.write_text(content)
-    answer = page.ask("counter", "health")
+    answer = page.study("counter", "health")
     assert answer["state"] == "none"
     assert "got 7, which a newer gatescope wrote" in answer["problem"]
     assert page.wait("counter", "health", keep=True)["state"] == "done"
@@ -232,11 +234,11 @@ def test_table_of_a_newer_version_is_never_replaced(page: Page, place: Path) -> 
 # --- one neuron ------------------------------------------------------------------------------------------------------
 
 
-def test_neuron_study_has_passages_and_effect(page: Page, place: Path) -> None:
+def test_neuron_study_has_passages_and_effect(page: Page, folder: Path) -> None:
     answer = page.wait(
         "planted", "neuron", layer="layer0", signal="c", neuron=handmade.COUNTER, features=["character.is=a"]
     )
-    result, run = answer["result"], Run(place / "planted")
+    result, run = answer["result"], Run(folder / "planted")
     values = record(run.network()[0], run.task().held_out(20_000))["layer0"]["c"][0, :, handmade.COUNTER]
     assert result["most"][0]["value"] == pytest.approx(float(values.max()))
     assert result["least"][0]["value"] == pytest.approx(float(values.min()))
@@ -296,11 +298,11 @@ def test_study_of_bytes_has_whole_characters(page: Page) -> None:
 SHOWN = "aab.Axxxxxxxxx.Baa"
 
 
-def test_places_have_the_same_neurons_on(page: Page, place: Path) -> None:
+def test_places_have_the_same_neurons_on(page: Page, folder: Path) -> None:
     body = {"layer": "layer0", "signal": "c", "text": SHOWN, "first": 4, "last": 14, "threshold": 0.3}
     result = page.wait("planted", "places", **body)["result"]
     assert result["neurons"]["columns"]["neuron"] == [LATCH]
-    text = Run(place / "planted").task().held_out(20_000)
+    text = Run(folder / "planted").task().held_out(20_000)
     assert len(result["places"]) > 5
     for entry in result["places"]:
         # The latch is on from an A to the following B only.
@@ -311,8 +313,8 @@ def test_places_have_the_same_neurons_on(page: Page, place: Path) -> None:
         assert entry["text"][entry["from"] : entry["to"] + 1] == entry["at"]
 
 
-def test_places_leave_out_the_range_itself(page: Page, place: Path) -> None:
-    text = Run(place / "planted").task().held_out(2_000)
+def test_places_leave_out_the_range_itself(page: Page, folder: Path) -> None:
+    text = Run(folder / "planted").task().held_out(2_000)
     first = text.index("A", 100)
     last = text.index("B", first) - 1
     shown = text[first - 60 : last + 40]
@@ -323,8 +325,8 @@ def test_places_leave_out_the_range_itself(page: Page, place: Path) -> None:
     assert all(entry["before"] + entry["at"] != text[first - 28 : last + 1] for entry in result["places"])
 
 
-def test_places_leave_out_the_string_itself(page: Page, place: Path) -> None:
-    string = Run(place / "counter").task().held_out(4_000).partition("\n")[0] + "\n"
+def test_places_leave_out_the_string_itself(page: Page, folder: Path) -> None:
+    string = Run(folder / "counter").task().held_out(4_000).partition("\n")[0] + "\n"
     # The whole text: no step before or after it where the neurons must be off.
     body = {"signal": "c", "text": "aX\n" + string, "first": 3, "last": 2 + len(string), "threshold": 1e-6}
     places = page.wait("counter", "places", **body)["result"]["places"]
@@ -409,10 +411,10 @@ def test_study_refuses_foreign_pages(page: Page) -> None:
         assert answer.status_code == 403
 
 
-def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, place: Path, trained: Path) -> None:
-    task = json.loads((place / "planted" / "task.json").read_text())
-    task["paths"] = [str(place / "nowhere.txt")]
-    (place / "planted" / "task.json").write_text(json.dumps(task))
+def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, folder: Path, trained: Path) -> None:
+    task = json.loads((folder / "planted" / "task.json").read_text())
+    task["paths"] = [str(folder / "nowhere.txt")]
+    (folder / "planted" / "task.json").write_text(json.dumps(task))
     for study in ("labels", "neuron", "health"):
         answer = page.wait("planted", study)
         assert answer["state"] == "failed"
@@ -423,25 +425,25 @@ def test_study_of_a_missing_text_fails_with_one_sentence(page: Page, place: Path
     assert arrays["0"].tolist() == [1, 1, 0, 1, 0]
 
 
-def test_study_without_weights_fails_with_one_sentence(page: Page, place: Path) -> None:
-    (place / "counter" / WEIGHTS).unlink()
-    assert page.ask("counter", "labels") == {"state": "none"}
+def test_study_without_weights_fails_with_one_sentence(page: Page, folder: Path) -> None:
+    (folder / "counter" / WEIGHTS).unlink()
+    assert page.study("counter", "labels") == {"state": "none"}
     answer = page.wait("counter", "health")
     assert answer["state"] == "failed"
     assert "weights" in answer["error"]
 
 
-def test_failed_study_can_be_started_again(page: Page, place: Path) -> None:
-    weights = (place / "counter" / WEIGHTS).read_bytes()
-    (place / "counter" / WEIGHTS).unlink()
+def test_failed_study_can_be_started_again(page: Page, folder: Path) -> None:
+    weights = (folder / "counter" / WEIGHTS).read_bytes()
+    (folder / "counter" / WEIGHTS).unlink()
     assert page.wait("counter", "health")["state"] == "failed"
-    (place / "counter" / WEIGHTS).write_bytes(weights)
+    (folder / "counter" / WEIGHTS).write_bytes(weights)
     assert page.wait("counter", "health")["state"] == "done"
 
 
-def test_study_text_stays_within_study_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_text_stays_within_study_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer bytes give a shorter text, and too few bytes a refusal."""
-    run, sizes = Run(place / "planted"), []
+    run, sizes = Run(folder / "planted"), []
     for share in (1, 20, 40):
         monkeypatch.setattr(study_text, "STUDY_BYTES", STUDY_BYTES // share)
         sizes.append(study_text.characters_within(run.configuration(), 10**9))

@@ -1,4 +1,4 @@
-"""The task, the name and the directory of a new run, from the words of the command line."""
+"""The task, the name and the directory of a new run, from the arguments of a command."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LIST_OPTIONS = ("columns", "target", "names")
 
 
 def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | None = None) -> Task:
-    """Return the task that the words name: a task, perhaps with its files, or files of text.
+    """Return the task that the arguments of a command name.
 
     Args:
-        what: the name of a task, or paths; not empty.
+        what: the name of a task and paths of its files, or only paths of texts; not empty.
         data: options of the task.
         vocabulary: the vocabulary of a network that is trained further on another text.
 
@@ -39,21 +39,21 @@ def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | No
     name, *paths = what
     if name not in TASKS:
         name, paths = "text", [name, *paths]
-    known = _settings_of(TASKS[name])
+    task_settings = _settings_of(TASKS[name])
     settings: dict[str, Any] = {
         option: _setting_value(option, value)
         for option, value in asdict(data).items()
         if value is not None and value is not False
     }
-    if vocabulary is not None and "vocabulary" in known:
+    if vocabulary is not None and "vocabulary" in task_settings:
         settings["vocabulary"] = vocabulary
     for option in settings:
-        if option not in known:
+        if option not in task_settings:
             tasks = [task_name for task_name, task in TASKS.items() if option in _settings_of(task)]
             raise UsageError(
                 "TRAIN_OPTION_NOT_OF_TASK", option=option.replace("_", "-"), task=name, tasks=", ".join(tasks)
             )
-    if "paths" not in known:
+    if "paths" not in task_settings:
         if paths:
             raise UsageError("TRAIN_TASK_WITHOUT_FILES", task=name, files=" ".join(paths))
         return TASKS[name](**settings)
@@ -63,17 +63,17 @@ def task_for(what: Sequence[str], data: DataOptions, vocabulary: Vocabulary | No
     return TASKS[name](paths or None, **settings)
 
 
-def _unknown_task(path: str, tasks: Sequence[str] | dict[str, Any]) -> UsageError:
+def _unknown_task(path: str, candidates: Sequence[str] | dict[str, Any]) -> UsageError:
     from gatescope.tasks import TASKS
 
     names = ", ".join(TASKS)
-    if close := get_close_matches(path, list(tasks), n=1):
+    if close := get_close_matches(path, list(candidates), n=1):
         return UsageError("TRAIN_TASK_UNKNOWN_CLOSE", path=path, tasks=names, close=close[0])
     return UsageError("TRAIN_TASK_UNKNOWN", path=path, tasks=names)
 
 
 def _setting_value(option: str, value: Any) -> Any:
-    """Return the value of a setting: a column by its number, several columns by their names, or shares."""
+    """Convert the text of an option to a number of a column, a list of columns, three shares, or leave it as it is."""
     if option in COLUMN_OPTIONS and value.isdigit():
         return int(value)
     if option == "parts":
@@ -100,19 +100,20 @@ def default_name(what: Sequence[str]) -> str:
     from gatescope.tasks import TASKS
 
     path = next((word for word in what if word not in TASKS), what[0])
-    pattern = re.search(r"[*?[]", path) if glob.has_magic(path) else None
-    fixed = path if pattern is None else str(Path(path[: pattern.start()] + "x").parent)
-    stem = Path(fixed).expanduser().absolute().stem
+    wildcard = re.search(r"[*?[]", path) if glob.has_magic(path) else None
+    # "notes/a*.txt" is named by its folder, "notes"; the "x" stands for the rest of the file name.
+    named = path if wildcard is None else str(Path(path[: wildcard.start()] + "x").parent)
+    stem = Path(named).expanduser().absolute().stem
     return re.sub(r"[^\w.-]+", "_", stem).strip("._") or "text"
 
 
 def free_run_path(name: str) -> Path:
-    """Return ./runs/name, or ./runs/name-2 and so on if that exists."""
+    """Return ./runs/name, or ./runs/name-2 and so on if ./runs/name exists."""
     return free_path(RUNS / name)
 
 
 def free_path(path: Path) -> Path:
-    """Return a path that does not exist yet: this one, or with the first free number from 2 appended."""
+    """Return a path if it does not exist yet; otherwise the path with -2, -3 and so on, the first that is free."""
     free, number = path, 2
     while free.exists():
         free, number = path.with_name(f"{path.name}-{number}"), number + 1

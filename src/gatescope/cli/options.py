@@ -33,7 +33,7 @@ StudyText = Annotated[
     Parameter(
         name="TEXT",
         allow_leading_hyphen=True,
-        help="Text that the network reads; - reads standard input. Defaults to text that the task keeps from training.",
+        help="Text that the network reads; - reads standard input. Defaults to the task's held-out text.",
     ),
 ]
 ExampleText = Annotated[

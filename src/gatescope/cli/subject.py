@@ -119,7 +119,7 @@ def print_adoption(task: Task) -> None:
 
 @contextmanager
 def recording(
-    place: str | Run,
+    run_or_trace: str | Run,
     text: str | None,
     file: Path | None,
     *,
@@ -133,7 +133,7 @@ def recording(
     """Record a run's network on a text, or open a trace directory.
 
     Args:
-        place: a run or a trace directory.
+        run_or_trace: a run or a trace directory.
         text: the text, or "-" for standard input.
         file: the file of the text.
         characters: the maximum number of characters to read.
@@ -149,27 +149,34 @@ def recording(
     own_families = parse_features(own_features)
     if only and not own_families:
         raise UsageError("CLI_ONLY_WITHOUT_FEATURE")
-    if isinstance(place, str) and is_trace(Path(place)):
+    if isinstance(run_or_trace, str) and is_trace(Path(run_or_trace)):
         if any(option is not None for option in (text, file, characters, encoding)):
-            raise UsageError("CLI_TRACE_WITH_TEXT", trace=place)
-        yield _recording_of_trace(place, lexer, own_families, only)
+            raise UsageError("CLI_TRACE_WITH_TEXT", trace=run_or_trace)
+        yield _recording_of_trace(run_or_trace, lexer, own_families, only)
         return
     subject = subject_of(
-        place, text, file, characters=characters, lexer=lexer, own_features=own_features, only=only, encoding=encoding
+        run_or_trace,
+        text,
+        file,
+        characters=characters,
+        lexer=lexer,
+        own_features=own_features,
+        only=only,
+        encoding=encoding,
     )
     with progress_bar("recording", quiet=quiet) as bar, subject.trace(bar) as trace:
         bar.finish()
         yield Recording(trace, subject.families, subject)
 
 
-def _recording_of_trace(place: str, lexer: str | None, own_families: Sequence[Family], only: bool) -> Recording:
+def _recording_of_trace(path: str, lexer: str | None, own_families: Sequence[Family], only: bool) -> Recording:
     from gatescope.features import choose
     from gatescope.readout import SYMBOLS, Readout
     from gatescope.storage import open_trace
 
-    trace = open_trace(place)
+    trace = open_trace(path)
     if not len(trace.lengths) or not int(trace.lengths.sum()):
-        raise UsageError("CLI_TRACE_EMPTY", trace=place)
+        raise UsageError("CLI_TRACE_EMPTY", trace=path)
     text = "".join(trace.text(sequence) for sequence in range(len(trace.lengths)))
     readout = Readout.from_json(trace.attributes["readout"]) if "readout" in trace.attributes else SYMBOLS
     families = [] if only else choose(text, lexer, vocabulary=trace.vocabulary, readout=readout)
@@ -177,7 +184,7 @@ def _recording_of_trace(place: str, lexer: str | None, own_families: Sequence[Fa
 
 
 def subject_of(
-    place: str | Run,
+    run_or_name: str | Run,
     text: str | None,
     file: Path | None,
     *,
@@ -197,7 +204,7 @@ def subject_of(
 
     check_at_least_one(characters=characters)
     own_families = parse_features(own_features)
-    run = find_run(place) if isinstance(place, str) else place
+    run = find_run(run_or_name) if isinstance(run_or_name, str) else run_or_name
     source = None
     if text is not None or file is not None or encoding is not None:
         source = read_text(run.task(), text, file, encoding)[:characters]

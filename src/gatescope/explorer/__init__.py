@@ -1,4 +1,4 @@
-"""The explorer: a page on this machine in which every gate of every neuron can be looked at."""
+"""The explorer: a local web page that shows every gate of every neuron."""
 
 from gatescope.explorer.server import ExplorerError, serve
 

@@ -1,7 +1,7 @@
 """A text recorded in float64, with the Jacobians of every layer, for the pages about gradients.
 
-The float32 recording of the same text cannot stand in for this one: the strips show what the network computes in its
-own precision, and gradients need the precision of a float64 copy.
+The strips show a separate float32 recording of the same text, in the precision of the network itself. Gradients need
+float64.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class ExactRecording:
         training_step: the training step of its weights.
         labels: what to print for each step.
         sequences: the ids of each sequence.
-        firsts: the first step of each sequence, and T.
+        firsts: the first step of each sequence, and T, (sequences + 1,).
         trace: every signal; None for an empty text.
-        layers: layer -> Jacobians of each sequence, filled on demand.
+        cached_jacobians: layer -> Jacobians of each sequence, computed on demand.
     """
 
     network: Network
@@ -41,7 +41,7 @@ class ExactRecording:
     sequences: list[Ids]
     firsts: NDArray[np.int64]
     trace: Trace | None
-    layers: dict[str, list[Jacobians]] = field(default_factory=dict)
+    cached_jacobians: dict[str, list[Jacobians]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, network: Network, training_step: int, text: str, labels: list[str]) -> ExactRecording:
@@ -50,7 +50,7 @@ class ExactRecording:
         Args:
             network: the network, in any precision.
             training_step: the training step of its weights.
-            text: the text.
+            text: the text, in the unit of its vocabulary.
             labels: what to print for each step of the text.
         """
         copy = exact(network)
@@ -64,7 +64,7 @@ class ExactRecording:
         return int(self.firsts[-1])
 
     def jacobians(self, layer: str) -> list[Jacobians]:
-        """Return the Jacobians of every sequence.
+        """Return the Jacobians of a layer, one entry for each sequence; computed once.
 
         Raises:
             RequestError: the network has no such layer, or the layer reads from the end.
@@ -74,11 +74,13 @@ class ExactRecording:
             raise RequestError("EXPLORER_LAYER_UNKNOWN", layer=quoted(layer), layers=", ".join(names))
         if self.network.configuration.layers[names.index(layer)].reverse:
             raise RequestError("GRADIENTS_LAYER_REVERSE", status=409, layer=layer)
-        if layer not in self.layers and self.trace is not None:
+        if layer not in self.cached_jacobians and self.trace is not None:
             weights = weights_of(self.network)[layer]
             count = len(self.sequences)
-            self.layers[layer] = [jacobians(self.trace, layer, weights, sequence) for sequence in range(count)]
-        return self.layers.get(layer, [])
+            self.cached_jacobians[layer] = [
+                jacobians(self.trace, layer, weights, sequence) for sequence in range(count)
+            ]
+        return self.cached_jacobians.get(layer, [])
 
     def spans(self) -> Iterator[tuple[int, slice]]:
         """Yield the number of each sequence and its steps."""
@@ -91,6 +93,6 @@ class ExactRecording:
         return number, step - int(self.firsts[number])
 
     def log_probabilities(self, number: int) -> NDArray[np.floating]:
-        """Return log p of the next symbol at every step of a sequence; NaN where the network cannot predict it."""
-        assert self.trace is not None  # there is a sequence
+        """Return log p of the next symbol after every step of a sequence, (steps,); NaN where it is unknown."""
+        assert self.trace is not None  # a text with a sequence is not empty
         return np.asarray(self.trace.steps["log_probability"][number])[: len(self.sequences[number])]

@@ -72,7 +72,7 @@ class Gradients:
         """
         fields = parse_request("connections", data, CONNECTION_FIELDS)
 
-        def name(recording: ExactRecording) -> Key:
+        def cache_key(recording: ExactRecording) -> Key:
             check_step(fields["step"], recording.steps)
             if fields["by"] == "change":
                 return ("change",)
@@ -84,7 +84,7 @@ class Gradients:
             count = predictions_per_answer(recording)
             return encode_gradients(recording, fields["step"] // count * count, count)
 
-        return self._answer(run, fields, name, encode)
+        return self._answer(run, fields, cache_key, encode)
 
     def chain(self, run: Run, data: Any) -> dict[str, Any]:
         """Return the factors of one neuron from a step to a later one, as JSON values.
@@ -103,7 +103,7 @@ class Gradients:
         self,
         run: Run,
         fields: dict[str, Any],
-        name: Callable[[ExactRecording], Key],
+        cache_key: Callable[[ExactRecording], Key],
         encode: Callable[[ExactRecording], bytes],
     ) -> tuple[bytes, Reservation]:
         """Return an answer and the memory that it holds until it is sent.
@@ -111,28 +111,29 @@ class Gradients:
         Args:
             run: the run.
             fields: the fields of the request.
-            name: returns the name of the answer in the cache.
+            cache_key: returns the key of the answer among all answers about one recording.
             encode: returns the answer; called if it is not cached.
         """
         configuration = run.configuration()
         text = _split_short_text(self._memory, configuration, fields["text"])
-        reserved = self._reserve(configuration, text)
+        reservation = self._reserve(configuration, text)
         try:
             with self._lock:
                 recording_key, recording = self._record(run, fields, text)
-                key = (*name(recording), *recording_key)
+                key = (*cache_key(recording), *recording_key)
                 body: bytes | None = self._memory.cached(key)
                 if body is None:
                     body = encode(recording)
                     self._memory.keep(key, body, len(body))
         except BaseException:
-            reserved.release()
+            reservation.release()
             raise
-        reserved.shrink(len(body))
-        return body, reserved
+        reservation.shrink(len(body))
+        return body, reservation
 
     @contextmanager
     def _recorded(self, run: Run, fields: dict[str, Any]) -> Iterator[ExactRecording]:
+        """Record the text of a request, and hold its memory until the block ends."""
         configuration = run.configuration()
         text = _split_short_text(self._memory, configuration, fields["text"])
         with self._reserve(configuration, text):
@@ -164,6 +165,7 @@ class Gradients:
         return self._memory.reserve(needed, too_large)
 
     def _record(self, run: Run, fields: dict[str, Any], text: SplitText) -> tuple[Key, ExactRecording]:
+        """Return the recording of a text and its key in the cache."""
         checkpoint = fields["checkpoint"]
         stamp = weights_stamp(run) if checkpoint is None else None
         key = ("exact recording", run.path.resolve(), checkpoint, stamp, fields["text"])

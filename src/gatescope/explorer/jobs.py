@@ -77,7 +77,7 @@ class Jobs:
         self._busy = False
         self._lock = threading.Lock()
 
-    def known(self, key: Hashable) -> Job | None:
+    def find(self, key: Hashable) -> Job | None:
         """Return the job of a key, if there is one."""
         with self._lock:
             return self._jobs.get(key)

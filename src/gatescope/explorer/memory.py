@@ -57,7 +57,7 @@ class Memory:
 
     def __init__(self, working_bytes: int = WORKING_BYTES, cache_bytes: int = CACHE_BYTES) -> None:
         self.working_bytes, self.cache_bytes = working_bytes, cache_bytes
-        self._free = working_bytes
+        self._free_bytes = working_bytes
         self._cached: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._changed = threading.Condition()
 
@@ -71,22 +71,22 @@ class Memory:
             too_large: the message for a request that needs more than the whole working memory.
 
         Raises:
-            RequestError: the request needs more (413), or the other requests do not end (503).
+            RequestError: the request needs more (413), or the bytes are not free within MAX_WAIT_SECONDS (503).
         """
         if nbytes > self.working_bytes:
             raise RequestError(too_large, status=413)
-        end = time.monotonic() + MAX_WAIT_SECONDS
+        deadline = time.monotonic() + MAX_WAIT_SECONDS
         with self._changed:
-            while self._free < nbytes:
-                if not self._changed.wait(end - time.monotonic()):
+            while self._free_bytes < nbytes:
+                if not self._changed.wait(deadline - time.monotonic()):
                     raise RequestError("EXPLORER_BUSY", status=503)
-            self._free -= nbytes
+            self._free_bytes -= nbytes
         return Reservation(self, nbytes)
 
     def give_back(self, nbytes: int) -> None:
         """Free reserved bytes."""
         with self._changed:
-            self._free += nbytes
+            self._free_bytes += nbytes
             self._changed.notify_all()
 
     def cached(self, key: Hashable) -> Any:
@@ -104,7 +104,7 @@ class Memory:
             self._cached.pop(key, None)
             if nbytes <= self.cache_bytes:
                 self._cached[key] = (value, nbytes)
-            while self.held > self.cache_bytes:
+            while self.bytes_in_cache > self.cache_bytes:
                 self._cached.popitem(last=False)
 
     def drop(self, key: Hashable) -> None:
@@ -113,11 +113,11 @@ class Memory:
             self._cached.pop(key, None)
 
     @property
-    def held(self) -> int:
+    def bytes_in_cache(self) -> int:
         """The bytes of all cached results."""
         return sum(nbytes for _, nbytes in self._cached.values())
 
     @property
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """The bytes that requests may still reserve."""
-        return self._free
+        return self._free_bytes

@@ -1,6 +1,6 @@
 """Studies of a run for the page: labels, ablation and health of all neurons, one neuron, and similar places.
 
-Every study uses a part of the text that the run's task keeps from training. Tables of whole runs can be saved in the
+Every study uses a part of the held-out text of the run's task. Tables of whole runs can be saved in the
 run directory, where the command line finds them, and the page shows the tables that the command line has saved.
 """
 
@@ -28,7 +28,7 @@ from gatescope.studies.labels import Search, labels
 
 ABLATED_STEPS = 2_500_000  # of all ablated neurons together
 MIN_ABLATED_STEPS = 1000  # of each ablated neuron
-SEARCHES = 4_000  # with shifted features: enough for the false discovery rate of a few hundred neurons
+SHIFTED_SCORES = 4_000  # enough to estimate the false discovery rate of a few hundred neurons
 
 
 class Studies:
@@ -48,12 +48,14 @@ class Studies:
         """
         key = (run.path.resolve(), request.key)
         stamp = _stamp(run, request.study)
-        job = self._jobs.known(key)
+        job = self._jobs.find(key)
         if job is None or (job.is_over and (job.stamp != stamp or job.state == "failed")):
             job = self._saved_job(key, run, request, stamp) or job
         is_outdated = job is not None and job.is_over and (job.state == "failed" or job.stamp != stamp)
         if request.start and (job is None or is_outdated):
-            job = self._jobs.begin(key, lambda report: self._study(run, request, report), long=request.is_of_whole_run)
+            job = self._jobs.begin(
+                key, lambda report: self._compute(run, request, report), long=request.is_of_whole_run
+            )
         if job is None:
             problem = next(filter(None, (newer_version(run, name) for name in _TABLES.get(request.study, ()))), None)
             return json.dumps({"state": "none"} | ({"problem": str(problem)} if problem else {})).encode("ascii")
@@ -72,7 +74,7 @@ class Studies:
             tables[name] = table.to_json()
         return self._jobs.put(key, tables, stamp)
 
-    def _study(self, run: Run, request: StudyRequest, report: Report) -> tuple[Any, Hashable]:
+    def _compute(self, run: Run, request: StudyRequest, report: Report) -> tuple[Any, Hashable]:
         """Return the answer as JSON values, and the stamp of the weights and saved tables that it belongs to."""
         text = self._study_text(run, report)
         if request.study == "neuron":
@@ -91,6 +93,7 @@ class Studies:
         return answer, (text.stamp, *_stamp(run, request.study)[1:])
 
     def _study_text(self, run: Run, report: Report) -> StudyText:
+        """Return the held-out text of a run, recorded with its present weights."""
         report("reading held-out text", 0, 0)
         key = ("study text", run.path.resolve(), weights_stamp(run))
         text: StudyText | None = self._memory.cached(key)
@@ -115,7 +118,7 @@ def _study_labels(text: StudyText, report: Report) -> dict[str, Table]:
         else:
             report("choosing thresholds", 0, 0)
 
-    return {"labels": labels(text.trace, text.features, search=Search(chances=SEARCHES), progress=progress)}
+    return {"labels": labels(text.trace, text.features, search=Search(chances=SHIFTED_SCORES), progress=progress)}
 
 
 def _study_ablation(text: StudyText, report: Report) -> dict[str, Table]:
@@ -144,7 +147,7 @@ def _has_columns_of_page(table: Table, name: str) -> bool:
     return not len(table) or all(table[column].dtype.kind in kinds for column, kinds in _COLUMNS[name].items())
 
 
-_INTEGERS, _NUMBERS, _TEXTS = "iu", "iuf", "O"
+_INTEGERS, _NUMBERS, _TEXTS = "iu", "iuf", "O"  # kinds of NumPy dtypes
 _COLUMNS: dict[str, dict[str, str]] = {
     "labels": {
         **dict.fromkeys(("layer", "signal", "feature", "title", "measure"), _TEXTS),

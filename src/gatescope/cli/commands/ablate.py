@@ -41,7 +41,7 @@ from gatescope.cli.usage import UsageError
 if TYPE_CHECKING:
     from gatescope.studies import Table
 
-SHOWN_NEURONS = 25
+MAX_PRINTED_NEURONS = 25
 CHARACTERS_OF_TEXT = 5_000
 CHARACTERS_OF_SEQUENCES = 20_000  # for a network that predicts once
 
@@ -124,7 +124,7 @@ def ablate(
                 answers=subject.task.answers,
                 neurons=neuron or None,
                 to=held_value,
-                features=[own for own in features if feature and own.name.startswith("expression.")],
+                features=[item for item in features if feature and item.name.startswith("expression.")],
                 neuron_features=best_features,
                 progress=bar,
             )
@@ -165,23 +165,23 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
         f"{count_of(first['steps_on'], 'step')}. The table shows the rise of the loss while {table.about['signal']} of "
         f"one neuron is held at {value}, with {table.about['level']:.0%} intervals."
     )
-    features: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    rows_with_feature: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in table:
         if row["feature"]:
-            features.setdefault((row["layer"], row["neuron"]), []).append(row)
+            rows_with_feature.setdefault((row["layer"], row["neuron"]), []).append(row)
     titles = table.about["features"]
     rows = []
-    shown = list(overall) if all_rows else list(overall)[:SHOWN_NEURONS]
+    shown = list(overall) if all_rows else list(overall)[:MAX_PRINTED_NEURONS]
     for row in shown:
         interval = format_interval(row["on_low"], row["on_high"], 4)
         cells = (row["layer"].removeprefix("layer"), str(row["neuron"]), format_number(row["on"], 4), interval)
-        feature_rows = features.get((row["layer"], row["neuron"]), [])
+        feature_rows = rows_with_feature.get((row["layer"], row["neuron"]), [])
         if not feature_rows:
             rows.append((*cells, "", "", ""))
         for k, feature_row in enumerate(feature_rows):
-            start = cells if k == 0 else ("",) * len(cells)
+            first_cells = cells if k == 0 else ("",) * len(cells)
             values = (format_number(feature_row[name], 4) for name in ("on", "off"))
-            rows.append((*start, visible(titles[feature_row["feature"]]), *values))
+            rows.append((*first_cells, visible(titles[feature_row["feature"]]), *values))
     columns = ["layer", "neuron", "rise", "interval", "feature", "feature on", "feature off"]
     if not any(row[4] for row in rows):
         columns, rows = columns[:4], [row[:4] for row in rows]

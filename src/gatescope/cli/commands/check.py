@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "gatescope check traces/notes --json          # a trace directory, without the network",
 )
 def check(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: ExampleText = None,
     /,
     *,
@@ -37,10 +37,10 @@ def check(
     against the weights. For a trace directory, the check uses the stored values alone.
     """
     use_threads(1)
-    if is_trace(Path(place)):
-        report = _check_trace(Path(place), text, file)
+    if is_trace(Path(run_or_trace)):
+        report = _check_trace(Path(run_or_trace), text, file)
     else:
-        report = _check_run(place, text, file, encoding)
+        report = _check_run(run_or_trace, text, file, encoding)
     if json:
         print_json(report.to_json())
     else:
@@ -57,10 +57,10 @@ def _check_trace(path: Path, text: str | None, file: Path | None) -> Report:
     return check_values(open_trace(path))
 
 
-def _check_run(place: str, text: str | None, file: Path | None, encoding: str | None) -> Report:
+def _check_run(name: str, text: str | None, file: Path | None, encoding: str | None) -> Report:
     from gatescope.recording import check_with, record
 
-    run = find_run(place)
+    run = find_run(name)
     network, _ = run.network()
     source = read_text(run.task(), text, file, encoding)
     print_unknown_symbols(network.configuration.vocabulary, source)

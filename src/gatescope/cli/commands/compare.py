@@ -81,7 +81,7 @@ def compare(
     learning_rate
         Peak learning rate of every cell. The task recommends the default.
     on
-        Text on which gradients are measured. Defaults to text that the task keeps from training.
+        Text on which gradients are measured. Defaults to the task's held-out text.
     furthest
         Largest distance of the measured influence, in steps.
     distance
@@ -171,16 +171,16 @@ def _print_comparison(summary: Table, trainings: Table) -> None:
     print(f"\n{count_of(len(rows) // 2, 'cell')}. The runs are in {harmless(str(trainings.about['out']))}.")
 
 
-def _summary_cell(row: dict[str, Any], name: str, form: Callable[[Any], str]) -> str:
-    return _format_range(row[name], row[f"{name}_low"], row[f"{name}_high"], form)
+def _summary_cell(row: dict[str, Any], name: str, to_text: Callable[[Any], str]) -> str:
+    return _format_range(row[name], row[f"{name}_low"], row[f"{name}_high"], to_text)
 
 
-def _median_and_range(values: Sequence[float], form: Callable[[Any], str]) -> str:
-    known = sorted(value for value in values if not math.isnan(value))
-    return _format_range(known[len(known) // 2], known[0], known[-1], form) if known else ""
+def _median_and_range(values: Sequence[float], to_text: Callable[[Any], str]) -> str:
+    numbers = sorted(value for value in values if not math.isnan(value))
+    return _format_range(numbers[len(numbers) // 2], numbers[0], numbers[-1], to_text) if numbers else ""
 
 
-def _format_range(median: float, low: float, high: float, form: Callable[[Any], str]) -> str:
-    """Format a median with the smallest and the largest value, unless these two are printed alike."""
-    smallest, largest = form(low), form(high)
-    return form(median) if smallest == largest else f"{form(median)} ({smallest} to {largest})"
+def _format_range(median: float, low: float, high: float, to_text: Callable[[Any], str]) -> str:
+    """Format a median with the smallest and the largest value, unless both are printed the same."""
+    smallest, largest = to_text(low), to_text(high)
+    return to_text(median) if smallest == largest else f"{to_text(median)} ({smallest} to {largest})"

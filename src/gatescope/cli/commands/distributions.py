@@ -34,7 +34,7 @@ DEFAULT_BINS = 24
     "gatescope distributions runs/text --characters 20000 --by-neuron --csv distributions.csv",
 )
 def distributions(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -61,7 +61,7 @@ def distributions(
     from gatescope.studies.distributions import moments as find_moments
 
     check_output_file("--csv", csv)
-    with recording(place, text, file, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, file, characters=characters, quiet=json) as recorded:
         histograms = find_distributions(recorded.trace, bins=bins, by_neuron=by_neuron)
         moments = find_moments(recorded.trace, by_neuron=by_neuron)
     tables = {"distributions": histograms, "moments": moments}

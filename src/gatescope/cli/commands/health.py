@@ -36,7 +36,7 @@ ALWAYS_SHARE = 0.99  # of the steps, from which on a gate counts as always close
     "gatescope health traces/notes --all",
 )
 def health(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -56,7 +56,7 @@ def health(
     from gatescope.studies import health as study
 
     check_output_file("--csv", csv)
-    with recording(place, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
         neurons, gates = study.health(recorded.trace), study.saturation(recorded.trace)
         steps = int(recorded.trace.lengths.sum())
     tables = {"health": neurons, "saturation": gates}

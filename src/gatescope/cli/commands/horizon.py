@@ -88,17 +88,17 @@ def horizon(
     runs = [find_run(name) for name in names]
     if text == "-":  # read standard input once for all runs
         text, encoding = read_text(runs[0].task(), text, file, encoding), None
-    work = [(run, step) for run in runs for step in _checkpoints(run, checkpoint)]
+    weights = [(run, step) for run in runs for step in _checkpoints(run, checkpoint)]
     measured: list[tuple[str, int, Reach]] = []
     with Stop() as stop:
         with progress_bar("measuring", quiet=json) as bar:
-            for done, (run, step) in enumerate(work):
+            for k, (run, step) in enumerate(weights):
                 if stop():
                     break
-                bar(done, len(work))
+                bar(k, len(weights))
                 network, training_step = run.network(step)
                 source = _read_source(run, text, file, encoding, characters)
-                if done == 0 or text is not None or file is not None:
+                if k == 0 or text is not None or file is not None:
                     print_unknown_symbols(network.configuration.vocabulary, source)
                 result = reach(
                     network,
@@ -154,7 +154,7 @@ def _print_horizons(tables: dict[str, Table]) -> None:
         (
             row["run"],
             f"{row['step']:,}",
-            _source_of(row),
+            _influence_of(row),
             row["measure"],
             format_number(row["1/e"], 1),
             format_number(row["1 %"], 1),
@@ -212,8 +212,8 @@ def _print_horizons(tables: dict[str, Table]) -> None:
     _print_columns(columns, rows, constant, ("step", "layer", "norm", "share"))
 
 
-def _source_of(row: dict[str, Any]) -> str:
-    """Name what a memory horizon is about: an input, a later input or a state."""
+def _influence_of(row: dict[str, Any]) -> str:
+    """Return the name of what influences the loss: an input, a later input or a state."""
     if row["of"] == "input":
         return "later input" if row["side"] == "after" else "input"
     return f"{row['state']} of {row['layer']}"

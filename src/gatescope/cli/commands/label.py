@@ -60,7 +60,7 @@ RELATIONS = {
     "gatescope label traces/notes --csv labels.csv --all",
 )
 def label(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -113,7 +113,7 @@ def label(
     is_default = search == Search() and all(option is None for option in options)
     with (
         recording(
-            place,
+            run_or_trace,
             text,
             file,
             encoding=encoding,

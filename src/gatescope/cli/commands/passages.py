@@ -40,7 +40,7 @@ BAR_COLUMNS = 40
     "gatescope passages traces/notes --neuron 0 --count 30",
 )
 def passages(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -75,7 +75,7 @@ def passages(
     from gatescope.studies.passages import passages as find_passages
 
     check_output_file("--csv", csv)
-    with recording(place, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
         trace = recorded.trace
         layer_name = layer_of(trace, layer, signal, neuron)
         table = find_passages(trace, layer_name, signal, neuron, count=count, context=context, least=least)

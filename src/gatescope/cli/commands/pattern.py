@@ -44,7 +44,7 @@ CONTEXT_STEPS = 24
     "gatescope pattern runs/text --range 10:20 --signal c --sign both --share 0.8",
 )
 def pattern(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: ExampleText = None,
     /,
     *,
@@ -65,7 +65,7 @@ def pattern(
 ) -> None:
     """Find the neurons that are on throughout a passage and off around it, and other places where they are on.
 
-    The places are searched in the text and in the text that the task keeps from training. With --csv, they go to a
+    The places are searched in the text and in the task's held-out text. With --csv, they go to a
     second file whose name ends in -places.
 
     Parameters
@@ -90,7 +90,7 @@ def pattern(
 
     check_output_file("--csv", csv)
     first, last = _parse_range(range)
-    with _record_both(place, text, file, encoding, characters, sequence, json) as trace:
+    with _record_both(run_or_trace, text, file, encoding, characters, sequence, json) as trace:
         layer_name = layer_of(trace, layer, signal)
         neurons = neurons_on(
             trace,
@@ -119,7 +119,7 @@ def _parse_range(text: str) -> tuple[int, int]:
 
 @contextmanager
 def _record_both(
-    place: str,
+    run_or_trace: str,
     text: str | None,
     file: Path | None,
     encoding: str | None,
@@ -132,14 +132,14 @@ def _record_both(
     Raises:
         UsageError: the text of a run has no such sequence. For a trace, the study raises its own error.
     """
-    if is_trace(Path(place)):
-        with recording(place, text, file, encoding=encoding, characters=characters) as recorded_trace:
+    if is_trace(Path(run_or_trace)):
+        with recording(run_or_trace, text, file, encoding=encoding, characters=characters) as recorded_trace:
             yield recorded_trace.trace
         return
     from gatescope.recording import recorded
     from gatescope.sources import sequences_of
 
-    subject = subject_of(place, None, None, characters=characters)
+    subject = subject_of(run_or_trace, None, None, characters=characters)
     shown = sequences_of(subject.network, read_text(subject.task, text, file, encoding))
     if not 0 <= sequence < len(shown):
         raise UsageError("PATTERN_SEQUENCE_UNKNOWN", sequence=sequence, last=len(shown) - 1)

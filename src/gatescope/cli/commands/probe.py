@@ -45,7 +45,7 @@ MEASURES = {
     r"gatescope probe runs/text --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --only",
 )
 def probe(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -72,7 +72,7 @@ def probe(
 
     check_output_file("--csv", csv)
     with recording(
-        place,
+        run_or_trace,
         text,
         file,
         encoding=encoding,

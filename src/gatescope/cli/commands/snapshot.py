@@ -38,7 +38,7 @@ TEXT_WIDTH = 24  # characters
     "gatescope snapshot counter --at -1 --csv last-step.csv",
 )
 def snapshot(
-    place: RunOrTrace,
+    run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
@@ -68,7 +68,7 @@ def snapshot(
     from gatescope.studies.snapshots import snapshot as take_snapshot
 
     check_output_file("--csv", csv)
-    with recording(place, text, file, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, file, characters=characters, quiet=json) as recorded:
         trace = recorded.trace
         layer_name = layer_of(trace, layer, signal)
         step = _parse_step(at, trace.vocabulary.symbols)
