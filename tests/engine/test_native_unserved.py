@@ -1,4 +1,4 @@
-"""Requests that the native engine does not serve: the plain engine runs, and one warning says why."""
+"""Requests that the native engine does not serve: the plain engine runs, and one warning names the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of every family: it fits any text, looks ahead only if its title says so, and reads each text from its start."""
+"""Laws of every family: it fits any text, reads each text from its start, and looks ahead only if its title ends so."""
 
 import re
 from importlib import import_module
@@ -108,7 +108,7 @@ def test_family_fits_any_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_values_do_not_depend_on_later_characters(name: str) -> None:
-    """The value at a character is that of the text up to it, unless the title says that the feature looks ahead."""
+    """The value at a character is that of the text up to it, unless the title ends with "(looks ahead)"."""
 
     @settings(FEWER)
     @given(text=TEXTS | SMALL_ALPHABET, data=st.data())

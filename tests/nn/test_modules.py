@@ -260,7 +260,7 @@ def weights_of(module: Any, end: str) -> Weights:
 def test_modules_of_other_cells_agree_with_references(
     kind: Any, layers: int, lengths: list[int], bias: bool, started: bool, seed: int
 ) -> None:
-    """Each sequence alone and each direction of each layer, against loops written from the papers."""
+    """Each sequence and each direction of each layer agrees with loops written from the papers."""
     torch.manual_seed(seed)
     module = kind(2, 3, layers, bias, bidirectional=True, dtype=torch.float64)
     rows = [torch.randn(length, 2, dtype=torch.float64) for length in lengths]

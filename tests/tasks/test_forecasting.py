@@ -327,7 +327,7 @@ def test_shortest_series_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [27, 28, 40, 60])
 def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
-    """Without parts, each gets what it needs: 16 steps to train on, 7 to calibrate, 4 to test, with a note."""
+    """By default, every part has its fewest steps (16 to train, 7 to calibrate, 4 to test), with a note."""
     path = write(tmp_path / "short.csv", series(size))
     task = make_task(path)
     first, second = task.borders
@@ -536,7 +536,7 @@ def test_picture_stands_alone_and_shows_every_step(run: Run) -> None:
     values = series()[-30:, 0]
     heights = np.array(places["line actual"])[:, 1]
     assert np.corrcoef(heights, values)[0, 1] == pytest.approx(-1, abs=1e-4)  # up is a smaller y
-    # The value and its band are drawn on one scale: inside where the table says so.
+    # The value and its band are drawn on one scale: the line is inside the band where the table has `within`.
     within = hindsight(forecasts, task.data().series.steps, 1)["within"][-30:]
     band = np.array(places["band"])
     low, high = band[:33, 1][:30], band[33:, 1][::-1][:30]

@@ -30,7 +30,7 @@ from gatescope.vocabulary import Vocabulary
 
 
 class Stack:
-    """The part of a module that is the same for all cells; among the bases it comes before the class of torch.
+    """The part of a module that is the same for all cells. It precedes the class of torch among the bases.
 
     Attributes:
         cell: the equations of every layer.

@@ -72,7 +72,7 @@ class Text(FileTask[Corpus, Parts]):
 
     Args:
         paths: files, folders and glob patterns; None: the source of the Python standard library on this machine.
-        bytes: use the bytes of the UTF-8 text as symbols. The parts are cut between characters all the same.
+        bytes: use the bytes of the UTF-8 text as symbols. The parts are still cut between characters.
         parts: shares of the training, validation and test part.
         vocabulary: the symbols of a network that is trained further on this text; None: those of the training part.
         batch: streams; None: the recommended number, fewer if the text is short.

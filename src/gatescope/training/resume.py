@@ -110,6 +110,12 @@ def check_same_sizes(run: Run, task: Task, configuration: Configuration) -> None
 def create_run_from(start: Run, path: str | PathLike[str], task: Task, settings: Settings) -> Run:
     """Create a run whose initial weights are the best weights of another run.
 
+    Args:
+        start: the other run.
+        path: the directory of the new run.
+        task: the task of the new run.
+        settings: the settings of the new training.
+
     Raises:
         RunError: `start` has no weights, or the directory is not empty.
         TrainingError: the task has other symbols or other predictions.

@@ -134,7 +134,7 @@ def test_date_order_decides() -> None:
 
 
 def test_names_are_not_dates() -> None:
-    """Words, times without a day and numbers too large for a float name steps, and say nothing of time."""
+    """Words, times without a day and numbers too large for a float are names of steps, not dates."""
     for values in (["spring", "summer"], ["10:30", "11:00"], ["9" * 400, "1"]):
         assert read_dates(values, [2, 3], "date", None, named_as_date=True) is None
     assert not looks_like_date("12.5")

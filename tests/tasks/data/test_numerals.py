@@ -57,7 +57,7 @@ def test_columns_of_per_cent_are_read_as_a_whole() -> None:
 
 
 def test_messages_name_the_setting_that_reads_a_field() -> None:
-    """In Python and at the command line; where two settings may be meant, both."""
+    """The message has the form of Python or of the command line, and both settings if either may be meant."""
     now = Numerals()
     with settings_as_options():
         assert str(way_to_read("10,478.11", now)) == "Read it with --thousands ,."
@@ -74,13 +74,13 @@ def test_messages_name_the_setting_that_reads_a_field() -> None:
 
 
 def test_group_with_a_leading_zero_is_refused() -> None:
-    """0.500 is a half, whatever the settings say."""
+    """0.500 is a half with any settings, so it is not read as 500."""
     assert math.isnan(Numerals(",", ".").number("0.500"))
     assert Numerals(",", ".").number("1.500") == 1500
 
 
 def test_unknown_marks_are_refused() -> None:
-    """One mark cannot be both."""
+    """Marks other than the known ones, and one mark for both settings, are refused."""
     for decimal, thousands in ((";", ""), (",", ","), (".", "x"), ("", "")):
         with pytest.raises(TaskError, match=r"Setting (decimal|thousands): expected"):
             Numerals(decimal, thousands)

@@ -161,7 +161,7 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
 def test_pipes_and_devices_are_refused_by_every_reader(tmp_path: Path, name: str) -> None:
-    """Without waiting for somebody to write into them."""
+    """A reader raises an error at once; it does not wait for a writer."""
     pipe, device = tmp_path / name, tmp_path / f"device-{name}"
     os.mkfifo(pipe)
     device.symlink_to("/dev/zero")

@@ -63,7 +63,7 @@ def test_read_texts_refuses_bytes_of_another_encoding(tmp_path: Path) -> None:
 
 
 def test_read_texts_skips_wrong_lines_with_skip_bad(tmp_path: Path) -> None:
-    """With skip_bad the good texts stay, and each line that was left out is named."""
+    """`skip_bad` keeps the good texts and returns every skipped line with its reason."""
     path = tmp_path / "gap.csv"
     path.write_text("text,label\nx,1\n,0\ny,1\n", encoding="utf-8")
     texts, skipped = read_texts(path, skip_bad=True)

@@ -55,7 +55,7 @@ class SavedTask(ABC):
     @classmethod
     @abstractmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Self:
-        """Return the task of a JSON object. Whatever is wrong with it may raise any exception."""
+        """Return the task of a JSON object. A damaged object may raise any exception."""
 
 
 class FileTask(SavedTask, Generic[Contents, Data]):

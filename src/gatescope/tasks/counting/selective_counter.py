@@ -1,4 +1,4 @@
-"""The task selective_counter: as many b's as there were a's, whatever else stood between them."""
+"""The task selective_counter: as many b's as there were a's, with other letters between the a's."""
 
 from __future__ import annotations
 

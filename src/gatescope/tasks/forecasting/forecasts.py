@@ -1,4 +1,4 @@
-"""Forecasts beside the values that came, and their measures.
+"""Forecasts, the true values, and measures of their agreement.
 
 Shapes: `N` origin, `H` step ahead, `C` column.
 """
@@ -19,17 +19,17 @@ Outcomes = Float[np.ndarray, "N H C"]
 
 @dataclass(frozen=True)
 class Forecasts:
-    """From each of some steps (its origin), the next H steps of C columns, all in the units of the file.
+    """Forecasts of the next H steps of C columns, each from its own origin, in the units of the file.
 
     Attributes:
-        names: of the columns.
+        names: the names of the columns.
         origins: (N,) the number of steps that each forecast knows: origin t knows the steps before t and forecasts t,
             t + 1, ...
-        expected: (N, H, C) the values that came; NaN after the end of the series.
+        expected: (N, H, C) the true values; NaN after the end of the series.
         point: the median, which has the least absolute error.
         lower, upper: the calibrated ends of the intervals.
-        uncalibrated: the mask of values within the interval that the network itself predicted.
-        calibrated_once: the mask of values within the interval calibrated on the validation part alone.
+        uncalibrated: (N, H, C) the mask of values within the predicted interval, before calibration.
+        calibrated_once: (N, H, C) the mask of values within the interval calibrated on the validation part alone.
         naive: the last known value at every step.
         seasonal: the values one season before.
         season: steps of a season; 1: no season, `seasonal` is `naive`.
@@ -55,11 +55,11 @@ class Forecasts:
 
     @property
     def known(self) -> Bool[np.ndarray, " N"]:
-        """The mask of the forecasts whose values have all come, which are scored."""
+        """The mask of the forecasts whose true values are all known; these are scored."""
         return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
 
     def score(self, where: str) -> Score:
-        """Return MASE and coverage of the forecasts, beside the MASE of the last value and of the season before.
+        """Return MASE and coverage of the forecasts, and the MASE of the last value and of the season before.
 
         The MASE is the mean absolute error at all steps ahead, divided by `scale` (Hyndman and Koehler 2006), averaged
         over the columns. All compared forecasts start from the same origins.

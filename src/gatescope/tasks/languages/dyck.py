@@ -112,7 +112,7 @@ class DyckTask(LanguageTask):
     def stack(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Follow the stack of open brackets through any sequence of ids, (T,).
 
-        A closing bracket closes the innermost open bracket, of whatever kind; it does nothing when none is open.
+        A closing bracket closes the innermost open bracket of any kind, or does nothing when none is open.
         Nothing changes at an unknown symbol, or from the first end mark on.
 
         Returns:
@@ -134,8 +134,8 @@ class DyckTask(LanguageTask):
         `gatescope.tasks.languages.language` defines when a string is accepted. Once all drawn strings are, the deepest
         string and three others of each length are tried, up to 400 symbols.
 
-        Chance: a guess that knows only the present symbol must after a closing bracket always consider the end
-        possible, or never, and every string ends. So it accepts at best the strings in which nothing is nested.
+        Chance is the share of strings without nesting. A predictor that knows only the present symbol must always
+        consider the end possible after a closing bracket, because every string ends. So it accepts these strings only.
         """
         strings = self.evaluation()
         flat = sum(bool(self.stack(self.vocabulary.encode(string))[0].max() <= 1) for string in strings)
@@ -168,7 +168,7 @@ class DyckTask(LanguageTask):
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return how many brackets are open and whether none is; with several kinds, also the innermost kind.
 
-        Wrong strings are followed as `stack` does. What is open at the end mark stays open.
+        Wrong strings are read as by `stack`. Brackets that are open at the end mark stay open.
         """
         depth, innermost = self.stack(self.vocabulary.encode(text))
         kinds = [innermost == kind for kind in range(self.kinds)] if self.kinds > 1 else []

@@ -90,7 +90,7 @@ class BagOfWords:
 
 @dataclass(frozen=True)
 class MostFrequentLabel:
-    """Predicts the most frequent label of each token, whatever the context.
+    """Predicts the most frequent label of each token, without its context.
 
     Attributes:
         labels: token -> its most frequent label; the lower number if two are equally frequent.

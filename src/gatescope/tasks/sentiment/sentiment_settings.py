@@ -25,7 +25,7 @@ TOY_SETTINGS = Recommended(
 
 
 def recommended_settings(toy: bool, vocabulary: Vocabulary, texts: int, batch: int | None) -> Recommended:
-    """Return the recommended settings for a number of training texts. Those of larger sets were tried on SST-2."""
+    """Return the recommended settings for a number of training texts. Settings for many texts were chosen on SST-2."""
     recommended = TOY_SETTINGS
     if not toy:
         one_hot = vocabulary.size <= MAX_ONE_HOT_SYMBOLS

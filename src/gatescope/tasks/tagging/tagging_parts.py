@@ -123,6 +123,12 @@ def read_all(
 ) -> tuple[Tagged, list[Tagged]]:
     """Read the training files as one part, and each other file, whose labels must occur in the training files.
 
+    Args:
+        read: the function that reads one file.
+        training: the training files.
+        others: the other files.
+        merge_labels: treat spellings of one class as that class.
+
     Raises:
         TaskError: a file cannot be used; the message lists everything that is wrong with any of them.
     """
