@@ -331,13 +331,13 @@ def test_trace_arrays_equal_the_recording(page: Page, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "holds"), [(0.5, True), (1.0, True), (1.1, False), (20.0, False)])
-def test_check_holds_up_to_the_tolerance(place: Path, share: float, holds: bool) -> None:
+def test_check_holds_up_to_the_tolerance(folder: Path, share: float, holds: bool) -> None:
     """The page says that the equations hold if the largest residual is at most the tolerance of the trace."""
-    trace = recorded(place, "lstm", "aXb\n")
+    trace = recorded(folder, "lstm", "aXb\n")
     residual = share * trace.attributes["tolerance"]
     changed = replace(trace, attributes={**trace.attributes, "residual": residual})
     body = encode(
-        Run(place / "lstm").configuration(), RecordedText(changed, list("aXb\n"), [], 6), TraceRequest("aXb\n")
+        Run(folder / "lstm").configuration(), RecordedText(changed, list("aXb\n"), [], 6), TraceRequest("aXb\n")
     )
     header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
     assert json.loads(header["__metadata__"]["holds"]) is holds
@@ -469,7 +469,7 @@ def test_body_of_more_than_1_mib_is_refused(page: Page) -> None:
 
     def padded(size: int) -> httpx.Response:
         body = b'{"text": "aXb"}'.ljust(size)
-        return page.ask("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
+        return page.send("POST", "/api/runs/lstm/trace", content=body, headers={"content-type": "application/json"})
 
     assert padded(1_048_576).status_code == 200
     refused(padded(1_048_577), 413, "1,048,576")
