@@ -24,7 +24,8 @@ from gatescope import Network, Vocabulary, clamp, configure, patch, record
 from gatescope.errors import GatescopeError
 from gatescope.network import predict
 from gatescope.readout import Readout
-from gatescope.tasks import Text
+from gatescope.studies import subject
+from gatescope.tasks import Counter, Text
 
 ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = Vocabulary(tuple("abX\n"), end="\n")
@@ -253,6 +254,13 @@ MORE: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "",
     ),
+    "class of a task": (
+        lambda: gatescope.create_run("no-run", untyped(Counter)),
+        'expected a task, got the class Counter. Make one, such as gatescope.TASKS["counter"]().',
+    ),
+    "name of a task": (lambda: gatescope.create_run("no-run", untyped("counter")), "expected a task, got str"),
+    "name of a run to train": (lambda: gatescope.train(untyped("runs/counter")), "expected a Run, got str"),
+    "name of a run to study": (lambda: subject(untyped("counter")), "expected a Run, got str"),
     "one step": (lambda: record(NETWORK, "ab", interventions=[clamp(0, "f", 2, 1, untyped(1))]), ""),
     "a range": (lambda: record(NETWORK, range(3)), ""),
     "prime of ids": (lambda: gatescope.sample(NETWORK, np.array([1])), "prime: expected a text, got ndarray"),  # type: ignore[arg-type]
@@ -274,7 +282,10 @@ OTHER: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: gatescope.find_runs(any_([1])),
         "Places: expected one directory or several, got list",
     ),
-    "open_trace of None": (lambda: gatescope.open_trace(any_(None)), "expected the path of a trace, got NoneType"),
+    "open_trace of None": (
+        lambda: gatescope.open_trace(any_(None)),
+        "Directory of a trace: expected a path, got NoneType",
+    ),
     "check of a text": (lambda: gatescope.check(any_("trace")), "trace: expected a Trace, got str"),
     "one intervention": (
         lambda: record(NETWORK, "aXb", interventions=any_(clamp("layer0", "c", 2, 0.0))),

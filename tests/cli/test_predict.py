@@ -61,3 +61,13 @@ def test_predict_missing_file_is_refused_not_read_as_text(cli: Cli, run: Path, t
     assert "got a folder" in cli("predict", run, "folder").err
     assert cli("predict", run, "a" * 5000).status == 0
     assert cli("predict", run, "a\0a").status == 0
+
+
+def test_predict_name_of_no_file_prints_a_note(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """A text that looks like the name of a file is still read as a text, but not in silence."""
+    result = cli("predict", run, "aX.csv")
+    assert result.status == 0
+    assert "There is no file aX.csv" in result.err
+    (tmp_path / "aX.csv").write_text("aX\n")
+    assert "There is no file" not in cli("predict", run, "aX.csv", "aX").err
+    assert "There is no file" not in cli("predict", run, "aX").err

@@ -178,7 +178,7 @@ def test_train_stops_at_a_loss_of_nan(cli: Cli) -> None:
         (("missing.txt",), "or the path of a text, got 'missing.txt'"),
         (("*.none",), "expected a pattern that matches a file"),
         (("counter", "notes.txt"), "expected no files, got notes.txt"),
-        (("counter", "--bytes"), "Option --bytes: expected one of the tasks text, got counter"),
+        (("counter", "--bytes"), "Option --bytes: expected a task that has it (text), got the task counter"),
         (("text", "--parts", "half"), "Option --parts: expected three shares, as in 0.8,0.1,0.1, got 'half'"),
         (("counter", "--cell", "lstn"), "Did you mean 'lstm'?"),
         (("counter", "--cell", "lstn:f=3"), "Did you mean 'lstm'?"),

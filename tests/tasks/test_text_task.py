@@ -376,7 +376,7 @@ def test_short_text_shrinks_batch_and_unroll_with_a_note(tmp_path: Path) -> None
     unroll = small.recommended.unroll or 0
     assert small.recommended.batch < usual.batch
     assert small.recommended.batch * unroll * 4 < 2700, "state is carried over some borders"
-    assert f"read in {small.recommended.batch} streams of {unroll} symbols" in small.notes[0]
+    assert f"reads {small.recommended.batch} streams of {unroll} symbols" in small.notes[0]
     large = Text([written(tmp_path, LINES * 8)])
     assert large.recommended == usual
     assert large.notes == []

@@ -392,3 +392,13 @@ def _remains(line: bytes, step: int) -> bool:
     if record is None:
         return line.endswith(b"\n")
     return record.get("step", 0) <= step and record.get("event") != "end"
+
+
+def check_run(run: Any) -> None:
+    """Check that an argument is a run, not its name or its path.
+
+    Raises:
+        RunError: it is something else.
+    """
+    if not isinstance(run, Run):
+        raise RunError("RUN_TYPE_INVALID", type=type(run).__name__)

@@ -13,7 +13,7 @@ from gatescope.configuration import Configuration, configure
 from gatescope.names import check_names, named_arguments
 from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
-from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError, check_run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
 from gatescope.training.loop import Loop, Record
@@ -75,8 +75,10 @@ def create_run(
 
     Raises:
         RunError: the directory is not empty, or cannot be written.
-        TrainingError: the network would read the steps that it has to forecast, or `start` does not fit the task.
+        TrainingError: the network would read the steps that it has to forecast, `start` does not fit the task, or
+            `task` is the class or the name of a task.
     """
+    _check_task(task)
     if start is not None:
         if configuration is not None:
             raise TrainingError("TRAINING_CONFIGURATION_AND_START")
@@ -86,6 +88,14 @@ def create_run(
     if configuration.both_ways and isinstance(task, Forecasting):
         raise TrainingError("TRAINING_FORECAST_BOTH_WAYS")
     return Run.create(path, configuration, task, asdict(settings or Settings.recommended(task)))
+
+
+def _check_task(task: Any) -> None:
+    """Refuse what a newcomer passes for a task: its class or its name."""
+    if isinstance(task, type):
+        raise TrainingError("TRAINING_TASK_TYPE", type=f"the class {task.__name__}")
+    if not hasattr(task, "recommended"):
+        raise TrainingError("TRAINING_TASK_TYPE", type=type(task).__name__)
 
 
 def recommended_network(
@@ -131,11 +141,12 @@ def train(
             minutes, replaces the old limit.
 
     Raises:
-        RunError: the run is damaged, cannot be written, or is trained by another process.
+        RunError: the run is damaged, cannot be written, or is trained by another process; or `run` is not a Run.
         TrainingError: the loss is not a finite number, or training has diverged; the run keeps its best weights. Or the
             run has weights or a history but no checkpoint to resume from; then nothing changes.
         TaskError: the data of the task are gone.
     """
+    check_run(run)
     settings = stored_settings(run, **changes)
     configuration, task = run.configuration(), run.task()
     _check_same_sizes(run, task, configuration)

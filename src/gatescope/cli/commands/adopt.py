@@ -87,7 +87,7 @@ def adopt(
     unit
         Unit of a symbol. Defaults to words if most symbols are longer than one character.
     unknown
-        Symbol for unknown symbols, such as <unk>. Defaults to zeros.
+        Symbol for unknown symbols, such as `<unk>`. Defaults to zeros.
     text
         Text for the network to read, which `record`, `check` and the studies of this run use.
     encoding
@@ -101,8 +101,8 @@ def adopt(
     readout
         Matrix of the readout, or none.
     predicts
-        Outputs of the readout, if the file does not record them. A single output of classes is a sigmoid and becomes
-        two classes.
+        Outputs of the readout, if the file does not record them. A readout of classes with a single
+        output is taken for a sigmoid and becomes two classes.
     classes
         Names of the classes, separated by commas or in a file like that of --vocabulary. Defaults to 0, 1, ...
     numbers
@@ -115,8 +115,8 @@ def adopt(
     nonlinearity
         Activation of simple RNN layers. Weight files do not record it.
     head
-        Hidden layers of the readout, from the recurrent layers upwards. With --head-activation, they are recognised by
-        their shapes.
+        Hidden layers of the readout, from the recurrent layers upwards. Defaults to the layers whose shapes fit, if
+        --head-activation is given.
     head_activation
         Activation after each hidden layer of the readout: none, relu, tanh, sigmoid, gelu, leaky_relu, elu, selu, silu
         or softplus. Give one for all layers or one for each. Weight files do not record it.

@@ -98,7 +98,7 @@ def label(
     lags
         Numbers of steps by which a neuron may follow a feature. A negative lag means that it predicts the feature.
     chances
-        Number of searches with shifted features, which measure chance. More searches resolve rarer chances.
+        Number of searches with shifted features, which measure chance. More searches measure smaller probabilities.
     no_pairs
         Leave out the pairs of features "A and B" and "A but not B".
     """

@@ -33,6 +33,7 @@ TEXT_WIDTH = 60  # characters
 MAIN_COLUMNS = ("text", "step", "symbol", "prediction", "probability")
 MAX_CLASS_COLUMNS = 4
 SHOWN_SKIPPED_ROWS = 5
+FILE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 SERIES = Group.create_ordered("Series")
 
 
@@ -50,7 +51,7 @@ class SeriesOptions:
     steps: int | None = None
     """Number of steps at the end of the series to draw. Defaults to 300."""
     phase: int | None = None
-    """Number of steps of the season before the first step of another series, if its dates do not show it."""
+    """Place of the first step of another series in the season, counted from 0, if its dates do not show it."""
     decimal: str | None = None
     """Decimal mark of the numbers in another series. Defaults to that of the training file."""
     thousands: str | None = None
@@ -89,8 +90,8 @@ def predict(
         The texts to predict for; - reads standard input. The name of an existing file reads that file. Defaults to the
         first example of the task; for a series, to the steps after its end.
     file
-        Read the texts or another series from this file: a column of a CSV, TSV or JSON Lines file, one text per line,
-        or the whole file for a network of continuous text.
+        Read the texts or another series from this file. CSV, TSV and JSON Lines files have a column of texts, and other
+        files one text per line. A network of continuous text reads the whole file.
     text
         Column of the texts in a table, by name or number.
     skip_bad
@@ -119,10 +120,20 @@ def predict(
 
     if texts and file is not None:
         print_note(f"The texts are read from the file {file}.")
+    if file is None:
+        _note_missing_files(texts)
     sources = _read_texts(run, texts, file, text, encoding, skip_bad)
     print_unknown_symbols(run.configuration().vocabulary, *sources)
     predictions = predict_texts(run, sources).table(top=top, every_step=every_step or None)
     write_tables(predictions, lambda: _print_predictions(predictions, all_rows), json=json, csv=csv)
+
+
+def _note_missing_files(texts: tuple[str, ...]) -> None:
+    """Print a note for each text that looks like the name of a file that does not exist."""
+    for text in texts:
+        is_name = len(text.split()) == 1 and text.lower().endswith(FILE_ENDINGS)
+        if is_name and not os.path.exists(text):  # noqa: PTH110
+            print_note(f"There is no file {text}, so this name is itself read as a text. Check the path.")
 
 
 def _file_of(texts: tuple[str, ...], file: Path | None) -> Path | None:

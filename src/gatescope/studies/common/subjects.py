@@ -17,7 +17,7 @@ from gatescope.features import Family, Feature, choose, from_quantities, tokens
 from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.recording import recorded
-from gatescope.runs import STUDIES, Run, RunError
+from gatescope.runs import STUDIES, Run, RunError, check_run
 from gatescope.sources import parts_of
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError, Table
@@ -87,6 +87,7 @@ def subject(
     """
     if characters is not None and characters < 1:
         raise StudyError("STUDY_NUMBER_TOO_SMALL", things="characters", least=1, number=characters)
+    check_run(run)
     network, _ = run.network(checkpoint)
     task = run.task()
     if text is None:
