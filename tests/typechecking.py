@@ -51,7 +51,7 @@ def jaxtyped_where_needed(decorated: Any = None, *, typechecker: Callable[..., A
     copy = FunctionType(code, decorated.__globals__, decorated.__name__, defaults, closure)
     copy.__kwdefaults__, copy.__annotations__, copy.__module__ = decorated.__kwdefaults__, hints, decorated.__module__
     copy.__qualname__ = decorated.__qualname__
-    wrapped = functools.wraps(decorated)(typechecker(copy))
+    wrapped: Any = functools.wraps(decorated)(typechecker(copy))
     wrapped._is_checked = True
     return wrapped
 

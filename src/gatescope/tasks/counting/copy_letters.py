@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Score
+from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
 
 LETTERS = "abc"
 LENGTH = 3
@@ -22,14 +22,14 @@ OTHER_LENGTHS = (1, 2, 4, 5)
 class Copy(StringTask):
     """Three letters of a, b, c, then X, the same three letters and the end mark: 27 strings in all."""
 
-    name = "copy"
-    title = "Copy"
-    question = (
+    name: ClassVar[str] = "copy"
+    title: ClassVar[str] = "Copy"
+    question: ClassVar[str] = (
         "Three letters, an X, and the network must write the same three letters again: "
         "which neurons remember which letter stood in which place?"
     )
     alphabet = LETTERS + "X"
-    settings = recommended(20, 20)
+    settings: ClassVar[Recommended] = recommended(20, 20)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the word, before the X",
         "at_x": "at the X",

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, exact_text, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Score
+from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
 
 TRAINED = range(1, 11)
 MAX_TRIED_N = 100  # the score looks for the first failure up to this N
@@ -20,14 +20,14 @@ MAX_TRIED_N = 100  # the score looks for the first failure up to this N
 class Counter(StringTask):
     """a^N X b^N and the end mark; N from 1 to 10, equally likely."""
 
-    name = "counter"
-    title = "Counter"
-    question = (
+    name: ClassVar[str] = "counter"
+    title: ClassVar[str] = "Counter"
+    question: ClassVar[str] = (
         "After some a's and an X, the network must write exactly as many b's and then end the line: "
         "which neurons count up through the a's and down through the b's?"
     )
     alphabet = "aXb"
-    settings = recommended(10)
+    settings: ClassVar[Recommended] = recommended(10)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading the a's, before the X",
         "at_x": "at the X",

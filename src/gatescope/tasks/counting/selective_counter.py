@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Score, generator
+from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 
 TRAINED = range(1, 11)
 MAX_X = 10
@@ -29,14 +29,14 @@ class SelectiveCounter(StringTask):
     the score is taken on held-out patterns only.
     """
 
-    name = "selective_counter"
-    title = "Selective counter"
-    question = (
+    name: ClassVar[str] = "selective_counter"
+    title: ClassVar[str] = "Selective counter"
+    question: ClassVar[str] = (
         "X's are scattered among the a's, and after the Y the network must write as many b's as there were a's: "
         "what keeps an X from being counted, a gate that closes or a candidate near 0?"
     )
     alphabet = "aXYb"
-    settings = recommended(20)
+    settings: ClassVar[Recommended] = recommended(20)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "reading a's and X's, before the Y",
         "at_y": "at the Y",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
-from gatescope.tasks.base.task import Predict, Quantity, Score, TaskError
+from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score, TaskError
 
 MAX_TRIED_GAP = 200  # the score looks for the first failure up to this number of x's
 
@@ -28,14 +28,14 @@ class StateMemoriser(StringTask):
         TaskError: the numbers are not 1 <= shortest <= longest.
     """
 
-    name = "state_memoriser"
-    title = "State memoriser"
-    question = (
+    name: ClassVar[str] = "state_memoriser"
+    title: ClassVar[str] = "State memoriser"
+    question: ClassVar[str] = (
         "The line starts with A or B, and after some x's and a Y the network must write the same letter small: "
         "which neuron holds on to it while the x's go by?"
     )
     alphabet = "ABxYab"
-    settings = recommended(20, learning_rate=0.03)
+    settings: ClassVar[Recommended] = recommended(20, learning_rate=0.03)
     quantity_titles: ClassVar[dict[str, str]] = {
         "reading": "before the Y",
         "at_y": "at the Y",

@@ -279,14 +279,14 @@ class AnBn(EqualBlocks):
     in Lan, Geyer, Chemla and Katzir, "Minimum description length recurrent neural networks", TACL 10 (2022).
     """
 
-    name = "anbn"
-    title = "aⁿbⁿ"
-    question = (
+    name: ClassVar[str] = "anbn"
+    title: ClassVar[str] = "aⁿbⁿ"
+    question: ClassVar[str] = (
         "As many b's as there were a's, and nothing says when the a's are over: "
         "which neurons count, and how far beyond the longest trained string?"
     )
     alphabet = "ab"
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(10,),
         cell="lstm:f=3",
         steps=12000,
@@ -329,14 +329,14 @@ class AnBnCn(EqualBlocks):
     Shieber, "On evaluating the generalization of LSTM models in formal languages", SCiL (2019).
     """
 
-    name = "anbncn"
-    title = "aⁿbⁿcⁿ"
-    question = (
+    name: ClassVar[str] = "anbncn"
+    title: ClassVar[str] = "aⁿbⁿcⁿ"
+    question: ClassVar[str] = (
         "As many b's and then as many c's as there were a's: "
         "where are the two counts that this takes, and how far beyond the longest trained string do they go?"
     )
     alphabet = "abc"
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(3,),
         cell="lstm:f=3",
         steps=20000,

@@ -191,14 +191,14 @@ class Dyck1(DyckTask):
     Shieber, "LSTM networks can perform dynamic counting", Workshop on Deep Learning and Formal Languages (2019).
     """
 
-    name = "dyck1"
-    title = "Dyck-1"
-    question = (
+    name: ClassVar[str] = "dyck1"
+    title: ClassVar[str] = "Dyck-1"
+    question: ClassVar[str] = (
         "Brackets open and close, and the line may end when none is open any more: "
         "can a single neuron keep the number of open ones?"
     )
     alphabet = "()"
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(1,),
         steps=4000,
         batch=32,
@@ -220,14 +220,14 @@ class Dyck2(DyckTask):
     None of the small networks of Suzgun et al. (2019) learned it.
     """
 
-    name = "dyck2"
-    title = "Dyck-2"
-    question = (
+    name: ClassVar[str] = "dyck2"
+    title: ClassVar[str] = "Dyck-2"
+    question: ClassVar[str] = (
         "Round and square brackets open, and each closes as it was opened: "
         "how does the network remember a whole stack of them, and how deep can it be?"
     )
     alphabet = "()[]"
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(32,),
         steps=4000,
         batch=32,

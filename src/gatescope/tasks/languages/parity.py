@@ -37,14 +37,14 @@ class Parity(LanguageTask):
         TaskError: a setting is out of its range.
     """
 
-    name = "parity"
-    title = "Parity"
-    question = (
+    name: ClassVar[str] = "parity"
+    title: ClassVar[str] = "Parity"
+    question: ClassVar[str] = (
         "The line may end only after an even number of ones: "
         "which neuron changes sides at every 1 and stays where it is at a 0?"
     )
     alphabet = "01"
-    settings = Recommended(
+    settings: ClassVar[Recommended] = Recommended(
         layers=(5,),
         steps=6000,
         batch=32,
