@@ -17,7 +17,7 @@ STEP = np.arctanh(0.5)  # the drive of a candidate of one half
 
 
 def text(length: int, seed: int) -> str:
-    """Letters at random; brackets are balanced as far as the text goes, a's and b's nearly so."""
+    """Return random letters. Brackets are balanced except at the end; there are nearly as many a's as b's."""
     random = np.random.default_rng(seed)
     symbols: list[str] = []
     depth = count = 0
@@ -35,8 +35,10 @@ def text(length: int, seed: int) -> str:
 
 
 def network(seed: int = 0) -> Network:
-    """An LSTM: c of a counter, of a latch, of a bracket counter, of five slow counters, and 20 neurons that nothing
-    that is read reaches."""
+    """Return an LSTM whose c has known meanings.
+
+    Its neurons are a counter, a latch, a bracket counter, five slow counters, and 20 neurons that ignore the input.
+    """
     made = Network(configure(ALPHABET, "lstm", [NEURONS]))
     drives = {name: k for k, name in enumerate(made.configuration.layers[0].cell.tape.input_drives)}
     with torch.no_grad():
@@ -69,7 +71,7 @@ def network(seed: int = 0) -> Network:
 
 
 def truth(text: str) -> list[Feature]:
-    """What the neurons follow, and features that none follows."""
+    """Return the features that the neurons follow, and features that no neuron follows."""
     depth = count = 0
     latch, slow = False, 0.0
     values: dict[str, list[float]] = {"owed": [], "latched": [], "depth": [], "spread": []}

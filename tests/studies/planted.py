@@ -1,4 +1,4 @@
-"""Traces whose values are given, not computed by any network: what a study should find in them is known."""
+"""Traces with chosen values, so that the results of a study are known."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def planted(
     parameters: Mapping[str, Any] | None = None,
     ranges: Mapping[str, list[float | None]] | None = None,
 ) -> Trace:
-    """A trace of one layer: signal -> for each sequence its values (T, N).
+    """Return a trace of one layer: signal -> the values of each sequence, (T, N).
 
-    Sequence k reads texts[k], "abcabc..." if none are given; the initial states are 0.
+    Sequence k reads texts[k], by default "abcabc..."; the initial states are 0.
     """
     rows = {name: [np.asarray(row, np.float64) for row in values] for name, values in signals.items()}
     some = next(iter(rows.values()))
@@ -62,26 +62,26 @@ def planted(
 
 
 def column(*values: float) -> np.ndarray:
-    """The values of a single neuron, (T, 1)."""
+    """Return the values of a single neuron, (T, 1)."""
     return np.array(values, dtype=np.float64).reshape(-1, 1)
 
 
 def stored(trace: Trace, directory: Any) -> Trace:
-    """The same trace on disk, read lazily."""
+    """Return the same trace on disk, read lazily."""
     save_trace(trace, directory, "float64")
     return open_trace(directory)
 
 
 @contextmanager
 def pieces_of(size: int) -> Iterator[None]:
-    """Studies read so many values at a time."""
+    """Make studies read at most this number of values at a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "PIECE_VALUES", size)
         yield
 
 
 def places(trace: Trace, signal: str, layer: str = "layer0") -> np.ndarray:
-    """A signal at every step of every sequence, (P, N), put together by hand."""
+    """Return a signal at every step of every sequence, (P, N), joined by a plain loop."""
     array = np.asarray(trace[layer][signal])
     parts = [array[k, :length] for k, length in enumerate(trace.lengths)]
     return np.concatenate([np.zeros((0, array.shape[2])), *parts])

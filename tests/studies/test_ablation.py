@@ -30,11 +30,11 @@ OF = ("on", "off", "difference")
 
 
 def losses(made: Network, ids: np.ndarray, *held: Intervention) -> list[float | None]:
-    """-log p of each next symbol of one sequence alone, in one piece; None where there is nothing to predict."""
+    """Return -log p of each next symbol of one sequence, run in one piece; None for a step without a target."""
     with torch.no_grad():
-        told = made(torch.from_numpy(ids).long().unsqueeze(1), interventions=held).logits[:, 0].log_softmax(1)
-    following = [*ids[1:].tolist(), -1]
-    return [-float(told[t, k]) if 0 <= k < SYMBOLS else None for t, k in enumerate(following)]
+        log_probs = made(torch.from_numpy(ids).long().unsqueeze(1), interventions=held).logits[:, 0].log_softmax(1)
+    targets = [*ids[1:].tolist(), -1]
+    return [-float(log_probs[t, k]) if 0 <= k < SYMBOLS else None for t, k in enumerate(targets)]
 
 
 def mean_of(made: Network, sequences: Sequence[np.ndarray], layer: int, signal: str, neuron: int) -> float:
@@ -54,7 +54,7 @@ def mean(values: Sequence[float]) -> float:
 def expected(
     changes: list[tuple[int, float, bool]], units: int, draws: int, seed: int
 ) -> dict[str, tuple[float, float, float]]:
-    """Means and intervals of (unit, change, whether the feature is on), each draw written out as a list of steps."""
+    """Return means and intervals of (unit, change, whether the feature is on); each draw is a list of steps."""
     by_unit: list[list[tuple[float, bool]]] = [[] for _ in range(units)]
     for unit, change, on in changes:
         by_unit[unit].append((change, on))
@@ -121,11 +121,11 @@ def test_ablation_equals_each_neuron_held_alone(
             ]
             assert row["held"] == pytest.approx(held, rel=1e-12, abs=1e-12)
             assert (row["steps_on"], row["steps_off"]) == tuple(
-                sum(is_on == wanted for *_, is_on in changes) for wanted in (True, False)
+                sum(is_on == selected for *_, is_on in changes) for selected in (True, False)
             )
-            told = [(b, bool(is_on)) for b, is_on in zip(before, values, strict=True) if b is not None]
-            for name, wanted in (("loss_on", True), ("loss_off", False)):
-                expectation = mean([b for b, is_on in told if is_on == wanted])
+            known = [(b, bool(is_on)) for b, is_on in zip(before, values, strict=True) if b is not None]
+            for name, selected in (("loss_on", True), ("loss_off", False)):
+                expectation = mean([b for b, is_on in known if is_on == selected])
                 assert row[name] == pytest.approx(expectation, rel=1e-12, nan_ok=True)
             for name, numbers in expected(changes, units[-1] + 1, 20, 0).items():
                 found = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
@@ -143,7 +143,7 @@ def test_ablation_in_float32_equals_single_runs() -> None:
 
 
 def by_hand(weight: float = 1.5) -> Network:
-    """Neuron 0 is tanh(2) after a and -tanh(2) after b and pulls to that symbol; nothing listens to neuron 1."""
+    """Return a network: neuron 0 is tanh(2) after a, -tanh(2) after b, and favours that symbol; nothing reads 1."""
     made = Network(configure(Vocabulary(tuple("ab")), "elman", (2,))).double()
     with torch.no_grad():
         for value in made.parameters():
@@ -261,12 +261,12 @@ def test_ablation_table_survives_json_and_has_a_seed() -> None:
 def test_ablation_disables_dropout_and_reports_progress() -> None:
     made = network("lstm", (4, 4), dropout=0.5)
     made.train()
-    told: list[tuple[int, int]] = []
-    first = ablation(made, "abcab" * 9, 0, draws=1, progress=lambda done, total: told.append((done, total)))
+    reports: list[tuple[int, int]] = []
+    first = ablation(made, "abcab" * 9, 0, draws=1, progress=lambda done, total: reports.append((done, total)))
     assert made.training
     assert first.to_json() == ablation(made, "abcab" * 9, 0, draws=1).to_json()
-    assert told[-1] == (45 * 5, 45 * 5)
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert reports[-1] == (45 * 5, 45 * 5)
+    assert [done for done, _ in reports] == sorted({done for done, _ in reports})
 
 
 @pytest.mark.parametrize(

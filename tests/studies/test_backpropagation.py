@@ -30,7 +30,7 @@ def close(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 def losses(net: Network, ids: Ids, changes: tuple[Intervention, ...] = ()) -> torch.Tensor:
-    """-log p(target) after every step but the last, by the plain engine."""
+    """Return -log p(target) after every step but the last, by the plain engine."""
     out = net(torch.from_numpy(ids).long()[:, None], interventions=changes, engine="plain")
     logs = out.logits[:-1, 0].log_softmax(1)
     return -logs.gather(1, torch.from_numpy(ids[1:]).long()[:, None]).squeeze(1)
@@ -50,8 +50,8 @@ def test_contributions_sum_to_the_gradient(
 ) -> None:
     net = network(cell, neurons, seed, embedding=embedding)
     ids = ids_of(net, "".join([*text[:-1], "a"]))
-    told = [t for t in range(len(ids) - 1) if ids[t + 1] < 5]
-    places = data.draw(st.lists(st.sampled_from(told), unique=True, min_size=1).map(sorted))
+    steps_with_target = [t for t in range(len(ids) - 1) if ids[t + 1] < 5]
+    places = data.draw(st.lists(st.sampled_from(steps_with_target), unique=True, min_size=1).map(sorted))
     found, expected = contributions(net, ids, places), by_autograd(net, ids, places)
     assert set(found.deltas) == set(expected)
     for name, gradient in expected.items():
@@ -65,7 +65,7 @@ def test_contributions_sum_to_the_gradient(
 
 
 def by_autograd(net: Network, ids: Ids, places: list[int]) -> dict[str, np.ndarray]:
-    """With targets that are no symbols set to one; their losses are not among the places."""
+    """Return the gradient of the losses at the places, whose targets are all known, by autograd."""
     copy = exact(net)
     out = copy(torch.from_numpy(ids).long()[:, None], engine="plain")
     targets = torch.from_numpy(np.where(ids < 5, ids, 0)[1:]).long()

@@ -26,7 +26,7 @@ PROBE = "A" + "x" * 20 + "Ya\n"
 
 
 def quiet(cell: str, neurons: int, **biases: float) -> Network:
-    """A network that hears nothing but its biases."""
+    """Return a network that reads nothing but its biases."""
     made = Network(configure(Vocabulary(tuple("ab")), cell, [neurons]))
     with torch.no_grad():
         for name in ("input_weights", "recurrent_weights", "biases"):
@@ -133,7 +133,7 @@ def test_reach_refuses_invalid_arguments() -> None:
 
 
 def assert_same(one: Table, other: Table) -> None:
-    """Equal but for the seconds, and for the last digits of products, whose order depends on where arrays lie."""
+    """Check equality of tables, except for seconds and the last digits of products, whose order may differ."""
     for name, column in one.columns.items():
         if name in ("gradient", "growth"):
             np.testing.assert_allclose(column, other[name], rtol=1e-12)
@@ -148,7 +148,7 @@ def small(out: Path, cells: tuple[str, ...] = ("elman", "lstm:f=3"), **changes: 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Table]:
-    """A comparison of two cells and two seeds."""
+    """Compare two cells with two seeds; return the folder and the table."""
     path = tmp_path_factory.mktemp("compared")
     return path, small(path)
 
@@ -199,8 +199,8 @@ def test_compare_skips_complete_trainings(compared: tuple[Path, Table]) -> None:
 
 def test_compare_continues_after_a_stop(compared: tuple[Path, Table], tmp_path: Path) -> None:
     _, whole = compared
-    asked = itertools.count()
-    part = small(tmp_path, stop=lambda: next(asked) > 150)  # in the middle of the second training
+    stop_calls = itertools.count()
+    part = small(tmp_path, stop=lambda: next(stop_calls) > 150)  # in the middle of the second training
     assert {(row["cell"], row["seed"]) for row in part} == {("elman", 0)}
     assert part.about["missing"] == ["lstm:f=3, seed 0", "elman, seed 1", "lstm:f=3, seed 1"]
     assert_same(part, whole.where(cell="elman", seed=0))
@@ -215,12 +215,12 @@ def test_compare_stopped_at_once_is_empty(tmp_path: Path) -> None:
 
 
 def test_compare_progress_ends_at_one(tmp_path: Path) -> None:
-    told: list[tuple[str, float]] = []
-    small(tmp_path, cells=("elman",), steps=40, progress=lambda what, share: told.append((what, share)))
-    shares = [share for _, share in told]
+    reports: list[tuple[str, float]] = []
+    small(tmp_path, cells=("elman",), steps=40, progress=lambda what, share: reports.append((what, share)))
+    shares = [share for _, share in reports]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert {what for what, _ in told} == {"elman, seed 0", "elman, seed 1"}
+    assert {what for what, _ in reports} == {"elman, seed 0", "elman, seed 1"}
 
 
 def test_compare_records_a_nan_loss(tmp_path: Path) -> None:

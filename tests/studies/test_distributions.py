@@ -13,14 +13,14 @@ from gatescope.trace import Trace
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    """Three sequences of different lengths, so that two are padded."""
+    """Record three sequences of different lengths, so that two are padded."""
     vocabulary = gatescope.Vocabulary(tuple("aXb\n"), "\n")
     network = gatescope.Network(gatescope.configure(vocabulary, "lstm", [5, 3]), seed=3)
     return gatescope.record(network, "aaXbb\naXb\naaaaaaXbb\n")
 
 
 def _flat(trace: Trace, layer: str, signal: str) -> np.ndarray:
-    """The values of a signal without padding, (P, N)."""
+    """Return the values of a signal without padding, (P, N)."""
     array = np.asarray(trace[layer][signal], dtype=np.float64)
     return np.concatenate([array[k, :n] for k, n in enumerate(trace.lengths.tolist())])
 

@@ -23,24 +23,24 @@ VOCABULARY = Vocabulary(tuple(ALPHABET))
 
 
 def trace_of(texts: list[str], probabilities: list[list[float]], vocabulary: Vocabulary = VOCABULARY) -> Trace:
-    """A trace that gave these probabilities to the second symbol of each text, the third, and so on."""
+    """Return a trace with these probabilities of the second symbol of each text, the third, and so on."""
     ids = [vocabulary.encode(text) for text in texts]
     longest = max([0, *map(len, ids)])
     token = np.full((len(ids), longest), -1, np.int32)
     target = token.copy()
-    told = np.full((len(ids), longest), np.nan)
+    log_probs = np.full((len(ids), longest), np.nan)
     for row, (symbols, values) in enumerate(zip(ids, probabilities, strict=True)):
         token[row, : len(symbols)] = symbols
         target[row, : max(0, len(symbols) - 1)] = symbols[1:]
-        told[row, : len(values)] = np.log(values)
-    told[(target < 0) | (target == vocabulary.unknown)] = np.nan
+        log_probs[row, : len(values)] = np.log(values)
+    log_probs[(target < 0) | (target == vocabulary.unknown)] = np.nan
     lengths = np.array([len(symbols) for symbols in ids], np.int64)
-    steps = {"token": token, "target": target, "log_probability": told}
+    steps = {"token": token, "target": target, "log_probability": log_probs}
     return Trace(lengths, steps, {}, {}, {}, {"vocabulary": vocabulary.to_json()})
 
 
 def words_of(text: str) -> list[tuple[int, int, int, int]]:
-    """Of each word where it begins and ends, and which of its characters it is the word of."""
+    """Return for each word (start, end, first, last): its span in the text, and the characters whose word it is."""
     found, start = [], None
     for k, character in enumerate(text + " "):
         if character in RUN or character not in ALPHABET:
@@ -54,7 +54,7 @@ def words_of(text: str) -> list[tuple[int, int, int, int]]:
 
 
 def cause_of(text: str, k: int, p: float, rights: dict[int, bool], training: Counter[str]) -> tuple[str, str]:
-    """The first cause and level of the error at character k, with memories of 5 and 20, and counts of 0 and 2."""
+    """Return the first cause and level of the error at character k, for memories of 5 and 20, counts of 0 and 2."""
     for order, right in sorted(rights.items()):
         if right:
             return "n-gram", f"order {order}"
@@ -88,14 +88,14 @@ SETTINGS = {"recent": (5, 20), "rare": (0, 2), "short": 2, "resamples": 1}
 
 @settings(max_examples=80)
 @given(data=st.data(), repeated=st.integers(0, 3))
-def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> None:
+def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> None:
     texts = data.draw(st.lists(CHARACTERS, min_size=1, max_size=3))
     training = data.draw(CHARACTERS) + repeated * texts[0]  # so that n-gram models are right now and then
     # No level of a cause is at a whole tenth, where rounding would decide.
     probability = st.tuples(st.integers(0, 9), st.floats(0.1, 0.9)).map(lambda parts: sum(parts) / 10)
     values = [[data.draw(probability) for _ in text[1:]] for text in texts]
-    asked = [(s, k) for s, text in enumerate(texts) for k in range(1, len(text)) if text[k] in ALPHABET]
-    if not asked:
+    targets = [(s, k) for s, text in enumerate(texts) for k in range(1, len(text)) if text[k] in ALPHABET]
+    if not targets:
         with pytest.raises(StudyError, match="expected predictions to compare"):
             errors(trace_of(texts, values), VOCABULARY.encode(training), [1], **SETTINGS)
         return
@@ -110,7 +110,7 @@ def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> 
 
     expected: Counter[tuple[str, str]] = Counter()
     losses: dict[tuple[str, str], float] = defaultdict(float)
-    for s, k in asked:
+    for s, k in targets:
         p = values[s][k - 1]
         if p < 0.5:
             rights = {order: models[order][s][k] >= 0.5 for order in (1, 2)}
@@ -121,7 +121,7 @@ def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> 
     assert {(row["cause"], row["level"]): row["errors"] for row in rows if row["errors"]} == dict(expected)
     total, left = sum(expected.values()), sum(expected.values())
     assert found.causes.about["errors"] == total
-    assert found.causes.about["targets"] == len(asked)
+    assert found.causes.about["targets"] == len(targets)
     for row in rows:
         left -= row["errors"]
         assert row["share"] == pytest.approx(row["errors"] / max(1, total), abs=1e-12)
@@ -133,18 +133,18 @@ def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> 
             assert math.isnan(row["loss"])
 
     for row in found.orders:
-        pairs = [(values[s][k - 1], float(models[row["order"]][s][k])) for s, k in asked]
+        pairs = [(values[s][k - 1], float(models[row["order"]][s][k])) for s, k in targets]
         assert row["cross_entropy"] == pytest.approx(-sum(math.log(q) for _, q in pairs) / len(pairs), abs=1e-12)
         assert row["errors"] == sum(q < 0.5 for _, q in pairs)
         assert row["shared"] == sum(p < 0.5 and q < 0.5 for p, q in pairs)
         assert row["network_alone"] == sum(p < 0.5 <= q for p, q in pairs)
         assert row["ngram_alone"] == sum(q < 0.5 <= p for p, q in pairs)
-    mean = -sum(math.log(values[s][k - 1]) for s, k in asked) / len(asked)
+    mean = -sum(math.log(values[s][k - 1]) for s, k in targets) / len(targets)
     assert found.orders.about["cross_entropy"] == pytest.approx(mean, abs=1e-12)
 
 
 def closings_of(text: str) -> list[tuple[str, int, int]]:
-    """Kind, place and distance of every closing mark, with a stack for each kind."""
+    """Return kind, place and distance of every closing mark, with a stack for each kind."""
     found = []
     for opening, closing in ("()", "[]", "“”", "（）"):
         stack: list[int] = []
@@ -241,7 +241,7 @@ def test_error_is_attributed_to_the_smallest_order() -> None:
 
 
 def levels(text: str, training: str, p: float = 0.01, vocabulary: Vocabulary | None = None) -> list[tuple[str, str]]:
-    """The causes where every symbol of a text is an error, for an n-gram model that knows nothing."""
+    """Return the causes if every symbol of a text is an error, for an untrained n-gram model."""
     vocabulary = vocabulary or Vocabulary.of(text + training)
     trace = trace_of([text], [[p] * (len(vocabulary.encode(text)) - 1)], vocabulary)
     table = errors(trace, vocabulary.encode(training), [1], short=0).causes
@@ -274,7 +274,7 @@ def test_words_end_with_their_sequence(texts: list[str]) -> None:
     vocabulary = Vocabulary.of("".join(texts))
     trace = trace_of(texts, [[0.6], [0.6, 0.01]], vocabulary)
     table = errors(trace, vocabulary.encode("".join(texts)), [1], short=0).causes
-    # Of the second text the last character is asked for: it was there alone at the beginning.
+    # In the second text only the last character is a target: it also stands alone at the beginning.
     assert [(row["cause"], row["level"]) for row in table if row["errors"]] == [("memory", "within 100 characters")]
 
 
@@ -288,10 +288,10 @@ def test_bytes_above_ascii_are_letters() -> None:
 
 
 def test_progress_counts_orders() -> None:
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     trace = trace_of(["aa"], [[0.5]])
-    errors(trace, VOCABULARY.encode("aa"), [1, 3, 9], progress=lambda done, of: told.append((done, of)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    errors(trace, VOCABULARY.encode("aa"), [1, 3, 9], progress=lambda done, total: reports.append((done, total)))
+    assert reports == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_errors_refuse_a_trace_without_text() -> None:

@@ -22,7 +22,7 @@ from tests.studies.planted import column, pieces_of, places, planted, stored
 
 
 def _lstm(lengths: list[int], neurons: int, **signals: Any) -> Any:
-    """A trace of an LSTM with random values where none are given."""
+    """Return a trace of an LSTM, with random values of the signals that are not passed."""
     random = np.random.default_rng(len(lengths) + neurons)
     drawn = {
         name: [random.uniform(0.2, 0.8, (length, neurons)) for length in lengths] for name in ("i", "f", "o", "c", "h")

@@ -109,7 +109,7 @@ def test_influence_refuses_invalid_steps() -> None:
 
 
 def leaky(kept: float, size: float = 1e-4) -> Network:
-    """A minGRU whose gate is always the same: its state keeps this share of itself at every step, and reads little."""
+    """Return a minGRU with a constant gate: its state keeps this share of itself at every step, and reads little."""
     net = network("mingru", [4], 2)
     with torch.no_grad():
         parameters = net.parameters_of(0)
@@ -152,15 +152,15 @@ def test_horizon_medians_over_all_places() -> None:
 
 
 def test_horizon_places_reach_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[int]] = []
+    requested_places: list[list[int]] = []
 
     def watched(net: Network, ids: np.ndarray, places: list[int], **settings: object) -> object:
-        asked.append(places)
+        requested_places.append(places)
         return saliency(net, ids, places, furthest=10, neurons=True)
 
     monkeypatch.setattr(horizon, "saliency", watched)
     horizon.horizon(network("gru", [2], 0), TEXT, furthest=10, samples=20)
-    (places,) = asked
+    (places,) = requested_places
     assert len(set(places)) == 20
     assert min(places) >= 10
 

@@ -24,27 +24,27 @@ from tests.networks import EACH_CELL, cells, few, network, seeds
 
 
 def close(found: Any, expected: Any) -> None:
-    """But for rounding."""
+    """Check equality up to rounding."""
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def by_torch(net: Network, trace: Trace, layer: int) -> np.ndarray:
-    """The same from one step of the plain engine, (T, M, M)."""
+    """Return the Jacobians by torch from single steps of the plain engine, (T, M, M)."""
     cell, name = net.configuration.layers[layer].cell, f"layer{layer}"
-    heard = trace[f"layer{layer - 1}"]["h"][0] if layer else np.eye(5)[trace.steps["token"][0]]
+    layer_inputs = trace[f"layer{layer - 1}"]["h"][0] if layer else np.eye(5)[trace.steps["token"][0]]
     steps, neurons = trace[name]["h"].shape[1:]
-    found = np.zeros((steps, neurons * len(cell.states), neurons * len(cell.states)))
+    matrices = np.zeros((steps, neurons * len(cell.states), neurons * len(cell.states)))
     for t in range(steps):
         before = [trace[name][k][0, t - 1] if t else trace.initial[name][k][0] for k in cell.states]
 
         def step(vector: torch.Tensor, t: int = t) -> torch.Tensor:
             state = dict(zip(cell.states, vector.reshape(-1, 1, neurons), strict=True))
-            inputs = torch.from_numpy(heard[t]).reshape(1, 1, -1)
+            inputs = torch.from_numpy(layer_inputs[t]).reshape(1, 1, -1)
             return torch.cat([*run(cell, net.parameters_of(layer), inputs, state, engine="plain")[1].values()], 1)[0]
 
         if cell.states:
-            found[t] = torch.func.jacrev(step)(torch.from_numpy(np.concatenate(before))).detach().numpy()
-    return found
+            matrices[t] = torch.func.jacrev(step)(torch.from_numpy(np.concatenate(before))).detach().numpy()
+    return matrices
 
 
 @given(cells, st.lists(few, min_size=1, max_size=2), st.text("abcde", min_size=1, max_size=5), seeds)
@@ -90,7 +90,7 @@ def test_norms_and_shares_equal_matrices(cell: Cell, neurons: int, seed: int) ->
 
 
 def one_neuron(net: Network, layer: int = 0) -> dict[str, float]:
-    """The weights of a network of one neuron a layer, as numbers."""
+    """Return the recurrent weights of a network with one neuron per layer, as numbers."""
     cell, parameters = net.configuration.layers[layer].cell, net.parameters_of(layer)
     return {k: parameters.recurrent_weights[j, 0, 0].item() for j, k in enumerate(cell.tape.recurrent_drives)}
 

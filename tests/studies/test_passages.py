@@ -22,7 +22,7 @@ texts_of_values = st.lists(st.lists(values, max_size=12), min_size=1, max_size=4
 
 
 def _loop(trace: Trace, count: int, apart: int, least: bool) -> list[tuple[int, int]]:
-    """The peaks, one after the other, as one would write it down first."""
+    """Return the peaks by the plainest loop."""
     left = []
     for sequence, length in enumerate(trace.lengths):
         if trace.text(sequence) in [trace.text(earlier) for earlier in range(sequence)]:
@@ -85,7 +85,7 @@ def test_bytes_have_a_label_for_each_step() -> None:
     assert (found["labels"], found["values"]) == (["E4", "B8", "AD"], [0.0, 1.0, 0.0])
 
 
-def test_a_text_without_steps_has_no_passages() -> None:
+def test_passages_of_text_without_steps_are_empty() -> None:
     for rows in ([], [np.zeros((0, 1))]):
         trace = planted({"h": rows})
         found = passages(trace, "layer0", "h", 0)
@@ -126,7 +126,9 @@ def test_passages_refuse_invalid_arguments(given: dict[str, Any], message: str) 
     bins=st.integers(1, 20),
     bounds=st.sampled_from([[-1.0, 1.0], [0.0, 1.0], [0.0, None], [None, 0.5], [None, None]]),
 )
-def test_every_finite_value_is_in_its_bin(rows: list[list[float]], bins: int, bounds: list[float | None]) -> None:
+def test_histogram_has_every_finite_value_in_its_bin(
+    rows: list[list[float]], bins: int, bounds: list[float | None]
+) -> None:
     trace = planted({"h": [column(*row) for row in rows]}, ranges={"h": bounds})
     found = distribution(trace, "layer0", "h", 0, bins=bins)
     finite = [value for row in rows for value in row if np.isfinite(value)]

@@ -16,7 +16,7 @@ CLEAN, CORRUPTED = "aaaXb", "aXaXb"
 
 @pytest.fixture(scope="module")
 def network() -> gatescope.Network:
-    """An untrained LSTM in float64, so that the reference is exact."""
+    """Return an untrained LSTM in float64, so that the reference is exact."""
     return gatescope.Network(gatescope.configure(VOCABULARY, "lstm", [4]), seed=2).double()
 
 
@@ -27,7 +27,7 @@ def _sigmoid(values: np.ndarray) -> np.ndarray:
 def _run(
     network: gatescope.Network, text: str, patched: tuple[int, str, int, float] | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The LSTM by hand: log-probabilities after the last step and every signal, (T, N); one value may be replaced."""
+    """Run the LSTM by hand, with one value replaced: the last log-probabilities, (V,), and every signal, (T, N)."""
     parameters = {name: value.detach().numpy() for name, value in network.parameters_of(0).by_name().items()}
     drives = list(network.configuration.layers[0].cell.tape.input_drives)
     h, c, kept = np.zeros(4), np.zeros(4), {name: [] for name in "ch"}

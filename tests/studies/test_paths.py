@@ -23,7 +23,7 @@ HEARING = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]
 
 
 def autograd(net: Network, ids: np.ndarray, drive: str, to: int, source: int, step: int) -> float:
-    """The gradient of -log p(next) after a step by one weight of the last layer, by the plain engine."""
+    """Return the gradient of -log p(next) after a step by one weight of the last layer, by the plain engine."""
     copy = exact(net)
     for weight in copy.parameters():
         weight.requires_grad_(True)
@@ -59,8 +59,8 @@ def test_paths_sum_to_the_gradient(
     assert found.about["total"] == pytest.approx(total, rel=1e-12, abs=1e-12)
     by_step = contributions(net, ids, [step])
     for s in range(step + 1):
-        told = by_step.of(f"layers.{last}.recurrent_weights.{drive}", s)[to, source]
-        assert math.fsum(found.where(step=s)["value"]) == pytest.approx(told, rel=1e-12, abs=1e-12)
+        gradient = by_step.of(f"layers.{last}.recurrent_weights.{drive}", s)[to, source]
+        assert math.fsum(found.where(step=s)["value"]) == pytest.approx(gradient, rel=1e-12, abs=1e-12)
     for row in found:
         assert math.prod(row["factors"]) == pytest.approx(row["value"], rel=1e-14, abs=0)
         assert len(row["names"]) == len(row["factors"]) == len(row["derived"])
@@ -68,7 +68,7 @@ def test_paths_sum_to_the_gradient(
 
 
 def tenths() -> Network:
-    """The LSTM of docs/lesson.md: two neurons, weights that are tenths."""
+    """Return the LSTM of docs/lesson.md: two neurons, weights that are tenths."""
     vocabulary = Vocabulary(("A", "x", "a"))
     net = Network(configure(vocabulary, "lstm", [2]), 5).double()
     with torch.no_grad():
@@ -84,21 +84,21 @@ def test_paths_of_the_lesson() -> None:
     named = dict(net.named_parameters())
     weights = ("input_weights", "biases", "recurrent_weights")
     W, b, U = (named[f"layers.0.{name}"].detach().numpy() for name in weights)
-    h, c, kept = np.zeros(2), np.zeros(2), []
+    h, c, signals = np.zeros(2), np.zeros(2), []
     for symbol in (0, 1, 1):
         drives = dict(zip("ifgo", (W[k][:, symbol] + b[k] + U[k] @ h for k in range(4)), strict=True))
         i, f, o = (1 / (1 + np.exp(-drives[k])) for k in "ifo")
-        g, before, heard = np.tanh(drives["g"]), c, h
-        c = f * before + i * g
+        g, c_before, h_before = np.tanh(drives["g"]), c, h
+        c = f * c_before + i * g
         h = o * np.tanh(c)
-        kept.append((i, f, g, o, c, h, before, heard))
+        signals.append((i, f, g, o, c, h, c_before, h_before))
     readout, biases = net.readout_weights.detach().numpy(), net.readout_biases.detach().numpy()
     p = np.exp(readout @ h + biases)
     e = readout.T @ (p / p.sum() - [0, 0, 1])
-    i, f, g, o, c, h, c1, h1 = kept[2]
+    i, f, g, o, c, h, c1, h1 = signals[2]
     h_by_c = o * (1 - np.tanh(c) ** 2)
-    began = kept[1][6][0] * kept[1][1][0] * (1 - kept[1][1][0]) * kept[1][7][1]  # the weight on c of step 1
-    on_h = kept[1][3][0] * (1 - np.tanh(kept[1][4][0]) ** 2) * began  # and on h of step 1
+    began = signals[1][6][0] * signals[1][1][0] * (1 - signals[1][1][0]) * signals[1][7][1]  # the weight on c of step 1
+    on_h = signals[1][3][0] * (1 - np.tanh(signals[1][4][0]) ** 2) * began  # and on h of step 1
     expected = {
         (2, "at once"): e[0] * h_by_c[0] * c1[0] * f[0] * (1 - f[0]) * h1[1],
         (1, "straight on"): e[0] * h_by_c[0] * f[0] * began,
@@ -131,8 +131,8 @@ def test_paths_of_larger_layers_have_one_row_per_term() -> None:
 
 def test_paths_default_to_the_last_step() -> None:
     net = network("gru", [2])
-    last, told = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
-    assert last.to_json() == told.to_json()
+    default, last = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
+    assert default.to_json() == last.to_json()
 
 
 @pytest.mark.parametrize("name", EACH_CELL)
@@ -161,6 +161,6 @@ def test_paths_of_every_cell(name: str) -> None:
     ],
 )
 def test_paths_refuse_invalid_arguments(changed: dict[str, Any], words: str) -> None:
-    asked = {"text": "abcd", "layer": 1, "drive": "f", "to": 0, "source": 1, "step": 2, **changed}
+    arguments = {"text": "abcd", "layer": 1, "drive": "f", "to": 0, "source": 1, "step": 2, **changed}
     with pytest.raises(StudyError, match=re.escape(words)):
-        paths(network("lstm", [2, 3]), asked.pop("text"), **asked)
+        paths(network("lstm", [2, 3]), arguments.pop("text"), **arguments)

@@ -20,7 +20,7 @@ TEXTS = ["xx(ab)yy(cd)zz", "(ef)g(hij)"]
 
 
 def _brackets() -> Trace:
-    """Neuron 0 is on inside brackets, 1 as well but on after the first, too; 2 never, 3 always, 4 the other way."""
+    """Return a trace. Neuron 0 is on inside brackets, 1 also after the first, 2 never, 3 always; 4 is 0 negated."""
     rows = []
     for text in TEXTS:
         inside = np.zeros(len(text))
@@ -100,9 +100,9 @@ def test_matches_do_not_overlap() -> None:
     ],
 )
 def test_neurons_on_refuses_invalid_arguments(given: dict[str, Any], message: str) -> None:
-    asked = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
+    arguments = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
     with pytest.raises(StudyError, match=message):
-        neurons_on(_brackets(), **asked)
+        neurons_on(_brackets(), **arguments)
 
 
 def test_matches_refuse_invalid_arguments() -> None:
@@ -135,7 +135,7 @@ choices = st.fixed_dictionaries(
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Values of few neurons that are often equal, a range, and options."""
+    """Draw values of a few neurons that are often equal, a range, and options."""
     neurons = draw(st.integers(1, 4))
     lengths = draw(lists_with(st.integers(1, 10), st.integers(0, 10), max_size=3))
     numbers = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, float("nan")])
@@ -154,7 +154,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def _is_on(rows: list[np.ndarray], neuron: int, sign: int, options: dict[str, Any]) -> list[list[bool]]:
-    """Of each sequence, at which steps a neuron is on."""
+    """Return whether a neuron is on, for each sequence and step."""
     if options["of"] == "quantile":
         known = [row[neuron] for part in rows for row in part if not np.isnan(row[neuron])]
         share = options["threshold"] if sign == 1 else 1 - options["threshold"]
@@ -245,13 +245,13 @@ def test_matches_equal_a_plain_loop(problem: Problem, share: float, size: int) -
     assert all(row["length"] == row["last"] - row["first"] + 1 for row in found)
 
 
-def test_disk_memory_and_pieces_agree(tmp_path: object) -> None:
+def test_patterns_on_disk_and_in_pieces_equal_those_in_memory(tmp_path: object) -> None:
     random = np.random.default_rng(3)
     rows = [np.round(random.standard_normal((length, 9)), 1) for length in (120, 0, 40, 7)]
     trace = planted({"h": rows})
     lazy = stored(trace, f"{tmp_path}/trace")
-    asked = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
-    for options in asked:
+    choices_of_on = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
+    for options in choices_of_on:
         expected = neurons_on(trace, "layer0", 0, 50, 50, before=False, **options)
         assert len(expected) > 1
         best = matches(trace, expected, share=0.5)
@@ -264,7 +264,7 @@ def test_disk_memory_and_pieces_agree(tmp_path: object) -> None:
                     assert matches(one, found, share=0.5).to_json() == best.to_json()
 
 
-def test_a_text_without_another_place_has_no_matches() -> None:
+def test_matches_without_another_place_are_empty() -> None:
     trace = planted({"h": [column(0, 1, 0)]})
     assert len(matches(trace, neurons_on(trace, "layer0", 0, 1, 1, 0.5))) == 0
     alone = planted({"h": [column(1)]})

@@ -18,7 +18,7 @@ WORDS = gatescope.Vocabulary(("good", "bad", "not", "\n"), "\n", "word")
 
 
 def _reference(network: gatescope.Network, ids: np.ndarray) -> np.ndarray:
-    """Log-probabilities of one sequence by a single call of the network, (T, V)."""
+    """Return the log-probabilities of one sequence by a single call of the network, (T, V)."""
     with torch.inference_mode():
         logits = network(torch.from_numpy(ids).long()[:, None]).logits
     return logits.log_softmax(-1).numpy().reshape(-1, logits.shape[-1])

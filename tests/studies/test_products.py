@@ -26,7 +26,7 @@ def made(name: str, neurons: int, steps: int = STEPS, seed: int = 2) -> Jacobian
 
 
 def products(matrices: np.ndarray) -> Any:
-    """(t, s, the product of the matrices of the steps s + 1 to t) for all s <= t."""
+    """Yield (t, s, the product of the matrices of the steps s + 1 to t) for all s <= t."""
     for s in range(len(matrices)):
         product = np.eye(matrices.shape[1])
         for t in range(s, len(matrices)):
@@ -100,7 +100,7 @@ def test_product_map_bypass_equals_forget_gates() -> None:
 
 
 def off(estimate: np.ndarray, true: np.ndarray, nearest: int, furthest: int) -> np.ndarray:
-    """The differences of logarithms at some distances."""
+    """Return the errors of the logarithms at some distances."""
     steps = np.arange(len(true))
     distance = steps[:, None] - steps
     return (estimate - true)[(distance >= nearest) & (distance < furthest)]
@@ -108,7 +108,7 @@ def off(estimate: np.ndarray, true: np.ndarray, nearest: int, furthest: int) -> 
 
 @pytest.fixture(scope="module", params=["lstm", "gru", "elman"])
 def estimated(request: pytest.FixtureRequest) -> tuple[ProductMap, ProductMap]:
-    """Exact and estimated with 4 vectors, 32 neurons, 80 steps."""
+    """Return the exact map and the estimate from 4 vectors, for 32 neurons and 80 steps."""
     jacobians = made(request.param, 32, 80)
     return product_map(jacobians, vectors=1000), product_map(jacobians, vectors=4)
 

@@ -1,4 +1,4 @@
-"""What studies read does not depend on how much is read at a time, nor on whether a trace is on disk."""
+"""Reading signals: the values depend neither on the size of the pieces nor on whether the trace is on disk."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ lengths = st.lists(st.integers(0, 9), max_size=5)
 
 @settings(max_examples=60)
 @given(lengths=lengths, neurons=st.integers(0, 4), size=st.sampled_from([1, 5, 24, 1 << 22]), data=st.data())
-def test_every_place_is_read_once_and_in_order(
+def test_reading_has_every_place_once_and_in_order(
     lengths: list[int], neurons: int, size: int, data: st.DataObject
 ) -> None:
     trace = make(["gru"], lengths, neurons=neurons, padding=data.draw(st.integers(0, 2))).trace
@@ -33,7 +33,7 @@ def test_every_place_is_read_once_and_in_order(
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 22])
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_a_trace_on_disk_is_read_alike(size: int, dtype: str, tmp_path: object) -> None:
+def test_reading_from_disk_equals_memory(size: int, dtype: str, tmp_path: object) -> None:
     trace = make(["lstm"], [3, 0, 7, 1], padding=1, dtype="float64").trace
     trace["layer0"]["h"][...] = trace["layer0"]["h"].astype(dtype)
     lazy = stored(trace, f"{tmp_path}/trace")
@@ -44,14 +44,14 @@ def test_a_trace_on_disk_is_read_alike(size: int, dtype: str, tmp_path: object) 
 
 
 @given(neurons=st.integers(0, 50), count=st.integers(0, 100), size=st.integers(1, 300))
-def test_blocks_are_all_neurons_and_no_larger_than_asked(neurons: int, count: int, size: int) -> None:
+def test_blocks_have_all_neurons_within_the_size(neurons: int, count: int, size: int) -> None:
     with pieces_of(size):
         found = list(blocks(neurons, count))
     assert [k for block in found for k in range(block.start, block.stop)] == list(range(neurons))
     assert all((block.stop - block.start) * count <= size or block.stop - block.start == 1 for block in found)
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_reading_refuses_missing_signals_and_neurons() -> None:
     trace = planted({"h": [column(1, 2)]})
     with pytest.raises(StudyError, match="Signal of layer0: expected one of h, got 'q'"):
         of_neurons(trace, "layer0", "q", [0])
@@ -63,7 +63,7 @@ def test_what_is_not_there_is_said() -> None:
     assert check_sequence(trace, 0) == 2
 
 
-def test_the_text_around_a_place() -> None:
+def test_around_returns_text_before_at_and_after() -> None:
     trace = planted({"h": [np.zeros((6, 1)), np.zeros((2, 1))]}, texts=["abcdef", "xy"])
     assert around(trace, 0, 2, 3, 2) == ("ab", "cd", "ef")
     assert around(trace, 0, 0, 0, 2) == ("", "a", "bc")
@@ -72,7 +72,7 @@ def test_the_text_around_a_place() -> None:
     assert around(trace, 0, 1, 2, 0) == ("", "bc", "")
 
 
-def test_characters_of_several_bytes_are_shown_whole() -> None:
+def test_around_shows_characters_of_several_bytes_whole() -> None:
     text = "aé中😀b"  # 1, 2, 3, 4 and 1 bytes: they begin at 0, 1, 3, 6 and 10
     trace = planted({"h": [np.zeros((11, 1))]}, texts=[text], vocabulary=Vocabulary.of_bytes())
     assert around(trace, 0, 4, 4, 1) == ("", "中", "")

@@ -15,7 +15,7 @@ from gatescope.trace import Trace
 
 
 def steps(*lengths: int) -> Steps:
-    """Sequences of these lengths; those of one length are equal."""
+    """Return the steps of sequences with these lengths; sequences of one length are equal."""
     tokens = np.full((len(lengths), max(lengths)), -1, np.int32)
     for row, length in zip(tokens, lengths, strict=True):
         row[:length] = 0
@@ -24,14 +24,14 @@ def steps(*lengths: int) -> Steps:
 
 
 def drawn(seed: int, places: int, neurons: int, levels: int) -> np.ndarray:
-    """Values with many ties where there are few levels."""
+    """Draw values; with few levels many of them are equal."""
     random = np.random.default_rng(seed)
     return (random.integers(0, levels, (places, neurons)) / levels).astype(np.float32)
 
 
-def correlation(on: np.ndarray, said: np.ndarray) -> float:
+def correlation(on: np.ndarray, predictions: np.ndarray) -> float:
     # scikit-learn warns where both are the same all along; it is 0 there by definition.
-    return float(matthews_corrcoef(on, said)) if len({*on, *said}) > 1 else 0.0
+    return float(matthews_corrcoef(on, predictions)) if len({*on, *predictions}) > 1 else 0.0
 
 
 sizes = {"seed": st.integers(0, 2**31), "places": st.integers(2, 60), "levels": st.sampled_from([1, 2, 5, 10**6])}
@@ -89,13 +89,13 @@ def test_best_threshold_equals_scikit_learn(seed: int, places: int, levels: int)
     cuts = np.unique(values).astype(np.float64)
     between = (cuts[1:] + cuts[:-1]) / 2
     for above in (True, False):
-        found = scores.best_threshold(values, on, above=above)
-        said = (values > found) == above
+        threshold = scores.best_threshold(values, on, above=above)
+        predictions = (values > threshold) == above
         every = [correlation(on, (values > cut) == above) for cut in between]
         if every:
-            assert found in between
-            assert correlation(on, said) == pytest.approx(max(every), abs=1e-12)
-        assert scores.matthews(said, on) == pytest.approx(correlation(on, said), abs=1e-12)
+            assert threshold in between
+            assert correlation(on, predictions) == pytest.approx(max(every), abs=1e-12)
+        assert scores.matthews(predictions, on) == pytest.approx(correlation(on, predictions), abs=1e-12)
 
 
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 400))

@@ -29,7 +29,7 @@ BRACKETED = "".join(np.random.default_rng(1).choice(["(a)", "(ab)", "b", "a"], 1
 
 
 def label_table(seed: int) -> Any:
-    """Random features, so that every label depends on what chance reaches."""
+    """Label neurons with random features, so that every label depends on the chance level."""
     random = np.random.default_rng(2)
     features = of_arrays("x", {f"on{k}": random.random(len(TEXT)) < 0.4 for k in range(6)}, {})
     trace = record(network("lstm", [6], 3), TEXT, drives=False)
@@ -63,7 +63,7 @@ def horizon_table(seed: int) -> Any:
 
 
 def replacement_changes(seed: int) -> Any:
-    """Every step is a sample, so that only the drawn replacements can depend on the seed."""
+    """Measure a horizon with every step as a sample, so that only the drawn replacements can depend on the seed."""
     table = horizon(network("lstm", [3], 1), TEXT[:40], furthest=8, samples=1000, seed=seed).table()
     return table.where(measure="change").to_json()["columns"]
 

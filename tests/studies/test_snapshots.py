@@ -13,7 +13,7 @@ from gatescope.trace import Trace
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    """Four sequences, the second and the last one equal, the third without an X."""
+    """Record four sequences, the second and the last one equal, the third without an X."""
     vocabulary = gatescope.Vocabulary(tuple("aXb\n"), "\n")
     network = gatescope.Network(gatescope.configure(vocabulary, "lstm", [4, 2]), seed=1)
     return gatescope.record(network, "aaXbXb\naXb\nab\naXb\n")

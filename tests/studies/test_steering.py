@@ -27,7 +27,7 @@ def is_a(text: str) -> np.ndarray:
 
 
 def latch() -> Network:
-    """Neuron 0 holds the sign of the first symbol for ever, and only that symbol is written."""
+    """Return a network that writes only its first symbol, whose sign neuron 0 holds for ever."""
     made = Network(configure(Vocabulary(tuple("ab")), "elman", (2,))).double()
     with torch.no_grad():
         for value in made.parameters():

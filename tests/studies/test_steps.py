@@ -22,7 +22,7 @@ OWN = Family("own", "", lengths_of)
 
 
 @given(st.lists(st.text(alphabet="abX", max_size=5), min_size=1, max_size=5))
-def test_every_step_has_one_place_in_the_order_of_the_text(strings: list[str]) -> None:
+def test_steps_are_places_in_the_order_of_the_text(strings: list[str]) -> None:
     text = "\n".join(strings) + "\n"
     trace = record(network("gru", [3], vocabulary=LETTERS), text, drives=False)
     steps = Steps(trace)
@@ -39,12 +39,12 @@ def test_every_step_has_one_place_in_the_order_of_the_text(strings: list[str]) -
     assert is_a.values.tolist() == [c == "a" for c in text]
 
 
-def test_equal_sequences_have_equal_numbers() -> None:
+def test_steps_number_equal_sequences_alike() -> None:
     trace = record(network("gru", [3], vocabulary=LETTERS), "a\nbb\na\nb\nbb\n", drives=False)
     assert Steps(trace).same().tolist() == [0, 1, 0, 2, 1]
 
 
-def test_a_byte_has_the_features_of_its_character() -> None:
+def test_steps_of_bytes_have_the_features_of_their_characters() -> None:
     text = "aé€a"
     trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), text, drives=False)
     steps = Steps(trace)
@@ -54,14 +54,14 @@ def test_a_byte_has_the_features_of_its_character() -> None:
     assert is_a.values.tolist() == [True, False, False, False, False, False, True]
 
 
-def test_bytes_that_are_no_text_have_no_features() -> None:
+def test_steps_refuse_features_of_bytes_that_are_no_text() -> None:
     ids = [np.array([0x61, 0xFF], np.int32)]
     trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), ids, drives=False)
     with pytest.raises(StudyError, match="not valid text"):
         Steps(trace).features([OWN])
 
 
-def test_a_trace_on_disk_is_read_alike(tmp_path: object) -> None:
+def test_steps_on_disk_equal_those_in_memory(tmp_path: object) -> None:
     made = network("lstm", [4], vocabulary=LETTERS)
     text = "aXb\naaXbb\nX\n"
     memory, disk = record(made, text), record_to(f"{tmp_path}/trace", made, text, dtype="float32")
@@ -72,7 +72,7 @@ def test_a_trace_on_disk_is_read_alike(tmp_path: object) -> None:
     assert np.array_equal(Steps(disk).of_step("target"), Steps(memory).of_step("target"))
 
 
-def test_a_signal_that_is_not_there_is_named() -> None:
+def test_steps_refuse_a_missing_signal() -> None:
     trace = record(network("gru", [3], vocabulary=LETTERS), "ab", drives=False)
     with pytest.raises(StudyError, match=r"Signal of layer0: expected one of .* got 'c'"):
         Steps(trace).values("layer0", "c")

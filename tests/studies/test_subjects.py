@@ -37,7 +37,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
-def test_a_task_has_its_own_features_and_those_of_its_strings(counter: Run) -> None:
+def test_subject_of_a_task_has_its_features_and_those_of_strings(counter: Run) -> None:
     about = subject(counter, characters=200)
     with about.trace() as trace:
         names = {feature.name for feature in features_of(about, trace)}
@@ -45,7 +45,7 @@ def test_a_task_has_its_own_features_and_those_of_its_strings(counter: Run) -> N
     assert about.layers == ["layer0"]
 
 
-def test_of_a_program_the_tokens_are_features(code: Run) -> None:
+def test_subject_of_a_program_has_token_features(code: Run) -> None:
     about = subject(code, more=[pattern("sum", "a.b")])
     assert about.text == code.task().held_out(100_000)
     with about.trace() as trace:
@@ -57,7 +57,7 @@ def test_of_a_program_the_tokens_are_features(code: Run) -> None:
         subject(code, lexer="pyhton")
 
 
-def test_an_answer_is_kept_until_the_weights_change(counter: Run) -> None:
+def test_saved_table_is_loaded_until_the_weights_change(counter: Run) -> None:
     answer = Table.of([{"neuron": 1, "score": 0.5}], {"neuron": "neuron", "score": "score"}, of="it")
     assert load(counter, "labels") is None
     save(counter, "labels", answer)
@@ -70,14 +70,14 @@ def test_an_answer_is_kept_until_the_weights_change(counter: Run) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[", "[]", '{"weights": "x"}', '{"weights": 3, "table": {}}'])
-def test_a_damaged_answer_counts_as_none(counter: Run, content: str) -> None:
+def test_load_ignores_a_damaged_table(counter: Run, content: str) -> None:
     folder = Path(counter.path) / "studies"
     folder.mkdir(exist_ok=True)
     (folder / "damaged.json").write_text(content)
     assert load(counter, "damaged") is None
 
 
-def test_a_large_trace_is_put_on_disk_and_taken_away_again(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_subject_records_large_traces_to_disk_and_deletes_them(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     about = subject(code, characters=300)
     with about.trace() as memory:
         small = memory["layer0"]["h"][0]
