@@ -1,5 +1,7 @@
-"""Studies of networks that read in both directions, predict classes or numbers, or say something once: against torch's
-autograd, finite differences, whole runs, and neurons that were made by hand."""
+"""Studies of networks that read in both directions, predict classes or numbers, or predict once.
+
+The references are torch's autograd, finite differences, whole runs, and networks with known neurons.
+"""
 
 from __future__ import annotations
 
@@ -46,18 +48,18 @@ READOUTS = {
     "number once": numbers(("y", "z"), reads="last step"),
 }
 KINDS = [
-    (reads, said, both)
+    (reads, readout_name, both)
     for reads in ("characters", "embedded", "numbers")
-    for said in READOUTS
+    for readout_name in READOUTS
     for both in (False, True)
-    if not (reads == "numbers" and said == "symbols")
+    if not (reads == "numbers" and readout_name == "symbols")
 ]
 
 
-def made(reads: str, said: str, both: bool, cell: str = "lstm", neurons: tuple[int, ...] = (3, 2)) -> Network:
+def made(reads: str, readout_name: str, both: bool, cell: str = "lstm", neurons: tuple[int, ...] = (3, 2)) -> Network:
     vocabulary = NUMBERS if reads == "numbers" else ALPHABET
     embedding = 3 if reads == "embedded" else None
-    return network(cell, neurons, 5, vocabulary, readout=READOUTS[said], both_ways=both, embedding=embedding)
+    return network(cell, neurons, 5, vocabulary, readout=READOUTS[readout_name], both_ways=both, embedding=embedding)
 
 
 def sequence(reads: str, length: int = 7, seed: int = 1) -> np.ndarray:
@@ -67,13 +69,13 @@ def sequence(reads: str, length: int = 7, seed: int = 1) -> np.ndarray:
     return random.integers(0, 6, length).astype(np.int32)  # 5 is unknown
 
 
-def truth(said: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
-    """What should be said after each step, not everywhere."""
+def targets_for(readout_name: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
+    """Return random targets of the steps; some steps have none."""
     random = np.random.default_rng(seed)
     count = len(read)
-    if said == "symbols":
+    if readout_name == "symbols":
         return np.append(read[1:], -1).astype(np.int32)
-    if READOUTS[said].kind == "classes":
+    if READOUTS[readout_name].kind == "classes":
         found = random.integers(0, 3, count).astype(np.int32)
         found[1] = -1
         return found
@@ -83,17 +85,17 @@ def truth(said: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
     return values
 
 
-def told(net: Network, read: np.ndarray, changes: tuple[Intervention, ...] = ()) -> Tensor:
-    """What is read out, (T, V), or (1, V) of one that predicts once; by the plain engine."""
+def outputs(net: Network, read: np.ndarray, changes: tuple[Intervention, ...] = ()) -> Tensor:
+    """Return the outputs of the readout by the plain engine, (T, V), or (1, V) for one prediction."""
     steps = torch.from_numpy(read)
     steps = steps.to(net.readout_biases.dtype) if steps.is_floating_point() else steps.long()
     out = net(steps[:, None], interventions=changes, engine="plain").logits
     return out if net.configuration.readout.reads == "last step" else out[:, 0]
 
 
-def loss_at(said: str, row: Tensor, target: Any) -> Tensor:
-    """The loss of one prediction, written out; None has none."""
-    readout = READOUTS[said]
+def loss_at(readout_name: str, row: Tensor, target: Any) -> Tensor:
+    """Return the loss of one prediction, written out."""
+    readout = READOUTS[readout_name]
     if readout.kind != "numbers":
         return -row.log_softmax(0)[int(target)]
     parts = []
@@ -108,24 +110,26 @@ def loss_at(said: str, row: Tensor, target: Any) -> Tensor:
     return sum(parts) / len(parts)  # type: ignore[return-value]
 
 
-def losses(net: Network, said: str, read: np.ndarray, right: np.ndarray, *changes: Intervention) -> dict[int, Tensor]:
-    """Step -> loss, where there is one."""
-    rows = told(net, read, changes)
-    if READOUTS[said].reads == "last step":
-        return {len(read) - 1: loss_at(said, rows[0], right[-1])}
-    asked = [t for t in range(len(read)) if not (right[t] != right[t]).all()]
-    if READOUTS[said].kind != "numbers":
-        asked = [t for t in range(len(read)) if 0 <= right[t] < rows.shape[1]]
-    return {t: loss_at(said, rows[t], right[t]) for t in asked}
+def losses(
+    net: Network, readout_name: str, read: np.ndarray, targets: np.ndarray, *changes: Intervention
+) -> dict[int, Tensor]:
+    """Return step -> loss, for the steps with a target."""
+    rows = outputs(net, read, changes)
+    if READOUTS[readout_name].reads == "last step":
+        return {len(read) - 1: loss_at(readout_name, rows[0], targets[-1])}
+    steps_with_target = [t for t in range(len(read)) if not (targets[t] != targets[t]).all()]
+    if READOUTS[readout_name].kind != "numbers":
+        steps_with_target = [t for t in range(len(read)) if 0 <= targets[t] < rows.shape[1]]
+    return {t: loss_at(readout_name, rows[t], targets[t]) for t in steps_with_target}
 
 
-@pytest.mark.parametrize(("reads", "said", "both"), KINDS)
-def test_contributions_sum_to_the_gradient(reads: str, said: str, both: bool) -> None:
-    net = exact(made(reads, said, both))
+@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS)
+def test_contributions_sum_to_the_gradient(reads: str, readout_name: str, both: bool) -> None:
+    net = exact(made(reads, readout_name, both))
     read = sequence(reads)
-    right = truth(said, read)
-    found = contributions(net, read, targets=right)
-    expected = losses(net, said, read, right)
+    targets = targets_for(readout_name, read)
+    found = contributions(net, read, targets=targets)
+    expected = losses(net, readout_name, read, targets)
     assert found.places.tolist() == list(expected)
     np.testing.assert_allclose(found.losses, [loss.item() for loss in expected.values()], rtol=1e-12)
     torch.stack(list(expected.values())).sum().backward()
@@ -141,20 +145,20 @@ def test_contributions_sum_to_the_gradient(reads: str, said: str, both: bool) ->
             np.testing.assert_allclose(found.total(f"{name}.{drive}"), part, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("said", ["classes", "once", "quantiles", "number once"])
+@pytest.mark.parametrize("readout_name", ["classes", "once", "quantiles", "number once"])
 @pytest.mark.parametrize("both", [False, True])
-def test_saliency_of_what_was_read_and_of_states(said: str, both: bool) -> None:
-    net = exact(made("numbers", said, both, "gru"))
+def test_saliency_equals_autograd_and_finite_differences(readout_name: str, both: bool) -> None:
+    net = exact(made("numbers", readout_name, both, "gru"))
     read = sequence("numbers")
-    right = truth(said, read)
-    found = saliency(net, read, targets=right, neurons=True)
-    assert found.distances.tolist() == list(range(-6 if both and "once" not in said else 0, 7))
+    targets = targets_for(readout_name, read)
+    found = saliency(net, read, targets=targets, neurons=True)
+    assert found.distances.tolist() == list(range(-6 if both and "once" not in readout_name else 0, 7))
     inputs = torch.from_numpy(read).double()[:, None].requires_grad_()
     rows = net(inputs, engine="plain").logits
     width = 1e-6
     for row, place in enumerate(found.places.tolist()):
-        one = rows[0] if "once" in said else rows[place, 0]
-        (gradient,) = torch.autograd.grad(loss_at(said, one, right[place]), inputs, retain_graph=True)
+        one = rows[0] if "once" in readout_name else rows[place, 0]
+        (gradient,) = torch.autograd.grad(loss_at(readout_name, one, targets[place]), inputs, retain_graph=True)
         for column, distance in enumerate(found.distances.tolist()):
             step = place - distance
             if not 0 <= step < len(read) or (step > place and not both):
@@ -164,16 +168,14 @@ def test_saliency_of_what_was_read_and_of_states(said: str, both: bool) -> None:
     # A state that is nudged by a little at one step, of each layer.
     place, step = int(found.places[-1]), 3
     for name in net.configuration.names:
-        ends = [
-            losses(net, said, read, right, Intervention(name, "h", 1, slice(step, step + 1), 1.0, by))[place].item()
-            for by in (width, -width)
-        ]
+        nudges = (Intervention(name, "h", 1, slice(step, step + 1), 1.0, by) for by in (width, -width))
+        ends = [losses(net, readout_name, read, targets, nudge)[place].item() for nudge in nudges]
         slope = abs(ends[0] - ends[1]) / (2 * width)
         column = found.distances.tolist().index(place - step)
         np.testing.assert_allclose(found.neurons[name, "h"][-1, column, 1], slope, rtol=1e-4, atol=1e-8)
 
 
-def test_what_a_class_rests_on_when_nobody_says_which_is_right() -> None:
+def test_saliency_without_targets_is_that_of_the_prediction() -> None:
     net = exact(made("characters", "once", True))
     read = sequence("characters")
     own = int(predict(net, [read])[0][0].argmax())
@@ -185,15 +187,15 @@ def test_what_a_class_rests_on_when_nobody_says_which_is_right() -> None:
         saliency(net, read, targets=given[:3])
     with pytest.raises(StudyError, match="from 6 to 6"):
         saliency(net, read, [2])
-    # One that reads in one direction can be asked what it would say if the text ended there.
+    # A network that reads in one direction can also predict as if the text ended there.
     one = exact(made("characters", "once", False))
     there = saliency(one, read, [4], targets=given)
     np.testing.assert_allclose(there.inputs, saliency(one, read[:5], targets=given[:5]).inputs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "peephole"])
-def test_the_jacobians_of_a_layer_that_reads_from_the_end(cell: str) -> None:
-    """They are those of the same layer on the text turned round."""
+def test_jacobians_of_reverse_layer_equal_reversed_text(cell: str) -> None:
+    """They equal those of the same layer on the reversed text."""
     net = exact(made("numbers", "classes", True, cell, (3,)))
     turned = Network(configure(NUMBERS, cell, [3], readout=READOUTS["classes"])).double()
     with torch.no_grad():
@@ -208,20 +210,20 @@ def test_the_jacobians_of_a_layer_that_reads_from_the_end(cell: str) -> None:
 # --- ablation --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reads", "said", "both"), KINDS)
-def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
-    net = made(reads, said, both, neurons=(2,)).double()
+@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS)
+def test_ablation_equals_each_neuron_held_alone(reads: str, readout_name: str, both: bool) -> None:
+    net = made(reads, readout_name, both, neurons=(2,)).double()
     reads_text = {"numbers": "1,2\n-1,0\n0.5,3\n\n0,1\n2,2\n1,1\n"}.get(
-        reads, "abcade" if said == "symbols" else "abca?e"
+        reads, "abcade" if readout_name == "symbols" else "abca?e"
     )
     parts = net.configuration.vocabulary.split(reads_text)
     sequences = [net.configuration.vocabulary.encode(part) for part in parts]
-    right = [truth(said, ids, k) for k, ids in enumerate(sequences)]
-    by_text = dict(zip(parts, right, strict=True))
+    targets = [targets_for(readout_name, ids, k) for k, ids in enumerate(sequences)]
+    by_text = dict(zip(parts, targets, strict=True))
     layer = "layer0_reverse" if both else "layer0"
     count = sum(map(len, sequences))
     on = np.arange(count) % 2 == 0
-    answers: Callable[[str], Any] | None = None if said == "symbols" else by_text.__getitem__
+    answers: Callable[[str], Any] | None = None if readout_name == "symbols" else by_text.__getitem__
     table = ablation(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
     assert table.about["layers"] == [layer]
     starts = np.cumsum([0, *map(len, sequences)])
@@ -230,10 +232,10 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
         with torch.no_grad():
             pairs = [
                 (start + t, float(before), float(after))
-                for start, ids, wanted in zip(starts, sequences, right, strict=False)
+                for start, ids, part_targets in zip(starts, sequences, targets, strict=False)
                 for (t, before), after in zip(
-                    losses(net, said, ids, wanted).items(),
-                    losses(net, said, ids, wanted, change).values(),
+                    losses(net, readout_name, ids, part_targets).items(),
+                    losses(net, readout_name, ids, part_targets, change).values(),
                     strict=True,
                 )
             ]
@@ -245,7 +247,7 @@ def test_each_neuron_held_alone(reads: str, said: str, both: bool) -> None:
         assert row["steps_on"] == sum(bool(on[place]) for place, *_ in pairs)
 
 
-def test_ablation_without_answers() -> None:
+def test_ablation_without_answers_is_refused() -> None:
     with pytest.raises(StudyError, match="Give answers"):
         ablation(made("characters", "classes", False), "abc", 0)
     titles = ablation(
@@ -257,33 +259,33 @@ def test_ablation_without_answers() -> None:
 # --- horizon ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reads", "said", "both"), KINDS[::3])
-def test_every_replaced_step_against_a_whole_run(reads: str, said: str, both: bool) -> None:
-    net = exact(made(reads, said, both))
+@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS[::3])
+def test_influence_equals_whole_runs_on_changed_texts(reads: str, readout_name: str, both: bool) -> None:
+    net = exact(made(reads, readout_name, both))
     read = sequence(reads)
-    found = influence(net, read, furthest=4 if "once" not in said else 6, seed=3)
-    before = told(net, read).detach()
-    numeric = READOUTS[said].kind == "numbers"
+    found = influence(net, read, furthest=4 if "once" not in readout_name else 6, seed=3)
+    before = outputs(net, read).detach()
+    numeric = READOUTS[readout_name].kind == "numbers"
     before = before if numeric else before.log_softmax(1)
     for row, place in enumerate(found.places.tolist()):
         other = read.copy()
         other[place] = read[found.replaced[row]] if reads == "numbers" else found.replaced[row]
         assert (other[place] != read[place]).any()
-        after = told(net, other).detach()
+        after = outputs(net, other).detach()
         after = after if numeric else after.log_softmax(1)
         for column, distance in enumerate(found.distances.tolist()):
             step = place + distance
             value = found.divergence[row, column]
-            if ("once" in said and step != len(read) - 1) or not 0 <= step < len(read):
+            if ("once" in readout_name and step != len(read) - 1) or not 0 <= step < len(read):
                 assert math.isnan(value)
                 continue
-            p, q = (rows[0 if "once" in said else step] for rows in (before, after))
+            p, q = (rows[0 if "once" in readout_name else step] for rows in (before, after))
             expected = ((p - q) ** 2).mean() if numeric else (p.exp() * (p - q)).sum()
             np.testing.assert_allclose(value, float(expected), rtol=1e-8, atol=1e-14)
 
 
 def leaky(kept: float, *, both: bool, readout: Readout) -> Network:
-    """A minGRU whose gate is always the same: states keep this share of themselves at every step, and read little."""
+    """Return a minGRU with a constant gate: its states keep this share of themselves at every step, and read little."""
     net = network("mingru", [4], 2, both_ways=both, readout=readout)
     with torch.no_grad():
         for number, layer in enumerate(net.configuration.layers):
@@ -299,7 +301,7 @@ def leaky(kept: float, *, both: bool, readout: Readout) -> Network:
     "readout", [SYMBOLS, READOUTS["classes"], READOUTS["once"]], ids=["symbols", "classes", "once"]
 )
 @pytest.mark.parametrize("both", [False, True])
-def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
+def test_horizon_equals_a_known_memory(readout: Readout, both: bool) -> None:
     net = leaky(0.8, both=both, readout=readout)
     found = horizon(net, "abcdeabbcedaeecbdacb" * 3, furthest=20, samples=15)
     table = found.table()
@@ -308,7 +310,7 @@ def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
     assert len(own) == (2 if both else 1)
     np.testing.assert_allclose(own["1/e"], -1 / math.log(0.8), rtol=1e-5)
     # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is
-    # said once, a little of the other direction is still there.
+    # predicted once, a little of the other direction remains.
     for part in (found, found.after) if found.after else (found,):
         np.testing.assert_allclose(
             part.gradient[2:] / part.gradient[1:-1], 0.8, rtol=1e-5 if readout.reads == "every step" else 1e-2
@@ -317,7 +319,7 @@ def test_a_memory_that_is_known(readout: Readout, both: bool) -> None:
     assert len(found.curves()) == 21
 
 
-def test_how_far_memory_reaches_in_every_layer() -> None:
+def test_reach_measures_every_layer() -> None:
     net = made("numbers", "quantiles", True)
     text = "".join(f"{math.sin(k):.3f},{k % 3}\n" for k in range(30))
     answers = lambda part: np.roll(NUMBERS.encode(part), -1, 0)  # noqa: E731
@@ -334,7 +336,7 @@ def test_how_far_memory_reaches_in_every_layer() -> None:
 # --- questions that make no sense ------------------------------------------------------------------------------------
 
 
-def test_questions_about_the_next_symbol_are_refused() -> None:
+def test_studies_of_next_symbol_refuse_other_readouts() -> None:
     tagger, both = made("characters", "classes", False), made("characters", "symbols", True)
     with pytest.raises(StudyError, match=r"List of all paths: .* predicts classes"):
         paths(tagger, "abc", layer=1, drive="f", to=0, source=0)
@@ -365,7 +367,7 @@ WORDS = Vocabulary(("dog", "cat", "runs", "the", "\n"), "\n", "word")
 
 
 def latched(both: bool, readout: Readout) -> Network:
-    """Neuron 0 of each direction is on from the first "dog" that it has read; neuron 1 follows the present word."""
+    """Return a network: neuron 0 of each direction is on from the first "dog" it reads, neuron 1 at "runs"."""
     net = Network(configure(WORDS, "elman", [2], both_ways=both, readout=readout))
     with torch.no_grad():
         for value in net.parameters():
@@ -417,18 +419,18 @@ def test_planted_neurons_are_found(both: bool, readout: Readout, sentences: str)
     assert best == expected
     probe = probes(trace, features[:1], layer="layer0", sizes=(1,))
     assert probe["neurons"].tolist()[0] == "0"
-    # The trace says what was said, and what was right.
-    said = {feature.name: feature for feature in steps.features([FAMILY])}
-    right = seen if not both else said["class.right"].values == 1
+    # The trace has the predictions and the targets.
+    of_class = {feature.name: feature for feature in steps.features([FAMILY])}
+    targets = seen if not both else of_class["class.right"].values == 1
     if both:
-        np.testing.assert_array_equal(right, seen)
-    np.testing.assert_array_equal(said["class.said"].values, steps.of_step("top_token")[:, 0])
-    assert said["class.said"].categories == ("no dog", "dog")
-    wrong = (said["class.said"].values != said["class.right"].values) & (said["class.right"].values >= 0)
-    np.testing.assert_array_equal(said["class.wrong"].values, wrong)
+        np.testing.assert_array_equal(targets, seen)
+    np.testing.assert_array_equal(of_class["class.said"].values, steps.of_step("top_token")[:, 0])
+    assert of_class["class.said"].categories == ("no dog", "dog")
+    wrong = (of_class["class.said"].values != of_class["class.right"].values) & (of_class["class.right"].values >= 0)
+    np.testing.assert_array_equal(of_class["class.wrong"].values, wrong)
 
 
-def test_verdicts_and_passages_of_words_and_numbers(sentences: str) -> None:
+def test_health_passages_and_patterns_of_words_and_numbers(sentences: str) -> None:
     trace = record(latched(True, classes(("no dog", "dog"))), "the dog runs\ncat dog\n")
     assert set(health(trace)["layer"]) == {"layer0", "layer0_reverse"}
     (first, *_) = passages(trace, "layer0", "h", 1, count=1, context=1)
