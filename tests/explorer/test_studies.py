@@ -506,6 +506,7 @@ def test_empty_text_has_no_features(page: Page) -> None:
         {"text": 1, "features": []},
         {"text": "a", "features": "x"},
         {"text": "a", "features": [1]},
+        {"text": "a", "features": ["character.letter"] * 65},
     ],
 )
 def test_features_refuse_impossible_requests(page: Page, body: Any) -> None:
