@@ -21,7 +21,7 @@ from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, conf
 from gatescope.explorer.gallery import Gallery, summary_of
 from gatescope.explorer.routes import make_app
 from gatescope.explorer.wire import RecordedText, TraceRequest, encode
-from gatescope.runs import HISTORY
+from gatescope.runs import HISTORY, SAMPLES
 
 PORT = 8791
 TASK = TASKS["counter"](batch=2)
@@ -174,6 +174,22 @@ def test_runs_are_listed_with_summaries(page: Page) -> None:
     assert deep["loss"] > 0
     assert deep["validation_loss"] > 0
     assert deep["score"]["chance"] == 0.1
+
+
+def test_details_keep_validations_and_last_samples(page: Page, folder: Path) -> None:
+    """A long history is thinned out, but every validation stays; of the samples the page gets the last 20."""
+    run = Run(folder / "lstm")
+    lines = [
+        {"step": step, "loss": 1.0} | ({"validation_loss": 1.0} if step % 1000 == 1 else {}) for step in range(4500)
+    ]
+    (run.path / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run.path / SAMPLES).write_text("".join(json.dumps({"step": step, "text": "a"}) + "\n" for step in range(25)))
+    details = page.get("/api/runs/lstm").json()
+    steps = [record["step"] for record in details["history"]]
+    assert {1, 1001, 2001, 3001, 4001} <= set(steps)
+    assert steps == sorted(steps)
+    assert 1000 < len(steps) < 2100
+    assert [sample["step"] for sample in details["samples"]] == list(range(5, 25))
 
 
 def test_run_details_hold_layers_and_history(page: Page) -> None:
