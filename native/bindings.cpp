@@ -80,6 +80,7 @@ void set_pointers(const std::vector<Address>& addresses, T* (&pointers)[MAX_SIGN
     for (size_t k = 0; k < addresses.size() && k < MAX_SIGNALS; ++k) pointers[k] = at<T>(addresses[k]);
 }
 
+// Fills the part of a request that both passes share; weights are input weights, biases, recurrent and neuron weights.
 template <class T>
 void fill(Problem<T>& problem, const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads,
           const Strided& x, const Strided& ids, Address lengths, const std::vector<Address>& weights,
@@ -120,6 +121,7 @@ void fill(Problem<T>& problem, const Cell& cell, const std::vector<ptrdiff_t>& s
     }
 }
 
+// Runs the forward pass of request.hpp; sizes are T, B, I, N, and address 0 stands for a missing array.
 template <class T>
 void forward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads, const Strided& x,
              const Strided& ids, Address lengths, const std::vector<Address>& weights,
@@ -136,6 +138,7 @@ void forward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse
     else active_level.load()->forward_double(request);
 }
 
+// Runs the backward pass of request.hpp; d_weights are the gradients of `weights`, in the same order.
 template <class T>
 void backward(const Cell& cell, const std::vector<ptrdiff_t>& sizes, bool reverse, int threads, const Strided& x,
               const Strided& ids, Address lengths, const std::vector<Address>& weights,

@@ -70,10 +70,10 @@ def uniform(task: Task) -> Predict:
     return lambda sequences: [np.full((len(ids), size), -math.log(size)) for ids in sequences]
 
 
-def complete(task: Task, predict: Predict, prefix: str, most: int) -> str:
+def complete(task: Task, predict: Predict, prefix: str, max_symbols: int) -> str:
     """Return the greedy completion of a prefix, one symbol at a time, up to `most` symbols."""
     written = ""
-    while len(written) < most and not written.endswith("\n"):
+    while len(written) < max_symbols and not written.endswith("\n"):
         ids = np.array([task.vocabulary.symbols.index(s) for s in prefix + written], dtype=np.int32)
         written += task.vocabulary.symbols[int(predict([ids])[0][-1].argmax())]
     return written

@@ -23,7 +23,7 @@ def feature(name: str, title: str) -> Callable[[Annotation], Family]:
 
     The function returns one value for each character: truth values (a binary feature), numbers (a count; NaN for a
     missing value), or strings (a category; "" for none). A value should depend on the text up to and including its
-    character; if the function looks ahead, the title should say so.
+    character; if the function looks ahead, the title should end with "(looks ahead)".
 
     Args:
         name: lower case letters, digits and underscores; the feature is called own.name.

@@ -89,7 +89,7 @@ class Reading:
             ("duplicates", self.duplicates, (None, "first", "last", "mean")),
         ):
             if value not in known:
-                names = ", ".join(repr(way) for way in known if way)
+                names = ", ".join(repr(choice) for choice in known if choice)
                 raise TaskError("SERIES_SETTING_UNKNOWN", name=name, names=names, value=value)
 
 
@@ -114,8 +114,8 @@ def read_series(
 
     Args:
         path: the file.
-        columns: the columns to read, by name or by number (from 1); None: all but those above.
-        steps: the column that names the steps; None: found.
+        columns: the columns to read, by name or by number (from 1); None: all but dates and row numbers.
+        steps: the column that names the steps; None: the column of dates, if there is one.
         fill_missing: give a missing number (an empty field, NA, NaN, ...) the value of the step before, and a missing
             date of evenly spaced ones the row of the date before.
         shortest: the fewest steps of the series.
@@ -186,7 +186,7 @@ def _values(
 
 
 def _perhaps_thousands(fields: Sequence[str]) -> str:
-    """Return the first number with a point that may separate thousands; "" if a number shows that it does not."""
+    """Return the first number with a point that may separate thousands; "" if other numbers exclude this."""
     pointed = [field for field in fields if "." in field]
     whole = all(len(field.lstrip("-")) <= 3 for field in fields if "." not in field and field.casefold() not in MISSING)
     return pointed[0] if pointed and whole and all(map(_THOUSANDS.fullmatch, pointed)) else ""
@@ -225,7 +225,7 @@ def _sorted_by_date(
 ) -> Int[np.ndarray, " D"]:
     """Return the rows in the order of their dates, one for each date.
 
-    `values` of the rows of one date become their mean if `reading` asks for it.
+    The rows of one date in `values` become their mean, in place, if `reading.duplicates` is "mean".
 
     Raises:
         DateError: rows of one date differ.
