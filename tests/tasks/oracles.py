@@ -71,7 +71,7 @@ def uniform(task: Task) -> Predict:
 
 
 def complete(task: Task, predict: Predict, prefix: str, max_symbols: int) -> str:
-    """Return the greedy completion of a prefix, one symbol at a time, up to `most` symbols."""
+    """Return the greedy completion of a prefix, one symbol at a time, up to `max_symbols` symbols."""
     written = ""
     while len(written) < max_symbols and not written.endswith("\n"):
         ids = np.array([task.vocabulary.symbols.index(s) for s in prefix + written], dtype=np.int32)
