@@ -1,4 +1,4 @@
-"""A network whose weights were set by hand, so that what each neuron does is known, and a text for it."""
+"""A network with weights set by hand, so that the function of every neuron is known, and a text for it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ALPHABET = Vocabulary(tuple("ab()ABvwxyz."))
 COUNTER, LATCH, DEPTH, SPREAD, NOISE = 0, 1, 2, range(3, 8), range(8, 28)
 NEURONS = 28
 LARGE = 30.0  # a drive at which a gate is 0 or 1 in single precision
-SLOW = 0.8  # what the spread neurons keep at each step
-STEP = np.arctanh(0.5)  # the drive of a candidate of one half
+SLOW = 0.8  # the share of their state that the spread neurons retain at each step
+STEP = np.arctanh(0.5)  # the drive that gives a candidate of 1/2
 
 
 def text(length: int, seed: int) -> str:
-    """Return random letters. Brackets are balanced except at the end; there are nearly as many a's as b's."""
+    """Return random letters. No bracket closes unopened, and there are about as many a's as b's."""
     random = np.random.default_rng(seed)
     symbols: list[str] = []
     depth = count = 0
@@ -27,7 +27,7 @@ def text(length: int, seed: int) -> str:
             symbol = "(" if depth == 0 or (depth < 6 and random.random() < 0.5) else ")"
             depth += 1 if symbol == "(" else -1
         if symbol in "ab":
-            # A walk that is drawn back to the middle.
+            # The difference is a random walk with a pull towards 0.
             symbol = "a" if random.random() < 0.5 - count / 20 else "b"
             count += 1 if symbol == "a" else -1
         symbols.append(symbol)
@@ -35,16 +35,16 @@ def text(length: int, seed: int) -> str:
 
 
 def network(seed: int = 0) -> Network:
-    """Return an LSTM whose c has known meanings.
+    """Make an LSTM with a counter, a latch, a bracket counter, five slow counters and 20 neurons of noise.
 
-    Its neurons are a counter, a latch, a bracket counter, five slow counters, and 20 neurons that ignore the input.
+    The cell states c of the first eight follow the features of `truth`. The input does not reach the other 20.
     """
-    made = Network(configure(ALPHABET, "lstm", [NEURONS]))
-    drives = {name: k for k, name in enumerate(made.configuration.layers[0].cell.tape.input_drives)}
+    net = Network(configure(ALPHABET, "lstm", [NEURONS]))
+    drives = {name: k for k, name in enumerate(net.configuration.layers[0].cell.tape.input_drives)}
     with torch.no_grad():
-        for value in made.parameters():
+        for value in net.parameters():
             value.zero_()
-        values = made.parameters_of(0)  # the network's own tensors, changed in place
+        values = net.parameters_of(0)  # the network's own tensors, changed in place
         weights, biases = values.input_weights, values.biases
         biases[drives["i"]] = biases[drives["f"]] = biases[drives["o"]] = LARGE
 
@@ -59,7 +59,7 @@ def network(seed: int = 0) -> Network:
         for neuron, symbol in zip(SPREAD, "vwxyz", strict=True):
             reads(neuron, "g", **{symbol: STEP})
             biases[drives["f"], neuron] = np.log(SLOW / (1 - SLOW))
-        # Chaos of their own (Sompolinsky, Crisanti and Sommers 1988: tanh units with a gain above 1).
+        # tanh units with a gain above 1 are chaotic without any input (Sompolinsky, Crisanti and Sommers 1988).
         biases[drives["f"], NOISE.start :] = -LARGE
         generator = torch.Generator().manual_seed(seed)
         size = len(NOISE)
@@ -67,11 +67,11 @@ def network(seed: int = 0) -> Network:
             torch.randn(size, size, generator=generator) * 8 / size**0.5
         )
         biases[drives["g"], NOISE.start :] = torch.randn(size, generator=generator)
-    return made
+    return net
 
 
 def truth(text: str) -> list[Feature]:
-    """Return the features that the neurons follow, and features that no neuron follows."""
+    """Return the features that the neurons follow, and twenty features that no neuron follows."""
     depth = count = 0
     latch, slow = False, 0.0
     values: dict[str, list[float]] = {"owed": [], "latched": [], "depth": [], "spread": []}
@@ -82,10 +82,10 @@ def truth(text: str) -> list[Feature]:
         slow = SLOW * slow + (symbol in "vwxyz")
         for name, value in zip(values, (count, latch, depth, slow), strict=True):
             values[name].append(value)
-    arrays = {name: np.array(found, bool if name == "latched" else float) for name, found in values.items()}
+    arrays = {name: np.array(numbers, bool if name == "latched" else float) for name, numbers in values.items()}
     random = np.random.default_rng(7)
     for k in range(10):
-        # Runs of some length, as most features have.
+        # Runs of ten steps, because most real features also change slowly.
         arrays[f"nothing{k}"] = np.repeat(random.random(len(text) // 10 + 1) < 0.3, 10)[: len(text)]
         arrays[f"no_count{k}"] = np.cumsum(random.normal(size=len(text))) % 17
     return of_arrays("planted", arrays, {})

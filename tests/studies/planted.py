@@ -1,4 +1,4 @@
-"""Traces with chosen values, so that the results of a study are known."""
+"""Traces with chosen values instead of values of a network, so that the result of a study is known."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ def planted(
     parameters: Mapping[str, Any] | None = None,
     ranges: Mapping[str, list[float | None]] | None = None,
 ) -> Trace:
-    """Return a trace of one layer: signal -> the values of each sequence, (T, N).
+    """Make a trace of one layer from chosen values.
 
-    Sequence k reads texts[k], by default "abcabc..."; the initial states are 0.
+    Args:
+        signals: signal -> for each sequence its values (T, N).
+        cell: the cell of the layer.
+        texts: the text of each sequence; None: "abcabc..." in its length.
+        vocabulary: the vocabulary of the trace; None: the characters of the texts and "abc".
+        initial: state -> its values before the first step; 0 for all other states.
+        parameters: parameter of the cell -> its values.
+        ranges: signal -> the ends of its range, where they differ from those of the cell.
     """
     rows = {name: [np.asarray(row, np.float64) for row in values] for name, values in signals.items()}
-    some = next(iter(rows.values()))
-    lengths, neurons = [len(row) for row in some], some[0].shape[1] if some else 1
+    first = next(iter(rows.values()))
+    lengths, neurons = [len(row) for row in first], first[0].shape[1] if first else 1
     texts = [("abc" * length)[:length] for length in lengths] if texts is None else texts
     vocabulary = vocabulary or Vocabulary.of("abc" + "".join(texts))
     token = np.full((len(lengths), max([0, *lengths])), -1, np.int32)
@@ -43,9 +50,9 @@ def planted(
     for name, values in rows.items():
         for k, row in enumerate(values):
             padded[name][k, : len(row)] = row
-    made = CELLS[cell] if isinstance(cell, str) else cell
-    arrays = {name: {**about, "range": (ranges or {}).get(name, about["range"])} for name, about in _arrays(made)}
-    states = {name: np.zeros((len(lengths), neurons)) for name in made.states}
+    chosen = CELLS[cell] if isinstance(cell, str) else cell
+    arrays = {name: {**about, "range": (ranges or {}).get(name, about["range"])} for name, about in _arrays(chosen)}
+    states = {name: np.zeros((len(lengths), neurons)) for name in chosen.states}
     return Trace(
         lengths=np.array(lengths, dtype=np.int64),
         steps={"token": token},
@@ -56,7 +63,7 @@ def planted(
             "format": 1,
             "precision": "float64",
             "vocabulary": vocabulary.to_json(),
-            "layers": {"layer0": {"cell": made.to_json(), "neurons": neurons, "arrays": arrays}},
+            "layers": {"layer0": {"cell": chosen.to_json(), "neurons": neurons, "arrays": arrays}},
         },
     )
 
@@ -67,7 +74,7 @@ def column(*values: float) -> np.ndarray:
 
 
 def stored(trace: Trace, directory: Any) -> Trace:
-    """Return the same trace on disk, read lazily."""
+    """Save a trace and open it again, read lazily from disk."""
     save_trace(trace, directory, "float64")
     return open_trace(directory)
 
@@ -81,7 +88,7 @@ def pieces_of(size: int) -> Iterator[None]:
 
 
 def places(trace: Trace, signal: str, layer: str = "layer0") -> np.ndarray:
-    """Return a signal at every step of every sequence, (P, N), joined by a plain loop."""
+    """Concatenate a signal over the steps of all sequences, (P, N), independently of the package."""
     array = np.asarray(trace[layer][signal])
     parts = [array[k, :length] for k, length in enumerate(trace.lengths)]
     return np.concatenate([np.zeros((0, array.shape[2])), *parts])

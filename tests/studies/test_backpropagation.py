@@ -1,4 +1,4 @@
-"""Back-propagation opened: against torch's autograd, finite differences, and chains worked out by hand."""
+"""Contributions and saliency against torch's autograd, finite differences and chains worked out by hand."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def ids_of(net: Network, text: str) -> Ids:
     return net.configuration.vocabulary.encode(text)
 
 
-def close(found: np.ndarray, expected: np.ndarray) -> None:
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 def losses(net: Network, ids: Ids, changes: tuple[Intervention, ...] = ()) -> torch.Tensor:
@@ -52,43 +52,49 @@ def test_contributions_sum_to_the_gradient(
     ids = ids_of(net, "".join([*text[:-1], "a"]))
     steps_with_target = [t for t in range(len(ids) - 1) if ids[t + 1] < 5]
     places = data.draw(st.lists(st.sampled_from(steps_with_target), unique=True, min_size=1).map(sorted))
-    found, expected = contributions(net, ids, places), by_autograd(net, ids, places)
-    assert set(found.deltas) == set(expected)
+    parts_of_gradient, expected = contributions(net, ids, places), by_autograd(net, ids, places)
+    assert set(parts_of_gradient.deltas) == set(expected)
     for name, gradient in expected.items():
-        close(found.total(name), gradient)
-        parts = [found.of(name, step) for step in range(len(ids))]
+        close(parts_of_gradient.total(name), gradient)
+        parts = [parts_of_gradient.of(name, step) for step in range(len(ids))]
         close(np.sum(parts, axis=0), gradient)
-        close(found.norms(name), np.array([np.linalg.norm(part) for part in parts]))
-        shares = found.along(name)
+        close(parts_of_gradient.norms(name), np.array([np.linalg.norm(part) for part in parts]))
+        shares = parts_of_gradient.along(name)
         if (gradient * gradient).sum() > 1e-12:
             np.testing.assert_allclose(shares.sum(), 1.0, rtol=1e-9)
 
 
 def by_autograd(net: Network, ids: Ids, places: list[int]) -> dict[str, np.ndarray]:
-    """Return the gradient of the losses at the places, whose targets are all known, by autograd."""
+    """Compute the gradient of the losses at the places by torch.
+
+    No place has a target outside the vocabulary; elsewhere such a target is read as 0.
+    """
     copy = exact(net)
     out = copy(torch.from_numpy(ids).long()[:, None], engine="plain")
     targets = torch.from_numpy(np.where(ids < 5, ids, 0)[1:]).long()
     total = -out.logits[:-1, 0].log_softmax(1).gather(1, targets[:, None]).squeeze(1)[places].sum()
     total.backward()
-    found = {}
+    gradients = {}
     for name, value in copy.named_parameters():
         gradient = (torch.zeros_like(value) if value.grad is None else value.grad).numpy()
         if not name.startswith("layers"):
-            found[name] = gradient
+            gradients[name] = gradient
             continue
         _, layer, kind = name.split(".")
         tape = copy.configuration.layers[int(layer)].cell.tape
         drives = {"recurrent_weights": tape.recurrent_drives, "neuron_weights": tape.parameters}
-        found |= {f"{name}.{k}": g for k, g in zip(drives.get(kind, tape.input_drives), gradient, strict=True)}
-    return found
+        gradients |= {f"{name}.{k}": g for k, g in zip(drives.get(kind, tape.input_drives), gradient, strict=True)}
+    return gradients
 
 
 def test_contribution_equals_finite_differences() -> None:
-    """U.f changed at one step only is x.f changed there by as much times h_{t-1}; a symbol of its own can do that."""
+    """Change U.f at a single step, by changing x.f there by the same amount times h_{t-1}.
+
+    A symbol that occurs at that step only makes this possible.
+    """
     net = exact(network("lstm", [3], 4))
     ids = ids_of(net, "abcadb")
-    found, width = contributions(net, ids), 1e-6
+    by_step, width = contributions(net, ids), 1e-6
     trace = record(net, [ids])
     weights = net.parameters_of(0)
     drive = net.configuration.layers[0].cell.tape.input_drives.index("f")
@@ -97,7 +103,7 @@ def test_contribution_equals_finite_differences() -> None:
         for to, source in ((0, 1), (2, 2)):
             ends = []
             for sign in (1, -1):
-                # A symbol of its own for this step alone: as the old one, but for W.f of the neuron.
+                # The spare symbol has the weights of the old one, except for W.f of the neuron.
                 other = exact(network("lstm", [3], 4))
                 rows = other.parameters_of(0).input_weights
                 spare = 4  # "e" is read nowhere else
@@ -110,8 +116,8 @@ def test_contribution_equals_finite_differences() -> None:
                     logs = out.logits[:-1, 0].log_softmax(1)
                     ends.append(-logs.gather(1, torch.from_numpy(ids[1:]).long()[:, None]).sum().item())
             slope = (ends[0] - ends[1]) / (2 * width)
-            # A central difference is off by width squared, and by the rounding of the ends (1e-16) over its width.
-            ours = found.of("layers.0.recurrent_weights.f", step)[to, source]
+            # The error of a central difference is width squared, plus the rounding of the ends (1e-16) over the width.
+            ours = by_step.of("layers.0.recurrent_weights.f", step)[to, source]
             np.testing.assert_allclose(ours, slope, rtol=1e-6, atol=1e-8)
 
 
@@ -126,13 +132,13 @@ def test_contributions_of_an_elman_neuron_by_hand() -> None:
     chances /= chances.sum()
     chances[ids[3]] -= 1
     arriving = (chances * readout).sum()
-    found = contributions(net, ids, [2])
+    by_step = contributions(net, ids, [2])
     by_hand = [
         arriving * (1 - h[2] ** 2) * u * (1 - h[1] ** 2) * u * (1 - h[0] ** 2) * 0.0,  # h before step 0 is 0
         arriving * (1 - h[2] ** 2) * u * (1 - h[1] ** 2) * h[0],
         arriving * (1 - h[2] ** 2) * h[1],
     ]
-    ours = np.array([found.of("layers.0.recurrent_weights.h", t)[0, 0] for t in range(3)])
+    ours = np.array([by_step.of("layers.0.recurrent_weights.h", t)[0, 0] for t in range(3)])
     close(ours, np.array(by_hand))
     states = saliency(net, ids, [2]).states["layer0", "h"][0]
     chain = [1.0, (1 - h[2] ** 2) * u, (1 - h[2] ** 2) * u * (1 - h[1] ** 2) * u]
@@ -143,12 +149,12 @@ def test_contributions_of_an_elman_neuron_by_hand() -> None:
 def test_saliency_of_inputs_equals_autograd(name: str) -> None:
     net = network(name, [3, 2], 1, embedding=4)
     ids = ids_of(net, "abcadbeca")
-    found = saliency(net, ids)
-    assert found.places.tolist() == list(range(8))
+    measured = saliency(net, ids)
+    assert measured.places.tolist() == list(range(8))
     copy = exact(net)
     table = copy.embedding
     assert table is not None
-    for row, place in enumerate(found.places):
+    for row, place in enumerate(measured.places):
         # An embedding with a row for every step, so that each input has a gradient of its own.
         wide = exact(net)
         with torch.no_grad():
@@ -160,8 +166,8 @@ def test_saliency_of_inputs_equals_autograd(name: str) -> None:
         (-logs[int(ids[place + 1])]).backward()
         assert wide.embedding.grad is not None
         norms = wide.embedding.grad.norm(dim=1).numpy()[: place + 1][::-1]
-        close(found.inputs[row, : place + 1], norms)
-        assert np.isnan(found.inputs[row, place + 1 :]).all()
+        close(measured.inputs[row, : place + 1], norms)
+        assert np.isnan(measured.inputs[row, place + 1 :]).all()
 
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
@@ -169,8 +175,8 @@ def test_saliency_of_states_equals_interventions(name: str) -> None:
     """What a nudge of a state's value at one step does to each loss: central differences."""
     net = exact(network(name, [2, 2], 6))
     ids, width = ids_of(net, "abcadb"), 1e-6
-    found = saliency(net, ids, neurons=True)
-    for (layer, state), each in found.neurons.items():
+    measured = saliency(net, ids, neurons=True)
+    for (layer, state), own in measured.neurons.items():
         for step in (0, 2):
             for neuron in (0, 1):
                 ends = []
@@ -178,11 +184,11 @@ def test_saliency_of_states_equals_interventions(name: str) -> None:
                     change = Intervention(int(layer[5:]), state, neuron, slice(step, step + 1), 1.0, sign * width)
                     ends.append(losses(net, ids, (change,)).detach().numpy())
                 slope = np.abs(ends[0] - ends[1]) / (2 * width)
-                ours = [each[place, place - step, neuron] for place in range(step, 5)]
+                ours = [own[place, place - step, neuron] for place in range(step, 5)]
                 # float32 keeps 7 digits; the difference itself is off by 1e-9.
                 np.testing.assert_allclose(ours, slope[step:], rtol=1e-5, atol=1e-8)
-        norms = np.linalg.norm(each.astype(np.float64), axis=2)
-        np.testing.assert_allclose(found.states[layer, state], norms, rtol=1e-6)
+        norms = np.linalg.norm(own.astype(np.float64), axis=2)
+        np.testing.assert_allclose(measured.states[layer, state], norms, rtol=1e-6)
 
 
 @given(st.sampled_from(["lstm", "gru"]), st.integers(2, 8), st.integers(0, 9), seeds, st.data())
@@ -204,14 +210,14 @@ def test_saliency_of_some_places_and_distances(
 def test_contributions_table_and_unknown_weights() -> None:
     net = network("lstm", [3], 0)
     ids = ids_of(net, "abcde")
-    found = contributions(net, ids)
-    table = found.table()
-    assert len(table) == 5 * len(found.deltas)
-    one = found.table(["layers.0.biases.f"])
-    np.testing.assert_allclose(one["share"].sum(), 1.0, rtol=1e-12)
-    assert one.about["losses"] == 4
+    by_step = contributions(net, ids)
+    table = by_step.table()
+    assert len(table) == 5 * len(by_step.deltas)
+    of_forget_bias = by_step.table(["layers.0.biases.f"])
+    np.testing.assert_allclose(of_forget_bias["share"].sum(), 1.0, rtol=1e-12)
+    assert of_forget_bias.about["losses"] == 4
     with pytest.raises(StudyError, match="got 'W'"):
-        found.total("W")
+        by_step.total("W")
     for places in ([4], [-1], [9]):
         with pytest.raises(StudyError, match="from 0 to 3"):
             saliency(net, ids, places)
@@ -219,8 +225,8 @@ def test_contributions_table_and_unknown_weights() -> None:
 
 def test_contributions_without_any_loss() -> None:
     net = network("lstm", [3], 0)
-    found = contributions(net, ids_of(net, "a"))
-    assert found.losses.sum() == 0
-    assert not found.total("layers.0.biases.f").any()
-    assert np.isnan(found.along("layers.0.biases.f")).all()
+    by_step = contributions(net, ids_of(net, "a"))
+    assert by_step.losses.sum() == 0
+    assert not by_step.total("layers.0.biases.f").any()
+    assert np.isnan(by_step.along("layers.0.biases.f")).all()
     assert saliency(net, ids_of(net, "a")).inputs.size == 0

@@ -1,4 +1,4 @@
-"""Cells side by side: reach on networks whose gradients are known, and trainings that are stopped and gone on with."""
+"""Comparisons of cells: reach on networks with known gradients, and trainings that are stopped and continued."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ PROBE = "A" + "x" * 20 + "Ya\n"
 
 
 def quiet(cell: str, neurons: int, **biases: float) -> Network:
-    """Return a network that reads nothing but its biases."""
-    made = Network(configure(Vocabulary(tuple("ab")), cell, [neurons]))
+    """Make a network whose weights are 0, except for these biases."""
+    net = Network(configure(Vocabulary(tuple("ab")), cell, [neurons]))
     with torch.no_grad():
         for name in ("input_weights", "recurrent_weights", "biases"):
-            getattr(made.parameters_of(0), name).zero_()
+            getattr(net.parameters_of(0), name).zero_()
         for drive, value in biases.items():
-            made.parameters_of(0).biases[CELLS[cell].tape.input_drives.index(drive)] = value
-    return made
+            net.parameters_of(0).biases[CELLS[cell].tape.input_drives.index(drive)] = value
+    return net
 
 
 # --- reach -----------------------------------------------------------------------------------------------------------
 
 
 def test_reach_of_a_known_leak() -> None:
-    found = reach(quiet("mingru", 4), "ab" * 20, distance=10, furthest=5)
-    (row,) = found.layers
+    measured = reach(quiet("mingru", 4), "ab" * 20, distance=10, furthest=5)
+    (row,) = measured.layers
     assert row["gradient"] == pytest.approx(2 * 0.5**10, rel=1e-12)  # the root of four neurons
     assert row["states_norm"] == pytest.approx(2 * 0.5**10, rel=1e-12)
     assert row["direct"] == pytest.approx(2 * 0.5**10, rel=1e-12)
     assert row["rest"] == pytest.approx(0, abs=1e-14)
     assert row["growth"] == pytest.approx(math.log(0.5), rel=1e-12)
     assert row["exponent"] == pytest.approx(math.log(0.5), rel=1e-12)
-    (term,) = found.terms
+    (term,) = measured.terms
     assert (term["to"], term["source"], term["term"], term["share"]) == ("h", "h", "direct", 1.0)
-    assert found.row() == {
+    assert measured.row() == {
         "gradient": row["gradient"],
         "growth": row["growth"],
         "horizon": pytest.approx(math.nan, nan_ok=True),  # no weight reads the input
@@ -63,18 +63,18 @@ def test_reach_of_a_known_leak() -> None:
 @pytest.mark.parametrize("bias", [0.0, 1.0, 3.0])
 def test_reach_direct_term_equals_forget_gates(bias: float) -> None:
     (row,) = reach(quiet("lstm", 1, f=bias), "ab" * 20, distance=7).layers
-    kept = 1 / (1 + math.exp(-bias))
-    assert row["growth"] == pytest.approx(math.log(kept), rel=1e-9)
+    forget_gate = 1 / (1 + math.exp(-bias))
+    assert row["growth"] == pytest.approx(math.log(forget_gate), rel=1e-9)
     # c stays at 0, where tanh is the identity; the output gate is at one half.
-    assert row["gradient"] == pytest.approx(0.5 * kept**7, rel=1e-9)
-    assert row["states_norm"] == pytest.approx(math.sqrt(1 + 0.25) * kept**7, rel=1e-9)
+    assert row["gradient"] == pytest.approx(0.5 * forget_gate**7, rel=1e-9)
+    assert row["states_norm"] == pytest.approx(math.sqrt(1 + 0.25) * forget_gate**7, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
 def test_reach_norms_equal_products(name: str) -> None:
     net = network(name, [3, 2], 1)
-    found = reach(net, TEXT, distance=6)
-    for k, row in enumerate(found.layers):
+    measured = reach(net, TEXT, distance=6)
+    for k, row in enumerate(measured.layers):
         jacobians = jacobians_of(net, TEXT, k)
         place = jacobians.states.index("h") * jacobians.neurons
         steps, ends = jacobians.whole(), slice(place, place + jacobians.neurons)
@@ -86,23 +86,23 @@ def test_reach_norms_equal_products(name: str) -> None:
                 for step in range(start + 1, start + distance + 1):
                     product = steps[step] @ product
                 sizes.append(np.linalg.norm(product[rows]))
-            with np.errstate(divide="ignore"):  # of an Elman network with ReLU some are 0
+            with np.errstate(divide="ignore"):  # some norms of an Elman network with ReLU are 0
                 return float(np.median(np.log(sizes)))
 
         assert math.log(row["gradient"]) == pytest.approx(norm(6, ends), abs=1e-9)
         assert math.log(row["states_norm"]) == pytest.approx(norm(6, slice(None)), abs=1e-9)
         assert row["growth"] == pytest.approx((norm(6, ends) - norm(1, ends)) / 5, abs=1e-9)
-    assert found.layers["layer"].tolist() == ["layer0", "layer1"]
-    assert found.layers.about == {"distance": 6, "steps": len(TEXT)}
+    assert measured.layers["layer"].tolist() == ["layer0", "layer1"]
+    assert measured.layers.about == {"distance": 6, "steps": len(TEXT)}
 
 
 def test_reach_of_a_feedforward_network_is_zero() -> None:
-    found = reach(network("feedforward", [3], 1), TEXT)
-    (row,) = found.layers
+    measured = reach(network("feedforward", [3], 1), TEXT)
+    (row,) = measured.layers
     assert [row[name] for name in ("gradient", "states_norm", "direct", "rest")] == [0, 0, 0, 0]
     assert [row[name] for name in ("growth", "exponent")] == [-math.inf, -math.inf]
-    assert len(found.terms) == 0
-    assert found.row()["horizon"] == 1.0
+    assert len(measured.terms) == 0
+    assert measured.row()["horizon"] == 1.0
 
 
 @given(st.text("abcde", min_size=1, max_size=8), st.sampled_from(EACH_CELL), seeds)
@@ -113,10 +113,10 @@ def test_reach_of_any_text(text: str, name: str, seed: int) -> None:
         with pytest.raises(StudyError, match="at most 1 step of the longest sequence"):
             reach(net, text)
         return
-    found = reach(net, text, samples=3)
-    assert found.layers.about["distance"] == len(text) // 2
-    assert set(found.row()) | {"score", "loss"} == set(MEASURES)
-    assert reach(net, text, samples=3).horizons.to_json() == found.horizons.to_json()
+    measured = reach(net, text, samples=3)
+    assert measured.layers.about["distance"] == len(text) // 2
+    assert set(measured.row()) | {"score", "loss"} == set(MEASURES)
+    assert reach(net, text, samples=3).horizons.to_json() == measured.horizons.to_json()
 
 
 def test_reach_refuses_invalid_arguments() -> None:
@@ -132,9 +132,12 @@ def test_reach_refuses_invalid_arguments() -> None:
 # --- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def assert_same(one: Table, other: Table) -> None:
-    """Check equality of tables, except for seconds and the last digits of products, whose order may differ."""
-    for name, column in one.columns.items():
+def assert_same(table: Table, other: Table) -> None:
+    """Compare all columns except the seconds.
+
+    The last digits of products may differ, because the order of sums depends on the memory layout.
+    """
+    for name, column in table.columns.items():
         if name in ("gradient", "growth"):
             np.testing.assert_allclose(column, other[name], rtol=1e-12)
         elif name != "seconds":
@@ -199,8 +202,8 @@ def test_compare_skips_complete_trainings(compared: tuple[Path, Table]) -> None:
 
 def test_compare_continues_after_a_stop(compared: tuple[Path, Table], tmp_path: Path) -> None:
     _, whole = compared
-    stop_calls = itertools.count()
-    part = small(tmp_path, stop=lambda: next(stop_calls) > 150)  # in the middle of the second training
+    calls = itertools.count()
+    part = small(tmp_path, stop=lambda: next(calls) > 150)  # in the middle of the second training
     assert {(row["cell"], row["seed"]) for row in part} == {("elman", 0)}
     assert part.about["missing"] == ["lstm:f=3, seed 0", "elman, seed 1", "lstm:f=3, seed 1"]
     assert_same(part, whole.where(cell="elman", seed=0))
@@ -208,10 +211,10 @@ def test_compare_continues_after_a_stop(compared: tuple[Path, Table], tmp_path: 
 
 
 def test_compare_stopped_at_once_is_empty(tmp_path: Path) -> None:
-    found = small(tmp_path, stop=lambda: True)
-    assert len(found) == 0
-    assert len(found.about["missing"]) == 4
-    assert len(summary(found)) == 0
+    table = small(tmp_path, stop=lambda: True)
+    assert len(table) == 0
+    assert len(table.about["missing"]) == 4
+    assert len(summary(table)) == 0
 
 
 def test_compare_progress_ends_at_one(tmp_path: Path) -> None:
@@ -225,11 +228,11 @@ def test_compare_progress_ends_at_one(tmp_path: Path) -> None:
 
 def test_compare_records_a_nan_loss(tmp_path: Path) -> None:
     options = {"cells": ("elman_relu",), "steps": 50, "optimizer": "sgd", "learning_rate": 1e30, "clip": 1e30}
-    found = small(tmp_path, **options)
-    ends = found.where(when="end")
+    table = small(tmp_path, **options)
+    ends = table.where(when="end")
     assert ends["reason"].tolist() == ["failed", "failed"]
     assert np.isfinite(ends["loss"]).all()
-    assert found.about["missing"] == []
+    assert table.about["missing"] == []
     assert Run(tmp_path / "elman_relu-0").read(HISTORY)[-1]["reason"] == "failed"
 
 

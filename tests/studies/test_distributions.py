@@ -13,7 +13,7 @@ from gatescope.trace import Trace
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    """Record three sequences of different lengths, so that two are padded."""
+    """Three sequences of different lengths, so that two have padding."""
     vocabulary = gatescope.Vocabulary(tuple("aXb\n"), "\n")
     network = gatescope.Network(gatescope.configure(vocabulary, "lstm", [5, 3]), seed=3)
     return gatescope.record(network, "aaXbb\naXb\naaaaaaXbb\n")
@@ -58,12 +58,12 @@ def test_moments_equal_numpy(trace: Trace) -> None:
             (row,) = table.where(layer=layer, signal=signal, neuron=neuron)
             own = values if neuron == ALL_NEURONS else values[:, neuron]
             expected = (own.mean(), own.std(), own.min(), own.max(), own.size)
-            found = tuple(row[name] for name in ("mean", "deviation", "smallest", "largest", "values"))
-            np.testing.assert_allclose(found, expected, rtol=1e-12)
+            measured = tuple(row[name] for name in ("mean", "deviation", "smallest", "largest", "values"))
+            np.testing.assert_allclose(measured, expected, rtol=1e-12)
 
 
 def test_moments_of_values_far_from_zero_do_not_cancel() -> None:
-    """The deviation is exact where the mean is 10^8 times as large, over several pieces of a long sequence."""
+    """The deviation stays exact when the mean is 10^8 times as large, over several pieces of a long sequence."""
     values = 1e8 + np.random.default_rng(0).standard_normal((1, 5000, 1000))
     trace = Trace(
         lengths=np.array([5000]),
@@ -77,7 +77,7 @@ def test_moments_of_values_far_from_zero_do_not_cancel() -> None:
     assert row["deviation"] == pytest.approx(values.std(), rel=1e-7)
 
 
-def test_values_that_are_not_finite_are_counted_apart(trace: Trace) -> None:
+def test_moments_count_nonfinite_values_apart(trace: Trace) -> None:
     """NaN and infinity are in no bin and in `not_finite`."""
     array = np.array(trace["layer0"]["c"], dtype=np.float64)
     array[0, 0, 0], array[1, 1, 2] = np.nan, np.inf
@@ -98,7 +98,6 @@ def test_values_that_are_not_finite_are_counted_apart(trace: Trace) -> None:
         ({"bins": 3_000_000}, "expected at most 2,000,000 rows"),
     ],
 )
-def test_distributions_refuse_with_a_sentence(trace: Trace, options: dict, sentence: str) -> None:
-    """What cannot be computed is refused in one sentence."""
+def test_distributions_refuse_invalid_arguments(trace: Trace, options: dict, sentence: str) -> None:
     with pytest.raises(StudyError, match=sentence):
         distributions(trace, **options)

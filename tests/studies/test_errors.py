@@ -1,4 +1,4 @@
-"""The errors of a network against loops that read a text as a person would, and against examples worked by hand."""
+"""Errors of a text model against plain loops over the characters, and against examples worked by hand."""
 
 import math
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ VOCABULARY = Vocabulary(tuple(ALPHABET))
 
 
 def trace_of(texts: list[str], probabilities: list[list[float]], vocabulary: Vocabulary = VOCABULARY) -> Trace:
-    """Return a trace with these probabilities of the second symbol of each text, the third, and so on."""
+    """Make a trace with these probabilities for the second symbol of each text, the third, and so on."""
     ids = [vocabulary.encode(text) for text in texts]
     longest = max([0, *map(len, ids)])
     token = np.full((len(ids), longest), -1, np.int32)
@@ -40,21 +40,24 @@ def trace_of(texts: list[str], probabilities: list[list[float]], vocabulary: Voc
 
 
 def words_of(text: str) -> list[tuple[int, int, int, int]]:
-    """Return for each word (start, end, first, last): its span in the text, and the characters whose word it is."""
-    found, start = [], None
+    """Return the words of a text: (start, end) of the word, and (start, end) of the characters that it covers.
+
+    A wide character counts as a word together with the wide character before it, and covers only itself.
+    """
+    words, start = [], None
     for k, character in enumerate(text + " "):
         if character in RUN or character not in ALPHABET:
             start = k if start is None else start
         elif start is not None:
-            found.append((start, k, start, k))
+            words.append((start, k, start, k))
             start = None
         if character in WIDE:
-            found.append((k - 1 if k and text[k - 1] in WIDE else k, k + 1, k, k + 1))
-    return found
+            words.append((k - 1 if k and text[k - 1] in WIDE else k, k + 1, k, k + 1))
+    return words
 
 
 def cause_of(text: str, k: int, p: float, rights: dict[int, bool], training: Counter[str]) -> tuple[str, str]:
-    """Return the first cause and level of the error at character k, for memories of 5 and 20, counts of 0 and 2."""
+    """Return the first cause and level of the error at character k, with the distances and counts of SETTINGS."""
     for order, right in sorted(rights.items()):
         if right:
             return "n-gram", f"order {order}"
@@ -90,8 +93,8 @@ SETTINGS = {"recent": (5, 20), "rare": (0, 2), "short": 2, "resamples": 1}
 @given(data=st.data(), repeated=st.integers(0, 3))
 def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> None:
     texts = data.draw(st.lists(CHARACTERS, min_size=1, max_size=3))
-    training = data.draw(CHARACTERS) + repeated * texts[0]  # so that n-gram models are right now and then
-    # No level of a cause is at a whole tenth, where rounding would decide.
+    training = data.draw(CHARACTERS) + repeated * texts[0]  # so that n-gram models are sometimes right
+    # Not at a whole tenth, where rounding would decide the level of a cause.
     probability = st.tuples(st.integers(0, 9), st.floats(0.1, 0.9)).map(lambda parts: sum(parts) / 10)
     values = [[data.draw(probability) for _ in text[1:]] for text in texts]
     targets = [(s, k) for s, text in enumerate(texts) for k in range(1, len(text)) if text[k] in ALPHABET]
@@ -99,7 +102,7 @@ def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> No
         with pytest.raises(StudyError, match="expected predictions to compare"):
             errors(trace_of(texts, values), VOCABULARY.encode(training), [1], **SETTINGS)
         return
-    found = errors(trace_of(texts, values), VOCABULARY.encode(training), [1, 2, 4], **SETTINGS)
+    tables = errors(trace_of(texts, values), VOCABULARY.encode(training), [1, 2, 4], **SETTINGS)
     models = {}
     for order, flat in log_probabilities(
         VOCABULARY.encode(training), [VOCABULARY.encode(t) for t in texts], VOCABULARY.size, [1, 2, 4]
@@ -117,11 +120,11 @@ def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> No
             cause = cause_of(texts[s], k, p, rights, counts)
             expected[cause] += 1
             losses[cause] -= math.log(p)
-    rows = list(found.causes)
+    rows = list(tables.causes)
     assert {(row["cause"], row["level"]): row["errors"] for row in rows if row["errors"]} == dict(expected)
     total, left = sum(expected.values()), sum(expected.values())
-    assert found.causes.about["errors"] == total
-    assert found.causes.about["targets"] == len(targets)
+    assert tables.causes.about["errors"] == total
+    assert tables.causes.about["targets"] == len(targets)
     for row in rows:
         left -= row["errors"]
         assert row["share"] == pytest.approx(row["errors"] / max(1, total), abs=1e-12)
@@ -132,7 +135,7 @@ def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> No
         else:
             assert math.isnan(row["loss"])
 
-    for row in found.orders:
+    for row in tables.orders:
         pairs = [(values[s][k - 1], float(models[row["order"]][s][k])) for s, k in targets]
         assert row["cross_entropy"] == pytest.approx(-sum(math.log(q) for _, q in pairs) / len(pairs), abs=1e-12)
         assert row["errors"] == sum(q < 0.5 for _, q in pairs)
@@ -140,28 +143,28 @@ def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> No
         assert row["network_alone"] == sum(p < 0.5 <= q for p, q in pairs)
         assert row["ngram_alone"] == sum(q < 0.5 <= p for p, q in pairs)
     mean = -sum(math.log(values[s][k - 1]) for s, k in targets) / len(targets)
-    assert found.orders.about["cross_entropy"] == pytest.approx(mean, abs=1e-12)
+    assert tables.orders.about["cross_entropy"] == pytest.approx(mean, abs=1e-12)
 
 
 def closings_of(text: str) -> list[tuple[str, int, int]]:
-    """Return kind, place and distance of every closing mark, with a stack for each kind."""
-    found = []
+    """Return the kind, place and distance of every closing mark, by a stack for each kind."""
+    closings = []
     for opening, closing in ("()", "[]", "“”", "（）"):
         stack: list[int] = []
         for k, character in enumerate(text):
             if character == opening:
                 stack.append(k)
             elif character == closing and stack:
-                found.append((opening + closing, k, k - stack.pop()))
+                closings.append((opening + closing, k, k - stack.pop()))
     start = 0
     for line in text.split("\n"):
         places = [start + k for k, character in enumerate(line) if character == '"']
         for first, second in zip(places[::2], places[1::2], strict=False):
             follower = text[second + 1 : second + 2]
             if not follower or (follower in ALPHABET and follower not in RUN + WIDE):
-                found.append(('""', second, second - first))
+                closings.append(('""', second, second - first))
         start += len(line) + 1
-    return found
+    return closings
 
 
 @settings(max_examples=80)
@@ -177,10 +180,10 @@ def test_closing_marks_find_their_openings(data: st.DataObject) -> None:
         for kind, place, distance in closings_of(text):
             power = 2 ** int(math.log2(distance))
             expected.setdefault((kind, power, 2 * power), []).append(row[place - 1])
-    found = {(row["bracket"], row["from"], row["to"]): row for row in table}
-    assert {key: row["count"] for key, row in found.items()} == {key: len(row) for key, row in expected.items()}
+    rows = {(row["bracket"], row["from"], row["to"]): row for row in table}
+    assert {key: row["count"] for key, row in rows.items()} == {key: len(row) for key, row in expected.items()}
     for key, probabilities in expected.items():
-        row = found[key]
+        row = rows[key]
         assert row["network"] == pytest.approx(np.mean(np.log(probabilities)), abs=1e-12)
         assert row["network_probability"] == pytest.approx(np.mean(probabilities), abs=1e-12)
         assert row["gain"] == pytest.approx(row["network"] - row["ngram"], abs=1e-12)
@@ -188,28 +191,28 @@ def test_closing_marks_find_their_openings(data: st.DataObject) -> None:
 
 def test_closing_marks_use_the_best_model() -> None:
     training, text = "(a)(é)(a)(a)[1]" * 4, "(a)(é)"
-    found = errors(trace_of([text], [[0.5] * 5]), VOCABULARY.encode(training), [1, 2, 3])
-    best = int(found.orders.sorted_by("cross_entropy", descending=False)["order"][0])
-    assert found.closings.about["best_order"] == best < 3  # not the longest
+    tables = errors(trace_of([text], [[0.5] * 5]), VOCABULARY.encode(training), [1, 2, 3])
+    best = int(tables.orders.sorted_by("cross_entropy", descending=False)["order"][0])
+    assert tables.closings.about["best_order"] == best < 3  # not the highest order
     _, values = next(log_probabilities(VOCABULARY.encode(training), [VOCABULARY.encode(text)], VOCABULARY.size, [best]))
-    (row,) = found.closings
+    (row,) = tables.closings
     assert (row["bracket"], row["from"], row["to"], row["count"]) == ("()", 2, 4, 2)
     assert row["ngram"] == pytest.approx((values[2] + values[5]) / 2, abs=1e-12)
     assert row["ngram_probability"] == pytest.approx(np.exp(values[[2, 5]]).mean(), abs=1e-12)
 
 
 def test_closing_intervals_equal_those_of_a_mean() -> None:
-    # 2000 closing marks, half of them at p and half at q: the mean of n values has the standard error sd / sqrt(n).
+    # Half of the 2000 closing marks are at p and half at q. The standard error of a mean of n values is sd / sqrt(n).
     p, q, count = 0.2, 0.8, 2000
     values = [value for k in range(count) for value in (0.9, p if k % 2 else q, 0.9)][:-1]
     text = "(a)" * count
-    found = errors(trace_of([text], [values[:]]), VOCABULARY.encode("(a)"), [1], resamples=2000).closings
-    (row,) = found
-    wide = 1.959964 * abs(math.log(p / q)) / 2 / math.sqrt(count)
+    closings = errors(trace_of([text], [values[:]]), VOCABULARY.encode("(a)"), [1], resamples=2000).closings
+    (row,) = closings
+    half_width = 1.959964 * abs(math.log(p / q)) / 2 / math.sqrt(count)
     for name in ("network", "gain"):
-        assert row[name] - row[f"{name}_low"] == pytest.approx(wide, rel=0.08)
-        assert row[f"{name}_high"] - row[name] == pytest.approx(wide, rel=0.08)
-    assert row["ngram_low"] == pytest.approx(row["ngram_high"], abs=1e-12)  # the model of order 1 sees nothing
+        assert row[name] - row[f"{name}_low"] == pytest.approx(half_width, rel=0.08)
+        assert row[f"{name}_high"] - row[name] == pytest.approx(half_width, rel=0.08)
+    assert row["ngram_low"] == pytest.approx(row["ngram_high"], abs=1e-12)  # a model of order 1 has no context
 
 
 def test_single_closing_mark_has_no_interval() -> None:
@@ -226,14 +229,14 @@ def test_errors_same_seed_gives_same_intervals() -> None:
 
 
 def test_error_is_attributed_to_the_smallest_order() -> None:
-    # After a comes b or c as often, after xa always b; a is half of all symbols, so order 1 has it right.
+    # b and c follow a equally often, but only b follows xa. Most symbols are a, so order 1 predicts it.
     training = "xab" * 9 + "yac" * 9 + "a" * 99
     vocabulary = Vocabulary.of(training)
     table = errors(
         trace_of(["xab"], [[0.1, 0.2]], vocabulary), vocabulary.encode(training), [1, 2, 3], recent=(), rare=()
     )
-    found = {row["level"]: (row["errors"], row["left"]) for row in table.causes if row["cause"] == "n-gram"}
-    assert found == {"order 1": (1, 0.5), "order 2": (0, 0.5), "order 3": (1, 0)}
+    by_level = {row["level"]: (row["errors"], row["left"]) for row in table.causes if row["cause"] == "n-gram"}
+    assert by_level == {"order 1": (1, 0.5), "order 2": (0, 0.5), "order 3": (1, 0)}
     short = errors(
         trace_of(["xab"], [[0.1, 0.2]], vocabulary), vocabulary.encode(training), [1, 3], recent=(), rare=(), short=2
     )
@@ -241,7 +244,7 @@ def test_error_is_attributed_to_the_smallest_order() -> None:
 
 
 def levels(text: str, training: str, p: float = 0.01, vocabulary: Vocabulary | None = None) -> list[tuple[str, str]]:
-    """Return the causes if every symbol of a text is an error, for an untrained n-gram model."""
+    """Return the causes when every symbol of a text is an error and no n-gram model predicts any of them."""
     vocabulary = vocabulary or Vocabulary.of(text + training)
     trace = trace_of([text], [[p] * (len(vocabulary.encode(text)) - 1)], vocabulary)
     table = errors(trace, vocabulary.encode(training), [1], short=0).causes
@@ -252,7 +255,7 @@ def test_word_distance_counts_from_its_start() -> None:
     many = "Mary " * 9
     assert levels("Mary " + "." * 95 + "Mary", many).count(("memory", "within 100 characters")) == 4
     assert levels("Mary " + "." * 96 + "Mary", many).count(("memory", "within 500 characters")) == 4
-    # A word is looked for as a whole.
+    # Only whole words count as a repetition.
     assert not any(cause == "memory" for cause, _ in levels("Maryland Mary", many + "Maryland " * 9))
 
 
@@ -264,7 +267,7 @@ def test_words_of_other_languages() -> None:
         ("boost", "by 0.1"): 6,  # the vowel signs and the virama are a part of the word
     }
     assert Counter(levels(".كلمة", often, 0.45))["boost", "by 0.1"] == 3
-    # 喜欢 twice: its second 欢 is in the same pair as before, 我 stands alone after the full stop.
+    # The second 喜欢 repeats two words: 喜 after the full stop, and the pair 喜欢.
     assert Counter(levels("。喜欢。喜欢", "喜欢。" * 9))["memory", "within 100 characters"] == 2
     assert Counter(levels("。喜欢", "喜。" * 9))["rare word", "never in training"] == 1
 
@@ -274,13 +277,13 @@ def test_words_end_with_their_sequence(texts: list[str]) -> None:
     vocabulary = Vocabulary.of("".join(texts))
     trace = trace_of(texts, [[0.6], [0.6, 0.01]], vocabulary)
     table = errors(trace, vocabulary.encode("".join(texts)), [1], short=0).causes
-    # In the second text only the last character is a target: it also stands alone at the beginning.
+    # The error is the last character of the second text, which is also its first word.
     assert [(row["cause"], row["level"]) for row in table if row["errors"]] == [("memory", "within 100 characters")]
 
 
 def test_bytes_above_ascii_are_letters() -> None:
-    found = Counter(levels(".né (", "né " * 9, 0.45, Vocabulary.of_bytes()))
-    assert found == {
+    causes = Counter(levels(".né (", "né " * 9, 0.45, Vocabulary.of_bytes()))
+    assert causes == {
         ("word", "first character otherwise"): 1,
         ("boost", "by 0.1"): 3,  # the two bytes of é, and the space
         ("word", "after other white space"): 1,
@@ -290,7 +293,7 @@ def test_bytes_above_ascii_are_letters() -> None:
 def test_progress_counts_orders() -> None:
     reports: list[tuple[int, int]] = []
     trace = trace_of(["aa"], [[0.5]])
-    errors(trace, VOCABULARY.encode("aa"), [1, 3, 9], progress=lambda done, total: reports.append((done, total)))
+    errors(trace, VOCABULARY.encode("aa"), [1, 3, 9], progress=lambda done, of: reports.append((done, of)))
     assert reports == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -308,7 +311,7 @@ def test_errors_refuse_an_empty_trace(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("changes", "message"),
     [
         ({"threshold": 0.0}, "above 0 and at most 1"),
         ({"threshold": 1.5}, "above 0 and at most 1"),
@@ -319,6 +322,6 @@ def test_errors_refuse_an_empty_trace(texts: list[str]) -> None:
         ({"orders": []}, "orders of at least 1"),
     ],
 )
-def test_errors_refuse_invalid_settings(wrong: dict[str, Any], message: str) -> None:
+def test_errors_refuse_invalid_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        errors(trace_of(["aa"], [[0.5]]), VOCABULARY.encode("a"), **wrong)
+        errors(trace_of(["aa"], [[0.5]]), VOCABULARY.encode("a"), **changes)

@@ -1,4 +1,4 @@
-"""Saturation, idle and double neurons, retention: planted, and beside NumPy and the cells' own loops."""
+"""Saturation, idle and duplicate neurons, and retention: on planted values, NumPy and the reference cells."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from tests.studies.planted import column, pieces_of, places, planted, stored
 
 
 def _lstm(lengths: list[int], neurons: int, **signals: Any) -> Any:
-    """Return a trace of an LSTM, with random values of the signals that are not passed."""
+    """Make a trace of an LSTM with these signals; all other signals are random."""
     random = np.random.default_rng(len(lengths) + neurons)
     drawn = {
         name: [random.uniform(0.2, 0.8, (length, neurons)) for length in lengths] for name in ("i", "f", "o", "c", "h")
@@ -36,11 +36,11 @@ def _lstm(lengths: list[int], neurons: int, **signals: Any) -> Any:
 def test_saturation_counts_shares() -> None:
     f = np.array([[0.05, 0.95], [0.1, 0.9], [0.0, 1.0], [0.5, 0.91]])
     trace = _lstm([3, 1], 2, f=[f[:3], f[3:]])
-    found = saturation(trace).where(gate="f")
-    assert found["neuron"].tolist() == [0, 1]
-    assert found["left"].tolist() == [0.5, 0.0]  # 0.1 itself is not under 0.1
-    assert found["right"].tolist() == [0.0, 0.75]
-    assert set(found["title"]) == {"forget gate"}
+    table = saturation(trace).where(gate="f")
+    assert table["neuron"].tolist() == [0, 1]
+    assert table["left"].tolist() == [0.5, 0.0]  # 0.1 itself is not below 0.1
+    assert table["right"].tolist() == [0.0, 0.75]
+    assert set(table["title"]) == {"forget gate"}
     assert set(saturation(trace)["gate"]) == {"i", "f", "o"}
 
 
@@ -48,7 +48,7 @@ def test_saturation_counts_shares() -> None:
     ("cell", "gates"),
     [("gru", {"r", "z"}), ("elman", set()), ("elman_sigmoid", set()), ("coupled", {"f", "i", "o"}), ("mingru", {"z"})],
 )
-def test_gates_are_signals_between_0_and_1(cell: str, gates: set[str]) -> None:
+def test_saturation_covers_signals_between_0_and_1(cell: str, gates: set[str]) -> None:
     trace = planted({name: [np.full((2, 1), 0.5)] for name in (*CELLS[cell].signals, *CELLS[cell].drives)}, cell=cell)
     assert set(saturation(trace)["gate"]) == gates
 
@@ -68,7 +68,7 @@ def test_saturation_equals_a_plain_loop(lengths: list[int], neurons: int, seed: 
         assert row["right"] == pytest.approx(sum(value > 0.9 for value in values) / len(values), abs=1e-15)
 
 
-# --- idle and double neurons -----------------------------------------------------------------------------------------
+# --- idle and duplicate neurons --------------------------------------------------------------------------------------
 
 
 def test_health_finds_planted_neurons() -> None:
@@ -85,8 +85,8 @@ def test_health_finds_planted_neurons() -> None:
     o = random.uniform(0.2, 0.8, (60, 8))
     o[:, 1] = 0.001
     trace = _lstm([25, 0, 35], 8, **{k: [v[:25], v[:0], v[25:]] for k, v in {"h": h, "c": c, "f": f, "o": o}.items()})
-    found = health(trace)
-    assert found["verdict"].tolist() == [
+    table = health(trace)
+    assert table["verdict"].tolist() == [
         "ordinary",
         "dead: h is constant, output gate always closed",
         "dead: h hardly moves",
@@ -96,11 +96,11 @@ def test_health_finds_planted_neurons() -> None:
         "mirror image of 5",
         "its memory does not move",
     ]
-    assert found["twin"].tolist() == [-1, -1, -1, 4, 3, 6, 5, -1]
-    assert found["correlation"][3:7].tolist() == pytest.approx([1, 1, -1, -1], abs=1e-12)
-    assert found["deviation"].tolist() == pytest.approx(np.std(h, axis=0).tolist(), abs=1e-12)
-    assert found["memory_deviation"].tolist() == pytest.approx(np.std(c, axis=0).tolist(), abs=1e-12)
-    assert json.loads(json.dumps(found.to_json()))["columns"]["time_constant"][3] is None  # JSON has no infinity
+    assert table["twin"].tolist() == [-1, -1, -1, 4, 3, 6, 5, -1]
+    assert table["correlation"][3:7].tolist() == pytest.approx([1, 1, -1, -1], abs=1e-12)
+    assert table["deviation"].tolist() == pytest.approx(np.std(h, axis=0).tolist(), abs=1e-12)
+    assert table["memory_deviation"].tolist() == pytest.approx(np.std(c, axis=0).tolist(), abs=1e-12)
+    assert json.loads(json.dumps(table.to_json()))["columns"]["time_constant"][3] is None  # JSON has no infinity
 
 
 @settings(max_examples=40)
@@ -110,19 +110,19 @@ def test_twins_equal_corrcoef(noise: float, seed: int, size: int) -> None:
     base = random.standard_normal((40, 3))
     h = np.concatenate([base, base[:, ::-1] + noise * random.standard_normal((40, 3)), -base[:, :1]], axis=1)
     with pieces_of(size):
-        found = health(_lstm([15, 25], 7, h=[h[:15], h[15:]]))
+        table = health(_lstm([15, 25], 7, h=[h[:15], h[15:]]))
     expected = np.asarray(np.corrcoef(h.T))
-    for k, twin in enumerate(found["twin"]):
+    for k, twin in enumerate(table["twin"]):
         alike = [j for j in range(7) if j != k and abs(expected[k, j]) >= ALIKE]
         assert twin == (alike[0] if alike else -1)
         if alike:
-            assert found["correlation"][k] == pytest.approx(expected[k, twin], abs=1e-12)
+            assert table["correlation"][k] == pytest.approx(expected[k, twin], abs=1e-12)
 
 
 def test_twins_of_three_equal_neurons() -> None:
-    one = np.sin(np.arange(50.0))
-    found = health(_lstm([50], 3, h=[np.stack([one, one, one], axis=1)]))
-    assert found["twin"].tolist() == [1, 0, 0]
+    wave = np.sin(np.arange(50.0))
+    table = health(_lstm([50], 3, h=[np.stack([wave, wave, wave], axis=1)]))
+    assert table["twin"].tolist() == [1, 0, 0]
 
 
 # --- retention -------------------------------------------------------------------------------------------------------
@@ -143,8 +143,8 @@ FORMULAS = {
 def test_retention_equals_the_formula_by_hand(name: str, drives: bool) -> None:
     trace = make([name, name], [4, 0, 6], dtype="float64", padding=1).trace
     if not drives:
-        kept = {layer: {k: v for k, v in arrays.items() if "." not in k} for layer, arrays in trace.layers.items()}
-        trace = replace(trace, layers=kept)
+        signals = {layer: {k: v for k, v in arrays.items() if "." not in k} for layer, arrays in trace.layers.items()}
+        trace = replace(trace, layers=signals)
     for layer in ("layer0", "layer1"):
         values = {signal: places(trace, signal, layer) for signal in trace[layer]}
         expected = FORMULAS[name](values)
@@ -159,18 +159,18 @@ def test_retention_equals_the_formula_by_hand(name: str, drives: bool) -> None:
 
 
 def test_retention_includes_peepholes() -> None:
-    made = make(["peephole"], [6, 5], dtype="float64")
-    trace, weights, delta = made.trace, made.layers[0], 1e-5
-    found, place = retention(trace, "layer0"), 0
+    case = make(["peephole"], [6, 5], dtype="float64")
+    trace, weights, delta = case.trace, case.layers[0], 1e-5
+    retained, place = retention(trace, "layer0"), 0
     for sequence, length in enumerate(trace.lengths):
         state = {name: trace.initial["layer0"][name][sequence] for name in ("c", "h")}
         for step in range(length):
             x = np.eye(3)[trace.steps["token"][sequence, step]]
-            # Its drives read h, not c: moving c alone holds them fixed.
+            # The drives read h, not c, so they stay fixed while c alone moves.
             up, down = (
                 reference.peephole(x, {**state, "c": state["c"] + move}, weights)["c"] for move in (delta, -delta)
             )
-            assert found[:, place] == pytest.approx((up - down) / (2 * delta), abs=1e-8)
+            assert retained[:, place] == pytest.approx((up - down) / (2 * delta), abs=1e-8)
             state = {name: trace["layer0"][name][sequence, step] for name in ("c", "h")}
             place += 1
 
@@ -204,7 +204,7 @@ def test_retention_of_a_custom_cell() -> None:
         ([0.0, 1.0], -2 / math.log(MIN_RETENTION)),
     ],
 )
-def test_time_constants(f: list[float], time: float) -> None:
+def test_time_constant_equals_the_formula(f: list[float], time: float) -> None:
     some = [np.linspace(-1, 1, len(f)).reshape(-1, 1)]
     trace = planted({"f": [column(*f)], "c": some, "h": some})
     assert health(trace)["time_constant"][0] == pytest.approx(time, rel=1e-12)
@@ -213,20 +213,20 @@ def test_time_constants(f: list[float], time: float) -> None:
 def test_retention_refuses_cells_without_memory() -> None:
     for name in ("elman", "feedforward"):
         trace = make([name], [5]).trace
-        found = health(trace)
-        assert np.isnan(found["retention"]).all()
-        assert np.isnan(found["time_constant"]).all()
-        assert found.about["layers"]["layer0"] == {"memory": "", "retention": "", "missing": []}
-        assert found["memory_deviation"].tolist() == found["deviation"].tolist()
+        table = health(trace)
+        assert np.isnan(table["retention"]).all()
+        assert np.isnan(table["time_constant"]).all()
+        assert table.about["layers"]["layer0"] == {"memory": "", "retention": "", "missing": []}
+        assert table["memory_deviation"].tolist() == table["deviation"].tolist()
         with pytest.raises(StudyError, match="no state that one neuron keeps by itself"):
             retention(trace, "layer0")
 
 
 def test_retention_names_missing_signals() -> None:
     some = [np.linspace(-1, 1, 4).reshape(-1, 1)]
-    found = health(planted({"c": some, "h": some}))
-    assert np.isnan(found["retention"]).all()
-    assert found.about["layers"]["layer0"]["missing"] == ["f"]
+    table = health(planted({"c": some, "h": some}))
+    assert np.isnan(table["retention"]).all()
+    assert table.about["layers"]["layer0"]["missing"] == ["f"]
     with pytest.raises(StudyError, match=r"lacks f\. Record"):
         retention(planted({"c": some, "h": some}), "layer0")
     with pytest.raises(StudyError, match="got 'h'"):
@@ -245,37 +245,37 @@ def test_health_skips_nan() -> None:
     broken = h.copy()
     broken[2] = np.nan
     f = [np.full((6, 1), 0.5)]
-    found = health(planted({"f": f, "c": [h], "h": [broken]}))
-    assert found["deviation"][0] == pytest.approx(np.nanstd(broken), abs=1e-12)
-    assert found["verdict"][0] == "not all of its values are numbers"
+    table = health(planted({"f": f, "c": [h], "h": [broken]}))
+    assert table["deviation"][0] == pytest.approx(np.nanstd(broken), abs=1e-12)
+    assert table["verdict"][0] == "not all of its values are numbers"
     broken[2] = np.inf
     for signals in ({"c": [h], "h": [broken]}, {"c": [broken], "h": [h]}):
         assert health(planted({"f": f, **signals}))["verdict"][0] == "not all of its values are numbers"
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "peephole", "slstm", "elman"])
-def test_disk_memory_and_pieces_agree(name: str, tmp_path: object) -> None:
+def test_health_on_disk_equals_memory(name: str, tmp_path: object) -> None:
     trace = make([name, name], [30, 0, 17, 5], neurons=6, dtype="float64").trace
     trace["layer1"]["h"][..., 4] = -trace["layer1"]["h"][..., 1]
     lazy = stored(trace, f"{tmp_path}/trace")
     expected, gates = health(trace), saturation(trace).to_json()
     assert expected["twin"][[7, 10]].tolist() == [4, 1]
-    for one in (trace, lazy):
+    for source in (trace, lazy):
         for size in (1, 60, 400):
             with pieces_of(size):
-                found = health(one)
-                assert saturation(one).to_json() == gates
-            assert found["verdict"].tolist() == expected["verdict"].tolist()
+                table = health(source)
+                assert saturation(source).to_json() == gates
+            assert table["verdict"].tolist() == expected["verdict"].tolist()
             for key in ("deviation", "memory_deviation", "correlation", "retention", "time_constant", "twin"):
-                assert np.allclose(found[key], expected[key], rtol=1e-12, atol=1e-12, equal_nan=True)
+                assert np.allclose(table[key], expected[key], rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [1], [0, 1]])
-def test_hardly_any_steps(lengths: list[int]) -> None:
+def test_health_of_very_short_texts(lengths: list[int]) -> None:
     trace = make(["lstm", "gru"], lengths, neurons=2).trace
-    found = health(trace)
-    assert found["neuron"].tolist() == [0, 1, 0, 1]
-    assert (found["twin"] == -1).all()
+    table = health(trace)
+    assert table["neuron"].tolist() == [0, 1, 0, 1]
+    assert (table["twin"] == -1).all()
     expected = "dead: h is constant" if sum(lengths) else "ordinary"
-    assert all(row.startswith(expected) for row in found["verdict"])
+    assert all(row.startswith(expected) for row in table["verdict"])
     assert len(health(make(["lstm"], lengths, neurons=0).trace)) == 0

@@ -1,4 +1,4 @@
-"""The memory horizon: of curves and networks whose memory is known, and against whole runs with one other character."""
+"""The memory horizon: on curves and networks with a known memory, and against whole runs with a replaced character."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def test_crossing_of_an_exponential(factor: float, share: float, size: float) ->
 
 def test_crossing_of_curves_by_hand() -> None:
     assert crossing(np.array([1.0, 0.5, 0.25]), 0.5) == 1.0
-    assert crossing(np.array([1.0, 2.0, 0.5, 3.0, 0.1]), 0.5) == 2.0  # the first time, from above
-    assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(1.75)  # 4, 2, 1, 1/2, 1/4 in quarters
+    assert crossing(np.array([1.0, 2.0, 0.5, 3.0, 0.1]), 0.5) == 2.0  # the first crossing counts
+    assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(
+        1.75
+    )  # between the distances 1 and 2 it falls as 4, 2, 1, 1/2, 1/4
     assert crossing(np.array([8.0, 0.0]), 0.01) == 1.0
     assert crossing(np.array([8.0, 7.0]), 0.5) == math.inf
     assert crossing(np.array([8.0]), 0.5) == math.inf
@@ -57,21 +59,21 @@ def test_crossing_of_curves_by_hand() -> None:
 def test_influence_equals_whole_runs(name: str) -> None:
     net = exact(network(name, [3, 2], 4))
     ids = ids_of(net, "abcadbecaa")
-    found = influence(net, ids, furthest=6, seed=3)
-    assert found.places.tolist() == list(range(10))
+    measured = influence(net, ids, furthest=6, seed=3)
+    assert measured.places.tolist() == list(range(10))
     before = predict(net, [ids])[0]
-    for row, place in enumerate(found.places):
+    for row, place in enumerate(measured.places):
         other = ids.copy()
-        other[place] = found.replaced[row]
+        other[place] = measured.replaced[row]
         assert other[place] != ids[place]
         after = predict(net, [other])[0]
         for distance in range(7):
             step = place + distance
             if step >= len(ids):
-                assert math.isnan(found.divergence[row, distance])
+                assert math.isnan(measured.divergence[row, distance])
                 continue
             expected = sum(math.exp(p) * (p - q) for p, q in zip(before[step], after[step], strict=True))
-            np.testing.assert_allclose(found.divergence[row, distance], expected, rtol=1e-9, atol=1e-14)
+            np.testing.assert_allclose(measured.divergence[row, distance], expected, rtol=1e-9, atol=1e-14)
 
 
 @given(st.text("abcde?", min_size=1, max_size=6), seeds, st.integers(0, 8), st.data())
@@ -80,10 +82,10 @@ def test_influence_of_any_places(text: str, seed: int, furthest: int, data: st.D
     net = network("lstm", [2], 1)
     ids = ids_of(net, text)
     places = data.draw(st.lists(st.integers(0, len(ids) - 1)))
-    found = influence(net, ids, places, furthest=furthest, seed=seed)
-    assert found.divergence.shape == (len(places), min(furthest, len(ids) - 1) + 1)
-    assert (found.replaced != ids[places]).all() if places else True
-    assert (found.divergence[~np.isnan(found.divergence)] >= 0).all()
+    measured = influence(net, ids, places, furthest=furthest, seed=seed)
+    assert measured.divergence.shape == (len(places), min(furthest, len(ids) - 1) + 1)
+    assert (measured.replaced != ids[places]).all() if places else True
+    assert (measured.divergence[~np.isnan(measured.divergence)] >= 0).all()
 
 
 def test_influence_draws_by_frequency() -> None:
@@ -108,59 +110,59 @@ def test_influence_refuses_invalid_steps() -> None:
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
-def leaky(kept: float, size: float = 1e-4) -> Network:
-    """Return a minGRU with a constant gate: its state keeps this share of itself at every step, and reads little."""
+def leaky(share: float, size: float = 1e-4) -> Network:
+    """Make a minGRU with a constant gate: the state retains this share at every step, and inputs have small weights."""
     net = network("mingru", [4], 2)
     with torch.no_grad():
         parameters = net.parameters_of(0)
         gate, candidate = (net.configuration.layers[0].cell.tape.input_drives.index(k) for k in "zn")
         parameters.input_weights[gate] = 0.0
-        parameters.biases[gate] = math.log((1 - kept) / kept)  # z = 1 - kept
+        parameters.biases[gate] = math.log((1 - share) / share)  # z = 1 - kept
         parameters.input_weights[candidate] *= size
     return net
 
 
-@pytest.mark.parametrize("kept", [0.5, 0.8, 0.9])
-def test_horizon_of_a_known_memory(kept: float) -> None:
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9])
+def test_horizon_of_a_known_memory(share: float) -> None:
     """Every gradient falls by the same factor at every step, and so does the root of every small change."""
-    found = horizon.horizon(leaky(kept), 4 * TEXT, furthest=50, samples=30)
-    table = found.table()
-    falls = {"1/e": -1 / math.log(kept), "1 %": math.log(0.01) / math.log(kept)}
+    measured = horizon.horizon(leaky(share), 4 * TEXT, furthest=50, samples=30)
+    table = measured.table()
+    falls = {"1/e": -1 / math.log(share), "1 %": math.log(0.01) / math.log(share)}
     for name, distance in falls.items():
         expected = distance if distance <= 50 else math.inf
         exactly = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient", "median neuron"])))
         np.testing.assert_allclose(exactly[name], expected, rtol=1e-6)  # weights are float32 numbers
-        np.testing.assert_allclose(found.by_neuron()[name], expected, rtol=1e-5)  # kept in float32
-        # The median over places is exact only as far as a small change is a linear one.
+        np.testing.assert_allclose(measured.by_neuron()[name], expected, rtol=1e-5)  # stored in float32
+        # The median over places is as exact as the linear approximation of a small change.
         np.testing.assert_allclose(table.where(measure="root of change")[name], expected, rtol=2e-2)
     half = table.where(measure="change")["1/e"]
-    np.testing.assert_allclose(half, -0.5 / math.log(kept), rtol=2e-2)
+    np.testing.assert_allclose(half, -0.5 / math.log(share), rtol=2e-2)
 
 
 def test_horizon_medians_over_all_places() -> None:
     net = network("lstm", [4, 3], 5)
-    found = horizon.horizon(net, TEXT, furthest=4, samples=1000)
-    assert (found.places, found.changed) == (59, 60)
+    measured = horizon.horizon(net, TEXT, furthest=4, samples=1000)
+    assert (measured.places, measured.changed) == (59, 60)
     ids = ids_of(net, TEXT)
     every = saliency(net, ids, furthest=4, neurons=True)
-    np.testing.assert_allclose(found.gradient, np.nanmedian(every.inputs, 0), rtol=1e-12)
+    np.testing.assert_allclose(measured.gradient, np.nanmedian(every.inputs, 0), rtol=1e-12)
     for key, values in every.states.items():
-        np.testing.assert_allclose(found.states[key], np.nanmedian(values, 0), rtol=1e-12)
-        np.testing.assert_allclose(found.neurons[key], np.nanmedian(every.neurons[key], 0), rtol=1e-6)
-    assert found.curves()["layer1 c"].tolist() == found.states["layer1", "c"].tolist()
-    assert len(found.by_neuron()) == 14
+        np.testing.assert_allclose(measured.states[key], np.nanmedian(values, 0), rtol=1e-12)
+        np.testing.assert_allclose(measured.neurons[key], np.nanmedian(every.neurons[key], 0), rtol=1e-6)
+    assert measured.curves()["layer1 c"].tolist() == measured.states["layer1", "c"].tolist()
+    assert len(measured.by_neuron()) == 14
 
 
 def test_horizon_places_reach_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    requested_places: list[list[int]] = []
+    places_seen: list[list[int]] = []
 
     def watched(net: Network, ids: np.ndarray, places: list[int], **settings: object) -> object:
-        requested_places.append(places)
+        places_seen.append(places)
         return saliency(net, ids, places, furthest=10, neurons=True)
 
     monkeypatch.setattr(horizon, "saliency", watched)
     horizon.horizon(network("gru", [2], 0), TEXT, furthest=10, samples=20)
-    (places,) = requested_places
+    (places,) = places_seen
     assert len(set(places)) == 20
     assert min(places) >= 10
 
@@ -184,10 +186,10 @@ def test_median_neuron_of_two_is_the_slower_one() -> None:
 
 
 def test_horizon_of_a_feedforward_network_is_zero() -> None:
-    found = horizon.horizon(network("feedforward", [3], 1), TEXT, furthest=5)
-    assert not found.gradient[1:].any()
-    assert not found.change[1:].any()
-    assert (found.table()["1/e"] == 1.0).all()
+    measured = horizon.horizon(network("feedforward", [3], 1), TEXT, furthest=5)
+    assert not measured.gradient[1:].any()
+    assert not measured.change[1:].any()
+    assert (measured.table()["1/e"] == 1.0).all()
 
 
 @given(st.lists(st.text("abcde", min_size=1, max_size=6), min_size=1, max_size=4), seeds)
@@ -199,17 +201,17 @@ def test_horizon_of_short_sequences(texts: list[str], seed: int) -> None:
         with pytest.raises(StudyError, match="at least 2 steps, got only sequences of one step"):
             horizon.horizon(net, sequences)
         return
-    found = horizon.horizon(net, sequences, seed=seed)
-    assert len(found.gradient) == max(map(len, sequences)) - 1
-    assert found.places == sum(len(ids) - 1 for ids in sequences)
-    assert not np.isnan(found.gradient).any()
+    measured = horizon.horizon(net, sequences, seed=seed)
+    assert len(measured.gradient) == max(map(len, sequences)) - 1
+    assert measured.places == sum(len(ids) - 1 for ids in sequences)
+    assert not np.isnan(measured.gradient).any()
 
 
 def test_horizon_same_seed_gives_same_curves() -> None:
     net = network("lstm", [3], 0)
-    one, other = (horizon.horizon(net, TEXT, furthest=8, samples=10, seed=4) for _ in range(2))
-    assert one.table().to_json() == other.table().to_json()
-    assert one.table().about == {"places": 10, "changed": 10, "furthest": 8}
+    first, second = (horizon.horizon(net, TEXT, furthest=8, samples=10, seed=4) for _ in range(2))
+    assert first.table().to_json() == second.table().to_json()
+    assert first.table().about == {"places": 10, "changed": 10, "furthest": 8}
 
 
 def test_horizon_refuses_invalid_arguments() -> None:

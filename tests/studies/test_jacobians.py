@@ -1,4 +1,4 @@
-"""The Jacobian of a layer's step: against torch.func.jacrev, and its parts against what they say they are."""
+"""The Jacobian of one step of a layer: against torch.func.jacrev, and its terms against their formulas."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from gatescope.trace import Trace
 from tests.networks import EACH_CELL, cells, few, network, seeds
 
 
-def close(found: Any, expected: Any) -> None:
-    """Check equality up to rounding."""
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+def close(actual: Any, expected: Any) -> None:
+    """Compare up to rounding."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 def by_torch(net: Network, trace: Trace, layer: int) -> np.ndarray:
-    """Return the Jacobians by torch from single steps of the plain engine, (T, M, M)."""
+    """Compute the Jacobians with torch from single steps of the plain engine, (T, M, M)."""
     cell, name = net.configuration.layers[layer].cell, f"layer{layer}"
     layer_inputs = trace[f"layer{layer - 1}"]["h"][0] if layer else np.eye(5)[trace.steps["token"][0]]
     steps, neurons = trace[name]["h"].shape[1:]
@@ -53,44 +53,46 @@ def test_terms_sum_to_the_jacobian(cell: Cell, neurons: list[int], text: str, se
     net = exact(network(cell, neurons, seed))
     trace = record(net, text)
     for layer in range(len(neurons)):
-        found = jacobians(trace, f"layer{layer}", weights_of(net)[f"layer{layer}"])
-        close(found.whole(), by_torch(net, trace, layer))
+        terms = jacobians(trace, f"layer{layer}", weights_of(net)[f"layer{layer}"])
+        close(terms.whole(), by_torch(net, trace, layer))
 
 
 @given(cells, few, st.integers(0, 3), seeds)
 @settings(max_examples=40)
 def test_products_with_vectors_equal_matrices(cell: Cell, neurons: int, count: int, seed: int) -> None:
-    found = jacobians_of(network(cell, [neurons], seed), "abc")
-    size = (len(found.states), count, neurons)
+    terms = jacobians_of(network(cell, [neurons], seed), "abc")
+    size = (len(terms.states), count, neurons)
     vectors = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    flat = vectors.transpose(0, 1).reshape(count, found.width).numpy()
-    for t, matrix in enumerate(found.whole()):
-        for moved, expected in ((found.forwards, flat @ matrix.T), (found.backwards, flat @ matrix)):
-            result = moved(t, vectors).transpose(0, 1).reshape(count, found.width)
+    flat = vectors.transpose(0, 1).reshape(count, terms.width).numpy()
+    for t, matrix in enumerate(terms.whole()):
+        for moved, expected in ((terms.forwards, flat @ matrix.T), (terms.backwards, flat @ matrix)):
+            result = moved(t, vectors).transpose(0, 1).reshape(count, terms.width)
             close(result.numpy(), expected)
 
 
 @given(cells, few, seeds)
 @settings(max_examples=40)
 def test_norms_and_shares_equal_matrices(cell: Cell, neurons: int, seed: int) -> None:
-    found = jacobians_of(network(cell, [neurons], seed), "abcd")
-    norms, shares = found.norms(), found.shares()
-    for term in found.terms:
-        matrices, whole = found.matrix(term.to, term.source, term.name), found.matrix(term.to, term.source)
+    terms = jacobians_of(network(cell, [neurons], seed), "abcd")
+    norms, shares = terms.norms(), terms.shares()
+    for term in terms.terms:
+        matrices, whole = terms.matrix(term.to, term.source, term.name), terms.matrix(term.to, term.source)
         np.testing.assert_allclose(norms[term], np.linalg.norm(matrices, axis=(1, 2)), rtol=1e-10, atol=1e-12)
         total = (whole * whole).sum((1, 2))
-        same = [one for one in found.terms if (one.to, one.source) == (term.to, term.source)]
-        squares = np.sum([(found.matrix(one.to, one.source, one.name) ** 2).sum((1, 2)) for one in same], axis=0)
+        same = [other for other in terms.terms if (other.to, other.source) == (term.to, term.source)]
+        squares = np.sum(
+            [(terms.matrix(other.to, other.source, other.name) ** 2).sum((1, 2)) for other in same], axis=0
+        )
         known = total > 1e-11 * squares
         expected = (matrices * whole).sum((1, 2))[known] / total[known]
-        # What rounding does to <J, J> grows with the square of how far the terms cancel.
+        # The rounding error of <J, J> grows with the square of how far the terms cancel.
         allowed = 1e-9 * (1 + np.abs(expected)) + 1e-14 * (squares[known] / total[known]) * np.abs(expected)
         assert (np.abs(shares[term][known] - expected) <= allowed).all()
         assert np.isnan(shares[term][total < 1e-13 * squares]).all()
 
 
 def one_neuron(net: Network, layer: int = 0) -> dict[str, float]:
-    """Return the recurrent weights of a network with one neuron per layer, as numbers."""
+    """Return the recurrent weights of a layer with a single neuron, by drive."""
     cell, parameters = net.configuration.layers[layer].cell, net.parameters_of(layer)
     return {k: parameters.recurrent_weights[j, 0, 0].item() for j, k in enumerate(cell.tape.recurrent_drives)}
 
@@ -98,19 +100,19 @@ def one_neuron(net: Network, layer: int = 0) -> dict[str, float]:
 def test_jacobians_of_an_elman_neuron_by_hand() -> None:
     net = exact(network("elman", [1], 5))
     h, u = record(net, "abca")["layer0"]["h"][0, :, 0], one_neuron(net)["h"]
-    found = jacobians_of(net, "abca").matrix("h", "h")[:, 0, 0]
+    derivatives = jacobians_of(net, "abca").matrix("h", "h")[:, 0, 0]
     by_hand = [(1 - value**2) * u for value in h]
-    close(found, by_hand)
-    close(found[1:].prod(), math.prod(by_hand[1:]))
+    close(derivatives, by_hand)
+    close(derivatives[1:].prod(), math.prod(by_hand[1:]))
 
 
 def test_jacobians_of_an_lstm_neuron_by_hand() -> None:
-    """dC_t / dC_{t-1} as texts write it: a sum of four terms."""
+    """dC_t / dC_{t-1} as textbooks write it: a sum of four terms."""
     net = exact(network("lstm", [1], 5))
     trace, u = record(net, "abca"), one_neuron(net)
     i, f, g, o, c = (trace["layer0"][k][0, :, 0] for k in "ifgoc")
-    found = jacobians_of(net, "abca").chained("c", "c")
-    assert set(found) == {"direct", "u.i", "u.f", "u.g"}
+    terms = jacobians_of(net, "abca").chained("c", "c")
+    assert set(terms) == {"direct", "u.i", "u.f", "u.g"}
     for t in (1, 2, 3):
         through_h = o[t - 1] * (1 - math.tanh(c[t - 1]) ** 2)
         by_hand = {
@@ -120,11 +122,11 @@ def test_jacobians_of_an_lstm_neuron_by_hand() -> None:
             "u.g": i[t] * (1 - g[t] ** 2) * u["g"] * through_h,
         }
         for name, value in by_hand.items():
-            close(found[name][t - 1, 0, 0], value)
+            close(terms[name][t - 1, 0, 0], value)
 
 
 def test_chained_terms_equal_the_slope_of_the_cell() -> None:
-    """Central differences of C_t by C_{t-1}, h_{t-1} = o_{t-1} tanh(C_{t-1}) following and o_{t-1} held."""
+    """Central differences of C_t by C_{t-1}, with h_{t-1} = o_{t-1} tanh(C_{t-1}) recomputed and o_{t-1} fixed."""
     net = exact(network("lstm", [3], 2))
     trace = record(net, "abca")
     total = np.sum([*jacobians_of(net, "abca").chained("c", "c").values()], axis=0)
@@ -140,7 +142,7 @@ def test_chained_terms_equal_the_slope_of_the_cell() -> None:
                 state = {"c": cell_before[None], "h": (o[t - 1] * cell_before.tanh())[None]}
                 ends.append(run(cell, net.parameters_of(0), inputs, state)[1]["c"][0].detach())
             slope = (ends[0] - ends[1]) / (2 * width)
-            # A central difference is off by width squared, and by the rounding of the ends (1e-16) over its width.
+            # The error of a central difference is width squared, plus the rounding of the ends (1e-16) over the width.
             np.testing.assert_allclose(total[t - 1][:, neuron], slope.numpy(), rtol=1e-7, atol=1e-9)
 
 
@@ -155,9 +157,9 @@ def test_jacobians_of_a_custom_cell() -> None:
     net = exact(network(own, [4, 3], 1))
     trace = record(net, "abcde")
     for layer in (0, 1):
-        found = jacobians(trace, f"layer{layer}", weights_of(net)[f"layer{layer}"])
-        close(found.whole(), by_torch(net, trace, layer))
-        assert {(term.to, term.source, term.name) for term in found.terms if term.drive is None} == {
+        terms = jacobians(trace, f"layer{layer}", weights_of(net)[f"layer{layer}"])
+        close(terms.whole(), by_torch(net, trace, layer))
+        assert {(term.to, term.source, term.name) for term in terms.terms if term.drive is None} == {
             ("c", "c", "direct"),
             ("c", "c", "peephole a"),
             ("h", "c", "direct"),
@@ -175,10 +177,10 @@ def test_jacobians_table_has_every_term() -> None:
 
 
 def test_jacobians_of_a_cell_without_memory_are_empty() -> None:
-    found = jacobians_of(network("feedforward", [3], 0), "abc")
-    assert found.terms == ()
-    assert found.whole().shape == (3, 0, 0)
-    assert len(found.table()) == 0
+    terms = jacobians_of(network("feedforward", [3], 0), "abc")
+    assert terms.terms == ()
+    assert terms.whole().shape == (3, 0, 0)
+    assert len(terms.table()) == 0
 
 
 def test_jacobians_of_a_later_sequence() -> None:
@@ -201,11 +203,11 @@ def test_jacobians_refuse_unknown_names() -> None:
     refused(partial(jacobians, bare, "layer0", weights), r"lacks u\.n.*drives")
     refused(partial(jacobians, record(net, "abc"), "layer0", weights, 1), "from 0 to 0, got 1")
     refused(partial(jacobians_of, net, "abc", 1), "expected one of layer0, got 1")
-    found = jacobians_of(net, "abc")
+    terms = jacobians_of(net, "abc")
     with pytest.raises(StudyError, match=r"Term of layer0: expected one of .* got 'u.q'"):
-        found.matrix("h", "h", "u.q")
+        terms.matrix("h", "h", "u.q")
     with pytest.raises(StudyError, match="expected one of h, got 'c'"):
-        found.matrix("c", "h")
+        terms.matrix("c", "h")
 
 
 @pytest.mark.parametrize("name", EACH_CELL)

@@ -1,6 +1,6 @@
-"""Studies of networks that read in both directions, predict classes or numbers, or predict once.
+"""Studies of bidirectional and many-to-one networks, and of networks that predict classes or numbers.
 
-The references are torch's autograd, finite differences, whole runs, and networks with known neurons.
+They are compared with torch's autograd, finite differences, whole runs and neurons with weights set by hand.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ NUMBERS = Vocabulary(("x", "gate"), None, "number")
 QUANTILES = (0.1, 0.5, 0.9)
 READOUTS = {
     "symbols": SYMBOLS,
-    "classes": classes(("no", "yes", "who knows")),
-    "once": classes(("no", "yes", "who knows"), "last step"),
+    "classes": classes(("no", "yes", "maybe")),
+    "once": classes(("no", "yes", "maybe"), "last step"),
     "numbers": numbers(("y", "z")),
     "quantiles": numbers(("y", "z"), QUANTILES),
     "number once": numbers(("y", "z"), reads="last step"),
 }
 KINDS = [
-    (reads, readout_name, both)
+    (reads, predicts, both)
     for reads in ("characters", "embedded", "numbers")
-    for readout_name in READOUTS
+    for predicts in READOUTS
     for both in (False, True)
-    if not (reads == "numbers" and readout_name == "symbols")
+    if not (reads == "numbers" and predicts == "symbols")
 ]
 
 
-def made(reads: str, readout_name: str, both: bool, cell: str = "lstm", neurons: tuple[int, ...] = (3, 2)) -> Network:
+def network_of(reads: str, predicts: str, both: bool, cell: str = "lstm", neurons: tuple[int, ...] = (3, 2)) -> Network:
     vocabulary = NUMBERS if reads == "numbers" else ALPHABET
     embedding = 3 if reads == "embedded" else None
-    return network(cell, neurons, 5, vocabulary, readout=READOUTS[readout_name], both_ways=both, embedding=embedding)
+    return network(cell, neurons, 5, vocabulary, readout=READOUTS[predicts], both_ways=both, embedding=embedding)
 
 
 def sequence(reads: str, length: int = 7, seed: int = 1) -> np.ndarray:
@@ -69,33 +69,33 @@ def sequence(reads: str, length: int = 7, seed: int = 1) -> np.ndarray:
     return random.integers(0, 6, length).astype(np.int32)  # 5 is unknown
 
 
-def targets_for(readout_name: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
-    """Return random targets of the steps; some steps have none."""
+def truth(predicts: str, read: np.ndarray, seed: int = 2) -> np.ndarray:
+    """Return the targets of each step; some steps have none."""
     random = np.random.default_rng(seed)
     count = len(read)
-    if readout_name == "symbols":
+    if predicts == "symbols":
         return np.append(read[1:], -1).astype(np.int32)
-    if READOUTS[readout_name].kind == "classes":
-        found = random.integers(0, 3, count).astype(np.int32)
-        found[1] = -1
-        return found
+    if READOUTS[predicts].kind == "classes":
+        class_ids = random.integers(0, 3, count).astype(np.int32)
+        class_ids[1] = -1
+        return class_ids
     values = random.normal(size=(count, 2)).astype(np.float32)
     values[1] = np.nan
     values[2, 0] = np.nan
     return values
 
 
-def outputs(net: Network, read: np.ndarray, changes: tuple[Intervention, ...] = ()) -> Tensor:
-    """Return the outputs of the readout by the plain engine, (T, V), or (1, V) for one prediction."""
+def read_out(net: Network, read: np.ndarray, changes: tuple[Intervention, ...] = ()) -> Tensor:
+    """Return the logits by the plain engine: (T, V), or (1, V) for a many-to-one network."""
     steps = torch.from_numpy(read)
     steps = steps.to(net.readout_biases.dtype) if steps.is_floating_point() else steps.long()
     out = net(steps[:, None], interventions=changes, engine="plain").logits
     return out if net.configuration.readout.reads == "last step" else out[:, 0]
 
 
-def loss_at(readout_name: str, row: Tensor, target: Any) -> Tensor:
+def loss_at(predicts: str, row: Tensor, target: Any) -> Tensor:
     """Return the loss of one prediction, written out."""
-    readout = READOUTS[readout_name]
+    readout = READOUTS[predicts]
     if readout.kind != "numbers":
         return -row.log_softmax(0)[int(target)]
     parts = []
@@ -106,124 +106,128 @@ def loss_at(readout_name: str, row: Tensor, target: Any) -> Tensor:
             parts.append((row[k] - value) ** 2)
             continue
         off = [value - row[3 * k + q] for q in range(3)]
-        parts.append(sum(max(tau * one, (tau - 1) * one) for tau, one in zip(QUANTILES, off, strict=True)) / 3)
+        parts.append(sum(max(tau * error, (tau - 1) * error) for tau, error in zip(QUANTILES, off, strict=True)) / 3)
     return sum(parts) / len(parts)  # type: ignore[return-value]
 
 
 def losses(
-    net: Network, readout_name: str, read: np.ndarray, targets: np.ndarray, *changes: Intervention
+    net: Network, predicts: str, read: np.ndarray, right: np.ndarray, *changes: Intervention
 ) -> dict[int, Tensor]:
     """Return step -> loss, for the steps with a target."""
-    rows = outputs(net, read, changes)
-    if READOUTS[readout_name].reads == "last step":
-        return {len(read) - 1: loss_at(readout_name, rows[0], targets[-1])}
-    steps_with_target = [t for t in range(len(read)) if not (targets[t] != targets[t]).all()]
-    if READOUTS[readout_name].kind != "numbers":
-        steps_with_target = [t for t in range(len(read)) if 0 <= targets[t] < rows.shape[1]]
-    return {t: loss_at(readout_name, rows[t], targets[t]) for t in steps_with_target}
+    rows = read_out(net, read, changes)
+    if READOUTS[predicts].reads == "last step":
+        return {len(read) - 1: loss_at(predicts, rows[0], right[-1])}
+    steps = [t for t in range(len(read)) if not (right[t] != right[t]).all()]
+    if READOUTS[predicts].kind != "numbers":
+        steps = [t for t in range(len(read)) if 0 <= right[t] < rows.shape[1]]
+    return {t: loss_at(predicts, rows[t], right[t]) for t in steps}
 
 
-@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS)
-def test_contributions_sum_to_the_gradient(reads: str, readout_name: str, both: bool) -> None:
-    net = exact(made(reads, readout_name, both))
+@pytest.mark.parametrize(("reads", "predicts", "both"), KINDS)
+def test_contributions_sum_to_the_gradient(reads: str, predicts: str, both: bool) -> None:
+    net = exact(network_of(reads, predicts, both))
     read = sequence(reads)
-    targets = targets_for(readout_name, read)
-    found = contributions(net, read, targets=targets)
-    expected = losses(net, readout_name, read, targets)
-    assert found.places.tolist() == list(expected)
-    np.testing.assert_allclose(found.losses, [loss.item() for loss in expected.values()], rtol=1e-12)
+    right = truth(predicts, read)
+    by_step = contributions(net, read, targets=right)
+    expected = losses(net, predicts, read, right)
+    assert by_step.places.tolist() == list(expected)
+    np.testing.assert_allclose(by_step.losses, [loss.item() for loss in expected.values()], rtol=1e-12)
     torch.stack(list(expected.values())).sum().backward()
     for name, value in net.named_parameters():
         gradient = (torch.zeros_like(value) if value.grad is None else value.grad).numpy()
         if not name.startswith("layers"):
-            np.testing.assert_allclose(found.total(name), gradient, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(by_step.total(name), gradient, rtol=1e-9, atol=1e-12)
             continue
         _, number, kind = name.split(".")
         tape = net.configuration.layers[int(number)].cell.tape
         drives = {"recurrent_weights": tape.recurrent_drives, "neuron_weights": tape.parameters}
         for drive, part in zip(drives.get(kind, tape.input_drives), gradient, strict=True):
-            np.testing.assert_allclose(found.total(f"{name}.{drive}"), part, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(by_step.total(f"{name}.{drive}"), part, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("readout_name", ["classes", "once", "quantiles", "number once"])
+@pytest.mark.parametrize("predicts", ["classes", "once", "quantiles", "number once"])
 @pytest.mark.parametrize("both", [False, True])
-def test_saliency_equals_autograd_and_finite_differences(readout_name: str, both: bool) -> None:
-    net = exact(made("numbers", readout_name, both, "gru"))
+def test_saliency_of_inputs_and_states_equals_autograd(predicts: str, both: bool) -> None:
+    net = exact(network_of("numbers", predicts, both, "gru"))
     read = sequence("numbers")
-    targets = targets_for(readout_name, read)
-    found = saliency(net, read, targets=targets, neurons=True)
-    assert found.distances.tolist() == list(range(-6 if both and "once" not in readout_name else 0, 7))
+    right = truth(predicts, read)
+    measured = saliency(net, read, targets=right, neurons=True)
+    assert measured.distances.tolist() == list(range(-6 if both and "once" not in predicts else 0, 7))
     inputs = torch.from_numpy(read).double()[:, None].requires_grad_()
     rows = net(inputs, engine="plain").logits
     width = 1e-6
-    for row, place in enumerate(found.places.tolist()):
-        one = rows[0] if "once" in readout_name else rows[place, 0]
-        (gradient,) = torch.autograd.grad(loss_at(readout_name, one, targets[place]), inputs, retain_graph=True)
-        for column, distance in enumerate(found.distances.tolist()):
+    for row, place in enumerate(measured.places.tolist()):
+        output = rows[0] if "once" in predicts else rows[place, 0]
+        (gradient,) = torch.autograd.grad(loss_at(predicts, output, right[place]), inputs, retain_graph=True)
+        for column, distance in enumerate(measured.distances.tolist()):
             step = place - distance
             if not 0 <= step < len(read) or (step > place and not both):
-                assert math.isnan(found.inputs[row, column])
+                assert math.isnan(measured.inputs[row, column])
                 continue
-            np.testing.assert_allclose(found.inputs[row, column], gradient[step].norm().item(), rtol=1e-9, atol=1e-14)
-    # A state that is nudged by a little at one step, of each layer.
-    place, step = int(found.places[-1]), 3
+            np.testing.assert_allclose(
+                measured.inputs[row, column], gradient[step].norm().item(), rtol=1e-9, atol=1e-14
+            )
+    # Finite differences: one state of each layer is shifted by a small number at one step.
+    place, step = int(measured.places[-1]), 3
     for name in net.configuration.names:
-        nudges = (Intervention(name, "h", 1, slice(step, step + 1), 1.0, by) for by in (width, -width))
-        ends = [losses(net, readout_name, read, targets, nudge)[place].item() for nudge in nudges]
+        ends = [
+            losses(net, predicts, read, right, Intervention(name, "h", 1, slice(step, step + 1), 1.0, by))[place].item()
+            for by in (width, -width)
+        ]
         slope = abs(ends[0] - ends[1]) / (2 * width)
-        column = found.distances.tolist().index(place - step)
-        np.testing.assert_allclose(found.neurons[name, "h"][-1, column, 1], slope, rtol=1e-4, atol=1e-8)
+        column = measured.distances.tolist().index(place - step)
+        np.testing.assert_allclose(measured.neurons[name, "h"][-1, column, 1], slope, rtol=1e-4, atol=1e-8)
 
 
-def test_saliency_without_targets_is_that_of_the_prediction() -> None:
-    net = exact(made("characters", "once", True))
+def test_saliency_without_targets_explains_the_prediction() -> None:
+    net = exact(network_of("characters", "once", True))
     read = sequence("characters")
     own = int(predict(net, [read])[0][0].argmax())
-    given = np.full(len(read), own, np.int32)
-    np.testing.assert_array_equal(saliency(net, read).inputs, saliency(net, read, targets=given).inputs)
+    targets = np.full(len(read), own, np.int32)
+    np.testing.assert_array_equal(saliency(net, read).inputs, saliency(net, read, targets=targets).inputs)
     with pytest.raises(StudyError, match="no loss without targets"):
-        saliency(made("characters", "numbers", False), read)
+        saliency(network_of("characters", "numbers", False), read)
     with pytest.raises(StudyError, match="got 3"):
-        saliency(net, read, targets=given[:3])
+        saliency(net, read, targets=targets[:3])
     with pytest.raises(StudyError, match="from 6 to 6"):
         saliency(net, read, [2])
-    # A network that reads in one direction can also predict as if the text ended there.
-    one = exact(made("characters", "once", False))
-    there = saliency(one, read, [4], targets=given)
-    np.testing.assert_allclose(there.inputs, saliency(one, read[:5], targets=given[:5]).inputs, rtol=1e-12)
+    # A network that reads in one direction also has a prediction for the case that the text ends earlier.
+    forward = exact(network_of("characters", "once", False))
+    at_step = saliency(forward, read, [4], targets=targets)
+    np.testing.assert_allclose(at_step.inputs, saliency(forward, read[:5], targets=targets[:5]).inputs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "peephole"])
-def test_jacobians_of_reverse_layer_equal_reversed_text(cell: str) -> None:
+def test_jacobians_of_a_reverse_layer_equal_reversed_text(cell: str) -> None:
     """They equal those of the same layer on the reversed text."""
-    net = exact(made("numbers", "classes", True, cell, (3,)))
+    net = exact(network_of("numbers", "classes", True, cell, (3,)))
     turned = Network(configure(NUMBERS, cell, [3], readout=READOUTS["classes"])).double()
     with torch.no_grad():
         for name, value in net.layers[1].named_parameters():
             turned.layers[0].get_parameter(name).copy_(value)
     read = sequence("numbers")
-    found = jacobians(record(net, [read]), "layer0_reverse", weights_of(net)["layer0_reverse"])
+    backward = jacobians(record(net, [read]), "layer0_reverse", weights_of(net)["layer0_reverse"])
     expected = jacobians(record(turned, [read[::-1].copy()]), "layer0", weights_of(turned)["layer0"])
-    np.testing.assert_allclose(found.whole(), expected.whole(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(backward.whole(), expected.whole(), rtol=1e-12, atol=1e-14)
 
 
 # --- ablation --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS)
-def test_ablation_equals_each_neuron_held_alone(reads: str, readout_name: str, both: bool) -> None:
-    net = made(reads, readout_name, both, neurons=(2,)).double()
+@pytest.mark.parametrize(("reads", "predicts", "both"), KINDS)
+def test_ablation_of_every_kind_equals_single_runs(reads: str, predicts: str, both: bool) -> None:
+    net = network_of(reads, predicts, both, neurons=(2,)).double()
     reads_text = {"numbers": "1,2\n-1,0\n0.5,3\n\n0,1\n2,2\n1,1\n"}.get(
-        reads, "abcade" if readout_name == "symbols" else "abca?e"
+        reads, "abcade" if predicts == "symbols" else "abca?e"
     )
     parts = net.configuration.vocabulary.split(reads_text)
     sequences = [net.configuration.vocabulary.encode(part) for part in parts]
-    targets = [targets_for(readout_name, ids, k) for k, ids in enumerate(sequences)]
-    by_text = dict(zip(parts, targets, strict=True))
+    right = [truth(predicts, ids, k) for k, ids in enumerate(sequences)]
+    by_text = dict(zip(parts, right, strict=True))
     layer = "layer0_reverse" if both else "layer0"
     count = sum(map(len, sequences))
     on = np.arange(count) % 2 == 0
-    answers: Callable[[str], Any] | None = None if readout_name == "symbols" else by_text.__getitem__
+    answers: Callable[[str], Any] | None = None if predicts == "symbols" else by_text.__getitem__
     table = ablation(net, reads_text, layer, to=0.3, answers=answers, features=[Feature("f.on", "", on)], draws=5)
     assert table.about["layers"] == [layer]
     starts = np.cumsum([0, *map(len, sequences)])
@@ -232,10 +236,10 @@ def test_ablation_equals_each_neuron_held_alone(reads: str, readout_name: str, b
         with torch.no_grad():
             pairs = [
                 (start + t, float(before), float(after))
-                for start, ids, part_targets in zip(starts, sequences, targets, strict=False)
+                for start, ids, targets in zip(starts, sequences, right, strict=False)
                 for (t, before), after in zip(
-                    losses(net, readout_name, ids, part_targets).items(),
-                    losses(net, readout_name, ids, part_targets, change).values(),
+                    losses(net, predicts, ids, targets).items(),
+                    losses(net, predicts, ids, targets, change).values(),
                     strict=True,
                 )
             ]
@@ -249,9 +253,9 @@ def test_ablation_equals_each_neuron_held_alone(reads: str, readout_name: str, b
 
 def test_ablation_without_answers_is_refused() -> None:
     with pytest.raises(StudyError, match="Give answers"):
-        ablation(made("characters", "classes", False), "abc", 0)
+        ablation(network_of("characters", "classes", False), "abc", 0)
     titles = ablation(
-        made("numbers", "numbers", False), "1,2\n", 0, answers=lambda _: np.zeros((1, 2), np.float32)
+        network_of("numbers", "numbers", False), "1,2\n", 0, answers=lambda _: np.zeros((1, 2), np.float32)
     ).titles
     assert "squared error" in titles["loss_on"]
 
@@ -259,40 +263,40 @@ def test_ablation_without_answers_is_refused() -> None:
 # --- horizon ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("reads", "readout_name", "both"), KINDS[::3])
-def test_influence_equals_whole_runs_on_changed_texts(reads: str, readout_name: str, both: bool) -> None:
-    net = exact(made(reads, readout_name, both))
+@pytest.mark.parametrize(("reads", "predicts", "both"), KINDS[::3])
+def test_influence_of_every_kind_equals_whole_runs(reads: str, predicts: str, both: bool) -> None:
+    net = exact(network_of(reads, predicts, both))
     read = sequence(reads)
-    found = influence(net, read, furthest=4 if "once" not in readout_name else 6, seed=3)
-    before = outputs(net, read).detach()
-    numeric = READOUTS[readout_name].kind == "numbers"
+    measured = influence(net, read, furthest=4 if "once" not in predicts else 6, seed=3)
+    before = read_out(net, read).detach()
+    numeric = READOUTS[predicts].kind == "numbers"
     before = before if numeric else before.log_softmax(1)
-    for row, place in enumerate(found.places.tolist()):
+    for row, place in enumerate(measured.places.tolist()):
         other = read.copy()
-        other[place] = read[found.replaced[row]] if reads == "numbers" else found.replaced[row]
+        other[place] = read[measured.replaced[row]] if reads == "numbers" else measured.replaced[row]
         assert (other[place] != read[place]).any()
-        after = outputs(net, other).detach()
+        after = read_out(net, other).detach()
         after = after if numeric else after.log_softmax(1)
-        for column, distance in enumerate(found.distances.tolist()):
+        for column, distance in enumerate(measured.distances.tolist()):
             step = place + distance
-            value = found.divergence[row, column]
-            if ("once" in readout_name and step != len(read) - 1) or not 0 <= step < len(read):
+            value = measured.divergence[row, column]
+            if ("once" in predicts and step != len(read) - 1) or not 0 <= step < len(read):
                 assert math.isnan(value)
                 continue
-            p, q = (rows[0 if "once" in readout_name else step] for rows in (before, after))
+            p, q = (rows[0 if "once" in predicts else step] for rows in (before, after))
             expected = ((p - q) ** 2).mean() if numeric else (p.exp() * (p - q)).sum()
             np.testing.assert_allclose(value, float(expected), rtol=1e-8, atol=1e-14)
 
 
-def leaky(kept: float, *, both: bool, readout: Readout) -> Network:
-    """Return a minGRU with a constant gate: its states keep this share of themselves at every step, and read little."""
+def leaky(share: float, *, both: bool, readout: Readout) -> Network:
+    """Make a minGRU with a constant gate: states retain this share at every step, and inputs have small weights."""
     net = network("mingru", [4], 2, both_ways=both, readout=readout)
     with torch.no_grad():
         for number, layer in enumerate(net.configuration.layers):
             parameters = net.parameters_of(number)
             gate, candidate = (layer.cell.tape.input_drives.index(k) for k in "zn")
             parameters.input_weights[gate] = 0.0
-            parameters.biases[gate] = math.log((1 - kept) / kept)
+            parameters.biases[gate] = math.log((1 - share) / share)
             parameters.input_weights[candidate] *= 1e-4
     return net
 
@@ -301,43 +305,43 @@ def leaky(kept: float, *, both: bool, readout: Readout) -> Network:
     "readout", [SYMBOLS, READOUTS["classes"], READOUTS["once"]], ids=["symbols", "classes", "once"]
 )
 @pytest.mark.parametrize("both", [False, True])
-def test_horizon_equals_a_known_memory(readout: Readout, both: bool) -> None:
+def test_horizon_of_a_known_memory_on_both_sides(readout: Readout, both: bool) -> None:
     net = leaky(0.8, both=both, readout=readout)
-    found = horizon(net, "abcdeabbcedaeecbdacb" * 3, furthest=20, samples=15)
-    table = found.table()
+    measured = horizon(net, "abcdeabbcedaeecbdacb" * 3, furthest=20, samples=15)
+    table = measured.table()
     assert set(table["side"]) == ({"before", "after"} if both else {"before"})
     own = table.take(np.flatnonzero(np.isin(table["measure"], ["gradient"]) & (table["of"] == "layer")))
     assert len(own) == (2 if both else 1)
     np.testing.assert_allclose(own["1/e"], -1 / math.log(0.8), rtol=1e-5)
-    # What is read at the place itself goes through both directions, what is read elsewhere through one. Where it is
-    # predicted once, a little of the other direction remains.
-    for part in (found, found.after) if found.after else (found,):
+    # The input at the place itself goes through both directions, all other inputs through one. A many-to-one network
+    # still has a small part of the other direction.
+    for part in (measured, measured.after) if measured.after else (measured,):
         np.testing.assert_allclose(
             part.gradient[2:] / part.gradient[1:-1], 0.8, rtol=1e-5 if readout.reads == "every step" else 1e-2
         )
-    assert set(found.by_neuron()["layer"]) == set(net.configuration.names)
-    assert len(found.curves()) == 21
+    assert set(measured.by_neuron()["layer"]) == set(net.configuration.names)
+    assert len(measured.curves()) == 21
 
 
 def test_reach_measures_every_layer() -> None:
-    net = made("numbers", "quantiles", True)
+    net = network_of("numbers", "quantiles", True)
     text = "".join(f"{math.sin(k):.3f},{k % 3}\n" for k in range(30))
     answers = lambda part: np.roll(NUMBERS.encode(part), -1, 0)  # noqa: E731
-    found = reach(net, text, furthest=8, samples=10, answers=answers)
-    assert found.layers["layer"].tolist() == net.configuration.names
-    assert set(found.terms["layer"]) == set(net.configuration.names)
-    assert all(math.isfinite(value) or value == math.inf for value in found.row().values())
+    measured = reach(net, text, furthest=8, samples=10, answers=answers)
+    assert measured.layers["layer"].tolist() == net.configuration.names
+    assert set(measured.terms["layer"]) == set(net.configuration.names)
+    assert all(math.isfinite(value) or value == math.inf for value in measured.row().values())
     only = reach(net, text, furthest=8, samples=10, answers=answers, layers=["layer1_reverse"])
     assert only.layers["layer"].tolist() == ["layer1_reverse"]
     with pytest.raises(StudyError, match="at least one step whose target"):
         reach(net, text, furthest=8, samples=10)
 
 
-# --- questions that make no sense ------------------------------------------------------------------------------------
+# --- refused questions ------------------------------------------------------------------------------------------------
 
 
-def test_studies_of_next_symbol_refuse_other_readouts() -> None:
-    tagger, both = made("characters", "classes", False), made("characters", "symbols", True)
+def test_studies_of_the_next_symbol_refuse_other_networks() -> None:
+    tagger, both = network_of("characters", "classes", False), network_of("characters", "symbols", True)
     with pytest.raises(StudyError, match=r"List of all paths: .* predicts classes"):
         paths(tagger, "abc", layer=1, drive="f", to=0, source=0)
     with pytest.raises(StudyError, match="already read the symbol"):
@@ -351,9 +355,9 @@ def test_studies_of_next_symbol_refuse_other_readouts() -> None:
         errors(record(in_words, "a b a"), np.zeros(3, np.int32))
 
 
-def test_layers_have_names_and_numbers_in_one_direction() -> None:
-    """A number is refused where "layer1" and "layer1_reverse" would both have it."""
-    both, forward = (made("characters", "classes", ways).configuration for ways in (True, False))
+def test_layer_numbers_work_in_one_direction_only() -> None:
+    """A number is refused if "layer1" and "layer1_reverse" could both be meant."""
+    both, forward = (network_of("characters", "classes", ways).configuration for ways in (True, False))
     assert number_of(both, "layer0_reverse") == 1
     assert number_of(forward, "layer1") == number_of(forward, 1) == 1
     for configuration, layer in ((both, 1), (both, "2"), (both, "0_reverse"), (forward, 2), (forward, "1")):
@@ -361,13 +365,13 @@ def test_layers_have_names_and_numbers_in_one_direction() -> None:
             number_of(configuration, layer)
 
 
-# --- what was planted ------------------------------------------------------------------------------------------------
+# --- planted neurons --------------------------------------------------------------------------------------------------
 
 WORDS = Vocabulary(("dog", "cat", "runs", "the", "\n"), "\n", "word")
 
 
 def latched(both: bool, readout: Readout) -> Network:
-    """Return a network: neuron 0 of each direction is on from the first "dog" it reads, neuron 1 at "runs"."""
+    """Neuron 0 of each direction stays on after its first "dog"; neuron 1 is on at the word "runs"."""
     net = Network(configure(WORDS, "elman", [2], both_ways=both, readout=readout))
     with torch.no_grad():
         for value in net.parameters():
@@ -399,8 +403,8 @@ def dogs(part: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("both", "readout"), [(True, classes(("no dog", "dog"))), (False, classes(("no dog", "dog"), "last step"))]
 )
-def test_planted_neurons_are_found(both: bool, readout: Readout, sentences: str) -> None:
-    """In a tagger that reads both ways, and in a classifier that answers after the last step."""
+def test_labels_and_probes_find_planted_neurons(both: bool, readout: Readout, sentences: str) -> None:
+    """In a bidirectional tagger, and in a many-to-one classifier."""
     net = latched(both, readout)
     trace = record(net, sentences, answers=dogs)
     steps = Steps(trace)
@@ -411,43 +415,45 @@ def test_planted_neurons_are_found(both: bool, readout: Readout, sentences: str)
     noise = np.random.default_rng(1).random(len(steps)) < 0.3
     planted = {"seen": seen, "coming": coming, "runs": runs, "noise": noise}
     features = [Feature(f"p.{name}", name, values) for name, values in planted.items()]
-    found = labels(trace, features, signals=["h"], search=Search(lags=(0,), top=1, pairs=False, chances=1000))
-    best = {(row["layer"], row["neuron"]): (row["feature"], row["score"] > 0.99) for row in found}
+    label_table = labels(trace, features, signals=["h"], search=Search(lags=(0,), top=1, pairs=False, chances=1000))
+    best = {(row["layer"], row["neuron"]): (row["feature"], row["score"] > 0.99) for row in label_table}
     expected = {("layer0", 0): ("p.seen", True), ("layer0", 1): ("p.runs", True)}
     if both:
         expected |= {("layer0_reverse", 0): ("p.coming", True), ("layer0_reverse", 1): ("p.runs", True)}
     assert best == expected
     probe = probes(trace, features[:1], layer="layer0", sizes=(1,))
     assert probe["neurons"].tolist()[0] == "0"
-    # The trace has the predictions and the targets.
-    of_class = {feature.name: feature for feature in steps.features([FAMILY])}
-    targets = seen if not both else of_class["class.right"].values == 1
+    # The trace holds the predicted and the correct classes.
+    class_features = {feature.name: feature for feature in steps.features([FAMILY])}
+    right = seen if not both else class_features["class.right"].values == 1
     if both:
-        np.testing.assert_array_equal(targets, seen)
-    np.testing.assert_array_equal(of_class["class.said"].values, steps.of_step("top_token")[:, 0])
-    assert of_class["class.said"].categories == ("no dog", "dog")
-    wrong = (of_class["class.said"].values != of_class["class.right"].values) & (of_class["class.right"].values >= 0)
-    np.testing.assert_array_equal(of_class["class.wrong"].values, wrong)
+        np.testing.assert_array_equal(right, seen)
+    np.testing.assert_array_equal(class_features["class.said"].values, steps.of_step("top_token")[:, 0])
+    assert class_features["class.said"].categories == ("no dog", "dog")
+    wrong = (class_features["class.said"].values != class_features["class.right"].values) & (
+        class_features["class.right"].values >= 0
+    )
+    np.testing.assert_array_equal(class_features["class.wrong"].values, wrong)
 
 
-def test_health_passages_and_patterns_of_words_and_numbers(sentences: str) -> None:
+def test_passages_of_words_and_numbers_show_their_text(sentences: str) -> None:
     trace = record(latched(True, classes(("no dog", "dog"))), "the dog runs\ncat dog\n")
     assert set(health(trace)["layer"]) == {"layer0", "layer0_reverse"}
     (first, *_) = passages(trace, "layer0", "h", 1, count=1, context=1)
     assert (first["before"], first["at"], first["after"]) == ("dog ", "runs", "\n")
     assert first["labels"] == ["dog", "runs", "\n"]
-    found = neurons_on(trace, "layer0", 0, 1, 3, 0.9)
-    assert found["neuron"].tolist() == [0]
-    assert found.about["text"] == "dog runs\n"
-    (other, *_) = matches(trace, found, context=2)
+    on_table = neurons_on(trace, "layer0", 0, 1, 3, 0.9)
+    assert on_table["neuron"].tolist() == [0]
+    assert on_table.about["text"] == "dog runs\n"
+    (other, *_) = matches(trace, on_table, context=2)
     assert (other["before"], other["at"], other["after"]) == ("cat ", "dog\n", "")
-    series = record(made("numbers", "numbers", True), "0.1,2\n-1,0\n3,3\n")
+    series = record(network_of("numbers", "numbers", True), "0.1,2\n-1,0\n3,3\n")
     (first, *_) = passages(series, "layer1_reverse", "h", 0, count=1, context=5)
     assert " ".join([first["before"], first["at"], first["after"]]).split() == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
     assert first["labels"] == ["0.1,2.0", "-1.0,0.0", "3.0,3.0"]
 
 
-def test_words_keep_their_spelling_where_the_text_is_still_known() -> None:
+def test_word_features_keep_the_spelling_of_their_text() -> None:
     trace = record(latched(True, classes(("no dog", "dog"))), "The dog\n")
     family = words.family(WORDS)
     known, lost = (

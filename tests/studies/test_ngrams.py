@@ -1,4 +1,4 @@
-"""n-gram models against a slow model written from the paper's formulas, and against numbers worked by hand."""
+"""n-gram models against a slow model written from the formulas of the paper, and against numbers worked by hand."""
 
 import math
 from collections import Counter, defaultdict
@@ -52,16 +52,16 @@ class Reference:
         try:
             Y = n1 / (n1 + 2 * n2)
             if count == 1 and n1 * n2:
-                found = 1 - 2 * Y * n2 / n1
+                discount = 1 - 2 * Y * n2 / n1
             elif count == 2 and n1 * n2 * n3:
-                found = 2 - 3 * Y * n3 / n2
+                discount = 2 - 3 * Y * n3 / n2
             elif count >= 3 and n1 * n2 * n3 * n4:
-                found = 3 - 4 * Y * n4 / n3
+                discount = 3 - 4 * Y * n4 / n3
             else:
-                found = 0
+                discount = 0
         except ZeroDivisionError:
-            found = 0
-        return found if found > 0 else min(count, 3) / 2
+            discount = 0
+        return discount if discount > 0 else min(count, 3) / 2
 
     def probability(self, context: list[int], symbol: int, order: int, raw: bool = True) -> float:
         if order == 0:
@@ -81,9 +81,9 @@ class Reference:
 def compare(training: list[int], texts: list[list[int]], size: int, longest: int) -> None:
     reference = Reference(training, size)
     given_texts = [np.array(text, np.int32) for text in texts]
-    found = dict(log_probabilities(np.array(training, np.int32), given_texts, size, range(1, longest + 1)))
-    assert list(found) == list(range(1, longest + 1))
-    for order, values in found.items():
+    by_order = dict(log_probabilities(np.array(training, np.int32), given_texts, size, range(1, longest + 1)))
+    assert list(by_order) == list(range(1, longest + 1))
+    for order, values in by_order.items():
         expected = [
             math.log(reference.probability(text[:t], symbol, order)) if symbol < size else math.nan
             for text in texts
@@ -103,14 +103,14 @@ def test_ngrams_of_every_order_equal_the_formulas(data: st.DataObject, size: int
 @pytest.mark.parametrize(("size", "symbols", "longest"), [(2, 300, 20), (5, 1500, 7), (300, 1500, 3)])
 def test_ngrams_with_estimated_discounts_equal_the_formulas(size: int, symbols: int, longest: int) -> None:
     random = np.random.default_rng(size)
-    # Frequencies that fall fast, so that n-grams of every count occur.
+    # Frequencies fall fast, so that n-grams of every count occur.
     ids = np.minimum(random.geometric(4 / (size + 3), symbols) - 1, size - 1).tolist()
     compare(ids, [ids[100:160], random.integers(0, size, 60).tolist()], size, longest)
 
 
 @pytest.mark.parametrize("size", [40, 70_000])
 def test_long_ngrams_of_many_symbols_equal_the_formulas(size: int) -> None:
-    # Too many bits for one sorting key, and phrases that come again, some of them changed a little.
+    # Too many bits for one sorting key, with repeated phrases, some of them slightly changed.
     random = np.random.default_rng(size)
     phrases = random.integers(0, size, (4, 30))
     ids = phrases[random.integers(0, 4, 20)].ravel()
@@ -123,10 +123,10 @@ def test_long_ngrams_of_many_symbols_equal_the_formulas(size: int) -> None:
 def test_distribution_sums_to_one(data: st.DataObject, size: int, order: int) -> None:
     training = np.array(data.draw(st.lists(st.integers(-1, size), max_size=80)), np.int64)
     context = np.array(data.draw(st.lists(st.integers(0, size), max_size=30)), np.int64)
-    found = distribution(training, context, size, order)
-    assert found.shape == (size,)
-    assert (found > 0).all()
-    assert abs(found.sum() - 1) < 1e-12
+    probabilities = distribution(training, context, size, order)
+    assert probabilities.shape == (size,)
+    assert (probabilities > 0).all()
+    assert abs(probabilities.sum() - 1) < 1e-12
 
 
 def test_distribution_equals_log_probabilities() -> None:
@@ -138,16 +138,16 @@ def test_distribution_equals_log_probabilities() -> None:
 
 
 def test_ngrams_worked_by_hand() -> None:
-    # Of "aab" there are two a and one b. At order 1, one symbol occurs once and one twice, so Y is 1/3, a count of one
-    # loses 1 - 2/3 = 1/3, a count of two loses 1 (nothing to estimate it from), and (1 + 1/3) / 3 is left to share.
+    # "aab" has two a and one b. At order 1, one symbol occurs once and one twice, so Y is 1/3. The discount of a count
+    # of one is 1 - 2/3 = 1/3, that of a count of two is 1 (its default), and (1 + 1/3) / 3 is shared by both symbols.
     a, b = (2 - 1) / 3 + 4 / 9 / 2, (1 - 1 / 3) / 3 + 4 / 9 / 2
-    order, found = next(log_probabilities(np.array([0, 0, 1]), [np.array([0, 1])], 2, [1]))
+    order, log_probs = next(log_probabilities(np.array([0, 0, 1]), [np.array([0, 1])], 2, [1]))
     assert order == 1
-    np.testing.assert_allclose(np.exp(found), [a, b], rtol=0, atol=1e-15)
-    # At order 2, aa and ab occur once and nothing twice, so each loses 1/2, and 1/2 is shared. Below that, a follows
-    # the start and a, b follows a alone: 2 and 1, the same numbers as above.
-    _, found = next(log_probabilities(np.array([0, 0, 1]), [np.array([0, 1])], 2, [2]))
-    np.testing.assert_allclose(np.exp(found), [a, 1 / 4 + b / 2], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(np.exp(log_probs), [a, b], rtol=0, atol=1e-15)
+    # At order 2, aa and ab occur once and no pair twice, so each discount is 1/2, and 1/2 is shared. One order below,
+    # a has two predecessors (the start and a) and b has one: 2 and 1, the same counts as above.
+    _, log_probs = next(log_probabilities(np.array([0, 0, 1]), [np.array([0, 1])], 2, [2]))
+    np.testing.assert_allclose(np.exp(log_probs), [a, 1 / 4 + b / 2], rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -162,15 +162,15 @@ def test_ngrams_worked_by_hand() -> None:
         ([1] * 6 + [2] + [3] * 3 + [4], [0, 3 / 4, 1, 2]),
     ],
 )
-def test_discounts(counts: list[int], expected: list[float]) -> None:
+def test_discounts_equal_the_formulas(counts: list[int], expected: list[float]) -> None:
     np.testing.assert_allclose(discounts(np.array(counts, np.int64)), expected, rtol=0, atol=1e-15)
 
 
 def test_ngrams_without_training_are_uniform() -> None:
     none: NDArray[np.int32] = np.empty(0, np.int32)
-    for _, found in log_probabilities(none, [np.array([0, 3, 1], np.int32), none], 4, [1, 2, 5]):
-        np.testing.assert_allclose(found, np.log([1 / 4] * 3), rtol=0, atol=1e-15)
-    assert [found.shape for _, found in log_probabilities(none, [], 4, [2])] == [(0,)]
+    for _, log_probs in log_probabilities(none, [np.array([0, 3, 1], np.int32), none], 4, [1, 2, 5]):
+        np.testing.assert_allclose(log_probs, np.log([1 / 4] * 3), rtol=0, atol=1e-15)
+    assert [log_probs.shape for _, log_probs in log_probabilities(none, [], 4, [2])] == [(0,)]
 
 
 def test_ngram_orders_come_once_and_ascending() -> None:

@@ -1,4 +1,4 @@
-"""Activation patching against an LSTM written out in NumPy, and its laws."""
+"""Activation patching: against an LSTM written out in NumPy, and on cases with a known result."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ def _sigmoid(values: np.ndarray) -> np.ndarray:
 def _run(
     network: gatescope.Network, text: str, patched: tuple[int, str, int, float] | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Run the LSTM by hand, with one value replaced: the last log-probabilities, (V,), and every signal, (T, N)."""
+    """Run the LSTM in NumPy, with at most one replaced value.
+
+    Returns:
+        The log-probabilities after the last step, and "c" and "h", (T, N).
+    """
     parameters = {name: value.detach().numpy() for name, value in network.parameters_of(0).by_name().items()}
     drives = list(network.configuration.layers[0].cell.tape.input_drives)
-    h, c, kept = np.zeros(4), np.zeros(4), {name: [] for name in "ch"}
+    h, c, states = np.zeros(4), np.zeros(4), {name: [] for name in "ch"}
     for step, k in enumerate(VOCABULARY.encode(text)):
         total = {
             gate: parameters["input_weights"][g][:, k]
@@ -44,10 +48,10 @@ def _run(
         h = _sigmoid(total["o"]) * np.tanh(c)
         if patched and patched[:2] == (step, "h"):
             h[patched[2]] = patched[3]
-        kept["c"].append(c.copy())
-        kept["h"].append(h.copy())
+        states["c"].append(c.copy())
+        states["h"].append(h.copy())
     logits = network.readout_weights.detach().numpy() @ h + network.readout_biases.detach().numpy()
-    return logits - np.log(np.exp(logits).sum()), {name: np.array(rows) for name, rows in kept.items()}
+    return logits - np.log(np.exp(logits).sum()), {name: np.array(rows) for name, rows in states.items()}
 
 
 @pytest.mark.parametrize("signal", ["c", "h"])
@@ -68,15 +72,15 @@ def test_patching_equals_an_lstm_by_hand(network: gatescope.Network, signal: str
             assert row["recovered"] == pytest.approx(share, abs=1e-9)
 
 
-def test_patching_the_last_hidden_state_brings_all_back(network: gatescope.Network) -> None:
-    """The readout sees nothing but h, so patching all of h at the step that is read recovers everything."""
+def test_patching_the_last_hidden_state_recovers_everything(network: gatescope.Network) -> None:
+    """The readout reads h alone, so patching all of h at the step of the answer recovers everything."""
     table = patching(network, CLEAN, CORRUPTED)
     (last,) = table.where(step=len(CLEAN) - 1, neuron=-1)
     assert last["recovered"] == pytest.approx(1.0, abs=1e-12)
 
 
 def test_patching_before_the_texts_differ_changes_nothing(network: gatescope.Network) -> None:
-    """Where both runs are still equal, the patch is the value itself."""
+    """As long as both runs are equal, the patch does not change the value."""
     table = patching(network, CLEAN, CORRUPTED, signal="c")
     assert np.abs(table.where(step=0)["effect"]).max() < 1e-12
 
@@ -87,7 +91,7 @@ def test_patching_a_second_layer_and_some_neurons(network: gatescope.Network) ->
     table = patching(deep, CLEAN, CORRUPTED, layer="layer1", neurons=[4, 0, 4], at=3)
     assert table["neuron"].tolist() == [-1, 4, 0] * len(CLEAN)
     assert table.about["layer_name"] == "layer1"
-    assert np.abs(table.where(step=4)["effect"]).max() < 1e-6  # after the step that is read
+    assert np.abs(table.where(step=4)["effect"]).max() < 1e-6  # after the step of the answer
 
 
 def test_patching_a_network_of_classes() -> None:
@@ -114,9 +118,8 @@ def test_patching_a_network_of_classes() -> None:
         ((CLEAN, CORRUPTED), {"layer": 3}, "layer"),
     ],
 )
-def test_patching_refuses_with_a_sentence(
+def test_patching_refuses_invalid_arguments(
     network: gatescope.Network, texts: tuple[str, str], options: dict, sentence: str
 ) -> None:
-    """What cannot be compared or does not exist is refused in one sentence."""
     with pytest.raises(StudyError, match=sentence):
         patching(network, *texts, **options)

@@ -1,4 +1,4 @@
-"""The ways of one weight: against torch's autograd, against the sums by step, and one worked out by hand."""
+"""The gradient paths of one weight: against torch's autograd, the sums by step, and an example worked by hand."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from gatescope.studies.gradients.jacobians import exact
 from gatescope.studies.gradients.paths import paths
 from tests.networks import EACH_CELL, network, seeds
 
-HEARING = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]
+RECURRENT_CELLS = [cell for cell in CELLS.values() if cell.tape.recurrent_drives]
 
 
 def autograd(net: Network, ids: np.ndarray, drive: str, to: int, source: int, step: int) -> float:
-    """Return the gradient of -log p(next) after a step by one weight of the last layer, by the plain engine."""
+    """Return the derivative of -log p(next) after a step by one weight of the last layer, by the plain engine."""
     copy = exact(net)
     for weight in copy.parameters():
         weight.requires_grad_(True)
@@ -36,7 +36,7 @@ def autograd(net: Network, ids: np.ndarray, drive: str, to: int, source: int, st
 
 
 @given(
-    st.sampled_from(HEARING),
+    st.sampled_from(RECURRENT_CELLS),
     st.lists(st.integers(1, 5), min_size=1, max_size=2),
     st.none() | st.integers(1, 3),
     st.lists(st.sampled_from("abcde"), min_size=2, max_size=6).map("".join),
@@ -53,22 +53,22 @@ def test_paths_sum_to_the_gradient(
     step = data.draw(st.integers(0, min(2, len(text) - 2)))
     drive = data.draw(st.sampled_from(cell.tape.recurrent_drives))
     to, source = (data.draw(st.integers(0, neurons[-1] - 1)) for _ in range(2))
-    found = paths(net, ids, layer=last, drive=drive, to=to, source=source, step=step)
+    table = paths(net, ids, layer=last, drive=drive, to=to, source=source, step=step)
     total = autograd(net, ids, drive, to, source, step)
-    assert math.fsum(found["value"]) == pytest.approx(total, rel=1e-12, abs=1e-12)
-    assert found.about["total"] == pytest.approx(total, rel=1e-12, abs=1e-12)
+    assert math.fsum(table["value"]) == pytest.approx(total, rel=1e-12, abs=1e-12)
+    assert table.about["total"] == pytest.approx(total, rel=1e-12, abs=1e-12)
     by_step = contributions(net, ids, [step])
     for s in range(step + 1):
-        gradient = by_step.of(f"layers.{last}.recurrent_weights.{drive}", s)[to, source]
-        assert math.fsum(found.where(step=s)["value"]) == pytest.approx(gradient, rel=1e-12, abs=1e-12)
-    for row in found:
+        at_step = by_step.of(f"layers.{last}.recurrent_weights.{drive}", s)[to, source]
+        assert math.fsum(table.where(step=s)["value"]) == pytest.approx(at_step, rel=1e-12, abs=1e-12)
+    for row in table:
         assert math.prod(row["factors"]) == pytest.approx(row["value"], rel=1e-14, abs=0)
         assert len(row["names"]) == len(row["factors"]) == len(row["derived"])
         assert row["formula"] == " · ".join(row["names"])
 
 
 def tenths() -> Network:
-    """Return the LSTM of docs/lesson.md: two neurons, weights that are tenths."""
+    """Make the LSTM of docs/lesson.md: two neurons, and weights rounded to tenths."""
     vocabulary = Vocabulary(("A", "x", "a"))
     net = Network(configure(vocabulary, "lstm", [2]), 5).double()
     with torch.no_grad():
@@ -80,25 +80,27 @@ def tenths() -> Network:
 def test_paths_of_the_lesson() -> None:
     """U.f[0,1] of an LSTM, with the derivatives written out as the lesson does."""
     net = tenths()
-    found = paths(net, "Axxa", drive="f", to=0, source=1, step=2)
+    table = paths(net, "Axxa", drive="f", to=0, source=1, step=2)
     named = dict(net.named_parameters())
     weights = ("input_weights", "biases", "recurrent_weights")
     W, b, U = (named[f"layers.0.{name}"].detach().numpy() for name in weights)
-    h, c, signals = np.zeros(2), np.zeros(2), []
+    h, c, values_by_step = np.zeros(2), np.zeros(2), []
     for symbol in (0, 1, 1):
         drives = dict(zip("ifgo", (W[k][:, symbol] + b[k] + U[k] @ h for k in range(4)), strict=True))
         i, f, o = (1 / (1 + np.exp(-drives[k])) for k in "ifo")
-        g, c_before, h_before = np.tanh(drives["g"]), c, h
-        c = f * c_before + i * g
+        g, before, h_before = np.tanh(drives["g"]), c, h
+        c = f * before + i * g
         h = o * np.tanh(c)
-        signals.append((i, f, g, o, c, h, c_before, h_before))
+        values_by_step.append((i, f, g, o, c, h, before, h_before))
     readout, biases = net.readout_weights.detach().numpy(), net.readout_biases.detach().numpy()
     p = np.exp(readout @ h + biases)
     e = readout.T @ (p / p.sum() - [0, 0, 1])
-    i, f, g, o, c, h, c1, h1 = signals[2]
+    i, f, g, o, c, h, c1, h1 = values_by_step[2]
     h_by_c = o * (1 - np.tanh(c) ** 2)
-    began = signals[1][6][0] * signals[1][1][0] * (1 - signals[1][1][0]) * signals[1][7][1]  # the weight on c of step 1
-    on_h = signals[1][3][0] * (1 - np.tanh(signals[1][4][0]) ** 2) * began  # and on h of step 1
+    began = (
+        values_by_step[1][6][0] * values_by_step[1][1][0] * (1 - values_by_step[1][1][0]) * values_by_step[1][7][1]
+    )  # the weight on c of step 1
+    on_h = values_by_step[1][3][0] * (1 - np.tanh(values_by_step[1][4][0]) ** 2) * began  # and on h of step 1
     expected = {
         (2, "at once"): e[0] * h_by_c[0] * c1[0] * f[0] * (1 - f[0]) * h1[1],
         (1, "straight on"): e[0] * h_by_c[0] * f[0] * began,
@@ -113,26 +115,26 @@ def test_paths_of_the_lesson() -> None:
         }
         for k, name in enumerate("ifgo"):
             expected[1, f"through u.{name} of neuron {j}"] = e[j] * slopes[name] * U[k][j, 0] * on_h
-    values = {(row["step"], row["path"]): row["value"] for row in found}
-    assert len(values) == len(found)
-    assert values == pytest.approx(expected, rel=1e-12, abs=1e-15)
-    assert sum(values.values()) == pytest.approx(-0.0019866, abs=5e-8)  # as the lesson prints it
-    (straight,) = found.where(path="straight on")
+    path_values = {(row["step"], row["path"]): row["value"] for row in table}
+    assert len(path_values) == len(table)
+    assert path_values == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert sum(path_values.values()) == pytest.approx(-0.0019866, abs=5e-8)  # as the lesson prints it
+    (straight,) = table.where(path="straight on")
     assert straight["names"] == ["∂L/∂h₂[0]", "∂h₂[0]/∂c₁[0]", "∂c₁[0]/∂u.f₁[0]", "h₀[1]"]
-    assert found.about["loss"] == pytest.approx(-math.log(p[2] / p.sum()), rel=1e-12)
+    assert table.about["loss"] == pytest.approx(-math.log(p[2] / p.sum()), rel=1e-12)
 
 
 def test_paths_of_larger_layers_have_one_row_per_term() -> None:
     table = paths(network("lstm", [4]), "abcd", drive="o", to=3, source=0, step=2)
     names = [row["path"] for row in table.where(step=1)]
-    # u.o acts on h alone, so nothing of it goes straight on.
+    # u.o acts on h alone, so it has no direct path along c.
     assert sorted(names) == ["through u.f", "through u.g", "through u.i", "through u.o"]
 
 
 def test_paths_default_to_the_last_step() -> None:
     net = network("gru", [2])
-    default, last = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
-    assert default.to_json() == last.to_json()
+    last, chosen = (paths(net, "abcd", drive="z", to=0, source=1, step=step) for step in (None, 2))
+    assert last.to_json() == chosen.to_json()
 
 
 @pytest.mark.parametrize("name", EACH_CELL)

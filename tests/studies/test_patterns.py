@@ -1,4 +1,4 @@
-"""Patterns and their matches: planted ones, and all of them beside plain loops."""
+"""Patterns and their matches: on planted values, and against plain loops."""
 
 import json
 from itertools import pairwise
@@ -20,7 +20,7 @@ TEXTS = ["xx(ab)yy(cd)zz", "(ef)g(hij)"]
 
 
 def _brackets() -> Trace:
-    """Return a trace. Neuron 0 is on inside brackets, 1 also after the first, 2 never, 3 always; 4 is 0 negated."""
+    """Neuron 0 is on inside brackets, 1 also one step longer, 2 never, 3 always; 4 is negative inside brackets."""
     rows = []
     for text in TEXTS:
         inside = np.zeros(len(text))
@@ -35,10 +35,10 @@ def _brackets() -> Trace:
 
 def test_neurons_on_finds_a_planted_pattern() -> None:
     trace = _brackets()
-    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
-    assert found["neuron"].tolist() == [0]
-    assert found.about["text"] == "(ab"
-    assert next(iter(found)) == {"neuron": 0, "sign": 1, "bound": 0.5, "mean": pytest.approx(0.8), "share": 13 / 24}
+    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
+    assert on_table["neuron"].tolist() == [0]
+    assert on_table.about["text"] == "(ab"
+    assert next(iter(on_table)) == {"neuron": 0, "sign": 1, "bound": 0.5, "mean": pytest.approx(0.8), "share": 13 / 24}
     assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)["neuron"]) == {0, 1}
     assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False, before=False)["neuron"]) == {0, 1, 3}
     assert neurons_on(trace, "layer0", 0, 2, 4, 0.7)["neuron"].tolist() == [0]
@@ -47,29 +47,31 @@ def test_neurons_on_finds_a_planted_pattern() -> None:
     assert (negative["neuron"].tolist(), negative["bound"].tolist()) == ([4], [-0.5])
     both = neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both")
     assert sorted(zip(both["neuron"], both["sign"], both["bound"], strict=True)) == [(0, 1, 0.5), (4, -1, -0.5)]
-    assert set(neurons_on(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {0}  # nothing is before the beginning
+    assert set(neurons_on(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {
+        0
+    }  # the range begins with the sequence, so there is no step before it
 
 
 def test_planted_matches_are_ranked() -> None:
     trace = _brackets()
-    found = matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both"), context=2)
-    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in found]
-    assert shown == [(0, 8, 10, 2, 2), (1, 0, 2, 2, 2), (1, 5, 8, 2, 2)]  # of one length first
-    assert [row["before"] + "|" + row["at"] + "|" + row["after"] for row in found] == [
+    match_table = matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both"), context=2)
+    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in match_table]
+    assert shown == [(0, 8, 10, 2, 2), (1, 0, 2, 2, 2), (1, 5, 8, 2, 2)]  # the match of the same length comes first
+    assert [row["before"] + "|" + row["at"] + "|" + row["after"] for row in match_table] == [
         "yy|(cd|)z",
         "|(ef|)g",
         ")g|(hij|)",
     ]
-    assert (found.about["neurons"], found.about["needed"], found.about["runs"]) == (2, 2, 4)
-    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+    assert (match_table.about["neurons"], match_table.about["needed"], match_table.about["runs"]) == (2, 2, 4)
+    assert json.loads(json.dumps(match_table.to_json())) == match_table.to_json()
     assert len(matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.5), count=1)) == 1
 
 
 def test_matches_of_selected_neurons() -> None:
     trace = _brackets()
-    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
-    alone = matches(trace, found.where(neuron=1))
-    assert [(row["sequence"], row["first"], row["last"], row["exact"]) for row in alone] == [
+    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
+    match_table = matches(trace, on_table.where(neuron=1))
+    assert [(row["sequence"], row["first"], row["last"], row["exact"]) for row in match_table] == [
         (0, 8, 11, 1),
         (1, 0, 3, 1),
         (1, 5, 9, 1),
@@ -80,13 +82,13 @@ def test_matches_do_not_overlap() -> None:
     a = [1, 1, 0, 0, 0, 1, 1, 0, 0]
     b = [1, 1, 0, 0, 1, 1, 1, 1, 0]
     trace = planted({"h": [np.array([a, b], float).T]})
-    found = matches(trace, neurons_on(trace, "layer0", 0, 0, 1, 0.5), share=0.5)
-    # Neuron 1 alone would be on exactly at 4 to 7, which holds 5 to 6; each has one that is exact, 5 to 6 is as long.
-    assert [(row["first"], row["last"], row["exact"], row["on"]) for row in found] == [(5, 6, 1, 2)]
+    match_table = matches(trace, neurons_on(trace, "layer0", 0, 0, 1, 0.5), share=0.5)
+    # 4 to 7 would match neuron 1 exactly, and 5 to 6 neuron 0. They overlap; 5 to 6 has the length of the pattern.
+    assert [(row["first"], row["last"], row["exact"], row["on"]) for row in match_table] == [(5, 6, 1, 2)]
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("changes", "message"),
     [
         ({"sequence": 2}, "Sequence of the trace: expected a number from 0 to 1"),
         ({"sequence": -1}, "Sequence of the trace: expected a number from 0 to 1"),
@@ -99,8 +101,8 @@ def test_matches_do_not_overlap() -> None:
         ({"signal": "q"}, "got 'q'"),
     ],
 )
-def test_neurons_on_refuses_invalid_arguments(given: dict[str, Any], message: str) -> None:
-    arguments = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **given}
+def test_neurons_on_refuses_invalid_arguments(changes: dict[str, Any], message: str) -> None:
+    arguments = {"layer": "layer0", "sequence": 0, "first": 2, "last": 4, "threshold": 0.5, **changes}
     with pytest.raises(StudyError, match=message):
         neurons_on(_brackets(), **arguments)
 
@@ -109,20 +111,25 @@ def test_matches_refuse_invalid_arguments() -> None:
     trace = _brackets()
     with pytest.raises(StudyError, match="no neuron is on exactly"):
         matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.95))
-    found = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
+    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
     for share in (0.0, 1.1):
         with pytest.raises(StudyError, match="Share of neurons: expected"):
-            matches(trace, found, share=share)
+            matches(trace, on_table, share=share)
     for wrong in ({"count": 0}, {"context": -1}):
         with pytest.raises(StudyError, match=r"Number of (places|steps around a place): expected at least"):
-            matches(trace, found, **wrong)
+            matches(trace, on_table, **wrong)
 
 
-# --- beside plain loops ----------------------------------------------------------------------------------------------
+# --- against plain loops ----------------------------------------------------------------------------------------------
 
 Problem = tuple[list[np.ndarray], int, int, int, dict[str, Any]]
 
-LEAST = {("value", False): -1, ("value", True): 0, ("quantile", False): 0, ("quantile", True): 0.5}  # of a threshold
+MIN_THRESHOLDS = {
+    ("value", False): -1,
+    ("value", True): 0,
+    ("quantile", False): 0,
+    ("quantile", True): 0.5,
+}  # (of, whether both signs are on)
 choices = st.fixed_dictionaries(
     {
         "of": st.sampled_from(["value", "quantile"]),
@@ -135,7 +142,7 @@ choices = st.fixed_dictionaries(
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """Draw values of a few neurons that are often equal, a range, and options."""
+    """Draw values of few neurons with many ties, a range, and options."""
     neurons = draw(st.integers(1, 4))
     lengths = draw(lists_with(st.integers(1, 10), st.integers(0, 10), max_size=3))
     numbers = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, float("nan")])
@@ -144,7 +151,7 @@ def problems(draw: st.DrawFn) -> Problem:
     first = draw(st.integers(0, lengths[sequence] - 1))
     last = draw(st.integers(first, lengths[sequence] - 1))
     options: dict[str, Any] = dict(draw(choices))
-    thresholds = [k for k in (-0.5, 0.25, 0.5, 0.75) if k > LEAST[options["of"], options["sign"] == "both"]]
+    thresholds = [k for k in (-0.5, 0.25, 0.5, 0.75) if k > MIN_THRESHOLDS[options["of"], options["sign"] == "both"]]
     options["threshold"] = draw(st.sampled_from(thresholds))
     if draw(st.booleans()):  # a neuron that stands out within the range
         sign = -1 if options["sign"] == "negative" else 1
@@ -154,7 +161,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def _is_on(rows: list[np.ndarray], neuron: int, sign: int, options: dict[str, Any]) -> list[list[bool]]:
-    """Return whether a neuron is on, for each sequence and step."""
+    """Mark the steps of each sequence at which a neuron is on."""
     if options["of"] == "quantile":
         known = [row[neuron] for part in rows for row in part if not np.isnan(row[neuron])]
         share = options["threshold"] if sign == 1 else 1 - options["threshold"]
@@ -166,7 +173,7 @@ def _is_on(rows: list[np.ndarray], neuron: int, sign: int, options: dict[str, An
 
 def _chosen(problem: Problem) -> list[tuple[int, int]]:
     rows, sequence, first, last, options = problem
-    found = []
+    chosen = []
     for neuron in range(rows[0].shape[1]):
         for sign in {"positive": [1], "negative": [-1], "both": [1, -1]}[options["sign"]]:
             on = _is_on(rows, neuron, sign, options)[sequence]
@@ -176,21 +183,21 @@ def _chosen(problem: Problem) -> list[tuple[int, int]]:
             if options["after"] and last + 1 < len(on):
                 ok = ok and not on[last + 1]
             if ok:
-                found.append((neuron, sign))
-    return found
+                chosen.append((neuron, sign))
+    return chosen
 
 
 @settings(max_examples=100)
 @given(problem=problems())
 def test_neurons_on_equals_a_plain_loop(problem: Problem) -> None:
     rows, sequence, first, last, options = problem
-    found = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
-    assert sorted(zip(found["neuron"], found["sign"], strict=True)) == sorted(_chosen(problem))
-    for row in found:
+    on_table = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
+    assert sorted(zip(on_table["neuron"], on_table["sign"], strict=True)) == sorted(_chosen(problem))
+    for row in on_table:
         on = [value for part in _is_on(rows, row["neuron"], row["sign"], options) for value in part]
         assert row["share"] == pytest.approx(sum(on) / len(on), abs=1e-15)
         assert row["mean"] == pytest.approx(np.mean(rows[sequence][first : last + 1, row["neuron"]]), abs=1e-15)
-    assert all(a["share"] <= b["share"] for a, b in pairwise(found))
+    assert all(a["share"] <= b["share"] for a, b in pairwise(on_table))
 
 
 @settings(max_examples=100)
@@ -205,14 +212,14 @@ def test_matches_equal_a_plain_loop(problem: Problem, share: float, size: int) -
             matches(trace, followed, share=share)
         return
     with pieces_of(size):
-        found = matches(trace, followed, share=share)
+        match_table = matches(trace, followed, share=share)
     on = [_is_on(rows, neuron, sign, options) for neuron, sign in chosen]
     needed = -(-int(100 * share) * len(chosen) // 100)
     candidates = []
     for number, part in enumerate(rows):
         text = trace.text(number)
         if number != sequence and text in [trace.text(k) for k in (sequence, *range(number))]:
-            continue  # the same text once more
+            continue  # a repeated text counts once
         together = [sum(plane[number][step] for plane in on) for step in range(len(part))]
         for begin in range(len(part)):
             for end in range(begin, len(part)):
@@ -240,31 +247,31 @@ def test_matches_equal_a_plain_loop(problem: Problem, share: float, size: int) -
             taken.append((number, begin, end))
             ranked = rank((number, begin, end))
             expected.append((number, begin, end, -ranked[0], -ranked[2]))
-    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in found]
+    shown = [(row["sequence"], row["first"], row["last"], row["exact"], row["on"]) for row in match_table]
     assert shown == expected
-    assert all(row["length"] == row["last"] - row["first"] + 1 for row in found)
+    assert all(row["length"] == row["last"] - row["first"] + 1 for row in match_table)
 
 
-def test_patterns_on_disk_and_in_pieces_equal_those_in_memory(tmp_path: object) -> None:
+def test_patterns_on_disk_equal_memory(tmp_path: object) -> None:
     random = np.random.default_rng(3)
     rows = [np.round(random.standard_normal((length, 9)), 1) for length in (120, 0, 40, 7)]
     trace = planted({"h": rows})
     lazy = stored(trace, f"{tmp_path}/trace")
-    choices_of_on = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
-    for options in choices_of_on:
+    settings_of_neurons = [{"of": "value", "threshold": 0.2}, {"of": "quantile", "threshold": 0.6, "sign": "both"}]
+    for options in settings_of_neurons:
         expected = neurons_on(trace, "layer0", 0, 50, 50, before=False, **options)
         assert len(expected) > 1
         best = matches(trace, expected, share=0.5)
         assert len(best) > 5
-        for one in (trace, lazy):
+        for source in (trace, lazy):
             for size in (1, 100, 700):
                 with pieces_of(size):
-                    found = neurons_on(one, "layer0", 0, 50, 50, before=False, **options)
-                    assert found.to_json() == expected.to_json()
-                    assert matches(one, found, share=0.5).to_json() == best.to_json()
+                    on_table = neurons_on(source, "layer0", 0, 50, 50, before=False, **options)
+                    assert on_table.to_json() == expected.to_json()
+                    assert matches(source, on_table, share=0.5).to_json() == best.to_json()
 
 
-def test_matches_without_another_place_are_empty() -> None:
+def test_matches_of_a_single_place_are_empty() -> None:
     trace = planted({"h": [column(0, 1, 0)]})
     assert len(matches(trace, neurons_on(trace, "layer0", 0, 1, 1, 0.5))) == 0
     alone = planted({"h": [column(1)]})

@@ -1,4 +1,4 @@
-"""Predictions of texts: equal to the network's own, and to the scores of the tasks."""
+"""Predictions of texts: equal to those of the network itself, and to the scores of the tasks."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def test_predict_gives_an_array_for_each_text() -> None:
     """Texts, one text of several sequences, and ids give the same arrays; numpy stacks them."""
     network = gatescope.Network(gatescope.configure(LETTERS, "lstm", [4]), seed=1)
     texts = ["aX\n", "Xa\n"]
-    found = gatescope.predict(network, texts)
-    for text, values in zip(texts, found, strict=True):
+    predictions = gatescope.predict(network, texts)
+    for text, values in zip(texts, predictions, strict=True):
         np.testing.assert_allclose(values, _reference(network, LETTERS.encode(text)), atol=1e-6)
     for same in (
         gatescope.predict(network, "".join(texts)),
         gatescope.predict(network, list(map(LETTERS.encode, texts))),
     ):
-        np.testing.assert_array_equal(np.stack(same), np.stack(found))
+        np.testing.assert_array_equal(np.stack(same), np.stack(predictions))
         assert same.texts == tuple(texts)
 
 
 def test_table_of_next_symbols_ranks_them() -> None:
     """The table has the most probable symbols after the last step, or after every step."""
     network = gatescope.Network(gatescope.configure(LETTERS, "gru", [4]), seed=1)
-    found = gatescope.predict(network, ["aXb"])
-    table = found.table(top=2)
-    order = np.argsort(-found[0][-1])[:2]
+    predictions = gatescope.predict(network, ["aXb"])
+    table = predictions.table(top=2)
+    order = np.argsort(-predictions[0][-1])[:2]
     assert table["prediction"].tolist() == [LETTERS.symbols[k] for k in order]
-    np.testing.assert_allclose(table["probability"], np.exp(found[0][-1][order].astype(np.float64)))
-    every = found.table(top=2, every_step=True)
+    np.testing.assert_allclose(table["probability"], np.exp(predictions[0][-1][order].astype(np.float64)))
+    every = predictions.table(top=2, every_step=True)
     assert every["step"].tolist() == [0, 0, 1, 1, 2, 2]
     assert every["symbol"].tolist() == list("aaXXbb")
-    assert len(found.table(top=99)) == 4
+    assert len(predictions.table(top=99)) == 4
 
 
 def test_classes_are_predicted_as_in_training() -> None:
@@ -75,9 +75,9 @@ def test_labels_have_no_row_for_the_end_mark() -> None:
     network = gatescope.Network(
         gatescope.configure(WORDS, "lstm", [3], both_ways=True, readout=classes(["A", "N"])), seed=0
     )
-    found = gatescope.predict(network, ["not Good"])
-    assert len(found[0]) == 3
-    table = found.table()
+    predictions = gatescope.predict(network, ["not Good"])
+    assert len(predictions[0]) == 3
+    table = predictions.table()
     assert table["symbol"].tolist() == ["not", "Good"]
     assert table["step"].tolist() == [0, 1]
 
@@ -88,9 +88,9 @@ def test_numbers_are_named_with_their_quantiles() -> None:
     network = gatescope.Network(
         gatescope.configure(vocabulary, "lstm", [3], readout=numbers(["z"], (0.1, 0.5, 0.9))), seed=0
     )
-    found = gatescope.predict(network, [np.array([[1, 2], [3, 4]], np.float32)])
-    (row,) = found.table()
-    assert [row[f"z q{level}"] for level in (0.1, 0.5, 0.9)] == pytest.approx(found[0][-1].tolist())
+    predictions = gatescope.predict(network, [np.array([[1, 2], [3, 4]], np.float32)])
+    (row,) = predictions.table()
+    assert [row[f"z q{level}"] for level in (0.1, 0.5, 0.9)] == pytest.approx(predictions[0][-1].tolist())
 
 
 def test_predictions_of_a_run_reach_its_score(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_predictions_of_a_run_reach_its_score(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"), [([""], "nothing to record|[Ee]mpty"), (["aX\naX"], "expected one sequence, got 2")]
 )
-def test_predict_refuses_texts_with_a_sentence(source: list[str], sentence: str) -> None:
+def test_predict_refuses_empty_and_joined_texts(source: list[str], sentence: str) -> None:
     """An empty text, and one text that holds several sequences, are refused."""
     network = gatescope.Network(gatescope.configure(LETTERS, "lstm", [2]))
     with pytest.raises(gatescope.GatescopeError, match=sentence):

@@ -1,4 +1,4 @@
-"""Probes: in one neuron, or spread? Against scikit-learn, and on what was planted."""
+"""Probes: against scikit-learn, and on planted features of one neuron or of several."""
 
 import numpy as np
 import pytest
@@ -19,42 +19,42 @@ LENGTH = 4000
 
 
 @pytest.fixture(scope="module")
-def found() -> Table:
+def probe_table() -> Table:
     text = handmade.text(LENGTH, 1)
     trace = record(handmade.network(), text, drives=False)
     return probes(trace, handmade.truth(text), layer="layer0", signal="c")
 
 
-def verdict(found: Table, feature: str) -> int:
-    return found.where(feature=feature)["verdict"][0]
+def verdict(probe_table: Table, feature: str) -> int:
+    return probe_table.where(feature=feature)["verdict"][0]
 
 
-def test_probes_find_a_planted_neuron(found: Table) -> None:
+def test_probes_find_a_planted_neuron(probe_table: Table) -> None:
     for feature, neuron in (
         ("planted.owed", handmade.COUNTER),
         ("planted.depth", handmade.DEPTH),
         ("planted.latched", handmade.LATCH),
     ):
-        assert verdict(found, feature) == 1
-        assert found.where(feature=feature, size=1)["neurons"].tolist() == [str(neuron)]
+        assert verdict(probe_table, feature) == 1
+        assert probe_table.where(feature=feature, size=1)["neurons"].tolist() == [str(neuron)]
 
 
-def test_probes_find_a_distributed_feature(found: Table) -> None:
-    assert verdict(found, "planted.spread") == 8  # the smallest size that holds all five
+def test_probes_find_a_distributed_feature(probe_table: Table) -> None:
+    assert verdict(probe_table, "planted.spread") == 8  # the smallest size with all five neurons
     scores = dict(
-        zip(*(found.where(feature="planted.spread")[name].tolist() for name in ("size", "score")), strict=True)
+        zip(*(probe_table.where(feature="planted.spread")[name].tolist() for name in ("size", "score")), strict=True)
     )
     assert scores[1] < 0.5
     assert scores[8] > 0.999
-    chosen = found.where(feature="planted.spread", size=8)["neurons"][0].split()
+    chosen = probe_table.where(feature="planted.spread", size=8)["neurons"][0].split()
     assert {int(neuron) for neuron in chosen[:5]} == set(handmade.SPREAD)
 
 
-def test_probes_fail_on_noise(found: Table) -> None:
-    nothing = found.where(measure="AUROC", size=handmade.NEURONS)
+def test_probes_fail_on_noise(probe_table: Table) -> None:
+    nothing = probe_table.where(measure="AUROC", size=handmade.NEURONS)
     scores = {row["feature"]: row["score"] for row in nothing if "nothing" in row["feature"]}
     assert len(scores) == 10
-    # Six deviations of an area of chance with runs of ten among 2,000 places.
+    # Six standard deviations of the area by chance, for runs of ten among 2,000 places.
     assert max(abs(score - 0.5) for score in scores.values()) < 0.15
 
 
@@ -74,15 +74,15 @@ def test_probe_of_all_neurons_equals_scikit_learn(
     monkeypatch.setattr(module, "RIDGE", 0.0)
     values, count, on = random_case
     trace = planted({"h": [values]}, cell="elman")
-    found = probes(trace, of_arrays("x", {"count": count, "on": on}, {}), layer="layer0")
+    probe_table = probes(trace, of_arrays("x", {"count": count, "on": on}, {}), layer="layer0")
     x = values.astype(np.float64)
     line = LinearRegression().fit(x[:300][~np.isnan(count[:300])], count[:300][~np.isnan(count[:300])])
     known = ~np.isnan(count[300:])
     expected = r2_score(count[300:][known], line.predict(x[300:][known]))
-    assert found.where(feature="x.count", size=6)["score"][0] == pytest.approx(expected, abs=1e-9)
+    assert probe_table.where(feature="x.count", size=6)["score"][0] == pytest.approx(expected, abs=1e-9)
     disc = LinearDiscriminantAnalysis().fit(x[:300], on[:300])
     area = roc_auc_score(on[300:], disc.decision_function(x[300:]))
-    assert found.where(feature="x.on", size=6)["score"][0] == pytest.approx(area, abs=1e-9)
+    assert probe_table.where(feature="x.on", size=6)["score"][0] == pytest.approx(area, abs=1e-9)
 
 
 def test_probe_selection_minimises_the_residual(
@@ -91,7 +91,7 @@ def test_probe_selection_minimises_the_residual(
     monkeypatch.setattr(module, "RIDGE", 0.0)
     values, count, _ = random_case
     trace = planted({"h": [values]}, cell="elman")
-    found = probes(trace, of_arrays("x", {"count": count}, {}), layer="layer0", sizes=(1, 2, 3, 4, 5))
+    probe_table = probes(trace, of_arrays("x", {"count": count}, {}), layer="layer0", sizes=(1, 2, 3, 4, 5))
     known = ~np.isnan(count[:300])
     x, y = values[:300][known].astype(np.float64), count[:300][known].astype(np.float64)
     chosen: list[int] = []
@@ -102,7 +102,7 @@ def test_probe_selection_minimises_the_residual(
             return float(((y - LinearRegression().fit(some, y).predict(some)) ** 2).sum())
 
         chosen.append(min(set(range(6)) - set(chosen), key=rest))
-        assert found.where(size=size)["neurons"][0] == " ".join(map(str, chosen))
+        assert probe_table.where(size=size)["neurons"][0] == " ".join(map(str, chosen))
 
 
 def test_probes_do_not_depend_on_chunks(
@@ -119,9 +119,9 @@ def test_probes_of_equal_and_constant_neurons() -> None:
     random = np.random.default_rng(0)
     on = random.random(200) < 0.5
     values = np.stack([on, on, np.ones(200), np.zeros(200)], axis=1).astype(np.float32)
-    found = probes(planted({"h": [values]}, cell="elman"), of_arrays("x", {"on": on}, {}), layer="layer0")
-    assert found["score"].tolist() == pytest.approx([1.0, 1.0, 1.0])
-    assert found["verdict"].tolist() == [1, 1, 1]
+    probe_table = probes(planted({"h": [values]}, cell="elman"), of_arrays("x", {"on": on}, {}), layer="layer0")
+    assert probe_table["score"].tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert probe_table["verdict"].tolist() == [1, 1, 1]
 
 
 def test_probes_refuse_constant_features() -> None:

@@ -1,4 +1,4 @@
-"""Reading signals: the values depend neither on the size of the pieces nor on whether the trace is on disk."""
+"""Reading a trace in pieces, or from disk, gives the same values as reading it at once from memory."""
 
 import numpy as np
 import pytest
@@ -44,14 +44,14 @@ def test_reading_from_disk_equals_memory(size: int, dtype: str, tmp_path: object
 
 
 @given(neurons=st.integers(0, 50), count=st.integers(0, 100), size=st.integers(1, 300))
-def test_blocks_have_all_neurons_within_the_size(neurons: int, count: int, size: int) -> None:
+def test_blocks_cover_all_neurons_within_the_size(neurons: int, count: int, size: int) -> None:
     with pieces_of(size):
-        found = list(blocks(neurons, count))
-    assert [k for block in found for k in range(block.start, block.stop)] == list(range(neurons))
-    assert all((block.stop - block.start) * count <= size or block.stop - block.start == 1 for block in found)
+        slices = list(blocks(neurons, count))
+    assert [k for block in slices for k in range(block.start, block.stop)] == list(range(neurons))
+    assert all((block.stop - block.start) * count <= size or block.stop - block.start == 1 for block in slices)
 
 
-def test_reading_refuses_missing_signals_and_neurons() -> None:
+def test_reading_refuses_unknown_names() -> None:
     trace = planted({"h": [column(1, 2)]})
     with pytest.raises(StudyError, match="Signal of layer0: expected one of h, got 'q'"):
         of_neurons(trace, "layer0", "q", [0])
@@ -63,7 +63,7 @@ def test_reading_refuses_missing_signals_and_neurons() -> None:
     assert check_sequence(trace, 0) == 2
 
 
-def test_around_returns_text_before_at_and_after() -> None:
+def test_around_splits_the_text_of_a_place() -> None:
     trace = planted({"h": [np.zeros((6, 1)), np.zeros((2, 1))]}, texts=["abcdef", "xy"])
     assert around(trace, 0, 2, 3, 2) == ("ab", "cd", "ef")
     assert around(trace, 0, 0, 0, 2) == ("", "a", "bc")
@@ -72,7 +72,7 @@ def test_around_returns_text_before_at_and_after() -> None:
     assert around(trace, 0, 1, 2, 0) == ("", "bc", "")
 
 
-def test_around_shows_characters_of_several_bytes_whole() -> None:
+def test_around_shows_multibyte_characters_whole() -> None:
     text = "aé中😀b"  # 1, 2, 3, 4 and 1 bytes: they begin at 0, 1, 3, 6 and 10
     trace = planted({"h": [np.zeros((11, 1))]}, texts=[text], vocabulary=Vocabulary.of_bytes())
     assert around(trace, 0, 4, 4, 1) == ("", "中", "")

@@ -1,4 +1,4 @@
-"""Every score against scikit-learn and scipy, and the same however the work is cut."""
+"""Every score against scikit-learn and scipy; the size of the chunks makes no difference."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from gatescope.trace import Trace
 
 
 def steps(*lengths: int) -> Steps:
-    """Return the steps of sequences with these lengths; sequences of one length are equal."""
+    """Make sequences of these lengths; sequences of one length are equal."""
     tokens = np.full((len(lengths), max(lengths)), -1, np.int32)
     for row, length in zip(tokens, lengths, strict=True):
         row[:length] = 0
@@ -24,14 +24,14 @@ def steps(*lengths: int) -> Steps:
 
 
 def drawn(seed: int, places: int, neurons: int, levels: int) -> np.ndarray:
-    """Draw values; with few levels many of them are equal."""
+    """Draw values from this number of levels; few levels give many ties."""
     random = np.random.default_rng(seed)
     return (random.integers(0, levels, (places, neurons)) / levels).astype(np.float32)
 
 
-def correlation(on: np.ndarray, predictions: np.ndarray) -> float:
-    # scikit-learn warns where both are the same all along; it is 0 there by definition.
-    return float(matthews_corrcoef(on, predictions)) if len({*on, *predictions}) > 1 else 0.0
+def correlation(on: np.ndarray, predicted: np.ndarray) -> float:
+    # scikit-learn warns if there is a single value in both; the correlation is 0 then by definition.
+    return float(matthews_corrcoef(on, predicted)) if len({*on, *predicted}) > 1 else 0.0
 
 
 sizes = {"seed": st.integers(0, 2**31), "places": st.integers(2, 60), "levels": st.sampled_from([1, 2, 5, 10**6])}
@@ -50,13 +50,13 @@ def test_areas_equal_scikit_learn(seed: int, places: int, levels: int) -> None:
     on = random.random((places + 1, 4)) < [0.5, 0.1, 0.9, 0.5]
     on[-1] = False
     rows = np.stack([np.arange(places), np.roll(np.arange(places), 1)])
-    found = scores.areas(scores.centred_ranks(values), on, rows)
+    areas = scores.areas(scores.centred_ranks(values), on, rows)
     for neuron in range(3):
         for lag in range(2):
             for column in range(4):
                 truth = on[rows[lag], column]
                 expected = roc_auc_score(truth, values[:, neuron]) if 0 < truth.sum() < places else 0.5
-                assert abs(found[neuron, lag, column] - expected) < 1e-12
+                assert abs(areas[neuron, lag, column] - expected) < 1e-12
 
 
 @given(seed=st.integers(0, 2**31), places=st.integers(4, 80))
@@ -66,12 +66,12 @@ def test_line_and_r2_equal_scipy_and_scikit_learn(seed: int, places: int) -> Non
     numbers = np.full((2 * places + 1, 2), np.nan, np.float32)
     numbers[:-1] = values @ [[1.0, 0.0], [0.3, 1.0]] + random.normal(size=(2 * places, 2))
     numbers[random.integers(0, 2 * places, places // 4), 0] = np.nan
-    numbers[:3, 0] = numbers[places : places + 3, 0] = [1, 2, 4]  # something is left in each half
+    numbers[:3, 0] = numbers[places : places + 3, 0] = [1, 2, 4]  # at least three known values in each half
     fit, held = np.arange(places), np.arange(places, 2 * places)
     origin = values.mean(0, dtype=np.float64), np.array([1.0, -1.0])
     sums = [scores.moments(values[half], numbers, half[None], origin) for half in (fit, held)]
     slope, intercept = sums[0].line()
-    found = sums[1].determination(slope, intercept)
+    determination = sums[1].determination(slope, intercept)
     for neuron in range(2):
         for column in range(2):
             known = [half[~np.isnan(numbers[half, column])] for half in (fit, held)]
@@ -79,7 +79,7 @@ def test_line_and_r2_equal_scipy_and_scikit_learn(seed: int, places: int) -> Non
             a, b = map(float, tuple(linregress(x[known[0]], y[known[0]]))[:2])
             assert slope[neuron, 0, column] == pytest.approx(a, rel=1e-9, abs=1e-9)
             expected = r2_score(y[known[1]], a * x[known[1]] + b)
-            assert found[neuron, 0, column] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert determination[neuron, 0, column] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @given(**sizes)
@@ -90,12 +90,12 @@ def test_best_threshold_equals_scikit_learn(seed: int, places: int, levels: int)
     between = (cuts[1:] + cuts[:-1]) / 2
     for above in (True, False):
         threshold = scores.best_threshold(values, on, above=above)
-        predictions = (values > threshold) == above
+        predicted = (values > threshold) == above
         every = [correlation(on, (values > cut) == above) for cut in between]
         if every:
             assert threshold in between
-            assert correlation(on, predictions) == pytest.approx(max(every), abs=1e-12)
-        assert scores.matthews(predictions, on) == pytest.approx(correlation(on, predictions), abs=1e-12)
+            assert correlation(on, predicted) == pytest.approx(max(every), abs=1e-12)
+        assert scores.matthews(predicted, on) == pytest.approx(correlation(on, predicted), abs=1e-12)
 
 
 @given(seed=st.integers(0, 2**31), chunk=st.integers(1, 400))
@@ -113,8 +113,8 @@ def test_scores_do_not_depend_on_chunks(seed: int, chunk: int) -> None:
     whole = everything()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scores, "CHUNK_NUMBERS", chunk)
-        for one, other in zip(whole, everything(), strict=True):
-            assert np.abs(one - other).max() < 1e-9
+        for expected, actual in zip(whole, everything(), strict=True):
+            assert np.abs(expected - actual).max() < 1e-9
 
 
 def test_constant_neuron_or_count_scores_zero() -> None:
@@ -131,7 +131,7 @@ def test_constant_neuron_or_count_scores_zero() -> None:
 
 
 def test_halves_by_sequences_or_by_steps() -> None:
-    many = scores.halves(steps(2, 3, 1, 4, 2, 3))  # of the lengths 1, 2, 3, 4 the second and the fourth
+    many = scores.halves(steps(2, 3, 1, 4, 2, 3))  # held out: the second and the fourth of the lengths 1, 2, 3, 4
     assert many.held_out.tolist() == [0, 1, 6, 7, 8, 9, 10, 11]
     assert many.fit.tolist() == [2, 3, 4, 5, 12, 13, 14]
     few = scores.halves(steps(5, 4))
@@ -160,7 +160,7 @@ def test_columns_leave_out_constant_features() -> None:
         Feature("x.undefined", "", np.where(half > 1, np.nan, half).astype(np.float32)),
     ]
     columns = scores.Columns(features, where, 2, scores.halves(where))
-    assert [one.name for one in columns.binaries] == ["x.often", *(f"x.category={k}" for k in "pqr")]
-    assert [one.name for one in columns.counts] == ["x.count"]
+    assert [feature.name for feature in columns.binaries] == ["x.often", *(f"x.category={k}" for k in "pqr")]
+    assert [feature.name for feature in columns.counts] == ["x.count"]
     with pytest.raises(StudyError, match=r"Feature x\.short: expected one value for each of 20 steps, got 3 values"):
         scores.Columns([Feature("x.short", "", np.zeros(3, np.bool_))], where, 2, scores.halves(where))

@@ -29,7 +29,7 @@ BRACKETED = "".join(np.random.default_rng(1).choice(["(a)", "(ab)", "b", "a"], 1
 
 
 def label_table(seed: int) -> Any:
-    """Label neurons with random features, so that every label depends on the chance level."""
+    """Label random features, so that every label depends on the scores by chance."""
     random = np.random.default_rng(2)
     features = of_arrays("x", {f"on{k}": random.random(len(TEXT)) < 0.4 for k in range(6)}, {})
     trace = record(network("lstm", [6], 3), TEXT, drives=False)
@@ -53,9 +53,9 @@ def steering_table(seed: int) -> Any:
 def error_tables(seed: int) -> Any:
     net = network("lstm", [3], 1, BRACKETS)
     training = BRACKETS.encode(BRACKETED[:150])
-    found = errors(record(net, BRACKETED[150:], drives=False), training, [1, 2], resamples=20, seed=seed)
-    assert len(found.closings)
-    return found.closings.to_json()["columns"]
+    tables = errors(record(net, BRACKETED[150:], drives=False), training, [1, 2], resamples=20, seed=seed)
+    assert len(tables.closings)
+    return tables.closings.to_json()["columns"]
 
 
 def horizon_table(seed: int) -> Any:
@@ -70,18 +70,18 @@ def replacement_changes(seed: int) -> Any:
 
 def influence_values(seed: int) -> Any:
     net = network("lstm", [3], 1)
-    found = influence(net, net.configuration.vocabulary.encode(TEXT[:30]), furthest=5, seed=seed)
-    return found.replaced.tolist(), found.divergence.tolist()
+    measured = influence(net, net.configuration.vocabulary.encode(TEXT[:30]), furthest=5, seed=seed)
+    return measured.replaced.tolist(), measured.divergence.tolist()
 
 
 def reach_tables(seed: int) -> Any:
-    found = reach(network("lstm", [3], 1), TEXT[:60], furthest=8, samples=5, seed=seed)
-    return found.horizons.to_json()["columns"]
+    measured = reach(network("lstm", [3], 1), TEXT[:60], furthest=8, samples=5, seed=seed)
+    return measured.horizons.to_json()["columns"]
 
 
 def product_estimate(seed: int) -> Any:
-    found = product_map(jacobians_of(network("lstm", [4], 1), TEXT[:12]), vectors=3, seed=seed)
-    return found.norm.tolist()
+    estimate = product_map(jacobians_of(network("lstm", [4], 1), TEXT[:12]), vectors=3, seed=seed)
+    return estimate.norm.tolist()
 
 
 def lyapunov_exponents(seed: int) -> Any:

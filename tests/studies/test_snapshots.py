@@ -35,7 +35,7 @@ def test_snapshot_has_the_values_at_the_symbol(trace: Trace) -> None:
 
 @pytest.mark.parametrize(("occurrence", "steps"), [(0, [2, 1]), (1, [4]), (-1, [4, 1])])
 def test_snapshot_takes_the_occurrence(trace: Trace, occurrence: int, steps: list[int]) -> None:
-    """An occurrence is counted from the first one, or from the last one where it is negative."""
+    """Occurrences count from the first one, negative ones from the last one."""
     table = snapshot(trace, "X", occurrence=occurrence, layers=["layer0"])
     assert table["step"][::4].tolist() == steps
 
@@ -58,7 +58,6 @@ def test_snapshot_of_a_step_counts_from_both_ends(trace: Trace) -> None:
         ("X", {"signals": ["zz"]}, "Signal of layer0, layer1: expected one of i, f, g, o, c, h, got 'zz'"),
     ],
 )
-def test_snapshot_refuses_with_a_sentence(trace: Trace, at: str | int, options: dict, sentence: str) -> None:
-    """A symbol, step or signal that is not there is refused in one sentence."""
+def test_snapshot_refuses_invalid_arguments(trace: Trace, at: str | int, options: dict, sentence: str) -> None:
     with pytest.raises(StudyError, match=sentence):
         snapshot(trace, at, **options)

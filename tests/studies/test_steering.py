@@ -1,4 +1,4 @@
-"""Steering: what is written while a neuron is held, with a network whose weights say what that must be."""
+"""Steering: the text written while a neuron is held, by networks whose weights determine that text."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def is_a(text: str) -> np.ndarray:
 
 
 def latch() -> Network:
-    """Return a network that writes only its first symbol, whose sign neuron 0 holds for ever."""
-    made = Network(configure(Vocabulary(tuple("ab")), "elman", (2,))).double()
+    """Make a network whose neuron 0 holds the sign of the first symbol for ever, and which writes that symbol only."""
+    net = Network(configure(Vocabulary(tuple("ab")), "elman", (2,))).double()
     with torch.no_grad():
-        for value in made.parameters():
+        for value in net.parameters():
             value.zero_()
-        made.parameters_of(0).input_weights[0, 0] = torch.tensor([1.0, -1.0])
-        made.parameters_of(0).recurrent_weights[0, 0, 0] = 9.0
-        made.readout_weights[:, 0] = torch.tensor([50.0, -50.0])
-    return made
+        net.parameters_of(0).input_weights[0, 0] = torch.tensor([1.0, -1.0])
+        net.parameters_of(0).recurrent_weights[0, 0, 0] = 9.0
+        net.readout_weights[:, 0] = torch.tensor([50.0, -50.0])
+    return net
 
 
 def test_steering_a_latch_decides_the_text() -> None:
@@ -47,15 +47,15 @@ def test_steering_a_latch_decides_the_text() -> None:
     assert table["change"].tolist() == [0, 1, 0]
     assert table["example"].tolist() == ["b" * 30, "a" * 30, "b" * 30]
     assert table["characters"].tolist() == [150] * 3
-    for name in ("share", "texts", "change"):  # all texts are alike: no draw differs
+    for name in ("share", "texts", "change"):  # all texts are equal, so all draws are
         assert table[f"{name}_low"].tolist() == table[f"{name}_high"].tolist() == table[name].tolist()
 
 
 def test_steering_an_unused_neuron_changes_nothing() -> None:
-    made = latch()
+    net = latch()
     with torch.no_grad():
-        made.readout_weights.div_(200)  # now both symbols are written
-    table = steer(made, 0, "h", 1, [-3.0, 5.0], prime="a", feature=is_a, samples=8, length=50)
+        net.readout_weights.div_(200)  # now both symbols are written
+    table = steer(net, 0, "h", 1, [-3.0, 5.0], prime="a", feature=is_a, samples=8, length=50)
     assert 0 < table["share"][0] < 1
     assert len(set(table["example"])) == 1
     assert table["change"].tolist() == [0, 0, 0]
@@ -63,7 +63,7 @@ def test_steering_an_unused_neuron_changes_nothing() -> None:
 
 
 def test_steering_between_values_writes_both() -> None:
-    """The logits are 50 v and -50 v, so a has the probability 1 / (1 + exp(-100 v)), at every step alike."""
+    """The logits are 50 v and -50 v, so a has the probability 1 / (1 + exp(-100 v)) at every step."""
     values = [-0.02, 0.0, 0.01]
     table = steer(latch(), 0, "h", 0, values, prime="a", feature=is_a, samples=40, length=50, seed=1)
     for value, row in zip(values, list(table)[1:], strict=True):
@@ -74,7 +74,7 @@ def test_steering_between_values_writes_both() -> None:
 
 
 def test_steering_holds_only_the_chosen_steps() -> None:
-    """The prime has 3 steps: from the eighth of the run on, the sixth written symbol and what follows are a."""
+    """The prime has 3 steps, so holding step 7 makes the sixth written symbol and all later ones a."""
     table = steer(latch(), 0, "h", 0, [1.0], prime="bbb", feature=is_a, samples=2, length=12, steps=slice(7, 8))
     assert table["example"].tolist() == ["b" * 12, "b" * 5 + "a" * 7]
 
@@ -82,9 +82,9 @@ def test_steering_holds_only_the_chosen_steps() -> None:
 @given(seeds, st.text("abcde", max_size=4), st.lists(st.floats(-3, 3), max_size=3), st.integers(1, 4))
 @settings(max_examples=8, deadline=None)
 def test_steered_texts_equal_single_samples(seed: int, prime: str, values: list[float], samples: int) -> None:
-    made, choice = network("lstm", (4,), seed), Choice(0.8, top_k=4)
+    net, choice = network("lstm", (4,), seed), Choice(0.8, top_k=4)
     table = steer(
-        made,
+        net,
         0,
         "c",
         1,
@@ -100,7 +100,7 @@ def test_steered_texts_equal_single_samples(seed: int, prime: str, values: list[
     assert len(table) == len(values) + 1
     for row, held in zip(table, [[], *[[clamp(0, "c", 1, value)] for value in values]], strict=True):
         texts = [
-            "".join(sample(made, prime, length=9, choice=choice, stop="d", seed=seed + k, interventions=held))
+            "".join(sample(net, prime, length=9, choice=choice, stop="d", seed=seed + k, interventions=held))
             for k in range(samples)
         ]
         assert row["example"] == texts[0]
@@ -110,10 +110,10 @@ def test_steered_texts_equal_single_samples(seed: int, prime: str, values: list[
 
 
 def test_steering_intervals_equal_a_plain_loop() -> None:
-    made, values, samples = network("gru", (4,), 4), [-1.0, 2.0], 7
-    table = steer(made, 0, "h", 2, values, prime="c", feature=is_a, samples=samples, length=20, stop="e", draws=60)
+    net, values, samples = network("gru", (4,), 4), [-1.0, 2.0], 7
+    table = steer(net, 0, "h", 2, values, prime="c", feature=is_a, samples=samples, length=20, stop="e", draws=60)
     texts = [
-        ["".join(sample(made, "c", length=20, stop="e", seed=k, interventions=held)) for k in range(samples)]
+        ["".join(sample(net, "c", length=20, stop="e", seed=k, interventions=held)) for k in range(samples)]
         for held in ([], *[[clamp(0, "h", 2, value)] for value in values])
     ]
     assert len({len(text) for row in texts for text in row}) > 1
@@ -128,7 +128,7 @@ def test_steering_intervals_equal_a_plain_loop() -> None:
             drawn[v].append((share, sum("a" in row[k] for k in taken) / samples, share - first))
     for v, row in enumerate(table):
         for k, name in enumerate(("share", "texts", "change")):
-            ends = np.percentile([one[k] for one in drawn[v]], [2.5, 97.5])
+            ends = np.percentile([draw[k] for draw in drawn[v]], [2.5, 97.5])
             np.testing.assert_allclose([row[f"{name}_low"], row[f"{name}_high"]], ends, rtol=1e-12, atol=1e-12)
 
 
@@ -152,9 +152,9 @@ def test_steering_counts_after_the_prime() -> None:
 
 
 def test_steering_counts_empty_texts() -> None:
-    one = steer(latch(), 0, "h", 0, [], prime="a", feature=is_a, samples=1, length=4)
-    assert one["share"].tolist() == [1]
-    assert np.isnan(one["share_low"]).all()
+    single = steer(latch(), 0, "h", 0, [], prime="a", feature=is_a, samples=1, length=4)
+    assert single["share"].tolist() == [1]
+    assert np.isnan(single["share_low"]).all()
     nothing = steer(latch(), 0, "h", 0, [1.0], prime="a", feature=is_a, samples=3, length=0)
     assert np.isnan(nothing["share"]).all()
     assert np.isnan(nothing["share_high"]).all()
@@ -173,9 +173,9 @@ def test_steering_counts_empty_texts() -> None:
     ],
 )
 def test_steering_refuses_invalid_arguments(changes: dict[str, Any], words: str) -> None:
-    given_ = {"network": latch(), "layer": 0, "signal": "h", "neuron": 0, "values": [1.0], "prime": "a"}
+    arguments = {"network": latch(), "layer": 0, "signal": "h", "neuron": 0, "values": [1.0], "prime": "a"}
     with pytest.raises(StudyError, match=words):
-        steer(**{**given_, "feature": is_a, **changes})
+        steer(**{**arguments, "feature": is_a, **changes})
 
 
 def test_steering_refuses_unsuitable_functions() -> None:

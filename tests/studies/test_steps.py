@@ -14,15 +14,15 @@ from tests.networks import network
 LETTERS = Vocabulary(tuple("abX\n"), end="\n")
 
 
-def lengths_of(text: str) -> list[Feature]:
+def own_features(text: str) -> list[Feature]:
     return of_arrays("own", {"place": np.arange(len(text)), "is_a": np.array([c == "a" for c in text])}, {})
 
 
-OWN = Family("own", "", lengths_of)
+OWN = Family("own", "", own_features)
 
 
 @given(st.lists(st.text(alphabet="abX", max_size=5), min_size=1, max_size=5))
-def test_steps_are_places_in_the_order_of_the_text(strings: list[str]) -> None:
+def test_steps_follow_the_order_of_the_text(strings: list[str]) -> None:
     text = "\n".join(strings) + "\n"
     trace = record(network("gru", [3], vocabulary=LETTERS), text, drives=False)
     steps = Steps(trace)
@@ -44,7 +44,7 @@ def test_steps_number_equal_sequences_alike() -> None:
     assert Steps(trace).same().tolist() == [0, 1, 0, 2, 1]
 
 
-def test_steps_of_bytes_have_the_features_of_their_characters() -> None:
+def test_bytes_have_the_features_of_their_character() -> None:
     text = "aé€a"
     trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), text, drives=False)
     steps = Steps(trace)
@@ -54,17 +54,17 @@ def test_steps_of_bytes_have_the_features_of_their_characters() -> None:
     assert is_a.values.tolist() == [True, False, False, False, False, False, True]
 
 
-def test_steps_refuse_features_of_bytes_that_are_no_text() -> None:
+def test_features_of_invalid_bytes_are_refused() -> None:
     ids = [np.array([0x61, 0xFF], np.int32)]
     trace = record(network("gru", [3], vocabulary=Vocabulary.of_bytes()), ids, drives=False)
     with pytest.raises(StudyError, match="not valid text"):
         Steps(trace).features([OWN])
 
 
-def test_steps_on_disk_equal_those_in_memory(tmp_path: object) -> None:
-    made = network("lstm", [4], vocabulary=LETTERS)
+def test_steps_from_disk_equal_memory(tmp_path: object) -> None:
+    net = network("lstm", [4], vocabulary=LETTERS)
     text = "aXb\naaXbb\nX\n"
-    memory, disk = record(made, text), record_to(f"{tmp_path}/trace", made, text, dtype="float32")
+    memory, disk = record(net, text), record_to(f"{tmp_path}/trace", net, text, dtype="float32")
     for signal in ("c", "f"):
         assert np.array_equal(
             Steps(disk).values("layer0", signal, slice(1, 3)), Steps(memory).values("layer0", signal, slice(1, 3))
@@ -72,14 +72,14 @@ def test_steps_on_disk_equal_those_in_memory(tmp_path: object) -> None:
     assert np.array_equal(Steps(disk).of_step("target"), Steps(memory).of_step("target"))
 
 
-def test_steps_refuse_a_missing_signal() -> None:
+def test_steps_refuse_an_unknown_signal() -> None:
     trace = record(network("gru", [3], vocabulary=LETTERS), "ab", drives=False)
     with pytest.raises(StudyError, match=r"Signal of layer0: expected one of .* got 'c'"):
         Steps(trace).values("layer0", "c")
 
 
 @pytest.mark.parametrize("name", ["counter", "selective_counter", "state_memoriser", "copy"])
-def test_strings_to_study_are_those_of_the_evaluation(name: str) -> None:
+def test_held_out_strings_come_from_the_evaluation(name: str) -> None:
     task = TASKS[name]()
     assert isinstance(task, StringTask)
     text = task.held_out(500)

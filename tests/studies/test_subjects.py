@@ -1,4 +1,4 @@
-"""What studies of a run are about, and the answers that are kept with it."""
+"""Subjects of studies: the network, text and features of a run, and the tables saved with it."""
 
 from pathlib import Path
 
@@ -27,17 +27,17 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("code")
     (folder / "module.py").write_text("def add(a, b):  # sum\n    return a + b\n\n\n" * 60)
     task = TASKS["text"]([folder / "module.py"])
-    made = create_run(
+    run = create_run(
         folder / "run",
         task,
         configure(task.vocabulary, "gru", [3]),
         Settings.recommended(task, steps=2, until_solved=False),
     )
-    train(made)
-    return made
+    train(run)
+    return run
 
 
-def test_subject_of_a_task_has_its_features_and_those_of_strings(counter: Run) -> None:
+def test_features_of_a_task_include_those_of_its_text(counter: Run) -> None:
     about = subject(counter, characters=200)
     with about.trace() as trace:
         names = {feature.name for feature in features_of(about, trace)}
@@ -45,7 +45,7 @@ def test_subject_of_a_task_has_its_features_and_those_of_strings(counter: Run) -
     assert about.layers == ["layer0"]
 
 
-def test_subject_of_a_program_has_token_features(code: Run) -> None:
+def test_features_of_a_program_include_its_tokens(code: Run) -> None:
     about = subject(code, more=[pattern("sum", "a.b")])
     assert about.text == code.task().held_out(100_000)
     with about.trace() as trace:
@@ -57,13 +57,13 @@ def test_subject_of_a_program_has_token_features(code: Run) -> None:
         subject(code, lexer="pyhton")
 
 
-def test_saved_table_is_loaded_until_the_weights_change(counter: Run) -> None:
-    answer = Table.of([{"neuron": 1, "score": 0.5}], {"neuron": "neuron", "score": "score"}, of="it")
+def test_saved_table_is_dropped_when_weights_change(counter: Run) -> None:
+    table = Table.of([{"neuron": 1, "score": 0.5}], {"neuron": "neuron", "score": "score"}, of="it")
     assert load(counter, "labels") is None
-    save(counter, "labels", answer)
-    found = load(counter, "labels")
-    assert found is not None
-    assert list(found) == list(answer)
+    save(counter, "labels", table)
+    loaded = load(counter, "labels")
+    assert loaded is not None
+    assert list(loaded) == list(table)
     weights, step = counter.network()
     counter.save_weights({name: value + 1 for name, value in weights.state_dict().items()}, step)
     assert load(counter, "labels") is None
@@ -77,7 +77,7 @@ def test_load_ignores_a_damaged_table(counter: Run, content: str) -> None:
     assert load(counter, "damaged") is None
 
 
-def test_subject_records_large_traces_to_disk_and_deletes_them(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_trace_is_on_disk_only_inside_the_block(code: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     about = subject(code, characters=300)
     with about.trace() as memory:
         small = memory["layer0"]["h"][0]

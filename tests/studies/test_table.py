@@ -1,4 +1,4 @@
-"""Tables: rows in, columns out, and nothing lost on the way to a file and back."""
+"""Tables: made of rows, read by columns, and unchanged after a file."""
 
 import csv
 import json
@@ -25,36 +25,38 @@ def table() -> Table:
 
 
 def test_table_rows_are_python_values() -> None:
-    found = table()
-    assert found["neuron"].dtype.kind == "i"
-    assert found["score"].dtype == np.float64
-    assert len(found) == 3
-    first, second, _ = found
+    rows = table()
+    assert rows["neuron"].dtype.kind == "i"
+    assert rows["score"].dtype == np.float64
+    assert len(rows) == 3
+    first, second, _ = rows
     assert first == ROWS[0]
     assert type(first["neuron"]) is int
     assert math.isnan(second["score"])
 
 
 def test_table_where_and_sorted_by() -> None:
-    found = table()
-    assert found.where(feature="b")["neuron"].tolist() == [3, 2]
-    assert found.where(feature="b", neuron=2)["score"].tolist() == [0.9]
-    assert len(found.where(feature="c")) == 0
-    assert found.sorted_by("score")["neuron"].tolist() == [2, 3, 1]
-    assert found.sorted_by("score", descending=False)["neuron"].tolist() == [3, 2, 1]
-    assert found.sorted_by("feature", descending=False)["neuron"].tolist() == [1, 3, 2]
+    rows = table()
+    assert rows.where(feature="b")["neuron"].tolist() == [3, 2]
+    assert rows.where(feature="b", neuron=2)["score"].tolist() == [0.9]
+    assert len(rows.where(feature="c")) == 0
+    assert rows.sorted_by("score")["neuron"].tolist() == [2, 3, 1]
+    assert rows.sorted_by("score", descending=False)["neuron"].tolist() == [3, 2, 1]
+    assert rows.sorted_by("feature", descending=False)["neuron"].tolist() == [1, 3, 2]
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.floats(allow_infinity=False), st.text(max_size=3)), max_size=8))
 def test_table_survives_json(rows: list[tuple[int, float, str]]) -> None:
-    made = Table.of([{"n": n, "x": x, "t": t} for n, x, t in rows], {"n": "n", "x": "x", "t": "t"}, about_it=[1, None])
-    again = Table.from_json(json.loads(json.dumps(made.to_json())))
+    original = Table.of(
+        [{"n": n, "x": x, "t": t} for n, x, t in rows], {"n": "n", "x": "x", "t": "t"}, about_it=[1, None]
+    )
+    again = Table.from_json(json.loads(json.dumps(original.to_json())))
     assert again.about == {"about_it": [1, None]}
-    assert again.titles == made.titles
-    for name in made.columns:
-        one, other = made[name].tolist(), again[name].tolist()
-        assert len(one) == len(other)
-        assert all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
+    assert again.titles == original.titles
+    for name in original.columns:
+        before, after = original[name].tolist(), again[name].tolist()
+        assert len(before) == len(after)
+        assert all(a == b or (a != a and b != b) for a, b in zip(before, after, strict=True))
 
 
 def test_table_lists_survive_json() -> None:
@@ -75,8 +77,8 @@ def test_table_refuses_other_json(content: object) -> None:
 
 
 def test_table_to_csv(tmp_path: Path) -> None:
-    table().to_csv(tmp_path / "found.csv")
-    with (tmp_path / "found.csv").open(newline="") as handle:
+    table().to_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["score"] for row in rows] == ["0.5", "", "0.9"]
     assert [row["feature"] for row in rows] == ["b", "a", "b"]

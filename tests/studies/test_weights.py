@@ -1,4 +1,4 @@
-"""The table of weights, read back by hand."""
+"""The table of weights: complete, and enough to compute the network by hand."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_weights_name_initial_states_and_hidden_layers() -> None:
 
 
 def test_weights_refuse_an_unknown_kind_or_layer() -> None:
-    """A kind or layer that does not exist is named, with those that do."""
+    """The error names the unknown kind or layer, and all that exist."""
     network = gatescope.Network(gatescope.configure(VOCABULARY, "gru", [2]))
     with pytest.raises(StudyError, match="Kind of weight: expected one of embedding, input"):
         weights(network, kinds=["gates"])
