@@ -221,8 +221,8 @@ def test_binary_labels_of_the_signal_come_first() -> None:
 
 
 def test_chance_that_equals_a_score_counts_against_it() -> None:
-    """Of 20 scores by chance one reaches 0.8, so the p-value of 0.8 is 2/21, and that of 0.9 is 1/21."""
+    """One of 20 chance scores reaches 0.8, so the p-value of 0.8 is 2/21, and that of 0.9 is 1/21."""
     shifted = {"AUROC": [np.array([0.7] * 19 + [0.8])]}
     for best, rate, least in ((0.8, 0.09, None), (0.8, 0.1, 0.8), (0.9, 0.09, 0.9), (0.9, 0.04, None)):
-        label_table = chance_of([{"AUROC": np.array([best])}], shifted, rate).least["AUROC"]
-        assert label_table == (np.nextafter(best, 1) if least is None else least)
+        lowest_score = chance_of([{"AUROC": np.array([best])}], shifted, rate).least["AUROC"]
+        assert lowest_score == (np.nextafter(best, 1) if least is None else least)
