@@ -172,7 +172,7 @@ def test_saliency_of_inputs_equals_autograd(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in EACH_CELL if name != "feedforward"])
 def test_saliency_of_states_equals_interventions(name: str) -> None:
-    """What a nudge of a state's value at one step does to each loss: central differences."""
+    """Saliency equals central differences of each loss, for a small shift of a state at one step."""
     net = exact(network(name, [2, 2], 6))
     ids, width = ids_of(net, "abcadb"), 1e-6
     measured = saliency(net, ids, neurons=True)
@@ -185,7 +185,7 @@ def test_saliency_of_states_equals_interventions(name: str) -> None:
                     ends.append(losses(net, ids, (change,)).detach().numpy())
                 slope = np.abs(ends[0] - ends[1]) / (2 * width)
                 ours = [own[place, place - step, neuron] for place in range(step, 5)]
-                # float32 keeps 7 digits; the difference itself is off by 1e-9.
+                # float32 has 7 digits; the error of the difference itself is 1e-9.
                 np.testing.assert_allclose(ours, slope[step:], rtol=1e-5, atol=1e-8)
         norms = np.linalg.norm(own.astype(np.float64), axis=2)
         np.testing.assert_allclose(measured.states[layer, state], norms, rtol=1e-6)

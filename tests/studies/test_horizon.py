@@ -39,9 +39,8 @@ def test_crossing_of_an_exponential(factor: float, share: float, size: float) ->
 def test_crossing_of_curves_by_hand() -> None:
     assert crossing(np.array([1.0, 0.5, 0.25]), 0.5) == 1.0
     assert crossing(np.array([1.0, 2.0, 0.5, 3.0, 0.1]), 0.5) == 2.0  # the first crossing counts
-    assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(
-        1.75
-    )  # between the distances 1 and 2 it falls as 4, 2, 1, 1/2, 1/4
+    # Between the distances 1 and 2 the curve falls as 4, 2, 1, 1/2, 1/4.
+    assert crossing(np.array([1.0, 4.0, 0.25]), 0.5) == pytest.approx(1.75)
     assert crossing(np.array([8.0, 0.0]), 0.01) == 1.0
     assert crossing(np.array([8.0, 7.0]), 0.5) == math.inf
     assert crossing(np.array([8.0]), 0.5) == math.inf
@@ -117,7 +116,7 @@ def leaky(share: float, size: float = 1e-4) -> Network:
         parameters = net.parameters_of(0)
         gate, candidate = (net.configuration.layers[0].cell.tape.input_drives.index(k) for k in "zn")
         parameters.input_weights[gate] = 0.0
-        parameters.biases[gate] = math.log((1 - share) / share)  # z = 1 - kept
+        parameters.biases[gate] = math.log((1 - share) / share)  # z = 1 - share
         parameters.input_weights[candidate] *= size
     return net
 

@@ -199,7 +199,7 @@ def test_saliency_without_targets_explains_the_prediction() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "peephole"])
 def test_jacobians_of_a_reverse_layer_equal_reversed_text(cell: str) -> None:
-    """They equal those of the same layer on the reversed text."""
+    """The Jacobians equal those of the same layer on the reversed text."""
     net = exact(network_of("numbers", "classes", True, cell, (3,)))
     turned = Network(configure(NUMBERS, cell, [3], readout=READOUTS["classes"])).double()
     with torch.no_grad():
@@ -356,7 +356,7 @@ def test_studies_of_the_next_symbol_refuse_other_networks() -> None:
 
 
 def test_layer_numbers_work_in_one_direction_only() -> None:
-    """A number is refused if "layer1" and "layer1_reverse" could both be meant."""
+    """A number is refused if it could mean "layer1" or "layer1_reverse"."""
     both, forward = (network_of("characters", "classes", ways).configuration for ways in (True, False))
     assert number_of(both, "layer0_reverse") == 1
     assert number_of(forward, "layer1") == number_of(forward, 1) == 1
@@ -404,7 +404,7 @@ def dogs(part: str) -> np.ndarray:
     ("both", "readout"), [(True, classes(("no dog", "dog"))), (False, classes(("no dog", "dog"), "last step"))]
 )
 def test_labels_and_probes_find_planted_neurons(both: bool, readout: Readout, sentences: str) -> None:
-    """In a bidirectional tagger, and in a many-to-one classifier."""
+    """Both studies find the neurons of a bidirectional tagger and of a many-to-one classifier."""
     net = latched(both, readout)
     trace = record(net, sentences, answers=dogs)
     steps = Steps(trace)

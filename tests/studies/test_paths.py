@@ -84,26 +84,26 @@ def test_paths_of_the_lesson() -> None:
     named = dict(net.named_parameters())
     weights = ("input_weights", "biases", "recurrent_weights")
     W, b, U = (named[f"layers.0.{name}"].detach().numpy() for name in weights)
-    h, c, values_by_step = np.zeros(2), np.zeros(2), []
+    h, c, by_step = np.zeros(2), np.zeros(2), []
     for symbol in (0, 1, 1):
         drives = dict(zip("ifgo", (W[k][:, symbol] + b[k] + U[k] @ h for k in range(4)), strict=True))
         i, f, o = (1 / (1 + np.exp(-drives[k])) for k in "ifo")
-        g, before, h_before = np.tanh(drives["g"]), c, h
-        c = f * before + i * g
+        g, c_before, h_before = np.tanh(drives["g"]), c, h
+        c = f * c_before + i * g
         h = o * np.tanh(c)
-        values_by_step.append((i, f, g, o, c, h, before, h_before))
+        by_step.append((i, f, g, o, c, h, c_before, h_before))
     readout, biases = net.readout_weights.detach().numpy(), net.readout_biases.detach().numpy()
     p = np.exp(readout @ h + biases)
     e = readout.T @ (p / p.sum() - [0, 0, 1])
-    i, f, g, o, c, h, c1, h1 = values_by_step[2]
+    i, f, g, o, c, h, c1, h1 = by_step[2]
     h_by_c = o * (1 - np.tanh(c) ** 2)
-    began = (
-        values_by_step[1][6][0] * values_by_step[1][1][0] * (1 - values_by_step[1][1][0]) * values_by_step[1][7][1]
-    )  # the weight on c of step 1
-    on_h = values_by_step[1][3][0] * (1 - np.tanh(values_by_step[1][4][0]) ** 2) * began  # and on h of step 1
+    # The derivatives of c and h of step 1 by the weight.
+    _, forget, _, output, c_after, _, c_before, h_before = by_step[1]
+    c_by_weight = c_before[0] * forget[0] * (1 - forget[0]) * h_before[1]
+    h_by_weight = output[0] * (1 - np.tanh(c_after[0]) ** 2) * c_by_weight
     expected = {
         (2, "at once"): e[0] * h_by_c[0] * c1[0] * f[0] * (1 - f[0]) * h1[1],
-        (1, "straight on"): e[0] * h_by_c[0] * f[0] * began,
+        (1, "straight on"): e[0] * h_by_c[0] * f[0] * c_by_weight,
         (0, "before the first step h is 0"): 0.0,
     }
     for j in (0, 1):
@@ -114,7 +114,7 @@ def test_paths_of_the_lesson() -> None:
             "o": np.tanh(c[j]) * o[j] * (1 - o[j]),
         }
         for k, name in enumerate("ifgo"):
-            expected[1, f"through u.{name} of neuron {j}"] = e[j] * slopes[name] * U[k][j, 0] * on_h
+            expected[1, f"through u.{name} of neuron {j}"] = e[j] * slopes[name] * U[k][j, 0] * h_by_weight
     path_values = {(row["step"], row["path"]): row["value"] for row in table}
     assert len(path_values) == len(table)
     assert path_values == pytest.approx(expected, rel=1e-12, abs=1e-15)

@@ -47,9 +47,8 @@ def test_neurons_on_finds_a_planted_pattern() -> None:
     assert (negative["neuron"].tolist(), negative["bound"].tolist()) == ([4], [-0.5])
     both = neurons_on(trace, "layer0", 0, 2, 4, 0.5, sign="both")
     assert sorted(zip(both["neuron"], both["sign"], both["bound"], strict=True)) == [(0, 1, 0.5), (4, -1, -0.5)]
-    assert set(neurons_on(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {
-        0
-    }  # the range begins with the sequence, so there is no step before it
+    # The range begins with the sequence, so no step before it could be on.
+    assert set(neurons_on(trace, "layer0", 1, 0, 2, 0.5)["neuron"]) == {0}
 
 
 def test_planted_matches_are_ranked() -> None:
@@ -124,12 +123,8 @@ def test_matches_refuse_invalid_arguments() -> None:
 
 Problem = tuple[list[np.ndarray], int, int, int, dict[str, Any]]
 
-MIN_THRESHOLDS = {
-    ("value", False): -1,
-    ("value", True): 0,
-    ("quantile", False): 0,
-    ("quantile", True): 0.5,
-}  # (of, whether both signs are on)
+# (of, whether both signs are chosen) -> the bound that a threshold must exceed
+MIN_THRESHOLDS = {("value", False): -1, ("value", True): 0, ("quantile", False): 0, ("quantile", True): 0.5}
 choices = st.fixed_dictionaries(
     {
         "of": st.sampled_from(["value", "quantile"]),

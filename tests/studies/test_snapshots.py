@@ -20,7 +20,7 @@ def trace() -> Trace:
 
 
 def test_snapshot_has_the_values_at_the_symbol(trace: Trace) -> None:
-    """Every signal of every neuron stands as in the trace, at the first X of each different sequence."""
+    """The table has every signal of every neuron at the first X of each different sequence, as in the trace."""
     table = snapshot(trace, "X")
     assert sorted(set(table["sequence"].tolist())) == [0, 1]
     assert table.about["without"] == [2]

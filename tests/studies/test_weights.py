@@ -67,7 +67,7 @@ def test_weights_name_every_parameter_once() -> None:
 
 
 def test_weights_name_initial_states_and_hidden_layers() -> None:
-    """Constant initial states and the hidden layers of a readout are rows, too: every array of the state dict."""
+    """Constant initial states and the hidden layers of a readout have rows too: every array of the state dict."""
     plain = gatescope.configure(VOCABULARY, "lstm", [3])
     layers = tuple(replace(layer, initial=True) for layer in plain.layers)
     network = gatescope.Network(replace(plain, layers=layers, hidden=(HiddenLayer(5, "relu"),)))
