@@ -442,10 +442,10 @@ def test_passages_of_words_and_numbers_show_their_text(sentences: str) -> None:
     (first, *_) = passages(trace, "layer0", "h", 1, count=1, context=1)
     assert (first["before"], first["at"], first["after"]) == ("dog ", "runs", "\n")
     assert first["labels"] == ["dog", "runs", "\n"]
-    on_table = neurons_on(trace, "layer0", 0, 1, 3, 0.9)
-    assert on_table["neuron"].tolist() == [0]
-    assert on_table.about["text"] == "dog runs\n"
-    (other, *_) = matches(trace, on_table, context=2)
+    neuron_table = neurons_on(trace, "layer0", 0, 1, 3, 0.9)
+    assert neuron_table["neuron"].tolist() == [0]
+    assert neuron_table.about["text"] == "dog runs\n"
+    (other, *_) = matches(trace, neuron_table, context=2)
     assert (other["before"], other["at"], other["after"]) == ("cat ", "dog\n", "")
     series = record(network_of("numbers", "numbers", True), "0.1,2\n-1,0\n3,3\n")
     (first, *_) = passages(series, "layer1_reverse", "h", 0, count=1, context=5)

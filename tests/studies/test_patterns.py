@@ -35,10 +35,16 @@ def _brackets() -> Trace:
 
 def test_neurons_on_finds_a_planted_pattern() -> None:
     trace = _brackets()
-    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
-    assert on_table["neuron"].tolist() == [0]
-    assert on_table.about["text"] == "(ab"
-    assert next(iter(on_table)) == {"neuron": 0, "sign": 1, "bound": 0.5, "mean": pytest.approx(0.8), "share": 13 / 24}
+    neuron_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)  # "(ab"
+    assert neuron_table["neuron"].tolist() == [0]
+    assert neuron_table.about["text"] == "(ab"
+    assert next(iter(neuron_table)) == {
+        "neuron": 0,
+        "sign": 1,
+        "bound": 0.5,
+        "mean": pytest.approx(0.8),
+        "share": 13 / 24,
+    }
     assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)["neuron"]) == {0, 1}
     assert set(neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False, before=False)["neuron"]) == {0, 1, 3}
     assert neurons_on(trace, "layer0", 0, 2, 4, 0.7)["neuron"].tolist() == [0]
@@ -68,8 +74,8 @@ def test_planted_matches_are_ranked() -> None:
 
 def test_matches_of_selected_neurons() -> None:
     trace = _brackets()
-    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
-    match_table = matches(trace, on_table.where(neuron=1))
+    neuron_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5, after=False)
+    match_table = matches(trace, neuron_table.where(neuron=1))
     assert [(row["sequence"], row["first"], row["last"], row["exact"]) for row in match_table] == [
         (0, 8, 11, 1),
         (1, 0, 3, 1),
@@ -110,13 +116,13 @@ def test_matches_refuse_invalid_arguments() -> None:
     trace = _brackets()
     with pytest.raises(StudyError, match="no neuron is on exactly"):
         matches(trace, neurons_on(trace, "layer0", 0, 2, 4, 0.95))
-    on_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
+    neuron_table = neurons_on(trace, "layer0", 0, 2, 4, 0.5)
     for share in (0.0, 1.1):
         with pytest.raises(StudyError, match="Share of neurons: expected"):
-            matches(trace, on_table, share=share)
+            matches(trace, neuron_table, share=share)
     for wrong in ({"count": 0}, {"context": -1}):
         with pytest.raises(StudyError, match=r"Number of (places|steps around a place): expected at least"):
-            matches(trace, on_table, **wrong)
+            matches(trace, neuron_table, **wrong)
 
 
 # --- against plain loops ----------------------------------------------------------------------------------------------
@@ -186,13 +192,13 @@ def _chosen(problem: Problem) -> list[tuple[int, int]]:
 @given(problem=problems())
 def test_neurons_on_equals_a_plain_loop(problem: Problem) -> None:
     rows, sequence, first, last, options = problem
-    on_table = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
-    assert sorted(zip(on_table["neuron"], on_table["sign"], strict=True)) == sorted(_chosen(problem))
-    for row in on_table:
+    neuron_table = neurons_on(planted({"h": rows}), "layer0", sequence, first, last, **options)
+    assert sorted(zip(neuron_table["neuron"], neuron_table["sign"], strict=True)) == sorted(_chosen(problem))
+    for row in neuron_table:
         on = [value for part in _is_on(rows, row["neuron"], row["sign"], options) for value in part]
         assert row["share"] == pytest.approx(sum(on) / len(on), abs=1e-15)
         assert row["mean"] == pytest.approx(np.mean(rows[sequence][first : last + 1, row["neuron"]]), abs=1e-15)
-    assert all(a["share"] <= b["share"] for a, b in pairwise(on_table))
+    assert all(a["share"] <= b["share"] for a, b in pairwise(neuron_table))
 
 
 @settings(max_examples=100)
@@ -261,9 +267,9 @@ def test_patterns_on_disk_equal_memory(tmp_path: object) -> None:
         for source in (trace, lazy):
             for size in (1, 100, 700):
                 with pieces_of(size):
-                    on_table = neurons_on(source, "layer0", 0, 50, 50, before=False, **options)
-                    assert on_table.to_json() == expected.to_json()
-                    assert matches(source, on_table, share=0.5).to_json() == best.to_json()
+                    neuron_table = neurons_on(source, "layer0", 0, 50, 50, before=False, **options)
+                    assert neuron_table.to_json() == expected.to_json()
+                    assert matches(source, neuron_table, share=0.5).to_json() == best.to_json()
 
 
 def test_matches_of_a_single_place_are_empty() -> None:
