@@ -143,7 +143,7 @@ def test_ablation_in_float32_equals_single_runs() -> None:
 
 
 def by_hand(weight: float = 1.5) -> Network:
-    """Neuron 0 is tanh(2) after a and -tanh(2) after b, and makes that symbol likely. Neuron 1 is not read."""
+    """Make a network: neuron 0 is tanh(2) after a, -tanh(2) after b, and favours that symbol; nothing reads 1."""
     net = Network(configure(Vocabulary(tuple("ab")), "elman", (2,))).double()
     with torch.no_grad():
         for value in net.parameters():

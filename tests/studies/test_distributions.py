@@ -13,7 +13,7 @@ from gatescope.trace import Trace
 
 @pytest.fixture(scope="module")
 def trace() -> Trace:
-    """Three sequences of different lengths, so that two have padding."""
+    """Record three sequences of different lengths, so that two have padding."""
     vocabulary = gatescope.Vocabulary(tuple("aXb\n"), "\n")
     network = gatescope.Network(gatescope.configure(vocabulary, "lstm", [5, 3]), seed=3)
     return gatescope.record(network, "aaXbb\naXb\naaaaaaXbb\n")

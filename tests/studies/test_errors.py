@@ -91,7 +91,7 @@ SETTINGS = {"recent": (5, 20), "rare": (0, 2), "short": 2, "resamples": 1}
 
 @settings(max_examples=80)
 @given(data=st.data(), repeated=st.integers(0, 3))
-def test_errors_have_their_first_cause(data: st.DataObject, repeated: int) -> None:
+def test_every_error_has_its_first_cause(data: st.DataObject, repeated: int) -> None:
     texts = data.draw(st.lists(CHARACTERS, min_size=1, max_size=3))
     training = data.draw(CHARACTERS) + repeated * texts[0]  # so that n-gram models are sometimes right
     # Not at a whole tenth, where rounding would decide the level of a cause.

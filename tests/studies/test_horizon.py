@@ -167,21 +167,23 @@ def test_horizon_places_reach_all_distances(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_horizon_uses_places_of_exactly_that_distance() -> None:
-    """Of 60 steps, 49 have a next symbol and at least 10 steps before them: enough for 49 samples."""
+    """In a text of 60 steps, 49 steps have a next symbol and at least 10 steps before them."""
     net = network("gru", [2], 0)
-    found = horizon.horizon(net, TEXT, furthest=10, samples=49)
+    measured = horizon.horizon(net, TEXT, furthest=10, samples=49)
     expected = saliency(net, ids_of(net, TEXT), list(range(10, 59)), furthest=10).inputs
     assert expected.shape[:2] == (49, 11)
-    np.testing.assert_allclose(found.gradient, np.median(expected, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(measured.gradient, np.median(expected, axis=0), rtol=1e-12)
 
 
 def test_median_neuron_of_two_is_the_slower_one() -> None:
-    """A layer of which one neuron forgets at once and one never: half of it remembers for ever."""
+    """If one neuron forgets at once and the other never, the median neuron remembers for ever."""
     curves = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    one = np.array([1.0, 0.0, 0.0])
-    found = horizon.Horizon(one, one, {("layer0", "h"): one}, {("layer0", "h"): curves}, places=1, changed=1)
-    assert found.by_neuron()["1/e"].tolist() == [1.0, math.inf]
-    assert found.table().where(measure="median neuron")["1/e"].tolist() == [math.inf]
+    impulse = np.array([1.0, 0.0, 0.0])
+    measured = horizon.Horizon(
+        impulse, impulse, {("layer0", "h"): impulse}, {("layer0", "h"): curves}, places=1, changed=1
+    )
+    assert measured.by_neuron()["1/e"].tolist() == [1.0, math.inf]
+    assert measured.table().where(measure="median neuron")["1/e"].tolist() == [math.inf]
 
 
 def test_horizon_of_a_feedforward_network_is_zero() -> None:

@@ -251,7 +251,7 @@ def test_ablation_of_every_kind_equals_single_runs(reads: str, predicts: str, bo
         assert row["steps_on"] == sum(bool(on[place]) for place, *_ in pairs)
 
 
-def test_ablation_without_answers_is_refused() -> None:
+def test_ablation_without_answers() -> None:
     with pytest.raises(StudyError, match="Give answers"):
         ablation(network_of("characters", "classes", False), "abc", 0)
     titles = ablation(
@@ -371,7 +371,7 @@ WORDS = Vocabulary(("dog", "cat", "runs", "the", "\n"), "\n", "word")
 
 
 def latched(both: bool, readout: Readout) -> Network:
-    """Neuron 0 of each direction stays on after its first "dog"; neuron 1 is on at the word "runs"."""
+    """Make a network: neuron 0 of each direction stays on after its first "dog", neuron 1 is on at "runs"."""
     net = Network(configure(WORDS, "elman", [2], both_ways=both, readout=readout))
     with torch.no_grad():
         for value in net.parameters():

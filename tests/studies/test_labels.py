@@ -226,3 +226,10 @@ def test_chance_that_equals_a_score_counts_against_it() -> None:
     for best, rate, least in ((0.8, 0.09, None), (0.8, 0.1, 0.8), (0.9, 0.09, 0.9), (0.9, 0.04, None)):
         lowest_score = chance_of([{"AUROC": np.array([best])}], shifted, rate).least["AUROC"]
         assert lowest_score == (np.nextafter(best, 1) if least is None else least)
+
+
+@pytest.mark.parametrize(("measure", "best", "least"), [("AUROC", 0.45, 0.5), ("AUROC", 0.6, 0.6), ("R2", -0.2, 0.0)])
+def test_scores_below_a_constant_are_never_shown(measure: str, best: float, least: float) -> None:
+    """A constant has an AUROC of 0.5 and an R2 of 0, however low the scores by chance are."""
+    shifted = {measure: [np.full(20, -0.9)]}
+    assert chance_of([{measure: np.array([best])}], shifted, 0.1).least[measure] == least

@@ -94,14 +94,14 @@ def compare(training: list[int], texts: list[list[int]], size: int, longest: int
 
 @settings(max_examples=60)
 @given(data=st.data(), size=st.integers(1, 4), longest=st.integers(1, 6))
-def test_ngrams_of_every_order_equal_the_formulas(data: st.DataObject, size: int, longest: int) -> None:
+def test_every_order_equals_the_formulas(data: st.DataObject, size: int, longest: int) -> None:
     training = data.draw(st.lists(st.integers(-1, size), max_size=60))
     texts = data.draw(st.lists(st.lists(st.integers(0, size), max_size=12), max_size=3))
     compare(training, texts, size, longest)
 
 
 @pytest.mark.parametrize(("size", "symbols", "longest"), [(2, 300, 20), (5, 1500, 7), (300, 1500, 3)])
-def test_ngrams_with_estimated_discounts_equal_the_formulas(size: int, symbols: int, longest: int) -> None:
+def test_every_order_equals_formulas_with_estimated_discounts(size: int, symbols: int, longest: int) -> None:
     random = np.random.default_rng(size)
     # Frequencies fall fast, so that n-grams of every count occur.
     ids = np.minimum(random.geometric(4 / (size + 3), symbols) - 1, size - 1).tolist()

@@ -126,9 +126,7 @@ def test_passages_refuse_invalid_arguments(changes: dict[str, Any], message: str
     bins=st.integers(1, 20),
     bounds=st.sampled_from([[-1.0, 1.0], [0.0, 1.0], [0.0, None], [None, 0.5], [None, None]]),
 )
-def test_histogram_has_every_finite_value_in_its_bin(
-    rows: list[list[float]], bins: int, bounds: list[float | None]
-) -> None:
+def test_every_finite_value_is_in_its_bin(rows: list[list[float]], bins: int, bounds: list[float | None]) -> None:
     trace = planted({"h": [column(*row) for row in rows]}, ranges={"h": bounds})
     histogram = distribution(trace, "layer0", "h", 0, bins=bins)
     finite = [value for row in rows for value in row if np.isfinite(value)]

@@ -16,7 +16,7 @@ CLEAN, CORRUPTED = "aaaXb", "aXaXb"
 
 @pytest.fixture(scope="module")
 def network() -> gatescope.Network:
-    """Return an untrained LSTM in float64, so that the reference is exact."""
+    """Make an untrained LSTM in float64, so that the reference is exact."""
     return gatescope.Network(gatescope.configure(VOCABULARY, "lstm", [4]), seed=2).double()
 
 

@@ -20,7 +20,7 @@ TEXTS = ["xx(ab)yy(cd)zz", "(ef)g(hij)"]
 
 
 def _brackets() -> Trace:
-    """Neuron 0 is on inside brackets, 1 also one step longer, 2 never, 3 always; 4 is negative inside brackets."""
+    """Make a trace: neuron 0 is on inside brackets, 1 one step longer, 2 never, 3 always; 4 is negative inside."""
     rows = []
     for text in TEXTS:
         inside = np.zeros(len(text))

@@ -16,7 +16,7 @@ lengths = st.lists(st.integers(0, 9), max_size=5)
 
 @settings(max_examples=60)
 @given(lengths=lengths, neurons=st.integers(0, 4), size=st.sampled_from([1, 5, 24, 1 << 22]), data=st.data())
-def test_reading_has_every_place_once_and_in_order(
+def test_every_place_is_read_once_and_in_order(
     lengths: list[int], neurons: int, size: int, data: st.DataObject
 ) -> None:
     trace = make(["gru"], lengths, neurons=neurons, padding=data.draw(st.integers(0, 2))).trace

@@ -39,7 +39,7 @@ def test_steps_follow_the_order_of_the_text(strings: list[str]) -> None:
     assert is_a.values.tolist() == [c == "a" for c in text]
 
 
-def test_steps_number_equal_sequences_alike() -> None:
+def test_equal_sequences_have_equal_numbers() -> None:
     trace = record(network("gru", [3], vocabulary=LETTERS), "a\nbb\na\nb\nbb\n", drives=False)
     assert Steps(trace).same().tolist() == [0, 1, 0, 2, 1]
 

@@ -23,7 +23,7 @@ def known(view: View, run: str, text: str = TEXT, checkpoint: int | None = None)
 
 
 def loop_norm(jacobians: Jacobians, after: int, before: int) -> float:
-    """Of the product of the matrices, one after the other."""
+    """Return the norm of the product of the Jacobians, multiplied one after the other."""
     product = np.eye(jacobians.width)
     for matrix in jacobians.whole()[before + 1 : after + 1]:
         product = matrix @ product

@@ -16,13 +16,13 @@ TEXT = "aaXbb"
 
 
 def shown(view: View, name: str) -> list[float]:
-    """The full values behind the numbers that are printed."""
-    values = view.at(name).evaluate_all("(all) => all.map((one) => Number(one.dataset.value))")
+    """Return the exact values of the printed numbers."""
+    values = view.at(name).evaluate_all("(elements) => elements.map((element) => Number(element.dataset.value))")
     return [float(value) for value in values]
 
 
-def told(view: View, run: str, symbols: str, weight: str, to: int, source: int) -> list[float]:
-    """What every step of a text adds to the gradient of -log p(its last symbol)."""
+def contributions_by_step(view: View, run: str, symbols: str, weight: str, to: int, source: int) -> list[float]:
+    """Return the contribution of every step of a text to the gradient of -log p(its last symbol)."""
     network = Run(view.runs / run).network()[0]
     ids = network.configuration.vocabulary.encode(symbols)
     table = contributions(network, ids, [len(symbols) - 2])
@@ -30,7 +30,7 @@ def told(view: View, run: str, symbols: str, weight: str, to: int, source: int) 
 
 
 def check(view: View, steps: list[float]) -> None:
-    """The page shows these sums, their total, rows that make them up, and autograd's word."""
+    """Check that the page shows these sums, their total, rows with the same total, and the gradient of autograd."""
 
     def agrees() -> None:
         assert shown(view, "lesson-sum") == pytest.approx(steps[::-1], rel=1e-9, abs=1e-15)
@@ -55,19 +55,19 @@ def test_the_ways_from_the_neuron_to_the_sum_and_back(view: View) -> None:
     view.at("to-lesson").click()
     # aXb was read up to step 3; the drive is the forget gate's, from neuron 0.
     weight = "layers.0.recurrent_weights.f"
-    check(view, told(view, "counter", "aXbb", weight, 2, 0))
+    check(view, contributions_by_step(view, "counter", "aXbb", weight, 2, 0))
     expect(view.at("lesson-read")).to_contain_text("initial state")
     expect(view.at("lesson-row").filter(has_text="straight on")).to_have_count(1)
     view.at("lesson-source").select_option("1")
     view.at("lesson-drive").select_option("o")
     view.at("lesson-to").select_option("4")
     view.at("lesson-earlier").click()
-    check(view, told(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
+    check(view, contributions_by_step(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
 
     for part in ("view=lesson", "drive=o", "neuron=4", "source=1", "step=2"):
         expect(view.page).to_have_url(re.compile(f"[?&]{part}(&|$)"))
     view.page.reload()
-    check(view, told(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
+    check(view, contributions_by_step(view, "counter", "aaXb", "layers.0.recurrent_weights.o", 4, 1))
     expect(view.at("lesson-drive")).to_have_value("o")
     expect(view.at("lesson-to")).to_have_value("4")
     expect(view.at("lesson-source")).to_have_value("1")
@@ -77,13 +77,13 @@ def test_the_ways_from_the_neuron_to_the_sum_and_back(view: View) -> None:
 
 def test_the_last_layer_and_the_keys(view: View) -> None:
     open_lesson(view, run="deep", text="abXab", neuron=1, source=3, step=2, drive="z")
-    check(view, told(view, "deep", "abXa", "layers.1.recurrent_weights.z", 1, 3))
+    check(view, contributions_by_step(view, "deep", "abXa", "layers.1.recurrent_weights.z", 1, 3))
     view.at("lesson-drive").focus()
     view.page.keyboard.press("Tab")
     expect(view.at("lesson-to")).to_be_focused()
     view.at("lesson-later").focus()
     view.page.keyboard.press("Enter")
-    check(view, told(view, "deep", "bXab", "layers.1.recurrent_weights.z", 1, 3))
+    check(view, contributions_by_step(view, "deep", "bXab", "layers.1.recurrent_weights.z", 1, 3))
     view.page.keyboard.press("Escape")
     expect(view.page.get_by_role("heading", name="Neuron 1", exact=True)).to_be_visible()
 
@@ -96,6 +96,6 @@ def test_last_step_has_no_paths_and_narrow_page_fits(
     open_lesson(view, step=4)
     expect(view.at("lesson-problem")).to_contain_text("Step 4: expected a following symbol")
     view.at("lesson-earlier").click()
-    check(view, told(view, "counter", "aXbb", "layers.0.recurrent_weights.f", 0, 0))
+    check(view, contributions_by_step(view, "counter", "aXbb", "layers.0.recurrent_weights.f", 0, 0))
     expect(view.at("lesson-problem")).to_have_count(0)
     assert view.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
