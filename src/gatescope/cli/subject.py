@@ -228,15 +228,14 @@ def saving(subject: Subject | None, is_default: bool) -> Iterator[Callable[[str,
     """
     from gatescope.runs import RunError
     from gatescope.studies import save as save_table
-    from gatescope.studies.common.subjects import weights_mark
 
     if subject is None or not is_default:
         yield lambda _name, _table: None
         return
-    run, mark = subject.run, weights_mark(subject.run)
+    run, mark = subject.run, subject.run.weights_mark()
 
     def save(name: str, table: Table) -> None:
-        if weights_mark(run) != mark:
+        if run.weights_mark() != mark:
             print_note("The result is not saved with the run, because training has changed the weights meanwhile.")
             return
         try:

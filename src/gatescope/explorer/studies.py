@@ -21,7 +21,7 @@ from gatescope.explorer.study_request import StudyRequest
 from gatescope.explorer.study_text import StudyText
 from gatescope.runs import STUDIES, Run
 from gatescope.studies.ablation import ablation
-from gatescope.studies.common.subjects import load, newer_version, save, weights_mark
+from gatescope.studies.common.subjects import load, newer_version, save
 from gatescope.studies.common.table import Table
 from gatescope.studies.health import saturation
 from gatescope.studies.labels import Search, labels
@@ -84,7 +84,7 @@ class Studies:
                 return study_places(text, request, recorded.trace, report), (text.stamp,)
         tables = _WHOLE_RUN_STUDIES[request.study](text, report)
         # If training has changed the weights meanwhile, the tables belong to other weights and are not saved.
-        if request.keep and weights_mark(run) == text.mark:
+        if request.keep and run.weights_mark() == text.mark:
             with suppress(GatescopeError):  # a table that cannot be saved is computed again next time
                 for name, table in tables.items():
                     if newer_version(run, name) is None:

@@ -22,7 +22,7 @@ from gatescope.explorer.requests import RequestError
 from gatescope.explorer.tracks import FEATURE_BYTES
 from gatescope.features import Feature
 from gatescope.runs import Run
-from gatescope.studies.common.subjects import Subject, features_of, subject, weights_mark
+from gatescope.studies.common.subjects import Subject, features_of, subject
 from gatescope.studies.common.table import Table
 from gatescope.studies.health import health
 from gatescope.tasks.base.strings import StringTask
@@ -46,7 +46,7 @@ class StudyText:
 
     def __init__(self, run: Run) -> None:
         self.stamp = weights_stamp(run)
-        self.mark = weights_mark(run) if self.stamp else ""
+        self.mark = run.weights_mark() if self.stamp else ""
         max_characters = STRING_CHARACTERS if isinstance(run.task(), StringTask) else TEXT_CHARACTERS
         characters = characters_within(run.configuration(), max_characters)
         self.subject: Subject = subject(run, characters=characters)

@@ -118,15 +118,6 @@ def _lexer_of(task: Task) -> str | None:
     return lexers.pop() if len(lexers) == 1 else None
 
 
-def weights_mark(run: Run) -> str:
-    """Return a mark that changes whenever the best weights of a run change.
-
-    Raises:
-        RunError: there are no weights, or they cannot be read.
-    """
-    return run.weights_mark()
-
-
 def load(run: Run, name: str) -> Table | None:
     """Load the table of a study from a run directory.
 
@@ -139,7 +130,7 @@ def load(run: Run, name: str) -> Table | None:
     """
     try:
         content: Any = run.study(name)
-        if content["format"] != FORMAT or content["weights"] != weights_mark(run):
+        if content["format"] != FORMAT or content["weights"] != run.weights_mark():
             return None
         return Table.from_json(content["table"])
     except (GatescopeError, OSError, KeyError, TypeError):
@@ -172,4 +163,4 @@ def save(run: Run, name: str, table: Table) -> None:
     newer = newer_version(run, name)
     if newer is not None:
         raise RunError(newer)
-    run.save_study(name, {"format": FORMAT, "weights": weights_mark(run), "table": table.to_json()})
+    run.save_study(name, {"format": FORMAT, "weights": run.weights_mark(), "table": table.to_json()})
