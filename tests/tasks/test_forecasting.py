@@ -327,7 +327,7 @@ def test_shortest_series_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [27, 28, 40, 60])
 def test_parts_and_window_fit_a_short_series(tmp_path: Path, size: int) -> None:
-    """By default, every part has its fewest steps (16 to train, 7 to calibrate, 4 to test), with a note."""
+    """Every part has its fewest steps by default (16 to train, 7 to calibrate, 4 to test), with a note."""
     path = write(tmp_path / "short.csv", series(size))
     task = make_task(path)
     first, second = task.borders
