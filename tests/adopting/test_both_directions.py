@@ -324,7 +324,7 @@ def test_a_graph_shows_when_it_is_read_and_what_is_predicted(
         np.testing.assert_allclose(np.exp(predictions)[:, -theirs.shape[1] :], theirs, atol=2e-6)
 
 
-def test_outputs_at_the_last_step_alone_are_those_of_every_step(tmp_path: Path) -> None:
+def test_last_step_outputs_equal_those_of_every_step(tmp_path: Path) -> None:
     path = graph(tmp_path / "m.onnx", AT_THE_LAST)
     adopted = assemble(read(path), VOCABULARY, predicts="classes")
     assert adopted.network.configuration.readout.reads == "every step"

@@ -134,7 +134,7 @@ def test_from_torch_refuses_what_is_no_state_dict(tmp_path: Path) -> None:
         gatescope.from_torch(rnn, tmp_path / "run", VOCABULARY, nonlinearity="tanh")
 
 
-def test_from_torch_reads_a_model_on_another_device_or_precision(tmp_path: Path) -> None:
+def test_from_torch_reads_another_device_or_precision(tmp_path: Path) -> None:
     source = model().double()
     adoption = gatescope.from_torch(source, tmp_path / "run", VOCABULARY)
     assert_same(adoption.assembled.network, source(IDS).detach())

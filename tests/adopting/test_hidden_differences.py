@@ -121,7 +121,7 @@ def test_what_only_training_needs_is_left_out(tmp_path: Path) -> None:
     assert_same(assembled(tmp_path, content).network, out(lstm(embedding(IDS))[0]).detach())
 
 
-def test_square_matrices_of_a_file_with_inputs_first_are_refused(tmp_path: Path) -> None:
+def test_square_matrices_with_inputs_first_are_refused(tmp_path: Path) -> None:
     """If recurrent weights are (inputs, outputs), a square readout may be so as well."""
     torch.manual_seed(0)
     embedding, lstm = nn.Embedding(V, E), nn.LSTM(E, V)

@@ -449,7 +449,7 @@ def test_keras_hidden_layers_of_the_head(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["name", "size"])
-def test_keras_head_that_does_not_fit_its_description_is_refused(damage: str, tmp_path: Path) -> None:
+def test_keras_head_unlike_its_description_is_refused(damage: str, tmp_path: Path) -> None:
     """The description names a hidden layer without weights, or one that does not read the recurrent layer."""
     levels: list[Level] = [("LSTM", drawn("LSTM", E, 0), None, "concat")]
     hidden = np.ones((N + 1 if damage == "size" else N, 6), "f")

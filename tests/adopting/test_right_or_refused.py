@@ -73,7 +73,7 @@ def test_arrays_left_over_are_refused_by_name(extra: str, tmp_path: Path) -> Non
     assert any(first in note for note in adopted.notes)
 
 
-def test_what_reads_the_last_layer_is_left_out_without_a_readout(tmp_path: Path) -> None:
+def test_head_of_the_last_layer_is_left_out_without_a_readout(tmp_path: Path) -> None:
     """Signals are exact then; what may stand before the layers is still refused."""
     embedding, lstm, _ = parts()
     content = state(embedding=embedding, lstm=lstm, attention=nn.Linear(N, 1), fc=nn.Linear(N, 3))

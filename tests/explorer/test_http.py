@@ -464,7 +464,7 @@ def test_trace_refuses_content_types_of_forms(page: Page, kind: str) -> None:
     refused(page.send("POST", "/api/runs/lstm/trace", content=b'{"text": "a"}', headers={"content-type": kind}), 415)
 
 
-def test_request_at_the_limit_is_answered_one_byte_above_refused(page: Page) -> None:
+def test_request_at_the_limit_is_answered_above_it_refused(page: Page) -> None:
     """A body of 1 MiB is accepted; one more byte is refused with a sentence that names this limit."""
     json_type = {"content-type": "application/json"}
     body = b'{"text": "a"}'.ljust(1 << 20)

@@ -237,7 +237,7 @@ def test_open_pipe_as_zarr_json_is_refused_without_waiting(damaged: Path) -> Non
         open_trace(damaged)
 
 
-def test_open_newer_format_is_refused_before_its_arrays_are_read(damaged: Path) -> None:
+def test_open_refuses_a_newer_format_before_its_arrays(damaged: Path) -> None:
     """A newer format may store arrays in any way, so the version is checked first."""
     root = json.loads((damaged / "zarr.json").read_text())
     root["attributes"]["format"] = FORMAT + 1
