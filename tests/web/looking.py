@@ -164,21 +164,21 @@ class View:
         names = ("cell", "pitch", "label", "header", "rows", "steps", "left", "top")
         return Picture(pixels(snapshot), **{name: int(snapshot[name]) for name in names})
 
-    def place(self, row: int, step: int) -> Position:
+    def position(self, row: int, step: int) -> Position:
         """Return the middle of a cell, in pixels of the canvas."""
-        lies = self.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
+        layout = self.at("strips-canvas").evaluate("(canvas) => ({ ...canvas.dataset })")
         left, top = self.at("strips").evaluate("(scroller) => [scroller.scrollLeft, scroller.scrollTop]")
-        label, cell, header, pitch = (int(lies[name]) for name in ("label", "cell", "header", "pitch"))
+        label, cell, header, pitch = (int(layout[name]) for name in ("label", "cell", "header", "pitch"))
         return {"x": label + (step + 0.5) * cell - left, "y": header + (row + 0.5) * pitch - top}
 
     def point(self, row: int, step: int) -> None:
         """Move the pointer over a cell, and wait for the cursor."""
-        self.at("strips-canvas").hover(position=self.place(row, step))
+        self.at("strips-canvas").hover(position=self.position(row, step))
         expect(self.at("cursor-text")).to_contain_text(f"step {step} ·")
 
     def click(self, row: int, step: int) -> None:
         """Click a cell."""
-        self.at("strips-canvas").click(position=self.place(row, step))
+        self.at("strips-canvas").click(position=self.position(row, step))
 
     def panel(self) -> dict[str, float]:
         """Return the full value of every signal in the panel."""

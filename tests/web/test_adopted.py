@@ -25,9 +25,9 @@ VOCABULARY = TASKS["counter"]().vocabulary
 SCORE = {"solved": None, "text": "1.912 nats per symbol"}
 
 
-def adopt(place: Path, configuration: Configuration, notes: list[str], value: float = 0.9) -> None:
-    """A run as adopting leaves it, with its loss on a text beside the unigram baseline of 1.055 nats."""
-    run = create_run(place, Adopted(VOCABULARY, "model.pt", TEXT, notes), configuration, Settings(1))
+def adopt(folder: Path, configuration: Configuration, notes: list[str], value: float = 0.9) -> None:
+    """Create a run like those of `gatescope adopt`, with its loss and the unigram baseline of 1.055 nats."""
+    run = create_run(folder, Adopted(VOCABULARY, "model.pt", TEXT, notes), configuration, Settings(1))
     network = Network(configuration, seed=3)
     weights = network.state_dict()
     generator = torch.Generator().manual_seed(5)
@@ -41,27 +41,27 @@ def adopt(place: Path, configuration: Configuration, notes: list[str], value: fl
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("adopted")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adopted")
     lstm, gru = configure(VOCABULARY, "lstm", (4,)), configure(VOCABULARY, "gru", (3,), both_ways=True)
-    adopt(place / "good", lstm, NOTES)
-    adopt(place / "worse", lstm, [], value=1.912)
-    adopt(place / "initial", replace(lstm, layers=tuple(replace(layer, initial=True) for layer in lstm.layers)), [])
-    adopt(place / "both", replace(gru, layers=tuple(replace(layer, initial=True) for layer in gru.layers)), [])
+    adopt(folder / "good", lstm, NOTES)
+    adopt(folder / "worse", lstm, [], value=1.912)
+    adopt(folder / "initial", replace(lstm, layers=tuple(replace(layer, initial=True) for layer in lstm.layers)), [])
+    adopt(folder / "both", replace(gru, layers=tuple(replace(layer, initial=True) for layer in gru.layers)), [])
     backward = tuple(replace(layer, reverse=True, stacked=True) for layer in lstm.layers)
-    adopt(place / "backward", replace(lstm, layers=backward), [])
-    adopt(place / "head", replace(lstm, hidden=(HiddenLayer(5, "tanh"),)), [])
-    adopt(place / "mingru", configure(VOCABULARY, "mingru", (3,)), [])
-    create_run(place / "begun", TASKS["counter"](), lstm, Settings(10))
-    shutil.copytree(place / "good", place / "newer")
-    content = json.loads((place / "newer" / "network.json").read_text())
-    (place / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))
-    return place
+    adopt(folder / "backward", replace(lstm, layers=backward), [])
+    adopt(folder / "head", replace(lstm, hidden=(HiddenLayer(5, "tanh"),)), [])
+    adopt(folder / "mingru", configure(VOCABULARY, "mingru", (3,)), [])
+    create_run(folder / "begun", TASKS["counter"](), lstm, Settings(10))
+    shutil.copytree(folder / "good", folder / "newer")
+    content = json.loads((folder / "newer" / "network.json").read_text())
+    (folder / "newer" / "network.json").write_text(json.dumps(content | {"format": 99}))
+    return folder
 
 
 @pytest.fixture
-def view(page: Page, start_server: Callable[[Path], str], place: Path) -> View:
-    return View(page, start_server(place), place)
+def view(page: Page, start_server: Callable[[Path], str], folder: Path) -> View:
+    return View(page, start_server(folder), folder)
 
 
 def test_notes_of_an_adoption_are_on_its_card_and_page(view: View) -> None:
@@ -112,7 +112,7 @@ def test_run_of_a_newer_version_says_so_on_its_card_and_page(view: View) -> None
     ],
 )
 def test_first_step_is_worked_out_from_the_initial_state(view: View, run: str, layer: str, step: int) -> None:
-    """The formulas come to what was recorded, the recurrent part of the first step included."""
+    """The values of the formulas equal the recorded ones, also the recurrent part of the first step."""
     view.open(view="network", run=run, text=TEXT, layer=layer, neuron=1, step=step)
     trace = record(Run(view.runs / run).network()[0], TEXT)
     for name, value in view.panel().items():

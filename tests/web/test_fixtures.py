@@ -1,4 +1,4 @@
-"""The browser of the tests works, and its pages notice what they should not do."""
+"""The browser of the tests works, and `watched_page` reports every fault of a page."""
 
 import re
 import threading
@@ -13,7 +13,7 @@ from tests.web.watching import watched_page
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the requested path, as a page."""
+    """Answers with a page whose content is the requested path."""
 
     def do_GET(self) -> None:
         content = f"<!doctype html><link rel=icon href=data:,><title>echo</title>{unquote(self.path[1:])}".encode()
@@ -40,7 +40,7 @@ def echo(origins: set[str]) -> Iterator[str]:
         thread.join()
 
 
-def test_a_good_page(page: Page, echo: str) -> None:
+def test_watched_page_accepts_a_clean_page(page: Page, echo: str) -> None:
     page.goto(f"{echo}/<p>σ 忘记门</p><script>document.querySelector('p').append('!')</script>")
     expect(page.locator("p")).to_have_text("σ 忘记门!")
 
@@ -55,6 +55,8 @@ def test_a_good_page(page: Page, echo: str) -> None:
         ("<script>new WebSocket('ws://127.0.0.1:9/')</script>", "opened the WebSocket ws://127.0.0.1:9/"),
     ],
 )
-def test_a_bad_page(browser: Browser, origins: set[str], echo: str, content: str, complaint: str) -> None:
+def test_watched_page_reports_every_fault(
+    browser: Browser, origins: set[str], echo: str, content: str, complaint: str
+) -> None:
     with pytest.raises(AssertionError, match=re.escape(complaint)), watched_page(browser, origins) as page:
         page.goto(f"{echo}/{content}", wait_until="networkidle")

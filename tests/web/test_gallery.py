@@ -17,7 +17,7 @@ from tests.waiting import PATIENCE
 from tests.web.conftest import serving
 from tests.web.looking import SNAPSHOT, View, pixels
 
-SAID = {
+CARD_TEXTS = {
     "counter": ["LSTM, 1 layer of 10 neurons", "symbols", "Counter", "exact for every N from 1 to 10", "trained"],
     "deep": ["GRU, 2 layers of 8, 6 neurons", "Copy", "of 27 words are copied", "1 training step"],
     "slstm": ["sLSTM, 1 layer of 7 neurons", "Counter"],
@@ -31,18 +31,18 @@ def card(view: View, run: str) -> Locator:
     return view.page.locator(f'[data-testid=run-card][data-run="{run}"]')
 
 
-def test_every_run_has_a_card_that_says_what_it_is(view: View) -> None:
+def test_card_describes_its_run(view: View) -> None:
     view.open()
-    expect(view.at("run-card")).to_have_count(len(SAID) + 1)
-    for run, words in SAID.items():
+    expect(view.at("run-card")).to_have_count(len(CARD_TEXTS) + 1)
+    for run, words in CARD_TEXTS.items():
         expect(card(view, run)).to_have_attribute("data-state", "finished")
         for word in words:
             expect(card(view, run)).to_contain_text(word)
 
 
-def test_every_card_has_a_picture_of_activity(view: View) -> None:
+def test_card_has_a_picture_of_activity(view: View) -> None:
     view.open()
-    for run in SAID:
+    for run in CARD_TEXTS:
         canvas = card(view, run).locator("canvas")
         expect(canvas).not_to_have_class(re.compile("empty"))
         snapshot = canvas.evaluate(SNAPSHOT)
@@ -50,7 +50,7 @@ def test_every_card_has_a_picture_of_activity(view: View) -> None:
         assert len(np.unique(pixels(snapshot).reshape(-1, 3), axis=0)) > 20, f"{run} is almost of one colour"
 
 
-def test_a_run_that_cannot_be_read_says_why_and_the_rest_works(view: View) -> None:
+def test_unreadable_run_is_explained_on_its_card_only(view: View) -> None:
     view.open()
     broken = card(view, "broken")
     expect(broken).to_have_attribute("data-state", "unreadable")
@@ -61,7 +61,7 @@ def test_a_run_that_cannot_be_read_says_why_and_the_rest_works(view: View) -> No
 
 
 @pytest.mark.parametrize("page_of", ["network", "neuron"])
-def test_a_link_to_a_run_that_cannot_be_read_says_why(view: View, page_of: str) -> None:
+def test_link_to_an_unreadable_run_is_explained(view: View, page_of: str) -> None:
     view.page.goto(f"{view.address}/?view={page_of}&run=broken")
     expect(view.at("error-note")).to_contain_text("network.json: expected JSON")
     view.page.get_by_role("link", name="Runs").click()
@@ -70,12 +70,12 @@ def test_a_link_to_a_run_that_cannot_be_read_says_why(view: View, page_of: str) 
     expect(view.at("strips-canvas")).to_be_visible()
 
 
-def test_a_link_to_a_run_that_is_gone_says_so(view: View) -> None:
+def test_link_to_a_removed_run_is_explained(view: View) -> None:
     view.page.goto(f"{view.address}/?view=network&run=gone")
     expect(view.at("error-note")).to_contain_text("expected one of this folder, got “gone”")
 
 
-def test_a_card_opens_its_network(view: View) -> None:
+def test_card_click_opens_its_network(view: View) -> None:
     view.open()
     card(view, "counter").click()
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
@@ -83,14 +83,14 @@ def test_a_card_opens_its_network(view: View) -> None:
     expect(view.page.get_by_role("heading", name="Counter")).to_be_visible()
 
 
-def test_a_card_is_opened_with_the_keyboard(view: View) -> None:
+def test_card_opens_with_the_keyboard(view: View) -> None:
     view.open()
     card(view, "deep").focus()
     view.page.keyboard.press("Enter")
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "8")
 
 
-def test_nothing_there_yet_then_a_run_arrives_and_learns(
+def test_gallery_shows_new_runs_and_their_progress(
     page: Page, start_server: Callable[[Path], str], tmp_path: Path
 ) -> None:
     view = View(page, start_server(tmp_path), tmp_path)
@@ -146,7 +146,7 @@ def test_nothing_there_yet_then_a_run_arrives_and_learns(
     assert not errors
 
 
-def test_a_server_that_goes_away_and_comes_back(
+def test_gallery_reconnects_to_a_restarted_server(
     refused_page: Page, origins: set[str], runs: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(runs / "slstm", tmp_path / "slstm")
@@ -167,15 +167,15 @@ def test_a_server_that_goes_away_and_comes_back(
         expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
 
 
-def test_a_tab_that_nobody_sees_gives_its_connection_back(view: View) -> None:
+def test_hidden_tab_closes_its_connection(view: View) -> None:
     view.open()
-    expect(view.at("run-card")).to_have_count(len(SAID) + 1)
-    look = """hidden => {
+    expect(view.at("run-card")).to_have_count(len(CARD_TEXTS) + 1)
+    set_hidden = """hidden => {
         Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true })
         document.dispatchEvent(new Event('visibilitychange'))
     }"""
     with view.page.expect_event("requestfailed", lambda request: request.url.endswith("/api/events")):
-        view.page.evaluate(look, True)
+        view.page.evaluate(set_hidden, True)
     with view.page.expect_request("**/api/events"):
-        view.page.evaluate(look, False)
+        view.page.evaluate(set_hidden, False)
     expect(view.at("lost-note")).to_have_count(0)

@@ -26,13 +26,13 @@ CHANGED = {
 
 
 def query(view: View) -> dict[str, str]:
-    """The address, taken apart."""
+    """Return the fields of the address."""
     query = parse_qs(view.page.evaluate("() => location.search.slice(1)"), keep_blank_values=True)
     return {name: value for name, (value,) in query.items()}
 
 
 def check_changed(view: View) -> None:
-    """The page shows what the address of CHANGED says."""
+    """Check that the page shows every field of CHANGED."""
     expect(view.at("text-box")).to_have_value(LINES)
     expect(view.at("layer-1")).to_have_attribute("aria-pressed", "true")
     expect(view.at("signal-z")).to_have_attribute("aria-pressed", "true")
@@ -65,7 +65,7 @@ def _equal(first: Any, other: Any) -> None:
     assert first == other
 
 
-def test_a_link_shares_the_view(view: View) -> None:
+def test_link_restores_the_view(view: View) -> None:
     view.open(**CHANGED)
     check_changed(view)
     href = view.at("open-neuron").get_attribute("href") or ""
@@ -75,19 +75,19 @@ def test_a_link_shares_the_view(view: View) -> None:
     expect(view.at("text-box")).to_have_value(LINES)
 
 
-def test_a_long_text_is_kept_too(view: View) -> None:
+def test_address_holds_a_long_text(view: View) -> None:
     text = POEM * 40
     view.open(view="network", run="poem", text="光")
     view.at("text-box").fill(text)
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
     expect(view.page).to_have_url(re.compile("#text="))
-    assert "text" not in query(view)  # what is behind the # is never sent, so that no server can find it too long
+    assert "text" not in query(view)  # browsers do not send the part after #, so no server refuses its length
     view.page.reload()
     expect(view.at("text-box")).to_have_value(text)
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", str(len(text)))
 
 
-def test_back_and_forward(view: View) -> None:
+def test_back_and_forward_restore_views(view: View) -> None:
     view.open()
     view.page.locator('[data-run="counter"]').click()
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "10")
@@ -117,7 +117,7 @@ def test_back_and_forward(view: View) -> None:
     expect(view.at("text-box")).to_have_value("aaXbb")
 
 
-def test_back_brings_a_typed_text_back(view: View) -> None:
+def test_back_restores_the_typed_text(view: View) -> None:
     """An example takes the place of a text that was typed just before; Back undoes that, and then the typing."""
     view.open(view="network", run="counter", text="aXb")
     view.at("text-box").press("End")
@@ -181,7 +181,7 @@ def test_link_that_fits_says_nothing(view: View) -> None:
     expect(view.at("link-note")).to_be_hidden()
 
 
-def test_the_keys_move_the_cursor(view: View) -> None:
+def test_keys_move_the_cursor(view: View) -> None:
     view.open(view="network", run="counter", text="aaXbb\n")
     view.at("strips").focus()
     cursor, press = view.at("cursor-text"), view.page.keyboard.press
@@ -202,7 +202,7 @@ def test_the_keys_move_the_cursor(view: View) -> None:
     expect(cursor).to_contain_text("neuron 9 · step 5")
 
 
-def test_the_keys_choose_signals_pin_and_open(view: View) -> None:
+def test_keys_choose_signals_pin_and_open(view: View) -> None:
     view.open(view="network", run="counter", text="aaXbb\n", neuron=4, step=2)
     cursor, press = view.at("cursor-text"), view.page.keyboard.press
     expect(cursor).to_contain_text("cell state")
@@ -234,7 +234,7 @@ def test_the_keys_choose_signals_pin_and_open(view: View) -> None:
     expect(view.at("run-card").first).to_be_visible()
 
 
-def test_the_keys_zoom_and_explain_themselves(view: View) -> None:
+def test_keys_zoom_and_open_the_list_of_keys(view: View) -> None:
     view.open(view="network", run="counter", text="aaXbb\n")
     cell = view.picture().cell
     view.page.keyboard.press("-")
@@ -254,7 +254,7 @@ def _smaller(first: int, other: int) -> None:
     assert first < other
 
 
-def test_the_text_box_keeps_its_keys(view: View) -> None:
+def test_text_box_keeps_its_keys(view: View) -> None:
     view.open(view="network", run="counter", text="aaXb", signal="i")
     view.at("text-box").focus()
     view.page.keyboard.press("End")
@@ -267,7 +267,7 @@ def test_the_text_box_keeps_its_keys(view: View) -> None:
     expect(view.at("strips-canvas")).to_be_visible()
 
 
-def test_everything_is_reached_with_the_tab_key(view: View) -> None:
+def test_tab_key_reaches_every_control(view: View) -> None:
     view.open(view="network", run="deep", text="abcX")
     reached: set[str] = set()
     for _ in range(60):
@@ -278,7 +278,7 @@ def test_everything_is_reached_with_the_tab_key(view: View) -> None:
 
 
 def contrast(first: Colour, other: Colour) -> float:
-    """The contrast of two colours as WCAG 2 defines it, 1 to 21."""
+    """Return the contrast of two colours by WCAG 2, 1 to 21."""
 
     def luminance(colour: Colour) -> float:
         parts = [part / 255 for part in colour]
@@ -289,7 +289,7 @@ def contrast(first: Colour, other: Colour) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_light_and_dark(view: View) -> None:
+def test_colours_have_contrast_in_light_and_dark(view: View) -> None:
     papers = {}
     for scheme in ("light", "dark"):
         view.page.emulate_media(color_scheme=scheme)
@@ -309,7 +309,7 @@ def test_light_and_dark(view: View) -> None:
     assert papers["dark"] < 100
 
 
-def test_the_page_follows_when_the_light_changes(view: View) -> None:
+def test_page_follows_a_change_of_colour_scheme(view: View) -> None:
     view.page.emulate_media(color_scheme="light")
     view.open(view="neuron", run="counter", text="aaXbb\n")
     view.page.emulate_media(color_scheme="dark")
@@ -319,7 +319,7 @@ def test_the_page_follows_when_the_light_changes(view: View) -> None:
 @pytest.mark.parametrize(
     "query", ["", "view=network&run=poem", "view=neuron&run=slstm&neuron=2", "view=network&run=wide"]
 )
-def test_a_narrow_screen_is_not_too_narrow(view: View, query: str) -> None:
+def test_page_fits_a_narrow_screen(view: View, query: str) -> None:
     def check_width() -> None:
         assert view.page.evaluate("() => document.documentElement.scrollWidth") <= 400
 

@@ -1,4 +1,4 @@
-"""The page about where gradients go: colours of the map, what is said, chains, weights on the way, the address."""
+"""The page about gradients: the map, its texts, chains, checkpoints and the address."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ from tests.web.looking import SNAPSHOT, View, eventually, pixels
 TEXT = "aaaXbbb"
 
 
-def known(view: View, run: str, text: str = TEXT, checkpoint: int | None = None) -> Jacobians:
+def jacobians_of_run(view: View, run: str, text: str = TEXT, checkpoint: int | None = None) -> Jacobians:
     return jacobians_of(Run(view.runs / run).network(checkpoint)[0], text)
 
 
@@ -30,7 +30,7 @@ def loop_norm(jacobians: Jacobians, after: int, before: int) -> float:
     return float(np.linalg.norm(product))
 
 
-def look(view: View, run: str = "counter", text: str = TEXT, **query: Any) -> None:
+def open_map(view: View, run: str = "counter", text: str = TEXT, **query: Any) -> None:
     """Open the page, and wait for the map."""
     view.page.goto(f"{view.address}/?" + "&".join(_pairs(view="gradient", run=run, text=text, **query)))
     expect(view.at("gradient-page")).to_be_visible()
@@ -41,27 +41,27 @@ def _pairs(**query: Any) -> list[str]:
 
 
 def cell(view: View, before: int, after: int) -> Position:
-    """The middle of a cell of the map."""
-    lies = view.at("pair-map").evaluate("(canvas) => ({ ...canvas.dataset })")
-    left, top, size = (int(lies[name]) for name in ("left", "top", "cell"))
+    """Return the middle of a cell of the map."""
+    layout = view.at("pair-map").evaluate("(canvas) => ({ ...canvas.dataset })")
+    left, top, size = (int(layout[name]) for name in ("left", "top", "cell"))
     return {"x": left + (before + 0.5) * size, "y": top + (after + 0.5) * size}
 
 
 def colour(view: View, before: int, after: int) -> np.ndarray:
-    """The colour of a cell of the map."""
-    place = cell(view, before, after)
-    return pixels(view.at("pair-map").evaluate(SNAPSHOT))[int(place["y"]), int(place["x"])]
+    """Return the colour of a cell of the map."""
+    position = cell(view, before, after)
+    return pixels(view.at("pair-map").evaluate(SNAPSHOT))[int(position["y"]), int(position["x"])]
 
 
-def away(view: View) -> None:
+def move_pointer_away(view: View) -> None:
     view.page.mouse.move(1, 1)
 
 
 @pytest.mark.parametrize("run", ["counter", "slstm"])
-def test_every_cell_has_the_colour_of_its_norm(view: View, run: str) -> None:
-    look(view, run)
-    away(view)
-    jacobians, legend = known(view, run), view.legend()
+def test_map_cells_have_the_colours_of_their_norms(view: View, run: str) -> None:
+    open_map(view, run)
+    move_pointer_away(view)
+    jacobians, legend = jacobians_of_run(view, run), view.legend()
     paper = np.array(view.variable("--bg"))
 
     def check() -> None:
@@ -78,11 +78,11 @@ def test_every_cell_has_the_colour_of_its_norm(view: View, run: str) -> None:
     eventually(check)
 
 
-def test_what_has_vanished_has_the_palest_colour(view: View) -> None:
+def test_vanished_gradients_have_the_palest_colour(view: View) -> None:
     text = "abc" * 12
-    look(view, "deep", text)
-    away(view)
-    jacobians, legend = known(view, "deep", text), view.legend()
+    open_map(view, "deep", text)
+    move_pointer_away(view)
+    jacobians, legend = jacobians_of_run(view, "deep", text), view.legend()
     norms = np.array([loop_norm(jacobians, after, 0) for after in range(len(text))])
     vanished = [int(after) for after in np.flatnonzero(np.log10(norms) < legend.low - 0.2)]
     assert vanished
@@ -94,10 +94,10 @@ def test_what_has_vanished_has_the_palest_colour(view: View) -> None:
     eventually(check)
 
 
-def test_pointing_at_a_cell_says_what_it_is(view: View) -> None:
-    look(view)
+def test_pointer_over_a_map_cell_shows_its_numbers(view: View) -> None:
+    open_map(view)
     view.at("pair-map").hover(position=cell(view, 1, 4))
-    jacobians = known(view, "counter")
+    jacobians = jacobians_of_run(view, "counter")
     norm, own = loop_norm(jacobians, 4, 1), loop_norm(jacobians, 1, 1)
     pair_text = view.at("pair-text")
     expect(pair_text).to_contain_text("“a” at step 1 → “b” at step 4 · distance 3")
@@ -107,14 +107,14 @@ def test_pointing_at_a_cell_says_what_it_is(view: View) -> None:
     assert share == pytest.approx(100 * norm / own, abs=0.6)
 
 
-def test_a_chain_multiplies_to_its_product(view: View) -> None:
-    look(view, neuron=3)
+def test_chain_factors_multiply_to_the_product(view: View) -> None:
+    open_map(view, neuron=3)
     view.at("pair-map").click(position=cell(view, 1, 5))
     expect(view.at("chain")).to_be_visible()
     rows = view.at("chain-row")
     expect(rows).to_have_count(4)
     factors = [float(value) for value in rows.evaluate_all("(all) => all.map((one) => one.dataset.factor)")]
-    forget = known(view, "counter").bypass["c", "c"].numpy()
+    forget = jacobians_of_run(view, "counter").bypass["c", "c"].numpy()
     np.testing.assert_allclose(factors, forget[2:6, 3])
     product = float(view.at("chain-product").get_attribute("title") or "nan")
     assert product == pytest.approx(np.prod(factors))
@@ -125,28 +125,29 @@ def test_a_chain_multiplies_to_its_product(view: View) -> None:
     expect(rows.first).to_have_attribute("data-factor", re.compile(f"^{forget[2, 2]:.6f}"[:-1]))
 
 
-def test_the_slider_shows_the_weights_on_the_way(view: View) -> None:
-    look(view)
-    away(view)
+def test_checkpoint_slider_shows_earlier_weights(view: View) -> None:
+    open_map(view)
+    move_pointer_away(view)
     view.at("pair-map").hover(position=cell(view, 0, 6))
     trained = view.at("pair-text").inner_text()
     view.at("checkpoint").fill("0")
     expect(view.at("checkpoint-name")).to_have_text("before training")
     expect(view.at("gradient-page")).to_have_attribute("data-weights", "0")
-    norm = loop_norm(known(view, "counter", checkpoint=0), 6, 0)
+    norm = loop_norm(jacobians_of_run(view, "counter", checkpoint=0), 6, 0)
     expect(view.at("pair-text")).not_to_have_text(trained)
     shown_norm = float(re.search(r"norm ([\d.]+)", view.at("pair-text").inner_text()).group(1))  # type: ignore[union-attr]
     assert shown_norm == pytest.approx(norm, rel=6e-3)
 
 
-def test_the_address_restores_everything(view: View) -> None:
-    look(view)
+def test_gradient_address_restores_every_choice(view: View) -> None:
+    open_map(view)
     view.at("pair-map").click(position=cell(view, 2, 6))
     view.at("checkpoint").fill("0")
     view.at("of-h").click()
     view.at("by-change").click()
-    away(view)
+    move_pointer_away(view)
     expect(view.at("chain-row").first).to_have_attribute("data-step", "3")
+    expect(view.at("chain")).to_contain_text("∂h6 / ∂h2")  # the chain of c is shown until that of h arrives
 
     def check() -> None:
         query = parse_qs(view.page.evaluate("location.search.slice(1)"))
@@ -164,8 +165,8 @@ def test_the_address_restores_everything(view: View) -> None:
 
 
 @pytest.mark.parametrize("by", ["gradient", "change"])
-def test_what_a_prediction_hangs_on_is_coloured(view: View, by: str) -> None:
-    look(view, by=by)
+def test_connections_have_the_colours_of_their_values(view: View, by: str) -> None:
+    open_map(view, by=by)
     network = Run(view.runs / "counter").network()[0]
     (ids,) = sequences_of(network, TEXT)
     character = 5  # predicted after step 4
@@ -187,8 +188,8 @@ def test_what_a_prediction_hangs_on_is_coloured(view: View, by: str) -> None:
     assert all(style == "rgba(0, 0, 0, 0)" for style in painted[character:])
 
 
-def test_the_keyboard_reaches_every_pair_and_character(view: View) -> None:
-    look(view)
+def test_keys_reach_every_pair_and_character(view: View) -> None:
+    open_map(view)
     view.at("pair-keys").focus()
     for key in ("Home", "ArrowRight", "ArrowUp"):
         view.page.keyboard.press(key)
@@ -205,7 +206,7 @@ def test_the_keyboard_reaches_every_pair_and_character(view: View) -> None:
     expect(view.at("strips")).to_be_visible()
 
 
-def test_one_comes_from_the_network_and_goes_back(view: View) -> None:
+def test_gradient_page_links_to_and_from_the_network(view: View) -> None:
     view.open(view="network", run="counter", text=TEXT)
     view.at("open-gradients").click()
     expect(view.at("pair-map")).to_be_visible()
@@ -213,34 +214,34 @@ def test_one_comes_from_the_network_and_goes_back(view: View) -> None:
     expect(view.at("strips")).to_be_visible()
 
 
-def test_sequences_have_nothing_to_do_with_each_other(view: View) -> None:
-    look(view, text="aXb%0AaXb")
+def test_pair_of_two_sequences_has_no_derivative(view: View) -> None:
+    open_map(view, text="aXb%0AaXb")
     view.at("pair-map").click(position=cell(view, 1, 5))
     expect(view.at("pair-text")).to_contain_text("another sequence starts between them")
     expect(view.page.get_by_text("nothing is carried over.")).to_be_visible()
 
 
-def test_a_large_layer_is_estimated_and_says_so(view: View) -> None:
-    look(view, "wide", text="abX")
+def test_large_layer_is_marked_as_an_estimate(view: View) -> None:
+    open_map(view, "wide", text="abX")
     expect(view.at("estimate-note")).to_contain_text("An estimate from 4 vectors")
     expect(view.at("pair-map")).to_be_visible()
 
 
-def test_a_long_text_is_met_with_one_sentence(view: View) -> None:
+def test_long_text_is_refused_and_can_be_cut(view: View) -> None:
     view.page.goto(f"{view.address}/?view=gradient&run=counter&text={'a' * 301}")
     expect(view.at("gradient-problem")).to_contain_text("The text has 301 characters")
     view.at("take-part").click()
     expect(view.at("pair-map")).to_have_attribute("data-steps", "300")
 
 
-def test_an_empty_text_has_nothing_to_show(view: View) -> None:
+def test_empty_text_shows_a_note(view: View) -> None:
     view.page.goto(f"{view.address}/?view=gradient&run=counter&text=")
     expect(view.page.get_by_text("There is no text to read yet.")).to_be_visible()
 
 
-def test_narrow_screens_hold_it(page: Page, view: View) -> None:
+def test_narrow_screen_fits_the_gradient_page(page: Page, view: View) -> None:
     page.set_viewport_size({"width": 380, "height": 800})
-    look(view, pair="1-6")
+    open_map(view, pair="1-6")
     expect(view.at("chain")).to_be_visible()
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 380
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 380

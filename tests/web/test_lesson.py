@@ -1,4 +1,4 @@
-"""The page of one weight: its ways, their sum, and the address that brings them back."""
+"""The page of one weight: its paths, their sum, and the address that restores them."""
 
 import math
 import re
@@ -50,7 +50,7 @@ def open_lesson(view: View, **query: object) -> None:
     view.page.goto(view.address + "/?" + "&".join(f"{name}={value}" for name, value in query.items()))
 
 
-def test_the_ways_from_the_neuron_to_the_sum_and_back(view: View) -> None:
+def test_paths_of_a_weight_follow_links_and_back(view: View) -> None:
     view.open(view="neuron", run="counter", text=TEXT, neuron=2, step=3)
     view.at("to-lesson").click()
     # aXb was read up to step 3; the drive is the forget gate's, from neuron 0.
@@ -75,7 +75,7 @@ def test_the_ways_from_the_neuron_to_the_sum_and_back(view: View) -> None:
     expect(view.page.get_by_role("heading", name="Neuron 4", exact=True)).to_be_visible()
 
 
-def test_the_last_layer_and_the_keys(view: View) -> None:
+def test_paths_of_the_last_layer_follow_the_keys(view: View) -> None:
     open_lesson(view, run="deep", text="abXab", neuron=1, source=3, step=2, drive="z")
     check(view, contributions_by_step(view, "deep", "abXa", "layers.1.recurrent_weights.z", 1, 3))
     view.at("lesson-drive").focus()

@@ -22,7 +22,7 @@ COUNTING = "aaaaXbbbb\naXb\n"
 
 
 def chinese_font() -> bool:
-    """Whether Chinese can be drawn; machines that do not tell are trusted."""
+    """Return whether there is a font for Chinese; true if fc-list is missing."""
     if shutil.which("fc-list") is None:
         return True
     return bool(subprocess.run(["fc-list", ":lang=zh"], capture_output=True, check=False).stdout.strip())
@@ -38,13 +38,13 @@ def check_colours(view: View, values: NDArray[np.float32]) -> int:
     count = 0
     for row, step in picture.cells():
         if abs(step - cursor) * picture.cell > picture.cell + 4:
-            seen, right = picture.colour(row, step), legend.colour(float(values[row, step]))
-            assert np.abs(seen - right).max() < 2.5, f"row {row}, step {step}: {values[row, step]} is {seen}"
+            shown, expected = picture.colour(row, step), legend.colour(float(values[row, step]))
+            assert np.abs(shown - expected).max() < 2.5, f"row {row}, step {step}: {values[row, step]} is {seen}"
             count += 1
     return count
 
 
-def test_each_cell_has_the_colour_that_the_legend_says(view: View) -> None:
+def test_strip_cells_match_the_legend(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING)
     values = view.recorded("counter", COUNTING).layers["layer0"]
     # The cell state has no bound: its scale is the power of two that covers 95 % of the values.
@@ -57,7 +57,7 @@ def test_each_cell_has_the_colour_that_the_legend_says(view: View) -> None:
         assert check_colours(view, values[signal]) == 10 * (14 - 3)
 
 
-def test_the_colours_are_red_paper_and_blue(view: View) -> None:
+def test_scale_runs_from_red_over_paper_to_blue(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h")
     paper = np.array(view.variable("--bg"))
     stops = view.legend().stops
@@ -70,7 +70,7 @@ def test_the_colours_are_red_paper_and_blue(view: View) -> None:
     assert tuple(stops[20]) == view.variable("--positive")
 
 
-def test_signs_have_their_colours(view: View) -> None:
+def test_negative_and_positive_values_have_their_colours(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING)
     values = view.recorded("counter", COUNTING).layers["layer0"]["c"] / view.legend().high
     picture, paper = view.picture(), np.array(view.variable("--bg"))
@@ -89,7 +89,7 @@ def test_signs_have_their_colours(view: View) -> None:
     assert len(seen) == 3
 
 
-def test_colours_at_every_size(view: View) -> None:
+def test_strip_cells_match_the_legend_at_every_zoom(view: View) -> None:
     view.open(view="network", run="poem", text=POEM * 2, signal="h", zoom=4)
     values = view.recorded("poem", POEM * 2).layers["layer0"]["h"]
     cells = []
@@ -102,7 +102,7 @@ def test_colours_at_every_size(view: View) -> None:
     expect(view.at("zoom-out")).to_be_disabled()
 
 
-def test_the_scale_is_printed(view: View) -> None:
+def test_legend_prints_the_scale(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h")
     assert re.findall(r"[−+]?[\d.]+", view.at("legend").inner_text())[:5] == ["−1", "−0.5", "0", "+0.5", "+1"]
     expect(view.at("legend")).to_contain_text("one scale for all neurons")
@@ -111,7 +111,7 @@ def test_the_scale_is_printed(view: View) -> None:
     assert re.findall(r"[−+]?[\d.]+", view.at("legend").inner_text())[:3] == ["0", "0.5", "1"]
 
 
-def test_every_neuron_of_a_wide_layer_has_its_strip(view: View) -> None:
+def test_wide_layer_has_a_strip_for_every_neuron(view: View) -> None:
     text = "abcXabc\n" * 8
     view.page.set_viewport_size({"width": 1280, "height": 1600})
     view.open(view="network", run="wide", text=text, zoom=1)
@@ -130,7 +130,7 @@ def test_every_neuron_of_a_wide_layer_has_its_strip(view: View) -> None:
     assert not view.page.locator(".wrong").count()
 
 
-def test_neurons_in_another_order(view: View) -> None:
+def test_sorted_strips_keep_their_values(view: View) -> None:
     view.open(view="network", run="counter", text=COUNTING, signal="h", neuron=7, step=6)
     values = view.recorded("counter", COUNTING).layers["layer0"]["h"]
     expected = {
@@ -161,17 +161,17 @@ def test_one_layer_offers_no_choice_of_layers(view: View) -> None:
     expect(view.at("layer-0")).to_have_count(0)
 
 
-def doctored(view: View, change: Callable[[dict[str, NDArray[np.generic]]], None]) -> None:
-    """From now on the arrays that the page gets are changed on their way."""
+def change_traces(view: View, change: Callable[[dict[str, NDArray[np.generic]]], None]) -> None:
+    """Apply `change` to the arrays of every trace that the page requests from now on."""
 
     def handle(route: Route) -> None:
         answer = route.fetch()
         body = answer.body()
         size = int.from_bytes(body[:8], "little")
-        about = json.loads(body[8 : 8 + size])["__metadata__"]
+        metadata = json.loads(body[8 : 8 + size])["__metadata__"]
         arrays = {name: array.copy() for name, array in load(body).items()}
         change(arrays)
-        route.fulfill(response=answer, body=save(arrays, about))
+        route.fulfill(response=answer, body=save(arrays, metadata))
 
     view.page.route("**/trace", handle)
 
@@ -182,29 +182,29 @@ def test_missing_and_clipped_values_look_different_from_data(view: View) -> None
         arrays["layer0.c"][2, 9:12] = np.nan
         arrays["layer0.c"][3, 9:12] = 1e6
 
-    doctored(view, change)
+    change_traces(view, change)
     view.open(view="network", run="counter", text=COUNTING)
     picture = view.picture()
     assert np.abs(np.array(picture.colour(2, 5)) - view.variable("--bg")).max() < 8
 
-    def second(row: int, step: int) -> float:
-        """The share of the commonest colour but one."""
+    def second_share(row: int, step: int) -> float:
+        """Return the share of the second most common colour."""
         _, counts = np.unique(picture.patch(row, step), axis=0, return_counts=True)
         return float(np.sort(counts)[-2] / counts.sum())
 
-    assert second(3, 10) > 0.1  # one pixel in five is hatched
+    assert second_share(3, 10) > 0.1  # one pixel in five is hatched
     assert picture.colour(3, 10) == view.variable("--positive")
-    assert 0.02 < second(2, 10) < 0.06  # one pixel in twenty-five is a dot
+    assert 0.02 < second_share(2, 10) < 0.06  # one pixel in twenty-five is a dot
     view.point(2, 10)
     expect(view.at("panel-value-c")).to_have_text("no data")
     expect(view.at("cursor-text")).to_contain_text("no data")
 
 
-def test_a_value_that_its_formula_does_not_give_is_pointed_out(view: View) -> None:
+def test_value_that_violates_its_formula_is_marked(view: View) -> None:
     def change(arrays: dict[str, NDArray[np.generic]]) -> None:
         arrays["layer0.c"][4, 6] += 0.01
 
-    doctored(view, change)
+    change_traces(view, change)
     view.open(view="network", run="counter", text=COUNTING)
     view.point(4, 5)
     expect(view.page.locator(".wrong")).to_have_count(0)
@@ -215,7 +215,7 @@ def test_a_value_that_its_formula_does_not_give_is_pointed_out(view: View) -> No
 
 
 def inked(picture: Picture, paper: NDArray[np.int64], step: int) -> NDArray[np.intp]:
-    """The columns of a step's character in the ruler, counted from the left edge of its cell."""
+    """Return the columns of a step's character in the ruler, counted from the left edge of its cell."""
     ruler = picture.columns(18, 40, step)
     return np.flatnonzero((np.abs(ruler - paper).max(axis=2) > 40).any(axis=0))
 
@@ -258,7 +258,7 @@ def test_line_ends_tabs_and_spaces_are_signs(view: View) -> None:
         expect(view.at("cursor-text")).to_contain_text(f"step {step} · {name} ·")
 
 
-def test_the_neuron_page_shows_every_signal_one_under_the_other(view: View) -> None:
+def test_neuron_page_shows_every_signal(view: View) -> None:
     view.page.set_viewport_size({"width": 1280, "height": 1300})
     for run, layer, text in (
         ("counter", "layer0", COUNTING),
@@ -279,28 +279,30 @@ def test_the_neuron_page_shows_every_signal_one_under_the_other(view: View) -> N
                     assert (blue > red) == (value > 0), f"{run}: {signal} at step {step} is {value}"
 
 
-def test_from_neuron_to_neuron(view: View) -> None:
+def test_neuron_buttons_move_to_the_neighbours(view: View) -> None:
     view.open(view="neuron", run="deep", neuron=0, text="abcX", step=2)
     values = view.recorded("deep", "abcX").layers["layer0"]
     expect(view.at("previous-neuron")).to_be_disabled()
     for neuron in range(1, 8):
         view.at("next-neuron").click()
         expect(view.page.get_by_role("heading", name=f"Neuron {neuron}", exact=True)).to_be_visible()
-        eventually(lambda n=neuron: _same(view.panel(), {name: values[name][n, 2] for name in ("r", "z", "n", "h")}))
+        eventually(
+            lambda n=neuron: _check_panel(view.panel(), {name: values[name][n, 2] for name in ("r", "z", "n", "h")})
+        )
     expect(view.at("next-neuron")).to_be_disabled()
 
 
-def _same(seen: dict[str, float], right: dict[str, np.float32]) -> None:
-    assert seen == pytest.approx({name: float(value) for name, value in right.items()}, abs=1e-6)
+def _check_panel(panel: dict[str, float], expected: dict[str, np.float32]) -> None:
+    assert panel == pytest.approx({name: float(value) for name, value in expected.items()}, abs=1e-6)
 
 
-def test_a_neuron_of_a_wide_layer_and_a_long_text(view: View, tmp_path: Path) -> None:
+def test_neuron_page_of_a_wide_layer_and_long_text_is_shown(view: View, tmp_path: Path) -> None:
     text = "abcXabc\n" * 12  # more values than are fetched at once
     view.open(view="network", run="wide", text=text)
     values = view.recorded("wide", text).layers["layer0"]
     for row, step in ((5, 3), (2, 11)):
         view.point(row, step)
-        eventually(lambda r=row, t=step: _same(view.panel(), {s: values[s][r, t] for s in "ifgoch"}))
+        eventually(lambda r=row, t=step: _check_panel(view.panel(), {s: values[s][r, t] for s in "ifgoch"}))
     view.at("open-neuron").click()
     expect(view.at("neuron-page")).to_be_visible()
     expect(view.at("strips-canvas")).to_have_attribute("data-rows", "6")

@@ -10,7 +10,7 @@ MESSAGES = {name: (message, content) for name, message, content in messages()}
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_the_fixtures_are_fresh(name: str) -> None:
+def test_fixtures_are_fresh(name: str) -> None:
     message, content = MESSAGES[name]
     renew = "renew it with: .venv/bin/python -m tests.reference.wire"
     header, arrays = parted((FIXTURES / f"{name}.bin").read_bytes())

@@ -1,4 +1,4 @@
-"""The text that is typed, what the network makes of it, and one neuron worked out with its numbers."""
+"""The typed text, its predictions, and the formulas of one neuron with their numbers."""
 
 import json
 import re
@@ -41,7 +41,7 @@ FORMULAS = {
 
 
 def decimals(value: float) -> str:
-    """A number as the page writes it; tiny ones keep their magnitude."""
+    """Format a number like the page; tiny numbers keep their magnitude."""
     if 0 < abs(value) < 0.0005:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
@@ -49,24 +49,24 @@ def decimals(value: float) -> str:
 
 
 def numbers(formula: str) -> list[float]:
-    """The numbers in a formula with its numbers filled in, as they stand there."""
+    """Return the numbers of a formula, in their order."""
     numbers = re.findall(r"\d+(?:\.\d+)?(?:e−?\d+)?", formula)
     return [float(number.replace("−", "-")) for number in numbers]
 
 
-def check_panel(view: View, run: str, right: Recorded, layer: str, neuron: int, step: int) -> None:
-    """Everything the panel says of a neuron at a step is what was recorded."""
+def check_panel(view: View, run: str, recorded: Recorded, layer: str, neuron: int, step: int) -> None:
+    """Check that the panel of a neuron at a step shows the recorded values."""
     expect(view.at("neuron-panel")).to_contain_text(f"Neuron {neuron}, step {step}, after reading")
-    values = {name: float(right.layers[layer][name][neuron, step]) for name in FORMULAS[run]}
-    eventually(lambda: _close(view.panel(), values))
+    values = {name: float(recorded.layers[layer][name][neuron, step]) for name in FORMULAS[run]}
+    eventually(lambda: _check_values(view.panel(), values))
     for name, formula in FORMULAS[run].items():
         expect(view.at(f"panel-value-{name}")).to_have_text(decimals(values[name]))
         expect(view.at(f"equation-{name}")).to_contain_text(formula)
     expect(view.page.locator(".wrong")).to_have_count(0)
 
 
-def _close(seen: dict[str, float], right: dict[str, float]) -> None:
-    assert seen == pytest.approx(right, abs=1e-6)
+def _check_values(panel: dict[str, float], recorded: dict[str, float]) -> None:
+    assert panel == pytest.approx(recorded, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def _close(seen: dict[str, float], right: dict[str, float]) -> None:
 )
 def test_hovering_shows_values_and_formulas(view: View, run: str, layer: str, text: str) -> None:
     view.open(view="network", run=run, layer=layer, text=text)
-    right = view.recorded(run, text)
+    recorded = view.recorded(run, text)
     # The first step of all, one inside, the first of the second line (where there is one), and the last.
     for neuron, step in {(0, 0), (3, 2), (5, min(6, len(text) - 1)), (2, len(text) - 1)}:
         view.point(neuron, step)
-        check_panel(view, run, right, layer, neuron, step)
+        check_panel(view, run, recorded, layer, neuron, step)
 
 
-def test_the_formula_has_its_numbers_filled_in(view: View) -> None:
+def test_formula_contains_the_recorded_numbers(view: View) -> None:
     view.open(view="network", run="counter", text=LINES)
     values = view.recorded("counter", LINES).layers["layer0"]
     for neuron, step, starts in ((1, 0, True), (4, 3, False), (7, 6, True)):
@@ -95,7 +95,7 @@ def test_the_formula_has_its_numbers_filled_in(view: View) -> None:
         expect(view.at("equation-c")).to_contain_text(f"= {decimals(c)}")
 
 
-def test_the_drives_add_up(view: View) -> None:
+def test_drives_sum_to_their_terms(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, neuron=2, step=3)
     values = view.recorded("counter", LINES).layers["layer0"]
     inputs = {name: float(values[name][2, 3]) for name in ("x.i", "u.i", "x.f", "u.f", "x.g", "u.g", "x.o", "u.o")}
@@ -107,7 +107,7 @@ def test_the_drives_add_up(view: View) -> None:
         expect(row.locator(".value")).to_have_text(decimals(value))
 
 
-def test_the_equations_hold_and_that_is_said(view: View) -> None:
+def test_residual_of_the_equations_is_shown(view: View) -> None:
     view.open(view="network", run="counter", text=LINES)
     expect(view.at("equation-check")).to_contain_text("every equation holds")
     expect(view.at("equation-check")).to_contain_text("largest residual")
@@ -115,23 +115,23 @@ def test_the_equations_hold_and_that_is_said(view: View) -> None:
     expect(view.page.get_by_role("tooltip").filter(has_text="put back into its formula")).to_be_visible()
 
 
-def test_predictions_are_those_of_the_network(view: View) -> None:
+def test_predictions_equal_those_of_the_network(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, neuron=0)
-    right = view.recorded("counter", LINES)
+    recorded = view.recorded("counter", LINES)
     for step in (1, 4, 7):
         view.point(0, step)
         expect(view.at("neuron-panel")).to_contain_text(f"Neuron 0, step {step},")
         listed = view.at("predictions").get_by_role("listitem")
         shown = [re.split(r"\s+", text, maxsplit=1) for text in listed.all_inner_texts()]
         assert len(shown) == 3
-        for (symbol, share), (name, probability) in zip(shown, right.top[step], strict=False):
+        for (symbol, share), (name, probability) in zip(shown, recorded.top[step], strict=False):
             assert symbol == f"“{'⏎' if name == chr(10) else name}”"
             if probability >= 0.001:
                 assert float(re.findall(r"[\d.]+", share)[0]) == pytest.approx(100 * probability, abs=0.51)
             else:
                 assert "under 0.1 %" in share
-        came = right.log_probability[step]
-        share = float(np.exp(came)) * 100
+        log_prob = recorded.log_probability[step]
+        share = float(np.exp(log_prob)) * 100
         outcome = view.at("predictions").locator("p").last.inner_text()
         assert outcome.startswith(f"next came: “{LINES[step + 1]}”".replace("\n", "⏎"))
         assert float(re.findall(r"([\d.]+) %", outcome)[0]) == pytest.approx(share, abs=0.51)
@@ -139,20 +139,20 @@ def test_predictions_are_those_of_the_network(view: View) -> None:
 
 def test_predictions_are_drawn_under_each_character(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, neuron=0, step=0)
-    right = view.recorded("counter", LINES)
+    recorded = view.recorded("counter", LINES)
     picture = view.picture()
     bar = (0xB9, 0xCD, 0xE4)
     for step in range(2, picture.steps):
         # Left of the character that may stand in the bar; the ruler and the surprise have other colours.
         column = picture.columns(0, picture.header, step)[:, 1]
         height = int((column == bar).all(axis=1).sum())
-        assert height == pytest.approx(38 * right.top[step][0][1], abs=2)
+        assert height == pytest.approx(38 * recorded.top[step][0][1], abs=2)
 
 
-def test_what_the_pointer_finds_above_the_strips(view: View) -> None:
+def test_header_tips_show_predictions_and_surprise(view: View) -> None:
     view.open(view="network", run="counter", text=LINES, neuron=0)
-    right = view.recorded("counter", LINES)
-    name, probability = right.top[3][0]
+    recorded = view.recorded("counter", LINES)
+    name, probability = recorded.top[3][0]
     picture = view.picture()
     x = picture.label + 3.5 * picture.cell
     tip = view.page.locator(".tip")
@@ -161,12 +161,12 @@ def test_what_the_pointer_finds_above_the_strips(view: View) -> None:
     expect(tip).to_contain_text(f"“{name}”")
     assert probability > 0.9
     view.at("strips-canvas").hover(position={"x": x, "y": picture.header - 14})
-    expect(tip).to_contain_text(f"Surprise {-right.log_probability[3]:.2f} nats")
+    expect(tip).to_contain_text(f"Surprise {-recorded.log_probability[3]:.2f} nats")
     view.at("strips-canvas").hover(position={"x": x, "y": 25})
     expect(tip).to_contain_text("Step 3: “b”")
 
 
-def test_the_page_follows_the_typing(view: View) -> None:
+def test_page_follows_the_typed_text(view: View) -> None:
     view.open(view="network", run="counter", text="aaXb")
     box = view.at("text-box")
     box.focus()
@@ -186,17 +186,17 @@ def test_the_page_follows_the_typing(view: View) -> None:
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
 
 
-def test_typing_faster_than_the_answers_come(view: View) -> None:
+def test_typing_faster_than_the_server_skips_texts(view: View) -> None:
     view.open(view="network", run="counter", text="Xb")
-    held: list[Route] = []
+    routes: list[Route] = []
     box = view.at("text-box")
 
     def hold(route: Route) -> None:
-        held.append(route)
+        routes.append(route)
 
     def assert_texts_requested(*texts: str) -> None:
         expect(box).to_have_value(re.compile("Xb$"))
-        assert [json.loads(route.request.post_data or "")["text"] for route in held] == list(texts)
+        assert [json.loads(route.request.post_data or "")["text"] for route in routes] == list(texts)
 
     view.page.route("**/trace", hold)
     box.focus()
@@ -207,9 +207,9 @@ def test_typing_faster_than_the_answers_come(view: View) -> None:
     expect(box).to_have_value("aaaaXb")
     assert box.evaluate("(box) => box.selectionStart") == 4
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "2")  # the old picture stays
-    held[0].continue_()
+    routes[0].continue_()
     eventually(lambda: assert_texts_requested("aXb", "aaaaXb"))  # the newest text, and none between
-    held[1].continue_()
+    routes[1].continue_()
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "6")
     expect(view.at("cursor-text")).to_contain_text("step 3 · “a”")
     assert box.evaluate("(box) => box.selectionStart") == 4
@@ -219,20 +219,20 @@ def test_edited_character_changes_later_colours_only(view: View) -> None:
     view.open(view="network", run="counter", text="aaaaXbbbb", neuron=0, step=0)
     before = view.picture()
     view.at("text-box").fill("aaXaXbbbb")
-    right = view.recorded("counter", "aaXaXbbbb").layers["layer0"]["c"]
+    recorded = view.recorded("counter", "aaXaXbbbb").layers["layer0"]["c"]
     eventually(lambda: _changed(before.colour(5, 4), view.picture().colour(5, 4)))
     after, legend = view.picture(), view.legend()
     for row in range(10):
         for step in range(2, 9):
-            assert np.abs(after.colour(row, step) - legend.colour(float(right[row, step]))).max() < 2.5
-    assert (right[:, :2] == view.recorded("counter", "aaaaXbbbb").layers["layer0"]["c"][:, :2]).all()
+            assert np.abs(after.colour(row, step) - legend.colour(float(recorded[row, step]))).max() < 2.5
+    assert (recorded[:, :2] == view.recorded("counter", "aaaaXbbbb").layers["layer0"]["c"][:, :2]).all()
 
 
 def _changed(first: tuple[int, int, int], other: tuple[int, int, int]) -> None:
     assert first != other
 
 
-def test_examples_are_one_click(view: View) -> None:
+def test_example_click_fills_the_text_box(view: View) -> None:
     view.open(view="network", run="counter")
     examples = view.at("example")
     expect(examples.first).to_have_attribute("aria-pressed", "true")
@@ -253,14 +253,14 @@ def test_unknown_characters_are_named(view: View) -> None:
         expect(note).to_contain_text(name)
     expect(note).not_to_contain_text("“a”")
     expect(view.at("strips-canvas")).to_have_attribute("data-steps", "5")
-    right = view.recorded("counter", "aq月\tb")
+    recorded = view.recorded("counter", "aq月\tb")
     view.point(2, 3)
-    check_panel(view, "counter", right, "layer0", 2, 3)
+    check_panel(view, "counter", recorded, "layer0", 2, 3)
     expect(view.page.locator(".wrong")).to_have_count(0)
 
 
 @pytest.mark.parametrize("page_of", ["network", "neuron"])
-def test_an_empty_text_is_no_error(view: View, page_of: str) -> None:
+def test_empty_text_is_no_error(view: View, page_of: str) -> None:
     view.open(view=page_of, run="counter", text="", neuron=1)
     expect(view.page.get_by_text("There is no text to read yet")).to_be_visible()
     expect(view.at("error-note")).to_be_hidden()
@@ -283,9 +283,7 @@ def test_bytes_are_read_one_by_one(view: View) -> None:
     assert len(view.at("predictions").get_by_role("listitem").all()) == 3
 
 
-def test_a_text_that_is_too_long_is_refused_in_words(
-    refused_page: Page, start_server: Callable[[Path], str], runs: Path
-) -> None:
+def test_too_long_text_is_refused(refused_page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
     view = View(refused_page, start_server(runs), runs)
     view.open(view="network", run="counter", text="aXb")
     view.at("text-box").fill("a" * 20_001)
