@@ -52,7 +52,7 @@ describe('a formula as text', () => {
     expect(symbolic(op('negate', op('negate', a)))).toBe('−(−a)')
   })
 
-  it('takes the numbers in, negative ones in brackets', () => {
+  it('contains the numbers, negative ones in brackets', () => {
     expect(withNumbers(CELL, values)).toBe('0.831 × 4.562 + 0.888 × (−0.880)')
     expect(withNumbers(GRU, values)).toBe('(1 − 0.250) × (−0.500) + 0.250 × 0.750')
     expect(withNumbers(CANDIDATE, values)).toBe('tanh(1.250 + 0.100 × (−2.500))')
@@ -61,8 +61,8 @@ describe('a formula as text', () => {
     expect(reduced(op('tanh', s('c')), values)).toBeNull()
   })
 
-  it('means what it says: read by JavaScript itself, the text gives the value', () => {
-    // Random trees; the text is translated sign by sign and evaluated by another evaluator.
+  it('has the value of its expression when JavaScript evaluates the text', () => {
+    // The expressions are random trees. JavaScript is an evaluator that shares no code with `evaluate`.
     let seed = 7
     const random = (): number => (seed = (seed * 16807) % 2147483647) / 2147483647
     const names = ['f', 'i', 'o', 'z', 'n', 'r', 'c']
@@ -78,8 +78,8 @@ describe('a formula as text', () => {
       const code = symbolic(expression).replaceAll('·', '*').replaceAll('−', '-').replaceAll('--', '- -')
       const read = new Function('tanh', 'max', ...names, `return ${code}`)
       const expected: number = read(Math.tanh, Math.max, ...names.map((name) => NUMBERS[name]))
-      const got = evaluate(expression, values)
-      if (Math.abs(expected) < 1e4) expect(Math.abs(got - expected), symbolic(expression)).toBeLessThan(1e-9)
+      const value = evaluate(expression, values)
+      if (Math.abs(expected) < 1e4) expect(Math.abs(value - expected), symbolic(expression)).toBeLessThan(1e-9)
     }
   })
 })
@@ -100,7 +100,7 @@ describe('a formula computed', () => {
     expect(() => evaluate(op('cosh', one), values)).toThrow('cosh')
   })
 
-  it('lists what it reads, once each', () => {
+  it('lists each signal, state and drive that it reads once', () => {
     expect(leaves(GRU).map(leafName)).toEqual(['z', 'n', 'h₋₁'])
   })
 })

@@ -13,14 +13,14 @@ const layer = (name: string, neurons: number): Layer =>
 const RUN = { layers: [layer('layer0', 10), layer('layer1', 3)], checkpoints: [0, 50] } as unknown as Run
 const at = (change: Partial<ViewState>): ViewState => ({ ...START, view: 'network', run: 'a', ...change })
 
-describe('a link held against its run', () => {
-  it('keeps all that is there', () => {
+describe('a link checked against its run', () => {
+  it('keeps every part that the run has', () => {
     const state = at({ layer: 'layer1', signal: 'c', neuron: 2, step: 900, drive: 'i', source: 2, checkpoint: 50 })
     expect(checkRun(state, RUN)).toEqual({ state, sentences: [] })
     expect(checkRun(at({ view: 'runs', layer: 'layer9' }), RUN).sentences).toEqual([])
   })
 
-  it('names each part that is not there, and takes it out', () => {
+  it('names and removes each part that the run does not have', () => {
     const { state, sentences } = checkRun(
       at({ layer: 'layer7', signal: 'zz', neuron: 99, source: 10, drive: 'q', checkpoint: 3 }),
       RUN,
@@ -36,20 +36,20 @@ describe('a link held against its run', () => {
     ])
   })
 
-  it('holds the neuron against the layer that is shown', () => {
+  it('checks the neuron against the layer that is shown', () => {
     expect(checkRun(at({ layer: 'layer1', neuron: 3 }), RUN).sentences).toHaveLength(1)
     expect(checkRun(at({ view: 'lesson', neuron: 3 }), RUN).sentences).toHaveLength(1)
     expect(checkRun(at({ view: 'neuron', neuron: 10 }), RUN).state.neuron).toBe(0)
   })
 })
 
-describe('a link held against its text', () => {
+describe('a link checked against its text', () => {
   it('keeps the steps that the text has', () => {
     const state = at({ step: 4, range: { first: 1, last: 4 }, pair: { first: 0, last: 4 } })
     expect(checkText(state, 5)).toEqual({ state, sentences: [] })
   })
 
-  it('names each step that it does not have', () => {
+  it('names and removes each step that the text does not have', () => {
     const { state, sentences } = checkText(
       at({ step: 5, range: { first: 1, last: 5 }, pair: { first: 7, last: 9 } }),
       5,

@@ -13,7 +13,7 @@ export interface Tensors {
 
 export class TraceError extends Error {}
 
-const BYTES: Record<string, number> = { F32: 4, F16: 2, I32: 4, U8: 1 }
+const BYTES_PER_NUMBER: Record<string, number> = { F32: 4, F16: 2, I32: 4, U8: 1 }
 
 function decodeHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
@@ -38,9 +38,11 @@ interface Entry {
 }
 
 function readTensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number): Tensor {
-  const size = BYTES[entry.dtype]
+  const size = BYTES_PER_NUMBER[entry.dtype]
   if (size === undefined)
-    throw new TraceError(text('TENSOR_TYPE_UNKNOWN', { name, type: entry.dtype, types: Object.keys(BYTES).join(', ') }))
+    throw new TraceError(
+      text('TENSOR_TYPE_UNKNOWN', { name, type: entry.dtype, types: Object.keys(BYTES_PER_NUMBER).join(', ') }),
+    )
   const count = entry.shape.reduce((product, length) => product * length, 1)
   const [from, to] = entry.data_offsets
   if (to - from !== count * size)
@@ -51,6 +53,7 @@ function readTensor(name: string, entry: Entry, bytes: ArrayBuffer, base: number
   return { shape: entry.shape, data: decode(entry.dtype, bytes.slice(base + from, base + to)) }
 }
 
+/** Return the tensors of a file, and its metadata. Throws a TraceError if the file is damaged. */
 export function readTensors(bytes: ArrayBuffer): Tensors {
   if (bytes.byteLength < 8) throw new TraceError(text('TENSORS_CUT_SHORT', { expected: 8, bytes: bytes.byteLength }))
   const length = Number(new DataView(bytes).getBigUint64(0, true))

@@ -107,9 +107,10 @@ export class Palette {
     }
   }
 
+  /** Return the level of a value on a scale; NONE for NaN. */
   level(scale: Scale, value: number): number {
     if (Number.isNaN(value)) return NONE
-    const at = Math.max(-1, Math.min(1, position(scale, value)))
-    return 1 + Math.round(((at + 1) * (LEVELS - 1)) / 2)
+    const clamped = Math.max(-1, Math.min(1, position(scale, value)))
+    return 1 + Math.round(((clamped + 1) * (LEVELS - 1)) / 2)
   }
 }

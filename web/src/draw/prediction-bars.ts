@@ -9,12 +9,12 @@ export function drawPredictionBars(pen: CanvasRenderingContext2D, scene: Scene, 
   const { geometry: g, top } = scene
   const { theme } = scene.palette
   const width = Math.max(1, g.cell - (g.cell > 6 ? 2 : g.cell > 3 ? 1 : 0))
-  const full = g.predictions.height
-  const classes = scene.header.classes !== null
+  const maxHeight = g.predictions.height
+  const hasClasses = scene.header.classes !== null
   for (let t = v.firstStep; t < v.endStep; t++) {
-    let base = g.predictions.y + full
-    for (let k = 0; k < top && full && !scene.header.probabilities; k++) {
-      const height = Math.round(scene.topProbability[t * top + k]! * full)
+    let base = g.predictions.y + maxHeight
+    for (let k = 0; k < top && maxHeight && !scene.header.probabilities; k++) {
+      const height = Math.round(scene.topProbability[t * top + k]! * maxHeight)
       if (!(height >= 1)) break
       base -= height
       pen.fillStyle = k === 0 ? theme.bar : theme.barQuiet
@@ -23,7 +23,7 @@ export function drawPredictionBars(pen: CanvasRenderingContext2D, scene: Scene, 
         const size = Math.min(g.font - 1, height - 1)
         const label = scene.topLabels(scene.topToken[t * top + k]!)
         pen.font = `10px ${SANS}`
-        if (classes || scene.header.parts.text === 'words') {
+        if (hasClasses || scene.header.parts.text === 'words') {
           pen.fillStyle = k === 0 ? theme.ink : theme.mute
           pen.textAlign = 'center'
           pen.textBaseline = 'middle'

@@ -6,7 +6,7 @@ export interface Point {
   loss: number
 }
 
-/** Return at most `most` points, each a mean of neighbours; a logarithmic axis has no place for zero and missing losses. */
+/** Return at most `maxPoints` points, each a mean of neighbours, without losses that a logarithmic axis cannot show. */
 export function thinnedPoints(history: HistoryRecord[], key: 'loss' | 'validation_loss', maxPoints: number): Point[] {
   const points = history.flatMap((record) => {
     const loss = record[key]
@@ -15,9 +15,9 @@ export function thinnedPoints(history: HistoryRecord[], key: 'loss' | 'validatio
   const groupSize = Math.ceil(points.length / maxPoints)
   if (groupSize <= 1) return points
   return Array.from({ length: Math.ceil(points.length / groupSize) }, (_, k) => {
-    const part = points.slice(k * groupSize, (k + 1) * groupSize)
+    const group = points.slice(k * groupSize, (k + 1) * groupSize)
     const mean = (read: (point: Point) => number): number =>
-      part.reduce((sum, point) => sum + read(point), 0) / part.length
+      group.reduce((sum, point) => sum + read(point), 0) / group.length
     return { step: mean((point) => point.step), loss: mean((point) => point.loss) }
   })
 }
@@ -36,10 +36,10 @@ export function lossAxis(losses: number[]): Axis {
   const first = Math.floor(Math.log10(bottom))
   const last = Math.ceil(Math.log10(top))
   const powers = Array.from({ length: last - first + 1 }, (_, k) => 10 ** (first + k))
-  const fewFactors = powers.length > 4 ? [1] : powers.length > 3 ? [1, 3] : [1, 2, 5]
-  const factors = top / bottom < 3 ? [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : fewFactors
+  const factorsOfPower = powers.length > 4 ? [1] : powers.length > 3 ? [1, 3] : [1, 2, 5]
+  const factors = top / bottom < 3 ? [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : factorsOfPower
   const ticks = powers
-    .flatMap((power) => factors.map((part) => Number((power * part).toPrecision(3))))
+    .flatMap((power) => factors.map((factor) => Number((power * factor).toPrecision(3))))
     .filter((value) => value >= bottom && value <= top)
   return { bottom: Math.log(bottom), top: Math.log(top), ticks }
 }

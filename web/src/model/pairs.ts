@@ -34,8 +34,8 @@ export function pairAt({ cell, left, top, steps }: SquareLayout, x: number, y: n
   return before >= 0 && after < steps && before <= after ? { before, after } : null
 }
 
-/** Move a pair by some steps, within the triangle. */
-export function movedPair(pair: Pair, before: number, after: number, steps: number): Pair {
-  const later = Math.max(0, Math.min(steps - 1, pair.after + after))
-  return { after: later, before: Math.max(0, Math.min(later, pair.before + before)) }
+/** Move the two steps of a pair by some distances, within the triangle. */
+export function movedPair(pair: Pair, beforeShift: number, afterShift: number, steps: number): Pair {
+  const after = Math.max(0, Math.min(steps - 1, pair.after + afterShift))
+  return { after, before: Math.max(0, Math.min(after, pair.before + beforeShift)) }
 }
