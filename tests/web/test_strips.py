@@ -39,7 +39,7 @@ def check_colours(view: View, values: NDArray[np.float32]) -> int:
     for row, step in picture.cells():
         if abs(step - cursor) * picture.cell > picture.cell + 4:
             shown, expected = picture.colour(row, step), legend.colour(float(values[row, step]))
-            assert np.abs(shown - expected).max() < 2.5, f"row {row}, step {step}: {values[row, step]} is {seen}"
+            assert np.abs(shown - expected).max() < 2.5, f"row {row}, step {step}: {values[row, step]} is {shown}"
             count += 1
     return count
 

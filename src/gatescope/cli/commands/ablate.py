@@ -132,9 +132,11 @@ def ablate(
             raise UsageError("ABLATE_NO_TARGETS")
         save("ablation", table)
     if not best_features and not feature:
-        print_note(
-            f"This run has no saved labels, so features are left out. Find labels with `gatescope label {run.path}`."
-        )
+        if labels is None:
+            reason, advice = "no saved labels", f"Find labels with `gatescope label {run.path}`"
+        else:
+            reason, advice = "no neuron with a binary label", "Name a feature with --feature"
+        print_note(f"This run has {reason}, so features are left out. {advice}.")
     write_tables(table, lambda: _print_ablation(table, all_rows), json=json, csv=csv)
 
 
