@@ -75,7 +75,7 @@ def test_explore_without_runs_is_refused(cli: Cli) -> None:
 
 
 def test_demo_refuses_bad_options(cli: Cli, tmp_path: Path) -> None:
-    assert "minutes is -1" in cli("demo", "--minutes", -1).refused()
+    assert "minutes: expected a finite number above 0, got -1" in cli("demo", "--minutes", -1).refused()
     (tmp_path / "it.txt").write_text("")
     assert "got the file it.txt" in cli("demo", "--runs", "it.txt").refused()
 
@@ -111,8 +111,8 @@ def test_train_all_continues_after_a_damaged_run(tmp_path: Path, trained: Path) 
     answer: list[str] = []
     plan = [Lesson("one", "counter"), Lesson("two", "counter"), Lesson("three", "counter", 0.002)]
     train_all(tmp_path, plan, report=answer.append)
-    assert any(line.startswith("  one: ") and "is it damaged?" in line for line in answer)
-    assert any(line.startswith("  two: ") and "already holds something else" in line for line in answer)
+    assert any(line.startswith("  one: ") and "expected JSON, got something else" in line for line in answer)
+    assert any(line.startswith("  two: ") and "expected an empty or new directory" in line for line in answer)
     assert answer[-1].startswith("  three: exact for")
     assert (tmp_path / "two" / "letter.txt").read_text() == "mine"
 
