@@ -47,15 +47,6 @@ class GatescopeError(ValueError):
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError, a second base of some subclasses, would add quotation marks
 
-    def __reduce__(self) -> Any:
-        return _restored, (type(self), self.message, self.__dict__)
-
-
-def _restored(kind: type[GatescopeError], message: Message, attributes: dict[str, Any]) -> GatescopeError:
-    error = kind(message)
-    error.__dict__.update(attributes)
-    return error
-
 
 def setting(name: str, value: bool | float | str | None = True) -> str:
     """Return a setting as the user types it: as a keyword or as an option.

@@ -8,7 +8,6 @@ of the page stand in `en/page.json` in the same form, for web/src/messages.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -37,13 +36,6 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message({self.code!r}, {', '.join(f'{name}={value!r}' for name, value in self.values.items())})"
-
-    def __reduce__(self) -> Any:
-        return _restored, (self.code, self.values)
-
-
-def _restored(code: str, values: Mapping[str, Any]) -> Message:
-    return Message(code, **values)
 
 
 @cache
