@@ -8,6 +8,7 @@ language; each class below it is one task, a row of settings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -227,17 +228,9 @@ class Dyck2(DyckTask):
         "how does the network remember a whole stack of them, and how deep can it be?"
     )
     alphabet = "()[]"
-    settings: ClassVar[Recommended] = Recommended(
-        layers=(32,),
-        steps=4000,
-        batch=32,
-        learning_rate=0.03,
-        final_learning_rate=0.01,
-        score_every=1000,
-    )
+    settings: ClassVar[Recommended] = replace(Dyck1.settings, layers=(32,))
     quantity_titles: ClassVar[dict[str, str]] = {
-        "depth": "brackets that are open",
-        "closed": "no bracket is open: the string may end",
+        **Dyck1.quantity_titles,
         "innermost_round": "the innermost open bracket is round",
         "innermost_square": "the innermost open bracket is square",
     }
