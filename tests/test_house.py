@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gatescope.messages import english
+from tests.source_files import PACKAGE, ROOT, trees
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "src/gatescope"
-SOURCES = sorted(path for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 BANNED = re.compile(r"_*(told|said|asked|heard|echoed|behind)_*")
 PYTHON_ERRORS = {"ValueError", "TypeError", "RuntimeError", "KeyError", "IndexError", "Exception", "OSError"}
 # A command's file has the name of its command; a package's main module may have the name of the package.
 SHARED_NAMES = {"__init__", "__main__"}
+
+
+def _trees() -> dict[Path, ast.Module]:
+    return trees("src") | trees("tests") | trees("benchmarks")
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -43,7 +44,7 @@ def _place(path: Path, line: int) -> str:
 def test_names_say_what_they_hold() -> None:
     wrong = [
         f"{_place(path, line)}: {name}"
-        for path, tree in TREES.items()
+        for path, tree in _trees().items()
         for line, name in _names(tree)
         if BANNED.fullmatch(name)
     ]
@@ -82,7 +83,7 @@ def test_people_meet_errors_of_gatescope_only() -> None:
     """An error that a person can cause is a GatescopeError with a code; `nn` imitates torch's own exceptions."""
     wrong = [
         f"{_place(path, node.lineno)}: {node.exc.func.id}"
-        for path, tree in TREES.items()
+        for path, tree in _trees().items()
         if path.is_relative_to(PACKAGE)
         for node in ast.walk(tree)
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
@@ -94,7 +95,7 @@ def test_people_meet_errors_of_gatescope_only() -> None:
 def test_docstrings_begin_with_the_main_clause() -> None:
     wrong = [
         f"{_place(path, getattr(node, 'lineno', 1))}: {docstring.splitlines()[0]}"
-        for path, tree in TREES.items()
+        for path, tree in _trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
         if (docstring := ast.get_docstring(node)) and re.match(r"(Of|As of|Who|What is|By|Whose) ", docstring)
@@ -105,7 +106,7 @@ def test_docstrings_begin_with_the_main_clause() -> None:
 def test_docstrings_have_google_sections() -> None:
     wrong = [
         _place(path, getattr(node, "lineno", 1))
-        for path, tree in TREES.items()
+        for path, tree in _trees().items()
         if not path.is_relative_to(PACKAGE / "cli/commands")  # the command line reads NumPy's sections
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
@@ -117,7 +118,7 @@ def test_docstrings_have_google_sections() -> None:
 def test_test_names_are_short() -> None:
     wrong = [
         f"{_place(path, node.lineno)}: {node.name}"
-        for path, tree in TREES.items()
+        for path, tree in _trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > 60
     ]

@@ -7,7 +7,6 @@ import copy
 import pickle
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -16,15 +15,15 @@ from gatescope.errors import GatescopeError
 from gatescope.files import FileError
 from gatescope.messages import Message, english
 from gatescope.trace import TraceError
+from tests.source_files import PACKAGE, trees
 
-SOURCE = Path(__file__).parent.parent / "src/gatescope"
 ENGLISH = english()
 
 
 def _calls() -> Iterator[tuple[str, ast.Call, str]]:
     """Yield (place, call, code) for every call whose first argument is a string in capitals, as a code is."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in trees("src").items():
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             first = node.args[0]
@@ -32,7 +31,7 @@ def _calls() -> Iterator[tuple[str, ast.Call, str]]:
             if not name.endswith(("Error", "Message", "message")) or not isinstance(first, ast.Constant):
                 continue
             if isinstance(first.value, str) and first.value.isupper() and " " not in first.value:
-                yield f"{path.relative_to(SOURCE)}:{node.lineno}", node, first.value
+                yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node, first.value
 
 
 def _fields(sentence: str) -> set[str]:
@@ -46,7 +45,7 @@ def test_every_code_in_the_source_has_a_sentence() -> None:
 
 def test_every_code_has_one_sentence() -> None:
     places: dict[str, list[str]] = {}
-    for file in sorted((SOURCE / "messages/en").glob("*.toml")):
+    for file in sorted((PACKAGE / "messages/en").glob("*.toml")):
         for code in tomllib.loads(file.read_text(encoding="utf-8")):
             places.setdefault(code, []).append(file.name)
     assert {code: names for code, names in places.items() if len(names) > 1} == {}
@@ -55,8 +54,8 @@ def test_every_code_has_one_sentence() -> None:
 def test_every_sentence_is_used() -> None:
     constants = {
         node.value
-        for path in SOURCE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for tree in trees("src").values()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert sorted(ENGLISH.keys() - constants) == []
