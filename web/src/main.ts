@@ -1,5 +1,5 @@
 // The page of the local server.
-import { HttpSource } from './data/source'
+import { HttpSource } from './data/http-source'
 import { mountPage } from './hosts/page'
 
 mountPage(document.getElementById('page')!, new HttpSource())

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { HttpSource, SourceError } from '../src/data/source'
+import { HttpSource } from '../src/data/http-source'
+import { SourceError } from '../src/data/source'
 import { text } from '../src/messages/text'
 
 /** Answer every request with one response, and list the requests. */
