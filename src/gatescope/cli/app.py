@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
-from cyclopts import App, Group
+from cyclopts import App, ArgumentCollection, Group, Parameter
 
+from gatescope.messages import help_texts
 from gatescope.version import __version__
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-TRAIN_GROUP = Group.create_ordered("Train")
-INSPECT_GROUP = Group.create_ordered("Look inside")
-STUDY_GROUP = Group.create_ordered("Study")
-EXCHANGE_GROUP = Group.create_ordered("Import and export")
-LIST_GROUP = Group.create_ordered("Lists")
-PROGRAM_GROUP = Group.create_ordered("This program")
+TITLES = help_texts.program()["groups"]
 
 
-def _examples(lines: tuple[str, ...]) -> str:
+def ordered_group(key: str) -> Group:
+    """Return a section of the help by its key in the catalogue. Sections stand in the order of their creation."""
+    return Group.create_ordered(TITLES[key])
+
+
+TRAIN_GROUP = ordered_group("train")
+INSPECT_GROUP = ordered_group("inspect")
+STUDY_GROUP = ordered_group("study")
+EXCHANGE_GROUP = ordered_group("exchange")
+LIST_GROUP = ordered_group("lists")
+PROGRAM_GROUP = ordered_group("program")
+
+
+class Program(App):
+    """The program or one of its commands, with the help of its options from the catalogue."""
+
+    def assemble_argument_collection(
+        self, *, default_parameter: Parameter | None = None, parse_docstring: bool = False
+    ) -> ArgumentCollection:
+        """Return the arguments of the command; with their help if `parse_docstring` is true."""
+        arguments = super().assemble_argument_collection(default_parameter=default_parameter)
+        if parse_docstring and self.name[0] in help_texts.commands():
+            for argument in arguments:
+                if argument.show:
+                    sentence = option_help(self.name[0], argument.name, argument.parameter)
+                    argument.parameter = Parameter.combine(argument.parameter, Parameter(help=sentence))
+        return arguments
+
+
+def option_help(command_name: str, option: str, parameter: Parameter) -> str:
+    """Return the help of an option: of the command itself, of the option's group, or of several commands.
+
+    Args:
+        command_name: the name of the command.
+        option: the option, as in "--layer" or "TEXT".
+        parameter: its settings; `help` is the key of a sentence that several commands share.
+
+    Raises:
+        KeyError: the catalogue has no sentence for the option.
+    """
+    name = option.removeprefix("--")
+    tables = help_texts.options()
+    titles = {group.name for group in cast("tuple[Group, ...]", parameter.group or ())}
+    of_group = next((sentences for key, sentences in tables.items() if TITLES.get(key) in titles), {})
+    for sentences in (of_group, help_texts.commands()[command_name].options):
+        if name in sentences:
+            return sentences[name]
+    return tables["shared"][parameter.help or name]
+
+
+def _examples(lines: Sequence[str]) -> str:
     return "**Examples**\n\n```\n" + "\n".join(lines) + "\n```"
 
 
-app = App(
+app = Program(
     name="gatescope",
-    help="The microscope for recurrent networks: every gate of every neuron at every step, exact and checked.",
-    help_epilogue=_examples(
-        (
-            "gatescope demo                # watch five networks learn",
-            "gatescope train counter       # train a network that counts, in a few seconds",
-            "gatescope explore             # look inside it, in the browser",
-            "gatescope train notes.txt     # train on your own text",
-        )
-    )
-    + "\n\nRun `gatescope COMMAND --help` for the options and examples of a command. "
-    "Add `--debug` to any command to see the traceback of an unexpected error.",
+    help=help_texts.program()["summary"],
+    help_epilogue=f"{_examples(help_texts.program()['examples'])}\n\n{help_texts.program()['epilogue']}",
     help_format="markdown",
     version=__version__,
     result_action="return_value",
@@ -43,28 +80,27 @@ app = App(
     print_error=False,
     suppress_keyboard_interrupt=False,
 )
-app.register_install_completion_command(
-    group=PROGRAM_GROUP, help="Install completion of commands and options for your shell."
-)
+app.register_install_completion_command(group=PROGRAM_GROUP, help=help_texts.program()["completion"])
 for flag in ("--help", "--version"):
     app[flag].group = (PROGRAM_GROUP,)
 
 
-def command(group: Group, usage: str, *examples: str) -> Callable[[Command], Command]:
-    """Return a decorator that registers a function as a command of its name.
+def command(group: Group) -> Callable[[Command], Command]:
+    """Return a decorator that registers a function as a command of its name, with its help from the catalogue.
 
     Args:
         group: the section of `gatescope --help`.
-        usage: the arguments, as the usage line shows them.
-        examples: lines for the end of the help text.
     """
 
     def register(function: Command) -> Command:
+        name = function.__name__
+        text = help_texts.commands()[name]
         app.command(
             function,
             group=group,
-            usage=f"Usage: gatescope {function.__name__} {usage}",
-            help_epilogue=_examples(examples),
+            usage=f"Usage: gatescope {name} {text.usage}",
+            help=f"{text.summary}\n\n{text.description}",
+            help_epilogue=_examples(text.examples),
         )
         return function
 

@@ -17,74 +17,21 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", int, float)
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-Encoding = Annotated[str | None, Parameter(help="Encoding of the file, such as cp1252 or gb18030. Defaults to UTF-8.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False, help="Print JSON for a script.")]
-RunName = Annotated[str, Parameter(name="RUN", help="A run directory, or the name of a run in ./runs.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+RunName = Annotated[str, Parameter(name="RUN")]
 RunOrTrace = Annotated[
     str,
-    Parameter(
-        name="RUN",
-        metavar="RUN|TRACE",
-        help="A run directory, the name of a run in ./runs, or a trace directory from `gatescope record --out`.",
-    ),
+    Parameter(name="RUN", metavar="RUN|TRACE", help="run-or-trace"),
 ]
-StudyText = Annotated[
-    str | None,
-    Parameter(
-        name="TEXT",
-        allow_leading_hyphen=True,
-        help="Text that the network reads; - reads standard input. Defaults to the task's held-out text.",
-    ),
-]
-ExampleText = Annotated[
-    str | None,
-    Parameter(
-        name="TEXT",
-        allow_leading_hyphen=True,
-        help="Text that the network reads; - reads standard input. Defaults to the first example of the task.",
-    ),
-]
-File = Annotated[Path | None, Parameter(help="Read the text from this file.")]
-Characters = Annotated[
-    int | None,
-    Parameter(
-        help="Maximum number of characters to read. Defaults to 4,000 for tasks of strings and 100,000 for other tasks."
-    ),
-]
-Lexer = Annotated[
-    str | None,
-    Parameter(help="Pygments lexer for program text. Defaults to the language of the file name."),
-]
+StudyText = Annotated[str | None, Parameter(name="TEXT", allow_leading_hyphen=True, help="study-text")]
+ExampleText = Annotated[str | None, Parameter(name="TEXT", allow_leading_hyphen=True, help="example-text")]
 OwnFeatures = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--feature",
-        metavar="NAME=REGEX",
-        negative="",
-        show_default=False,
-        help="Your own feature, defined by a regular expression. Repeat the option for several features.",
-    ),
+    tuple[str, ...], Parameter(name="--feature", metavar="NAME=REGEX", negative="", show_default=False)
 ]
-OnlyOwnFeatures = Annotated[
-    bool, Parameter(negative="", show_default=False, help="Use only the features that --feature defines.")
-]
-Layer = Annotated[
-    str,
-    Parameter(help="Layer, counted from 0. 0_reverse is layer 0 of the backward direction, if the network has one."),
-]
-OnlyLayer = Annotated[
-    str | None,
-    Parameter(
-        name="--layer",
-        help="Only this layer, counted from 0. 0_reverse is layer 0 of the backward direction. Defaults to all layers.",
-    ),
-]
-Signal = Annotated[str, Parameter(help="Signal, by its name in the equations of the cell.")]
-Neuron = Annotated[int, Parameter(help="Neuron, counted from 0.")]
-Csv = Annotated[Path | None, Parameter(name="--csv", metavar="FILE", help="Also write the table to this CSV file.")]
-AllRows = Annotated[
-    bool, Parameter(name="--all", negative="", show_default=False, help="Print every row, not only the first rows.")
-]
+OnlyOwnFeatures = Annotated[bool, Parameter(negative="", show_default=False)]
+OnlyLayer = Annotated[str | None, Parameter(name="--layer", help="only-layer")]
+Csv = Annotated[Path | None, Parameter(name="--csv", metavar="FILE")]
+AllRows = Annotated[bool, Parameter(name="--all", negative="", show_default=False)]
 
 
 def use_threads(count: int) -> None:

@@ -2,17 +2,18 @@
 
 English stands in `en/*.toml`, one file per part of the package. A code is unique across the files, and a sentence names
 its values in braces, as `str.format` does. A count chooses its form with a bar: `{steps:# step|# steps}`. The sentences
-of the page stand in `en/page.json` in the same form, for web/src/messages.
+of the page stand in `en/page.json` in the same form, for web/src/messages; `en/help` has the help of the command line.
 """
 
 from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
+ENGLISH_FOLDER = Path(__file__).parent / "en"
 MAX_ARRAY_CHARACTERS = 80  # of an array with several rows, in a sentence
 
 
@@ -42,9 +43,8 @@ class Message:
 def english() -> dict[str, str]:
     """Return the English sentence of every code."""
     sentences: dict[str, str] = {}
-    for file in files(__name__).joinpath("en").iterdir():
-        if file.name.endswith(".toml"):
-            sentences |= tomllib.loads(file.read_text(encoding="utf-8"))
+    for file in ENGLISH_FOLDER.glob("*.toml"):
+        sentences |= tomllib.loads(file.read_text(encoding="utf-8"))
     return sentences
 
 

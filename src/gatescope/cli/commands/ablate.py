@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -11,14 +12,10 @@ from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import (
     AllRows,
     Csv,
-    Encoding,
-    File,
     Json,
-    Lexer,
     OnlyLayer,
     OwnFeatures,
     RunName,
-    Signal,
     StudyText,
     check_output_file,
     use_threads,
@@ -46,45 +43,26 @@ CHARACTERS_OF_TEXT = 5_000
 CHARACTERS_OF_SEQUENCES = 20_000  # for a network that predicts once
 
 
-@command(
-    STUDY_GROUP,
-    "RUN [TEXT | --file FILE] [OPTIONS]",
-    "gatescope ablate counter",
-    "gatescope ablate runs/text --layer 1 --neuron 7 --neuron 12 --characters 20000",
-    r"gatescope ablate runs/text --to zero --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --csv ablation.csv",
-)
+@command(STUDY_GROUP)
 def ablate(
     name: RunName,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
+    file: Path | None = None,
+    encoding: str | None = None,
     characters: int | None = None,
-    lexer: Lexer = None,
+    lexer: str | None = None,
     feature: OwnFeatures = (),
     layer: OnlyLayer = None,
-    signal: Signal = "h",
+    signal: str = "h",
     neuron: Annotated[tuple[int, ...], Parameter(negative="", show_default=False)] = (),
     to: Annotated[str, Parameter(metavar="mean|zero|VALUE", allow_leading_hyphen=True)] = "mean",
     all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Hold each neuron at a fixed value and measure the rise of the loss, overall and where its feature is on.
-
-    The feature of a neuron is the best binary feature among the labels saved with the run; `gatescope label RUN` finds
-    them. Results of the default options are saved with the run, and the explorer shows them.
-
-    Parameters
-    ----------
-    characters
-        Maximum number of characters to read. Defaults to 5,000, and to 20,000 for a network that predicts once.
-    neuron
-        Only this neuron, counted from 0. Repeat the option for several neurons. Defaults to all neurons.
-    to
-        Value at which the neuron is held: its mean, zero or a number.
-    """
+    """Hold each neuron at a fixed value and measure the rise of the loss, overall and where its feature is on."""
     use_threads(1)
     from gatescope.studies import ablation, features_of, load
     from gatescope.studies.common.losses import trace_target_mask

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import EXCHANGE_GROUP, command
 from gatescope.cli.new_run import free_path
-from gatescope.cli.options import Encoding, Json, use_threads
+from gatescope.cli.options import Json, use_threads
 from gatescope.cli.output import count_of, harmless, print_json, print_table, shell_quoted
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
@@ -26,17 +26,7 @@ if TYPE_CHECKING:
     from gatescope.vocabulary import Vocabulary
 
 
-@command(
-    EXCHANGE_GROUP,
-    "FILE (--vocabulary FILE | --corpus FILE | --inputs NAMES) [OPTIONS]",
-    "gatescope adopt model.pt --vocabulary symbols.json --text notes.txt",
-    "gatescope adopt sentiment.keras --vocabulary words.json --classes bad,good",
-    "gatescope adopt tagger.pt --vocabulary words.json --classes tags.txt --reads 'every step'",
-    "gatescope adopt forecast.pt --inputs temperature --predicts numbers --reads 'every step'",
-    "gatescope adopt char-rnn.npz --corpus input.txt --run runs/char-rnn",
-    "gatescope adopt translate.onnx --vocabulary vocab.json:target --layers decoder",
-    "gatescope adopt explorer.json --out traces/explorer   # a recording of lstm-explorer",
-)
+@command(EXCHANGE_GROUP)
 def adopt(
     path: Annotated[Path, Parameter(name="FILE")],
     /,
@@ -47,7 +37,7 @@ def adopt(
     unit: Literal["character", "byte", "word", "token"] | None = None,
     unknown: str | None = None,
     text: Path | None = None,
-    encoding: Encoding = None,
+    encoding: str | None = None,
     run: Path | None = None,
     layers: Annotated[str | None, Parameter(metavar="NAME[,NAME...]")] = None,
     embedding: str | None = None,
@@ -66,70 +56,7 @@ def adopt(
     out: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Import a network that was trained elsewhere as a run, on which every other command works.
-
-    FILE is a PyTorch state dict (.pt, .pth), .safetensors, .npz, a Keras model (.keras, .h5) or an ONNX model. No code
-    in the file is executed. Recurrent layers, embedding and readout are recognised by their names and shapes. If
-    several arrays fit, the error lists them, and an option selects one.
-
-    Parameters
-    ----------
-    path
-        File of the network.
-    vocabulary
-        Symbols in the order of their ids: a JSON list, a JSON object (symbol -> id or id -> symbol), or a text file
-        with one symbol per line. FILE:NAME selects an entry of a JSON object of several vocabularies. The word bytes
-        stands for the 256 bytes of UTF-8.
-    corpus
-        Use the different characters of this text, in the order of their code points, as the vocabulary.
-    inputs
-        Number of numeric inputs per step, or their names, separated by commas.
-    unit
-        Unit of a symbol. Defaults to words if most symbols are longer than one character.
-    unknown
-        Symbol for unknown symbols, such as `<unk>`. Defaults to zeros.
-    text
-        Text for the network to read, which `record`, `check` and the studies of this run use.
-    encoding
-        Encoding of the corpus and of the text, such as cp1252 or gb18030. Defaults to UTF-8.
-    run
-        Run directory. Defaults to the name of the file in ./runs.
-    layers
-        Recurrent layers, from the input upwards, if the file has several.
-    embedding
-        Matrix of the embedding, or one-hot.
-    readout
-        Matrix of the readout, or none.
-    predicts
-        Outputs of the readout, if the file does not record them. A readout of classes with a single
-        output is taken for a sigmoid and becomes two classes.
-    classes
-        Names of the classes, separated by commas or in a file like that of --vocabulary. Defaults to 0, 1, ...
-    numbers
-        Names of the predicted numbers, in the same form.
-    reads
-        When the network predicts, if the file does not record it: after every step, or once after the last step.
-    directions
-        How the readout combines the two directions of the last layer, if the file does not record it: concatenation,
-        sum or average.
-    nonlinearity
-        Activation of simple RNN layers. Weight files do not record it.
-    head
-        Hidden layers of the readout, from the recurrent layers upwards. Defaults to the layers whose shapes fit, if
-        --head-activation is given.
-    head_activation
-        Activation after each hidden layer of the readout: none, relu, tanh, sigmoid, gelu, leaky_relu, elu, selu, silu
-        or softplus. Give one for all layers or one for each. Weight files do not record it.
-    gates
-        Order of the gates, if the arrays do not have torch's names and layout: ifgo (torch, Keras), iofg (ONNX) or rzn.
-    ignore
-        Arrays of the file that do not belong to the network, such as 'encoder.*'. Other unused arrays that could change
-        the result are refused.
-    end
-        Symbol that ends a sequence. The next sequence starts from the initial state.
-    out
-        Trace directory to write, for a recording of lstm-explorer.
-    """
+    """Import a network that was trained elsewhere as a run, on which every other command works."""
     use_threads(1)
     if path.suffix == ".json":
         return _import_recording(path, out, json)

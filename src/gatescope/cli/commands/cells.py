@@ -19,13 +19,7 @@ if TYPE_CHECKING:
     from gatescope.cells import Cell
 
 
-@command(
-    LIST_GROUP,
-    "[CELL] [--run RUN] [--engines] [--json]",
-    "gatescope cells",
-    "gatescope cells lstm          # one cell in full",
-    "gatescope cells --engines     # the engine that runs each cell on this computer",
-)
+@command(LIST_GROUP)
 def cells(
     name: Annotated[str | None, Parameter(name="CELL")] = None,
     /,
@@ -34,18 +28,7 @@ def cells(
     engines: Flag = False,
     json: Json = False,
 ) -> None:
-    """List the cells, which are the architectures of a layer, with their equations.
-
-    Parameters
-    ----------
-    name
-        Print one cell in full: equations, paper and initial values.
-    run
-        List the cells of this run directory or run in ./runs instead of the built-in cells.
-    engines
-        Print the engine that runs each cell, the reason if it is not the native engine, and the native engine's
-        instruction set.
-    """
+    """List the cells, which are the architectures of a layer, with their equations."""
     from gatescope.cells import CELLS
 
     known = CELLS if run is None else {layer.cell.name: layer.cell for layer in find_run(run).configuration().layers}

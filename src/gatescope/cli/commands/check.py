@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import INSPECT_GROUP, command
-from gatescope.cli.options import Encoding, ExampleText, File, Json, RunOrTrace, use_threads
+from gatescope.cli.options import ExampleText, Json, RunOrTrace, use_threads
 from gatescope.cli.output import harmless, print_json, print_table, print_unknown_symbols
 from gatescope.cli.subject import find_run, is_trace, read_text
 from gatescope.cli.usage import UsageError
@@ -15,27 +15,17 @@ if TYPE_CHECKING:
     from gatescope.checking import Report, Residual
 
 
-@command(
-    INSPECT_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
-    "gatescope check counter                      # on the first example of its task",
-    "gatescope check runs/text --file notes.txt",
-    "gatescope check traces/notes --json          # a trace directory, without the network",
-)
+@command(INSPECT_GROUP)
 def check(
     run_or_trace: RunOrTrace,
     text: ExampleText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
+    file: Path | None = None,
+    encoding: str | None = None,
     json: Json = False,
 ) -> int:
-    """Evaluate every equation again in float64 on the recorded values, and print the residuals.
-
-    The exit status is 1 if an equation does not hold. For a run, the text is recorded first, and the drives are checked
-    against the weights. For a trace directory, the check uses the stored values alone.
-    """
+    """Evaluate every equation again in float64 on the recorded values, and print the residuals."""
     use_threads(1)
     if is_trace(Path(run_or_trace)):
         report = _check_trace(Path(run_or_trace), text, file)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.interrupt import Stop
 from gatescope.cli.new_run import default_name, free_run_path, task_for
-from gatescope.cli.options import Csv, Encoding, File, Json, check_output_file, use_threads
+from gatescope.cli.options import Csv, Json, check_output_file, use_threads
 from gatescope.cli.output import (
     count_of,
     format_norm,
@@ -33,13 +33,7 @@ if TYPE_CHECKING:
 NO_DATA_OPTIONS = DataOptions()
 
 
-@command(
-    STUDY_GROUP,
-    "TASK|PATH... [OPTIONS]",
-    "gatescope compare counter --cells elman,lstm,gru --seeds 5",
-    "gatescope compare state_memoriser --cells elman,lstm:f=0,lstm,lstm:f=3 --on AxxxxxxxxxxxxxxxxxxxxYa",
-    "gatescope compare notes.txt --cells lstm,gru --seeds 2 --minutes 2 --out runs/notes",
-)
+@command(STUDY_GROUP)
 def compare(
     *what: Annotated[str, Parameter(name="WHAT", metavar="TASK|PATH")],
     cells: str = "elman,lstm,gru",
@@ -50,8 +44,8 @@ def compare(
     learning_rate: float | None = None,
     data: DataOptions = NO_DATA_OPTIONS,
     on: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="TEXT")] = None,
-    file: File = None,
-    encoding: Encoding = None,
+    file: Path | None = None,
+    encoding: str | None = None,
     furthest: int = 100,
     distance: int | None = None,
     out: Annotated[Path | None, Parameter(metavar="DIR")] = None,
@@ -59,38 +53,7 @@ def compare(
     csv: Csv = None,
     json: Json = False,
 ) -> int:
-    """Train several cells on one task with one budget, and compare their scores and the reach of their gradients.
-
-    Every training is a run like any other. Ctrl-C stops the training and prints the complete results. The same command
-    with the same --out resumes it. With --csv, every training goes to a second file whose name ends in -trainings.
-
-    Parameters
-    ----------
-    what
-        Name of a task, or files, folders and patterns of UTF-8 text.
-    cells
-        Cells, separated by commas. lstm:f=3 is an LSTM whose forget biases start at 3.
-    seeds
-        Number of trainings of each cell.
-    neurons
-        Number of neurons in every layer, or in each layer from the input upwards. The task recommends the default.
-    steps
-        Maximum number of weight updates. The task recommends the default.
-    minutes
-        Train each network for this number of minutes instead.
-    learning_rate
-        Peak learning rate of every cell. The task recommends the default.
-    on
-        Text on which gradients are measured. Defaults to the task's held-out text.
-    furthest
-        Largest distance of the measured influence, in steps.
-    distance
-        Number of steps over which the norm of the gradient is measured. Defaults to at most 50.
-    out
-        Folder of the runs. Defaults to a new folder in ./runs.
-    threads
-        Number of processor threads.
-    """
+    """Train several cells on one task with one budget, and compare their scores and the reach of their gradients."""
     use_threads(threads)
     from gatescope.studies import comparison
 

@@ -7,23 +7,23 @@ process is killed, because it looks for its parent before every update of the we
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from gatescope.cli.app import TRAIN_GROUP, command
-from gatescope.cli.commands.explore import DEFAULT_PORT, NoBrowser, Port, print_address
+from gatescope.cli.commands.explore import DEFAULT_PORT, print_address
+from gatescope.cli.options import Flag
 from gatescope.cli.output import harmless, print_warning
 from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 SAVING_SECONDS = 30.0  # that the training process may take to save its state when the demo ends
 NICENESS = 5
@@ -50,25 +50,17 @@ def lessons(minutes: float) -> list[Lesson]:
     return [*(Lesson(task, task) for task in tasks), Lesson("python_code", "text", minutes)]
 
 
-@command(
-    TRAIN_GROUP,
-    "[OPTIONS]",
-    "gatescope demo",
-    "gatescope demo --minutes 10                    # a better code model",
-    "gatescope demo --runs /tmp/demo --port 0 --no-browser",
-)
+@command(TRAIN_GROUP)
 def demo(
     *,
-    runs: Annotated[Path, Parameter(help="Folder of the runs. Existing runs are used again.")] = Path("runs/demo"),
-    minutes: Annotated[float, Parameter(help="Training time of the code model, in minutes.")] = 2.0,
-    port: Port = DEFAULT_PORT,
-    no_browser: NoBrowser = False,
+    runs: Path = Path("runs/demo"),
+    minutes: float = 2.0,
+    port: int = DEFAULT_PORT,
+    no_browser: Flag = False,
 ) -> None:
-    """Train four networks on memory tasks and one on Python code, and watch them in the browser.
+    """Train four networks on memory tasks and one on Python code, and watch them in the browser."""
+    import multiprocessing
 
-    Each task takes seconds, the code model two minutes. A later start shows finished runs and resumes an interrupted
-    run.
-    """
     from gatescope.explorer import serve
     from gatescope.training import Settings
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    Characters,
-    Csv,
-    File,
-    Flag,
-    Json,
-    RunOrTrace,
-    StudyText,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, write_tables
 from gatescope.cli.subject import recording
 
@@ -27,35 +18,20 @@ MAX_BAR_COLUMNS = 24
 DEFAULT_BINS = 24
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
-    "gatescope distributions counter",
-    "gatescope distributions runs/text --characters 20000 --by-neuron --csv distributions.csv",
-)
+@command(STUDY_GROUP)
 def distributions(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    characters: Characters = None,
+    file: Path | None = None,
+    characters: int | None = None,
     bins: int = DEFAULT_BINS,
     by_neuron: Flag = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Print a histogram of every signal over all neurons and steps.
-
-    With --csv, the mean, standard deviation and extremes go to a second file whose name ends in -moments.
-
-    Parameters
-    ----------
-    bins
-        Number of bins of each histogram.
-    by_neuron
-        Also write the histogram of every neuron to --csv or --json.
-    """
+    """Print a histogram of every signal over all neurons and steps."""
     use_threads(1)
     from gatescope.studies.distributions import distributions as find_distributions
     from gatescope.studies.distributions import moments as find_moments

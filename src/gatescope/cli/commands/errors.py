@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    Characters,
-    Csv,
-    Encoding,
-    File,
-    Json,
-    RunName,
-    StudyText,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import Csv, Json, RunName, StudyText, check_output_file, use_threads
 from gatescope.cli.output import (
     count_of,
     format_interval,
@@ -35,38 +26,21 @@ if TYPE_CHECKING:
 DEFAULT_ORDERS, DEFAULT_THRESHOLD = 20, 0.5
 
 
-@command(
-    STUDY_GROUP,
-    "RUN [TEXT | --file FILE] [OPTIONS]",
-    "gatescope errors runs/text",
-    "gatescope errors runs/text --characters 20000 --orders 9",
-    "gatescope errors runs/text --file notes.txt --threshold 0.2 --csv errors.csv",
-)
+@command(STUDY_GROUP)
 def errors(
     name: RunName,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
     orders: int = DEFAULT_ORDERS,
     threshold: float = DEFAULT_THRESHOLD,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find what would have prevented a text model's errors, and compare it with n-gram models.
-
-    The n-gram models are fitted on the same training text. An error is a symbol whose predicted probability is below
-    the threshold. With --csv, brackets and orders go to two more files whose names end in -closings and -orders.
-
-    Parameters
-    ----------
-    orders
-        Length of the longest n-gram, in symbols. All lengths from 1 on are compared.
-    threshold
-        Probability below which a symbol counts as an error.
-    """
+    """Find what would have prevented a text model's errors, and compare it with n-gram models."""
     use_threads(1)
     from gatescope.messages import Message
     from gatescope.studies.common.losses import check_predicts_next

@@ -16,15 +16,10 @@ from gatescope.cli.usage import UsageError
 FORMAT_OF_SUFFIX = {".pt": "torch", ".pth": "torch", ".safetensors": "safetensors", ".onnx": "onnx"}
 
 
-@command(
-    EXCHANGE_GROUP,
-    "RUN FILE [--to torch|safetensors|onnx] [OPTIONS]",
-    "gatescope export counter counter.pt",
-    "gatescope export runs/text text.onnx        # any length of sequence, any number of them",
-)
+@command(EXCHANGE_GROUP)
 def export(
     name: RunName,
-    path: Annotated[Path, Parameter(name="FILE", help="File to write.")],
+    path: Annotated[Path, Parameter(name="FILE")],
     /,
     *,
     to: Literal["torch", "safetensors", "onnx"] | None = None,
@@ -32,22 +27,7 @@ def export(
     overwrite: bool = False,
     json: Json = False,
 ) -> None:
-    """Write the network of a run as a PyTorch state dict, a safetensors file or an ONNX model.
-
-    The state dict and the safetensors file use the names of torch.nn: embedding.weight, recurrent.weight_ih_l0,
-    recurrent.weight_ih_l0_reverse, readout.weight. The ONNX model reads ids (steps, sequences) or numbers (steps,
-    sequences, numbers) and returns logits or estimates (steps, sequences, outputs), without the axis of steps if the
-    network predicts once.
-
-    Parameters
-    ----------
-    to
-        Format. Defaults to the format of the file's suffix.
-    checkpoint
-        Use the weights of this training step. Defaults to the best weights.
-    overwrite
-        Replace an existing file.
-    """
+    """Write the network of a run as a PyTorch state dict, a safetensors file or an ONNX model."""
     use_threads(1)
     from gatescope.adopting import FORMATS, save
 

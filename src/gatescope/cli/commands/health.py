@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    AllRows,
-    Characters,
-    Csv,
-    Encoding,
-    File,
-    Json,
-    RunOrTrace,
-    StudyText,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, has_several, print_omitted, print_table, write_tables
 from gatescope.cli.subject import recording
 
@@ -28,30 +18,20 @@ SHOWN_ROWS = 20
 ALWAYS_SHARE = 0.99  # of the steps, from which on a gate counts as always closed or open
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
-    "gatescope health counter",
-    "gatescope health runs/text --characters 20000 --csv health.csv",
-    "gatescope health traces/notes --all",
-)
+@command(STUDY_GROUP)
 def health(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
     all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find saturated gates and idle or duplicate neurons, and measure how long each neuron remembers.
-
-    The time constant of a neuron is the number of steps after which its own gates have reduced the content of its
-    memory to 1/e. With --csv, the gates go to a second file whose name ends in -saturation.
-    """
+    """Find saturated gates and idle or duplicate neurons, and measure how long each neuron remembers."""
     use_threads(1)
     from gatescope.studies import health as study
 

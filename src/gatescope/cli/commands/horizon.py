@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.interrupt import Stop
-from gatescope.cli.options import Csv, Encoding, File, Json, OnlyLayer, StudyText, check_output_file, use_threads
+from gatescope.cli.options import Csv, Json, OnlyLayer, StudyText, check_output_file, use_threads
 from gatescope.cli.output import (
     count_of,
     format_norm,
@@ -34,19 +34,12 @@ TEXT_CHARACTERS = 5000
 STRING_CHARACTERS = 1000
 
 
-@command(
-    STUDY_GROUP,
-    "RUN... [--text TEXT | --file FILE] [OPTIONS]",
-    "gatescope horizon counter",
-    "gatescope horizon runs/lstm runs/elman --text AxxxxxxxxxxxxxxxxxxxxYa",
-    "gatescope horizon runs/text --file notes.txt --furthest 200 --csv horizon.csv",
-    "gatescope horizon counter --checkpoint all   # the horizon during training",
-)
+@command(STUDY_GROUP)
 def horizon(
     *names: Annotated[str, Parameter(name="RUN", metavar="RUN")],
     text: Annotated[StudyText, Parameter(name="--text")] = None,
-    file: File = None,
-    encoding: Encoding = None,
+    file: Path | None = None,
+    encoding: str | None = None,
     characters: int | None = None,
     layer: OnlyLayer = None,
     checkpoint: Annotated[str | None, Parameter(metavar="STEP|all")] = None,
@@ -56,28 +49,7 @@ def horizon(
     csv: Csv = None,
     json: Json = False,
 ) -> int:
-    """Measure how far back a network remembers, how gradients grow in each layer, and which terms carry them.
-
-    The memory horizon is the number of steps after which influence has fallen to 1/e, and to 1 %, of its first value.
-    Influence is measured by the gradient of the loss and by replacing inputs. For bidirectional networks, it is also
-    measured for later inputs. With --csv, the layers and the terms of their Jacobians go to two more files whose names
-    end in -layers and -terms. Ctrl-C stops the measurement and prints the results so far.
-
-    Parameters
-    ----------
-    names
-        Run directories, or names of runs in ./runs. Several runs are printed side by side.
-    characters
-        Maximum number of characters to read. Defaults to 1,000 for tasks of strings and 5,000 for other tasks.
-    checkpoint
-        Use the weights of this training step, or of all checkpoints. Defaults to the best weights.
-    furthest
-        Largest distance of the measured influence, in steps.
-    distance
-        Number of steps over which the norm of the gradient is measured. Defaults to at most 50.
-    samples
-        Number of steps at which the loss is measured, and number of replaced inputs.
-    """
+    """Measure how far back a network remembers, how gradients grow in each layer, and which terms carry them."""
     use_threads(1)
     from gatescope.studies.comparison import join_reaches, reach
 

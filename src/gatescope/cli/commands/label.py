@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -9,13 +10,9 @@ from cyclopts import Parameter
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import (
     AllRows,
-    Characters,
     Csv,
-    Encoding,
-    File,
     Flag,
     Json,
-    Lexer,
     OnlyLayer,
     OnlyOwnFeatures,
     OwnFeatures,
@@ -51,23 +48,16 @@ RELATIONS = {
 }
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
-    "gatescope label counter",
-    "gatescope label runs/text --signal c --characters 20000",
-    r"gatescope label runs/text --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --only",
-    "gatescope label traces/notes --csv labels.csv --all",
-)
+@command(STUDY_GROUP)
 def label(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
-    lexer: Lexer = None,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
+    lexer: str | None = None,
     feature: OwnFeatures = (),
     only: OnlyOwnFeatures = False,
     layer: OnlyLayer = None,
@@ -81,27 +71,7 @@ def label(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find the features that each neuron follows, and score them on held-out text and against chance.
-
-    The command prints the best label of each neuron: the feature whose variance a linear fit on one of the neuron's
-    signals explains best. AUROC is the area under the ROC curve. Matthews is the correlation with a thresholded signal.
-    Both are 1 for a perfect match. Results of the default options are saved with the run, and the explorer shows them.
-
-    Parameters
-    ----------
-    signal
-        Only this signal. Repeat the option for several signals. Defaults to all signals.
-    top
-        Maximum number of labels of each neuron and signal.
-    rate
-        False discovery rate: the share of the labels that may be due to chance.
-    lags
-        Numbers of steps by which a neuron may follow a feature. A negative lag means that it predicts the feature.
-    chances
-        Number of searches with shifted features, which measure chance. More searches measure smaller probabilities.
-    no_pairs
-        Leave out the pairs of features "A and B" and "A but not B".
-    """
+    """Find the features that each neuron follows, and score them on held-out text and against chance."""
     use_threads(1)  # more threads were slower in every measurement
     from gatescope.studies.labels import Search, labels
 

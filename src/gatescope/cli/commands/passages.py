@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    Characters,
-    Csv,
-    Encoding,
-    File,
-    Flag,
-    Json,
-    Layer,
-    Neuron,
-    RunOrTrace,
-    Signal,
-    StudyText,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
 
@@ -32,44 +19,25 @@ BINS = 20
 BAR_COLUMNS = 40
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] --neuron N [OPTIONS]",
-    "gatescope passages counter --neuron 3",
-    "gatescope passages runs/text --neuron 12 --signal c --least --context 60",
-    "gatescope passages traces/notes --neuron 0 --count 30",
-)
+@command(STUDY_GROUP)
 def passages(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
-    neuron: Neuron,
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    neuron: int,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
+    layer: str = "0",
+    signal: str = "h",
     least: Flag = False,
     count: int = 10,
     context: int = 24,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Print the passages of a text where a neuron is most active, and a histogram of its values.
-
-    The symbol of the largest value is highlighted: reversed on a terminal, between » and « elsewhere. With --csv, the
-    histogram goes to a second file whose name ends in -distribution.
-
-    Parameters
-    ----------
-    least
-        Print the passages with the smallest values instead.
-    count
-        Number of passages.
-    context
-        Number of symbols before and after the highlighted symbol.
-    """
+    """Print the passages of a text where a neuron is most active, and a histogram of its values."""
     use_threads(1)
     from gatescope.studies.passages import distribution
     from gatescope.studies.passages import passages as find_passages

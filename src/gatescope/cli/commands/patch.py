@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import Csv, Json, Layer, RunName, Signal, check_output_file, parse_numbers, use_threads
+from gatescope.cli.options import Csv, Json, RunName, check_output_file, parse_numbers, use_threads
 from gatescope.cli.output import format_number, print_table, print_unknown_symbols, progress_bar, visible, write_tables
 from gatescope.cli.subject import find_run, layer_named
 
@@ -15,43 +15,22 @@ if TYPE_CHECKING:
     from gatescope.studies import Table
 
 
-@command(
-    STUDY_GROUP,
-    "RUN CLEAN CORRUPTED [OPTIONS]",
-    "gatescope patch counter aaaaXbbbb aaXaXbbbb --signal c",
-    'gatescope patch runs/text "def f(x):" "def f[x):" --at 8 --answer ")" --csv patching.csv',
-)
+@command(STUDY_GROUP)
 def patch(
     name: RunName,
     clean: Annotated[str, Parameter(allow_leading_hyphen=True)],
     corrupted: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    layer: str = "0",
+    signal: str = "h",
     neurons: Annotated[str | None, Parameter(metavar="N[,N...]")] = None,
     at: int = -1,
     answer: str | None = None,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    r"""Patch every neuron at every step of a corrupted text with its value in a clean text (activation patching).
-
-    A neuron and a step carry the difference between the two texts if their patch restores the clean prediction.
-
-    Parameters
-    ----------
-    clean
-        Text whose prediction the patches should restore. \n means a newline.
-    corrupted
-        Text with the same number of steps and another prediction. \n means a newline.
-    neurons
-        Neurons to patch, counted from 0. Defaults to all neurons of the layer.
-    at
-        Step whose prediction is compared, counted from 0. A negative number counts from the end; -1 is the last step.
-    answer
-        Symbol, class or number whose prediction is compared. Defaults to the most probable one after the clean text.
-    """
+    """Patch every neuron at every step of a corrupted text with its value in a clean text (activation patching)."""
     use_threads(1)
     from gatescope.studies.patching import patching
 

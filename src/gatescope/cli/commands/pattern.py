@@ -11,20 +11,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.commands.passages import highlighted_passage
-from gatescope.cli.options import (
-    Characters,
-    Csv,
-    Encoding,
-    ExampleText,
-    File,
-    Flag,
-    Json,
-    Layer,
-    RunOrTrace,
-    Signal,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import Csv, ExampleText, Flag, Json, RunOrTrace, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, progress_bar, visible, write_tables
 from gatescope.cli.subject import is_trace, layer_of, read_text, recording, subject_of
 from gatescope.cli.usage import UsageError
@@ -36,25 +23,19 @@ if TYPE_CHECKING:
 CONTEXT_STEPS = 24
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] --range A:B [OPTIONS]",
-    "gatescope pattern counter aaaXbbb --range 4:6",
-    'gatescope pattern runs/text "def name(self):" --range 8:13 --threshold 0.5',
-    "gatescope pattern runs/text --range 10:20 --signal c --sign both --share 0.8",
-)
+@command(STUDY_GROUP)
 def pattern(
     run_or_trace: RunOrTrace,
     text: ExampleText = None,
     /,
     *,
     range: Annotated[str, Parameter(metavar="A:B")],  # noqa: A002  (the name of the option)
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
     sequence: int = 0,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    layer: str = "0",
+    signal: str = "h",
     threshold: float = 0.3,
     sign: Literal["positive", "negative", "both"] = "positive",
     anywhere: Flag = False,
@@ -63,28 +44,7 @@ def pattern(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Find the neurons that are on throughout a passage and off around it, and other places where they are on.
-
-    The places are searched in the text and in the task's held-out text. With --csv, they go to a
-    second file whose name ends in -places.
-
-    Parameters
-    ----------
-    range
-        Steps A to B of the passage, both included, counted from 0.
-    sequence
-        Sequence of the passage, counted from 0, if the text has several.
-    threshold
-        Value from which on a neuron counts as on.
-    sign
-        Count a neuron as on above the threshold (positive), below minus the threshold (negative), or both.
-    anywhere
-        Also accept neurons that are on before or after the passage.
-    share
-        Share of the neurons that must be on at another place.
-    count
-        Number of places.
-    """
+    """Find the neurons that are on throughout a passage and off around it, and other places where they are on."""
     use_threads(1)
     from gatescope.studies.patterns import matches, neurons_on
 

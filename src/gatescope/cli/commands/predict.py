@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from gatescope.cli.app import INSPECT_GROUP, command
-from gatescope.cli.options import AllRows, Csv, Encoding, Flag, Json, RunName, check_output_file, use_threads
+from gatescope.cli.app import INSPECT_GROUP, command, ordered_group
+from gatescope.cli.options import AllRows, Csv, Flag, Json, RunName, check_output_file, use_threads
 from gatescope.cli.output import (
     format_number,
     print_note,
@@ -34,39 +34,24 @@ MAIN_COLUMNS = ("text", "step", "symbol", "prediction", "probability")
 MAX_CLASS_COLUMNS = 4
 SHOWN_SKIPPED_ROWS = 5
 FILE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl")
-SERIES = Group.create_ordered("Series")
+SERIES_GROUP = ordered_group("series")
 
 
-@Parameter(name="*", group=SERIES)
+@Parameter(name="*", group=SERIES_GROUP)
 @dataclass(frozen=True)
 class SeriesOptions:
     """Options for a run of the task forecasting."""
 
     horizon: int | None = None
-    """Number of steps to forecast. Defaults to the horizon of the training."""
     svg: Annotated[Path | None, Parameter(metavar="FILE")] = None
-    """Draw the last steps of the test part, their forecasts and the next steps to this file."""
     ahead: int | None = None
-    """Draw the forecasts made this number of steps ahead. Defaults to the whole horizon."""
     steps: int | None = None
-    """Number of steps at the end of the series to draw. Defaults to 300."""
     phase: int | None = None
-    """Place of the first step of another series in the season, counted from 0, if its dates do not show it."""
     decimal: str | None = None
-    """Decimal mark of the numbers in another series. Defaults to that of the training file."""
     thousands: str | None = None
-    """Thousands separator of the numbers in another series. Defaults to that of the training file."""
 
 
-@command(
-    INSPECT_GROUP,
-    "RUN [TEXT... | FILE] [OPTIONS]",
-    'gatescope predict reviews "I loved it" "not good at all"',
-    "gatescope predict reviews new-reviews.csv --csv predicted.csv",
-    'gatescope predict runs/text "def f(" --top 10',
-    "gatescope predict sunspots --horizon 6 --svg sunspots.svg",
-    "gatescope predict sunspots newer.csv     # the steps after another series",
-)
+@command(INSPECT_GROUP)
 def predict(
     name: RunName,
     /,
@@ -74,7 +59,7 @@ def predict(
     file: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     text: str | None = None,
     skip_bad: Flag = False,
-    encoding: Encoding = None,
+    encoding: str | None = None,
     top: int = 5,
     every_step: Flag = False,
     series: SeriesOptions = SeriesOptions(),
@@ -82,25 +67,7 @@ def predict(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Predict classes, labels, next symbols or the next steps of a series, with probabilities.
-
-    Parameters
-    ----------
-    texts
-        The texts to predict for; - reads standard input. The name of an existing file reads that file. Defaults to the
-        first example of the task; for a series, to the steps after its end.
-    file
-        Read the texts or another series from this file. CSV, TSV and JSON Lines files have a column of texts, and other
-        files one text per line. A network of continuous text reads the whole file.
-    text
-        Column of the texts in a table, by name or number.
-    skip_bad
-        Leave out bad rows of a file instead of refusing the file.
-    top
-        Number of most probable next symbols to print.
-    every_step
-        Predict after every step instead of after the last step only.
-    """
+    """Predict classes, labels, next symbols or the next steps of a series, with probabilities."""
     use_threads(1)
     from gatescope.cli.forecast import forecast
     from gatescope.tasks import Forecasting

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import (
     AllRows,
-    Characters,
     Csv,
-    Encoding,
-    File,
     Json,
-    Layer,
-    Lexer,
     OnlyOwnFeatures,
     OwnFeatures,
     RunOrTrace,
-    Signal,
     StudyText,
     check_output_file,
     use_threads,
@@ -37,36 +32,25 @@ MEASURES = {
 }
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] [OPTIONS]",
-    "gatescope probe counter",
-    "gatescope probe runs/text --layer 1 --signal c",
-    r"gatescope probe runs/text --feature 'call=\w+\((?P<inside>[^()\n]*)\)' --only",
-)
+@command(STUDY_GROUP)
 def probe(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
-    characters: Characters = None,
-    lexer: Lexer = None,
+    file: Path | None = None,
+    encoding: str | None = None,
+    characters: int | None = None,
+    lexer: str | None = None,
     feature: OwnFeatures = (),
     only: OnlyOwnFeatures = False,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    layer: str = "0",
+    signal: str = "h",
     all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Score how well each feature can be predicted from 1, 2, 4, 8 and all neurons of a layer.
-
-    A probe is a linear model of some neurons, which are chosen one after the other. It is fitted on one half of the
-    text and scored on the other half. A feature is located in the smallest number of neurons that score nearly as well
-    as all neurons.
-    """
+    """Score how well each feature can be predicted from 1, 2, 4, 8 and all neurons of a layer."""
     use_threads(1)
     from gatescope.studies.probes import probes
 

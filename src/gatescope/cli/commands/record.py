@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import INSPECT_GROUP, command
-from gatescope.cli.options import Encoding, ExampleText, File, Flag, Json, RunName, use_threads
+from gatescope.cli.options import ExampleText, Flag, Json, RunName, use_threads
 from gatescope.cli.output import (
     format_file_size,
     harmless,
@@ -33,43 +33,21 @@ SHOWN_STEPS = 200
 SHOWN_PREDICTIONS = 3
 
 
-@command(
-    INSPECT_GROUP,
-    "RUN [TEXT | --file FILE] [OPTIONS]",
-    "gatescope record counter aaaXbbb",
-    "gatescope record runs/text --file notes.txt --out traces/notes",
-    "echo 'for x in range(10):' | gatescope record runs/text - --json",
-)
+@command(INSPECT_GROUP)
 def record(
     name: RunName,
     text: ExampleText = None,
     /,
     *,
-    file: File = None,
-    encoding: Encoding = None,
+    file: Path | None = None,
+    encoding: str | None = None,
     out: Annotated[Path | None, Parameter(metavar="DIR")] = None,
     dtype: Literal["float16", "float32"] = "float16",
     no_drives: Flag = False,
     overwrite: Flag = False,
     json: Json = False,
 ) -> None:
-    """Run a network over a text, and record and check every signal of every neuron at every step.
-
-    Without --out, the command prints the predictions and a summary of each signal. With --out, it writes every value to
-    a trace directory, which any Zarr library can open.
-
-    Parameters
-    ----------
-    out
-        Write a trace directory here.
-    dtype
-        Precision of the values in the trace directory.
-    no_drives
-        Leave out the drives (the sums that go into the gates). This halves the size, but most equations cannot be
-        checked any more.
-    overwrite
-        Replace an existing trace directory.
-    """
+    """Run a network over a text, and record and check every signal of every neuron at every step."""
     use_threads(1)
     from gatescope.recording import record as record_in_memory
     from gatescope.recording import record_to

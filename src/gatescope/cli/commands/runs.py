@@ -12,15 +12,9 @@ from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
 
 
-@command(LIST_GROUP, "[DIR] [--json]", "gatescope runs", "gatescope runs runs/demo --json")
+@command(LIST_GROUP)
 def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
-    """List the runs in a folder with their task, network, state, step and score.
-
-    Parameters
-    ----------
-    folder
-        Folder of runs.
-    """
+    """List the runs in a folder with their task, network, state, step and score."""
     if not folder.is_dir():
         raise UsageError("RUNS_FOLDER_MISSING", folder=folder)
     from gatescope.explorer.gallery import Gallery

@@ -10,13 +10,7 @@ from gatescope.cli.output import harmless, print_json, print_unknown_symbols
 from gatescope.cli.subject import default_prime, find_run, print_adoption
 
 
-@command(
-    INSPECT_GROUP,
-    "RUN [OPTIONS]",
-    'gatescope sample runs/text --prime "def " --length 500 --temperature 0.7',
-    "gatescope sample counter --prime aaaaaX --argmax    # does it count to five?",
-    "gatescope sample runs/text --seed 3 --top-k 5 > written.py",
-)
+@command(INSPECT_GROUP)
 def sample(
     name: RunName,
     /,
@@ -31,28 +25,7 @@ def sample(
     stop: str | None = None,
     json: Json = False,
 ) -> None:
-    """Sample text: draw each symbol from the prediction, print it, and feed it back as the next input.
-
-    Parameters
-    ----------
-    prime
-        Text that the network reads first; it is printed too. Defaults to the first symbol of the task's first example
-        if the task has an end mark. Other networks begin as if after a newline.
-    length
-        Maximum number of sampled symbols.
-    temperature
-        Divisor of the logits. Values above 1 make the distribution flatter, values below 1 sharper.
-    top_k
-        Draw from the k most probable symbols only.
-    top_p
-        Draw from the most probable symbols whose probabilities sum to this value.
-    argmax
-        Take the most probable symbol every time.
-    seed
-        Random seed. The same seed gives the same text.
-    stop
-        Stop after this symbol. Defaults to the end mark of the task, if it has one.
-    """
+    """Sample text: draw each symbol from the prediction, print it, and feed it back as the next input."""
     use_threads(1)
     from gatescope.sampling import Choice
     from gatescope.sampling import sample as sample_text

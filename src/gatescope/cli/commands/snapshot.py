@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    AllRows,
-    Characters,
-    Csv,
-    File,
-    Json,
-    Layer,
-    RunOrTrace,
-    Signal,
-    StudyText,
-    check_output_file,
-    use_threads,
-)
+from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
 
@@ -31,39 +20,23 @@ SHOWN_SEQUENCES = 40
 TEXT_WIDTH = 24  # characters
 
 
-@command(
-    STUDY_GROUP,
-    "RUN|TRACE [TEXT | --file FILE] --at SYMBOL|STEP [OPTIONS]",
-    "gatescope snapshot counter --at X --signal c",
-    "gatescope snapshot counter --at -1 --csv last-step.csv",
-)
+@command(STUDY_GROUP)
 def snapshot(
     run_or_trace: RunOrTrace,
     text: StudyText = None,
     /,
     *,
     at: Annotated[str, Parameter(allow_leading_hyphen=True, metavar="SYMBOL|STEP")],
-    file: File = None,
-    characters: Characters = None,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    file: Path | None = None,
+    characters: int | None = None,
+    layer: str = "0",
+    signal: str = "h",
     occurrence: int = 0,
     all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    r"""Print the value of every neuron at one step of each sequence, such as the X of all strings a^N X b^N.
-
-    With --csv or --json, the table has every signal of the layer.
-
-    Parameters
-    ----------
-    at
-        Symbol, such as X (\n means a newline), or number of a step, counted from 0. A negative number counts from the
-        end. A digit that is a symbol of the network counts as the symbol.
-    occurrence
-        Which occurrence of the symbol in each sequence, counted from 0. -1 is the last one.
-    """
+    """Print the value of every neuron at one step of each sequence, such as the X of all strings a^N X b^N."""
     use_threads(1)
     from gatescope.studies.snapshots import snapshot as take_snapshot
 

@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
-from gatescope.cli.options import (
-    Csv,
-    Json,
-    Layer,
-    Neuron,
-    RunName,
-    Signal,
-    check_output_file,
-    parse_features,
-    parse_numbers,
-    use_threads,
-)
+from gatescope.cli.options import Csv, Json, RunName, check_output_file, parse_features, parse_numbers, use_threads
 from gatescope.cli.output import count_of, harmless, print_table, print_unknown_symbols, visible, write_tables
 from gatescope.cli.subject import check_neuron, check_signal, default_prime, find_run, layer_named, subject_of
 from gatescope.cli.usage import UsageError
@@ -33,20 +22,14 @@ EXAMPLE_CHARACTERS = 400
 MAX_LABELS = 3  # counted by default
 
 
-@command(
-    STUDY_GROUP,
-    "RUN --neuron N [OPTIONS]",
-    "gatescope steer counter --neuron 3 --values -1,0,1",
-    "gatescope steer runs/text --neuron 12 --layer 1 --feature quotes.double --length 400",
-    r"gatescope steer runs/text --neuron 12 --signal c --values -3,3 --feature 'name=def \w+'",
-)
+@command(STUDY_GROUP)
 def steer(
     name: RunName,
     /,
     *,
-    neuron: Neuron,
-    layer: Layer = "0",
-    signal: Signal = "h",
+    neuron: int,
+    layer: str = "0",
+    signal: str = "h",
     values: Annotated[str, Parameter(metavar="X[,X...]", allow_leading_hyphen=True)] = "-1,0,1",
     feature: Annotated[tuple[str, ...], Parameter(metavar="FEATURE|NAME=REGEX", negative="", show_default=False)] = (),
     prime: str | None = None,
@@ -57,29 +40,7 @@ def steer(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """Sample text while a neuron is held at some values, and count how often features appear.
-
-    The texts of all values are sampled with the same random numbers, so that their differences come from the neuron.
-
-    Parameters
-    ----------
-    values
-        Values at which the neuron is held.
-    feature
-        Feature to count: the name of a binary feature (`gatescope probe RUN --json` lists them), or your own feature,
-        defined by a regular expression. Repeat the option for several features. Defaults to the best saved labels of
-        the neuron.
-    prime
-        Text that the network reads first. Defaults to that of `gatescope sample`.
-    samples
-        Number of texts for each value.
-    length
-        Maximum number of symbols in a text.
-    temperature
-        Divisor of the logits. Values above 1 make the distribution flatter, values below 1 sharper.
-    seed
-        Random seed. The same seed gives the same texts.
-    """
+    """Sample text while a neuron is held at some values, and count how often features appear."""
     use_threads(1)
     from gatescope.messages import Message
     from gatescope.sampling import Choice

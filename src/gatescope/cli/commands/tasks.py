@@ -7,7 +7,7 @@ from gatescope.cli.options import Json
 from gatescope.cli.output import print_json, print_table
 
 
-@command(LIST_GROUP, "[--json]", "gatescope tasks")
+@command(LIST_GROUP)
 def tasks(*, json: Json = False) -> None:
     """List the tasks, with the network that is recommended for each task."""
     from gatescope.tasks import TASKS

@@ -27,15 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_NETWORK, DEFAULT_DATA, DEFAULT_TRAINING = NetworkOptions(), DataOptions(), TrainingOptions()
 
 
-@command(
-    TRAIN_GROUP,
-    "TASK|PATH... [OPTIONS]",
-    "gatescope train counter                 # solved in seconds",
-    "gatescope train copy --cell gru --neurons 30,20 --run runs/two-layers",
-    "gatescope train text --minutes 5        # the Python standard library",
-    "gatescope train notes/ 'more/*.md' --steps 5000",
-    "gatescope train --resume --run runs/text --minutes 10",
-)
+@command(TRAIN_GROUP)
 def train(
     *what: Annotated[str, Parameter(name="WHAT", metavar="TASK|PATH")],
     network: NetworkOptions = DEFAULT_NETWORK,
@@ -49,31 +41,7 @@ def train(
     threads: int = 1,
     json: Json = False,
 ) -> int:
-    """Train a network on a task or on a text, and save everything in a run directory.
-
-    Ctrl-C stops the training and saves its state; --resume continues it. A second Ctrl-C ends the program at once and
-    keeps the last checkpoint.
-
-    Parameters
-    ----------
-    what
-        Name of a task (see `gatescope tasks`), or files, folders and patterns of UTF-8 text. `text` alone is the
-        Python standard library of this computer. Write ./counter for a file with the name of a task.
-    run
-        Run directory. Defaults to the name of the task or file in ./runs, with a number if that exists.
-    seed
-        Random seed of the initial weights and of the data. The same seed gives the same losses. Defaults to 0.
-    resume
-        Resume a run from its last checkpoint. Combine with --steps or --minutes to train longer.
-    from_best
-        With --resume: continue from the best weights with a new optimizer, for example after a diverged training. The
-        history is kept.
-    start
-        Start a new run from the best weights of this run directory or run in ./runs. The data must have the same
-        symbols. The old run does not change.
-    threads
-        Number of processor threads. Two threads are faster from 128 neurons on, if the computer is otherwise idle.
-    """
+    """Train a network on a task or on a text, and save everything in a run directory."""
     use_threads(threads)
     settings = {name: value for name, value in asdict(training).items() if value is not None}
     if "steps" in settings and "minutes" in settings:

@@ -27,12 +27,7 @@ Kind = Literal[
 ]
 
 
-@command(
-    STUDY_GROUP,
-    "RUN [OPTIONS]",
-    "gatescope weights counter --kind input",
-    "gatescope weights runs/text --layer 0 --kind recurrent --csv recurrent.csv",
-)
+@command(STUDY_GROUP)
 def weights(
     name: RunName,
     /,
@@ -43,13 +38,7 @@ def weights(
     csv: Csv = None,
     json: Json = False,
 ) -> None:
-    """List the weights of a network with the gate, neuron and symbol that they connect, the largest first.
-
-    Parameters
-    ----------
-    kind
-        Only weights of this kind. Defaults to all weights.
-    """
+    """List the weights of a network with the gate, neuron and symbol that they connect, the largest first."""
     import numpy as np
 
     use_threads(1)
