@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gatescope import Choice, Intervention, Network, Vocabulary, clamp, nudge, patch, sample
+from gatescope.generator import Generator, GeneratorError
 from gatescope.readout import Readout, classes
 from gatescope.sampling import SamplingError, sample_many
 from tests.networks import ALPHABET, network, seeds
@@ -58,7 +60,7 @@ LOGITS = torch.tensor([0.3, 2.0, -1.0, 1.0, 0.0])
 
 
 def frequencies(choice: Choice, draws: int = 4000) -> np.ndarray:
-    generator = torch.Generator().manual_seed(0)
+    generator = Generator(0)
     return np.bincount([choice.draw(LOGITS, generator) for _ in range(draws)], minlength=5)
 
 
@@ -99,15 +101,97 @@ def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, count: int) -> None:
 @pytest.mark.parametrize(("top_p", "count"), [(0.25, 1), (0.5, 2), (0.75, 3), (1.0, 4)])
 def test_top_p_reached_exactly_adds_no_symbol(top_p: float, count: int) -> None:
     """k of four equal symbols have exactly the probability k / 4, which floating-point numbers represent."""
-    generator = torch.Generator().manual_seed(0)
+    generator = Generator(0)
     drawn = {Choice(top_p=top_p).draw(torch.zeros(4), generator) for _ in range(100)}
     assert drawn == set(range(count))
 
 
 def test_equally_probable_symbols_are_all_drawn() -> None:
-    generator = torch.Generator().manual_seed(0)
+    generator = Generator(0)
     drawn = {Choice(temperature=1e-3).draw(torch.zeros(5), generator) for _ in range(100)}
     assert drawn == set(range(5))
+
+
+def drawn_by_hand(logits: list[float], choice: Choice, u: float) -> int:
+    """Return the symbol that the documented rule draws, number by number."""
+    ranks = sorted(range(len(logits)), key=lambda k: (-logits[k], k))
+    largest = logits[ranks[0]]
+    weights = [math.exp((value - largest) / choice.temperature) for value in logits]
+    total = math.fsum(weights)
+    before = 0.0
+    for rank, k in enumerate(ranks):
+        weight = weights[k]
+        if (choice.top_k is not None and rank >= choice.top_k) or (choice.top_p or 2.0) * total <= before:
+            weights[k] = 0.0
+        before += weight
+    bound, reached = u * math.fsum(weights), 0.0
+    for k, weight in enumerate(weights):
+        reached += weight
+        if reached > bound:
+            return k
+    return max(k for k, weight in enumerate(weights) if weight)
+
+
+@given(
+    st.lists(st.integers(-9, 9).map(lambda k: k / 3), min_size=1, max_size=8),
+    seeds,
+    st.sampled_from([0.3, 1.0, 2.5]),
+    st.none() | st.integers(1, 9),
+    st.none() | st.sampled_from([0.05, 0.31, 0.77, 0.983]),
+)
+def test_draws_follow_the_documented_rule(
+    logits: list[float], seed: int, temperature: float, top_k: int | None, top_p: float | None
+) -> None:
+    """The logits repeat, so that ties are frequent."""
+    choice = Choice(temperature, top_k, top_p)
+    values = torch.tensor(logits, dtype=torch.float64)
+    generator = Generator(seed)
+    drawn = [choice.draw(values, generator) for _ in range(5)]
+    assert drawn == [drawn_by_hand(logits, choice, u) for u in Generator(seed).uniforms(5)]
+
+
+def test_largest_uniform_draws_a_symbol_that_is_left() -> None:
+    """u times the sum may round up to the sum itself."""
+
+    class Largest(Generator):
+        def uniforms(self, count: int) -> np.ndarray:
+            return np.full(count, 1 - 2.0**-53)
+
+    logits = torch.tensor([0.0, 0.0, 0.0, -900.0])
+    assert Choice().draw(logits, Largest(0)) == 2
+    assert Choice(top_k=2).draw(logits, Largest(0)) == 1
+
+
+def test_rounding_of_the_logits_does_not_change_draws() -> None:
+    """Engines differ by rounding, which changes the order of almost equally probable symbols but not the draws."""
+    first = torch.tensor([0.5, 1.0, 0.5, -1.0, 1.0, 0.5])
+    second = torch.nextafter(first, torch.tensor([9.0, -9.0, 9.0, -9.0, 9.0, -9.0]))
+    for choice in (Choice(), Choice(0.7), Choice(top_k=5), Choice(top_p=0.95)):
+        one, two = Generator(1), Generator(1)
+        assert [choice.draw(first, one) for _ in range(500)] == [choice.draw(second, two) for _ in range(500)]
+
+
+def test_equal_logits_take_the_lowest_id() -> None:
+    for greedy in (Choice(greedy=True), Choice(top_k=1), Choice(top_p=1e-9)):
+        for size in (3, 50, 1000):  # beyond the width of any vector register
+            logits = torch.zeros(size)
+            logits[[size // 3, size - 1]] = 1.0
+            assert greedy.draw(logits, Generator(0)) == size // 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("choice", [Choice(), Choice(greedy=True)])
+def test_logits_that_are_not_finite_are_refused(value: float, choice: Choice) -> None:
+    with pytest.raises(SamplingError, match=r"expected finite numbers, got (nan|inf) as the largest"):
+        choice.draw_each(torch.tensor([[0.0, 1.0], [value, 0.0]]), [Generator(0), Generator(1)])
+    assert choice.draw(torch.tensor([-torch.inf, 0.0]), Generator(0)) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 64, True])
+def test_seed_beyond_64_bits_is_refused(seed: int) -> None:
+    for write in (sample, lambda net, prime, seed: sample_many(net, prime, [seed])):
+        with pytest.raises(GeneratorError, match=r"Seed: expected a whole number from 0 to 2\^64 - 1, got"):
+            write(network("lstm", (2,)), "a", seed=seed)
 
 
 def test_writing_ends_with_the_stop_text() -> None:

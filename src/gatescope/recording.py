@@ -25,6 +25,7 @@ from gatescope.engine import Intervention, State
 from gatescope.engine.interventions import in_named_layers
 from gatescope.engine.native import unserved
 from gatescope.network import Network, Pass, padded, passes, predictions_of
+from gatescope.ranking import ranked
 from gatescope.sources import Answers, Recordable, sequences_of, targets_of
 from gatescope.storage import Writer, open_trace, pieces_of
 from gatescope.trace import FORMAT, Trace
@@ -293,15 +294,14 @@ def weights_of(network: Network) -> dict[str, dict[str, NDArray[Any]]]:
     return weights
 
 
-def _predictions(configuration: Configuration, run: Pass) -> Tensor:
-    """Return the predictions after every step, (S, T, V); NaN except at the last step if there is only that one."""
-    predictions = predictions_of(configuration, run.output.logits)
-    if predictions.ndim == 2:
+def _at_every_step(run: Pass, values: Tensor) -> Tensor:
+    """Return logits or predictions as (S, T, V); NaN except at the last step if there is only that one."""
+    if values.ndim == 2:
         lengths = run.mask.sum(0)
-        at_last_step = predictions.new_full((*run.mask.shape, predictions.shape[1]), torch.nan)
-        at_last_step[lengths - 1, torch.arange(len(lengths))] = predictions
-        predictions = at_last_step
-    return predictions.transpose(0, 1)
+        at_last_step = values.new_full((*run.mask.shape, values.shape[1]), torch.nan)
+        at_last_step[lengths - 1, torch.arange(len(lengths))] = values
+        values = at_last_step
+    return values.transpose(0, 1)
 
 
 def _step_arrays(
@@ -311,23 +311,25 @@ def _step_arrays(
     arrays: dict[str, NDArray[Any]] = {"token": tokens}
     if tokens.ndim == 3:
         arrays = {"token": np.full(tokens.shape[:2], PADDING, np.int32), "input": tokens}
-    predictions = _predictions(configuration, run)
+    predictions = _at_every_step(run, predictions_of(configuration, run.output.logits))
     padding = ~run.mask.numpy().T
     if configuration.readout.kind == "numbers":
         estimates = np.where(padding[..., None], np.nan, predictions.numpy())
         return {**arrays, "value": targets, "estimate": estimates}
     count = predictions.shape[2]
-    best = predictions.nan_to_num(-torch.inf).topk(min(top, count), dim=2)
+    # By the logits, as a network writes: rounding may make log-probabilities equal.
+    best = ranked(_at_every_step(run, run.output.logits), top)
     has_target = is_symbol(targets, count)
     target_ids = torch.from_numpy(np.where(has_target, targets, 0)).long().unsqueeze(2)
     log_probs = predictions.gather(2, target_ids).squeeze(2).numpy()
+    top_probabilities = predictions.gather(2, best).exp().numpy()
     unpredicted = padding | predictions[..., 0].isnan().numpy()
     return {
         **arrays,
         "target": targets,
         "log_probability": np.where(has_target, log_probs, np.nan).astype(log_probs.dtype),
-        "top_token": np.where(unpredicted[..., None], PADDING, best.indices.numpy()).astype(np.int32),
-        "top_probability": np.where(unpredicted[..., None], np.nan, best.values.exp().numpy()).astype(log_probs.dtype),
+        "top_token": np.where(unpredicted[..., None], PADDING, best.numpy()).astype(np.int32),
+        "top_probability": np.where(unpredicted[..., None], np.nan, top_probabilities).astype(log_probs.dtype),
     }
 
 

@@ -9,16 +9,21 @@ import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gatescope.engine import Intervention
 from gatescope.errors import GatescopeError
+from gatescope.generator import Generator
 from gatescope.names import named_settings
 from gatescope.network import Network, passes
+from gatescope.ranking import ranked
 from gatescope.readout import SYMBOLS
 from gatescope.vocabulary import Ids, Vocabulary
+
+STREAM = "sample"  # of the random numbers
 
 
 class SamplingError(GatescopeError):
@@ -53,39 +58,59 @@ class Choice:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise SamplingError("SAMPLING_TOP_P_RANGE", top_p=self.top_p)
 
-    def draw(self, logits: Float[Tensor, " V"], generator: torch.Generator) -> int:
+    def draw(self, logits: Float[Tensor, " V"], generator: Generator) -> int:
         """Draw the id of one symbol.
 
         Args:
             logits: unnormalised log-probabilities.
             generator: the source of the random numbers.
+
+        Raises:
+            SamplingError: as in `draw_each`.
         """
         return self.draw_each(logits.unsqueeze(0), [generator])[0]
 
-    def draw_each(self, logits: Float[Tensor, "B V"], generators: Sequence[torch.Generator]) -> list[int]:
+    def draw_each(self, logits: Float[Tensor, "B V"], generators: Sequence[Generator]) -> list[int]:
         """Draw the id of one symbol for each row.
+
+        Each row takes one uniform number u, so its text does not depend on the other rows of the batch. A symbol has
+        the weight exp((logit - largest logit) / temperature), or 0 if `top_k` or `top_p` leave it out. The drawn symbol
+        is the first, in the order of the ids, at which the sum of the weights exceeds u times the sum of all weights.
+        Numbers are float64. The order by probability would not do: two engines whose logits differ by rounding would
+        order two almost equally probable symbols differently, and draw different ones.
 
         Args:
             logits: unnormalised log-probabilities.
             generators: the source of the random numbers of each row.
+
+        Raises:
+            SamplingError: a row has no largest finite logit, because the network computed NaN or infinity.
         """
+        largest = logits.amax(1, keepdim=True)
+        if not largest.isfinite().all():
+            raise SamplingError("SAMPLING_LOGITS", largest=float(largest[~largest.isfinite()][0]))
         if self.greedy:
             return logits.argmax(1).tolist()
-        order = logits.argsort(dim=1, descending=True, stable=True)
-        sorted_logits = logits.gather(1, order).double()
-        # The largest logit becomes 0. Otherwise a small temperature makes infinities, of which softmax makes NaN.
-        probabilities = ((sorted_logits - sorted_logits[:, :1]) / self.temperature).softmax(1)
+        # The largest logit becomes 0. Otherwise a small temperature makes infinities, and their differences NaN.
+        weights = ((logits.double() - largest.double()) / self.temperature).exp()
+        if self.top_k is not None or self.top_p is not None:
+            weights = self._restricted(weights, ranked(logits, logits.shape[1]))
+        sums = weights.cumsum(1).numpy()
+        shares = np.array([generator.uniforms(1)[0] for generator in generators])
+        # The product may round up to the sum itself, which no symbol exceeds.
+        last = [int(np.flatnonzero(row)[-1]) for row in weights.numpy()]
+        return np.minimum((sums <= shares[:, None] * sums[:, -1:]).sum(1), last).tolist()
+
+    def _restricted(self, weights: Float[Tensor, "B V"], order: Int[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+        """Return weights with 0 for the symbols that `top_k` and `top_p` leave out; `order` ranks the symbols."""
+        ordered = weights.gather(1, order)
+        total = ordered.cumsum(1)[:, -1:]
         if self.top_k is not None:
-            probabilities[:, self.top_k :] = 0
+            ordered[:, self.top_k :] = 0
         if self.top_p is not None:
             # A symbol stays if the more probable ones have not yet reached top_p: the most probable always stays.
-            probabilities[probabilities.cumsum(1) - probabilities >= self.top_p] = 0
-        # Each row has random numbers of its own, so its text does not depend on the other rows of the batch.
-        ranks = [
-            torch.multinomial(row, 1, generator=generator)
-            for row, generator in zip(probabilities, generators, strict=True)
-        ]
-        return order.gather(1, torch.stack(ranks))[:, 0].tolist()
+            ordered[ordered.cumsum(1) - ordered >= self.top_p * total] = 0
+        return torch.zeros_like(weights).scatter(1, order, ordered)
 
 
 def sample(
@@ -106,18 +131,20 @@ def sample(
             mark, a newline, or its first symbol: the first of these that its vocabulary has.
         length: the largest number of symbols to write.
         choice: how symbols are chosen; `Choice()` if None.
-        seed: the seed of the random numbers.
+        seed: the seed of the random numbers, from 0 to 2^64 - 1; they are those of the stream "sample".
         stop: a text after which writing ends.
         interventions: changes made while the network reads and writes. Their steps count the whole run: the symbols of
             the prime, then each written symbol that is read again, which the last one is not.
 
     Raises:
-        SamplingError: the network does not predict the next symbol at every step, or length is negative.
+        SamplingError: the network does not predict the next symbol at every step, or length is negative. While the text
+            is written: the network computes NaN or infinity.
+        GeneratorError: the seed is out of its range.
         InterventionError: while the text is written: an intervention does not fit the network.
     """
     tokens = _first_tokens(network, prime, length)
     writer = _Writer(network.configuration.vocabulary, stop, prime)
-    return _written(network, tokens, length, choice or Choice(), seed, writer, interventions)
+    return _written(network, tokens, length, choice or Choice(), Generator(seed, STREAM), writer, interventions)
 
 
 def sample_many(
@@ -146,12 +173,14 @@ def sample_many(
 
     Raises:
         SamplingError: as in `sample`.
+        GeneratorError: a seed is out of its range.
         InterventionError: an intervention does not fit the network.
     """
+    generators = [Generator(seed, STREAM) for seed in seeds]
     tokens, choice = _first_tokens(network, prime, length), choice or Choice()
     writers = [_Writer(network.configuration.vocabulary, stop, prime) for _ in seeds]
     texts: list[list[str]] = [[] for _ in seeds]
-    for symbols in _drawn_symbols(network, tokens, length, choice, seeds, interventions) if writers else ():
+    for symbols in _drawn_symbols(network, tokens, length, choice, generators, interventions) if writers else ():
         for writer, text, symbol in zip(writers, texts, symbols, strict=True):
             if not writer.ended:
                 text.append(writer.write(symbol))
@@ -182,12 +211,12 @@ def _written(
     tokens: Ids,
     length: int,
     choice: Choice,
-    seed: int,
+    generator: Generator,
     writer: _Writer,
     interventions: Sequence[Intervention],
 ) -> Iterator[str]:
     """Yield the text of `sample`."""
-    for symbols in _drawn_symbols(network, tokens, length, choice, [seed], interventions):
+    for symbols in _drawn_symbols(network, tokens, length, choice, [generator], interventions):
         if piece := writer.write(symbols[0]):
             yield piece
         if writer.ended:
@@ -201,12 +230,11 @@ def _drawn_symbols(
     tokens: Ids,
     length: int,
     choice: Choice,
-    seeds: Sequence[int],
+    generators: Sequence[Generator],
     interventions: Sequence[Intervention],
 ) -> Iterator[list[int]]:
     """Yield one symbol of every text at a time, drawn from the prediction after the symbol before."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    inputs, copies = torch.from_numpy(tokens).unsqueeze(1), len(seeds)
+    inputs, copies = torch.from_numpy(tokens).unsqueeze(1), len(generators)
     done, total, state, logits = 0, len(inputs) + length - 1, None, torch.empty(0)
     for _ in range(length):
         for run in passes(

@@ -15,10 +15,12 @@ from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gatescope.network import Network
 from gatescope.network import predict as values_of
+from gatescope.ranking import ranked
 from gatescope.readout import Readout
 from gatescope.runs import Run
 from gatescope.sources import Recordable, RecordingError, parts_of, sequences_of
@@ -152,7 +154,7 @@ class Predictions(Sequence[Values]):
         about: dict[str, Any],
         top: int,
     ) -> Table:
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        order = ranked(torch.from_numpy(probabilities), top).numpy()
         chosen = np.take_along_axis(probabilities, order, 1)
         columns = {name: np.repeat(column, top) for name, column in columns.items()}
         columns |= {
