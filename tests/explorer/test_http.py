@@ -14,16 +14,14 @@ import httpx
 import numpy as np
 import pytest
 from safetensors.numpy import load
-from starlette.types import ASGIApp
 
 import gatescope.explorer.recorder
 from gatescope import TASKS, Run, Settings, Trace, __version__, check_with, configure, create_run, record, train
-from gatescope.explorer.gallery import Gallery, summary_of
-from gatescope.explorer.routes import make_app
+from gatescope.explorer.gallery import summary_of
 from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.runs import HISTORY, SAMPLES
+from tests.explorer.page import PORT, Page
 
-PORT = 8791
 TASK = TASKS["counter"](batch=2)
 
 
@@ -40,27 +38,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "runs"))
-
-
-class Page:
-    """Sends the requests of the explorer's page."""
-
-    def __init__(self, *folders: Path) -> None:
-        self.app: ASGIApp = make_app(Gallery(list(folders)), PORT)
-
-    def send(self, method: str, path: str, host: str = f"127.0.0.1:{PORT}", **arguments: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
-                return await client.request(method, path, **arguments)
-
-        return anyio.run(send)
-
-    def get(self, path: str, **arguments: Any) -> httpx.Response:
-        return self.send("GET", path, **arguments)
-
-    def trace(self, name: str = "lstm", **body: Any) -> httpx.Response:
-        return self.send("POST", f"/api/runs/{name}/trace", json={"text": "aaXbb\naXb", **body})
 
 
 @pytest.fixture
@@ -113,6 +90,8 @@ def test_every_answer_has_security_headers(page: Page, path: str) -> None:
     headers = page.get(path).headers
     assert "default-src 'self'" in headers["content-security-policy"]
     assert "http" not in headers["content-security-policy"]
+    assert "'wasm-unsafe-eval'" in headers["content-security-policy"]
+    assert "'unsafe-" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-origin" not in headers
 
@@ -339,6 +318,7 @@ def test_trace_arrays_equal_the_recording(page: Page, folder: Path) -> None:
     assert json.loads(metadata["labels"]) == list(text)
     assert json.loads(metadata["unknown"]) == ["?"]
     assert json.loads(metadata["holds"]) is True
+    assert metadata["engine"] == trace.attributes["engine"]
     assert float(metadata["residual"]) == pytest.approx(
         check_with(Run(folder / "deep peephole").network()[0], trace).largest, rel=1e-2
     )

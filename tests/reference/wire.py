@@ -47,7 +47,7 @@ def trace(network: Network) -> Trace:
         "top_probability": np.where(inside[..., None], _numbers(3, (2, 3, 2)), np.nan).astype(np.float32),
     }
     parameters = {"layer0": {f"p.{name}": _numbers(8, (NEURONS,)) for name in cell.tape.parameters}}
-    attributes = {**describe(network), "residual": 3.14159e-7}
+    attributes = {**describe(network), "residual": 3.14159e-7, "engine": "plain, native"}
     return Trace(np.array(LENGTHS), steps, {"layer0": layer}, {"layer0": {}}, parameters, attributes)
 
 
@@ -61,7 +61,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     """Yield name, bytes and expected content of every fixture."""
     net = network()
     original = trace(net)
-    shared = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40"}
+    shared = {"residual": "3.14e-07", "tolerance": "1e-05", "holds": "true", "step": "40", "engine": "plain, native"}
     metadata = {**shared, "labels": json.dumps(LABELS), "unknown": '["\\u00e9", "\\ud83d\\ude00"]'}
     recorded = RecordedText(original, LABELS, ["é", "😀"], 40)
     signals, drives = list(net.configuration.layers[0].cell.signals), list(net.configuration.layers[0].cell.drives)
@@ -90,7 +90,7 @@ def messages() -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     empty["top_token"] = {"dtype": "I32", "shape": [0, 3], "values": []}
     empty["top_probability"] = {"dtype": "F32", "shape": [0, 3], "values": []}
     empty |= {f"layer0.{name}": {"dtype": "F32", "shape": [NEURONS, 0], "values": []} for name in signals}
-    metadata = {**shared, "residual": "0", "labels": "[]", "unknown": "[]"}
+    metadata = {**shared, "residual": "0", "engine": "", "labels": "[]", "unknown": "[]"}
     yield "empty", encode(net.configuration, nothing, TraceRequest("")), {"metadata": metadata, "arrays": empty}
 
     by_type = {

@@ -10,7 +10,8 @@ from typing import Any
 
 from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
-from gatescope.explorer.recorder import file_stamp
+from gatescope.explorer.networks import stamp_text
+from gatescope.explorer.recorder import file_stamp, weights_stamp
 from gatescope.messages import Message
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
@@ -116,6 +117,8 @@ def empty_summary(name: str, run: Run) -> dict[str, Any]:
         "readout": SYMBOLS.to_json(),
         "step": 0,
         "weights": False,
+        "weights_bytes": 0,
+        "weights_stamp": None,
         "steps": None,
         "minutes": None,
         "progress": None,
@@ -142,6 +145,7 @@ def summary_of(name: str, run: Run) -> dict[str, Any]:
     last = history[-1] if history else {}
     cells = {layer.cell.name: layer.cell.title for layer in configuration.layers}
     history_stamp, score = file_stamp(run.path / HISTORY), _latest(history, "score")
+    weights = weights_stamp(run)
     return summary | {
         "state": run.state(last),
         "problem": last.get("problem"),
@@ -160,7 +164,9 @@ def summary_of(name: str, run: Run) -> dict[str, Any]:
         "unit": configuration.vocabulary.unit,
         "readout": configuration.readout.to_json(),
         "step": last.get("step") or 0,
-        "weights": file_stamp(run.path / WEIGHTS) is not None,
+        "weights": weights is not None,
+        "weights_bytes": weights[1] if weights else 0,
+        "weights_stamp": stamp_text(weights),
         "steps": settings.steps,
         "minutes": settings.minutes,
         "progress": _progress(last, settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
 from gatescope.explorer.lesson import lesson
 from gatescope.explorer.memory import Memory, Reservation
+from gatescope.explorer.networks import network_json, weights_of_run
 from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError, quoted
 from gatescope.explorer.studies import Studies
@@ -40,8 +41,10 @@ POLL_SECONDS = 0.5  # between two looks at the run directories
 HEARTBEAT_SECONDS = 15.0
 
 HEADERS = {
-    b"content-security-policy": b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    # The engine of the page is WebAssembly in a worker; no text is ever evaluated as JavaScript.
+    b"content-security-policy": b"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+    b"style-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; "
+    b"form-action 'none'",
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-resource-policy": b"same-origin",
@@ -60,8 +63,8 @@ class Answer(JSONResponse):
 class Arrays(Response):
     """Raw bytes whose memory is released once they are sent."""
 
-    def __init__(self, body: bytes, reserved: Reservation) -> None:
-        super().__init__(body, media_type="application/octet-stream")
+    def __init__(self, body: bytes, reserved: Reservation, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(body, headers=headers, media_type="application/octet-stream")
         self._reserved = reserved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,6 +161,8 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIA
     routes = [
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
+        Route("/api/runs/{name}/network", _network_endpoint(gallery)),
+        Route("/api/runs/{name}/weights", _weights_endpoint(gallery, limiter, memory)),
         Route("/api/runs/{name}/trace", endpoint(trace), methods=["POST"]),
         Route("/api/runs/{name}/features", endpoint(tracks.answer), methods=["POST"]),
         Route("/api/runs/{name}/study", endpoint(study, "application/json"), methods=["POST"]),
@@ -176,7 +181,7 @@ def _endpoint(gallery: Gallery, limiter: CapacityLimiter, handler: Handler, medi
     """Return an endpoint that calls a handler with a run and the JSON of the request."""
 
     async def answer(request: HttpRequest) -> Response:
-        run = (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
+        run = await _run_of(gallery, request)
         if run is None:
             return _no_run(request)
         answer = await to_thread.run_sync(handler, run, await _read_json(request), limiter=limiter)
@@ -185,6 +190,36 @@ def _endpoint(gallery: Gallery, limiter: CapacityLimiter, handler: Handler, medi
         return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type=media_type)
 
     return answer
+
+
+def _network_endpoint(gallery: Gallery) -> Endpoint:
+    """Return the endpoint of network.json."""
+
+    async def answer(request: HttpRequest) -> Response:
+        run = await _run_of(gallery, request)
+        return _no_run(request) if run is None else Answer(await to_thread.run_sync(network_json, run))
+
+    return answer
+
+
+def _weights_endpoint(gallery: Gallery, limiter: CapacityLimiter, memory: Memory) -> Endpoint:
+    """Return the endpoint of weights.safetensors."""
+
+    async def answer(request: HttpRequest) -> Response:
+        run = await _run_of(gallery, request)
+        if run is None:
+            return _no_run(request)
+        query, known = dict(request.query_params), request.headers.get("if-none-match")
+        weights = await to_thread.run_sync(weights_of_run, memory, run, query, known, limiter=limiter)
+        headers = {"etag": weights.tag}
+        return Response(status_code=304, headers=headers) if weights.body is None else Arrays(*weights.body, headers)
+
+    return answer
+
+
+async def _run_of(gallery: Gallery, request: HttpRequest) -> Run | None:
+    """Return the run that a request names; None if there is no such run."""
+    return (await to_thread.run_sync(gallery.runs)).get(request.path_params["name"])
 
 
 async def _changes(request: HttpRequest, list_runs: Any) -> AsyncIterator[str]:

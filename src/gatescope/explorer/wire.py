@@ -175,6 +175,7 @@ def _metadata(recorded: RecordedText) -> dict[str, str]:
     tolerance = float(trace.attributes["tolerance"]) if trace else TOLERANCE_OF_NOTHING
     return {
         "labels": json.dumps(recorded.labels),
+        "engine": str(trace.attributes["engine"]) if trace else "",
         "residual": f"{residual:.3g}",
         "tolerance": f"{tolerance:.3g}",
         "holds": json.dumps(residual <= tolerance),

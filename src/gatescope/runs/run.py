@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -38,7 +37,7 @@ from gatescope.messages import Message
 from gatescope.network import Network, expected_tensors
 from gatescope.runs.records import finite, parse, record_of, shortened
 from gatescope.runs.run_errors import RunError, description_errors, file_errors
-from gatescope.runs.tensors import HEADER_BYTES, VALUE_BYTES, load_tensors, save_tensors
+from gatescope.runs.tensors import largest_file, load_tensors, save_tensors
 from gatescope.runs.training_lock import hold_lock, is_locked
 from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
@@ -185,21 +184,28 @@ class Run:
             RunError: the weights are missing or damaged, or do not fit the configuration.
         """
         configuration = self.configuration()
-        path = self.path / WEIGHTS if checkpoint is None else self._checkpoint(checkpoint) / WEIGHTS
-        steps = self.checkpoints()
-        listed = ", ".join(map(str, steps)) or "none"
-        if checkpoint is None:
-            missing = Message("RUN_WEIGHTS_MISSING", path=self.path, checkpoints=listed)
-        else:
-            missing = Message("RUN_CHECKPOINT_MISSING", path=self.path, step=checkpoint, checkpoints=listed)
-        if checkpoint is not None and checkpoint not in steps:
-            raise RunError(missing)
+        path, missing = self.weights_path(checkpoint)
         with file_errors(path, missing):
             weights, step = load_tensors(path, self.path, expected_tensors(configuration))
         network = Network(configuration)
         network.load_state_dict(weights)
         network.eval()
         return network, checkpoint or 0 if step is None else step
+
+    def weights_path(self, checkpoint: int | None = None) -> tuple[Path, Message]:
+        """Return the path of the best weights or of those of a checkpoint, and the message for a missing file.
+
+        Raises:
+            RunError: there is no such checkpoint.
+        """
+        steps = self.checkpoints()
+        listed = ", ".join(map(str, steps)) or "none"
+        if checkpoint is None:
+            return self.path / WEIGHTS, Message("RUN_WEIGHTS_MISSING", path=self.path, checkpoints=listed)
+        missing = Message("RUN_CHECKPOINT_MISSING", path=self.path, step=checkpoint, checkpoints=listed)
+        if checkpoint not in steps:
+            raise RunError(missing)
+        return self._checkpoint(checkpoint) / WEIGHTS, missing
 
     def weights_mark(self) -> str:
         """Return a fingerprint of the best weights: the first 16 digits of the SHA-256 of their file.
@@ -209,8 +215,7 @@ class Run:
         """
         path, expected = self.path / WEIGHTS, expected_tensors(self.configuration())
         with file_errors(path, Message("RUN_WEIGHTS_MISSING", path=self.path, checkpoints="not listed")):
-            largest = HEADER_BYTES + VALUE_BYTES * sum(map(math.prod, expected.values()))
-            return hashlib.sha256(read_regular(path, largest, inside=self.path)).hexdigest()[:16]
+            return hashlib.sha256(read_regular(path, largest_file(expected), inside=self.path)).hexdigest()[:16]
 
     def save_weights(self, weights: Mapping[str, Tensor], step: int) -> None:
         """Replace the best weights.
@@ -265,7 +270,7 @@ class Run:
             folder = self._checkpoint(step)
             if (folder / "progress.json").exists():
                 expected = expected_tensors(self.configuration())
-                largest = HEADER_BYTES + MAX_STATE_BYTES + 4 * VALUE_BYTES * sum(map(math.prod, expected.values()))
+                largest = MAX_STATE_BYTES + 4 * largest_file(expected)
                 with file_errors(folder):
                     weights, _ = load_tensors(folder / WEIGHTS, self.path, expected)
                     arrays, _ = load_tensors(folder / "optimizer.safetensors", self.path, None, largest)

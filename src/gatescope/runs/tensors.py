@@ -47,9 +47,28 @@ def load_tensors(
         RunError: the file is damaged, or belongs to another network.
         FileError: the file is missing, or cannot be opened or read.
     """
-    if largest is None:
-        largest = HEADER_BYTES + VALUE_BYTES * sum(math.prod(shape) for shape in (expected or {}).values())
-    content = read_regular(path, largest, inside=run)
+    content = read_regular(path, largest_file(expected or {}) if largest is None else largest, inside=run)
+    return parse_tensors(content, path, expected)
+
+
+def largest_file(expected: Mapping[str, tuple[int, ...]]) -> int:
+    """Return the most bytes of a file with tensors of these shapes."""
+    return HEADER_BYTES + VALUE_BYTES * sum(map(math.prod, expected.values()))
+
+
+def parse_tensors(
+    content: bytes, path: Path, expected: Mapping[str, tuple[int, ...]] | None
+) -> tuple[dict[str, Tensor], int | None]:
+    """Return the tensors in the content of a file and their step, after the checks of `load_tensors`.
+
+    Args:
+        content: the bytes of the file.
+        path: the file, for messages.
+        expected: as in `load_tensors`.
+
+    Raises:
+        RunError: the file is damaged, or belongs to another network.
+    """
     try:
         tensors = load(content)
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__") or {}
