@@ -12,7 +12,7 @@ from gatescope.explorer.recorder import file_stamp
 from gatescope.explorer.requests import CHECKPOINT, RequestError, parse_request
 from gatescope.messages import Message
 from gatescope.runs import Run
-from gatescope.runs.weights import weights_file
+from gatescope.runs.weights_file import weights_file
 
 MAX_WEIGHTS_BYTES = 64 << 20  # of a file that the browser gets
 COPIES_OF_FILE = 3  # while the weights are checked: the bytes of the file, its tensors, and a temporary one
