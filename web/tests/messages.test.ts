@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import english from '../../src/gatescope/messages/en/page.json'
 import { type Code, pieces, text } from '../src/messages/text'
 
-const files = import.meta.glob<string>('../src/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true })
-const sources = Object.entries(files).map(([path, source]) => [path.replace('../src/', ''), source] as const)
+const files = import.meta.glob<string>('../{engine,src}/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true }) // prettier-ignore
+const sources = Object.entries(files).map(([path, source]) => [path.replace('../', ''), source] as const)
 const sentences = english as Record<string, string>
 
 /** The names of the fields of a sentence. */

@@ -7,7 +7,7 @@ from gatescope.equations.evaluation import Evaluator
 from gatescope.equations.formulas import expression, latex, text
 from gatescope.equations.forward_derivatives import Forward, Place, forward
 from gatescope.equations.operations import OPERATIONS
-from gatescope.equations.serialization import from_json, key, to_json
+from gatescope.equations.serialization import canonical_json, from_json, key, to_json
 from gatescope.equations.symbolic import (
     EquationError,
     Expression,
@@ -31,6 +31,7 @@ __all__ = [
     "Place",
     "Reverse",
     "Tape",
+    "canonical_json",
     "drive_order",
     "exp",
     "expression",

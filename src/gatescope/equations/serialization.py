@@ -18,10 +18,14 @@ def to_json(tape: Tape) -> dict[str, Any]:
     return {"nodes": nodes, "signals": dict(tape.signals)}
 
 
+def canonical_json(tape: Tape) -> str:
+    """Return the one JSON text of a tape, by which the browser recognises the equations of built-in cells."""
+    return json.dumps(to_json(tape), sort_keys=True, separators=(",", ":"))
+
+
 def key(tape: Tape) -> str:
     """Return 16 hexadecimal digits that identify the equations: the start of the SHA-256 of their JSON."""
-    canonical = json.dumps(to_json(tape), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(tape).encode()).hexdigest()[:16]
 
 
 def from_json(data: Any, name: str) -> Tape:
