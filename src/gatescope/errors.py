@@ -32,7 +32,7 @@ class GatescopeError(ValueError):
         if not isinstance(message, Message):
             message = Message(message, **values)
         self.message = message
-        super().__init__(str(message))
+        super().__init__(message)
 
     @property
     def code(self) -> str:
@@ -45,7 +45,8 @@ class GatescopeError(ValueError):
         return self.message.values
 
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError, a second base of some subclasses, would add quotation marks
+        # The sentence is formatted when someone reads it: many errors are caught and never shown.
+        return str(self.message)
 
 
 def setting(name: str, value: bool | float | str | None = True) -> str:
