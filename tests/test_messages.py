@@ -93,6 +93,15 @@ def test_an_error_has_its_code_and_values() -> None:
     assert error.values == {"what": "Layer", "names": "layer0", "name": 3}
 
 
+def test_an_error_reads_the_catalogue_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr("gatescope.messages.english", lambda: read.append("catalogue") or ENGLISH)
+    error = TraceError("UNKNOWN_NAME", what="Layer", names="layer0", name=3)
+    assert read == []
+    assert str(error).startswith("Layer: expected one of layer0")
+    assert read == ["catalogue"]
+
+
 def _pickled(error: FileError) -> FileError:
     return pickle.loads(pickle.dumps(error))  # noqa: S301 - written one call earlier
 

@@ -205,3 +205,7 @@ def test_names_of_classes_in_a_file(cli: Cli, reviews: Path, tmp_path: Path) -> 
         assert Run(tmp_path / "runs" / str(k)).configuration().readout.names == ("bad", "good")
     (tmp_path / "classes.json").write_text('{"bad": 0, "good": 2}')
     assert "none for output 1" in cli("adopt", reviews, *options, "--classes", "classes.json").refused()
+
+
+def test_adopt_names_a_missing_file_before_other_options(cli: Cli) -> None:
+    assert cli("adopt", "missing.pt").refused().startswith("gatescope: missing.pt: expected a readable file")

@@ -122,3 +122,9 @@ def test_no_sentence_of_an_option_stands_twice() -> None:
     for key, sentence in _sentences():
         places.setdefault(sentence, []).append(key)
     assert {sentence: keys for sentence, keys in places.items() if len(keys) > 1} == {}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_has_an_option_twice(name: str) -> None:
+    options = [argument.name for argument in app[name].assemble_argument_collection() if argument.show]
+    assert sorted(options) == sorted(set(options))

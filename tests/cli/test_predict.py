@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,14 @@ def test_predict_name_of_no_file_prints_a_note(cli: Cli, run: Path, tmp_path: Pa
     (tmp_path / "aX.csv").write_text("aX\n")
     assert "There is no file" not in cli("predict", run, "aX.csv", "aX").err
     assert "There is no file" not in cli("predict", run, "aX").err
+
+
+def test_predict_names_the_empty_text(cli: Cli, reviews: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that reads an end mark predicts with a note; without one, there is nothing to predict."""
+    result = cli("predict", reviews, "this is good", "")
+    assert result.status == 0
+    assert result.err == "note: 1 text is empty (2). The prediction is that of the end mark alone.\n"
+    assert cli("predict", reviews, "this is good").err == ""
+    assert cli("predict", run, "ab", "").refused().startswith("gatescope: Text 2: expected 1 symbol or more")
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"\n\n")))
+    assert "Standard input: expected a text, got an empty one." in cli("predict", reviews, "-").refused()

@@ -4,7 +4,7 @@ from gatescope.adopting.adopt import Adoption, adopt
 from gatescope.adopting.assembling import Assembled, assemble
 from gatescope.adopting.exporting import FORMATS, save
 from gatescope.adopting.foreign import AdoptingError, Foreign, ForeignLayer, Head, Joined
-from gatescope.adopting.formats import read
+from gatescope.adopting.formats import check_file, read
 from gatescope.adopting.from_formats import from_keras, from_onnx, from_safetensors, from_torch
 from gatescope.adopting.lstm_explorer import read_lstm_explorer, steps_that_hold
 from gatescope.adopting.symbol_files import read_names, read_vocabulary, vocabulary_of
@@ -20,6 +20,7 @@ __all__ = [
     "Joined",
     "adopt",
     "assemble",
+    "check_file",
     "from_keras",
     "from_onnx",
     "from_safetensors",

@@ -37,6 +37,26 @@ KERAS = Format("a Keras model", "from_keras", keras.read)
 ONNX = Format("an ONNX model", "from_onnx", onnx_file.read)
 
 
+def check_file(path: Path) -> None:
+    """Check that a path is a file of a size that can be read.
+
+    Raises:
+        AdoptingError: the path does not exist, is a folder, or the file is too large.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if path.is_dir():
+        raise AdoptingError("FOREIGN_FILE_IS_FOLDER", path=path, known=KNOWN)
+    if size > MAX_FILE_BYTES:
+        raise AdoptingError("FOREIGN_FILE_TOO_LARGE", path=path, size=size, limit=MAX_FILE_BYTES)
+
+
+def _unreadable(path: Path, error: OSError) -> AdoptingError:
+    return AdoptingError("FOREIGN_FILE_UNREADABLE", path=path, reason=error.strerror or error)
+
+
 def read(path: Path | str, nonlinearity: Nonlinearity | None = None, *, expected: Format | None = None) -> Foreign:
     """Read the recurrent layers and the other weights of a file. Nothing in the file is executed.
 
@@ -53,12 +73,8 @@ def read(path: Path | str, nonlinearity: Nonlinearity | None = None, *, expected
         ImportError: the format needs an extra that is not installed.
     """
     path = Path(path)
+    check_file(path)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise AdoptingError("FOREIGN_FILE_IS_FOLDER", path=path, known=KNOWN)
-        if size > MAX_FILE_BYTES:
-            raise AdoptingError("FOREIGN_FILE_TOO_LARGE", path=path, size=size, limit=MAX_FILE_BYTES)
         file_format = format_of(path)
         if expected is not None and file_format is not expected:
             raise AdoptingError(
@@ -70,7 +86,7 @@ def read(path: Path | str, nonlinearity: Nonlinearity | None = None, *, expected
             )
         foreign = file_format.read(path, nonlinearity)
     except OSError as error:
-        raise AdoptingError("FOREIGN_FILE_UNREADABLE", path=path, reason=error.strerror or error) from error
+        raise _unreadable(path, error) from error
     for layers in foreign.stacks.values():
         for layer in layers:
             if not layer.is_finite():

@@ -201,6 +201,9 @@ def predict(model: Run | Network, source: Recordable | Sequence[str]) -> Predict
         sequences = sequences_of(network, source)
         texts = [vocabulary.decode(sequence) for sequence in sequences]
     else:
+        for number, text in enumerate(texts, 1):
+            if not text:
+                raise RecordingError("PREDICTIONS_TEXT_EMPTY", number=number)
         sequences = [_one_sequence(network, text) for text in texts]
     values = values_of(network, sequences)
     return Predictions(network.configuration.readout, vocabulary, tuple(texts), tuple(sequences), tuple(values))

@@ -211,6 +211,24 @@ def test_error_lists_the_first_lines_in_order() -> None:
         refuse("t.csv", [Fault(1234, bad, "x")], can_skip=True)
 
 
+def test_error_lists_few_undecoded_lines_beside_others(tmp_path: Path) -> None:
+    """One encoding explains all of them, so that the advice stays on the screen."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"caf\xe9\n" * 200)
+    undecoded = [Fault(k, Message("FAULT_UNDECODED_BYTE", byte=0xE9)) for k in range(1, 201)]
+    with pytest.raises(TaskError) as caught:
+        refuse(path, [*undecoded, Fault(150, Message("FAULT_TEXT_EMPTY"))])
+    first, *listed = str(caught.value).split("\n")
+    assert "got 201 faults. Correct the file, or read it with encoding='cp1252':" in first
+    assert [line.split(":")[0] for line in listed] == [
+        "  Line 1",
+        "  Line 2",
+        "  Line 3",
+        "  Line 150",
+        "  And 197 more.",
+    ]
+
+
 @pytest.mark.parametrize(("text", "count"), [("a", 1), ("a\n", 1), ("a\n\n", 2), ("a\r\nb\r\n", 2), ("a\rb", 2)])
 def test_lines_end_like_in_an_editor(tmp_path: Path, text: str, count: int) -> None:
     assert len(read_lines(written(tmp_path, text))) == count

@@ -63,8 +63,10 @@ def adopt(
     if out is not None:
         raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
     from gatescope.adopting import adopt as adopt_network
+    from gatescope.adopting import check_file
     from gatescope.tasks.data.corpus import read as read_corpus
 
+    check_file(path)
     symbols = _vocabulary_of(vocabulary, corpus, inputs, unit, end, encoding)
     if classes is not None and numbers is not None:
         raise UsageError("ADOPT_CLASSES_AND_NUMBERS")

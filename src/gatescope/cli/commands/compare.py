@@ -45,7 +45,6 @@ def compare(
     data: DataOptions = NO_DATA_OPTIONS,
     on: Annotated[str | None, Parameter(allow_leading_hyphen=True, metavar="TEXT")] = None,
     file: Path | None = None,
-    encoding: str | None = None,
     furthest: int = 100,
     distance: int | None = None,
     out: Annotated[Path | None, Parameter(metavar="DIR")] = None,
@@ -65,7 +64,8 @@ def compare(
     check_at_least_one(seeds=seeds, furthest=furthest)
     task = task_for(what, data)
     folder = out or free_run_path(f"compare-{default_name(what)}")
-    text = None if on is None and file is None and encoding is None else read_text(task, on, file, encoding)
+    of_file = data.encoding if file is not None or on == "-" else None
+    text = None if on is None and file is None else read_text(task, on, file, of_file)
     with Stop() as stop:
         with progress_bar("training and measuring", quiet=json) as bar:
             trainings = comparison.compare(

@@ -23,6 +23,7 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.runs import Run
@@ -92,6 +93,8 @@ def predict(
     sources = _read_texts(run, texts, file, text, encoding, skip_bad)
     print_unknown_symbols(run.configuration().vocabulary, *sources)
     predictions = predict_texts(run, sources).table(top=top, every_step=every_step or None)
+    if empty := [str(number) for number, source in enumerate(sources, 1) if not source.strip()]:
+        print_note(Message("PREDICT_NOTE_EMPTY", count=len(empty), numbers=", ".join(empty[:SHOWN_SKIPPED_ROWS])))
     write_tables(predictions, lambda: _print_predictions(predictions, all_rows), json=json, csv=csv)
 
 
@@ -143,7 +146,10 @@ def _read_texts(
         if len(data) > MAX_CORPUS_BYTES:
             raise UsageError("PREDICT_STDIN_TOO_LARGE", max_bytes=MAX_CORPUS_BYTES)
         content = decoded(data, "standard input", encoding)
-        return [content] if whole else [line for line in vocabulary.split(content) if line.strip()]
+        lines = [content] if whole else [line for line in vocabulary.split(content) if line.strip()]
+        if not any(lines):
+            raise UsageError("PREDICT_STDIN_EMPTY")
+        return lines
     return list(texts) or vocabulary.split(run.task().examples()[0])
 
 

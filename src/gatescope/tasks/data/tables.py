@@ -24,6 +24,7 @@ MAX_FILE_BYTES = 200_000_000
 """A file of data is held in memory while it is read."""
 
 MAX_LISTED_FAULTS = 20
+MAX_LISTED_UNDECODED = 3  # one wrong encoding explains all of them
 MAX_LISTED_COLUMNS = 30
 MAX_COLUMNS = 10_000
 
@@ -201,8 +202,9 @@ def refuse(
     """
     ordered = sorted(faults, key=lambda fault: (fault.line is None, fault.line or 0))
     total = len(ordered) + unlisted
+    undecoded_faults = [fault for fault in ordered if fault.problem.code == _UNDECODED]
     encodings = ""
-    if any(fault.problem.code == _UNDECODED for fault in ordered):
+    if undecoded_faults:
         encodings = settings_of(guesses(read_bytes(path)))
     skip = setting("skip_bad") if can_skip and all(fault.line for fault in ordered) else ""
     code = {
@@ -211,7 +213,9 @@ def refuse(
         (False, True): "DATA_CORRECT_OR_SKIP",
         (True, True): "DATA_CORRECT_DECODE_OR_SKIP",
     }[bool(encodings), bool(skip)]
-    lines = [f"  {fault}" for fault in ordered[:MAX_LISTED_FAULTS]]
+    hidden = {id(fault) for fault in undecoded_faults[MAX_LISTED_UNDECODED:]}
+    listed = [fault for fault in ordered if id(fault) not in hidden]
+    lines = [f"  {fault}" for fault in listed[:MAX_LISTED_FAULTS]]
     if total > len(lines):
         lines.append("  " + str(Message("DATA_MORE_FAULTS", count=total - len(lines))))
     raise TaskError(
