@@ -1,18 +1,18 @@
-// The rooms of src/ and the arrows between them: a file imports from its own floor and the floors below only.
+// The rooms of the page and the arrows between them: a file imports from its own floor and the floors below only.
 import { expect, it } from 'vitest'
 
-const FLOORS = ['messages', 'data', 'model', 'draw', 'state', 'parts', 'pages', 'hosts', 'main.ts']
+const FLOORS = ['engine', 'messages', 'data', 'model', 'draw', 'state', 'parts', 'pages', 'hosts', 'main.ts']
 
-const files = import.meta.glob<string>('../src/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true })
-const sources = Object.entries(files).map(([path, source]) => [path.replace('../src/', ''), source] as const)
+const files = import.meta.glob<string>('../{engine,src}/**/*.{ts,svelte}', { query: '?raw', import: 'default', eager: true }) // prettier-ignore
+const sources = Object.entries(files).map(([path, source]) => [path.replace(/^..\/(src\/)?/, ''), source] as const)
 const known = new Set(sources.map(([file]) => file))
 
-/** Resolve a relative import of a file to a path below src/. */
+/** Resolve a relative import of a file to a path below src/, or in engine/. */
 function resolve(file: string, target: string): string {
   return new URL(target, `file:///${file}`).pathname.slice(1)
 }
 
-/** List the files that a file imports, as paths below src/; style sheets are left out. */
+/** List the files that a file imports, as paths below src/ or in engine/; style sheets are left out. */
 function importsOf(file: string, source: string): string[] {
   const targets = [...source.matchAll(/(?:from|import) '(\.[^']*)'/g)].map((match) => resolve(file, match[1]!))
   return targets
@@ -43,6 +43,13 @@ it('no import leads up', () => {
       .map((target) => `${file} -> ${target}`),
   )
   expect(up).toEqual([])
+})
+
+it('the engine touches no page', () => {
+  const words = /\b(document|window|HTMLElement|localStorage|fetch|eval|new Function)\b/
+  const engine = sources.filter(([file]) => file.startsWith('engine/'))
+  expect(engine.length).toBeGreaterThan(20)
+  expect(engine.filter(([, source]) => words.test(source)).map(([file]) => file)).toEqual([])
 })
 
 it('no imports form a circle', () => {

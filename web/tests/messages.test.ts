@@ -39,12 +39,12 @@ function properties(literal: string): string[] {
   return names.sort()
 }
 
-/** Every call of text() with a code and its values written out: [place, code, names of the values]. */
+/** Every text() and EngineError() with a code and its values written out: [place, code, names of the values]. */
 function calls(): [string, string, string[]][] {
   const found: [string, string, string[]][] = []
   for (const [file, source] of sources)
-    for (const match of source.matchAll(/\btext\(\s*'([A-Z_]+)'/g)) {
-      const end = closing(source, match.index + 4)
+    for (const match of source.matchAll(/\b(?:text|new EngineError)\(\s*'([A-Z_]+)'/g)) {
+      const end = closing(source, source.indexOf('(', match.index))
       const rest = source.slice(match.index + match[0].length, end).replace(/^\s*,\s*|\s*,?\s*$/g, '')
       if (rest && !rest.startsWith('{')) continue // a variable: seen when the page runs
       const names = rest ? properties(rest.slice(1, -1)) : []

@@ -1,0 +1,218 @@
+// A network with its weights: symbols or numbers in, stacked recurrent layers, a readout that predicts.
+//
+// T step, B row of the batch, I number of a step, N neuron, V predicted value.
+import { cast, type Precision, type Values, zeros } from './arrays'
+import { type Configuration, expectedTensors, readConfiguration } from './configuration'
+import type { Inputs, Parameters } from './drives'
+import { EngineError } from './errors'
+import { type Linear, readOut, toLogProbabilities } from './head'
+import { changesOf, type Intervention, ofRow } from './interventions'
+import { type EngineName, runLayer } from './layer'
+import { readTensors } from './tensors'
+
+/** For each layer, the values of its states, (B, N) each. */
+export type State = ReadonlyMap<string, Values>[]
+
+export interface RunOptions {
+  /** The states before the first step; the network's own initial states if missing. */
+  state?: State | null
+  /** For each layer, the signals and drives to return. */
+  keep?: readonly (readonly string[])[]
+  interventions?: readonly Intervention[]
+  /** The number of the first step and of all steps, as interventions count; 0 and `first` + T. */
+  first?: number
+  total?: number
+  /** For a batch of one row: its number among all rows, as interventions count. */
+  row?: number
+  ofRows?: number
+}
+
+export interface Output {
+  /** For each layer, name -> (T, B, N); 0 after the end of a row. */
+  signals: ReadonlyMap<string, Values>[]
+  state: State
+  /** The hidden states of the highest level side by side, (T, B, H): the inputs of the readout. */
+  top: Values
+  /** For each layer, the engine that ran it. */
+  engines: EngineName[]
+}
+
+export interface OpenOptions {
+  precision?: Precision
+}
+
+const FLOATS = ['F16', 'BF16', 'F32', 'F64']
+
+export class Network {
+  private constructor(
+    readonly configuration: Configuration,
+    readonly precision: Precision,
+    /** The weights of each layer. */
+    readonly parameters: readonly Parameters[],
+    /** (V, E); null for one-hot or numeric inputs. */
+    readonly embedding: Values | null,
+    /** The states of each layer before the first step, (N,) each; no entry where they are 0. */
+    readonly initial: readonly ReadonlyMap<string, Values>[],
+    readonly readout: readonly Linear[],
+    /** The training step of the weights. */
+    readonly step: number,
+  ) {}
+
+  /** Open a network from the parsed network.json and the bytes of weights.safetensors. */
+  static open(json: unknown, weights: ArrayBuffer, options: OpenOptions = {}): Network {
+    const configuration = readConfiguration(json)
+    const precision = options.precision ?? 'float32'
+    const { values, step } = readWeights(configuration, weights, precision)
+    const { layers, inputs, hidden } = configuration
+    const parameters = layers.map(({ neurons }, k) => ({
+      precision,
+      neurons,
+      inputs: inputs[k]!,
+      inputWeights: values(`layers.${k}.input_weights`),
+      biases: values(`layers.${k}.biases`),
+      recurrentWeights: values(`layers.${k}.recurrent_weights`),
+      neuronWeights: values(`layers.${k}.neuron_weights`),
+    }))
+    const initial = layers.map(
+      ({ cell, initial: own }, k) =>
+        new Map((own ? cell.states : []).map((state) => [state, values(`initial.${k}.${state}`)])),
+    )
+    const readout = [
+      ...hidden.map(({ activation }, k) => ({
+        weights: values(`hidden.${k}.weights`),
+        biases: values(`hidden.${k}.biases`),
+        activation,
+      })),
+      { weights: values('readout_weights'), biases: values('readout_biases'), activation: 'none' },
+    ]
+    const embedding = configuration.embedding === null ? null : values('embedding')
+    return new Network(configuration, precision, parameters, embedding, initial, readout, step)
+  }
+
+  /** Return ids (T, B), or numbers (T, B, I), as the inputs of `run`. */
+  inputs(sequence: Int32Array | Float32Array | Float64Array, rows = 1, lengths: Int32Array | null = null): Inputs {
+    const { vocabulary } = this.configuration
+    const width = vocabulary.unit === 'number' ? vocabulary.size : 1
+    const steps = sequence.length / (width * Math.max(1, rows))
+    if (sequence instanceof Int32Array !== (vocabulary.unit !== 'number') || !Number.isInteger(steps))
+      throw new EngineError('INPUTS_INVALID', { unit: vocabulary.unit, count: sequence.length, rows })
+    if (!(sequence instanceof Int32Array))
+      return { steps, rows, ids: null, vectors: cast(this.precision, sequence), lengths }
+    const wrong = sequence.find((id) => id < -1 || id > vocabulary.size)
+    if (wrong !== undefined) throw new EngineError('INPUTS_ID_UNKNOWN', { id: wrong, last: vocabulary.size - 1 })
+    return { steps, rows, ids: sequence, vectors: null, lengths }
+  }
+
+  /** Return the states of every layer before the first step, (B, N) each; 0 where the network has none of its own. */
+  initialState(rows: number): State {
+    return this.configuration.layers.map(({ cell, neurons }, k) => {
+      const own = this.initial[k]!
+      return new Map(
+        cell.states.map((name) => {
+          const values = zeros(this.precision, rows * neurons)
+          for (let row = 0; own.has(name) && row < rows; row++) values.set(own.get(name)!, row * neurons)
+          return [name, values]
+        }),
+      )
+    })
+  }
+
+  /** Run the layers over the steps of a batch. */
+  run(inputs: Inputs, options: RunOptions = {}): Output {
+    const { layers, levels, names } = this.configuration
+    const { steps, rows, lengths } = inputs
+    const { state, keep = [], interventions = [], first = 0, total = first + steps, row = 0 } = options
+    const ofRows = options.ofRows ?? rows
+    const before = state ?? this.initialState(rows)
+    const output: Output = { signals: [], state: [], top: zeros(this.precision, 0), engines: [] }
+    let reads = this.embedding === null ? inputs : this.#embedded(inputs)
+    for (const level of levels) {
+      const hidden: Values[] = []
+      for (const k of level) {
+        const { cell, neurons, reverse } = layers[k]!
+        const all = changesOf(interventions, names[k]!, names, cell, total, ofRows, neurons)
+        const changes = ofRows === rows ? all : all.flatMap((change) => ofRow(change, row))
+        const kept = [...(keep[k] ?? [])]
+        const request = {
+          cell,
+          parameters: this.parameters[k]!,
+          inputs: reads,
+          state: before[k]!,
+          reverse,
+          keep: [...new Set([...kept, 'h'])],
+          first,
+        }
+        const result = runLayer(request, changes)
+        hidden.push(result.values.get('h')!)
+        output.signals.push(new Map(kept.map((name) => [name, result.values.get(name)!])))
+        output.state.push(result.state)
+        output.engines.push(result.engine)
+      }
+      const sizes = level.map((k) => layers[k]!.neurons)
+      reads = { steps, rows, lengths, ids: null, vectors: sideBySide(hidden, sizes, steps * rows, this.precision) }
+    }
+    return { ...output, top: reads.vectors! }
+  }
+
+  /** Return logits, or estimates of numbers, (rows, V), from the inputs of the readout, (rows, H). */
+  readOut(top: Values, rows: number): Values {
+    return readOut(this.readout, top, rows)
+  }
+
+  /** Return log-probabilities in nats, or estimates of numbers, (rows, V), from the inputs of the readout. */
+  predictions(top: Values, rows: number): Values {
+    const values = this.readOut(top, rows)
+    if (this.configuration.readout.kind !== 'numbers') toLogProbabilities(values, rows)
+    return values
+  }
+
+  #embedded(inputs: Inputs): Inputs {
+    const [size, width] = [this.configuration.vocabulary.size, this.configuration.embedding!]
+    const vectors = zeros(this.precision, inputs.ids!.length * width)
+    inputs.ids!.forEach((id, place) => {
+      if (id >= 0 && id < size) vectors.set(this.embedding!.subarray(id * width, (id + 1) * width), place * width)
+    })
+    return { ...inputs, ids: null, vectors }
+  }
+}
+
+/** Return arrays (rows, N) side by side; the array itself if it is the only one. */
+function sideBySide(arrays: readonly Values[], sizes: readonly number[], rows: number, precision: Precision): Values {
+  if (arrays.length === 1) return arrays[0]!
+  const width = sizes.reduce((sum, size) => sum + size, 0)
+  const joined = zeros(precision, rows * width)
+  let column = 0
+  for (const [k, array] of arrays.entries()) {
+    for (let row = 0; row < rows; row++)
+      joined.set(array.subarray(row * sizes[k]!, (row + 1) * sizes[k]!), row * width + column)
+    column += sizes[k]!
+  }
+  return joined
+}
+
+/** Return a function from the name of a weight to its values, and the training step of the weights. */
+function readWeights(
+  configuration: Configuration,
+  bytes: ArrayBuffer,
+  precision: Precision,
+): { values: (name: string) => Values; step: number } {
+  const { metadata, tensors } = readTensors(bytes, FLOATS)
+  const expected = expectedTensors(configuration)
+  for (const name of tensors.keys()) if (!expected.has(name)) throw new EngineError('WEIGHT_UNKNOWN', { name })
+  const weights = new Map<string, Values>()
+  for (const [name, shape] of expected) {
+    const tensor = tensors.get(name)
+    if (!tensor || tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis]))
+      throw new EngineError('WEIGHT_SHAPE_WRONG', {
+        name,
+        expected: shape.join(' x '),
+        shape: tensor?.shape.join(' x ') ?? '-',
+      })
+    const values = cast(precision, tensor.data as Values)
+    if (!values.every(Number.isFinite)) throw new EngineError('WEIGHT_NOT_FINITE', { name })
+    weights.set(name, values)
+  }
+  const step = Number(metadata['step'] ?? 0)
+  if (!Number.isSafeInteger(step) || step < 0) throw new EngineError('WEIGHTS_STEP_INVALID', { step: String(step) })
+  return { values: (name) => weights.get(name)!, step }
+}

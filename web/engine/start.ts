@@ -1,0 +1,6 @@
+// The script of the worker.
+import { type Message, type Port, serve } from './worker'
+
+const scope = self as unknown as Port & { onmessage: (event: { data: Message }) => void }
+const receive = serve(scope)
+scope.onmessage = ({ data }) => receive(data)

@@ -1,0 +1,178 @@
+// The answer to a trace request: the arrays that src/gatescope/explorer/wire.py writes, with the same names and types.
+import { type Values } from './arrays'
+import { pythonGeneral } from './python-format'
+import { TOLERANCES } from './checking'
+import { EngineError, shown } from './errors'
+import type { Intervention } from './interventions'
+import type { Network } from './network'
+import { MAX_PREDICTIONS, type Recording, type Sequence } from './recording'
+import { type Data, type Tensor, writeTensors } from './tensors'
+
+export interface TraceRequest {
+  text: string
+  layer?: string
+  signals?: string[] | null
+  neurons?: number[] | null
+  drives?: boolean
+  top?: number
+  interventions?: Intervention[]
+}
+
+/** A request with its defaults, checked against the network. */
+export interface CheckedRequest {
+  text: string
+  layer: number
+  names: string[]
+  neurons: number[]
+  drives: boolean
+  top: number
+  interventions: Intervention[]
+}
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((entry) => typeof entry === 'string')
+
+/** Return a request with its defaults. Throws an EngineError if the network has no such layer, signal or neuron. */
+export function checkRequest({ configuration }: Network, request: TraceRequest): CheckedRequest {
+  const {
+    text,
+    layer = 'layer0',
+    signals = null,
+    neurons = null,
+    drives = false,
+    top = 3,
+    interventions = [],
+  } = request
+  const { names, layers } = configuration
+  if (
+    typeof text !== 'string' ||
+    typeof drives !== 'boolean' ||
+    !Number.isInteger(top) ||
+    !Array.isArray(interventions)
+  )
+    throw new EngineError('REQUEST_INVALID', { request: shown(request) })
+  const number = names.indexOf(layer)
+  if (number < 0) throw new EngineError('LAYER_UNKNOWN', { layer: shown(layer), layers: names.join(', ') })
+  const { cell, neurons: count } = layers[number]!
+  if (signals !== null && !(isTexts(signals) && signals.every((signal) => cell.signals.has(signal))))
+    throw new EngineError('SIGNALS_UNKNOWN', { unknown: shown(signals), signals: [...cell.signals.keys()].join(', ') })
+  const exists = (neuron: unknown): boolean =>
+    Number.isInteger(neuron) && (neuron as number) >= 0 && (neuron as number) < count
+  if (
+    neurons !== null &&
+    !(Array.isArray(neurons) && new Set(neurons).size === neurons.length && neurons.every(exists))
+  )
+    throw new EngineError('NEURONS_UNKNOWN', { layer, last: count - 1 })
+  return {
+    text,
+    layer: number,
+    names: [...new Set(signals ?? cell.signals.keys()), ...(drives ? cell.drives : [])],
+    neurons: neurons ?? Array.from({ length: count }, (_, neuron) => neuron),
+    drives,
+    top,
+    interventions,
+  }
+}
+
+/** Return the requested arrays of a recording as bytes. `engine` is the code of what computed them. */
+export function encode(network: Network, recording: Recording, request: CheckedRequest, engine: string): ArrayBuffer {
+  const { configuration } = network
+  const { sequences } = recording
+  const { cell, neurons: count, initial } = configuration.layers[request.layer]!
+  const layer = configuration.names[request.layer]!
+  const tensors = new Map<string, Tensor>()
+  for (const name of request.names)
+    tensors.set(`${layer}.${name}`, neuronMajor(sequences, request.layer, name, request.neurons, count))
+  const perNeuron = (values: Values): Tensor => ({
+    shape: [request.neurons.length],
+    data: Float32Array.from(request.neurons, (neuron) => values[neuron]!),
+  })
+  if (request.drives && sequences.length) {
+    for (const [k, name] of cell.parameters.entries())
+      tensors.set(`${layer}.p.${name}`, perNeuron(network.parameters[request.layer]!.neuronWeights.subarray(k * count)))
+    for (const [name, values] of initial ? network.initial[request.layer]! : [])
+      tensors.set(`${layer}.initial.${name}`, perNeuron(values))
+  }
+  for (const [name, tensor] of stepArrays(network, sequences, request.top)) tensors.set(name, tensor)
+  return writeTensors({ metadata: metadataOf(network, recording, engine), tensors })
+}
+
+/** Return an array (N, all steps of all sequences, one after the other). */
+function neuronMajor(
+  sequences: readonly Sequence[],
+  layer: number,
+  name: string,
+  neurons: readonly number[],
+  count: number,
+): Tensor {
+  const steps = sequences.reduce((sum, sequence) => sum + sequence.steps, 0)
+  const data = new Float32Array(neurons.length * steps)
+  let first = 0
+  for (const sequence of sequences) {
+    const array = sequence.layers[layer]!.get(name)!
+    neurons.forEach((neuron, row) => {
+      for (let step = 0; step < sequence.steps; step++) data[row * steps + first + step] = array[step * count + neuron]!
+    })
+    first += sequence.steps
+  }
+  return { shape: [neurons.length, steps], data }
+}
+
+function stepArrays({ configuration }: Network, sequences: readonly Sequence[], top: number): Map<string, Tensor> {
+  const { vocabulary, readout, predicted } = configuration
+  const numbers = vocabulary.unit === 'number'
+  const arrays = new Map<string, Tensor>()
+  const add = <A extends Data>(
+    name: string,
+    widths: number[],
+    type: new (size: number) => A,
+    row: (s: Sequence, step: number, out: A, at: number) => void,
+  ): void => {
+    const steps = sequences.reduce((sum, sequence) => sum + sequence.steps, 0)
+    const width = widths[0] ?? 1
+    const data = new type(steps * width)
+    let place = 0
+    for (const sequence of sequences)
+      for (let step = 0; step < sequence.steps; step++, place += width) row(sequence, step, data, place)
+    arrays.set(name, { shape: [steps, ...widths], data })
+  }
+  /** Add an array of `stride` numbers a step, of which the first `width` are sent. */
+  const addFrom = (name: string, width: number, stride: number, of: (s: Sequence) => ArrayLike<number>): void =>
+    add(name, [width], Float32Array, (sequence, step, out, at) => {
+      for (let k = 0; k < width; k++) out[at + k] = of(sequence)[step * stride + k]!
+    })
+  add('start', [], Uint8Array, (_, step, out, at) => (out[at] = step === 0 ? 1 : 0))
+  add('token', [], Int32Array, ({ inputs }, step, out, at) => (out[at] = numbers ? -1 : inputs[step]!))
+  if (numbers) addFrom('input', vocabulary.size, vocabulary.size, ({ inputs }) => inputs)
+  if (readout.kind === 'numbers') {
+    addFrom('value', readout.names.length, readout.names.length, ({ values }) => values)
+    addFrom('estimate', predicted, predicted, ({ estimates }) => estimates)
+    return arrays
+  }
+  const recorded = Math.min(MAX_PREDICTIONS, predicted)
+  const ranks = Math.max(1, Math.min(top, recorded))
+  add('log_probability', [], Float32Array, (sequence, step, out, at) => (out[at] = sequence.logProbabilities[step]!))
+  add('top_token', [ranks], Int32Array, ({ topTokens }, step, out, at) => {
+    for (let rank = 0; rank < ranks; rank++) out[at + rank] = topTokens[step * recorded + rank]!
+  })
+  addFrom('top_probability', ranks, recorded, ({ topProbabilities }) => topProbabilities)
+  // The target of a symbol is the next token, which is sent already.
+  if (readout.kind === 'classes')
+    add('target', [], Int32Array, ({ targets }, step, out, at) => (out[at] = targets[step]!))
+  return arrays
+}
+
+function metadataOf(network: Network, { sequences, unknown }: Recording, engine: string): Record<string, string> {
+  const tolerance = sequences.length ? TOLERANCES[network.precision] : TOLERANCES.float32
+  let residual = 0
+  for (const sequence of sequences) for (const value of sequence.residuals) residual = Math.max(residual, value)
+  return {
+    labels: JSON.stringify(sequences.flatMap((sequence) => sequence.labels)),
+    residual: pythonGeneral(residual, 3),
+    tolerance: pythonGeneral(tolerance, 3),
+    holds: JSON.stringify(residual <= tolerance),
+    step: String(network.step),
+    unknown: JSON.stringify(unknown),
+    engine,
+  }
+}

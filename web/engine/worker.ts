@@ -1,0 +1,122 @@
+// The worker: answers calls of the page about the networks that it was given. One worker serves one page.
+import { EngineError, shown } from './errors'
+import { Network } from './network'
+import { type Answers, Recorder } from './recording'
+import { checkRequest, encode, type TraceRequest } from './wire'
+
+export type Call =
+  | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; answers?: Record<string, number[]> }
+  | { call: 'trace'; run: string; request: TraceRequest }
+
+export type Message = Call & { id: number }
+
+export type Answer =
+  | { id: number; ok: true; value: unknown }
+  | { id: number; ok: false; code: string; values: Record<string, string | number> }
+
+/** An opened network, and the recording of its last text. */
+export interface OpenRun {
+  network: Network
+  recorder: Recorder
+}
+
+/** The part of a worker's global object that is used here. */
+export interface Port {
+  postMessage(message: unknown, transfer: Transferable[]): void
+}
+
+type Handler = (engine: Engine, call: never) => unknown
+
+/** What answers each call; other modules add theirs. */
+export const HANDLERS = new Map<string, Handler>()
+
+/** The networks of a worker, by run. */
+export class Engine {
+  readonly #runs = new Map<string, OpenRun>()
+
+  open(run: string, opened: OpenRun): void {
+    this.#runs.set(run, opened)
+  }
+
+  /** Return an opened network. Throws an EngineError if the run was not opened. */
+  opened(run: string): OpenRun {
+    const opened = this.#runs.get(run)
+    if (!opened) throw new EngineError('RUN_NOT_OPEN', { run: shown(run) })
+    return opened
+  }
+}
+
+HANDLERS.set('open', (engine, call: Extract<Call, { call: 'open' }>) => {
+  const network = Network.open(call.network, call.weights)
+  const answers = new Map(Object.entries(call.answers ?? {}))
+  const answersOf: Answers = (sequence) => answers.get(sequence) ?? null
+  engine.open(call.run, { network, recorder: new Recorder(network, answersOf) })
+  return null
+})
+
+HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
+  const { network, recorder } = engine.opened(call.run)
+  const request = checkRequest(network, call.request)
+  const recording = recorder.record(request.text, request.interventions)
+  return encode(network, recording, request, engineCode(recording.engines))
+})
+
+/** Return the code of the engines that computed a recording. */
+export function engineCode(engines: readonly string[]): string {
+  return [...new Set(engines)].map((engine) => `browser-${engine}`).join(', ')
+}
+
+/** Return the answer to one message: an error has a code, never a stack. */
+export async function answer(engine: Engine, message: Message): Promise<Answer> {
+  const { id, call } = message
+  try {
+    const handler = HANDLERS.get(call)
+    if (!handler) throw new EngineError('CALL_UNKNOWN', { call: shown(call) })
+    return { id, ok: true, value: await handler(engine, message as never) }
+  } catch (error) {
+    if (error instanceof EngineError) return { id, ok: false, code: error.code, values: error.values }
+    return { id, ok: false, code: 'ENGINE_FAILED', values: { error: shown(String(error)) } }
+  }
+}
+
+/** Return the text that a request is about, if any. */
+function textOf(message: Message): unknown {
+  const request = ('request' in message ? message.request : {}) as { text?: unknown; prime?: unknown }
+  return request.text ?? request.prime
+}
+
+/** Whether a newer message makes an older one useless: the same question about another text of the same run. */
+function supersedes(newer: Message, older: Message): boolean {
+  return (
+    'request' in newer &&
+    older.call === newer.call &&
+    'run' in older &&
+    older.run === newer.run &&
+    textOf(older) !== textOf(newer)
+  )
+}
+
+/** Answer the messages of a port, one after the other; the newest text wins. */
+export function serve(port: Port): (message: Message) => void {
+  const engine = new Engine()
+  const channel = new MessageChannel()
+  let waiting: Message[] = []
+  let working = false
+  const send = (reply: Answer): void => {
+    port.postMessage(reply, reply.ok && reply.value instanceof ArrayBuffer ? [reply.value] : [])
+  }
+  // A turn of the event loop lies between two answers, in which newer messages arrive.
+  channel.port1.onmessage = async () => {
+    const message = waiting.shift()
+    if (message) send(await answer(engine, message))
+    working = waiting.length > 0
+    if (working) channel.port2.postMessage(null)
+  }
+  return (message) => {
+    for (const older of waiting.filter((other) => supersedes(message, other)))
+      send({ id: older.id, ok: false, code: 'SUPERSEDED', values: {} })
+    waiting = [...waiting.filter((other) => !supersedes(message, other)), message]
+    if (!working) channel.port2.postMessage(null)
+    working = true
+  }
+}

@@ -1,0 +1,37 @@
+// The law of the engines: every cell, engine, signal, precision and intervention gives the numbers of Python.
+import { describe, expect, it } from 'vitest'
+import type { Precision } from '../../engine/arrays'
+import type { Network, Output } from '../../engine/network'
+import { arrayOf, type Case, difference, INDEX, openCase } from './fixtures'
+
+const TOLERANCES: Record<Precision, number> = { float32: 1e-5, float64: 1e-12 }
+const LENGTHS = Int32Array.from(INDEX.lengths)
+
+function runCase(network: Network, about: Case, changed: boolean): Output {
+  const data = arrayOf(about, 'inputs').data as Int32Array | Float32Array
+  return network.run(network.inputs(data, INDEX.rows, LENGTHS), {
+    keep: network.configuration.layers.map(({ cell }) => [...cell.signals.keys(), ...cell.drives]),
+    interventions: changed ? about.interventions : [],
+  })
+}
+
+describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_, about) => {
+  describe.each(['float32', 'float64'] as const)('in %s', (precision) => {
+    it.each(['free', 'changed'])('%s: every signal, drive, state and prediction', (label) => {
+      const network = openCase(about, { precision })
+      const { names } = network.configuration
+      const output = runCase(network, about, label === 'changed')
+      const wrong: string[] = []
+      const compare = (name: string, values: ArrayLike<number>): void => {
+        const off = difference(values, arrayOf(about, `${precision}/${label}/${name}`).data)
+        if (!(off <= TOLERANCES[precision])) wrong.push(`${name}: ${off}`)
+      }
+      names.forEach((layer, k) => {
+        for (const [name, values] of output.signals[k]!) compare(`${layer}.${name}`, values)
+        for (const [name, values] of output.state[k]!) compare(`${layer}.final.${name}`, values)
+      })
+      compare('logits', network.readOut(output.top, INDEX.rows * LENGTHS[0]!))
+      expect(wrong).toEqual([])
+    })
+  })
+})
