@@ -18,6 +18,7 @@ import numpy as np
 from gatescope.messages import Message
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.base.saved_task import FileTask, string, strings
+from gatescope.tasks.base.scoring import TaskData
 from gatescope.tasks.base.task import (
     TRAINING,
     Batch,
@@ -30,6 +31,7 @@ from gatescope.tasks.base.task import (
     generator,
 )
 from gatescope.tasks.data.corpus import MAX_CORPUS_BYTES, Corpus, absolute, read, standard_library
+from gatescope.tasks.measures.text_data import score_as_data, text_as_data, validation_as_data
 from gatescope.tasks.measures.text_score import Symbols, score_text, validate_text
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
@@ -211,6 +213,19 @@ class Text(FileTask[Corpus, Parts]):
         """
         parts = self.data()
         return score_text(predict, parts.training, parts.test, self.vocabulary)
+
+    def task_data(self) -> TaskData:
+        """Return the three parts of the text, and where the validation and the score read them."""
+        parts, settings = self.data(), {"bytes": self.vocabulary.bytes, "parts": list(self.shares)}
+        training, validation, test = (
+            text_as_data(ids, self.vocabulary) for ids in (parts.training, parts.validation, parts.test)
+        )
+        return TaskData(
+            settings,
+            {**training, "kind": "streams", "restart": RESTART_UPDATES},
+            {**validation, **validation_as_data(parts.validation)},
+            {**test, **score_as_data(parts.training, parts.test, self.vocabulary)},
+        )
 
     def examples(self) -> list[str]:
         """Return a few passages of the test part."""

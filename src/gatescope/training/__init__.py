@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from os import PathLike
 from typing import Any
 
-from gatescope.cells import Cell
-from gatescope.configuration import Configuration, configure
+from gatescope.configuration import Configuration
 from gatescope.names import check_names, named_arguments
 from gatescope.network import Network, predict
 from gatescope.readout import SYMBOLS
 from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError, check_run
 from gatescope.sampling import Choice, sample
 from gatescope.tasks import Forecasting, Score, Task
+from gatescope.training.bundle import bundle, write_bundle
 from gatescope.training.loop import Loop, Record
+from gatescope.training.recommended import recommended_network
 from gatescope.training.resume import check_same_sizes as _check_same_sizes
 from gatescope.training.resume import check_untrained as _check_untrained
 from gatescope.training.resume import create_run_from as _create_run_from
@@ -30,10 +31,12 @@ __all__ = [
     "Record",
     "Settings",
     "TrainingError",
+    "bundle",
     "create_run",
     "recommended_network",
     "stored_settings",
     "train",
+    "write_bundle",
 ]
 
 
@@ -96,29 +99,6 @@ def _check_task(task: Any) -> None:
         raise TrainingError("TRAINING_TASK_TYPE", type=f"the class {task.__name__}")
     if not hasattr(task, "recommended"):
         raise TrainingError("TRAINING_TASK_TYPE", type=type(task).__name__)
-
-
-def recommended_network(
-    task: Task, cell: Cell | str | None = None, neurons: Sequence[int] | None = None, **changes: Any
-) -> Configuration:
-    """Return the network that a task recommends, with changes.
-
-    Args:
-        task: the task.
-        cell: the cell of all layers; None: as recommended.
-        neurons: the neurons of each layer (and direction); None: as recommended.
-        changes: "embedding", "dropout" and "both_ways"; None: as recommended.
-
-    Raises:
-        CellError: the cell does not exist.
-        NetworkError: a size is out of its range.
-    """
-    recommended = task.recommended
-    options = {name: getattr(recommended, name) for name in ("embedding", "dropout", "both_ways")}
-    options |= {name: value for name, value in changes.items() if value is not None}
-    return configure(
-        task.vocabulary, cell or recommended.cell, neurons or recommended.layers, readout=task.readout, **options
-    )
 
 
 def train(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.base.saved_task import SavedTask, whole_number
+from gatescope.tasks.base.scoring import ScoredString, Scoring, TaskData, strings_as_data
 from gatescope.tasks.base.task import (
     EVALUATION,
     TRAINING,
@@ -28,6 +29,8 @@ from gatescope.tasks.base.task import (
 from gatescope.vocabulary import PADDING, Ids, Vocabulary
 
 END = "\n"
+SAMPLED_STRINGS, SAMPLE = 4096, 1 << 32  # of a language without end, and the step of the generator that draws them
+NO_SETTINGS = ("name", "title", "question", "vocabulary", "examples")  # of task.json
 
 
 def recommended(*layers: int, learning_rate: float = 0.02) -> Recommended:
@@ -84,6 +87,10 @@ class StringTask(SavedTask):
         """Return the score of a network, including generalisation."""
 
     @abstractmethod
+    def scoring(self) -> Scoring:
+        """Return the score as data: its strings and the rule that `score` applies to them."""
+
+    @abstractmethod
     def examples(self) -> list[str]:
         """Return texts to look at; the first is the default."""
 
@@ -102,6 +109,19 @@ class StringTask(SavedTask):
     @abstractmethod
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return what must be remembered after each symbol of one string, (T,) each, named by `quantity_titles`."""
+
+    def training_data(self) -> dict[str, Any]:
+        """Return strings that stand for those that `draw` draws: a fixed sample of them, of a language without end."""
+        return strings_as_data(self.draw(generator(EVALUATION, 0, SAMPLE), SAMPLED_STRINGS))
+
+    def validation_data(self) -> dict[str, Any]:
+        """Return the rule and the strings of `validation`."""
+        return {"rule": "nats per symbol", "strings": {"text": self.evaluation()}}
+
+    def task_data(self) -> TaskData:
+        """Return the strings to train, validate and score on, for another program."""
+        settings = {name: value for name, value in self.to_json().items() if name not in NO_SETTINGS}
+        return TaskData(settings, self.training_data(), self.validation_data(), self.scoring().to_json())
 
     @property
     def readout(self) -> Readout:
@@ -155,6 +175,10 @@ class StringTask(SavedTask):
             choice = np.where(np.isnan(answers).any(-1), PADDING, answers.argmax(-1))  # NaN counts as wrong
             masks.append(choice == sequence[len(prefix) :])
         return masks
+
+    def scored(self, level: int, prefix: str, answer: str) -> ScoredString:
+        """Return a string of `scoring` whose answer counts from the first symbol after the prefix."""
+        return ScoredString(prefix + answer, level, len(prefix) - 1)
 
     def _to_fields(self) -> dict[str, Any]:
         return {

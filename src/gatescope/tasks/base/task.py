@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
 from gatescope.readout import Readout
+from gatescope.tasks.base.scoring import TaskData
 from gatescope.vocabulary import PADDING, Ids, Reading, Vocabulary
 
 Probabilities = NDArray[np.floating[Any]]
@@ -137,6 +138,15 @@ class Recommended:
     both_ways: bool = False
     patience: int | None = None
     validate_every: int | None = None
+
+
+@runtime_checkable
+class HasData(Protocol):
+    """A task whose data and score another program can use, see `gatescope.tasks.base.scoring`."""
+
+    def task_data(self) -> TaskData:
+        """Return the strings or the text to train, validate and score on, and the rules of both."""
+        ...
 
 
 @runtime_checkable

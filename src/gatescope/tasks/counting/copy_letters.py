@@ -7,10 +7,11 @@ section 4.1.
 from __future__ import annotations
 
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.tasks.base.scoring import ScoredString, Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
 
@@ -82,8 +83,26 @@ class Copy(StringTask):
 
     def _right(self, predict: Predict, length: int) -> list[str]:
         words = _words(length)
-        verdicts = self.right(predict, [(word + "X", word + END) for word in words])
+        verdicts = self.right(predict, [_problem(word) for word in words])
         return [word for word, verdict in zip(words, verdicts, strict=True) if verdict.all()]
+
+    def scoring(self) -> Scoring:
+        """Return the score as data: words of other lengths have a share for each length."""
+        return Scoring(
+            rule="argmax",
+            share_of="strings",
+            chance=1 / len(_words(LENGTH)),
+            strings=self._scored(LENGTH),
+            longer=[string for length in OTHER_LENGTHS for string in self._scored(length)],
+            tried=None,
+        )
+
+    def _scored(self, length: int) -> list[ScoredString]:
+        return [self.scored(length, *_problem(word)) for word in _words(length)]
+
+    def training_data(self) -> dict[str, Any]:
+        """Return all 27 strings; all are equally probable."""
+        return strings_as_data(self.evaluation())
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return the phase, the position in the word, the next symbol to write, and each letter of the word once read.
@@ -126,5 +145,9 @@ def _words(length: int) -> list[str]:
     return ["".join(letters) for letters in product(LETTERS, repeat=length)]
 
 
+def _problem(word: str) -> tuple[str, str]:
+    return word + "X", word + END
+
+
 def _string(word: str) -> str:
-    return word + "X" + word + END
+    return "".join(_problem(word))

@@ -6,15 +6,17 @@ context-free and context-sensitive languages", IEEE Transactions on Neural Netwo
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.tasks.base.scoring import Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, Phases, StringTask, exact_text, is_symbol, recommended
 from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
 
 TRAINED = range(1, 11)
 MAX_TRIED_N = 100  # the score looks for the first failure up to this N
+LONGER = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
 
 
 class Counter(StringTask):
@@ -52,8 +54,7 @@ class Counter(StringTask):
         """
         exact = self._exact(predict, TRAINED)
         if len(exact) == len(TRAINED):
-            beyond = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
-            failed = sorted(set(beyond) - set(self._exact(predict, beyond)))
+            failed = sorted(set(LONGER) - set(self._exact(predict, LONGER)))
         else:
             failed = sorted(set(TRAINED) - set(exact))
         first = failed[0] if failed else None
@@ -66,8 +67,23 @@ class Counter(StringTask):
         )
 
     def _exact(self, predict: Predict, numbers: range) -> list[int]:
-        verdicts = self.right(predict, [("a" * n + "X", "b" * n + END) for n in numbers])
+        verdicts = self.right(predict, [_problem(n) for n in numbers])
         return [n for n, verdict in zip(numbers, verdicts, strict=True) if verdict.all()]
+
+    def scoring(self) -> Scoring:
+        """Return the score as data."""
+        return Scoring(
+            rule="argmax",
+            share_of="strings",
+            chance=1 / len(TRAINED),
+            strings=[self.scored(n, *_problem(n)) for n in TRAINED],
+            longer=[self.scored(n, *_problem(n)) for n in LONGER],
+            tried=MAX_TRIED_N,
+        )
+
+    def training_data(self) -> dict[str, Any]:
+        """Return the string of each N; all are equally probable."""
+        return strings_as_data(self.evaluation())
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return the phase, how many a's so far, and how many b's are owed.
@@ -94,5 +110,9 @@ class Counter(StringTask):
         ]
 
 
+def _problem(n: int) -> tuple[str, str]:
+    return "a" * n + "X", "b" * n + END
+
+
 def _string(n: int) -> str:
-    return "a" * n + "X" + "b" * n + END
+    return "".join(_problem(n))

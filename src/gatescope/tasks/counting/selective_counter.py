@@ -8,12 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from gatescope.tasks.base.scoring import ScoredString, Scoring
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
 
 TRAINED = range(1, 11)
 MAX_X = 10
 MAX_TRIED_N = 100  # the score looks for the first failure up to this N
+LONGER = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
 STRINGS_PER_N = 20  # held-out strings of each trained N that are scored; N = 1 has only a dozen
 STRINGS_PER_LARGER_N = 3
 
@@ -67,12 +69,11 @@ class SelectiveCounter(StringTask):
         every b but the last, where it also predicts a b.
         """
         share, exact, exact_strings = self._accuracy(predict, TRAINED, STRINGS_PER_N)
-        answer_lengths = [len(_answer(p)) for n in TRAINED for p in _held_out_patterns(n, STRINGS_PER_N)]
+        answer_lengths = _answer_lengths()
         failed = [n for n in TRAINED if n not in exact]
         if not failed:
-            beyond = range(TRAINED[-1] + 1, MAX_TRIED_N + 1)
-            exact_beyond = self._accuracy(predict, beyond, STRINGS_PER_LARGER_N)[1]
-            failed = [n for n in beyond if n not in exact_beyond]
+            exact_longer = self._accuracy(predict, LONGER, STRINGS_PER_LARGER_N)[1]
+            failed = [n for n in LONGER if n not in exact_longer]
         first = failed[0] if failed else None
         strings = len(answer_lengths)
         if len(exact) < len(TRAINED):
@@ -85,7 +86,7 @@ class SelectiveCounter(StringTask):
             )
         return Score(
             value=share,
-            chance=sum(length - 1 for length in answer_lengths) / sum(answer_lengths),
+            chance=_chance(answer_lengths),
             solved=len(exact) == len(TRAINED),
             text=text,
             details={
@@ -104,6 +105,21 @@ class SelectiveCounter(StringTask):
         wrong = {p.count("a") for p, verdict in zip(patterns, verdicts, strict=True) if not verdict.all()}
         share = float(np.concatenate(verdicts).mean())
         return share, [n for n in numbers if n not in wrong], sum(bool(verdict.all()) for verdict in verdicts)
+
+    def scoring(self) -> Scoring:
+        """Return the score as data."""
+        return Scoring(
+            rule="argmax",
+            share_of="symbols",
+            chance=_chance(_answer_lengths()),
+            strings=self._scored(TRAINED, STRINGS_PER_N),
+            longer=self._scored(LONGER, STRINGS_PER_LARGER_N),
+            tried=MAX_TRIED_N,
+        )
+
+    def _scored(self, numbers: range, count: int) -> list[ScoredString]:
+        patterns = [(n, pattern) for n in numbers for pattern in _held_out_patterns(n, count)]
+        return [self.scored(n, pattern + "Y", _answer(pattern)) for n, pattern in patterns]
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return the phase, how many a's and X's so far, and how many b's are owed.
@@ -155,6 +171,16 @@ def _held_out_patterns(n: int, count: int) -> tuple[str, ...]:
     random = generator(EVALUATION, n)
     patterns = filter(held_out, _patterns(random, np.full(20 * count, n)))
     return tuple(dict.fromkeys(patterns))[:count]
+
+
+def _answer_lengths() -> list[int]:
+    """Return the number of symbols after the Y of each scored string."""
+    return [len(_answer(pattern)) for n in TRAINED for pattern in _held_out_patterns(n, STRINGS_PER_N)]
+
+
+def _chance(answer_lengths: list[int]) -> float:
+    """Return the share of a guess that is wrong at the end mark only."""
+    return sum(length - 1 for length in answer_lengths) / sum(answer_lengths)
 
 
 def _answer(pattern: str) -> str:

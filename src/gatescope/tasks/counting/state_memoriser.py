@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gatescope.tasks.base.scoring import ScoredString, Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score, TaskError
 
@@ -51,6 +52,11 @@ class StateMemoriser(StringTask):
             raise TaskError("STATE_MEMORISER_RANGE", shortest=shortest, longest=longest)
         self.trained = range(shortest, longest + 1)
 
+    @property
+    def longer(self) -> range:
+        """The gaps that are tried once all trained ones are right."""
+        return range(self.trained[-1] + 1, MAX_TRIED_GAP + 1)
+
     def draw(self, random: np.random.Generator, count: int) -> list[str]:
         """Draw `count` of the strings."""
         strings = self.evaluation()
@@ -68,8 +74,8 @@ class StateMemoriser(StringTask):
         right = self._right(predict, self.trained)
         solved = all(right.values())
         tried = max(MAX_TRIED_GAP, self.trained[-1])
-        if solved and tried > self.trained[-1]:
-            right |= self._right(predict, range(self.trained[-1] + 1, tried + 1))
+        if solved and self.longer:
+            right |= self._right(predict, self.longer)
         first = min((gap for (_, gap), good in right.items() if not good), default=None)
         wrong = [f"{letter}{gap}" for (letter, gap), good in right.items() if not good and gap in self.trained]
         total = 2 * len(self.trained)
@@ -99,6 +105,24 @@ class StateMemoriser(StringTask):
             (prefix[0], len(prefix) - 2): bool(verdict.all())
             for (prefix, _), verdict in zip(problems, verdicts, strict=True)
         }
+
+    def scoring(self) -> Scoring:
+        """Return the score as data."""
+        return Scoring(
+            rule="argmax",
+            share_of="strings",
+            chance=0.5,
+            strings=self._scored(self.trained),
+            longer=self._scored(self.longer),
+            tried=max(MAX_TRIED_GAP, self.trained[-1]),
+        )
+
+    def _scored(self, gaps: range) -> list[ScoredString]:
+        return [self.scored(gap, *problem) for gap in gaps for problem in _problems(range(gap, gap + 1))]
+
+    def training_data(self) -> dict[str, Any]:
+        """Return all strings; all are equally probable."""
+        return strings_as_data(self.evaluation())
 
     def quantities(self, text: str) -> dict[str, Quantity]:
         """Return the phase, the letter to remember, and the x's since it was read.

@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.tasks.base.scoring import Scoring
 from gatescope.tasks.base.strings import END
 from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, TaskError, generator
+from gatescope.tasks.languages.coding import scoring_of_strings
 from gatescope.tasks.languages.language import LanguageTask, Places, checked_integer, checked_probability
 from gatescope.tasks.languages.walks import MAX_TRIED_SYMBOLS, Walk, score_strings
 from gatescope.vocabulary import Ids
@@ -139,8 +141,16 @@ class DyckTask(LanguageTask):
         consider the end possible after a closing bracket, because every string ends. So it accepts these strings only.
         """
         strings = self.evaluation()
+        return score_strings(predict, self, strings, self.longer_strings, self.chance(strings))
+
+    def chance(self, strings: Sequence[str]) -> float:
+        """Return the share of strings without nesting."""
         flat = sum(bool(self.stack(self.vocabulary.encode(string))[0].max() <= 1) for string in strings)
-        return score_strings(predict, self, strings, self.longer_strings, flat / len(strings))
+        return flat / len(strings)
+
+    def scoring(self) -> Scoring:
+        """Return the score as data."""
+        return scoring_of_strings(self, self.evaluation(), self.longer_strings(), MAX_TRIED_SYMBOLS)
 
     def longer_strings(self) -> Iterator[tuple[int, Sequence[str]]]:
         """Yield each length with its deepest string and three strings that are drawn uniformly."""

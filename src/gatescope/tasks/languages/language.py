@@ -73,6 +73,10 @@ class LanguageTask(StringTask):
         """The best possible loss: the entropy of the strings in nats per predicted symbol."""
 
     @abstractmethod
+    def chance(self, strings: Sequence[str]) -> float:
+        """Return the share of strings that the best guess accepts which knows only the present symbol."""
+
+    @abstractmethod
     def places(self, string: str) -> Places:
         """Return what may follow each symbol of a string of the language."""
 
@@ -129,14 +133,34 @@ def judge(predict: Predict, language: LanguageTask, strings: Sequence[str]) -> l
     ]
 
 
-def _judgement(log_probs: Probabilities, places: Places, floor: float) -> Judgement:
-    likely = places.likely
+@dataclass(frozen=True)
+class Requirements:
+    """The conditions of the module's docstring for each of T steps.
+
+    Attributes:
+        threshold: (T, 1) the smallest probability with which a symbol counts as possible.
+        required: (T, V) the symbol must be possible.
+        forbidden: (T, V) the symbol must not be possible.
+    """
+
+    threshold: NDArray[np.float64]
+    required: NDArray[np.bool_]
+    forbidden: NDArray[np.bool_]
+
+
+def requirements(places: Places, floor: float) -> Requirements:
+    """Return what a prediction must satisfy at each place."""
     certain = places.allowed.sum(1) == 1
     threshold = np.where(certain, 0.5, floor)[:, None]
-    required = (likely >= 2 * threshold * (1 - 1e-9)) | (places.allowed & certain[:, None])
-    possible = log_probs >= np.log(threshold)
-    verdicts = np.where(places.allowed, possible | ~required, ~possible) & ~np.isnan(log_probs)
-    true, predicted = likely[places.drawn], log_probs[places.drawn]
+    likely = places.likely >= 2 * threshold * (1 - 1e-9)
+    return Requirements(threshold, places.allowed & (likely | certain[:, None]), ~places.allowed)
+
+
+def _judgement(log_probs: Probabilities, places: Places, floor: float) -> Judgement:
+    needed = requirements(places, floor)
+    possible = log_probs >= np.log(needed.threshold)
+    verdicts = ~(needed.required & ~possible | needed.forbidden & possible) & ~np.isnan(log_probs)
+    true, predicted = places.likely[places.drawn], log_probs[places.drawn]
     divergence = (true * (np.log(np.where(true > 0, true, 1)) - np.where(true > 0, predicted, 0))).sum()
     return Judgement(np.logical_and.reduce(verdicts, axis=1), float(divergence), len(true))
 

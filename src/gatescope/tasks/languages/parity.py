@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.tasks.base.scoring import Scoring
 from gatescope.tasks.base.strings import END
 from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
+from gatescope.tasks.languages.coding import scoring_of_strings
 from gatescope.tasks.languages.language import LanguageTask, Places, checked_integer, checked_probability
 from gatescope.tasks.languages.walks import MAX_TRIED_SYMBOLS, Walk, score_strings
 
@@ -108,8 +110,15 @@ class Parity(LanguageTask):
         never, it can accept the strings of zeros only; if always, none with a 1: the first 1 leaves an odd number.
         """
         strings = self.evaluation()
-        chance = sum("1" not in string for string in strings) / len(strings)
-        return score_strings(predict, self, strings, self.longer_strings, chance)
+        return score_strings(predict, self, strings, self.longer_strings, self.chance(strings))
+
+    def chance(self, strings: Sequence[str]) -> float:
+        """Return the share of strings of zeros only."""
+        return sum("1" not in string for string in strings) / len(strings)
+
+    def scoring(self) -> Scoring:
+        """Return the score as data."""
+        return scoring_of_strings(self, self.evaluation(), self.longer_strings(), MAX_TRIED_SYMBOLS)
 
     def longer_strings(self) -> Iterator[tuple[int, Sequence[str]]]:
         """Yield each length with three strings by design and three that are drawn uniformly."""

@@ -120,7 +120,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
     ids = test[:MAX_TEST_SYMBOLS]
     bounds = stretches(len(ids))
     losses = stretch_losses(predict, ids, bounds, vocabulary)
-    chance = _unigram_losses(training, ids, bounds, vocabulary.size)
+    chance = unigram_losses(training, ids, bounds, vocabulary.size)
     worse = int((losses.nats > chance.nats).sum())
     unknown = int((ids == vocabulary.unknown).sum())
     unit = "byte" if vocabulary.bytes else "character"
@@ -165,7 +165,7 @@ def _groups(bounds: list[Bounds], size: int) -> Iterator[list[Bounds]]:
     yield group
 
 
-def _unigram_losses(training: Symbols, ids: Symbols, bounds: list[Bounds], size: int) -> StretchLosses:
+def unigram_losses(training: Symbols, ids: Symbols, bounds: list[Bounds], size: int) -> StretchLosses:
     """Return the loss of predicting the symbol frequencies of the training part.
 
     Every count is increased by one, for symbols that do not occur in the training part.
