@@ -73,17 +73,3 @@ export function toLogProbabilities(logits: Values, rows: number): void {
     for (let k = 0; k < count; k++) logits[from + k]! -= total
   }
 }
-
-/** Return the ids of the largest values of one row, the largest first; of equal values the lowest id comes first. */
-export function largest(values: Values, from: number, count: number, most: number): number[] {
-  const best: number[] = []
-  for (let id = 0; id < count; id++) {
-    const value = values[from + id]!
-    if (best.length === most && !(value > values[from + best.at(-1)!]!)) continue
-    let place = best.length
-    while (place > 0 && value > values[from + best[place - 1]!]!) place--
-    best.splice(place, 0, id)
-    if (best.length > most) best.pop()
-  }
-  return best
-}

@@ -7,7 +7,8 @@ import type { Inputs, Parameters } from './drives'
 import { EngineError } from './errors'
 import { type Linear, readOut, toLogProbabilities } from './head'
 import { changesOf, type Intervention, ofRow } from './interventions'
-import { type EngineName, runLayer } from './layer'
+import type { Kernels } from './kernels'
+import { EngineLayer, type EngineName } from './layer'
 import { readTensors } from './tensors'
 
 /** For each layer, the values of its states, (B, N) each. */
@@ -38,17 +39,24 @@ export interface Output {
 }
 
 export interface OpenOptions {
+  /** float32 if missing. */
   precision?: Precision
+  /** The kernels; without them, the plain engine runs every layer. */
+  kernels?: Kernels | null
+  /** `auto` (if missing) takes the native engine for the cells that the kernels have. */
+  engine?: 'auto' | EngineName
 }
 
 const FLOATS = ['F16', 'BF16', 'F32', 'F64']
 
 export class Network {
+  /** The weights of each layer. */
+  readonly parameters: readonly Parameters[]
+
   private constructor(
     readonly configuration: Configuration,
     readonly precision: Precision,
-    /** The weights of each layer. */
-    readonly parameters: readonly Parameters[],
+    readonly layers: readonly EngineLayer[],
     /** (V, E); null for one-hot or numeric inputs. */
     readonly embedding: Values | null,
     /** The states of each layer before the first step, (N,) each; no entry where they are 0. */
@@ -56,7 +64,9 @@ export class Network {
     readonly readout: readonly Linear[],
     /** The training step of the weights. */
     readonly step: number,
-  ) {}
+  ) {
+    this.parameters = layers.map((layer) => layer.parameters)
+  }
 
   /** Open a network from the parsed network.json and the bytes of weights.safetensors. */
   static open(json: unknown, weights: ArrayBuffer, options: OpenOptions = {}): Network {
@@ -86,7 +96,15 @@ export class Network {
       { weights: values('readout_weights'), biases: values('readout_biases'), activation: 'none' },
     ]
     const embedding = configuration.embedding === null ? null : values('embedding')
-    return new Network(configuration, precision, parameters, embedding, initial, readout, step)
+    const engines = parameters.map((own, k) => new EngineLayer(layers[k]!.cell, own, options.engine ?? 'auto'))
+    const network = new Network(configuration, precision, engines, embedding, initial, readout, step)
+    network.use(options.kernels ?? null)
+    return network
+  }
+
+  /** Take the kernels from now on; null frees what the network has in their memory. */
+  use(kernels: Kernels | null): void {
+    for (const layer of this.layers) layer.use(kernels)
   }
 
   /** Return ids (T, B), or numbers (T, B, I), as the inputs of `run`. */
@@ -135,14 +153,14 @@ export class Network {
         const kept = [...(keep[k] ?? [])]
         const request = {
           cell,
-          parameters: this.parameters[k]!,
+          parameters: this.layers[k]!.parameters,
           inputs: reads,
           state: before[k]!,
           reverse,
           keep: [...new Set([...kept, 'h'])],
           first,
         }
-        const result = runLayer(request, changes)
+        const result = this.layers[k]!.run(request, changes)
         hidden.push(result.values.get('h')!)
         output.signals.push(new Map(kept.map((name) => [name, result.values.get(name)!])))
         output.state.push(result.state)

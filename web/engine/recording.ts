@@ -4,10 +4,10 @@
 import { type Values, zeros } from './arrays'
 import { Checker, type Recorded } from './checking'
 import { EngineError } from './errors'
-import { largest } from './head'
 import type { Intervention } from './interventions'
 import type { EngineName } from './layer'
 import type { Network, State } from './network'
+import { ranked } from './ranking'
 import { SPACE } from './splitting'
 
 /** The most probable symbols or classes that are recorded. */
@@ -255,7 +255,7 @@ export class Recorder {
       return
     }
     const ranks = Math.min(MAX_PREDICTIONS, predicted)
-    const best = predicts ? largest(values, 0, predicted, ranks) : []
+    const best = predicts ? ranked(values, ranks) : []
     for (let rank = 0; rank < ranks; rank++) {
       const id = best[rank]
       sequence.topTokens[step * ranks + rank] = id ?? -1
