@@ -1,11 +1,14 @@
 // The worker: answers calls of the page about the networks that it was given. One worker serves one page.
 import { EngineError, shown } from './errors'
+import { type Kernels, loadKernels } from './kernels'
+import type { EngineName } from './layer'
 import { Network } from './network'
 import { type Answers, Recorder } from './recording'
 import { checkRequest, encode, type TraceRequest } from './wire'
 
 export type Call =
   | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; answers?: Record<string, number[]> }
+  | { call: 'kernels'; plain: ArrayBuffer; relaxed: ArrayBuffer }
   | { call: 'trace'; run: string; request: TraceRequest }
 
 export type Message = Call & { id: number }
@@ -33,9 +36,24 @@ export const HANDLERS = new Map<string, Handler>()
 /** The networks of a worker, by run. */
 export class Engine {
   readonly #runs = new Map<string, OpenRun>()
+  #kernels: Kernels | null = null
 
   open(run: string, opened: OpenRun): void {
+    this.#runs.get(run)?.network.use(null)
+    opened.network.use(this.#kernels)
     this.#runs.set(run, opened)
+  }
+
+  /** Compute with the kernels from now on, also in the networks that are open. */
+  use(kernels: Kernels): void {
+    this.#kernels = kernels
+    for (const { network } of this.#runs.values()) network.use(kernels)
+  }
+
+  /** Return the code of the engines that computed a recording, such as "browser-native-relaxed". */
+  code(engines: readonly EngineName[]): string {
+    const native = this.#kernels?.relaxed ? 'browser-native-relaxed' : 'browser-native'
+    return [...new Set(engines)].map((engine) => (engine === 'native' ? native : 'browser-plain')).join(', ')
   }
 
   /** Return an opened network. Throws an EngineError if the run was not opened. */
@@ -54,17 +72,17 @@ HANDLERS.set('open', (engine, call: Extract<Call, { call: 'open' }>) => {
   return null
 })
 
+HANDLERS.set('kernels', async (engine, call: Extract<Call, { call: 'kernels' }>) => {
+  engine.use(await loadKernels(call.plain, call.relaxed))
+  return null
+})
+
 HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
   const { network, recorder } = engine.opened(call.run)
   const request = checkRequest(network, call.request)
   const recording = recorder.record(request.text, request.interventions)
-  return encode(network, recording, request, engineCode(recording.engines))
+  return encode(network, recording, request, engine.code(recording.engines))
 })
-
-/** Return the code of the engines that computed a recording. */
-export function engineCode(engines: readonly string[]): string {
-  return [...new Set(engines)].map((engine) => `browser-${engine}`).join(', ')
-}
 
 /** Return the answer to one message: an error has a code, never a stack. */
 export async function answer(engine: Engine, message: Message): Promise<Answer> {
