@@ -96,6 +96,16 @@ def test_health_finds_planted_neurons() -> None:
         "mirror image of 5",
         "its memory does not move",
     ]
+    assert table["findings"].tolist() == [
+        "",
+        "HEALTH_DEAD_CONSTANT HEALTH_GATE_CLOSED:o",
+        "HEALTH_DEAD_STILL",
+        "HEALTH_DUPLICATE HEALTH_GATE_OPEN:f HEALTH_FORGETS_NOTHING",
+        "HEALTH_DUPLICATE",
+        "HEALTH_MIRROR",
+        "HEALTH_MIRROR",
+        "HEALTH_MEMORY_STILL",
+    ]
     assert table["twin"].tolist() == [-1, -1, -1, 4, 3, 6, 5, -1]
     assert table["correlation"][3:7].tolist() == pytest.approx([1, 1, -1, -1], abs=1e-12)
     assert table["deviation"].tolist() == pytest.approx(np.std(h, axis=0).tolist(), abs=1e-12)

@@ -90,18 +90,35 @@ describe('effects and health', () => {
   it('knows an endless memory from none, though JSON has no word for it', () => {
     const found = healthOf(
       table(
-        ['layer', 'neuron', 'verdict', 'twin', 'time_constant'],
-        ['layer0', 0, 'ordinary', -1, 12.34],
-        ['layer0', 1, 'forgets nothing', -1, null],
-        ['layer0', 2, 'ordinary', -1, null],
-        ['layer0', 3, 'ordinary', -1, 'infinite'],
+        ['layer', 'neuron', 'findings', 'twin', 'time_constant'],
+        ['layer0', 0, '', -1, 12.34],
+        ['layer0', 1, 'HEALTH_FORGETS_NOTHING', -1, null],
+        ['layer0', 2, 'HEALTH_DEAD_STILL', -1, null],
       ),
+      table(['layer', 'gate', 'title']),
     )
-    expect(found.map((one) => one.time)).toEqual([12.34, Infinity, null, Infinity])
+    expect(found.map((one) => one.time)).toEqual([12.34, Infinity, null])
     expect(timeConstantText(12.34)).toBe('12 steps')
     expect(timeConstantText(1234.4)).toBe('1,234 steps')
     expect(timeConstantText(Infinity)).toContain('nothing is forgotten')
     expect(timeConstantText(null)).toContain('none')
+  })
+
+  it('says what is unusual in words, by the codes of the server', () => {
+    const found = healthOf(
+      table(
+        ['layer', 'neuron', 'findings', 'twin', 'time_constant'],
+        ['layer0', 0, '', -1, 1],
+        ['layer0', 1, 'HEALTH_DUPLICATE HEALTH_GATE_OPEN:f HEALTH_GATE_CLOSED:o', 4, 1],
+        ['layer1', 0, 'HEALTH_MIRROR HEALTH_GATE_OPEN:f', 2, 1],
+      ),
+      table(['layer', 'gate', 'title'], ['layer0', 'f', 'forget gate'], ['layer0', 'o', 'output gate']),
+    )
+    expect(found.map((one) => one.verdict)).toEqual([
+      '',
+      'duplicate of 4, forget gate always open, output gate always closed',
+      'mirror image of 2, f always open',
+    ])
   })
 })
 

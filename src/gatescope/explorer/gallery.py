@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gatescope.cells import Cell
 from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
 from gatescope.explorer.networks import stamp_text
@@ -19,6 +20,19 @@ from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
 from gatescope.tasks import Task
 from gatescope.tasks.adopted import Adopted
 from gatescope.training import Settings, stored_settings
+
+SIGNAL_MEANINGS = {
+    "input gate": "SIGNAL_INPUT_GATE",
+    "forget gate": "SIGNAL_FORGET_GATE",
+    "output gate": "SIGNAL_OUTPUT_GATE",
+    "candidate": "SIGNAL_CANDIDATE",
+    "candidate state": "SIGNAL_CANDIDATE",
+    "cell state": "SIGNAL_CELL_STATE",
+    "hidden state": "SIGNAL_HIDDEN_STATE",
+    "update gate": "SIGNAL_UPDATE_GATE_OTHER",
+    "reset gate": "SIGNAL_RESET_GATE",
+}
+"""The title of a signal in its cell -> the code of its explanation on the page."""
 
 MAX_SAMPLES = 20
 MAX_HISTORY_RECORDS = 2000  # sent to the page; a longer history is thinned out evenly
@@ -91,7 +105,7 @@ def _details(run: Run) -> dict[str, Any]:
     stride = -(-len(history) // MAX_HISTORY_RECORDS) or 1
     return {
         "layers": [
-            _layer_json(name, layer) for name, layer in zip(configuration.names, configuration.layers, strict=True)
+            layer_json(name, layer) for name, layer in zip(configuration.names, configuration.layers, strict=True)
         ],
         "vocabulary": list(configuration.vocabulary.symbols),
         "end": configuration.vocabulary.end,
@@ -200,7 +214,7 @@ def _latest(history: list[dict[str, Any]], key: str) -> Any:
     return next((record[key] for record in reversed(history) if record.get(key) is not None), None)
 
 
-def _layer_json(name: str, layer: Layer) -> dict[str, Any]:
+def layer_json(name: str, layer: Layer) -> dict[str, Any]:
     """Return a layer with the equations of its cell, as JSON values."""
     cell, about = layer.cell, arrays_of(layer.cell)
     return {
@@ -209,7 +223,17 @@ def _layer_json(name: str, layer: Layer) -> dict[str, Any]:
         "reverse": layer.reverse,
         "stacked": layer.stacked,
         "cell": {"name": cell.name, "title": cell.title, "paper": cell.paper, "note": cell.note},
-        "signals": [{"name": name, **about[name], "expression": cell.expression(name)} for name in cell.signals],
+        "signals": [
+            {"name": name, **about[name], "expression": cell.expression(name), "meaning": _meaning(cell, name)}
+            for name in cell.signals
+        ],
         "drives": [{"name": name, **about[name]} for name in cell.drives],
         "parameters": [{"name": f"p.{name}", "title": f"per-neuron weight p.{name}"} for name in cell.tape.parameters],
     }
+
+
+def _meaning(cell: Cell, signal: str) -> str | None:
+    """Return the code of the explanation of a signal; None if its title is not one of the common ones."""
+    title = arrays_of(cell)[signal]["title"].partition(" (")[0]
+    # Other cells use their update gate in another way than a GRU, so the page only points to their formula.
+    return "SIGNAL_UPDATE_GATE" if (cell.name, title) == ("gru", "update gate") else SIGNAL_MEANINGS.get(title)

@@ -18,7 +18,7 @@ FINISHED_BYTES = 64 << 20  # of the answers of finished jobs
 MAX_WAITING_JOBS = 4  # short jobs; an older one was for a page that the user has left
 
 Report = Callable[[str, int, int], None]
-"""Called with the current activity, the number of parts that are done, and their total (0: unknown)."""
+"""Called with the code of the current activity, the number of parts that are done, and their total (0: unknown)."""
 
 Work = Callable[[Report], tuple[Any, Hashable]]
 """Returns the answer, a JSON value, and the stamp of the data that it was made of."""
@@ -32,7 +32,8 @@ class Job:
         work: the function to run; None for an answer that existed already.
         long: whether short jobs may run in between.
         state: "waiting", "working", "done" or "failed".
-        doing: the current activity in words; for a failed job, the error message.
+        doing: the code of the current activity, a sentence of the page.
+        error: the error message of a failed job.
         parts: the number of parts that are done, and their total (0: unknown).
         answer: the answer as JSON, once the job is done.
         stamp: a value that identifies the data that the answer was made of.
@@ -42,7 +43,8 @@ class Job:
     work: Work | None
     long: bool
     state: str = "waiting"
-    doing: str = "waiting for other jobs"
+    doing: str = "DOING_WAITING"
+    error: str = ""
     parts: tuple[int, int] = (0, 0)
     answer: bytes = b"null"
     stamp: Hashable = None
@@ -63,7 +65,7 @@ class Job:
             stale = b"true" if stamp != self.stamp else b"false"
             return b'{"state": "done", "stale": ' + stale + b', "result": ' + self.answer + b"}"
         if self.state == "failed":
-            return _ascii({"state": "failed", "error": self.doing})
+            return _ascii({"state": "failed", "error": self.error})
         return _ascii({"state": "working", "doing": self.doing, "done": self.parts[0], "total": self.parts[1]})
 
 
@@ -120,7 +122,7 @@ class Jobs:
     def _cancel(self, job: Job) -> None:
         for key in [key for key, other in self._jobs.items() if other is job]:
             del self._jobs[key]
-        job.state, job.doing = "failed", str(Message("JOB_CANCELLED"))
+        job.state, job.error = "failed", str(Message("JOB_CANCELLED"))
         job.ended.set()
 
     def _run_jobs(self) -> None:
@@ -145,15 +147,15 @@ class Jobs:
                     short = self._short.popleft()
                 self._run_job(short)
 
-        job.state, job.doing = "working", "starting"
+        job.state, job.doing = "working", "DOING_STARTING"
         try:
             answer, stamp = job.work(report)
             job.answer, job.stamp = _ascii(answer), stamp
             job.state = "done"
         except GatescopeError as error:
-            job.doing, job.state = str(error), "failed"
+            job.error, job.state = str(error), "failed"
         except Exception as error:  # noqa: BLE001  the thread continues, and the page shows the error
-            job.doing = str(Message("EXPLORER_UNEXPECTED_ERROR", error=repr(error)))
+            job.error = str(Message("EXPLORER_UNEXPECTED_ERROR", error=repr(error)))
             job.state = "failed"
         job.work = None
         with self._lock:

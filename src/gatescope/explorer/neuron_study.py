@@ -33,7 +33,7 @@ def study_neuron(text: StudyText, request: StudyRequest, report: Report) -> dict
     """
     trace, layer = text.trace, request.layer
     check_neuron(trace, layer, request.signal, request.neuron)
-    report("finding passages", 0, 0)
+    report("DOING_PASSAGES", 0, 0)
     answer: dict[str, Any] = {"steps": int(np.sum(trace.lengths)), "characters": len(text.subject.text)}
     for name in ("most", "least"):
         table = passages(
@@ -50,7 +50,7 @@ def study_neuron(text: StudyText, request: StudyRequest, report: Report) -> dict
     answer["histogram"] = distribution(trace, layer, request.signal, request.neuron).to_json()
     health = next(iter(text.health.where(layer=layer, neuron=request.neuron)))
     answer["health"] = {name: _json_number(value) for name, value in health.items()}
-    report("ablating the neuron", 0, 0)
+    report("DOING_ABLATING_NEURON", 0, 0)
     answer["effect"] = _effect(text, layer, request.neuron, request.features).to_json()
     return answer
 

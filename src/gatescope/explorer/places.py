@@ -52,7 +52,7 @@ def study_places(text: StudyText, request: StudyRequest, shown: Trace | None, re
     answer["characters"] = len(text.subject.text)
     if not len(neurons):
         return answer
-    report("searching for similar places", 0, 0)
+    report("DOING_PLACES", 0, 0)
     origin = _range_in_study_text(text, shown, sequence, first, last)
     neurons = Table(neurons.columns, neurons.titles, {**neurons.about, **origin})
     places = matches(text.trace, neurons, share=SHARE, count=MAX_PLACES, context=CONTEXT_STEPS)

@@ -94,7 +94,7 @@ class Studies:
 
     def _study_text(self, run: Run, report: Report) -> StudyText:
         """Return the held-out text of a run, recorded with its present weights."""
-        report("reading held-out text", 0, 0)
+        report("DOING_READING_TEXT", 0, 0)
         key = ("study text", run.path.resolve(), weights_stamp(run))
         text: StudyText | None = self._memory.cached(key)
         if text is None:
@@ -114,9 +114,9 @@ def _study_labels(text: StudyText, report: Report) -> dict[str, Table]:
 
     def progress(done: int, total: int) -> None:
         if done < total:
-            report("comparing neurons with features", done, total)
+            report("DOING_COMPARING", done, total)
         else:
-            report("choosing thresholds", 0, 0)
+            report("DOING_THRESHOLDS", 0, 0)
 
     return {"labels": labels(text.trace, text.features, search=Search(chances=SHIFTED_SCORES), progress=progress)}
 
@@ -128,7 +128,7 @@ def _study_ablation(text: StudyText, report: Report) -> dict[str, Table]:
     part, _ = text.beginning(max(MIN_ABLATED_STEPS, ABLATED_STEPS // max(1, neurons)))
 
     def progress(done: int, total: int) -> None:
-        report("ablating neurons", round(neurons * done / max(1, total)), neurons)
+        report("DOING_ABLATING", round(neurons * done / max(1, total)), neurons)
 
     table = ablation(network, part, answers=text.subject.task.answers, draws=DRAWS, progress=progress)
     return {"ablation": Table(table.columns, table.titles, {**table.about, "characters": len(part)})}
@@ -136,7 +136,7 @@ def _study_ablation(text: StudyText, report: Report) -> dict[str, Table]:
 
 def _study_health(text: StudyText, report: Report) -> dict[str, Table]:
     """Return saturated, idle and duplicate neurons."""
-    report("measuring gates", 0, 0)
+    report("DOING_MEASURING", 0, 0)
     return {"health": text.health, "saturation": saturation(text.trace)}
 
 
@@ -156,7 +156,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
     },
     "ablation": {"layer": _TEXTS, "feature": _TEXTS, "neuron": _INTEGERS}
     | dict.fromkeys(("on", "on_low", "on_high"), _NUMBERS),
-    "health": {"layer": _TEXTS, "neuron": _INTEGERS, "verdict": _TEXTS, "twin": _INTEGERS},
+    "health": {"layer": _TEXTS, "neuron": _INTEGERS, "findings": _TEXTS, "twin": _INTEGERS},
     "saturation": {"layer": _TEXTS, "gate": _TEXTS, "neuron": _INTEGERS, "left": _NUMBERS, "right": _NUMBERS},
 }
 _TABLES = {"labels": ("labels",), "ablation": ("ablation",), "health": ("health", "saturation")}

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from gatescope.cells import Cell
 from gatescope.equations import OPERATIONS, Node, reverse
 from gatescope.equations.operations import JUMPS
+from gatescope.messages import Message
 from gatescope.studies.common.arrays import blocks, in_pieces, of_neurons, signal_of
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
@@ -83,7 +84,9 @@ def health(trace: Trace) -> Table:
           memory only through its recurrent drives (an Elman network), or if the trace lacks signals: see `about`.
         - "time_constant": in steps, as this module defines it; infinite if nothing is forgotten. The precision of a
           stored trace limits it: float16 has no gate between 0.9998 and 1.
-        - "verdict": in words; "ordinary" if nothing is unusual.
+        - "findings": what is unusual, as codes separated by spaces; "" if nothing is. A code about a gate ends in a
+          colon and the gate's signal, as in "HEALTH_GATE_OPEN:f".
+        - "verdict": the findings in words; "ordinary" if there are none.
 
     Raises:
         StudyError: the trace lacks h or the memory of a layer.
@@ -101,7 +104,8 @@ def health(trace: Trace) -> Table:
         memory = output if derivative.memory in ("", "h") else _moments(trace, layer, derivative.memory)
         twins, correlations = _twins(trace, layer, output)
         logarithm = _mean_log(trace, layer, derivative)
-        gates = [(title, *_saturation(trace, layer, gate)) for gate, title in _gates(trace, layer).items()]
+        titles_of_gates = _gates(trace, layer)
+        gates = [(gate, *_saturation(trace, layer, gate)) for gate in titles_of_gates]
         for k in range(len(output.mean)):
             row = {
                 "layer": layer,
@@ -113,8 +117,9 @@ def health(trace: Trace) -> Table:
                 "retention": float(np.exp(logarithm[k])),
                 "time_constant": np.inf if logarithm[k] >= 0 else float(-1 / logarithm[k]),
             }
-            shares = [(title, float(left[k]), float(right[k])) for title, left, right in gates]
-            rows.append({**row, "verdict": _verdict(row, output, memory, shares)})
+            shares = [(gate, float(left[k]), float(right[k])) for gate, left, right in gates]
+            findings = _findings(row, output, memory, shares)
+            rows.append({**row, "findings": " ".join(findings), "verdict": _verdict(findings, row, titles_of_gates)})
     titles = {
         "layer": "layer",
         "neuron": "neuron",
@@ -124,6 +129,7 @@ def health(trace: Trace) -> Table:
         "correlation": "correlation with it",
         "retention": "share of the memory kept in a step (geometric mean)",
         "time_constant": "steps until the memory has shrunk to 1/e",
+        "findings": "codes of what is unusual",
         "verdict": "verdict",
     }
     return Table.of(rows, titles, layers=memories, still=STILL, alike=ALIKE, always=ALWAYS)
@@ -348,22 +354,40 @@ def _saturation(trace: Trace, layer: str, gate: str) -> tuple[Array, Array]:
     return left, right
 
 
-def _verdict(
+def _findings(
     row: Mapping[str, Any], output: _Moments, memory: _Moments, gates: Sequence[tuple[str, float, float]]
-) -> str:
-    """Describe what is unusual about a neuron, the most important first."""
-    parts, k = [], row["neuron"]
+) -> list[str]:
+    """Return the codes of what is unusual about a neuron, the most important first."""
+    codes, k = [], row["neuron"]
     if max(output.broken[k], memory.broken[k]) > 0:
-        parts.append("not all of its values are numbers")
+        codes.append("HEALTH_NOT_NUMBERS")
     if row["deviation"] < STILL:
-        parts.append("dead: h is constant" if output.constant(k) else "dead: h hardly moves")
+        codes.append("HEALTH_DEAD_CONSTANT" if output.constant(k) else "HEALTH_DEAD_STILL")
     elif row["memory_deviation"] < STILL:
-        parts.append("its memory does not move")
+        codes.append("HEALTH_MEMORY_STILL")
     if row["twin"] >= 0:
-        parts.append(f"{'duplicate' if row['correlation'] > 0 else 'mirror image'} of {row['twin']}")
-    for title, left, right in gates:
+        codes.append("HEALTH_DUPLICATE" if row["correlation"] > 0 else "HEALTH_MIRROR")
+    for gate, left, right in gates:
         if max(left, right) >= ALWAYS:
-            parts.append(f"{title} always {'open' if right >= ALWAYS else 'closed'}")
+            codes.append(f"{'HEALTH_GATE_OPEN' if right >= ALWAYS else 'HEALTH_GATE_CLOSED'}:{gate}")
     if row["time_constant"] == np.inf:
-        parts.append("forgets nothing")
-    return ", ".join(parts) or "ordinary"
+        codes.append("HEALTH_FORGETS_NOTHING")
+    return codes
+
+
+def _verdict(findings: Sequence[str], row: Mapping[str, Any], gates: Mapping[str, str]) -> str:
+    """Return findings in words.
+
+    Args:
+        findings: codes, as in the column "findings".
+        row: the row of the neuron; "twin" is the neuron that it duplicates or mirrors.
+        gates: signal -> name of the gate.
+    """
+    parts = []
+    for finding in findings:
+        code, _, gate = finding.partition(":")
+        values = {"gate": gates[gate]} if gate else {}
+        if code in ("HEALTH_DUPLICATE", "HEALTH_MIRROR"):
+            values["twin"] = row["twin"]
+        parts.append(str(Message(code, **values)))
+    return ", ".join(parts) or str(Message("HEALTH_ORDINARY"))

@@ -55,6 +55,8 @@ export interface Signal {
   range: [number | null, number | null]
   formula: string
   expression: Expression
+  /** The code of its explanation, for the common signals. */
+  meaning?: string | null
 }
 
 export interface Layer {

@@ -1,23 +1,22 @@
 // Explanations for a reader of one blog post about LSTMs: what each kind of signal is, and one thing to try.
-import type { Run, Unit } from '../data/run'
+import type { Run, Signal, Unit } from '../data/run'
 import { type Code, text } from '../messages/text'
 
 const MEANINGS: Record<string, Code> = {
-  'input gate': 'SIGNAL_INPUT_GATE',
-  'forget gate': 'SIGNAL_FORGET_GATE',
-  'output gate': 'SIGNAL_OUTPUT_GATE',
-  candidate: 'SIGNAL_CANDIDATE',
-  'candidate state': 'SIGNAL_CANDIDATE',
-  'cell state': 'SIGNAL_CELL_STATE',
-  'hidden state': 'SIGNAL_HIDDEN_STATE',
-  'update gate': 'SIGNAL_UPDATE_GATE',
-  'reset gate': 'SIGNAL_RESET_GATE',
+  SIGNAL_INPUT_GATE: 'SIGNAL_INPUT_GATE',
+  SIGNAL_FORGET_GATE: 'SIGNAL_FORGET_GATE',
+  SIGNAL_OUTPUT_GATE: 'SIGNAL_OUTPUT_GATE',
+  SIGNAL_CANDIDATE: 'SIGNAL_CANDIDATE',
+  SIGNAL_CELL_STATE: 'SIGNAL_CELL_STATE',
+  SIGNAL_HIDDEN_STATE: 'SIGNAL_HIDDEN_STATE',
+  SIGNAL_UPDATE_GATE: 'SIGNAL_UPDATE_GATE',
+  SIGNAL_UPDATE_GATE_OTHER: 'SIGNAL_UPDATE_GATE_OTHER',
+  SIGNAL_RESET_GATE: 'SIGNAL_RESET_GATE',
 }
 
-/** Return one sentence about a signal; empty if its title is not one of the common ones. */
-export function signalMeaning(title: string, cell: string): string {
-  if (title === 'update gate' && cell !== 'gru') return text('SIGNAL_UPDATE_GATE_OTHER')
-  const code = MEANINGS[title.replace(/ \(.*\)$/, '')]
+/** Return one sentence about a signal; empty if it is not one of the common ones. */
+export function signalMeaning({ meaning }: Pick<Signal, 'meaning'>): string {
+  const code = MEANINGS[meaning ?? '']
   return code ? text(code) : ''
 }
 

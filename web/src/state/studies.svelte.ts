@@ -3,6 +3,7 @@ import type { Feature, Track } from '../data/features'
 import { type Source, SourceError } from '../data/source'
 import { type AboutNeuron, type Places, rows, type StudyRequest, type Table } from '../data/study'
 import { type Effect, effects } from '../model/effects'
+import { activity } from '../model/activities'
 import { type Health, healthOf, type Saturated } from '../model/health'
 import { Labels } from '../model/labels'
 import { Latest } from './requests'
@@ -78,7 +79,7 @@ export class Study<T> {
         this.stale = answer.stale
       }
       if (answer.state !== 'working') return
-      this.message = answer.doing
+      this.message = activity(answer.doing)
       this.progress = answer.total ? answer.done / answer.total : null
       start = false
       await new Promise((done) => setTimeout(done, POLL_MS))
@@ -105,7 +106,7 @@ export class Studies {
     this.effects = new Study(source, (result) => effects((result as { ablation: Table }).ablation))
     this.health = new Study(source, (result) => {
       const { health, saturation } = result as { health: Table; saturation: Table }
-      return { neurons: healthOf(health), gates: rows(saturation) as unknown as Saturated[] }
+      return { neurons: healthOf(health, saturation), gates: rows(saturation) as unknown as Saturated[] }
     })
     this.neuron = new Study(source, (result) => result as AboutNeuron)
     this.places = new Study(source, (result) => result as Places)

@@ -46,12 +46,12 @@ describe('a study', () => {
   })
 
   it('is polled until it is done, and started once only', async () => {
-    const working: StudyAnswer = { state: 'working', doing: 'Comparing', done: 1, total: 4 }
+    const working: StudyAnswer = { state: 'working', doing: 'DOING_COMPARING', done: 1, total: 4 }
     const { requests, source: answers } = source(working, { ...working, done: 2 }, done(7))
     const study = new Study(answers, (result) => result as number)
     study.request('counter', LABELS, true)
     await settle()
-    expect([study.state, study.message, study.progress]).toEqual(['working', 'Comparing', 0.25])
+    expect([study.state, study.message, study.progress]).toEqual(['working', 'comparing neurons with features', 0.25])
     await vi.advanceTimersByTimeAsync(1000)
     expect([study.state, study.value]).toEqual(['done', 7])
     expect(requests.map(([, , start]) => start)).toEqual([true, false, false])

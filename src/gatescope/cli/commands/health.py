@@ -50,7 +50,7 @@ def _print_health(neurons: Table, gates: Table, steps: int, all_rows: bool) -> N
         print("\nGates: the share of steps at which they are nearly closed (below 0.1) and nearly open (above 0.9).\n")
         _print_gates(gates, layers)
     print()
-    remarkable = neurons.take((neurons["verdict"] != "ordinary").nonzero()[0])
+    remarkable = neurons.take((neurons["findings"] != "").nonzero()[0])
     if len(remarkable):
         print(f"{count_of(len(remarkable), 'remarkable neuron')}; all others are ordinary.\n")
         _print_verdicts(remarkable, layers, all_rows)
