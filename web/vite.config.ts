@@ -1,7 +1,23 @@
 // Builds the explorer into the Python package. Names carry no hashes and CSS scopes depend on content only,
 // so that the same sources give the same bytes wherever they are built.
 import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { build, type Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+
+/** Adds a script of its own: a classic one in a single file, which can also stand inside a live file. */
+const script = (file: string, entry: string, target: string): Plugin => ({
+  name: `gatescope-${file}`,
+  apply: 'build',
+  async generateBundle() {
+    const built = await build({
+      configFile: false,
+      logLevel: 'warn',
+      build: { write: false, target, lib: { entry, formats: ['iife'], name: 'gatescope', fileName: () => file } },
+    })
+    const [{ output }] = built as unknown as [{ output: [{ code: string }] }]
+    this.emitFile({ type: 'asset', fileName: file, source: output[0].code })
+  },
+})
 
 export default defineConfig({
   base: './',
@@ -9,6 +25,7 @@ export default defineConfig({
     svelte({
       compilerOptions: { cssHash: ({ hash, css }) => `g${hash(css)}` },
     }),
+    script('worker.js', 'engine/start.ts', 'es2022'),
   ],
   build: {
     outDir: '../src/gatescope/explorer/static',

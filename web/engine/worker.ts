@@ -3,12 +3,14 @@ import { EngineError, shown } from './errors'
 import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
 import { Network } from './network'
-import { type Answers, Recorder } from './recording'
+import { Recorder } from './recording'
+import { answersOf, type TextTargets } from './text-targets'
 import { checkRequest, encode, type TraceRequest } from './wire'
 
 export type Call =
-  | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; answers?: Record<string, number[]> }
   | { call: 'kernels'; plain: ArrayBuffer; relaxed: ArrayBuffer }
+  | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; targets?: TextTargets[] }
+  | { call: 'close'; run: string }
   | { call: 'trace'; run: string; request: TraceRequest }
 
 export type Message = Call & { id: number }
@@ -44,6 +46,12 @@ export class Engine {
     this.#runs.set(run, opened)
   }
 
+  /** Forget a network, and free its memory. */
+  close(run: string): void {
+    this.#runs.get(run)?.network.use(null)
+    this.#runs.delete(run)
+  }
+
   /** Compute with the kernels from now on, also in the networks that are open. */
   use(kernels: Kernels): void {
     this.#kernels = kernels
@@ -66,9 +74,12 @@ export class Engine {
 
 HANDLERS.set('open', (engine, call: Extract<Call, { call: 'open' }>) => {
   const network = Network.open(call.network, call.weights)
-  const answers = new Map(Object.entries(call.answers ?? {}))
-  const answersOf: Answers = (sequence) => answers.get(sequence) ?? null
-  engine.open(call.run, { network, recorder: new Recorder(network, answersOf) })
+  engine.open(call.run, { network, recorder: new Recorder(network, answersOf(network, call.targets ?? [])) })
+  return null
+})
+
+HANDLERS.set('close', (engine, call: Extract<Call, { call: 'close' }>) => {
+  engine.close(call.run)
   return null
 })
 

@@ -1,5 +1,7 @@
-// The page of the local server.
-import { HttpSource } from './data/http-source'
+// The page: of a live file if the document is one, else of the local server.
+import { liveSource, unpackedFile } from './hosts/live'
 import { mountPage } from './hosts/page'
+import { servedSource } from './hosts/served'
 
-mountPage(document.getElementById('page')!, new HttpSource())
+const unpacked = unpackedFile()
+mountPage(document.getElementById('page')!, unpacked ? liveSource(unpacked) : servedSource())

@@ -8,7 +8,7 @@ import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
 
-export class HttpSource implements Source {
+export class HttpSource implements Omit<Source, 'prepare'> {
   constructor(private readonly base = '') {}
 
   async run(name: string): Promise<Run> {
@@ -16,7 +16,18 @@ export class HttpSource implements Source {
   }
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
-    return Trace.read(await this.#fetchBytes(`${runPath(name)}/trace`, { ...request, checkpoint: null }))
+    return Trace.read(await this.#fetchBytes(`${runPath(name)}/trace`, request))
+  }
+
+  /** Return network.json. */
+  async network(name: string): Promise<unknown> {
+    return (await this.#fetch(`${runPath(name)}/network`)).json().catch(throwLost)
+  }
+
+  /** Return weights.safetensors, or the weights of a checkpoint. The browser keeps them until the file changes. */
+  async weights(name: string, checkpoint: number | null): Promise<ArrayBuffer> {
+    const query = checkpoint === null ? '' : `?checkpoint=${checkpoint}`
+    return (await this.#fetch(`${runPath(name)}/weights${query}`)).arrayBuffer().catch(throwLost)
   }
 
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {

@@ -8,6 +8,7 @@
 // base64, in `<script type="application/json" id="gatescope-data">`. In the same way, elements of any non-script type hold
 // what a server would answer: `gatescope-worker` (worker.js), `gatescope-kernels` (kernels.wasm) and
 // `gatescope-kernels-relaxed` (kernels-relaxed.wasm). The page's own script, explorer.js, runs once all of them exist.
+import type { TextTargets } from '../../engine/text-targets'
 import { text } from '../messages/text'
 import type { Run } from './run'
 import { TraceError } from './safetensors'
@@ -42,7 +43,7 @@ export interface LiveRun {
   /** Features of the examples. */
   features: LiveFeatures[]
   /** The targets of the examples, for tasks whose targets are not the next symbol. */
-  targets: LiveTargets[]
+  targets: TextTargets[]
 }
 
 /** A study and its answer: the `result` of POST /api/runs/NAME/study. Studies of a whole run name only `study`. */
@@ -57,15 +58,6 @@ export interface LiveStudy {
 export interface LiveFeatures {
   text: string
   tracks: Part
-}
-
-/** The targets of one text after each step of all its sequences. */
-export interface LiveTargets {
-  text: string
-  /** Classes: an id for each step, -1 if unknown. */
-  target?: number[]
-  /** Numbers: one row for each step, null if unknown. */
-  value?: (number | null)[][]
 }
 
 /** The data of a live file, with access to its parts. */

@@ -34,6 +34,10 @@ export interface Summary {
   step: number
   /** Whether there are weights: trained or imported. */
   weights: boolean
+  /** The size of the file of the weights. */
+  weights_bytes: number
+  /** A text that changes with the weights; null without weights. */
+  weights_stamp: string | null
   steps: number | null
   minutes: number | null
   progress: number | null

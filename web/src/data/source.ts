@@ -13,6 +13,8 @@ export interface TraceRequest {
   neurons: number[] | null
   drives: boolean
   top: number
+  /** The training step of the weights; null for the best ones. */
+  checkpoint: number | null
 }
 
 export interface RunList {
@@ -30,8 +32,13 @@ export class SourceError extends Error {
   }
 }
 
+/** Something that this source does not compute; `problem` has the command that does. */
+export class UnavailableError extends SourceError {}
+
 export interface Source {
   run(name: string): Promise<Run>
+  /** Get ready for traces of a run, because its page was opened. */
+  prepare(name: string): void
   trace(name: string, request: TraceRequest): Promise<Trace>
   /** Return the answer of a study, or its progress; `start` begins it. */
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer>

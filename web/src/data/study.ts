@@ -11,6 +11,8 @@ export type StudyAnswer =
   | { state: 'working'; doing: string; done: number; total: number }
   | { state: 'failed'; error: string }
   | { state: 'done'; stale: boolean; result: unknown }
+  /** The source does not compute this study; `command` computes it. */
+  | { state: 'unavailable'; command: string }
 
 export interface StudyRequest {
   study: 'labels' | 'ablation' | 'health' | 'neuron' | 'places'

@@ -33,6 +33,8 @@ export class Trace {
   readonly holds: boolean
   readonly step: number
   readonly unknown: string[]
+  /** The code of the engine that computed it: "native", "plain", "browser-native", ...; empty for an empty text. */
+  readonly engine: string
   readonly #tensors: Map<string, Tensor>
 
   constructor({ metadata, tensors }: Tensors) {
@@ -67,6 +69,7 @@ export class Trace {
     this.holds = metadata['holds'] === 'true'
     this.step = Number(metadata['step'] ?? 0)
     this.unknown = JSON.parse(metadata['unknown'] ?? '[]')
+    this.engine = metadata['engine'] ?? ''
   }
 
   static read(bytes: ArrayBuffer): Trace {

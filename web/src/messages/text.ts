@@ -3,6 +3,9 @@ import english from '../../../src/gatescope/messages/en/page.json'
 
 export type Code = keyof typeof english
 
+/** Whether a text is the code of a sentence. */
+export const isCode = (code: string): code is Code => Object.hasOwn(english, code)
+
 /** Values by the name that the sentence has for them; a count chooses between `{count:# step|# steps}`. */
 export type Values = Record<string, string | number>
 

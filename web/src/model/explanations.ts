@@ -48,6 +48,24 @@ export function taskQuestion({ task: { name: task }, unit }: Pick<Run, 'task' | 
 }
 
 /** Explain the outcome of the check of the equations. */
+/** Return the badge of the engine that computed a trace, and its explanation; null for an empty text. */
+export function engineBadge(engine: string): { badge: string; meaning: string } | null {
+  if (!engine) return null
+  const engines = engine.split(', ')
+  const native = engines.some((name) => name.includes('native'))
+  if (!engine.startsWith('browser'))
+    return {
+      badge: text('ENGINE_PYTHON'),
+      meaning: native ? text('ENGINE_PYTHON_NATIVE_MEANING') : text('ENGINE_PYTHON_PLAIN_MEANING'),
+    }
+  if (!native) return { badge: text('ENGINE_JAVASCRIPT'), meaning: text('ENGINE_JAVASCRIPT_MEANING') }
+  const relaxed = engines.some((name) => name.includes('relaxed'))
+  return {
+    badge: text('ENGINE_WASM'),
+    meaning: relaxed ? text('ENGINE_WASM_RELAXED_MEANING') : text('ENGINE_WASM_MEANING'),
+  }
+}
+
 export function equationCheck(holds: boolean, tolerance: number): string {
   return holds ? text('CHECK_HOLDS', { tolerance }) : text('CHECK_FAILS', { tolerance })
 }

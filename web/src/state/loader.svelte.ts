@@ -128,7 +128,15 @@ export class Loader {
       const { run, layer, text } = picture
       const signals = layer.signals.map((signal) => signal.name)
       await this.#try(async () => {
-        const request = { text, layer: layer.name, signals, neurons: [index], drives: true, top: topCount(run) }
+        const request = {
+          text,
+          layer: layer.name,
+          signals,
+          neurons: [index],
+          drives: true,
+          top: topCount(run),
+          checkpoint: null,
+        }
         const trace = await this.source.trace(run.name, request)
         const same = this.picture?.text === text && this.picture.layer.name === layer.name
         if (same && this.picture?.generation === picture.generation)
@@ -148,7 +156,9 @@ export class Loader {
     else if (
       summary &&
       summary.name === this.run.name &&
-      (summary.step !== this.run.step || summary.state !== this.run.state)
+      (summary.step !== this.run.step ||
+        summary.state !== this.run.state ||
+        summary.weights_stamp !== this.run.weights_stamp)
     ) {
       const wait = Math.max(0, this.#loadedAt + TRAINING_DELAY_MS - performance.now())
       this.#reloadTimer ??= setTimeout(() => this.#reload(), wait)
@@ -179,6 +189,7 @@ export class Loader {
       const run = await this.source.run(name)
       if (this.navigation.state.run !== name || (!again && this.run?.name === name)) return
       this.run = run
+      this.source.prepare(name)
       this.#checkRun(run)
       this.#loadPicture()
     })
@@ -202,7 +213,15 @@ export class Loader {
       const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, text])
       await this.#try(async () => {
         const signals = whole ? layer.signals.map((signal) => signal.name) : [signal.name]
-        const request = { text, layer: layer.name, signals, neurons: null, drives: whole, top: topCount(run) }
+        const request = {
+          text,
+          layer: layer.name,
+          signals,
+          neurons: null,
+          drives: whole,
+          top: topCount(run),
+          checkpoint: null,
+        }
         const trace = this.#cache.get(key) ?? (await this.source.trace(run.name, request))
         this.#cacheTrace(key, trace)
         if (this.run?.name !== run.name) return

@@ -1,7 +1,8 @@
 // The studies of a run: their progress and answers (labels, effects, health, one neuron, places), and features.
 import type { Feature, Track } from '../data/features'
-import { type Source, SourceError } from '../data/source'
+import { type Source, SourceError, UnavailableError } from '../data/source'
 import { type AboutNeuron, type Places, rows, type StudyRequest, type Table } from '../data/study'
+import { text } from '../messages/text'
 import { type Effect, effects } from '../model/effects'
 import { activity } from '../model/activities'
 import { type Health, healthOf, type Saturated } from '../model/health'
@@ -10,7 +11,7 @@ import { Latest } from './requests'
 
 const POLL_MS = 500
 
-export type StudyState = 'unknown' | 'none' | 'working' | 'done' | 'failed'
+export type StudyState = 'unknown' | 'none' | 'working' | 'done' | 'failed' | 'unavailable'
 
 /** One study: its request is repeated until the server has the answer. */
 export class Study<T> {
@@ -73,7 +74,8 @@ export class Study<T> {
       this.state = answer.state
       if (answer.state === 'failed') this.message = answer.error
       if (answer.state === 'none') this.message = answer.problem ?? ''
-      if (answer.state === 'failed' || answer.state === 'none') this.value = null
+      if (answer.state === 'unavailable') this.message = text('LIVE_NOT_COMPUTED', { command: answer.command })
+      if (answer.state !== 'working' && answer.state !== 'done') this.value = null
       if (answer.state === 'done') {
         this.value = this.read(answer.result)
         this.stale = answer.stale
@@ -96,6 +98,8 @@ export class Studies {
   readonly neuron: Study<AboutNeuron>
   readonly places: Study<Places>
   features = $state.raw<Feature[]>([])
+  /** Why the features of the text are unknown; null if they are known. */
+  featureProblem = $state<string | null>(null)
   /** The chosen feature, and the run and text that it was loaded for; `track` is null if the text does not have it. */
   track = $state.raw<{ run: string; text: string; feature: string; track: Track | null } | null>(null)
   #run: string | null = null
@@ -135,9 +139,11 @@ export class Studies {
       try {
         const { features, tracks } = await this.source.features(run, text, feature === null ? [] : [feature])
         this.features = features
+        this.featureProblem = null
         if (feature !== null) this.track = { run, text, feature, track: tracks[0] ?? null }
-      } catch {
+      } catch (error) {
         // The request of the trace reports a text that cannot be read.
+        this.featureProblem = error instanceof UnavailableError ? error.problem : null
         if (feature !== null) this.track = { run, text, feature, track: null }
       }
     })

@@ -1,0 +1,110 @@
+// The source of the served page: the local server, and the engine in the browser for what it computes sooner.
+import type { Tracks } from './features'
+import type { EngineNetworks, NetworkId } from './engine-networks'
+import type { Chain } from './gradients'
+import type { HttpSource } from './http-source'
+import type { Layer, Run } from './run'
+import type { RunList, Source, TraceRequest } from './source'
+import type { StudyAnswer, StudyRequest } from './study'
+import type { Trace } from './trace'
+import type { WeightPaths } from './weight-paths'
+
+/** Larger weights stay with the server: the worker would hold several copies of them. */
+export const MAX_LOCAL_WEIGHTS_BYTES = 32 << 20
+/** The same for a run that is being trained, whose weights are loaded again every few seconds. */
+export const MAX_TRAINING_WEIGHTS_BYTES = 2 << 20
+/** The signals and drives of a text that the worker records; longer texts stay with the server. */
+export const MAX_LOCAL_VALUES = 1 << 24
+
+/**
+ * Traces come from the engine as soon as it has opened the network of the shown run; until then, and whenever the engine
+ * refuses, the server answers. Everything that needs a text of the run comes from the server.
+ */
+export class CombinedSource implements Source {
+  /** The runs as the server described them last, and the names of those whose page was opened. */
+  readonly #runs = new Map<string, Run>()
+  readonly #opened = new Set<string>()
+
+  constructor(
+    private readonly server: HttpSource,
+    private readonly networks: EngineNetworks,
+  ) {}
+
+  async run(name: string): Promise<Run> {
+    const run = await this.server.run(name)
+    this.#runs.set(name, run)
+    return run
+  }
+
+  prepare(name: string): void {
+    this.#opened.add(name)
+    this.#open(this.#idOf(name, null))
+  }
+
+  async trace(name: string, request: TraceRequest): Promise<Trace> {
+    const id = this.#local(name, request)
+    if (id && this.networks.isOpen(id)) {
+      try {
+        return await this.networks.trace(id, request)
+      } catch {
+        // The server computes it, or says why nobody can.
+      }
+    } else if (this.#opened.has(name)) this.#open(id)
+    return this.server.trace(name, request)
+  }
+
+  study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
+    return this.server.study(name, request, start)
+  }
+
+  features(name: string, text: string, features: string[]): Promise<Tracks> {
+    return this.server.features(name, text, features)
+  }
+
+  arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+    return this.server.arrays(name, what, request)
+  }
+
+  chain(name: string, request: object): Promise<Chain> {
+    return this.server.chain(name, request)
+  }
+
+  weightPaths(name: string, request: object): Promise<WeightPaths> {
+    return this.server.weightPaths(name, request)
+  }
+
+  follow(report: (list: RunList | null) => void): () => void {
+    return this.server.follow((list) => {
+      for (const { name, state, weights_bytes, weights_stamp } of list?.runs ?? []) {
+        const run = this.#runs.get(name)
+        if (run) this.#runs.set(name, { ...run, state, weights_bytes, weights_stamp })
+      }
+      report(list)
+    })
+  }
+
+  /** Open a network in the background. A failure is no news: the server answers. */
+  #open(id: NetworkId | null): void {
+    if (id) this.networks.open(id).catch(() => undefined)
+  }
+
+  /** Return the network of a request that the engine can serve; null for the server. */
+  #local(name: string, { text, checkpoint }: TraceRequest): NetworkId | null {
+    const run = this.#runs.get(name)
+    const values = (run?.layers ?? []).reduce((sum, layer) => sum + valuesOfStep(layer), 0)
+    return values * text.length <= MAX_LOCAL_VALUES ? this.#idOf(name, checkpoint) : null
+  }
+
+  #idOf(name: string, checkpoint: number | null): NetworkId | null {
+    const run = this.#runs.get(name)
+    if (!run || !this.networks.engine.native) return null
+    const most = run.state === 'training' ? MAX_TRAINING_WEIGHTS_BYTES : MAX_LOCAL_WEIGHTS_BYTES
+    // The targets of classes and numbers are known to the task alone, which Python has.
+    if (run.readout.kind !== 'symbols' || run.weights_bytes > most) return null
+    if (checkpoint !== null) return { run: name, checkpoint, stamp: '' }
+    return run.weights_stamp === null ? null : { run: name, checkpoint, stamp: run.weights_stamp }
+  }
+}
+
+/** Return how many numbers of a layer are recorded at each step. */
+const valuesOfStep = ({ neurons, signals, drives }: Layer): number => neurons * (signals.length + drives.length)

@@ -1,0 +1,138 @@
+// The source of a live file: networks that the engine in the browser computes, and tables that Python computed before.
+import { EngineError } from '../../engine/errors'
+import { isCode, text } from '../messages/text'
+import type { EngineClient } from './engine-client'
+import { EngineNetworks, type NetworkFiles, type NetworkId } from './engine-networks'
+import { readTracks, type Tracks } from './features'
+import type { Chain } from './gradients'
+import type { LiveFile, LiveRun } from './live-data'
+import type { Run, Summary } from './run'
+import { type RunList, type Source, SourceError, type TraceRequest, UnavailableError } from './source'
+import type { StudyAnswer, StudyRequest } from './study'
+import type { Trace } from './trace'
+import type { WeightPaths } from './weight-paths'
+
+/** The weights of a live file never change. */
+const STAMP = 'live'
+
+export class LocalSource implements Source {
+  readonly #networks: EngineNetworks
+
+  constructor(
+    engine: EngineClient,
+    private readonly file: LiveFile,
+  ) {
+    this.#networks = new EngineNetworks(engine, async (id) => this.#filesOf(id))
+  }
+
+  async run(name: string): Promise<Run> {
+    return this.#find(name).run
+  }
+
+  prepare(name: string): void {
+    // A failure is reported by the trace.
+    this.#networks.open(idOf(name, null)).catch(() => undefined)
+  }
+
+  trace(name: string, request: TraceRequest): Promise<Trace> {
+    return inSentences(this.#networks.trace(idOf(name, request.checkpoint), request))
+  }
+
+  async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
+    const study = this.#find(name).studies.find((study) => answers(study.request, request))
+    if (study) return { state: 'done', stale: study.stale, result: study.result }
+    return { state: 'unavailable', command: commandOf(request.study, name) }
+  }
+
+  async features(name: string, text: string, features: string[]): Promise<Tracks> {
+    const run = this.#find(name)
+    const stored = run.features.find((stored) => stored.text === text)
+    if (!stored) throw notComputed('explore', name)
+    const { features: known, tracks } = readTracks(this.file.part(stored.tracks))
+    const track = (name: string): Tracks['tracks'][number] => tracks.find((track) => track?.name === name) ?? null
+    return { features: known, tracks: features.map(track) }
+  }
+
+  arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+    return this.#call<ArrayBuffer>(what, name, request)
+  }
+
+  chain(name: string, request: object): Promise<Chain> {
+    return this.#call<Chain>('chain', name, request)
+  }
+
+  async weightPaths(name: string): Promise<WeightPaths> {
+    throw notComputed('explore', name)
+  }
+
+  follow(report: (list: RunList | null) => void): () => void {
+    report({ version: this.file.data.version, runs: this.file.data.runs.map(({ run }) => summaryOf(run)) })
+    return () => undefined
+  }
+
+  async #call<T>(call: string, name: string, request: object): Promise<T> {
+    const { checkpoint = null } = request as { checkpoint?: number | null }
+    try {
+      return (await this.#networks.call(call, idOf(name, checkpoint), request)) as T
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'CALL_UNKNOWN') throw notComputed('explore', name)
+      throw sentenceOf(error)
+    }
+  }
+
+  #find(name: string): LiveRun {
+    const run = this.file.find(name)
+    if (!run) throw new SourceError(text('RUN_UNKNOWN', { name }))
+    return run
+  }
+
+  #filesOf({ run: name, checkpoint }: NetworkId): NetworkFiles {
+    const { network, weights, checkpoints, targets } = this.#find(name)
+    const part = checkpoint === null ? weights : checkpoints.find(({ step }) => step === checkpoint)?.weights
+    if (part === null || part === undefined) throw new SourceError(text('LIVE_WEIGHTS_MISSING', { run: name }))
+    return { network, weights: this.file.part(part), targets }
+  }
+}
+
+const idOf = (run: string, checkpoint: number | null): NetworkId => ({ run, checkpoint, stamp: STAMP })
+
+/** Whether a stored study answers a request: the same study, of the same neuron, with at least the same features. */
+function answers(stored: StudyRequest, request: StudyRequest): boolean {
+  if (stored.study !== request.study || request.study === 'places') return false
+  if (request.study !== 'neuron') return true
+  return (['layer', 'signal', 'neuron'] as const).every((field) => stored[field] === request[field])
+}
+
+/** Return the command that computes a study. */
+function commandOf(study: StudyRequest['study'], run: string): string {
+  const commands: Partial<Record<StudyRequest['study'], string>> = {
+    labels: 'label',
+    ablation: 'ablate',
+    health: 'health',
+  }
+  return commandLine(commands[study] ?? 'explore', run)
+}
+
+const commandLine = (command: string, run: string): string =>
+  `gatescope ${command} ${/^[\w.-]+$/.test(run) ? `runs/${run}` : `"runs/${run}"`}`
+
+const notComputed = (command: string, run: string): UnavailableError =>
+  new UnavailableError(text('LIVE_NOT_COMPUTED', { command: commandLine(command, run) }))
+
+/** Return what the list of runs has of a run. */
+const summaryOf = (run: Run): Summary => ({
+  ...run,
+  layers: run.layers.map(({ cell, neurons, reverse, stacked }) => ({ cell: cell.name, neurons, reverse, stacked })),
+})
+
+/** Turn the error of the engine into a sentence for the reader. */
+function sentenceOf(error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error
+  const { code, values } = error
+  return new SourceError(isCode(code) ? text(code, values) : text('ENGINE_REFUSED', { code }))
+}
+
+const inSentences = <T>(answer: Promise<T>): Promise<T> =>
+  answer.catch((error: unknown) => {
+    throw sentenceOf(error)
+  })

@@ -1,0 +1,182 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import {
+  CombinedSource,
+  MAX_LOCAL_VALUES,
+  MAX_LOCAL_WEIGHTS_BYTES,
+  MAX_TRAINING_WEIGHTS_BYTES,
+} from '../../src/data/combined-source'
+import { EngineClient } from '../../src/data/engine-client'
+import { EngineNetworks } from '../../src/data/engine-networks'
+import { HttpSource } from '../../src/data/http-source'
+import type { Run, Summary } from '../../src/data/run'
+import type { RunList, TraceRequest } from '../../src/data/source'
+import { FakeWorker, kernels, settled } from './fake-worker'
+import { traceBytes } from './trace-bytes'
+
+const request: TraceRequest = {
+  text: 'ab',
+  layer: 'layer0',
+  signals: ['h'],
+  neurons: null,
+  drives: false,
+  top: 3,
+  checkpoint: null,
+}
+const layer = { neurons: 4, signals: [{ name: 'h' }], drives: [{ name: 'x.h' }, { name: 'u.h' }] }
+const symbols = { kind: 'symbols', names: [], quantiles: [], reads: 'every step' }
+
+function described(change: object = {}): Run {
+  const run = { state: 'finished', layers: [layer], readout: symbols, weights_bytes: 100, weights_stamp: '1' }
+  return { name: 'run', ...run, ...change } as unknown as Run
+}
+
+/** A page whose server answers `run`, and whose worker answers every trace; `paths` lists the requests. */
+function page(run = described()) {
+  const paths: string[] = []
+  let report: (list: RunList) => void = () => undefined
+  vi.stubGlobal('fetch', (path: string) => {
+    paths.push(path.replace('/api/runs/run', ''))
+    if (path.endsWith('/trace')) return Promise.resolve(new Response(traceBytes('native')))
+    if (path.includes('/weights')) return Promise.resolve(new Response(new Uint8Array(8)))
+    return Promise.resolve(Response.json(path.endsWith('/network') ? { format: 3 } : run))
+  })
+  vi.stubGlobal('document', { hidden: false, addEventListener: vi.fn(), removeEventListener: vi.fn() })
+  class Events {
+    addEventListener(_: string, listener: (event: { data: string }) => void): void {
+      report = (list) => listener({ data: JSON.stringify(list) })
+    }
+    close(): void {
+      report = () => undefined
+    }
+  }
+  vi.stubGlobal('EventSource', Events)
+  const worker = new FakeWorker()
+  worker.replies.set('trace', () => traceBytes('browser-native'))
+  const server = new HttpSource()
+  const networks = new EngineNetworks(new EngineClient(() => worker, kernels), async ({ run, checkpoint }) => ({
+    network: await server.network(run),
+    weights: await server.weights(run, checkpoint),
+  }))
+  const source = new CombinedSource(server, networks)
+  source.follow(() => undefined)
+  /** Open the page of the run, and wait until the engine has its network, or has refused it. */
+  const open = async (): Promise<void> => {
+    await source.run('run')
+    source.prepare('run')
+    for (let k = 0; k < 5; k++) await new Promise((done) => setTimeout(done))
+  }
+  const engine = async (change: Partial<TraceRequest> = {}): Promise<string> =>
+    (await source.trace('run', { ...request, ...change })).engine
+  const list = (summary: object): void => report({ version: '', runs: [{ ...run, ...summary } as unknown as Summary] })
+  return { source, worker, paths, open, engine, list }
+}
+
+afterEach(() => vi.unstubAllGlobals())
+
+describe('the source of the served page', () => {
+  it('lets the server answer until the engine has the network, and then asks it no more', async () => {
+    const { source, paths, open, engine } = page()
+    await source.run('run')
+    source.prepare('run')
+    expect(await engine()).toBe('native')
+    await open()
+    paths.length = 0
+    for (const text of ['a', 'ab', 'abc']) expect(await engine({ text })).toBe('browser-native')
+    expect(paths).toEqual([])
+  })
+
+  it('passes the request on to the engine as it is', async () => {
+    const { worker, open, engine } = page()
+    await open()
+    await engine({ text: 'σ\ud800', neurons: [2], drives: true })
+    const [sent] = worker.sent('trace')
+    expect(sent!['request']).toEqual({ ...request, text: 'σ\ud800', neurons: [2], drives: true })
+    expect(sent!['run']).toBe(worker.sent('open')[0]!['run'])
+  })
+
+  it('loads no weights of runs that are only listed', async () => {
+    const { source, paths, engine } = page()
+    await source.run('run')
+    for (let k = 0; k < 3; k++) expect(await engine()).toBe('native')
+    await settled()
+    expect(paths.filter((path) => path.includes('weights'))).toEqual([])
+  })
+
+  it('loads new weights once, and lets the server answer until they are open', async () => {
+    const { worker, paths, open, engine, list } = page()
+    await open()
+    list({ weights_stamp: '2' })
+    expect(await engine()).toBe('native')
+    for (let k = 0; k < 5; k++) await new Promise((done) => setTimeout(done))
+    expect(await engine()).toBe('browser-native')
+    list({ weights_stamp: '2', step: 9 })
+    expect(await engine()).toBe('browser-native')
+    expect(paths.filter((path) => path === '/weights')).toHaveLength(2)
+    expect(worker.sent('open')).toHaveLength(2)
+  })
+
+  it('lets the server answer what the engine refuses, and asks the engine again for the next text', async () => {
+    const { worker, open, engine } = page()
+    await open()
+    worker.replies.set('trace', () => new Error('TEXT_TOO_LONG'))
+    expect(await engine()).toBe('native')
+    worker.replies.set('trace', () => traceBytes('browser-native'))
+    expect(await engine()).toBe('browser-native')
+    worker.replies.set('trace', () => new ArrayBuffer(3))
+    expect(await engine()).toBe('native')
+  })
+
+  it('lets the server answer if the engine refuses the network, which is loaded once', async () => {
+    const { worker, paths, open, engine } = page()
+    worker.replies.set('open', () => new Error('NETWORK_INVALID'))
+    await open()
+    for (let k = 0; k < 3; k++) expect(await engine()).toBe('native')
+    expect(paths.filter((path) => path === '/weights')).toHaveLength(1)
+  })
+
+  it('lets the server answer if WebAssembly or the worker fails', async () => {
+    const forbidden = page()
+    forbidden.worker.replies.set('kernels', () => new Error('KERNELS_NOT_COMPILED'))
+    await forbidden.open()
+    expect(await forbidden.engine()).toBe('native')
+    const stopped = page()
+    await stopped.open()
+    expect(await stopped.engine()).toBe('browser-native')
+    stopped.worker.replies.delete('trace')
+    const waiting = stopped.engine()
+    await settled()
+    stopped.worker.emit('error', { message: 'out of memory' })
+    expect(await waiting).toBe('native')
+    expect(await stopped.engine()).toBe('native')
+  })
+
+  it('computes every checkpoint with its own weights', async () => {
+    const { worker, paths, open, engine } = page()
+    await open()
+    for (let k = 0; k < 2; k++) {
+      await engine({ checkpoint: 30 })
+      for (let turn = 0; turn < 5; turn++) await new Promise((done) => setTimeout(done))
+    }
+    expect(paths).toContain('/weights?checkpoint=30')
+    const opened = worker.sent('open').map(({ run }) => run)
+    expect(worker.sent('trace').map(({ run }) => run)).toEqual([opened[1]])
+  })
+
+  it.each([
+    ['targets that only the task knows', { readout: { ...symbols, kind: 'classes', names: ['a'] } }, {}],
+    ['large weights', { weights_bytes: MAX_LOCAL_WEIGHTS_BYTES + 1 }, {}],
+    ['large weights in training', { weights_bytes: MAX_TRAINING_WEIGHTS_BYTES + 1, state: 'training' }, {}],
+    ['no weights', { weights_stamp: null }, {}],
+    ['a long text', {}, { text: 'a'.repeat(MAX_LOCAL_VALUES / 12 + 1) }],
+  ])('leaves to the server: %s', async (_, change, asked) => {
+    const { open, engine } = page(described(change))
+    await open()
+    expect(await engine(asked)).toBe('native')
+  })
+
+  it('leaves to the engine what is just small enough', async () => {
+    const { open, engine } = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
+    await open()
+    expect(await engine({ text: 'a'.repeat(MAX_LOCAL_VALUES / 12) })).toBe('browser-native')
+  })
+})

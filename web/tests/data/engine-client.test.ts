@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest'
+import { EngineError } from '../../engine/errors'
+import { EngineClient } from '../../src/data/engine-client'
+import { FakeWorker, kernels, settled } from './fake-worker'
+
+const client = (worker: FakeWorker): EngineClient => new EngineClient(() => worker, kernels)
+
+const failure = async (request: Promise<unknown>): Promise<EngineError> => {
+  const error: unknown = await request.catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(EngineError)
+  return error as EngineError
+}
+
+describe('the engine', () => {
+  it('starts with the first call, and gets the kernels before it', async () => {
+    let started = 0
+    const worker = new FakeWorker()
+    const engine = new EngineClient(() => {
+      started++
+      return worker
+    }, kernels)
+    await settled()
+    expect(started).toBe(0)
+    void engine.call({ call: 'trace' })
+    void engine.call({ call: 'sample' })
+    await settled()
+    expect(started).toBe(1)
+    expect(worker.messages.map(({ call }) => call)).toEqual(['kernels', 'trace', 'sample'])
+    expect((worker.messages[0]!['relaxed'] as ArrayBuffer).byteLength).toBe(2)
+  })
+
+  it('gives each call its own answer, in whatever order the answers come', async () => {
+    const worker = new FakeWorker()
+    const engine = client(worker)
+    const answers = ['a', 'b', 'c'].map((run) => engine.call({ call: 'trace', run }))
+    await settled()
+    const sent = worker.sent('trace')
+    for (const { id, run } of [sent[2]!, sent[0]!, sent[1]!]) worker.answer(id, `answer to ${String(run)}`)
+    expect(await Promise.all(answers)).toEqual(['answer to a', 'answer to b', 'answer to c'])
+  })
+
+  it('passes on the code and the values of a refusal', async () => {
+    const worker = new FakeWorker()
+    const engine = client(worker)
+    const refused = failure(engine.call({ call: 'trace' }))
+    await settled()
+    worker.refuse(worker.sent('trace')[0]!.id, 'TEXT_TOO_LONG', { steps: 3 })
+    expect(await refused).toMatchObject({ code: 'TEXT_TOO_LONG', values: { steps: 3 } })
+    expect(engine.native).toBe(true)
+  })
+
+  it('fails for good if the worker stops: waiting calls and later ones', async () => {
+    const worker = new FakeWorker()
+    const engine = client(worker)
+    const waiting = failure(engine.call({ call: 'trace' }))
+    await settled()
+    worker.emit('error', { message: 'out of memory' })
+    const stopped = { code: 'ENGINE_STOPPED', values: { error: 'out of memory' } }
+    expect(await waiting).toMatchObject(stopped)
+    expect(await failure(engine.call({ call: 'trace' }))).toMatchObject(stopped)
+    expect(engine.native).toBe(false)
+    expect(worker.sent('trace')).toHaveLength(1)
+  })
+
+  it('fails if the browser starts no worker', async () => {
+    const engine = new EngineClient(() => {
+      throw new Error('no workers')
+    }, kernels)
+    expect(await failure(engine.call({ call: 'trace' }))).toMatchObject({ code: 'ENGINE_STOPPED' })
+    expect(engine.native).toBe(false)
+  })
+
+  it('computes without kernels where WebAssembly is forbidden', async () => {
+    const worker = new FakeWorker()
+    worker.replies.set('kernels', () => new Error('KERNELS_NOT_COMPILED'))
+    worker.replies.set('trace', () => 7)
+    const engine = client(worker)
+    expect(await engine.call({ call: 'trace' })).toBe(7)
+    expect(engine.native).toBe(false)
+  })
+
+  it('loads the kernels again if they did not arrive', async () => {
+    const worker = new FakeWorker()
+    worker.replies.set('trace', () => 7)
+    let attempts = 0
+    const engine = new EngineClient(
+      () => worker,
+      () => (attempts++ ? kernels() : Promise.reject(new TypeError('failed to fetch'))),
+    )
+    expect(await failure(engine.call({ call: 'trace' }))).toMatchObject({ code: 'ENGINE_STOPPED' })
+    expect(engine.native).toBe(true)
+    expect(await engine.call({ call: 'trace' })).toBe(7)
+  })
+})

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { EngineClient } from '../../src/data/engine-client'
+import { EngineNetworks, type NetworkId } from '../../src/data/engine-networks'
+import type { TraceRequest } from '../../src/data/source'
+import { FakeWorker, kernels, settled } from './fake-worker'
+
+const MEGABYTE = 1 << 20
+const id = (run: string, stamp = '1', checkpoint: number | null = null): NetworkId => ({ run, stamp, checkpoint })
+const request: TraceRequest = {
+  text: 'a',
+  layer: 'layer0',
+  signals: [],
+  neurons: null,
+  drives: false,
+  top: 1,
+  checkpoint: null,
+}
+
+function networks(bytes = 8): { worker: FakeWorker; loads: NetworkId[]; open: EngineNetworks } {
+  const worker = new FakeWorker()
+  const loads: NetworkId[] = []
+  const open = new EngineNetworks(new EngineClient(() => worker, kernels), (id) => {
+    loads.push(id)
+    return Promise.resolve({ network: { of: id.run }, weights: new ArrayBuffer(bytes) })
+  })
+  return { worker, loads, open }
+}
+
+describe('the networks of the engine', () => {
+  it('are loaded and opened once, however many requests wait for them', async () => {
+    const { worker, loads, open } = networks()
+    expect(open.isOpen(id('a'))).toBe(false)
+    await Promise.all([open.open(id('a')), open.open(id('a')), open.open(id('b'))])
+    expect(loads.map(({ run }) => run)).toEqual(['a', 'b'])
+    expect(worker.sent('open').map(({ network }) => network)).toEqual([{ of: 'a' }, { of: 'b' }])
+    expect([id('a'), id('b'), id('c')].map((id) => open.isOpen(id))).toEqual([true, true, false])
+  })
+
+  it('are opened again when the weights have changed, and the former ones are closed', async () => {
+    const { worker, loads, open } = networks()
+    for (const stamp of ['1', '2', '2']) await open.open(id('a', stamp))
+    expect(loads.map(({ stamp }) => stamp)).toEqual(['1', '2'])
+    const [first] = worker.sent('open')
+    expect(worker.sent('close').map(({ run }) => run)).toEqual([first!['run']])
+    expect(open.isOpen(id('a', '1'))).toBe(false)
+  })
+
+  it('keep the best weights open beside a checkpoint', async () => {
+    const { worker, open } = networks()
+    for (const network of [id('a'), id('a', '', 3), id('a', '', 6), id('b')]) await open.open(network)
+    expect(worker.sent('close')).toEqual([])
+    expect(new Set(worker.sent('open').map(({ run }) => run)).size).toBe(4)
+  })
+
+  it('are closed from the least recently used on, when all together are too large', async () => {
+    const { open } = networks(20 * MEGABYTE)
+    for (const run of ['a', 'b', 'c']) await open.open(id(run))
+    await open.open(id('a'))
+    await open.open(id('d'))
+    expect(['a', 'b', 'c', 'd'].map((run) => open.isOpen(id(run)))).toEqual([true, false, true, true])
+  })
+
+  it('that are refused are not loaded again, those that did not arrive are', async () => {
+    const { worker, loads, open } = networks()
+    worker.replies.set('open', () => new Error('CELL_INVALID'))
+    for (let k = 0; k < 2; k++) await expect(open.open(id('a'))).rejects.toMatchObject({ code: 'CELL_INVALID' })
+    expect(loads).toHaveLength(1)
+    expect(open.isOpen(id('a'))).toBe(false)
+    let attempts = 0
+    const failing = new EngineNetworks(open.engine, () => Promise.reject(new Error(`attempt ${++attempts}`)))
+    for (const attempt of ['attempt 1', 'attempt 2']) await expect(failing.open(id('b'))).rejects.toThrow(attempt)
+  })
+
+  it('compute one trace at a time, because the worker drops all waiting ones but one', async () => {
+    const { worker, open } = networks()
+    await open.open(id('a'))
+    const answers = ['x', 'y'].map((text) => open.trace(id('a'), { ...request, text }).catch(() => text))
+    await settled()
+    const texts = (): unknown[] => worker.sent('trace').map(({ request }) => (request as TraceRequest).text)
+    expect(texts()).toEqual(['x'])
+    worker.refuse(worker.sent('trace')[0]!.id, 'TEXT_TOO_LONG')
+    await settled()
+    expect(texts()).toEqual(['x', 'y'])
+    worker.refuse(worker.sent('trace')[1]!.id, 'TEXT_TOO_LONG')
+    expect(await Promise.all(answers)).toEqual(['x', 'y'])
+  })
+})
