@@ -3,6 +3,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { build, type Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { notices } from './notices'
 
 /** Adds a script of its own: a classic one in a single file, which can also stand inside a live file. */
 const script = (file: string, entry: string, target: string): Plugin => ({
@@ -25,7 +26,9 @@ export default defineConfig({
     svelte({
       compilerOptions: { cssHash: ({ hash, css }) => `g${hash(css)}` },
     }),
+    script('boot.js', 'live/boot.ts', 'es2017'),
     script('worker.js', 'engine/start.ts', 'es2022'),
+    notices(),
   ],
   build: {
     outDir: '../src/gatescope/explorer/static',

@@ -89,12 +89,12 @@ class Gallery:
         if summary["state"] == "unreadable":
             return summary
         try:
-            return summary | _details(run)
+            return summary | details_of(run)
         except GatescopeError as error:
             return empty_summary(name, run) | {"problem": str(error)}
 
 
-def _details(run: Run) -> dict[str, Any]:
+def details_of(run: Run) -> dict[str, Any]:
     """Return what the page shows of a run besides its summary.
 
     Raises:

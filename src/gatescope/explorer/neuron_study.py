@@ -31,27 +31,46 @@ def study_neuron(text: StudyText, request: StudyRequest, report: Report) -> dict
     Raises:
         StudyError: the trace has no such layer, signal or neuron.
     """
-    trace, layer = text.trace, request.layer
-    check_neuron(trace, layer, request.signal, request.neuron)
     report("DOING_PASSAGES", 0, 0)
+    answer = describe_neuron(text, request.layer, request.signal, request.neuron)
+    report("DOING_ABLATING_NEURON", 0, 0)
+    answer["effect"] = _effect(text, request.layer, request.neuron, request.features).to_json()
+    return answer
+
+
+def describe_neuron(
+    text: StudyText, layer: str, signal: str, neuron: int, max_passages: int = PASSAGES
+) -> dict[str, Any]:
+    """Return the passages, the histogram and the health of a neuron, as JSON values.
+
+    Args:
+        text: the text that is searched.
+        layer: the layer of the neuron.
+        signal: the signal of the neuron.
+        neuron: the neuron.
+        max_passages: the number of passages with the largest values, and of those with the smallest.
+
+    Raises:
+        StudyError: the trace has no such layer, signal or neuron.
+    """
+    trace = text.trace
+    check_neuron(trace, layer, signal, neuron)
     answer: dict[str, Any] = {"steps": int(np.sum(trace.lengths)), "characters": len(text.subject.text)}
     for name in ("most", "least"):
         table = passages(
             trace,
             layer,
-            request.signal,
-            request.neuron,
-            count=PASSAGES,
+            signal,
+            neuron,
+            count=max_passages,
             context=CONTEXT_STEPS,
             least=name == "least",
             apart=4 * CONTEXT_STEPS,
         )
         answer[name] = [{**row, **excerpt(trace, row["sequence"], row["step"], row["step"])} for row in table]
-    answer["histogram"] = distribution(trace, layer, request.signal, request.neuron).to_json()
-    health = next(iter(text.health.where(layer=layer, neuron=request.neuron)))
+    answer["histogram"] = distribution(trace, layer, signal, neuron).to_json()
+    health = next(iter(text.health.where(layer=layer, neuron=neuron)))
     answer["health"] = {name: _json_number(value) for name, value in health.items()}
-    report("DOING_ABLATING_NEURON", 0, 0)
-    answer["effect"] = _effect(text, layer, request.neuron, request.features).to_json()
     return answer
 
 

@@ -64,15 +64,10 @@ class Studies:
 
     def _saved_job(self, key: Hashable, run: Run, request: StudyRequest, stamp: Hashable) -> Job | None:
         """Return the answer that is saved in the run directory for the present weights, if there is one."""
-        if not request.is_of_whole_run:
+        tables = saved_tables(run, request.study) if request.is_of_whole_run else None
+        if tables is None:
             return None
-        tables = {}
-        for name in _TABLES[request.study]:
-            table = load(run, name)
-            if table is None or not _has_columns_of_page(table, name):
-                return None
-            tables[name] = table.to_json()
-        return self._jobs.put(key, tables, stamp)
+        return self._jobs.put(key, {name: table.to_json() for name, table in tables.items()}, stamp)
 
     def _compute(self, run: Run, request: StudyRequest, report: Report) -> tuple[Any, Hashable]:
         """Return the answer as JSON values, and the stamp of the weights and saved tables that it belongs to."""
@@ -101,6 +96,22 @@ class Studies:
             text = StudyText(run)
             self._memory.keep(key, text, text.nbytes)
         return text
+
+
+def saved_tables(run: Run, study: str) -> dict[str, Table] | None:
+    """Return the tables of a study that are saved in the run directory; None if they are not for the present weights.
+
+    Args:
+        run: the run.
+        study: "labels", "ablation" or "health".
+    """
+    tables = {}
+    for name in _TABLES[study]:
+        table = load(run, name)
+        if table is None or not _has_columns_of_page(table, name):
+            return None
+        tables[name] = table
+    return tables
 
 
 def _stamp(run: Run, study: str) -> tuple[Hashable, ...]:

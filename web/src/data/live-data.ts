@@ -44,6 +44,9 @@ export interface LiveRun {
   features: LiveFeatures[]
   /** The targets of the examples, for tasks whose targets are not the next symbol. */
   targets: TextTargets[]
+  /** task.json and training.json, for `gatescope adopt FILE.html`. A task with files is one of an adopted network. */
+  task: unknown
+  training: unknown
 }
 
 /** A study and its answer: the `result` of POST /api/runs/NAME/study. Studies of a whole run name only `study`. */

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import EXCHANGE_GROUP, command
+from gatescope.cli.live import refuse_options
 from gatescope.cli.new_run import free_path
 from gatescope.cli.options import Json, use_threads
 from gatescope.cli.output import count_of, harmless, print_json, print_table, shell_quoted
@@ -19,6 +20,7 @@ from gatescope.errors import GatescopeError
 MAX_INPUTS = 100_000  # numbers at a step
 MAX_EXAMPLE_CHARACTERS = 98  # of the example of `gatescope check`
 SHOWN_NAMES = 6
+LIVE_OPTIONS = ("path", "run", "json")  # of `adopt` for a live file
 
 if TYPE_CHECKING:
     from gatescope.adopting import Adoption
@@ -57,9 +59,13 @@ def adopt(
     json: Json = False,
 ) -> int:
     """Import a network that was trained elsewhere as a run, on which every other command works."""
+    given = dict(locals())
     use_threads(1)
     if path.suffix == ".json":
         return _import_recording(path, out, json)
+    if path.suffix.lower() in (".html", ".htm"):
+        refuse_options("html", {_option(name): value for name, value in given.items() if name not in LIVE_OPTIONS})
+        return _adopt_live_file(path, run or free_path(RUNS / path.stem), json=json)
     if out is not None:
         raise UsageError("ADOPT_OUT_WITHOUT_RECORDING")
     from gatescope.adopting import adopt as adopt_network
@@ -103,6 +109,24 @@ def adopt(
         print_json(summary)
     else:
         _print_adoption(adoption, summary)
+    return 0
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _adopt_live_file(path: Path, place: Path, *, json: bool) -> int:
+    """Make a run of a live file."""
+    from gatescope.explorer.live import restore
+
+    run = restore(path, place)
+    _, step = run.network()
+    if json:
+        print_json({"run": str(run.path), "format": "a live file", "training_step": step})
+        return 0
+    print(harmless(f"{run.path}: the network of {path.name}, weights of step {step:,}."))
+    print(f"\n  look inside     gatescope explore {shell_quoted(run.path)}")
     return 0
 
 

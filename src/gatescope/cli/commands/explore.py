@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gatescope.cli.app import INSPECT_GROUP, command
+from gatescope.cli.live import explored_places
 from gatescope.cli.options import Flag
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
@@ -20,12 +22,13 @@ def explore(*places: Path, port: int = DEFAULT_PORT, no_browser: Flag = False) -
     from gatescope.explorer import serve
 
     try:
-        serve(
-            [_place_of(path) for path in places] or [RUNS],
-            port=port,
-            open_browser=not no_browser,
-            announce=print_address,
-        )
+        with TemporaryDirectory(prefix="gatescope-") as folder:
+            serve(
+                explored_places([_place_of(path) for path in places] or [RUNS], Path(folder)),
+                port=port,
+                open_browser=not no_browser,
+                announce=print_address,
+            )
     except KeyboardInterrupt:  # the usual way to leave the explorer
         print("\nStopped.")
 

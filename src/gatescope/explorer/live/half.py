@@ -1,0 +1,80 @@
+"""Weights in half precision: a live file of half the size, and what that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatescope.explorer.live.container import LiveFileError
+from gatescope.messages import Message
+from gatescope.network import Network, predict
+from gatescope.sources import sequences_of
+
+
+@dataclass(frozen=True)
+class HalfChange:
+    """The difference between a network and the same network with float16 weights.
+
+    Attributes:
+        weight: the largest change of a weight.
+        prediction: the largest change of a probability, or of a predicted number, over the examples.
+        steps: the number of steps of the examples.
+        is_probability: whether `prediction` is about probabilities.
+    """
+
+    weight: float
+    prediction: float
+    steps: int
+    is_probability: bool
+
+    @property
+    def sentence(self) -> Message:
+        """The change as one sentence."""
+        code = "LIVE_HALF_PROBABILITY" if self.is_probability else "LIVE_HALF_NUMBER"
+        return Message(code, weight=self.weight, prediction=self.prediction, steps=self.steps)
+
+
+def to_half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in float16.
+
+    Args:
+        weights: name -> weight.
+
+    Raises:
+        LiveFileError: a weight is too large for float16.
+    """
+    halves = {name: weight.detach().to(torch.float16) for name, weight in weights.items()}
+    for name, half in halves.items():
+        if not bool(torch.isfinite(half).all()):
+            raise LiveFileError("LIVE_HALF_TOO_LARGE", name=name, largest=float(weights[name].abs().max()))
+    return halves
+
+
+def measure(network: Network, examples: Sequence[str]) -> HalfChange:
+    """Run a network with its own and with float16 weights on the examples, and return the largest differences.
+
+    Args:
+        network: the network; it is not changed.
+        examples: texts.
+
+    Raises:
+        LiveFileError: a weight is too large for float16.
+    """
+    weights = network.state_dict()
+    halves = to_half(weights)
+    rounded = Network(network.configuration)
+    rounded.load_state_dict(halves)
+    rounded.eval()
+    sequences = [sequence for text in examples for sequence in sequences_of(network, text)]
+    is_probability = network.configuration.readout.kind != "numbers"
+    differences = [0.0]
+    for exact, approximate in zip(predict(network, sequences), predict(rounded, sequences), strict=True):
+        pair = (np.exp(exact), np.exp(approximate)) if is_probability else (exact, approximate)
+        differences.append(float(np.abs(pair[0] - pair[1]).max(initial=0.0)))
+    changes = [(weights[name] - half.to(weights[name].dtype)).abs().flatten() for name, half in halves.items()]
+    weight = float(torch.cat(changes).max())
+    return HalfChange(weight, max(differences), sum(map(len, sequences)), is_probability)

@@ -1,0 +1,123 @@
+"""The HTML of a live file: one document that holds everything and connects to nothing.
+
+Everything large is compressed with gzip, written in base64 and unpacked by a short script. The content security policy
+of the document allows no other inline script, by its hash. Texts of the run stand in the compressed data alone, and the
+name of the run in the title, escaped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import json
+from base64 import b64encode
+
+from gatescope.explorer.live.container import FORMAT
+from gatescope.explorer.live.program import Program
+from gatescope.messages import Message
+from gatescope.version import __version__
+
+DATA_MARK = b'<script type="application/json" id="gatescope-data">'
+END_MARK = b"</script>"
+GZIP_LEVEL = 9
+PARTS = {
+    "page": "gatescope-page",
+    "style": "gatescope-style",
+    "worker": "gatescope-worker",
+    "kernels": "gatescope-kernels",
+    "relaxed_kernels": "gatescope-kernels-relaxed",
+}
+"""Field of Program -> id of its element, which web/live/boot.ts reads."""
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0}"
+    ".gatescope-notice{margin:2rem;max-width:40rem}"
+    "[hidden]{display:none}"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<meta name="generator" content="gatescope {version}">
+<title>{title}</title>
+<link rel="icon" href="data:image/svg+xml;base64,{icon}">
+<style>{style}</style>
+<script>{boot}</script>
+</head>
+<body>
+<div id="page"></div>
+<noscript><p class="gatescope-notice">{no_script}</p></noscript>
+<p class="gatescope-notice" id="gatescope-old-browser" hidden>{old_browser}</p>
+<p class="gatescope-notice" id="gatescope-damaged" hidden>{damaged}</p>
+"""
+
+
+def packed(content: bytes) -> str:
+    """Return bytes as base64 of gzip, the same for the same bytes."""
+    return b64encode(gzip.compress(content, GZIP_LEVEL, mtime=0)).decode("ascii")
+
+
+def live_page(title: str, data: bytes, program: Program) -> bytes:
+    """Return the HTML of a live file.
+
+    Args:
+        title: the name of the run.
+        data: the container.
+        program: the page and the kernels.
+    """
+    boot = program.boot.decode("utf-8").strip()
+    head = PAGE.format(
+        policy=policy(boot, STYLE),
+        version=__version__,
+        title=html.escape(f"{title} · gatescope"),
+        icon=b64encode(program.icon).decode("ascii"),
+        style=STYLE,
+        boot=boot,
+        no_script=_sentence("LIVE_PAGE_NO_SCRIPT"),
+        old_browser=_sentence("LIVE_PAGE_OLD_BROWSER"),
+        damaged=_sentence("LIVE_PAGE_DAMAGED"),
+    )
+    block = json.dumps({"format": FORMAT, "bytes": len(data), "data": packed(data)}, separators=(",", ":"))
+    sections = [head, f"{DATA_MARK.decode()}{block}{END_MARK.decode()}"]
+    sections += [
+        f'<script type="text/plain" id="{identity}">{packed(getattr(program, field))}</script>'
+        for field, identity in PARTS.items()
+    ]
+    notices = html.escape(program.notices.decode("utf-8"), quote=False)
+    sections.append(f'<template id="gatescope-notices"><pre>\n{notices}</pre></template>\n</body>\n</html>\n')
+    return "\n".join(sections).encode("utf-8")
+
+
+def policy(script: str, style: str) -> str:
+    """Return the content security policy of a document with one inline script and one inline style sheet.
+
+    Args:
+        script: the script.
+        style: the style sheet.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_hash(script)} blob: 'wasm-unsafe-eval'",
+            f"style-src {_hash(style)}",
+            "img-src data: blob:",
+            "worker-src blob:",
+            "connect-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(content: str) -> str:
+    digest = b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _sentence(code: str) -> str:
+    return html.escape(str(Message(code)), quote=False)

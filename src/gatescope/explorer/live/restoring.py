@@ -1,0 +1,177 @@
+"""Run directories made of live files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load as load_arrays
+
+from gatescope.configuration import Configuration
+from gatescope.errors import GatescopeError
+from gatescope.explorer.live.container import Container, damaged
+from gatescope.explorer.live.data_block import read_live_file
+from gatescope.explorer.live.portable_task import has_corpus
+from gatescope.files import write_bytes
+from gatescope.messages import Message
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
+from gatescope.runs.records import finite, is_count
+from gatescope.runs.run_errors import description_errors, file_errors
+from gatescope.studies.common.subjects import save as save_table
+from gatescope.studies.common.table import Table
+from gatescope.tasks import Adopted, load
+from gatescope.training import stored_settings
+
+MAX_RUNS = 64
+MAX_CHECKPOINTS = 1_000
+MAX_RECORDS = 100_000
+MAX_NAME_CHARACTERS = 60
+TABLES = ("labels", "ablation", "health", "saturation")
+END_REASONS = ("finished", "interrupted", "failed")
+PARTIAL = ".partial"
+
+
+def restore(path: str | os.PathLike[str], place: str | os.PathLike[str]) -> Run:
+    """Make a run directory of the first run of a live file.
+
+    Args:
+        path: the HTML file.
+        place: the run directory; it must not exist, or be empty.
+
+    Returns:
+        The run, with the weights, the history, the samples, the checkpoints and the tables of the file. If the task of
+        the run had files, it has the task of an adopted network, with the texts of the file.
+
+    Raises:
+        LiveFileError: the file is no live file, damaged or of a newer version.
+        RunError: the directory is not empty or cannot be written, or the run in the file cannot be used.
+    """
+    return _restore(read_live_file(path), 0, Path(path), Path(place))
+
+
+def restore_all(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> list[Run]:
+    """Make a run directory of every run of a live file.
+
+    Args:
+        path: the HTML file.
+        folder: an existing folder, in which the directories have the names of the runs.
+
+    Raises:
+        LiveFileError, RunError: as for `restore`.
+    """
+    container = read_live_file(path)
+    runs = []
+    for number, entry in enumerate(_entries(container, str(path))):
+        name = _directory_name(entry.get("run"))
+        place = Path(folder) / (name if not (Path(folder) / name).exists() else f"{name}-{number + 1}")
+        runs.append(_restore(container, number, Path(path), place))
+    return runs
+
+
+def _entries(container: Container, file: str) -> list[dict[str, Any]]:
+    entries = container.data.get("runs")
+    if not _are_objects(entries, MAX_RUNS) or not entries:
+        raise damaged(file, Message("LIVE_RUN_DAMAGED"))
+    return entries
+
+
+def _restore(container: Container, number: int, file: Path, place: Path) -> Run:
+    entry = _entries(container, str(file))[number]
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise RunError("RUN_EXISTS" if Run(place).exists else "RUN_PLACE_OCCUPIED", path=place)
+    partial = place.with_name(f".{place.name}{PARTIAL}")
+    with file_errors(place):
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _write(Run(partial), entry, container.parts, file)
+            if place.exists():
+                place.rmdir()
+            partial.rename(place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Run(place)
+
+
+def _write(run: Run, entry: Mapping[str, Any], parts: Sequence[bytes], file: Path) -> None:
+    """Write the files of a run, and read those with checks of their own once, so that a damaged run is refused."""
+    described, training = entry.get("run"), entry.get("training")
+    if not isinstance(described, dict) or not isinstance(training, dict):
+        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
+    with description_errors(file):
+        configuration, task = Configuration.from_json(entry.get("network")), load(entry.get("task"))
+        # A task with files would read those of this machine that a stranger's file names.
+        if has_corpus(task) and not isinstance(task, Adopted):
+            raise damaged(str(file), Message("LIVE_TASK_WITH_FILES"))
+        if task.vocabulary != configuration.vocabulary or task.readout != configuration.readout:
+            raise damaged(str(file), Message("LIVE_TASK_OF_OTHER_NETWORK"))
+        Run.create(run.path, configuration, task, training)
+    weights = _part(entry.get("weights"), parts, file)
+    write_bytes(run.path / WEIGHTS, weights)
+    run.network()
+    checkpoints = entry.get("checkpoints")
+    if not _are_objects(checkpoints, MAX_CHECKPOINTS):
+        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
+    for checkpoint in checkpoints:
+        _write_checkpoint(run, checkpoint, parts, file)
+    _write_records(run, described, file)
+    stored_settings(run)
+    # The tables of rounded weights were computed with the weights before rounding, so they are not those of this run.
+    if all(weight.dtype == np.float32 for weight in load_arrays(weights).values()):
+        _write_tables(run, entry.get("studies"))
+
+
+def _write_checkpoint(run: Run, checkpoint: Mapping[str, Any], parts: Sequence[bytes], file: Path) -> None:
+    step = checkpoint.get("step")
+    if not is_count(step) or step >= 10**12:
+        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
+    folder = run.path / "checkpoints" / f"step-{step:08d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / WEIGHTS, _part(checkpoint.get("weights"), parts, file))
+    run.network(step)
+
+
+def _part(number: object, parts: Sequence[bytes], file: Path) -> bytes:
+    if not is_count(number) or number >= len(parts):
+        raise damaged(str(file), Message("LIVE_PARTS_DAMAGED"))
+    return parts[number]
+
+
+def _write_records(run: Run, described: Mapping[str, Any], file: Path) -> None:
+    """Write history and samples; the last record of the history says how the training ended, and has the score."""
+    history, samples = described.get("history"), described.get("samples")
+    if not _are_objects(history, MAX_RECORDS) or not _are_objects(samples, MAX_RECORDS):
+        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
+    if described.get("state") in END_REASONS:
+        end = {name: described.get(name) for name in ("step", "seconds", "problem", "score")}
+        history = [*history, {**end, "event": "end", "reason": described["state"]}]
+    for name, records in ((HISTORY, history), (SAMPLES, samples)):
+        lines = (json.dumps(finite(record), ensure_ascii=False, allow_nan=False) for record in records)
+        write_bytes(run.path / name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _write_tables(run: Run, studies: object) -> None:
+    """Save the tables of the whole run."""
+    for study in studies if isinstance(studies, list) else ():
+        tables = study.get("result") if isinstance(study, dict) and study.get("stale") is False else None
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            if name in TABLES:
+                with suppress(GatescopeError):  # a damaged table is computed again
+                    save_table(run, name, Table.from_json(table))
+
+
+def _are_objects(value: object, most: int) -> bool:
+    return isinstance(value, list) and len(value) <= most and all(isinstance(entry, dict) for entry in value)
+
+
+def _directory_name(described: object) -> str:
+    """Return a name for a directory: the name of the run, without what a file name cannot have."""
+    name = described.get("name") if isinstance(described, dict) else None
+    plain = re.sub(r"[^\w.\- ]+", "_", name if isinstance(name, str) else "")[:MAX_NAME_CHARACTERS].strip("._ ")
+    return plain or "run"
