@@ -14,6 +14,7 @@ from torch import Tensor
 from gatescope import CELLS
 from gatescope.cells import Cell
 from gatescope.engine import Parameters, initialise, run, shapes
+from gatescope.generator import Generator
 
 Array = np.ndarray
 
@@ -82,7 +83,7 @@ def problem(cell: str, size: Size) -> Problem:
         return torch.randn(shape, generator=generator)
 
     equations, (steps, rows, inputs, neurons) = CELLS[cell], size
-    arrays = dict(initialise(equations, inputs, neurons, generator).by_name())
+    arrays = dict(initialise(equations, inputs, neurons, Generator(0)).by_name())
     arrays["biases"] = arrays["biases"] + 0.1 * normal(*arrays["biases"].shape)
     arrays["neuron_weights"] = 0.1 * normal(*shapes(equations, inputs, neurons)["neuron_weights"])
     parameters = Parameters(**{name: values.requires_grad_() for name, values in arrays.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def test_train_from_best_continues_history_and_steps(run: Run, damage: Any) -> N
 def test_train_from_best_never_loses_better_weights(run: Run) -> None:
     """The best weights are validated before the first update, so worse ones do not replace them."""
     best = run.network()[0].state_dict()
-    train(run, from_best=True, steps=12, learning_rate=3.0, clip=100.0)
+    with suppress(TrainingError):  # the training may diverge
+        train(run, from_best=True, steps=12, learning_rate=3.0, clip=100.0)
     after = run.network()[0].state_dict()
     assert all(torch.equal(after[name], value) for name, value in best.items())
 

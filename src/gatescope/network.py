@@ -24,6 +24,8 @@ from gatescope.configuration import SETTINGS, Configuration, Layer, NetworkError
 from gatescope.display import fields_html, table_html
 from gatescope.engine import Engine, Intervention, Parameters, State, initial_state, initialise, run, shapes
 from gatescope.engine.interventions import in_named_layers
+from gatescope.engine.parameters import glorot
+from gatescope.generator import Generator
 from gatescope.head import apply
 from gatescope.names import check_names
 from gatescope.readings import check_ids, readings
@@ -61,36 +63,34 @@ class Network(nn.Module):
         configuration: everything but the weights; or the vocabulary, with the settings of `configure` as keywords:
             `Network(vocabulary, cell="lstm", neurons=[10])`.
         seed: the seed of the initial weights (see `gatescope.engine.parameters.initialise`). The readout and the
-            embedding start with Glorot's uniform values, the readout's biases with 0.
+            embedding start with Glorot's uniform values, the readout's biases with 0. Every matrix has a stream of its
+            own, with the name of the tensor, so it does not depend on the sizes of the others. None: all weights are
+            0, which is faster for weights that are loaded.
         settings: only with a vocabulary: cell, neurons, both_ways, embedding, dropout, readout, hidden.
 
     Raises:
         CellError: there is no such cell.
         NetworkError: a setting is missing or does not make sense.
+        GeneratorError: the seed is not a whole number from 0 to 2^64 - 1.
     """
 
-    def __init__(self, configuration: Configuration | Vocabulary, seed: int = 0, **settings: Any) -> None:
+    def __init__(self, configuration: Configuration | Vocabulary, seed: int | None = 0, **settings: Any) -> None:
         super().__init__()
         configuration = _configured(configuration, settings)
         self.configuration = configuration
-        generator = torch.Generator().manual_seed(seed)
-        symbols, size = configuration.vocabulary.size, configuration.embedding
-        self.embedding = None if size is None else nn.Parameter(_glorot((symbols, size), generator))
-        *inputs, hidden = configuration.inputs
-        self.layers = nn.ModuleList()
-        for count, layer in zip(inputs, configuration.layers, strict=True):
-            values = initialise(layer.cell, count, layer.neurons, generator)
-            self.layers.append(
-                nn.ParameterDict({name: nn.Parameter(value) for name, value in values.by_name().items()})
-            )
+        weights = {name: nn.Parameter(value) for name, value in _initial_weights(configuration, seed).items()}
+        self.embedding = weights.get("embedding")
+        self.layers = nn.ModuleList(
+            nn.ParameterDict({name: weights[f"layers.{k}.{name}"] for name in shapes(layer.cell, 0, 0)})
+            for k, layer in enumerate(configuration.layers)
+        )
         self.initial = nn.ModuleList(_InitialState(layer) for layer in configuration.layers)
-        self.hidden = nn.ModuleList()
-        for layer in configuration.hidden:
-            values = {"weights": _glorot((layer.neurons, hidden), generator), "biases": torch.zeros(layer.neurons)}
-            self.hidden.append(nn.ParameterDict({name: nn.Parameter(value) for name, value in values.items()}))
-            hidden = layer.neurons
-        self.readout_weights = nn.Parameter(_glorot((configuration.predicted, hidden), generator))
-        self.readout_biases = nn.Parameter(torch.zeros(configuration.predicted))
+        self.hidden = nn.ModuleList(
+            nn.ParameterDict({name: weights[f"hidden.{k}.{name}"] for name in ("weights", "biases")})
+            for k in range(len(configuration.hidden))
+        )
+        self.readout_weights = weights["readout_weights"]
+        self.readout_biases = weights["readout_biases"]
 
     def __repr__(self) -> str:
         configuration = self.configuration
@@ -265,6 +265,23 @@ def _configured(configuration: object, settings: dict[str, Any]) -> Configuratio
     return configuration
 
 
+def _initial_weights(configuration: Configuration, seed: int | None) -> dict[str, Tensor]:
+    """Return every weight by its name in the state dict, drawn from the seed; 0 if it is None."""
+    weights = {name: torch.zeros(shape) for name, shape in expected_tensors(configuration).items()}
+    if seed is None:
+        return weights
+    generator = Generator(seed)
+    for name, value in weights.items():
+        if name in ("embedding", "readout_weights") or (name.startswith("hidden.") and name.endswith(".weights")):
+            rows, columns = value.shape
+            weights[name] = glorot((rows, columns), generator.stream(name))
+    *inputs, _ = configuration.inputs
+    for k, (count, layer) in enumerate(zip(inputs, configuration.layers, strict=True)):
+        values = initialise(layer.cell, count, layer.neurons, generator.stream(f"layers.{k}"))
+        weights |= {f"layers.{k}.{name}": value for name, value in values.by_name().items()}
+    return weights
+
+
 class _InitialState(nn.Module):
     """The constant states of a layer before its first step, (N,) each; empty if they are 0."""
 
@@ -272,10 +289,6 @@ class _InitialState(nn.Module):
         super().__init__()
         for name in layer.cell.states if layer.initial else ():
             self.register_buffer(name, torch.zeros(layer.neurons))
-
-
-def _glorot(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-    return (torch.rand(shape, generator=generator) * 2 - 1) * (6 / sum(shape)) ** 0.5
 
 
 def _embed(tokens: Tensor, weights: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gatescope import CELLS, Cell, clamp, define
-from gatescope.engine import Engine, EngineError, Parameters, initial_state, initialise, run, shapes
+from gatescope.engine import Engine, EngineError, Parameters, initial_state, run
 from gatescope.engine.interventions import InterventionError
 from gatescope.equations import sigmoid, tanh
 from tests.engine.problems import everything
@@ -234,34 +234,6 @@ def test_run_signal_of_parameters_has_shape_of_signals() -> None:
         assert {name: values.shape for name, values in results.items()} == dict.fromkeys(leaky.signals, (5, 2, 3))
         assert final["h"].shape == (2, 3)
         assert torch.equal(results["keep"][3, 1], parameters.neuron_weights[0].sigmoid())
-
-
-@pytest.mark.parametrize("name", EACH_CELL)
-def test_initialise_follows_its_formulas(name: str) -> None:
-    cell = CELLS[name]
-    weights = initialise(cell, 7, 20, torch.Generator().manual_seed(1))
-    assert {k: tuple(v.shape) for k, v in weights.by_name().items()} == shapes(cell, 7, 20)
-    bound = (6 / 27) ** 0.5
-    assert weights.input_weights.abs().max() <= bound
-    assert weights.input_weights.abs().max() > 0.9 * bound
-    for matrix in weights.recurrent_weights:
-        torch.testing.assert_close(matrix @ matrix.T, torch.eye(20), rtol=0, atol=1e-5)
-    assert (weights.neuron_weights == 0).all()
-    for k, drive in enumerate(cell.tape.input_drives):
-        assert (weights.biases[k] == cell.biases.get(drive, 0.0)).all()
-    if "f" in cell.tape.input_drives:
-        assert cell.biases["f"] == 1.0
-
-
-@pytest.mark.parametrize("name", EACH_CELL)
-def test_initialise_depends_on_its_seed(name: str) -> None:
-    first, same, other = (
-        initialise(CELLS[name], 7, 20, torch.Generator().manual_seed(seed)).by_name() for seed in (1, 1, 2)
-    )
-    assert all(torch.equal(first[key], same[key]) for key in first)
-    assert not torch.equal(first["input_weights"], other["input_weights"])
-    if len(first["recurrent_weights"]):
-        assert not torch.equal(first["recurrent_weights"], other["recurrent_weights"])
 
 
 def test_run_invalid_arguments_are_refused(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from gatescope import Vocabulary, record
 from gatescope.features import Feature, of_arrays
 from gatescope.studies.ablation import ablation
+from gatescope.studies.common.chance import chance_of
 from gatescope.studies.common.resampling import resampled
 from gatescope.studies.comparison import reach
 from gatescope.studies.gradients.growth import lyapunov, singular_values
@@ -29,11 +31,13 @@ BRACKETED = "".join(np.random.default_rng(1).choice(["(a)", "(ab)", "b", "a"], 1
 
 
 def label_table(seed: int) -> Any:
-    """Label random features, so that every label depends on the scores by chance."""
+    """Return the scores that chance reaches; the labels depend on the seed only if a score lies between them."""
     random = np.random.default_rng(2)
     features = of_arrays("x", {f"on{k}": random.random(len(TEXT)) < 0.4 for k in range(6)}, {})
     trace = record(network("lstm", [6], 3), TEXT, drives=False)
-    return labels(trace, features, search=Search(lags=(0, 1), chances=40, rate=0.9, seed=seed)).about["chance"]
+    with patch("gatescope.studies.labels.chance_of", wraps=chance_of) as compared:
+        labels(trace, features, search=Search(lags=(0, 1), chances=40, seed=seed))
+    return [scores.tolist() for scores in compared.call_args.args[1]["AUROC"]]
 
 
 def ablation_table(seed: int) -> Any:

@@ -210,7 +210,7 @@ def assemble(
     for name, value in values.items():
         if not bool(torch.isfinite(value).all()):
             raise AdoptingError("FOREIGN_WEIGHTS_NOT_FINITE", name=name)
-    network = Network(configuration)
+    network = Network(configuration, seed=None)
     network.load_state_dict({name: value.float().contiguous() for name, value in values.items()})
     network.eval()
     notes = [*foreign.notes, *head_parts.notes, *left_out]

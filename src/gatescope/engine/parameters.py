@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gatescope.cells import Cell
+from gatescope.generator import Generator
 
 
 @dataclass(frozen=True)
@@ -46,25 +47,50 @@ def shapes(cell: Cell, inputs: int, neurons: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def initialise(cell: Cell, inputs: int, neurons: int, generator: torch.Generator) -> Parameters:
+def initialise(cell: Cell, inputs: int, neurons: int, generator: Generator) -> Parameters:
     """Return initial values for training.
 
-    Input weights are uniform with Glorot's bound sqrt(6 / (I + N)) (Glorot and Bengio 2010), each recurrent matrix is
-    orthogonal (Saxe, McClelland and Ganguli 2014), biases are the cell's own (otherwise 0), per-neuron parameters 0.
+    Input weights are uniform with Glorot's bound, each recurrent matrix is orthogonal, biases are the cell's own
+    (otherwise 0), per-neuron parameters 0. The matrix of a drive k has the stream "input_weights.k" or
+    "recurrent_weights.k" of the generator, so cells with a drive of the same name start with the same weights for it.
 
     Args:
         cell: the cell.
         inputs: the number of inputs, I.
         neurons: the number of neurons, N.
-        generator: the source of the random numbers.
+        generator: the source of the streams.
     """
-    size = shapes(cell, inputs, neurons)
-    bound = (6 / (inputs + neurons)) ** 0.5
-    input_weights = (torch.rand(size["input_weights"], generator=generator) * 2 - 1) * bound
-    recurrent_weights = torch.empty(size["recurrent_weights"])
-    for matrix in recurrent_weights:
-        torch.nn.init.orthogonal_(matrix, generator=generator)
+    size, tape = shapes(cell, inputs, neurons), cell.tape
+    weights, recurrent = generator.stream("input_weights"), generator.stream("recurrent_weights")
+    input_weights, recurrent_weights = torch.empty(size["input_weights"]), torch.empty(size["recurrent_weights"])
+    for k, name in enumerate(tape.input_drives):
+        input_weights[k] = glorot((neurons, inputs), weights.stream(name))
+    for k, name in enumerate(tape.recurrent_drives):
+        recurrent_weights[k] = orthogonal(neurons, recurrent.stream(name))
     biases = torch.zeros(size["biases"])
     for name, value in cell.biases.items():
-        biases[cell.tape.input_drives.index(name)] = value
+        biases[tape.input_drives.index(name)] = value
     return Parameters(input_weights, biases, recurrent_weights, torch.zeros(size["neuron_weights"]))
+
+
+def glorot(shape: tuple[int, int], generator: Generator) -> Float[Tensor, "M N"]:
+    """Return a matrix of uniform numbers between -b and b, b = sqrt(6 / (M + N)), computed in float64.
+
+    Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks,
+    AISTATS 2010, equation 16.
+    """
+    numbers = (2 * generator.uniforms(shape[0] * shape[1]) - 1) * (6 / sum(shape)) ** 0.5
+    return torch.from_numpy(numbers.reshape(shape)).to(torch.get_default_dtype())
+
+
+def orthogonal(size: int, generator: Generator) -> Float[Tensor, "N N"]:
+    """Return a random orthogonal matrix, of which every rotation is equally probable, computed in float64.
+
+    It is the factor Q of a matrix of normal numbers, with R's diagonal positive, which makes Q unique.
+
+    Source: A. Saxe, J. McClelland and S. Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks, ICLR 2014; F. Mezzadri, How to generate random matrices from the classical compact groups, Notices
+    of the AMS 54 (2007), for the signs.
+    """
+    q, r = torch.linalg.qr(torch.from_numpy(generator.normals(size * size).reshape(size, size)))
+    return (q * torch.where(r.diagonal() < 0, -1.0, 1.0)).to(torch.get_default_dtype())

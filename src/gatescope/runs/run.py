@@ -187,7 +187,7 @@ class Run:
         path, missing = self.weights_path(checkpoint)
         with file_errors(path, missing):
             weights, step = load_tensors(path, self.path, expected_tensors(configuration))
-        network = Network(configuration)
+        network = Network(configuration, seed=None)
         network.load_state_dict(weights)
         network.eval()
         return network, checkpoint or 0 if step is None else step
