@@ -12,6 +12,7 @@ import anyio
 import httpx
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load
 from starlette.types import ASGIApp
 
@@ -339,7 +340,15 @@ def test_places_leave_out_the_range_itself(page: Page, folder: Path) -> None:
 
 
 def test_places_leave_out_the_string_itself(page: Page, folder: Path) -> None:
-    string = Run(folder / "counter").task().held_out(4_000).partition("\n")[0] + "\n"
+    """Without weights, and with candidates above 0, every neuron is on at every step of every string."""
+    run = Run(folder / "counter")
+    network = run.network()[0]
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.zero_()
+        network.parameters_of(0).biases[network.configuration.layers[0].cell.tape.input_drives.index("g")] = 1.0
+    run.save_weights(network.state_dict(), 0)
+    string = run.task().held_out(4_000).partition("\n")[0] + "\n"
     # The whole text: no step before or after it where the neurons must be off.
     body = {"signal": "c", "text": "aX\n" + string, "first": 3, "last": 2 + len(string), "threshold": 1e-6}
     places = page.wait("counter", "places", **body)["result"]["places"]

@@ -30,6 +30,8 @@ export interface Cell {
   states: readonly string[]
   /** "x.k" then "u.k". */
   drives: readonly string[]
+  /** Input drive k -> initial value of b.k; 0 for all others. */
+  biases: ReadonlyMap<string, number>
 }
 
 const MAX_NODES = 1000
@@ -82,7 +84,15 @@ export function readCell(data: unknown): Cell {
     parameters: labels('parameter'),
     states: [...signals.keys()].filter((signal) => used.has(signal)),
     drives: [...inputDrives.map((k) => `x.${k}`), ...recurrentDrives.map((k) => `u.${k}`)],
+    biases: readBiases(data['biases'] ?? {}, inputDrives, name),
   }
+}
+
+function readBiases(data: unknown, inputDrives: readonly string[], cell: string): Map<string, number> {
+  const entries = isObject(data) ? Object.entries(data) : null
+  const wrong = entries?.some(([drive, value]) => !Number.isFinite(value) || !inputDrives.includes(drive))
+  if (!entries || wrong) throw new EngineError('CELL_BIASES_INVALID', { cell, biases: shown(data) })
+  return new Map(entries as [string, number][])
 }
 
 function readNode(line: unknown, number: number, cell: string): Node {

@@ -5,7 +5,7 @@ import { cast, type Precision, type Values, zeros } from './arrays'
 import { type Configuration, expectedTensors, readConfiguration } from './configuration'
 import type { Inputs, Parameters } from './drives'
 import { EngineError } from './errors'
-import { type Linear, readOut, toLogProbabilities } from './head'
+import { type Linear, readOut } from './head'
 import { changesOf, type Intervention, ofRow } from './interventions'
 import type { Kernels } from './kernels'
 import { EngineLayer, type EngineName } from './layer'
@@ -175,13 +175,6 @@ export class Network {
   /** Return logits, or estimates of numbers, (rows, V), from the inputs of the readout, (rows, H). */
   readOut(top: Values, rows: number): Values {
     return readOut(this.readout, top, rows)
-  }
-
-  /** Return log-probabilities in nats, or estimates of numbers, (rows, V), from the inputs of the readout. */
-  predictions(top: Values, rows: number): Values {
-    const values = this.readOut(top, rows)
-    if (this.configuration.readout.kind !== 'numbers') toLogProbabilities(values, rows)
-    return values
   }
 
   #embedded(inputs: Inputs): Inputs {

@@ -4,6 +4,7 @@
 import { type Values, zeros } from './arrays'
 import { Checker, type Recorded } from './checking'
 import { EngineError } from './errors'
+import { toLogProbabilities } from './head'
 import type { Intervention } from './interventions'
 import type { EngineName } from './layer'
 import type { Network, State } from './network'
@@ -223,11 +224,11 @@ export class Recorder {
       const steps = Math.min(piece, sequence.steps - first)
       const top = zeros(network.precision, steps * width)
       this.#readTop(sequence, first, top, atEnd)
-      const values = network.predictions(top, steps)
+      const logits = network.readOut(top, steps)
       for (let k = 0; k < steps; k++) {
         // A network that reads from the end and predicts once would have to be run again for each earlier step.
         const predicts = !atEnd || first + k === sequence.steps - 1
-        this.#recordPrediction(sequence, first + k, values.subarray(k * predicted, (k + 1) * predicted), predicts)
+        this.#recordPrediction(sequence, first + k, logits.subarray(k * predicted, (k + 1) * predicted), predicts)
       }
     }
   }
@@ -248,6 +249,7 @@ export class Recorder {
     }
   }
 
+  /** Record one prediction from its logits or estimates, which are changed. */
   #recordPrediction(sequence: Sequence, step: number, values: Values, predicts: boolean): void {
     const { readout, predicted } = this.network.configuration
     if (readout.kind === 'numbers') {
@@ -255,7 +257,9 @@ export class Recorder {
       return
     }
     const ranks = Math.min(MAX_PREDICTIONS, predicted)
+    // By the logits, as a text is written: rounding may make log-probabilities equal.
     const best = predicts ? ranked(values, ranks) : []
+    toLogProbabilities(values, 1)
     for (let rank = 0; rank < ranks; rank++) {
       const id = best[rank]
       sequence.topTokens[step * ranks + rank] = id ?? -1

@@ -4,6 +4,7 @@ import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
 import { Network } from './network'
 import { Recorder } from './recording'
+import { sample, type SampleRequest } from './sampling'
 import { answersOf, type TextTargets } from './text-targets'
 import { checkRequest, encode, type TraceRequest } from './wire'
 
@@ -12,6 +13,7 @@ export type Call =
   | { call: 'open'; run: string; network: unknown; weights: ArrayBuffer; targets?: TextTargets[] }
   | { call: 'close'; run: string }
   | { call: 'trace'; run: string; request: TraceRequest }
+  | { call: 'sample'; run: string; request: SampleRequest }
 
 export type Message = Call & { id: number }
 
@@ -94,6 +96,10 @@ HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
   const recording = recorder.record(request.text, request.interventions)
   return encode(network, recording, request, engine.code(recording.engines))
 })
+
+HANDLERS.set('sample', (engine, call: Extract<Call, { call: 'sample' }>) =>
+  Array.from(sample(engine.opened(call.run).network, call.request)).join(''),
+)
 
 /** Return the answer to one message: an error has a code, never a stack. */
 export async function answer(engine: Engine, message: Message): Promise<Answer> {

@@ -1,7 +1,7 @@
-// The streams of Python, to the bit: tests/reference/drawn.py writes what each one draws.
+// The streams of Python, to the bit.
 import { describe, expect, it } from 'vitest'
 import { Generator, philox, streamNumber, type Words } from '../../engine/random'
-import fixture from './drawn/numbers.json'
+import { DRAWS } from './draws'
 
 const hex = (words: Words): string => words.map((word) => word.toString(16).padStart(8, '0')).join(' ')
 const times = <T>(count: number, draw: () => T): T[] => Array.from({ length: count }, draw)
@@ -40,7 +40,7 @@ it('streams have the published hashes of FNV-1a', () => {
   for (const [name, number] of Object.entries(known)) expect(streamNumber(name)).toBe(number)
 })
 
-describe.each(fixture)('the stream “$name” of seed $seed', ({ seed, name, ...drawn }) => {
+describe.each(DRAWS.streams)('the stream “$name” of seed $seed', ({ seed, name, ...drawn }) => {
   const generator = (): Generator => new Generator(BigInt(seed), name)
   const count = drawn.words.length
 
