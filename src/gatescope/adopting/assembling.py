@@ -31,7 +31,8 @@ from gatescope.adopting.foreign import (
     with_shapes,
 )
 from gatescope.adopting.left_over import check_left_over, copies, ignored_names, without
-from gatescope.adopting.predicting import Answers, ReadoutInput, readout_of
+from gatescope.adopting.predicting import readout_of
+from gatescope.adopting.readout_parts import Answers, ReadoutInput
 from gatescope.adopting.wiring import check_order, check_padding, offers
 from gatescope.configuration import Configuration, Layer
 from gatescope.network import Network

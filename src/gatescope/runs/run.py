@@ -32,9 +32,10 @@ from torch import Tensor
 from gatescope.configuration import Configuration
 from gatescope.display import fields_html
 from gatescope.errors import GatescopeError
-from gatescope.files import FileError, open_for_appending, read_regular, sync_folder, write_bytes, write_json
+from gatescope.files import open_for_appending, read_regular, sync_folder, write_bytes, write_json
 from gatescope.messages import Message
 from gatescope.network import Network, expected_tensors
+from gatescope.runs.record_lines import lines_of, remains_after
 from gatescope.runs.records import finite, parse, record_of, shortened
 from gatescope.runs.run_errors import RunError, description_errors, file_errors
 from gatescope.runs.tensors import largest_file, load_tensors, save_tensors
@@ -43,7 +44,6 @@ from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
 
 MAX_JSON_BYTES = 64 << 20  # a vocabulary of all of Unicode takes 15 MB
-MAX_RECORDS_BYTES = 256 << 20  # of history.jsonl or samples.jsonl: a million records
 MAX_STATE_BYTES = 1 << 30  # of the carried state in a checkpoint, which also has up to four copies of the weights
 TASK_FORMAT = 1
 WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "samples.jsonl", "training.lock"
@@ -315,7 +315,7 @@ class Run:
         Raises:
             RunError: the file cannot be read, or is too large.
         """
-        return [record for record in map(record_of, self._lines(file)) if record is not None]
+        return [record for record in map(record_of, lines_of(self.path / file)) if record is not None]
 
     def remove_records_after(self, step: int) -> None:
         """Remove the records after a checkpoint that training resumes from, and the record of how training ended.
@@ -323,8 +323,8 @@ class Run:
         A line that is not a record stays, except half of a line at the end, which a killed process may leave.
         """
         for file in (HISTORY, SAMPLES):
-            lines = self._lines(file)
-            remaining = [line for line in lines if _remains(line, step)]
+            lines = lines_of(self.path / file)
+            remaining = [line for line in lines if remains_after(line, step)]
             if remaining != lines:
                 with file_errors(self.path / file):
                     write_bytes(self.path / file, b"".join(remaining))
@@ -380,23 +380,6 @@ class Run:
             return parse(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise RunError("RUN_JSON_INVALID", path=path, reason=shortened(error).rstrip(".")) from error
-
-    def _lines(self, file: str) -> list[bytes]:
-        """Return the lines of history.jsonl or samples.jsonl, with their line ends."""
-        try:
-            content = read_regular(self.path / file, MAX_RECORDS_BYTES, inside=self.path)
-        except FileError as error:
-            if error.missing:
-                return []
-            raise RunError(error.message) from error
-        return content.splitlines(keepends=True)
-
-
-def _remains(line: bytes, step: int) -> bool:
-    record = record_of(line)
-    if record is None:
-        return line.endswith(b"\n")
-    return record.get("step", 0) <= step and record.get("event") != "end"
 
 
 def check_run(run: Any) -> None:

@@ -50,6 +50,7 @@ import numpy as np
 
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.studies.common.ngrams import Symbols, log_probabilities
+from gatescope.studies.common.resampling import LEVEL, bounds_of_means
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.common.word_spans import Classes, Numbers, Places, Truth, Words
@@ -60,7 +61,6 @@ RECENT_CHARACTERS = (100, 500, 1000)  # distances at which a word is still remem
 RARE_COUNTS = (0, 1, 2, 3, 4, 5)  # occurrences of a rare word in the training text
 BOOSTS = 5
 BRACKETS = ("()", "[]", "{}", "“”", "«»", "（）", "「」", "『』", "《》", "〈〉", "【】", '""')
-CONFIDENCE = 0.95
 
 CAUSE_TITLES = {
     "cause": "cause of the errors",
@@ -182,7 +182,7 @@ def errors(
     causes.words(recent, rare)
     causes.characters()
     causes.boosts()
-    spread = {"resamples": resamples, "confidence": CONFIDENCE, "seed": seed}
+    spread = {"resamples": resamples, "confidence": LEVEL, "seed": seed}
     return Errors(
         Table.of(causes.rows(), CAUSE_TITLES, **about),
         Table.of(_gains(closings, network, at_closings[best], resamples, seed), CLOSING_TITLES, **about, **spread),
@@ -380,22 +380,10 @@ def _gains(closings: _Closings, network: Numbers, ngram: Numbers, resamples: int
     for kind, power in sorted(set(zip(closings.kind.tolist(), doubling.tolist(), strict=True))):
         rows_of_kind = np.flatnonzero((closings.kind == kind) & (doubling == power))
         values = np.stack([own[rows_of_kind], ngram[rows_of_kind], own[rows_of_kind] - ngram[rows_of_kind]])
-        bounds = _bounds(values, resamples, random)
+        bounds = bounds_of_means(values, resamples, random)
         row = {"bracket": BRACKETS[kind], "from": 2**power, "to": 2 ** (power + 1), "count": len(rows_of_kind)}
         for name, mean, (low, high) in zip(_MODELS, values.mean(1).tolist(), bounds.T.tolist(), strict=True):
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
         probability = np.exp(values[:2]).mean(1).tolist()
         rows.append(row | dict(zip(("network_probability", "ngram_probability"), probability, strict=True)))
     return rows
-
-
-def _bounds(values: Numbers, resamples: int, random: np.random.Generator) -> Numbers:
-    """Compute percentile bootstrap intervals of means, (K, n) -> (2, K), with the same resamples for all rows.
-
-    NaN for fewer than two values.
-    """
-    count = values.shape[1]
-    if count < 2:
-        return np.full((2, len(values)), np.nan)
-    means = np.stack([values[:, random.integers(count, size=count)].mean(1) for _ in range(resamples)])
-    return np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)

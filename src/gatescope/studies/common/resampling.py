@@ -1,6 +1,6 @@
 """Confidence intervals of means: the bootstrap over independent units of a text.
 
-`D` draw, `U` unit (a sequence, or a block of steps).
+`D` draw, `U` unit (a sequence, or a block of steps), `K` row of values, `C` value.
 
 Source: Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7 (1979); percentile intervals.
 Blocks of neighbouring steps, for one long text: Carlstein, Annals of Statistics 14 (1986).
@@ -37,3 +37,15 @@ def interval(values: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         return unknown, unknown
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
+
+
+def bounds_of_means(values: NDArray[np.float64], draws: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Compute the percentile interval of the mean of each row, (K, C) -> (2, K), with the same draws for all rows.
+
+    NaN for fewer than two values.
+    """
+    count = values.shape[1]
+    if count < 2:
+        return np.full((2, len(values)), np.nan)
+    means = np.stack([values[:, random.integers(count, size=count)].mean(1) for _ in range(draws)])
+    return np.stack(interval(means))
