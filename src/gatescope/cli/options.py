@@ -28,7 +28,6 @@ ExampleText = Annotated[str | None, Parameter(name="TEXT", allow_leading_hyphen=
 OwnFeatures = Annotated[
     tuple[str, ...], Parameter(name="--feature", metavar="NAME=REGEX", negative="", show_default=False)
 ]
-OnlyOwnFeatures = Annotated[bool, Parameter(negative="", show_default=False)]
 OnlyLayer = Annotated[str | None, Parameter(name="--layer", help="only-layer")]
 Csv = Annotated[Path | None, Parameter(name="--csv", metavar="FILE")]
 AllRows = Annotated[bool, Parameter(name="--all", negative="", show_default=False)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gatescope.cli.options import parse_features
 from gatescope.cli.output import harmless, print_note, print_unknown_symbols, progress_bar
+from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 from gatescope.cli.usage import UsageError, check_at_least_one, unknown_name
 
 if TYPE_CHECKING:
@@ -121,13 +122,9 @@ def print_adoption(task: Task) -> None:
 def recording(
     run_or_trace: str | Run,
     text: str | None,
-    file: Path | None,
+    options: TextOptions = DEFAULT_TEXT,
+    features: FeatureOptions = DEFAULT_FEATURES,
     *,
-    characters: int | None = None,
-    lexer: str | None = None,
-    own_features: Sequence[str] = (),
-    only: bool = False,
-    encoding: str | None = None,
     quiet: bool = False,
 ) -> Iterator[Recording]:
     """Record a run's network on a text, or open a trace directory.
@@ -135,35 +132,22 @@ def recording(
     Args:
         run_or_trace: a run or a trace directory.
         text: the text, or "-" for standard input.
-        file: the file of the text.
-        characters: the maximum number of characters to read.
-        lexer: the Pygments lexer of the text.
-        own_features: definitions of features, as NAME=REGEX.
-        only: use these features alone.
-        encoding: the encoding of the file.
+        options: the options of the text.
+        features: the options of its features.
         quiet: show no progress bar.
 
     Raises:
         UsageError: the options do not go together.
     """
-    own_families = parse_features(own_features)
-    if only and not own_families:
+    own_families = parse_features(features.feature)
+    if features.only and not own_families:
         raise UsageError("CLI_ONLY_WITHOUT_FEATURE")
     if isinstance(run_or_trace, str) and is_trace(Path(run_or_trace)):
-        if any(option is not None for option in (text, file, characters, encoding)):
+        if text is not None or options != DEFAULT_TEXT:
             raise UsageError("CLI_TRACE_WITH_TEXT", trace=run_or_trace)
-        yield _recording_of_trace(run_or_trace, lexer, own_families, only)
+        yield _recording_of_trace(run_or_trace, features.lexer, own_families, features.only)
         return
-    subject = subject_of(
-        run_or_trace,
-        text,
-        file,
-        characters=characters,
-        lexer=lexer,
-        own_features=own_features,
-        only=only,
-        encoding=encoding,
-    )
+    subject = subject_of(run_or_trace, text, options, features)
     with progress_bar("recording", quiet=quiet) as bar, subject.trace(bar) as trace:
         bar.finish()
         yield Recording(trace, subject.families, subject)
@@ -185,14 +169,9 @@ def _recording_of_trace(path: str, lexer: str | None, own_families: Sequence[Fam
 
 def subject_of(
     run_or_name: str | Run,
-    text: str | None,
-    file: Path | None,
-    *,
-    characters: int | None = None,
-    lexer: str | None = None,
-    own_features: Sequence[str] = (),
-    only: bool = False,
-    encoding: str | None = None,
+    text: str | None = None,
+    options: TextOptions = DEFAULT_TEXT,
+    features: FeatureOptions = DEFAULT_FEATURES,
 ) -> Subject:
     """Return a run's network and the text to study it on. The arguments are those of `recording`.
 
@@ -202,18 +181,20 @@ def subject_of(
     from gatescope.features import tokens
     from gatescope.studies import subject
 
+    file, encoding, characters = options.file, options.encoding, options.characters
     check_at_least_one(characters=characters)
-    own_families = parse_features(own_features)
+    own_families = parse_features(features.feature)
     run = find_run(run_or_name) if isinstance(run_or_name, str) else run_or_name
     source = None
     if text is not None or file is not None or encoding is not None:
         source = read_text(run.task(), text, file, encoding)[:characters]
+    lexer = features.lexer
     if file is not None and lexer is None:
         lexer = tokens.lexer_of(file.name)
     studied = subject(run, text=source, characters=characters, lexer=lexer, more=own_families)
     if source is not None:
         print_unknown_symbols(studied.network.configuration.vocabulary, source)
-    return replace(studied, families=own_families) if only else studied
+    return replace(studied, families=own_families) if features.only else studied
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -33,6 +33,7 @@ from gatescope.cli.output import (
     write_tables,
 )
 from gatescope.cli.subject import check_neuron, check_signal, find_run, layer_named, saving, subject_of
+from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def ablate(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     lexer: str | None = None,
     feature: OwnFeatures = (),
     layer: OnlyLayer = None,
@@ -71,22 +70,20 @@ def ablate(
     check_output_file("--csv", csv)
     held_value = _parse_value(to)
     run = find_run(name)
+    characters = source.characters
     if characters is None:
         predicts_once = run.configuration().readout.reads == "last step"
-        max_characters = CHARACTERS_OF_SEQUENCES if predicts_once else CHARACTERS_OF_TEXT
-    else:
-        max_characters = characters
-    subject = subject_of(
-        run, text, file, encoding=encoding, characters=max_characters, lexer=lexer, own_features=feature
-    )
+        characters = CHARACTERS_OF_SEQUENCES if predicts_once else CHARACTERS_OF_TEXT
+    described = FeatureOptions(lexer, feature)
+    subject = subject_of(run, text, replace(source, characters=characters), described)
     layers = subject.layers if layer is None else [layer_named(layer, subject.layers)]
     for layer_name in layers:
         layer_settings = subject.network.configuration.layers[subject.layers.index(layer_name)]
         check_signal(signal, layer_settings.cell.signals)
         for number in neuron:
             check_neuron(number, layer_settings.neurons)
-    options = (text, file, encoding, lexer, layer, characters, *feature, *neuron)
-    is_default = all(option is None for option in options) and (signal, to) == ("h", "mean")
+    options = (text, source, described, layer, neuron, signal, to)
+    is_default = options == (None, DEFAULT_TEXT, DEFAULT_FEATURES, None, (), "h", "mean")
     labels = load(run, "labels")
     with saving(subject, is_default) as save:
         with subject.trace() as trace:

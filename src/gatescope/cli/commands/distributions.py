@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, write_tables
 from gatescope.cli.subject import recording
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -24,8 +24,7 @@ def distributions(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     bins: int = DEFAULT_BINS,
     by_neuron: Flag = False,
     csv: Csv = None,
@@ -37,7 +36,7 @@ def distributions(
     from gatescope.studies.distributions import moments as find_moments
 
     check_output_file("--csv", csv)
-    with recording(run_or_trace, text, file, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, source, quiet=json) as recorded:
         histograms = find_distributions(recorded.trace, bins=bins, by_neuron=by_neuron)
         moments = find_moments(recorded.trace, by_neuron=by_neuron)
     tables = {"distributions": histograms, "moments": moments}

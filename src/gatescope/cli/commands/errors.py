@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
@@ -17,6 +16,7 @@ from gatescope.cli.output import (
     write_tables,
 )
 from gatescope.cli.subject import find_run, recording, saving
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 from gatescope.cli.usage import UsageError, check_at_least_one
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def errors(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     orders: int = DEFAULT_ORDERS,
     threshold: float = DEFAULT_THRESHOLD,
     csv: Csv = None,
@@ -54,12 +52,10 @@ def errors(
     check_predicts_next(run.configuration(), Message("LOSSES_STUDY_NGRAMS"))
     if not isinstance(task, Text):
         raise UsageError("ERRORS_TASK_NOT_TEXT", run=name, task=task.name)
-    is_default = all(option is None for option in (text, file, characters)) and (orders, threshold) == (
-        DEFAULT_ORDERS,
-        DEFAULT_THRESHOLD,
-    )
+    settings = (text, source, orders, threshold)
+    is_default = settings == (None, DEFAULT_TEXT, DEFAULT_ORDERS, DEFAULT_THRESHOLD)
     with (
-        recording(run, text, file, encoding=encoding, characters=characters, quiet=json) as recorded,
+        recording(run, text, source, quiet=json) as recorded,
         saving(recorded.subject, is_default) as save,
     ):
         with progress_bar("counting n-grams", quiet=json) as bar:

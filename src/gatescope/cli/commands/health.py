@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, has_several, print_omitted, print_table, write_tables
 from gatescope.cli.subject import recording
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -24,9 +24,7 @@ def health(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     all_rows: AllRows = False,
     csv: Csv = None,
     json: Json = False,
@@ -36,7 +34,7 @@ def health(
     from gatescope.studies import health as study
 
     check_output_file("--csv", csv)
-    with recording(run_or_trace, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, source, quiet=json) as recorded:
         neurons, gates = study.health(recorded.trace), study.saturation(recorded.trace)
         steps = int(recorded.trace.lengths.sum())
     tables = {"health": neurons, "saturation": gates}

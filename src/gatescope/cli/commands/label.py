@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,8 +13,6 @@ from gatescope.cli.options import (
     Flag,
     Json,
     OnlyLayer,
-    OnlyOwnFeatures,
-    OwnFeatures,
     RunOrTrace,
     StudyText,
     check_output_file,
@@ -33,6 +30,7 @@ from gatescope.cli.output import (
     write_tables,
 )
 from gatescope.cli.subject import check_signal, layer_named, recording, saving
+from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -54,12 +52,8 @@ def label(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
-    lexer: str | None = None,
-    feature: OwnFeatures = (),
-    only: OnlyOwnFeatures = False,
+    source: TextOptions = DEFAULT_TEXT,
+    described: FeatureOptions = DEFAULT_FEATURES,
     layer: OnlyLayer = None,
     signal: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     top: int = 3,
@@ -79,20 +73,10 @@ def label(
     search = Search(
         lags=tuple(parse_numbers("--lags", lags, int)), top=top, pairs=not no_pairs, rate=rate, chances=chances
     )
-    options = (text, file, encoding, characters, lexer, layer, *feature, *signal)
-    is_default = search == Search() and all(option is None for option in options)
+    options = (search, text, source, described, layer, signal)
+    is_default = options == (Search(), None, DEFAULT_TEXT, DEFAULT_FEATURES, None, ())
     with (
-        recording(
-            run_or_trace,
-            text,
-            file,
-            encoding=encoding,
-            characters=characters,
-            lexer=lexer,
-            own_features=feature,
-            only=only,
-            quiet=json,
-        ) as recorded,
+        recording(run_or_trace, text, source, described, quiet=json) as recorded,
         saving(recorded.subject, is_default) as save,
     ):
         trace = recorded.trace

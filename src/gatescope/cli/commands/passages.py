@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
 if TYPE_CHECKING:
     from rich.text import Text as Line
@@ -26,9 +26,7 @@ def passages(
     /,
     *,
     neuron: int,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     layer: str = "0",
     signal: str = "h",
     least: Flag = False,
@@ -43,7 +41,7 @@ def passages(
     from gatescope.studies.passages import passages as find_passages
 
     check_output_file("--csv", csv)
-    with recording(run_or_trace, text, file, encoding=encoding, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, source, quiet=json) as recorded:
         trace = recorded.trace
         layer_name = layer_of(trace, layer, signal, neuron)
         table = find_passages(trace, layer_name, signal, neuron, count=count, context=context, least=least)

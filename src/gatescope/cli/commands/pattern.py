@@ -14,6 +14,7 @@ from gatescope.cli.commands.passages import highlighted_passage
 from gatescope.cli.options import Csv, ExampleText, Flag, Json, RunOrTrace, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, progress_bar, visible, write_tables
 from gatescope.cli.subject import is_trace, layer_of, read_text, recording, subject_of
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ def pattern(
     /,
     *,
     range: Annotated[str, Parameter(metavar="A:B")],  # noqa: A002  (the name of the option)
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     sequence: int = 0,
     layer: str = "0",
     signal: str = "h",
@@ -50,7 +49,7 @@ def pattern(
 
     check_output_file("--csv", csv)
     first, last = _parse_range(range)
-    with _record_both(run_or_trace, text, file, encoding, characters, sequence, json) as trace:
+    with _record_both(run_or_trace, text, source, sequence, json) as trace:
         layer_name = layer_of(trace, layer, signal)
         neurons = neurons_on(
             trace,
@@ -81,9 +80,7 @@ def _parse_range(text: str) -> tuple[int, int]:
 def _record_both(
     run_or_trace: str,
     text: str | None,
-    file: Path | None,
-    encoding: str | None,
-    characters: int | None,
+    source: TextOptions,
     sequence: int,
     quiet: bool,
 ) -> Iterator[Trace]:
@@ -93,14 +90,14 @@ def _record_both(
         UsageError: the text of a run has no such sequence. For a trace, the study raises its own error.
     """
     if is_trace(Path(run_or_trace)):
-        with recording(run_or_trace, text, file, encoding=encoding, characters=characters) as recorded_trace:
+        with recording(run_or_trace, text, source) as recorded_trace:
             yield recorded_trace.trace
         return
     from gatescope.recording import recorded
     from gatescope.sources import sequences_of
 
-    subject = subject_of(run_or_trace, None, None, characters=characters)
-    shown = sequences_of(subject.network, read_text(subject.task, text, file, encoding))
+    subject = subject_of(run_or_trace, options=TextOptions(characters=source.characters))
+    shown = sequences_of(subject.network, read_text(subject.task, text, source.file, source.encoding))
     if not 0 <= sequence < len(shown):
         raise UsageError("PATTERN_SEQUENCE_UNKNOWN", sequence=sequence, last=len(shown) - 1)
     sequences = [*shown, *sequences_of(subject.network, subject.text)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import STUDY_GROUP, command
@@ -11,8 +10,6 @@ from gatescope.cli.options import (
     AllRows,
     Csv,
     Json,
-    OnlyOwnFeatures,
-    OwnFeatures,
     RunOrTrace,
     StudyText,
     check_output_file,
@@ -20,6 +17,7 @@ from gatescope.cli.options import (
 )
 from gatescope.cli.output import count_of, format_number, print_omitted, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
+from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -38,12 +36,8 @@ def probe(
     text: StudyText = None,
     /,
     *,
-    file: Path | None = None,
-    encoding: str | None = None,
-    characters: int | None = None,
-    lexer: str | None = None,
-    feature: OwnFeatures = (),
-    only: OnlyOwnFeatures = False,
+    source: TextOptions = DEFAULT_TEXT,
+    described: FeatureOptions = DEFAULT_FEATURES,
     layer: str = "0",
     signal: str = "h",
     all_rows: AllRows = False,
@@ -55,17 +49,7 @@ def probe(
     from gatescope.studies.probes import probes
 
     check_output_file("--csv", csv)
-    with recording(
-        run_or_trace,
-        text,
-        file,
-        encoding=encoding,
-        characters=characters,
-        lexer=lexer,
-        own_features=feature,
-        only=only,
-        quiet=json,
-    ) as recorded:
+    with recording(run_or_trace, text, source, described, quiet=json) as recorded:
         trace = recorded.trace
         table = probes(trace, recorded.features(), layer=layer_of(trace, layer, signal), signal=signal)
     write_tables(table, lambda: _print_probes(table, all_rows), json=json, csv=csv)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -11,6 +10,7 @@ from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
 from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
+from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -27,8 +27,7 @@ def snapshot(
     /,
     *,
     at: Annotated[str, Parameter(allow_leading_hyphen=True, metavar="SYMBOL|STEP")],
-    file: Path | None = None,
-    characters: int | None = None,
+    source: TextOptions = DEFAULT_TEXT,
     layer: str = "0",
     signal: str = "h",
     occurrence: int = 0,
@@ -41,7 +40,7 @@ def snapshot(
     from gatescope.studies.snapshots import snapshot as take_snapshot
 
     check_output_file("--csv", csv)
-    with recording(run_or_trace, text, file, characters=characters, quiet=json) as recorded:
+    with recording(run_or_trace, text, source, quiet=json) as recorded:
         trace = recorded.trace
         layer_name = layer_of(trace, layer, signal)
         step = _parse_step(at, trace.vocabulary.symbols)

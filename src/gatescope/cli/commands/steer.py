@@ -51,7 +51,7 @@ def steer(
     held_values = parse_numbers("--values", values, float)
     run = find_run(name)
     check_predicts_next(run.configuration(), Message("LOSSES_STUDY_STEERING"))
-    subject = subject_of(run, None, None)
+    subject = subject_of(run)
     layer_name = layer_named(layer, subject.layers)
     layer_settings = subject.network.configuration.layers[subject.layers.index(layer_name)]
     check_signal(signal, layer_settings.cell.signals)
