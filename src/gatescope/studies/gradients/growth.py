@@ -20,6 +20,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatescope.generator import Generator
 from gatescope.studies.common.table import StudyError
 from gatescope.studies.gradients.jacobians import Jacobians
 from gatescope.studies.gradients.products import check_pair, sources_of
@@ -49,8 +50,7 @@ def singular_values(
         StudyError: there are no such steps, they are in the wrong order, or the layer carries no state.
     """
     check_pair(jacobians, after, before)
-    generator = torch.Generator().manual_seed(seed)
-    basis = _basis(jacobians, count + 2, generator)
+    basis = _basis(jacobians, count + 2, seed)
     grown = torch.zeros(basis.shape[1], dtype=torch.float64)
     for _ in range(iterations):
         image, growth_forward = _carried(jacobians, basis, range(before + 1, after + 1), transposed=False)
@@ -82,7 +82,7 @@ def spectral_radius(
         StudyError: there are no such steps, they are in the wrong order, or the layer carries no state.
     """
     check_pair(jacobians, after, before)
-    basis = _basis(jacobians, vectors, torch.Generator().manual_seed(seed))
+    basis = _basis(jacobians, vectors, seed)
     log_radius = -np.inf
     for _ in range(iterations):
         image, log = _scaled(jacobians, basis, range(before + 1, after + 1))
@@ -113,15 +113,17 @@ def lyapunov(jacobians: Jacobians, count: int | None = None, *, skip: int = 0, s
     sources_of(jacobians, None)
     if not 0 <= skip < jacobians.steps:
         raise StudyError("GROWTH_SKIP_TOO_LARGE", steps=jacobians.steps, skip=skip)
-    basis = _basis(jacobians, jacobians.width if count is None else count, torch.Generator().manual_seed(seed))
+    basis = _basis(jacobians, jacobians.width if count is None else count, seed)
     basis, _ = _carried(jacobians, basis, range(skip), transposed=False)
     _, growth = _carried(jacobians, basis, range(skip, jacobians.steps), transposed=False)
     return np.sort(growth.numpy())[::-1] / (jacobians.steps - skip)
 
 
-def _basis(jacobians: Jacobians, count: int, generator: torch.Generator) -> Float[Tensor, "M K"]:
-    drawn = torch.randn(jacobians.width, min(count, jacobians.width), generator=generator, dtype=torch.float64)
-    return torch.linalg.qr(drawn)[0]
+def _basis(jacobians: Jacobians, count: int, seed: int) -> Float[Tensor, "M K"]:
+    """Return random orthonormal vectors. The page draws the same ones (web/engine/growth.ts)."""
+    size = (jacobians.width, min(count, jacobians.width))
+    drawn = Generator(seed, "directions").normals(size[0] * size[1]).reshape(size)
+    return torch.linalg.qr(torch.from_numpy(drawn))[0]
 
 
 def _apply(jacobians: Jacobians, step: int, columns: Float[Tensor, "M K"], transposed: bool) -> Float[Tensor, "M K"]:

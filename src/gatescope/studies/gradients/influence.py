@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatescope.configuration import Configuration
+from gatescope.generator import Generator
 from gatescope.network import Network, predictions_of
 from gatescope.sources import sequences_of
 from gatescope.studies.common.table import StudyError
@@ -73,15 +74,15 @@ def influence(
     where = np.arange(len(ids)) if places is None else np.asarray(places, dtype=np.int64)
     if len(where) and not 0 <= where.min() <= where.max() < len(ids):
         raise StudyError("INFLUENCE_STEP_UNKNOWN", last=len(ids) - 1)
-    random = np.random.default_rng(seed)
+    generator = Generator(seed, "replacements")
     copy = exact(network)
     if ids.ndim == 2:
         _, first, same = np.unique(ids, axis=0, return_index=True, return_inverse=True)
-        replaced = first[_draw_others(same.reshape(-1).astype(np.int32), where, 0, random)]
+        replaced = first[_draw_others(same.reshape(-1).astype(np.int32), where, 0, generator)]
         tokens = torch.from_numpy(ids).double()[:, None]
         instead = tokens[torch.from_numpy(replaced), 0]
     else:
-        replaced = _draw_others(ids, where, network.configuration.vocabulary.size, random)
+        replaced = _draw_others(ids, where, network.configuration.vocabulary.size, generator)
         tokens = torch.from_numpy(ids.astype(np.int64))[:, None]
         instead = torch.from_numpy(replaced)
     width = min(furthest, len(ids) - 1) + 1
@@ -156,17 +157,17 @@ def _difference(configuration: Configuration, before: Tensor, after: Tensor) -> 
     return (before.exp() * (before - after)).sum(-1).clamp(min=0)
 
 
-def _draw_others(ids: Reading, places: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw another id for each place."""
+def _draw_others(ids: Reading, places: NDArray[np.int64], size: int, generator: Generator) -> NDArray[np.int64]:
+    """Draw another id for each place, by one uniform number each. The page draws the same (web/engine/influence.ts)."""
     symbols, counts = np.unique(ids, return_counts=True)
     if len(symbols) == 1:
         symbols = np.setdiff1d(np.arange(size), symbols)
         counts = np.ones(len(symbols), dtype=np.int64)
     if not len(symbols):
         raise StudyError("INFLUENCE_NOTHING_ELSE_IN_VOCABULARY" if size else "INFLUENCE_NOTHING_ELSE_IN_SEQUENCE")
-    drawn = np.empty(len(places), dtype=np.int64)
+    drawn, uniforms = np.empty(len(places), dtype=np.int64), generator.uniforms(len(places))
     for old in np.unique(ids[places]):
         same, others = ids[places] == old, symbols != old
-        chances = counts[others] / counts[others].sum()
-        drawn[same] = random.choice(symbols[others], size=int(same.sum()), p=chances)
+        ends = counts[others].cumsum()
+        drawn[same] = symbols[others][np.searchsorted(ends, uniforms[same] * ends[-1], side="right")]
     return drawn
