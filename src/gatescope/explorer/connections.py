@@ -27,7 +27,12 @@ def predictions_per_answer(recording: ExactRecording) -> int:
 
 
 def encode_gradients(recording: ExactRecording, first: int, count: int) -> bytes:
-    """Return |d loss_t / d input_s| and the losses for `count` steps t from `first` on, (prediction, T)."""
+    """Return |d loss_t / d input_s| and the losses for `count` steps t from `first` on, (prediction, T).
+
+    Raises:
+        RequestError: the network predicts numbers.
+    """
+    _check_predictions(recording)
     last = min(first + count, recording.steps) - 1
     connections = np.full((last + 1 - first, recording.steps), np.nan, np.float32)
     losses = np.full(last + 1 - first, np.nan, np.float32)
@@ -38,8 +43,9 @@ def encode_gradients(recording: ExactRecording, first: int, count: int) -> bytes
             continue
         result = saliency(recording.network, recording.sequences[number], [t - span.start for t in steps])
         for row, t in enumerate(steps):
-            distances = t - span.start + 1
-            connections[t - first, span.start : t + 1] = result.inputs[row, :distances][::-1]
+            inputs = t - result.distances  # the step of each derivative
+            inside = (inputs >= span.start) & (inputs < span.stop)
+            connections[t - first, inputs[inside]] = result.inputs[row, inside]
             losses[t - first] = result.losses[row]
     about = metadata(recording, by="gradient", first=first, furthest=recording.steps)
     return save({"connections": connections, "loss": losses}, about)
@@ -49,21 +55,28 @@ def encode_changes(recording: ExactRecording) -> bytes:
     """Return the change of the prediction after t (nats) if the symbol at s is replaced, (T, T), and the losses.
 
     Raises:
-        RequestError: the network is bidirectional.
+        RequestError: the network predicts numbers, or is bidirectional.
     """
+    _check_predictions(recording)
     if recording.network.configuration.both_ways:
         raise RequestError("CONNECTIONS_BIDIRECTIONAL", status=409)
     steps = recording.steps
     connections = np.full((steps, steps), np.nan, np.float32)
     losses = np.full(steps, np.nan, np.float32)
     squared_neurons = sum(layer.neurons**2 for layer in recording.network.configuration.layers)
-    furthest = max(MIN_DISTANCE_STEPS, min(steps, int(INFLUENCE_WORK / (squared_neurons * steps))))
+    furthest = min(steps, max(MIN_DISTANCE_STEPS, int(INFLUENCE_WORK / (squared_neurons * steps))))
     for number, span in recording.spans():
-        divergence = influence(recording.network, recording.sequences[number], furthest=furthest).divergence
-        for step, row in enumerate(divergence):
-            changes = row[~np.isnan(row)]
-            replaced = span.start + step
-            connections[replaced : replaced + len(changes), replaced] = changes
+        result = influence(recording.network, recording.sequences[number], furthest=furthest)
+        for replaced, row in enumerate(result.divergence):
+            changed = span.start + replaced + result.distances
+            inside = changed < span.stop
+            connections[changed[inside], span.start + replaced] = row[inside]
         losses[span] = -recording.log_probabilities(number)
     about = metadata(recording, by="change", first=0, furthest=furthest)
     return save({"connections": connections, "loss": losses}, about)
+
+
+def _check_predictions(recording: ExactRecording) -> None:
+    """Refuse estimates of numbers, which have no loss without their targets."""
+    if recording.network.configuration.readout.kind == "numbers":
+        raise RequestError("CONNECTIONS_OF_ESTIMATES", status=409)
