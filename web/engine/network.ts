@@ -102,6 +102,31 @@ export class Network {
     return network
   }
 
+  /** Return a copy in float64, which the plain engine runs. */
+  toFloat64(): Network {
+    const exact = (values: Values): Values => cast('float64', values)
+    const layers = this.layers.map(({ cell, parameters }) => {
+      const { inputWeights, biases, recurrentWeights, neuronWeights } = parameters
+      const weights = {
+        ...parameters,
+        precision: 'float64' as const,
+        inputWeights: exact(inputWeights),
+        biases: exact(biases),
+        recurrentWeights: exact(recurrentWeights),
+        neuronWeights: exact(neuronWeights),
+      }
+      return new EngineLayer(cell, weights, 'plain')
+    })
+    const initial = this.initial.map((states) => new Map([...states].map(([name, values]) => [name, exact(values)])))
+    const readout = this.readout.map((layer) => ({
+      ...layer,
+      weights: exact(layer.weights),
+      biases: exact(layer.biases),
+    }))
+    const embedding = this.embedding && exact(this.embedding)
+    return new Network(this.configuration, 'float64', layers, embedding, initial, readout, this.step)
+  }
+
   /** Take the kernels from now on; null frees what the network has in their memory. */
   use(kernels: Kernels | null): void {
     for (const layer of this.layers) layer.use(kernels)

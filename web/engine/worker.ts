@@ -1,5 +1,6 @@
 // The worker: answers calls of the page about the networks that it was given. One worker serves one page.
 import { EngineError, shown } from './errors'
+import { chain, connections, gradientMap } from './gradient-calls'
 import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
 import { Network } from './network'
@@ -14,6 +15,7 @@ export type Call =
   | { call: 'close'; run: string }
   | { call: 'trace'; run: string; request: TraceRequest }
   | { call: 'sample'; run: string; request: SampleRequest }
+  | { call: 'gradients' | 'connections' | 'chain'; run: string; request: object }
 
 export type Message = Call & { id: number }
 
@@ -31,6 +33,8 @@ export interface OpenRun {
 export interface Port {
   postMessage(message: unknown, transfer: Transferable[]): void
 }
+
+type GradientCall = Extract<Call, { call: 'gradients' | 'connections' | 'chain' }>
 
 type Handler = (engine: Engine, call: never) => unknown
 
@@ -100,6 +104,12 @@ HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
 HANDLERS.set('sample', (engine, call: Extract<Call, { call: 'sample' }>) =>
   Array.from(sample(engine.opened(call.run).network, call.request)).join(''),
 )
+
+HANDLERS.set('gradients', (engine, { run, request }: GradientCall) => gradientMap(engine.opened(run).network, request))
+HANDLERS.set('connections', (engine, { run, request }: GradientCall) =>
+  connections(engine.opened(run).network, request),
+)
+HANDLERS.set('chain', (engine, { run, request }: GradientCall) => chain(engine.opened(run).network, request))
 
 /** Return the answer to one message: an error has a code, never a stack. */
 export async function answer(engine: Engine, message: Message): Promise<Answer> {

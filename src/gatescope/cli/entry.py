@@ -38,7 +38,6 @@ from gatescope.cli.commands.probe import probe
 from gatescope.cli.commands.record import record
 from gatescope.cli.commands.runs import runs
 from gatescope.cli.commands.sample import sample
-from gatescope.cli.commands.site import site
 from gatescope.cli.commands.snapshot import snapshot
 from gatescope.cli.commands.steer import steer
 from gatescope.cli.commands.tasks import tasks
@@ -58,7 +57,7 @@ COMMANDS = (
     *(explore, predict, sample, record, check),
     *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
     *(errors, horizon, compare),
-    *(adopt, export, site),
+    *(adopt, export),
     *(tasks, cells, runs),
 )
 for position, command in enumerate(COMMANDS):
