@@ -16,7 +16,7 @@ from gatescope import TASKS, Settings
 from gatescope.network import Network, predict
 from gatescope.tasks import Task, TaskError
 from gatescope.tasks.base.strings import StringTask
-from gatescope.tasks.base.task import Predict
+from gatescope.tasks.base.task import Predict, ReadsManyPlaces
 from gatescope.training import Loop, TrainingError, bundle, recommended_network, write_bundle
 from tests.reference import task_data
 from tests.tasks import grammars, oracles
@@ -129,7 +129,9 @@ def test_text_bundle_gives_score_and_validation(tmp_path: Path) -> None:
     (tmp_path / "prose.txt").write_text(PROSE + "§" + PROSE[:300])
     task = TASKS["text"]([tmp_path / "prose.txt"], batch=2, unroll=16, parts=(0.7, 0.15, 0.15))
     document, predictor = json.loads(json.dumps(bundle(task))), trained(task, 20)
+    assert isinstance(task, ReadsManyPlaces)
     score, validation = task.score(predictor), task.validate(predictor)
+    assert score.better == "lower"
     value, _ = task_data.text_loss(document, document["score"], predictor)
     loss, means = task_data.text_loss(document, document["validation"], predictor)
     best = sorted(means)[: math.ceil(document["validation"]["typical_share"] * len(means))]

@@ -40,7 +40,7 @@ def verdicts(document: dict[str, Any], string: dict[str, Any], log_probs: np.nda
 def score(document: dict[str, Any], predict: Predict) -> dict[str, Any]:
     """Return the value, the first failure or the share of each level, and the divergence of a bundle's score."""
     rule = document["score"]
-    if rule["rule"] == "nats per symbol":
+    if rule["rule"] == "nats":
         return {"value": text_loss(document, rule, predict)[0]}
     strings, encode = strings_of(rule["strings"]), Vocabulary.from_json(document["vocabulary"]).encode
     log_probs = list(predict([encode(string["text"])[:-1] for string in strings]))

@@ -168,7 +168,7 @@ export class Network {
     const ofRows = options.ofRows ?? rows
     const before = state ?? this.initialState(rows)
     const output: Output = { signals: [], state: [], top: zeros(this.precision, 0), engines: [] }
-    let reads = this.embedding === null ? inputs : this.#embedded(inputs)
+    let reads = this.#firstInputs(inputs)
     for (const level of levels) {
       const hidden: Values[] = []
       for (const k of level) {
@@ -197,23 +197,34 @@ export class Network {
     return { ...output, top: reads.vectors! }
   }
 
+  /** Return what the lowest layers read: ids or numbers, or the embeddings of ids. */
+  #firstInputs(inputs: Inputs): Inputs {
+    if (this.embedding === null) return inputs
+    return { ...inputs, ids: null, vectors: embedded(inputs.ids!, this.embedding, this.configuration.embedding!) }
+  }
+
   /** Return logits, or estimates of numbers, (rows, V), from the inputs of the readout, (rows, H). */
   readOut(top: Values, rows: number): Values {
     return readOut(this.readout, top, rows)
   }
+}
 
-  #embedded(inputs: Inputs): Inputs {
-    const [size, width] = [this.configuration.vocabulary.size, this.configuration.embedding!]
-    const vectors = zeros(this.precision, inputs.ids!.length * width)
-    inputs.ids!.forEach((id, place) => {
-      if (id >= 0 && id < size) vectors.set(this.embedding!.subarray(id * width, (id + 1) * width), place * width)
-    })
-    return { ...inputs, ids: null, vectors }
-  }
+/** Return the vector of each id from the rows of a table (V, E); an id that is no symbol has the zero vector. */
+export function embedded(ids: Int32Array, table: Values, width: number): Values {
+  const vectors = zeros(table instanceof Float32Array ? 'float32' : 'float64', ids.length * width)
+  ids.forEach((id, place) => {
+    if (id >= 0 && id * width < table.length) vectors.set(table.subarray(id * width, (id + 1) * width), place * width)
+  })
+  return vectors
 }
 
 /** Return arrays (rows, N) side by side; the array itself if it is the only one. */
-function sideBySide(arrays: readonly Values[], sizes: readonly number[], rows: number, precision: Precision): Values {
+export function sideBySide(
+  arrays: readonly Values[],
+  sizes: readonly number[],
+  rows: number,
+  precision: Precision,
+): Values {
   if (arrays.length === 1) return arrays[0]!
   const width = sizes.reduce((sum, size) => sum + size, 0)
   const joined = zeros(precision, rows * width)

@@ -7,6 +7,7 @@ import { Network } from './network'
 import { Recorder } from './recording'
 import { sample, type SampleRequest } from './sampling'
 import { answersOf, type TextTargets } from './text-targets'
+import { type Host, type TrainRequest, Trainings } from './training/calls'
 import { checkRequest, encode, type TraceRequest } from './wire'
 
 export type Call =
@@ -16,6 +17,7 @@ export type Call =
   | { call: 'trace'; run: string; request: TraceRequest }
   | { call: 'sample'; run: string; request: SampleRequest }
   | { call: 'gradients' | 'connections' | 'chain'; run: string; request: object }
+  | { call: 'train'; run: string; request: TrainRequest }
 
 export type Message = Call & { id: number }
 
@@ -42,8 +44,9 @@ type Handler = (engine: Engine, call: never) => unknown
 export const HANDLERS = new Map<string, Handler>()
 
 /** The networks of a worker, by run. */
-export class Engine {
+export class Engine implements Host {
   readonly #runs = new Map<string, OpenRun>()
+  readonly trainings = new Trainings()
   #kernels: Kernels | null = null
 
   open(run: string, opened: OpenRun): void {
@@ -56,6 +59,17 @@ export class Engine {
   close(run: string): void {
     this.#runs.get(run)?.network.use(null)
     this.#runs.delete(run)
+    this.trainings.close(run)
+  }
+
+  /** The kernels; null before they are loaded. */
+  get kernels(): Kernels | null {
+    return this.#kernels
+  }
+
+  /** Show a network that is trained here in the traces of a run. */
+  show(run: string, network: Network): void {
+    this.open(run, { network, recorder: new Recorder(network, answersOf(network, [])) })
   }
 
   /** Compute with the kernels from now on, also in the networks that are open. */
@@ -110,6 +124,10 @@ HANDLERS.set('connections', (engine, { run, request }: GradientCall) =>
   connections(engine.opened(run).network, request),
 )
 HANDLERS.set('chain', (engine, { run, request }: GradientCall) => chain(engine.opened(run).network, request))
+
+HANDLERS.set('train', (engine, { run, request }: Extract<Call, { call: 'train' }>) =>
+  engine.trainings.answer(engine, run, request),
+)
 
 /** Return the answer to one message: an error has a code, never a stack. */
 export async function answer(engine: Engine, message: Message): Promise<Answer> {

@@ -129,7 +129,7 @@ def strings_as_data(strings: Sequence[str], weights: Sequence[float] | None = No
     """
     return {
         "kind": "strings",
-        "targets": "next symbol",
+        "targets": "next",
         "strings": {"text": list(strings)},
         "weights": None if weights is None else list(weights),
     }

@@ -116,7 +116,7 @@ class StringTask(SavedTask):
 
     def validation_data(self) -> dict[str, Any]:
         """Return the rule and the strings of `validation`."""
-        return {"rule": "nats per symbol", "strings": {"text": self.evaluation()}}
+        return {"rule": "nats", "strings": {"text": self.evaluation()}}
 
     def task_data(self) -> TaskData:
         """Return the strings to train, validate and score on, for another program."""

@@ -51,4 +51,4 @@ def _rule(ids: Symbols, most: int | None = None) -> dict[str, Any]:
     stretch. The first symbol of the text is no target.
     """
     places = [[max(0, first - WARM_UP_SYMBOLS), max(1, first), last] for first, last in stretches(len(ids), most)]
-    return {"rule": "nats per symbol", "stretches": places}
+    return {"rule": "nats", "stretches": places}

@@ -148,6 +148,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
             "stretches": len(bounds),
             "worse_than_chance": worse,
         },
+        better="lower",
     )
 
 

@@ -1,0 +1,198 @@
+// A network in training: predictions of a batch, and the gradients of all weights by back-propagation through time.
+//
+// T step, B row, P place (a step of a row that has a target), H inputs of the readout, V predicted value.
+import { multiply, type Values, zeros } from '../arrays'
+import type { Configuration } from '../configuration'
+import type { Inputs } from '../drives'
+import { EngineError } from '../errors'
+import type { Kernels } from '../kernels'
+import { embedded, sideBySide } from '../network'
+import { LayerPass, type TrainedLayer } from './layer-pass'
+import type { Weights } from './weights'
+
+/** For each layer, its states, (B, N) each. */
+export type States = ReadonlyMap<string, Values>[]
+
+/** The sequences of a pass, and the places at which it predicts. */
+export interface Steps {
+  steps: number
+  rows: number
+  ids: Int32Array
+  lengths: Int32Array | null
+  /** t · B + b of each place, (P,). */
+  places: Int32Array
+}
+
+/** A network whose weights are trained. */
+export class TrainedNetwork {
+  readonly layers: readonly TrainedLayer[]
+
+  /** Throws an EngineError for a network that cannot be trained here. */
+  constructor(
+    readonly configuration: Configuration,
+    readonly weights: Weights,
+    readonly kernels: Kernels,
+  ) {
+    const { layers, inputs, readout, hidden } = configuration
+    if (readout.kind === 'numbers' || readout.reads !== 'every step')
+      throw new EngineError('TRAINING_READOUT_UNSUPPORTED', { kind: readout.kind, reads: readout.reads })
+    if (hidden.length) throw new EngineError('TRAINING_HIDDEN_UNSUPPORTED')
+    this.layers = layers.map(({ cell, neurons, reverse }, number) => {
+      const builtin = kernels.cell(cell.key)
+      if (builtin === null) throw new EngineError('TRAINING_CELL_UNSUPPORTED', { cell: cell.name })
+      return { cell: builtin, neurons, inputs: inputs[number]!, reverse, number }
+    })
+  }
+
+  /** Return the states before the first step of each row. */
+  initialStates(rows: number): States {
+    return this.layers.map(({ cell, neurons, number }) => {
+      const states = new Map<string, Values>()
+      for (const name of cell.states) {
+        const own = this.weights.initialState(number, name)
+        const values = zeros(this.weights.precision, rows * neurons)
+        for (let row = 0; own !== null && row < rows; row++) values.set(own, row * neurons)
+        states.set(name, values)
+      }
+      return states
+    })
+  }
+
+  /** Run the network over a batch; call `free` of the pass when it is no longer needed. */
+  run(steps: Steps, states: States | null, store: boolean): NetworkPass {
+    return new NetworkPass(this, steps, states ?? this.initialStates(steps.rows), store)
+  }
+}
+
+export class NetworkPass {
+  readonly #passes: LayerPass[] = []
+  /** The inputs of the readout at each place, (P, H). */
+  readonly #top: Values
+  /** (P, V). */
+  readonly logits: Values
+  /** The states after the last step of each row. */
+  readonly final: States
+
+  constructor(
+    readonly network: TrainedNetwork,
+    readonly batch: Steps,
+    states: States,
+    store: boolean,
+  ) {
+    const { weights, configuration, kernels, layers } = network
+    const { steps, rows, lengths } = batch
+    try {
+      let reads: Inputs = { steps, rows, lengths, ...this.#inputs() }
+      for (const level of configuration.levels) {
+        for (const k of level) this.#passes.push(new LayerPass(kernels, layers[k]!, weights, reads, states[k]!, store))
+        const sizes = level.map((k) => layers[k]!.neurons)
+        const hidden = level.map((k) => this.#passes[k]!.hidden)
+        reads = { ...reads, ids: null, vectors: sideBySide(hidden, sizes, steps * rows, weights.precision) }
+      }
+      this.final = this.#passes.map((pass) => pass.final)
+      this.#top = this.#gathered(reads.vectors!)
+      this.logits = this.#readOut()
+    } catch (error) {
+      this.free()
+      throw error
+    }
+  }
+
+  /** Write the gradients of all weights, from the gradient of the logits (P, V). */
+  backward(dLogits: Values): void {
+    const { configuration, layers } = this.network
+    let dReads = this.#readOutBackward(dLogits)
+    for (const level of [...configuration.levels].reverse()) {
+      const sizes = level.map((k) => layers[k]!.neurons)
+      const width = sizes.reduce((sum, size) => sum + size, 0)
+      let from = 0
+      let dBelow: Values | null = null
+      for (const [j, k] of level.entries()) {
+        const dVectors = this.#passes[k]!.backward(columns(dReads, width, from, sizes[j]!))
+        from += sizes[j]!
+        if (dBelow === null) dBelow = dVectors
+        else if (dVectors !== null) for (let n = 0; n < dBelow.length; n++) dBelow[n]! += dVectors[n]!
+      }
+      if (dBelow === null) return // ids have no gradient
+      dReads = dBelow
+    }
+    this.#embeddingBackward(dReads)
+  }
+
+  free(): void {
+    for (const pass of this.#passes) pass.free()
+  }
+
+  /** Return the inputs of the lowest layers: ids, or their embeddings. */
+  #inputs(): { ids: Int32Array | null; vectors: Values | null } {
+    const { configuration, weights } = this.network
+    const { ids } = this.batch
+    if (configuration.embedding === null) return { ids, vectors: null }
+    return { ids: null, vectors: embedded(ids, weights.value('embedding'), configuration.embedding) }
+  }
+
+  #embeddingBackward(dVectors: Values): void {
+    const { configuration, weights } = this.network
+    const [width, size] = [configuration.embedding!, configuration.vocabulary.size]
+    const gradient = weights.gradient('embedding').fill(0)
+    this.batch.ids.forEach((id, place) => {
+      if (id < 0 || id >= size) return
+      for (let k = 0; k < width; k++) gradient[id * width + k]! += dVectors[place * width + k]!
+    })
+  }
+
+  /** Return the rows of the places from (T · B, H). */
+  #gathered(hidden: Values): Values {
+    const { places } = this.batch
+    const width = this.network.configuration.inputs.at(-1)!
+    const rows = zeros(this.network.weights.precision, places.length * width)
+    places.forEach((place, k) => rows.set(hidden.subarray(place * width, (place + 1) * width), k * width))
+    return rows
+  }
+
+  #readOut(): Values {
+    const { weights, configuration } = this.network
+    const [matrix, biases] = [weights.value('readout_weights'), weights.value('readout_biases')]
+    const [outputs, width, places] = [configuration.predicted, configuration.inputs.at(-1)!, this.batch.places.length]
+    const logits = zeros(weights.precision, places * outputs)
+    for (let place = 0; place < places; place++)
+      multiply(matrix, 0, outputs, width, this.#top, place * width, biases, 0, logits, place * outputs)
+    return logits
+  }
+
+  /** Write the gradients of the readout; return that of its inputs at all steps, (T · B, H). */
+  #readOutBackward(dLogits: Values): Values {
+    const { weights, configuration } = this.network
+    const matrix = weights.value('readout_weights')
+    const [outputs, width] = [configuration.predicted, configuration.inputs.at(-1)!]
+    // Sums over all places have double precision, as those of products of matrices have.
+    const [dMatrix, dBiases] = [new Float64Array(outputs * width), new Float64Array(outputs)]
+    const dReads = zeros(weights.precision, this.batch.steps * this.batch.rows * width)
+    const row = new Float64Array(width)
+    this.batch.places.forEach((place, p) => {
+      row.fill(0)
+      for (let v = 0; v < outputs; v++) {
+        const d = dLogits[p * outputs + v]!
+        dBiases[v]! += d
+        for (let h = 0; h < width; h++) {
+          dMatrix[v * width + h]! += d * this.#top[p * width + h]!
+          row[h]! += d * matrix[v * width + h]!
+        }
+      }
+      dReads.set(row, place * width)
+    })
+    weights.gradient('readout_weights').set(dMatrix)
+    weights.gradient('readout_biases').set(dBiases)
+    return dReads
+  }
+}
+
+/** Return some columns of an array (rows, width); the array itself if these are all. */
+function columns(values: Values, width: number, from: number, size: number): Values {
+  if (size === width) return values
+  const rows = values.length / width
+  const part = values instanceof Float32Array ? new Float32Array(rows * size) : new Float64Array(rows * size)
+  for (let row = 0; row < rows; row++)
+    part.set(values.subarray(row * width + from, row * width + from + size), row * size)
+  return part
+}

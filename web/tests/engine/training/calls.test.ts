@@ -1,0 +1,90 @@
+// The worker trains: a start, stretches of updates with their progress, and traces of the weights that are shown.
+import { beforeEach, expect, it } from 'vitest'
+import { readTensors } from '../../../engine/tensors'
+import type { Progress, TrainRequest } from '../../../engine/training/calls'
+import { answer, Engine } from '../../../engine/worker'
+import { plainBytes } from '../kernel-problems'
+import { bundleJson } from './fixtures'
+
+let engine: Engine
+let id = 0
+
+async function ask(request: TrainRequest | unknown): Promise<{ value?: unknown; code?: string }> {
+  return answer(engine, { id: id++, call: 'train', run: 'play', request } as never)
+}
+
+async function progressOf(request: TrainRequest): Promise<Progress> {
+  const { value, code } = await ask(request)
+  expect(code).toBe(undefined)
+  return value as Progress
+}
+
+/** Return the hidden states of the network that traces show. */
+async function traced(): Promise<unknown> {
+  const request = { text: 'aaX', layer: 'layer0' }
+  const reply = await answer(engine, { id: id++, call: 'trace', run: 'play', request } as never)
+  if (!reply.ok) throw new Error(reply.code)
+  return readTensors(reply.value as ArrayBuffer).tensors
+}
+
+beforeEach(async () => {
+  engine = new Engine()
+  const relaxed = plainBytes.slice().buffer
+  await answer(engine, { id: id++, call: 'kernels', plain: plainBytes.slice().buffer, relaxed })
+})
+
+it('answers with the progress since the answer before', async () => {
+  const start: TrainRequest = { action: 'start', bundle: bundleJson('counter'), seed: 4 }
+  expect(await progressOf(start)).toMatchObject({ step: 0, steps: 2000, ended: null, entries: [], checkpoints: [0] })
+  const first = await progressOf({ action: 'advance', updates: 25 })
+  expect(first).toMatchObject({ step: 25, checkpoints: [0, 10, 20], best: null })
+  expect(first.entries.map(({ step }) => step)).toEqual([10, 20])
+  expect((await progressOf({ action: 'advance' })).step).toBe(26)
+  const second = await progressOf({ action: 'advance', updates: 10 })
+  expect(second.entries.map(({ step }) => step)).toEqual([30])
+  const timed = await progressOf({ action: 'advance', milliseconds: 1 })
+  expect(timed.step).toBeGreaterThan(36)
+  expect(timed.seconds).toBeGreaterThan(0)
+})
+
+it('traces show the weights of the present, of a checkpoint and of the start', async () => {
+  const start: TrainRequest = { action: 'start', bundle: bundleJson('counter'), seed: 4 }
+  await progressOf(start)
+  const initial = await traced()
+  await progressOf({ action: 'advance', updates: 20 })
+  const trained = await traced()
+  expect(trained).not.toEqual(initial)
+  await progressOf({ action: 'show', step: 0 })
+  expect(await traced()).toEqual(initial)
+  expect((await progressOf({ action: 'advance', updates: 1 })).step).toBe(21)
+  expect(await traced()).not.toEqual(trained)
+  await progressOf(start) // over again: the same seed, the same weights
+  expect(await traced()).toEqual(initial)
+  await progressOf({ action: 'advance', updates: 20 })
+  expect(await traced()).toEqual(trained)
+})
+
+it('gives the bytes of the weights', async () => {
+  await progressOf({ action: 'start', bundle: bundleJson('counter') })
+  await progressOf({ action: 'advance', updates: 10 })
+  const { value } = await ask({ action: 'weights', step: 'present' })
+  expect(readTensors(value as ArrayBuffer).metadata).toEqual({ step: '10' })
+  expect((await ask({ action: 'weights', step: 'best' })).code).toBe('TRAINING_CHECKPOINT_MISSING')
+  expect((await ask({ action: 'show', step: 3 })).code).toBe('TRAINING_CHECKPOINT_MISSING')
+})
+
+it.each([
+  ['TRAINING_NOT_STARTED', { action: 'advance' }],
+  ['BUNDLE_INVALID', { action: 'start', bundle: null }],
+  ['TRAINING_NOT_STARTED', { action: 'dance' }],
+])('refuses with %s', async (code, request) => {
+  expect((await ask(request)).code).toBe(code)
+})
+
+it('refuses an amount of nothing, and a start without kernels', async () => {
+  await progressOf({ action: 'start', bundle: bundleJson('counter') })
+  expect((await ask({ action: 'advance', updates: 0 })).code).toBe('TRAINING_AMOUNT_INVALID')
+  expect((await ask({ action: 'advance', milliseconds: NaN })).code).toBe('TRAINING_AMOUNT_INVALID')
+  engine = new Engine()
+  expect((await ask({ action: 'start', bundle: bundleJson('counter') })).code).toBe('TRAINING_KERNELS_MISSING')
+})
