@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return STATUS_OUTPUT_CLOSED
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        print(file=sys.stderr)
+        print(Message("COMMAND_STOPPED"), file=sys.stderr)
         return 128 + signal.SIGINT
     except (CycloptsError, GatescopeError, OSError, MemoryError) as error:
         if debug:

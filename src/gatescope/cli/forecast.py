@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.options import check_output_file
-from gatescope.cli.output import harmless, print_note, print_table, visible, write_tables
+from gatescope.cli.output import print_message, print_note, print_table, visible, write_tables
 from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -69,21 +69,20 @@ def forecast(
     table = outlook(forecasts, options.horizon)
     known = forecasts.known
     score = forecasts.score(f"in {known.sum():,} forecasts").text if known.any() else None
-    part = "test part" if file is None else "later part of this series"
-    write_tables(table, lambda: _print_forecast(table, part, score), json=json, csv=csv)
+    of_run = file is None
+    write_tables(table, lambda: _print_forecast(table, of_run, score), json=json, csv=csv)
     if options.svg is not None and picture is not None:
         options.svg.write_text(picture, encoding="utf-8")
         if not json:
-            print(f"\n{harmless(str(options.svg))}: the {part} and the next steps.")
+            print()
+            print_message("FORECAST_PICTURE" if of_run else "FORECAST_PICTURE_OF_SERIES", path=options.svg)
 
 
-def _print_forecast(table: Table, part: str, score: str | None) -> None:
+def _print_forecast(table: Table, of_run: bool, score: str | None) -> None:
     has_columns = len(set(table["column"].tolist())) > 1
     has_dates = any(table["step"].tolist())
-    print(
-        f"Forecast after step {table.about['steps']:,}, the last one. The interval from lower to upper should hold "
-        f"{table.about['interval']:.0%} of the values.\n"
-    )
+    print_message("FORECAST_SUMMARY", step=table.about["steps"], interval=table.about["interval"])
+    print()
     columns = [*(["column"] if has_columns else []), "ahead", *(["step"] if has_dates else [])]
     columns += ["forecast", "lower", "upper", "season before"]
     rows = [
@@ -97,4 +96,5 @@ def _print_forecast(table: Table, part: str, score: str | None) -> None:
     ]
     print_table(columns, rows, right=columns[has_columns:])
     if score is not None:
-        print(f"\nScore on the {part}: {score}")
+        print()
+        print_message("FORECAST_SCORE" if of_run else "FORECAST_SCORE_OF_SERIES", score=score)

@@ -7,6 +7,8 @@ import sys
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from gatescope.messages import Message
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -36,7 +38,8 @@ class Stop:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
         self._restore_handlers()
-        print("\nStopping. Press Ctrl-C again to end at once.", file=sys.stderr)
+        print(file=sys.stderr)
+        print(Message("COMMAND_STOPPING"), file=sys.stderr)
 
     def _restore_handlers(self) -> None:
         for number, handler in self._previous_handlers.items():

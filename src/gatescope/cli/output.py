@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatescope.messages import Message
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from gatescope.vocabulary import Vocabulary
 
 PIPED_WIDTH_COLUMNS = 140  # of a table that does not go to a terminal
+OMITTED = {
+    "neuron": "OMITTED_NEURONS",
+    "row": "OMITTED_ROWS",
+    "label": "OMITTED_LABELS",
+    "feature": "OMITTED_FEATURES",
+    "weight": "OMITTED_WEIGHTS",
+    "sequence": "OMITTED_SEQUENCES",
+}
 MAX_UNKNOWN_SYMBOLS = 10  # listed in a note
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -26,6 +36,11 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\
 def print_note(sentence: object) -> None:
     """Print a note to stderr."""
     print(f"note: {harmless(str(sentence))}", file=sys.stderr, flush=True)
+
+
+def print_message(code: str, /, **values: object) -> None:
+    """Print a sentence of the message catalogue at once."""
+    print(harmless(str(Message(code, **values))), flush=True)
 
 
 def print_warning(message: Warning | str, *_location: object) -> None:
@@ -40,7 +55,7 @@ def print_unknown_symbols(vocabulary: Vocabulary, *texts: str) -> None:
         listed = " ".join(map(repr, unknown[:MAX_UNKNOWN_SYMBOLS]))
         more = " ..." if len(unknown) > MAX_UNKNOWN_SYMBOLS else ""
         substitute = vocabulary.other or "nothing"
-        print_note(f"These symbols are not in the vocabulary and are read as {substitute}: {listed}{more}")
+        print_note(Message("UNKNOWN_SYMBOLS", substitute=substitute, symbols=listed, more=more))
 
 
 def print_json(content: Any) -> None:
@@ -80,7 +95,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
 def print_omitted(count: int, noun: str) -> None:
     """Print how many rows a table leaves out, and how to see them. No line is printed for none."""
     if count:
-        print(f"\n... and {count_of(count, f'more {noun}')}. Use --all to print them, or --csv FILE to write them.")
+        print()
+        print_message(OMITTED[noun], count=count)
 
 
 def write_tables(
@@ -110,7 +126,8 @@ def write_tables(
         return
     print_tables()
     for path, table in written:
-        print(f"\n{harmless(str(path))}: {count_of(len(table), 'row')}, {count_of(len(table.columns), 'column')}.")
+        print()
+        print_message("CSV_WRITTEN", path=path, rows=len(table), columns=len(table.columns))
 
 
 class ProgressBar:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatescope.cli.options import parse_features
-from gatescope.cli.output import harmless, print_note, print_unknown_symbols, progress_bar
+from gatescope.cli.output import print_note, print_unknown_symbols, progress_bar
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 from gatescope.cli.usage import UsageError, check_at_least_one, unknown_name
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.features import Family, Feature
@@ -115,7 +116,7 @@ def print_adoption(task: Task) -> None:
         for assumption in task.notes:
             print_note(assumption)
         if task.measured is not None and task.warning is None:
-            print(f"score: {harmless(task.measured.text)}", file=sys.stderr)
+            print(Message("ADOPTED_SCORE", score=task.measured.text), file=sys.stderr)
 
 
 @contextmanager
@@ -217,12 +218,12 @@ def saving(subject: Subject | None, is_default: bool) -> Iterator[Callable[[str,
 
     def save(name: str, table: Table) -> None:
         if run.weights_mark() != mark:
-            print_note("The result is not saved with the run, because training has changed the weights meanwhile.")
+            print_note(Message("SAVING_WEIGHTS_CHANGED"))
             return
         try:
             save_table(run, name, table)
         except RunError as error:
-            print_note(f"The result is not saved with the run. {error}")
+            print_note(Message("SAVING_FAILED", reason=error))
 
     yield save
 

@@ -21,10 +21,10 @@ from gatescope.cli.options import (
     use_threads,
 )
 from gatescope.cli.output import (
-    count_of,
     format_interval,
     format_number,
     has_several,
+    print_message,
     print_note,
     print_omitted,
     print_table,
@@ -35,6 +35,7 @@ from gatescope.cli.output import (
 from gatescope.cli.subject import check_neuron, check_signal, find_run, layer_named, saving, subject_of
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -108,10 +109,9 @@ def ablate(
         save("ablation", table)
     if not best_features and not feature:
         if labels is None:
-            reason, advice = "no saved labels", f"Find labels with `gatescope label {run.path}`"
+            print_note(Message("ABLATE_NOTE_NO_LABELS", run=run.path))
         else:
-            reason, advice = "no neuron with a binary label", "Name a feature with --feature"
-        print_note(f"This run has {reason}, so features are left out. {advice}.")
+            print_note(Message("ABLATE_NOTE_NO_BINARY_LABEL"))
     write_tables(table, lambda: _print_ablation(table, all_rows), json=json, csv=csv)
 
 
@@ -136,11 +136,17 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
     overall = table.where(feature="").sorted_by("on")
     first = next(iter(overall))
     to = table.about["to"]
-    value = {"mean": "its mean", "zero": "zero"}.get(to) or f"{to:g}"
-    print(
-        f"Loss of the unchanged network: {first['loss_on']:.4f}{_loss_unit(table.about['loss'])} over "
-        f"{count_of(first['steps_on'], 'step')}. The table shows the rise of the loss while {table.about['signal']} of "
-        f"one neuron is held at {value}, with {table.about['level']:.0%} intervals."
+    value = (
+        Message("ABLATE_HELD_AT_MEAN" if to == "mean" else "ABLATE_HELD_AT_ZERO") if isinstance(to, str) else f"{to:g}"
+    )
+    print_message(
+        "ABLATE_SUMMARY",
+        loss=first["loss_on"],
+        unit=_loss_unit(table.about["loss"]),
+        steps=first["steps_on"],
+        signal=table.about["signal"],
+        value=value,
+        level=table.about["level"],
     )
     rows_with_feature: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for row in table:

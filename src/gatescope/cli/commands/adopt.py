@@ -12,7 +12,7 @@ from gatescope.cli.app import EXCHANGE_GROUP, command
 from gatescope.cli.live import refuse_options
 from gatescope.cli.new_run import free_path
 from gatescope.cli.options import Json, use_threads
-from gatescope.cli.output import count_of, harmless, print_json, print_table, shell_quoted
+from gatescope.cli.output import count_of, harmless, print_json, print_message, print_table, shell_quoted
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
@@ -125,7 +125,7 @@ def _adopt_live_file(path: Path, place: Path, *, json: bool) -> int:
     if json:
         print_json({"run": str(run.path), "format": "a live file", "training_step": step})
         return 0
-    print(harmless(f"{run.path}: the network of {path.name}, weights of step {step:,}."))
+    print_message("ADOPT_LIVE_FILE", path=run.path, name=path.name, step=step)
     print(f"\n  look inside     gatescope explore {shell_quoted(run.path)}")
     return 0
 
@@ -155,13 +155,14 @@ def _print_recording(trace: Trace, out: Path) -> None:
 
     layers = trace.attributes["layers"]
     neurons = ", ".join(f"{layer}: {count_of(about['neurons'], 'neuron')}" for layer, about in layers.items())
-    print(harmless(f"{out}: {int(trace.lengths.sum()):,} steps of an LSTM ({neurons}).\n"))
+    print_message("ADOPT_RECORDING", out=out, steps=int(trace.lengths.sum()), neurons=neurons)
+    print()
     for note in trace.attributes["notes"]:
         print(f"note: {harmless(note)}")
     print()
     print_report(check(trace))
     for layer, signal, holding, steps in steps_that_hold(trace):
-        print(f"{signal} of {layer} holds for all neurons at {holding:,} of {steps:,} steps.")
+        print_message("ADOPT_HOLDS_AT", signal=signal, layer=layer, holding=holding, steps=steps)
     print(f"\n  check it again   gatescope check {shell_quoted(out)}")
 
 
@@ -263,7 +264,7 @@ def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
     vocabulary, readout = configuration.vocabulary, configuration.readout
     unit = "symbol" if vocabulary.unit == "character" else vocabulary.unit
     inputs = count_of(vocabulary.size, unit)
-    print(harmless(f"{summary['run']}: a network of {summary['format']}, {inputs}."))
+    print_message("ADOPT_SUMMARY", run=summary["run"], format=summary["format"], inputs=inputs)
     rows = [("input", inputs, summary["embedding"])]
     rows += [
         (name, f"{layer.cell.title}, {count_of(layer.neurons, 'neuron')}", layer.name)
@@ -279,9 +280,11 @@ def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
             print(f"note: {harmless(note)}")
     score = summary["score"]
     if score is not None:
-        print(harmless(f"{score['text']} (predicting the frequencies alone: {score['chance']:.3f})"))
-    holds = "Every equation holds" if summary["residual"] <= summary["tolerance"] else "NOT every equation holds"
-    print(f"{holds} (largest residual {summary['residual']:.1e}, tolerance {summary['tolerance']:.0e}).")
+        print_message("ADOPT_SCORE", score=score["text"], chance=score["chance"])
+    holds = summary["residual"] <= summary["tolerance"]
+    print_message(
+        "CHECK_HOLDS" if holds else "CHECK_HOLDS_NOT", largest=summary["residual"], tolerance=summary["tolerance"]
+    )
     path = shell_quoted(adoption.run.path)
     print(f"\n  look inside     gatescope explore {path}")
     if readout.kind == "symbols" and not configuration.both_ways:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Flag, Json
-from gatescope.cli.output import print_json, print_table, shell_quoted
+from gatescope.cli.output import print_json, print_message, print_table, shell_quoted
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import unknown_name
 
@@ -43,7 +43,7 @@ def cells(
     elif name is None:
         _print_list(chosen)
         example = "lstm" if run is None else f"{chosen[0].name} --run {shell_quoted(Path(run))}"
-        print(f"Print one cell in full with: gatescope cells {example}")
+        print_message("CELLS_ONE_IN_FULL", example=example)
     else:
         _print_cell(chosen[0])
 
@@ -71,10 +71,8 @@ def _print_engines(cells: Sequence[Cell], json: bool) -> None:
     if engine.missing:
         print(f"\n{engine.missing}")
         return
-    print(
-        f"\nThe native engine uses {engine.level}. This processor supports {', '.join(engine.levels)}.\n"
-        f"Threads: up to {engine.threads} from Python (torch.set_num_threads), 1 in commands (train has --threads)."
-    )
+    print()
+    print_message("CELLS_ENGINE", level=engine.level, levels=", ".join(engine.levels), threads=engine.threads)
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:

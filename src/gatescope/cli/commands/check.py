@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import INSPECT_GROUP, command
 from gatescope.cli.options import ExampleText, Json, RunOrTrace, use_threads
 from gatescope.cli.output import harmless, print_json, print_table, print_unknown_symbols
 from gatescope.cli.subject import find_run, is_trace, read_text
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.checking import Report, Residual
@@ -65,38 +66,38 @@ def print_report(report: Report) -> None:
             residual.name,
             residual.formula,
             "" if residual.largest is None else f"{residual.largest:.1e}",
-            _position(residual),
+            str(_position(residual)),
             _remark(residual, report.tolerance),
         )
         for residual in report.residuals
     ]
     print_table(("layer", "", "equation", "residual", "largest at", ""), rows, right=("residual",))
-    print(f"\n{_verdict(report)}")
+    print(harmless(f"\n{_verdict(report)}"))
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Report) -> Message:
     failed = [r for r in report.residuals if r.largest is not None and r.largest > report.tolerance]
-    size = f"largest residual {report.largest:.1e}, tolerance {report.tolerance:.0e}"
+    size: dict[str, Any] = {"largest": report.largest, "tolerance": report.tolerance}
     if failed:
         worst = max(failed, key=lambda residual: residual.largest or 0.0)
-        count = "1 equation does" if len(failed) == 1 else f"{len(failed)} equations do"
-        where = f"{harmless(worst.name)} of {harmless(worst.layer)} at {_position(worst)}"
-        return f"{count} not hold ({size}). The largest residual is that of {where}."
+        place = {"signal": worst.name, "layer": worst.layer, "position": _position(worst)}
+        return Message("CHECK_FAILS", equations=len(failed), **size, **place)
     if not report.holds:
-        return "No equation could be checked: the trace lacks the values that they read. Record it with its drives."
+        return Message("CHECK_NOTHING_CHECKED")
     if report.unchecked:
-        return f"Every equation that could be checked holds ({size}). {len(report.unchecked)} could not be checked."
-    return f"Every equation holds ({size})."
+        return Message("CHECK_HOLDS_IN_PART", unchecked=len(report.unchecked), **size)
+    return Message("CHECK_HOLDS", **size)
 
 
-def _position(residual: Residual) -> str:
+def _position(residual: Residual) -> Message | str:
     """Return the position of the largest residual, in words."""
     if not residual.largest:
         return ""
-    return f"sequence {residual.sequence}, step {residual.step}, neuron {residual.neuron}"
+    place = {"sequence": residual.sequence, "step": residual.step, "neuron": residual.neuron}
+    return Message("CHECK_POSITION", **place)
 
 
 def _remark(residual: Residual, tolerance: float) -> str:
     if residual.largest is None:
-        return f"not checked: the trace has no {', '.join(residual.missing)}"
-    return "" if residual.largest <= tolerance else "DOES NOT HOLD"
+        return str(Message("CHECK_NOT_CHECKED", missing=", ".join(residual.missing)))
+    return "" if residual.largest <= tolerance else str(Message("CHECK_DOES_NOT_HOLD"))

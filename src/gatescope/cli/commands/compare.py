@@ -14,10 +14,10 @@ from gatescope.cli.interrupt import Stop
 from gatescope.cli.new_run import default_name, free_run_path, task_for
 from gatescope.cli.options import Csv, Json, check_output_file, use_threads
 from gatescope.cli.output import (
-    count_of,
     format_norm,
     format_number,
     harmless,
+    print_message,
     print_table,
     progress_bar,
     shell_quoted,
@@ -88,15 +88,17 @@ def compare(
         write_tables(tables, lambda: _print_comparison(summary, trainings), json=json, csv=csv)
     if trainings.about["missing"] and not json:
         missing = harmless("; ".join(trainings.about["missing"]))
-        print(f"\nNot complete: {missing}.\nTo resume, run the same command with --out {shell_quoted(folder)}")
+        print()
+        print_message("COMPARE_NOT_COMPLETE", missing=missing, folder=shell_quoted(folder))
     return stop.status
 
 
 def _print_comparison(summary: Table, trainings: Table) -> None:
     if not len(trainings):
-        print("No training is complete, so there is nothing to compare.")
+        print_message("COMPARE_NO_TRAINING")
         return
-    print("Results of each cell: the median over its seeds, with the smallest and the largest value in brackets.\n")
+    print_message("COMPARE_RESULTS")
+    print()
     columns = ("cell", "solved", "updates", "seconds", "score", "loss")
     rows = []
     for row in summary.where(when="end"):
@@ -114,10 +116,9 @@ def _print_comparison(summary: Table, trainings: Table) -> None:
         )
     print_table(columns, rows, right=columns[1:])
     distance = trainings.about["distance"]
-    print(
-        "\nReach of the gradients: memory horizon in steps, norm of the derivative of h by the states "
-        f"{count_of(distance, 'step')} earlier, and growth of this norm per step.\n"
-    )
+    print()
+    print_message("COMPARE_REACH", steps=distance)
+    print()
     columns = ("cell", "", "until 1/e", "until 1 %", f"norm over {distance}", "growth")
     rows = [
         (
@@ -131,7 +132,8 @@ def _print_comparison(summary: Table, trainings: Table) -> None:
         for row in summary
     ]
     print_table(columns, rows, right=columns[2:])
-    print(f"\n{count_of(len(rows) // 2, 'cell')}. The runs are in {harmless(str(trainings.about['out']))}.")
+    print()
+    print_message("COMPARE_RUNS", cells=len(rows) // 2, out=trainings.about["out"])
 
 
 def _summary_cell(row: dict[str, Any], name: str, to_text: Callable[[Any], str]) -> str:

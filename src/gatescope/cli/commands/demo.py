@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from gatescope.cli.app import TRAIN_GROUP, command
 from gatescope.cli.commands.explore import DEFAULT_PORT, print_address
 from gatescope.cli.options import Flag
-from gatescope.cli.output import harmless, print_warning
+from gatescope.cli.output import harmless, print_message, print_warning
 from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -81,7 +82,8 @@ def demo(
     try:
         serve([runs], port=port, open_browser=not no_browser, announce=start_training)
     except KeyboardInterrupt:  # the usual way to leave the demo
-        print("\nStopping. The training process saves its state.", flush=True)
+        print()
+        print_message("DEMO_STOPPING")
     finally:
         end_training(trainer)
         signal.signal(signal.SIGTERM, previous_handler)
@@ -163,16 +165,18 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], report: Call
         if run.state(last) in ("finished", "failed"):
             run.network()  # raises if the run is damaged
             result = last["score"]["text"] if last.get("score") else last.get("problem", "")
-            report(f"  {lesson.name}: already trained, {result}")
+            report(f"  {Message('DEMO_ALREADY_TRAINED', name=lesson.name, result=result)}")
             return
-        report(f"  {lesson.name}: resuming")
+        report(f"  {Message('DEMO_RESUMING', name=lesson.name)}")
     else:
         task = TASKS[lesson.task]()
         run = create_run(str(path), task, recommended_network(task), Settings.recommended(task, minutes=lesson.minutes))
-        duration = f" for {lesson.minutes:g} minutes" if lesson.minutes else ""
-        report(f"  {lesson.name}: training{duration}")
+        if lesson.minutes:
+            report(f"  {Message('DEMO_TRAINING_MINUTES', name=lesson.name, minutes=lesson.minutes)}")
+        else:
+            report(f"  {Message('DEMO_TRAINING', name=lesson.name)}")
     outcome = train(run, stop=stop)
     if outcome.score is None:
-        report(f"  {lesson.name}: stopped after {outcome.step:,} steps; the next start resumes it")
+        report(f"  {Message('DEMO_STOPPED', name=lesson.name, steps=outcome.step)}")
     else:
         report(f"  {lesson.name}: {outcome.score.text} ({outcome.seconds:.1f} s)")

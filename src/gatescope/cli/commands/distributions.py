@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, print_table, write_tables
+from gatescope.cli.output import format_number, print_message, print_table, write_tables
 from gatescope.cli.subject import recording
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
@@ -46,10 +46,8 @@ def distributions(
 def _print_distributions(histograms: Table, moments: Table) -> None:
     import numpy as np
 
-    print(
-        f"All neurons over {count_of(histograms.about['steps'], 'step')}. "
-        "Each histogram spans the range from its lowest to its highest bin.\n"
-    )
+    print_message("DISTRIBUTIONS_SUMMARY", steps=histograms.about["steps"])
+    print()
     rows = []
     for row in moments.where(neuron=-1):
         histogram = histograms.where(layer=row["layer"], signal=row["signal"], neuron=-1)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Json, RunName, StudyText, check_output_file, use_threads
 from gatescope.cli.output import (
-    count_of,
     format_interval,
     format_loss,
     format_number,
+    print_message,
     print_table,
     progress_bar,
     write_tables,
@@ -18,6 +18,7 @@ from gatescope.cli.output import (
 from gatescope.cli.subject import find_run, recording, saving
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 from gatescope.cli.usage import UsageError, check_at_least_one
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -40,7 +41,6 @@ def errors(
 ) -> None:
     """Find what would have prevented a text model's errors, and compare it with n-gram models."""
     use_threads(1)
-    from gatescope.messages import Message
     from gatescope.studies.common.losses import check_predicts_next
     from gatescope.studies.text_errors import errors as find_errors
     from gatescope.tasks import Text
@@ -68,10 +68,13 @@ def errors(
 
 def _print_errors(errors: Errors) -> None:
     about = errors.causes.about
-    print(
-        f"{count_of(about['errors'], 'error')} in {count_of(about['targets'], 'symbol')} "
-        f"({about['errors'] / about['targets']:.1%}): symbols with a predicted probability below "
-        f"{about['threshold']:g}. Loss: {format_loss(about['cross_entropy'])}."
+    print_message(
+        "ERRORS_SUMMARY",
+        errors=about["errors"],
+        symbols=about["targets"],
+        share=about["errors"] / about["targets"],
+        threshold=about["threshold"],
+        loss=format_loss(about["cross_entropy"]),
     )
     _print_causes(errors.causes)
     _print_orders(errors.orders)
@@ -80,7 +83,9 @@ def _print_errors(errors: Errors) -> None:
 
 
 def _print_causes(causes: Table) -> None:
-    print("\nCauses. Each cause is tested on the errors that the causes above it leave unexplained:\n")
+    print()
+    print_message("ERRORS_CAUSES")
+    print()
     rows, last_cause = [], ""
     for row in causes:
         cause = row["cause"] if row["cause"] != last_cause else ""
@@ -100,7 +105,9 @@ def _print_causes(causes: Table) -> None:
 
 
 def _print_orders(orders: Table) -> None:
-    print("\nComparison with n-gram models of the training text:\n")
+    print()
+    print_message("ERRORS_NGRAMS")
+    print()
     columns = ("n", "loss", "errors", "shared", "network only", "n-gram only")
     counts = ("errors", "shared", "network_alone", "ngram_alone")
     rows = [
@@ -111,7 +118,9 @@ def _print_orders(orders: Table) -> None:
 
 
 def _print_closings(closings: Table, order: int) -> None:
-    print(f"\nClosing marks. Gain: log-probability from the network minus that from the {order}-gram model, in nats.\n")
+    print()
+    print_message("ERRORS_CLOSINGS", order=order)
+    print()
     columns = ("mark", "opened before", "count", "network", f"{order}-gram", "gain", "interval")
     rows = [
         (

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from gatescope.cli.app import INSPECT_GROUP, command
 from gatescope.cli.live import explored_places
 from gatescope.cli.options import Flag
+from gatescope.cli.output import print_message
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
 
@@ -30,7 +31,8 @@ def explore(*places: Path, port: int = DEFAULT_PORT, no_browser: Flag = False) -
                 announce=print_address,
             )
     except KeyboardInterrupt:  # the usual way to leave the explorer
-        print("\nStopped.")
+        print()
+        print_message("COMMAND_STOPPED")
 
 
 def _place_of(path: Path) -> Path:
@@ -40,4 +42,4 @@ def _place_of(path: Path) -> Path:
 
 def print_address(address: str) -> None:
     """Print the address of the page."""
-    print(f"gatescope is at {address} (press Ctrl-C to stop).", flush=True)
+    print_message("EXPLORE_ADDRESS", address=address)

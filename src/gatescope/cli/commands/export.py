@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from gatescope.cli.app import EXCHANGE_GROUP, command
 from gatescope.cli.live import LIVE, SIZES, collect, live_options, print_sizes, refuse_options
 from gatescope.cli.options import Flag, Json, RunName, check_output_file, use_threads
-from gatescope.cli.output import format_file_size, harmless, print_json
+from gatescope.cli.output import format_file_size, harmless, print_json, print_message
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import UsageError
 
@@ -90,6 +90,6 @@ def _export_weights(name: str, path: Path, kind: str, checkpoint: int | None, *,
     if json:
         print_json({"file": str(path), "format": kind, "bytes": nbytes, "training_step": step, "notes": notes})
         return
-    print(f"{harmless(str(path))}: {format_file_size(nbytes)}, weights of step {step:,}.")
+    print_message("EXPORT_SUMMARY", path=path, size=format_file_size(nbytes), step=step)
     for note in notes:
         print(f"note: {harmless(note)}")

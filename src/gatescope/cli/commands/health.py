@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, has_several, print_omitted, print_table, write_tables
+from gatescope.cli.output import (
+    format_number,
+    has_several,
+    print_message,
+    print_omitted,
+    print_table,
+    write_tables,
+)
 from gatescope.cli.subject import recording
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
@@ -43,17 +50,20 @@ def health(
 
 def _print_health(neurons: Table, gates: Table, steps: int, all_rows: bool) -> None:
     layers = list(dict.fromkeys(neurons["layer"]))
-    print(f"{count_of(len(neurons), 'neuron')} over {count_of(steps, 'step')}.")
+    print_message("HEALTH_SUMMARY", neurons=len(neurons), steps=steps)
     if len(gates):
-        print("\nGates: the share of steps at which they are nearly closed (below 0.1) and nearly open (above 0.9).\n")
+        print()
+        print_message("HEALTH_GATES")
+        print()
         _print_gates(gates, layers)
     print()
     remarkable = neurons.take((neurons["findings"] != "").nonzero()[0])
     if len(remarkable):
-        print(f"{count_of(len(remarkable), 'remarkable neuron')}; all others are ordinary.\n")
+        print_message("HEALTH_REMARKABLE", neurons=len(remarkable))
+        print()
         _print_verdicts(remarkable, layers, all_rows)
     else:
-        print("Every neuron is ordinary: no neuron is idle, duplicates another neuron or has a constant gate.")
+        print_message("HEALTH_ALL_ORDINARY")
     _print_memory(neurons, layers, all_rows)
 
 
@@ -91,18 +101,19 @@ def _print_gates(gates: Table, layers: list[str]) -> None:
 def _print_memory(neurons: Table, layers: list[str], all_rows: bool) -> None:
     for layer, about in neurons.about["layers"].items():
         if not about["memory"]:
-            print(f"\n{layer} has no time constants: its cell keeps values only through its recurrent weights.")
+            print()
+            print_message("HEALTH_NO_TIMES", layer=layer)
         elif about["missing"]:
             missing = ", ".join(about["missing"])
-            print(f"\n{layer} has no time constants: {about['retention']} needs {missing}, which the trace lacks.")
+            print()
+            print_message("HEALTH_TIMES_UNKNOWN", layer=layer, retention=about["retention"], missing=missing)
     known = neurons.take((neurons["time_constant"] == neurons["time_constant"]).nonzero()[0])
     if not len(known):
         return
     formulas = ", ".join(dict.fromkeys(about["retention"] for about in neurons.about["layers"].values()))
-    print(
-        f"\nMemory, the longest first. Retention: the share kept per step, {formulas}. Time constant: the steps until "
-        "1/e is left.\n"
-    )
+    print()
+    print_message("HEALTH_MEMORY", formulas=formulas)
+    print()
     ordered = list(known.sorted_by("time_constant"))
     shown = ordered if all_rows else ordered[:SHOWN_ROWS]
     rows = [

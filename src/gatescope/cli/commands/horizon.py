@@ -13,10 +13,10 @@ from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.interrupt import Stop
 from gatescope.cli.options import Csv, Json, OnlyLayer, StudyText, check_output_file, use_threads
 from gatescope.cli.output import (
-    count_of,
     format_norm,
     format_number,
     has_several,
+    print_message,
     print_table,
     print_unknown_symbols,
     progress_bar,
@@ -118,10 +118,8 @@ def _read_source(run: Run, text: str | None, file: Path | None, encoding: str | 
 def _print_horizons(tables: dict[str, Table]) -> None:
     horizons, layers, terms = tables["horizons"], tables["layers"], tables["terms"]
     constant = {name for name in ("run", "step", "layer") if not has_several(layers[name].tolist())}
-    print(
-        f"Memory horizon: steps until influence has fallen to 1/e and 1 % (at most {horizons.about['furthest']} steps "
-        "are measured).\n"
-    )
+    print_message("HORIZON_SUMMARY", furthest=horizons.about["furthest"])
+    print()
     rows = [
         (
             row["run"],
@@ -135,10 +133,9 @@ def _print_horizons(tables: dict[str, Table]) -> None:
     ]
     columns = ("run", "step", "influence of", "measure", "1/e", "1 %")
     _print_columns(columns, rows, constant - {"layer"}, ("step", "1/e", "1 %"))
-    print(
-        f"\nGradients over {count_of(layers.about['distance'], 'step')} in a sequence of {layers.about['steps']}: "
-        "norms of the derivative by the states that many steps earlier.\n"
-    )
+    print()
+    print_message("HORIZON_GRADIENTS", distance=layers.about["distance"], steps=layers.about["steps"])
+    print()
     rows = [
         (
             *_place_cells(row),
@@ -166,9 +163,12 @@ def _print_horizons(tables: dict[str, Table]) -> None:
     )
     _print_columns(columns, rows, constant, ("step", "layer", *columns[4:]))
     if not len(terms):
-        print("\nThe cell carries no state from step to step, so there are no terms.")
+        print()
+        print_message("HORIZON_NO_TERMS")
         return
-    print("\nTerms of each state's derivative by the states one step earlier, with the share of each term.\n")
+    print()
+    print_message("HORIZON_TERMS")
+    print()
     rows = [
         (
             *_place_cells(row),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -20,9 +21,9 @@ from gatescope.cli.options import (
     use_threads,
 )
 from gatescope.cli.output import (
-    count_of,
     format_number,
     has_several,
+    print_message,
     print_omitted,
     print_table,
     progress_bar,
@@ -31,6 +32,7 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import check_signal, layer_named, recording, saving
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -96,16 +98,16 @@ def label(
 def _print_labels(table: Table, neurons: int, layers: list[str], all_rows: bool) -> None:
     chance, features = table.about["chance"], table.about["features"]
     labelled = len(set(zip(table["layer"], table["neuron"], strict=True)))
-    print(
-        f"{labelled:,} of {count_of(neurons, 'neuron')} {'has' if labelled == 1 else 'have'} a label, chosen among "
-        f"{count_of(features['binary'], 'binary feature')} and {count_of(features['count'], 'count')}."
+    print_message(
+        "LABEL_SUMMARY", labelled=labelled, neurons=neurons, features=features["binary"], counts=features["count"]
     )
-    rate = f"{100 * chance['false_discovery_rate']:g} %"
     lowest = [f"{measure} {format_number(score)}" for measure, score in chance["least"].items() if score is not None]
-    print(
-        f"Scores are measured on {table.about['steps']['held_out']:,} held-out steps. Compared with "
-        f"{chance['searches']:,} searches with features shifted along the text, labels begin at "
-        f"{' and '.join(lowest)}: at most {rate} of them are expected to be chance."
+    print_message(
+        "LABEL_CHANCE",
+        steps=table.about["steps"]["held_out"],
+        searches=chance["searches"],
+        lowest=reduce(lambda first, last: str(Message("LABEL_LOWEST_AND", first=first, last=last)), lowest or [""]),
+        rate=f"{100 * chance['false_discovery_rate']:g} %",
     )
     rows = sorted(table, key=_rank)
     shown = rows if all_rows else _best_of_each_neuron(rows)[:SHOWN_LABELS]

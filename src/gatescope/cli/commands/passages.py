@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Flag, Json, RunOrTrace, StudyText, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
+from gatescope.cli.output import format_number, print_message, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
@@ -52,11 +52,9 @@ def passages(
 
 def _print_passages(table: Table, histogram: Table) -> None:
     about = table.about
-    extreme = "Smallest" if about["least"] else "Largest"
-    print(
-        f"{extreme} values of {about['signal']} of neuron {about['neuron']} of {about['layer']} over "
-        f"{count_of(about['steps'], 'step')}.\n"
-    )
+    values = {"signal": about["signal"], "neuron": about["neuron"], "layer": about["layer"], "steps": about["steps"]}
+    print_message("PASSAGES_SMALLEST" if about["least"] else "PASSAGES_LARGEST", **values)
+    print()
     rows = [
         (
             str(row["sequence"]),
@@ -72,10 +70,14 @@ def _print_passages(table: Table, histogram: Table) -> None:
     moments = histogram.about
     if moments["mean"] is None:
         return
-    print(
-        f"\nAll values: mean {format_number(moments['mean'])}, standard deviation "
-        f"{format_number(moments['deviation'])}, median {format_number(moments['quantiles']['0.5'])}.\n"
+    print()
+    print_message(
+        "PASSAGES_VALUES",
+        mean=format_number(moments["mean"]),
+        deviation=format_number(moments["deviation"]),
+        median=format_number(moments["quantiles"]["0.5"]),
     )
+    print()
     largest_share = max(histogram["share"].max(), 1e-300)
     print_table(
         ("from", "to", "", "share of steps"),

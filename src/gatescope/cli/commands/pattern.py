@@ -12,7 +12,14 @@ from cyclopts import Parameter
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.commands.passages import highlighted_passage
 from gatescope.cli.options import Csv, ExampleText, Flag, Json, RunOrTrace, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, print_table, progress_bar, visible, write_tables
+from gatescope.cli.output import (
+    format_number,
+    print_message,
+    print_table,
+    progress_bar,
+    visible,
+    write_tables,
+)
 from gatescope.cli.subject import is_trace, layer_of, read_text, recording, subject_of
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 from gatescope.cli.usage import UsageError
@@ -108,17 +115,17 @@ def _record_both(
 
 def _print_pattern(neurons: Table, places: Table | None) -> None:
     about = neurons.about
-    off = " and off before and after it" if about["before"] else ""
-    print(f"Passage: {visible(about['text'])}\n")
+    is_off_around = bool(about["before"])
+    print_message("PATTERN_PASSAGE", text=visible(about["text"]))
+    print()
     if places is None:
-        print(
-            f"No neuron of {about['layer']} is on throughout the passage{off} at a threshold of "
-            f"{about['threshold']:g}. Try a lower --threshold, or --anywhere."
-        )
+        code = "PATTERN_NONE_AND_OFF_AROUND" if is_off_around else "PATTERN_NONE_ANYWHERE"
+        print_message(code, layer=about["layer"], threshold=about["threshold"])
         return
     count = len(neurons)
-    verb = "is" if count == 1 else "are"
-    print(f"{count_of(count, 'neuron')} of {about['layer']} {verb} on throughout the passage{off}:\n")
+    code = "PATTERN_NEURONS_AND_OFF_AROUND" if is_off_around else "PATTERN_NEURONS_ANYWHERE"
+    print_message(code, neurons=count, layer=about["layer"])
+    print()
     print_table(
         ("neuron", "on if", f"mean {about['signal']} in passage", "on in all steps"),
         [
@@ -133,13 +140,11 @@ def _print_pattern(neurons: Table, places: Table | None) -> None:
         right=("neuron", f"mean {about['signal']} in passage", "on in all steps"),
     )
     required = places.about["needed"]
-    subject = "all of them" if required == count else f"at least {required} of them"
-    if count == 1:
-        subject = "this neuron"
+    print()
+    _print_places_title(count, required, any_place=bool(len(places)))
     if not len(places):
-        print(f"\n{subject[0].upper()}{subject[1:]} {verb} on at no other place.")
         return
-    print(f"\nOther places where {subject} {verb} on, the most similar first:\n")
+    print()
     rows = [
         (
             str(row["sequence"]),
@@ -151,5 +156,15 @@ def _print_pattern(neurons: Table, places: Table | None) -> None:
         for row in places
     ]
     print_table(("sequence", "steps", "exact", "on", ""), rows, right=("sequence", "exact", "on"))
-    passages = count_of(places.about["runs"], "passage")
-    print(f"\n{count_of(len(places), 'place')} out of {passages}, the passage above included.")
+    print()
+    print_message("PATTERN_PLACES", places=len(places), passages=places.about["runs"])
+
+
+def _print_places_title(neurons: int, required: int, *, any_place: bool) -> None:
+    """Print which of the neurons are on at the places, or at no place."""
+    if neurons == 1:
+        print_message("PATTERN_PLACES_OF_ONE" if any_place else "PATTERN_NO_PLACE_OF_ONE")
+    elif neurons == required:
+        print_message("PATTERN_PLACES_OF_ALL" if any_place else "PATTERN_NO_PLACE_OF_ALL")
+    else:
+        print_message("PATTERN_PLACES_OF_SOME" if any_place else "PATTERN_NO_PLACE_OF_SOME", required=required)

@@ -87,7 +87,7 @@ def predict(
     from gatescope.studies.predictions import predict as predict_texts
 
     if texts and file is not None:
-        print_note(f"The texts are read from the file {file}.")
+        print_note(Message("PREDICT_NOTE_FILE", file=file))
     if file is None:
         _note_missing_files(texts)
     sources = _read_texts(run, texts, file, text, encoding, skip_bad)
@@ -103,7 +103,7 @@ def _note_missing_files(texts: tuple[str, ...]) -> None:
     for text in texts:
         is_name = len(text.split()) == 1 and text.lower().endswith(FILE_ENDINGS)
         if is_name and not os.path.exists(text):  # noqa: PTH110
-            print_note(f"There is no file {text}, so this name is itself read as a text. Check the path.")
+            print_note(Message("PREDICT_NOTE_NO_FILE", text=text))
 
 
 def _file_of(texts: tuple[str, ...], file: Path | None) -> Path | None:
@@ -133,7 +133,7 @@ def _read_texts(
     if file is not None and not whole and vocabulary.unit != "number":
         rows, skipped = read_texts(file, column, skip_bad=skip_bad, encoding=encoding)
         for sentence in skipped[:SHOWN_SKIPPED_ROWS]:
-            print_note(f"{file}: {sentence} (left out).")
+            print_note(Message("PREDICT_NOTE_LEFT_OUT", file=file, problem=sentence))
         return [text + "\n" for text in rows] if vocabulary.end == "\n" else rows
     if column is not None or (encoding is not None and file is None and texts != ("-",)):
         option = "--text" if column is not None else "--encoding"

@@ -15,9 +15,17 @@ from gatescope.cli.options import (
     check_output_file,
     use_threads,
 )
-from gatescope.cli.output import count_of, format_number, print_omitted, print_table, visible, write_tables
+from gatescope.cli.output import (
+    format_number,
+    print_message,
+    print_omitted,
+    print_table,
+    visible,
+    write_tables,
+)
 from gatescope.cli.subject import layer_of, recording
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -25,8 +33,8 @@ if TYPE_CHECKING:
 SHOWN_FEATURES = 25  # of each measure
 SHOWN_OF_FAMILY = 5  # features of one family
 MEASURES = {
-    "AUROC": "Binary features: area under the ROC curve. 0.5 is chance, 1 is perfect.",
-    "R2": "Counts: explained share of the variance. 0 is chance, 1 is perfect.",
+    "AUROC": "PROBE_BINARY_FEATURES",
+    "R2": "PROBE_COUNTS",
 }
 
 
@@ -60,18 +68,23 @@ def _print_probes(table: Table, all_rows: bool) -> None:
     for row in table:
         by_feature.setdefault(row["feature"], []).append(row)
     first = next(iter(table))
-    print(
-        f"Signal {first['signal']} of {count_of(table.about['neurons'], 'neuron')} of {first['layer']}. Scores are "
-        f"measured on {table.about['steps']['held_out']:,} held-out steps."
+    print_message(
+        "PROBE_SUMMARY",
+        signal=first["signal"],
+        neurons=table.about["neurons"],
+        layer=first["layer"],
+        steps=table.about["steps"]["held_out"],
     )
-    for measure, explanation in MEASURES.items():
+    for measure, code in MEASURES.items():
         groups = [group for group in by_feature.values() if group[0]["measure"] == measure]
         # The user's own features first, then by score.
         groups.sort(key=lambda group: (not group[0]["feature"].startswith("expression."), -group[-1]["score"]))
         shown = groups if all_rows else _some_of_each_family(groups)[:SHOWN_FEATURES]
         if not shown:
             continue
-        print(f"\n{explanation}\n")
+        print()
+        print_message(code)
+        print()
         sizes = [*(str(row["size"]) for row in shown[0][:-1]), "all"]
         rows = [
             (visible(group[0]["title"]), *(format_number(row["score"]) for row in group), location(group))
@@ -101,9 +114,9 @@ def location(group: list[dict[str, Any]]) -> str:
     """
     size = group[0]["verdict"]
     if size == 0:
-        return "not readable"
+        return str(Message("PROBE_NOT_READABLE"))
     if size == group[-1]["size"]:
         next_smaller = group[-2]["size"] if len(group) > 1 else 0
-        return f"spread over more than {next_smaller}" if next_smaller else "in the only neuron"
+        return str(Message("PROBE_SPREAD", neurons=next_smaller) if next_smaller else Message("PROBE_ONLY_NEURON"))
     neurons = next(row["neurons"] for row in group if row["size"] == size)
-    return f"in neuron {neurons}" if size == 1 else f"in neurons {neurons.replace(' ', ', ')}"
+    return str(Message("PROBE_IN_NEURON" if size == 1 else "PROBE_IN_NEURONS", neurons=neurons.replace(" ", ", ")))

@@ -12,8 +12,8 @@ from gatescope.cli.app import INSPECT_GROUP, command
 from gatescope.cli.options import ExampleText, Flag, Json, RunName, use_threads
 from gatescope.cli.output import (
     format_file_size,
-    harmless,
     print_json,
+    print_message,
     print_table,
     print_unknown_symbols,
     progress_bar,
@@ -22,6 +22,7 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import find_run, print_adoption, read_text
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +190,7 @@ def _print_trace(trace: Trace) -> None:
     print_table(columns, rows, right=("sequence", "step", "p(next)", "p(target)"))
     total = int(trace.lengths.sum())
     if total > SHOWN_STEPS:
-        print(f"... and {total - SHOWN_STEPS:,} more steps. Use --json to print them, or --out DIR to write them.")
+        print_message("RECORD_MORE_STEPS", steps=total - SHOWN_STEPS)
     print()
     print_table(
         ("layer", "signal", "", "formula", "least", "mean", "greatest"),
@@ -222,16 +223,14 @@ def _prediction_cells(entry: dict[str, Any]) -> tuple[str, ...]:
     return predictions, probability
 
 
-def _verdict(trace: Trace) -> str:
+def _verdict(trace: Trace) -> Message:
     residual, tolerance = trace.attributes["residual"], trace.attributes["tolerance"]
-    size = f"largest residual {residual:.1e}, tolerance {tolerance:.0e}"
-    if residual <= tolerance:
-        return f"Every equation holds ({size})."
-    return f"NOT every equation holds ({size}). See `gatescope check`."
+    code = "CHECK_HOLDS" if residual <= tolerance else "CHECK_HOLDS_NOT"
+    return Message(code, largest=residual, tolerance=tolerance)
 
 
 def _print_trace_directory(trace: Trace, out: Path, nbytes: int) -> None:
     steps = int(trace.lengths.sum())
-    print(f"{harmless(str(out))}: {steps:,} steps, {format_file_size(nbytes)}. {_verdict(trace)}")
+    print_message("RECORD_DIRECTORY", out=out, steps=steps, size=format_file_size(nbytes), verdict=_verdict(trace))
     print(f"\n  check it again   gatescope check {shell_quoted(out)}")
     print(f"  open in Python   gatescope.open_trace({str(out)!r})")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Json
-from gatescope.cli.output import harmless, print_json, print_table
+from gatescope.cli.output import harmless, print_json, print_message, print_table
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
 
@@ -24,7 +24,7 @@ def runs(folder: Path = RUNS, /, *, json: Json = False) -> None:
         print_json(summaries)
         return
     if not summaries:
-        print(f"No runs in {harmless(str(folder))}. Create a run with: gatescope train counter")
+        print_message("RUNS_NONE", folder=folder)
         return
     print_table(
         ("run", "task", "cell", "neurons", "state", "step", "loss", "score"),

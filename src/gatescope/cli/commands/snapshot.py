@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, RunOrTrace, StudyText, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, print_table, visible, write_tables
+from gatescope.cli.output import format_number, print_message, print_omitted, print_table, visible, write_tables
 from gatescope.cli.subject import layer_of, recording
 from gatescope.cli.text_options import DEFAULT_TEXT, TextOptions
 
@@ -66,10 +66,8 @@ def _print_snapshot(table: Table, signal: str, all_rows: bool) -> None:
     neurons = range(count if all_rows else min(count, SHOWN_NEURONS))
     sequences = [table.take(np.arange(start, start + count)) for start in range(0, len(table), count)]
     sequences.sort(key=lambda sequence: (len(sequence["text"][0]), sequence["text"][0]))
-    print(
-        f"Signal {signal} of {count_of(count, 'neuron')} in {count_of(len(sequences), 'different sequence')}, the "
-        "shortest first.\n"
-    )
+    print_message("SNAPSHOT_SUMMARY", signal=signal, neurons=count, sequences=len(sequences))
+    print()
     rows = []
     for sequence in sequences if all_rows else sequences[:SHOWN_SEQUENCES]:
         text = visible(sequence["text"][0])
@@ -78,12 +76,13 @@ def _print_snapshot(table: Table, signal: str, all_rows: bool) -> None:
         rows.append((text, str(sequence["step"][0]), *values))
     columns = ("text", "step", *map(str, neurons))
     print_table(columns, rows, right=columns[1:])
-    omitted = []
-    if count > len(neurons):
-        omitted.append(count_of(count - len(neurons), "more neuron"))
-    if len(sequences) > len(rows):
-        omitted.append(count_of(len(sequences) - len(rows), "more sequence"))
-    if omitted:
-        print(f"\n... and {' and '.join(omitted)}. Use --all to print them, or --csv FILE to write them.")
+    more_neurons, more_sequences = count - len(neurons), len(sequences) - len(rows)
+    if more_neurons and more_sequences:
+        print()
+        print_message("SNAPSHOT_OMITTED", neurons=more_neurons, sequences=more_sequences)
+    else:
+        print_omitted(more_neurons, "neuron")
+        print_omitted(more_sequences, "sequence")
     if table.about["without"]:
-        print(f"\n{count_of(len(table.about['without']), 'sequence')} without this step.")
+        print()
+        print_message("SNAPSHOT_WITHOUT", sequences=len(table.about["without"]))

@@ -10,9 +10,17 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Json, RunName, check_output_file, parse_features, parse_numbers, use_threads
-from gatescope.cli.output import count_of, harmless, print_table, print_unknown_symbols, visible, write_tables
+from gatescope.cli.output import (
+    harmless,
+    print_message,
+    print_table,
+    print_unknown_symbols,
+    visible,
+    write_tables,
+)
 from gatescope.cli.subject import check_neuron, check_signal, default_prime, find_run, layer_named, subject_of
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.features import Family
@@ -42,7 +50,6 @@ def steer(
 ) -> None:
     """Sample text while a neuron is held at some values, and count how often features appear."""
     use_threads(1)
-    from gatescope.messages import Message
     from gatescope.sampling import Choice
     from gatescope.studies.common.losses import check_predicts_next
     from gatescope.studies.steering import steer as steer_network
@@ -109,10 +116,14 @@ def _counted_features(subject: Subject, options: Sequence[str]) -> Family:
 
 def _print_steering(table: Table) -> None:
     about = table.about
-    print(
-        f"{count_of(about['samples'], 'text')} of at most {count_of(about['length'], 'symbol')} for each value of "
-        f"{about['signal']} of neuron {about['neuron']} of {about['layer_name']}. All values use the same random "
-        f"numbers. {about['level']:.0%} intervals over texts."
+    print_message(
+        "STEER_SUMMARY",
+        texts=about["samples"],
+        symbols=about["length"],
+        signal=about["signal"],
+        neuron=about["neuron"],
+        layer=about["layer_name"],
+        level=about["level"],
     )
     share_column = f"share of {about['unit']}s"
     by_feature: dict[str, list[dict[str, Any]]] = {}
@@ -125,11 +136,12 @@ def _print_steering(table: Table) -> None:
             [_steering_cells(row) for row in rows],
             right=("held at", share_column, "change", "in texts"),
         )
-    print("\nThe first text of each value:")
+    print()
+    print_message("STEER_FIRST_TEXTS")
     for row in next(iter(by_feature.values()), []):
         value, text = _held_value(row["value"]), harmless(row["example"])
         more = " ..." if len(text) > EXAMPLE_CHARACTERS else ""
-        print(f"\n  {value if math.isnan(row['value']) else f'held at {value}'}\n")
+        print(f"\n  {value if math.isnan(row['value']) else Message('STEER_HELD_AT', value=value)}\n")
         for line in (harmless(about["prime"]) + text[:EXAMPLE_CHARACTERS] + more).splitlines():
             print(f"    {line}")
 
@@ -147,7 +159,7 @@ def _steering_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _held_value(value: float) -> str:
-    return "not held" if math.isnan(value) else f"{value:g}".replace("-", "−")
+    return str(Message("STEER_NOT_HELD")) if math.isnan(value) else f"{value:g}".replace("-", "−")
 
 
 def _interval(row: dict[str, Any], name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Json
-from gatescope.cli.output import print_json, print_table
+from gatescope.cli.output import print_json, print_message, print_table
 
 
 @command(LIST_GROUP)
@@ -22,7 +22,5 @@ def tasks(*, json: Json = False) -> None:
         return
     rows = [(task.name, " + ".join(map(str, task.settings.layers)), task.question) for task in TASKS.values()]
     print_table(("task", "neurons", "question"), rows)
-    print(
-        "\nTrain a network on a task with, for example: gatescope train counter\n"
-        "The task text reads the Python standard library, or files that you name."
-    )
+    print()
+    print_message("TASKS_ADVICE")

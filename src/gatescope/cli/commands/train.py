@@ -14,7 +14,7 @@ from gatescope.cli.app import TRAIN_GROUP, command
 from gatescope.cli.interrupt import Stop
 from gatescope.cli.new_run import default_name, free_run_path, task_for
 from gatescope.cli.options import Flag, Json, use_threads
-from gatescope.cli.output import harmless, print_note, shell_quoted
+from gatescope.cli.output import print_message, print_note, shell_quoted
 from gatescope.cli.subject import RUNS, find_run
 from gatescope.cli.train_options import DataOptions, NetworkOptions, TrainingOptions, layer_sizes
 from gatescope.cli.usage import UsageError, unknown_name
@@ -139,9 +139,7 @@ def train_and_print(run: Run, settings: dict[str, Any], *, json: bool, created: 
         raise
     if not json:
         if outcome.step == last_step and outcome.reason != "interrupted":
-            print(
-                "The training was already complete. Train longer with more --steps or --minutes, or --no-until-solved."
-            )
+            print_message("TRAIN_ALREADY_COMPLETE")
         print_outcome(run, outcome)
     return stop.status
 
@@ -152,17 +150,18 @@ def print_outcome(run: Run, outcome: Outcome) -> None:
 
     path = shell_quoted(run.path)
     if outcome.reason == "interrupted":
-        print(f"Stopped after {outcome.step:,} steps. The run is usable. Resume it with: {_resume_command(run.path)}")
+        print_message("TRAIN_STOPPED", steps=outcome.step, command=_resume_command(run.path))
     else:
-        reasons = {
-            "solved": "Task solved",
-            "no improvement": "Validation loss stopped improving",
-            "finished": "Training complete",
-        }
-        print(f"{reasons[outcome.reason]} after {outcome.step:,} steps and {format_duration(outcome.seconds)}.")
+        code = {
+            "solved": "TRAIN_SOLVED",
+            "no improvement": "TRAIN_NO_IMPROVEMENT",
+            "finished": "TRAIN_COMPLETE",
+        }[outcome.reason]
+        print_message(code, steps=outcome.step, duration=format_duration(outcome.seconds))
     if outcome.score is not None:
-        print(f"Score: {outcome.score.text}")
-    print(f"Run: {harmless(str(run.path))}\n")
+        print_message("TRAIN_SCORE", score=outcome.score.text)
+    print_message("TRAIN_RUN", run=run.path)
+    print()
     print(f"  look inside     gatescope explore {path}")
     configuration = run.configuration()
     if configuration.readout == SYMBOLS and not configuration.both_ways:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import AllRows, Csv, Json, OnlyLayer, RunName, check_output_file, use_threads
-from gatescope.cli.output import count_of, format_number, print_omitted, print_table, visible, write_tables
+from gatescope.cli.output import (
+    format_number,
+    print_message,
+    print_omitted,
+    print_table,
+    visible,
+    write_tables,
+)
 from gatescope.cli.subject import find_run, layer_named
 
 if TYPE_CHECKING:
@@ -55,7 +62,8 @@ def weights(
 def _print_weights(table: Table, all_rows: bool) -> None:
     import numpy as np
 
-    print(f"{count_of(len(table), 'weight')}, the largest first.\n")
+    print_message("WEIGHTS_SUMMARY", weights=len(table))
+    print()
     shown = table if all_rows else table.take(np.arange(min(SHOWN_WEIGHTS, len(table))))
     names = ("kind", "gate", "source", "to")
     rows = [
