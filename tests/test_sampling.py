@@ -150,16 +150,24 @@ def test_draws_follow_the_documented_rule(
     assert drawn == [drawn_by_hand(logits, choice, u) for u in Generator(seed).uniforms(5)]
 
 
-def test_largest_uniform_draws_a_symbol_that_is_left() -> None:
-    """u times the sum may round up to the sum itself."""
+class Constant(Generator):
+    """A generator whose uniform numbers are all the same."""
 
-    class Largest(Generator):
-        def uniforms(self, count: int) -> np.ndarray:
-            return np.full(count, 1 - 2.0**-53)
+    def __init__(self, value: float) -> None:
+        super().__init__(0)
+        self.value = value
 
-    logits = torch.tensor([0.0, 0.0, 0.0, -900.0])
-    assert Choice().draw(logits, Largest(0)) == 2
-    assert Choice(top_k=2).draw(logits, Largest(0)) == 1
+    def uniforms(self, count: int) -> np.ndarray:
+        return np.full(count, self.value)
+
+
+def test_extreme_uniforms_draw_a_symbol_that_is_left() -> None:
+    """u may be 0, and u times the sum may round up to the sum itself."""
+    logits, largest, least = torch.tensor([0.0, 0.0, 0.0, -900.0]), Constant(1 - 2.0**-53), Constant(0.0)
+    assert Choice().draw(logits, largest) == 2
+    assert Choice(top_k=2).draw(logits, largest) == 1
+    assert Choice().draw(logits.flip(0), least) == 1
+    assert Choice(top_k=1).draw(torch.tensor([0.0, 1.0, 2.0]), least) == 2
 
 
 def test_rounding_of_the_logits_does_not_change_draws() -> None:

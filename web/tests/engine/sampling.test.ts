@@ -67,6 +67,12 @@ describe('a draw', () => {
     expect(draw([0, 0, 0, -900], { ...FREE, topK: 2 }, largest)).toBe(1)
   })
 
+  it('takes no symbol that is left out, where the share is 0', () => {
+    const least = Object.assign(new Generator(0), { uniform: () => 0 })
+    expect(draw([0, 1, 2], { ...FREE, topK: 1 }, least)).toBe(2)
+    expect(draw([-Infinity, 0, 0], FREE, least)).toBe(1)
+  })
+
   it('keeps the most probable symbols only, ties by the lowest id', () => {
     const drawn = (choice: Partial<Choice>): number[] => {
       const own = new Generator(1)
