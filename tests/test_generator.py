@@ -175,5 +175,5 @@ def test_streams_and_seeds_are_independent() -> None:
     """Neighbouring seeds, similar names, and one stream against itself one number later."""
     drawn = [Generator(seed, name).uniforms(DRAWS) for seed in (0, 1, 2**32) for name in ("", "a", "b", "a.b")]
     pairs = [*pairwise(drawn), (drawn[0][1:], drawn[0][:-1])]
-    assert all(stats.pearsonr(a, b).pvalue > 0.001 for a, b in pairs)
+    assert all(abs(np.corrcoef(a, b)[0, 1]) < 4 / len(a) ** 0.5 for a, b in pairs)  # 4 standard deviations
     assert len({values[0] for values in drawn}) == len(drawn)
