@@ -15,19 +15,6 @@ export interface Saliency {
   norms: Float64Array
 }
 
-/** Return the multiplications of the losses of `rows` places of a sequence. */
-export function saliencyWork(
-  { configuration: { layers, inputs, predicted } }: Network,
-  steps: number,
-  rows: number,
-): number {
-  const ofStep = layers.reduce((sum, { cell, neurons }, k) => {
-    const places = cell.nodes.length
-    return sum + neurons * (places + cell.recurrentDrives.length * neurons + cell.inputDrives.length * inputs[k]!)
-  }, 0)
-  return rows * (steps * ofStep + predicted * inputs.at(-1)!)
-}
-
 /** Return the dependence of the losses after some steps of a sequence on its inputs. The steps ascend. */
 export function saliencyOf(network: Network, sequence: Sequence, places: readonly number[]): Saliency {
   const { levels, layers, inputs } = network.configuration

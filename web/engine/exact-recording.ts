@@ -1,5 +1,6 @@
 // A text recorded in float64, with the Jacobians of its layers: what every answer about gradients is computed from.
 import { EngineError, shown } from './errors'
+import { checkWork, MAX_WORK, stepWork } from './gradient-limits'
 import { Jacobians } from './jacobians'
 import type { Network } from './network'
 import { partsOf, Recorder, type Sequence } from './recording'
@@ -24,6 +25,7 @@ export class ExactRecording {
     this.labels = partsOf(network, text).flatMap((part) => vocabulary.labels(part))
     if (this.labels.length > MAX_PAIRED_STEPS)
       throw new EngineError('GRADIENTS_TEXT_TOO_LONG', { steps: this.labels.length, most: MAX_PAIRED_STEPS })
+    checkWork(this.labels.length * stepWork(network), MAX_WORK)
     this.sequences = new Recorder(network, () => null, false).record(text).sequences
     for (const { steps } of this.sequences) this.firsts.push(this.firsts.at(-1)! + steps)
   }

@@ -2,20 +2,18 @@
 //
 // Requests and answers are those of src/gatescope/explorer/gradients.py. An answer that would take long is refused with a
 // code, by its multiplications and never by a clock: the local server computes it.
-import { saliencyOf, saliencyWork } from './backpropagation'
+import { saliencyOf } from './backpropagation'
 import { type Chain, chainOf, type ChainRequest, finiteOrNull } from './chain'
 import { EngineError, shown } from './errors'
 import { ExactRecording } from './exact-recording'
+import { checkWork, lossWork, mapWork, MAX_MAP_WORK, MAX_WORK, stepWork } from './gradient-limits'
 import { lyapunovExponent } from './growth'
-import { influenceOf, influenceWork } from './influence'
+import { influenceOf } from './influence'
 import type { Jacobians } from './jacobians'
 import type { Network } from './network'
-import { mapWork, productMap } from './products'
+import { productMap } from './products'
 import { type Tensor, writeTensors } from './tensors'
 
-/** Multiplications of one answer: a map of 32 LSTM neurons and 60 steps, or about half a second. */
-export const MAX_MAP_WORK = 1e9
-export const MAX_CONNECTIONS_WORK = 4e8
 const MIN_PREDICTIONS = 4
 const MIN_DISTANCE_STEPS = 8
 
@@ -70,10 +68,6 @@ function recordingOf(network: Network, text: string): ExactRecording {
   const recording = new ExactRecording(known?.network ?? network.toFloat64(), text)
   recordings.set(network, recording)
   return recording
-}
-
-function checkWork(work: number, most: number): void {
-  if (work > most) throw new EngineError('GRADIENTS_TOO_LARGE', { millions: Math.ceil(work / 1e6), most: most / 1e6 })
 }
 
 /** Return metadata beside the arrays, as JSON texts. */
@@ -153,9 +147,9 @@ export function encodeConnections(recording: ExactRecording, by: string, step: n
 function encodeGradients(recording: ExactRecording, step: number): ArrayBuffer {
   const { network, steps, sequences, firsts } = recording
   const longest = Math.max(...sequences.map((sequence) => sequence.steps))
-  const work = saliencyWork(network, longest, 1)
-  checkWork(MIN_PREDICTIONS * work, MAX_CONNECTIONS_WORK)
-  const most = MAX_CONNECTIONS_WORK / work
+  const work = lossWork(network, longest)
+  checkWork(MIN_PREDICTIONS * work, MAX_WORK)
+  const most = MAX_WORK / work
   const count = most >= steps ? steps : 2 ** Math.floor(Math.log2(most))
   const begin = Math.floor(step / count) * count
   const rows = Math.min(begin + count, steps) - begin
@@ -180,9 +174,9 @@ function encodeGradients(recording: ExactRecording, step: number): ArrayBuffer {
 
 function encodeChanges(recording: ExactRecording): ArrayBuffer {
   const { network, steps, sequences, firsts } = recording
-  const work = influenceWork(network) * steps
-  checkWork(MIN_DISTANCE_STEPS * work, MAX_CONNECTIONS_WORK)
-  const furthest = Math.min(steps, Math.floor(MAX_CONNECTIONS_WORK / work))
+  const work = stepWork(network) * steps
+  checkWork(MIN_DISTANCE_STEPS * work, MAX_WORK)
+  const furthest = Math.min(steps, Math.floor(MAX_WORK / work))
   const connections = new Float32Array(steps * steps).fill(NaN)
   const losses = new Float32Array(steps)
   for (const [number, sequence] of sequences.entries()) {

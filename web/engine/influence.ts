@@ -11,20 +11,6 @@ import type { Sequence } from './recording'
 
 const PIECE_VALUES = 1 << 21 // numbers of one array that are held at a time
 
-/** Multiplications that take as long as one line of the equations, such as tanh. */
-const LINE_WORK = 20
-
-/** Return the multiplications of reading one step again, and of its prediction. */
-export function influenceWork({ configuration }: Network): number {
-  const { layers, inputs, predicted, embedding } = configuration
-  const ofStep = layers.reduce((sum, { cell, neurons }, k) => {
-    const read = k === 0 && embedding === null ? 1 : inputs[k]! // a one-hot vector selects a column
-    const rows = cell.recurrentDrives.length * neurons + cell.inputDrives.length * read
-    return sum + neurons * (LINE_WORK * cell.nodes.length + rows)
-  }, 0)
-  return ofStep + predicted * (inputs.at(-1)! + LINE_WORK)
-}
-
 /**
  * Return the change of the prediction after step t by another symbol at step s, [t · T + s] in nats.
  *

@@ -11,7 +11,6 @@ import { Generator } from './random'
 
 const RESCALE_STEPS = 2
 const MAX_EXPONENT = 12
-const EIGENVALUE_WORK = 320 // multiplications of the bisection, for each number of a state
 
 /** Entry [t · T + s] is a natural logarithm; -Infinity if the derivative is 0, NaN if s > t. */
 export interface ProductMap {
@@ -23,13 +22,6 @@ export interface ProductMap {
   /** The norm of the product of the direct terms alone, and of all other paths. */
   bypass: Float64Array
   rest: Float64Array
-}
-
-/** Return the multiplications of a map: products, their Gram matrices, and the eigenvalues of these. */
-export function mapWork(states: number, neurons: number, steps: number): number {
-  const width = states * neurons
-  const pair = states * neurons ** 2 * width + (width ** 3 * 7) / 6 + EIGENVALUE_WORK * width
-  return (pair * steps * (steps + 1)) / 2
 }
 
 /** Return the map of a layer that carries a state. */
