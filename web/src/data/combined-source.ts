@@ -6,6 +6,7 @@ import type { HttpSource } from './http-source'
 import type { Layer, Run } from './run'
 import type { RunList, Source, TraceRequest } from './source'
 import type { StudyAnswer, StudyRequest } from './study'
+import { changedCharacters } from './text-change'
 import type { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
 
@@ -15,6 +16,14 @@ export const MAX_LOCAL_WEIGHTS_BYTES = 32 << 20
 export const MAX_TRAINING_WEIGHTS_BYTES = 2 << 20
 /** The signals and drives of a text that the worker records; longer texts stay with the server. */
 export const MAX_LOCAL_VALUES = 1 << 24
+/**
+ * The engine answers at once up to this many products of weights and steps, which take it less than 0.1 s. Beyond that,
+ * it does if it computes at most this share of the text again: with large weights, its self-check in float64 takes up to
+ * eight times as long as that of Python, which computes the whole text.
+ */
+export const MAX_QUICK_PRODUCTS = 1 << 24
+export const MAX_QUICK_SHARE = 1 / 8
+const WEIGHT_BYTES = 4
 
 /**
  * Traces come from the engine as soon as it has opened the network of the shown run; until then, and whenever the engine
@@ -43,14 +52,21 @@ export class CombinedSource implements Source {
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
     const id = this.#local(name, request)
-    if (id && this.networks.isOpen(id)) {
-      try {
-        return await this.networks.trace(id, request)
-      } catch {
-        // The server computes it, or says why nobody can.
-      }
-    } else if (this.#opened.has(name)) this.#open(id)
-    return this.server.trace(name, request)
+    if (id === null || !this.networks.isOpen(id)) {
+      if (this.#opened.has(name)) this.#open(id)
+      return this.server.trace(name, request)
+    }
+    if (!this.#isQuick(name, id, request.text)) {
+      const answer = await this.server.trace(name, request)
+      void this.networks.catchUp(id, request.text, request.layer)
+      return answer
+    }
+    try {
+      return await this.networks.trace(id, request)
+    } catch {
+      // The server computes it, or says why nobody can.
+      return this.server.trace(name, request)
+    }
   }
 
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
@@ -93,6 +109,17 @@ export class CombinedSource implements Source {
     const run = this.#runs.get(name)
     const values = (run?.layers ?? []).reduce((sum, layer) => sum + valuesOfStep(layer), 0)
     return values * text.length <= MAX_LOCAL_VALUES ? this.#idOf(name, checkpoint) : null
+  }
+
+  /** Whether the engine answers sooner than the server, because little of the text has changed. */
+  #isQuick(name: string, id: NetworkId, text: string): boolean {
+    const run = this.#runs.get(name)!
+    if (this.networks.isCatchingUp(id)) return false
+    // What reads from the end depends on every later character.
+    const reverse = run.layers.some((layer) => layer.reverse)
+    const changed = reverse ? text.length : changedCharacters(this.networks.recorded(id), text, run.end)
+    const products = (changed * run.weights_bytes) / WEIGHT_BYTES
+    return products <= MAX_QUICK_PRODUCTS || changed <= text.length * MAX_QUICK_SHARE
   }
 
   #idOf(name: string, checkpoint: number | null): NetworkId | null {

@@ -30,6 +30,9 @@ interface OpenNetwork {
   opening: Promise<void>
   /** The last trace that was requested; the next one waits for it, because the worker drops all waiting ones but one. */
   tracing: Promise<unknown>
+  /** The text of the last trace, which the engine has recorded before it computes the next one; null if there is none. */
+  text: string | null
+  catchingUp: boolean
   bytes: number
   ready: boolean
 }
@@ -57,7 +60,8 @@ export class EngineNetworks {
     const key = keyOf(id)
     let network = this.#networks.get(key)
     if (!network) {
-      network = { opening: Promise.resolve(), tracing: Promise.resolve(), bytes: 0, ready: false }
+      const done = Promise.resolve()
+      network = { opening: done, tracing: done, text: null, catchingUp: false, bytes: 0, ready: false }
       network.opening = this.#open(key, id, network)
     }
     this.#networks.delete(key)
@@ -70,8 +74,29 @@ export class EngineNetworks {
     await this.open(id)
     const network = this.#networks.get(keyOf(id))!
     const answer = network.tracing.then(() => this.call('trace', id, request))
-    network.tracing = answer.catch(() => undefined)
+    network.text = request.text
+    network.tracing = answer.catch(() => (network.text = null))
     return Trace.read((await answer) as ArrayBuffer)
+  }
+
+  /** Let the engine record a text that something else answers, so that the next edit of it costs little. */
+  async catchUp(id: NetworkId, text: string, layer: string): Promise<void> {
+    const network = this.#networks.get(keyOf(id))
+    if (!network || network.catchingUp) return
+    network.catchingUp = true
+    const request = { text, layer, signals: [], neurons: [], drives: false, top: 1, checkpoint: null }
+    await this.trace(id, request).catch(() => undefined)
+    network.catchingUp = false
+  }
+
+  /** Whether the engine is recording a text that something else has answered. */
+  isCatchingUp(id: NetworkId): boolean {
+    return this.#networks.get(keyOf(id))?.catchingUp ?? false
+  }
+
+  /** Return the text that the engine has recorded before it computes the next one; null if there is none. */
+  recorded(id: NetworkId): string | null {
+    return this.#networks.get(keyOf(id))?.text ?? null
   }
 
   /** Return the answer of the engine to any call about a network. */

@@ -3,6 +3,7 @@ import {
   CombinedSource,
   MAX_LOCAL_VALUES,
   MAX_LOCAL_WEIGHTS_BYTES,
+  MAX_QUICK_PRODUCTS,
   MAX_TRAINING_WEIGHTS_BYTES,
 } from '../../src/data/combined-source'
 import { EngineClient } from '../../src/data/engine-client'
@@ -174,9 +175,54 @@ describe('the source of the served page', () => {
     expect(await engine(asked)).toBe('native')
   })
 
-  it('leaves to the engine what is just small enough', async () => {
+  it('lets the server answer what costs the engine more, until the engine has recorded it', async () => {
+    const { worker, open, engine } = page(described({ weights_bytes: 4 * (MAX_QUICK_PRODUCTS / 16) }))
+    await open()
+    expect(await engine({ text: 'a'.repeat(16) })).toBe('browser-native')
+    expect(await engine({ text: `b${'a'.repeat(15)}` })).toBe('browser-native')
+    worker.replies.delete('trace')
+    const long = 'c'.repeat(17)
+    expect(await engine({ text: long })).toBe('native')
+    await settled()
+    const recording = worker.sent('trace').at(-1)!
+    expect(recording['request']).toMatchObject({ text: long, layer: 'layer0', signals: [], neurons: [] })
+    expect(await engine({ text: `${long}d` }), 'it is still recording').toBe('native')
+    expect(worker.sent('trace').at(-1)).toBe(recording)
+    worker.replies.set('trace', () => traceBytes('browser-native'))
+    worker.answer(recording.id, traceBytes('browser-native'))
+    await settled()
+    expect(await engine({ text: `${long}de` })).toBe('browser-native')
+    expect(await engine({ text: `e${long}` })).toBe('native')
+  })
+
+  it('computes a short end of a long text, however large the weights are', async () => {
     const { open, engine } = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
     await open()
+    expect(await engine({ text: 'a'.repeat(80) })).toBe('native')
+    await settled()
+    expect(await engine({ text: 'a'.repeat(80) + 'b'.repeat(10) })).toBe('browser-native')
+    expect(await engine({ text: 'a'.repeat(80) + 'c'.repeat(14) })).toBe('native')
+  })
+
+  it('expects a layer that reads from the end to compute every step again', async () => {
+    const both = [layer, { ...layer, reverse: true }]
+    const { open, engine } = page(described({ layers: both, weights_bytes: 4 * (MAX_QUICK_PRODUCTS / 16) }))
+    await open()
+    for (const [steps, expected] of [
+      [16, 'browser-native'],
+      [17, 'native'],
+      [18, 'native'],
+    ] as const)
+      // prettier-ignore
+      expect(await engine({ text: 'a'.repeat(steps) })).toBe(expected)
+  })
+
+  it('leaves to the engine what is just small enough', async () => {
+    const { open, engine } = page(described({ weights_bytes: 16 }))
+    await open()
     expect(await engine({ text: 'a'.repeat(MAX_LOCAL_VALUES / 12) })).toBe('browser-native')
+    const large = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
+    await large.open()
+    expect(await large.engine({ text: 'a' })).toBe('browser-native')
   })
 })
