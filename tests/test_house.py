@@ -66,7 +66,9 @@ def test_page_names_say_what_they_hold() -> None:
 
 def test_messages_are_sentences() -> None:
     """A message begins with a capital letter, or with what the reader typed, and ends with a full stop."""
-    phrases = tomllib.loads((PACKAGE / "messages/en/phrases.toml").read_text(encoding="utf-8"))
+    phrases: dict[str, str] = {}
+    for name in ("phrases", "scores"):  # a score stands after "Score:"
+        phrases |= tomllib.loads((PACKAGE / f"messages/en/{name}.toml").read_text(encoding="utf-8"))
     wrong = [
         f"{code}: {sentence}"
         for code, sentence in english().items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gatescope.cli.options import check_output_file
 from gatescope.cli.output import print_message, print_note, print_table, visible, write_tables
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.cli.commands.predict import SeriesOptions
@@ -68,7 +69,7 @@ def forecast(
     picture = drawn(forecasts, task, ahead=options.ahead, steps=steps) if options.svg is not None else None
     table = outlook(forecasts, options.horizon)
     known = forecasts.known
-    score = forecasts.score(f"in {known.sum():,} forecasts").text if known.any() else None
+    score = forecasts.score(str(Message("SCORE_IN_FORECASTS", forecasts=known.sum()))).text if known.any() else None
     of_run = file is None
     write_tables(table, lambda: _print_forecast(table, of_run, score), json=json, csv=csv)
     if options.svg is not None and picture is not None:

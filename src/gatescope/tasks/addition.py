@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 from gatescope.readout import Readout, numbers
 from gatescope.tasks.base.saved_task import SavedTask, whole_number
 from gatescope.tasks.base.task import (
@@ -143,18 +144,16 @@ class Addition(SavedTask):
         value, close = float(np.mean(errors**2)), float(np.mean(np.abs(errors) < CLOSE_ERROR))
         solved = value < 0.01 and close >= CLOSE_SHARE
         first, tried = self._first_failure(predict) if solved else (None, self.longest)
-        if not solved:
-            beyond = ""
-        elif first is None:
-            beyond = f"; every length tried is done, up to {tried}"
-        else:
-            beyond = f"; the first length it fails at is {first}"
+        text = Message("SCORE_ADDITION", error=value, chance=CHANCE, close=close, limit=CLOSE_ERROR)
+        if solved and first is None:
+            text = Message("SCORE_ADDITION_ALL", sums=text, tried=tried)
+        elif solved:
+            text = Message("SCORE_ADDITION_FAILS", sums=text, first=first)
         return Score(
             value=value,
             chance=CHANCE,
             solved=solved,
-            text=f"mean squared error {value:.2g}, where always predicting 1 has {CHANCE:.3f}; {close:.0%} of the sums "
-            f"are within {CLOSE_ERROR}{beyond}",
+            text=str(text),
             details={"close": close, "first_failure": first, "tried": tried},
             better="lower",
         )

@@ -117,15 +117,15 @@ class Adopted(SavedTask):
         stretches = [ids[k : k + STRETCH_SYMBOLS] for k in range(0, len(ids), STRETCH_SYMBOLS)]
         stretches = [stretch for stretch in stretches if len(stretch) > 1]
         if not stretches:
-            without = "without a text to score it on" if self.readout == SYMBOLS else "without answers to score it on"
-            return Score(math.nan, math.nan, None, f"adopted {without}")
+            without = Message("SCORE_ADOPTED_NO_TEXT" if self.readout == SYMBOLS else "SCORE_ADOPTED_NO_ANSWERS")
+            return Score(math.nan, math.nan, None, str(without))
         rows = predictions(predict, [stretch[:-1] for stretch in stretches], self.vocabulary.size)
         sums = [loss_sum(r, s[1:], self.vocabulary.unknown) for r, s in zip(rows, stretches, strict=True)]
         targets = sum(count for _, count in sums)
         value = sum(nats for nats, _ in sums) / targets if targets else math.nan
         counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
         shares = counts[counts > 0] / counts.sum()
-        text = f"{value:.3f} nats per symbol ({value / math.log(2):.3f} bits) on the {len(ids):,} symbols given with it"
+        text = str(Message("SCORE_ADOPTED", nats=value, bits=value / math.log(2), symbols=len(ids)))
         chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "targets": targets}
         return Score(value, chance, None, text, details, "lower")
 

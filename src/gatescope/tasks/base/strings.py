@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.readout import SYMBOLS, Readout
 from gatescope.tasks.base.saved_task import SavedTask, whole_number
 from gatescope.tasks.base.scoring import ScoredString, Scoring, TaskData, strings_as_data
@@ -247,10 +248,8 @@ def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: i
     """
     low, high = trained[0], trained[-1]
     if first_failure is None:
-        return f"exact for every {unit} tried, {low} to {tried}"
+        return str(Message("SCORE_EXACT_FOR_ALL", unit=unit, low=low, tried=tried))
+    values = {"unit": unit, "low": low, "high": high, "first": first_failure}
     if len(exact) == len(trained):
-        return f"exact for every {unit} from {low} to {high}; the first {unit} it gets wrong is {first_failure}"
-    return (
-        f"exact for {len(exact)} of the {len(trained)} values of {unit} from {low} to {high}; "
-        f"the first {unit} it gets wrong is {first_failure}"
-    )
+        return str(Message("SCORE_EXACT_FOR_TRAINED", **values))
+    return str(Message("SCORE_EXACT_FOR_SOME", exact=len(exact), trained=len(trained), **values))

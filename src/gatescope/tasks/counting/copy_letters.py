@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gatescope.messages import Message
 from gatescope.tasks.base.scoring import ScoredString, Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score
@@ -64,20 +65,21 @@ class Copy(StringTask):
         words = _words(LENGTH)
         right = self._right(predict, LENGTH)
         solved = len(right) == len(words)
-        text = f"{len(right)} of {len(words)} words are copied"
+        text = Message("SCORE_COPY_SOME", right=len(right), words=len(words))
         shares = None
         if solved:
             others = {length: len(self._right(predict, length)) for length in OTHER_LENGTHS}
             shares = {str(length): count / len(_words(length)) for length, count in others.items()}
             listed = ", ".join(
-                f"{count} of {len(_words(length))} of length {length}" for length, count in others.items()
+                str(Message("SCORE_COPY_OF_LENGTH", right=count, words=len(_words(length)), length=length))
+                for length, count in others.items()
             )
-            text = f"all {len(words)} words are copied; of words never trained on, {listed}"
+            text = Message("SCORE_COPY_ALL", words=len(words), others=listed)
         return Score(
             value=len(right) / len(words),
             chance=1 / len(words),
             solved=solved,
-            text=text,
+            text=str(text),
             details={"wrong": sorted(set(words) - set(right)), "other_lengths": shares},
         )
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gatescope.messages import Message
 from gatescope.tasks.base.scoring import ScoredString, Scoring
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import EVALUATION, Predict, Quantity, Recommended, Score, generator
@@ -77,18 +78,16 @@ class SelectiveCounter(StringTask):
         first = failed[0] if failed else None
         strings = len(answer_lengths)
         if len(exact) < len(TRAINED):
-            text = f"{share:.1%} of the symbols after the Y are right, in strings it was never trained on"
+            text = Message("SCORE_SELECTIVE_SHARE", share=share)
         elif first is None:
-            text = f"every symbol after the Y is right, in strings it was never trained on, up to N = {MAX_TRIED_N}"
+            text = Message("SCORE_SELECTIVE_ALL", tried=MAX_TRIED_N)
         else:
-            text = (
-                f"every symbol after the Y is right, in strings it was never trained on; it first fails at N = {first}"
-            )
+            text = Message("SCORE_SELECTIVE_FAILS", first=first)
         return Score(
             value=share,
             chance=_chance(answer_lengths),
             solved=len(exact) == len(TRAINED),
-            text=text,
+            text=str(text),
             details={
                 "exact": exact,
                 "first_failure": first,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from gatescope.messages import Message
 from gatescope.tasks.base.scoring import ScoredString, Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, Phases, StringTask, is_symbol, recommended
 from gatescope.tasks.base.task import Predict, Quantity, Recommended, Score, TaskError
@@ -80,16 +81,17 @@ class StateMemoriser(StringTask):
         wrong = [f"{letter}{gap}" for (letter, gap), good in right.items() if not good and gap in self.trained]
         total = 2 * len(self.trained)
         known = total - len(wrong)
-        text = f"{known} of the {total} strings are right" if not solved else f"all {total} strings are right"
-        if first is not None:
-            text += f"; the shortest gap it fails at is {first} x" + ("'s" if first > 1 else "")
+        if first is None:
+            text = Message("SCORE_MEMORISER_ALL", total=total, tried=tried)
+        elif solved:
+            text = Message("SCORE_MEMORISER_TRAINED", total=total, first=first)
         else:
-            text += f", and so is every longer gap tried, up to {tried} x's"
+            text = Message("SCORE_MEMORISER_SOME", known=known, total=total, first=first)
         return Score(
             value=known / total,
             chance=0.5,
             solved=solved,
-            text=text,
+            text=str(text),
             details={
                 "wrong": wrong,
                 "first_failure": first,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import Score
 from gatescope.tasks.measures.measures import coverage, mean_absolute_error
 
@@ -76,17 +77,21 @@ class Forecasts:
             }
             mase, of_seasonal, of_naive = (float((error / self.scale).mean()) for error in errors.values())
         covered = coverage(self.lower[known], self.upper[known], expected)
-        before = f"{of_seasonal:.3f} by the value a season of {self.season} steps before, " if self.season > 1 else ""
         unit = ", ".join(
             f"{error:.4g}" + (f" ({name})" if len(self.names) > 1 else "")
             for name, error in zip(self.names, errors["mae"].tolist(), strict=True)
         )
+        values = {"mase": mase, "naive": of_naive, "error": unit, "where": where}
+        values |= {"covered": covered.mean(), "interval": self.interval}
+        if self.season > 1:
+            text = Message("SCORE_FORECASTS_SEASONAL", seasonal=of_seasonal, season=self.season, **values)
+        else:
+            text = Message("SCORE_FORECASTS", **values)
         return Score(
             value=mase,
             chance=of_seasonal,
             solved=None,
-            text=f"MASE {mase:.3f} ({before}{of_naive:.3f} by the last value), mean absolute error {unit}; "
-            f"{covered.mean():.1%} of the values are within their {self.interval:.0%} intervals, {where}",
+            text=str(text),
             details={
                 "forecasts": int(known.sum()),
                 "horizon": expected.shape[1],

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.tasks.base.scoring import Scoring, strings_as_data
 from gatescope.tasks.base.strings import END, is_symbol
 from gatescope.tasks.base.task import Batch, Predict, Quantity, Score, TaskError
@@ -213,16 +214,21 @@ class EqualBlocks(LanguageTask):
         solved, tried = len(exact) == len(scored), max(MAX_TRIED_N, scored[-1])
         if solved:
             first = first_rejected(predict, self, self._longer_strings(tried))[0]
-            text = f"accepts every n from {scored[0]} to {scored[-1]}"
+            accepts = Message("SCORE_BLOCKS_ALL", low=scored[0], high=scored[-1])
         else:
             first = min(set(scored) - set(exact))
-            text = f"accepts {len(exact)} of the {len(scored)} values of n from {scored[0]} to {scored[-1]}"
-        text += f"; the first it rejects is {first if first is not None else f'none up to {tried}'}"
+            values = {"low": scored[0], "high": scored[-1]}
+            accepts = Message("SCORE_BLOCKS_SOME", exact=len(exact), scored=len(scored), **values)
+        loss = loss_text(self.optimum, loss_gap)
+        if first is None:
+            text = Message("SCORE_BLOCKS_REJECTS_NONE", accepts=accepts, tried=tried, loss=loss)
+        else:
+            text = Message("SCORE_BLOCKS_REJECTS", accepts=accepts, first=first, loss=loss)
         return Score(
             value=len(exact) / len(scored),
             chance=self.chance([self.string(n) for n in scored]),
             solved=solved,
-            text=f"{text}; {loss_text(self.optimum, loss_gap)}",
+            text=str(text),
             details={"exact": exact, **details(first, tried, self.optimum, loss_gap)},
         )
 

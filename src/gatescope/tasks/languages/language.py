@@ -34,6 +34,7 @@ from typing import Any, Self, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.tasks.base.strings import StringTask
 from gatescope.tasks.base.task import Predict, Probabilities, TaskError, predictions
 
@@ -231,8 +232,8 @@ def details(first_failure: int | None, tried: int, optimum: float, loss_gap: flo
 def loss_text(optimum: float, loss_gap: float) -> str:
     """Return the end of a score's sentence: the loss beside the best possible loss."""
     if not math.isfinite(loss_gap):
-        return f"the best possible loss is {optimum:.4f} nats per symbol, its own has no bound"
-    return f"{optimum + loss_gap:.4f} nats per symbol where the best possible is {optimum:.4f}"
+        return str(Message("SCORE_LOSS_UNBOUNDED", optimum=optimum))
+    return str(Message("SCORE_LOSS_AND_OPTIMUM", loss=optimum + loss_gap, optimum=optimum))
 
 
 def checked_integer(name: str, value: int, least: int, most: int) -> int:

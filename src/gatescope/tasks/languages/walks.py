@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import Predict, Score
 from gatescope.tasks.languages.language import LanguageTask, details, first_rejected, gap, judge, loss_text
 
@@ -146,21 +147,19 @@ def score_strings(
     loss_gap = gap(judgements)
     rejected = [len(string) - 1 for string, result in zip(sample, judgements, strict=True) if not result.accepted]
     accepted = len(sample) - len(rejected)
+    values = {"strings": len(sample), "loss": loss_text(language.optimum, loss_gap)}
     if rejected:
         first: int | None = min(rejected)
-        text = f"accepts {accepted} of {len(sample)} strings; the shortest it rejects has {first} symbols"
+        text = Message("SCORE_WALKS_SOME", accepted=accepted, first=first, **values)
+    elif first := first_rejected(predict, language, longer_strings())[0]:
+        text = Message("SCORE_WALKS_TRAINED", first=first, **values)
     else:
-        first = first_rejected(predict, language, longer_strings())[0]
-        text = f"accepts all {len(sample)} strings"
-        if first:
-            text += f"; the first length at which it rejects one is {first}"
-        else:
-            text += f", and all others up to {MAX_TRIED_SYMBOLS} symbols"
+        text = Message("SCORE_WALKS_ALL", tried=MAX_TRIED_SYMBOLS, **values)
     return Score(
         value=accepted / len(sample),
         chance=chance,
         solved=not rejected,
-        text=f"{text}; {loss_text(language.optimum, loss_gap)}",
+        text=str(text),
         details={
             "accepted": accepted,
             "strings": len(sample),

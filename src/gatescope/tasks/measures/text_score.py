@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import Predict, Score, Validation, loss_sum, predictions
 from gatescope.vocabulary import Vocabulary
 
@@ -123,23 +124,27 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
     chance = unigram_losses(training, ids, bounds, vocabulary.size)
     worse = int((losses.nats > chance.nats).sum())
     unknown = int((ids == vocabulary.unknown).sum())
-    unit = "byte" if vocabulary.bytes else "character"
+    unit = str(Message("SCORE_BYTE" if vocabulary.bytes else "SCORE_CHARACTER"))
     bits = losses.mean / math.log(2)
-    first = f"the first {len(ids):,} {unit}s of " if len(ids) < len(test) else ""
-    text = f"{losses.mean:.3f} nats per {unit} ({bits:.3f} bits) on {first}the test part of {len(test):,} {unit}s"
+    units = str(Message("SCORE_BYTES" if vocabulary.bytes else "SCORE_CHARACTERS"))
+    values = {"nats": losses.mean, "bits": bits, "total": len(test), "units": units, "unit": unit}
+    if len(ids) < len(test):
+        text = Message("SCORE_TEXT_BEGINNING", first=len(ids), **values)
+    else:
+        text = Message("SCORE_TEXT", **values)
     if len(bounds) > 1:
-        text += f", in {len(bounds)} stretches, each read from the initial state {WARM_UP_SYMBOLS} {unit}s before it"
-    if worse:
-        text += (
-            f"; worse than chance in {worse} of {len(bounds)} stretches" if len(bounds) > 1 else "; worse than chance"
-        )
+        text = Message("SCORE_TEXT_STRETCHES", text=text, stretches=len(bounds), before=WARM_UP_SYMBOLS, units=units)
+    if worse and len(bounds) > 1:
+        text = Message("SCORE_TEXT_WORSE_IN", text=text, worse=worse, stretches=len(bounds))
+    elif worse:
+        text = Message("SCORE_TEXT_WORSE", text=text)
     if unknown:
-        text += f"; {unknown} unknown character{'s' if unknown > 1 else ''} left out"
+        text = Message("SCORE_TEXT_UNKNOWN", text=text, unknown=unknown)
     return Score(
         value=losses.mean,
         chance=chance.mean,
         solved=None,
-        text=text,
+        text=str(text),
         details={
             "bits": bits,
             "symbols": len(ids),

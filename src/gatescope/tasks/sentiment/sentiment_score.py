@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import Score
 from gatescope.tasks.measures.measures import confusion
 from gatescope.tasks.sentiment.sentiment_parts import Parts
@@ -34,15 +35,13 @@ def score_classes(
     baseline = confusion(baseline_classes, expected, count)
     most_frequent = int(np.bincount(parts.training.labels, minlength=count).argmax())
     solved = bool((predicted == expected).all())
-    share = "all" if solved else f"{result.accuracy:.1%}"
+    share = Message("SCORE_ALL") if solved else f"{result.accuracy:.1%}"
+    measures = {"macro_f1": result.macro_f1, "baseline": baseline.accuracy}
     return Score(
         value=result.accuracy,
         chance=float((expected == most_frequent).mean()),
         solved=solved if can_be_solved else None,
-        text=(
-            f"{share} of the {len(expected):,} test texts are classified correctly (macro F1 {result.macro_f1:.3f}); "
-            f"naive Bayes on their words, in any order, reaches {baseline.accuracy:.1%}"
-        ),
+        text=str(Message("SCORE_SENTIMENT", share=share, texts=len(expected), **measures)),
         details={
             "texts": len(expected),
             "classes": list(parts.classes),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from gatescope.messages import Message
 from gatescope.tasks.base.task import Score
 from gatescope.tasks.measures.measures import Confusion, confusion
 
@@ -43,18 +44,19 @@ def score_labels(
         "labels": _measures_by_label(result, names),
         "confused": _most_frequent_confusions(result, names),
     }
-    text = f"{_percent(result.accuracy)} of {len(expected):,} {unit} of the test part are labelled right"
+    values: dict[str, Any] = {"share": _percent(result.accuracy), "count": len(expected)}
+    values |= {"baseline": _percent(baseline), "label": names[most_frequent], "chance": _percent(chance)}
+    right = None
     if unknown is not None:
         right = float((predicted == expected)[unknown].mean()) if unknown.any() else None
         details["unknown"] = {"tokens": int(unknown.sum()), "accuracy": right}
-        text += "" if right is None else f" ({_percent(right)} of the {int(unknown.sum()):,} unknown ones)"
-    simple = (
-        "linear discriminants of each frame alone reach"
-        if unknown is None
-        else "the most frequent label of each token reaches"
-    )
-    text += f"; {simple} {_percent(baseline)}, {names[most_frequent]} everywhere {_percent(chance)}"
-    return Score(value=result.accuracy, chance=chance, solved=None, text=text, details=details)
+    if unknown is None:
+        text = Message("SCORE_FRAMES", **values)
+    elif right is None:
+        text = Message("SCORE_TOKENS", **values)
+    else:
+        text = Message("SCORE_TOKENS_UNKNOWN", right=_percent(right), unknown=int(unknown.sum()), **values)
+    return Score(value=result.accuracy, chance=chance, solved=None, text=str(text), details=details)
 
 
 def _measures_by_label(result: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
