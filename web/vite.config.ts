@@ -27,6 +27,7 @@ export default defineConfig({
       compilerOptions: { cssHash: ({ hash, css }) => `g${hash(css)}` },
     }),
     script('boot.js', 'live/boot.ts', 'es2017'),
+    script('gatescope-embed.js', 'live/embed.ts', 'es2017'),
     script('worker.js', 'engine/start.ts', 'es2022'),
     notices(),
   ],

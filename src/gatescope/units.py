@@ -321,7 +321,8 @@ class NumberUnits(Units):
 
     def labels_of_numbers(self, numbers: NDArray[np.float32]) -> list[str]:
         """Return the numbers of each step, with the fewest digits that identify them in single precision."""
-        return [",".join(map(str, row)) for row in numbers]
+        # NumPy finds the digits; from where on it writes an exponent depends on its version, so Python writes them.
+        return [",".join(repr(float(str(value))) for value in row) for row in numbers]
 
     def unknown_in(self, text: str) -> list[str]:
         """Return nothing: numbers are not looked up."""

@@ -17,7 +17,7 @@ export function cast(precision: Precision, values: ArrayLike<number>): Values {
 /**
  * Write out[o + k] = start[k] + weights[k] · x for the rows k of a matrix (rows, columns); sums have double precision.
  *
- * `at`, `x0` and `o` are where the matrix, the vector and the result begin; without `start`, sums begin at 0.
+ * `at`, `x0`, `s` and `o` are where the matrix, the vector, the start and the result begin; without `start`, nothing is added.
  */
 export function multiply(
   weights: Values,
@@ -31,18 +31,32 @@ export function multiply(
   out: Values,
   o: number,
 ): void {
-  for (let k = 0; k < rows; k++) {
-    const row = at + k * columns
-    // Four sums at a time: one sum would wait for each addition.
-    let [a, b, c, d] = [start === null ? 0 : start[s + k]!, 0, 0, 0]
-    let j = 0
-    for (; j + 3 < columns; j += 4) {
-      a += weights[row + j]! * x[x0 + j]!
-      b += weights[row + j + 1]! * x[x0 + j + 1]!
-      c += weights[row + j + 2]! * x[x0 + j + 2]!
-      d += weights[row + j + 3]! * x[x0 + j + 3]!
+  let k = 0
+  // Four rows at a time: they share what is read of x, and no sum waits for the one before.
+  for (; k + 3 < rows; k += 4) {
+    const [row0, row1, row2, row3] = [
+      at + k * columns,
+      at + (k + 1) * columns,
+      at + (k + 2) * columns,
+      at + (k + 3) * columns,
+    ]
+    let [a, b, c, d] = [0, 0, 0, 0]
+    for (let j = 0; j < columns; j++) {
+      const value = x[x0 + j]!
+      a += weights[row0 + j]! * value
+      b += weights[row1 + j]! * value
+      c += weights[row2 + j]! * value
+      d += weights[row3 + j]! * value
     }
-    for (; j < columns; j++) a += weights[row + j]! * x[x0 + j]!
-    out[o + k] = a + b + (c + d)
+    out[o + k] = start === null ? a : a + start[s + k]!
+    out[o + k + 1] = start === null ? b : b + start[s + k + 1]!
+    out[o + k + 2] = start === null ? c : c + start[s + k + 2]!
+    out[o + k + 3] = start === null ? d : d + start[s + k + 3]!
+  }
+  for (; k < rows; k++) {
+    const row = at + k * columns
+    let a = 0
+    for (let j = 0; j < columns; j++) a += weights[row + j]! * x[x0 + j]!
+    out[o + k] = start === null ? a : a + start[s + k]!
   }
 }

@@ -25,7 +25,7 @@ export interface Recorded {
 type Arrays = ReadonlyMap<string, Float64Array>
 
 /** The equation of one signal, in which every other signal is replaced by its recorded values. */
-class Equation {
+export class Equation {
   /** The values that it reads: "signal f", "state c", "drive x.i", "parameter i". */
   readonly leaves: readonly string[]
   readonly #lines: { line: number; leaf: string | null }[] = []

@@ -4,7 +4,7 @@
 // `runBackward` work on blocks in the memory of the kernels, without copies: training keeps its arrays there.
 import { BUILTIN_CELLS, type BuiltinCell } from './builtin-cells'
 import { EngineError } from './errors'
-import { type Block, type Exports, KernelMemory, type Numbers, type Precision, precisionOf } from './kernel-memory'
+import { Block, type Exports, KernelMemory, type Numbers, type Precision, precisionOf } from './kernel-memory'
 import {
   backwardWords,
   type BackwardPass,
@@ -19,8 +19,15 @@ export type { BuiltinCell } from './builtin-cells'
 export { Block, KernelMemory, type Numbers, type Precision } from './kernel-memory'
 export type { BackwardPass, Change, ForwardPass, Layer, Weights } from './kernel-request'
 
-/** The arguments of a forward pass. All arrays of a request have the precision of its weights. */
-export interface ForwardRequest<A extends Numbers> extends Layer<A, Int32Array> {
+/**
+ * The arguments of a layer. All arrays have the precision of the weights. Weights may be blocks (`placeWeights`), which are
+ * not copied.
+ */
+export interface Request<A extends Numbers> extends Omit<Layer<A, Int32Array>, 'weights'> {
+  weights: Weights<A> | Weights<Block<Precision>>
+}
+
+export interface ForwardRequest<A extends Numbers> extends Request<A> {
   /** The signals to return. */
   keep: readonly string[]
   /** Known hidden states (T, B, N): every step then reads these instead of those it computes. */
@@ -48,7 +55,7 @@ export interface ForwardResult<A extends Numbers> {
 }
 
 /** The arguments of a backward pass: those of the forward pass, what it stored, and gradients of its results. */
-export interface BackwardRequest<A extends Numbers> extends Layer<A, Int32Array> {
+export interface BackwardRequest<A extends Numbers> extends Request<A> {
   stored: Stored<A>
   /** Signal -> dL/d signal (T, B, N); missing ones are 0. */
   dSignals?: Readonly<Record<string, A>>
@@ -102,6 +109,15 @@ export class Kernels {
   /** Return the cell with this canonical JSON of its equations; null if the kernels do not have it. */
   cell(tape: string): BuiltinCell | null {
     return this.cells.find((cell) => cell.tape === tape) ?? null
+  }
+
+  /** Copy weights into the memory of the kernels, for many runs; `freeWeights` frees them. */
+  placeWeights(weights: Weights<Numbers>): Weights<Block<Precision>> {
+    return mappedWeights(weights, (values) => this.memory.copy(values))
+  }
+
+  freeWeights(weights: Weights<Block>): void {
+    mappedWeights(weights, (block) => this.memory.free(block))
   }
 
   /** Run a layer. */
@@ -182,7 +198,13 @@ export class Kernels {
     return index
   }
 
-  private copied(values: Numbers, precision: Precision, array: string, keep: Keep): Block<Precision> {
+  private copied(
+    values: Numbers | Block<Precision>,
+    precision: Precision,
+    array: string,
+    keep: Keep,
+  ): Block<Precision> {
+    if (values instanceof Block) return values
     if (precisionOf(values) !== precision)
       throw new EngineError('KERNELS_ARRAY_TYPE', { array, expected: precision, type: precisionOf(values) })
     return keep(this.memory.copy(values))
@@ -190,11 +212,13 @@ export class Kernels {
 
   /** Copy the arguments of a layer into the memory. */
   private layer(
-    request: Layer<Numbers, Int32Array>,
+    request: Request<Numbers>,
     keep: Keep,
   ): Layer<Block<Precision>, Block<'int64'>> & { precision: Precision } {
-    const precision = precisionOf(request.weights.input)
-    const copied = (array: string) => (values: Numbers) => this.copied(values, precision, array, keep)
+    const { input } = request.weights
+    const precision = input instanceof Block ? input.kind : precisionOf(input)
+    const copied = (array: string) => (values: Numbers | Block<Precision>) =>
+      this.copied(values, precision, array, keep)
     const change = (value: Change<Numbers>): Change<Block<Precision>> => ({
       ...value,
       scale: copied('scale')(value.scale),
@@ -206,7 +230,7 @@ export class Kernels {
       vectors: request.vectors ? copied('vectors')(request.vectors) : null,
       ids: request.ids ? keep(this.memory.copyIntegers(request.ids)) : null,
       lengths: request.lengths ? keep(this.memory.copyIntegers(request.lengths)) : null,
-      weights: mappedWeights(request.weights, copied('weights')),
+      weights: mappedWeights<Numbers | Block<Precision>, Block<Precision>>(request.weights, copied('weights')),
       initial: mapped(request.initial, copied('initial')),
       changes: mapped(request.changes, change),
     }

@@ -95,9 +95,9 @@ export class Recorder {
       const old = before[row] ?? null
       const sequence = this.#begin(input, labels[row]!, targets[row]!, old)
       const from = shared(this.network, sequence, old)
-      if (old !== null && from === old.steps && from === sequence.steps) return old
-      this.#run(sequence, from, { interventions, total, row, ofRows: inputs.length }, engines)
-      this.#predict(sequence, Math.max(0, from - 1))
+      if (from < sequence.steps)
+        this.#run(sequence, from, { interventions, total, row, ofRows: inputs.length }, engines)
+      this.#predict(sequence, Math.min(from, firstDifference(sequence.targets, old?.targets ?? [])))
       this.#check(sequence, old, from)
       return sequence
     })
@@ -291,7 +291,7 @@ function checkCount(answers: ArrayLike<number>, steps: number, width: number): A
 }
 
 const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
-  a.length === b.length && Array.prototype.every.call(a, (value, k) => value === b[k])
+  a.length === b.length && firstDifference(a, b) === a.length
 
 /** Return for each sequence the one before that it continues or repeats: equal ones at both ends stay what they were. */
 function matched(inputs: readonly Sequence['inputs'][], old: readonly Sequence[]): (Sequence | null)[] {
@@ -306,14 +306,19 @@ function matched(inputs: readonly Sequence['inputs'][], old: readonly Sequence[]
   })
 }
 
+/** Return the first place at which two arrays differ. */
+function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const most = Math.min(a.length, b.length)
+  let place = 0
+  while (place < most && a[place] === b[place]) place++
+  return place
+}
+
 /** Return how many steps of a sequence are those of the sequence before. */
 function shared({ configuration }: Network, sequence: Sequence, old: Sequence | null): number {
   if (old === null) return 0
   const width = configuration.vocabulary.unit === 'number' ? configuration.vocabulary.size : 1
-  const most = Math.min(sequence.inputs.length, old.inputs.length)
-  let place = 0
-  while (place < most && sequence.inputs[place] === old.inputs[place]) place++
-  const steps = Math.floor(place / width)
+  const steps = Math.floor(firstDifference(sequence.inputs, old.inputs) / width)
   // What reads from the end depends on every later step.
   return configuration.bothWays && (steps < old.steps || steps < sequence.steps) ? 0 : steps
 }

@@ -38,6 +38,7 @@ from gatescope.cli.commands.probe import probe
 from gatescope.cli.commands.record import record
 from gatescope.cli.commands.runs import runs
 from gatescope.cli.commands.sample import sample
+from gatescope.cli.commands.site import site
 from gatescope.cli.commands.snapshot import snapshot
 from gatescope.cli.commands.steer import steer
 from gatescope.cli.commands.tasks import tasks
@@ -57,7 +58,7 @@ COMMANDS = (
     *(explore, predict, sample, record, check),
     *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
     *(errors, horizon, compare),
-    *(adopt, export),
+    *(adopt, export, site),
     *(tasks, cells, runs),
 )
 for position, command in enumerate(COMMANDS):

@@ -4,25 +4,12 @@ import { EngineClient } from '../data/engine-client'
 import { EngineNetworks } from '../data/engine-networks'
 import { HttpSource } from '../data/http-source'
 import type { Source } from '../data/source'
-
-const address = (file: string): string => new URL(file, document.baseURI).href
-
-async function load(file: string): Promise<ArrayBuffer> {
-  const answer = await fetch(address(file))
-  if (!answer.ok) throw new Error(`${file}: ${answer.status}`)
-  return answer.arrayBuffer()
-}
+import { loadKernels, startWorker } from './files'
 
 /** Return the source of the page of the local server. */
 export function servedSource(): Source {
   const server = new HttpSource()
-  const engine = new EngineClient(
-    () => new Worker(address('worker.js')),
-    async () => {
-      const [plain, relaxed] = await Promise.all([load('kernels.wasm'), load('kernels-relaxed.wasm')])
-      return { plain, relaxed }
-    },
-  )
+  const engine = new EngineClient(startWorker, loadKernels)
   const networks = new EngineNetworks(engine, async ({ run, checkpoint }) => {
     const [network, weights] = await Promise.all([server.network(run), server.weights(run, checkpoint)])
     return { network, weights }

@@ -4,11 +4,22 @@ import type { Intervention } from '../../engine/interventions'
 import { readTensors, type Tensor } from '../../engine/tensors'
 import type { TraceRequest } from '../../engine/wire'
 
+/** One changed number of a trace, and the largest residual that Python then finds; null for NaN and infinity. */
+export interface Check {
+  layer: string
+  name: string
+  step: number
+  neuron: number
+  delta: number | null
+  largest: number | null
+}
+
 export interface Case {
   case: string
   network: { layers: { cell: string }[] } & Record<string, unknown>
   interventions: Intervention[]
   traces: TraceRequest[]
+  checks: Check[]
 }
 
 const files = import.meta.glob<string>('./fixtures/*.bin', { query: '?url&inline', import: 'default', eager: true })

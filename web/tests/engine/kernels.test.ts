@@ -2,7 +2,14 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { BUILTIN_CELLS } from '../../engine/builtin-cells'
 import { EngineError } from '../../engine/errors'
-import { type Block, type ForwardRequest, type Kernels, loadKernels, type Numbers } from '../../engine/kernels'
+import {
+  type Block,
+  type ForwardRequest,
+  type Kernels,
+  type Layer,
+  loadKernels,
+  type Numbers,
+} from '../../engine/kernels'
 import { array, cellNamed, loadPlain, numbers, plainBytes, problem, relaxedBytes } from './kernel-problems'
 
 let kernels: Kernels
@@ -13,14 +20,14 @@ beforeAll(async () => {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 
 /** Return W[k] · x + b[k] for one drive of one neuron. */
-function drive(request: ForwardRequest<Numbers>, k: number, n: number, x: Numbers, at: number): number {
+function drive(request: Layer<Numbers, Int32Array>, k: number, n: number, x: Numbers, at: number): number {
   const { inputs: I, neurons: N, weights } = request
   let sum = weights.biases[k * N + n]!
   for (let i = 0; i < I; i++) sum += weights.input[(k * N + n) * I + i]! * x[at + i]!
   return sum
 }
 
-function recurrent(request: ForwardRequest<Numbers>, k: number, n: number, h: ArrayLike<number>): number {
+function recurrent(request: Layer<Numbers, Int32Array>, k: number, n: number, h: ArrayLike<number>): number {
   const { neurons: N, weights } = request
   let sum = 0
   for (let m = 0; m < N; m++) sum += weights.recurrent[(k * N + n) * N + m]! * h[m]!
@@ -28,7 +35,7 @@ function recurrent(request: ForwardRequest<Numbers>, k: number, n: number, h: Ar
 }
 
 /** One row of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000), gates i f g o: [h, c] of each step. */
-function lstmRow(request: ForwardRequest<Numbers>, row: number): { h: number[][]; c: number[][]; f: number[][] } {
+function lstmRow(request: Layer<Numbers, Int32Array>, row: number): { h: number[][]; c: number[][]; f: number[][] } {
   const { steps: T, rows: B, inputs: I, neurons: N } = request
   let h = Array.from({ length: N }, (_, n) => request.initial!['h']![row * N + n]!)
   let c = Array.from({ length: N }, (_, n) => request.initial!['c']![row * N + n]!)
@@ -48,7 +55,7 @@ function lstmRow(request: ForwardRequest<Numbers>, row: number): { h: number[][]
 }
 
 /** One row of a GRU (Cho et al. 2014, with the reset gate after the product as in cuDNN), gates r z n. */
-function gruRow(request: ForwardRequest<Numbers>, row: number): number[][] {
+function gruRow(request: Layer<Numbers, Int32Array>, row: number): number[][] {
   const { steps: T, rows: B, inputs: I, weights } = request
   const N = request.neurons
   let h = Array.from({ length: N }, (_, n) => request.initial!['h']![row * N + n]!)
@@ -256,6 +263,14 @@ describe('blocks', () => {
     const before = pages()
     for (let k = 0; k < 50; k++) turn()
     expect(pages()).toBe(before)
+  })
+
+  it('of weights give the results of arrays', () => {
+    const request = { ...problem(cellNamed('lstm'), 'float64', SIZES), keep: ['h'] }
+    const weights = kernels.placeWeights(request.weights)
+    const placed = [kernels.forward({ ...request, weights }), kernels.forward({ ...request, weights })]
+    kernels.freeWeights(weights)
+    expect(placed).toEqual([kernels.forward(request), kernels.forward(request)])
   })
 
   it('run a layer without copies, with the same results', () => {

@@ -1,12 +1,9 @@
 // The law of the engines: every cell, engine, signal, precision and intervention gives the numbers of Python.
 import { describe, expect, it } from 'vitest'
-import type { Precision } from '../../engine/arrays'
 import type { Network, Output } from '../../engine/network'
-import { loadKernels } from '../../engine/kernels'
-import { plainBytes, relaxedBytes } from './kernel-problems'
+import { KERNELS, RUNS, TOLERANCES } from './engines'
 import { arrayOf, type Case, difference, INDEX, openCase } from './fixtures'
 
-const TOLERANCES: Record<Precision, number> = { float32: 1e-5, float64: 1e-12 }
 const LENGTHS = Int32Array.from(INDEX.lengths)
 
 function runCase(network: Network, about: Case, changed: boolean): Output {
@@ -17,23 +14,13 @@ function runCase(network: Network, about: Case, changed: boolean): Output {
   })
 }
 
-const builds = {
-  plain: null,
-  native: await loadKernels(plainBytes, plainBytes),
-  relaxed: await loadKernels(plainBytes, relaxedBytes),
-}
-
 /** Whether the kernels have every cell of a case: not the cell of the fixtures' own. */
 const isBuiltIn = ({ case: name }: Case): boolean => !name.startsWith('own/')
 
-const runs = (['float32', 'float64'] as const).flatMap((precision) =>
-  (['plain', 'native', 'relaxed'] as const).map((engine) => [precision, engine] as const),
-)
-
 describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_, about) => {
-  describe.each(runs)('in %s by the engine %s', (precision, engine) => {
+  describe.each(RUNS)('in %s by the engine %s', (precision, engine) => {
     it.each(['free', 'changed'])('%s: every signal, drive, state and prediction', (label) => {
-      const network = openCase(about, { precision, kernels: builds[engine] })
+      const network = openCase(about, { precision, kernels: KERNELS[engine] })
       const { names } = network.configuration
       const output = runCase(network, about, label === 'changed')
       const expected = engine !== 'plain' && isBuiltIn(about) ? 'native' : 'plain'

@@ -4,6 +4,7 @@ import { Recorder } from '../../engine/recording'
 import { readTensors } from '../../engine/tensors'
 import { checkRequest, encode, type TraceRequest } from '../../engine/wire'
 import type { Network } from '../../engine/network'
+import { KERNELS } from './engines'
 import { bytesOf, type Case, difference, INDEX, openCase } from './fixtures'
 
 function answer(network: Network, recorder: Recorder, request: TraceRequest): ArrayBuffer {
@@ -28,9 +29,58 @@ function compare(about: Case, bytes: ArrayBuffer, k: number): string[] {
 }
 
 describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_, about) => {
-  it('has every array of every trace of Python', () => {
-    const network = openCase(about)
+  it.each(['plain', 'native', 'relaxed'] as const)('has every array of every trace of Python, by %s', (engine) => {
+    const network = openCase(about, { kernels: KERNELS[engine] })
     const recorder = new Recorder(network)
     about.traces.forEach((request, k) => expect(compare(about, answer(network, recorder, request), k)).toEqual([]))
+  })
+})
+
+/** Return texts that a reader could type one after the other: letters more, letters fewer, and changes in the middle. */
+function edits(text: string): string[] {
+  const letters = Array.from(text)
+  const half = Math.floor(letters.length / 2)
+  const without = (k: number): string => [...letters.slice(0, k), ...letters.slice(k + 1)].join('')
+  return [
+    ...[1, half, letters.length - 1].map((count) => letters.slice(0, count).join('')),
+    text,
+    without(half),
+    text + text,
+    '',
+    letters.slice(half).join(''),
+    text,
+  ]
+}
+
+/** Return whether a text holds whole steps: half a number, or a line with half of its numbers, does not. */
+function isReadable({ configuration: { vocabulary } }: Network, text: string): boolean {
+  try {
+    vocabulary.encode(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_, about) => {
+  it.each(['plain', 'native'] as const)('has the same trace whatever was typed before, by %s', (engine) => {
+    const network = openCase(about, { kernels: KERNELS[engine] })
+    const layer = network.configuration.names.at(-1)!
+    const changes = [
+      [],
+      [{ layer, signal: 'h', neuron: 0, steps: { start: 2 }, shift: 0.5 }],
+      [{ layer, signal: 'h', neuron: 1, steps: -1, shift: 0.5 }],
+      [{ layer, signal: 'h', neuron: 1, row: 0, scale: 2 }],
+    ]
+    const recorder = new Recorder(network)
+    for (const interventions of changes)
+      for (const text of edits(about.traces[0]!.text).filter((text) => isReadable(network, text))) {
+        const request = { text, layer, interventions }
+        const [ours, theirs] = [recorder, new Recorder(network)].map((by) => readTensors(answer(network, by, request)))
+        for (const [name, { data }] of theirs!.tensors)
+          expect(difference(ours!.tensors.get(name)!.data, data), `${name} of ${text}`).toBeLessThanOrEqual(1e-6)
+        for (const name of ['labels', 'unknown', 'holds', 'step'])
+          expect(ours!.metadata[name]).toBe(theirs!.metadata[name])
+      }
   })
 })

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from gatescope.studies.common.table import Table
 from gatescope.version import __version__
 
 RUN_SENTENCES = ("problem", "notes", "score", "history")
+DETAILS = ("vocabulary", "end", "examples", "history", "samples", "checkpoints")  # of a run, not of its summary
 TASK_SENTENCES = ("source", "notes", "score")
 
 
@@ -68,6 +69,14 @@ class LiveRun:
     def container(self) -> Container:
         """Return the container of a file with this run alone."""
         return Container({"format": FORMAT, "version": __version__, "runs": [self.data]}, self.parts)
+
+    def renamed(self, name: str) -> LiveRun:
+        """Return the same run under another name.
+
+        Args:
+            name: the name.
+        """
+        return replace(self, data={**self.data, "run": {**self.data["run"], "name": name}})
 
 
 def live_run(run: Run, options: LiveOptions) -> LiveRun:
@@ -125,6 +134,33 @@ def _description(run: Run, half: HalfChange | None, local: LocalPaths, *, with_t
     if not with_text:
         described |= {"examples": [], "example": "", "samples": []}
     return described | {name: local.removed(described[name]) for name in RUN_SENTENCES}
+
+
+def summary_in(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the list of runs shows of a run.
+
+    Args:
+        described: the run as its page shows it.
+    """
+    layers = [
+        {"cell": layer["cell"]["name"], **{name: layer[name] for name in ("neurons", "reverse", "stacked")}}
+        for layer in described["layers"]
+    ]
+    return {name: described[name] for name in described if name not in DETAILS} | {"layers": layers}
+
+
+def check_size(live: LiveRun, content: bytes) -> None:
+    """Refuse a container that no reader would unpack.
+
+    Args:
+        live: the run.
+        content: its container.
+
+    Raises:
+        LiveFileError: it is too large.
+    """
+    if len(content) > MAX_DATA_BYTES:
+        raise LiveFileError("LIVE_RUN_TOO_LARGE", run=live.data["run"]["name"], limit=MAX_DATA_BYTES >> 20)
 
 
 def weight_bytes(network: Network, step: int, *, half: bool) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from gatescope.explorer.live.container import MAX_DATA_BYTES, LiveFileError
-from gatescope.explorer.live.live_data import LiveRun
+from gatescope.explorer.live.container import LiveFileError
+from gatescope.explorer.live.live_data import LiveRun, check_size
 from gatescope.explorer.live.page_file import PARTS, live_page, packed
 from gatescope.explorer.live.program import Program, program
 from gatescope.files import FileError, write_bytes
@@ -49,8 +49,7 @@ def write_live_file(live: LiveRun, path: str | PathLike[str]) -> Sizes:
         LiveFileError: the run is too large, the page was not built, or the file cannot be written.
     """
     built, data = program(), live.container().to_bytes()
-    if len(data) > MAX_DATA_BYTES:
-        raise LiveFileError("LIVE_RUN_TOO_LARGE", run=live.data["run"]["name"], limit=MAX_DATA_BYTES >> 20)
+    check_size(live, data)
     content = live_page(live.data["run"]["name"], data, built)
     try:
         write_bytes(Path(path), content)

@@ -69,7 +69,7 @@ def restore_all(path: str | os.PathLike[str], folder: str | os.PathLike[str]) ->
     container = read_live_file(path)
     runs = []
     for number, entry in enumerate(_entries(container, str(path))):
-        name = _directory_name(entry.get("run"))
+        name = directory_name(_name_in(entry.get("run")))
         place = Path(folder) / (name if not (Path(folder) / name).exists() else f"{name}-{number + 1}")
         runs.append(_restore(container, number, Path(path), place))
     return runs
@@ -170,8 +170,15 @@ def _are_objects(value: object, most: int) -> bool:
     return isinstance(value, list) and len(value) <= most and all(isinstance(entry, dict) for entry in value)
 
 
-def _directory_name(described: object) -> str:
-    """Return a name for a directory: the name of the run, without what a file name cannot have."""
+def _name_in(described: object) -> str:
     name = described.get("name") if isinstance(described, dict) else None
-    plain = re.sub(r"[^\w.\- ]+", "_", name if isinstance(name, str) else "")[:MAX_NAME_CHARACTERS].strip("._ ")
-    return plain or "run"
+    return name if isinstance(name, str) else ""
+
+
+def directory_name(name: str) -> str:
+    """Return a name for a file or directory: the name of a run, without what a file name cannot have.
+
+    Args:
+        name: the name of the run, which a stranger may have written.
+    """
+    return re.sub(r"[^\w.\- ]+", "_", name)[:MAX_NAME_CHARACTERS].strip("._ ") or "run"

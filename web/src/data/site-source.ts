@@ -1,0 +1,106 @@
+// The source of a static site: a list of runs, and one data file for each, which is fetched when its run is opened.
+import { text } from '../messages/text'
+import type { EngineClient } from './engine-client'
+import type { Tracks } from './features'
+import type { Chain } from './gradients'
+import { LiveFile } from './live-data'
+import { LocalSource } from './local-source'
+import type { Run } from './run'
+import { type RunList, type Source, SourceError, type TraceRequest } from './source'
+import type { StudyAnswer, StudyRequest } from './study'
+import type { Trace } from './trace'
+import type { WeightPaths } from './weight-paths'
+
+/** runs.json of a site. */
+export interface SiteIndex extends RunList {
+  /** The data file of each run, in the order of `runs`: a container of data/live-data.ts. */
+  files: string[]
+}
+
+/** Reads the files of a site. Both throw a SourceError if a file cannot be read. */
+export interface SiteFiles {
+  index(): Promise<SiteIndex>
+  data(file: string): Promise<ArrayBuffer>
+}
+
+export class SiteSource implements Source {
+  readonly #sources = new Map<string, Promise<LocalSource>>()
+  #index: Promise<SiteIndex> | null = null
+
+  constructor(
+    private readonly engine: EngineClient,
+    private readonly files: SiteFiles,
+  ) {}
+
+  async run(name: string): Promise<Run> {
+    return (await this.#source(name)).run(name)
+  }
+
+  prepare(name: string): void {
+    // A failure is reported by the request of the run.
+    this.#source(name).then(
+      (source) => source.prepare(name),
+      () => undefined,
+    )
+  }
+
+  async trace(name: string, request: TraceRequest): Promise<Trace> {
+    return (await this.#source(name)).trace(name, request)
+  }
+
+  async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
+    return (await this.#source(name)).study(name, request)
+  }
+
+  async features(name: string, text: string, features: string[]): Promise<Tracks> {
+    return (await this.#source(name)).features(name, text, features)
+  }
+
+  async arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
+    return (await this.#source(name)).arrays(name, what, request)
+  }
+
+  async chain(name: string, request: object): Promise<Chain> {
+    return (await this.#source(name)).chain(name, request)
+  }
+
+  async weightPaths(name: string): Promise<WeightPaths> {
+    return (await this.#source(name)).weightPaths(name)
+  }
+
+  follow(report: (list: RunList | null) => void): () => void {
+    let following = true
+    this.#loadIndex().then(
+      (index) => following && report(index),
+      () => following && report(null),
+    )
+    return () => {
+      following = false
+    }
+  }
+
+  /** Return runs.json. After a failure the next call tries again. */
+  #loadIndex(): Promise<SiteIndex> {
+    this.#index ??= this.files.index().catch((error: unknown) => {
+      this.#index = null
+      throw error
+    })
+    return this.#index
+  }
+
+  #source(name: string): Promise<LocalSource> {
+    const known = this.#sources.get(name)
+    if (known) return known
+    const source = this.#load(name)
+    this.#sources.set(name, source)
+    source.catch(() => this.#sources.delete(name))
+    return source
+  }
+
+  async #load(name: string): Promise<LocalSource> {
+    const { runs, files } = await this.#loadIndex()
+    const file = files[runs.findIndex((run) => run.name === name)]
+    if (file === undefined) throw new SourceError(text('RUN_UNKNOWN', { name }))
+    return new LocalSource(this.engine, LiveFile.read(await this.files.data(file)))
+  }
+}
