@@ -33,9 +33,7 @@ def live_options(checkpoints: int | None, passages: int | None, *, half: bool, w
     """
     from gatescope.explorer.live import LiveOptions
 
-    given = {"checkpoints": checkpoints, "passages": passages}
-    numbers = {name: number for name, number in given.items() if number is not None}
-    return LiveOptions(**numbers, half=half, text=not without_text)
+    return LiveOptions(checkpoints=checkpoints or 0, passages=passages, half=half, text=not without_text)
 
 
 def collect(runs: Sequence[Run], options: LiveOptions, *, quiet: bool) -> list[LiveRun]:

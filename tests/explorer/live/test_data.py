@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from gatescope import record
+from gatescope import TASKS, Settings, configure, create_run, record, train
 from gatescope.explorer.live import LiveFileError, LiveOptions, live_run
 from gatescope.explorer.live.live_data import evenly
 from gatescope.explorer.live.page_file import live_page
@@ -155,3 +155,14 @@ def test_no_passages_on_request(runs: Path) -> None:
 def test_negative_counts_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(LiveFileError, match="numbers from 0"):
         LiveOptions(**options)
+
+
+@pytest.mark.parametrize(("neurons", "count"), [(10, 4), (60, 2), (150, 1)])
+def test_default_passages_are_fewer_for_more_neurons(tmp_path: Path, neurons: int, count: int) -> None:
+    task = TASKS["counter"]()
+    settings = Settings.recommended(task, steps=1)
+    train(create_run(tmp_path / "run", task, configure(task.vocabulary, "elman", [neurons]), settings))
+    data, _ = read_apart(written(Run(tmp_path / "run")))
+    answers = [entry["result"] for entry in data["runs"][0]["studies"] if entry["request"]["study"] == "neuron"]
+    assert len(answers) == neurons
+    assert max(len(answer["most"]) for answer in answers) == count

@@ -29,6 +29,8 @@ from gatescope.studies.common.table import Table
 from gatescope.studies.health import saturation
 from gatescope.tasks import Task
 
+PASSAGES = range(1, 5)  # by default, of each neuron and end: the fewer, the more neurons there are
+PASSAGES_OF_RUN = 128  # of all its neurons, as far as PASSAGES allows
 VALUE_DIGITS = 4  # of the values of a neuron around a passage, which are drawn but not computed with
 MAX_NEURONS = 512  # of a run; passages of a larger network are left out
 
@@ -41,13 +43,14 @@ def study_text(run: Run) -> StudyText | None:
         return None
 
 
-def studies(run: Run, text: StudyText | None, max_passages: int) -> Iterator[dict[str, Any]]:
+def studies(run: Run, text: StudyText | None, max_passages: int | None) -> Iterator[dict[str, Any]]:
     """Yield the studies of a run with their results: saved tables, health, and the passages of every neuron.
 
     Args:
         run: the run.
         text: its held-out text; None to leave out what is computed from it.
-        max_passages: the number of passages of a neuron with its largest values, and of those with its smallest.
+        max_passages: the number of passages of a neuron with its largest values, and of those with its smallest. None:
+            4 in a network of up to 32 neurons, fewer in larger ones, 1 from 128 neurons on.
     """
     found = {study: tables for study in WHOLE_RUN_STUDIES if (tables := saved_tables(run, study)) is not None}
     if text is not None and "health" not in found:
@@ -56,7 +59,10 @@ def studies(run: Run, text: StudyText | None, max_passages: int) -> Iterator[dic
     for study, tables in found.items():
         yield _study({"study": study}, {name: table.to_json() for name, table in tables.items()})
     configuration = run.configuration()
-    if text is None or max_passages < 1 or sum(layer.neurons for layer in configuration.layers) > MAX_NEURONS:
+    neurons = sum(layer.neurons for layer in configuration.layers)
+    if max_passages is None:
+        max_passages = min(PASSAGES[-1], max(PASSAGES[0], PASSAGES_OF_RUN // neurons))
+    if text is None or max_passages < 1 or neurons > MAX_NEURONS:
         return
     ablation = found.get("ablation", {}).get("ablation")
     for name, layer in zip(configuration.names, configuration.layers, strict=True):

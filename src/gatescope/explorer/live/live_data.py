@@ -37,16 +37,17 @@ class LiveOptions:
         checkpoints: the number of earlier training steps whose weights are added, evenly over the training.
         text: whether texts of a corpus are included: examples, samples and passages.
         half: whether weights are stored in float16.
-        passages: the number of passages of each neuron with its largest values, and of those with its smallest.
+        passages: the number of passages of each neuron with its largest values, and of those with its smallest. None: 1
+            to 4, fewer for more neurons.
     """
 
     checkpoints: int = 0
     text: bool = True
     half: bool = False
-    passages: int = 2
+    passages: int | None = None
 
     def __post_init__(self) -> None:
-        if self.checkpoints < 0 or self.passages < 0:
+        if self.checkpoints < 0 or (self.passages or 0) < 0:
             raise LiveFileError("LIVE_COUNT_NEGATIVE", checkpoints=self.checkpoints, passages=self.passages)
 
 
