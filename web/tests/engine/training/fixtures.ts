@@ -1,4 +1,4 @@
-// What Python computes in training: scripts/engine_training.py writes it before the tests.
+// What Python computes in training: tests/reference/engine_training.py writes it before the tests.
 import { readTensors, type Tensor } from '../../../engine/tensors'
 import { type Bundle, readBundle } from '../../../engine/training/bundle'
 
