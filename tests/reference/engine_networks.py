@@ -22,6 +22,7 @@ from gatescope.cells import Cell
 from gatescope.configuration import Configuration, Layer
 from gatescope.explorer.wire import RecordedText, TraceRequest, encode
 from gatescope.recording import check_with, record
+from gatescope.runs.tensors import checksum
 from gatescope.sources import parts_for
 from tests.reference.engine_shapes import ALL_CELLS, SEED, SHAPES, Shape
 
@@ -155,7 +156,9 @@ def write_networks(folder: Path) -> None:
             case = f"{cell.name}/{shape.name}"
             network = network_of(cell, shape, generator)
             inputs, changes = inputs_of(network, generator), interventions_of(network)
-            weights = save_torch(dict(network.state_dict()), {"step": str(TRAINING_STEP)})
+            tensors = dict(network.state_dict())
+            metadata = {"step": str(TRAINING_STEP), "format": "pt", "sha256": checksum(tensors, TRAINING_STEP)}
+            weights = save_torch(tensors, metadata)
             arrays[f"{case}/weights"] = np.frombuffer(weights, np.uint8)
             arrays[f"{case}/inputs"] = inputs.numpy() if inputs.is_floating_point() else inputs.numpy().astype(np.int32)
             traces = list(traces_of(network, shape))

@@ -1,11 +1,18 @@
 // Arrays of numbers in either precision, and the products of matrices.
 
+import { EngineError } from './errors'
+
 export type Precision = 'float32' | 'float64'
 export type Values = Float32Array | Float64Array
 
-/** Return zeros of a precision. */
+/** Return zeros of a precision. Throws an EngineError if there is no memory for them. */
 export function zeros(precision: Precision, size: number): Values {
-  return precision === 'float32' ? new Float32Array(size) : new Float64Array(size)
+  try {
+    return precision === 'float32' ? new Float32Array(size) : new Float64Array(size)
+  } catch (error) {
+    if (error instanceof RangeError) throw new EngineError('ENGINE_MEMORY_FULL', { numbers: size })
+    throw error
+  }
 }
 
 /** Return numbers in a precision; the array itself if it has the precision already. */

@@ -106,7 +106,7 @@ export function readConfiguration(json: unknown): Configuration {
 }
 
 function readLayer(layer: Json, cells: ReadonlyMap<string, Cell>): Layer {
-  const cell = cells.get(String(layer['cell']))
+  const cell = typeof layer['cell'] === 'string' ? cells.get(layer['cell']) : undefined
   if (!cell) throw damaged('layers')
   const flag = (name: string): boolean => {
     const value = layer[name] ?? false

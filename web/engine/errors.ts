@@ -3,6 +3,7 @@
 export type Values = Record<string, string | number>
 
 const SHOWN_CHARACTERS = 60
+const SHOWN_ENTRIES = 8
 
 export class EngineError extends Error {
   constructor(
@@ -15,6 +16,12 @@ export class EngineError extends Error {
 
 /** Return a value of unknown type as a short text, for the values of an error. */
 export function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  // Nested values are not written out: they may be too deep or too large for that.
+  const isPlain = (entry: unknown): boolean => typeof entry !== 'object' || entry === null
+  let text = '{…}'
+  if (typeof value === 'string') text = value
+  else if (isPlain(value)) text = String(value)
+  else if (Array.isArray(value))
+    text = value.length <= SHOWN_ENTRIES && value.every(isPlain) ? JSON.stringify(value) : '[…]'
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text
 }

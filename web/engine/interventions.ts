@@ -44,7 +44,7 @@ export interface Change {
 }
 
 const MAX_AXES = 3
-const MAX_CHANGES = 10_000
+const MAX_CHANGES = 1000
 
 const invalid = (name: string, value: unknown): EngineError =>
   new EngineError('INTERVENTION_INVALID', { name, value: shown(value) })

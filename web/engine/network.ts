@@ -2,14 +2,14 @@
 //
 // T step, B row of the batch, I number of a step, N neuron, V predicted value.
 import { cast, type Precision, type Values, zeros } from './arrays'
-import { type Configuration, expectedTensors, readConfiguration } from './configuration'
+import { type Configuration, readConfiguration } from './configuration'
 import type { Inputs, Parameters } from './drives'
-import { EngineError } from './errors'
+import { EngineError, shown } from './errors'
 import { type Linear, readOut } from './head'
 import { changesOf, type Intervention, ofRow } from './interventions'
 import type { Kernels } from './kernels'
 import { EngineLayer, type EngineName } from './layer'
-import { readTensors } from './tensors'
+import { readWeights } from './weights'
 
 /** For each layer, the values of its states, (B, N) each. */
 export type State = ReadonlyMap<string, Values>[]
@@ -46,8 +46,6 @@ export interface OpenOptions {
   /** `auto` (if missing) takes the native engine for the cells that the kernels have. */
   engine?: 'auto' | EngineName
 }
-
-const FLOATS = ['F16', 'BF16', 'F32', 'F64']
 
 export class Network {
   /** The weights of each layer. */
@@ -137,7 +135,9 @@ export class Network {
     const { vocabulary } = this.configuration
     const width = vocabulary.unit === 'number' ? vocabulary.size : 1
     const steps = sequence.length / (width * Math.max(1, rows))
-    if (sequence instanceof Int32Array !== (vocabulary.unit !== 'number') || !Number.isInteger(steps))
+    const fits =
+      lengths === null || (lengths.length === rows && lengths.every((length) => length >= 0 && length <= steps))
+    if (sequence instanceof Int32Array !== (vocabulary.unit !== 'number') || !Number.isInteger(steps) || !fits)
       throw new EngineError('INPUTS_INVALID', { unit: vocabulary.unit, count: sequence.length, rows })
     if (!(sequence instanceof Int32Array))
       return { steps, rows, ids: null, vectors: cast(this.precision, sequence), lengths }
@@ -167,6 +167,7 @@ export class Network {
     const { state, keep = [], interventions = [], first = 0, total = first + steps, row = 0 } = options
     const ofRows = options.ofRows ?? rows
     const before = state ?? this.initialState(rows)
+    this.#checkOptions(before, keep, rows)
     const output: Output = { signals: [], state: [], top: zeros(this.precision, 0), engines: [] }
     let reads = this.#firstInputs(inputs)
     for (const level of levels) {
@@ -203,9 +204,46 @@ export class Network {
     return { ...inputs, ids: null, vectors: embedded(inputs.ids!, this.embedding, this.configuration.embedding!) }
   }
 
+  /**
+   * Return the inputs of the readout at the step that each direction reads last, (B, H), from those of all steps.
+   *
+   * For networks that predict once. Rows without steps have those of step 0.
+   */
+  atLastStep(top: Values, { steps, rows, lengths }: Inputs): Values {
+    const { layers, levels, inputs } = this.configuration
+    const width = inputs.at(-1)!
+    const last = zeros(this.precision, rows * width)
+    let column = 0
+    for (const k of steps ? levels.at(-1)! : []) {
+      const { neurons, reverse } = layers[k]!
+      for (let row = 0; row < rows; row++) {
+        const step = reverse ? 0 : Math.max(0, (lengths?.[row] ?? steps) - 1)
+        const from = (step * rows + row) * width + column
+        last.set(top.subarray(from, from + neurons), row * width + column)
+      }
+      column += neurons
+    }
+    return last
+  }
+
   /** Return logits, or estimates of numbers, (rows, V), from the inputs of the readout, (rows, H). */
   readOut(top: Values, rows: number): Values {
     return readOut(this.readout, top, rows)
+  }
+
+  /** Refuse states of other sizes, and signals that do not exist. */
+  #checkOptions(state: State, keep: readonly (readonly string[])[], rows: number): void {
+    for (const [k, { cell, neurons }] of this.configuration.layers.entries()) {
+      for (const name of cell.states)
+        if (state[k]?.get(name)?.length !== rows * neurons)
+          throw new EngineError('STATE_INVALID', { layer: this.configuration.names[k]!, state: name, rows, neurons })
+      const unknown = keep[k]?.find((name) => !cell.signals.has(name) && !cell.drives.includes(name))
+      if (unknown !== undefined)
+        throw new EngineError('SIGNALS_UNKNOWN', {
+          unknown: shown(unknown),
+          signals: [...cell.signals.keys(), ...cell.drives].join(', '),
+        })
+    }
   }
 }
 
@@ -235,31 +273,4 @@ export function sideBySide(
     column += sizes[k]!
   }
   return joined
-}
-
-/** Return a function from the name of a weight to its values, and the training step of the weights. */
-function readWeights(
-  configuration: Configuration,
-  bytes: ArrayBuffer,
-  precision: Precision,
-): { values: (name: string) => Values; step: number } {
-  const { metadata, tensors } = readTensors(bytes, FLOATS)
-  const expected = expectedTensors(configuration)
-  for (const name of tensors.keys()) if (!expected.has(name)) throw new EngineError('WEIGHT_UNKNOWN', { name })
-  const weights = new Map<string, Values>()
-  for (const [name, shape] of expected) {
-    const tensor = tensors.get(name)
-    if (!tensor || tensor.shape.length !== shape.length || tensor.shape.some((size, axis) => size !== shape[axis]))
-      throw new EngineError('WEIGHT_SHAPE_WRONG', {
-        name,
-        expected: shape.join(' x '),
-        shape: tensor?.shape.join(' x ') ?? '-',
-      })
-    const values = cast(precision, tensor.data as Values)
-    if (!values.every(Number.isFinite)) throw new EngineError('WEIGHT_NOT_FINITE', { name })
-    weights.set(name, values)
-  }
-  const step = Number(metadata['step'] ?? 0)
-  if (!Number.isSafeInteger(step) || step < 0) throw new EngineError('WEIGHTS_STEP_INVALID', { step: String(step) })
-  return { values: (name) => weights.get(name)!, step }
 }

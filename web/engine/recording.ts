@@ -3,7 +3,7 @@
 // T step, N neuron, V predicted value, K rank.
 import { type Values, zeros } from './arrays'
 import { Checker, type Recorded } from './checking'
-import { EngineError } from './errors'
+import { EngineError, shown } from './errors'
 import { toLogProbabilities } from './head'
 import type { Intervention } from './interventions'
 import type { EngineName } from './layer'
@@ -14,6 +14,7 @@ import { SPACE } from './splitting'
 /** The most probable symbols or classes that are recorded. */
 export const MAX_PREDICTIONS = 5
 export const MAX_TEXT_STEPS = 20_000
+const MAX_TEXT_CHARACTERS = 2_000_000 // also of words, which may be long
 const MAX_RECORDED_BYTES = 512 << 20
 const PREDICTED_VALUES = 1 << 20
 const HAS_TEXT = new RegExp(`[^${SPACE}]`, 'u')
@@ -59,6 +60,16 @@ function isLocal({ row, steps, shift }: Intervention): boolean {
   return (row ?? null) === null && typeof (shift ?? 0) === 'number' && bounds.every((bound) => (bound ?? 0) >= 0)
 }
 
+/** Return a text that differs for different interventions. */
+function keyOf(interventions: readonly Intervention[]): string {
+  try {
+    return JSON.stringify(interventions)
+  } catch {
+    // Values that are nested too deeply.
+    throw new EngineError('INTERVENTION_INVALID', { name: 'intervention', value: shown(interventions) })
+  }
+}
+
 /** Records the texts of one network, one after the other. */
 export class Recorder {
   readonly #checker: Checker
@@ -76,9 +87,11 @@ export class Recorder {
 
   /** Return the recording of a text. The next call changes its arrays. */
   record(text: string, interventions: readonly Intervention[] = []): Recording {
-    const changes = JSON.stringify(interventions)
+    const changes = keyOf(interventions)
     if (text === this.#text && changes === this.#changes) return this.#recording
     const { vocabulary } = this.network.configuration
+    if (text.length > MAX_TEXT_CHARACTERS)
+      throw new EngineError('TEXT_TOO_LARGE', { characters: text.length, most: MAX_TEXT_CHARACTERS })
     const parts = partsOf(this.network, text)
     const labels = parts.map((part) => vocabulary.labels(part))
     const steps = labels.reduce((sum, part) => sum + part.length, 0)

@@ -66,7 +66,14 @@ function isEntry(value: unknown): value is Entry {
   )
 }
 
-function readTensor(name: string, entry: unknown, bytes: ArrayBuffer, base: number, types: readonly string[]): Tensor {
+/** One array of a file, as it stands there. */
+export interface RawTensor {
+  dtype: string
+  shape: number[]
+  bytes: Uint8Array<ArrayBuffer>
+}
+
+function readRaw(name: string, entry: unknown, bytes: ArrayBuffer, base: number, types: readonly string[]): RawTensor {
   if (!isEntry(entry)) throw new EngineError('TENSOR_DESCRIPTION_INVALID', { name: shown(name), entry: shown(entry) })
   const type = types.includes(entry.dtype) ? TYPES[entry.dtype] : undefined
   if (type === undefined)
@@ -81,8 +88,13 @@ function readTensor(name: string, entry: unknown, bytes: ArrayBuffer, base: numb
     throw new EngineError('TENSOR_BYTES_WRONG', { name: shown(name), expected: count * type.bytes, bytes: to - from })
   if (base + to > bytes.byteLength)
     throw new EngineError('TENSOR_CUT_SHORT', { name: shown(name), end: base + to, bytes: bytes.byteLength })
+  return { dtype: entry.dtype, shape: entry.shape, bytes: new Uint8Array(bytes, base + from, to - from) }
+}
+
+/** Return the numbers of an array. */
+export function decoded({ dtype, shape, bytes }: RawTensor): Tensor {
   // A copy: an array in the middle of the body may start at any byte, which a view does not allow.
-  return { shape: entry.shape, data: type.decode(bytes.slice(base + from, base + to)) }
+  return { shape, data: TYPES[dtype]!.decode(bytes.slice().buffer) }
 }
 
 function readHeader(bytes: ArrayBuffer, length: number): Record<string, unknown> {
@@ -105,21 +117,37 @@ function metadataOf(header: Record<string, unknown>): Record<string, string> {
   return metadata as Record<string, string>
 }
 
+/** Return the arrays of a file as they stand there, and its metadata; see `readTensors`. */
+export function readRawTensors(
+  bytes: ArrayBuffer,
+  types: readonly string[] = Object.keys(TYPES),
+): { metadata: Record<string, string>; tensors: Map<string, RawTensor> } {
+  if (bytes.byteLength < 8) throw new EngineError('TENSORS_CUT_SHORT', { expected: 8, bytes: bytes.byteLength })
+  const length = Number(new DataView(bytes).getBigUint64(0, true))
+  if (8 + length > bytes.byteLength)
+    throw new EngineError('TENSORS_HEADER_CUT_SHORT', { expected: length, bytes: bytes.byteLength - 8 })
+  const header = readHeader(bytes, length)
+  const tensors = new Map<string, RawTensor>()
+  let total = 0
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') continue
+    const tensor = readRaw(name, entry, bytes, 8 + length, types)
+    total += tensor.bytes.length
+    // Arrays that overlap could make a small file take any amount of memory.
+    if (8 + length + total > bytes.byteLength) throw new EngineError('TENSORS_OVERLAP', { name: shown(name) })
+    tensors.set(name, tensor)
+  }
+  return { metadata: metadataOf(header), tensors }
+}
+
 /**
  * Return the tensors of a file, and its metadata.
  *
  * Throws an EngineError if the file is damaged, or has a tensor of a type that is not among `types`.
  */
 export function readTensors(bytes: ArrayBuffer, types: readonly string[] = Object.keys(TYPES)): Tensors {
-  if (bytes.byteLength < 8) throw new EngineError('TENSORS_CUT_SHORT', { expected: 8, bytes: bytes.byteLength })
-  const length = Number(new DataView(bytes).getBigUint64(0, true))
-  if (8 + length > bytes.byteLength)
-    throw new EngineError('TENSORS_HEADER_CUT_SHORT', { expected: length, bytes: bytes.byteLength - 8 })
-  const header = readHeader(bytes, length)
-  const tensors = new Map<string, Tensor>()
-  for (const [name, entry] of Object.entries(header))
-    if (name !== '__metadata__') tensors.set(name, readTensor(name, entry, bytes, 8 + length, types))
-  return { metadata: metadataOf(header), tensors }
+  const { metadata, tensors } = readRawTensors(bytes, types)
+  return { metadata, tensors: new Map([...tensors].map(([name, tensor]) => [name, decoded(tensor)])) }
 }
 
 function typeOf(data: Data): string {

@@ -27,6 +27,7 @@ export interface Marks {
 
 const REPLACEMENT = '\ufffd'
 const HAS_SPACE = new RegExp(`[${SPACE}]`, 'u')
+const HAS_TEXT = new RegExp(`[^${SPACE}]`, 'u')
 const SURROGATE = /^\p{Surrogate}$/u
 
 const invalid = (symbol: string): EngineError => new EngineError('VOCABULARY_SYMBOL_INVALID', { symbol: shown(symbol) })
@@ -58,7 +59,7 @@ function splitBlocks(text: string): string[] {
   const blocks: string[] = []
   let [block, hasText, afterEmpty] = ['', false, false]
   for (const line of text.match(/[^\n]*\n|[^\n]+$/g) ?? []) {
-    const empty = !new RegExp(`[^${SPACE}]`, 'u').test(line)
+    const empty = !HAS_TEXT.test(line)
     if (!empty && hasText && afterEmpty) {
       blocks.push(block)
       block = ''
@@ -108,7 +109,7 @@ function chunks(marks: Marks, inWords: boolean): Units {
   if (end !== null && !isCharacter(end)) throw invalid(end)
   const other = marks.other === null ? symbols.length : ids.get(marks.other)!
   const escaped = end === null ? '' : `\\u{${end.codePointAt(0)!.toString(16)}}`
-  const chunk = new RegExp(end === null ? `[^${SPACE}]+` : `${escaped}|(?:(?!${escaped})[^${SPACE}])+`, 'gu')
+  const chunk = new RegExp(end === null ? `[^${SPACE}]+` : `${escaped}|[^${SPACE}${escaped}]+`, 'gu')
   const word = wordPattern(marks.rule)
   const labels = (text: string): string[] => {
     const found = text.match(chunk) ?? []

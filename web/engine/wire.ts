@@ -1,5 +1,5 @@
 // The answer to a trace request: the arrays that src/gatescope/explorer/wire.py writes, with the same names and types.
-import { type Values } from './arrays'
+import { type Values, zeros } from './arrays'
 import { pythonGeneral } from './python-format'
 import { TOLERANCES } from './checking'
 import { EngineError, shown } from './errors'
@@ -34,6 +34,8 @@ const isTexts = (value: unknown): value is string[] =>
 
 /** Return a request with its defaults. Throws an EngineError if the network has no such layer, signal or neuron. */
 export function checkRequest({ configuration }: Network, request: TraceRequest): CheckedRequest {
+  if (typeof request !== 'object' || request === null)
+    throw new EngineError('REQUEST_INVALID', { request: shown(request) })
   const {
     text,
     layer = 'layer0',
@@ -106,7 +108,7 @@ function neuronMajor(
   count: number,
 ): Tensor {
   const steps = sequences.reduce((sum, sequence) => sum + sequence.steps, 0)
-  const data = new Float32Array(neurons.length * steps)
+  const data = zeros('float32', neurons.length * steps) as Float32Array
   let first = 0
   for (const sequence of sequences) {
     const array = sequence.layers[layer]!.get(name)!

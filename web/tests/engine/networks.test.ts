@@ -35,6 +35,8 @@ describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_
         for (const [name, values] of output.state[k]!) compare(`${layer}.final.${name}`, values)
       })
       compare('logits', network.readOut(output.top, INDEX.rows * LENGTHS[0]!))
+      const inputs = network.inputs(arrayOf(about, 'inputs').data as Int32Array | Float32Array, INDEX.rows, LENGTHS)
+      compare('last', network.readOut(network.atLastStep(output.top, inputs), INDEX.rows))
       expect(wrong).toEqual([])
     })
   })
