@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -16,8 +18,10 @@ from torch import nn
 
 from gatescope import CELLS, TASKS, Network, Settings, Vocabulary
 from gatescope.configuration import Configuration, Layer
+from gatescope.generator import Generator
 from gatescope.network import predict
-from gatescope.tasks import Task
+from gatescope.tasks import Batch, Task
+from gatescope.tasks.base.strings import StringTask
 from gatescope.training import Loop, bundle, recommended_network
 
 SYMBOLS = 5
@@ -34,6 +38,7 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "dyck2": {"opens": 0.3},
     "parity": {"longest": 10, "stop": 0.2},
 }
+HISTORY_UPDATES = 40
 UPDATES = (0, 150, 400)  # after which a network is scored: none, some and most strings are right
 PROSE = "It was the best of times, it was the worst of times;\nit was the age of 'wisdom'.\n"
 SHAPES: dict[str, tuple[int | None, tuple[dict[str, Any], ...]]] = {
@@ -68,6 +73,48 @@ def scores_of(task: Task) -> Iterator[tuple[dict[str, Any], bytes]]:
         predictor = partial(predict, loop.network)
         expected = dict(score=task.score(predictor).to_json(), validation=loop.validate()["validation_loss"])
         yield expected, save_torch(loop.network.state_dict())
+
+
+def with_batches_of_page(task: Task, seed: int) -> Task:
+    """Return the task with the strings that the page draws in each batch; a text keeps its own batches."""
+    if not isinstance(task, StringTask):
+        return task
+    data = bundle(task)["training"]
+    strings = data["strings"]["text"]
+    edges = None if data["weights"] is None else np.cumsum(data["weights"])
+
+    def batch(_: int, step: int) -> Batch:
+        generator, count = Generator(seed, f"batch.{step}"), task.recommended.batch
+        if edges is None:
+            numbers = generator.below(len(strings), count)
+        else:
+            numbers = np.searchsorted(edges, generator.uniforms(count) * edges[-1], side="right")
+        return task.rows([strings[k] for k in numbers.tolist()])
+
+    task.batch = batch  # type: ignore[method-assign]
+    return task
+
+
+class _Offsets:
+    """The place of the ring at which an epoch of the page begins, in the place of NumPy's generator."""
+
+    def __init__(self, _: int, seed: int, epoch: int) -> None:
+        self._generator = Generator(seed, f"epoch.{epoch}")
+
+    def integers(self, limit: int) -> int:
+        return int(self._generator.below(limit, 1)[0])
+
+
+def history(task: Task, seed: int) -> dict[str, Any]:
+    """Return the records of a training of Python on the batches of the page."""
+    settings = Settings.recommended(task, seed=seed, steps=HISTORY_UPDATES, validate_every=HISTORY_UPDATES // 2)
+    if task.recommended.unroll is not None:
+        settings = replace(settings, warmup=5)
+    loop = Loop(Network(recommended_network(task), seed=seed), with_batches_of_page(task, seed), settings)
+    with mock.patch("gatescope.tasks.text.generator", _Offsets):
+        records = [record for record in loop.records() if "loss" in record]
+    changes = dict(steps=settings.steps, validateEvery=settings.validate_every, warmup=settings.warmup)
+    return dict(task=task.name, seed=seed, changes=changes, records=records)
 
 
 def gradients(name: str, cell: str, generator: torch.Generator) -> tuple[dict[str, Any], Arrays]:
@@ -133,13 +180,16 @@ def write_training(folder: Path) -> None:
     """Write every bundle, and one file with all that is compared."""
     generator = torch.Generator().manual_seed(31)
     arrays: Arrays = {}
-    index: dict[str, Any] = dict(bundles=[], gradients=[], rates=[], lengths=LENGTHS, rate=RATE, clip=CLIP)
+    index: dict[str, Any] = dict(
+        bundles=[], gradients=[], rates=[], histories=[], lengths=LENGTHS, rate=RATE, clip=CLIP
+    )
     for task in tasks(folder):
         scores = []
         for k, (expected, weights) in enumerate(scores_of(task)):
             arrays[f"{task.name}/weights{k}"] = np.frombuffer(weights, np.uint8)
             scores.append(expected)
         index["bundles"].append(dict(bundle=deepcopy(bundle(task)), scores=scores))
+        index["histories"].append(history(task, seed=11))
         index["rates"] += [rates(task, **changes) for changes in RATE_CHANGES]
     for cell in CELLS:
         for shape in SHAPES:

@@ -45,7 +45,7 @@ export function scoreOf(bundle: Bundle, predict: Predict): Score {
   const beyond = solved ? tryLonger(score, predict) : { failed: [], shares: null }
   const failed = [...wrong, ...beyond.failed]
   return {
-    value: score.shareOf === 'strings' ? 1 - wrong.length / counted.length : right / symbols,
+    value: score.shareOf === 'strings' ? (counted.length - wrong.length) / counted.length : right / symbols,
     chance: score.chance,
     better: 'higher',
     solved,

@@ -10,10 +10,21 @@ export interface PythonScore {
   details: Record<string, unknown>
 }
 
+/** A record of a training of Python on the batches that this engine draws. */
+export interface PythonRecord {
+  step: number
+  loss: number
+  learning_rate: number
+  gradient_norm: number
+  validation_loss?: number
+  score?: PythonScore
+}
+
 interface Index {
   bundles: { bundle: Record<string, unknown>; scores: { score: PythonScore; validation: number }[] }[]
   gradients: { case: string; network: unknown; loss: number }[]
   rates: { task: string; changes: object; steps: number[]; rates: number[]; validates: number[] }[]
+  histories: { task: string; seed: number; changes: object; records: PythonRecord[] }[]
   lengths: number[]
   rate: number
   clip: number

@@ -8,7 +8,7 @@ import { batchOf, sideBySide } from '../../../engine/training/batches'
 import { Checkpoints } from '../../../engine/training/checkpoints'
 import { Training, type TrainingOptions } from '../../../engine/training/training'
 import { loadPlain } from '../kernel-problems'
-import { bundleJson, bundleOf } from './fixtures'
+import { bundleJson, bundleOf, INDEX } from './fixtures'
 
 let kernels: Kernels
 beforeAll(async () => {
@@ -48,6 +48,24 @@ describe('the counter', () => {
     expect(training.history.at(-1)!.loss).toBeLessThan(0.6 * training.history[0]!.loss)
     expect(training.history.filter(({ validationLoss }) => validationLoss !== undefined).length).toBe(1)
   })
+})
+
+it.each(INDEX.histories)('$task has the history of Python on the same batches', ({ task, seed, changes, records }) => {
+  const training = make(task, { seed, recipe: changes })
+  while (training.ended === null) training.advance()
+  expect(training.history.map(({ step }) => step)).toEqual(records.map(({ step }) => step))
+  for (const [k, entry] of training.history.entries()) {
+    const expected = records[k]!
+    // Rounding in single precision grows from update to update.
+    const near = (value: number, other: number): void =>
+      expect(Math.abs(value - other), `step ${entry.step}`).toBeLessThan(1e-3 * Math.max(0.1, Math.abs(other)))
+    near(entry.loss, expected.loss)
+    near(entry.gradientNorm, expected.gradient_norm)
+    expect(entry.learningRate).toBeCloseTo(expected.learning_rate, 14)
+    expect(entry.validationLoss === undefined).toBe(expected.validation_loss === undefined)
+    near(entry.validationLoss ?? 0, expected.validation_loss ?? 0)
+    expect(entry.score?.value).toBe(expected.score?.value)
+  }
 })
 
 it('the same seed gives the same history and weights, and another seed others', () => {
