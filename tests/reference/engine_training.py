@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from safetensors.torch import save as save_torch
 from torch import nn
 
-from gatescope import CELLS, TASKS, Network, Settings, Vocabulary
+from gatescope import CELLS, TASKS, Cell, Network, Settings, Vocabulary
 from gatescope.configuration import Configuration, Layer
 from gatescope.generator import Generator
 from gatescope.network import predict
@@ -117,11 +117,11 @@ def history(task: Task, seed: int) -> dict[str, Any]:
     return dict(task=task.name, seed=seed, changes=changes, records=records)
 
 
-def gradients(name: str, cell: str, generator: torch.Generator) -> tuple[dict[str, Any], Arrays]:
+def gradients(name: str, cell: Cell, generator: torch.Generator) -> tuple[dict[str, Any], Arrays]:
     """Return a network with the gradients of its mean loss on a batch, by torch's autograd through the plain engine."""
     embedding, layers = SHAPES[name]
     vocabulary = Vocabulary(tuple("abcd\n"), end="\n")
-    network = Network(Configuration(vocabulary, tuple(Layer(CELLS[cell], **layer) for layer in layers), embedding))
+    network = Network(Configuration(vocabulary, tuple(Layer(cell, **layer) for layer in layers), embedding))
     network = network.double()
     with torch.no_grad():
         for weights in network.state_dict().values():
@@ -134,7 +134,7 @@ def gradients(name: str, cell: str, generator: torch.Generator) -> tuple[dict[st
     output = network(tokens, lengths=torch.tensor(LENGTHS), engine="plain")
     loss = nn.functional.cross_entropy(output.logits.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="sum")
     (loss / int((targets >= 0).sum())).backward()
-    case = f"{cell}/{name}"
+    case = f"{cell.name}/{name}"
     arrays: Arrays = {f"{case}/tokens": tokens.int().numpy(), f"{case}/targets": targets.int().numpy()}
     for weight, value in network.state_dict().items():
         arrays[f"{case}/weights/{weight}"] = value.numpy()
@@ -176,8 +176,8 @@ def rates(task: Task, **changes: Any) -> dict[str, Any]:
     )
 
 
-def write_training(folder: Path) -> None:
-    """Write every bundle, and one file with all that is compared."""
+def write_training(folder: Path, own: Cell) -> None:
+    """Write every bundle, and one file with all that is compared; `own` is a cell that the kernels do not have."""
     generator = torch.Generator().manual_seed(31)
     arrays: Arrays = {}
     index: dict[str, Any] = dict(
@@ -191,7 +191,7 @@ def write_training(folder: Path) -> None:
         index["bundles"].append(dict(bundle=deepcopy(bundle(task)), scores=scores))
         index["histories"].append(history(task, seed=11))
         index["rates"] += [rates(task, **changes) for changes in RATE_CHANGES]
-    for cell in CELLS:
+    for cell in (*CELLS.values(), own):
         for shape in SHAPES:
             case, values = gradients(shape, cell, generator)
             index["gradients"].append(case)

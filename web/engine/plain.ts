@@ -53,6 +53,11 @@ export class Evaluator {
     return this.#values[this.cell.signals.get(name)!]!
   }
 
+  /** Return the array of a line, which the next call overwrites. */
+  line(number: number): Values {
+    return this.#values[number]!
+  }
+
   /** Compute all signals of one step; `change` is called with the name and values of each signal. */
   run(change: ((signal: string, values: Values) => void) | null): void {
     const { stops } = this.cell

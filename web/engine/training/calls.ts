@@ -2,6 +2,7 @@
 // show each, pause between two, and go on typing meanwhile.
 import { EngineError, shown } from '../errors'
 import type { Kernels } from '../kernels'
+import type { EngineName } from '../layer'
 import { Network } from '../network'
 import { readBundle } from './bundle'
 import type { Recipe } from './recipe'
@@ -28,6 +29,8 @@ export interface Progress {
   checkpoints: number[]
   /** The step of the best weights so far; null before the first validation. */
   best: number | null
+  /** The code of the engines that train, as for traces. */
+  engine: string
   /** The time of all updates so far. */
   seconds: number
 }
@@ -35,6 +38,8 @@ export interface Progress {
 /** What the worker gives to a training: its kernels, and a place to show a network. */
 export interface Host {
   readonly kernels: Kernels | null
+  /** Return the code of engines. */
+  code(engines: readonly EngineName[]): string
   /** Make a network the one that traces of a run show. */
   show(run: string, network: Network): void
 }
@@ -76,6 +81,7 @@ export class Trainings {
       entries,
       checkpoints: training.checkpoints.steps,
       best: training.bestStep,
+      engine: host.code(training.engines),
       seconds: entry.seconds,
     }
   }
@@ -86,7 +92,6 @@ export class Trainings {
   }
 
   #start(host: Host, run: string, request: Extract<TrainRequest, { action: 'start' }>): void {
-    if (host.kernels === null) throw new EngineError('TRAINING_KERNELS_MISSING')
     const { network, recipe, seed } = request
     const options = {
       ...(network === undefined ? {} : { network }),

@@ -2,16 +2,20 @@
 //
 // T step, B row, P place (a step of a row that has a target), H inputs of the readout, V predicted value.
 import { multiply, type Values, zeros } from '../arrays'
+import type { BuiltinCell } from '../builtin-cells'
 import type { Configuration } from '../configuration'
 import type { Inputs } from '../drives'
 import { EngineError } from '../errors'
 import type { Kernels } from '../kernels'
 import { embedded, sideBySide } from '../network'
-import { LayerPass, type TrainedLayer } from './layer-pass'
+import type { EngineName } from '../layer'
+import type { LayerPass, LayerStates, TrainedLayer } from './layer-pass'
+import { NativePass } from './native-pass'
+import { PlainPass } from './plain-pass'
 import type { Weights } from './weights'
 
 /** For each layer, its states, (B, N) each. */
-export type States = ReadonlyMap<string, Values>[]
+export type States = LayerStates[]
 
 /** The sequences of a pass, and the places at which it predicts. */
 export interface Steps {
@@ -25,22 +29,25 @@ export interface Steps {
 
 /** A network whose weights are trained. */
 export class TrainedNetwork {
-  readonly layers: readonly TrainedLayer[]
+  readonly layers: readonly (TrainedLayer & { builtin: BuiltinCell | null })[]
 
   /** Throws an EngineError for a network that cannot be trained here. */
   constructor(
     readonly configuration: Configuration,
     readonly weights: Weights,
-    readonly kernels: Kernels,
+    readonly kernels: Kernels | null,
+    /** `auto` takes the native engine for the cells that the kernels have. */
+    readonly engine: 'auto' | EngineName = 'auto',
   ) {
     const { layers, inputs, readout, hidden } = configuration
     if (readout.kind === 'numbers' || readout.reads !== 'every step')
       throw new EngineError('TRAINING_READOUT_UNSUPPORTED', { kind: readout.kind, reads: readout.reads })
     if (hidden.length) throw new EngineError('TRAINING_HIDDEN_UNSUPPORTED')
     this.layers = layers.map(({ cell, neurons, reverse }, number) => {
-      const builtin = kernels.cell(cell.key)
-      if (builtin === null) throw new EngineError('TRAINING_CELL_UNSUPPORTED', { cell: cell.name })
-      return { cell: builtin, neurons, inputs: inputs[number]!, reverse, number }
+      const own = { cell, neurons, inputs: inputs[number]!, reverse, number }
+      const builtin = engine === 'plain' ? null : (kernels?.cell(cell.key) ?? null)
+      if (engine === 'native' && builtin === null) throw new EngineError('ENGINE_NATIVE_MISSING', { cell: cell.name })
+      return { ...own, builtin }
     })
   }
 
@@ -56,6 +63,19 @@ export class TrainedNetwork {
       }
       return states
     })
+  }
+
+  /** The engine of each layer. */
+  get engines(): EngineName[] {
+    return this.layers.map(({ builtin }) => (builtin ? 'native' : 'plain'))
+  }
+
+  /** Run a layer. */
+  runLayer(k: number, inputs: Inputs, before: LayerStates, store: boolean): LayerPass {
+    const { weights, kernels } = this
+    const layer = this.layers[k]!
+    if (kernels && layer.builtin) return new NativePass(kernels, layer.builtin, layer, weights, inputs, before, store)
+    return new PlainPass(layer, weights, inputs, before, store)
   }
 
   /** Run the network over a batch; call `free` of the pass when it is no longer needed. */
@@ -79,12 +99,12 @@ export class NetworkPass {
     states: States,
     store: boolean,
   ) {
-    const { weights, configuration, kernels, layers } = network
+    const { weights, configuration, layers } = network
     const { steps, rows, lengths } = batch
     try {
       let reads: Inputs = { steps, rows, lengths, ...this.#inputs() }
       for (const level of configuration.levels) {
-        for (const k of level) this.#passes.push(new LayerPass(kernels, layers[k]!, weights, reads, states[k]!, store))
+        for (const k of level) this.#passes.push(network.runLayer(k, reads, states[k]!, store))
         const sizes = level.map((k) => layers[k]!.neurons)
         const hidden = level.map((k) => this.#passes[k]!.hidden)
         reads = { ...reads, ids: null, vectors: sideBySide(hidden, sizes, steps * rows, weights.precision) }

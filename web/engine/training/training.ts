@@ -4,6 +4,7 @@ import type { Precision, Values } from '../arrays'
 import { type Configuration, readConfiguration } from '../configuration'
 import { EngineError } from '../errors'
 import type { Kernels } from '../kernels'
+import type { EngineName } from '../layer'
 import { Adam, clipNorm } from './adam'
 import { batchOf } from './batches'
 import type { Bundle } from './bundle'
@@ -39,6 +40,8 @@ export interface TrainingOptions {
   seed?: number | bigint
   /** float32 if missing. */
   precision?: Precision
+  /** `auto` (if missing) takes the native engine for the cells that the kernels have. */
+  engine?: 'auto' | EngineName
 }
 
 const MAX_DIVERGED_VALIDATIONS = 3 // in a row; then training stops
@@ -69,7 +72,7 @@ export class Training {
   /** Throws an EngineError for a network or settings that cannot be trained here. */
   constructor(
     readonly bundle: Bundle,
-    kernels: Kernels,
+    kernels: Kernels | null,
     readonly options: TrainingOptions = {},
   ) {
     this.recipe = checkRecipe({ ...bundle.recipe, ...options.recipe })
@@ -78,7 +81,7 @@ export class Training {
     checkNetwork(this.network, this.configuration, bundle)
     this.seed = options.seed ?? 0
     this.#weights = Weights.initial(this.configuration, this.seed, options.precision ?? 'float32')
-    this.#trained = new TrainedNetwork(this.configuration, this.#weights, kernels)
+    this.#trained = new TrainedNetwork(this.configuration, this.#weights, kernels, options.engine)
     this.#adam = new Adam(this.#weights.values.length, this.#weights.precision)
     this.checkpoints = new Checkpoints(this.recipe.reportEvery)
     this.checkpoints.add(0, this.#weights.values)
@@ -103,6 +106,11 @@ export class Training {
   bytes(step?: number): ArrayBuffer {
     if (step === undefined) return this.#weights.toBytes(this.step)
     return this.#weights.toBytes(step, this.checkpoints.at(step))
+  }
+
+  /** The engine of each layer. */
+  get engines(): EngineName[] {
+    return this.#trained.engines
   }
 
   /** The step of the best weights of all validations; null before the first. */

@@ -81,10 +81,16 @@ it.each([
   expect((await ask(request)).code).toBe(code)
 })
 
-it('refuses an amount of nothing, and a start without kernels', async () => {
+it('refuses an amount of nothing', async () => {
   await progressOf({ action: 'start', bundle: bundleJson('counter') })
   expect((await ask({ action: 'advance', updates: 0 })).code).toBe('TRAINING_AMOUNT_INVALID')
   expect((await ask({ action: 'advance', milliseconds: NaN })).code).toBe('TRAINING_AMOUNT_INVALID')
+})
+
+it('trains by the plain engine before the kernels are loaded, and says so', async () => {
+  const start: TrainRequest = { action: 'start', bundle: bundleJson('counter') }
+  expect((await progressOf(start)).engine).toMatch(/^browser-native/)
   engine = new Engine()
-  expect((await ask({ action: 'start', bundle: bundleJson('counter') })).code).toBe('TRAINING_KERNELS_MISSING')
+  expect((await progressOf(start)).engine).toBe('browser-plain')
+  expect((await progressOf({ action: 'advance' })).step).toBe(1)
 })

@@ -63,4 +63,10 @@ export function bundleJson(task: string): Record<string, unknown> {
   return structuredClone(INDEX.bundles.find(({ bundle }) => bundle['task'] === task)!.bundle)
 }
 
-export const bundleOf = (task: string): Bundle => readBundle(bundleJson(task))
+const bundles = new Map<string, Bundle>()
+
+/** Return the bundle of a task; the same object at every call. */
+export function bundleOf(task: string): Bundle {
+  if (!bundles.has(task)) bundles.set(task, readBundle(bundleJson(task)))
+  return bundles.get(task)!
+}

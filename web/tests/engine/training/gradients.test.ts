@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Precision, type Values, zeros } from '../../../engine/arrays'
 import { readConfiguration } from '../../../engine/configuration'
+import type { EngineName } from '../../../engine/layer'
 import type { Kernels } from '../../../engine/kernels'
 import { Adam, clipNorm } from '../../../engine/training/adam'
 import { crossEntropy } from '../../../engine/training/loss'
@@ -22,12 +23,12 @@ interface Problem {
 }
 
 /** Return the network, the batch and the targets of a case that Python wrote. */
-function problem({ case: name, network }: (typeof INDEX.gradients)[number]): Problem {
+function problem({ case: name, network }: (typeof INDEX.gradients)[number], engine: EngineName): Problem {
   const configuration = readConfiguration(network)
   const weights = new Map(
     namesBelow(`${name}/weights/`).map((weight) => [weight, arrayOf(`${name}/weights/${weight}`).data as Values]),
   )
-  const trained = new TrainedNetwork(configuration, new Weights(configuration, 'float64', weights), kernels)
+  const trained = new TrainedNetwork(configuration, new Weights(configuration, 'float64', weights), kernels, engine)
   const tokens = arrayOf(`${name}/tokens`)
   const all = arrayOf(`${name}/targets`).data as Int32Array
   const places = Int32Array.from(all.keys()).filter((place) => all[place]! >= 0)
@@ -46,9 +47,14 @@ function loss({ network, batch, targets }: Problem, backward: boolean): number {
   return nats
 }
 
-describe.each(INDEX.gradients)('$case', (about) => {
+const CASES = INDEX.gradients.flatMap((about) => {
+  const engines: EngineName[] = about.case.startsWith('own/') ? ['plain'] : ['native', 'plain']
+  return engines.map((engine) => ({ ...about, about, engine }))
+})
+
+describe.each(CASES)('$case, $engine', ({ about, engine }) => {
   it('has the loss and the gradients of autograd', () => {
-    const checked = problem(about)
+    const checked = problem(about, engine)
     const { weights } = checked.network
     expect(loss(checked, true)).toBeCloseTo(about.loss, 10)
     expect(weights.names.length).toBeGreaterThan(5)
@@ -61,8 +67,11 @@ describe.each(INDEX.gradients)('$case', (about) => {
     }
   })
 
+  // The plain engine has them as well, because both have those of autograd.
+  if (engine === 'plain' && !about.case.startsWith('own/')) return
+
   it('has the gradients of finite differences', () => {
-    const checked = problem(about)
+    const checked = problem(about, engine)
     const { weights } = checked.network
     loss(checked, true)
     const gradients = weights.gradients.slice()

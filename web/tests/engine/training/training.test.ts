@@ -184,13 +184,10 @@ describe('a training is refused', () => {
     change(json)
     return json
   }
-  const cell = (json: Record<string, unknown>): { tape: { nodes: unknown[]; signals: Record<string, number> } } =>
-    Object.values(json['cells'] as object)[0] as never
   it.each([
     ['TRAINING_DROPOUT_UNSUPPORTED', network((json) => (json['dropout'] = 0.1))],
     ['TRAINING_HIDDEN_UNSUPPORTED', network((json) => (json['hidden'] = [{ neurons: 3, activation: 'relu' }]))],
     ['TRAINING_SYMBOLS_DIFFER', bundleOf('copy').network],
-    ['TRAINING_CELL_UNSUPPORTED', network((json) => delete cell(json).tape.signals['o'])],
   ])('with %s', (code, changed) => {
     expect(() => make('counter', { network: changed })).toThrow(EngineError)
     expect(() => make('counter', { network: changed })).toThrow(code)
@@ -205,6 +202,21 @@ describe('a training is refused', () => {
     expect(() => make('counter', { recipe: { clip: 0 } })).toThrow('RECIPE_SETTING_INVALID')
     expect(() => make('counter', { recipe: { steps: 1.5 } })).toThrow('RECIPE_SETTING_INVALID')
   })
+})
+
+it('both engines train alike', () => {
+  const [native, plain] = (['native', 'plain'] as const).map((engine) => advance(make('copy', { engine }), 20))
+  expect([native!.engines, plain!.engines]).toEqual([
+    ['native', 'native'],
+    ['plain', 'plain'],
+  ])
+  for (const [k, { loss, gradientNorm }] of plain!.history.entries()) {
+    expect(loss).toBeCloseTo(native!.history[k]!.loss, 5)
+    expect(gradientNorm).toBeCloseTo(native!.history[k]!.gradientNorm, 4)
+  }
+  const none = new Training(bundleOf('counter'), null)
+  expect(none.engines).toEqual(['plain'])
+  expect(() => new Training(bundleOf('counter'), null, { engine: 'native' })).toThrow('ENGINE_NATIVE_MISSING')
 })
 
 it('a training that diverges is stopped', () => {
