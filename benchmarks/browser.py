@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from gatescope import CELLS
 from gatescope.engine import Parameters, initialise, run
+from gatescope.generator import Generator
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "browser.md"
@@ -102,7 +103,8 @@ def draw(setting: Setting) -> Problem:
     generator = torch.Generator().manual_seed(0)
     steps, rows, inputs, neurons = setting.steps, setting.rows, setting.inputs, setting.neurons
     layers = [
-        initialise(CELL, inputs if layer == 0 else neurons, neurons, generator) for layer in range(setting.layers)
+        initialise(CELL, inputs if layer == 0 else neurons, neurons, Generator(layer))
+        for layer in range(setting.layers)
     ]
     vectors = torch.randn(steps, rows, inputs, generator=generator)
     ids = torch.randint(inputs, (steps, rows), generator=generator)

@@ -59,7 +59,8 @@ private:
 
     void prepare() {
         const auto& p = request_;
-        wide_ = static_cast<int>(smaller(4, divided_up(layer_.N, layer_.lanes)));
+        wide_ = static_cast<int>(smaller(layer_.B == 1 ? SINGLE_ROW_WIDTH : BATCH_WIDTH,
+                                         divided_up(layer_.N, layer_.lanes)));
         back_ = Tile<T>::of_width(wide_);
         input_wide_ = static_cast<int>(smaller(4, divided_up(larger(1, layer_.I), layer_.lanes)));
         input_back_ = Tile<T>::of_width(input_wide_);
@@ -70,8 +71,8 @@ private:
                                                       layer_.input_vectors * L + 1)
                               : nullptr;
         parameters_ = take<T>(scratch_, layer_.cell.parameters * layer_.padded + 1);
-        zeros_ = take<T>(scratch_, larger(layer_.N, 4 * L) + L);
-        for (ptrdiff_t n = 0; n < larger(layer_.N, 4 * L) + L; ++n) zeros_[n] = 0;
+        zeros_ = take<T>(scratch_, larger(layer_.N, WIDEST * L) + L);
+        for (ptrdiff_t n = 0; n < larger(layer_.N, WIDEST * L) + L; ++n) zeros_[n] = 0;
         division_.gather(layer_, scratch_);
 
         const ptrdiff_t rows = larger(1, division_.by_rows ? divided_up(layer_.B, division_.threads) : layer_.B);
@@ -89,8 +90,8 @@ private:
             worker.ids = take<int64_t>(scratch_, slots_);
             worker.places = take<ptrdiff_t>(scratch_, slots_);
             worker.signal_places = take<ptrdiff_t>(scratch_, rows);
-            worker.block = take<T>(scratch_, MAX_BLOCK_ROWS * 4 * L);
-            worker.lines = take<const char*>(scratch_, MAX_BLOCK_ROWS * 3 * MAX_SIGNALS * 5);
+            worker.block = take<T>(scratch_, MAX_BLOCK_ROWS * WIDEST * L);
+            worker.lines = take<const char*>(scratch_, MAX_BLOCK_ROWS * 3 * MAX_SIGNALS * (WIDEST + 1));
         }
     }
 
@@ -212,7 +213,9 @@ private:
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
                 const ptrdiff_t count = Blocks(left, back_.rows).size(0);
                 Lines lines{worker.lines};
-                if (layer_.bytes > CACHE_BYTES) list_read_lines(lines, column, t, before, share.rows + begin, count);
+                if (PREFETCHES && layer_.bytes > CACHE_BYTES) {
+                    list_read_lines(lines, column, t, before, share.rows + begin, count);
+                }
                 if (begin < continuing && layer_.any_recurrent) send_back(worker, column, begin, count, lines);
                 else memset(worker.block, 0, static_cast<size_t>(count * wide_ * L) * sizeof(T));
                 block.rows = count;
@@ -350,6 +353,13 @@ private:
 
     void add_up_products(const Tile<T>& tile, const T* const* read, ptrdiff_t count, const T* drives,
                          const Worker& worker, T* sum, ptrdiff_t size) {
+        if (parts_of(tile.width) == 2) {  // the halves have room for more rows
+            const Tile<T> half = Tile<T>::of_width(tile.width / 2);
+            const ptrdiff_t offset = half.width * layer_.lanes;
+            add_up_products(half, read, count, drives, worker, sum, size);
+            add_up_products(half, read, count, drives + offset, worker, sum + offset, size);
+            return;
+        }
         const Blocks blocks(count, tile.rows);
         for (ptrdiff_t b = 0; b < blocks.count; ++b) {
             tile.accumulate[blocks.size(b) - 1](read, blocks.begin(b), worker.used, drives,

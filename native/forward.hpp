@@ -12,7 +12,8 @@ public:
     ForwardPass(const Forward<T>& request, const CellShape& cell, ForwardCell<T> equations)
         : request_(request), layer_(request, cell), equations_(equations), threads_(request.threads),
           division_(layer_, threads_.count(), 1), input_tile_(Tile<T>::of_width(layer_.input_vectors)),
-          recurrent_tile_(Tile<T>::of_width(layer_.recurrent_vectors)) {}
+          recurrent_tile_(Tile<T>::of_width(layer_.recurrent_vectors)), ahead_parts_(parts_of(layer_.input_vectors)),
+          ahead_tile_(Tile<T>::of_width(layer_.input_vectors / ahead_parts_)) {}
 
     void run() {
         if (layer_.B == 0 || layer_.N == 0) return;
@@ -62,7 +63,7 @@ private:
         span_ = 1;
         if (request_.hidden && !request_.changed && !passes()) {
             span_ = smaller(layer_.T_, larger(1, SPAN_ROWS / most_rows));
-        } else if (layer_.problem.x && layer_.any_input && most_rows < input_tile_.rows) {
+        } else if (layer_.problem.x && layer_.any_input && most_rows < ahead_tile_.rows) {
             ahead_steps_ = smaller(layer_.T_, larger(1, 64 / most_rows));
         }
         T* shared_passing[MAX_SIGNALS] = {};
@@ -111,7 +112,11 @@ private:
                 layer_.pack(tile, 0, layer_.input_vectors, 1, [&](int drive) { return layer_.bias(drive); }, bias);
                 const ptrdiff_t table_rows = layer_.problem.ids ? layer_.I + 1 : layer_.I;
                 T* table = packed_input_ + tile * table_rows * input_size;
-                layer_.pack(tile, 0, layer_.input_vectors, layer_.I, input, table);
+                const int parts = ahead_steps_ ? ahead_parts_ : 1, width = layer_.input_vectors / parts;
+                for (int part = 0; part < parts; ++part) {
+                    layer_.pack(tile, part * width, width, layer_.I, input,
+                                table + part * width * layer_.lanes * layer_.I);
+                }
                 if (layer_.problem.ids) {  // rows of symbols include the bias; the last row is for unknown symbols
                     for (ptrdiff_t k = 0; k < layer_.I; ++k) {
                         for (ptrdiff_t n = 0; n < input_size; ++n) table[k * input_size + n] += bias[n];
@@ -152,16 +157,17 @@ private:
             }
         }
         const ptrdiff_t size = ptrdiff_t(layer_.input_vectors) * layer_.lanes;
-        const Blocks blocks(slots, input_tile_.rows);
-        for (ptrdiff_t tile = share.tile_begin; tile < share.tile_end; ++tile) {
+        const Blocks blocks(slots, ahead_tile_.rows);
+        for (ptrdiff_t k = share.tile_begin * ahead_parts_; k < share.tile_end * ahead_parts_; ++k) {
+            const ptrdiff_t tile = k / ahead_parts_, offset = k % ahead_parts_ * ahead_tile_.width * layer_.lanes;
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
-                T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size;
+                T* target = worker.ahead + (tile * ahead_steps_ * ahead_rows_ + blocks.begin(b)) * size + offset;
                 const T* starts[MAX_BLOCK_ROWS];
-                for (ptrdiff_t r = 0; r < blocks.size(b); ++r) starts[r] = packed_bias_ + tile * size;
+                for (ptrdiff_t r = 0; r < blocks.size(b); ++r) starts[r] = packed_bias_ + tile * size + offset;
                 const Source<T> source = {worker.inputs + blocks.begin(b), 0, 1, layer_.I, 0,
-                                          packed_input_ + tile * layer_.I * size};
+                                          packed_input_ + (tile * size + offset) * layer_.I};
                 Lines none{nullptr};
-                input_tile_.multiply[blocks.size(b) - 1](&source, 1, starts, target, size, none);
+                ahead_tile_.multiply[blocks.size(b) - 1](&source, 1, starts, target, size, none);
             }
         }
     }
@@ -237,7 +243,7 @@ private:
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
                 Lines lines{worker.lines};
-                if (layer_.bytes > CACHE_BYTES) {
+                if (PREFETCHES && layer_.bytes > CACHE_BYTES) {
                     list_written_lines(lines, tile, worker.places + begin, count);
                     const ptrdiff_t chunks = (recurrent ? divided_up(layer_.N, CHUNK) : 0) +
                                              (reads_input && (all_joined || !recurrent) ? divided_up(layer_.I, CHUNK)
@@ -340,6 +346,8 @@ private:
     Threads threads_;
     Division<T> division_;
     Tile<T> input_tile_, recurrent_tile_;
+    int ahead_parts_;     // a wide tile is computed ahead in two halves, which have room for more rows
+    Tile<T> ahead_tile_;
     Scratch scratch_;
     T *packed_input_ = nullptr, *packed_recurrent_ = nullptr, *packed_bias_ = nullptr, *parameters_ = nullptr;
     T* zeros_ = nullptr;

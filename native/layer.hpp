@@ -76,9 +76,9 @@ struct Layer {
 
     Layer(const Problem<T>& p, const CellShape& c)
         : problem(p), cell(c), T_(p.steps), B(p.rows), I(p.inputs), N(p.neurons) {
-        const int most = cell.drives() == 1 ? 4 : cell.drives() == 2 ? 2 : 1;
         const ptrdiff_t needed = divided_up(N, lanes);
-        vectors = most;
+        vectors = 1;
+        while (2 * vectors * cell.drives() <= (B == 1 ? SINGLE_ROW_WIDTH : BATCH_WIDTH)) vectors *= 2;
         while (vectors > 1 && vectors / 2 >= needed) vectors /= 2;
         width = cell.drives() * vectors;
         input_vectors = (cell.input_alone + cell.joined) * vectors;

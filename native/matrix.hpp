@@ -12,10 +12,24 @@ namespace GATESCOPE_LEVEL {
 constexpr int WIDEST = 8;     // vectors in a tile
 constexpr int MAX_BLOCK_ROWS = 8;
 
+#if defined(__wasm__)
+constexpr bool PREFETCHES = false;       // WebAssembly has no such instruction
+constexpr int SINGLE_ROW_WIDTH = WIDEST;  // vectors are short: the sums of one row must hide each other's latency
+#else
+constexpr bool PREFETCHES = true;
+constexpr int SINGLE_ROW_WIDTH = 4;
+#endif
+constexpr int BATCH_WIDTH = 4;  // vectors of all drives in a tile, if the cell has few drives
+
 // How many rows fit into the registers beside a tile of `width` vectors.
 constexpr int rows_beside(int width) {
+#if defined(__wasm__)
+    // Engines load all weights and the number of every row before the first multiply-add.
+    const int rows = (GATESCOPE_REGISTERS - width) / (width + 1);
+#else
     const int free_registers = GATESCOPE_REGISTERS - (GATESCOPE_REGISTERS > 16 ? width + 2 : 3);
     const int rows = free_registers / width;
+#endif
     return rows < 1 ? 1 : rows > MAX_BLOCK_ROWS ? MAX_BLOCK_ROWS : rows;
 }
 
@@ -140,6 +154,9 @@ struct Kernels {
         GATESCOPE_LEVEL::accumulate<T, at_most<5>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<6>, W>,
         GATESCOPE_LEVEL::accumulate<T, at_most<7>, W>, GATESCOPE_LEVEL::accumulate<T, at_most<8>, W>};
 };
+
+// Into how many parts a tile is cut where many rows are computed together.
+constexpr int parts_of(int width) { return width > BATCH_WIDTH && width % 2 == 0 ? 2 : 1; }
 
 template <class T>
 struct Tile {

@@ -22,6 +22,9 @@
 #elif defined(__aarch64__)
 #define GATESCOPE_VECTOR_BYTES 16
 #define GATESCOPE_REGISTERS 32
+#elif defined(__wasm__)
+#define GATESCOPE_VECTOR_BYTES 16
+#define GATESCOPE_REGISTERS 15  // of x86-64, where the engine of a browser keeps one for itself
 #else
 #define GATESCOPE_VECTOR_BYTES 16
 #define GATESCOPE_REGISTERS 16
@@ -136,6 +139,22 @@ struct Lanes {
     void store(double* target, DoubleVector value) const {
         _mm512_mask_storeu_pd(target, static_cast<__mmask8>(mask), reinterpret_cast<__m512d>(value));
     }
+#elif GATESCOPE_VECTOR_BYTES == 16
+    // Of four lanes, two are one load; a loop over the lanes would go through memory.
+    Vector<T> load(const T* source) const {
+        if (count == WIDTH<T>) return GATESCOPE_LEVEL::load(source);
+        Vector<T> value{};
+        if (count & 2) memcpy(&value, source, 2 * sizeof(T));
+        if (count == 1) value[0] = source[0];
+        if (count == 3) value[WIDTH<T> / 2] = source[2];
+        return value;
+    }
+    void store(T* target, Vector<T> value) const {
+        if (count == WIDTH<T>) return GATESCOPE_LEVEL::store(target, value);
+        if (count & 2) memcpy(target, &value, 2 * sizeof(T));
+        if (count == 1) target[0] = value[0];
+        if (count == 3) target[2] = value[WIDTH<T> / 2];
+    }
 #else
     Vector<T> load(const T* source) const {
         if (count == WIDTH<T>) return GATESCOPE_LEVEL::load(source);
@@ -184,6 +203,10 @@ static inline V at_least(V bound, V x) {
     } else {
         return reinterpret_cast<V>(_mm256_max_pd(reinterpret_cast<__m256d>(bound), reinterpret_cast<__m256d>(x)));
     }
+#elif defined(__wasm__)
+    // The compiler would make relaxed_max of a comparison, which may return the bound for NaN.
+    if constexpr (sizeof(typename Format<V>::number) == 4) return __builtin_wasm_pmax_f32x4(x, bound);
+    else return __builtin_wasm_pmax_f64x2(x, bound);
 #else
     return bound > x ? bound : x;
 #endif
@@ -203,6 +226,9 @@ static inline V at_most(V bound, V x) {
     } else {
         return reinterpret_cast<V>(_mm256_min_pd(reinterpret_cast<__m256d>(bound), reinterpret_cast<__m256d>(x)));
     }
+#elif defined(__wasm__)
+    if constexpr (sizeof(typename Format<V>::number) == 4) return __builtin_wasm_pmin_f32x4(x, bound);
+    else return __builtin_wasm_pmin_f64x2(x, bound);
 #else
     return bound < x ? bound : x;
 #endif

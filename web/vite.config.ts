@@ -20,6 +20,11 @@ const script = (file: string, entry: string, target: string): Plugin => ({
   },
 })
 
+// Node 20 has relaxed SIMD behind a flag, which later versions no longer know.
+const [nodeVersion = ''] = (globalThis as { process?: { versions: { node: string } } }).process!.versions.node.split(
+  '.',
+)
+
 export default defineConfig({
   base: './',
   plugins: [
@@ -48,5 +53,8 @@ export default defineConfig({
   },
   // The sentences of the page stand in the Python package.
   server: { fs: { allow: ['..'] } },
-  test: { include: ['tests/**/*.test.ts'] },
+  test: {
+    include: ['tests/**/*.test.ts'],
+    execArgv: nodeVersion === '20' ? ['--experimental-wasm-relaxed-simd'] : [],
+  },
 })

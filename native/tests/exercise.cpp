@@ -386,6 +386,41 @@ void exercise(const Case& problem, const std::vector<const Level*>& levels, bool
     }
 }
 
+// A NaN in the inputs of one row must arrive in its hidden state, and in no other row: clipping must not hide it.
+template <class T>
+void check_nan(const Level& level, int cell) {
+    const CellShape& shape = level.cells[cell];
+    const ptrdiff_t T_ = 3, B = 2, I = 2, N = 5, size = T_ * B * N;
+    Numbers numbers(static_cast<uint64_t>(cell));
+    const int drives = shape.drives();
+    const Array<T> x = Array<T>::drawn(T_ * B * I, numbers, 1), weights = Array<T>::drawn(drives * N * I, numbers, 1);
+    const Array<T> biases = Array<T>::drawn(drives * N, numbers, 1), zeros = Array<T>::filled(drives * N * N, 0);
+    const Array<T> neuron_weights = Array<T>::drawn(shape.parameters * N, numbers, 1);
+    x[I] = T(NAN);  // row 1 at step 0
+    Forward<T> forward;
+    forward.cell = cell;
+    forward.steps = T_, forward.rows = B, forward.inputs = I, forward.neurons = N;
+    forward.x = x.get();
+    forward.x_step = B * I, forward.x_row = I;
+    forward.input_weights = weights.get();
+    forward.biases = biases.get();
+    forward.recurrent_weights = zeros.get();
+    forward.neuron_weights = neuron_weights.get();
+    for (int k = 0; k < drives; ++k) forward.input_order[k] = forward.recurrent_order[k] = k;
+    std::vector<Array<T>> signals;
+    for (int k = 0; k < shape.signals; ++k) {
+        signals.push_back(Array<T>::filled(size, 0));
+        forward.signals[k] = signals.back().get();
+    }
+    run(level, forward);
+    double wrong = 0;
+    for (ptrdiff_t n = 0; n < N; ++n) {
+        wrong += !std::isnan(signals[shape.hidden][N + n]);
+        for (const auto& signal : signals) wrong += std::isnan(signal[n]);
+    }
+    expect(wrong, 0, "NaN in inputs and NaN in hidden states", std::string(shape.name) + " of " + level.name);
+}
+
 }  // namespace
 
 int main() {
@@ -412,6 +447,12 @@ int main() {
         exercise({cell, 40, 13, 5, 66, odd, true, odd, !odd, 0, true, true, false}, levels, false);
         exercise({cell, 30, 2, 7, 130, !odd, odd, !odd, odd, cell % 4, true, true, odd}, levels, false);
         exercise({cell, 50, 1, 9, 70, false, odd, false, odd, 0, odd, true, false}, levels, false);
+    }
+    for (const Level* level : levels) {
+        for (int cell = 0; cell < level->count; ++cell) {
+            check_nan<float>(*level, cell);
+            check_nan<double>(*level, cell);
+        }
     }
     release_memory();
     printf("%ld checks on %zu levels; levels differ by at most %.1g, float from double by %.1g, gradients from finite "

@@ -70,3 +70,11 @@ export const relaxedBytes = bytes('kernels-relaxed')
 
 /** Load the plain build, also where the host has relaxed SIMD. */
 export const loadPlain = (): Promise<Kernels> => loadKernels(plainBytes, plainBytes)
+
+/** The builds that the host has: their names, and functions that load them. */
+export const BUILDS: [string, () => Promise<Kernels>][] = [
+  ['plain', loadPlain],
+  ...(WebAssembly.validate(relaxedBytes)
+    ? ([['relaxed', () => loadKernels(plainBytes, relaxedBytes)]] as [string, () => Promise<Kernels>][])
+    : []),
+]
