@@ -19,7 +19,7 @@ COMMANDS = (
     *("explore", "predict", "sample", "record", "check"),
     *("label", "probe", "ablate", "patch", "steer", "passages", "pattern", "snapshot", "distributions"),
     *("health", "weights", "errors", "horizon", "compare"),
-    *("adopt", "export"),
+    *("adopt", "export", "site"),
     *("tasks", "cells", "runs"),
 )
 

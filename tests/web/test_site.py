@@ -1,0 +1,131 @@
+"""Static sites on an ordinary file server, and a run of a site inside another page."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from gatescope import Run, record
+from gatescope.explorer.live import LiveOptions, live_run, write_site
+from tests.web.looking import View
+from tests.web.test_worked_out import LINES, check_panel, decimals
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A file server that prints nothing, and has no icon for pages without one."""
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name of the base class
+        pass
+
+    def do_GET(self) -> None:
+        if urlsplit(self.path).path == "/favicon.ico":
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def publish(origins: set[str]) -> Iterator[Callable[[Path], str]]:
+    """Return a function that serves a folder on a port of its own, and returns its address."""
+    with ExitStack() as running:
+
+        def serve(folder: Path) -> str:
+            server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+            running.callback(server.server_close)
+            running.callback(server.shutdown)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{server.server_port}"
+            origins.add(address)
+            running.callback(origins.discard, address)
+            return address
+
+        yield serve
+
+
+@pytest.fixture
+def site(runs: Path, tmp_path: Path, publish: Callable[[Path], str]) -> str:
+    """Publish a site of two runs below a folder of the host."""
+    lives = [live_run(Run(runs / name), LiveOptions(passages=0)) for name in ("counter", "deep")]
+    write_site(lives, tmp_path / "host" / "a folder")
+    return f"{publish(tmp_path / 'host')}/a%20folder"
+
+
+def test_site_shows_the_numbers_of_python(page: Page, site: str, runs: Path) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    view = View(page, site, runs)
+    view.open(view="network", run="deep", layer="layer1", text="abXab")
+    view.point(3, 2)
+    check_panel(view, "deep", view.recorded("deep", "abXab"), "layer1", 3, 2)
+    assert f"{site}/runs/deep.data" in requested
+    assert f"{site}/runs/counter.data" not in requested
+    assert all(address.startswith(f"{site}/") for address in requested)
+
+
+def test_site_lists_its_runs(page: Page, site: str, runs: Path) -> None:
+    view = View(page, site, runs)
+    view.open()
+    expect(view.at("run-card")).to_have_count(2)
+    view.at("run-card").filter(has_text="counter").click()
+    expect(page).to_have_title("counter · gatescope")
+    expect(view.at("cursor-text")).not_to_be_empty()
+
+
+@pytest.mark.parametrize(("width", "limit"), [(1200, 5_000), (420, 5_000), (1200, 400)])
+def test_tag_puts_a_run_into_another_page(
+    page: Page, site: str, runs: Path, tmp_path: Path, publish: Callable[[Path], str], width: int, limit: int
+) -> None:
+    """The frame stands in place of the tag, as wide as its column and as tall as its content, up to the limit."""
+    post = tmp_path / "blog" / "post.html"
+    post.parent.mkdir()
+    post.write_text(
+        f'<!doctype html><meta charset="utf-8"><title>A post</title><div style="width:{width}px"><p>before</p>'
+        f'<script src="{site}/gatescope-embed.js" data-run="counter" data-text="aaXbb&#10;aXb&#10;" '
+        f'data-height="{limit}" data-title="A network that counts"></script><p>after</p></div>',
+        encoding="utf-8",
+    )
+    page.goto(f"{publish(post.parent)}/post.html")
+    element = page.locator("iframe")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_test_id("cursor-text")).not_to_be_empty()
+    expect(page.get_by_title("A network that counts")).to_have_count(1)
+    assert page.locator("div > *").evaluate_all("(all) => all.map(({ tagName }) => tagName)") == ["P", "IFRAME", "P"]
+    content = "() => document.body.getBoundingClientRect().height"
+    inner = next(one for one in page.frames if one != page.main_frame)
+    page.wait_for_function(
+        "([tall, limit]) => Math.abs(document.querySelector('iframe').clientHeight - Math.min(limit, tall)) <= 1",
+        arg=[inner.evaluate(content), limit],
+    )
+    assert element.bounding_box()["width"] == width  # type: ignore[index]
+    expect(frame.locator("header")).to_be_hidden()
+    trace = record(Run(runs / "counter").network()[0], LINES)
+    states = np.concatenate([trace.sequence(k)["layer0"]["c"][0] for k in range(len(trace.lengths))])
+    step = int(frame.get_by_test_id("cursor-text").inner_text().split("step ")[1].split()[0])
+    expect(frame.get_by_test_id("panel-value-c")).to_have_text(decimals(float(states[step, 0])))
+
+
+def test_keyboard_enters_the_frame(page: Page, site: str, tmp_path: Path, publish: Callable[[Path], str]) -> None:
+    """Tab leads from the page into the frame, and the text in it can be typed."""
+    (tmp_path / "blog").mkdir()
+    (tmp_path / "blog" / "post.html").write_text(
+        "<!doctype html><title>A post</title><button>first</button>"
+        f'<script src="{site}/gatescope-embed.js" data-run="counter" data-text="aX"></script>'
+    )
+    page.goto(f"{publish(tmp_path / 'blog')}/post.html")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_test_id("cursor-text")).not_to_be_empty()
+    page.get_by_role("button", name="first").focus()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if frame.get_by_test_id("text-box").evaluate("(box) => document.activeElement === box"):
+            break
+    page.keyboard.type("b")
+    expect(frame.get_by_test_id("text-box")).to_have_value("aXb")
