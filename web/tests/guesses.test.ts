@@ -13,7 +13,16 @@ function picture(labels: string[], readout: object, arrays: Arrays): Picture {
     readout: { kind: 'symbols', names: [], quantiles: [], reads: 'every step', ...readout },
   } as unknown as Run
   const trace = makeTrace(labels, arrays)
-  return { run, layer: {} as Layer, text: labels.join(''), signal: 'c', trace, whole: true, generation: 0 }
+  return {
+    run,
+    layer: {} as Layer,
+    text: labels.join(''),
+    signal: 'c',
+    trace,
+    whole: true,
+    generation: 0,
+    checkpoint: null,
+  }
 }
 
 const SYMBOLS = picture(

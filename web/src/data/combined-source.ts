@@ -78,11 +78,11 @@ export class CombinedSource implements Source {
   }
 
   arrays(name: string, what: 'gradients' | 'connections', request: object): Promise<ArrayBuffer> {
-    return this.server.arrays(name, what, request)
+    return this.#either(what, name, request, () => this.server.arrays(name, what, request))
   }
 
   chain(name: string, request: object): Promise<Chain> {
-    return this.server.chain(name, request)
+    return this.#either('chain', name, request, () => this.server.chain(name, request))
   }
 
   weightPaths(name: string, request: object): Promise<WeightPaths> {
@@ -97,6 +97,21 @@ export class CombinedSource implements Source {
       }
       report(list)
     })
+  }
+
+  /** Return an answer about gradients: of the engine, which refuses what would take long, or else of the server. */
+  async #either<T>(call: string, name: string, request: object, server: () => Promise<T>): Promise<T> {
+    const { checkpoint = null } = request as { checkpoint?: number | null }
+    const id = this.#idOf(name, checkpoint)
+    if (id === null || !this.networks.isOpen(id) || this.networks.isCatchingUp(id)) {
+      if (this.#opened.has(name)) this.#open(id)
+      return server()
+    }
+    try {
+      return (await this.networks.call(call, id, request)) as T
+    } catch {
+      return server()
+    }
   }
 
   /** Open a network in the background. A failure is no news: the server answers. */

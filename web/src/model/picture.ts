@@ -9,6 +9,8 @@ export interface Picture {
   signal: string
   trace: Trace
   whole: boolean
+  /** The training step of the weights; null for the best ones. */
+  checkpoint: number | null
   /** Counts the readings of newer weights. */
   generation: number
 }

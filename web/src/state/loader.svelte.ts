@@ -20,6 +20,10 @@ const TOP_CLASSES = 5
 
 const topCount = ({ readout }: Run): number => (readout.kind === 'classes' ? TOP_CLASSES : TOP_SYMBOLS)
 
+/** Whether two pictures show the same text, layer and weights. */
+const isOfSameTrace = (a: Picture, b: Picture): boolean =>
+  a.text === b.text && a.layer.name === b.layer.name && a.generation === b.generation && a.checkpoint === b.checkpoint
+
 /** The data of the page; it follows the view of a navigation. */
 export class Loader {
   list = $state.raw<RunList | null>(null)
@@ -72,6 +76,11 @@ export class Loader {
   hasWeights = $derived.by(
     () => this.run?.weights || (this.run?.checkpoints.length ?? 0) > 0 || (this.run?.step ?? 0) > 0,
   )
+  /** The training step of the weights of the strips; null for the best ones. */
+  checkpoint = $derived.by(() => {
+    const { view, checkpoint } = this.navigation.state
+    return view === 'network' || view === 'neuron' ? checkpoint : null
+  })
   text = $derived.by(() => this.navigation.state.text ?? this.run?.examples[0] ?? '')
 
   /** Follow the list of runs. Returns a function that stops. */
@@ -125,7 +134,7 @@ export class Loader {
     if (!picture || picture.whole || this.#neuronTraces.has(index)) return
     this.#neuronRequests.request(async () => {
       if (this.picture !== picture || this.#neuronTraces.has(index)) return
-      const { run, layer, text } = picture
+      const { run, layer, text, checkpoint } = picture
       const signals = layer.signals.map((signal) => signal.name)
       await this.#try(async () => {
         const request = {
@@ -135,11 +144,10 @@ export class Loader {
           neurons: [index],
           drives: true,
           top: topCount(run),
-          checkpoint: null,
+          checkpoint,
         }
         const trace = await this.source.trace(run.name, request)
-        const same = this.picture?.text === text && this.picture.layer.name === layer.name
-        if (same && this.picture?.generation === picture.generation)
+        if (this.picture && isOfSameTrace(this.picture, picture))
           this.#neuronTraces = new Map(this.#neuronTraces).set(index, trace)
       })
     })
@@ -206,11 +214,11 @@ export class Loader {
   /** Request the values that the view needs; the old picture stays until they are loaded. */
   #loadPicture(): void {
     this.#pictureRequests.request(async () => {
-      const { run, layer, signal, text } = this
+      const { run, layer, signal, text, checkpoint } = this
       if (!run || !layer || !signal || this.navigation.state.view === 'runs' || !this.hasWeights) return
       const whole = layer.neurons * text.length <= MAX_WHOLE_VALUES
       const generation = this.#generation
-      const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, text])
+      const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, checkpoint, text])
       await this.#try(async () => {
         const signals = whole ? layer.signals.map((signal) => signal.name) : [signal.name]
         const request = {
@@ -220,12 +228,12 @@ export class Loader {
           neurons: null,
           drives: whole,
           top: topCount(run),
-          checkpoint: null,
+          checkpoint,
         }
         const trace = this.#cache.get(key) ?? (await this.source.trace(run.name, request))
         this.#cacheTrace(key, trace)
         if (this.run?.name !== run.name) return
-        this.#show({ run, layer, text, signal: signal.name, trace, whole, generation })
+        this.#show({ run, layer, text, signal: signal.name, trace, whole, generation, checkpoint })
       })
     })
   }
@@ -238,8 +246,7 @@ export class Loader {
 
   #show(picture: Picture): void {
     const old = this.picture
-    const same = old && old.text === picture.text && old.layer.name === picture.layer.name
-    if (!same || old.generation !== picture.generation) {
+    if (!old || !isOfSameTrace(old, picture)) {
       const related = old?.run.name === picture.run.name && old.layer.name === picture.layer.name
       if (!related) this.#staleNeuronTraces = new Map()
       else if (this.#neuronTraces.size) this.#staleNeuronTraces = this.#neuronTraces

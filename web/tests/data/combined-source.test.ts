@@ -204,6 +204,18 @@ describe('the source of the served page', () => {
     expect(await engine({ text: 'a'.repeat(80) + 'c'.repeat(14) })).toBe('native')
   })
 
+  it('computes gradients in the engine, or else by the server', async () => {
+    const { source, worker, paths, open } = page()
+    await open()
+    const about = { text: 'ab', layer: 'layer0', checkpoint: null }
+    worker.replies.set('gradients', () => new ArrayBuffer(7))
+    expect((await source.arrays('run', 'gradients', about)).byteLength).toBe(7)
+    expect(worker.sent('gradients')[0]!['request']).toEqual(about)
+    worker.replies.set('chain', () => new Error('GRADIENTS_TOO_LARGE'))
+    expect(await source.chain('run', about)).toMatchObject({ name: 'run' })
+    expect(paths.filter((path) => /gradients|chain/.test(path))).toEqual(['/chain'])
+  })
+
   it('expects a layer that reads from the end to compute every step again', async () => {
     const both = [layer, { ...layer, reverse: true }]
     const { open, engine } = page(described({ layers: both, weights_bytes: 4 * (MAX_QUICK_PRODUCTS / 16) }))
