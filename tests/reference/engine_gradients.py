@@ -18,6 +18,7 @@ from gatescope.explorer.chains import chain_json
 from gatescope.explorer.connections import encode_changes, encode_gradients
 from gatescope.explorer.exact_recording import ExactRecording
 from gatescope.explorer.gradient_map import encode_map
+from gatescope.explorer.lesson import paths_json
 from gatescope.head import HiddenLayer
 from gatescope.readout import Readout
 from gatescope.sources import parts_for
@@ -30,6 +31,7 @@ from tests.reference.engine_shapes import ALL_CELLS, BOTH, CHARACTERS, SEED, Sha
 # Networks for gradients. Every activation of a hidden layer is used by one of them.
 GRADIENT_SHAPES = (
     Shape("symbols", CHARACTERS, (dict(neurons=5),), "ab月b\né😀a\naab月aab"),
+    Shape("embedded", CHARACTERS, (dict(neurons=4), dict(neurons=3)), "ab月b\né😀ab", embedding=3),
     Shape(
         "stacked",
         CHARACTERS,
@@ -64,6 +66,18 @@ def chains_of(recording: ExactRecording, layer: str) -> Iterator[tuple[dict[str,
         for first, end in ((firsts[0], firsts[1]), (firsts[-2], firsts[-1])):
             request = dict(layer=layer, state=state, neuron=k % neurons, after=end - 1, before=first)
             yield request, chain_json(recording, **request)
+
+
+def paths_of(recording: ExactRecording, text: str) -> Iterator[dict[str, Any]]:
+    """Yield requests for the paths of weights of the last layer, and the answers without the agreement of digits."""
+    configuration = recording.network.configuration
+    cell, name = configuration.layers[-1].cell, configuration.names[-1]
+    if configuration.both_ways or configuration.hidden or configuration.readout.reads == "last step":
+        return
+    for k, drive in enumerate(cell.tape.recurrent_drives):
+        request = dict(layer=name, drive=drive, to=k % 3, source=(k + 1) % 3, step=(2, 0, 1, 3)[k % 4])
+        known = paths_json(recording.network, TRAINING_STEP, dict(text=text, **request), recording.labels)
+        yield dict(request=request, answer={k: v for k, v in known.items() if k != "digits"})
 
 
 def map_arrays(recording: ExactRecording, layer: str, case: str) -> dict[str, NDArray[Any]]:
@@ -118,7 +132,14 @@ def write_gradients(folder: Path) -> None:
                 arrays |= map_arrays(recording, layer, case)
                 chains += [dict(request=request, answer=answer) for request, answer in chains_of(recording, layer)]
             index.append(
-                dict(case=case, network=configuration.to_json(), text=shape.text, layers=layers, chains=chains)
+                dict(
+                    case=case,
+                    network=configuration.to_json(),
+                    text=shape.text,
+                    layers=layers,
+                    chains=chains,
+                    paths=list(paths_of(recording, shape.text)),
+                )
             )
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     (folder / "gradients.bin").write_bytes(save(contiguous, {"index": json.dumps(index)}))

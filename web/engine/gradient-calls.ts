@@ -13,6 +13,7 @@ import type { Jacobians } from './jacobians'
 import type { Network } from './network'
 import { productMap } from './products'
 import { type Tensor, writeTensors } from './tensors'
+import { type WeightPaths, weightPathsOf, type WeightPathsRequest } from './weight-paths'
 
 const MIN_PREDICTIONS = 4
 const MIN_DISTANCE_STEPS = 8
@@ -21,6 +22,7 @@ const FIELDS = {
   gradients: { text: 'string', layer: 'string' },
   connections: { text: 'string', by: 'string', step: 'number' },
   chain: { text: 'string', layer: 'string', state: 'string', neuron: 'number', after: 'number', before: 'number' },
+  weightPaths: { text: 'string', layer: 'string', drive: 'string', to: 'number', source: 'number', step: 'number' },
 } as const
 
 type What = keyof typeof FIELDS
@@ -41,6 +43,12 @@ export function connections(network: Network, request: unknown): ArrayBuffer {
 export function chain(network: Network, request: unknown): Chain {
   const { text, ...path } = checked(network, 'chain', request)
   return chainOf(recordingOf(network, text as string), path as unknown as ChainRequest)
+}
+
+/** Answer a request for all paths of one weight to one prediction. */
+export function weightPaths(network: Network, request: unknown): WeightPaths {
+  const { text, ...weight } = checked(network, 'weightPaths', request)
+  return weightPathsOf(recordingOf(network, text as string), weight as unknown as WeightPathsRequest)
 }
 
 /** Return the fields of a request. Throws an EngineError if a field is missing, unknown or of another type. */
@@ -98,7 +106,7 @@ export function encodeMap(recording: ExactRecording, name: string): ArrayBuffer 
     vectors: null,
     furthest: null,
     exponent: longest.steps > 1 ? finiteOrNull(lyapunovExponent(longest)) : null,
-    terms: longest.terms.map(({ to, source, name: term, direct, drive, formula }) => ({
+    terms: [...longest.shares().keys()].map(({ to, source, name: term, direct, drive, formula }) => ({
       to,
       source,
       name: term,
@@ -111,10 +119,10 @@ export function encodeMap(recording: ExactRecording, name: string): ArrayBuffer 
 
 function mapTensors(recording: ExactRecording, jacobians: readonly Jacobians[]): Map<string, Tensor> {
   const { steps, firsts } = recording
-  const { states, terms } = jacobians[0]!
+  const { states } = jacobians[0]!
   const names = ['norm', 'largest', 'bypass', 'rest', ...states.map((state) => `norm.${state}`)]
   const arrays = new Map(names.map((name) => [name, new Float32Array(steps * steps).fill(NaN)]))
-  const shares = new Float32Array(terms.length * steps).fill(NaN)
+  const shares = new Float32Array(jacobians[0]!.terms.length * steps).fill(NaN)
   const start = new Uint8Array(steps)
   for (const [number, own] of jacobians.entries()) {
     const first = firsts[number]!
@@ -126,10 +134,10 @@ function mapTensors(recording: ExactRecording, jacobians: readonly Jacobians[]):
         const row = values.subarray(step * own.steps, (step + 1) * own.steps)
         arrays.get(name)!.set(row, (first + step) * steps + first)
       }
-    for (const [row, share] of own.shares().entries()) shares.set(share, row * steps + first)
+    for (const [row, share] of [...own.shares().values()].entries()) shares.set(share, row * steps + first)
   }
   const tensors = new Map<string, Tensor>([...arrays].map(([name, data]) => [name, { shape: [steps, steps], data }]))
-  tensors.set('shares', { shape: [terms.length, steps], data: shares })
+  tensors.set('shares', { shape: [jacobians[0]!.terms.length, steps], data: shares })
   return tensors.set('start', { shape: [steps], data: start })
 }
 

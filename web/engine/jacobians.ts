@@ -27,8 +27,15 @@ export interface Term {
   factors: Float64Array
 }
 
-/** Evaluate the forward derivatives of a layer at the values of a float64 recording. */
-export function slopesOf(network: Network, layer: number, sequence: Sequence): { forward: Forward; slopes: Slopes } {
+/** The values of one sequence, in float64. */
+export type RecordedValues = Pick<Sequence, 'steps' | 'layers'>
+
+/** Evaluate the forward derivatives of a layer at recorded values. */
+export function slopesOf(
+  network: Network,
+  layer: number,
+  sequence: RecordedValues,
+): { forward: Forward; slopes: Slopes } {
   const { cell, neurons, reverse } = network.configuration.layers[layer]!
   const forward = forwardOf(cell)
   const size = sequence.steps * neurons
@@ -67,8 +74,8 @@ export class Jacobians {
     this.bypass = this.#sums(terms.filter((term) => term.direct))
   }
 
-  /** Compute the Jacobians of a layer at the values of a float64 recording. */
-  static of(network: Network, layer: number, sequence: Sequence): Jacobians {
+  /** Compute the Jacobians of a layer at recorded values. */
+  static of(network: Network, layer: number, sequence: RecordedValues): Jacobians {
     const { cell, neurons } = network.configuration.layers[layer]!
     const { forward, slopes } = slopesOf(network, layer, sequence)
     const terms: Term[] = []
@@ -80,10 +87,6 @@ export class Jacobians {
         const formula = forward.formula(to, place)
         terms.push({ to, source, name: place.name, drive, direct: isDirect(place), formula, factors })
       }
-    // In the order of the pairs of states, and for each pair in that of the equations: sorting is stable.
-    const order = ({ to, source }: Term): number =>
-      cell.states.indexOf(to) * cell.states.length + cell.states.indexOf(source)
-    terms.sort((a, b) => order(a) - order(b))
     const { recurrentWeights } = network.parameters[layer]!
     const matrix = neurons * neurons
     const weights = new Map(
@@ -126,32 +129,37 @@ export class Jacobians {
   }
 
   /**
-   * Return the share of every term in the derivative of its pair of states, (T,) each.
+   * Return the share of every term in the derivative of its pair of states, (T,) each, pair by pair.
    *
    * The share of a term A of a Jacobian J is <A, J> / <J, J>. NaN if J is 0, or if its terms cancel.
    */
-  shares(): Float64Array[] {
-    const shares = this.terms.map(() => new Float64Array(this.steps))
+  shares(): Map<Term, Float64Array> {
+    const shares = new Map<Term, Float64Array>()
     for (const to of this.states)
       for (const source of this.states) {
-        const own = [...this.terms.keys()].filter((k) => this.terms[k]!.to === to && this.terms[k]!.source === source)
-        const [total, least] = [new Float64Array(this.steps), new Float64Array(this.steps)]
-        for (const [place, k] of own.entries())
-          for (const j of own.slice(place)) {
-            const product = this.#product(this.terms[k]!, this.terms[j]!)
-            for (let step = 0; step < this.steps; step++) {
-              const value = product[step]!
-              shares[k]![step]! += value
-              if (j !== k) shares[j]![step]! += value
-              total[step]! += j === k ? value : 2 * value
-              if (j === k) least[step]! += CANCELLED ** 2 * value
-            }
-          }
-        for (const k of own)
-          for (let step = 0; step < this.steps; step++)
-            shares[k]![step] = total[step]! > least[step]! ? shares[k]![step]! / total[step]! : NaN
+        const terms = this.terms.filter((term) => term.to === to && term.source === source)
+        this.#sharesOf(terms).forEach((share, k) => shares.set(terms[k]!, share))
       }
     return shares
+  }
+
+  /** Return the shares of all terms of one pair of states. */
+  #sharesOf(terms: readonly Term[]): Float64Array[] {
+    const [total, least] = [new Float64Array(this.steps), new Float64Array(this.steps)]
+    const parts = terms.map(() => new Float64Array(this.steps))
+    for (const [k, first] of terms.entries())
+      for (const [j, second] of terms.entries()) {
+        if (j < k) continue
+        const product = this.#product(first, second)
+        for (let step = 0; step < this.steps; step++) {
+          const value = product[step]!
+          parts[k]![step]! += value
+          if (j !== k) parts[j]![step]! += value
+          total[step]! += j === k ? value : 2 * value
+          if (j === k) least[step]! += CANCELLED ** 2 * value
+        }
+      }
+    return parts.map((part) => part.map((value, step) => (total[step]! > least[step]! ? value / total[step]! : NaN)))
   }
 
   /** Return the sum of the products of all entries of two terms at every step, (T,). */

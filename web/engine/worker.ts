@@ -1,6 +1,6 @@
 // The worker: answers calls of the page about the networks that it was given. One worker serves one page.
 import { EngineError, shown } from './errors'
-import { chain, connections, gradientMap } from './gradient-calls'
+import { chain, connections, gradientMap, weightPaths } from './gradient-calls'
 import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
 import { Network } from './network'
@@ -16,7 +16,7 @@ export type Call =
   | { call: 'close'; run: string }
   | { call: 'trace'; run: string; request: TraceRequest }
   | { call: 'sample'; run: string; request: SampleRequest }
-  | { call: 'gradients' | 'connections' | 'chain'; run: string; request: object }
+  | { call: 'gradients' | 'connections' | 'chain' | 'weightPaths'; run: string; request: object }
   | { call: 'train'; run: string; request: TrainRequest }
 
 export type Message = Call & { id: number }
@@ -36,7 +36,7 @@ export interface Port {
   postMessage(message: unknown, transfer: Transferable[]): void
 }
 
-type GradientCall = Extract<Call, { call: 'gradients' | 'connections' | 'chain' }>
+type GradientCall = Extract<Call, { call: 'gradients' | 'connections' | 'chain' | 'weightPaths' }>
 
 type Handler = (engine: Engine, call: never) => unknown
 
@@ -124,6 +124,9 @@ HANDLERS.set('connections', (engine, { run, request }: GradientCall) =>
   connections(engine.opened(run).network, request),
 )
 HANDLERS.set('chain', (engine, { run, request }: GradientCall) => chain(engine.opened(run).network, request))
+HANDLERS.set('weightPaths', (engine, { run, request }: GradientCall) =>
+  weightPaths(engine.opened(run).network, request),
+)
 
 HANDLERS.set('train', (engine, { run, request }: Extract<Call, { call: 'train' }>) =>
   engine.trainings.answer(engine, run, request),

@@ -52,11 +52,24 @@ def lesson(memory: Memory, run: Run, data: Any) -> dict[str, Any]:
         limit=megabytes(memory.working_bytes),
     )
     with memory.reserve(needed, too_large):
-        return _paths_json(run, fields, labels)
+        network, training_step = run.network(fields["checkpoint"])
+        return paths_json(network, training_step, fields, labels)
 
 
-def _paths_json(run: Run, fields: dict[str, Any], labels: list[str]) -> dict[str, Any]:
-    network, training_step = run.network(fields["checkpoint"])
+def paths_json(network: Network, training_step: int, fields: dict[str, Any], labels: list[str]) -> dict[str, Any]:
+    """Return the paths of a weight of a network, as JSON values.
+
+    Args:
+        network: the network.
+        training_step: the training step of its weights.
+        fields: the fields of the request.
+        labels: what to print for each step of the text.
+
+    Raises:
+        RequestError: the network has no such layer, the text has no such step, or the network cannot predict the symbol
+            after it.
+        StudyError: the paths of this weight cannot be listed.
+    """
     names = network.configuration.names
     if fields["layer"] not in names:
         raise RequestError("EXPLORER_LAYER_UNKNOWN", layer=quoted(fields["layer"]), layers=", ".join(names))
@@ -65,8 +78,10 @@ def _paths_json(run: Run, fields: dict[str, Any], labels: list[str]) -> dict[str
     table = paths(network, ids, layer=fields["layer"], **weight)
     total, derivative = table.about["total"], autograd(network, ids, **weight)
     steps = len(ids) - 1
+    content = table.to_json()
+    del content["titles"], content["columns"]["path"]  # the page has its own words
     return {
-        **table.to_json(),
+        **content,
         "read": labels[:-1],
         "next": labels[-1],
         "first": first,

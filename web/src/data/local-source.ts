@@ -61,8 +61,8 @@ export class LocalSource implements Source {
     return this.#call<Chain>('chain', name, request)
   }
 
-  async weightPaths(name: string): Promise<WeightPaths> {
-    throw notComputed('explore', name)
+  weightPaths(name: string, request: object): Promise<WeightPaths> {
+    return this.#call<WeightPaths>('weightPaths', name, request)
   }
 
   follow(report: (list: RunList | null) => void): () => void {

@@ -64,8 +64,8 @@ export class SiteSource implements Source {
     return (await this.#source(name)).chain(name, request)
   }
 
-  async weightPaths(name: string): Promise<WeightPaths> {
-    return (await this.#source(name)).weightPaths(name)
+  async weightPaths(name: string, request: object): Promise<WeightPaths> {
+    return (await this.#source(name)).weightPaths(name, request)
   }
 
   follow(report: (list: RunList | null) => void): () => void {

@@ -3,7 +3,10 @@
 export interface WeightPaths {
   columns: {
     step: number[]
-    path: string[]
+    kind: ('at once' | 'straight on' | 'through' | 'start')[]
+    /** The place of the equations that a path passes, and the neuron of the last step if it is a single one. */
+    place: string[]
+    neuron: (number | null)[]
     formula: string[]
     names: string[][]
     derived: string[][]
@@ -16,6 +19,8 @@ export interface WeightPaths {
   next: string
   first: number
   by_step: number[]
-  autograd: number
+  /** The derivative of another method: torch's autograd on the server, finite differences in the browser. */
+  autograd?: number
+  differences?: number
   digits: number
 }

@@ -1,5 +1,6 @@
 // The paths of one weight in print: factors, products and derivations.
 import type { WeightPaths } from '../data/weight-paths'
+import { text } from '../messages/text'
 
 /** Print a number with some significant digits. */
 export function significantDigits(value: number, count: number): string {
@@ -19,8 +20,20 @@ export function derivations({ columns }: WeightPaths): [string, string][] {
   columns.names.forEach((names, row) =>
     names.forEach((name, k) => {
       const derivation = columns.derived[row]?.[k]
-      if (derivation) derivationOf.set(name, derivation)
+      if (name.startsWith('∂L/')) derivationOf.set(name, text('PATHS_LOSS_DERIVATIVE'))
+      else if (derivation) derivationOf.set(name, derivation)
     }),
   )
   return [...derivationOf]
+}
+
+/** Name the path of a row. */
+export function pathName({ columns: { kind, place, neuron } }: WeightPaths, row: number): string {
+  if (kind[row] === 'at once') return text('PATHS_AT_ONCE')
+  if (kind[row] === 'straight on') return text('PATHS_STRAIGHT_ON')
+  if (kind[row] === 'start') return text('PATHS_START')
+  const [of, through] = [neuron[row] ?? null, place[row] ?? '']
+  return of === null
+    ? text('PATHS_THROUGH', { place: through })
+    : text('PATHS_THROUGH_NEURON', { place: through, neuron: of })
 }

@@ -164,9 +164,11 @@ describe('the source of a live file', () => {
     expect(sent!['request']).toEqual(about)
     expect(sent!['run']).toBe(worker.sent('open')[0]!['run'])
     expect(worker.sent('open').map(({ weights }) => (weights as ArrayBuffer).byteLength)).toEqual([5])
-    for (const call of ['chain', 'connections']) worker.replies.set(call, () => new Error('CALL_UNKNOWN'))
+    for (const call of ['chain', 'connections', 'weightPaths'])
+      worker.replies.set(call, () => new Error('CALL_UNKNOWN'))
     const sentence = text('LIVE_NOT_COMPUTED', { command: 'gatescope explore runs/a' })
-    for (const asked of [source.chain('a', about), source.arrays('a', 'connections', about), source.weightPaths('a')]) {
+    const paths = source.weightPaths('a', about)
+    for (const asked of [source.chain('a', about), source.arrays('a', 'connections', about), paths]) {
       const error = await failure(asked)
       expect([error instanceof UnavailableError, error.problem]).toEqual([true, sentence])
     }

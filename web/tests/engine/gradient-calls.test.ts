@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import english from '../../../src/gatescope/messages/en/page.json'
 import { saliencyOf } from '../../engine/backpropagation'
-import { chain, connections, gradientMap } from '../../engine/gradient-calls'
+import { chain, connections, gradientMap, weightPaths } from '../../engine/gradient-calls'
 import { EngineError } from '../../engine/errors'
 import { ExactRecording } from '../../engine/exact-recording'
 import type { Network } from '../../engine/network'
@@ -16,6 +16,8 @@ const lstm = madeNetwork('lstm', 3)
 const map = { text: 'abba', layer: 'layer0' }
 const connection = { text: 'abba', by: 'gradient', step: 1 }
 const path = { text: 'abba', layer: 'layer0', state: 'c', neuron: 1, after: 3, before: 1 }
+
+const weight = { text: 'abba', layer: 'layer0', drive: 'f', to: 1, source: 0, step: 2 }
 
 const caseOf = (name: string): Network => openCase(INDEX.cases.find((about) => about.case === name)!)
 
@@ -50,6 +52,7 @@ describe('a request', () => {
     expect(codeOf(() => gradientMap(lstm, request))).toBe('GRADIENTS_REQUEST_INVALID')
     expect(codeOf(() => connections(lstm, request))).toBe('GRADIENTS_REQUEST_INVALID')
     expect(codeOf(() => chain(lstm, request))).toBe('GRADIENTS_REQUEST_INVALID')
+    expect(codeOf(() => weightPaths(lstm, request))).toBe('GRADIENTS_REQUEST_INVALID')
   })
 
   it('may name the weights that are open, and no others', () => {
@@ -61,6 +64,7 @@ describe('a request', () => {
 
   it.each([-1, 4, 1.5, NaN, Infinity, 2 ** 53])('names a step of the text, not %s', (step) => {
     expect(codeOf(() => connections(lstm, { ...connection, step }))).toBe('STEP_UNKNOWN')
+    expect(codeOf(() => weightPaths(lstm, { ...weight, step }))).toBe('STEP_UNKNOWN')
     expect(codeOf(() => chain(lstm, { ...path, after: step }))).toBe('STEP_UNKNOWN')
     expect(codeOf(() => chain(lstm, { ...path, before: step }))).toBe('STEP_UNKNOWN')
   })
@@ -73,6 +77,26 @@ describe('a request', () => {
     for (const neuron of [-1, 3, 0.5, NaN])
       expect(codeOf(() => chain(lstm, { ...path, neuron }))).toBe('CHAIN_NEURON_UNKNOWN')
     expect(codeOf(() => connections(lstm, { ...connection, by: 'hearsay' }))).toBe('GRADIENTS_REQUEST_INVALID')
+  })
+
+  it('names a recurrent weight', () => {
+    expect(codeOf(() => weightPaths(lstm, weight))).toBe('answered')
+    expect(codeOf(() => weightPaths(lstm, { ...weight, layer: '__proto__' }))).toBe('LAYER_UNKNOWN')
+    for (const drive of ['c', '', 'u.f', '__proto__'])
+      expect(codeOf(() => weightPaths(lstm, { ...weight, drive }))).toBe('WEIGHT_PATHS_DRIVE')
+    for (const neuron of [-1, 3, 0.5, NaN]) {
+      expect(codeOf(() => weightPaths(lstm, { ...weight, to: neuron }))).toBe('WEIGHT_PATHS_NEURON')
+      expect(codeOf(() => weightPaths(lstm, { ...weight, source: neuron }))).toBe('WEIGHT_PATHS_NEURON')
+    }
+  })
+
+  it('has a next symbol that the network knows', () => {
+    for (const [text, step] of [
+      ['abba', 3],
+      ['ab\nab', 2],
+      ['ab?ab', 1],
+    ] as const)
+      expect(codeOf(() => weightPaths(lstm, { ...weight, text, step }))).toBe('WEIGHT_PATHS_NEXT_UNKNOWN')
   })
 
   it('names two steps of one sequence, the later one first', () => {
@@ -94,6 +118,23 @@ describe('a network', () => {
     )
     expect(codeOf(() => gradientMap(caseOf('lstm/numbers'), map))).toBe('GRADIENTS_OF_NUMBERS')
     expect(codeOf(() => connections(caseOf('lstm/last-step'), connection))).toBe('CONNECTIONS_OF_ESTIMATES')
+  })
+
+  it('has paths if it predicts the next symbol from a state of 0, without a head', () => {
+    const code = (network: Network, layer = 'layer0'): string =>
+      codeOf(() => weightPaths(network, { ...weight, layer, to: 0 }))
+    expect(code(caseOf('lstm/bytes'))).toBe('WEIGHT_PATHS_LAYER')
+    expect(code(caseOf('lstm/both-ways'))).toBe('WEIGHT_PATHS_READOUT')
+    expect(code(caseOf('lstm/last-step'))).toBe('WEIGHT_PATHS_READOUT')
+    expect(code(madeNetwork('feedforward', 3))).toBe('WEIGHT_PATHS_DRIVE')
+  })
+
+  it('has the same weights after its paths were listed', () => {
+    const before = readTensors(gradientMap(lstm, map))
+    weightPaths(lstm, weight)
+    weightPaths(lstm, { ...weight, text: 'abb', step: 1 })
+    gradientMap(lstm, { ...map, text: 'ba' })
+    expect(readTensors(gradientMap(lstm, map))).toEqual(before)
   })
 
   it('has another symbol to read', () => {
@@ -143,10 +184,10 @@ it('connections of a large network come in parts, which are those of the whole',
   expect(firsts[1]).toBeGreaterThan(0)
 })
 
-it('the worker answers the three calls', async () => {
+it('the worker answers every call', async () => {
   const engine = new Engine()
   engine.open('counter', { network: lstm, recorder: new Recorder(lstm) })
-  const requests = { gradients: map, connections: connection, chain: path }
+  const requests = { gradients: map, connections: connection, chain: path, weightPaths: weight }
   for (const [call, request] of Object.entries(requests) as [keyof typeof requests, object][]) {
     const reply = await answer(engine, { id: 7, call, run: 'counter', request })
     expect([reply.id, reply.ok], call).toEqual([7, true])

@@ -9,6 +9,7 @@ import type { Jacobians, Term } from '../../engine/jacobians'
 import { Network } from '../../engine/network'
 import { productMap } from '../../engine/products'
 import { readTensors, type Tensor } from '../../engine/tensors'
+import { type WeightPaths, weightPathsOf, type WeightPathsRequest } from '../../engine/weight-paths'
 import { fixture } from './fixtures'
 
 interface Case {
@@ -16,6 +17,7 @@ interface Case {
   network: unknown
   text: string
   layers: string[]
+  paths: { request: WeightPathsRequest; answer: WeightPaths & { autograd: number } }[]
   chains: { request: ChainRequest; answer: { titles?: unknown } & Record<string, unknown> }[]
 }
 
@@ -83,7 +85,7 @@ function apart(value: unknown, numbers: number[]): unknown {
 }
 
 it('there is a case for every cell in every shape', () => {
-  expect(CASES.length).toBeGreaterThanOrEqual(4 * 12)
+  expect(CASES.length).toBeGreaterThanOrEqual(5 * 12)
 })
 
 describe.each(CASES.map((about) => [about.case, about] as const))('%s', (name, about) => {
@@ -101,13 +103,16 @@ describe.each(CASES.map((about) => [about.case, about] as const))('%s', (name, a
         own.states.forEach((state, k) =>
           expect(wrong(byState[k]!, numbersOf(`${place}/norm.${state}`)), state).toEqual([]),
         )
-        const unclear = own.terms.flatMap((term) => unclearSteps(own, term))
+        const shared = own.shares()
+        const unclear = [...shared.keys()].flatMap((term) => unclearSteps(own, term))
         const known = (values: Float64Array): Float64Array => values.map((value, k) => (unclear[k] ? NaN : value))
-        const shares = Float64Array.from(own.shares().flatMap((share) => [...share]))
+        const shares = Float64Array.from([...shared.values()].flatMap((share) => [...share]))
         expect(wrong(known(shares), known(numbersOf(`${place}/shares`))), `${place}/shares`).toEqual([])
       })
       const all = recording.jacobians(recording.layer(layer))
-      const unclear = all[0]!.terms.flatMap((_, k) => all.flatMap((own) => unclearSteps(own, own.terms[k]!)))
+      const unclear = [...all[0]!.shares().keys()].flatMap((_, k) =>
+        all.flatMap((own) => unclearSteps(own, [...own.shares().keys()][k]!)),
+      )
       compareAnswers(encodeMap(recording, layer), bytesOf(`${name}/${layer}/map`), unclear)
     }
   })
@@ -136,6 +141,23 @@ describe.each(CASES.map((about) => [about.case, about] as const))('%s', (name, a
       const { titles, ...values } = answer
       expect(apart(chainOf(recording, request), own)).toEqual(apart(values, expected))
       expect(wrong(own, expected)).toEqual([])
+    }
+  })
+
+  it.runIf(about.paths.length)('has the paths of every weight of Python', () => {
+    for (const { request, answer } of about.paths) {
+      const [own, expected]: [number[], number[]] = [[], []]
+      const { differences, digits, ...paths } = weightPathsOf(recording, request)
+      const { autograd, ...values } = answer
+      // The page has words of its own for the gradient of the loss.
+      const derived = values.columns.derived.map((row, k) =>
+        row.map((formula, j) => (values.columns.names[k]![j]!.startsWith('∂L/') ? '' : formula)),
+      )
+      expect(apart(paths, own)).toEqual(apart({ ...values, columns: { ...values.columns, derived } }, expected))
+      expect(wrong(own, expected)).toEqual([])
+      // Finite differences know neither the equations nor their derivatives.
+      expect(wrong([differences], [autograd], 1e-7, 1e-11)).toEqual([])
+      expect(digits).toBeGreaterThanOrEqual(Math.abs(autograd) > 1e-4 ? 7 : 0)
     }
   })
 })

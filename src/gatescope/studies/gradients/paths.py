@@ -37,6 +37,9 @@ MAX_SEPARATE_NEURONS = 3  # neurons of a layer up to which each neuron of the la
 TITLES = {
     "step": "step at which the weight acted",
     "path": "path to the prediction",
+    "kind": "at once, straight on, through a place of the equations, or before the first step (start)",
+    "place": "the place of the equations",
+    "neuron": "the neuron of the last step",
     "formula": "the product of partial derivatives",
     "names": "its factors",
     "derived": "each factor by the equations of the cell",
@@ -121,6 +124,21 @@ class _Factor:
     value: float
 
 
+@dataclass(frozen=True)
+class _Path:
+    """A path: its kind, the place of the equations that it passes, and the neuron of the last step, if it is one."""
+
+    kind: str
+    place: str = ""
+    neuron: int | None = None
+
+    def text(self) -> str:
+        """Return the path in words."""
+        if self.kind != "through":
+            return "before the first step h is 0" if self.kind == "start" else self.kind
+        return f"through {self.place}" + ("" if self.neuron is None else f" of neuron {self.neuron}")
+
+
 class _Paths:
     """The derivatives of one text, and their products along the paths of one weight."""
 
@@ -141,12 +159,12 @@ class _Paths:
         last, apart = self.step, self.jacobians.neurons <= MAX_SEPARATE_NEURONS
         if last > 0:
             ends = self._first("h", last)
-            yield _row(last, "at once", [self._arrives(self.to), *ends])
+            yield _row(last, _Path("at once"), [self._arrives(self.to), *ends])
         if last > 1:
             for term in self.jacobians.terms:
                 if term.to == "h" and self._acts(term.source) is not None:
                     yield from self._through(term, last - 1, apart)
-        yield _row(0, "before the first step h is 0", [_Factor(f"h₋₁[{self.source}]", "", 0.0)])
+        yield _row(0, _Path("start"), [_Factor(f"h₋₁[{self.source}]", "", 0.0)])
 
     def _acts(self, state: str) -> Term | None:
         """Return the term by which the weight's drive acts on a state, if there is one."""
@@ -178,7 +196,7 @@ class _Paths:
         if term.drive is None:
             slope = f"∂{_at('h', last, self.to)}/∂{_at(term.source, step, self.to)}"
             through = "" if term.direct else f" through {term.name}"
-            path = "straight on" if term.direct else f"through {term.name}"
+            path = _Path("straight on") if term.direct else _Path("through", term.name)
             factors = [self._arrives(self.to), self._slope(slope + through, term, last, self.to)]
             yield _row(step, path, [*factors, *effect])
             return
@@ -188,19 +206,22 @@ class _Paths:
                 slope = f"∂{_at('h', last, neuron)}/∂{_at(term.name, last, neuron)}"
                 weight = _Factor(f"U.{term.drive}[{neuron},{self.to}]", "", float(weights[neuron]))
                 middle = [self._arrives(neuron), self._slope(slope, term, last, neuron), weight]
-                yield _row(step, f"through {term.name} of neuron {neuron}", [*middle, *effect])
+                yield _row(step, _Path("through", term.name, neuron), [*middle, *effect])
             return
         h, u = _at("h", last, "j"), _at(term.name, last, "j")
         total = float((self.arriving * self.jacobians.factors[term][last].numpy()) @ weights)
         name = f"Σⱼ(∂L/∂{h} · ∂{h}/∂{u} · U.{term.drive}[j,{self.to}])"
         derived = f"∂{h}/∂{u} = {term.formula}" if term.formula else ""
-        yield _row(step, f"through {term.name}", [_Factor(name, derived, total), *effect])
+        yield _row(step, _Path("through", term.name), [_Factor(name, derived, total), *effect])
 
 
-def _row(step: int, path: str, factors: list[_Factor]) -> Mapping[str, Any]:
+def _row(step: int, path: _Path, factors: list[_Factor]) -> Mapping[str, Any]:
     return {
         "step": step,
-        "path": path,
+        "path": path.text(),
+        "kind": path.kind,
+        "place": path.place,
+        "neuron": path.neuron,
         "formula": " · ".join(factor.name for factor in factors),
         "names": [factor.name for factor in factors],
         "derived": [factor.derived for factor in factors],
