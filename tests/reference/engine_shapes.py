@@ -21,7 +21,7 @@ def own(x, u, p, s):
     k = sigmoid(x.k + u.k)
     m = maximum(tanh(x.m), p.m * s.h)
     q = exp(log_sigmoid(x.q - u.m)) / (1.5 + relu(-m))
-    d = s.h
+    d = s.k
     h = k * m + (1 - k) * q
     return dict(k=k, m=m, q=q, d=d, h=h, copy=h, e=s.d - 0.25 * x.k)
 

@@ -1,5 +1,5 @@
 // A trace of the engine is the trace of the local server: the same arrays, shapes, types and metadata.
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Recorder } from '../../engine/recording'
 import { readTensors } from '../../engine/tensors'
 import { checkRequest, encode, type TraceRequest } from '../../engine/wire'
@@ -82,5 +82,32 @@ describe.each(INDEX.cases.map((about) => [about.case, about] as const))('%s', (_
         for (const name of ['labels', 'unknown', 'holds', 'step'])
           expect(ours!.metadata[name]).toBe(theirs!.metadata[name])
       }
+  })
+})
+
+describe('what a text shares with the text before', () => {
+  /** Return the numbers of steps that are run for each of some texts, typed one after the other. */
+  function stepsRun(name: string, texts: string[]): number[][] {
+    const network = openCase(INDEX.cases.find((about) => about.case === name)!)
+    const run = vi.spyOn(network, 'run')
+    const recorder = new Recorder(network)
+    return texts.map((text) => {
+      run.mockClear()
+      recorder.record(text)
+      return run.mock.calls.map(([inputs]) => inputs.steps)
+    })
+  }
+
+  it('is not run again: an appended letter costs one step', () => {
+    expect(stepsRun('lstm/characters', ['abba', 'abbab', 'abbab', 'abab', 'ab'])).toEqual([[4], [1], [], [2], []])
+  })
+
+  it('is not run again: only the sequence that changes is', () => {
+    const texts = ['ab\nba\naa', 'ab\nbb\naa', 'b\nab\nbb\naa', 'b\nab\naa']
+    expect(stepsRun('lstm/characters', texts)).toEqual([[3, 3, 2], [2], [2], []])
+  })
+
+  it('is run again if the network reads from the end', () => {
+    expect(stepsRun('lstm/tokens', ['x y', 'x y x', 'x y x'])).toEqual([[2], [3], []])
   })
 })
