@@ -20,6 +20,22 @@ def test_tasks_lists_every_task(cli: Cli) -> None:
     assert listed[3]["layers"] == [20, 20]
 
 
+def test_tasks_prints_one_task(cli: Cli) -> None:
+    printed = cli("tasks", "counter").out
+    assert TASKS["counter"].question.split(",")[0] in printed
+    assert "learning_rate" in printed
+    assert "gatescope train counter" in printed
+    assert "Task: expected one of" in cli("tasks", "counting").refused()
+
+
+def test_tasks_prints_the_bundle_of_a_task(cli: Cli) -> None:
+    document = json.loads(cli("tasks", "counter", "--json").out)
+    assert document["training"]["strings"]["text"][1] == "aaXbb\n"
+    assert document["score"]["rule"] == "argmax"
+    assert "only Python can score" in cli("tasks", "addition", "--json").refused()
+    assert "only Python can score" in cli("tasks", "sentiment", "--json").refused()
+
+
 def test_cells_lists_every_equation(cli: Cli) -> None:
     printed = cli("cells").out
     for name, cell in CELLS.items():

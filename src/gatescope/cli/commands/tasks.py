@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Json
 from gatescope.cli.output import print_json, print_message, print_table
+from gatescope.cli.usage import unknown_name
+
+if TYPE_CHECKING:
+    from gatescope.tasks import Task
 
 
 @command(LIST_GROUP)
-def tasks(*, json: Json = False) -> None:
+def tasks(name: Annotated[str | None, Parameter(name="TASK")] = None, /, *, json: Json = False) -> None:
     """List the tasks, with the network that is recommended for each task."""
     from gatescope.tasks import TASKS
 
+    if name is not None:
+        if name not in TASKS:
+            raise unknown_name("Task", name, TASKS)
+        if json:
+            _print_bundle(TASKS[name])
+        else:
+            _print_task(TASKS[name])
+        return
     if json:
         print_json(
             [
@@ -22,5 +38,24 @@ def tasks(*, json: Json = False) -> None:
         return
     rows = [(task.name, " + ".join(map(str, task.settings.layers)), task.question) for task in TASKS.values()]
     print_table(("task", "neurons", "question"), rows)
+    print(
+        "\nTrain a network on a task with, for example: gatescope train counter\n"
+        "The task text reads the Python standard library, or files that you name."
+    )
+
+
+def _print_task(task: type[Task]) -> None:
+    print(f"{task.title} ({task.name})\n{task.question}\n")
+    print_table(("setting", "recommended"), [(key, str(value)) for key, value in vars(task.settings).items()])
     print()
-    print_message("TASKS_ADVICE")
+    print_message("TASKS_TRAIN", task=task.name)
+
+
+def _print_bundle(task: type[Task]) -> None:
+    """Print the data of a task that has them without files."""
+    from gatescope.tasks.base.strings import StringTask
+    from gatescope.training import TrainingError, bundle
+
+    if not issubclass(task, StringTask):
+        raise TrainingError("BUNDLE_TASK_UNSUPPORTED", task=task.name)
+    print_json(bundle(task()))
