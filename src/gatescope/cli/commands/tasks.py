@@ -38,10 +38,8 @@ def tasks(name: Annotated[str | None, Parameter(name="TASK")] = None, /, *, json
         return
     rows = [(task.name, " + ".join(map(str, task.settings.layers)), task.question) for task in TASKS.values()]
     print_table(("task", "neurons", "question"), rows)
-    print(
-        "\nTrain a network on a task with, for example: gatescope train counter\n"
-        "The task text reads the Python standard library, or files that you name."
-    )
+    print()
+    print_message("TASKS_ADVICE")
 
 
 def _print_task(task: type[Task]) -> None:

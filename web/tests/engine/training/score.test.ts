@@ -46,12 +46,27 @@ describe.each(INDEX.bundles)('$bundle.task', ({ bundle: json, scores }) => {
   })
 })
 
-it('a prediction of NaN is wrong', () => {
+it('a prediction of NaN is wrong, wherever the NaN stands', () => {
   for (const task of ['counter', 'parity']) {
     const bundle = bundleOf(task)
-    const predict: Predict = (all) => all.map((ids) => new Float32Array(ids.length * bundle.vocabulary.size).fill(NaN))
+    const { size } = bundle.vocabulary
+    const predict: Predict = (all) => all.map((ids) => new Float32Array(ids.length * size).fill(NaN))
     expect(scoreOf(bundle, predict)).toMatchObject({ value: 0, solved: false })
   }
+  const bundle = bundleOf('counter')
+  const { size } = bundle.vocabulary
+  // The next symbol of a^n X b^n and the end mark; ids 0 to 3 are a, X, b and the end.
+  const next = (ids: Int32Array, t: number): number => (t < 2 * ids.indexOf(1) ? 2 : 3)
+  const oracle =
+    (value: number): Predict =>
+    (all) =>
+      all.map((ids) => {
+        const log = new Float32Array(ids.length * size).fill(-50)
+        ids.forEach((_, t) => (log[t * size + next(ids, t)] = value))
+        return log
+      })
+  expect(scoreOf(bundle, oracle(0))).toMatchObject({ value: 1, solved: true, firstFailure: null })
+  expect(scoreOf(bundle, oracle(NaN))).toMatchObject({ value: 0, solved: false })
 })
 
 it('of equally probable symbols the lowest id is the prediction', () => {

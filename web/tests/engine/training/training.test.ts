@@ -85,6 +85,21 @@ it('a pause between updates changes nothing', () => {
   expect(other.step).toBe(5)
 })
 
+it('the best weights are those with the best score, then with the smallest loss', () => {
+  const recipe = { steps: 200, validateEvery: 10, learningRate: 0.3, schedule: 'constant', untilSolved: false } as const
+  const training = make('counter', { seed: 8, recipe })
+  while (training.ended === null) training.advance()
+  const ranked = training.history.toSorted(
+    (a, b) => b.score!.value - a.score!.value || a.validationLoss! - b.validationLoss!,
+  )
+  expect(training.bestStep).toBe(ranked[0]!.step)
+  expect(ranked[0]!.step).toBeLessThan(200)
+  expect(ranked[0]!.score!.value).toBeGreaterThan(ranked.at(-1)!.score!.value)
+  expect(weightsOf(training.bestBytes())).toEqual(weightsOf(training.bytes(ranked[0]!.step)))
+  expect(weightsOf(training.bestBytes())).not.toEqual(weightsOf(training.bytes()))
+  expect(training.bestScore()).toEqual(ranked[0]!.score)
+})
+
 it('checkpoints are the weights of their step', () => {
   const training = advance(make('counter', { seed: 1 }), 30)
   expect(training.checkpoints.steps).toEqual([0, 10, 20, 30])
