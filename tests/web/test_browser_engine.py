@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from gatescope import Run
+from tests.web.conftest import serving
 from tests.web.examples import POEM
 from tests.web.looking import View, eventually, recorded
 from tests.web.watching import watched_page
@@ -124,6 +125,19 @@ def test_new_weights_answer_after_they_are_saved(
     until_here(view, COUNTING + "a")
     check_values(view, "counter", COUNTING + "a", [(3, 5)])
     assert requests["weights"] == 2
+
+
+def test_typing_goes_on_while_the_server_is_gone(refused_page: Page, origins: set[str], runs: Path) -> None:
+    with serving(runs) as address:
+        origins.add(address)
+        view = View(refused_page, address, runs)
+        view.open(view="network", run="counter", text=COUNTING[1:])
+        until_here(view, COUNTING)
+    expect(view.at("lost-note")).to_be_visible()
+    write(view, COUNTING + "aaXbb")
+    expect(view.at("engine")).to_contain_text(HERE)
+    check_values(view, "counter", COUNTING + "aaXbb", [(3, 16)])
+    expect(view.at("lost-note")).to_be_visible()
 
 
 @pytest.fixture

@@ -195,6 +195,7 @@ export class Loader {
     void this.#try(async () => {
       this.#loadedAt = performance.now()
       const run = await this.source.run(name)
+      this.lost = false
       if (this.navigation.state.run !== name || (!again && this.run?.name === name)) return
       this.run = run
       this.source.prepare(name)
@@ -254,7 +255,6 @@ export class Loader {
     }
     this.picture = picture
     this.problem = null
-    this.lost = false
     if (this.#unchecked.text && picture.text === this.text) {
       this.#unchecked.text = false
       const { state, sentences } = checkText(this.navigation.state, picture.trace.steps)
