@@ -2,11 +2,12 @@
 
     python benchmarks/browser.py [--settings "1 x 128" ...] [--seconds 20] [--write]
 
-f is a forward pass that returns every signal (torch.nn returns h alone). fb is a forward and backward pass from random
-gradients of h in the last layer. Float32; inputs are characters, or vectors in the setting "100, 32, 32, 64". All
-candidates of a setting take turns in random order. A time is the median over turns of the mean of a turn. Every
-candidate must first agree with ours in Python. Needs Node.js and the packages of web/; Chromium is left out if there is
-none.
+f is a forward pass that computes every signal (torch.nn returns h alone). In the browser it is that of the page for
+one sequence, which copies the signals out of the memory of the kernels, and that of training for batches, which does
+not. fb is a forward and backward pass from random gradients of h in the last layer. Float32; inputs are characters, or
+vectors in the setting "100, 32, 32, 64". All candidates of a setting take turns in random order. A time is the median
+over turns of the mean of a turn. Every candidate must first agree with ours in Python. Needs Node.js and the packages
+of web/; Chromium is left out if there is none.
 """
 
 import argparse

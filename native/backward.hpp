@@ -211,7 +211,7 @@ private:
             for (ptrdiff_t begin = 0; begin < active;) {
                 // Rows with and rows without a later step go into different blocks.
                 const ptrdiff_t left = begin < continuing ? continuing - begin : active - begin;
-                const ptrdiff_t count = Blocks(left, back_.rows).size(0);
+                const ptrdiff_t count = Blocks(left, larger(back_.rows, EQUATION_ROWS)).size(0);
                 Lines lines{worker.lines};
                 if (PREFETCHES && layer_.bytes > CACHE_BYTES) {
                     list_read_lines(lines, column, t, before, share.rows + begin, count);
@@ -272,13 +272,18 @@ private:
         const ptrdiff_t L = layer_.lanes;
         for (ptrdiff_t r = 0; r < count; ++r) worker.later[r] = slot(worker, 0, worker.later_begin + begin + r);
         const ptrdiff_t size = wide_ * L * layer_.tiles * layer_.recurrent_vectors * L;
-        const Source<T> source = {worker.later,
+        Source<T> source = {worker.later,
                                   layer_.first_recurrent * L,
                                   layer_.tiles,
                                   layer_.recurrent_vectors * L,
                                   slots_ * layer_.width * L,
                                   packed_recurrent_ + column * size};
-        back_.multiply[count - 1](&source, 1, nullptr, worker.block, wide_ * L, lines);
+        const Blocks blocks(count, back_.rows);
+        for (ptrdiff_t b = 0; b < blocks.count; ++b) {
+            source.rows = worker.later + blocks.begin(b);
+            back_.multiply[blocks.size(b) - 1](&source, 1, nullptr, worker.block + blocks.begin(b) * wide_ * L,
+                                               wide_ * L, lines);
+        }
     }
 
     // At the last step of a row, the gradient carried back starts as the gradient of its final state.

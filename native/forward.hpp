@@ -240,8 +240,10 @@ private:
                 sources[products++] = {hidden, 0, 1, layer_.N, 0,
                                        packed_recurrent_ + tile * layer_.N * layer_.recurrent_vectors * layer_.lanes};
             }
+            ptrdiff_t waiting = 0;  // rows whose drives are computed, and whose equations are not
             for (ptrdiff_t b = 0; b < blocks.count; ++b) {
                 const ptrdiff_t begin = blocks.begin(b), count = blocks.size(b);
+                T* target = worker.block + waiting * pitch;
                 Lines lines{worker.lines};
                 if (PREFETCHES && layer_.bytes > CACHE_BYTES) {
                     list_written_lines(lines, tile, worker.places + begin, count);
@@ -255,34 +257,37 @@ private:
                 if (reads_input) sources[0].rows = worker.inputs + begin;
                 if (recurrent) sources[recurrent_product].rows = hidden + begin;
                 if (all_joined) {
-                    input_tile_.multiply[count - 1](sources, products, worker.starts + begin, worker.block, pitch,
-                                                    lines);
+                    input_tile_.multiply[count - 1](sources, products, worker.starts + begin, target, pitch, lines);
                 } else {
                     Lines none{worker.lines};
                     if (layer_.any_input) {
-                        input_tile_.multiply[count - 1](sources, reads_input ? 1 : 0, worker.starts + begin,
-                                                        worker.block, pitch, recurrent ? none : lines);
+                        input_tile_.multiply[count - 1](sources, reads_input ? 1 : 0, worker.starts + begin, target,
+                                                        pitch, recurrent ? none : lines);
                     }
                     for (ptrdiff_t r = 0; r < count; ++r) {
                         for (int w = layer_.input_vectors; w < layer_.width; ++w) {
-                            store(worker.block + r * pitch + w * layer_.lanes, V{});
+                            store(target + r * pitch + w * layer_.lanes, V{});
                         }
                     }
                     if (recurrent) {
-                        recurrent_tile_.multiply[count - 1](sources + recurrent_product, 1, worker.recurrent_starts,
-                                                            worker.block + layer_.first_recurrent * layer_.lanes,
-                                                            pitch, lines);
+                        recurrent_tile_.multiply[count - 1](
+                            sources + recurrent_product, 1, worker.recurrent_starts + waiting,
+                            target + layer_.first_recurrent * layer_.lanes, pitch, lines);
                     }
                 }
+                waiting += count;
+                if (b + 1 < blocks.count && waiting + narrowest <= EQUATION_ROWS) continue;
+                const ptrdiff_t first = begin + count - waiting;
                 block.tile = tile;
-                block.rows = count;
-                block.row = worker.members + begin;
-                block.places = worker.places + begin;
+                block.rows = waiting;
+                block.row = worker.members + first;
+                block.places = worker.places + first;
                 for (int k = 0; k < layer_.cell.states; ++k) {
-                    block.previous[k] = worker.previous[k] + begin;
-                    block.passing[k] = passed_[k] ? passing(worker, share, k, t) + begin * layer_.N : nullptr;
+                    block.previous[k] = worker.previous[k] + first;
+                    block.passing[k] = passed_[k] ? passing(worker, share, k, t) + first * layer_.N : nullptr;
                 }
                 equations_(block);
+                waiting = 0;
             }
         }
     }

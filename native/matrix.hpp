@@ -14,9 +14,11 @@ constexpr int MAX_BLOCK_ROWS = 8;
 
 #if defined(__wasm__)
 constexpr bool PREFETCHES = false;       // WebAssembly has no such instruction
+constexpr int EQUATION_ROWS = MAX_BLOCK_ROWS;  // rows whose equations are computed together, if a block has fewer
 constexpr int SINGLE_ROW_WIDTH = WIDEST;  // vectors are short: the sums of one row must hide each other's latency
 #else
 constexpr bool PREFETCHES = true;
+constexpr int EQUATION_ROWS = 1;
 constexpr int SINGLE_ROW_WIDTH = 4;
 #endif
 constexpr int BATCH_WIDTH = 4;  // vectors of all drives in a tile, if the cell has few drives

@@ -78,8 +78,11 @@ function forwardPass(problem: Problem, weights: Weights<Float>[]): () => Numbers
   }
 }
 
-/** A forward and backward pass as training runs it: everything stays in the memory. Returns gradients of input weights. */
-function bothPasses(problem: Problem, weights: Weights<Float>[]): () => Numbers {
+/**
+ * The passes as training runs them: everything stays in the memory. The forward pass returns h of the last layer, both
+ * passes together the gradients of the input weights of the first.
+ */
+function trainingPasses(problem: Problem, weights: Weights<Float>[]): Record<Pass, () => Numbers> {
   const { memory } = kernels
   const { steps: T, rows: B, neurons: N } = problem
   const take = (size: number): Float => memory.take('float32', size)
@@ -106,14 +109,19 @@ function bothPasses(problem: Problem, weights: Weights<Float>[]): () => Numbers 
     }
   })
   const inputOf = (k: number) => (k > 0 ? { vectors: layers[k - 1]!.signals['h']!, ids: null } : { vectors, ids })
-  return () => {
+  const forward = (): Numbers => {
     layers.forEach(({ dVectors: _, dWeights: __, ...layer }, k) => kernels.runForward({ ...layer, ...inputOf(k) }))
+    return layers.at(-1)!.signals['h']!.view
+  }
+  const both = (): Numbers => {
+    forward()
     for (let k = layers.length - 1; k >= 0; k--) {
       const { final: _, ...layer } = layers[k]!
       kernels.runBackward({ ...layer, ...inputOf(k), dSignals: { h: layers[k + 1]?.dVectors ?? upstream } })
     }
     return layers[0]!.dWeights.input.view
   }
+  return { f: forward, fb: both }
 }
 
 /** Run a pass for some time, once untimed before; return the mean seconds of a call. */
@@ -144,7 +152,8 @@ async function answer(call: Call): Promise<unknown> {
       recurrent: kernels.memory.copy(floatsOf(layer.recurrent)) as Float,
       neuron: kernels.memory.copy(floatsOf(layer.neuron)) as Float,
     }))
-    passes = { f: forwardPass(problem, weights), fb: bothPasses(problem, weights) }
+    passes = trainingPasses(problem, weights)
+    if (problem.rows === 1) passes.f = forwardPass(problem, weights)
     return null
   }
   if (call.call === 'values') return Array.from(passes[call.pass]().slice(-1000))
