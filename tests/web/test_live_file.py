@@ -206,3 +206,19 @@ def test_sandboxed_frame_computes(browser: Browser, exported: Callable[..., Path
         step = int(frame.get_by_test_id("cursor-text").inner_text().split("step ")[1].split()[0])
         trace = np.concatenate([expected.sequence(k)["layer0"]["c"][0] for k in range(len(expected.lengths))])
         expect(frame.get_by_test_id("panel-value-c")).to_have_text(decimals(float(trace[step, 0])))
+
+
+def test_slider_shows_the_training_step_by_step(live: Callable[..., LiveView], runs: Path) -> None:
+    """Each place of the slider has the weights of its checkpoint; the last one has the best weights."""
+    run = Run(runs / "counter")
+    view = live("counter", checkpoints=3)
+    view.open(view="network", run="counter", text=LINES)
+    steps = live_run(run, LiveOptions(checkpoints=3)).data["run"]["checkpoints"]
+    values = []
+    for place, step in enumerate([*steps, None]):
+        view.at("checkpoint").fill(str(place))
+        trace = record(run.network(step)[0], LINES)
+        values.append(decimals(float(trace["layer0"]["c"][0, 3, 2])))
+        view.point(2, 3)
+        expect(view.at("panel-value-c")).to_have_text(values[-1])
+    assert len(set(values)) > 1
