@@ -68,7 +68,7 @@ def served(folder: Path) -> Iterator[str]:
     """Serve a folder on this machine; give its address."""
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name of the base class)
             """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
