@@ -44,7 +44,7 @@ def write_checks(folder: Path) -> None:
     with np.errstate(all="ignore"):
         for name, operation in OPERATIONS.items():
             arity[name] = operation.text.count("{}")
-            arrays[f"operation/{name}"] = operation.numpy(*(grid, arrays["second"])[: arity[name]])
+            arrays[f"operation/{name}"] = np.asarray(operation.numpy(*(grid, arrays["second"])[: arity[name]]))
     finite = torch.from_numpy(grid[np.isfinite(grid)])
     arrays |= {f"activation/{name}": function(finite).numpy() for name, function in ACTIVATIONS.items()}
     for cell in ALL_CELLS:

@@ -64,7 +64,7 @@ def chains_of(recording: ExactRecording, layer: str) -> Iterator[tuple[dict[str,
     firsts = recording.firsts.tolist()
     for k, state in enumerate(recording.jacobians(layer)[0].states):
         for first, end in ((firsts[0], firsts[1]), (firsts[-2], firsts[-1])):
-            request = dict(layer=layer, state=state, neuron=k % neurons, after=end - 1, before=first)
+            request: dict[str, Any] = dict(layer=layer, state=state, neuron=k % neurons, after=end - 1, before=first)
             yield request, chain_json(recording, **request)
 
 
