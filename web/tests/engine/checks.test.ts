@@ -105,3 +105,23 @@ it('forgives only what rounding explains', () => {
   sequence!.layers[0]!.get('i')![7]! += 0.1
   expect(Math.max(...new Checker(network).check(sequence!, 0).residuals)).toBeGreaterThan(0.01)
 })
+
+describe.each(['lstm/characters', 'gru/both-ways', 'slstm/numbers'])('the self-check of a long text by %s', (name) => {
+  const about = INDEX.cases.find((other) => other.case === name)!
+  const text = about.traces[0]!.text.replaceAll('\n', about.case.endsWith('numbers') ? '\n' : ' ').replace(/\n+/g, '\n')
+
+  it.each(['float32', 'float64'] as const)('holds in %s, and from any step on', (precision) => {
+    const network = openCase(about, { precision })
+    const [sequence] = new Recorder(network).record(text.repeat(80)).sequences
+    expect(sequence!.steps).toBeGreaterThan(300)
+    expect(Math.max(...sequence!.residuals)).toBeLessThan(precision === 'float32' ? 1e-6 : 1e-13)
+    const checker = new Checker(network)
+    for (const from of [1, 255, 256, 257, 300, sequence!.steps])
+      expect(checker.check(sequence!, from).residuals).toEqual(sequence!.residuals.slice(from))
+    const k = network.configuration.layers.length - 1
+    const { neurons } = network.configuration.layers[k]!
+    sequence!.layers[k]!.get('h')![299 * neurons]! += 0.5
+    const { residuals } = checker.check(sequence!, 0)
+    expect(residuals.indexOf(Math.max(...residuals.subarray(290, 310)))).toBeGreaterThanOrEqual(298)
+  })
+})
