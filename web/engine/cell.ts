@@ -36,7 +36,7 @@ export interface Cell {
 
 const MAX_NODES = 1000
 const MAX_CONSTANT = 1e300
-const MAX_FORMULA_TERMS = 200
+export const MAX_FORMULA_TERMS = 200
 const MAX_NAME_CHARACTERS = 100
 const LEAVES = ['drive', 'parameter', 'state']
 const IDENTIFIER = /^[\p{XID_Start}_]\p{XID_Continue}*$/u

@@ -3,14 +3,13 @@
 // A state enters a step at several *places*: each use of s.k in an equation, and each recurrent drive u.k = U_k · h₋₁. So
 // the Jacobian of one step is a sum of simple terms, one for each place: diag(a) for a use, diag(b) · U_k for a drive.
 // The places, their names and their order are those of src/gatescope/equations/forward_derivatives.py.
-import type { Cell, Node } from './cell'
+import { type Cell, MAX_FORMULA_TERMS, type Node } from './cell'
 import { RULES } from './derivatives'
 import { EngineError } from './errors'
 import { formulaText, type Nested } from './formulas'
 import { OPERATIONS } from './operations'
 import { type Expression, Pool, type Slope } from './symbolic'
 
-const MAX_FORMULA_TERMS = 200
 const MAX_NESTED_TERMS = 20_000
 const MAX_TANGENTS = 1 << 18 // lines of a tape times places
 

@@ -10,8 +10,8 @@ export const MAX_MAP_WORK = 1e9
 export const MAX_WORK = 4e8
 /** Multiplications that take as long as one line of the equations, such as tanh. */
 const LINE_WORK = 20
-/** Multiplications of the bisection for an eigenvalue, for each number of a state. */
-const EIGENVALUE_WORK = 320
+/** What else an eigenvalue takes, such as bisection, for each number of a state. */
+const EIGENVALUE_WORK = 1500
 
 /** Refuse work beyond a limit. */
 export function checkWork(work: number, most: number): void {

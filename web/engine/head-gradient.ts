@@ -1,10 +1,7 @@
 // The loss of a predicted symbol, and its gradient by the inputs of the readout.
 import { multiply, type Values } from './arrays'
-import { ACTIVATIONS, erf, type Linear } from './head'
+import { ACTIVATIONS, erf, type Linear, SELU_ALPHA, SELU_SCALE } from './head'
 import { sigmoid } from './operations'
-
-const SELU_SCALE = 1.0507009873554804934193349852946
-const SELU_ALPHA = 1.6732632423543772848170429916717
 
 /** Activation -> its derivative, from its argument and its result; with torch's choices at 0. */
 export const ACTIVATION_SLOPES: ReadonlyMap<string, (x: number, y: number) => number> = new Map([

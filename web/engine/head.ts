@@ -2,8 +2,8 @@
 import { multiply, type Values, zeros } from './arrays'
 import { sigmoid } from './operations'
 
-const SELU_SCALE = 1.0507009873554804934193349852946
-const SELU_ALPHA = 1.6732632423543772848170429916717
+export const SELU_SCALE = 1.0507009873554804934193349852946
+export const SELU_ALPHA = 1.6732632423543772848170429916717
 
 /** The error function, accurate to the last digits of a double: a series near 0, a continued fraction beyond. */
 export function erf(x: number): number {
