@@ -183,28 +183,31 @@ export class NetworkPass {
   /** Write the gradients of the readout; return that of its inputs at all steps, (T · B, H). */
   #readOutBackward(dLogits: Values): Values {
     const { weights, configuration } = this.network
-    const matrix = weights.value('readout_weights')
-    const [outputs, width] = [configuration.predicted, configuration.inputs.at(-1)!]
-    // Sums over all places have double precision, as those of products of matrices have.
-    const [dMatrix, dBiases] = [new Float64Array(outputs * width), new Float64Array(outputs)]
-    const dReads = zeros(weights.precision, this.batch.steps * this.batch.rows * width)
-    const row = new Float64Array(width)
-    this.batch.places.forEach((place, p) => {
-      row.fill(0)
-      for (let v = 0; v < outputs; v++) {
-        const d = dLogits[p * outputs + v]!
-        dBiases[v]! += d
-        for (let h = 0; h < width; h++) {
-          dMatrix[v * width + h]! += d * this.#top[p * width + h]!
-          row[h]! += d * matrix[v * width + h]!
-        }
-      }
-      dReads.set(row, place * width)
-    })
-    weights.gradient('readout_weights').set(dMatrix)
-    weights.gradient('readout_biases').set(dBiases)
+    const { places, steps, rows } = this.batch
+    const [outputs, width, count] = [configuration.predicted, configuration.inputs.at(-1)!, places.length]
+    const [dMatrix, dBiases] = [weights.gradient('readout_weights'), weights.gradient('readout_biases')]
+    // Every product is one of rows, with sums in double precision.
+    const [byOutput, byInput] = [transposed(dLogits, count, outputs), transposed(this.#top, count, width)]
+    const matrix = transposed(weights.value('readout_weights'), outputs, width)
+    for (let v = 0; v < outputs; v++) {
+      multiply(byInput, 0, width, count, byOutput, v * count, null, 0, dMatrix, v * width)
+      let sum = 0
+      for (let place = v * count; place < (v + 1) * count; place++) sum += byOutput[place]!
+      dBiases[v] = sum
+    }
+    const dReads = zeros(weights.precision, steps * rows * width)
+    for (let p = 0; p < count; p++)
+      multiply(matrix, 0, width, outputs, dLogits, p * outputs, null, 0, dReads, places[p]! * width)
     return dReads
   }
+}
+
+/** Return the transpose of a matrix (rows, columns). */
+function transposed(values: Values, rows: number, columns: number): Values {
+  const result = zeros(values instanceof Float32Array ? 'float32' : 'float64', values.length)
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) result[column * rows + row] = values[row * columns + column]!
+  return result
 }
 
 /** Return some columns of an array (rows, width); the array itself if these are all. */
