@@ -41,8 +41,8 @@ check: ## Check format, lint, types, layers, and that generated files are fresh
 
 format: ## Format the sources, and apply ruff's fixes
 	@scripts/install dev
-	.venv/bin/ruff check --fix-only --quiet .
-	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix-only --quiet . $$(grep -l '^#!.*python' scripts/*)
+	.venv/bin/ruff format . $$(grep -l '^#!.*python' scripts/*)
 	@if [ -f web/package.json ]; then scripts/web npm run --silent format; fi
 
 web: ## Build the page into the package (needs Node.js; the result is committed)
