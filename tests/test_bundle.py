@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ def make(name: str) -> Task:
     return TASKS[name](**LANGUAGES.get(name, {}))
 
 
+@cache
+def document_of(name: str) -> dict[str, Any]:
+    """Return the bundle of `make(name)`; tests do not change it."""
+    return json.loads(json.dumps(bundle(make(name))))
+
+
 def trained(task: Task, steps: int) -> Predict:
     """Return a network after some updates: it is right about some strings only."""
     loop = Loop(Network(recommended_network(task), seed=1), task, Settings(steps=1000, learning_rate=0.02))
@@ -72,7 +78,7 @@ def oracle(task: Task) -> Predict:
 
 def assert_same_score(task: Task, predictor: Predict) -> dict[str, Any]:
     """Check that the rule of the bundle gives the score of the task, and return the former."""
-    document = json.loads(json.dumps(bundle(task)))
+    document = document_of(task.name)
     expected, actual = task.score(predictor), task_data.score(document, predictor)
     details = expected.details
     assert actual["value"] == pytest.approx(expected.value, abs=1e-12)
@@ -110,7 +116,7 @@ def test_rule_gives_the_score_of_a_limited_oracle(name: str) -> None:
 @pytest.mark.parametrize("name", [*MEMORY, *LANGUAGES])
 def test_validation_strings_give_the_validation_loss(name: str) -> None:
     task = make(name)
-    document, predictor = bundle(task), trained(task, 5)
+    document, predictor = document_of(name), trained(task, 5)
     if document["validation"]["rule"] == "divergence":
         strings = task_data.strings_of(document["score"]["strings"])
         rows = list(predictor([task.vocabulary.encode(string["text"])[:-1] for string in strings]))
@@ -149,7 +155,7 @@ def test_text_bundle_gives_score_and_validation(tmp_path: Path) -> None:
 def test_training_strings_are_those_that_are_drawn(name: str) -> None:
     """Every string of the first batches can be drawn, and held-out strings cannot."""
     task = make(name)
-    training = bundle(task)["training"]
+    training = document_of(name)["training"]
     strings = set(training["strings"]["text"])
     assert isinstance(task, StringTask)
     drawn = {text for step in range(20) for text in task.draw(np.random.default_rng(step), 32)}
