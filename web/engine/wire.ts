@@ -3,6 +3,7 @@ import { type Values, zeros } from './arrays'
 import { pythonGeneral } from './python-format'
 import { TOLERANCES } from './checking'
 import { EngineError, shown } from './errors'
+import type { Hold } from './holds'
 import type { Intervention } from './interventions'
 import type { Network } from './network'
 import { MAX_PREDICTIONS, type Recording, type Sequence } from './recording'
@@ -16,6 +17,8 @@ export interface TraceRequest {
   drives?: boolean
   top?: number
   interventions?: Intervention[]
+  /** Signals that are held, by the steps of the text. */
+  holds?: Hold[]
 }
 
 /** A request with its defaults, checked against the network. */
@@ -27,6 +30,7 @@ export interface CheckedRequest {
   drives: boolean
   top: number
   interventions: Intervention[]
+  holds: Hold[]
 }
 
 const isTexts = (value: unknown): value is string[] =>
@@ -44,13 +48,15 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
     drives = false,
     top = 3,
     interventions = [],
+    holds = [],
   } = request
   const { names, layers } = configuration
   if (
     typeof text !== 'string' ||
     typeof drives !== 'boolean' ||
     !Number.isInteger(top) ||
-    !Array.isArray(interventions)
+    !Array.isArray(interventions) ||
+    !Array.isArray(holds)
   )
     throw new EngineError('REQUEST_INVALID', { request: shown(request) })
   const number = names.indexOf(layer)
@@ -73,6 +79,7 @@ export function checkRequest({ configuration }: Network, request: TraceRequest):
     drives,
     top,
     interventions,
+    holds,
   }
 }
 

@@ -1,6 +1,7 @@
 // The worker: answers calls of the page about the networks that it was given. One worker serves one page.
 import { EngineError, shown } from './errors'
 import { chain, connections, gradientMap, weightPaths } from './gradient-calls'
+import { changesOfText, continuation, type WriteRequest } from './holds'
 import { type Kernels, loadKernels } from './kernels'
 import type { EngineName } from './layer'
 import { Network } from './network'
@@ -16,6 +17,7 @@ export type Call =
   | { call: 'close'; run: string }
   | { call: 'trace'; run: string; request: TraceRequest }
   | { call: 'sample'; run: string; request: SampleRequest }
+  | { call: 'write'; run: string; request: WriteRequest }
   | { call: 'gradients' | 'connections' | 'chain' | 'weightPaths'; run: string; request: object }
   | { call: 'train'; run: string; request: TrainRequest }
 
@@ -25,10 +27,11 @@ export type Answer =
   | { id: number; ok: true; value: unknown }
   | { id: number; ok: false; code: string; values: Record<string, string | number> }
 
-/** An opened network, and the recording of its last text. */
+/** An opened network, and the recordings of its last text: as it is, and with the changes of the last request. */
 export interface OpenRun {
   network: Network
   recorder: Recorder
+  changed?: Recorder
 }
 
 /** The part of a worker's global object that is used here. */
@@ -108,15 +111,27 @@ HANDLERS.set('kernels', async (engine, call: Extract<Call, { call: 'kernels' }>)
   return null
 })
 
+/** Return the recorder of a request. Changed texts have one of their own, so that both grow letter by letter. */
+function recorderOf(opened: OpenRun, changed: boolean): Recorder {
+  if (!changed) return opened.recorder
+  return (opened.changed ??= new Recorder(opened.network, opened.recorder.answers))
+}
+
 HANDLERS.set('trace', (engine, call: Extract<Call, { call: 'trace' }>) => {
-  const { network, recorder } = engine.opened(call.run)
+  const opened = engine.opened(call.run)
+  const { network } = opened
   const request = checkRequest(network, call.request)
-  const recording = recorder.record(request.text, request.interventions)
+  const interventions = [...request.interventions, ...changesOfText(network, request.text, request.holds)]
+  const recording = recorderOf(opened, interventions.length > 0).record(request.text, interventions)
   return encode(network, recording, request, engine.code(recording.engines))
 })
 
 HANDLERS.set('sample', (engine, call: Extract<Call, { call: 'sample' }>) =>
   Array.from(sample(engine.opened(call.run).network, call.request)).join(''),
+)
+
+HANDLERS.set('write', (engine, call: Extract<Call, { call: 'write' }>) =>
+  continuation(engine.opened(call.run).network, call.request),
 )
 
 HANDLERS.set('gradients', (engine, { run, request }: GradientCall) => gradientMap(engine.opened(run).network, request))

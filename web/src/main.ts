@@ -8,4 +8,5 @@ import { isSite, siteSource } from './hosts/site'
 const unpacked = unpackedFile()
 const source = unpacked ? liveSource(unpacked) : isSite() ? siteSource() : servedSource()
 reportHeight()
-mountPage(document.getElementById('page')!, source)
+// The list of the local server grows; a file or a site stays what it is.
+mountPage(document.getElementById('page')!, source, unpacked !== null || isSite())

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_ZOOM, SORTS, START, type ViewState, ZOOMS } from '../src/data/view'
+import { DEFAULT_ZOOM, type Hold, SORTS, START, type ViewState, ZOOMS } from '../src/data/view'
 import { fromAddress, toAddress } from '../src/state/address'
 
 function again(state: ViewState): ViewState {
@@ -15,6 +15,13 @@ const TEXTS = [
   'e\u0301\u200b😀',
   'x'.repeat(5000),
   '月'.repeat(3000),
+]
+
+const HOLDS: Hold[] = [
+  { layer: 'layer0', neuron: 4, signal: 'f', value: 0, first: 12, last: null },
+  { layer: 'layer1_reverse', neuron: 0, signal: 'c', value: -0.5, first: 3, last: 3 },
+  { layer: 'layer0', neuron: 2, signal: 'größe', value: 1e-7, first: 0, last: null },
+  { layer: 'layer12', neuron: 99, signal: 'h_1', value: 6.5e21, first: 3, last: 7 },
 ]
 
 describe('the address', () => {
@@ -47,6 +54,7 @@ describe('the address', () => {
               by: zoom % 2 ? 'change' : 'gradient',
               drive: zoom % 2 ? 'f' : null,
               source: zoom > 1 ? zoom : null,
+              holds: HOLDS.slice(0, zoom),
             }
             expect(again(state)).toEqual(state)
           }

@@ -22,6 +22,9 @@ function picture(labels: string[], readout: object, arrays: Arrays): Picture {
     whole: true,
     generation: 0,
     checkpoint: null,
+    holds: [],
+    original: null,
+    refusal: null,
   }
 }
 

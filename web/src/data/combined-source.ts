@@ -1,10 +1,12 @@
 // The source of the served page: the local server, and the engine in the browser for what it computes sooner.
+import { text } from '../messages/text'
+import { inSentences } from './engine-errors'
 import type { Tracks } from './features'
 import type { EngineNetworks, NetworkId } from './engine-networks'
 import type { Chain } from './gradients'
 import type { HttpSource } from './http-source'
 import type { Layer, Run } from './run'
-import type { RunList, Source, TraceRequest } from './source'
+import { type ContinueRequest, type RunList, type Source, SourceError, type TraceRequest } from './source'
 import type { StudyAnswer, StudyRequest } from './study'
 import { changedCharacters } from './text-change'
 import type { Trace } from './trace'
@@ -51,6 +53,7 @@ export class CombinedSource implements Source {
   }
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
+    if (request.holds) return inSentences(this.networks.trace(this.#engineOnly(name, request), request))
     const id = this.#local(name, request)
     if (id === null || !this.networks.isOpen(id)) {
       if (this.#opened.has(name)) this.#open(id)
@@ -67,6 +70,10 @@ export class CombinedSource implements Source {
       // The server computes it, or says why nobody can.
       return this.server.trace(name, request)
     }
+  }
+
+  async continuation(name: string, request: ContinueRequest): Promise<string> {
+    return inSentences(this.networks.call('write', this.#engineOnly(name, request), request) as Promise<string>)
   }
 
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer> {
@@ -120,10 +127,20 @@ export class CombinedSource implements Source {
   }
 
   /** Return the network of a request that the engine can serve; null for the server. */
-  #local(name: string, { text, checkpoint }: TraceRequest): NetworkId | null {
+  #local(name: string, { text, checkpoint }: Pick<TraceRequest, 'text' | 'checkpoint'>): NetworkId | null {
     const run = this.#runs.get(name)
     const values = (run?.layers ?? []).reduce((sum, layer) => sum + valuesOfStep(layer), 0)
     return values * text.length <= MAX_LOCAL_VALUES ? this.#idOf(name, checkpoint) : null
+  }
+
+  /** Return the network of a request that the server does not answer. Throws a SourceError that says why nobody does. */
+  #engineOnly(name: string, request: { text: string; checkpoint: number | null }): NetworkId {
+    const run = this.#runs.get(name)
+    const id = this.#local(name, request)
+    if (id) return id
+    if (!this.networks.engine.native) throw new SourceError(text('ENGINE_ONLY_NO_ENGINE'))
+    if (run && run.readout.kind !== 'symbols') throw new SourceError(text('ENGINE_ONLY_TARGETS'))
+    throw new SourceError(text('ENGINE_ONLY_TOO_LARGE'))
   }
 
   /** Whether the engine answers sooner than the server, because little of the text has changed. */

@@ -8,7 +8,7 @@ import type { StudyAnswer, StudyRequest } from './study'
 import { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
 
-export class HttpSource implements Omit<Source, 'prepare'> {
+export class HttpSource implements Omit<Source, 'prepare' | 'continuation'> {
   constructor(private readonly base = '') {}
 
   async run(name: string): Promise<Run> {

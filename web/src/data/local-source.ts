@@ -1,13 +1,21 @@
 // The source of a live file: networks that the engine in the browser computes, and tables that Python computed before.
 import { EngineError } from '../../engine/errors'
-import { isCode, text } from '../messages/text'
+import { text } from '../messages/text'
 import type { EngineClient } from './engine-client'
+import { inSentences, sentenceOf } from './engine-errors'
 import { EngineNetworks, type NetworkFiles, type NetworkId } from './engine-networks'
 import { readTracks, type Tracks } from './features'
 import type { Chain } from './gradients'
 import type { LiveFile, LiveRun } from './live-data'
 import type { Run, Summary } from './run'
-import { type RunList, type Source, SourceError, type TraceRequest, UnavailableError } from './source'
+import {
+  type ContinueRequest,
+  type RunList,
+  type Source,
+  SourceError,
+  type TraceRequest,
+  UnavailableError,
+} from './source'
 import type { StudyAnswer, StudyRequest } from './study'
 import type { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
@@ -36,6 +44,10 @@ export class LocalSource implements Source {
 
   trace(name: string, request: TraceRequest): Promise<Trace> {
     return inSentences(this.#networks.trace(idOf(name, request.checkpoint), request))
+  }
+
+  continuation(name: string, request: ContinueRequest): Promise<string> {
+    return this.#call<string>('write', name, request)
   }
 
   async study(name: string, request: StudyRequest): Promise<StudyAnswer> {
@@ -124,15 +136,3 @@ const summaryOf = (run: Run): Summary => ({
   ...run,
   layers: run.layers.map(({ cell, neurons, reverse, stacked }) => ({ cell: cell.name, neurons, reverse, stacked })),
 })
-
-/** Turn the error of the engine into a sentence for the reader. */
-function sentenceOf(error: unknown): unknown {
-  if (!(error instanceof EngineError)) return error
-  const { code, values } = error
-  return new SourceError(isCode(code) ? text(code, values) : text('ENGINE_REFUSED', { code }))
-}
-
-const inSentences = <T>(answer: Promise<T>): Promise<T> =>
-  answer.catch((error: unknown) => {
-    throw sentenceOf(error)
-  })

@@ -6,7 +6,7 @@ import type { Chain } from './gradients'
 import { LiveFile } from './live-data'
 import { LocalSource } from './local-source'
 import type { Run } from './run'
-import { type RunList, type Source, SourceError, type TraceRequest } from './source'
+import { type ContinueRequest, type RunList, type Source, SourceError, type TraceRequest } from './source'
 import type { StudyAnswer, StudyRequest } from './study'
 import type { Trace } from './trace'
 import type { WeightPaths } from './weight-paths'
@@ -46,6 +46,10 @@ export class SiteSource implements Source {
 
   async trace(name: string, request: TraceRequest): Promise<Trace> {
     return (await this.#source(name)).trace(name, request)
+  }
+
+  async continuation(name: string, request: ContinueRequest): Promise<string> {
+    return (await this.#source(name)).continuation(name, request)
   }
 
   async study(name: string, request: StudyRequest): Promise<StudyAnswer> {

@@ -1,4 +1,5 @@
 // The source of the data: the local server, the engine in the browser, or both.
+import type { Hold, WriteRequest } from '../../engine/holds'
 import type { Tracks } from './features'
 import type { Chain } from './gradients'
 import type { Run, Summary } from './run'
@@ -14,6 +15,14 @@ export interface TraceRequest {
   drives: boolean
   top: number
   /** The training step of the weights; null for the best ones. */
+  checkpoint: number | null
+  /** The signals that are held. With this field, even if it is empty, only the engine in the browser answers. */
+  holds?: readonly Hold[]
+}
+
+/** A request for the text with which a network goes on. */
+export interface ContinueRequest extends WriteRequest {
+  /** As in a TraceRequest. */
   checkpoint: number | null
 }
 
@@ -40,6 +49,8 @@ export interface Source {
   /** Get ready for traces of a run, because its page was opened. */
   prepare(name: string): void
   trace(name: string, request: TraceRequest): Promise<Trace>
+  /** Return the text with which a network continues another one; only the engine in the browser answers. */
+  continuation(name: string, request: ContinueRequest): Promise<string>
   /** Return the answer of a study, or its progress; `start` begins it. */
   study(name: string, request: StudyRequest, start: boolean): Promise<StudyAnswer>
   /** Return the values of some features over a text, and the list of all features. */

@@ -1,4 +1,7 @@
 // The view state: the page, the run, and everything chosen on it.
+import type { Hold } from '../../engine/holds'
+
+export type { Hold }
 
 export const SORTS = ['number', 'activity', 'similar', 'label', 'score', 'effect'] as const
 
@@ -41,6 +44,8 @@ export interface ViewState {
   /** The weight whose paths are listed: its drive, and the neuron that it reads. */
   drive: string | null
   source: number | null
+  /** The signals that are held while the network reads the text. */
+  holds: readonly Hold[]
 }
 
 export const ZOOMS = 5
@@ -66,4 +71,5 @@ export const START: ViewState = {
   by: 'gradient',
   drive: null,
   source: null,
+  holds: [],
 }

@@ -95,3 +95,15 @@ export function drawRangeMark(pen: CanvasRenderingContext2D, scene: Scene, row: 
   pen.fillStyle = scene.palette.theme.accent
   pen.fillRect(0, y, 3, scene.geometry.strip)
 }
+
+/** Draw a frame around the cells at which a signal is held. */
+export function drawHeld(pen: CanvasRenderingContext2D, scene: Scene, v: Visible): void {
+  const { geometry: g, rows, labels } = scene
+  pen.strokeStyle = scene.palette.theme.held
+  pen.lineWidth = 2
+  for (let row = v.firstRow; row < v.endRow; row++)
+    for (const { first, last } of rows[row]!.held ?? []) {
+      const [from, to] = [v.x(first), v.x(Math.min(last + 1, labels.length))]
+      if (first < labels.length) pen.strokeRect(from, v.y(row) + 1, to - from - 2, g.strip - 2)
+    }
+}

@@ -14,6 +14,8 @@ export interface Theme {
   bar: string
   barQuiet: string
   warn: string
+  /** The frame of held cells. */
+  held: string
   good: string
   /** Grounds of correct and wrong predictions. */
   right: string
@@ -38,6 +40,7 @@ export const LIGHT: Theme = {
   bar: '#b9cde4',
   barQuiet: '#dededa',
   warn: '#b4232a',
+  held: '#b97a00',
   good: '#22703f',
   right: '#d5eadb',
   wrong: '#f6d3cf',
@@ -60,6 +63,7 @@ export const DARK: Theme = {
   bar: '#2f527d',
   barQuiet: '#34383f',
   warn: '#ff8f86',
+  held: '#e0a83a',
   good: '#6cc38b',
   right: '#1f4430',
   wrong: '#5a2a28',

@@ -19,6 +19,8 @@ export interface Row {
   chip?: { text: string; strength: number }
   /** Whether the neuron is on in the selected range. */
   inRange?: boolean
+  /** The steps at which the values are held. */
+  held?: readonly Range[]
 }
 
 export interface Scene {

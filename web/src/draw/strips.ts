@@ -3,7 +3,7 @@ import { clipped, position } from '../model/scale'
 import { drawCharts, drawHeat } from './charts'
 import { drawClassProbabilities, drawClassBands } from './class-bands'
 import { drawHeaderLabels } from './header-labels'
-import { drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
+import { drawHeld, drawRangeBand, drawRangeEdges, drawTrack } from './overlays'
 import { NONE } from './palette'
 import { hatchPattern, noDataPattern } from './patterns'
 import { drawPredictionBars } from './prediction-bars'
@@ -179,6 +179,7 @@ export function drawStrips(pen: CanvasRenderingContext2D, scene: Scene, view: Wi
     drawCharacters(pen, scene, visible, view.ratio)
   if (g.curve) drawCurves(pen, scene, visible)
   drawStarts(pen, scene, visible, g.header, visible.y(scene.rows.length))
+  drawHeld(pen, scene, visible)
   drawRangeEdges(pen, scene, visible, view)
   drawRowLabels(pen, scene, visible, view)
   pen.fillStyle = scene.palette.theme.paper

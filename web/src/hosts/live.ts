@@ -3,8 +3,6 @@ import { EngineClient } from '../data/engine-client'
 import { LiveFile } from '../data/live-data'
 import { LocalSource } from '../data/local-source'
 import type { Source } from '../data/source'
-import { START } from '../data/view'
-import { toAddress } from '../state/address'
 
 /** What the script of a live file puts into `globalThis.gatescopeLive`. */
 export interface Unpacked {
@@ -20,20 +18,11 @@ export function unpackedFile(): Unpacked | null {
   return (globalThis as { gatescopeLive?: Unpacked }).gatescopeLive ?? null
 }
 
-/** Show the network at once if the file has one run and the address asks for nothing else. */
-function openOnlyRun({ data: { runs } }: LiveFile): void {
-  const { search, hash } = window.location
-  if (runs.length !== 1 || search !== '' || hash !== '') return
-  window.history.replaceState(null, '', toAddress({ ...START, view: 'network', run: runs[0]!.run.name }))
-}
-
 /** Return the source of a live file. Throws a TraceError if its data are damaged. */
 export function liveSource({ data, worker, kernels }: Unpacked): Source {
   const engine = new EngineClient(
     () => new Worker(worker),
     () => Promise.resolve(kernels),
   )
-  const file = LiveFile.read(data)
-  openOnlyRun(file)
-  return new LocalSource(engine, file)
+  return new LocalSource(engine, LiveFile.read(data))
 }

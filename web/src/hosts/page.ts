@@ -5,7 +5,11 @@ import '../page.css'
 import App from '../pages/App.svelte'
 import { Explorer } from '../state/explorer.svelte'
 
-/** Show the explorer of a source in an element of the document. */
-export function mountPage(target: HTMLElement, source: Source): void {
-  mount(App, { target, props: { explorer: new Explorer(source) } })
+/**
+ * Show the explorer of a source in an element of the document.
+ *
+ * @param opensOnlyRun whether the page of the only run takes the place of a list of one run
+ */
+export function mountPage(target: HTMLElement, source: Source, opensOnlyRun: boolean): void {
+  mount(App, { target, props: { explorer: new Explorer(source, opensOnlyRun) } })
 }

@@ -1,6 +1,8 @@
 // The view state in the address of the page. Only what differs from the default is written.
-import { type Range, SORTS, START, type ViewState, ZOOMS } from '../data/view'
+import { MAX_HOLDS } from '../../engine/holds'
+import { type Hold, type Range, SORTS, START, type ViewState, ZOOMS } from '../data/view'
 import { type Code, text } from '../messages/text'
+import { holdText, parseHold } from './hold-address'
 
 const MEASURES = ['gradient', 'change'] as const
 
@@ -25,6 +27,7 @@ export function toAddress(state: ViewState): string {
   if (state.pair) query.set('pair', `${state.pair.first}-${state.pair.last}`)
   if (state.checkpoint !== null) query.set('checkpoint', String(state.checkpoint))
   if (state.by !== START.by) query.set('by', state.by)
+  for (const hold of state.holds) query.append('hold', holdText(hold))
   if (state.text !== null) {
     const encoded = new URLSearchParams({ text: state.text }).toString()
     if (encoded.length > MAX_QUERY_TEXT_CHARACTERS) fragment = `#${encoded}`
@@ -48,7 +51,7 @@ function parsePositive(value: string | null): number | null {
   return Number.isFinite(number) && number > 0 ? number : null
 }
 
-const FIELD_NAMES: ReadonlySet<string> = new Set<keyof ViewState>([
+const FIELD_NAMES: ReadonlySet<string> = new Set<Exclude<keyof ViewState, 'holds'> | 'hold'>([
   'view',
   'run',
   'layer',
@@ -67,6 +70,7 @@ const FIELD_NAMES: ReadonlySet<string> = new Set<keyof ViewState>([
   'by',
   'drive',
   'source',
+  'hold',
 ])
 
 /** A field of an address: its parser, the accepted values, and what is shown instead of a wrong one. */
@@ -135,9 +139,21 @@ export function fromAddress(search: string, fragment = '', report: (sentence: st
       read('by', choice(MEASURES, text('LINK_EXPECTED_MEASURE', { first, second }), 'LINK_SHOWN_GRADIENT')) ?? START.by,
     drive: query.get('drive') || null,
     source: readCount('source', 'LINK_SHOWN_NEURON'),
+    holds: readHolds(query.getAll('hold'), report),
   }
   if (state.view === 'neuron' && state.neuron === null) state.neuron = 0
   return state
+}
+
+/** Return the holds of an address; the ones that cannot be read are reported and left out. */
+function readHolds(parts: readonly string[], report: (sentence: string) => void): Hold[] {
+  const holds: Hold[] = []
+  for (const part of parts) {
+    const hold = holds.length < MAX_HOLDS ? parseHold(part) : null
+    if (hold) holds.push(hold)
+    else report(linkProblem('hold', text('LINK_EXPECTED_HOLD', { most: MAX_HOLDS }), part, text('LINK_SHOWN_NO_HOLD')))
+  }
+  return holds
 }
 
 const shortened = (value: string): string => (value.length > 40 ? `${value.slice(0, 40)}…` : value)

@@ -3,7 +3,8 @@ import type { Track } from '../data/features'
 import type { Signal } from '../data/run'
 import type { Source } from '../data/source'
 import type { Trace } from '../data/trace'
-import { type Range, type Sort, type ViewState, ZOOMS } from '../data/view'
+import { type Hold, type Range, type Sort, type ViewState, ZOOMS } from '../data/view'
+import { shortFloat, withHold } from '../model/holds'
 import { type Label, strength } from '../model/labels'
 import { type NeuronScores, type NeuronOrder, sortNeurons } from '../model/neuron-order'
 import type { Picture } from '../model/picture'
@@ -12,6 +13,7 @@ import { Loader } from './loader.svelte'
 import { type Hover, Navigation } from './navigation.svelte'
 import { Queue } from './requests'
 import { Studies } from './studies.svelte'
+import { Writing } from './writing.svelte'
 
 /** The step of the cursor before it is moved: early in a text, late in a series, so that a forecast has a past. */
 function initialStep({ run, trace }: Picture, steps: number): number {
@@ -25,13 +27,17 @@ export class Explorer {
   readonly navigation: Navigation
   readonly loader: Loader
   readonly studies: Studies
+  readonly writing: Writing
   readonly thumbnails = new Queue()
   /** Whether the list of keys is open. */
   keys = $state(false)
   /** The end of the selected range that stays while the other one moves. */
   #rangeAnchor: number | null = null
 
-  constructor(readonly source: Source) {
+  constructor(
+    readonly source: Source,
+    opensOnlyRun = false,
+  ) {
     this.navigation = new Navigation({
       viewChanged: () => this.loader.follow(),
       linkOpened: () => {
@@ -39,8 +45,9 @@ export class Explorer {
         this.loader.follow()
       },
     })
-    this.loader = new Loader(source, this.navigation)
+    this.loader = new Loader(source, this.navigation, opensOnlyRun)
     this.studies = new Studies(source)
+    this.writing = new Writing(source, this.loader)
   }
 
   get state(): ViewState {
@@ -274,5 +281,32 @@ export class Explorer {
 
   loadNeuron(index: number): void {
     this.loader.loadNeuron(index)
+  }
+
+  /** Hold a signal, in place of a hold of the same signal over the same steps. */
+  hold(hold: Hold): void {
+    this.go({ holds: withHold(this.state.holds, { ...hold, value: shortFloat(hold.value) }) })
+  }
+
+  /** Hold the signal on the screen under the cursor at 0, from its step on. */
+  holdAtZero(): void {
+    const { picture, shownSignal } = this
+    const { neuron, step } = this.cursor
+    if (!picture || !shownSignal || neuron === null || step === null) return
+    this.hold({ layer: picture.layer.name, signal: shownSignal.name, neuron, value: 0, first: step, last: null })
+  }
+
+  /** Remove one hold; without a place, all of them. */
+  release(place: number | null): void {
+    if (this.state.holds.length)
+      this.go({ holds: place === null ? [] : this.state.holds.filter((_, k) => k !== place) })
+  }
+
+  /** Put what the network wrote behind the text. */
+  keepWritten(): void {
+    const { written } = this.writing
+    if (!written) return
+    this.writing.remove()
+    this.type(written.text + written.continuation, null)
   }
 }

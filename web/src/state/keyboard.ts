@@ -14,6 +14,9 @@ export const KEYS: [string, Code][] = [
   ['Enter', 'KEYS_ENTER'],
   ['Escape', 'KEYS_ESCAPE'],
   ['+ −', 'KEYS_PLUS_MINUS'],
+  ['0', 'KEYS_ZERO'],
+  ['Backspace', 'KEYS_BACKSPACE'],
+  ['w', 'KEYS_WRITE'],
   ['?', 'KEYS_QUESTION'],
 ]
 
@@ -46,6 +49,9 @@ function handleKey(explorer: Explorer, key: string, shift: boolean): boolean {
   else if (shift && (key === 'ArrowLeft' || key === 'ArrowRight')) explorer.extendRange(key === 'ArrowLeft' ? -1 : 1)
   else if (key === '+' || key === '=') explorer.zoom(1)
   else if (key === '-') explorer.zoom(-1)
+  else if (key === '0') explorer.holdAtZero()
+  else if (key === 'Backspace') explorer.release(explorer.state.holds.length - 1)
+  else if (key === 'w' && state.view === 'network') void explorer.writing.write()
   else return moveCursorOrOpen(explorer, key)
   return true
 }

@@ -3,6 +3,7 @@ import type { Layer, Run } from '../data/run'
 import { START, type ViewState } from '../data/view'
 import { text } from '../messages/text'
 import { linkProblem } from './address'
+import { holdText } from './hold-address'
 
 export interface CheckedView {
   state: ViewState
@@ -46,6 +47,15 @@ export function checkRun(state: ViewState, run: Run): CheckedView {
     sentences.push(linkProblem('checkpoint', expected, state.checkpoint, text('LINK_SHOWN_BEST_WEIGHTS')))
     checked.checkpoint = null
   }
+  checked.holds = state.holds.filter((hold) => {
+    const held = run.layers.find(({ name }) => name === hold.layer)
+    const isThere = held && hold.neuron < held.neurons && held.signals.some(({ name }) => name === hold.signal)
+    if (!isThere) {
+      const expected = text('LINK_EXPECTED_HELD', { layers: layers.join(', ') })
+      sentences.push(linkProblem('hold', expected, holdText(hold), text('LINK_SHOWN_NO_HOLD')))
+    }
+    return isThere
+  })
   return { state: checked, sentences }
 }
 

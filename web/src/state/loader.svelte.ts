@@ -1,7 +1,8 @@
 // Loads what the view needs from the source: the list of runs, the run, and the picture (one text run through one layer).
 import type { Layer, Run, Signal, Summary } from '../data/run'
-import { type RunList, type Source, SourceError } from '../data/source'
+import { type RunList, type Source, SourceError, type TraceRequest } from '../data/source'
 import type { Trace } from '../data/trace'
+import type { Hold } from '../data/view'
 import { text } from '../messages/text'
 import { stepAt } from '../model/characters'
 import { mainSignal } from '../model/main-signal'
@@ -20,9 +21,16 @@ const TOP_CLASSES = 5
 
 const topCount = ({ readout }: Run): number => (readout.kind === 'classes' ? TOP_CLASSES : TOP_SYMBOLS)
 
-/** Whether two pictures show the same text, layer and weights. */
+/** Whether two pictures show the same text, layer, weights and holds. */
 const isOfSameTrace = (a: Picture, b: Picture): boolean =>
-  a.text === b.text && a.layer.name === b.layer.name && a.generation === b.generation && a.checkpoint === b.checkpoint
+  a.text === b.text &&
+  a.layer.name === b.layer.name &&
+  a.generation === b.generation &&
+  a.checkpoint === b.checkpoint &&
+  JSON.stringify(a.holds) === JSON.stringify(b.holds)
+
+/** The traces of a picture (see Picture). */
+type Traced = Pick<Picture, 'trace' | 'holds' | 'original' | 'refusal'>
 
 /** The data of the page; it follows the view of a navigation. */
 export class Loader {
@@ -42,7 +50,7 @@ export class Loader {
   #staleNeuronTraces: ReadonlyMap<number, Trace> = new Map()
   readonly #pictureRequests = new Latest()
   readonly #neuronRequests = new Latest()
-  readonly #cache = new Map<string, Trace>()
+  readonly #cache = new Map<string, Traced>()
   /** Counts the readings of newer weights. */
   #generation = 0
   /** The place of the edit in the text; the cursor goes there when the picture is loaded. */
@@ -56,6 +64,8 @@ export class Loader {
   constructor(
     readonly source: Source,
     private readonly navigation: Navigation,
+    /** Whether a list of one run is skipped when the page is opened without a view. */
+    private readonly opensOnlyRun = false,
   ) {}
 
   summary = $derived.by<Summary | null>(
@@ -80,6 +90,11 @@ export class Loader {
   checkpoint = $derived.by(() => {
     const { view, checkpoint } = this.navigation.state
     return view === 'network' || view === 'neuron' ? checkpoint : null
+  })
+  /** The signals that are held on the pages with strips. */
+  holds = $derived.by<readonly Hold[]>(() => {
+    const { view, holds } = this.navigation.state
+    return view === 'network' || view === 'neuron' ? holds : []
   })
   text = $derived.by(() => this.navigation.state.text ?? this.run?.examples[0] ?? '')
 
@@ -134,7 +149,7 @@ export class Loader {
     if (!picture || picture.whole || this.#neuronTraces.has(index)) return
     this.#neuronRequests.request(async () => {
       if (this.picture !== picture || this.#neuronTraces.has(index)) return
-      const { run, layer, text, checkpoint } = picture
+      const { run, layer, text, checkpoint, holds } = picture
       const signals = layer.signals.map((signal) => signal.name)
       await this.#try(async () => {
         const request = {
@@ -145,6 +160,7 @@ export class Loader {
           drives: true,
           top: topCount(run),
           checkpoint,
+          ...(holds.length ? { holds } : {}),
         }
         const trace = await this.source.trace(run.name, request)
         if (this.picture && isOfSameTrace(this.picture, picture))
@@ -157,7 +173,9 @@ export class Loader {
     const returned = this.lost && list !== null
     this.lost = list === null
     if (!list) return
+    const isFirst = this.list === null
     this.list = list
+    if (isFirst && this.opensOnlyRun && list.runs.length === 1) this.navigation.openOnly(list.runs[0]!.name)
     const summary = this.summary
     if (returned) this.#reload()
     else if (!this.run) this.follow()
@@ -215,11 +233,12 @@ export class Loader {
   /** Request the values that the view needs; the old picture stays until they are loaded. */
   #loadPicture(): void {
     this.#pictureRequests.request(async () => {
-      const { run, layer, signal, text, checkpoint } = this
+      const { run, layer, signal, text, checkpoint, holds } = this
       if (!run || !layer || !signal || this.navigation.state.view === 'runs' || !this.hasWeights) return
       const whole = layer.neurons * text.length <= MAX_WHOLE_VALUES
       const generation = this.#generation
-      const key = JSON.stringify([run.name, layer.name, whole ? '' : signal.name, generation, checkpoint, text])
+      const shown = whole ? '' : signal.name
+      const key = JSON.stringify([run.name, layer.name, shown, generation, checkpoint, text, holds])
       await this.#try(async () => {
         const signals = whole ? layer.signals.map((signal) => signal.name) : [signal.name]
         const request = {
@@ -231,17 +250,33 @@ export class Loader {
           top: topCount(run),
           checkpoint,
         }
-        const trace = this.#cache.get(key) ?? (await this.source.trace(run.name, request))
-        this.#cacheTrace(key, trace)
+        const traced = this.#cache.get(key) ?? (await this.#traced(run.name, request, holds))
+        if (traced.refusal === null) this.#cacheTraced(key, traced)
         if (this.run?.name !== run.name) return
-        this.#show({ run, layer, text, signal: signal.name, trace, whole, generation, checkpoint })
+        this.#show({ run, layer, text, signal: signal.name, whole, generation, checkpoint, ...traced })
       })
     })
   }
 
-  #cacheTrace(key: string, trace: Trace): void {
+  /** Return the trace with the holds beside the predictions without them, or the trace without them if they are refused. */
+  async #traced(name: string, request: TraceRequest, holds: readonly Hold[]): Promise<Traced> {
+    let refusal: string | null = null
+    if (holds.length)
+      try {
+        const trace = await this.source.trace(name, { ...request, holds })
+        // The same engine computes both, so that they differ by the holds alone.
+        const predictions = { ...request, signals: [], neurons: [], drives: false, holds: [] }
+        return { trace, holds, original: await this.source.trace(name, predictions), refusal }
+      } catch (error) {
+        if (!(error instanceof SourceError) || error.lost) throw error
+        refusal = error.problem
+      }
+    return { trace: await this.source.trace(name, request), holds: [], original: null, refusal }
+  }
+
+  #cacheTraced(key: string, traced: Traced): void {
     this.#cache.delete(key)
-    this.#cache.set(key, trace)
+    this.#cache.set(key, traced)
     for (const oldest of this.#cache.keys()) if (this.#cache.size > CACHED_TRACES) this.#cache.delete(oldest)
   }
 

@@ -3,7 +3,18 @@ import { type Range, START, type ViewState } from '../data/view'
 import { fromAddress, toAddress } from './address'
 
 /** A change of one of these fields becomes a step of the browser's history. */
-const HISTORY_FIELDS = ['text', 'layer', 'signal', 'sort', 'feature', 'checkpoint', 'by', 'drive', 'source'] as const
+const HISTORY_FIELDS = [
+  'text',
+  'layer',
+  'signal',
+  'sort',
+  'feature',
+  'checkpoint',
+  'by',
+  'drive',
+  'source',
+  'holds',
+] as const
 const ADDRESS_DELAY_MS = 300
 /** Two changes of the text with a longer pause between them are two steps of the browser's history. */
 const TYPING_PAUSE_MS = 1500
@@ -52,7 +63,7 @@ export class Navigation {
   }
 
   /**
-   * Change the view. A change of page or run, of text, layer, signal, order or feature becomes a step of the browser's
+   * Change the view. A change of page or run, of text, layer, signal, order, feature or holds becomes a step of the browser's
    * history, so that Back undoes it; a move of the cursor does not.
    */
   go(change: Partial<ViewState>): void {
@@ -107,6 +118,13 @@ export class Navigation {
     if (!sentences.length) return
     this.notes = [...this.notes, ...sentences]
     this.state = state
+    this.#write('replace')
+  }
+
+  /** Show the network of the only run, unless the address asks for something else. */
+  openOnly(run: string): void {
+    if (toAddress(this.state) !== '' || this.notes.length) return
+    this.state = { ...START, view: 'network', run }
     this.#write('replace')
   }
 

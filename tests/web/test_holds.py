@@ -1,0 +1,198 @@
+"""Signals that are held on the page, and texts that the network writes: the numbers and texts of Python."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from gatescope import Choice, Intervention, Run, clamp, record, sample
+from gatescope.explorer.live import LiveOptions, live_run, write_live_file
+from gatescope.network import Network
+from tests.web.looking import View, eventually
+
+TEXT = "aaaaaaXbbb"
+STEP = 5
+NEURON = 4
+HOSTS = ["server", "live"]
+
+
+class HeldView(View):
+    """A page whose address has the query after it, on a server or in a file."""
+
+    def open(self, **query: Any) -> None:
+        """Follow a link, and wait until its text is drawn."""
+        separator = "" if self.address.endswith(".html") else "/"
+        self.page.goto(f"{self.address}{separator}?{urlencode(query, doseq=True)}")
+        expect(self.at("cursor-text")).not_to_be_empty()
+
+    def held(self, text: str = TEXT, run: str = "counter", **query: Any) -> None:
+        """Open the strips of a text."""
+        self.open(view="network", run=run, text=text, **query)
+
+    def network(self, run: str = "counter") -> Network:
+        """Return the network of a run."""
+        return Run(self.runs / run).network()[0]
+
+    def holds(self) -> list[str]:
+        """Return the holds in the address."""
+        return parse_qs(self.page.evaluate("location.search.slice(1)")).get("hold", [])
+
+
+@pytest.fixture(params=HOSTS)
+def shown(
+    request: pytest.FixtureRequest, page: Page, start_server: Callable[[Path], str], runs: Path, tmp_path: Path
+) -> HeldView:
+    """Open the counter on the local server, and in a live file."""
+    if request.param == "server":
+        return HeldView(page, start_server(runs), runs)
+    path = tmp_path / "counter.html"
+    write_live_file(live_run(Run(runs / "counter"), LiveOptions()), path)
+    return HeldView(page, path.as_uri(), runs)
+
+
+def check_cell(view: HeldView, network: Network, holds: list[Intervention], neuron: int, step: int) -> None:
+    """Compare every signal of a neuron in the panel, and the predictions, with those of Python."""
+    trace = record(network, TEXT, interventions=holds)
+    view.point(neuron, step)
+    expected = {name: float(trace["layer0"][name][0, step, neuron]) for name in trace["layer0"] if "." not in name}
+    eventually(lambda: _check_values(view.panel(), expected))
+    probability = float(trace.steps["top_probability"][0, step, 0])
+    symbol = trace.vocabulary.symbols[int(trace.steps["top_token"][0, step, 0])]
+    first = view.at("predictions").locator("li").first
+    expect(first.locator(".what")).to_have_attribute("title", symbol)
+    share = float(re.findall(r"[\d.]+", first.locator(".how").inner_text())[0])
+    assert share == pytest.approx(100 * probability, abs=0.51)
+
+
+def _check_values(shown: dict[str, float], expected: dict[str, float]) -> None:
+    assert shown == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def hold(view: HeldView, signal: str, neuron: int, step: int, steps: str = "from") -> Locator:
+    """Pin a cell, and open the menu of one of its signals."""
+    view.click(neuron, step)
+    view.at(f"hold-{signal}").click()
+    view.at(f"hold-steps-{steps}").click()
+    return view.at("hold-menu")
+
+
+def test_held_signal_gives_the_network_of_python(shown: HeldView) -> None:
+    shown.held()
+    hold(shown, "c", NEURON, STEP).get_by_test_id("hold-zero").click()
+    expect(shown.at("hold-chip")).to_contain_text(f"c of neuron {NEURON} held at 0 from step {STEP} on")
+    expect(shown.at("hold-effect")).to_contain_text("Loss on this text")
+    expect(shown.at("hold-menu")).to_have_count(0)
+    network, holds = shown.network(), [clamp("layer0", "c", NEURON, 0.0, steps=slice(STEP, None))]
+    shown.at("neuron-panel").get_by_text("pinned · unpin").click()
+    for neuron, step in ((NEURON, STEP), (NEURON + 1, STEP + 2), (0, len(TEXT) - 1), (2, STEP - 1)):
+        check_cell(shown, network, holds, neuron, step)
+    assert shown.holds() == [f"0.{NEURON}.c.0.{STEP}-"]
+
+
+def strongest(measure: Callable[[Intervention], int]) -> tuple[int, float, Intervention]:
+    """Return the neuron and the value at which holding its c from STEP on changes most."""
+    places = [(neuron, value) for neuron in range(10) for value in (-9.0, 0.0, 9.0)]
+    changes = [clamp("layer0", "c", neuron, value, steps=slice(STEP, None)) for neuron, value in places]
+    counts = [measure(change) for change in changes]
+    best = int(np.argmax(counts))
+    assert counts[best] > 1
+    return *places[best], changes[best]
+
+
+def test_consequence_is_that_of_python(shown: HeldView) -> None:
+    network = shown.network()
+    before = record(network, TEXT)
+
+    def changed(change: Intervention) -> np.ndarray:
+        after = record(network, TEXT, interventions=[change])
+        return np.flatnonzero(before.steps["top_token"][0, :, 0] != after.steps["top_token"][0, :, 0])
+
+    neuron, value, change = strongest(lambda change: len(changed(change)))
+    after, steps = record(network, TEXT, interventions=[change]), changed(change)
+    losses = [-float(np.nanmean(trace.steps["log_probability"][0])) for trace in (before, after)]
+    shown.held(hold=f"0.{neuron}.c.{value:g}.{STEP}-")
+    expect(shown.at("hold-effect")).to_contain_text(
+        f"{len(steps)} predictions change their first choice, of {len(TEXT)}, from step {steps[0]} on. "
+        f"Loss on this text: {losses[1] - losses[0]:+.4f} nats per symbol ({losses[0]:.4f} → {losses[1]:.4f})."
+    )
+
+
+def test_reload_restores_and_back_undoes_holds(shown: HeldView) -> None:
+    shown.held()
+    hold(shown, "f", NEURON, STEP, "step").get_by_test_id("hold-zero").click()
+    expect(shown.at("hold-chip")).to_have_count(1)
+    menu = hold(shown, "i", 1, STEP + 1, "all")
+    menu.get_by_test_id("hold-number").fill("1.5")
+    menu.get_by_test_id("hold-submit").click()
+    expect(shown.at("hold-chip")).to_have_count(2)
+    expect(shown.at("hold-chip").nth(1)).to_contain_text(
+        "i of neuron 1 held at 1.5 over the whole text · outside of what i can be: 0 to 1"
+    )
+    links = [f"0.{NEURON}.f.0.{STEP}", "0.1.i.1.5.0-"]
+    assert shown.holds() == links
+    effect = shown.at("hold-effect").inner_text()
+    assert "Loss" in effect
+    shown.page.reload()
+    expect(shown.at("hold-chip")).to_have_count(2)
+    expect(shown.at("hold-effect")).to_have_text(effect, use_inner_text=True)
+    holds = [clamp("layer0", "f", NEURON, 0.0, steps=slice(STEP, STEP + 1)), clamp("layer0", "i", 1, 1.5)]
+    shown.at("neuron-panel").get_by_text("pinned · unpin").click()
+    check_cell(shown, shown.network(), holds, 2, len(TEXT) - 1)
+    shown.page.go_back()
+    expect(shown.at("hold-chip")).to_have_count(1)
+    assert shown.holds() == links[:1]
+    shown.page.go_back()
+    expect(shown.at("hold-chip")).to_have_count(0)
+    assert shown.holds() == []
+
+
+def test_keys_hold_write_and_release(shown: HeldView) -> None:
+    shown.held(neuron=NEURON, step=STEP, signal="c")
+    shown.at("strips").focus()
+    shown.page.keyboard.press("0")
+    expect(shown.at("hold-chip")).to_contain_text(f"c of neuron {NEURON} held at 0 from step {STEP} on")
+    shown.page.keyboard.press("w")
+    expect(shown.at("written")).not_to_be_empty()
+    shown.page.keyboard.press("Backspace")
+    expect(shown.at("hold-chip")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("temperature", "seed"), [("0", 0), ("1.3", 7)])
+def test_written_text_is_that_of_python(shown: HeldView, temperature: str, seed: int) -> None:
+    text = "aaaaaaX"
+    shown.held(text)
+    shown.at("write").click()
+    shown.at("write-temperature").fill(temperature)
+    shown.at("write-seed").fill(str(seed))
+    shown.at("write-seed").press("Enter")
+    choice = Choice(greedy=True) if temperature == "0" else Choice(temperature=float(temperature))
+    settings = {"length": 40, "choice": choice, "seed": seed, "stop": "\n"}
+    network = shown.network()
+    written = "".join(sample(network, text, **settings))
+    assert len(written) > 1
+    eventually(lambda: _check_text(shown, written))
+
+    def held_text(change: Intervention) -> str:
+        return "".join(sample(network, text, **settings, interventions=[change]))
+
+    neuron, value, change = strongest(lambda change: 2 * (held_text(change) != written))
+    held = held_text(change)
+    menu = hold(shown, "c", neuron, STEP)
+    menu.get_by_test_id("hold-number").fill(f"{value:g}")
+    menu.get_by_test_id("hold-submit").click()
+    eventually(lambda: _check_text(shown, held))
+    expect(shown.at("write-unheld")).to_have_text("Without the holds it writes: " + written.replace("\n", "⏎"))
+    shown.at("write-keep").click()
+    expect(shown.at("text-box")).to_have_value(text + held)
+    expect(shown.at("written")).to_have_count(0)
+    shown.page.go_back()
+    expect(shown.at("text-box")).to_have_value(text)
+
+
+def _check_text(view: HeldView, written: str) -> None:
+    assert view.at("written").text_content() == written
