@@ -1,5 +1,6 @@
 """Live files opened from disk, without a connection: the numbers of Python, and nothing requested but the file."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,20 @@ def test_slider_shows_the_training_step_by_step(live: Callable[..., LiveView], r
         view.point(2, 3)
         expect(view.at("panel-value-c")).to_have_text(values[-1])
     assert len(set(values)) > 1
+
+
+def test_hostile_names_and_texts_stay_text(page: Page, runs: Path, tmp_path: Path, requested: list[str]) -> None:
+    """A name, a note and samples that are HTML are shown as they are written, and run nothing."""
+    hostile = "<img src=x onerror=alert(1)></title><script>alert(1)</script>"
+    copied = Run(shutil.copytree(runs / "poem", tmp_path / hostile.replace("/", "∕")))
+    copied.append("samples.jsonl", {"step": 9, "temperature": 0.7, "text": f"{hostile}\u2028<!--"})
+    write_live_file(live_run(copied, LiveOptions()), tmp_path / "hostile.html")
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    view = LiveView(page, (tmp_path / "hostile.html").as_uri(), runs)
+    view.open()
+    expect(page).to_have_title(f"{copied.name} · gatescope")
+    expect(page.get_by_text(f"{hostile}\u2028<!--")).to_be_visible()
+    assert dialogs == []
+    assert page.locator("img").count() == 0
+    assert all(address.startswith(("blob:", "file:")) for address in requested)

@@ -151,10 +151,10 @@ def test_no_passages_on_request(runs: Path) -> None:
     assert [entry["request"] for entry in data["runs"][0]["studies"]] == [{"study": "health"}]
 
 
-@pytest.mark.parametrize("options", [{"checkpoints": -1}, {"passages": -1}])
-def test_negative_counts_are_refused(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(("checkpoints", "passages"), [(-1, 1), (1, -1)])
+def test_negative_counts_are_refused(checkpoints: int, passages: int) -> None:
     with pytest.raises(LiveFileError, match="numbers from 0"):
-        LiveOptions(**options)
+        LiveOptions(checkpoints=checkpoints, passages=passages)
 
 
 @pytest.mark.parametrize(("neurons", "count"), [(10, 4), (60, 2), (150, 1)])

@@ -32,6 +32,7 @@ from gatescope.training import stored_settings
 MAX_RUNS = 64
 MAX_CHECKPOINTS = 1_000
 MAX_RECORDS = 100_000
+MAX_STEP = 10**12
 MAX_NAME_CHARACTERS = 60
 TABLES = ("labels", "ablation", "health", "saturation")
 END_REASONS = ("finished", "interrupted", "failed")
@@ -76,8 +77,8 @@ def restore_all(path: str | os.PathLike[str], folder: str | os.PathLike[str]) ->
 
 
 def _entries(container: Container, file: str) -> list[dict[str, Any]]:
-    entries = container.data.get("runs")
-    if not _are_objects(entries, MAX_RUNS) or not entries:
+    entries = _objects(container.data.get("runs"), MAX_RUNS, file)
+    if not entries:
         raise damaged(file, Message("LIVE_RUN_DAMAGED"))
     return entries
 
@@ -115,10 +116,7 @@ def _write(run: Run, entry: Mapping[str, Any], parts: Sequence[bytes], file: Pat
     weights = _part(entry.get("weights"), parts, file)
     write_bytes(run.path / WEIGHTS, weights)
     run.network()
-    checkpoints = entry.get("checkpoints")
-    if not _are_objects(checkpoints, MAX_CHECKPOINTS):
-        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
-    for checkpoint in checkpoints:
+    for checkpoint in _objects(entry.get("checkpoints"), MAX_CHECKPOINTS, str(file)):
         _write_checkpoint(run, checkpoint, parts, file)
     _write_records(run, described, file)
     stored_settings(run)
@@ -129,7 +127,7 @@ def _write(run: Run, entry: Mapping[str, Any], parts: Sequence[bytes], file: Pat
 
 def _write_checkpoint(run: Run, checkpoint: Mapping[str, Any], parts: Sequence[bytes], file: Path) -> None:
     step = checkpoint.get("step")
-    if not is_count(step) or step >= 10**12:
+    if not isinstance(step, int) or not is_count(step) or step >= MAX_STEP:
         raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
     folder = run.path / "checkpoints" / f"step-{step:08d}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,16 +136,14 @@ def _write_checkpoint(run: Run, checkpoint: Mapping[str, Any], parts: Sequence[b
 
 
 def _part(number: object, parts: Sequence[bytes], file: Path) -> bytes:
-    if not is_count(number) or number >= len(parts):
+    if not isinstance(number, int) or not is_count(number) or number >= len(parts):
         raise damaged(str(file), Message("LIVE_PARTS_DAMAGED"))
     return parts[number]
 
 
 def _write_records(run: Run, described: Mapping[str, Any], file: Path) -> None:
     """Write history and samples; the last record of the history says how the training ended, and has the score."""
-    history, samples = described.get("history"), described.get("samples")
-    if not _are_objects(history, MAX_RECORDS) or not _are_objects(samples, MAX_RECORDS):
-        raise damaged(str(file), Message("LIVE_RUN_DAMAGED"))
+    history, samples = (_objects(described.get(name), MAX_RECORDS, str(file)) for name in ("history", "samples"))
     if described.get("state") in END_REASONS:
         end = {name: described.get(name) for name in ("step", "seconds", "problem", "score")}
         history = [*history, {**end, "event": "end", "reason": described["state"]}]
@@ -166,8 +162,15 @@ def _write_tables(run: Run, studies: object) -> None:
                     save_table(run, name, Table.from_json(table))
 
 
-def _are_objects(value: object, most: int) -> bool:
-    return isinstance(value, list) and len(value) <= most and all(isinstance(entry, dict) for entry in value)
+def _objects(value: object, most: int, file: str) -> list[dict[str, Any]]:
+    """Return a list of JSON objects.
+
+    Raises:
+        LiveFileError: the value is something else, or the list is longer than `most`.
+    """
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(entry, dict) for entry in value):
+        raise damaged(file, Message("LIVE_RUN_DAMAGED"))
+    return value
 
 
 def _name_in(described: object) -> str:
