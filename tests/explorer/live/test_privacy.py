@@ -19,6 +19,7 @@ from gatescope.explorer.live.page_file import live_page
 from gatescope.runs import HISTORY, SAMPLES, Run
 from gatescope.studies.common.subjects import save
 from gatescope.studies.common.table import Table
+from gatescope.tasks import Adopted
 from tests.explorer.live.examples import LINE, PROGRAM, SECRET, read_apart
 
 PLANTED = (
@@ -57,8 +58,8 @@ def test_no_path_leaves_the_machine(copy_of: Callable[[str], Run], monkeypatch: 
             "better": "lower",
         }
         run.append(HISTORY, {"step": 30, "event": "end", "reason": "failed", "problem": f"lost {path}", "score": score})
-    columns = {name: name for name in ("layer", "neuron", "verdict", "twin")}
-    row = {"layer": "layer0", "neuron": 0, "verdict": "ordinary", "twin": -1}
+    columns = {name: name for name in ("layer", "neuron", "findings", "twin")}
+    row = {"layer": "layer0", "neuron": 0, "findings": "ordinary", "twin": -1}
     save(run, "health", Table.of([row], columns, source=planted[0], files=planted, nested={"of": planted}))
     gates = {name: name for name in ("layer", "gate", "neuron", "left", "right")}
     save(run, "saturation", Table.of([{"layer": "layer0", "gate": "i", "neuron": 0, "left": 0.1, "right": 0.2}], gates))
@@ -68,6 +69,7 @@ def test_no_path_leaves_the_machine(copy_of: Callable[[str], Run], monkeypatch: 
     assert str(run.path.parent).encode() not in content
     assert b"notes.txt: not UTF-8" in content  # the file is named, without its folder
     assert b"measured on" in content
+    assert b'"nested":{"of":["notes.txt"' in content  # the saved table is the one in the file
 
 
 def test_real_files_of_a_task_do_not_leave(runs: Path) -> None:
@@ -113,6 +115,19 @@ def test_without_text_no_line_of_the_corpus_leaves(copy_of: Callable[[str], Run]
     assert live["run"]["examples"] == live["run"]["samples"] == live["features"] == live["targets"] == []
     assert live["run"]["example"] == ""
     assert {entry["request"]["study"] for entry in live["studies"]} <= {"labels", "ablation", "health"}
+
+
+def test_without_text_no_line_of_an_adopted_run_leaves(copy_of: Callable[[str], Run]) -> None:
+    """The text that was given with an adopted network is a person's, too."""
+    run = copy_of("text")
+    task = Adopted(run.configuration().vocabulary, f"/srv/{SECRET}/model.pt", LINE * 9)
+    (run.path / "task.json").write_text(json.dumps({"format": 1, **task.to_json()}), encoding="utf-8")
+    shared = LINE[:12].encode()
+    for text in (True, False):
+        page = live_page("text", live_run(run, LiveOptions(text=text)).container().to_bytes(), PROGRAM)
+        assert (shared in everything_in(page)) is text
+        assert SECRET.encode() not in everything_in(page)
+        assert read_apart(page)[0]["runs"][0]["task"]["source"] == "model.pt"
 
 
 @pytest.mark.parametrize("name", ["labels", "frames"])

@@ -166,6 +166,16 @@ def test_damaged_file_is_refused_with_one_sentence(tmp_path: Path, content: byte
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("cut", [1, 4, 8])
+def test_data_without_their_checksum_are_refused(runs: Path, tmp_path: Path, cut: int) -> None:
+    """All bytes are there, but nothing vouches for them: the end of the gzip stream is missing."""
+    content = live_run(Run(runs / "counter"), LiveOptions(passages=0)).container().to_bytes()
+    data = base64.b64encode(gzip.compress(content, mtime=0)[:-cut]).decode()
+    (tmp_path / "live.html").write_bytes(block_of(format=1, bytes=len(content), data=data))
+    with pytest.raises(LiveFileError, match="cut short"):
+        restore(tmp_path / "live.html", tmp_path / "run")
+
+
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6])
 def test_truncated_file_is_refused(runs: Path, tmp_path: Path, share: float) -> None:
     page = page_of(Run(runs / "counter"))
