@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
+from cyclopts import Group
 
 from gatescope.cli.app import TITLES
 from gatescope.cli.docs import page
@@ -99,11 +101,15 @@ def test_catalogue_and_program_have_the_same_commands() -> None:
     assert set(help_texts.commands()) == set(COMMANDS)
 
 
+def _groups(name: str) -> tuple[Group, ...]:
+    return cast("tuple[Group, ...]", app[name].group)
+
+
 def test_every_title_is_used() -> None:
-    groups = {group.name for name in COMMANDS for group in app[name].group}
+    groups = {group.name for name in COMMANDS for group in _groups(name)}
     for name in COMMANDS:
         groups |= {group.name for group in app[name].assemble_argument_collection().groups}
-    groups |= {group.name for group in app["--help"].group}
+    groups |= {group.name for group in _groups("--help")}
     assert set(TITLES.values()) <= groups
     assert len(set(TITLES.values())) == len(TITLES)
 

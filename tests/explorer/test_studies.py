@@ -126,7 +126,8 @@ def test_saved_health_without_codes_is_computed_again(page: Page, folder: Path) 
     health = page.wait("counter", "health", keep=True)["result"]["health"]["columns"]
     table = studies.load(run, "health")
     assert table is not None
-    columns, titles = ({k: v for k, v in items.items() if k != "findings"} for items in (table.columns, table.titles))
+    columns = {name: values for name, values in table.columns.items() if name != "findings"}
+    titles = {name: title for name, title in table.titles.items() if name != "findings"}
     studies.save(run, "health", Table(columns, titles, table.about))
     later = Page(folder)
     assert later.study("counter", "health") == {"state": "none"}
