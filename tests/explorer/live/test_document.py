@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gatescope.explorer.live import LiveOptions, live_run
 from gatescope.explorer.live.page_file import live_page
+from gatescope.explorer.live.program import program
 from gatescope.runs import HISTORY, SAMPLES, Run
 from tests.explorer.live.examples import HOSTILE, PROGRAM, read_apart
 
@@ -129,3 +130,16 @@ def test_program_is_unpacked_as_it_was_built(runs: Path) -> None:
 def test_notices_can_be_read_in_the_file(runs: Path) -> None:
     (_, notices), *_ = Elements(page_of(Run(runs / "counter"))).named("pre")
     assert PROGRAM.notices.decode() in notices
+
+
+def test_built_program_is_complete_and_names_its_licences() -> None:
+    """The committed build has every part, and the licence of each package in it; a live file shows them."""
+    built = program()
+    notices = built.notices.decode("utf-8")
+    for words in ("svelte", "Svelte Contributors", "Permission is hereby granted", "LLVM Exceptions", "wasi-libc"):
+        assert words in notices
+    assert built.kernels[:4] == built.relaxed_kernels[:4] == b"\0asm"
+    assert b"</script" not in built.boot
+    page = live_page("run", b"", built)
+    (_, shown), *_ = Elements(page).named("pre")
+    assert notices in shown

@@ -18,9 +18,12 @@ import pytest
 
 from gatescope import check, record
 from gatescope.errors import GatescopeError
+from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.live import LiveFileError, LiveOptions, live_run, restore, restore_all
 from gatescope.explorer.live.container import Container
 from gatescope.explorer.live.page_file import DATA_MARK, live_page
+from gatescope.explorer.recorder import Recorder
+from gatescope.explorer.wire import TraceRequest
 from gatescope.runs import HISTORY, SAMPLES, Run, RunError
 from gatescope.studies.common.subjects import load, save
 from gatescope.studies.common.table import Table
@@ -65,6 +68,27 @@ def test_restored_run_computes_the_same(runs: Path, tmp_path: Path, name: str) -
     assert restored.read(SAMPLES) == run.read(SAMPLES)[-20:]
     assert restored.read(HISTORY)[-1]["score"]["value"] == run.read(HISTORY)[-1]["score"]["value"]
     assert restored.settings() == run.settings()
+
+
+@pytest.mark.parametrize("options", [{}, {"text": False, "half": True, "passages": 0}])
+@pytest.mark.parametrize("name", KINDS)
+def test_explorer_shows_the_restored_run(runs: Path, tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    """`gatescope explore FILE.html`: every part of the page that needs no corpus, even without texts."""
+    (tmp_path / "live.html").write_bytes(page_of(Run(runs / name), **options))
+    (tmp_path / "folder").mkdir()
+    restore_all(tmp_path / "live.html", tmp_path / "folder")
+    details, original = (Gallery([folder]).details(name) for folder in (tmp_path / "folder", runs))
+    assert details is not None
+    assert original is not None
+    assert details["problem"] is None
+    assert details["examples"]
+    for field in ("state", "layers", "vocabulary", "readout", "step", "score", "history"):
+        assert details[field] == original[field], field
+    recorder = Recorder()
+    request = TraceRequest.from_json({"text": details["examples"][0], "drives": True})
+    body, reserved = recorder.answer(Run(tmp_path / "folder" / name), request)
+    reserved.release()
+    assert body
 
 
 def test_restored_counter_keeps_its_task_and_tables(copy_of: Callable[[str], Run], tmp_path: Path) -> None:
