@@ -10,6 +10,11 @@ describe('what is printed for a step', () => {
     expect(oneLine('a\n\tb c')).toBe('a⏎⇥b c')
   })
 
+  it('shows words that every object of JavaScript has as what they are', () => {
+    for (const word of ['constructor', '__proto__', 'toString'])
+      expect(glyph(word)).toEqual({ text: word, quiet: false, code: false })
+  })
+
   it('shows unprintable characters by their code and stands combining marks on something', () => {
     expect(glyph('\u200b')).toEqual({ text: '200B', quiet: true, code: true })
     expect(glyph('\u0007')).toMatchObject({ text: '07', code: true })

@@ -10,7 +10,8 @@ export interface Glyph {
   code: boolean
 }
 
-const SIGNS: Record<string, string> = { '\n': '⏎', '\t': '⇥', ' ': '·', '\r': '␍', '\u00a0': '⍽', '\u3000': '□' }
+// A map, because an object also has entries for words such as "constructor".
+const SIGNS = new Map(Object.entries({ '\n': '⏎', '\t': '⇥', ' ': '·', '\r': '␍', '\u00a0': '⍽', '\u3000': '□' }))
 
 const UNPRINTABLE = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Zs}]$/u
 
@@ -26,7 +27,7 @@ export function glyph(label: string): Glyph {
 }
 
 function makeGlyph(label: string): Glyph {
-  const sign = SIGNS[label]
+  const sign = SIGNS.get(label)
   if (sign) return { text: sign, quiet: true, code: false }
   if (UNPRINTABLE.test(label)) {
     const hex = label.codePointAt(0)!.toString(16).toUpperCase()

@@ -47,7 +47,6 @@ export function taskQuestion({ task: { name: task }, unit }: Pick<Run, 'task' | 
   return text(code ?? UNIT_QUESTIONS[unit])
 }
 
-/** Explain the outcome of the check of the equations. */
 /** Return the badge of the engine that computed a trace, and its explanation; null for an empty text. */
 export function engineBadge(engine: string): { badge: string; meaning: string } | null {
   if (!engine) return null
@@ -66,6 +65,7 @@ export function engineBadge(engine: string): { badge: string; meaning: string } 
   }
 }
 
+/** Explain the outcome of the check of the equations. */
 export function equationCheck(holds: boolean, tolerance: number): string {
   return holds ? text('CHECK_HOLDS', { tolerance }) : text('CHECK_FAILS', { tolerance })
 }
