@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gatescope import Run, record
 from gatescope.explorer.live import LiveOptions, live_run, write_live_file
+from gatescope.explorer.live.page_file import live_page
+from gatescope.explorer.live.program import program
 from tests.web.looking import Recorded, View, eventually
 from tests.web.test_worked_out import FORMULAS, LINES, check_panel, decimals
 from tests.web.watching import watched_page
@@ -164,6 +166,23 @@ def test_damaged_file_gets_one_sentence(page: Page, exported: Callable[..., Path
     path.write_bytes(content[:place] + damaged + content[place + 1 :])
     page.goto(path.as_uri())
     expect_only(page, DAMAGED)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "so it is cut short"),
+        (b"null", "expected the runs and parts"),
+        (b'{"format":1,"runs":[],"parts":[[0,1]]}', "so it is cut short"),
+        (b'{"format":2}', "expected format 1, got 2"),
+    ],
+)
+def test_unreadable_data_get_one_sentence(page: Page, tmp_path: Path, content: bytes, sentence: str) -> None:
+    """The data unpack as they were written, so the page is started, and finds them wrong."""
+    path = tmp_path / "wrong.html"
+    path.write_bytes(live_page("wrong", len(content).to_bytes(8, "little") + content if content else b"", program()))
+    page.goto(path.as_uri())
+    expect_only(page, sentence)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

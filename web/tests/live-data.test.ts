@@ -52,4 +52,29 @@ describe('the data of a live file', () => {
     new Uint8Array(damaged)[8] = 0
     expect(problem(() => LiveFile.read(damaged))).toBe(text('LIVE_DATA_NOT_JSON'))
   })
+
+  it.each([
+    [null],
+    [[]],
+    ['text'],
+    [{ ...empty, format: undefined }],
+    [{ ...empty, format: '1' }],
+    [{ ...empty, parts: undefined }],
+    [{ ...empty, parts: [null] }],
+    [{ ...empty, parts: [['a', 'b']] }],
+    [{ ...empty, parts: [[0]] }],
+    [{ ...empty, parts: [[-1, 1]] }],
+    [{ ...empty, parts: [[0, 0.5]] }],
+    [{ ...empty, runs: {} }],
+    [{ ...empty, runs: [null] }],
+    [{ ...empty, runs: [{ run: {} }] }],
+  ])('is refused with one sentence if it is %j', (data) => {
+    expect(problem(() => LiveFile.read(container(data as object)))).toBe(text('LIVE_DATA_DAMAGED'))
+  })
+
+  it('has no part that the list does not have', () => {
+    const file = LiveFile.read(container({ ...empty, parts: [[0, 1]] }, [7]))
+    for (const number of [1, -1, 0.5, 'length'])
+      expect(problem(() => file.part(number as number))).toBe(text('LIVE_DATA_DAMAGED'))
+  })
 })

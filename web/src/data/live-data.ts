@@ -79,24 +79,28 @@ export class LiveFile {
   static read(bytes: ArrayBuffer): LiveFile {
     const length = bytes.byteLength < 8 ? Infinity : Number(new DataView(bytes).getBigUint64(0, true))
     if (8 + length > bytes.byteLength) throw new TraceError(text('LIVE_DATA_CUT_SHORT', { bytes: bytes.byteLength }))
-    let data: LiveData
+    let data: Partial<LiveData> | null
     try {
-      data = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(bytes, 8, length))) as LiveData
+      const json = new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(bytes, 8, length))
+      data = JSON.parse(json) as Partial<LiveData> | null
     } catch {
       throw new TraceError(text('LIVE_DATA_NOT_JSON'))
     }
-    if (data.format !== LIVE_FORMAT)
+    if (typeof data?.format === 'number' && data.format !== LIVE_FORMAT)
       throw new TraceError(text('LIVE_DATA_FORMAT', { expected: LIVE_FORMAT, format: data.format }))
+    if (!isLiveData(data)) throw new TraceError(text('LIVE_DATA_DAMAGED'))
     const base = 8 + length
     for (const [offset, size] of data.parts)
-      if (offset < 0 || size < 0 || base + offset + size > bytes.byteLength)
+      if (base + offset + size > bytes.byteLength)
         throw new TraceError(text('LIVE_DATA_CUT_SHORT', { bytes: bytes.byteLength }))
     return new LiveFile(data, bytes, base)
   }
 
-  /** Return a copy of the bytes of a part. */
+  /** Return a copy of the bytes of a part. Throws a TraceError if there is no such part. */
   part(number: Part): ArrayBuffer {
-    const [offset, size] = this.data.parts[number]!
+    const place = Number.isInteger(number) ? this.data.parts[number] : undefined
+    if (!place) throw new TraceError(text('LIVE_DATA_DAMAGED'))
+    const [offset, size] = place
     return this.bytes.slice(this.base + offset, this.base + offset + size)
   }
 
@@ -104,4 +108,18 @@ export class LiveFile {
   find(name: string): LiveRun | undefined {
     return this.data.runs.find(({ run }) => run.name === name)
   }
+}
+
+/** Whether a JSON value has the format of live data, runs with names, and a place for each part. */
+function isLiveData(data: Partial<LiveData> | null): data is LiveData {
+  const isSize = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+  const isPlace = (place: unknown): boolean => Array.isArray(place) && place.length === 2 && place.every(isSize)
+  const isRun = (entry: Partial<LiveRun> | null): boolean => typeof entry?.run?.name === 'string'
+  return (
+    data?.format === LIVE_FORMAT &&
+    Array.isArray(data.parts) &&
+    data.parts.every(isPlace) &&
+    Array.isArray(data.runs) &&
+    data.runs.every(isRun)
+  )
 }

@@ -2,6 +2,7 @@
 import { EngineClient } from '../data/engine-client'
 import { LiveFile } from '../data/live-data'
 import { LocalSource } from '../data/local-source'
+import { TraceError } from '../data/safetensors'
 import type { Source } from '../data/source'
 
 /** What the script of a live file puts into `globalThis.gatescopeLive`. */
@@ -25,4 +26,12 @@ export function liveSource({ data, worker, kernels }: Unpacked): Source {
     () => Promise.resolve(kernels),
   )
   return new LocalSource(engine, LiveFile.read(data))
+}
+
+/** Show why a live file cannot be read, in the sentence that its document has for that. */
+export function showDamage(error: unknown): void {
+  const notice = document.getElementById('gatescope-damaged')
+  if (!notice) throw error
+  if (error instanceof TraceError) notice.textContent = error.message
+  notice.hidden = false
 }
