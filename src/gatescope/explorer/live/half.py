@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.messages import Message
-from gatescope.network import Network, predict
+from gatescope.network import Network, padded, passes, predictions_of
 from gatescope.sources import sequences_of
+from gatescope.vocabulary import Reading
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,18 @@ def measure(network: Network, examples: Sequence[str]) -> HalfChange:
     sequences = [sequence for text in examples for sequence in sequences_of(network, text)]
     is_probability = network.configuration.readout.kind != "numbers"
     differences = [0.0]
-    for exact, approximate in zip(predict(network, sequences), predict(rounded, sequences), strict=True):
-        pair = (np.exp(exact), np.exp(approximate)) if is_probability else (exact, approximate)
-        differences.append(float(np.abs(pair[0] - pair[1]).max(initial=0.0)))
+    for sequence in sequences:
+        exact, approximate = (_predictions(each, sequence) for each in (network, rounded))
+        if is_probability:
+            exact, approximate = exact.exp(), approximate.exp()
+        differences.append(float((exact - approximate).abs().max()))
     changes = [(weights[name] - half.to(weights[name].dtype)).abs().flatten() for name, half in halves.items()]
     weight = float(torch.cat(changes).max())
     return HalfChange(weight, max(differences), sum(map(len, sequences)), is_probability)
+
+
+def _predictions(network: Network, sequence: Reading) -> Tensor:
+    """Return what the page shows of a sequence: many-to-one networks are read out at every step there as well."""
+    tokens, lengths = padded([sequence])
+    runs = passes(network, torch.from_numpy(tokens).transpose(0, 1), torch.from_numpy(lengths), reads="every step")
+    return torch.cat([predictions_of(network.configuration, run.output.logits) for run in runs])
