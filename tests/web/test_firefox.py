@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from gatescope import Run
+from gatescope.explorer.live import LiveOptions, live_run, write_live_file
 from tests.web.firefox import Firefox, firefox
 
 
@@ -25,12 +26,32 @@ def test_firefox_opens_a_run_from_the_gallery(fox: Firefox, start_server: Callab
     assert "counter" in fox.evaluate("location.search")
 
 
-def test_firefox_shows_the_values_of_python(fox: Firefox, start_server: Callable[[Path], str], runs: Path) -> None:
-    text, neuron, step = "aaaXbbb", 3, 5
-    query = {"view": "network", "run": "counter", "text": text, "neuron": neuron, "step": step}
-    fox.open(f"{start_server(runs)}/?{urlencode(query)}")
-    fox.wait("document.querySelector('[data-testid=panel-value-c]')?.title")
-    trace = Run(runs / "counter").network()[0].record(text)
+NEURON, STEP = 3, 5
+TEXT, OTHER_TEXT = "aaaXbbb", "aaaaaaaXbb"
+BADGE = "document.querySelector('[data-testid=engine]')?.innerText.includes('WebAssembly')"
+
+
+def check_values(fox: Firefox, run: Path, text: str) -> None:
+    """Wait until the panel shows a text in the cell state, and compare every signal with a recording of Python."""
+    trace = Run(run).network()[0].record(text)
+    cell_state = float(trace["layer0"].c[0, STEP, NEURON])
+    fox.wait(f"Math.abs(document.querySelector('[data-testid=panel-value-c]')?.title - ({cell_state})) < 1e-5")
     for signal in ("i", "f", "g", "o", "c", "h"):
         shown = float(fox.evaluate(f"document.querySelector('[data-testid=panel-value-{signal}]').title"))
-        assert shown == pytest.approx(float(trace["layer0"][signal][0, step, neuron]), rel=1e-5, abs=1e-7)
+        assert shown == pytest.approx(float(trace["layer0"][signal][0, STEP, NEURON]), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("host", ["server", "live file"])
+def test_firefox_computes_the_values_of_python(
+    fox: Firefox, start_server: Callable[[Path], str], runs: Path, tmp_path: Path, host: str
+) -> None:
+    query = urlencode({"view": "network", "run": "counter", "text": TEXT, "neuron": NEURON, "step": STEP})
+    if host == "server":
+        fox.open(f"{start_server(runs)}/?{query}")
+    else:
+        write_live_file(live_run(Run(runs / "counter"), LiveOptions()), tmp_path / "counter.html")
+        fox.open(f"{(tmp_path / 'counter.html').as_uri()}?{query}")
+    check_values(fox, runs / "counter", TEXT)
+    fox.fill("textarea", OTHER_TEXT)
+    check_values(fox, runs / "counter", OTHER_TEXT)
+    fox.wait(BADGE)
