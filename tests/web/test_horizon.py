@@ -1,14 +1,17 @@
 """The page about gradients: the map, its texts, chains, checkpoints and the address."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, Position, expect
 
-from gatescope import Run
+from gatescope import TASKS, Run, Settings, configure, create_run, train
 from gatescope.sources import sequences_of
 from gatescope.studies.gradients.backpropagation import saliency
 from gatescope.studies.gradients.jacobians import Jacobians, jacobians_of
@@ -78,12 +81,26 @@ def test_map_cells_have_the_colours_of_their_norms(view: View, run: str) -> None
     eventually(check)
 
 
-def test_vanished_gradients_have_the_palest_colour(view: View) -> None:
-    text = "abc" * 32  # so long that the norm falls below 1e-12, where every scale ends
-    open_map(view, "deep", text)
+@pytest.fixture
+def shrinking(page: Page, start_server: Callable[[Path], str], tmp_path: Path) -> View:
+    """Open a run whose states shrink to a tenth in each step: U is I / 10, and the slope of tanh is at most 1."""
+    task = TASKS["copy"]()
+    settings = Settings.recommended(task, steps=1)
+    run = create_run(tmp_path / "runs" / "shrinking", task, configure(task.vocabulary, "elman", [6]), settings)
+    train(run)
+    weights = run.network()[0].state_dict()
+    weights["layers.0.recurrent_weights"][:] = torch.eye(6) / 10
+    run.save_weights(weights, 1)
+    return View(page, start_server(tmp_path / "runs"), tmp_path / "runs")
+
+
+def test_vanished_gradients_have_the_palest_colour(shrinking: View) -> None:
+    view, text = shrinking, "abc" * 16
+    open_map(view, "shrinking", text)
     move_pointer_away(view)
-    jacobians, legend = jacobians_of_run(view, "deep", text), view.legend()
+    jacobians, legend = jacobians_of_run(view, "shrinking", text), view.legend()
     norms = np.array([loop_norm(jacobians, after, 0) for after in range(len(text))])
+    assert (norms <= np.sqrt(6) * 0.1 ** np.arange(len(text))).all()
     vanished = [int(after) for after in np.flatnonzero(np.log10(norms) < legend.low - 0.2)]
     assert vanished
 
