@@ -10,7 +10,8 @@ import { EngineClient } from '../../src/data/engine-client'
 import { EngineNetworks } from '../../src/data/engine-networks'
 import { HttpSource } from '../../src/data/http-source'
 import type { Run, Summary } from '../../src/data/run'
-import type { RunList, TraceRequest } from '../../src/data/source'
+import { type RunList, SourceError, type TraceRequest } from '../../src/data/source'
+import { type Code, text } from '../../src/messages/text'
 import { FakeWorker, kernels, settled } from './fake-worker'
 import { traceBytes } from './trace-bytes'
 
@@ -236,5 +237,34 @@ describe('the source of the served page', () => {
     const large = page(described({ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES }))
     await large.open()
     expect(await large.engine({ text: 'a' })).toBe('browser-native')
+  })
+
+  it('lets the engine alone answer requests with holds, and opens its network for them', async () => {
+    const { source, paths, worker, engine } = page()
+    await source.run('run')
+    const holds = [{ layer: 'layer0', neuron: 1, signal: 'h', value: 0, first: 0, last: null }]
+    for (const chosen of [holds, []]) expect(await engine({ holds: chosen })).toBe('browser-native')
+    expect(worker.sent('trace').map(({ request }) => (request as TraceRequest).holds)).toEqual([holds, []])
+    expect(paths).not.toContain('/trace')
+    worker.replies.set('write', () => 'bbb')
+    const write = { text: 'ab', length: 3, temperature: 0, seed: 0, holds, checkpoint: null }
+    expect(await source.continuation('run', write)).toBe('bbb')
+  })
+
+  it('says why nobody answers a request with holds', async () => {
+    const reasons: [object, Partial<TraceRequest>, Code][] = [
+      [{ readout: { ...symbols, kind: 'classes' } }, {}, 'ENGINE_ONLY_TARGETS'],
+      [{ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES + 1 }, {}, 'ENGINE_ONLY_TOO_LARGE'],
+      [{}, { text: 'a'.repeat(MAX_LOCAL_VALUES) }, 'ENGINE_ONLY_TOO_LARGE'],
+    ]
+    for (const [change, asked, code] of reasons) {
+      const { source, engine } = page(described(change))
+      await source.run('run')
+      await expect(engine({ ...asked, holds: [] })).rejects.toThrow(new SourceError(text(code)))
+    }
+    const { source, worker, engine } = page()
+    await source.run('run')
+    worker.replies.set('trace', () => new Error('TEXT_TOO_LONG'))
+    await expect(engine({ holds: [] })).rejects.toBeInstanceOf(SourceError)
   })
 })

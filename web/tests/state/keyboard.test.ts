@@ -30,8 +30,11 @@ function calls(key: string, state: Partial<ViewState> = {}, event: Partial<Keybo
     order: { neurons: [2, 1, 0], keys: null },
     layer: { neurons: 3, signals: [{ name: 'i' }, { name: 'c' }, { name: 'h' }] },
     signal: { name: 'h' },
+    writing: { write: record('write') },
     ...Object.fromEntries(
-      ['go', 'move', 'pin', 'unpin', 'zoom', 'point', 'selectRange', 'extendRange'].map((name) => [name, record(name)]),
+      ['holdAtZero', 'release', 'go', 'move', 'pin', 'unpin', 'zoom', 'point', 'selectRange', 'extendRange'].map(
+        (name) => [name, record(name)],
+      ),
     ),
   } as unknown as Explorer
   press(explorer, { key, target: null, preventDefault: () => {}, ...event } as unknown as KeyboardEvent)
@@ -63,6 +66,15 @@ describe('keys', () => {
   it('extend the range with Shift, and leave shortcuts of the browser alone', () => {
     expect(calls('ArrowLeft', {}, { shiftKey: true })).toEqual([['extendRange', -1]])
     expect(calls('ArrowLeft', {}, { ctrlKey: true })).toEqual([])
+  })
+
+  it('hold, release and write', () => {
+    const holds = [1, 2].map((neuron) => ({ layer: 'layer0', neuron, signal: 'c', value: 0, first: 0, last: null }))
+    expect(calls('0')).toEqual([['holdAtZero']])
+    expect(calls('Backspace', { holds })).toEqual([['release', 1]])
+    expect(calls('w')).toEqual([['write']])
+    for (const key of ['0', 'w', 'Backspace']) expect(calls(key, { view: 'health' })).toEqual([])
+    expect(calls('w', { view: 'neuron' })).toEqual([])
   })
 
   it('go from neuron to neuron on the health page', () => {
