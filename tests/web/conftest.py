@@ -23,7 +23,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.waiting import PATIENCE
-from tests.web.examples import train_examples
+from tests.web.examples import train_examples, train_kinds
 from tests.web.looking import View
 from tests.web.watching import MILLISECONDS, watched_page
 
@@ -100,6 +100,12 @@ def start_server(origins: set[str]) -> Iterator[Callable[[Path], str]]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train the runs that tests may read but not change (see tests/web/examples.py)."""
     return train_examples(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the runs with every kind of input and readout (see tests/web/examples.py)."""
+    return train_kinds(tmp_path_factory.mktemp("kinds"))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Signals that are held on the page, and texts that the network writes: the numbers and texts of Python."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,3 +198,95 @@ def test_written_text_is_that_of_python(shown: HeldView, temperature: str, seed:
 
 def _check_text(view: HeldView, written: str) -> None:
     assert view.at("written").text_content() == written
+
+
+def test_holds_of_several_sequences_are_those_of_python(shown: HeldView, tmp_path: Path) -> None:
+    """A hold that begins in the second sequence; the lines on the page compute the same trace."""
+    text = "aaXbb\naaaXbbb\naXb\n"
+    shown.held(text, hold=["0.4.c.3.8-", "0.2.i.0.7-16"])
+    expect(shown.at("hold-effect")).to_contain_text("Loss on this text")
+    (tmp_path / "runs").symlink_to(shown.runs)
+    lines = shown.at("hold-python").text_content() or ""
+    save = "import numpy; numpy.savez('held.npz', **{name: trace['layer0'][name] for name in trace['layer0']})"
+    subprocess.run([sys.executable, "-c", f"{lines}\n{save}"], cwd=tmp_path, check=True)
+    computed = np.load(tmp_path / "held.npz")
+    changes = [
+        Intervention("layer0", "c", 4, steps=slice(2, None), shift=3.0, row=1),
+        Intervention("layer0", "c", 4, shift=3.0, row=2),
+        Intervention("layer0", "i", 2, steps=slice(1, None), row=1),
+        Intervention("layer0", "i", 2, steps=slice(0, 3), row=2),
+    ]
+    trace = record(shown.network(), text, interventions=changes)
+    for name, values in trace["layer0"].items():
+        np.testing.assert_array_equal(computed[name], values)
+    parts = [trace.sequence(k)["layer0"] for k in range(3)]
+    for neuron, step in ((4, 8), (5, 9), (1, 12), (4, 16), (0, 17), (3, 4)):
+        shown.point(neuron, step)
+        expected = {
+            name: float(np.concatenate([part[name][0] for part in parts])[step, neuron])
+            for name in trace["layer0"]
+            if "." not in name
+        }
+        eventually(lambda expected=expected: _check_values(shown.panel(), expected))
+
+
+def test_chinese_text_is_written_as_in_python(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
+    view = HeldView(page, start_server(runs), runs)
+    view.held("床前", run="poem")
+    view.at("write").click()
+    view.at("write-temperature").fill("1")
+    view.at("write-length").fill("25")
+    view.at("write-length").press("Enter")
+    written = "".join(sample(view.network("poem"), "床前", length=25, choice=Choice(temperature=1.0)))
+    eventually(lambda: _check_text(view, written))
+    expect(view.at("write-note")).to_have_text("25 characters written")
+
+
+def test_wrong_settings_get_one_sentence(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
+    view = HeldView(page, start_server(runs), runs)
+    view.held()
+    view.at("write").click()
+    expect(view.at("written")).not_to_be_empty()
+    view.at("write-length").fill("many")
+    view.at("write-length").press("Enter")
+    expect(view.at("write-problem")).to_have_text("Length: expected a whole number from 1 to 1,000. Change it.")
+
+
+def test_link_with_unknown_holds_names_them(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
+    view = HeldView(page, start_server(runs), runs)
+    view.held(hold=["0.99.c.0.1-", "nonsense", "0.1.c.0.2-"])
+    expect(view.at("hold-chip")).to_have_count(1)
+    expect(view.at("link-note").locator("li")).to_have_count(2)
+    assert view.holds() == ["0.1.c.0.2-"]
+
+
+def test_hold_of_classes_is_refused_with_its_python(
+    page: Page, start_server: Callable[[Path], str], kinds: Path
+) -> None:
+    """The page of the server knows no targets of classes: it says so, and shows the text without the hold."""
+    view = HeldView(page, start_server(kinds), kinds)
+    view.open(view="network", run="opinion", text="the cat sees", hold="0.1.c.0.1-")
+    expect(view.at("hold-refused")).to_contain_text("only in a live file")
+    expect(view.at("hold-python")).to_be_visible()
+    expect(view.at("hold-python")).to_contain_text('gatescope.clamp("layer0", "c", 1, 0, steps=slice(1, None))')
+    expect(view.at("equation-check")).to_contain_text("every equation holds")
+    expect(view.at("write")).to_have_count(0)
+
+
+def test_live_file_holds_signals_of_both_directions(page: Page, kinds: Path, tmp_path: Path) -> None:
+    """A layer that reads from the end counts the steps of the text too."""
+    path = tmp_path / "labels.html"
+    write_live_file(live_run(Run(kinds / "labels"), LiveOptions()), path)
+    view = HeldView(page, path.as_uri(), kinds)
+    text = "the cat sees a dog\n"
+    view.open(view="network", run="labels", text=text, layer="layer0_reverse", hold="0r.2.h.0.9.2-")
+    expect(view.at("hold-chip")).to_contain_text("from step 2 on")
+    change = clamp("layer0_reverse", "h", 2, 0.9, steps=slice(2, None))
+    trace = record(view.network("labels"), text, interventions=[change])
+    for neuron, step in ((2, 3), (3, 1), (1, 0)):
+        view.point(neuron, step)
+        expected = {
+            name: float(values[0, step, neuron]) for name, values in trace["layer0_reverse"].items() if "." not in name
+        }
+        eventually(lambda expected=expected: _check_values(view.panel(), expected))
+    expect(view.at("hold-effect")).to_contain_text("first choice")

@@ -11,15 +11,10 @@ from playwright.sync_api import Page, expect
 
 from gatescope import Run, record
 from gatescope.trace import Trace
-from tests.web.examples import FRAME, HORIZON, train_kinds
+from tests.web.examples import FRAME, HORIZON
 from tests.web.looking import Picture, View, eventually
 
 SENTENCES = "the cat sees\na dog runs\n"
-
-
-@pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_kinds(tmp_path_factory.mktemp("kinds"))
 
 
 @pytest.fixture

@@ -70,6 +70,18 @@ def test_site_shows_the_numbers_of_python(page: Page, site: str, runs: Path) -> 
     assert all(address.startswith(f"{site}/") for address in requested)
 
 
+def test_site_of_one_run_opens_its_network(
+    page: Page, runs: Path, tmp_path: Path, publish: Callable[[Path], str]
+) -> None:
+    write_site([live_run(Run(runs / "counter"), LiveOptions(passages=0))], tmp_path / "host")
+    view = View(page, publish(tmp_path / "host"), runs)
+    view.open()
+    expect(page).to_have_title("counter · gatescope")
+    expect(view.at("cursor-text")).not_to_be_empty()
+    page.get_by_role("navigation").get_by_text("Runs").click()
+    expect(view.at("run-card")).to_have_count(1)
+
+
 def test_site_lists_its_runs(page: Page, site: str, runs: Path) -> None:
     view = View(page, site, runs)
     view.open()
