@@ -12,6 +12,7 @@ function embed(script: HTMLScriptElement): void {
   const { dataset } = script
   const address = new URL('index.html', script.src)
   for (const field of FIELDS) if (dataset[field] !== undefined) address.searchParams.set(field, dataset[field]!)
+  for (const hold of dataset['hold']?.trim().split(/\s+/) ?? []) address.searchParams.append('hold', hold)
   if (dataset['run'] !== undefined && dataset['view'] === undefined) address.searchParams.set('view', 'network')
   const maxHeight = Math.max(MIN_HEIGHT, Number(dataset['height']) || DEFAULT_HEIGHT)
   const frame = document.createElement('iframe')
