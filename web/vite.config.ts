@@ -55,6 +55,7 @@ export default defineConfig({
   server: { fs: { allow: ['..'] } },
   test: {
     include: ['tests/**/*.test.ts'],
+    maxWorkers: '100%',
     execArgv: nodeVersion === '20' ? ['--experimental-wasm-relaxed-simd'] : [],
   },
 })

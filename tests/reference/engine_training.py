@@ -23,6 +23,7 @@ from gatescope.network import predict
 from gatescope.tasks import Batch, Task
 from gatescope.tasks.base.strings import StringTask
 from gatescope.training import Loop, bundle, recommended_network
+from tests.reference.engine_shapes import own
 
 SYMBOLS = 5
 STEPS, LENGTHS = 7, (7, 2, 5)
@@ -176,8 +177,8 @@ def rates(task: Task, **changes: Any) -> dict[str, Any]:
     )
 
 
-def write_training(folder: Path, own: Cell) -> None:
-    """Write every bundle, and one file with all that is compared; `own` is a cell that the kernels do not have."""
+def write_training(folder: Path) -> None:
+    """Write every bundle, and one file with all that is compared."""
     generator = torch.Generator().manual_seed(31)
     arrays: Arrays = {}
     index: dict[str, Any] = dict(
