@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from gatescope import Run, record
 from gatescope.explorer.live import LiveOptions, live_run, write_site
@@ -32,9 +33,12 @@ class QuietHandler(SimpleHTTPRequestHandler):
             super().do_GET()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def publish(origins: set[str]) -> Iterator[Callable[[Path], str]]:
-    """Return a function that serves a folder on a port of its own, and returns its address."""
+    """Return a function that serves a folder on a port of its own, and returns its address.
+
+    The servers outlive the pages, which may still request an icon when a test ends.
+    """
     with ExitStack() as running:
 
         def serve(folder: Path) -> str:
@@ -141,3 +145,50 @@ def test_keyboard_enters_the_frame(page: Page, site: str, tmp_path: Path, publis
             break
     page.keyboard.type("b")
     expect(frame.get_by_test_id("text-box")).to_have_value("aXb")
+
+
+@pytest.mark.parametrize(
+    ("file", "answer", "sentence"),
+    [
+        ("runs.json", {"status": 404}, "A file of this site cannot be read (runs.json: 404)."),
+        ("runs.json", {"body": "{"}, "A data file of this site is damaged."),
+        ("runs.json", {"body": '{"runs":[null],"files":[]}'}, "A data file of this site is damaged."),
+        ("runs/deep.data", {"status": 404}, "A file of this site cannot be read (runs/deep.data: 404)."),
+        ("runs/deep.data", {"body": b"no gzip"}, "A data file of this site is damaged."),
+    ],
+)
+def test_missing_file_is_named(refused_page: Page, site: str, file: str, answer: dict[str, Any], sentence: str) -> None:
+    """The sentence is about the site: no command that serves runs can bring its file back."""
+    refused_page.route(f"**/{file}", lambda route: route.fulfill(**answer))
+    refused_page.goto(f"{site}/?view=network&run=deep")
+    expect(refused_page.get_by_test_id("error-note")).to_contain_text(sentence)
+    expect(refused_page.get_by_test_id("lost-note")).to_have_count(0)
+
+
+def test_kernels_that_arrive_later_are_used(refused_page: Page, site: str, runs: Path) -> None:
+    down = [True]
+    refused_page.route("**/*.wasm", lambda route: route.abort() if down else route.continue_())
+    view = View(refused_page, site, runs)
+    refused_page.goto(f"{site}/?view=network&run=deep&layer=layer1&text=a")
+    expect(view.at("error-note")).to_contain_text("Engine of this page")
+    down.clear()
+    view.at("text-box").fill("abXab")
+    view.point(3, 2)
+    check_panel(view, "deep", view.recorded("deep", "abXab"), "layer1", 3, 2)
+    expect(view.at("error-note")).to_have_count(0)
+
+
+def test_site_opened_from_disk_says_what_to_do(browser: Browser, runs: Path, tmp_path: Path) -> None:
+    """Browsers load no module from disk, and write that to the console, so this page is not watched."""
+    write_site([live_run(Run(runs / "counter"), LiveOptions(passages=0))], tmp_path)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    expect(page.get_by_text("Browsers open a site from a web host, not from disk")).to_be_visible()
+    context.close()
+
+
+def test_started_site_shows_no_such_sentence(page: Page, site: str) -> None:
+    page.goto(site + "/")
+    expect(page.get_by_test_id("run-card").first).to_be_visible()
+    assert "did not start" not in page.inner_text("body")

@@ -61,6 +61,11 @@ export class EngineClient {
     return this.#send(await this.#started, call, transfer)
   }
 
+  /** Start the worker. Throws an EngineError if the kernels do not arrive, or the worker cannot be used. */
+  async ready(): Promise<void> {
+    await (this.#started ??= this.#start())
+  }
+
   async #start(): Promise<WorkerPort> {
     let kernels: KernelBytes
     try {

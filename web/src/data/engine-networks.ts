@@ -108,7 +108,8 @@ export class EngineNetworks {
   async #open(key: string, id: NetworkId, network: OpenNetwork): Promise<void> {
     let files: NetworkFiles
     try {
-      files = await this.load(id)
+      // What does not arrive now, a later call may load; what the engine then refuses stays refused.
+      ;[files] = await Promise.all([this.load(id), this.engine.ready()])
     } catch (error) {
       this.#networks.delete(key)
       throw error

@@ -72,11 +72,11 @@ export class SiteSource implements Source {
     return (await this.#source(name)).weightPaths(name, request)
   }
 
-  follow(report: (list: RunList | null) => void): () => void {
+  follow(report: (list: RunList | null, problem?: string) => void): () => void {
     let following = true
     this.#loadIndex().then(
       (index) => following && report(index),
-      () => following && report(null),
+      (error: Error) => following && report(null, error.message),
     )
     return () => {
       following = false

@@ -61,6 +61,9 @@ export interface Source {
   chain(name: string, request: object): Promise<Chain>
   /** Return every path of one weight to one prediction. */
   weightPaths(name: string, request: object): Promise<WeightPaths>
-  /** Report the list of runs, now and whenever it changes, and null when the connection is lost. Returns a function that stops. */
-  follow(report: (list: RunList | null) => void): () => void
+  /**
+   * Report the list of runs, now and whenever it changes, and null when the connection is lost; with a sentence for the
+   * reader if it does not come back by itself. Returns a function that stops.
+   */
+  follow(report: (list: RunList | null, problem?: string) => void): () => void
 }

@@ -11,5 +11,6 @@ import { Explorer } from '../state/explorer.svelte'
  * @param opensOnlyRun whether the page of the only run takes the place of a list of one run
  */
 export function mountPage(target: HTMLElement, source: Source, opensOnlyRun: boolean): void {
+  target.replaceChildren()
   mount(App, { target, props: { explorer: new Explorer(source, opensOnlyRun) } })
 }

@@ -13,7 +13,7 @@ export function isSite(): boolean {
 /** Return the content of a file of the site. */
 const fileOfSite = (file: string): Promise<ArrayBuffer> =>
   load(file).catch((error: Error) => {
-    throw new SourceError(text('SITE_FILE_MISSING', { reason: error.message }), true)
+    throw new SourceError(text('SITE_FILE_MISSING', { reason: error.message }))
   })
 
 /** Return bytes that were compressed with gzip. */
@@ -22,10 +22,21 @@ const unpacked = (bytes: ArrayBuffer): Promise<ArrayBuffer> =>
     throw new SourceError(text('SITE_FILE_DAMAGED'))
   })
 
+/** Return the list of runs in the bytes of runs.json. */
+function indexIn(bytes: ArrayBuffer): SiteIndex {
+  try {
+    const index = JSON.parse(new TextDecoder().decode(bytes)) as SiteIndex
+    if (index.runs.every(({ name }, k) => typeof name === 'string' && typeof index.files[k] === 'string')) return index
+  } catch {
+    // The sentence below says so.
+  }
+  throw new SourceError(text('SITE_FILE_DAMAGED'))
+}
+
 /** Return the source of the page of a static site. */
 export function siteSource(): Source {
   return new SiteSource(new EngineClient(startWorker, loadKernels), {
-    index: async () => JSON.parse(new TextDecoder().decode(await fileOfSite('runs.json'))) as SiteIndex,
+    index: async () => indexIn(await fileOfSite('runs.json')),
     data: async (file) => unpacked(await fileOfSite(file)),
   })
 }

@@ -100,7 +100,7 @@ export class Loader {
 
   /** Follow the list of runs. Returns a function that stops. */
   open(): () => void {
-    const close = this.source.follow((list) => this.#receiveList(list))
+    const close = this.source.follow((list, problem) => this.#receiveList(list, problem))
     return () => {
       close()
       clearTimeout(this.#reloadTimer)
@@ -169,9 +169,10 @@ export class Loader {
     })
   }
 
-  #receiveList(list: RunList | null): void {
+  #receiveList(list: RunList | null, problem: string | null = null): void {
     const returned = this.lost && list !== null
-    this.lost = list === null
+    this.lost = list === null && problem === null
+    if (problem !== null) this.problem = problem
     if (!list) return
     const isFirst = this.list === null
     this.list = list

@@ -71,6 +71,19 @@ describe('the networks of the engine', () => {
     for (const attempt of ['attempt 1', 'attempt 2']) await expect(failing.open(id('b'))).rejects.toThrow(attempt)
   })
 
+  it('are opened later if the kernels arrive later', async () => {
+    const worker = new FakeWorker()
+    let attempts = 0
+    const engine = new EngineClient(
+      () => worker,
+      () => (attempts++ ? kernels() : Promise.reject(new TypeError('failed to fetch'))),
+    )
+    const later = new EngineNetworks(engine, () => Promise.resolve({ network: {}, weights: new ArrayBuffer(8) }))
+    await expect(later.open(id('a'))).rejects.toMatchObject({ code: 'ENGINE_STOPPED' })
+    await later.open(id('a'))
+    expect(later.isOpen(id('a'))).toBe(true)
+  })
+
   it('compute one trace at a time, because the worker drops all waiting ones but one', async () => {
     const { worker, open } = networks()
     await open.open(id('a'))

@@ -66,8 +66,8 @@ it('reports a lost site, and tries again', async () => {
   const { source, state } = site()
   state.down = true
   const reports: unknown[] = []
-  source.follow((list) => reports.push(list))
-  await expect.poll(() => reports).toEqual([null])
+  source.follow((...report) => reports.push(report))
+  await expect.poll(() => reports).toEqual([[null, 'down']])
   await expect(source.run('a')).rejects.toThrow('down')
   state.down = false
   expect((await source.run('a')).name).toBe('a')

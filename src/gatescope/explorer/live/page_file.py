@@ -78,9 +78,9 @@ def live_page(title: str, data: bytes, program: Program) -> bytes:
         icon=b64encode(program.icon).decode("ascii"),
         style=STYLE,
         boot=boot,
-        no_script=_sentence("LIVE_PAGE_NO_SCRIPT"),
-        old_browser=_sentence("LIVE_PAGE_OLD_BROWSER"),
-        damaged=_sentence("LIVE_PAGE_DAMAGED"),
+        no_script=sentence("LIVE_PAGE_NO_SCRIPT"),
+        old_browser=sentence("LIVE_PAGE_OLD_BROWSER"),
+        damaged=sentence("LIVE_PAGE_DAMAGED"),
     )
     block = json.dumps({"format": FORMAT, "bytes": len(data), "data": packed(data)}, separators=(",", ":"))
     sections = [head, f"{DATA_MARK.decode()}{block}{END_MARK.decode()}"]
@@ -103,8 +103,8 @@ def policy(script: str, style: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_hash(script)} blob: 'wasm-unsafe-eval'",
-            f"style-src {_hash(style)}",
+            f"script-src {source_hash(script)} blob: 'wasm-unsafe-eval'",
+            f"style-src {source_hash(style)}",
             "img-src data: blob:",
             "worker-src blob:",
             "connect-src 'none'",
@@ -114,10 +114,20 @@ def policy(script: str, style: str) -> str:
     )
 
 
-def _hash(content: str) -> str:
+def source_hash(content: str) -> str:
+    """Return the source of a content security policy that allows an inline script or style sheet.
+
+    Args:
+        content: the script or style sheet.
+    """
     digest = b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii")
     return f"'sha256-{digest}'"
 
 
-def _sentence(code: str) -> str:
+def sentence(code: str) -> str:
+    """Return the sentence of a code as HTML.
+
+    Args:
+        code: the code.
+    """
     return html.escape(str(Message(code)), quote=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.explorer.live.live_data import LiveRun, check_size, summary_in
-from gatescope.explorer.live.page_file import GZIP_LEVEL
+from gatescope.explorer.live.page_file import GZIP_LEVEL, sentence, source_hash
 from gatescope.explorer.live.program import STATIC, program
 from gatescope.explorer.live.restoring import directory_name
 from gatescope.files import FileError, read_regular, write_bytes
@@ -22,14 +22,23 @@ from gatescope.version import __version__
 INDEX, PAGE, EMBED = "runs.json", "index.html", "gatescope-embed.js"
 DATA_FOLDER, DATA_SUFFIX = "runs", ".data"
 MAX_INDEX_BYTES = 64 << 20
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; "
-    "worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+STYLE = (
+    "@keyframes late{to{visibility:visible}}"
+    "#gatescope-not-started{font:16px/1.5 system-ui,sans-serif;margin:2rem;max-width:40rem;"
+    "visibility:hidden;animation:late 0s 3s forwards}"
 )
+"""Shows a sentence if the page has not taken its place after 3 s, as from disk, where browsers start no module."""
+
+POLICY = (
+    f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' {source_hash(STYLE)}; "
+    "img-src 'self' data: blob:; worker-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+BODY = '<div id="page">'
 HEAD = '<meta charset="utf-8" />'
 HOST = (
     '<meta name="gatescope-host" content="site" />\n'
-    f'    <meta http-equiv="Content-Security-Policy" content="{POLICY}" />'
+    f'    <meta http-equiv="Content-Security-Policy" content="{POLICY}" />\n'
+    f"    <style>{STYLE}</style>"
 )
 
 
@@ -130,7 +139,9 @@ def _program_files() -> dict[str, bytes]:
     program()  # refuses a page that was not built
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.name != "boot.js"}
     document = files[PAGE].decode("utf-8")
-    files[PAGE] = document.replace(HEAD, f"{HEAD}\n    {HOST}").encode("utf-8")
+    notice = f'<p id="gatescope-not-started">{sentence("LIVE_SITE_NOT_STARTED")}</p>'
+    document = document.replace(HEAD, f"{HEAD}\n    {HOST}").replace(BODY, f"{BODY}{notice}")
+    files[PAGE] = document.encode("utf-8")
     return files
 
 
