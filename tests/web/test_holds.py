@@ -242,6 +242,25 @@ def test_chinese_text_is_written_as_in_python(page: Page, start_server: Callable
     expect(view.at("write-note")).to_have_text("25 characters written")
 
 
+@pytest.mark.parametrize(("text", "sequence"), [("aXb\naaX", "aaX"), ("aaXbb\n", ""), ("aXb\naa\n", "")])
+def test_writing_continues_the_last_sequence(
+    page: Page, start_server: Callable[[Path], str], runs: Path, text: str, sequence: str
+) -> None:
+    """After an end mark the network starts a new sequence; a hold from the last step on acts on all of it."""
+    view = HeldView(page, start_server(runs), runs)
+    view.held(text)
+    view.at("write").click()
+    settings = {"length": 40, "choice": Choice(greedy=True), "stop": "\n"}
+    written = "".join(sample(view.network(), sequence, **settings))
+    assert len(written) > 1
+    eventually(lambda: _check_text(view, written))
+    view.held(text, hold=f"0.0.c.-9.{len(text) - 1}-")
+    view.at("write").click()
+    first = max(0, len(sequence) - 1)
+    change = clamp("layer0", "c", 0, -9.0, steps=slice(first, None))
+    eventually(lambda: _check_text(view, "".join(sample(view.network(), sequence, **settings, interventions=[change]))))
+
+
 def test_wrong_settings_get_one_sentence(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
     view = HeldView(page, start_server(runs), runs)
     view.held()
@@ -290,3 +309,39 @@ def test_live_file_holds_signals_of_both_directions(page: Page, kinds: Path, tmp
         }
         eventually(lambda expected=expected: _check_values(view.panel(), expected))
     expect(view.at("hold-effect")).to_contain_text("first choice")
+
+
+def test_menu_of_holds_works_by_keyboard(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
+    """Escape closes the menu and nothing else; the focus is never lost."""
+    view = HeldView(page, start_server(runs), runs)
+    view.held(neuron=NEURON, step=STEP)
+    view.at("hold-f").focus()
+    view.page.keyboard.press("Enter")
+    expect(view.at("hold-f")).to_have_attribute("aria-expanded", "true")
+    view.page.keyboard.press("Tab")
+    view.page.keyboard.press("Escape")
+    expect(view.at("hold-menu")).to_have_count(0)
+    expect(view.at("hold-f")).to_be_focused()
+    assert "step=5" in view.page.url
+    view.page.keyboard.press("Enter")
+    view.at("hold-number").focus()
+    view.page.keyboard.type("0,25")
+    view.page.keyboard.press("Enter")
+    expect(view.at("hold-chip")).to_contain_text(f"f of neuron {NEURON} held at 0.25 from step {STEP} on")
+    expect(view.at("hold-f")).to_be_focused()
+    view.at("hold-remove").focus()
+    view.page.keyboard.press("Enter")
+    expect(view.at("hold-chip")).to_have_count(0)
+    expect(view.at("strips")).to_be_focused()
+
+
+def test_narrow_screen_fits_holds_and_writing(page: Page, start_server: Callable[[Path], str], runs: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    view = HeldView(page, start_server(runs), runs)
+    view.held(neuron=NEURON, step=STEP)
+    view.at("hold-o").click()
+    view.at("hold-zero").click()
+    expect(view.at("hold-chip")).to_have_count(1)
+    view.at("write").click()
+    expect(view.at("written")).not_to_be_empty()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

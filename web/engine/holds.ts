@@ -95,7 +95,7 @@ export function changesOfText(network: Network, text: string, holds: readonly Ho
 const lengthsOf = (network: Network, text: string): number[] =>
   partsOf(network, text).map((part) => network.configuration.vocabulary.labels(part).length)
 
-/** Return the holds as the last sequence of a text counts its steps, of which `before` lie in the sequences before. */
+/** Return holds of a text as a part of it counts its steps, `before` which lie this many. */
 export function holdsAfter(holds: readonly Hold[], before: number): Hold[] {
   return checked(holds)
     .filter(({ last }) => last === null || last >= before)
@@ -107,17 +107,30 @@ export function holdsAfter(holds: readonly Hold[], before: number): Hold[] {
 }
 
 /**
+ * Return the text that a network reads before it writes on, and how many steps of the page lie before it.
+ *
+ * That is the last sequence of the text. If it has ended, the network starts a new one, for which it reads the end mark
+ * once more: an empty text makes it do so.
+ */
+function beginning(network: Network, text: string): { prime: string; before: number } {
+  const { vocabulary } = network.configuration
+  const prime = partsOf(network, text).at(-1) ?? ''
+  const lengths = lengthsOf(network, text)
+  const total = lengths.reduce((sum, steps) => sum + steps, 0)
+  const hasEnded =
+    vocabulary.end !== null && vocabulary.encode(prime).at(-1) === vocabulary.symbols.indexOf(vocabulary.end)
+  return hasEnded ? { prime: '', before: total - 1 } : { prime, before: total - (lengths.at(-1) ?? 0) }
+}
+
+/**
  * Return the text with which a network continues the last sequence of a text, up to its end mark: what
  * `gatescope.sample(network, sequence, stop=end)` writes in Python.
  */
 export function continuation(network: Network, request: WriteRequest): string {
   const { text, length, temperature, seed, holds } = request
-  const prime = partsOf(network, text).at(-1) ?? ''
-  const lengths = lengthsOf(network, text)
-  const before = lengths.slice(0, -1).reduce((sum, steps) => sum + steps, 0)
-  const greedy = temperature === 0
+  const { prime, before } = beginning(network, text)
   const stop = network.configuration.vocabulary.end
   const interventions = interventionsOf(holdsAfter(holds, before), [])
-  const choice = greedy ? { greedy } : { temperature }
+  const choice = temperature === 0 ? { greedy: true } : { temperature }
   return Array.from(sample(network, { prime, length, seed, stop, interventions, ...choice })).join('')
 }

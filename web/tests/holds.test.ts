@@ -90,7 +90,7 @@ describe('the consequence of holds', () => {
 describe('the lines of Python', () => {
   const picture = (text: string, start: number[], end: string | null): Picture =>
     ({
-      run: { name: 'my "run"', end } as unknown as Run,
+      run: { name: 'my "run"', end, vocabulary: ['b', ...(end ?? '')] } as unknown as Run,
       text,
       checkpoint: null,
       trace: makeTrace([...text], { start }),

@@ -1,7 +1,7 @@
 // Holds in words, the holds at one cell, and what they change in the predictions.
 import type { Layer } from '../data/run'
 import type { Trace } from '../data/trace'
-import type { Hold } from '../data/view'
+import type { Hold, Range } from '../data/view'
 import { text } from '../messages/text'
 import { layerName } from './descriptions'
 import { number, shortNumber } from './numbers'
@@ -47,7 +47,7 @@ export function holdWarning({ layer, signal, value, first }: Hold, layers: reado
   const held = layers.find(({ name }) => name === layer)?.signals.find(({ name }) => name === signal)
   const [low, high] = held?.range ?? [null, null]
   if (!((low !== null && value < low) || (high !== null && value > high))) return ''
-  const ends = { low: number(low ?? 0, 0), high: number(high ?? 0, 0) }
+  const ends = { low: shortNumber(low ?? 0), high: shortNumber(high ?? 0) }
   const range =
     high === null
       ? text('HOLDS_RANGE_LOW', { low: ends.low })
@@ -57,17 +57,19 @@ export function holdWarning({ layer, signal, value, first }: Hold, layers: reado
   return text('HOLDS_OUTSIDE', { signal, range })
 }
 
-/** Whether a signal of a neuron is held at a step. */
-export function isHeld(holds: readonly Hold[], cell: Pick<Hold, 'layer' | 'neuron' | 'signal'>, step: number): boolean {
-  return holds.some(
-    ({ layer, neuron, signal, first, last }) =>
-      layer === cell.layer &&
-      neuron === cell.neuron &&
-      signal === cell.signal &&
-      step >= first &&
-      step <= (last ?? Infinity),
-  )
+/** Return the steps at which a signal of a neuron is held; a range may be open-ended. */
+export function heldRanges(holds: readonly Hold[], cell: Pick<Hold, 'layer' | 'neuron' | 'signal'>): Range[] {
+  return holds
+    .filter((hold) => (['layer', 'neuron', 'signal'] as const).every((field) => hold[field] === cell[field]))
+    .map(({ first, last }) => ({ first, last: last ?? Infinity }))
 }
+
+/** Whether a signal of a neuron is held at a step. */
+export const isHeld = (
+  holds: readonly Hold[],
+  cell: Pick<Hold, 'layer' | 'neuron' | 'signal'>,
+  step: number,
+): boolean => heldRanges(holds, cell).some(({ first, last }) => step >= first && step <= last)
 
 /** Add a hold: it replaces one of the same signal over the same steps. */
 export function withHold(holds: readonly Hold[], hold: Hold): Hold[] {

@@ -53,14 +53,15 @@ export function writeLines(
   { length, temperature, seed }: Record<'length' | 'temperature' | 'seed', string>,
 ): string {
   const { run, text, trace } = picture
-  const before = sequenceLengths(trace.start)
-    .slice(0, -1)
-    .reduce((sum, steps) => sum + steps, 0)
+  const { steps } = trace
+  const hasEnded = run.end !== null && trace.token[steps - 1] === run.vocabulary.indexOf(run.end)
+  // After an end mark, the network reads it once more, from an empty text.
+  const before = hasEnded ? steps - 1 : steps - (sequenceLengths(trace.start).at(-1) ?? 0)
   const greedy = Number(temperature) === 0
   const parts = call('network.configuration.vocabulary.split', [literal(text)])
   const settings = [
     'network',
-    run.end === null ? literal(text) : `${parts}[-1]`,
+    hasEnded || !steps ? literal('') : run.end === null ? literal(text) : `${parts}[-1]`,
     `length=${length}`,
     `choice=${call('gatescope.Choice', [greedy ? 'greedy=True' : `temperature=${temperature}`])}`,
     ...(greedy ? [] : [`seed=${seed}`]),

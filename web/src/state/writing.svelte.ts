@@ -19,6 +19,8 @@ export interface Written {
   run: string
   text: string
   checkpoint: number | null
+  /** A text that changes with the weights. */
+  stamp: string | null
   holds: readonly Hold[]
   continuation: string
   /** What the network writes without the holds; null if nothing is held. */
@@ -40,7 +42,7 @@ export function settingsProblem({ length, temperature, seed }: Settings): [Code,
 export class Writing {
   settings = $state<Settings>({ length: '40', temperature: '0', seed: '0' })
   working = $state(false)
-  problem = $state<string | null>(null)
+  #problem = $state.raw<{ text: string; sentence: string } | null>(null)
   #written = $state.raw<Written | null>(null)
   #requests = 0
 
@@ -55,6 +57,8 @@ export class Writing {
     const { kind, reads } = run?.readout ?? {}
     return kind === 'symbols' && reads === 'every step' && !run!.layers.some(({ reverse }) => reverse)
   })
+  /** What went wrong with the text on the screen. */
+  problem = $derived.by(() => (this.#problem?.text === this.loader.text ? this.#problem.sentence : null))
   /** What it wrote behind the text on the screen. */
   written = $derived.by<Written | null>(() => {
     const { run, text } = this.loader
@@ -64,7 +68,11 @@ export class Writing {
   stale = $derived.by(() => {
     const { written, loader } = this
     if (!written) return false
-    return written.checkpoint !== loader.checkpoint || JSON.stringify(written.holds) !== JSON.stringify(loader.holds)
+    return (
+      written.checkpoint !== loader.checkpoint ||
+      written.stamp !== (loader.run?.weights_stamp ?? null) ||
+      JSON.stringify(written.holds) !== JSON.stringify(loader.holds)
+    )
   })
 
   /** Let the network write. A newer call replaces one that is still under way. */
@@ -73,8 +81,9 @@ export class Writing {
     if (!run || !this.available || !this.loader.hasWeights) return
     const number = ++this.#requests
     const wrong = settingsProblem(this.settings)
-    this.problem = wrong ? text(wrong[0], { most: wrong[1].toLocaleString('en-US') }) : null
-    if (wrong) return
+    const report = (sentence: string): void => void (this.#problem = { text: before, sentence })
+    this.#problem = null
+    if (wrong) return report(text(wrong[0], { most: wrong[1].toLocaleString('en-US') }))
     const { length, temperature, seed } = this.settings
     const request: ContinueRequest = {
       text: before,
@@ -91,12 +100,13 @@ export class Writing {
         holds.length ? this.source.continuation(run.name, request) : null,
       ])
       if (number === this.#requests) {
-        this.#written = { run: run.name, text: before, checkpoint, holds, continuation, unheld }
+        const stamp = run.weights_stamp ?? null
+        this.#written = { run: run.name, text: before, checkpoint, stamp, holds, continuation, unheld }
       }
     } catch (error) {
       if (number === this.#requests) {
         this.#written = null
-        this.problem = error instanceof SourceError ? error.problem : String(error)
+        report(error instanceof SourceError ? error.problem : String(error))
       }
     }
     if (number === this.#requests) this.working = false
@@ -106,7 +116,7 @@ export class Writing {
   remove(): void {
     this.#requests++
     this.#written = null
-    this.problem = null
+    this.#problem = null
     this.working = false
   }
 }

@@ -105,6 +105,17 @@ describe('the continuation of a text', () => {
     expect(shifted).toBe(Array.from(sample(network, request)).join(''))
   })
 
+  it('starts a new sequence after an end mark, which is read once more', () => {
+    const fresh = (holds: Hold[]): string =>
+      Array.from(
+        sample(network, { prime: '', length: 12, seed: 3, stop: '\n', interventions: interventionsOf(holds, []) }),
+      ).join('')
+    for (const text of ['', 'ab\n', 'b\nab\n', '\n\n']) expect(write(text)).toBe(fresh([]))
+    const strong = (first: number): Hold[] => [hold({ signal: 'h', value: 8, first }), hold({ value: 20, first })]
+    for (const shift of [0, 1, 2]) expect(write('b\nab\n', strong(4 + shift))).toBe(fresh(strong(shift)))
+    expect(new Set([0, 1, 12].map((first) => fresh(strong(first)))).size).toBeGreaterThan(1)
+  })
+
   it('is not changed by holds that end before its sequence', () => {
     expect(holdsAfter([hold({ first: 0, last: 1 }), hold({ first: 1, last: 4 })], 2)).toEqual([
       hold({ first: 0, last: 2 }),
