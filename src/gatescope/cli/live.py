@@ -88,6 +88,7 @@ def print_disclosure(disclosure: Disclosure) -> None:
 
 def _texts(disclosure: Disclosure) -> list[str]:
     kinds = {"example": disclosure.examples, "sample": disclosure.samples, "passage": disclosure.passages}
+    kinds["quoted mistake"] = disclosure.mistakes
     return [_count(texts, kind) for kind, texts in kinds.items()]
 
 

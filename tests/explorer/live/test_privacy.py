@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gatescope import TASKS, Settings, configure, create_run, train
 from gatescope.explorer.live import LiveOptions, live_run
 from gatescope.explorer.live.disclosure import Disclosure
 from gatescope.explorer.live.local_paths import LocalPaths
@@ -136,6 +137,25 @@ def test_without_text_no_example_of_a_file_leaves(runs: Path, name: str) -> None
     content = live_run(run, LiveOptions(text=False)).container().to_bytes()
     for example in run.task().examples():
         assert json.dumps(example)[1:-1].encode() not in content
+
+
+def test_without_text_no_quoted_mistake_leaves(tmp_path: Path) -> None:
+    """The score of a network that classifies texts quotes those that it gets wrong."""
+    lines = [f"{LINE.split()[0]} word{k % 7} {SECRET}\t{'good' if k % 3 else 'bad'}" for k in range(120)]
+    (tmp_path / "opinions.tsv").write_text("\n".join(lines), encoding="utf-8")
+    task = TASKS["sentiment"]([tmp_path / "opinions.tsv"])
+    configuration = configure(task.vocabulary, "lstm", [2], readout=task.readout)
+    run = create_run(tmp_path / "opinions", task, configuration, Settings.recommended(task, steps=1))
+    train(run)
+    ends = [f"{k} {SECRET}".encode() for k in range(7)]  # not in the vocabulary, which has single words
+    for text in (True, False):
+        live = live_run(run, LiveOptions(text=text))
+        content = live.container().to_bytes()
+        assert any(end in content for end in ends) is text
+        quoted = Disclosure.of(live).mistakes
+        wrong = live.data["run"]["score"]["details"]["wrong"]
+        assert (quoted.count, quoted.characters) == (len(wrong), sum(len(each["text"]) for each in wrong))
+        assert (quoted.count > 0) is text
 
 
 @pytest.mark.parametrize("name", ["counter", "sum", "opinion", "forecast"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gatescope.explorer.live.live_data import LiveRun
+from gatescope.explorer.live.live_data import LiveRun, quotes_in
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Disclosure:
         examples: the texts to look at.
         samples: the texts that the network wrote during training.
         passages: the excerpts of held-out text around the extreme values of neurons.
+        mistakes: the held-out texts that the score quotes, because the network classifies them wrong.
         notes: the notes of the run.
         tables: the names of the studies of all neurons.
         steps: the training steps of the weights, the best ones last.
@@ -52,6 +53,7 @@ class Disclosure:
     examples: Texts
     samples: Texts
     passages: Texts
+    mistakes: Texts
     notes: tuple[str, ...]
     tables: tuple[str, ...]
     steps: tuple[int, ...]
@@ -64,6 +66,7 @@ class Disclosure:
             live: the run, as it will be written.
         """
         run, studies = live.data["run"], live.data["studies"]
+        details = (run["score"] or {}).get("details") or {}
         return cls(
             name=run["name"],
             task=run["task"]["title"],
@@ -72,6 +75,7 @@ class Disclosure:
             examples=Texts.of(run["examples"]),
             samples=Texts.of(sample.get("text", "") for sample in run["samples"]),
             passages=Texts.of(text for study in studies for text in _passages(study["result"])),
+            mistakes=Texts.of(text for detail in details.values() for text in quotes_in(detail)),
             notes=tuple(run["notes"]),
             tables=tuple(study["request"]["study"] for study in studies if study["request"]["study"] != "neuron"),
             steps=(*run["checkpoints"], live.training_step),

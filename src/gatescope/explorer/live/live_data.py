@@ -134,7 +134,34 @@ def _description(run: Run, half: HalfChange | None, local: LocalPaths, *, with_t
         described["notes"] = [*described["notes"], str(half.sentence)]
     if not with_text:
         described |= {"examples": [], "example": "", "samples": []}
+        described |= {name: without_quotes(described[name]) for name in ("score", "history")}
     return described | {name: local.removed(described[name]) for name in RUN_SENTENCES}
+
+
+def without_quotes(value: Any) -> Any:
+    """Return a score or a history without the texts that the details of scores quote, such as those classified wrong.
+
+    Args:
+        value: the JSON value, or a part of it.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name: {key: [] if quotes_in(part) else part for key, part in entry.items()}
+            if name == "details" and isinstance(entry, Mapping)
+            else without_quotes(entry)
+            for name, entry in value.items()
+        }
+    return [without_quotes(entry) for entry in value] if isinstance(value, list) else value
+
+
+def quotes_in(detail: Any) -> list[str]:
+    """Return the texts that a detail of a score quotes.
+
+    Args:
+        detail: a JSON value.
+    """
+    entries = detail if isinstance(detail, list) else []
+    return [entry["text"] for entry in entries if isinstance(entry, Mapping) and "text" in entry]
 
 
 def summary_in(described: Mapping[str, Any]) -> dict[str, Any]:
