@@ -12,7 +12,7 @@ from safetensors.torch import load
 
 from gatescope import record
 from gatescope.explorer.live import LiveFileError, LiveOptions, live_run, restore
-from gatescope.explorer.live.half import measure
+from gatescope.explorer.live.half import measure, rounded
 from gatescope.explorer.live.page_file import live_page
 from gatescope.network import Network
 from gatescope.runs import Run
@@ -62,6 +62,18 @@ def test_half_weights_are_float16(runs: Path) -> None:
     live = live_run(Run(runs / "counter"), LiveOptions(half=True, checkpoints=1))
     for number in (live.data["weights"], live.data["checkpoints"][0]["weights"]):
         assert {weight.dtype for weight in load(live.parts[number]).values()} == {torch.float16}
+
+
+def test_tables_beside_half_weights_have_three_digits() -> None:
+    table = {"on": [0.123456, -1234.5678, 98765.4321, 0.0, None], "step": [123456], "name": ["a"]}
+    rounded_table = {"on": [0.123, -1235.0, 98765.0, 0.0, None], "step": [123456], "name": ["a"]}
+    assert rounded([table]) == [rounded_table]
+
+
+def test_only_half_weights_round_the_tables(runs: Path) -> None:
+    exact, half = (live_run(Run(runs / "counter"), LiveOptions(half=half)).data["studies"] for half in (False, True))
+    assert exact != half
+    assert rounded(exact) == half
 
 
 def test_half_refuses_a_weight_beyond_its_range(copy_of: Callable[[str], Run]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,8 @@ from gatescope.messages import Message
 from gatescope.network import Network, padded, passes, predictions_of
 from gatescope.sources import sequences_of
 from gatescope.vocabulary import Reading
+
+TABLE_DIGITS = 3  # significant digits of the tables beside rounded weights
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,21 @@ def to_half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not bool(torch.isfinite(half).all()):
             raise LiveFileError("LIVE_HALF_TOO_LARGE", name=name, largest=float(weights[name].abs().max()))
     return halves
+
+
+def rounded(value: Any) -> Any:
+    """Return a JSON value with each fraction rounded to TABLE_DIGITS digits, which the page shows; whole digits stay.
+
+    Args:
+        value: the value, such as a table of a study.
+    """
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    if not isinstance(value, float) or value == 0 or not math.isfinite(value):
+        return value
+    return round(value, max(0, TABLE_DIGITS - 1 - math.floor(math.log10(abs(value)))))
 
 
 def measure(network: Network, examples: Sequence[str]) -> HalfChange:

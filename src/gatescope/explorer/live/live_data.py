@@ -12,7 +12,7 @@ import torch
 from gatescope.explorer.gallery import details_of, summary_of
 from gatescope.explorer.live.container import FORMAT, MAX_DATA_BYTES, Container, LiveFileError
 from gatescope.explorer.live.findings import features, studies, study_text, targets
-from gatescope.explorer.live.half import HalfChange, measure, to_half
+from gatescope.explorer.live.half import HalfChange, measure, rounded, to_half
 from gatescope.explorer.live.local_paths import LocalPaths, paths_in
 from gatescope.explorer.live.portable_task import has_corpus, portable_task
 from gatescope.explorer.live.tensor_bytes import tensor_bytes
@@ -110,13 +110,14 @@ def live_run(run: Run, options: LiveOptions) -> LiveRun:
     found = list(studies(run, study_text(run) if with_text else None, options.passages))
     labels = next((study["result"]["labels"] for study in found if study["request"]["study"] == "labels"), None)
     tracks = features(run, examples, None if labels is None else Table.from_json(labels))
+    tables = [{**study, "result": without_paths(study["result"], local)} for study in found]
     portable = portable_task(task, run.name, examples, described["score"])
     data = {
         "run": described | {"checkpoints": steps},
         "network": run.configuration().to_json(),
         "weights": weights,
         "checkpoints": checkpoints,
-        "studies": [{**study, "result": without_paths(study["result"], local)} for study in found],
+        "studies": rounded(tables) if options.half else tables,
         "features": [{"text": text, "tracks": add(content)} for text, content in tracks],
         "targets": list(targets(run, task, examples)),
         "task": portable | {name: local.removed(portable[name]) for name in TASK_SENTENCES if name in portable},
