@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import urllib.request
@@ -95,6 +98,15 @@ def test_explore_serves_a_copy_of_a_live_file(
     assert (process.returncode, out.strip()) == (0, "Stopped.")
     assert "opened as a copy" in err
     assert sorted(path.name for path in Path().iterdir()) == ["counter.html", "runs"]
+
+
+def test_hint_can_be_pasted_into_a_shell(cli: Cli, run: Path) -> None:
+    name = 'a "b" $(c)'
+    shutil.copytree(run, run.parent / name)
+    result = cli("export", f"runs/{name}", "named.html", "--passages", 0)
+    hint = re.search("`gatescope label (.*)`", result.out + result.err)
+    assert hint is not None
+    assert shlex.split(hint[1]) == [name]
 
 
 def test_site_of_several_runs(cli: Cli, run: Path) -> None:

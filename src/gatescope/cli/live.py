@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatescope.cli.output import count_of, format_file_size, harmless, print_note, print_table, visible
+from gatescope.cli.output import count_of, format_file_size, harmless, print_note, print_table, shell_quoted, visible
 from gatescope.cli.usage import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def print_disclosure(disclosure: Disclosure) -> None:
         print(f"note: {harmless(note)}")
     print("No path of this machine leaves it.", flush=True)
     if "labels" not in disclosure.tables:
-        print_note(f"The run has no labels. `gatescope label {disclosure.name}` finds them; then export it again.")
+        command = f"gatescope label {shell_quoted(Path(disclosure.name))}"
+        print_note(f"The run has no labels. `{command}` finds them; then export it again.")
 
 
 def _texts(disclosure: Disclosure) -> list[str]:

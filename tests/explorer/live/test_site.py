@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_existing_file_is_not_replaced(runs: Path, tmp_path: Path) -> None:
         with pytest.raises(LiveFileError, match=name):
             write_site(lives(runs, "counter"), folder)
         assert files_of(folder) == {name: b"mine"}
+
+
+def test_run_directory_is_not_taken_for_the_folder(copy_of: Callable[[str], Run]) -> None:
+    run = copy_of("counter")
+    before = files_of(run.path)
+    for overwrite in (False, True):
+        with pytest.raises(LiveFileError, match="Name the folder of the site first"):
+            write_site([live_run(run, LiveOptions(passages=0))], run.path, overwrite=overwrite)
+    assert files_of(run.path) == before
 
 
 def test_overwriting_removes_the_data_of_the_earlier_site_alone(runs: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gatescope.explorer.live.page_file import GZIP_LEVEL, sentence, source_hash
 from gatescope.explorer.live.program import STATIC, program
 from gatescope.explorer.live.restoring import directory_name
 from gatescope.files import FileError, read_regular, write_bytes
+from gatescope.runs import Run
 from gatescope.runs.records import finite, parse
 from gatescope.version import __version__
 
@@ -66,9 +67,13 @@ def write_site(lives: Sequence[LiveRun], folder: str | PathLike[str], *, overwri
         overwrite: whether files of an earlier site in this folder may be replaced. Other files stay.
 
     Raises:
-        LiveFileError: the folder has files that would be replaced, a run is too large, or a file cannot be written.
+        LiveFileError: the folder is a run directory or has files that would be replaced, a run is too large, or a file
+            cannot be written.
     """
     place = Path(folder)
+    # A forgotten FOLDER makes the first run the folder.
+    if Run(place).exists:
+        raise LiveFileError("LIVE_SITE_IN_RUN", folder=place)
     named = _with_different_names(lives)
     files = {**_program_files(), **{f"{DATA_FOLDER}/{name}{DATA_SUFFIX}": _data(live) for name, live in named.items()}}
     index = {
