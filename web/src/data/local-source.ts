@@ -125,8 +125,9 @@ function commandOf(study: StudyRequest['study'], run: string): string {
   return commandLine(commands[study] ?? 'explore', run)
 }
 
+// Single quotes: a stranger named the run, and what a reader pastes into a shell must stay a name there.
 const commandLine = (command: string, run: string): string =>
-  `gatescope ${command} ${/^[\w.-]+$/.test(run) ? `runs/${run}` : `"runs/${run}"`}`
+  `gatescope ${command} ${/^[\w.-]+$/.test(run) ? `runs/${run}` : `'runs/${run.replaceAll("'", `'\\''`)}'`}`
 
 const notComputed = (command: string, run: string): UnavailableError =>
   new UnavailableError(text('LIVE_NOT_COMPUTED', { command: commandLine(command, run) }))

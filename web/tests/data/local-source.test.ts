@@ -141,10 +141,14 @@ describe('the source of a live file', () => {
     expect(await live().source.study('a', request)).toEqual({ state: 'unavailable', command })
   })
 
-  it('quotes the name of a run where the shell needs it', async () => {
-    const { source } = live([stored('my run')])
-    const answer = await source.study('my run', { study: 'ablation' })
-    expect(answer).toEqual({ state: 'unavailable', command: 'gatescope ablate "runs/my run"' })
+  it.each([
+    ['my run', "'runs/my run'"],
+    ['$(rm x) "`', `'runs/$(rm x) "\`'`],
+    ["it's", `'runs/it'\\''s'`],
+  ])('quotes the name of a run where the shell needs it: %s', async (name, quoted) => {
+    const { source } = live([stored(name)])
+    const answer = await source.study(name, { study: 'ablation' })
+    expect(answer).toEqual({ state: 'unavailable', command: `gatescope ablate ${quoted}` })
   })
 
   it('has the features of the examples by name', async () => {
