@@ -121,6 +121,24 @@ def test_interventions_of_rows_act_as_in_separate_runs(engine: Engine) -> None:
             torch.testing.assert_close(batch[name][:, row], alone[name][:, row], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("downwards", "upwards"), [(slice(None, None, -1), slice(None)), (slice(2, 0, -1), slice(1, 3))]
+)
+@pytest.mark.parametrize("axes", [("row",), ("neuron",), ("row", "neuron")])
+def test_slice_that_counts_down_reverses_the_shift(
+    engine: Engine, downwards: slice, upwards: slice, axes: tuple[str, ...]
+) -> None:
+    counts = [len(range(*upwards.indices(count))) for count in (ROWS, NEURONS)]
+    shift = numbers(5, STEPS, *counts)
+    flipped = shift.flip([1 + ("row", "neuron").index(axis) for axis in axes])
+    selections = dict.fromkeys(("row", "neuron"), upwards)
+    down = Intervention(0, "c", scale=0.5, shift=shift, **selections | dict.fromkeys(axes, downwards))
+    up = Intervention(0, "c", scale=0.5, shift=flipped, **selections)
+    expected = run_with(engine, CELLS["lstm"], up)
+    for name, values in run_with(engine, CELLS["lstm"], down).items():
+        torch.testing.assert_close(values, expected[name], rtol=0, atol=0)
+
+
 def test_interventions_act_in_their_order(engine: Engine) -> None:
     cell = CELLS["elman"]
     first = run_with(engine, cell, clamp(0, "h", 0, 0.5), nudge(0, "h", 0, 0.25))

@@ -86,7 +86,10 @@ class Intervention:
     def apply(self, value: Tensor, step: int) -> None:
         """Change the values (B, N) of a signal at one step, in place."""
         shift = self.shift[step] if _varies(self.shift) else self.shift
-        value[self.row, self.neuron] = value[self.row, self.neuron] * self.scale + shift
+        rows, neurons = _indices(self.row, value.shape[0]), _indices(self.neuron, value.shape[1])
+        if isinstance(rows, Tensor) and isinstance(neurons, Tensor):
+            rows = rows[:, None]  # every row with every neuron
+        value[rows, neurons] = value[rows, neurons] * self.scale + shift
 
     def within(self, start: int, stop: int, length: int) -> Intervention:
         """Return the same change for one piece of a run.
@@ -305,6 +308,13 @@ def _varies_by_row(change: Intervention) -> bool:
 
 def _places(selection: int | slice, count: int) -> list[int]:
     return [selection] if isinstance(selection, int) else list(range(count))[selection]
+
+
+def _indices(selection: int | slice, count: int) -> int | slice | Tensor:
+    """Return a selection as tensors take it: they have no slices that count down."""
+    if isinstance(selection, slice) and (selection.step or 1) < 0:
+        return torch.tensor(_places(selection, count), dtype=torch.long)
+    return selection
 
 
 def _is_truth_value(value: object) -> bool:
