@@ -1,12 +1,13 @@
 """The main ways through the page in Firefox; every other test of the page uses Chromium."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from gatescope import Run
+from gatescope import Choice, Run, clamp, record, sample
 from gatescope.explorer.live import LiveOptions, live_run, write_live_file
 from tests.web.firefox import Firefox, firefox
 
@@ -55,3 +56,21 @@ def test_firefox_computes_the_values_of_python(
     fox.fill("textarea", OTHER_TEXT)
     check_values(fox, runs / "counter", OTHER_TEXT)
     fox.wait(BADGE)
+
+
+def test_firefox_holds_a_signal_and_writes(fox: Firefox, runs: Path, tmp_path: Path) -> None:
+    write_live_file(live_run(Run(runs / "counter"), LiveOptions()), tmp_path / "counter.html")
+    query = urlencode({"view": "network", "run": "counter", "text": OTHER_TEXT, "neuron": NEURON, "step": STEP})
+    fox.open(f"{(tmp_path / 'counter.html').as_uri()}?{query}")
+    fox.wait("document.querySelector('[data-testid=hold-c]')")
+    fox.click("[data-testid=hold-c]")
+    fox.click("[data-testid=hold-zero]")
+    change = clamp("layer0", "c", NEURON, 0.0, steps=slice(STEP, None))
+    network = Run(runs / "counter").network()[0]
+    hidden = float(record(network, OTHER_TEXT, interventions=[change])["layer0"]["h"][0, STEP, NEURON])
+    fox.wait(f"Math.abs(document.querySelector('[data-testid=panel-value-h]')?.title - ({hidden})) < 1e-5")
+    fox.wait("document.querySelector('[data-testid=hold-effect]')?.innerText.includes('Loss')")
+    fox.click("[data-testid=write]")
+    settings = {"length": 40, "choice": Choice(greedy=True), "stop": "\n"}
+    written = "".join(sample(network, OTHER_TEXT, **settings, interventions=[change]))
+    fox.wait(f"document.querySelector('[data-testid=written]')?.textContent === {json.dumps(written)}")

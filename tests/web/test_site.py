@@ -128,6 +128,18 @@ def test_tag_puts_a_run_into_another_page(
     expect(frame.get_by_test_id("panel-value-c")).to_have_text(decimals(float(states[step, 0])))
 
 
+def test_tag_takes_holds(page: Page, site: str, tmp_path: Path, publish: Callable[[Path], str]) -> None:
+    (tmp_path / "blog").mkdir()
+    (tmp_path / "blog" / "post.html").write_text(
+        f'<!doctype html><title>A post</title><p>before</p><script src="{site}/gatescope-embed.js" data-run="counter" '
+        'data-text="aaX" data-hold="0.4.c.0.1-  0.2.i.0.5.0"></script>'
+    )
+    page.goto(f"{publish(tmp_path / 'blog')}/post.html")
+    chips = page.frame_locator("iframe").get_by_test_id("hold-chip")
+    expect(chips).to_have_count(2)
+    expect(chips.nth(1)).to_contain_text("i of neuron 2 held at 0.5 at step 0")
+
+
 def test_keyboard_enters_the_frame(page: Page, site: str, tmp_path: Path, publish: Callable[[Path], str]) -> None:
     """Tab leads from the page into the frame, and the text in it can be typed."""
     (tmp_path / "blog").mkdir()
