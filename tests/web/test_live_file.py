@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from gatescope import Run, record
 from gatescope.explorer.live import LiveOptions, live_run, write_live_file
@@ -251,7 +251,12 @@ def test_hostile_names_and_texts_stay_text(page: Page, runs: Path, tmp_path: Pat
     copied.append("samples.jsonl", {"step": 9, "temperature": 0.7, "text": f"{hostile}\u2028<!--"})
     write_live_file(live_run(copied, LiveOptions()), tmp_path / "hostile.html")
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     view = LiveView(page, (tmp_path / "hostile.html").as_uri(), runs)
     view.open()
     expect(page).to_have_title(f"{copied.name} · gatescope")
