@@ -1,4 +1,4 @@
-"""The pages of a live file: what Python did not compute for it is said in a sentence, and nothing waits for it."""
+"""The pages of a live file: a sentence replaces what Python did not compute, and nothing waits for it."""
 
 from collections.abc import Callable
 from pathlib import Path

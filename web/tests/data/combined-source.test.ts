@@ -170,10 +170,10 @@ describe('the source of the served page', () => {
     ['large weights in training', { weights_bytes: MAX_TRAINING_WEIGHTS_BYTES + 1, state: 'training' }, {}],
     ['no weights', { weights_stamp: null }, {}],
     ['a long text', {}, { text: 'a'.repeat(MAX_LOCAL_VALUES / 12 + 1) }],
-  ])('leaves to the server: %s', async (_, change, asked) => {
+  ])('leaves to the server: %s', async (_, change, traced) => {
     const { open, engine } = page(described(change))
     await open()
-    expect(await engine(asked)).toBe('native')
+    expect(await engine(traced)).toBe('native')
   })
 
   it('lets the server answer what costs the engine more, until the engine has recorded it', async () => {
@@ -257,10 +257,10 @@ describe('the source of the served page', () => {
       [{ weights_bytes: MAX_LOCAL_WEIGHTS_BYTES + 1 }, {}, 'ENGINE_ONLY_TOO_LARGE'],
       [{}, { text: 'a'.repeat(MAX_LOCAL_VALUES) }, 'ENGINE_ONLY_TOO_LARGE'],
     ]
-    for (const [change, asked, code] of reasons) {
+    for (const [change, traced, code] of reasons) {
       const { source, engine } = page(described(change))
       await source.run('run')
-      await expect(engine({ ...asked, holds: [] })).rejects.toThrow(new SourceError(text(code)))
+      await expect(engine({ ...traced, holds: [] })).rejects.toThrow(new SourceError(text(code)))
     }
     const { source, worker, engine } = page()
     await source.run('run')

@@ -119,7 +119,7 @@ describe('the source of a live file', () => {
     expect((await failure(source.trace('a', request))).lost).toBe(false)
   })
 
-  it('has the tables that were stored, whatever features are asked about', async () => {
+  it('has the tables that were stored, whatever features a request names', async () => {
     const { source } = live()
     expect(await source.study('a', { study: 'labels' })).toEqual({
       state: 'done',
@@ -172,8 +172,8 @@ describe('the source of a live file', () => {
       worker.replies.set(call, () => new Error('CALL_UNKNOWN'))
     const sentence = text('LIVE_NOT_COMPUTED', { command: 'gatescope explore runs/a' })
     const paths = source.weightPaths('a', about)
-    for (const asked of [source.chain('a', about), source.arrays('a', 'connections', about), paths]) {
-      const error = await failure(asked)
+    for (const answer of [source.chain('a', about), source.arrays('a', 'connections', about), paths]) {
+      const error = await failure(answer)
       expect([error instanceof UnavailableError, error.problem]).toEqual([true, sentence])
     }
     await settled()
