@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal, get_args
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from gatescope.engine.engine_errors import EngineError
 from gatescope.engine.interventions import Intervention, ablate, check_interventions, clamp, nudge, patch
 from gatescope.engine.native import release_memory, run_native, unserved
 from gatescope.engine.parameters import Parameters, initialise, shapes
-from gatescope.engine.plain import input_drives, one_step_earlier, run_plain
+from gatescope.engine.plain import drive_values, run_plain
 from gatescope.messages import Message
 from gatescope.names import unknown
 
@@ -172,14 +171,14 @@ def _with_drives(
     recurrent = any(name.startswith("u.") for name in drives)
     computed = [*signals, "h"] if recurrent and "h" not in signals and hidden is None else signals
     values, final = run_native(cell, parameters, inputs, state, lengths, reverse, computed, interventions, hidden)
-    mask = None if lengths is None else (torch.arange(len(inputs))[:, None] < lengths)[:, :, None]
-    for name in drives:
-        source, drive = name.split(".", 1)
-        if source == "x":
-            value = input_drives(parameters, [cell.tape.input_drives.index(drive)], inputs)
-        else:
-            h = values["h"] if hidden is None else hidden
-            before = one_step_earlier(h, None if state is None else state["h"], lengths, reverse)
-            value = before @ parameters.recurrent_weights[cell.tape.recurrent_drives.index(drive)].t()
-        values[name] = value if mask is None else value.where(mask, 0)
+    values |= drive_values(
+        cell,
+        parameters,
+        inputs,
+        state,
+        drives,
+        values["h"] if hidden is None and recurrent else hidden,
+        lengths,
+        reverse,
+    )
     return {name: values[name] for name in keep}, final

@@ -244,7 +244,7 @@ def run_native(
     return dict(zip(keep, results, strict=False)), dict(zip(plan.states, results[len(keep) :], strict=True))
 
 
-def _empty(like: Tensor, count: int, *shape: int) -> list[Tensor]:
+def empty_arrays(like: Tensor, count: int, *shape: int) -> list[Tensor]:
     """Return `count` uninitialised three-dimensional arrays; large ones come from the engine's own pool."""
     size = like.element_size()
     for length in shape:
@@ -324,7 +324,7 @@ def _run_forward(request: _Request, tensors: Sequence[Tensor], every: bool) -> t
     steps, rows, neurons = tensors[0].shape[0], tensors[0].shape[1], biases.shape[1]
     numbers = range(len(plan.numbers)) if every else request.keep
     extra = plan.residuals + len(request.changes) if every else 0
-    stored = _empty(biases, len(numbers) + extra, steps, rows, neurons)
+    stored = empty_arrays(biases, len(numbers) + extra, steps, rows, neurons)
     final = [biases.new_empty(rows, neurons) for _ in plan.states]
     forward = _native.forward_float if biases.dtype is torch.float32 else _native.forward_double
     forward(
@@ -356,7 +356,7 @@ class _Run(Function):
         tensors, stored = saved[: ctx.tensor_count], saved[ctx.tensor_count :]
         x, *learned = tensors
         needs_gradient = ctx.needs_input_grad[1:]
-        d_x = _empty(learned[1], 1, *x.shape)[0] if needs_gradient[0] else None
+        d_x = empty_arrays(learned[1], 1, *x.shape)[0] if needs_gradient[0] else None
         d_learned = [torch.empty_like(value) if needs_gradient[1 + k] else None for k, value in enumerate(learned)]
         d_signals = [NO_ARRAY] * len(request.plan.numbers)
         contiguous = list(gradients)  # copies must stay alive until the loop has run

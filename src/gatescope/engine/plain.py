@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gatescope.cells import Cell
 from gatescope.engine.interventions import Intervention, changes_at
+from gatescope.engine.native import empty_arrays
 from gatescope.engine.parameters import Parameters
 from gatescope.equations import Evaluator, drive_order
 from gatescope.vocabulary import is_symbol
@@ -118,3 +119,90 @@ def input_drives(
     count = weights.shape[1]
     rows = torch.cat([weights.t(), weights.new_zeros(1, len(weights))]) + biases
     return torch.nn.functional.embedding(torch.where(is_symbol(inputs, count), inputs, count), rows)
+
+
+def drive_values(
+    cell: Cell,
+    parameters: Parameters,
+    inputs: Float[Tensor, "T B I"] | Int[Tensor, "T B"],
+    state: Mapping[str, Tensor] | None,
+    drives: Sequence[str],
+    hidden: Float[Tensor, "T B N"] | None,
+    lengths: Int[Tensor, "B"] | None,
+    reverse: bool,
+) -> dict[str, Float[Tensor, "T B N"]]:
+    """Return drives of all steps by name, computed from the inputs and the hidden states of a run; 0 for padding.
+
+    Args:
+        cell: the equations.
+        parameters: the weights of the layer.
+        inputs: vectors or ids.
+        state: the states before the first step; 0 if None.
+        drives: the names, such as "x.i" and "u.i".
+        hidden: the hidden states; only needed for recurrent drives.
+        lengths: the number of steps of each sequence; all T if None.
+        reverse: whether each sequence is read from its last step to its first.
+    """
+    tape, steps, rows, neurons = cell.tape, len(inputs), inputs.shape[1], parameters.biases.shape[1]
+    from_inputs = [name for name in drives if name.startswith("x.")]
+    recurrent = [name for name in drives if name.startswith("u.")]
+    values: dict[str, Tensor] = {}
+    if from_inputs:
+        order = [tape.input_drives.index(name[2:]) for name in from_inputs]
+        values |= zip(from_inputs, _input_drives_apart(parameters, order, inputs), strict=True)
+    if recurrent:
+        assert hidden is not None
+        order = [tape.recurrent_drives.index(name[2:]) for name in recurrent]
+        before = one_step_earlier(hidden, None if state is None else state["h"], lengths, reverse)
+        flat, weights = before.reshape(steps * rows, neurons), parameters.recurrent_weights
+        for name, k in zip(recurrent, order, strict=True):
+            memory = _memory(flat, (1, steps * rows, neurons), flat, weights)
+            product = torch.mm(flat, weights[k].t(), out=None if memory is None else memory[0])
+            values[name] = product.view(steps, rows, neurons)
+    if lengths is not None:
+        mask = (torch.arange(steps, device=inputs.device)[:, None] < lengths)[:, :, None]
+        values = {name: value.where(mask, 0) for name, value in values.items()}
+    return values
+
+
+def _input_drives_apart(parameters: Parameters, order: Sequence[int], inputs: Tensor) -> Sequence[Tensor]:
+    """Return the drives of `input_drives` as one contiguous array (T, B, N) each."""
+    steps, rows, neurons = inputs.shape[0], inputs.shape[1], parameters.biases.shape[1]
+    weights, biases = _chosen(parameters.input_weights, order), _chosen(parameters.biases, order)
+    if inputs.is_floating_point():
+        flat = inputs.reshape(1, steps * rows, inputs.shape[2]).expand(len(order), -1, -1)
+        memory = _memory(weights, (len(order), steps * rows, neurons), inputs, weights, biases)
+        products = torch.baddbmm(biases[:, None], flat, weights.transpose(1, 2), out=memory)
+        return products.view(len(order), steps, rows, neurons).unbind(0)
+    count = weights.shape[2]
+    # Unknown symbols and padding are read as the zero vector.
+    places = torch.where(is_symbol(inputs, count), inputs, count)
+    if count <= places.numel():
+        table = weights.new_empty(len(order), count + 1, neurons)
+        table[:, :count] = weights.transpose(1, 2)
+        table[:, count] = 0
+        table += biases[:, None]
+    else:  # a large vocabulary, of which only the symbols that are read are copied
+        symbols, places = places.unique(return_inverse=True)
+        columns = weights[:, :, symbols.clamp(max=count - 1)] * (symbols < count)
+        table = columns.transpose(1, 2) + biases[:, None]
+    memory = _memory(weights, (len(order), steps * rows, neurons), weights, biases)
+    return torch.index_select(table, 1, places.flatten(), out=memory).view(len(order), steps, rows, neurons).unbind(0)
+
+
+def _memory(like: Tensor, shape: tuple[int, int, int], *sources: Tensor) -> Tensor | None:
+    """Return an array for a result, because memory from the system costs more than a small product.
+
+    Args:
+        like: a tensor of the dtype of the result.
+        shape: the shape of the result.
+        sources: the tensors that the result follows from; None is returned if it needs a gradient.
+    """
+    if torch.is_grad_enabled() and any(source.requires_grad for source in sources):
+        return None
+    return empty_arrays(like, 1, *shape)[0]
+
+
+def _chosen(weights: Tensor, order: Sequence[int]) -> Tensor:
+    """Return the weights of some drives, (G, ...), without a copy if these are all."""
+    return weights if list(order) == list(range(len(weights))) else weights[list(order)]

@@ -6,15 +6,18 @@ The value at a character depends on the text up to and including it, unless its 
 from gatescope.features import tokens
 from gatescope.features.choose import FAMILIES, choose
 from gatescope.features.feature import Family, Feature, FeatureError, annotate, of_arrays
+from gatescope.features.feature_names import local_names, short_name
 from gatescope.features.own import feature, from_quantities
-from gatescope.features.pairs import binary_features_named, both, features_named, without
+from gatescope.features.pairs import above, binary_features_named, both, features_named, without
 from gatescope.features.regex import pattern
+from gatescope.features.symbols import of_symbols
 
 __all__ = [
     "FAMILIES",
     "Family",
     "Feature",
     "FeatureError",
+    "above",
     "annotate",
     "binary_features_named",
     "both",
@@ -22,8 +25,11 @@ __all__ = [
     "feature",
     "features_named",
     "from_quantities",
+    "local_names",
     "of_arrays",
+    "of_symbols",
     "pattern",
+    "short_name",
     "tokens",
     "without",
 ]

@@ -1,12 +1,14 @@
-"""Pairs of binary features, and lookup of features by name."""
+"""Pairs of binary features, counts above a number, and lookup of features by name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gatescope.features.feature import Feature
 
-AND, NOT = " & ", "not "
+AND, NOT, ABOVE = " & ", "not ", " > "
 
 
 def both(first: Feature, second: Feature) -> Feature:
@@ -21,12 +23,24 @@ def without(first: Feature, second: Feature) -> Feature:
     return Feature(name, title, first.values & ~second.values)
 
 
+def above(count: Feature) -> Feature:
+    """Return the binary feature that is on where a count is above 0, or above its mean if it never is 0."""
+    known = count.values[~np.isnan(count.values)]
+    bound = 0.0 if len(known) and known.min() == 0 else float(f"{known.mean() if len(known) else 0.0:.3g}")
+    return _above(count, bound)
+
+
+def _above(count: Feature, bound: float) -> Feature:
+    return Feature(f"{count.name}{ABOVE}{bound:g}", f"{count.title}: above {bound:g}", count.values > bound)
+
+
 def features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Feature | None]:
     """Look up features by the names that labels have.
 
     Args:
         features: the features.
-        names: names of features, of one category ("character.is=a"), or of pairs ("a & not b").
+        names: names of features, of one category ("character.is=a"), of pairs ("a & not b"), or of counts above a
+            number ("counts.a > 0").
 
     Returns:
         The feature of each name; None if it does not exist.
@@ -36,7 +50,7 @@ def features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Fe
     for feature in features:
         if feature.kind == "category" and any(part.startswith(f"{feature.name}=") for part in parts):
             known |= {binary.name: binary for binary in feature.binaries()}
-    return [known.get(name) or _pair(known, name) for name in names]
+    return [known.get(name) or _pair(known, name) or _count_above(known, name) for name in names]
 
 
 def binary_features_named(features: Sequence[Feature], names: Sequence[str]) -> list[Feature | None]:
@@ -54,3 +68,15 @@ def _pair(known: dict[str, Feature], name: str) -> Feature | None:
         if first is not None and second is not None and first.kind == second.kind == "binary":
             return without(first, second) if second_name.startswith(NOT) else both(first, second)
     return None
+
+
+def _count_above(known: dict[str, Feature], name: str) -> Feature | None:
+    """Return the feature "count > bound"."""
+    first, mark, bound = name.rpartition(ABOVE)
+    count = known.get(first)
+    if not mark or count is None or count.kind != "count":
+        return None
+    try:
+        return _above(count, float(bound))
+    except ValueError:
+        return None

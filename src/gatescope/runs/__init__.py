@@ -3,6 +3,7 @@
 from gatescope.runs.find import find_runs
 from gatescope.runs.run import HISTORY, LOCK, SAMPLES, STUDIES, WEIGHTS, Checkpoint, Run, check_run
 from gatescope.runs.run_errors import RunError
+from gatescope.runs.run_findings import Finding
 
 __all__ = [
     "HISTORY",
@@ -11,6 +12,7 @@ __all__ = [
     "STUDIES",
     "WEIGHTS",
     "Checkpoint",
+    "Finding",
     "Run",
     "RunError",
     "check_run",

@@ -27,6 +27,7 @@ def find_runs(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]])
     for path in paths:
         candidates = [path] if Run(path).exists else sorted(path.glob("*/")) if path.is_dir() else []
         for candidate in candidates:
-            if Run(candidate).exists:
+            # A hidden folder is the trash, or a run that is being written.
+            if Run(candidate).exists and not (candidate != path and candidate.name.startswith(".")):
                 runs.setdefault(candidate.resolve(), Run(candidate))
     return list(runs.values())

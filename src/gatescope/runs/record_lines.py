@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatescope.files import FileError, read_regular
 from gatescope.runs.records import record_of
-from gatescope.runs.run_errors import RunError
+from gatescope.runs.run_errors import read_if_any
 
 MAX_RECORDS_BYTES = 256 << 20  # of one file: a million records
 
@@ -17,13 +16,7 @@ def lines_of(path: Path) -> list[bytes]:
     Raises:
         RunError: the file cannot be read, is too large, or lies outside its run directory.
     """
-    try:
-        content = read_regular(path, MAX_RECORDS_BYTES, inside=path.parent)
-    except FileError as error:
-        if error.missing:
-            return []
-        raise RunError(error.message) from error
-    return content.splitlines(keepends=True)
+    return (read_if_any(path, MAX_RECORDS_BYTES) or b"").splitlines(keepends=True)
 
 
 def remains_after(line: bytes, step: int) -> bool:

@@ -8,6 +8,7 @@
       history.jsonl         one record of the training a line
       samples.jsonl         texts that the network wrote during training
       studies/              the tables of studies
+      findings.json, tags.json   written on the page
       checkpoints/step-XXXXXXXX/   weights; the last checkpoint also has the state of the optimizer
 
 Every file is written beside its place, synced and renamed, or appended a line at a time. A half-written last line,
@@ -38,15 +39,18 @@ from gatescope.network import Network, expected_tensors
 from gatescope.runs.record_lines import lines_of, remains_after
 from gatescope.runs.records import finite, parse, record_of, shortened
 from gatescope.runs.run_errors import RunError, description_errors, file_errors
+from gatescope.runs.run_findings import Finding, read_findings
+from gatescope.runs.states import WEIGHTS, state_of
+from gatescope.runs.tags import read_tags
 from gatescope.runs.tensors import largest_file, load_tensors, save_tensors
-from gatescope.runs.training_lock import hold_lock, is_locked
+from gatescope.runs.training_lock import LOCK, hold_lock, is_locked
 from gatescope.tasks import Task
 from gatescope.tasks import load as load_task
 
 MAX_JSON_BYTES = 64 << 20  # a vocabulary of all of Unicode takes 15 MB
 MAX_STATE_BYTES = 1 << 30  # of the carried state in a checkpoint, which also has up to four copies of the weights
 TASK_FORMAT = 1
-WEIGHTS, HISTORY, SAMPLES, LOCK = "weights.safetensors", "history.jsonl", "samples.jsonl", "training.lock"
+HISTORY, SAMPLES = "history.jsonl", "samples.jsonl"
 STUDIES = "studies"
 
 
@@ -352,22 +356,28 @@ class Run:
         return is_locked(self.path / LOCK)
 
     def state(self, last: Mapping[str, Any]) -> str:
-        """Return the state of the training.
+        """Return the state of the training; see `state_of`.
 
         Args:
             last: the last record of the history; empty if the history is empty.
-
-        Returns:
-            "training" if a process trains the run now; "created" if training has not begun; "interrupted" if it can be
-            resumed; otherwise "finished" or "failed".
         """
-        if self.is_training:
-            return "training"
-        if not last and not (self.path / WEIGHTS).exists():
-            return "created"
-        if last.get("event") != "end" or last.get("reason") == "interrupted":
-            return "interrupted"
-        return "failed" if last.get("reason") == "failed" else "finished"
+        return state_of(self.path, last)
+
+    def findings(self) -> list[Finding]:
+        """Read the findings that were kept on the page, in their order.
+
+        Raises:
+            RunError: findings.json cannot be read, is damaged or of a newer version.
+        """
+        return read_findings(self.path)
+
+    def tags(self) -> list[str]:
+        """Read the tags that were given on the page.
+
+        Raises:
+            RunError: tags.json cannot be read, is damaged or of a newer version.
+        """
+        return read_tags(self.path)
 
     def _checkpoint(self, step: int) -> Path:
         return self.path / "checkpoints" / f"step-{step:08d}"

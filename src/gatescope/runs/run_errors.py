@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gatescope.errors import GatescopeError
-from gatescope.files import FileError, unwritable
+from gatescope.files import FileError, read_regular, unwritable
 from gatescope.messages import Message
 from gatescope.runs.records import shortened
 
@@ -33,6 +33,24 @@ def file_errors(path: Path, missing: Message | None = None) -> Iterator[None]:
         raise RunError(missing if missing is not None and error.missing else error.message) from error
     except OSError as error:
         raise RunError(unwritable(error.filename or path, error).message) from error
+
+
+def read_if_any(path: Path, max_bytes: int) -> bytes | None:
+    """Return the content of a file of a run; None if it does not exist.
+
+    Args:
+        path: the file, directly inside its run.
+        max_bytes: the most bytes that it may have.
+
+    Raises:
+        RunError: it cannot be read, is too large, or lies outside its run directory.
+    """
+    try:
+        return read_regular(path, max_bytes, inside=path.parent)
+    except FileError as error:
+        if error.missing:
+            return None
+        raise RunError(error.message) from error
 
 
 @contextmanager

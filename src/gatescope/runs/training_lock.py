@@ -7,6 +7,7 @@ for longer than they hold it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from filelock import lock_descriptor
 from gatescope.files import FileError, open_for_appending, open_regular, unreadable
 from gatescope.runs.run_errors import RunError
 
+LOCK = "training.lock"
 MAX_LOCK_BYTES = 1 << 20  # of a lock file that is opened; gatescope writes an empty one
 TRAINING_TRIES, QUERY_TRIES = 50, 3
 PAUSE_SECONDS = 0.01
@@ -29,10 +31,13 @@ def hold_lock(path: Path) -> Iterator[bool]:
 
     Raises:
         FileError: something else has the name of the file, or it cannot be written.
-        RunError: the disk has no locks.
+        RunError: the disk has no locks, or the file was moved between its opening and its locking, with its run.
     """
     with open_for_appending(path) as file:
-        yield _acquire(file, path, TRAINING_TRIES)
+        is_free = _acquire(file, path, TRAINING_TRIES)
+        if is_free and not _is_at(file, path):
+            raise RunError("RUN_MISSING", path=path.parent)
+        yield is_free
 
 
 def is_locked(path: Path) -> bool:
@@ -41,6 +46,14 @@ def is_locked(path: Path) -> bool:
         with open_regular(path, MAX_LOCK_BYTES) as file:
             return not _acquire(file, path, QUERY_TRIES)
     except (FileError, RunError):
+        return False
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Return whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
         return False
 
 

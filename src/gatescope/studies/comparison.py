@@ -350,7 +350,7 @@ def _train(plan: _Plan, stop: Callable[[], bool], report: Callable[[float], None
         by_steps = record.get("step", 0) / settings.steps if settings.steps else 0.0
         report(min(1.0, max(by_steps, record.get("seconds", 0.0) / 60 / settings.minutes if settings.minutes else 0.0)))
 
-    if run.state(_end(run)) in ("created", "interrupted"):
+    if run.state(_end(run)) in ("starting", "created", "interrupted"):
         try:
             return train(run, on_record=report_record, stop=stop).reason != "interrupted"
         except TrainingError:

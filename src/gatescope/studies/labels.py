@@ -7,7 +7,7 @@ test of the hypothesis.
 Every signal of every neuron is compared with every feature of a text. The feature, the lag, the direction, the line and
 the threshold are chosen on one half of the text, and every score is evaluated on the other half. A score alone means
 little, because one of hundreds of features always fits a little; see `gatescope.studies.common.chance.Chance` for the
-scores that chance reaches.
+scores that chance reaches. Sequences that are equal to an earlier one are left out: they would count the same twice.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features import Feature, binary_features_named
-from gatescope.studies.common.chance import chance_of
-from gatescope.studies.common.label_search import MEASURES, LabelScores, LabelSearch, Progress, Search
-from gatescope.studies.common.scores import Columns, default_least, halves
+from gatescope.features import Feature, above, features_named, of_symbols
+from gatescope.studies.common.label_search import LabelSearch, Progress, Search
+from gatescope.studies.common.label_tables import label_rows
+from gatescope.studies.common.scores import default_least, halves, without_places
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError, Table
 from gatescope.trace import Trace
@@ -34,10 +34,14 @@ TITLES = {
     "place": "place among the neuron's labels, from 0",
     "feature": "feature",
     "title": "meaning of the feature",
+    "short": "short name of the feature",
+    "rank": "place of the neuron among those of the signal with the same first label, from 1; 0 for other labels",
     "measure": "AUROC of a binary feature, R2 of a count",
     "score": "score on the text held out",
     "fit_score": "score on the text it was chosen on",
     "explained": "share of the feature's variance that a line from the neuron explains, on the text held out",
+    "within": "correlation at the same position of different sequences, the lower of both halves; none for a function "
+    "of the position, and in a text of one sequence",
     "lag": "steps by which the neuron follows the feature; negative: it is ahead of the feature",
     "direction": "1: the neuron is higher where the feature is on or larger; -1: lower",
     "threshold": "threshold that separates on from off best",
@@ -63,60 +67,30 @@ def labels(
 
     Args:
         trace: a trace in memory or on disk; a block of neurons is read at a time.
-        features: the features of the trace's text at every place, from `Steps.features`.
+        features: the features of the trace's text at every place, from `Steps.features`. In a text of few symbols,
+            features of letters, words and sentences are left out.
         layers: the layers; None: all layers.
         signals: the signals; None: all signals of the layers.
         search: the settings of the search.
-        progress: called with the number of parts done and the number of all parts.
+        progress: called with the number of neurons scored, those moved to other places included, and the number of all.
 
     Returns:
-        A row for each label, the best label of a neuron first. `about` has the scores that chance reaches and the
-        sizes of the search.
+        A row for each label, the best label of a neuron first. `about` has the scores that chance reaches, how the
+        signals were moved to find them, the neurons that change too slowly for the text (`too_slow`), and the sizes of
+        the search.
 
     Raises:
         StudyError: the trace is too short or has no such signal, or no feature varies in it.
     """
     search = search or Search()
     steps = Steps(trace)
-    divided = halves(steps)
+    divided = without_places(halves(steps), steps.repeated())
     least = search.least or default_least(divided)
-    columns = Columns(features, steps, least, divided)
-    if not columns.binaries and not columns.counts:
+    study = LabelSearch(trace, steps, divided, of_symbols(features), search, least)
+    if not study.features.binaries and not study.features.counts:
         raise StudyError("LABELS_FEATURES_CONSTANT", features=len(features), least=least)
-    chosen = _chosen_signals(trace, layers, signals)
-    study = LabelSearch(trace, steps, divided, columns, search, least)
-    done = 0
-    scored: list[tuple[str, str, Columns, LabelScores]] = []
-    shifted: dict[str, list[NDArray[np.float64]]] = {measure: [] for measure in MEASURES}
-    draws = -(-search.chances // sum(len(study.sampled_neurons(layer)) for layer, _ in chosen))
-    parts = sum(study.blocks(layer) for layer, _ in chosen) + len(chosen) * draws
-
-    def report_part() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, parts)
-
-    for number, (layer, signal) in enumerate(chosen):
-        with_pairs = study.with_pairs(layer, signal)
-        pieces = []
-        for piece in study.scores(layer, signal, with_pairs):
-            pieces.append(piece)
-            report_part()
-        scored.append((layer, signal, with_pairs, LabelScores.stack(pieces)))
-        for best in study.by_chance(layer, signal, with_pairs, draws, number):
-            for measure, scores in best.items():
-                shifted[measure].append(scores)
-            report_part()
-    chance = chance_of([scores.best(search.lags) for *_, scores in scored], shifted, search.rate)
-    rows = [row for layer, signal, used, scores in scored for row in study.rows(layer, signal, used, scores, chance)]
-    about = {
-        "chance": {"least": chance.least, "false_discovery_rate": chance.rate, "searches": chance.searches},
-        "steps": {"fit": len(divided.fit), "held_out": len(divided.held_out)},
-        "features": {"binary": len(columns.binaries), "count": len(columns.counts), "given": len(features)},
-        "neurons": sum(len(scores.fit) for *_, scores in scored),
-        "lags": list(search.lags),
-    }
+    rows, about = label_rows(study, _chosen_signals(trace, layers, signals), progress)
+    about["features"]["given"] = len(features)
     return Table.of(rows, TITLES, **about)
 
 
@@ -137,7 +111,9 @@ def binary_labels(table: Table, layer: str, neuron: int, signal: str) -> list[st
 def best_binary_features(
     table: Table, features: Sequence[Feature], signal: str, mask: NDArray[np.bool_]
 ) -> dict[tuple[str, int], Feature]:
-    """Return the best binary feature of each neuron that is both on and off in a text.
+    """Return the feature of the best label of each neuron that is both on and off in a text.
+
+    A count is on where it is above 0, or above its mean if it never is 0.
 
     Args:
         table: the labels, of this text or another one.
@@ -148,12 +124,17 @@ def best_binary_features(
     Returns:
         (layer name, neuron) -> the feature. Neurons without such a feature are left out.
     """
-    best = {}
-    for layer, neuron in dict.fromkeys(zip(table["layer"].tolist(), table["neuron"].tolist(), strict=True)):
-        for feature in binary_features_named(features, binary_labels(table, layer, neuron, signal)):
-            if feature is not None and len(set(feature.values[mask].tolist())) == 2:
-                best[layer, neuron] = feature
-                break
+    best: dict[tuple[str, int], Feature] = {}
+    rows = sorted(table, key=lambda row: (row["signal"] != signal, row.get("place", 0), -row["explained"]))
+    names = list(dict.fromkeys(row["feature"] for row in rows))
+    named = dict(zip(names, features_named(features, names), strict=True))
+    for row in rows:
+        feature, neuron = named[row["feature"]], (row["layer"], row["neuron"])
+        if feature is None or neuron in best or feature.kind == "category":
+            continue
+        binary = above(feature) if feature.kind == "count" else feature
+        if len(set(binary.values[mask].tolist())) == 2:
+            best[neuron] = binary
     return best
 
 

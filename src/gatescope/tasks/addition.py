@@ -154,6 +154,7 @@ class Addition(SavedTask):
             chance=CHANCE,
             solved=solved,
             text=str(text),
+            message=text,
             details={"close": close, "first_failure": first, "tried": tried},
             better="lower",
         )

@@ -118,16 +118,16 @@ class Adopted(SavedTask):
         stretches = [stretch for stretch in stretches if len(stretch) > 1]
         if not stretches:
             without = Message("SCORE_ADOPTED_NO_TEXT" if self.readout == SYMBOLS else "SCORE_ADOPTED_NO_ANSWERS")
-            return Score(math.nan, math.nan, None, str(without))
+            return Score(math.nan, math.nan, None, str(without), message=without)
         rows = predictions(predict, [stretch[:-1] for stretch in stretches], self.vocabulary.size)
         sums = [loss_sum(r, s[1:], self.vocabulary.unknown) for r, s in zip(rows, stretches, strict=True)]
         targets = sum(count for _, count in sums)
         value = sum(nats for nats, _ in sums) / targets if targets else math.nan
         counts = np.bincount(ids[ids < self.vocabulary.size], minlength=self.vocabulary.size)
         shares = counts[counts > 0] / counts.sum()
-        text = str(Message("SCORE_ADOPTED", nats=value, bits=value / math.log(2), symbols=len(ids)))
+        text = Message("SCORE_ADOPTED", nats=value, bits=value / math.log(2), symbols=len(ids))
         chance, details = float(-(shares * np.log(shares)).sum()), {"symbols": len(ids), "targets": targets}
-        return Score(value, chance, None, text, details, "lower")
+        return Score(value, chance, None, str(text), details, "lower", text)
 
     def examples(self) -> list[str]:
         """Return the beginning of the text; without a text, the symbols, beginning with those that can be typed."""
@@ -192,4 +192,12 @@ def _score(data: object) -> Score | None:
         return None
     if not isinstance(data, dict) or not all(type(data.get(name)) in (int, float) for name in ("value", "chance")):
         raise TaskError("ADOPTED_SCORE_DAMAGED", score=f"{data!r:.80}")
-    return Score(float(data["value"]), float(data["chance"]), None, str(data.get("text", "")), {}, "lower")
+    return Score(
+        float(data["value"]),
+        float(data["chance"]),
+        None,
+        str(data.get("text", "")),
+        {},
+        "lower",
+        Message.from_json(data.get("message")),
+    )

@@ -71,20 +71,51 @@ def of_neurons(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[
     Raises:
         TraceError, StudyError: there is no such layer or signal.
     """
+    places, width, pieces = _several_sequences(trace, layer, signal, neurons)
+    values = np.empty((width, places))
+    for part, piece, inside in pieces:
+        values[:, part] = piece[inside].T
+    return values
+
+
+def at_places(trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]) -> NDArray[np.float32]:
+    """Read a signal of some neurons at every place in single precision, (P, N).
+
+    Raises:
+        TraceError, StudyError: there is no such layer or signal.
+    """
+    places, width, pieces = _several_sequences(trace, layer, signal, neurons)
+    values = np.empty((places, width), np.float32)
+    for part, piece, inside in pieces:
+        values[part] = piece.reshape(-1, width) if inside.all() else piece[inside]
+    return values
+
+
+def _several_sequences(
+    trace: Trace, layer: str, signal: str, neurons: slice | Sequence[int]
+) -> tuple[int, int, Iterator[tuple[slice, NDArray[np.floating], NDArray[np.bool_]]]]:
+    """Return the number of places, the number of neurons, and the pieces of several sequences.
+
+    A piece is the slice of its places, the values (S, T, N), and the mask of the steps inside their sequences, (S, T).
+
+    Raises:
+        TraceError, StudyError: there is no such layer or signal.
+    """
     array, lengths = signal_of(trace, layer, signal), np.asarray(trace.lengths, dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     chosen = neurons if isinstance(neurons, slice) else list(neurons)
     width = len(range(*chosen.indices(array.shape[2]))) if isinstance(chosen, slice) else len(chosen)
-    values = np.empty((width, int(starts[-1])))
     # Several short sequences are read at once; otherwise files would be opened once for each sequence.
     together = max(1, PIECE_VALUES // max(1, width * int(lengths.max(initial=0))))
-    for first in range(0, len(lengths), together):
-        rows = slice(first, first + together)
-        longest = int(lengths[rows].max())
-        piece = np.asarray(array[rows, :longest, chosen])
-        inside = np.arange(longest) < lengths[rows, None]
-        values[:, starts[first] : starts[min(first + together, len(lengths))]] = piece[inside].T
-    return values
+
+    def pieces() -> Iterator[tuple[slice, NDArray[np.floating], NDArray[np.bool_]]]:
+        for first in range(0, len(lengths), together):
+            rows = slice(first, first + together)
+            longest = int(lengths[rows].max())
+            part = slice(int(starts[first]), int(starts[min(first + together, len(lengths))]))
+            yield part, np.asarray(array[rows, :longest, chosen]), np.arange(longest) < lengths[rows, None]
+
+    return int(starts[-1]), width, pieces()
 
 
 def in_pieces(trace: Trace, layer: str, signal: str) -> Iterator[NDArray[np.float64]]:

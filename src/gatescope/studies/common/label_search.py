@@ -1,30 +1,34 @@
-"""The search for labels: every neuron of a signal against every feature, the same on shifted features, and the rows.
+"""The search for labels: every neuron of a signal against every feature, and the same on moved signals.
 
-`N` neuron, `M` place of one half, `L` lag, `K` binary feature, `C` count.
+`P` place (see `Steps`), `M` place of one half, `N` neuron, `K` binary feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatescope.features import both, without
-from gatescope.studies.common.chance import Chance, shifted_places
-from gatescope.studies.common.scores import (
-    Columns,
-    Halves,
-    areas,
-    best_threshold,
-    centred_ranks,
-    determinations,
-    matthews,
-    moments,
+from gatescope.features import Feature
+from gatescope.studies.common.label_features import BinaryColumn, LabelFeatures
+from gatescope.studies.common.label_rows import Column
+from gatescope.studies.common.label_scores import (
+    MEASURES,
+    BestScores,
+    BinaryScorer,
+    Block,
+    CountScorer,
+    Places,
+    Values,
+    moved,
 )
+from gatescope.studies.common.place_layout import Layout, lags_inside
+from gatescope.studies.common.position_means import PositionMeans
+from gatescope.studies.common.relocations import Relocations
+from gatescope.studies.common.scores import Halves, column_ranks, transposed
+from gatescope.studies.common.signal_memory import memories
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import StudyError
 from gatescope.trace import Trace
@@ -32,13 +36,13 @@ from gatescope.trace import Trace
 Progress = Callable[[int, int], None]
 
 LAGS = (0, 1, 2, 3, 5, 8, -1, -2)
-MEASURES = ("AUROC", "R2")
-BLOCK_BYTES = 1 << 28  # values of a block of neurons: bounds memory, changes no result
+BLOCK_BYTES = 1 << 26  # values of a block of neurons: bounds memory, changes no result
+RANK_BYTES = 1 << 29  # ranks that are kept until the labels are scored: bounds memory, changes no result
+MAX_BLOCK_NEURONS = 128
 PAIRED_FEATURES = 8  # binary features that are combined to pairs
-PAIRING_PLACES = 20_000  # places on which these are chosen
-MIN_GAIN = 0.01  # area by which a pair must exceed both its features, and another lag the lag 0
-SAMPLED_NEURONS = 64  # neurons of a signal that are compared with shifted features
-SHIFTED_PLACES = 50_000  # places of each half that are shifted; with fewer, chance reaches higher scores
+SAMPLED_NEURONS = 32  # neurons of a signal that are moved, at most
+MOVED_TOGETHER = 8  # neurons that are moved to the same places, if their memories are alike
+MIN_MEMORIES = 12  # of a neuron in each half of a text of few sequences, or it is not labelled; a trend has 10
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,16 @@ class Search:
         top: the largest number of labels of a neuron and signal.
         pairs: if true, "A and B" and "A and not B" of the best binary features are tried too.
         rate: the false discovery rate.
-        chances: the least number of scores of shifted features; more scores resolve smaller probabilities.
+        chances: the least number of scores of moved signals; more scores resolve smaller probabilities.
         least: the number of places in each half at which a feature must be on, and off; None: 5, or one in a thousand.
-        seed: the seed of the distances by which features are shifted.
+        seed: the seed of the places to which signals are moved.
     """
 
     lags: tuple[int, ...] = LAGS
     top: int = 3
     pairs: bool = True
     rate: float = 0.05
-    chances: int = 10_000
+    chances: int = 1_000
     least: int | None = None
     seed: int = 0
 
@@ -74,263 +78,255 @@ class Search:
 
 
 @dataclass(frozen=True)
-class LabelScores:
-    """The scores of N neurons with all features at all lags, on both halves.
+class Moved:
+    """The best scores of moved signals: of each measure, and of the correlations at the same position."""
+
+    best: dict[str, list[NDArray[np.float32]]]
+    best_within: dict[str, list[NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The neurons of one signal that are moved.
 
     Attributes:
-        directions: 1 or -1, (N, L, K).
-        fit: AUROC in that direction on the half of the fit, (N, L, K).
-        held_out: the same on the other half, (N, L, K).
-        explained: the squared correlation on the half of the fit, (N, L, K).
-        lines: slope and intercept, (N, L, C) each.
-        fit_r2: R2 of the line on the half of the fit, (N, L, C).
-        held_out_r2: the same on the other half, (N, L, C).
+        neurons: the neurons, ascending.
+        levels: the level of the blocks of each neuron on both halves.
+        draws: how often each neuron is moved.
     """
 
-    directions: NDArray[np.float64]
-    fit: NDArray[np.float64]
-    held_out: NDArray[np.float64]
-    explained: NDArray[np.float64]
-    lines: tuple[NDArray[np.float64], NDArray[np.float64]]
-    fit_r2: NDArray[np.float64]
-    held_out_r2: NDArray[np.float64]
+    neurons: list[int]
+    levels: list[tuple[int, int]]
+    draws: int
 
-    @classmethod
-    def stack(cls, pieces: Sequence[LabelScores]) -> LabelScores:
-        """Join the scores of blocks of neurons."""
-        slopes, intercepts = zip(*(piece.lines for piece in pieces), strict=True)
-        return cls(
-            directions=np.concatenate([piece.directions for piece in pieces]),
-            fit=np.concatenate([piece.fit for piece in pieces]),
-            held_out=np.concatenate([piece.held_out for piece in pieces]),
-            explained=np.concatenate([piece.explained for piece in pieces]),
-            lines=(np.concatenate(slopes), np.concatenate(intercepts)),
-            fit_r2=np.concatenate([piece.fit_r2 for piece in pieces]),
-            held_out_r2=np.concatenate([piece.held_out_r2 for piece in pieces]),
-        )
+    def groups(self, among: slice) -> Iterator[tuple[int, tuple[int, int], list[int]]]:
+        """Yield the neurons that are moved to the same places: group, levels, those of the neurons that are in a slice.
 
-    def at_best_lag(self, measure: str, lags: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
-        """Return the number of the best lag, the fit score and the held-out score of each neuron and feature, (N, K).
-
-        A lag other than 0 must be better by `MIN_GAIN`: lasting features often fit a little better a step later.
+        Which neurons share places does not depend on the slice.
         """
-        fit, held_out = (self.fit, self.held_out) if measure == "AUROC" else (self.fit_r2, self.held_out_r2)
-        preferred = fit + MIN_GAIN * (np.array(lags) == 0)[:, None]
-        chosen = preferred.argmax(1)
-        pick = chosen[:, None]
-        return chosen, np.take_along_axis(fit, pick, 1)[:, 0], np.take_along_axis(held_out, pick, 1)[:, 0]
-
-    def best(self, lags: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-        """Return, for each measure, the best score that a feature reaches on both halves, (N,)."""
-        best = {}
-        for measure in MEASURES:
-            _, fit, held_out = self.at_best_lag(measure, lags)
-            if fit.shape[1]:
-                best[measure] = np.minimum(fit, held_out).max(1)
-        return best
+        for group in range(0, len(self.neurons), MOVED_TOGETHER):
+            members = range(group, min(group + MOVED_TOGETHER, len(self.neurons)))
+            for levels in sorted({self.levels[member] for member in members}):
+                alike = [self.neurons[member] for member in members if self.levels[member] == levels]
+                if chosen := [neuron for neuron in alike if among.start <= neuron < among.stop]:
+                    yield group, levels, chosen
 
 
 class LabelSearch:
     """The search for labels in one trace.
 
+    Args:
+        trace: the trace.
+        steps: its places.
+        divided: the two halves of the text.
+        all_features: the features of the text.
+        search: the settings.
+        least: the places of each half at which a feature must be on, and off.
+
     Attributes:
-        parents: the name of a pair -> the names of its two features.
+        lags: the lags that most sequences are long enough for.
+        features: the features that vary enough.
+        by_sequence: whether no sequence has places in both halves, so that sequences are compared with each other.
+        moved: the scores of moved signals so far.
     """
 
     def __init__(
-        self, trace: Trace, steps: Steps, divided: Halves, columns: Columns, search: Search, least: int
+        self, trace: Trace, steps: Steps, divided: Halves, all_features: Sequence[Feature], search: Search, least: int
     ) -> None:
-        self.trace, self.steps, self.divided, self.columns, self.search = trace, steps, divided, columns, search
-        self.least = least
-        self.parents: dict[str, tuple[str, str]] = {}
-        self._lagged: dict[int, Halves] = {}
+        self.trace, self.steps, self.divided, self.search = trace, steps, divided, search
+        self.lags = lags = lags_inside(steps, divided, search.lags)
+        self.layout = layout = Layout(steps, divided, lags)
+        self.features = features = LabelFeatures(all_features, steps, layout, divided, least)
+        self.by_sequence = not set(steps.sequence[divided.fit]) & set(steps.sequence[divided.held_out])
+        self._positions = PositionMeans(steps, divided, layout) if self.by_sequence else None
+        self.binary = BinaryScorer(layout, features.binaries, lags, self._positions) if features.binaries else None
+        self.count = CountScorer(layout, features.numbers, lags, self._positions) if features.counts else None
+        self._relocations = [
+            Relocations(steps.sequence[half], exchange=self.by_sequence) for half in (divided.fit, divided.held_out)
+        ]
+        self._places = (_as_slice(divided.fit), _as_slice(divided.held_out))
+        self._ranks: dict[tuple[str, str, int], Values] = {}
+        self._rank_bytes = 0
+        self._moved_block: Block | None = None
+        self._most_sampled = SAMPLED_NEURONS
+        self.moved = Moved({name: [] for name in MEASURES}, {name: [] for name in MEASURES})
 
     def neurons(self, layer: str) -> int:
         """Return the number of neurons of a layer."""
         return next(iter(self.trace[layer].values())).shape[2]
 
-    def block(self) -> int:
-        """Return the number of neurons whose values are held in memory at once."""
-        return max(1, BLOCK_BYTES // (4 * max(1, len(self.steps))))
-
-    def blocks(self, layer: str) -> int:
-        """Return the number of blocks of a layer."""
-        return -(-self.neurons(layer) // self.block())
-
-    def sampled_neurons(self, layer: str) -> list[int]:
-        """Return the neurons that are compared with shifted features, spread evenly over the layer."""
+    def blocks(self, layer: str) -> list[slice]:
+        """Return the neurons of a layer in blocks whose values are held in memory at once."""
+        size = max(1, min(MAX_BLOCK_NEURONS, BLOCK_BYTES // (4 * max(1, len(self.steps)))))
         count = self.neurons(layer)
-        return sorted({int(k) for k in np.linspace(0, count - 1, min(count, SAMPLED_NEURONS)).round()})
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def with_pairs(self, layer: str, signal: str) -> Columns:
-        """Return the columns with pairs of those binary features that the neurons of a signal follow best."""
-        if not self.search.pairs or len(self.columns.binaries) < 2:
-            return self.columns
-        places = self.divided.fit[:: -(-len(self.divided.fit) // PAIRING_PLACES)]
-        best = np.zeros(len(self.columns.binaries))
-        for start in range(0, self.neurons(layer), self.block()):
-            values = self.steps.values(layer, signal, slice(start, start + self.block()))
-            area = areas(centred_ranks(values[places]), self.columns.on, places[None])
-            best = np.maximum(best, np.abs(area - 0.5).max((0, 1)))
-        chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED_FEATURES].tolist())
-        pairs = []
-        for a, b in combinations([self.columns.binaries[k] for k in chosen], 2):
-            combined = both(a, b), without(a, b), without(b, a)
-            pairs += combined
-            self.parents |= {pair.name: (a.name, b.name) for pair in combined}
-        return Columns([*self.columns.binaries, *pairs, *self.columns.counts], self.steps, self.least, self.divided)
+    def memories(self, block: Block) -> NDArray[np.float64]:
+        """Return the memory of each neuron of a block in steps, on the half where it is longer, (N,).
 
-    def scores(self, layer: str, signal: str, columns: Columns) -> Iterator[LabelScores]:
-        """Yield the scores of a signal, one block of neurons after the other.
-
-        Raises:
-            StudyError: a value of the signal is not finite.
+        It is 1 where it makes no difference: in sequences too short for blocks.
         """
-        for start in range(0, self.neurons(layer), self.block()):
-            values = self.steps.values(layer, signal, slice(start, start + self.block()))
-            if not np.isfinite(values).all():
-                raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
-            fit, held_out = values[self.divided.fit], values[self.divided.held_out]
-            scores = self._scores((fit, held_out), (centred_ranks(fit), centred_ranks(held_out)), columns, self.divided)
-            rows = columns.rows(self.divided.fit, self.search.lags)
-            yield replace(scores, explained=determinations(fit, columns.on, rows))
+        if self.by_sequence and not any(relocations.last_level for relocations in self._relocations):
+            return np.ones(block.count)
+        return np.maximum(memories(block.ranks[0]), memories(block.ranks[1]))
 
-    def by_chance(
-        self, layer: str, signal: str, columns: Columns, draws: int, number: int
-    ) -> Iterator[dict[str, NDArray[np.float64]]]:
-        """Yield the best scores of some neurons on features that are shifted anew in each draw.
+    def too_slow(self, memory: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Test whether the text is too short to decide what each neuron follows, (N,).
+
+        A slow signal has few independent values in a half. In a text of few sequences there is nothing else to compare
+        them with: any two trends look related.
+        """
+        if self.by_sequence:
+            return np.zeros(len(memory), np.bool_)
+        return memory * MIN_MEMORIES > min(len(self.divided.fit), len(self.divided.held_out))
+
+    def plan_moves(self, layers: Sequence[str]) -> int:
+        """Choose how many neurons of each signal are moved; return how often each is, for enough scores together.
+
+        Args:
+            layers: the layer of each signal.
+        """
+        counts, chances = np.array([self.neurons(layer) for layer in layers]), self.search.chances
+        draws = -(-chances // int(np.minimum(counts, SAMPLED_NEURONS).sum()))
+        together = [int(np.minimum(counts, most).sum()) * draws for most in range(1, SAMPLED_NEURONS + 1)]
+        self._most_sampled = 1 + int(np.searchsorted(together, chances))
+        return draws
+
+    def sampled_neurons(self, layer: str, decided: NDArray[np.int64] | None = None) -> list[int]:
+        """Return the neurons that are moved, spread evenly over the layer.
 
         Args:
             layer: the layer.
-            signal: the signal.
-            columns: the features.
-            draws: the number of draws.
-            number: the number of the signal, so that each signal has random numbers of its own.
+            decided: the neurons from which they are chosen; None: all.
         """
-        values = self.steps.values(layer, signal, self.sampled_neurons(layer))
-        part = Halves(self.divided.fit[:SHIFTED_PLACES], self.divided.held_out[:SHIFTED_PLACES])
-        fit, held_out = values[part.fit], values[part.held_out]
-        ranks = centred_ranks(fit), centred_ranks(held_out)
-        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.search.seed, spawn_key=(number,))))
-        for _ in range(draws):
-            places = Halves(*(shifted_places(half, self.steps, random) for half in (part.fit, part.held_out)))
-            # Single precision is enough for chance, and takes half the time.
-            yield self._scores((fit, held_out), ranks, columns, places, np.float32).best(self.search.lags)
+        decided = np.arange(self.neurons(layer)) if decided is None else decided
+        places = np.linspace(0, len(decided) - 1, min(len(decided), self._most_sampled)).round()
+        return sorted({int(decided[int(k)]) for k in places})
 
-    def _scores(
-        self,
-        values: tuple[NDArray[np.float32], NDArray[np.float32]],
-        ranks: tuple[NDArray[np.float32], NDArray[np.float32]],
-        columns: Columns,
-        places: Halves,
-        dtype: type = np.float64,
-    ) -> LabelScores:
-        """Compute the scores of some neurons; `explained` is left at 0.
+    def plan(self, layer: str, memory: NDArray[np.float64], draws: int) -> Plan:
+        """Choose the neurons of a signal that are moved, and the levels of their blocks.
+
+        Neurons that are too slow are left out; the others are then moved more often.
 
         Args:
-            values: the values of the neurons on both halves, (M, N) each.
-            ranks: the ranks of the values, (M, N) each.
-            columns: the features.
-            places: the places of each half at which the features are read.
-            dtype: the precision of the areas' products.
+            layer: the layer.
+            memory: the memory of each neuron of the layer, (N,).
+            draws: how often each neuron is moved if none is left out.
         """
-        rows = [columns.rows(half, self.search.lags) for half in (places.fit, places.held_out)]
-        area = [areas(rank, columns.on, row, dtype) for rank, row in zip(ranks, rows, strict=True)]
-        directions = np.where(area[0] >= 0.5, 1.0, -1.0)
-        fit, held_out = (0.5 + directions * (half - 0.5) for half in area)
-        middle = np.asarray(np.nanmean(columns.numbers, axis=0, dtype=np.float64)) if columns.counts else np.zeros(0)
-        origin = values[0].mean(0, dtype=np.float64), middle
-        sums = [moments(value, columns.numbers, row, origin) for value, row in zip(values, rows, strict=True)]
-        slope, intercept = sums[0].line()
-        fit_r2, held_out_r2 = (half.determination(slope, intercept) for half in sums)
-        # The same line between the values without their origin taken off.
-        intercept = intercept + middle - slope * origin[0][:, None, None]
-        return LabelScores(directions, fit, held_out, np.zeros_like(fit), (slope, intercept), fit_r2, held_out_r2)
+        planned = len(self.sampled_neurons(layer))
+        sampled = self.sampled_neurons(layer, np.flatnonzero(~self.too_slow(memory)))
+        levels = [relocations.levels(memory[sampled]).tolist() for relocations in self._relocations]
+        return Plan(sampled, list(zip(*levels, strict=True)), -(-draws * planned // max(1, len(sampled))))
 
-    def rows(
-        self, layer: str, signal: str, columns: Columns, scores: LabelScores, chance: Chance
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the labels of all neurons of a signal."""
-        for start in range(0, len(scores.fit), self.block()):
-            values: NDArray[np.float32] | None = None
-            for neuron in range(start, min(start + self.block(), len(scores.fit))):
-                rows = _labels_of(neuron, columns, scores, chance, self.search, self.parents)
-                if rows and values is None:
-                    values = self.steps.values(layer, signal, slice(start, start + self.block()))
-                if values is not None:
-                    column = np.ascontiguousarray(values[:, neuron - start])
-                    for place, row in enumerate(self._with_thresholds(column, columns, rows)):
-                        yield {"layer": layer, "signal": signal, "neuron": neuron, "place": place, **row}
+    def values(self, layer: str, signal: str, neurons: slice) -> Values:
+        """Read some neurons on both halves, (M, N) each.
 
-    def _with_thresholds(
-        self, values: NDArray[np.float32], columns: Columns, rows: Sequence[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
-        """Add to a neuron's labels the best threshold and how well it predicts the feature on the held-out half."""
-        fit, held_out = values[self.divided.fit], values[self.divided.held_out]
-        order = np.argsort(fit) if any(row["measure"] == "AUROC" for row in rows) else None
-        for row in rows:
-            if row["measure"] != "AUROC":
-                yield {**row, "threshold": None, "matthews": None, "explained": row["score"]}
-                continue
-            column = columns.column[row["feature"]]
-            places = self._places(row["lag"])
-            on = [columns.on[:, column][half] for half in (places.fit, places.held_out)]
-            threshold = best_threshold(fit, on[0], above=row["direction"] > 0, order=order)
-            predictions = (held_out > threshold) == (row["direction"] > 0)
-            explained = determinations(held_out[:, None], on[1][:, None], np.arange(len(held_out))[None])[0, 0, 0]
-            correlation = matthews(predictions, on[1])
-            yield {**row, "threshold": threshold, "matthews": correlation, "explained": float(explained)}
+        Raises:
+            StudyError: a value is not finite.
+        """
+        values = self.steps.values(layer, signal, neurons)
+        if not np.isfinite(values).all():
+            raise StudyError("LABELS_SIGNAL_NOT_FINITE", signal=signal, layer=layer)
+        return values[self._places[0]], values[self._places[1]]
 
-    def _places(self, lag: int) -> Halves:
-        """Return the rows of the features for both halves at a lag."""
-        if lag not in self._lagged:
-            self._lagged[lag] = Halves(
-                *(self.columns.rows(half, [lag])[0] for half in (self.divided.fit, self.divided.held_out))
-            )
-        return self._lagged[lag]
+    def block(self, layer: str, signal: str, neurons: slice) -> Block:
+        """Read some neurons and rank them; their ranks are kept for `columns` as long as memory allows.
+
+        Raises:
+            StudyError: a value is not finite.
+        """
+        values = self.values(layer, signal, neurons)
+        key = (layer, signal, neurons.start)
+        ranks = self._ranks.get(key)
+        if ranks is None:
+            ranks = (column_ranks(transposed(values[0])), column_ranks(transposed(values[1])))
+            size = sum(half.nbytes for half in ranks)
+            if self._rank_bytes + size <= RANK_BYTES:
+                self._ranks[key] = ranks
+                self._rank_bytes += size
+        return Block.of(values, ranks)
+
+    def columns(self, layer: str, signal: str, neurons: slice) -> Iterator[Column]:
+        """Read some neurons one by one, as the exact scores need them.
+
+        Raises:
+            StudyError: a value is not finite.
+        """
+        fit, held_out = map(transposed, self.values(layer, signal, neurons))
+        ranks = self._ranks.get((layer, signal, neurons.start))
+        for number, values in enumerate(zip(fit, held_out, strict=True)):
+            yield Column(values, (ranks[0][number], ranks[1][number]) if ranks else None)
+
+    def scores(self, block: Block) -> dict[str, BestScores]:
+        """Return measure -> the scores of some neurons with all features but the pairs."""
+        scores = {}
+        if self.binary:
+            scores["AUROC"] = self.binary.scores(block, explain=True)
+        if self.count:
+            scores["R2"] = self.count.scores(block)
+        return scores
+
+    def pairs(self, scores: Sequence[BestScores]) -> list[BinaryColumn]:
+        """Return pairs of those binary features that the neurons of a signal follow best."""
+        if not self.search.pairs or len(self.features.binaries) < 2:
+            return []
+        # The held-out half takes no part in the choice, because moved signals do not choose.
+        best = np.max([block.fit.max(0) for block in scores], axis=0)
+        chosen = sorted(np.argsort(-best, kind="stable")[:PAIRED_FEATURES].tolist())
+        return self.features.pairs(chosen)
+
+    def scorer_of(self, pairs: Sequence[BinaryColumn]) -> BinaryScorer | None:
+        """Return what computes the scores of pairs; None without a pair."""
+        return BinaryScorer(self.layout, pairs, self.lags, self._positions) if pairs else None
+
+    def move(self, neurons: slice, block: Block, pairs: BinaryScorer | None, plan: Plan, number: int) -> Iterator[int]:
+        """Score some neurons of a block after they were moved, and add the best scores to `moved`.
+
+        Args:
+            neurons: the neurons of the block.
+            block: their values.
+            pairs: what scores the pairs.
+            plan: which neurons of the signal are moved, and how.
+            number: the number of the signal, so that each signal has random numbers of its own.
+
+        Yields:
+            How many neurons were moved and scored.
+        """
+        waiting: list[tuple[Block, Places]] = []
+        permuted = all(map(self._read_once, plan.levels))
+        for group, levels, chosen in plan.groups(neurons):
+            part = block.take([neuron - neurons.start for neuron in chosen])
+            for draw in range(plan.draws):
+                seed = np.random.SeedSequence(self.search.seed, spawn_key=(number, group, *levels, draw))
+                random = np.random.Generator(np.random.PCG64(seed))
+                fit, held_out = (
+                    relocations.draw(random, level)
+                    for relocations, level in zip(self._relocations, levels, strict=True)
+                )
+                waiting.append((part, (fit, held_out)))
+                if sum(moving.count for moving, _ in waiting) >= MAX_BLOCK_NEURONS:
+                    yield self._score(waiting, pairs, permuted)
+                    waiting = []
+        if waiting:
+            yield self._score(waiting, pairs, permuted)
+
+    def _read_once(self, levels: tuple[int, int]) -> bool:
+        return all(relocations.reads_once(level) for relocations, level in zip(self._relocations, levels, strict=True))
+
+    def _score(self, parts: Sequence[tuple[Block, Places]], pairs: BinaryScorer | None, permuted: bool) -> int:
+        """Move neurons, add their best scores to `moved`, and return how many there are."""
+        together = moved(parts, permuted=permuted, memory=self._moved_block)
+        self._moved_block = together
+        binary = [scorer.scores(together) for scorer in (self.binary, pairs) if scorer]
+        by_measure = {"AUROC": binary, "R2": [self.count.scores(together)] if self.count else []}
+        for measure, scores in by_measure.items():
+            if scores:
+                self.moved.best[measure].append(np.max([part.best for part in scores], axis=0))
+                self.moved.best_within[measure].append(np.max([part.best_within for part in scores], axis=0))
+        return together.count
 
 
-def _labels_of(
-    neuron: int,
-    columns: Columns,
-    scores: LabelScores,
-    chance: Chance,
-    search: Search,
-    parents: Mapping[str, tuple[str, str]],
-) -> list[dict[str, Any]]:
-    """Return the labels of one neuron, the best first: the features above chance, each at its best lag.
-
-    `parents` has the names of a pair's two features.
-    """
-    rows = []
-    for measure, features in (("AUROC", columns.binaries), ("R2", columns.counts)):
-        lags, fit, held_out = (scores_of_all[neuron] for scores_of_all in scores.at_best_lag(measure, search.lags))
-        for column in np.flatnonzero(np.minimum(fit, held_out) >= chance.least[measure]):
-            feature, lag = features[column], lags[column]
-            # A pair counts only if it is better than both its features.
-            if any(fit[column] < fit[columns.column[name]] + MIN_GAIN for name in parents.get(feature.name, ())):
-                continue
-            binary = measure == "AUROC"
-            slope, intercept = (None, None) if binary else (float(part[neuron, lag, column]) for part in scores.lines)
-            direction = (
-                scores.directions[neuron, lag, column] if binary else np.sign(scores.lines[0][neuron, lag, column])
-            )
-            rows.append(
-                {
-                    "feature": feature.name,
-                    "title": feature.title,
-                    "measure": measure,
-                    "score": float(held_out[column]),
-                    "fit_score": float(fit[column]),
-                    "strength": float(scores.explained[neuron, lag, column] if binary else fit[column]),
-                    "lag": search.lags[lag],
-                    "direction": int(direction),
-                    "slope": slope,
-                    "intercept": intercept,
-                }
-            )
-    # The share that a line explains is comparable between binary features and counts, and frequent and rare features.
-    rows.sort(key=lambda label: label["strength"], reverse=True)
-    # Two names of the same feature, such as a character and the previous character a step later, have equal scores.
-    rows = list({(label["score"], label["fit_score"]): label for label in reversed(rows)}.values())[::-1]
-    return [{name: value for name, value in label.items() if name != "strength"} for label in rows[: search.top]]
+def _as_slice(places: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+    """Return neighbouring places as a slice, which is read without a copy."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == len(places) else places

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.features import Family, Feature, annotate
-from gatescope.studies.common.arrays import of_neurons
+from gatescope.studies.common.arrays import at_places
 from gatescope.studies.common.table import StudyError
 from gatescope.trace import Trace
 from gatescope.vocabulary import PADDING, Vocabulary
@@ -45,7 +45,7 @@ class Steps:
             TraceError: the trace has no such layer.
             StudyError: the layer has no such signal.
         """
-        return of_neurons(self._trace, layer, signal, neurons).T.astype(np.float32, order="C")
+        return at_places(self._trace, layer, signal, neurons)
 
     def of_step(self, name: str) -> NDArray[np.generic]:
         """Read an array of steps, such as "token" or "log_probability", at every place, (P,) or (P, K).

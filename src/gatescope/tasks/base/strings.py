@@ -236,7 +236,7 @@ def is_symbol(text: str, symbol: str) -> NDArray[np.bool_]:
     return np.array([character == symbol for character in text], dtype=np.bool_)
 
 
-def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> str:
+def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: int | None, tried: int) -> Message:
     """Return the sentence about a task that counts: the trained numbers that are exact, and the first failure.
 
     Args:
@@ -248,8 +248,8 @@ def exact_text(exact: Sequence[int], trained: range, unit: str, first_failure: i
     """
     low, high = trained[0], trained[-1]
     if first_failure is None:
-        return str(Message("SCORE_EXACT_FOR_ALL", unit=unit, low=low, tried=tried))
+        return Message("SCORE_EXACT_FOR_ALL", unit=unit, low=low, tried=tried)
     values = {"unit": unit, "low": low, "high": high, "first": first_failure}
     if len(exact) == len(trained):
-        return str(Message("SCORE_EXACT_FOR_TRAINED", **values))
-    return str(Message("SCORE_EXACT_FOR_SOME", exact=len(exact), trained=len(trained), **values))
+        return Message("SCORE_EXACT_FOR_TRAINED", **values)
+    return Message("SCORE_EXACT_FOR_SOME", exact=len(exact), trained=len(trained), **values)

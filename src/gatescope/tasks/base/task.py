@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatescope.errors import GatescopeError
+from gatescope.messages import Message
 from gatescope.readout import Readout
 from gatescope.tasks.base.scoring import TaskData
 from gatescope.vocabulary import PADDING, Ids, Reading, Vocabulary
@@ -62,6 +63,7 @@ class Score:
         text: the result as one plain sentence.
         details: further results, JSON values.
         better: whether a "higher" or a "lower" value is better.
+        message: the code and the values of `text`, for other languages; None if they are unknown.
     """
 
     value: float
@@ -70,10 +72,11 @@ class Score:
     text: str
     details: dict[str, Any] = field(default_factory=dict)
     better: Literal["higher", "lower"] = "higher"
+    message: Message | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "message": None if self.message is None else self.message.to_json()}
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class Copy(StringTask):
         if solved:
             others = {length: len(self._right(predict, length)) for length in OTHER_LENGTHS}
             shares = {str(length): count / len(_words(length)) for length, count in others.items()}
-            listed = ", ".join(
-                str(Message("SCORE_COPY_OF_LENGTH", right=count, words=len(_words(length)), length=length))
+            listed = tuple(
+                Message("SCORE_COPY_OF_LENGTH", right=count, words=len(_words(length)), length=length)
                 for length, count in others.items()
             )
             text = Message("SCORE_COPY_ALL", words=len(words), others=listed)
@@ -80,6 +80,7 @@ class Copy(StringTask):
             chance=1 / len(words),
             solved=solved,
             text=str(text),
+            message=text,
             details={"wrong": sorted(set(words) - set(right)), "other_lengths": shares},
         )
 

@@ -58,11 +58,13 @@ class Counter(StringTask):
         else:
             failed = sorted(set(TRAINED) - set(exact))
         first = failed[0] if failed else None
+        text = exact_text(exact, TRAINED, "N", first, MAX_TRIED_N)
         return Score(
             value=len(exact) / len(TRAINED),
             chance=1 / len(TRAINED),
             solved=len(exact) == len(TRAINED),
-            text=exact_text(exact, TRAINED, "N", first, MAX_TRIED_N),
+            text=str(text),
+            message=text,
             details={"exact": exact, "first_failure": first, "tried": MAX_TRIED_N},
         )
 

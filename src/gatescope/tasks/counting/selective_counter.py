@@ -88,6 +88,7 @@ class SelectiveCounter(StringTask):
             chance=_chance(answer_lengths),
             solved=len(exact) == len(TRAINED),
             text=str(text),
+            message=text,
             details={
                 "exact": exact,
                 "first_failure": first,

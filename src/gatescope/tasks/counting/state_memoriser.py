@@ -92,6 +92,7 @@ class StateMemoriser(StringTask):
             chance=0.5,
             solved=solved,
             text=str(text),
+            message=text,
             details={
                 "wrong": wrong,
                 "first_failure": first,

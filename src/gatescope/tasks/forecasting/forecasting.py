@@ -438,7 +438,7 @@ class Forecasting(FileTask[Series, Prepared]):
         """
         forecasts = self.forecasts(predict)
         count = int(forecasts.known.sum())
-        return forecasts.score(f"in {Message('FORECASTING_SCORE', count=count, horizon=self.horizon)}")
+        return forecasts.score(Message("SCORE_IN_FORECASTS_UP_TO", count=count, horizon=self.horizon))
 
     def _estimates(self, predict: Predict, first: int, end: int) -> Float[np.ndarray, "N H C Q"]:
         """Return the estimated quantiles, scaled and in order, at the origins from `first` up to `end`."""

@@ -59,7 +59,7 @@ class Forecasts:
         """The mask of the forecasts whose true values are all known; these are scored."""
         return np.logical_and.reduce(np.isfinite(self.expected), axis=(1, 2))
 
-    def score(self, where: str) -> Score:
+    def score(self, where: str | Message) -> Score:
         """Return MASE and coverage of the forecasts, and the MASE of the last value and of the season before.
 
         The MASE is the mean absolute error at all steps ahead, divided by `scale` (Hyndman and Koehler 2006), averaged
@@ -92,6 +92,7 @@ class Forecasts:
             chance=of_seasonal,
             solved=None,
             text=str(text),
+            message=text,
             details={
                 "forecasts": int(known.sum()),
                 "horizon": expected.shape[1],

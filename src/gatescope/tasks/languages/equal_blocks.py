@@ -229,6 +229,7 @@ class EqualBlocks(LanguageTask):
             chance=self.chance([self.string(n) for n in scored]),
             solved=solved,
             text=str(text),
+            message=text,
             details={"exact": exact, **details(first, tried, self.optimum, loss_gap)},
         )
 

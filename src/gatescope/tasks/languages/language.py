@@ -229,11 +229,11 @@ def details(first_failure: int | None, tried: int, optimum: float, loss_gap: flo
     }
 
 
-def loss_text(optimum: float, loss_gap: float) -> str:
+def loss_text(optimum: float, loss_gap: float) -> Message:
     """Return the end of a score's sentence: the loss beside the best possible loss."""
     if not math.isfinite(loss_gap):
-        return str(Message("SCORE_LOSS_UNBOUNDED", optimum=optimum))
-    return str(Message("SCORE_LOSS_AND_OPTIMUM", loss=optimum + loss_gap, optimum=optimum))
+        return Message("SCORE_LOSS_UNBOUNDED", optimum=optimum)
+    return Message("SCORE_LOSS_AND_OPTIMUM", loss=optimum + loss_gap, optimum=optimum)
 
 
 def checked_integer(name: str, value: int, least: int, most: int) -> int:

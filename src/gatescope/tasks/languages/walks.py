@@ -160,6 +160,7 @@ def score_strings(
         chance=chance,
         solved=not rejected,
         text=str(text),
+        message=text,
         details={
             "accepted": accepted,
             "strings": len(sample),

@@ -124,9 +124,9 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
     chance = unigram_losses(training, ids, bounds, vocabulary.size)
     worse = int((losses.nats > chance.nats).sum())
     unknown = int((ids == vocabulary.unknown).sum())
-    unit = str(Message("SCORE_BYTE" if vocabulary.bytes else "SCORE_CHARACTER"))
+    unit = Message("SCORE_BYTE" if vocabulary.bytes else "SCORE_CHARACTER")
     bits = losses.mean / math.log(2)
-    units = str(Message("SCORE_BYTES" if vocabulary.bytes else "SCORE_CHARACTERS"))
+    units = Message("SCORE_BYTES" if vocabulary.bytes else "SCORE_CHARACTERS")
     values = {"nats": losses.mean, "bits": bits, "total": len(test), "units": units, "unit": unit}
     if len(ids) < len(test):
         text = Message("SCORE_TEXT_BEGINNING", first=len(ids), **values)
@@ -145,6 +145,7 @@ def score_text(predict: Predict, training: Symbols, test: Symbols, vocabulary: V
         chance=chance.mean,
         solved=None,
         text=str(text),
+        message=text,
         details={
             "bits": bits,
             "symbols": len(ids),

@@ -37,11 +37,13 @@ def score_classes(
     solved = bool((predicted == expected).all())
     share = Message("SCORE_ALL") if solved else f"{result.accuracy:.1%}"
     measures = {"macro_f1": result.macro_f1, "baseline": baseline.accuracy}
+    text = Message("SCORE_SENTIMENT", share=share, texts=len(expected), **measures)
     return Score(
         value=result.accuracy,
         chance=float((expected == most_frequent).mean()),
         solved=solved if can_be_solved else None,
-        text=str(Message("SCORE_SENTIMENT", share=share, texts=len(expected), **measures)),
+        text=str(text),
+        message=text,
         details={
             "texts": len(expected),
             "classes": list(parts.classes),

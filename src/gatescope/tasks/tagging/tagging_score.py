@@ -56,7 +56,7 @@ def score_labels(
         text = Message("SCORE_TOKENS", **values)
     else:
         text = Message("SCORE_TOKENS_UNKNOWN", right=_percent(right), unknown=int(unknown.sum()), **values)
-    return Score(value=result.accuracy, chance=chance, solved=None, text=str(text), details=details)
+    return Score(value=result.accuracy, chance=chance, solved=None, text=str(text), details=details, message=text)
 
 
 def _measures_by_label(result: Confusion, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:

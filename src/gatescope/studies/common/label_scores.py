@@ -1,0 +1,282 @@
+"""The scores of a block of neurons with all features at all lags, and the best lag of each.
+
+`M` place of one half, `R` row of a `Layout`, `N` neuron, `L` lag, `K` binary feature, `C` count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatescope.studies.common.label_features import BinaryColumn
+from gatescope.studies.common.lagged_sums import BinarySums, CountSums
+from gatescope.studies.common.place_layout import Layout
+from gatescope.studies.common.position_means import MIN_VARIANCE_SHARE, PositionMeans
+from gatescope.studies.common.scores import Moments, product, transposed
+
+MEASURES = ("AUROC", "R2")
+MIN_GAIN = 0.01  # area by which a pair must exceed both its features, and another lag the lag 0
+MOVED_ROWS = 2048  # rows that are moved at a time, changes no result
+
+Values = tuple[NDArray[np.float32], NDArray[np.float32]]  # of both halves
+Places = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The values of some neurons on both halves, (M, N) each, and their centred ranks."""
+
+    values: Values
+    ranks: Values
+
+    @classmethod
+    def of(cls, values: Values, ranks: Values) -> Block:
+        """Join the values of some neurons, (M, N) each, and their ranks, (N, M) each."""
+        return cls(values, (transposed(ranks[0]), transposed(ranks[1])))
+
+    @property
+    def count(self) -> int:
+        """The number of neurons, N."""
+        return self.ranks[0].shape[1]
+
+    def take(self, neurons: Sequence[int]) -> Block:
+        """Return some of the neurons."""
+        chosen = list(neurons)
+        # np.take keeps the neurons of a place together; indexing with a list would not.
+        values, ranks = (
+            (np.take(fit, chosen, axis=1), np.take(held_out, chosen, axis=1))
+            for fit, held_out in (self.values, self.ranks)
+        )
+        return Block(values, ranks)
+
+
+def moved(parts: Sequence[tuple[Block, Places]], *, permuted: bool, memory: Block | None = None) -> Block:
+    """Return blocks side by side, each with the values of other places of their halves.
+
+    The ranks are those of the values that were moved, minus their mean.
+
+    Args:
+        parts: the blocks, and the place from which each place of a half reads, (M,).
+        permuted: whether every place is read once, so that the mean of the ranks stays exactly 0.
+        memory: an earlier result that is no longer needed; it is overwritten if it has the same shape.
+    """
+    ends = np.cumsum([block.count for block, _ in parts])
+    pairs: list[Values] = []
+    for name in ("values", "ranks"):
+        halves = []
+        for half in (0, 1):
+            shape = (len(getattr(parts[0][0], name)[half]), ends[-1])
+            earlier = getattr(memory, name)[half] if memory else None
+            fits = earlier is not None and earlier.shape == shape
+            halves.append(earlier if fits else np.empty(shape, np.float32))
+            # All blocks write to some rows before the next rows, so that these stay in the processor's cache.
+            for rows in (slice(start, start + MOVED_ROWS) for start in range(0, shape[0], MOVED_ROWS)):
+                for (block, places), end in zip(parts, ends, strict=True):
+                    source = np.take(getattr(block, name)[half], places[half][rows], axis=0)
+                    halves[half][rows, end - block.count : end] = source
+        pairs.append((halves[0], halves[1]))
+    values, ranks = pairs
+    for half in () if permuted else ranks:
+        np.subtract(half, half.mean(0, dtype=np.float64), out=half, casting="same_kind")
+    return Block(values, ranks)
+
+
+@dataclass(frozen=True)
+class BestScores:
+    """The scores of N neurons with K features, each at its best lag.
+
+    Attributes:
+        lag: the number of the best lag, (N, K).
+        direction: 1 or -1, (N, K).
+        fit: the score on the half of the fit, (N, K).
+        held_out: the score on the other half, (N, K).
+        explained: the share of the feature's variance that a line from the neuron explains on the half of the fit.
+        within: the lower of the correlations on both halves at the same position, (N, K); infinite for a function of
+            the position, and everywhere in a text whose positions mean nothing.
+        best_within: the highest of these correlations at any lag and in any direction, (N,); -1 if there is none.
+    """
+
+    lag: NDArray[np.int8]
+    direction: NDArray[np.int8]
+    fit: NDArray[np.float32]
+    held_out: NDArray[np.float32]
+    explained: NDArray[np.float32]
+    within: NDArray[np.float32]
+    best_within: NDArray[np.float32]
+
+    @property
+    def best(self) -> NDArray[np.float32]:
+        """The best score that a feature reaches on both halves, (N,)."""
+        return np.minimum(self.fit, self.held_out).max(1)
+
+    @classmethod
+    def stack(cls, blocks: Sequence[BestScores]) -> BestScores:
+        """Join the scores of several blocks of neurons."""
+        return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in cls.__dataclass_fields__))
+
+    def beside(self, other: BestScores) -> BestScores:
+        """Join the scores of the same neurons with other features."""
+        names = [name for name in self.__dataclass_fields__ if name != "best_within"]
+        joined = {name: np.concatenate([getattr(self, name), getattr(other, name)], axis=1) for name in names}
+        return BestScores(**joined, best_within=np.maximum(self.best_within, other.best_within))
+
+
+class BinaryScorer:
+    """Computes the areas under the ROC curve of blocks of neurons for binary features.
+
+    Args:
+        layout: the rows of the places.
+        columns: the features, at least one.
+        lags: the lags.
+        positions: the positions of the places; None if positions mean nothing.
+    """
+
+    def __init__(
+        self, layout: Layout, columns: Sequence[BinaryColumn], lags: Sequence[int], positions: PositionMeans | None
+    ) -> None:
+        self._lags, self._positions = tuple(lags), positions
+        rows = [column.rows for column in columns]
+        self._sizes = [len(half) for half in layout.halves]
+        self._sums = [BinarySums(layout, half, rows, lags) for half in (0, 1)]
+        ones = [sums.window.spread([np.ones((size, 1))]) for sums, size in zip(self._sums, self._sizes, strict=True)]
+        self._ones = [sums.at(column)[..., 0] for sums, column in zip(self._sums, ones, strict=True)]
+        self._spreads = None
+        if positions:
+            within, total = positions.feature_spreads(rows, lags)
+            self._spreads = np.where(within**2 > MIN_VARIANCE_SHARE * total**2, within, 0.0)
+
+    def scores(self, block: Block, *, explain: bool = False) -> BestScores:
+        """Compute the scores of some neurons, each feature at its best lag.
+
+        Args:
+            block: the neurons.
+            explain: whether to compute the explained variance as well.
+        """
+        neurons = block.ranks[0].shape[1]
+        area, within, explained = [], [], None
+        for half, size in enumerate(self._sizes):
+            matrices = [block.ranks[half]]
+            if self._positions:
+                matrices.append(self._positions.residuals(block.ranks[half], half))
+            if explain and half == 0:
+                matrices.append(_centred(block.values[0], block.values[0].mean(0, dtype=np.float64)))
+            sums = self._sums[half].at(self._sums[half].window.spread(matrices))
+            pairs = (self._ones[half] * (size - self._ones[half]))[..., None]
+            area.append(0.5 + _ratio(sums[..., :neurons], pairs))
+            if self._spreads is not None:
+                residual = sums[..., neurons : 2 * neurons]
+                within.append(_ratio(residual, self._spreads[half][..., None] * _norm(matrices[1])))
+            if explain and half == 0:
+                explained = _ratio(sums[..., -neurons:] ** 2, _norm(matrices[-1]) ** 2 * pairs / size)
+        direction = np.where(area[0] >= 0.5, 1, -1)
+        fit, held_out = (0.5 + direction * (half - 0.5) for half in area)
+        return _best(self._lags, (fit, held_out), direction, explained, within, self._spreads)
+
+
+class CountScorer:
+    """Computes R2 of the lines from blocks of neurons to counts.
+
+    Args:
+        layout: the rows of the places.
+        numbers: the counts, (R, C), at least one; NaN where one is not known.
+        lags: the lags.
+        positions: the positions of the places; None if positions mean nothing.
+    """
+
+    def __init__(
+        self, layout: Layout, numbers: NDArray[np.float32], lags: Sequence[int], positions: PositionMeans | None
+    ) -> None:
+        self._lags, self._positions = tuple(lags), positions
+        self._sums = [CountSums(layout, half, numbers, lags) for half in (0, 1)]
+        self._residuals: list[list[NDArray[np.float32]]] = []
+        self._spreads = None
+        if positions:
+            spreads = np.zeros((2, len(lags), numbers.shape[1]))
+            for half, rows in enumerate(layout.halves):
+                self._residuals.append([])
+                for number, lag in enumerate(lags):
+                    values, varies = positions.count_residuals(numbers[rows - lag], half)
+                    self._residuals[half].append(values)
+                    spreads[half, number] = np.where(varies, _norm(values), 0)
+            self._spreads = spreads
+
+    def scores(self, block: Block) -> BestScores:
+        """Compute the scores of some neurons, each count at its best lag."""
+        origin = block.values[0].mean(0, dtype=np.float64)
+        sums, within = [], []
+        for half, signal in enumerate(block.values):
+            of_half = self._sums[half]
+            spread = of_half.window.spread([signal], origin)
+            sums.append(Moments(of_half.n, of_half.y, of_half.yy, *of_half.at(spread)))
+            if self._positions and self._spreads is not None:
+                residuals = self._positions.residuals(_centred(signal, origin), half)
+                products = np.stack([product(counts.T, residuals) for counts in self._residuals[half]]).astype(
+                    np.float64
+                )
+                within.append(_ratio(products, self._spreads[half][..., None] * _norm(residuals)))
+        slope, intercept = sums[0].line()
+        fit, held_out = (half.determination(slope, intercept).transpose(1, 2, 0) for half in sums)
+        direction = np.sign(slope).astype(np.int8).transpose(1, 2, 0)
+        return _best(self._lags, (fit, held_out), direction, fit, within, self._spreads)
+
+
+def _best(
+    lags: Sequence[int],
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]],
+    direction: NDArray[np.integer],
+    explained: NDArray[np.float64] | None,
+    within: Sequence[NDArray[np.float64]],
+    spreads: NDArray[np.float64] | None,
+) -> BestScores:
+    """Choose the best lag of each feature; arrays of scores are (L, K, N).
+
+    A lag other than 0 must be better by `MIN_GAIN`: lasting features often fit a little better a step later.
+
+    Args:
+        lags: the lags.
+        scores: the scores on both halves.
+        direction: 1 or -1.
+        explained: the explained variance.
+        within: the correlations at the same position, on both halves; empty if positions mean nothing.
+        spreads: the spread of each feature at the same position, (2, L, K); 0 for a function of the position.
+    """
+    lag = (scores[0] + MIN_GAIN * (np.array(lags) == 0)[:, None, None]).argmax(0)
+
+    def at_lag(values: NDArray[Any]) -> NDArray[Any]:
+        return np.take_along_axis(values, lag[None], 0)[0].T
+
+    shape = scores[0].shape[1:][::-1]
+    together, best_within = np.full(shape, np.inf), np.full(shape[0], -1.0)
+    if spreads is not None:
+        best_within = np.minimum(np.abs(within[0]), np.sign(within[0]) * within[1]).max((0, 1))
+        signed = np.minimum(direction * within[0], direction * within[1])
+        nearest = int(np.argmin(np.abs(lags)))
+        together = np.where((spreads[:, nearest] == 0).all(0), np.inf, at_lag(signed))
+    return BestScores(
+        lag.T.astype(np.int8),
+        at_lag(direction).astype(np.int8),
+        at_lag(scores[0]).astype(np.float32),
+        at_lag(scores[1]).astype(np.float32),
+        (np.zeros(shape) if explained is None else at_lag(explained)).astype(np.float32),
+        together.astype(np.float32),
+        best_within.astype(np.float32),
+    )
+
+
+def _norm(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the root of the sum of squares of each column."""
+    return np.sqrt(np.einsum("mn,mn->n", values, values, dtype=np.float64))
+
+
+def _centred(values: NDArray[np.float32], origin: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return values (M, N) minus the origin of each column (N,), subtracted in double precision."""
+    return np.subtract(values, origin, out=np.empty_like(values), casting="same_kind")
+
+
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide; 0 where the denominator is 0."""
+    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), 0)
