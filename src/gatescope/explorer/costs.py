@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from gatescope.checking import PIECE_VALUES as CHECKED_VALUES
 from gatescope.configuration import Configuration, Layer
 from gatescope.equations import forward
 from gatescope.network import PASS_PREDICTIONS, PASS_STEPS, expected_tensors
+from gatescope.recorded_pieces import PIECE_VALUES as CHECKED_VALUES
 from gatescope.studies.gradients.backward_pass import LAYER_VALUES as SALIENCY_VALUES
 from gatescope.studies.gradients.influence import PIECE_VALUES as INFLUENCE_VALUES
 from gatescope.studies.gradients.products import MAX_EXACT_WIDTH
@@ -70,7 +70,8 @@ def recording_bytes(configuration: Configuration, sequences: int, longest: int, 
     checked = max(
         8 * (TEMPORARIES + arrays_of_step(layer)) * min(CHECKED_VALUES, piece * layer.neurons) for layer in layers
     )
-    matrix = max(math.prod(shape[-2:]) for shape in expected_tensors(configuration).values())
+    # The check converts the weights of one layer at a time.
+    matrix = max(math.prod(shape) for shape in expected_tensors(configuration).values())
     predicted = COPIES_OF_PREDICTIONS * itemsize * piece * configuration.predicted
     inputs = piece * max(configuration.inputs[1:]) * 8  # float64, of the layer below
     if configuration.vocabulary.unit == "number":
@@ -79,7 +80,7 @@ def recording_bytes(configuration: Configuration, sequences: int, longest: int, 
         OBJECT_BYTES
         + itemsize * of_step * (steps + copies)
         + checked
-        + 3 * 8 * matrix
+        + 2 * 8 * matrix
         + predicted
         + inputs
         + BYTES_OF_LABEL * steps

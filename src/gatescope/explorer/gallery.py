@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gatescope.cells import Cell
 from gatescope.configuration import Layer
 from gatescope.errors import GatescopeError
+from gatescope.explorer.findings.answers import findings_stamp
 from gatescope.explorer.networks import stamp_text
 from gatescope.explorer.recorder import file_stamp, weights_stamp
+from gatescope.explorer.requests import RequestError
 from gatescope.messages import Message
+from gatescope.messages.languages import LANGUAGES, in_language, language
 from gatescope.readout import SYMBOLS
 from gatescope.recording import arrays_of
-from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, find_runs
+from gatescope.runs import HISTORY, SAMPLES, STUDIES, WEIGHTS, Run, find_runs
+from gatescope.runs.run_findings import FINDINGS as STARRED
+from gatescope.runs.states import is_new
+from gatescope.runs.tags import TAGS
 from gatescope.tasks import Task
 from gatescope.tasks.adopted import Adopted
 from gatescope.training import Settings, stored_settings
@@ -34,6 +40,7 @@ SIGNAL_MEANINGS = {
 }
 """The title of a signal in its cell -> the code of its explanation on the page."""
 
+LABELS = f"{STUDIES}/labels.json"
 MAX_SAMPLES = 20
 MAX_HISTORY_RECORDS = 2000  # sent to the page; a longer history is thinned out evenly
 
@@ -41,11 +48,16 @@ Stamp = tuple[Any, ...]
 
 
 class Gallery:
-    """The runs in some folders, by name. A requested name is looked up and never joined to a path."""
+    """The runs in some folders, by name. A requested name is looked up and never joined to a path.
 
-    def __init__(self, places: list[Path]) -> None:
-        self._places = places
-        self._summaries: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
+    Args:
+        places: run directories and folders of runs.
+        copies: a folder of runs that end with the explorer, such as those of a live file.
+    """
+
+    def __init__(self, places: list[Path], copies: Path | None = None) -> None:
+        self._places, self._copies = places, copies
+        self._summaries: dict[tuple[Path, str], tuple[Stamp, dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
     def runs(self) -> dict[str, Run]:
@@ -58,6 +70,37 @@ class Gallery:
             runs[name] = run
         return runs
 
+    def folders(self) -> list[Path]:
+        """Return the folders of runs in which runs are renamed, deleted and adopted."""
+        return [
+            place for place in self._places if place.is_dir() and not Run(place).exists and not self._is_copy(place)
+        ]
+
+    def check_writable(self, run: Run) -> None:
+        """Refuse to write in a run that ends with the explorer.
+
+        Raises:
+            RequestError: the run is a copy.
+        """
+        if self._is_copy(run.path):
+            raise RequestError("ACT_RUN_IS_COPY", status=409, run=run.name)
+
+    def check_movable(self, run: Run) -> None:
+        """Refuse to rename or delete a run outside the folders that the explorer was started with.
+
+        Raises:
+            RequestError: the explorer was started with the run alone, whose folder is not its own.
+        """
+        if not any(run.path.parent == folder for folder in self.folders()):
+            raise RequestError("ACT_RUN_ALONE", status=409, run=run.name)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name of a run directory in the list."""
+        return next((name for name, run in self.runs().items() if run.path == path), path.name)
+
+    def _is_copy(self, path: Path) -> bool:
+        return self._copies is not None and path.resolve().is_relative_to(self._copies.resolve())
+
     def summaries(self) -> list[dict[str, Any]]:
         """Return the summary of every run, the newest first."""
         with self._lock:
@@ -66,8 +109,10 @@ class Gallery:
         return sorted(summaries, key=lambda summary: (-summary["created"], summary["name"]))
 
     def _summary(self, name: str, run: Run) -> dict[str, Any]:
-        stamp = (name, run.is_training, *(file_stamp(run.path / file) for file in ("network.json", HISTORY, WEIGHTS)))
-        cached = self._summaries.get(run.path)
+        files = ("network.json", HISTORY, WEIGHTS, LABELS, STARRED, TAGS)
+        stamp = (name, run.is_training, is_new(run.path), *(file_stamp(run.path / file) for file in files))
+        key = (run.path, language())
+        cached = self._summaries.get(key)
         if cached is None or cached[0] != stamp:
             try:
                 summary = summary_of(name, run)
@@ -76,7 +121,7 @@ class Gallery:
                 problem = str(Message("GALLERY_RUN_DAMAGED", run=run.path, reason=repr(error)))
                 summary = empty_summary(name, run) | {"problem": problem}
             cached = (stamp, summary)
-            self._summaries[run.path] = cached
+            self._summaries[key] = cached
         return cached[1]
 
     def details(self, name: str) -> dict[str, Any] | None:
@@ -113,6 +158,8 @@ def details_of(run: Run) -> dict[str, Any]:
         "history": [record for k, record in enumerate(history) if k % stride == 0 or "validation_loss" in record],
         "samples": run.read(SAMPLES)[-MAX_SAMPLES:],
         "checkpoints": run.checkpoints(),
+        # As text: JavaScript reads no whole number of 64 bits.
+        "seed": None if isinstance(task, Adopted) else str(stored_settings(run).seed),
     }
 
 
@@ -133,6 +180,7 @@ def empty_summary(name: str, run: Run) -> dict[str, Any]:
         "weights": False,
         "weights_bytes": 0,
         "weights_stamp": None,
+        "findings_stamp": None,
         "steps": None,
         "minutes": None,
         "progress": None,
@@ -142,6 +190,8 @@ def empty_summary(name: str, run: Run) -> dict[str, Any]:
         "score": None,
         "baseline": None,
         "notes": [],
+        "tags": [],
+        "stars": 0,
         "created": stamp[0] / 1e9 if stamp else 0.0,
         "updated": 0.0,
         "example": "",
@@ -181,18 +231,41 @@ def summary_of(name: str, run: Run) -> dict[str, Any]:
         "weights": weights is not None,
         "weights_bytes": weights[1] if weights else 0,
         "weights_stamp": stamp_text(weights),
+        "findings_stamp": findings_stamp(run) if weights else None,
         "steps": settings.steps,
         "minutes": settings.minutes,
         "progress": _progress(last, settings),
         "seconds": last.get("seconds") or 0.0,
         "loss": _latest(history, "loss"),
         "validation_loss": _latest(history, "validation_loss"),
-        "score": score,
+        "score": with_translations(score),
         "baseline": _baseline(task, score),
         "notes": list(getattr(task, "notes", [])),
+        "tags": _readable(run.tags),
+        "stars": len(_readable(run.findings)),
         "updated": history_stamp[0] / 1e9 if history_stamp else summary["created"],
         "example": next(iter(task.examples()), ""),
     }
+
+
+def _readable(read: Callable[[], list[Any]]) -> list[Any]:
+    """Return what a person wrote in a run; nothing if it is damaged, which hides no run."""
+    try:
+        return read()
+    except GatescopeError:
+        return []
+
+
+def with_translations(score: Any) -> Any:
+    """Return a stored score with its sentence in the other languages, which the page chooses from."""
+    message = Message.from_json(score.get("message")) if isinstance(score, dict) else None
+    if message is None:
+        return score
+    texts = {}
+    for code in LANGUAGES:
+        with in_language(code):
+            texts[code] = str(message)
+    return {**score, "texts": texts}
 
 
 def _progress(last: Mapping[str, Any], settings: Settings) -> float:

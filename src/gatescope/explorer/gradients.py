@@ -18,8 +18,9 @@ from gatescope.explorer.costs import gradient_bytes, megabytes, most_steps, read
 from gatescope.explorer.exact_recording import ExactRecording
 from gatescope.explorer.gradient_map import encode_map
 from gatescope.explorer.memory import Memory, Reservation
-from gatescope.explorer.recorder import SplitText, count_of_steps, split_text, weights_stamp
+from gatescope.explorer.recorder import weights_stamp
 from gatescope.explorer.requests import CHECKPOINT, Field, RequestError, check_step, parse_request
+from gatescope.explorer.split_text import SplitText, count_of_steps, split_text
 from gatescope.messages import Message
 from gatescope.runs import Run
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.sentences import error_json
 from gatescope.messages import Message
 
 ANSWER_WAIT_SECONDS = 0.4  # that a request waits for a job that may end soon
@@ -33,7 +34,7 @@ class Job:
         long: whether short jobs may run in between.
         state: "waiting", "working", "done" or "failed".
         doing: the code of the current activity, a sentence of the page.
-        error: the error message of a failed job.
+        error: the error of a failed job, formatted in the language of each request.
         parts: the number of parts that are done, and their total (0: unknown).
         answer: the answer as JSON, once the job is done.
         stamp: a value that identifies the data that the answer was made of.
@@ -44,7 +45,7 @@ class Job:
     long: bool
     state: str = "waiting"
     doing: str = "DOING_WAITING"
-    error: str = ""
+    error: GatescopeError | Message | str = ""
     parts: tuple[int, int] = (0, 0)
     answer: bytes = b"null"
     stamp: Hashable = None
@@ -65,7 +66,8 @@ class Job:
             stale = b"true" if stamp != self.stamp else b"false"
             return b'{"state": "done", "stale": ' + stale + b', "result": ' + self.answer + b"}"
         if self.state == "failed":
-            return _ascii({"state": "failed", "error": self.error})
+            error = self.error.message if isinstance(self.error, GatescopeError) else self.error
+            return _ascii({"state": "failed", **error_json(error if isinstance(error, Message) else Message(error))})
         return _ascii({"state": "working", "doing": self.doing, "done": self.parts[0], "total": self.parts[1]})
 
 
@@ -122,7 +124,7 @@ class Jobs:
     def _cancel(self, job: Job) -> None:
         for key in [key for key, other in self._jobs.items() if other is job]:
             del self._jobs[key]
-        job.state, job.error = "failed", str(Message("JOB_CANCELLED"))
+        job.state, job.error = "failed", Message("JOB_CANCELLED")
         job.ended.set()
 
     def _run_jobs(self) -> None:
@@ -153,9 +155,9 @@ class Jobs:
             job.answer, job.stamp = _ascii(answer), stamp
             job.state = "done"
         except GatescopeError as error:
-            job.error, job.state = str(error), "failed"
+            job.error, job.state = error, "failed"
         except Exception as error:  # noqa: BLE001  the thread continues, and the page shows the error
-            job.error = str(Message("EXPLORER_UNEXPECTED_ERROR", error=repr(error)))
+            job.error = Message("EXPLORER_UNEXPECTED_ERROR", error=repr(error))
             job.state = "failed"
         job.work = None
         with self._lock:

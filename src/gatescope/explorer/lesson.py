@@ -9,8 +9,8 @@ import torch
 
 from gatescope.explorer.costs import gradient_bytes, megabytes, size_of, with_network
 from gatescope.explorer.memory import Memory
-from gatescope.explorer.recorder import split_text
 from gatescope.explorer.requests import CHECKPOINT, Field, RequestError, check_step, parse_request, quoted
+from gatescope.explorer.split_text import split_text
 from gatescope.messages import Message
 from gatescope.network import Network
 from gatescope.runs import Run

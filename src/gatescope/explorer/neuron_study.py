@@ -20,6 +20,7 @@ from gatescope.studies.common.table import StudyError, Table
 from gatescope.studies.passages import distribution, passages
 
 PASSAGES = 8
+MAX_CARD_PASSAGES = 3
 CONTEXT_STEPS = 28  # on both sides of a passage
 EFFECT_STEPS = 8_012  # on which the effect of the neuron is measured
 DRAWS = 400
@@ -36,6 +37,18 @@ def study_neuron(text: StudyText, request: StudyRequest, report: Report) -> dict
     report("DOING_ABLATING_NEURON", 0, 0)
     answer["effect"] = _effect(text, request.layer, request.neuron, request.features).to_json()
     return answer
+
+
+def study_passages(text: StudyText, request: StudyRequest, report: Report) -> dict[str, Any]:
+    """Return the passages in which a neuron has its largest and its smallest values, as JSON values.
+
+    Raises:
+        StudyError: the trace has no such layer, signal or neuron.
+    """
+    report("DOING_PASSAGES", 0, 0)
+    check_neuron(text.trace, request.layer, request.signal, request.neuron)
+    answer = _passages(text, request.layer, request.signal, request.neuron, MAX_CARD_PASSAGES)
+    return {"characters": len(text.subject.text), **answer}
 
 
 def describe_neuron(
@@ -56,9 +69,19 @@ def describe_neuron(
     trace = text.trace
     check_neuron(trace, layer, signal, neuron)
     answer: dict[str, Any] = {"steps": int(np.sum(trace.lengths)), "characters": len(text.subject.text)}
+    answer |= _passages(text, layer, signal, neuron, max_passages)
+    answer["histogram"] = distribution(trace, layer, signal, neuron).to_json()
+    health = next(iter(text.health.where(layer=layer, neuron=neuron)))
+    answer["health"] = {name: json_number(value) for name, value in health.items()}
+    return answer
+
+
+def _passages(text: StudyText, layer: str, signal: str, neuron: int, max_passages: int) -> dict[str, Any]:
+    """Return "most" and "least": the passages with the largest and with the smallest values."""
+    answer: dict[str, Any] = {}
     for name in ("most", "least"):
         table = passages(
-            trace,
+            text.trace,
             layer,
             signal,
             neuron,
@@ -67,10 +90,7 @@ def describe_neuron(
             least=name == "least",
             apart=4 * CONTEXT_STEPS,
         )
-        answer[name] = [{**row, **excerpt(trace, row["sequence"], row["step"], row["step"])} for row in table]
-    answer["histogram"] = distribution(trace, layer, signal, neuron).to_json()
-    health = next(iter(text.health.where(layer=layer, neuron=neuron)))
-    answer["health"] = {name: _json_number(value) for name, value in health.items()}
+        answer[name] = [{**row, **excerpt(text.trace, row["sequence"], row["step"], row["step"])} for row in table]
     return answer
 
 
@@ -91,7 +111,7 @@ def _effect(text: StudyText, layer: str, neuron: int, names: Sequence[str]) -> T
         return Table({}, {}, {"problem": str(error)})
 
 
-def _json_number(value: Any) -> Any:
+def json_number(value: Any) -> Any:
     """Return a value that JSON can write: infinity as a word, NaN as null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "infinite"

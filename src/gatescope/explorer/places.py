@@ -13,7 +13,7 @@ from gatescope.explorer.study_text import StudyText
 from gatescope.studies.common.arrays import around
 from gatescope.studies.common.steps import Steps
 from gatescope.studies.common.table import Table
-from gatescope.studies.patterns import matches, neurons_on
+from gatescope.studies.patterns import matches, near_misses, neurons_on
 from gatescope.trace import Trace
 
 MAX_PLACES = 40
@@ -44,11 +44,13 @@ def study_places(text: StudyText, request: StudyRequest, shown: Trace | None, re
     if request.last >= starts[sequence + 1]:
         raise RequestError("STUDY_RANGE_SPANS_SEQUENCES")
     first, last = request.first - int(starts[sequence]), request.last - int(starts[sequence])
-    sign = "positive" if request.threshold <= 0 or _is_never_negative(shown, request) else "both"
+    is_one_sided = (request.threshold is not None and request.threshold <= 0) or _is_never_negative(shown, request)
+    sign = "positive" if is_one_sided else "both"
     neurons = neurons_on(
         shown, request.layer, sequence, first, last, request.threshold, signal=request.signal, sign=sign
     )
-    answer: dict[str, Any] = {"neurons": neurons.to_json(), "places": [], "runs": 0, "needed": 0}
+    answer: dict[str, Any] = {"neurons": neurons.to_json(), "misses": near_misses(shown, neurons).to_json()}
+    answer |= {"places": [], "runs": 0, "needed": 0}
     answer["characters"] = len(text.subject.text)
     if not len(neurons):
         return answer

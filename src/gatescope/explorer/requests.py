@@ -20,6 +20,7 @@ _KINDS = {
     bool: "REQUEST_KIND_BOOLEAN",
     int: "REQUEST_KIND_INTEGER",
     float: "REQUEST_KIND_NUMBER",
+    dict: "REQUEST_KIND_OBJECT",
 }
 
 
@@ -40,7 +41,7 @@ class Field:
     """One field of a request.
 
     Attributes:
-        kind: str, bool, int or float. A float field also takes integers; both must be finite.
+        kind: str, bool, int, float or dict. A float field also takes integers; both must be finite.
         default: the value of a missing field; REQUIRED if the request must have it.
         nullable: whether null is accepted.
         is_list: whether the field is a list of values of this kind, which becomes a tuple.

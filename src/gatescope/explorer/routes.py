@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import mimetypes
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -19,18 +22,25 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.act_routes import act_routes
+from gatescope.explorer.act_token import ActToken
+from gatescope.explorer.findings import Findings
 from gatescope.explorer.gallery import Gallery
 from gatescope.explorer.gradients import Gradients
+from gatescope.explorer.layer_matrices import layer_matrices
 from gatescope.explorer.lesson import lesson
+from gatescope.explorer.live_files import live_file
 from gatescope.explorer.memory import Memory, Reservation
 from gatescope.explorer.networks import network_json, weights_of_run
 from gatescope.explorer.recorder import Recorder
 from gatescope.explorer.requests import RequestError, quoted
+from gatescope.explorer.sentences import error_json
 from gatescope.explorer.studies import Studies
 from gatescope.explorer.study_request import StudyRequest
 from gatescope.explorer.tracks import Tracks
 from gatescope.explorer.wire import TraceRequest
 from gatescope.messages import Message as Sentence
+from gatescope.messages.languages import in_language, language_of_header
 from gatescope.runs import Run
 from gatescope.version import __version__
 
@@ -48,6 +58,9 @@ HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-resource-policy": b"same-origin",
+    # Alone in its process, the page may share memory with its worker (web/engine/mailbox.ts).
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-embedder-policy": b"require-corp",
     b"cache-control": b"no-cache",
 }
 
@@ -79,7 +92,8 @@ class Guard:
     """Refuses every page but the explorer's own.
 
     Another web page can make the browser send requests to this server, across origins or through a host name that
-    resolves to 127.0.0.1. The Host and Origin headers show both.
+    resolves to 127.0.0.1. The Host and Origin headers show both. Sentences of an answer are in the language of the
+    request: of "lang" in its address, because an EventSource sends no header of its own, or of Accept-Language.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -95,7 +109,8 @@ class Guard:
         headers = dict(scope["headers"])
         host, origin = headers.get(b"host", b"").decode("latin-1"), headers.get(b"origin")
         if host not in self._hosts or (origin is not None and origin.decode("latin-1") not in self._origins):
-            refusal = _error("EXPLORER_FOREIGN_PAGE", 403)
+            with in_language(_language_of(scope, headers)):
+                refusal = _error("EXPLORER_FOREIGN_PAGE", 403)
             await refusal(scope, receive, send)
             return
 
@@ -104,7 +119,14 @@ class Guard:
                 message["headers"] = [*message["headers"], *HEADERS.items()]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        with in_language(_language_of(scope, headers)):
+            await self._app(scope, receive, send_with_headers)
+
+
+def _language_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """Return the language of a request."""
+    chosen = QueryParams(scope["query_string"]).get("lang") or headers.get(b"accept-language", b"").decode("latin-1")
+    return language_of_header(chosen)
 
 
 # Windows reads media types from its registry, where other programs may have changed them.
@@ -118,16 +140,20 @@ Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 Handler = Callable[[Run, Any], bytes | tuple[bytes, Reservation] | dict[str, Any]]
 """Answers a request about a run: with bytes, with bytes and the memory that they hold until they are sent, or JSON."""
 
+WatchedHandler = Callable[[Run, Any, threading.Event], bytes | tuple[bytes, Reservation] | dict[str, Any]]
+"""A handler with an event, which is set when nobody waits for its answer any more."""
 
-def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIApp:
+
+def make_app(gallery: Gallery, port: int, memory: Memory | None = None, token: ActToken | None = None) -> ASGIApp:
     """Return the application that serves the page and answers its requests.
 
     Args:
         gallery: the runs.
         port: the port that the server listens on.
         memory: the memory of the server; None: a new one of the usual size.
+        token: the token of this start, without which nothing is written; None: a new one.
     """
-    memory = memory or Memory()
+    memory, token = memory or Memory(), token or ActToken()
     recorder = Recorder(memory)
     studies, tracks, gradients = Studies(recorder, memory), Tracks(recorder, memory), Gradients(memory)
 
@@ -147,10 +173,16 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIA
     limiter = CapacityLimiter(MAX_COMPUTING_REQUESTS)
 
     def endpoint(handler: Handler, media_type: str = "application/octet-stream") -> Endpoint:
-        return _endpoint(gallery, limiter, handler, media_type)
+        return _endpoint(gallery, limiter, handler, media_type, token)
 
-    def trace(run: Run, data: Any) -> tuple[bytes, Reservation]:
-        return recorder.answer(run, TraceRequest.from_json(data))
+    def trace(run: Run, data: Any, gone: threading.Event) -> tuple[bytes, Reservation]:
+        return recorder.answer(run, TraceRequest.from_json(data), gone)
+
+    def check(run: Run, data: Any, gone: threading.Event) -> dict[str, Any]:
+        return recorder.check(run, TraceRequest.from_json(data), gone)
+
+    async def progress(request: HttpRequest) -> Response:
+        return Answer(recorder.arrivals.progress(request.query_params.get("page", "")))
 
     def study(run: Run, data: Any) -> bytes:
         return studies.answer(run, StudyRequest.from_json(data))
@@ -158,46 +190,88 @@ def make_app(gallery: Gallery, port: int, memory: Memory | None = None) -> ASGIA
     def ways(run: Run, data: Any) -> dict[str, Any]:
         return lesson(memory, run, data)
 
+    def matrices(run: Run, data: Any) -> tuple[bytes, Reservation]:
+        return layer_matrices(memory, run, data)
+
     routes = [
         Route("/api/runs", runs),
         Route("/api/runs/{name}", run),
-        Route("/api/runs/{name}/network", _network_endpoint(gallery)),
+        Route("/api/runs/{name}/network", _details_endpoint(gallery, limiter, network_json)),
+        Route("/api/runs/{name}/findings", _details_endpoint(gallery, limiter, Findings(recorder, tracks).answer)),
         Route("/api/runs/{name}/weights", _weights_endpoint(gallery, limiter, memory)),
-        Route("/api/runs/{name}/trace", endpoint(trace), methods=["POST"]),
+        Route("/api/runs/{name}/trace", _watched_endpoint(gallery, limiter, trace), methods=["POST"]),
+        Route("/api/runs/{name}/check", _watched_endpoint(gallery, limiter, check), methods=["POST"]),
+        Route("/api/progress", progress),
         Route("/api/runs/{name}/features", endpoint(tracks.answer), methods=["POST"]),
         Route("/api/runs/{name}/study", endpoint(study, "application/json"), methods=["POST"]),
         Route("/api/runs/{name}/gradients", endpoint(gradients.gradients), methods=["POST"]),
         Route("/api/runs/{name}/connections", endpoint(gradients.connections), methods=["POST"]),
         Route("/api/runs/{name}/chain", endpoint(gradients.chain), methods=["POST"]),
         Route("/api/runs/{name}/ways", endpoint(ways), methods=["POST"]),
+        Route("/api/runs/{name}/matrices", endpoint(matrices), methods=["POST"]),
+        Route("/api/runs/{name}/live", endpoint(live_file, "text/html"), methods=["POST"]),
         Route("/api/events", events),
+        *act_routes(gallery, token, _read_json),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     handlers: dict[Any, Any] = {GatescopeError: _refused, HTTPException: _http_error, Exception: _failed}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
 
 
-def _endpoint(gallery: Gallery, limiter: CapacityLimiter, handler: Handler, media_type: str) -> Endpoint:
+def _endpoint(
+    gallery: Gallery, limiter: CapacityLimiter, handler: Handler, media_type: str, token: ActToken
+) -> Endpoint:
     """Return an endpoint that calls a handler with a run and the JSON of the request."""
 
     async def answer(request: HttpRequest) -> Response:
         run = await _run_of(gallery, request)
         if run is None:
             return _no_run(request)
-        answer = await to_thread.run_sync(handler, run, await _read_json(request), limiter=limiter)
-        if isinstance(answer, tuple):
-            return Arrays(*answer)
-        return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type=media_type)
+        data = await _read_json(request)
+        if isinstance(data, dict) and data.get("keep", False) is not False:  # the tables of a study, in the run
+            token.check(request.headers)
+            gallery.check_writable(run)
+        return _response(await to_thread.run_sync(handler, run, data, limiter=limiter), media_type)
 
     return answer
 
 
-def _network_endpoint(gallery: Gallery) -> Endpoint:
-    """Return the endpoint of network.json."""
+def _response(answer: bytes | tuple[bytes, Reservation] | dict[str, Any], media_type: str) -> Response:
+    if isinstance(answer, tuple):
+        return Arrays(*answer)
+    return Answer(answer) if isinstance(answer, dict) else Response(answer, media_type=media_type)
+
+
+def _watched_endpoint(gallery: Gallery, limiter: CapacityLimiter, handler: WatchedHandler) -> Endpoint:
+    """Return an endpoint whose handler learns that the page has closed the connection."""
 
     async def answer(request: HttpRequest) -> Response:
         run = await _run_of(gallery, request)
-        return _no_run(request) if run is None else Answer(await to_thread.run_sync(network_json, run))
+        if run is None:
+            return _no_run(request)
+        data, gone = await _read_json(request), threading.Event()
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                await asyncio.sleep(POLL_SECONDS)
+            gone.set()
+
+        watching = asyncio.create_task(watch())
+        try:
+            answer = await to_thread.run_sync(handler, run, data, gone, limiter=limiter)
+        finally:
+            watching.cancel()
+        return _response(answer, "application/octet-stream")
+
+    return answer
+
+
+def _details_endpoint(gallery: Gallery, limiter: CapacityLimiter, details: Callable[[Run], dict[str, Any]]) -> Endpoint:
+    """Return an endpoint that answers with JSON about a run."""
+
+    async def answer(request: HttpRequest) -> Response:
+        run = await _run_of(gallery, request)
+        return _no_run(request) if run is None else Answer(await to_thread.run_sync(details, run, limiter=limiter))
 
     return answer
 
@@ -246,10 +320,13 @@ async def _read_json(request: HttpRequest) -> Any:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise RequestError("REQUEST_NOT_JSON_TYPE", status=415)
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_REQUEST_BYTES:
-            raise RequestError("REQUEST_TOO_LARGE", status=413, max_bytes=MAX_REQUEST_BYTES)
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_REQUEST_BYTES:
+                raise RequestError("REQUEST_TOO_LARGE", status=413, max_bytes=MAX_REQUEST_BYTES)
+    except ClientDisconnect as error:  # a newer text replaced the request while it arrived; nobody reads the answer
+        raise RequestError("EXPLORER_REPLACED", status=409) from error
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -261,12 +338,13 @@ def _no_run(request: HttpRequest) -> Response:
 
 
 async def _refused(_: HttpRequest, error: Exception) -> Response:
-    return Answer({"error": str(error)}, error.status if isinstance(error, RequestError) else 409)
+    assert isinstance(error, GatescopeError)
+    return _refusal(error.message, error.status if isinstance(error, RequestError) else 409)
 
 
 async def _http_error(_: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Answer({"error": f"{error.detail}."}, error.status_code)
+    return _error("EXPLORER_HTTP_ERROR", error.status_code, reason=error.detail)
 
 
 async def _failed(_: HttpRequest, error: Exception) -> Response:
@@ -274,4 +352,9 @@ async def _failed(_: HttpRequest, error: Exception) -> Response:
 
 
 def _error(code: str, status: int, **values: Any) -> Response:
-    return Answer({"error": str(Sentence(code, **values))}, status)
+    return _refusal(Sentence(code, **values), status)
+
+
+def _refusal(sentence: Sentence, status: int) -> Response:
+    """Return a sentence with its code and its values, by which the page writes it in another language."""
+    return Answer(error_json(sentence), status)

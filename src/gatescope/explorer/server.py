@@ -30,6 +30,7 @@ def serve(
     open_browser: bool = True,
     announce: Callable[[str], None] = print,
     stop: threading.Event | None = None,
+    copies: Path | None = None,
 ) -> None:
     """Serve the explorer on 127.0.0.1 until the process is interrupted or `stop` is set.
 
@@ -39,6 +40,7 @@ def serve(
         open_browser: whether to open the page in the browser.
         announce: called with the address once the server listens.
         stop: an event that ends the server.
+        copies: a folder of runs that end with the explorer, such as those of a live file; nothing is written in it.
 
     Raises:
         ExplorerError: a place is not a folder, or the port cannot be used.
@@ -51,7 +53,7 @@ def serve(
     listener = _listen(port)
     port = listener.getsockname()[1]
     config = uvicorn.Config(
-        make_app(Gallery(list(places)), port),
+        make_app(Gallery(list(places), copies), port),
         log_level="warning",
         access_log=False,
         lifespan="off",

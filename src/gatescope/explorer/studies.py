@@ -12,11 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from gatescope.errors import GatescopeError
+from gatescope.explorer.distribution_study import study_distributions
 from gatescope.explorer.jobs import ANSWER_WAIT_SECONDS, Job, Jobs, Report
 from gatescope.explorer.memory import Memory
-from gatescope.explorer.neuron_study import DRAWS, study_neuron
+from gatescope.explorer.neuron_study import DRAWS, study_neuron, study_passages
 from gatescope.explorer.places import study_places
 from gatescope.explorer.recorder import Recorder, file_stamp, weights_stamp
+from gatescope.explorer.snapshot_study import study_snapshot
 from gatescope.explorer.study_request import StudyRequest
 from gatescope.explorer.study_text import StudyText
 from gatescope.runs import STUDIES, Run
@@ -28,7 +30,7 @@ from gatescope.studies.labels import Search, labels
 
 ABLATED_STEPS = 2_500_000  # of all ablated neurons together
 MIN_ABLATED_STEPS = 1000  # of each ablated neuron
-SHIFTED_SCORES = 4_000  # enough to estimate the false discovery rate of a few hundred neurons
+MOVED_SCORES = 1_000  # of moved signals, with which labels are compared
 
 
 class Studies:
@@ -72,8 +74,8 @@ class Studies:
     def _compute(self, run: Run, request: StudyRequest, report: Report) -> tuple[Any, Hashable]:
         """Return the answer as JSON values, and the stamp of the weights and saved tables that it belongs to."""
         text = self._study_text(run, report)
-        if request.study == "neuron":
-            return study_neuron(text, request, report), (text.stamp,)
+        if request.study in _TEXT_STUDIES:
+            return _TEXT_STUDIES[request.study](text, request, report), (text.stamp,)
         if request.study == "places":
             with self._recorder.recorded(run, request.text) as recorded:
                 return study_places(text, request, recorded.trace, report), (text.stamp,)
@@ -96,6 +98,32 @@ class Studies:
             text = StudyText(run)
             self._memory.keep(key, text, text.nbytes)
         return text
+
+
+def find_labels(run: Run, report: Report) -> Table | None:
+    """Find the labels of a run as the page does, and save them in the run, unless they are saved for its weights.
+
+    Args:
+        run: the run.
+        report: called with the progress; an exception of it ends the search, and nothing is saved.
+
+    Returns:
+        The labels; None if a newer version saved some, or the weights have changed meanwhile.
+
+    Raises:
+        GatescopeError: the run cannot be read, its text is gone or too short, or the labels cannot be saved.
+    """
+    saved = saved_tables(run, "labels")
+    if saved is not None:
+        return saved["labels"]
+    if newer_version(run, "labels") is not None:
+        return None
+    text = StudyText(run)
+    table = _study_labels(text, report)["labels"]
+    if run.weights_mark() != text.mark:
+        return None
+    save(run, "labels", table)
+    return table
 
 
 def saved_tables(run: Run, study: str) -> dict[str, Table] | None:
@@ -129,7 +157,7 @@ def _study_labels(text: StudyText, report: Report) -> dict[str, Table]:
         else:
             report("DOING_THRESHOLDS", 0, 0)
 
-    return {"labels": labels(text.trace, text.features, search=Search(chances=SHIFTED_SCORES), progress=progress)}
+    return {"labels": labels(text.trace, text.features, search=Search(chances=MOVED_SCORES), progress=progress)}
 
 
 def _study_ablation(text: StudyText, report: Report) -> dict[str, Table]:
@@ -171,6 +199,12 @@ _COLUMNS: dict[str, dict[str, str]] = {
     "saturation": {"layer": _TEXTS, "gate": _TEXTS, "neuron": _INTEGERS, "left": _NUMBERS, "right": _NUMBERS},
 }
 _TABLES = {"labels": ("labels",), "ablation": ("ablation",), "health": ("health", "saturation")}
+_TEXT_STUDIES: dict[str, Callable[[StudyText, StudyRequest, Report], dict[str, Any]]] = {
+    "neuron": study_neuron,
+    "passages": study_passages,
+    "distributions": study_distributions,
+    "snapshot": study_snapshot,
+}
 _WHOLE_RUN_STUDIES: dict[str, Callable[[StudyText, Report], dict[str, Table]]] = {
     "labels": _study_labels,
     "ablation": _study_ablation,

@@ -46,8 +46,7 @@ class Tracks:
         text, names = fields["text"], fields["features"]
         annotated_characters = max(SAMPLE_CHARACTERS, len(text))
         extra_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * annotated_characters
-        with self._recorder.recorded(run, text, extra_bytes) as recorded, self._lock:
-            trace = recorded.trace
+        with self._recorder.steps(run, text, extra_bytes) as trace, self._lock:
             features = [] if trace is None else self._features(run, text, Steps(trace))
         arrays: dict[str, NDArray[Any]] = {}
         requested: list[dict[str, Any] | None] = []
@@ -59,6 +58,18 @@ class Tracks:
             arrays[str(number)] = _feature_values(feature)
         known = [_feature_json(feature) for feature in features]
         return save(arrays, {"features": json.dumps(known), "found": json.dumps(requested)})
+
+    def values(self, run: Run, text: str, names: Sequence[str]) -> list[Feature | None]:
+        """Return some features at every step of a text, by the names that labels have; None for unknown ones.
+
+        Raises:
+            GatescopeError: the run cannot be read, or the text is too long.
+        """
+        annotated_characters = max(SAMPLE_CHARACTERS, len(text))
+        extra_bytes = loading_bytes(run.configuration()) + FEATURE_BYTES * annotated_characters
+        with self._recorder.recorded(run, text, extra_bytes) as recorded, self._lock:
+            features = [] if recorded.trace is None else self._features(run, text, Steps(recorded.trace))
+        return features_named(features, names)
 
     def _features(self, run: Run, text: str, steps: Steps) -> list[Feature]:
         # Some features are computed from the trace, so they change with the weights.

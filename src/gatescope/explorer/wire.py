@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from gatescope.configuration import Configuration
+from gatescope.configuration import Configuration, Layer
 from gatescope.explorer.requests import CHECKPOINT, Field, RequestError, parse_request, quoted
-from gatescope.trace import Trace
+
+if TYPE_CHECKING:
+    from gatescope.explorer.text_recording import TextRecording
 
 MAX_PREDICTIONS = 5  # most probable symbols or classes of a step
 TOLERANCE_OF_NOTHING = 1e-5  # of the self-check of an empty text
+
+Arrays = dict[str, NDArray[Any]]
 
 FIELDS = {
     "text": Field(str),
@@ -26,6 +29,9 @@ FIELDS = {
     "drives": Field(bool, default=False),
     "top": Field(int, default=3),
     "checkpoint": CHECKPOINT,
+    "detail": Field(int, default=None, nullable=True),
+    "page": Field(str, default=None, nullable=True),
+    "sequence": Field(int, default=0),
 }
 
 
@@ -41,6 +47,10 @@ class TraceRequest:
         drives: whether to send the drives and the per-neuron parameters too.
         top: number of the most probable next symbols or classes.
         checkpoint: training step of the weights; None: the best weights.
+        detail: a neuron of which all signals, drives and parameters are sent besides; None: no neuron.
+        page: a name of the page that sends the request; None: the request replaces no other.
+        sequence: the number of the request on its page. A request is dropped if a request of the same page with a
+            larger number has arrived.
     """
 
     text: str
@@ -50,6 +60,9 @@ class TraceRequest:
     drives: bool = False
     top: int = 3
     checkpoint: int | None = None
+    detail: int | None = None
+    page: str | None = None
+    sequence: int = 0
 
     @classmethod
     def from_json(cls, data: Any) -> TraceRequest:
@@ -59,23 +72,6 @@ class TraceRequest:
             RequestError: a field is missing, unknown or has an impossible value.
         """
         return cls(**parse_request("trace", data, FIELDS))
-
-
-@dataclass(frozen=True)
-class RecordedText:
-    """A recorded text.
-
-    Attributes:
-        trace: every signal at every step; None for an empty text.
-        labels: what to print for each step.
-        unknown: symbols that are not in the vocabulary.
-        training_step: the training step of the weights.
-    """
-
-    trace: Trace | None
-    labels: list[str]
-    unknown: list[str]
-    training_step: int
 
 
 def requested_arrays(configuration: Configuration, request: TraceRequest) -> tuple[int, list[str]]:
@@ -98,40 +94,64 @@ def requested_arrays(configuration: Configuration, request: TraceRequest) -> tup
             signals=", ".join(layer.cell.signals),
         )
     neurons = request.neurons or ()
-    if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in neurons):
+    detail = () if request.detail is None else (request.detail,)
+    if len(set(neurons)) < len(neurons) or not all(0 <= neuron < layer.neurons for neuron in (*neurons, *detail)):
         raise RequestError("EXPLORER_NEURONS_UNKNOWN", layer=request.layer, last=layer.neurons - 1)
     return number, [*dict.fromkeys(signals), *(layer.cell.drives if request.drives else ())]
 
 
-def encode(configuration: Configuration, recorded: RecordedText, request: TraceRequest) -> bytes:
+def encode(recorded: TextRecording, request: TraceRequest) -> bytes:
     """Return the requested arrays of a recorded text, with the steps of all sequences one after the other.
 
     Raises:
         RequestError: the network has no such layer, signal or neuron.
     """
+    configuration = recorded.network.configuration
     number, names = requested_arrays(configuration, request)
-    layer, trace = configuration.layers[number], recorded.trace
-    rows: Sequence[int] = range(layer.neurons) if request.neurons is None else request.neurons
-    arrays: dict[str, NDArray[Any]] = {}
-    if trace is None:
-        inside = np.empty((1, 0), np.bool_)
-        arrays |= {f"{request.layer}.{name}": np.empty((len(rows), 0), np.float32) for name in names}
+    layer, empty = configuration.layers[number], not recorded.labels
+    count = layer.neurons if request.neurons is None else len(request.neurons)
+    arrays: Arrays = {}
+    inside = np.empty((1, 0), np.bool_) if empty else recorded.inside()
+    if empty:
+        arrays |= {f"{request.layer}.{name}": np.empty((count, 0), np.float32) for name in names}
     else:
-        inside = np.arange(trace.steps["token"].shape[1]) < trace.lengths[:, None]
-        for name in names:
-            arrays[f"{request.layer}.{name}"] = _neuron_major(trace[request.layer][name], inside, rows)
+        arrays |= _neuron_arrays(recorded, request.layer, names, request.neurons)
         if request.drives:
-            arrays |= _neuron_parameters(trace, request.layer, list(rows), has_initial_state=layer.initial)
+            arrays |= _neuron_parameters(recorded, request.layer, request.neurons, has_initial_state=layer.initial)
+    if request.detail is not None:
+        arrays |= _detail(layer, recorded, request)
     start = np.zeros(inside.shape, np.uint8)
     start[:, :1] = 1
     arrays["start"] = start[inside]
     for name, (shape, dtype) in _step_arrays(configuration, request.top).items():
-        if trace is None:
+        if empty:
             arrays[name] = np.empty((0, *shape), dtype)
-        elif name in trace.steps:
-            values = trace.steps[name][inside]
+        elif name in recorded.steps:
+            values = recorded.steps[name][inside]
             arrays[name] = np.ascontiguousarray(values[:, : shape[0]] if shape else values, dtype)
     return save(arrays, _metadata(recorded))
+
+
+def _detail(layer: Layer, recorded: TextRecording, request: TraceRequest) -> Arrays:
+    """Return what the panel shows of one neuron, under the names of the arrays with "detail." before them."""
+    assert request.detail is not None
+    names, neurons = [*layer.cell.signals, *layer.cell.drives], (request.detail,)
+    if not recorded.labels:
+        return {f"detail.{request.layer}.{name}": np.empty((1, 0), np.float32) for name in names}
+    arrays = _neuron_arrays(recorded, request.layer, names, neurons)
+    arrays |= _neuron_parameters(recorded, request.layer, neurons, has_initial_state=layer.initial)
+    return {f"detail.{name}": array for name, array in arrays.items()}
+
+
+def _neuron_arrays(recorded: TextRecording, layer: str, names: list[str], neurons: tuple[int, ...] | None) -> Arrays:
+    """Return signals and drives of some neurons (None: all), (neuron, step) each."""
+    held = [name for name in names if recorded.has([(layer, name, neurons)]) or recorded.has([(layer, name, None)])]
+    arrays = {f"{layer}.{name}": recorded.neuron_major(layer, name, neurons) for name in held}
+    if len(held) < len(names):
+        assert neurons is not None
+        drives = recorded.drives(layer, neurons)
+        arrays |= {f"{layer}.{name}": drives[name] for name in names if name not in held}
+    return {f"{layer}.{name}": arrays[f"{layer}.{name}"] for name in names}
 
 
 def _step_arrays(configuration: Configuration, top: int) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
@@ -153,32 +173,28 @@ def _step_arrays(configuration: Configuration, top: int) -> dict[str, tuple[tupl
     return arrays if readout.kind == "symbols" else arrays | {"target": ((), np.int32)}
 
 
-def _neuron_major(array: NDArray[Any], inside: NDArray[np.bool_], rows: Sequence[int]) -> NDArray[Any]:
-    """Return (S, T, N) as (N, all steps of all sequences, one after the other)."""
-    return np.ascontiguousarray(array[inside].T[list(rows)])
-
-
 def _neuron_parameters(
-    trace: Trace, layer: str, rows: list[int], *, has_initial_state: bool
-) -> dict[str, NDArray[Any]]:
+    recorded: TextRecording, layer: str, neurons: tuple[int, ...] | None, *, has_initial_state: bool
+) -> Arrays:
     """Return the per-neuron parameters, and the initial state if the network has one; otherwise it is 0."""
-    arrays = {f"{layer}.{name}": np.ascontiguousarray(values[rows]) for name, values in trace.parameters[layer].items()}
-    initial = trace.initial[layer] if has_initial_state else {}
-    return arrays | {
-        f"{layer}.initial.{name}": np.ascontiguousarray(values[0][rows], np.float32) for name, values in initial.items()
-    }
+    rows = slice(None) if neurons is None else list(neurons)
+    arrays = {f"{layer}.{name}": values[rows] for name, values in recorded.parameters(layer).items()}
+    initial = recorded.initial(layer) if has_initial_state else {}
+    arrays |= {f"{layer}.initial.{name}": values[rows] for name, values in initial.items()}
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 
-def _metadata(recorded: RecordedText) -> dict[str, str]:
-    trace = recorded.trace
-    residual = float(trace.attributes["residual"]) if trace else 0.0
-    tolerance = float(trace.attributes["tolerance"]) if trace else TOLERANCE_OF_NOTHING
+def _metadata(recorded: TextRecording) -> dict[str, str]:
+    """Return the texts of the header. A recording that is not checked yet has the residual "null"."""
+    empty = not recorded.labels
+    residual = 0.0 if empty else recorded.residual
+    tolerance = TOLERANCE_OF_NOTHING if empty else float(recorded.attributes["tolerance"])
     return {
         "labels": json.dumps(recorded.labels),
-        "engine": str(trace.attributes["engine"]) if trace else "",
-        "residual": f"{residual:.3g}",
+        "engine": "" if empty else str(recorded.attributes["engine"]),
+        "residual": "null" if residual is None else f"{residual:.3g}",
         "tolerance": f"{tolerance:.3g}",
-        "holds": json.dumps(residual <= tolerance),
+        "holds": "null" if residual is None else json.dumps(residual <= tolerance),
         "step": str(recorded.training_step),
         "unknown": json.dumps(recorded.unknown),
     }

@@ -41,6 +41,7 @@ class Disclosure:
         samples: the texts that the network wrote during training.
         passages: the excerpts of held-out text around the extreme values of neurons.
         mistakes: the held-out texts that the score quotes, because the network classifies them wrong.
+        findings: the sentences of the views that somebody kept on the page, and their texts.
         notes: the notes of the run.
         tables: the names of the studies of all neurons.
         steps: the training steps of the weights, the best ones last.
@@ -54,6 +55,7 @@ class Disclosure:
     samples: Texts
     passages: Texts
     mistakes: Texts
+    findings: Texts
     notes: tuple[str, ...]
     tables: tuple[str, ...]
     steps: tuple[int, ...]
@@ -76,6 +78,7 @@ class Disclosure:
             samples=Texts.of(sample.get("text", "") for sample in run["samples"]),
             passages=Texts.of(text for study in studies for text in _passages(study["result"])),
             mistakes=Texts.of(text for detail in details.values() for text in quotes_in(detail)),
+            findings=Texts.of(text for star in live.data["stars"] for text in _texts_of_star(star)),
             notes=tuple(run["notes"]),
             tables=tuple(study["request"]["study"] for study in studies if study["request"]["study"] != "neuron"),
             steps=(*run["checkpoints"], live.training_step),
@@ -84,6 +87,14 @@ class Disclosure:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
         return asdict(self)
+
+
+def _texts_of_star(star: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sentence of a finding and the text of its view."""
+    yield star["sentence"]
+    text = star["view"].get("text")
+    if isinstance(text, str):
+        yield text
 
 
 def _passages(result: Mapping[str, Any]) -> Iterator[str]:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load
 
-from gatescope.cells import Cell
-from gatescope.configuration import Configuration
 from gatescope.errors import GatescopeError
 from gatescope.explorer.live.tensor_bytes import tensor_bytes
+from gatescope.explorer.main_signal import main_signal
 from gatescope.explorer.memory import Memory
 from gatescope.explorer.neuron_study import describe_neuron
 from gatescope.explorer.recorder import Recorder
@@ -52,11 +51,11 @@ def studies(run: Run, text: StudyText | None, max_passages: int | None) -> Itera
         max_passages: the number of passages of a neuron with its largest values, and of those with its smallest. None:
             4 in a network of up to 32 neurons, fewer in larger ones, 1 from 128 neurons on.
     """
-    found = {study: tables for study in WHOLE_RUN_STUDIES if (tables := saved_tables(run, study)) is not None}
-    if text is not None and "health" not in found:
+    saved = {study: tables for study in WHOLE_RUN_STUDIES if (tables := saved_tables(run, study)) is not None}
+    if text is not None and "health" not in saved:
         with suppress(GatescopeError):
-            found["health"] = {"health": text.health, "saturation": saturation(text.trace)}
-    for study, tables in found.items():
+            saved["health"] = {"health": text.health, "saturation": saturation(text.trace)}
+    for study, tables in saved.items():
         yield _study({"study": study}, {name: table.to_json() for name, table in tables.items()})
     configuration = run.configuration()
     neurons = sum(layer.neurons for layer in configuration.layers)
@@ -64,7 +63,7 @@ def studies(run: Run, text: StudyText | None, max_passages: int | None) -> Itera
         max_passages = min(PASSAGES[-1], max(PASSAGES[0], PASSAGES_OF_RUN // neurons))
     if text is None or max_passages < 1 or neurons > MAX_NEURONS:
         return
-    ablation = found.get("ablation", {}).get("ablation")
+    ablation = saved.get("ablation", {}).get("ablation")
     for name, layer in zip(configuration.names, configuration.layers, strict=True):
         signal = main_signal(layer.cell, configuration)
         for neuron in range(layer.neurons):
@@ -86,12 +85,6 @@ def _effect(ablation: Table | None, layer: str, neuron: int) -> Table:
     return ablation.where(layer=layer, neuron=neuron)
 
 
-def main_signal(cell: Cell, configuration: Configuration) -> str:
-    """Return the signal that the page shows first (web/src/model/main-signal.ts)."""
-    preferred = ("c", "h") if configuration.vocabulary.end is not None else ("h",)
-    return next((name for name in preferred if name in cell.signals), tuple(cell.signals)[-1])
-
-
 def features(run: Run, examples: Sequence[str], labels: Table | None) -> Iterator[tuple[str, bytes]]:
     """Yield each example with its features in the layout of the page's request: those of labels, then others.
 
@@ -111,15 +104,15 @@ def features(run: Run, examples: Sequence[str], labels: Table | None) -> Iterato
             answer = tracks.answer(run, {"text": text, "features": chosen})
         except GatescopeError:
             continue
-        found = [feature for feature in _metadata(answer)["found"] if feature is not None]
+        present = [feature for feature in _metadata(answer)["found"] if feature is not None]
         arrays = load(answer)
         places = [str(k) for k in sorted(map(int, arrays))]
-        listed = [{**feature, "categories": []} for feature in found]
+        listed = [{**feature, "categories": []} for feature in present]
         yield (
             text,
             tensor_bytes(
                 {str(k): arrays[place] for k, place in enumerate(places)},
-                {"features": json.dumps(listed), "found": json.dumps(found)},
+                {"features": json.dumps(listed), "found": json.dumps(present)},
             ),
         )
 

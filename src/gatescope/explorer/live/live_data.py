@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gatescope.errors import GatescopeError
+from gatescope.explorer.findings import findings_of
 from gatescope.explorer.gallery import details_of, summary_of
 from gatescope.explorer.live.container import FORMAT, MAX_DATA_BYTES, Container, LiveFileError
 from gatescope.explorer.live.findings import features, studies, study_text, targets
@@ -16,6 +18,9 @@ from gatescope.explorer.live.half import HalfChange, measure, rounded, to_half
 from gatescope.explorer.live.local_paths import LocalPaths, paths_in
 from gatescope.explorer.live.portable_task import has_corpus, portable_task
 from gatescope.explorer.live.tensor_bytes import tensor_bytes
+from gatescope.explorer.memory import Memory
+from gatescope.explorer.recorder import Recorder
+from gatescope.explorer.tracks import Tracks
 from gatescope.names import named_settings
 from gatescope.network import Network
 from gatescope.runs import Run
@@ -24,7 +29,7 @@ from gatescope.studies.common.table import Table
 from gatescope.version import __version__
 
 RUN_SENTENCES = ("problem", "notes", "score", "history")
-DETAILS = ("vocabulary", "end", "examples", "history", "samples", "checkpoints")  # of a run, not of its summary
+DETAILS = ("vocabulary", "end", "examples", "history", "samples", "checkpoints", "seed")  # of a run, not of its summary
 TASK_SENTENCES = ("source", "notes", "score")
 
 
@@ -39,12 +44,14 @@ class LiveOptions:
         half: whether weights are stored in float16.
         passages: the number of passages of each neuron with its largest values, and of those with its smallest. None: 1
             to 4, fewer for more neurons.
+        findings: whether the views that somebody kept on the page are included, with their sentences and texts.
     """
 
     checkpoints: int = 0
     text: bool = True
     half: bool = False
     passages: int | None = None
+    findings: bool = False
 
     def __post_init__(self) -> None:
         if self.checkpoints < 0 or (self.passages or 0) < 0:
@@ -67,9 +74,14 @@ class LiveRun:
     training_step: int
     half: HalfChange | None
 
-    def container(self) -> Container:
-        """Return the container of a file with this run alone."""
-        return Container({"format": FORMAT, "version": __version__, "runs": [self.data]}, self.parts)
+    def container(self, start: Mapping[str, Any] | None = None) -> Container:
+        """Return the container of a file with this run alone.
+
+        Args:
+            start: the view that the file opens with: its "address", and its "text"; None: the page of the run.
+        """
+        data = {"format": FORMAT, "version": __version__, "runs": [self.data]}
+        return Container(data if start is None else {**data, "start": start}, self.parts)
 
     def renamed(self, name: str) -> LiveRun:
         """Return the same run under another name.
@@ -80,12 +92,14 @@ class LiveRun:
         return replace(self, data={**self.data, "run": {**self.data["run"], "name": name}})
 
 
-def live_run(run: Run, options: LiveOptions) -> LiveRun:
+def live_run(run: Run, options: LiveOptions, *, texts: Sequence[str] = (), checkpoints: Sequence[int] = ()) -> LiveRun:
     """Collect what a live file holds of a run.
 
     Args:
         run: a run with weights; it is not changed.
         options: what to include.
+        texts: texts besides the examples whose features and targets are included.
+        checkpoints: training steps besides those of the options whose weights are included.
 
     Raises:
         GatescopeError: the run cannot be read, has no weights, or is too large for a file of its own.
@@ -96,7 +110,9 @@ def live_run(run: Run, options: LiveOptions) -> LiveRun:
     with_text = options.text or not has_corpus(task)
     half = measure(network, task.examples()) if options.half else None
     described = _description(run, half, local, with_text=with_text)
-    examples, steps = described["examples"], evenly(run.checkpoints(), options.checkpoints)
+    examples = described["examples"]
+    shown = [*examples, *(text for text in texts if text not in examples)]
+    steps = sorted({*evenly(run.checkpoints(), options.checkpoints), *(set(checkpoints) & set(run.checkpoints()))})
     parts: list[bytes] = []
 
     def add(content: bytes) -> int:
@@ -106,29 +122,46 @@ def live_run(run: Run, options: LiveOptions) -> LiveRun:
         return len(parts) - 1
 
     weights = add(weight_bytes(network, step, half=options.half))
-    checkpoints = [{"step": k, "weights": add(weight_bytes(*run.network(k), half=options.half))} for k in steps]
+    earlier = [{"step": k, "weights": add(weight_bytes(*run.network(k), half=options.half))} for k in steps]
     found = list(studies(run, study_text(run) if with_text else None, options.passages))
     labels = next((study["result"]["labels"] for study in found if study["request"]["study"] == "labels"), None)
-    tracks = features(run, examples, None if labels is None else Table.from_json(labels))
+    tracks = features(run, shown, None if labels is None else Table.from_json(labels))
     tables = [{**study, "result": without_paths(study["result"], local)} for study in found]
+    stars = _stars(run, local, with_text=with_text) if options.findings else []
     portable = portable_task(task, run.name, examples, described["score"])
     data = {
-        "run": described | {"checkpoints": steps},
+        "run": described | {"checkpoints": steps, "stars": len(stars)},
         "network": run.configuration().to_json(),
         "weights": weights,
-        "checkpoints": checkpoints,
+        "checkpoints": earlier,
         "studies": rounded(tables) if options.half else tables,
+        "findings": _findings(run) if with_text else [],
         "features": [{"text": text, "tracks": add(content)} for text, content in tracks],
-        "targets": list(targets(run, task, examples)),
+        "targets": list(targets(run, task, shown)),
+        "stars": stars,
         "task": portable | {name: local.removed(portable[name]) for name in TASK_SENTENCES if name in portable},
         "training": local.removed(settings),
     }
     return LiveRun(data, tuple(parts), step, half)
 
 
+def _findings(run: Run) -> list[dict[str, Any]]:
+    """Return what was measured about a run; its sentences and pictures quote the texts of the task."""
+    memory = Memory()
+    recorder = Recorder(memory)
+    try:
+        return [finding.to_json() for finding in findings_of(run, recorder, Tracks(recorder, memory))]
+    except GatescopeError:
+        return []  # the file is complete without them, as it is without the tables of a task whose text is gone
+
+
 def _description(run: Run, half: HalfChange | None, local: LocalPaths, *, with_text: bool) -> dict[str, Any]:
     """Return what the page shows of a run, without its checkpoints."""
     described = summary_of(run.name, run) | details_of(run)
+    described |= {
+        "tags": [],
+        "stars": 0,
+    }  # words that somebody wrote on the page; `stars` beside it has them on request
     if described["state"] == "training":
         described["state"] = "interrupted"  # the file shows the training as it was at the export
     if half is not None:
@@ -137,6 +170,15 @@ def _description(run: Run, half: HalfChange | None, local: LocalPaths, *, with_t
         described |= {"examples": [], "example": "", "samples": []}
         described |= {name: without_quotes(described[name]) for name in ("score", "history")}
     return described | {name: local.removed(described[name]) for name in RUN_SENTENCES}
+
+
+def _stars(run: Run, local: LocalPaths, *, with_text: bool) -> list[dict[str, Any]]:
+    """Return the views that somebody kept on the page; without the texts of a corpus if these are left out."""
+    stars = [finding.to_json() for finding in run.findings()]
+    stars = [star | {"sentence": local.removed(star["sentence"])} for star in stars]
+    if with_text:
+        return stars
+    return [star | {"view": {name: star["view"][name] for name in star["view"] if name != "text"}} for star in stars]
 
 
 def without_quotes(value: Any) -> Any:

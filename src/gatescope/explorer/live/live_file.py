@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.explorer.live.live_data import LiveRun, check_size
-from gatescope.explorer.live.page_file import PARTS, live_page, packed
+from gatescope.explorer.live.page_file import live_page, packed
 from gatescope.explorer.live.program import Program, program
 from gatescope.files import FileError, write_bytes
 
@@ -19,23 +20,19 @@ class Sizes:
 
     Attributes:
         total: the whole file.
-        page: the script and the style of the page.
-        worker: the script of the worker.
-        kernels: both WebAssembly modules.
+        program: the page, its worker and the kernels.
         data: the data of the run.
         rest: the frame of the document, with the licences.
     """
 
     total: int
-    page: int
-    worker: int
-    kernels: int
+    program: int
     data: int
 
     @property
     def rest(self) -> int:
         """The frame of the document, with the licences."""
-        return self.total - self.page - self.worker - self.kernels - self.data
+        return self.total - self.program - self.data
 
 
 def write_live_file(live: LiveRun, path: str | PathLike[str]) -> Sizes:
@@ -59,11 +56,5 @@ def write_live_file(live: LiveRun, path: str | PathLike[str]) -> Sizes:
 
 
 def _sizes(content: bytes, data: bytes, built: Program) -> Sizes:
-    sizes = {field: len(packed(getattr(built, field))) for field in PARTS}
-    return Sizes(
-        total=len(content),
-        page=sizes["page"] + sizes["style"] + len(built.boot),
-        worker=sizes["worker"],
-        kernels=sizes["kernels"] + sizes["relaxed_kernels"],
-        data=len(packed(data)),
-    )
+    scripts = len(built.boot) + len(packed(built.unpack))
+    return Sizes(len(content), program=scripts + len(b64encode(built.packed)), data=len(packed(data)))

@@ -1,7 +1,7 @@
 """The HTML of a live file: one document that holds everything and connects to nothing.
 
-Everything large is compressed with gzip, written in base64 and unpacked by a short script. The content security policy
-of the document allows no other inline script, by its hash. Texts of the run stand in the compressed data alone, and the
+Everything large is compressed, written in base64 and unpacked by a short script. The content security policy of the
+document allows no other inline script, by its hash. Texts of the run stand in the compressed data alone, and the
 name of the run in the title, escaped.
 """
 
@@ -16,20 +16,12 @@ from base64 import b64encode
 from gatescope.explorer.live.container import FORMAT
 from gatescope.explorer.live.program import Program
 from gatescope.messages import Message
+from gatescope.messages.languages import LANGUAGES, in_language
 from gatescope.version import __version__
 
 DATA_MARK = b'<script type="application/json" id="gatescope-data">'
 END_MARK = b"</script>"
 GZIP_LEVEL = 9
-PARTS = {
-    "page": "gatescope-page",
-    "style": "gatescope-style",
-    "worker": "gatescope-worker",
-    "kernels": "gatescope-kernels",
-    "relaxed_kernels": "gatescope-kernels-relaxed",
-}
-"""Field of Program -> id of its element, which web/live/boot.ts reads."""
-
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:0}"
     ".gatescope-notice{margin:2rem;max-width:40rem}"
@@ -68,7 +60,7 @@ def live_page(title: str, data: bytes, program: Program) -> bytes:
     Args:
         title: the name of the run.
         data: the container.
-        program: the page and the kernels.
+        program: the program.
     """
     boot = program.boot.decode("utf-8").strip()
     head = PAGE.format(
@@ -84,10 +76,9 @@ def live_page(title: str, data: bytes, program: Program) -> bytes:
     )
     block = json.dumps({"format": FORMAT, "bytes": len(data), "data": packed(data)}, separators=(",", ":"))
     sections = [head, f"{DATA_MARK.decode()}{block}{END_MARK.decode()}"]
-    sections += [
-        f'<script type="text/plain" id="{identity}">{packed(getattr(program, field))}</script>'
-        for field, identity in PARTS.items()
-    ]
+    sections.append(f'<script type="text/plain" id="gatescope-unpack">{packed(program.unpack)}</script>')
+    base64 = b64encode(program.packed).decode("ascii")
+    sections.append(f'<script type="text/plain" id="gatescope-program">{base64}</script>')
     notices = html.escape(program.notices.decode("utf-8"), quote=False)
     sections.append(f'<template id="gatescope-notices"><pre>\n{notices}</pre></template>\n</body>\n</html>\n')
     return "\n".join(sections).encode("utf-8")
@@ -125,9 +116,13 @@ def source_hash(content: str) -> str:
 
 
 def sentence(code: str) -> str:
-    """Return the sentence of a code as HTML.
+    """Return the sentence of a code as HTML, in every language: it is shown before the page knows its own.
 
     Args:
         code: the code.
     """
-    return html.escape(str(Message(code)), quote=False)
+    lines = []
+    for language in LANGUAGES:
+        with in_language(language):
+            lines.append(f'<span lang="{language}">{html.escape(str(Message(code)), quote=False)}</span>')
+    return "<br>".join(lines)

@@ -50,7 +50,8 @@ def portable_task(task: Task, name: str, examples: Sequence[str], score: dict[st
         notes.insert(0, str(Message("LIVE_TASK_NOTE", task=task.title)))
     measured = None
     if score is not None and score.get("better") == "lower" and task.readout == SYMBOLS:
-        measured = Score(score["value"], score["chance"], None, score["text"], {}, "lower")
+        message = Message.from_json(score.get("message"))
+        measured = Score(score["value"], score["chance"], None, score["text"], {}, "lower", message)
     text = joined(examples, task.vocabulary)
     try:
         return Adopted(task.vocabulary, source, text, notes, task.readout, measured).to_json()

@@ -1,4 +1,4 @@
-"""The program of a live file, as built from web/: the page, its worker, the kernels, the script that unpacks them."""
+"""The program of a live file, as built from web/: the page with all that it needs, packed, and what unpacks it."""
 
 from __future__ import annotations
 
@@ -16,36 +16,30 @@ class Program:
 
     Attributes:
         boot: the script that unpacks the others and starts the page; classic, short, and old in its syntax.
-        page: the script of the page, a module without imports.
-        style: the style sheet of the page.
-        worker: the script of the worker that computes, classic.
-        kernels: the WebAssembly module for every browser with SIMD.
-        relaxed_kernels: the module for browsers with relaxed SIMD.
+        unpack: the script that unpacks the program, classic.
+        packed: the page, its style sheet, its worker, the kernels and the Chinese sentences (see web/live/unpack.ts).
         icon: the icon, SVG.
         notices: the licences of what is bundled.
     """
 
     boot: bytes
-    page: bytes
-    style: bytes
-    worker: bytes
-    kernels: bytes
-    relaxed_kernels: bytes
+    unpack: bytes
+    packed: bytes
     icon: bytes
     notices: bytes
 
 
 FILES = {
     "boot": "boot.js",
-    "page": "explorer.js",
-    "style": "explorer.css",
-    "worker": "worker.js",
-    "kernels": "kernels.wasm",
-    "relaxed_kernels": "kernels-relaxed.wasm",
+    "unpack": "unpack.js",
+    "packed": "live-program.lzma",
     "icon": "icon.svg",
     "notices": "THIRD_PARTY.md",
 }
 """Field of Program -> file in the folder of the built page."""
+
+LIVE_FILES = frozenset({FILES["boot"], FILES["unpack"], FILES["packed"]})
+"""The files of the built page that live files alone have; a server and a site have the page in several scripts."""
 
 
 def program(folder: Path = STATIC) -> Program:

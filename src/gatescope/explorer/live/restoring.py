@@ -21,9 +21,10 @@ from gatescope.explorer.live.data_block import read_live_file
 from gatescope.explorer.live.portable_task import has_corpus
 from gatescope.files import write_bytes
 from gatescope.messages import Message
-from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Run, RunError
+from gatescope.runs import HISTORY, SAMPLES, WEIGHTS, Finding, Run, RunError
 from gatescope.runs.records import finite, is_count
 from gatescope.runs.run_errors import description_errors, file_errors
+from gatescope.runs.run_findings import MAX_FINDINGS, write_findings
 from gatescope.studies.common.subjects import save as save_table
 from gatescope.studies.common.table import Table
 from gatescope.tasks import Adopted, load
@@ -119,6 +120,7 @@ def _write(run: Run, entry: Mapping[str, Any], parts: Sequence[bytes], file: Pat
     for checkpoint in _objects(entry.get("checkpoints"), MAX_CHECKPOINTS, str(file)):
         _write_checkpoint(run, checkpoint, parts, file)
     _write_records(run, described, file)
+    _write_findings(run, entry.get("stars", []), file)
     stored_settings(run)
     # The tables of rounded weights were computed with the weights before rounding, so they are not those of this run.
     if all(weight.dtype == np.float32 for weight in load_arrays(weights).values()):
@@ -150,6 +152,18 @@ def _write_records(run: Run, described: Mapping[str, Any], file: Path) -> None:
     for name, records in ((HISTORY, history), (SAMPLES, samples)):
         lines = (json.dumps(finite(record), ensure_ascii=False, allow_nan=False) for record in records)
         write_bytes(run.path / name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _write_findings(run: Run, stars: object, file: Path) -> None:
+    """Write the findings of a file, in which a stranger may have written anything."""
+    entries = _objects(stars, MAX_FINDINGS, str(file))
+    if not entries:
+        return
+    try:
+        write_findings(run.path, [Finding.from_json(entry) for entry in entries])
+        run.findings()
+    except RunError as error:
+        raise damaged(str(file), error.message) from error
 
 
 def _write_tables(run: Run, studies: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from gatescope.explorer.live.container import LiveFileError
 from gatescope.explorer.live.live_data import LiveRun, check_size, summary_in
 from gatescope.explorer.live.page_file import GZIP_LEVEL, sentence, source_hash
-from gatescope.explorer.live.program import STATIC, program
+from gatescope.explorer.live.program import LIVE_FILES, STATIC, program
 from gatescope.explorer.live.restoring import directory_name
 from gatescope.files import FileError, read_regular, write_bytes
 from gatescope.runs import Run
@@ -79,6 +79,7 @@ def write_site(lives: Sequence[LiveRun], folder: str | PathLike[str], *, overwri
     index = {
         "version": __version__,
         "runs": [summary_in(live.data["run"]) for live in named.values()],
+        "findings": [live.data.get("findings", []) for live in named.values()],
         "files": [f"{DATA_FOLDER}/{name}{DATA_SUFFIX}" for name in named],
     }
     files[INDEX] = json.dumps(finite(index), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
@@ -142,7 +143,7 @@ def _data(live: LiveRun) -> bytes:
 def _program_files() -> dict[str, bytes]:
     """Return the files of the page, its document with the policy of a site."""
     program()  # refuses a page that was not built
-    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.name != "boot.js"}
+    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.name not in LIVE_FILES}
     document = files[PAGE].decode("utf-8")
     notice = f'<p id="gatescope-not-started">{sentence("LIVE_SITE_NOT_STARTED")}</p>'
     document = document.replace(HEAD, f"{HEAD}\n    {HOST}").replace(BODY, f"{BODY}{notice}")
