@@ -3,7 +3,7 @@
 Each named signal is recomputed from the recorded values in its equation. A residual therefore names the equation that
 does not hold, and an error in one equation does not show in another.
 
-`S` sequence, `T` step, `N` neuron.
+`gatescope.residuals` computes the differences.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from gatescope.cells import Cell
 from gatescope.display import fields_html, table_html
-from gatescope.equations import Evaluator
+from gatescope.residuals import Difference, layer_differences
 from gatescope.trace import Trace, TraceError
-from gatescope.vocabulary import is_symbol
 
 Array = NDArray[Any]
 
@@ -28,7 +27,6 @@ Array = NDArray[Any]
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5, "float16": 1e-2}
 # The largest relative rounding error of a stored value: half of the distance from 1 to the next number.
 EPSILONS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11}
-PIECE_VALUES = 1 << 22  # of one array, checked at a time: bounds memory
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,12 @@ class Report:
         return f"{'holds' if self.holds else 'does not hold'}, largest residual {self.largest:.3g}"
 
 
-def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None) -> Report:
+def check(
+    trace: Trace,
+    weights: Mapping[str, Mapping[str, Array]] | None = None,
+    *,
+    cells: Mapping[str, Cell] | None = None,
+) -> Report:
     """Recompute every named signal of a trace in float64, and return the differences.
 
     Args:
@@ -123,6 +126,7 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
         weights: for each layer the four arrays of `gatescope.engine.Parameters`, from which the drives themselves are
             recomputed (`gatescope.recording.check_with` passes them). The first layer also has "embedding" if the
             network has one.
+        cells: for each layer its cell, if it is at hand; otherwise the attributes of the trace are parsed.
 
     Returns:
         The residuals; a NaN among recorded values counts as an infinite residual.
@@ -134,244 +138,25 @@ def check(trace: Trace, weights: Mapping[str, Mapping[str, Array]] | None = None
     if not isinstance(checked, Trace):
         raise TraceError("CHECKING_TRACE_TYPE", type=type(checked).__name__)
     precision = str(trace.attributes["precision"])
+    tolerance, epsilon = TOLERANCES[precision], EPSILONS[precision]
     residuals: list[Residual] = []
     below: tuple[str, ...] = ()
     level: tuple[str, ...] = ()
-    for layer in trace.layers:
-        cell = Cell.from_json(trace.attributes["layers"][layer]["cell"])
-        if level and layer.removesuffix("_reverse") != level[0].removesuffix("_reverse"):
-            below, level = level, ()
-        if weights is not None:
-            residuals += _check_drives(trace, layer, below, cell, weights[layer])
-        residuals += _check_signals(trace, layer, cell, precision)
-        level = (*level, layer)
-    return Report(tuple(residuals), TOLERANCES[precision])
-
-
-def _check_signals(trace: Trace, layer: str, cell: Cell, precision: str) -> list[Residual]:
-    arrays, tolerance = trace[layer], TOLERANCES[precision]
-    leaves = {name: _leaves(cell, name) for name in cell.signals}
-    residuals = []
-    for name in cell.signals:
-        missing = sorted(key for _, key in leaves[name] if key not in arrays)
-        started = trace.initial.get(layer, {})
-        missing += sorted(
-            f"{key} before step 0" for kind, key in leaves[name] if kind == "state" and key not in started
-        )
-        if name not in arrays or missing:
-            absent = tuple(missing) if name in arrays else (name, *missing)
-            residuals.append(Residual(layer, name, cell.formula(name), None, missing=absent))
-            continue
-        worst, evaluate = _LargestResidual(), _Equation(cell, name)
-        for rows, steps in _pieces(arrays[name].shape):
-            values = _recorded(trace, layer, leaves[name], rows, steps)
-            recorded, recomputed = _float64(arrays[name][rows, steps]), evaluate(values)
-            allowance = 0.0
-            if _largest(recorded, recomputed) > tolerance:
-                allowance = evaluate.rounding(values, EPSILONS[precision])
-            worst.update(recorded, recomputed, trace.lengths, rows, steps, allowance)
-        residuals.append(Residual(layer, name, cell.formula(name), *worst.result()))
-    return residuals
-
-
-Leaf = tuple[str, str]  # ("signal", "f") of this step, ("state", "c") of the step before, ("drive", "x.i")
-
-
-def _leaves(cell: Cell, name: str) -> set[Leaf]:
-    """Return the values in the equation of one signal, except its parameters."""
-    tape = cell.tape
-    leaves: set[Leaf] = set()
-
-    def visit(index: int, top: bool) -> None:
-        node = tape.nodes[index]
-        if not top and index in tape.stops:
-            leaves.add(("signal", tape.stops[index]))
-        elif node.kind in ("drive", "state"):
-            leaves.add((node.kind, str(node.label)))
-        for argument in node.arguments if top or index not in tape.stops else ():
-            visit(argument, False)
-
-    visit(tape.signals[name], True)
-    return leaves
-
-
-def _recorded(trace: Trace, layer: str, leaves: set[Leaf], rows: slice, steps: slice) -> dict[Leaf, Array]:
-    """Return the recorded values of the leaves of an equation, and the layer's parameters."""
-    values: dict[Leaf, Array] = {
-        ("parameter", key.removeprefix("p.")): _float64(value) for key, value in trace.parameters.get(layer, {}).items()
-    }
-    for kind, key in leaves:
-        before = kind == "state"
-        values[kind, key] = (
-            _previous(trace, layer, key, rows, steps) if before else _float64(trace[layer][key][rows, steps])
-        )
-    return values
-
-
-class _Equation:
-    """One equation, in which every other named signal is replaced by its recorded values."""
-
-    def __init__(self, cell: Cell, name: str) -> None:
-        self.cell, self.name = cell, name
-        self.evaluator = Evaluator(cell.tape, "numpy", np.float64)
-
-    def __call__(self, values: dict[Leaf, Array]) -> Array:
-        # Values that this equation does not contain may be missing from the trace; NaN would show if they were used.
-        unused = np.full((1, 1, 1), np.nan)
-        signals = self.cell.tape.signals
-        own = signals[self.name]
-        with np.errstate(all="ignore"):
-            return self.evaluator(
-                {key: values.get(("drive", key), unused) for key in self.cell.drives},
-                {key: values.get(("parameter", key), unused) for key in self.cell.tape.parameters},
-                {key: values.get(("state", key), unused) for key in self.cell.states},
-                lambda key, value: value if signals[key] == own else values.get(("signal", key), unused),
-            )[self.name]
-
-    def rounding(self, values: dict[Leaf, Array], epsilon: float) -> Array:
-        """Return the error of the result that is explained by the rounding of the recorded values.
-
-        The exponential gates of an sLSTM need this: exp(a - b) of two large values stored as float16 differs by more
-        than any fixed tolerance. Several rounding errors together can exceed the sum of their separate effects, so all
-        values are also moved together, first in the directions that raise the result, then in the opposite ones.
-
-        Args:
-            values: the recorded values.
-            epsilon: the largest relative rounding error of a value.
-        """
-        exact = self(values)
-        total = np.zeros_like(exact)
-        rising: dict[Leaf, Array] = {}  # 1 where a larger value gives a larger result, -1 where a smaller one does
-        with np.errstate(all="ignore"):
-            for key, value in values.items():
-                change = self({**values, key: value * (1 + epsilon)}) - exact
-                rising[key] = np.sign(np.nan_to_num(change))
-                total += np.abs(change)
-            for side in (epsilon, -epsilon):
-                moved = self({key: value * (1 + side * rising[key]) for key, value in values.items()})
-                off = np.abs(moved - exact)
-                total = np.maximum(total, np.where(np.isfinite(off), off, 0.0))
-        return np.where(np.isfinite(total), total, 0.0)
-
-
-def _previous(trace: Trace, layer: str, state: str, rows: slice, steps: slice) -> Array:
-    """Return the recorded values of the step that was read before, and the initial state for the first step.
-
-    A layer that reads from the end reads the step after, and starts at the last step of each sequence.
-    """
-    array = trace[layer][state]
-    started = _float64(trace.initial[layer][state][rows])[:, None]
-    if layer.endswith("_reverse"):
-        later = _float64(array[rows, steps.start + 1 : steps.stop + 1])
-        if later.shape[1] < steps.stop - steps.start:
-            later = np.concatenate([later, started], axis=1)
-        last = np.arange(steps.start, steps.stop) == np.asarray(trace.lengths)[rows, None] - 1
-        return np.where(last[..., None], started, later)
-    if steps.start:
-        return _float64(array[rows, steps.start - 1 : steps.stop - 1])
-    return np.concatenate([started, _float64(array[rows, : steps.stop - 1])], axis=1)
-
-
-def _check_drives(
-    trace: Trace, layer: str, below: tuple[str, ...], cell: Cell, weights: Mapping[str, Array]
-) -> list[Residual]:
-    arrays = trace[layer]
-    residuals = []
-    rules = [("x", k, name) for k, name in enumerate(cell.tape.input_drives)]
-    rules += [("u", k, name) for k, name in enumerate(cell.tape.recurrent_drives)]
-    for source, k, name in rules:
-        drive = f"{source}.{name}"
-        needed = (drive, "h") if source == "u" else (drive,)
-        missing = tuple(key for key in needed if key not in arrays)
-        if source == "x":
-            missing += tuple(f"{lower} h" for lower in below if "h" not in trace[lower])
-        if missing:
-            residuals.append(Residual(layer, drive, cell.formula(drive), None, missing=missing))
-            continue
-        worst = _LargestResidual()
-        for rows, steps in _pieces(arrays[drive].shape):
-            if source == "u":
-                before = _previous(trace, layer, "h", rows, steps)
-                recomputed = before @ _float64(weights["recurrent_weights"][k]).T
-            else:
-                recomputed = _input_products(trace, below, weights, k, rows, steps) + _float64(weights["biases"][k])
-            worst.update(_float64(arrays[drive][rows, steps]), recomputed, trace.lengths, rows, steps)
-        residuals.append(Residual(layer, drive, cell.formula(drive), *worst.result()))
-    return residuals
-
-
-def _input_products(
-    trace: Trace, below: tuple[str, ...], weights: Mapping[str, Array], k: int, rows: slice, steps: slice
-) -> Array:
-    """Return the products of the inputs of a layer and the input weights of drive k, (S, T, N).
-
-    The inputs are the hidden states of the layers below, the vectors of the symbols, or numbers.
-    """
-    matrix = _float64(weights["input_weights"][k])
-    if below:
-        return np.concatenate([_float64(trace[lower]["h"][rows, steps]) for lower in below], axis=2) @ matrix.T
-    if "input" in trace.steps:
-        return _float64(trace.steps["input"][rows, steps]) @ matrix.T
-    # A one-hot vector picks a column of the weights. The vectors themselves would take gigabytes for many symbols.
-    table = matrix.T if weights.get("embedding") is None else _float64(weights["embedding"]) @ matrix.T
-    token = np.asarray(trace.steps["token"][rows, steps])
-    known = is_symbol(token, len(table))
-    return table[np.where(known, token, 0)] * known[..., None]
-
-
-class _LargestResidual:
-    """The largest residual of several pieces of a trace, with its sequence, step and neuron."""
-
-    def __init__(self) -> None:
-        self.largest = 0.0
-        self.row = self.step = self.neuron = -1
-
-    def update(
-        self,
-        recorded: Array,
-        recomputed: Array,
-        lengths: Array,
-        rows: slice,
-        steps: slice,
-        allowance: Array | float = 0.0,
-    ) -> None:
-        residual = _residual(recorded, recomputed, allowance)
-        residual = np.where(np.isfinite(residual), residual, np.inf)
-        inside = np.arange(steps.start, steps.stop) < np.asarray(lengths)[rows, None]
-        residual = np.where(inside[..., None], residual, 0.0)
-        if residual.size and residual.max() > self.largest:
-            row, step, neuron = np.unravel_index(int(residual.argmax()), residual.shape)
-            self.largest = float(residual.max())
-            self.row, self.step, self.neuron = rows.start + int(row), steps.start + int(step), int(neuron)
-
-    def result(self) -> tuple[float, int, int, int]:
-        return self.largest, self.row, self.step, self.neuron
-
-
-def _residual(recorded: Array, recomputed: Array, allowance: Array | float = 0.0) -> Array:
-    """Return |recomputed - recorded| beyond the allowance, divided by |recorded| if that is larger than 1."""
     with np.errstate(all="ignore"):
-        difference = np.maximum(np.abs(recomputed - recorded) - allowance, 0.0)
-        return difference / np.maximum(1.0, np.abs(recorded))
+        for layer in trace.layers:
+            cell = cells[layer] if cells else Cell.from_json(trace.attributes["layers"][layer]["cell"])
+            if level and layer.removesuffix("_reverse") != level[0].removesuffix("_reverse"):
+                below, level = level, ()
+            own = None if weights is None else weights[layer]
+            differences = layer_differences(trace, layer, below, cell, own, tolerance, epsilon)
+            residuals += [_residual(layer, name, cell, difference) for name, difference in differences.items()]
+            level = (*level, layer)
+    return Report(tuple(residuals), tolerance)
 
 
-def _largest(recorded: Array, recomputed: Array) -> float:
-    """Return the largest finite residual."""
-    residual = _residual(recorded, recomputed)
-    return float(np.max(residual, initial=0.0, where=np.isfinite(residual)))
-
-
-def _pieces(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Cut an array into pieces of rows and steps of at most PIECE_VALUES values."""
-    sequences, length, neurons = shape
-    steps = max(1, min(length, PIECE_VALUES // max(1, neurons)))
-    rows = max(1, PIECE_VALUES // max(1, neurons * steps))
-    return [
-        (slice(r, min(r + rows, sequences)), slice(t, min(t + steps, length)))
-        for r in range(0, sequences, rows)
-        for t in range(0, length, steps)
-    ]
-
-
-def _float64(array: Any) -> Array:
-    return np.asarray(array, dtype=np.float64)
+def _residual(layer: str, name: str, cell: Cell, difference: Difference) -> Residual:
+    formula = cell.formulas[name]
+    if difference.missing:
+        return Residual(layer, name, formula, None, missing=difference.missing)
+    place = (difference.sequence, difference.step, difference.neuron)
+    return Residual(layer, name, formula, difference.largest, *place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from operator import index
 from typing import Any
 
@@ -112,7 +113,7 @@ class Configuration:
         """The number of values that the readout returns: one per symbol, class, number or quantile of a number."""
         return self.readout.size(self.vocabulary.size)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the layers: "layer0", "layer0_reverse", "layer1", ..."""
         return [
@@ -121,7 +122,7 @@ class Configuration:
             for j in level
         ]
 
-    @property
+    @cached_property
     def levels(self) -> list[list[int]]:
         """The positions of the layers that read the same inputs: one, or two that read in both directions."""
         levels: list[list[int]] = []

@@ -141,7 +141,8 @@ class Network(nn.Module):
 
     def parameters_of(self, layer: int) -> Parameters:
         """Return the weights of one layer as the engine takes them."""
-        return Parameters(**dict(self.layers[layer].items()))  # type: ignore[arg-type]
+        of_layer: Any = self.layers[layer]
+        return Parameters(of_layer.input_weights, of_layer.biases, of_layer.recurrent_weights, of_layer.neuron_weights)
 
     def hidden_weights(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return the weights (neurons, inputs) and biases (neurons,) of one hidden layer of the readout."""
@@ -152,8 +153,10 @@ class Network(nn.Module):
         """Return the states of every layer before the first step, (rows, N) each."""
         states = []
         for layer, initial in zip(self.configuration.layers, self.initial, strict=True):
-            zero = initial_state(layer.cell, self.readout_biases.detach(), rows, layer.neurons)
-            states.append({name: value.repeat(rows, 1) for name, value in initial.named_buffers()} or zero)
+            if layer.initial:
+                states.append({name: value.repeat(rows, 1) for name, value in initial.named_buffers()})
+            else:
+                states.append(initial_state(layer.cell, self.readout_biases.detach(), rows, layer.neurons))
         return states
 
     def read_out(self, values: Float[Tensor, "*S N"]) -> Float[Tensor, "*S V"]:
@@ -335,6 +338,9 @@ def expected_tensors(configuration: Configuration) -> dict[str, tuple[int, ...]]
 def evaluating(network: Network) -> Iterator[None]:
     """Turn dropout off inside the block; afterwards the network is in training mode again if it was before."""
     before = network.training
+    if not (before and network.configuration.dropout):  # the mode changes nothing else
+        yield
+        return
     network.eval()
     try:
         yield
@@ -371,6 +377,7 @@ def passes(
     keep: Sequence[Sequence[str]] | None = None,
     interventions: Sequence[Intervention] = (),
     reads: Reads | None = None,
+    most_steps: int | None = None,
 ) -> Iterator[Pass]:
     """Run sequences side by side without gradients and dropout, in passes that bound the memory of long texts.
 
@@ -389,6 +396,8 @@ def passes(
         interventions: changes of named signals, at steps of the whole run.
         reads: when to read out, instead of the configuration's choice. A network that reads from the end and is read
             out once cannot be read out at every step.
+        most_steps: the largest number of steps of one pass, if the steps are not run as a whole; None: as many as the
+            memory allows.
 
     Raises:
         InterventionError: an intervention does not fit the network or the number of steps.
@@ -402,10 +411,12 @@ def passes(
     steps, rows = tokens.shape[0], tokens.shape[1] * copies
     if lengths is None:
         lengths = torch.full((tokens.shape[1],), steps)
-    lengths = lengths.repeat(copies)
+    if copies > 1:
+        lengths = lengths.repeat(copies)
     total = first + steps if total is None else total
     bound = min(PASS_STEPS, PASS_PREDICTIONS // configuration.predicted)
-    steps_of_pass = steps if whole else max(1, bound // max(1, rows))
+    bound = max(1, bound // max(1, rows))
+    steps_of_pass = steps if whole else min(bound, most_steps or bound)
     for start in range(0, steps, max(1, steps_of_pass)):
         part = tokens[start : start + steps_of_pass]
         stop = start + len(part)
@@ -427,6 +438,7 @@ def passes(
             )
         yield Pass(slice(start, stop), mask, state, output)
         state = output.state
+        del output  # its memory is free for the next pass
 
 
 def predict(network: Network, sequences: Sequence[Reading]) -> list[NDArray[np.floating[Any]]]:

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+MAX_ROUNDS = 8  # ranks for which that many calls of argmax are faster than `topk`
 
 
 def ranked(values: Float[Tensor, "*S V"], count: int) -> Int[Tensor, "*S K"]:
@@ -22,7 +26,28 @@ def ranked(values: Float[Tensor, "*S V"], count: int) -> Int[Tensor, "*S K"]:
     count = min(count, size)
     if not values.numel():
         return values.new_empty((*values.shape[:-1], count)).long()
-    best = values.topk(min(count + 1, size), dim=-1)
+    in_numpy = values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
+    order = _by_rounds(values, count) if in_numpy and 0 < count <= MAX_ROUNDS else None
+    return _by_topk(values, count) if order is None else order
+
+
+def _by_rounds(values: Float[Tensor, "*S V"], count: int) -> Int[Tensor, "*S K"] | None:
+    """Return the order from one search of the maximum for each rank; None if a chosen value is minus infinity."""
+    left = values.detach().numpy().reshape(-1, values.shape[-1]).copy()
+    rows, best = np.arange(len(left)), left.argmax(1)
+    order = np.empty((len(left), count), np.int64)
+    order[:, 0] = best
+    for rank in range(1, count):
+        left[rows, best] = -np.inf
+        order[:, rank] = best = left.argmax(1)
+    if np.isneginf(left[rows, best]).any():  # minus infinity also marks the values that have a rank
+        return None
+    return torch.from_numpy(order).reshape(*values.shape[:-1], count)
+
+
+def _by_topk(values: Float[Tensor, "*S V"], count: int) -> Int[Tensor, "*S K"]:
+    """Return the order from `topk`; rows in which two values are equal are sorted instead."""
+    best = values.topk(min(count + 1, values.shape[-1]), dim=-1)
     order = best.indices[..., :count].clone()
     tied = (best.values[..., 1:] == best.values[..., :-1]).any(-1) | best.values[..., 0].isnan()
     if tied.any():  # seldom, so that the slower sort runs for few rows

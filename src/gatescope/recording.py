@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from math import isinf
 from os import PathLike
 from tempfile import TemporaryDirectory
@@ -18,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatescope import checking
 from gatescope.cells import Cell
-from gatescope.checking import TOLERANCES, Report, check
 from gatescope.configuration import Configuration
 from gatescope.engine import Intervention, State
 from gatescope.engine.interventions import in_named_layers
@@ -43,6 +44,7 @@ def record(
     top: int = 5,
     interventions: Sequence[Intervention] = (),
     answers: Answers | None = None,
+    check: bool = True,
 ) -> Trace:
     """Run a network and record every signal of every neuron at every step, checked against the equations.
 
@@ -56,32 +58,53 @@ def record(
         top: the number of most probable next symbols to record.
         interventions: changes made while the network runs; see `gatescope.engine.interventions`.
         answers: the targets of each sequence; the next symbol if None.
+        check: false to leave the self-check for later: `check_with(network, trace)` makes it up, if the trace keeps
+            the drives.
 
     Returns:
-        A trace in memory, in the network's precision, with `attributes["residual"]`.
+        A trace in memory, in the network's precision, with `attributes["residual"]`; None if it is unchecked.
 
     Raises:
         RecordingError: there is nothing to record.
         InterventionError: an intervention does not fit the network.
     """
-    pieces = list(record_pieces(network, source, drives=drives, top=top, interventions=interventions, answers=answers))
-    first = pieces[0]
-    if len(pieces) == 1:
-        return first
-    steps = {name: np.concatenate([piece.steps[name] for piece in pieces], axis=1) for name in first.steps}
-    # Each array of the pieces is freed as soon as it is joined; otherwise a long trace would be in memory twice.
-    parts = [{layer: dict(signals) for layer, signals in piece.layers.items()} for piece in pieces]
-    pieces = [replace(piece, layers={}) for piece in pieces]
-    first = pieces[0]
-    layers = {
-        layer: {name: np.concatenate([part[layer].pop(name) for part in parts], axis=1) for name in [*signals]}
-        for layer, signals in parts[0].items()
-    }
-    lengths = np.sum([piece.lengths for piece in pieces], axis=0)
-    residual = max(piece.attributes["residual"] for piece in pieces)
-    return replace(
-        first, lengths=lengths, steps=steps, layers=layers, attributes={**first.attributes, "residual": residual}
-    )
+    settings: dict[str, Any] = {"drives": drives, "top": top, "interventions": interventions, "answers": answers}
+    pieces = record_pieces(network, source, check=check, **settings)
+    first = next(pieces)
+    total = max(map(len, sequences_of(network, source)))
+    return first if first.steps["token"].shape[1] == total else _joined(first, pieces, total, check)
+
+
+def _joined(first: Trace, others: Iterator[Trace], total: int, checked: bool) -> Trace:
+    """Join consecutive pieces of steps to one trace.
+
+    The memory of each piece is free for the next one, so that a long trace is never in memory twice.
+
+    Args:
+        first: the first piece.
+        others: the other pieces.
+        total: the number of steps of all pieces.
+        checked: whether the pieces were checked.
+    """
+
+    def joined(array: NDArray[Any]) -> NDArray[Any]:
+        return np.empty((array.shape[0], total, *array.shape[2:]), array.dtype)
+
+    steps = {name: joined(array) for name, array in first.steps.items()}
+    layers = {layer: {name: joined(array) for name, array in arrays.items()} for layer, arrays in first.layers.items()}
+    start, lengths, residuals = 0, np.zeros_like(first.lengths), []
+    for piece in chain((first,), others):
+        stop = start + piece.steps["token"].shape[1]
+        for name, array in piece.steps.items():
+            steps[name][:, start:stop] = array
+        for layer, arrays in piece.layers.items():
+            for name, array in arrays.items():
+                layers[layer][name][:, start:stop] = array
+        lengths, start = lengths + piece.lengths, stop
+        residuals.append(piece.attributes["residual"])
+        del piece
+    attributes = {**first.attributes, "residual": max(residuals) if checked else None}
+    return replace(first, lengths=lengths, steps=steps, layers=layers, attributes=attributes)
 
 
 def record_to(
@@ -172,11 +195,13 @@ def record_pieces(
     top: int = 5,
     interventions: Sequence[Intervention] = (),
     answers: Answers | None = None,
+    check: bool = True,
+    steps_of_piece: int | None = None,
 ) -> Iterator[Trace]:
     """Yield the trace of all sequences side by side, in consecutive pieces of steps.
 
     Each piece is a trace of its own: its initial state is the state in which the piece before ended. Each was checked
-    with the weights, drives included, and has its `attributes["residual"]`.
+    with the weights, drives included, and has its `attributes["residual"]`; None if `check` is false.
 
     For many-to-one networks the readout is also evaluated at every step: the prediction if the sequence ended there. A
     network that reads from the end would have to be run again for that, and is read out at the last step only.
@@ -188,6 +213,8 @@ def record_pieces(
         top: the number of most probable next symbols to record.
         interventions: changes made while the network runs.
         answers: the targets of each sequence; the next symbol if None.
+        check: false to leave out the self-check.
+        steps_of_piece: the largest number of steps of a piece; None: as many as the memory allows.
 
     Raises:
         RecordingError: there is nothing to record.
@@ -196,7 +223,9 @@ def record_pieces(
     configuration = network.configuration
     tokens, lengths = padded(sequences)
     targets = targets_of(network, source, sequences, answers)
-    attributes, weights = describe(network, interventions), weights_of(network)
+    attributes = describe(network, interventions)
+    weights, cells = weights_of(network) if check else {}, cells_of(network)
+    parameters = {name: neuron_weights(network, k) for k, name in enumerate(configuration.names)}
     for run in passes(
         network,
         torch.from_numpy(tokens).transpose(0, 1),
@@ -204,30 +233,34 @@ def record_pieces(
         keep=[(*layer.cell.signals, *layer.cell.drives) for layer in configuration.layers],
         interventions=interventions,
         reads="every step",
+        most_steps=steps_of_piece,
     ):
         mask = run.mask.numpy().T
+        own = {**attributes, "residual": None}
         piece = Trace(
             lengths=mask.sum(1),
-            steps=_step_arrays(configuration, run, tokens[:, run.steps], targets[:, run.steps], top),
+            steps=step_arrays(configuration, run, tokens[:, run.steps], targets[:, run.steps], top),
             layers={name: _signals(run.output.signals[k], mask) for k, name in enumerate(configuration.names)},
-            initial={name: _initial(network, run.state, k, len(tokens)) for k, name in enumerate(configuration.names)},
-            parameters={name: _neuron_weights(network, k) for k, name in enumerate(configuration.names)},
-            attributes=attributes,
+            initial=_initial(network, run.state, len(tokens)),
+            parameters=parameters,
+            attributes=own,
         )
-        residual = check(piece, weights).largest
+        if check:
+            own["residual"] = checking.check(piece, weights, cells=cells).largest
         if not drives:
             piece = replace(piece, layers={layer: _without_drives(arrays) for layer, arrays in piece.layers.items()})
-        yield replace(piece, attributes={**attributes, "residual": residual})
+        yield piece
+        del piece, run
 
 
-def check_with(network: Network, trace: Trace) -> Report:
+def check_with(network: Network, trace: Trace) -> checking.Report:
     """Check a trace as `check` does, and recompute its drives from the network's weights as well.
 
     Args:
         network: the network that was recorded.
         trace: its trace.
     """
-    return check(trace, weights_of(network))
+    return checking.check(trace, weights_of(network), cells=cells_of(network))
 
 
 def describe(network: Network, interventions: Sequence[Intervention] = ()) -> dict[str, Any]:
@@ -248,7 +281,7 @@ def describe(network: Network, interventions: Sequence[Intervention] = ()) -> di
         "version": __version__,
         "engine": _engine_of(network, interventions),
         "precision": precision,
-        "tolerance": TOLERANCES[precision],
+        "tolerance": checking.TOLERANCES[precision],
         "vocabulary": configuration.vocabulary.to_json(),
         "readout": configuration.readout.to_json(),
         "layers": layers,
@@ -273,13 +306,19 @@ def arrays_of(cell: Cell) -> dict[str, dict[str, Any]]:
     arrays: dict[str, dict[str, Any]] = {}
     for name in cell.signals:
         bounds = [None if isinf(bound) else bound for bound in cell.tape.ranges[name]]
-        arrays[name] = {"title": cell.title_of(name), "range": bounds, "formula": cell.formula(name)}
+        arrays[name] = {"title": cell.title_of(name), "range": bounds, "formula": cell.formulas[name]}
     for drive in cell.drives:
         source, name = drive.split(".", 1)
         signal = f"the {cell.titles[name]}" if name in cell.titles else name
         title = f"{'input' if source == 'x' else 'recurrent'} drive of {signal}"
-        arrays[drive] = {"title": title, "range": [None, None], "formula": cell.formula(drive)}
+        arrays[drive] = {"title": title, "range": [None, None], "formula": cell.formulas[drive]}
     return arrays
+
+
+def cells_of(network: Network) -> dict[str, Cell]:
+    """Return the cell of each layer."""
+    configuration = network.configuration
+    return {name: layer.cell for name, layer in zip(configuration.names, configuration.layers, strict=True)}
 
 
 def weights_of(network: Network) -> dict[str, dict[str, NDArray[Any]]]:
@@ -304,10 +343,18 @@ def _at_every_step(run: Pass, values: Tensor) -> Tensor:
     return values.transpose(0, 1)
 
 
-def _step_arrays(
+def step_arrays(
     configuration: Configuration, run: Pass, tokens: Reading, targets: Reading, top: int
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of the steps of one pass: inputs, predictions and targets, each (S, T, ...)."""
+    """Return the arrays of the steps of one pass: inputs, predictions and targets, each (S, T, ...).
+
+    Args:
+        configuration: the network.
+        run: the pass; only its mask and logits are read.
+        tokens: the inputs of its steps, (S, T) or (S, T, I).
+        targets: the targets of its steps, (S, T) or (S, T, O).
+        top: the number of most probable symbols or classes.
+    """
     arrays: dict[str, NDArray[Any]] = {"token": tokens}
     if tokens.ndim == 3:
         arrays = {"token": np.full(tokens.shape[:2], PADDING, np.int32), "input": tokens}
@@ -335,21 +382,25 @@ def _step_arrays(
 
 def _signals(signals: Mapping[str, Tensor], mask: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     """Return arrays (T, S, N) of the engine as (S, T, N), with NaN for padding."""
-    arrays = {name: np.ascontiguousarray(values.transpose(0, 1).numpy()) for name, values in signals.items()}
-    for array in arrays.values():
-        array[~mask] = np.nan
+    arrays = {name: np.ascontiguousarray(values.numpy().swapaxes(0, 1)) for name, values in signals.items()}
+    if not mask.all():
+        for array in arrays.values():
+            array[~mask] = np.nan
     return arrays
 
 
-def _initial(network: Network, state: Sequence[State] | None, layer: int, rows: int) -> dict[str, NDArray[Any]]:
+def _initial(network: Network, state: Sequence[State] | None, rows: int) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the states of each layer before the first step, (S, N) each."""
     states = network.initial_states(rows) if state is None else state
-    return {name: values.numpy() for name, values in states[layer].items()}
+    arrays = [{name: values.numpy() for name, values in of_layer.items()} for of_layer in states]
+    return dict(zip(network.configuration.names, arrays, strict=True))
 
 
-def _neuron_weights(network: Network, layer: int) -> dict[str, NDArray[Any]]:
-    values = network.parameters_of(layer).neuron_weights.detach().numpy()
-    cell = network.configuration.layers[layer].cell
-    return {f"p.{name}": values[k] for k, name in enumerate(cell.tape.parameters)}
+def neuron_weights(network: Network, layer: int) -> dict[str, NDArray[Any]]:
+    """Return the parameters "p.k" in the equations of a layer, (N,) each."""
+    names = network.configuration.layers[layer].cell.tape.parameters
+    values = network.parameters_of(layer).neuron_weights.detach().numpy() if names else []
+    return {f"p.{name}": values[k] for k, name in enumerate(names)}
 
 
 def _without_drives(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,6 @@ from gatescope.adopting.onnx_weights import FLOATS, STANDARD, OnnxModel, attribu
 from gatescope.messages import Message
 from gatescope.readout import Reads
 
-RECURRENT = ("LSTM", "GRU", "RNN")
 UNCHANGED = ("Identity", "Dropout", "Cast")  # nodes that change no number
 SHAPES = ("Shape", "Size")  # nodes that read only the shape of a value
 BACKWARD_UNREAD = (

@@ -75,6 +75,11 @@ class Cell:
         """Return the equation of a signal as nested JSON; see `gatescope.equations.expression`."""
         return expression(self.tape, signal)
 
+    @cached_property
+    def formulas(self) -> dict[str, str]:
+        """The equation of every drive and signal as one line of text."""
+        return {name: self.formula(name) for name in (*self.drives, *self.signals)}
+
     def formula(self, name: str) -> str:
         """Return the equation of a signal or drive as one line of text, as in `f · c₋₁ + i · g`."""
         if name not in self.drives:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gatescope.cli.app import LANGUAGE
 from gatescope.cli.entry import COMMANDS, app
 
 WIDTH_COLUMNS = 100
@@ -51,4 +52,6 @@ def help_block(words: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
+    if LANGUAGE != "en":
+        sys.exit(f"Language of docs/cli.md: expected en, got {LANGUAGE}. Set LC_ALL=C.UTF-8.")
     Path(sys.argv[1]).write_text(page(), encoding="utf-8")

@@ -27,6 +27,7 @@ from gatescope.cli.commands.distributions import distributions
 from gatescope.cli.commands.errors import errors
 from gatescope.cli.commands.explore import explore
 from gatescope.cli.commands.export import export
+from gatescope.cli.commands.findings import findings
 from gatescope.cli.commands.health import health
 from gatescope.cli.commands.horizon import horizon
 from gatescope.cli.commands.label import label
@@ -43,11 +44,15 @@ from gatescope.cli.commands.snapshot import snapshot
 from gatescope.cli.commands.steer import steer
 from gatescope.cli.commands.tasks import tasks
 from gatescope.cli.commands.train import train
+from gatescope.cli.commands.trash import trash
 from gatescope.cli.commands.weights import weights
-from gatescope.cli.output import harmless, print_warning
+from gatescope.cli.output import harmless, localized, phrase, print_warning
+from gatescope.cli.parsing_errors import parsing_message
 from gatescope.errors import GatescopeError, settings_as_options
-from gatescope.messages import Message
 
+# NumPy reads these when it is imported. Its threads are not those of torch, and on a busy machine they wait for each
+# other: commands use one thread, as `gatescope cells --engines` says.
+THREADS_OF_NUMPY = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 STATUS_BAD_INPUT = 2
 STATUS_UNEXPECTED = 70
 STATUS_OUTPUT_CLOSED = 128 + 13  # 13: the number of SIGPIPE, which Windows does not have
@@ -59,7 +64,7 @@ COMMANDS = (
     *(label, probe, ablate, patch, steer, passages, pattern, snapshot, distributions, health, weights),
     *(errors, horizon, compare),
     *(adopt, export, site),
-    *(tasks, cells, runs),
+    *(tasks, cells, runs, findings, trash),
 )
 for position, command in enumerate(COMMANDS):
     app[command.__name__].sort_key = position
@@ -74,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    for variable in THREADS_OF_NUMPY:
+        os.environ.setdefault(variable, "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("GATESCOPE_DEBUG", "") not in {"", "0"}
     words = [word for word in words if word != "--debug"]
@@ -91,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return STATUS_OUTPUT_CLOSED
     except KeyboardInterrupt:
         print(file=sys.stderr)
-        print(Message("COMMAND_STOPPED"), file=sys.stderr)
+        print(phrase("COMMAND_STOPPED"), file=sys.stderr)
         return 128 + signal.SIGINT
     except (CycloptsError, GatescopeError, OSError, MemoryError) as error:
         if debug:
@@ -114,10 +121,11 @@ def _print_refusal(sentence: str) -> int:
 def _sentence_of(error: BaseException) -> str:
     """Return the message of an error on one line, with one more line for each item of a list in it."""
     if isinstance(error, MemoryError):
-        return str(Message("CLI_MEMORY_EXHAUSTED"))
+        return phrase("CLI_MEMORY_EXHAUSTED")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    first, *rest = str(error).splitlines() or [""]
+    sentence_or_error = parsing_message(error) if isinstance(error, CycloptsError) else error
+    first, *rest = localized(sentence_or_error).splitlines() or [""]
     sentence = " ".join(first.split())
     for line in rest:  # indented lines are a list, such as the bad rows of a file
         sentence += ("\n  " if line.startswith("  ") else " ") + " ".join(line.split())
@@ -125,7 +133,7 @@ def _sentence_of(error: BaseException) -> str:
 
 
 def _print_report(error: BaseException) -> int:
-    message = Message("CLI_UNEXPECTED_ERROR", kind=type(error).__name__, reason=harmless(_sentence_of(error)))
+    message = phrase("CLI_UNEXPECTED_ERROR", kind=type(error).__name__, reason=harmless(_sentence_of(error)))
     print(f"gatescope: {message}", file=sys.stderr)
     return STATUS_UNEXPECTED
 

@@ -69,7 +69,8 @@ def forecast(
     picture = drawn(forecasts, task, ahead=options.ahead, steps=steps) if options.svg is not None else None
     table = outlook(forecasts, options.horizon)
     known = forecasts.known
-    score = forecasts.score(str(Message("SCORE_IN_FORECASTS", forecasts=known.sum()))).text if known.any() else None
+    where = Message("SCORE_IN_FORECASTS", forecasts=int(known.sum()))
+    score = forecasts.score(where).message if known.any() else None
     of_run = file is None
     write_tables(table, lambda: _print_forecast(table, of_run, score), json=json, csv=csv)
     if options.svg is not None and picture is not None:
@@ -79,7 +80,7 @@ def forecast(
             print_message("FORECAST_PICTURE" if of_run else "FORECAST_PICTURE_OF_SERIES", path=options.svg)
 
 
-def _print_forecast(table: Table, of_run: bool, score: str | None) -> None:
+def _print_forecast(table: Table, of_run: bool, score: Message | None) -> None:
     has_columns = len(set(table["column"].tolist())) > 1
     has_dates = any(table["step"].tolist())
     print_message("FORECAST_SUMMARY", step=table.about["steps"], interval=table.about["interval"])

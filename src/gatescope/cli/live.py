@@ -6,20 +6,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatescope.cli.output import count_of, format_file_size, harmless, print_note, print_table, shell_quoted, visible
+from gatescope.cli.output import (
+    format_file_size,
+    phrase,
+    print_line_note,
+    print_message,
+    print_note,
+    print_table,
+    shell_quoted,
+    visible,
+)
 from gatescope.cli.usage import UsageError
+from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.explorer.live import LiveOptions, LiveRun, Sizes
-    from gatescope.explorer.live.disclosure import Disclosure, Texts
+    from gatescope.explorer.live.disclosure import Disclosure
     from gatescope.runs import Run
 
 LIVE = "html"
-SIZES = ("total", "page", "worker", "kernels", "data", "rest")
+PARTS = {
+    "program": "SIZE_PROGRAM",
+    "data": "SIZE_DATA",
+    "rest": "SIZE_REST",
+}
 SHOWN_SYMBOLS = 12
 
 
-def live_options(checkpoints: int | None, passages: int | None, *, half: bool, without_text: bool) -> LiveOptions:
+def live_options(
+    checkpoints: int | None, passages: int | None, *, half: bool, without_text: bool, findings: bool
+) -> LiveOptions:
     """Return the options of a live file, with the defaults of those that were not given.
 
     Args:
@@ -27,13 +43,16 @@ def live_options(checkpoints: int | None, passages: int | None, *, half: bool, w
         passages: the number of passages of each neuron and end.
         half: whether weights are stored in float16.
         without_text: whether texts of a corpus are left out.
+        findings: whether views that somebody kept on the page are included.
 
     Raises:
         LiveFileError: a number is negative.
     """
     from gatescope.explorer.live import LiveOptions
 
-    return LiveOptions(checkpoints=checkpoints or 0, passages=passages, half=half, text=not without_text)
+    return LiveOptions(
+        checkpoints=checkpoints or 0, passages=passages, half=half, text=not without_text, findings=findings
+    )
 
 
 def collect(runs: Sequence[Run], options: LiveOptions, *, quiet: bool) -> list[LiveRun]:
@@ -63,44 +82,54 @@ def collect(runs: Sequence[Run], options: LiveOptions, *, quiet: bool) -> list[L
 
 def print_disclosure(disclosure: Disclosure) -> None:
     """Print every kind of text, name and note that leaves the machine with a run."""
-    print(harmless(f"This leaves the machine of the run {disclosure.name}:"), flush=True)
+    print_message("DISCLOSURE_TITLE", name=disclosure.name)
     symbols = " ".join(visible(symbol) for symbol in disclosure.symbols[:SHOWN_SYMBOLS])
     more = " ..." if len(disclosure.symbols) > SHOWN_SYMBOLS else ""
     steps = ", ".join(f"{step:,}" for step in disclosure.steps)
     rows = [
         (
-            "names",
-            f"the run, the task {disclosure.task}, {count_of(len(disclosure.symbols), 'symbol')}: {symbols}{more}",
+            "DISCLOSURE_NAMES",
+            phrase(
+                "DISCLOSURE_NAMES_OF",
+                task=disclosure.task,
+                count=len(disclosure.symbols),
+                symbols=f"{symbols}{more}",
+            ),
         ),
-        ("outputs", ", ".join(disclosure.outputs[:SHOWN_SYMBOLS])),
-        ("texts", "; ".join(filter(None, _texts(disclosure))) or "none"),
-        ("notes", f"{count_of(len(disclosure.notes), 'note')}" if disclosure.notes else "none"),
-        ("tables", ", ".join(disclosure.tables) or "none"),
-        ("numbers", f"settings, history, weights of {'step' if len(disclosure.steps) == 1 else 'the steps'} {steps}"),
+        ("DISCLOSURE_OUTPUTS", ", ".join(disclosure.outputs[:SHOWN_SYMBOLS])),
+        ("DISCLOSURE_TEXTS", "; ".join(_texts(disclosure)) or phrase("DISCLOSURE_NONE")),
+        ("DISCLOSURE_NOTES", _counted("DISCLOSURE_NOTES_OF", len(disclosure.notes))),
+        ("DISCLOSURE_TABLES", ", ".join(disclosure.tables) or phrase("DISCLOSURE_NONE")),
+        ("DISCLOSURE_NUMBERS", phrase("DISCLOSURE_NUMBERS_OF", count=len(disclosure.steps), steps=steps)),
     ]
-    print_table(("", ""), [row for row in rows if row[1]])
+    print_table(("", ""), [(phrase(code), content) for code, content in rows if content])
     for note in disclosure.notes:
-        print(f"note: {harmless(note)}")
-    print("No path of this machine leaves it.", flush=True)
+        print_line_note(note)
+    print_message("DISCLOSURE_NO_PATH")
     if "labels" not in disclosure.tables:
         command = f"gatescope label {shell_quoted(Path(disclosure.name))}"
-        print_note(f"The run has no labels. `{command}` finds them; then export it again.")
+        print_note(Message("DISCLOSURE_NO_LABELS", command=command))
 
 
 def _texts(disclosure: Disclosure) -> list[str]:
-    kinds = {"example": disclosure.examples, "sample": disclosure.samples, "passage": disclosure.passages}
-    kinds["quoted mistake"] = disclosure.mistakes
-    return [_count(texts, kind) for kind, texts in kinds.items()]
+    kinds = {
+        "DISCLOSURE_EXAMPLES": disclosure.examples,
+        "DISCLOSURE_SAMPLES": disclosure.samples,
+        "DISCLOSURE_PASSAGES": disclosure.passages,
+        "DISCLOSURE_MISTAKES": disclosure.mistakes,
+        "DISCLOSURE_FINDINGS": disclosure.findings,
+    }
+    return [phrase(code, **vars(texts)) for code, texts in kinds.items() if texts.count]
 
 
-def _count(texts: Texts, kind: str) -> str:
-    return f"{count_of(texts.count, kind)} of {count_of(texts.characters, 'character')}" if texts.count else ""
+def _counted(code: str, count: int) -> str:
+    return phrase(code, count=count) if count else phrase("DISCLOSURE_NONE")
 
 
 def print_sizes(path: Path, sizes: Sizes) -> None:
     """Print the size of a live file, part by part."""
-    shown = ", ".join(f"{name} {format_file_size(getattr(sizes, name))}" for name in SIZES[1:])
-    print(f"{harmless(str(path))}: {format_file_size(sizes.total)} ({shown}).")
+    shown = ", ".join(phrase(code, size=format_file_size(getattr(sizes, name))) for name, code in PARTS.items())
+    print_message("LIVE_FILE_WRITTEN", path=path, size=format_file_size(sizes.total), parts=shown)
 
 
 def refuse_options(format_name: str, given: dict[str, Any]) -> None:
@@ -139,7 +168,5 @@ def explored_places(places: Sequence[Path], folder: Path) -> list[Path]:
         copies.mkdir()
         restore_all(place, copies)
         folders.append(copies)
-        print_note(
-            f"{place.name} is opened as a copy, which ends with the explorer. `gatescope adopt` keeps it as a run."
-        )
+        print_note(Message("LIVE_FILE_OPENED", name=place.name))
     return folders

@@ -19,6 +19,7 @@ Number = TypeVar("Number", int, float)
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 RunName = Annotated[str, Parameter(name="RUN")]
+RunsFolder = Annotated[Path, Parameter(name="DIR", help="runs-folder")]
 RunOrTrace = Annotated[
     str,
     Parameter(name="RUN", metavar="RUN|TRACE", help="run-or-trace"),

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatescope.messages import Message
+from gatescope.messages.languages import in_language, language_of_environment
+from gatescope.messages.titles import title_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,14 +35,70 @@ MAX_UNKNOWN_SYMBOLS = 10  # listed in a note
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
+def localized(sentence: object) -> str:
+    """Return a message or an error in the language of the environment; other values as text.
+
+    What is written to files, as JSON or as CSV is formatted without this function, and is English.
+    """
+    with in_language(language_of_environment()):
+        return str(sentence)
+
+
+def phrase(code: str, /, **values: object) -> str:
+    """Return a sentence of the message catalogue in the language of the environment."""
+    return localized(Message(code, **values))
+
+
+def localized_title(kind: str, name: str, english: str | None = None) -> str:
+    """Return the title of a column, state or other name in the language of the environment.
+
+    Args:
+        kind: the kind of name in `messages/zh/titles.json`.
+        name: the name.
+        english: its English title; None: the name itself.
+    """
+    return title_of(kind, name, name if english is None else english, language_of_environment())
+
+
+def localized_names(feature: str, title: str) -> tuple[str, str]:
+    """Return the short name and the title of a feature in the language of the environment.
+
+    Args:
+        feature: its name.
+        title: its English title.
+    """
+    from gatescope.features import local_names
+
+    with in_language(language_of_environment()):
+        return local_names(feature, title)
+
+
 def print_note(sentence: object) -> None:
     """Print a note to stderr."""
-    print(f"note: {harmless(str(sentence))}", file=sys.stderr, flush=True)
+    print(harmless(phrase("NOTE", sentence=sentence)), file=sys.stderr, flush=True)
+
+
+def print_line_note(sentence: object) -> None:
+    """Print a note among the other lines of the output."""
+    print(harmless(phrase("NOTE", sentence=sentence)), flush=True)
 
 
 def print_message(code: str, /, **values: object) -> None:
     """Print a sentence of the message catalogue at once."""
-    print(harmless(str(Message(code, **values))), flush=True)
+    print(harmless(phrase(code, **values)), flush=True)
+
+
+def print_meanings(meanings: Iterable[tuple[str, str]]) -> None:
+    """Print what short names of features mean, one a line, each once.
+
+    Args:
+        meanings: (short name, title); a name that says the same as its title is left out.
+    """
+    lines = dict.fromkeys(f"  {visible(short)}: {visible(title)}" for short, title in meanings if short != title)
+    if lines:
+        print()
+    for line in lines:
+        print(harmless(line), flush=True)
 
 
 def print_warning(message: Warning | str, *_location: object) -> None:
@@ -78,7 +136,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            localized_title("column", column), justify="right" if column in right else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(harmless(cell)) if isinstance(cell, str) else cell for cell in row))
     console = Console(highlight=False, markup=False)
@@ -143,7 +203,12 @@ class ProgressBar:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn(title, markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn(localized_title("progress", title), markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
         self._bar = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self._entry = self._bar.add_task("", total=None)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from gatescope.cli.output import format_loss, format_number_loss, harmless, print_json, visible
+from gatescope.cli.output import format_loss, format_number_loss, harmless, localized, phrase, print_json, visible
+from gatescope.messages import Message
 from gatescope.runs import SAMPLES
 from gatescope.training import Record
 
@@ -68,7 +69,7 @@ class TrainingProgress:
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self.entry = self.bar.add_task("", total=1.0, step="starting", loss="", speed="", left="")
+        self.entry = self.bar.add_task("", total=1.0, step=phrase("TRAIN_LIVE_STARTING"), loss="", speed="", left="")
         self.first: tuple[int, float] | None = None  # step and seconds of the first record
         self.last: tuple[int, float] | None = None  # symbols and seconds of the last record
         self.speed = 0.0
@@ -105,14 +106,14 @@ class TrainingProgress:
         self.last = (symbols, seconds)
         fraction, seconds_left = self._fraction_and_rest(step, seconds)
         steps = self.settings["steps"]
-        left = "" if seconds_left is None else f"{_format_clock(seconds_left)} left"
+        left = "" if seconds_left is None else phrase("TRAIN_LIVE_LEFT", time=_format_clock(seconds_left))
         self.bar.update(
             self.entry,
             completed=fraction,
-            step=f"step {step:,}" + (f"/{steps:,}" if steps else ""),
-            loss=f"loss {self.format_loss(record['loss'], 3)}",
+            step=phrase("TRAIN_LIVE_STEP", step=f"{step:,}/{steps:,}" if steps else f"{step:,}"),
+            loss=phrase("TRAIN_LIVE_LOSS", loss=self.format_loss(record["loss"], 3)),
             speed=f"{self.speed:,.0f} {self.unit}/s" if self.speed else "",
-            left="measuring the score" if fraction >= 1 else left,
+            left=phrase("TRAIN_LIVE_SCORING") if fraction >= 1 else left,
         )
 
     def _fraction_and_rest(self, step: int, seconds: float) -> tuple[float, float | None]:
@@ -132,13 +133,15 @@ class TrainingProgress:
         return min(1.0, fraction), max(0.0, min(rests)) if rests else None
 
     def _print_validation(self, record: Record) -> None:
-        line = f"step {record['step']:>6,}   validation {self.format_loss(record['validation_loss'])}"
+        loss = self.format_loss(record["validation_loss"])
+        line = phrase("TRAIN_LIVE_VALIDATION", step=f"{record['step']:>6,}", loss=loss)
         if "score" in record:
-            line += f"   {record['score']['text']}"
+            message = Message.from_json(record["score"].get("message"))
+            line += f"   {localized(message or record['score']['text'])}"
         self._print_line(line)
         samples = [sample for sample in self.run.read(SAMPLES)[-1:] if sample["step"] == record["step"]]
         for sample in samples:
-            self._print_line(f"              sample  {visible(sample['text'])[:SAMPLE_CHARACTERS]}")
+            self._print_line(phrase("TRAIN_LIVE_SAMPLE", text=visible(sample["text"])[:SAMPLE_CHARACTERS]))
 
     def _print_line(self, line: str) -> None:
         if self.console.is_terminal:

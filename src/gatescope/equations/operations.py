@@ -27,7 +27,7 @@ class Operation:
 
     Attributes:
         torch: the function on torch tensors.
-        numpy: the function on NumPy arrays.
+        numpy: the function on NumPy arrays; `out` is an array for the result.
         text: format string of the printed arguments, for the terminal.
         latex: the same for LaTeX.
         cpp: the same for C++.
@@ -83,18 +83,18 @@ def _monotone(function: Callable[..., Numbers]) -> Callable[..., Interval]:
     return interval
 
 
-def _sigmoid(x: Numbers) -> Numbers:
-    """Return the logistic function, computed without overflow: exp gets negative numbers only."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
+def _sigmoid(x: Numbers, out: np.ndarray | None = None) -> Numbers:
+    """Return the logistic function. If exp is infinite, the result is 0, as it should be."""
+    with np.errstate(over="ignore"):
+        return np.divide(1.0, np.add(1.0, np.exp(np.negative(x, out=out), out=out), out=out), out=out)
 
 
-def _log_sigmoid(x: Numbers) -> Numbers:
-    return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
+def _log_sigmoid(x: Numbers, out: np.ndarray | None = None) -> Numbers:
+    return np.subtract(np.minimum(x, 0.0), np.log1p(np.exp(-np.abs(x))), out=out)
 
 
-def _relu(x: Numbers) -> Numbers:
-    return np.maximum(x, 0.0)
+def _relu(x: Numbers, out: np.ndarray | None = None) -> Numbers:
+    return np.maximum(x, 0.0, out=out)
 
 
 def _add_interval(a: Interval, b: Interval) -> Interval:

@@ -24,6 +24,8 @@ from gatescope.cli.output import (
     format_interval,
     format_number,
     has_several,
+    localized_names,
+    print_meanings,
     print_message,
     print_note,
     print_omitted,
@@ -133,6 +135,7 @@ def _parse_value(text: str) -> Any:
 
 
 def _print_ablation(table: Table, all_rows: bool) -> None:
+
     overall = table.where(feature="").sorted_by("on")
     first = next(iter(overall))
     to = table.about["to"]
@@ -153,6 +156,7 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
         if row["feature"]:
             rows_with_feature.setdefault((row["layer"], row["neuron"]), []).append(row)
     titles = table.about["features"]
+    names = {feature: localized_names(feature, title) for feature, title in titles.items()}
     rows = []
     shown = list(overall) if all_rows else list(overall)[:MAX_PRINTED_NEURONS]
     for row in shown:
@@ -164,7 +168,7 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
         for k, feature_row in enumerate(feature_rows):
             first_cells = cells if k == 0 else ("",) * len(cells)
             values = (format_number(feature_row[name], 4) for name in ("on", "off"))
-            rows.append((*first_cells, visible(titles[feature_row["feature"]]), *values))
+            rows.append((*first_cells, visible(names[feature_row["feature"]][0]), *values))
     columns = ["layer", "neuron", "rise", "interval", "feature", "feature on", "feature off"]
     if not any(row[4] for row in rows):
         columns, rows = columns[:4], [row[:4] for row in rows]
@@ -172,6 +176,11 @@ def _print_ablation(table: Table, all_rows: bool) -> None:
         columns, rows = columns[1:], [row[1:] for row in rows]
     print()
     print_table(columns, rows, right=("layer", "neuron", "rise", "feature on", "feature off"))
+    print_meanings(
+        names[feature_row["feature"]]
+        for row in shown
+        for feature_row in rows_with_feature.get((row["layer"], row["neuron"]), [])
+    )
     print_omitted(len(overall) - len(shown), "neuron")
 
 

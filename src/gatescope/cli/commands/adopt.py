@@ -12,7 +12,15 @@ from gatescope.cli.app import EXCHANGE_GROUP, command
 from gatescope.cli.live import refuse_options
 from gatescope.cli.new_run import free_path
 from gatescope.cli.options import Json, use_threads
-from gatescope.cli.output import count_of, harmless, print_json, print_message, print_table, shell_quoted
+from gatescope.cli.output import (
+    count_of,
+    harmless,
+    print_json,
+    print_line_note,
+    print_message,
+    print_table,
+    shell_quoted,
+)
 from gatescope.cli.subject import RUNS
 from gatescope.cli.usage import UsageError
 from gatescope.errors import GatescopeError
@@ -126,7 +134,8 @@ def _adopt_live_file(path: Path, place: Path, *, json: bool) -> int:
         print_json({"run": str(run.path), "format": "a live file", "training_step": step})
         return 0
     print_message("ADOPT_LIVE_FILE", path=run.path, name=path.name, step=step)
-    print(f"\n  look inside     gatescope explore {shell_quoted(run.path)}")
+    print()
+    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {shell_quoted(run.path)}")
     return 0
 
 
@@ -158,12 +167,13 @@ def _print_recording(trace: Trace, out: Path) -> None:
     print_message("ADOPT_RECORDING", out=out, steps=int(trace.lengths.sum()), neurons=neurons)
     print()
     for note in trace.attributes["notes"]:
-        print(f"note: {harmless(note)}")
+        print_line_note(note)
     print()
     print_report(check(trace))
     for layer, signal, holding, steps in steps_that_hold(trace):
         print_message("ADOPT_HOLDS_AT", signal=signal, layer=layer, holding=holding, steps=steps)
-    print(f"\n  check it again   gatescope check {shell_quoted(out)}")
+    print()
+    print_message("NEXT_CHECK_AGAIN", command=f"gatescope check {shell_quoted(out)}")
 
 
 def _vocabulary_of(
@@ -277,7 +287,7 @@ def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
     print_table(("", "", "in the file"), rows)
     for note in summary["notes"]:
         if note != summary["warning"]:
-            print(f"note: {harmless(note)}")
+            print_line_note(note)
     score = summary["score"]
     if score is not None:
         print_message("ADOPT_SCORE", score=score["text"], chance=score["chance"])
@@ -286,8 +296,10 @@ def _print_adoption(adoption: Adoption, summary: dict[str, Any]) -> None:
         "CHECK_HOLDS" if holds else "CHECK_HOLDS_NOT", largest=summary["residual"], tolerance=summary["tolerance"]
     )
     path = shell_quoted(adoption.run.path)
-    print(f"\n  look inside     gatescope explore {path}")
+    print()
+    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {path}")
     if readout.kind == "symbols" and not configuration.both_ways:
-        print(f"  sample text     gatescope sample {path}")
+        print_message("NEXT_SAMPLE", command=f"gatescope sample {path}")
     example = "some text" if vocabulary.unit != "number" else ",".join("0" for _ in vocabulary.symbols)
-    print(f"  check it        gatescope check {path} {example!r}" if len(example) <= MAX_EXAMPLE_CHARACTERS else "")
+    if len(example) <= MAX_EXAMPLE_CHARACTERS:
+        print_message("NEXT_CHECK", command=f"gatescope check {path} {example!r}")

@@ -11,7 +11,15 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Flag, Json
-from gatescope.cli.output import print_json, print_message, print_table, shell_quoted
+from gatescope.cli.output import (
+    localized,
+    localized_title,
+    phrase,
+    print_json,
+    print_message,
+    print_table,
+    shell_quoted,
+)
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import unknown_name
 
@@ -52,7 +60,7 @@ def _print_list(cells: Sequence[Cell]) -> None:
     rows = []
     for cell in cells:
         equations = "\n".join(f"{signal} = {cell.formula(signal)}" for signal in cell.signals)
-        rows.append((cell.name, cell.title, f"{equations}\n"))
+        rows.append((cell.name, _title(cell), f"{equations}\n"))
     print_table(("cell", "", "equations"), rows)
     print(_legend(cells))
 
@@ -69,7 +77,7 @@ def _print_engines(cells: Sequence[Cell], json: bool) -> None:
         return
     print_table(("cell", "engine", "why not native"), rows)
     if engine.missing:
-        print(f"\n{engine.missing}")
+        print(f"\n{localized(engine.missing)}")
         return
     print()
     print_message("CELLS_ENGINE", level=engine.level, levels=", ".join(engine.levels), threads=engine.threads)
@@ -84,28 +92,38 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
 
 
 def _print_cell(cell: Cell) -> None:
-    print(f"{cell.title} ({cell.name})\n{cell.paper}\n")
+    print(f"{_title(cell)} ({cell.name})\n{cell.paper}\n")
     rows = []
     for signal in cell.signals:
         low, high = cell.tape.ranges[signal]
-        bounds = f"{low:g} to {high:g}".replace("-inf", "-∞").replace("inf", "∞")
-        rows.append((f"  {signal} = {cell.formula(signal)}", cell.title_of(signal), bounds))
+        bounds = phrase("RANGE", first=f"{low:g}", last=f"{high:g}").replace("-", "−").replace("inf", "∞")
+        rows.append((f"  {signal} = {cell.formula(signal)}", localized_title("signal", cell.title_of(signal)), bounds))
     print_table(("  equation", "name", "range"), rows)
     print(f"\n{_legend([cell])}")
-    print(f"States: {', '.join(cell.states) or 'none'}, initially 0.")
+    if cell.states:
+        print_message("CELLS_STATES", states=", ".join(cell.states))
+    else:
+        print_message("CELLS_NO_STATES")
     biases = ", ".join(f"b.{key} = {value:g}" for key, value in cell.biases.items())
-    print(f"Initial biases: {biases}, all others 0." if biases else "Initial biases: 0.")
+    if biases:
+        print_message("CELLS_BIASES", biases=biases)
+    else:
+        print_message("CELLS_BIASES_ZERO")
     if cell.note:
-        print(cell.note)
+        print(localized_title("cell_note", cell.name, cell.note))
+
+
+def _title(cell: Cell) -> str:
+    return localized_title("cell", cell.name, cell.title)
 
 
 def _legend(cells: Sequence[Cell]) -> str:
     """Explain the letters in the formulas."""
-    terms = ["x.k = W.k · input + b.k"]
+    terms = [phrase("CELLS_INPUT_DRIVE")]
     if any(cell.tape.recurrent_drives for cell in cells):
         terms.append("u.k = U.k · h₋₁")
     if any(cell.tape.parameters for cell in cells):
-        terms.append("p.k: one learned number per neuron")
+        terms.append(phrase("CELLS_PARAMETER"))
     if any(cell.states for cell in cells):
-        terms.append("₋₁: one step earlier")
+        terms.append(phrase("CELLS_STEP_EARLIER"))
     return "; ".join(terms)

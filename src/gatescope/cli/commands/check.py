@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatescope.cli.app import INSPECT_GROUP, command
 from gatescope.cli.options import ExampleText, Json, RunOrTrace, use_threads
-from gatescope.cli.output import harmless, print_json, print_table, print_unknown_symbols
+from gatescope.cli.output import harmless, localized, phrase, print_json, print_table, print_unknown_symbols
 from gatescope.cli.subject import find_run, is_trace, read_text
 from gatescope.cli.usage import UsageError
 from gatescope.messages import Message
@@ -66,13 +66,13 @@ def print_report(report: Report) -> None:
             residual.name,
             residual.formula,
             "" if residual.largest is None else f"{residual.largest:.1e}",
-            str(_position(residual)),
+            localized(_position(residual)),
             _remark(residual, report.tolerance),
         )
         for residual in report.residuals
     ]
     print_table(("layer", "", "equation", "residual", "largest at", ""), rows, right=("residual",))
-    print(harmless(f"\n{_verdict(report)}"))
+    print(harmless(f"\n{localized(_verdict(report))}"))
 
 
 def _verdict(report: Report) -> Message:
@@ -99,5 +99,5 @@ def _position(residual: Residual) -> Message | str:
 
 def _remark(residual: Residual, tolerance: float) -> str:
     if residual.largest is None:
-        return str(Message("CHECK_NOT_CHECKED", missing=", ".join(residual.missing)))
-    return "" if residual.largest <= tolerance else str(Message("CHECK_DOES_NOT_HOLD"))
+        return phrase("CHECK_NOT_CHECKED", missing=", ".join(residual.missing))
+    return "" if residual.largest <= tolerance else phrase("CHECK_DOES_NOT_HOLD")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,11 @@ from gatescope.messages import Message
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
+    from gatescope.runs import Run
+
 SAVING_SECONDS = 30.0  # that the training process may take to save its state when the demo ends
 NICENESS = 5
+LINE_SECONDS = 5.0  # between two lines about the progress of the labels
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def train_all(
     stop: Callable[[], bool] = lambda: False,
     report: Callable[[str], None] = print_line,
 ) -> None:
-    """Train each network that is not trained yet, one after the other.
+    """Train each network that is not trained yet, one after the other, and find the labels of its neurons.
 
     Args:
         runs: the folder of the runs.
@@ -166,6 +170,7 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], report: Call
             run.network()  # raises if the run is damaged
             result = last["score"]["text"] if last.get("score") else last.get("problem", "")
             report(f"  {Message('DEMO_ALREADY_TRAINED', name=lesson.name, result=result)}")
+            label_one(run, lesson.name, stop, report)
             return
         report(f"  {Message('DEMO_RESUMING', name=lesson.name)}")
     else:
@@ -180,3 +185,43 @@ def train_one(path: Path, lesson: Lesson, stop: Callable[[], bool], report: Call
         report(f"  {Message('DEMO_STOPPED', name=lesson.name, steps=outcome.step)}")
     else:
         report(f"  {lesson.name}: {outcome.score.text} ({outcome.seconds:.1f} s)")
+        label_one(run, lesson.name, stop, report)
+
+
+class _StoppedError(Exception):
+    """The demo ends while labels are searched; the next start searches them again."""
+
+
+def label_one(run: Run, name: str, stop: Callable[[], bool], report: Callable[[str], None]) -> None:
+    """Find and save the labels of a trained network, which the page then shows.
+
+    Args:
+        run: the run.
+        name: the name of the run.
+        stop: called at every report of the progress; True ends the search.
+        report: called with lines about the progress.
+    """
+    from gatescope.explorer.studies import find_labels, saved_tables
+
+    if stop() or saved_tables(run, "labels") is not None:
+        return
+    start = reported = time.monotonic()
+    report(f"  {Message('DEMO_LABELLING', name=name)}")
+
+    def progress(_: str, done: int, total: int) -> None:
+        nonlocal reported
+        if stop():
+            raise _StoppedError
+        if total and time.monotonic() - reported > LINE_SECONDS:
+            reported = time.monotonic()
+            report(f"  {Message('DEMO_LABELLING_SHARE', name=name, share=done / total)}")
+
+    try:
+        table = find_labels(run, progress)
+    except _StoppedError:
+        return
+    if table is not None:
+        labelled = len(set(zip(table["layer"], table["neuron"], strict=True)))
+        neurons = sum(layer.neurons for layer in run.configuration().layers)
+        seconds = time.monotonic() - start
+        report(f"  {Message('DEMO_LABELLED', name=name, labelled=labelled, neurons=neurons, seconds=seconds)}")

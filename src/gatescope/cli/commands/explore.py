@@ -29,6 +29,7 @@ def explore(*places: Path, port: int = DEFAULT_PORT, no_browser: Flag = False) -
                 port=port,
                 open_browser=not no_browser,
                 announce=print_address,
+                copies=Path(folder),
             )
     except KeyboardInterrupt:  # the usual way to leave the explorer
         print()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from gatescope.cli.app import EXCHANGE_GROUP, command
-from gatescope.cli.live import LIVE, SIZES, collect, live_options, print_sizes, refuse_options
+from gatescope.cli.live import LIVE, PARTS, collect, live_options, print_sizes, refuse_options
 from gatescope.cli.options import Flag, Json, RunName, check_output_file, use_threads
-from gatescope.cli.output import format_file_size, harmless, print_json, print_message
+from gatescope.cli.output import format_file_size, print_json, print_line_note, print_message
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import UsageError
 
@@ -38,6 +38,7 @@ def export(
     checkpoints: int | None = None,
     passages: int | None = None,
     without_text: Flag = False,
+    findings: Flag = False,
     half: Flag = False,
     overwrite: bool = False,
     json: Json = False,
@@ -53,10 +54,11 @@ def export(
         raise UsageError("EXPORT_FILE_EXISTS", path=path)
     if kind == LIVE:
         refuse_options(LIVE, {"--checkpoint": checkpoint})
-        _export_live(name, path, live_options(checkpoints, passages, half=half, without_text=without_text), json=json)
+        options = live_options(checkpoints, passages, half=half, without_text=without_text, findings=findings)
+        _export_live(name, path, options, json=json)
         return
     of_live_files = {"--checkpoints": checkpoints, "--passages": passages, "--half": half}
-    refuse_options(kind, {**of_live_files, "--without-text": without_text})
+    refuse_options(kind, {**of_live_files, "--without-text": without_text, "--findings": findings})
     _export_weights(name, path, kind, checkpoint, json=json)
 
 
@@ -70,7 +72,7 @@ def _export_live(name: str, path: Path, options: LiveOptions, *, json: bool) -> 
     sizes = write_live_file(live, path)
     if json:
         change = None if live.half is None else str(live.half.sentence)
-        sizes_of_parts = {part: getattr(sizes, part) for part in SIZES}
+        sizes_of_parts = {part: getattr(sizes, part) for part in ("total", *PARTS)}
         content = {"file": str(path), "format": LIVE, "bytes": sizes.total, "training_step": live.training_step}
         print_json(content | {"leaves": Disclosure.of(live).to_json(), "sizes": sizes_of_parts, "half": change})
         return
@@ -92,4 +94,4 @@ def _export_weights(name: str, path: Path, kind: str, checkpoint: int | None, *,
         return
     print_message("EXPORT_SUMMARY", path=path, size=format_file_size(nbytes), step=step)
     for note in notes:
-        print(f"note: {harmless(note)}")
+        print_line_note(note)

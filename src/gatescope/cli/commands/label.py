@@ -23,6 +23,9 @@ from gatescope.cli.options import (
 from gatescope.cli.output import (
     format_number,
     has_several,
+    localized_names,
+    phrase,
+    print_meanings,
     print_message,
     print_omitted,
     print_table,
@@ -32,7 +35,6 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import check_signal, layer_named, recording, saving
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
-from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -40,11 +42,11 @@ if TYPE_CHECKING:
 SHOWN_LABELS = 40
 DEFAULT_LAGS = "0,1,2,3,5,8,-1,-2"
 RELATIONS = {
-    ("AUROC", 1): "high where",
-    ("AUROC", -1): "low where",
-    ("R2", 1): "rising with",
-    ("R2", -1): "falling with",
-    ("R2", 0): "level with",
+    ("AUROC", 1): "LABEL_HIGH",
+    ("AUROC", -1): "LABEL_LOW",
+    ("R2", 1): "LABEL_RISING",
+    ("R2", -1): "LABEL_FALLING",
+    ("R2", 0): "LABEL_LEVEL",
 }
 
 
@@ -61,7 +63,7 @@ def label(
     top: int = 3,
     rate: float = 0.05,
     lags: Annotated[str, Parameter(allow_leading_hyphen=True, metavar="N[,N...]")] = DEFAULT_LAGS,
-    chances: int = 10_000,
+    chances: int = 1_000,
     no_pairs: Flag = False,
     all_rows: AllRows = False,
     csv: Csv = None,
@@ -106,15 +108,23 @@ def _print_labels(table: Table, neurons: int, layers: list[str], all_rows: bool)
         "LABEL_CHANCE",
         steps=table.about["steps"]["held_out"],
         searches=chance["searches"],
-        lowest=reduce(lambda first, last: str(Message("LABEL_LOWEST_AND", first=first, last=last)), lowest or [""]),
+        lowest=reduce(lambda first, last: phrase("LABEL_LOWEST_AND", first=first, last=last), lowest or [""]),
         rate=f"{100 * chance['false_discovery_rate']:g} %",
     )
+    if too_slow := sum(map(len, table.about["too_slow"].values())):
+        print_message("LABEL_TOO_SLOW", number=too_slow)
     rows = sorted(table, key=_rank)
     shown = rows if all_rows else _best_of_each_neuron(rows)[:SHOWN_LABELS]
     if shown:
         print()
         _print_rows(shown, has_several(layers))
+        print_meanings(_names(row) for row in shown)
     print_omitted(len(rows) - len(shown), "label")
+
+
+def _names(row: dict[str, Any]) -> tuple[str, str]:
+    """Return the short name and the title of the feature of a label."""
+    return localized_names(row["feature"], row["title"])
 
 
 def _rank(row: dict[str, Any]) -> tuple[float, ...]:
@@ -135,7 +145,7 @@ def _print_rows(rows: list[dict[str, Any]], with_layers: bool) -> None:
         "layer": [row["layer"].removeprefix("layer") for row in rows] if with_layers else [],
         "neuron": [str(row["neuron"]) for row in rows],
         "signal": [row["signal"] for row in rows],
-        "label": [f"{RELATIONS[row['measure'], row['direction']]} {visible(row['title'])}" for row in rows],
+        "label": [phrase(RELATIONS[row["measure"], row["direction"]], feature=visible(_names(row)[0])) for row in rows],
         "explains": [f"{max(0.0, row['explained']):.1%}" for row in rows],
         "AUROC": [format_number(row["score"]) if row["measure"] == "AUROC" else "" for row in rows],
         "Matthews": [format_number(row["matthews"]) for row in rows],

@@ -8,7 +8,16 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Json, RunName, check_output_file, parse_numbers, use_threads
-from gatescope.cli.output import format_number, print_table, print_unknown_symbols, progress_bar, visible, write_tables
+from gatescope.cli.output import (
+    format_number,
+    localized_title,
+    print_message,
+    print_table,
+    print_unknown_symbols,
+    progress_bar,
+    visible,
+    write_tables,
+)
 from gatescope.cli.subject import find_run, layer_named
 
 if TYPE_CHECKING:
@@ -55,13 +64,18 @@ def patch(
 
 def _print_patches(table: Table) -> None:
     about = table.about
-    metric = about["metric"][0].upper() + about["metric"][1:]
-    print(
-        f"{metric} {visible(about['answer'])} after step {about['at']}: {format_number(about['clean'])} for the clean "
-        f"text, {format_number(about['corrupted'])} for the corrupted text.\n"
-        f"Patched signal: {about['signal']} of {about['layer_name']}. "
-        "Recovered: the share of the difference that a patch restores.\n"
+    metric = localized_title("column", about["metric"])
+    print_message(
+        "PATCH_SUMMARY",
+        metric=metric[0].upper() + metric[1:],
+        answer=visible(about["answer"]),
+        at=about["at"],
+        clean=format_number(about["clean"]),
+        corrupted=format_number(about["corrupted"]),
+        signal=about["signal"],
+        layer=about["layer_name"],
     )
+    print()
     print_table(
         ("step", "clean", "corrupted", "recovered by the whole layer", "by its best neuron", "neuron"),
         [_step_cells(table, row["step"], row["recovered"]) for row in table.where(neuron=-1)],

@@ -42,7 +42,7 @@ def pattern(
     sequence: int = 0,
     layer: str = "0",
     signal: str = "h",
-    threshold: float = 0.3,
+    threshold: float | None = None,
     sign: Literal["positive", "negative", "both"] = "positive",
     anywhere: Flag = False,
     share: float = 1.0,
@@ -52,7 +52,7 @@ def pattern(
 ) -> None:
     """Find the neurons that are on throughout a passage and off around it, and other places where they are on."""
     use_threads(1)
-    from gatescope.studies.patterns import matches, neurons_on
+    from gatescope.studies.patterns import matches, near_misses, neurons_on
 
     check_output_file("--csv", csv)
     first, last = _parse_range(range)
@@ -70,10 +70,10 @@ def pattern(
             before=not anywhere,
             after=not anywhere,
         )
-        tables = {"neurons": neurons}
+        tables = {"neurons": neurons, "misses": near_misses(trace, neurons)}
         if len(neurons):
             tables["places"] = matches(trace, neurons, share=share, count=count, context=CONTEXT_STEPS)
-    write_tables(tables, lambda: _print_pattern(neurons, tables.get("places")), json=json, csv=csv)
+    write_tables(tables, lambda: _print_pattern(neurons, tables["misses"], tables.get("places")), json=json, csv=csv)
 
 
 def _parse_range(text: str) -> tuple[int, int]:
@@ -113,14 +113,18 @@ def _record_both(
         yield trace
 
 
-def _print_pattern(neurons: Table, places: Table | None) -> None:
+def _print_pattern(neurons: Table, misses: Table, places: Table | None) -> None:
     about = neurons.about
     is_off_around = bool(about["before"])
     print_message("PATTERN_PASSAGE", text=visible(about["text"]))
+    if about["chosen"]:
+        _print_chosen(neurons, misses)
     print()
     if places is None:
-        code = "PATTERN_NONE_AND_OFF_AROUND" if is_off_around else "PATTERN_NONE_ANYWHERE"
-        print_message(code, layer=about["layer"], threshold=about["threshold"])
+        if not about["chosen"]:
+            code = "PATTERN_NONE_AND_OFF_AROUND" if is_off_around else "PATTERN_NONE_ANYWHERE"
+            print_message(code, layer=about["layer"], threshold=about["threshold"])
+        _print_misses(misses)
         return
     count = len(neurons)
     code = "PATTERN_NEURONS_AND_OFF_AROUND" if is_off_around else "PATTERN_NEURONS_ANYWHERE"
@@ -139,8 +143,9 @@ def _print_pattern(neurons: Table, places: Table | None) -> None:
         ],
         right=("neuron", f"mean {about['signal']} in passage", "on in all steps"),
     )
-    required = places.about["needed"]
     print()
+    _print_misses(misses)
+    required = places.about["needed"]
     _print_places_title(count, required, any_place=bool(len(places)))
     if not len(places):
         return
@@ -158,6 +163,39 @@ def _print_pattern(neurons: Table, places: Table | None) -> None:
     print_table(("sequence", "steps", "exact", "on", ""), rows, right=("sequence", "exact", "on"))
     print()
     print_message("PATTERN_PLACES", places=len(places), passages=places.about["runs"])
+
+
+def _print_chosen(neurons: Table, misses: Table) -> None:
+    """Print how the threshold was chosen, or why no neuron fits."""
+    about = neurons.about
+    values = {"layer": about["layer"], "threshold": about["threshold"]}
+    if len(neurons):
+        print_message("PATTERN_THRESHOLD_CHOSEN", **values)
+    elif about["constant"] and not len(misses):
+        print_message("PATTERN_NEURONS_CONSTANT", neurons=about["constant"], layer=about["layer"])
+    else:
+        print_message("PATTERN_NONE_AT_ANY_THRESHOLD", **values)
+
+
+def _print_misses(misses: Table) -> None:
+    """Print the neurons that nearly fit, and how they miss."""
+    if not len(misses):
+        return
+    print_message("PATTERN_MISSES")
+    print()
+    steps = misses.about["steps"]
+    around = {(0, 0): "", (1, 0): "before", (0, 1): "after", (1, 1): "before and after"}
+    rows = [
+        (
+            str(row["neuron"]),
+            f"{'≥' if row['sign'] == 1 else '≤'} {format_number(row['sign'] * misses.about['threshold'], 3)}",
+            f"{row['on']} of {steps} step{'' if steps == 1 else 's'}",
+            around[row["before"], row["after"]],
+        )
+        for row in misses
+    ]
+    print_table(("neuron", "on if", "on at", "also on"), rows, right=("neuron",))
+    print()
 
 
 def _print_places_title(neurons: int, required: int, *, any_place: bool) -> None:

@@ -17,6 +17,8 @@ from gatescope.cli.options import (
 )
 from gatescope.cli.output import (
     format_number,
+    localized_names,
+    phrase,
     print_message,
     print_omitted,
     print_table,
@@ -25,7 +27,6 @@ from gatescope.cli.output import (
 )
 from gatescope.cli.subject import layer_of, recording
 from gatescope.cli.text_options import DEFAULT_FEATURES, DEFAULT_TEXT, FeatureOptions, TextOptions
-from gatescope.messages import Message
 
 if TYPE_CHECKING:
     from gatescope.studies import Table
@@ -87,7 +88,11 @@ def _print_probes(table: Table, all_rows: bool) -> None:
         print()
         sizes = [*(str(row["size"]) for row in shown[0][:-1]), "all"]
         rows = [
-            (visible(group[0]["title"]), *(format_number(row["score"]) for row in group), location(group))
+            (
+                visible(localized_names(group[0]["feature"], group[0]["title"])[1]),
+                *(format_number(row["score"]) for row in group),
+                location(group),
+            )
             for group in shown
         ]
         print_table(("feature", *sizes, "location"), rows, right=sizes)
@@ -114,9 +119,9 @@ def location(group: list[dict[str, Any]]) -> str:
     """
     size = group[0]["verdict"]
     if size == 0:
-        return str(Message("PROBE_NOT_READABLE"))
+        return phrase("PROBE_NOT_READABLE")
     if size == group[-1]["size"]:
         next_smaller = group[-2]["size"] if len(group) > 1 else 0
-        return str(Message("PROBE_SPREAD", neurons=next_smaller) if next_smaller else Message("PROBE_ONLY_NEURON"))
+        return phrase("PROBE_SPREAD", neurons=next_smaller) if next_smaller else phrase("PROBE_ONLY_NEURON")
     neurons = next(row["neurons"] for row in group if row["size"] == size)
-    return str(Message("PROBE_IN_NEURON" if size == 1 else "PROBE_IN_NEURONS", neurons=neurons.replace(" ", ", ")))
+    return phrase("PROBE_IN_NEURON" if size == 1 else "PROBE_IN_NEURONS", neurons=neurons.replace(" ", ", "))

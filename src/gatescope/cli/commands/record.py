@@ -12,6 +12,8 @@ from gatescope.cli.app import INSPECT_GROUP, command
 from gatescope.cli.options import ExampleText, Flag, Json, RunName, use_threads
 from gatescope.cli.output import (
     format_file_size,
+    localized,
+    localized_title,
     print_json,
     print_message,
     print_table,
@@ -195,12 +197,16 @@ def _print_trace(trace: Trace) -> None:
     print_table(
         ("layer", "signal", "", "formula", "least", "mean", "greatest"),
         [
-            (s["layer"], s["signal"], s["title"], s["formula"], *(f"{s[k]:.3f}" for k in ("least", "mean", "greatest")))
+            (s["layer"], s["signal"], localized_title("signal", s["title"]), s["formula"], *_range_cells(s))
             for s in _signals(trace)
         ],
         right=("least", "mean", "greatest"),
     )
-    print(f"\n{_verdict(trace)}")
+    print(f"\n{localized(_verdict(trace))}")
+
+
+def _range_cells(signal: dict[str, Any]) -> list[str]:
+    return [f"{signal[key]:.3f}" for key in ("least", "mean", "greatest")]
 
 
 def _prediction_cells(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -232,5 +238,6 @@ def _verdict(trace: Trace) -> Message:
 def _print_trace_directory(trace: Trace, out: Path, nbytes: int) -> None:
     steps = int(trace.lengths.sum())
     print_message("RECORD_DIRECTORY", out=out, steps=steps, size=format_file_size(nbytes), verdict=_verdict(trace))
-    print(f"\n  check it again   gatescope check {shell_quoted(out)}")
-    print(f"  open in Python   gatescope.open_trace({str(out)!r})")
+    print()
+    print_message("NEXT_CHECK_AGAIN", command=f"gatescope check {shell_quoted(out)}")
+    print_message("NEXT_OPEN_IN_PYTHON", command=f"gatescope.open_trace({str(out)!r})")

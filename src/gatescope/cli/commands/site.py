@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from gatescope.cli.app import EXCHANGE_GROUP, command
 from gatescope.cli.live import collect, live_options
 from gatescope.cli.options import Flag, Json, use_threads
-from gatescope.cli.output import format_file_size, harmless, print_json, shell_quoted
+from gatescope.cli.output import format_file_size, print_json, print_message, shell_quoted
 from gatescope.cli.subject import find_run
 from gatescope.cli.usage import UsageError
 
@@ -23,6 +23,7 @@ def site(
     checkpoints: int | None = None,
     passages: int | None = None,
     without_text: Flag = False,
+    findings: Flag = False,
     half: Flag = False,
     overwrite: bool = False,
     json: Json = False,
@@ -37,7 +38,7 @@ def site(
         raise UsageError("SITE_RUNS_MISSING")
     if not overwrite:
         check_free(folder)
-    options = live_options(checkpoints, passages, half=half, without_text=without_text)
+    options = live_options(checkpoints, passages, half=half, without_text=without_text, findings=findings)
     lives = collect([find_run(name) for name in runs], options, quiet=json)
     written = write_site(lives, folder, overwrite=overwrite)
     if json:
@@ -46,5 +47,6 @@ def site(
         print_json({"folder": str(folder), "leaves": leaves, "sizes": sizes})
         return
     shown = ", ".join(f"{name} {format_file_size(size)}" for name, size in written.data_bytes.items())
-    print(harmless(f"{folder}: program {format_file_size(written.program_bytes)}, data of {shown}."))
-    print(f"\n  look at it   python -m http.server --directory {shell_quoted(folder)}")
+    print_message("SITE_WRITTEN", folder=folder, program=format_file_size(written.program_bytes), data=shown)
+    print()
+    print_message("NEXT_LOOK_AT_SITE", command=f"python -m http.server --directory {shell_quoted(folder)}")

@@ -12,6 +12,7 @@ from gatescope.cli.app import STUDY_GROUP, command
 from gatescope.cli.options import Csv, Json, RunName, check_output_file, parse_features, parse_numbers, use_threads
 from gatescope.cli.output import (
     harmless,
+    phrase,
     print_message,
     print_table,
     print_unknown_symbols,
@@ -141,7 +142,7 @@ def _print_steering(table: Table) -> None:
     for row in next(iter(by_feature.values()), []):
         value, text = _held_value(row["value"]), harmless(row["example"])
         more = " ..." if len(text) > EXAMPLE_CHARACTERS else ""
-        print(f"\n  {value if math.isnan(row['value']) else Message('STEER_HELD_AT', value=value)}\n")
+        print(f"\n  {value if math.isnan(row['value']) else phrase('STEER_HELD_AT', value=value)}\n")
         for line in (harmless(about["prime"]) + text[:EXAMPLE_CHARACTERS] + more).splitlines():
             print(f"    {line}")
 
@@ -159,7 +160,7 @@ def _steering_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _held_value(value: float) -> str:
-    return str(Message("STEER_NOT_HELD")) if math.isnan(value) else f"{value:g}".replace("-", "−")
+    return phrase("STEER_NOT_HELD") if math.isnan(value) else f"{value:g}".replace("-", "−")
 
 
 def _interval(row: dict[str, Any], name: str) -> str:

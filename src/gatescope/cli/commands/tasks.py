@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from gatescope.cli.app import LIST_GROUP, command
 from gatescope.cli.options import Json
-from gatescope.cli.output import print_json, print_message, print_table
+from gatescope.cli.output import localized_title, print_json, print_message, print_table
 from gatescope.cli.usage import unknown_name
 
 if TYPE_CHECKING:
@@ -36,17 +36,21 @@ def tasks(name: Annotated[str | None, Parameter(name="TASK")] = None, /, *, json
             ]
         )
         return
-    rows = [(task.name, " + ".join(map(str, task.settings.layers)), task.question) for task in TASKS.values()]
+    rows = [(task.name, " + ".join(map(str, task.settings.layers)), _question(task)) for task in TASKS.values()]
     print_table(("task", "neurons", "question"), rows)
     print()
     print_message("TASKS_ADVICE")
 
 
 def _print_task(task: type[Task]) -> None:
-    print(f"{task.title} ({task.name})\n{task.question}\n")
+    print(f"{localized_title('task', task.name, task.title)} ({task.name})\n{_question(task)}\n")
     print_table(("setting", "recommended"), [(key, str(value)) for key, value in vars(task.settings).items()])
     print()
     print_message("TASKS_TRAIN", task=task.name)
+
+
+def _question(task: type[Task]) -> str:
+    return localized_title("question", task.name, task.question)
 
 
 def _print_bundle(task: type[Task]) -> None:

@@ -159,15 +159,16 @@ def print_outcome(run: Run, outcome: Outcome) -> None:
         }[outcome.reason]
         print_message(code, steps=outcome.step, duration=format_duration(outcome.seconds))
     if outcome.score is not None:
-        print_message("TRAIN_SCORE", score=outcome.score.text)
+        print_message("TRAIN_SCORE", score=outcome.score.message or outcome.score.text)
     print_message("TRAIN_RUN", run=run.path)
     print()
-    print(f"  look inside     gatescope explore {path}")
+    print_message("NEXT_LOOK_INSIDE", command=f"gatescope explore {path}")
     configuration = run.configuration()
     if configuration.readout == SYMBOLS and not configuration.both_ways:
-        print(f"  sample text     gatescope sample {path}{' --argmax' if configuration.vocabulary.end else ''}")
+        argmax = " --argmax" if configuration.vocabulary.end else ""
+        print_message("NEXT_SAMPLE", command=f"gatescope sample {path}{argmax}")
     else:
-        print(f"  label neurons   gatescope label {path}")
+        print_message("NEXT_LABEL", command=f"gatescope label {path}")
 
 
 def format_duration(seconds: float) -> str:
